@@ -1,0 +1,371 @@
+"""YAML and JSON files, folders and streams as documents that know their file, line and the position of any Path.
+
+Values are read as kubectl reads them (webhook.syntax). One bad document costs the others nothing: every reader returns
+what it could read, and a Problem for each thing that it could not.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any, BinaryIO, Final
+
+from webhook import syntax
+from webhook.paths import ROOT, Path
+
+STDIN: Final = "<stdin>"
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+MAX_BYTES: Final = 256 << 20
+"""The most that is read of one file or stream; beyond it is no manifest, but a device or a mistake."""
+
+MAX_LIST_DEPTH: Final = 8  # Lists in Lists
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a file; both numbers count from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with an input. Its text is `file:line:column: message`, as far as these are known."""
+
+    file: str
+    line: int | None
+    column: int | None
+    message: str
+
+    def __str__(self) -> str:
+        place = "".join(f":{number}" for number in (self.line, self.column) if number is not None)
+        return f"{self.file}{place}: {self.message}"
+
+
+@dataclass(slots=True)
+class Document:
+    """One document: a plain JSON value and where it stands.
+
+    `file` is the file as the person named it, "<stdin>" for `-`, and for rendered Helm charts the template that the
+    `# Source:` comment names. `stream` is always the input that was read: lines and columns count in it.
+    """
+
+    value: Any
+    file: str
+    stream: str
+    _text: _Text = field(repr=False)
+    _index: int = 0  # of the document in its text
+    _base: Path = ROOT  # of an item in its List
+
+    @property
+    def line(self) -> int:
+        """The line of the document's first key."""
+        return self.position(ROOT).line
+
+    def position(self, path: Path) -> Position:
+        """Where the key (in a list: the item) at `path` stands; where there is none, its nearest ancestor."""
+        return self._find(path)[0]
+
+    def exact(self, path: Path) -> bool:
+        """Whether `path` itself stands in the file, so that `position` is not that of an ancestor."""
+        return self._find(path)[1]
+
+    def _find(self, path: Path) -> tuple[Position, bool]:
+        path = self._base + path
+        if not path:
+            return self._text.position(self._text.starts[self._index]), True
+        root = self._text.roots()[self._index]
+        value, offset, exact = root.value, root.offset, True
+        for step in path:
+            found = root.places.get((id(value), step))
+            if found is None:
+                exact = False
+                break
+            offset, value = found, value[step]
+        return self._text.position(offset), exact
+
+
+@dataclass(slots=True)
+class _Text:
+    """A piece of a file, between two `---` lines, that is read as a whole. Read once more when places are asked for."""
+
+    text: str
+    first_line: int
+    is_json: bool
+    starts: list[int]  # the offset of each document's first key
+    _roots: list[syntax.Root] | None = None
+
+    def position(self, offset: int) -> Position:
+        line = self.text.count("\n", 0, offset)
+        return Position(self.first_line + line, offset - self.text.rfind("\n", 0, offset))
+
+    def roots(self) -> list[syntax.Root]:
+        if self._roots is None:
+            reader = syntax.read_json if self.is_json else syntax.read_yaml
+            self._roots = reader(self.text, with_places=True)
+        return self._roots
+
+
+def read(
+    paths: Iterable[str], stdin: BinaryIO | None = None, progress: Callable[[str], None] = lambda _file: None
+) -> tuple[list[Document], list[Problem]]:
+    """Read files, folders (recursively: *.yaml, *.yml, *.json) and, for "-", `stdin`.
+
+    A file that is reached twice is read once. Inside folders, entries whose name starts with `.` or `_` are left out.
+    `progress` is called with each file's name before it is read.
+    """
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    seen: set[tuple[int, int]] = set()
+    for name in paths:
+        for file, found in _files(name, seen):
+            if isinstance(found, Problem):
+                problems.append(found)
+                continue
+            progress(file)
+            try:
+                content = _content(found, stdin)
+            except OSError as error:
+                problems.append(Problem(file, None, None, _reason(error)))
+                continue
+            parsed, wrong = parse(content, file)
+            documents += parsed
+            problems += wrong
+    return documents, problems
+
+
+def parse(content: str | bytes, file: str) -> tuple[list[Document], list[Problem]]:
+    """The documents of one file's content (several documents, Lists expanded), and what is wrong in it."""
+    if isinstance(content, bytes):
+        decoded = _decode(content, file)
+        if isinstance(decoded, Problem):
+            return [], [decoded]
+        content = decoded
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    for text, first_line in _pieces(content):
+        try:
+            piece, values = _read_piece(text, first_line, file)
+        except syntax.SyntaxProblem as problem:
+            problems.append(_problem(problem, text, first_line, file))
+            continue
+        source = _helm_source(text)
+        for index, value in enumerate(values):
+            if value is None:  # nothing but comments, or null, which kubectl skips too
+                continue
+            document = Document(value, source or file, file, piece, index)
+            documents.extend(_expand(document, MAX_LIST_DEPTH))
+    return documents, problems
+
+
+def objects(documents: Iterable[Document]) -> tuple[list[Document], list[Problem]]:
+    """The documents that are Kubernetes objects (mappings with apiVersion and kind); for each other a Problem."""
+    good: list[Document] = []
+    problems: list[Problem] = []
+    for document in documents:
+        message = _not_an_object(document.value)
+        if message is None:
+            good.append(document)
+        else:
+            position = document.position(ROOT)
+            problems.append(Problem(document.file, position.line, position.column, message))
+    return good, problems
+
+
+def _not_an_object(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        kind = {list: "a list", str: "text", bool: "a boolean"}.get(type(value), "a number")
+        return f"not a Kubernetes object: expected a mapping with apiVersion and kind, found {kind}"
+    wrong = [name for name in ("apiVersion", "kind") if not isinstance(value.get(name), str) or not value[name]]
+    if wrong:
+        what = " and ".join(f"{name} {'must be text' if name in value else 'is missing'}" for name in wrong)
+        return f"not a Kubernetes object: {what}"
+    metadata = value.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        return "not a Kubernetes object: metadata must be a mapping"
+    for name in ("name", "namespace", "generateName"):
+        if metadata and metadata.get(name) is not None and not isinstance(metadata[name], str):
+            return f"not a Kubernetes object: metadata.{name} must be text; quote it"
+    for name in ("labels", "annotations"):
+        entries = metadata.get(name) if metadata else None
+        if entries is None:
+            continue
+        if not isinstance(entries, dict):
+            return f"not a Kubernetes object: metadata.{name} must be a mapping"
+        for key, entry in entries.items():
+            if entry is not None and not isinstance(entry, str):
+                return f"not a Kubernetes object: metadata.{name}[{key!r}] must be text; quote it"
+    return None
+
+
+# Files
+
+
+def _files(name: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, FilePath | Problem | None]]:
+    """The files that an argument names, each with what to open (None: stdin) or why not."""
+    if name == "-":
+        yield STDIN, None
+        return
+    path = FilePath(name)
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        yield name, Problem(name, None, None, _reason(error))
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        if _new(status, seen):
+            yield name, path
+        return
+    found = False
+    for file, entry in _walk(name, seen):
+        found = True
+        yield file, entry
+    if not found:
+        yield name, Problem(name, None, None, "no *.yaml, *.yml or *.json files in this folder")
+
+
+def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, FilePath | Problem]]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        yield folder, Problem(folder, None, None, _reason(error))
+        return
+    for entry in entries:
+        if entry.name.startswith((".", "_")):
+            continue
+        manifest = entry.name.endswith(SUFFIXES)
+        try:
+            if entry.is_dir():
+                if _new(entry.stat(), seen):  # a symbolic link may lead back up
+                    yield from _walk(entry.path, seen)
+                continue
+            if manifest and not entry.is_file() and not entry.is_symlink():
+                continue  # a socket or pipe
+            if manifest and _new(entry.stat(), seen):
+                yield entry.path, FilePath(entry.path)
+        except OSError as error:
+            if manifest:
+                yield entry.path, Problem(entry.path, None, None, _reason(error))
+
+
+def _new(status: os.stat_result, seen: set[tuple[int, int]]) -> bool:
+    identity = (status.st_dev, status.st_ino)
+    if identity in seen:
+        return False
+    seen.add(identity)
+    return True
+
+
+def _content(path: FilePath | None, stdin: BinaryIO | None) -> bytes:
+    if path is None:
+        if stdin is None:
+            raise OSError("there is no standard input to read")
+        content = stdin.read(MAX_BYTES + 1)
+    else:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise OSError(f"larger than {MAX_BYTES >> 20} MiB")
+    return content
+
+
+def _reason(error: OSError | ValueError) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"cannot be read: {text}"
+
+
+# Text
+
+_SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_SOURCE = re.compile(r"(?:---[ \t]*)?\s*(?:#(?! Source: )[^\n]*\n\s*)*# Source: (?P<file>[^\r\n]*\S)")
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+def _decode(content: bytes, file: str) -> str | Problem:
+    encoding = next((encoding for bom, encoding in _BOMS if content.startswith(bom)), "utf-8")
+    if encoding != "utf-16" and (at := content.find(b"\0")) >= 0:
+        return Problem(file, content.count(b"\n", 0, at) + 1, None, "binary, not YAML or JSON (it holds a NUL byte)")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        if encoding == "utf-16":
+            return Problem(file, None, None, "starts as UTF-16, but is not; save the file as UTF-8")
+        column = len(content[content.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
+        message = f"not UTF-8 (byte 0x{content[error.start]:02x}); save the file as UTF-8"
+        return Problem(file, line, column, message)
+
+
+def _pieces(content: str) -> Iterator[tuple[str, int]]:
+    """The content cut before each `---` line, each piece with its first line: an error in one is none in the others."""
+    start, line = 0, 1
+    for separator in _SEPARATOR.finditer(content):
+        end = separator.start()
+        if end > start:
+            yield content[start:end], line
+            line += content.count("\n", start, end)
+            start = end
+    if start < len(content):
+        yield content[start:], line
+
+
+def _read_piece(text: str, first_line: int, file: str) -> tuple[_Text, list[Any]]:
+    body = text.lstrip()
+    problem: syntax.SyntaxProblem | None = None
+    if body.startswith(("{", "[")):
+        try:
+            return _text(text, first_line, True, syntax.read_json(text))
+        except syntax.SyntaxProblem as error:
+            problem = error
+    try:
+        return _text(text, first_line, False, syntax.read_yaml(text))
+    except syntax.SyntaxProblem as error:
+        raise (problem if problem is not None and file.endswith(".json") else error) from None
+
+
+def _text(text: str, first_line: int, is_json: bool, roots: list[syntax.Root]) -> tuple[_Text, list[Any]]:
+    return _Text(text, first_line, is_json, [root.offset for root in roots]), [root.value for root in roots]
+
+
+def _problem(problem: syntax.SyntaxProblem, text: str, first_line: int, file: str) -> Problem:
+    message = problem.message
+    if isinstance(problem, syntax.DuplicateKey):
+        message += f" (first in line {first_line + problem.first - 1})"
+    if "{{" in text:
+        message += "; this looks like a template: render it first (helm template CHART | gatewright check -)"
+    if problem.offset is None:
+        return Problem(file, first_line, None, message)
+    position = _Text(text, first_line, False, []).position(problem.offset)
+    return Problem(file, position.line, position.column, message)
+
+
+def _helm_source(text: str) -> str | None:
+    match = _SOURCE.match(text)
+    return match["file"] if match else None
+
+
+def _expand(document: Document, depth: int) -> Iterator[Document]:
+    """The items of a Kubernetes List, each as its own document; any other document as it is."""
+    value = document.value
+    if depth == 0 or not isinstance(value, dict) or not isinstance(value.get("items"), list):
+        yield document
+        return
+    kind, version = value.get("kind"), value.get("apiVersion")
+    if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(version, str):
+        yield document
+        return
+    # The items of a typed list (a PodList as the API gives it) may leave out what the list says for all.
+    common = {} if kind == "List" else {"apiVersion": version, "kind": kind.removesuffix("List")}
+    for index, given in enumerate(value["items"]):
+        base = (*document._base, "items", index)
+        item = common | given if common and isinstance(given, dict) else given
+        yield from _expand(
+            Document(item, document.file, document.stream, document._text, document._index, base), depth - 1
+        )
