@@ -1,0 +1,55 @@
+"""RFC 6902 patches: what turns one object into another, as the API server applies it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonpatch
+import orjson
+
+Operation = dict[str, Any]
+"""One operation of a patch: `op`, `path` (RFC 6901), and `value` or `from` where the operation has one."""
+
+
+def diff(before: dict[str, Any], after: dict[str, Any]) -> list[Operation]:
+    """The operations that turn `before` into `after`; none if they are the same JSON value.
+
+    Neither is changed. Values are told apart as JSON does: 1, 1.0 and true are three values. Objects are walked here,
+    and jsonpatch compares only the lists that differ: over a whole object it takes ten times as long.
+    """
+    operations: list[Operation] = []
+    _objects(before, after, "", operations)
+    return operations
+
+
+def _objects(before: dict[str, Any], after: dict[str, Any], pointer: str, operations: list[Operation]) -> None:
+    for key in before:
+        if key not in after:
+            operations.append({"op": "remove", "path": _join(pointer, key)})
+    for key, new in after.items():
+        path = _join(pointer, key)
+        if key not in before:
+            operations.append({"op": "add", "path": path, "value": new})
+            continue
+        old = before[key]
+        if old is new:  # a mutation copies the object, but seldom every part of it
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            _objects(old, new, path, operations)
+        elif orjson.dumps(old) == orjson.dumps(new):
+            continue
+        elif isinstance(old, list) and isinstance(new, list):
+            operations.extend(_below(path, operation) for operation in jsonpatch.make_patch(old, new).patch)
+        else:
+            operations.append({"op": "replace", "path": path, "value": new})
+
+
+def _below(pointer: str, operation: Operation) -> Operation:
+    moved = {**operation, "path": pointer + operation["path"]}
+    if "from" in operation:
+        moved["from"] = pointer + operation["from"]
+    return moved
+
+
+def _join(pointer: str, key: str) -> str:
+    return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"

@@ -1,0 +1,285 @@
+"""AdmissionReview v1, in and out: bytes of the API server to a Request, a verdict to bytes for the API server.
+
+Strict about every field that anything here reads, and silent about the rest: the API server sends more from time to
+time. What the reply may hold, and what the server punishes, is the API's `AdmissionResponse`:
+https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from webhook.admission import patch
+from webhook.admission.decision import Decision, Finding, Mutation
+from webhook.paths import render
+from webhook.policy.request import OPERATIONS, GroupVersionKind, GroupVersionResource, Request, User
+
+API_VERSION = "admission.k8s.io/v1"
+KIND = "AdmissionReview"
+
+MAX_DEPTH = 250
+"""Levels of nesting in a review: as many as the API server's CEL allows, and few enough for any recursion over it."""
+
+_MAX_TYPE_NAME = 253  # characters of a group, version, kind, resource or subresource: those of a DNS subdomain
+_MAX_SHOWN = 64
+_TYPE_NAMES: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+class BadReview(ValueError):
+    """The body is no AdmissionReview v1 that can be decided; the text says what is wrong, and where."""
+
+
+def parse(body: bytes) -> Request:
+    """The request in the JSON text of an AdmissionReview. Raises BadReview.
+
+    `object`, `oldObject` and `options` are handed on as they came; of them only `metadata.labels`, which selectors
+    read, is checked. `cluster` is not set: nothing on the wire is trusted to say what the cluster holds.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadReview(f"the body is not JSON: {error}" if body else "the body is empty") from None
+    if type(document) is not dict:
+        raise BadReview(f"expected an AdmissionReview, got {_TYPE_NAMES[type(document)]}")
+    # Brackets in the text bound the depth from above at the price of two scans in C.
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _deeper(document, MAX_DEPTH):
+        raise BadReview(f"the review is nested deeper than {MAX_DEPTH} levels")
+    for field, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
+        if document.get(field) != expected:
+            raise BadReview(f"{field}: expected {expected!r}, got {_shown(document, field)}")
+
+    request = document.get("request")
+    if type(request) is not dict:
+        raise _unexpected("request", "an object", document, "request")
+    uid = request.get("uid")
+    if type(uid) is not str or not uid:
+        raise _unexpected("request.uid", "a string that is not empty", request, "uid")
+    operation = request.get("operation")
+    if type(operation) is not str or operation not in OPERATIONS:
+        got = _shown(request, "operation")
+        raise BadReview(f"request.operation: expected CREATE, UPDATE, DELETE or CONNECT, got {got}")
+    kind = GroupVersionKind(*_names(request, "kind", "kind"))
+    resource = GroupVersionResource(*_names(request, "resource", "resource"))
+    subresource = _type_name(request, "request", "subResource")
+    dry_run = request.get("dryRun")
+    if dry_run is not None and type(dry_run) is not bool:
+        raise _unexpected("request.dryRun", "a boolean", request, "dryRun")
+    # What the client asked for. As a rule the server sends the same again, and where it is left out it is the same.
+    request_kind, request_resource, request_subresource = kind, resource, subresource
+    if request.get("requestKind") not in (None, request["kind"]):
+        request_kind = GroupVersionKind(*_names(request, "requestKind", "kind"))
+    if request.get("requestResource") not in (None, request["resource"]):
+        request_resource = GroupVersionResource(*_names(request, "requestResource", "resource"))
+    if request.get("requestResource") is not None:
+        request_subresource = _type_name(request, "request", "requestSubResource")
+    return Request(
+        uid=uid,
+        operation=operation,
+        kind=kind,
+        resource=resource,
+        subresource=subresource,
+        request_kind=request_kind,
+        request_resource=request_resource,
+        request_subresource=request_subresource,
+        name=_text(request, "request", "name"),
+        namespace=_text(request, "request", "namespace"),
+        user=_user(request),
+        object=_object(request, "object"),
+        old_object=_object(request, "oldObject"),
+        options=_mapping(request, "options"),
+        dry_run=dry_run is True,
+    )
+
+
+def respond(request: Request, decision: Decision) -> bytes:
+    """The AdmissionReview that answers a validating call."""
+    response: dict[str, Any] = {"uid": request.uid, "allowed": decision.allowed}
+    if not decision.allowed:
+        denials = [finding for finding in decision.findings if finding.action == "Deny"]
+        response["status"] = _status(decision.code, decision.reason, decision.message, denials)
+    if decision.warnings:
+        response["warnings"] = list(decision.warnings)
+    if decision.audit_annotations:
+        response["auditAnnotations"] = decision.audit_annotations
+    return _dump(response)
+
+
+def respond_mutation(request: Request, mutation: Mutation) -> bytes:
+    """The AdmissionReview that answers a mutating call: a patch only where something changes."""
+    response: dict[str, Any] = {"uid": request.uid, "allowed": mutation.allowed}
+    if not mutation.allowed:
+        response["status"] = _status(mutation.code, mutation.reason, mutation.message, mutation.findings)
+    elif mutation.changed and request.object is not None and mutation.object is not None:
+        operations = patch.diff(request.object, mutation.object)
+        if operations:
+            response["patchType"] = "JSONPatch"
+            response["patch"] = base64.b64encode(orjson.dumps(operations)).decode("ascii")
+    return _dump(response)
+
+
+def _status(code: int, reason: str, message: str, denials: Iterable[Finding]) -> dict[str, Any]:
+    causes = []
+    for denial in denials:
+        cause = {"reason": denial.reason, "message": denial.text()}
+        if denial.path:
+            cause["field"] = render(denial.path)
+        causes.append(cause)
+    return {
+        "status": "Failure",
+        "code": code,
+        "reason": reason,
+        "message": message,
+        "details": {"causes": causes},
+    }
+
+
+def _dump(response: dict[str, Any]) -> bytes:
+    review = {"apiVersion": API_VERSION, "kind": KIND, "response": response}
+    try:
+        return orjson.dumps(review)
+    except TypeError:  # a policy's message may hold what UTF-8 cannot, such as half a surrogate pair
+        return orjson.dumps(_encodable(review))
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_encodable(entry) for entry in value]
+    return value
+
+
+def _names(request: dict[str, Any], field: str, last: str) -> tuple[str, str, str]:
+    """Group, version and kind (or resource) of a field such as `request.kind`."""
+    value = request.get(field)
+    if type(value) is not dict:
+        raise _unexpected(f"request.{field}", "an object", request, field)
+    where = f"request.{field}"
+    names = _type_name(value, where, "group"), _type_name(value, where, "version"), _type_name(value, where, last)
+    for name, text in (("version", names[1]), (last, names[2])):
+        if not text:
+            raise _unexpected(f"{where}.{name}", "a string that is not empty", value, name)
+    return names
+
+
+def _type_name(holder: dict[str, Any], where: str, field: str) -> str:
+    text = holder.get(field)
+    if type(text) is str and len(text) <= _MAX_TYPE_NAME:  # as good as always
+        return text
+    text = _text(holder, where, field)
+    if len(text) > _MAX_TYPE_NAME:
+        raise BadReview(f"{where}.{field}: expected at most {_MAX_TYPE_NAME} characters, got {len(text)}")
+    return text
+
+
+def _text(holder: dict[str, Any], where: str, field: str) -> str:
+    value = holder.get(field)
+    if value is None:
+        return ""
+    if type(value) is not str:
+        raise _unexpected(f"{where}.{field}", "a string", holder, field)
+    return value
+
+
+def _mapping(request: dict[str, Any], field: str) -> dict[str, Any] | None:
+    value = request.get(field)
+    if value is not None and type(value) is not dict:
+        raise _unexpected(f"request.{field}", "an object or null", request, field)
+    return value
+
+
+def _object(request: dict[str, Any], field: str) -> dict[str, Any] | None:
+    value = _mapping(request, field)
+    if not value:
+        return value
+    metadata = value.get("metadata")
+    if metadata is None:
+        return value
+    if type(metadata) is not dict:
+        raise _unexpected(f"request.{field}.metadata", "an object", value, "metadata")
+    labels = metadata.get("labels")
+    if labels is not None:
+        if type(labels) is not dict:
+            raise _unexpected(f"request.{field}.metadata.labels", "an object", metadata, "labels")
+        for key, label in labels.items():
+            if type(label) is not str:
+                raise _unexpected(f"request.{field}.metadata.labels[{_cut(key)!r}]", "a string", labels, key)
+    return value
+
+
+def _user(request: dict[str, Any]) -> User:
+    value = request.get("userInfo")
+    if value is None:
+        value = {}
+    elif type(value) is not dict:
+        raise _unexpected("request.userInfo", "an object", request, "userInfo")
+    where = "request.userInfo"
+    extra = value.get("extra")
+    if extra is None:
+        extra = {}
+    elif type(extra) is not dict:
+        raise _unexpected("request.userInfo.extra", "an object", value, "extra")
+    return User(
+        username=_text(value, where, "username"),
+        uid=_text(value, where, "uid"),
+        groups=tuple(_texts(value, where, "groups")),
+        extra={key: _texts(extra, "request.userInfo.extra", key) for key in extra},
+    )
+
+
+def _texts(holder: dict[str, Any], where: str, field: str) -> list[str]:
+    value = holder.get(field)
+    if value is None:
+        return []
+    if type(value) is not list:
+        raise _unexpected(f"{where}.{_cut(field)}", "a list of strings", holder, field)
+    for index, entry in enumerate(value):
+        if type(entry) is not str:
+            raise BadReview(f"{where}.{_cut(field)}[{index}]: expected a string, got {_TYPE_NAMES[type(entry)]}")
+    return value
+
+
+def _deeper(document: Any, limit: int) -> bool:
+    level = [document]
+    for _ in range(limit):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _unexpected(where: str, expected: str, holder: dict[str, Any], field: str) -> BadReview:
+    return BadReview(f"{where}: expected {expected}, got {_shown(holder, field)}")
+
+
+def _shown(holder: dict[str, Any], field: str) -> str:
+    """What stands in a field: the text itself where it only names a type, else no more than its type."""
+    if field not in holder:
+        return "nothing"
+    value = holder[field]
+    if value and type(value) is str and field in ("apiVersion", "kind", "operation"):
+        return repr(_cut(value))
+    return "an empty string" if value == "" else _TYPE_NAMES[type(value)]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
