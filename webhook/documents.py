@@ -224,16 +224,21 @@ def _files(name: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, FilePat
             yield name, path
         return
     found = False
-    for file, entry in _walk(name, seen):
+    for file, entry in _walk(name, set()):
         found = True
-        yield file, entry
+        if isinstance(entry, Problem):
+            yield file, entry
+        elif _new(entry, seen):
+            yield file, FilePath(file)
     if not found:
         yield name, Problem(name, None, None, "no *.yaml, *.yml or *.json files in this folder")
 
 
-def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, FilePath | Problem]]:
+def _walk(folder: str, folders: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result | Problem]]:
+    """The manifests below a folder, in order; `folders` are those already seen (a symbolic link may lead back up)."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        _new(FilePath(folder).stat(), folders)
     except OSError as error:
         yield folder, Problem(folder, None, None, _reason(error))
         return
@@ -243,13 +248,12 @@ def _walk(folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, FilePa
         manifest = entry.name.endswith(SUFFIXES)
         try:
             if entry.is_dir():
-                if _new(entry.stat(), seen):  # a symbolic link may lead back up
-                    yield from _walk(entry.path, seen)
-                continue
-            if manifest and not entry.is_file() and not entry.is_symlink():
-                continue  # a socket or pipe
-            if manifest and _new(entry.stat(), seen):
-                yield entry.path, FilePath(entry.path)
+                if _new(entry.stat(), folders):
+                    yield from _walk(entry.path, folders)
+            elif manifest:
+                status = entry.stat()
+                if stat.S_ISREG(status.st_mode):  # no socket, no pipe
+                    yield entry.path, status
         except OSError as error:
             if manifest:
                 yield entry.path, Problem(entry.path, None, None, _reason(error))
