@@ -1,0 +1,143 @@
+"""What the engine answers: findings, mutations, decisions. The texts are kube-apiserver's.
+
+Order everywhere: by policy name, then binding name, then param, then the policy's own order.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from webhook.paths import Path
+
+Action = Literal["Deny", "Warn", "Audit"]
+
+VALIDATING = "ValidatingAdmissionPolicy"
+MUTATING = "MutatingAdmissionPolicy"
+
+# HTTP status of each reason that a policy may give (admissionregistration.k8s.io/v1, Validation.reason).
+REASON_CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
+
+# The API server's limits on warnings, in characters (k8s.io/apiserver, endpoints/filters/warning.go).
+_WARNINGS_TOTAL = 4096
+_WARNING_CUT = 256
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a policy found wrong with a request, under one action of one binding.
+
+    A validation that fails under a binding with the actions Deny and Audit gives two findings. `binding` is "" where
+    the policy itself is at fault (`failed to configure policy: …`). `message` is the policy's own text, without the
+    policy's name. `error`: the policy could not be evaluated and its failurePolicy is Fail. `path`: the offending place
+    in the object, where known. `index`: which of the policy's validations, from 0.
+    """
+
+    policy: str
+    binding: str
+    action: Action
+    reason: str
+    code: int
+    message: str
+    path: Path | None = None
+    error: bool = False
+    kind: str = VALIDATING
+    index: int = 0
+
+    def text(self) -> str:
+        """The full text, as the API server shows it for a denial or a warning."""
+        if self.kind == MUTATING:
+            bound = f" with binding '{self.binding}'" if self.binding else ""
+            return f"policy '{self.policy}'{bound} denied request: {self.message}"
+        if self.action == "Warn":
+            return f"Validation failed for {self.kind} '{self.policy}' with binding '{self.binding}': {self.message}"
+        if not self.binding:
+            return f"{self.kind} '{self.policy}' denied request: {self.message}"
+        return f"{self.kind} '{self.policy}' with binding '{self.binding}' denied request: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What the mutating policies made of the object.
+
+    `object` is the object afterwards (the very one that was sent where nothing `changed`; None on DELETE). `policies`:
+    the names of those that changed it, in order. `findings`: policies that could not be evaluated under failurePolicy
+    Fail; any of them denies the request, and then no mutation is to be applied.
+    """
+
+    object: dict[str, Any] | None
+    changed: bool = False
+    policies: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        return not self.findings
+
+    @property
+    def code(self) -> int:
+        """The status of a denial (403, as the API server answers); 200 if allowed."""
+        return self.findings[0].code if self.findings else 200
+
+    @property
+    def reason(self) -> str:
+        return self.findings[0].reason if self.findings else ""
+
+    @property
+    def message(self) -> str:
+        """The full text of the first error; "" if there is none."""
+        return self.findings[0].text() if self.findings else ""
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The full texts of all errors."""
+        return tuple(finding.text() for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict on one request.
+
+    `code`, `reason` and `message` are those of the first denial (200, "" and "" if allowed); `causes` the full texts of
+    all denials. `warnings` are what the API server would show of them. `audit_annotations`: keys without a slash, as
+    the API server demands of webhooks. `mutation` is set by `decide`: validation saw the object it holds.
+    """
+
+    allowed: bool
+    findings: tuple[Finding, ...] = ()
+    warnings: tuple[str, ...] = ()
+    audit_annotations: dict[str, str] = field(default_factory=dict)
+    code: int = 200
+    reason: str = ""
+    message: str = ""
+    causes: tuple[str, ...] = ()
+    mutation: Mutation | None = None
+
+
+def shown_warnings(texts: list[str]) -> tuple[str, ...]:
+    """The warnings that a client of the API server sees of `texts`.
+
+    Duplicates, empty ones and ones with control characters vanish. All are whole up to 4,096 characters in total; past
+    that each is cut to 256, and those after another 4,096 are dropped.
+    """
+    shown: list[str] = []
+    seen: set[str] = set()
+    written = 0
+    cutting = False
+    for text in texts:
+        if not text or text in seen or (cutting and written >= _WARNINGS_TOTAL):
+            continue
+        seen.add(text)
+        if _CONTROL.search(text):
+            continue
+        if not cutting and written + len(text) > _WARNINGS_TOTAL:
+            cutting = True
+            shown = [earlier[:_WARNING_CUT] for earlier in shown]
+            written = sum(map(len, shown))
+        if cutting:
+            text = text[:_WARNING_CUT]  # noqa: PLW2901
+        shown.append(text)
+        written += len(text)
+    return tuple(shown)

@@ -1,0 +1,252 @@
+"""The only way to a verdict: `mutate`, `validate`, and `decide`, which is both in order.
+
+Pure and synchronous. What the request may see of the cluster comes from the ClusterView that is handed in; policies are
+handed Namespaces and params, which are looked up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from webhook.admission.decision import MUTATING, REASON_CODES, Decision, Finding, Mutation, shown_warnings
+from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
+from webhook.policy.evaluation import Evaluation, MutationError, Mutator
+from webhook.policy.matching import ALWAYS, NamespaceNotFound, RequestNamespace
+from webhook.policy.policyset import Binding, Candidate, Evaluator, Policy, PolicySet
+from webhook.policy.request import Request
+
+if TYPE_CHECKING:
+    from webhook.cluster.view import ClusterView
+
+MAX_AUDITED = 50
+"""The most failures that the audit annotation lists, as Kubernetes has it from 1.37."""
+
+MAX_ANNOTATION = 10 * 1024
+"""The most bytes of one audit annotation's value; what is over is cut."""
+
+_UNTOUCHED = Decision(allowed=True)
+
+
+def decide(request: Request, policies: PolicySet, cluster: ClusterView) -> Decision:
+    """Mutate, then validate what came of it. A mutation that is denied is the verdict; nothing is validated then."""
+    mutation = mutate(request, policies, cluster)
+    if not mutation.allowed:
+        return Decision(
+            allowed=False,
+            findings=mutation.findings,
+            code=mutation.code,
+            reason=mutation.reason,
+            message=mutation.message,
+            causes=mutation.causes,
+            mutation=mutation,
+        )
+    if mutation.changed:
+        request = request.with_object(mutation.object)
+    return replace(validate(request, policies, cluster), mutation=mutation)
+
+
+def mutate(request: Request, policies: PolicySet, cluster: ClusterView) -> Mutation:
+    """Apply the mutating policies, by policy name, then binding name; each sees what the ones before it did.
+
+    Whether a policy matches is decided on the object as it was sent. The request's own object is not changed.
+    """
+    candidates = policies.mutators_for(request)
+    if not candidates or request.object is None:
+        return Mutation(request.object)
+    request.cluster = cluster
+    namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
+    current = request
+    changed: list[str] = []
+    findings: list[Finding] = []
+
+    for policy, binding, params in _matches(candidates, request, namespace, cluster, _mutation_fault(findings)):
+        for param in params:
+            try:
+                mutated = policy.evaluator.mutate(current, param)
+            except MutationError as error:
+                if policy.failure_policy == "Fail":
+                    findings.append(_mutation_finding(policy, binding, "Invalid", str(error)))
+                continue
+            if mutated is not None:
+                current = current.with_object(mutated)
+                if policy.name not in changed:
+                    changed.append(policy.name)
+
+    if findings:
+        return Mutation(request.object, findings=tuple(findings))
+    return Mutation(current.object, bool(changed), tuple(changed))
+
+
+def validate(request: Request, policies: PolicySet, cluster: ClusterView) -> Decision:
+    """The verdict of the validating policies on the request's object as it is."""
+    candidates = policies.validators_for(request)
+    if not candidates:
+        return _UNTOUCHED
+    request.cluster = cluster
+    namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
+    report = _Report()
+    for policy, binding, params in _matches(candidates, request, namespace, cluster, report.fault):
+        for param in params:
+            report.add(policy, binding, policy.evaluator.evaluate(request, param, namespace))
+    return report.decision()
+
+
+Fault = Callable[[Policy[Any], Binding | None, str], None]
+"""Takes a configuration error: the policy, the binding where it is the binding's, and the API server's text."""
+
+
+def _matches(
+    candidates: Iterable[Candidate[Evaluator]],
+    request: Request,
+    namespace: RequestNamespace,
+    cluster: ClusterView,
+    fault: Fault,
+) -> Iterator[tuple[Policy[Evaluator], Binding, tuple[Any, ...]]]:
+    """The policies and bindings that match, each with the params to evaluate it for."""
+    for policy, residual, bindings in candidates:
+        kind = policy.param_kind
+        try:
+            if not residual.matches(request, namespace):
+                continue
+            resource = resource_of(kind, cluster) if kind is not None else None
+        except (NamespaceNotFound, ConfigurationError) as error:
+            fault(policy, None, str(error))
+            continue
+        for binding, bound in bindings:
+            try:
+                if bound is not ALWAYS and not bound.matches(request, namespace):
+                    continue
+                params: tuple[Any, ...] = NONE
+                if kind is not None and resource is not None:
+                    params = collect(kind, resource, binding, request.namespace, cluster)
+            except (NamespaceNotFound, ConfigurationError) as error:
+                fault(policy, binding, str(error))
+                continue
+            yield policy, binding, params
+
+
+def _configuration_text(binding: Binding | None, text: str) -> str:
+    return f"failed to configure {'policy' if binding is None else 'binding'}: {text}"
+
+
+def _mutation_finding(policy: Policy[Mutator], binding: Binding | None, reason: str, message: str) -> Finding:
+    return Finding(
+        policy=policy.name,
+        binding=binding.name if binding else "",
+        action="Deny",
+        reason=reason,
+        code=403,
+        message=message,
+        error=True,
+        kind=MUTATING,
+    )
+
+
+def _mutation_fault(findings: list[Finding]) -> Fault:
+    def fault(policy: Policy[Any], binding: Binding | None, text: str) -> None:
+        if policy.failure_policy == "Fail":
+            findings.append(_mutation_finding(policy, binding, "Forbidden", _configuration_text(binding, text)))
+
+    return fault
+
+
+class _Report:
+    """What the validating policies found, gathered into a Decision."""
+
+    __slots__ = ("_annotations", "_audited", "_findings", "_warnings")
+
+    def __init__(self) -> None:
+        self._findings: list[Finding] = []
+        self._warnings: list[str] = []
+        self._audited: list[dict[str, Any]] = []
+        self._annotations: dict[str, list[str]] = {}
+
+    def add(self, policy: Policy[Any], binding: Binding, evaluation: Evaluation) -> None:
+        """What one evaluation found, under each of the binding's actions."""
+        for failure in evaluation.failures:
+            for action in binding.actions:
+                finding = Finding(
+                    policy=policy.name,
+                    binding=binding.name,
+                    action=action,
+                    reason=failure.reason,
+                    code=REASON_CODES[failure.reason],
+                    message=failure.message,
+                    path=failure.path,
+                    error=failure.error,
+                    index=failure.index,
+                )
+                self._findings.append(finding)
+                if action == "Warn":
+                    self._warnings.append(finding.text())
+                elif action == "Audit" and len(self._audited) < MAX_AUDITED:
+                    self._audited.append(
+                        {
+                            "message": failure.message,
+                            "policy": policy.name,
+                            "binding": binding.name,
+                            "expressionIndex": failure.index,
+                            "validationActions": binding.actions,
+                        }
+                    )
+        for key, value in evaluation.annotations:
+            values = self._annotations.setdefault(_annotation_key(policy.name, key), [])
+            if value not in values:
+                values.append(value)
+        for text in evaluation.annotation_errors:
+            self._deny(policy, binding, text)
+
+    def fault(self, policy: Policy[Any], binding: Binding | None, text: str) -> None:
+        """A configuration error: denies whatever the binding's actions say, unless failurePolicy is Ignore."""
+        if policy.failure_policy == "Fail":
+            self._deny(policy, binding, _configuration_text(binding, text))
+
+    def _deny(self, policy: Policy[Any], binding: Binding | None, message: str) -> None:
+        self._findings.append(
+            Finding(
+                policy=policy.name,
+                binding=binding.name if binding else "",
+                action="Deny",
+                reason="Invalid",
+                code=REASON_CODES["Invalid"],
+                message=message,
+                error=True,
+            )
+        )
+
+    def decision(self) -> Decision:
+        if not self._findings and not self._annotations:
+            return _UNTOUCHED
+        denials = [finding for finding in self._findings if finding.action == "Deny"]
+        causes = tuple(finding.text() for finding in denials)
+        annotations = {key: _cut(", ".join(values)) for key, values in self._annotations.items()}
+        if self._audited:
+            annotations["validation_failure"] = orjson.dumps(self._audited).decode()
+        return Decision(
+            allowed=not denials,
+            findings=tuple(self._findings),
+            warnings=shown_warnings(self._warnings),
+            audit_annotations=annotations,
+            code=denials[0].code if denials else 200,
+            reason=denials[0].reason if denials else "",
+            message=causes[0] if causes else "",
+            causes=causes,
+        )
+
+
+def _annotation_key(policy: str, key: str) -> str:
+    """`POLICY.KEY`; the API server puts the webhook's name and a slash before it, and allows 63 characters after it."""
+    name = f"{policy}.{key}"
+    if len(name) <= 63:
+        return name
+    return f"{name[:52]}-{sha256(name.encode()).hexdigest()[:10]}"
+
+
+def _cut(text: str) -> str:
+    encoded = text.encode()
+    return text if len(encoded) <= MAX_ANNOTATION else encoded[:MAX_ANNOTATION].decode(errors="ignore")

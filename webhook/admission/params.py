@@ -1,0 +1,60 @@
+"""The params of a binding, looked up: k8s.io/apiserver's CollectParams, texts included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from webhook.policy.matching import labels_of
+from webhook.policy.policyset import Binding, ParamKind, ParamRef
+from webhook.schema import Resource
+
+if TYPE_CHECKING:
+    from webhook.cluster.view import ClusterView
+
+NONE: tuple[None] = (None,)
+"""The params of a policy or binding that has none: it is evaluated once, with `params` null."""
+
+
+class ConfigurationError(Exception):
+    """A policy or binding that cannot work as it is configured; str(error) is the API server's text."""
+
+
+def resource_of(kind: ParamKind, cluster: ClusterView) -> Resource:
+    """The resource of a paramKind. Raises ConfigurationError if the cluster serves no such kind."""
+    resource = cluster.kinds.for_kind(kind.api_version, kind.kind)
+    if resource is None:
+        raise ConfigurationError(f"failed to find resource referenced by paramKind: '{kind}'")
+    return resource
+
+
+def collect(
+    kind: ParamKind, resource: Resource, binding: Binding, namespace: str, cluster: ClusterView
+) -> tuple[Any, ...]:
+    """The params that a binding names for a request in `namespace` ("" if cluster-scoped); the policy is evaluated for
+    each. None at all: the binding is skipped. Raises ConfigurationError.
+    """
+    ref = binding.param_ref
+    if ref is None:
+        return NONE
+    if not resource.namespaced:
+        if ref.namespace:
+            raise ConfigurationError("paramRef.namespace must not be provided for a cluster-scoped `paramKind`")
+        found = _find(kind, ref, None, cluster)
+    else:
+        where = ref.namespace or namespace
+        if not where:
+            raise ConfigurationError(
+                "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
+            )
+        found = _find(kind, ref, where, cluster)
+    if not found and ref.deny_if_not_found:
+        raise ConfigurationError("no params found for policy binding with `Deny` parameterNotFoundAction")
+    return found
+
+
+def _find(kind: ParamKind, ref: ParamRef, namespace: str | None, cluster: ClusterView) -> tuple[Any, ...]:
+    if ref.selector is None:
+        found = cluster.get(kind.api_version, kind.kind, ref.name, namespace).value
+        return () if found is None else (found,)
+    listed = cluster.list(kind.api_version, kind.kind, namespace).value
+    return tuple(param for param in listed if ref.selector.matches(labels_of(param)))

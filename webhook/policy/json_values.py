@@ -1,0 +1,61 @@
+"""Plain JSON values: copied, compared and checked, all of it without Python's own leniency (True is not 1 here)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from webhook.paths import ROOT, Path, render
+
+MAX_DEPTH = 500
+
+
+class NotJSON(TypeError):
+    """A value that JSON does not have; the text says which, and where."""
+
+
+def copy_json(value: Any) -> Any:
+    """A deep copy of a JSON value."""
+    if type(value) is dict:
+        return {key: copy_json(item) if type(item) in (dict, list) else item for key, item in value.items()}
+    if type(value) is list:
+        return [copy_json(item) if type(item) in (dict, list) else item for item in value]
+    return value
+
+
+def differs(left: Any, right: Any) -> bool:
+    """Whether two JSON values differ; an int and a bool or float that Python calls equal do."""
+    if type(left) is not type(right):
+        return True
+    if type(left) is dict:
+        return left.keys() != right.keys() or any(differs(item, right[key]) for key, item in left.items())
+    if type(left) is list:
+        return len(left) != len(right) or any(map(differs, left, right))
+    return bool(left != right)
+
+
+def require_json(value: Any, at: Path = ROOT) -> None:
+    """Raise NotJSON unless `value` is made of dict (keys are text), list, str, int, float, bool and None alone."""
+    if type(value) is dict:
+        _require_depth(at)
+        for key, item in value.items():
+            if type(key) is not str:
+                raise NotJSON(f"{render(at) or 'the object'} has a key of type {type(key).__name__}; keys are text")
+            require_json(item, (*at, key))
+    elif type(value) is list:
+        _require_depth(at)
+        for index, item in enumerate(value):
+            require_json(item, (*at, index))
+    elif type(value) is float:
+        if not math.isfinite(value):
+            raise NotJSON(f"{render(at)} is {value}, which JSON does not have")
+    elif type(value) is int:
+        if not -(2**63) <= value < 2**64:
+            raise NotJSON(f"{render(at)} does not fit into 64 bits")
+    elif value is not None and type(value) not in (str, bool):
+        raise NotJSON(f"{render(at)} is of type {type(value).__name__}, which JSON does not have")
+
+
+def _require_depth(at: Path) -> None:
+    if len(at) > MAX_DEPTH:
+        raise NotJSON(f"nested more than {MAX_DEPTH} levels deep")

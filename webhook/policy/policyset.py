@@ -1,0 +1,215 @@
+"""An immutable, indexed set of bound policies.
+
+A request's candidates are found by its kind (group, version, resource, subresource, operation): the policies and
+bindings that may match it, each with what is left to check. They are worked out once a kind and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+from webhook.cel import Program
+from webhook.documents import Problem
+from webhook.paths import Path
+from webhook.policy.evaluation import FailurePolicy, Mutator, Validator
+from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual, Selector
+from webhook.policy.request import JSONObject, Request
+
+# Kinds of request are known by the text of a review, which is not to fill the memory: so many are kept, of so many
+# characters each, and a set that is full starts anew. A cluster has some hundred.
+_KEPT_KINDS = 4096
+_KEPT_LENGTH = 512
+
+Action = Literal["Deny", "Warn", "Audit"]
+Evaluator = TypeVar("Evaluator", bound="Validator | Mutator", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ParamKind:
+    """What kind a policy's params are of: apiVersion as manifests write it ("v1", "rules.example.com/v1"), and kind."""
+
+    api_version: str
+    kind: str
+
+    def __str__(self) -> str:
+        group, _, version = self.api_version.rpartition("/")
+        return f"{group}/{version}, Kind={self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class ParamRef:
+    """Which params a binding uses: `name` or `selector`, exactly one of them. No `namespace`: the request's."""
+
+    name: str = ""
+    selector: Selector | None = None
+    namespace: str = ""
+    deny_if_not_found: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A ValidatingAdmissionPolicyBinding or MutatingAdmissionPolicyBinding (no `actions`): where a policy applies."""
+
+    kind: str
+    name: str
+    policy: str
+    actions: tuple[Action, ...]
+    param_ref: ParamRef | None
+    match: Match | None
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy(Generic[Evaluator]):
+    """One policy, compiled. `kind`: ValidatingAdmissionPolicy or MutatingAdmissionPolicy, of Python policies too.
+
+    `bindings` are by name; without any the policy never runs.
+    """
+
+    kind: str
+    name: str
+    language: Literal["cel", "python"]
+    description: str
+    file: str
+    line: int
+    failure_policy: FailurePolicy
+    match: Match
+    param_kind: ParamKind | None
+    evaluator: Evaluator
+    bindings: tuple[Binding, ...] = ()
+
+
+class Candidate(NamedTuple, Generic[Evaluator]):
+    """A policy that may match requests of one kind, with those of its bindings that may."""
+
+    policy: Policy[Evaluator]
+    residual: Residual
+    bindings: tuple[tuple[Binding, Residual], ...]
+
+
+class PolicySet:
+    """The policies of a tree. Immutable: a changed tree is a new set.
+
+    `objects` are the tree's other objects: params, Namespaces, definitions. `revision` is a hash of the tree's content.
+    `notes` are what is worth knowing and no error, such as a policy without a binding.
+    """
+
+    __slots__ = ("_kept", "_mutating", "_subsets", "_validating", "notes", "objects", "revision", "tests")
+
+    def __init__(
+        self,
+        validating: Iterable[Policy[Validator]] = (),
+        mutating: Iterable[Policy[Mutator]] = (),
+        *,
+        objects: Iterable[JSONObject] = (),
+        revision: str = "",
+        notes: Iterable[Problem] = (),
+    ) -> None:
+        self._validating = tuple(sorted(validating, key=lambda policy: policy.name))
+        self._mutating = tuple(sorted(mutating, key=lambda policy: policy.name))
+        self.objects = tuple(objects)
+        self.revision = revision
+        self.notes = tuple(notes)
+        self._kept: dict[RequestKey, _Candidates] = {}
+        self._subsets: dict[FailurePolicy, PolicySet] = {}
+
+    @property
+    def validating(self) -> tuple[Policy[Validator], ...]:
+        """The validating policies, by name."""
+        return self._validating
+
+    @property
+    def mutating(self) -> tuple[Policy[Mutator], ...]:
+        """The mutating policies, by name."""
+        return self._mutating
+
+    @property
+    def policies(self) -> tuple[Policy[Validator | Mutator], ...]:
+        """All policies, those without a binding too: the validating ones by name, then the mutating ones."""
+        return (*self._validating, *self._mutating)
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """All bindings, in the order of their policies."""
+        return tuple(binding for policy in self.policies for binding in policy.bindings)
+
+    def expressions(self) -> Iterator[tuple[Policy[Validator | Mutator], Path, Program]]:
+        """Every compiled CEL expression, with its policy and its place in the policy object."""
+        for policy in self.policies:
+            for path, program in policy.evaluator.programs():
+                yield policy, path, program
+
+    def validators_for(self, request: Request) -> tuple[Candidate[Validator], ...]:
+        """The validating policies that may match the request, by name."""
+        return self._candidates(RequestKey.of(request)).validating
+
+    def mutators_for(self, request: Request) -> tuple[Candidate[Mutator], ...]:
+        """The mutating policies that may match the request, by name."""
+        return self._candidates(RequestKey.of(request)).mutating
+
+    def only(self, failure_policy: FailurePolicy) -> PolicySet:
+        """The policies of one failurePolicy; everything else as it is."""
+        subset = self._subsets.get(failure_policy)
+        if subset is None:
+            subset = self._subsets[failure_policy] = PolicySet(
+                (policy for policy in self._validating if policy.failure_policy == failure_policy),
+                (policy for policy in self._mutating if policy.failure_policy == failure_policy),
+                objects=self.objects,
+                revision=self.revision,
+                notes=self.notes,
+            )
+        return subset
+
+    def _candidates(self, key: RequestKey) -> _Candidates:
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = _Candidates(_narrow(self._validating, key), _narrow(self._mutating, key))
+            if sum(map(len, key)) <= _KEPT_LENGTH:
+                if len(self._kept) >= _KEPT_KINDS:
+                    self._kept.clear()
+                self._kept[key] = kept
+        return kept
+
+
+class _Candidates(NamedTuple):
+    validating: tuple[Candidate[Validator], ...]
+    mutating: tuple[Candidate[Mutator], ...]
+
+
+# Never subject to policies: (group, resource), subresources included. Those who could bind a policy to these could lock
+# everybody out (and policies that deny the removal of policies stay for ever).
+_EXEMPT = frozenset(
+    {
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies"),
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings"),
+        ("authentication.k8s.io", "selfsubjectreviews"),
+        ("authentication.k8s.io", "tokenreviews"),
+        ("authorization.k8s.io", "localsubjectaccessreviews"),
+        ("authorization.k8s.io", "selfsubjectaccessreviews"),
+        ("authorization.k8s.io", "selfsubjectrulesreviews"),
+        ("authorization.k8s.io", "subjectaccessreviews"),
+    }
+)
+
+
+def _narrow(policies: tuple[Policy[Evaluator], ...], key: RequestKey) -> tuple[Candidate[Evaluator], ...]:
+    if (key.group, key.resource) in _EXEMPT:
+        return ()
+    candidates = []
+    for policy in policies:
+        residual = policy.match.narrow(key)
+        if residual is None:
+            continue
+        bindings = []
+        for binding in policy.bindings:
+            bound = binding.match.narrow(key) if binding.match else ALWAYS
+            if bound is not None:
+                bindings.append((binding, bound))
+        if bindings:
+            candidates.append(Candidate(policy, residual, tuple(bindings)))
+    return tuple(candidates)

@@ -1,0 +1,382 @@
+"""Python policies: the decorators `validate` and `mutate`, what they declare, and how the functions are run.
+
+A policy file is code, trusted like any code that a review let in; what a function may get wrong is caught all the same,
+and becomes an evaluation error, which the policy's failurePolicy decides on.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from webhook import paths
+from webhook.cel import Program
+from webhook.paths import Path
+from webhook.policy.evaluation import Evaluation, Failure, FailurePolicy, MutationError
+from webhook.policy.json_values import NotJSON, copy_json, differs, require_json
+from webhook.policy.matching import Match, RequestNamespace, Rule, Scope
+from webhook.policy.names import is_subdomain
+from webhook.policy.params import ModelParams, ParamsError, model_of
+from webhook.policy.policyset import ParamKind
+from webhook.policy.request import OPERATIONS, JSONObject, Request
+
+MAX_VIOLATIONS = 1000
+"""The most that one evaluation may give: a generator that does not end would take the server with it."""
+
+MAX_MESSAGE = 5 * 1024
+"""The most characters of a message; what is over is cut."""
+
+Reason = Literal["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"]
+REASONS: tuple[str, ...] = ("Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class PolicyDefinitionError(TypeError):
+    """A decorator was used wrongly; the text says how, and what is expected."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Violation:
+    """One thing that is wrong with a request.
+
+    `message` is for the person whose request is refused. It is one line: line breaks become spaces. `path` is the
+    offending place in the object, as text (`spec.containers[0].image`, `metadata.labels['a.b/c']`) or as a tuple of
+    keys and indexes. `reason` is the API status that a denial is given: Invalid (422, unless told otherwise),
+    Forbidden (403), RequestEntityTooLarge (413) or Unauthorized (401).
+
+    Raises TypeError or ValueError on anything else.
+    """
+
+    message: str
+    path: Path | None
+    reason: Reason
+
+    def __init__(self, message: str, path: str | Path | None = None, reason: Reason | None = None) -> None:
+        if not isinstance(message, str):
+            raise TypeError(f"Violation: message must be text, not {type(message).__name__}")
+        line = re.sub(r"\s*[\r\n]\s*", " ", message.strip())
+        if not line:
+            raise ValueError("Violation: message must not be blank")
+        if reason is not None and reason not in REASONS:
+            raise ValueError(f"Violation: reason must be one of {', '.join(REASONS)}, not {reason!r}")
+        object.__setattr__(self, "message", line[:MAX_MESSAGE])
+        object.__setattr__(self, "path", _path(path))
+        object.__setattr__(self, "reason", reason or "Invalid")
+
+
+def _path(path: str | Path | None) -> Path | None:
+    if path is None:
+        return None
+    if isinstance(path, str):
+        return paths.parse(path)
+    if isinstance(path, tuple) and all(type(step) in (str, int) for step in path):
+        return path
+    raise TypeError("Violation: path must be text such as spec.containers[0].image, or a tuple of keys and indexes")
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a decorator was told: a policy before it is bound."""
+
+    kind: Literal["ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"]
+    name: str
+    description: str
+    function: Callable[..., Any]
+    takes_params: bool
+    model: ModelParams | None
+    match: Match
+    param_kind: ParamKind | None
+    failure_policy: FailurePolicy
+    file: str
+    line: int
+
+
+# The policies of the file that is being imported; the loader sets it. A function that is decorated elsewhere (in a test
+# of the policy, in a library) stays a plain function.
+declaring: ContextVar[list[Declaration] | None] = ContextVar("declaring", default=None)
+
+
+def validate(
+    *,
+    resources: Collection[str],
+    operations: Collection[str] = ("CREATE", "UPDATE"),
+    name: str | None = None,
+    param_kind: str | None = None,
+    failure_policy: FailurePolicy = "Fail",
+    scope: Scope = "*",
+) -> Callable[[Function], Function]:
+    """Declare a validating policy: a function of the request, or of the request and the params.
+
+    It yields (or returns, one or several) what is wrong: Violations, or plain text for a Violation without a path.
+    Nothing, or None, lets the request pass.
+
+    `resources`: what the policy is about, as `VERSION/RESOURCE` of the core group (`v1/pods`, `v1/pods/exec`),
+    `GROUP/VERSION/RESOURCE` (`apps/v1/deployments`, `apps/v1/deployments/scale`, `apps/*/*`), `*` for all resources
+    without their subresources, `*/scale` for that subresource of all of them, `*/*` for everything.
+    `operations`: of CREATE, UPDATE, DELETE, CONNECT, or `*`.
+    `name`: the policy's; else the function's, with dashes for underscores.
+    `param_kind`: the kind of the params, such as `v1/ConfigMap` or `rules.example.com/v1/ReplicaRule`. The params are
+    then the object that a binding names, as JSON; or, where the function annotates its second parameter with a pydantic
+    model, that model, validated from the `data` of a ConfigMap (each value read as YAML), else from `spec`.
+    `failure_policy`: what an exception does: Fail denies, Ignore lets pass.
+    `scope`: `Cluster`, `Namespaced` or both, `*`.
+
+    The function is returned as it is, so that tests call it directly. Raises TypeError on wrong arguments.
+    """
+    options = _Options(resources, operations, name, param_kind, failure_policy, scope)
+    return lambda function: _declare("ValidatingAdmissionPolicy", function, options)
+
+
+def mutate(
+    *,
+    resources: Collection[str],
+    operations: Collection[str] = ("CREATE", "UPDATE"),
+    name: str | None = None,
+    param_kind: str | None = None,
+    failure_policy: FailurePolicy = "Fail",
+    scope: Scope = "*",
+) -> Callable[[Function], Function]:
+    """Declare a mutating policy: a function that edits `request.object` in place, and returns nothing.
+
+    It is given a copy of its own. An exception leaves nothing of what it changed. The arguments are those of
+    `validate`; DELETE, which has no object, is no operation of a mutation.
+    """
+    options = _Options(resources, operations, name, param_kind, failure_policy, scope)
+    return lambda function: _declare("MutatingAdmissionPolicy", function, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    resources: Collection[str]
+    operations: Collection[str]
+    name: str | None
+    param_kind: str | None
+    failure_policy: FailurePolicy
+    scope: Scope
+
+
+def _declare(
+    kind: Literal["ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"], function: Function, options: _Options
+) -> Function:
+    decorator = "@validate" if kind == "ValidatingAdmissionPolicy" else "@mutate"
+    if not inspect.isfunction(inspect.unwrap(function)):
+        raise PolicyDefinitionError(f"{decorator} stands on a function, not on {type(function).__name__}")
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise PolicyDefinitionError(f"{decorator}: a policy is a plain function, not an async one")
+    if decorator == "@mutate" and inspect.isgeneratorfunction(function):
+        raise PolicyDefinitionError("@mutate: the function edits request.object in place; it does not yield")
+    if options.failure_policy not in ("Fail", "Ignore"):
+        raise PolicyDefinitionError(f"{decorator}: failure_policy must be 'Fail' or 'Ignore'")
+    if options.scope not in ("*", "Cluster", "Namespaced"):
+        raise PolicyDefinitionError(f"{decorator}: scope must be '*', 'Cluster' or 'Namespaced'")
+    name = options.name if options.name is not None else function.__name__.strip("_").replace("_", "-").lower()
+    if not isinstance(name, str) or not is_subdomain(name):
+        raise PolicyDefinitionError(
+            f"{decorator}: the policy's name {name!r} must be lower-case letters, digits, '-' and '.'; give name=…"
+        )
+    operations = _operations(options.operations, decorator)
+    param_kind = _param_kind(options.param_kind, decorator)
+    params = _params_parameter(function, decorator)
+    model = model_of(params, function) if params else None
+    if model is not None and param_kind is None:
+        raise PolicyDefinitionError(
+            f"{decorator}: {name} takes params of a model: give param_kind='v1/ConfigMap' or so"
+        )
+    plain = inspect.unwrap(function)
+    declaration = Declaration(
+        kind=kind,
+        name=name,
+        description=inspect.getdoc(function) or "",
+        function=function,
+        takes_params=params is not None,
+        model=ModelParams(*model) if model else None,
+        match=Match(rules=_rules(options.resources, operations, options.scope, decorator)),
+        param_kind=param_kind,
+        failure_policy=options.failure_policy,
+        file=plain.__code__.co_filename,
+        line=plain.__code__.co_firstlineno,
+    )
+    declarations = declaring.get()
+    if declarations is not None:
+        declarations.append(declaration)
+    return function
+
+
+def _params_parameter(function: Callable[..., Any], decorator: str) -> inspect.Parameter | None:
+    """The parameter that takes the params, None if the function takes the request alone."""
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = list(inspect.signature(function).parameters.values())
+    taken = [parameter for parameter in parameters if parameter.kind in positional]
+    needless = [parameter for parameter in parameters if parameter.default is not parameter.empty]
+    if not 1 <= len(taken) <= 2 or len(taken) != len(parameters) or (needless and needless != taken[1:]):
+        raise PolicyDefinitionError(
+            f"{decorator}: {function.__name__} must take (request) or (request, params), not {inspect.signature(function)}"
+        )
+    return taken[1] if len(taken) == 2 else None
+
+
+def _operations(operations: Collection[str], decorator: str) -> frozenset[str]:
+    expected = f"{decorator}: operations must be a list of {', '.join(OPERATIONS)}, or ['*']"
+    if isinstance(operations, str) or not isinstance(operations, Collection) or not operations:
+        raise PolicyDefinitionError(expected)
+    for operation in operations:
+        if operation not in (*OPERATIONS, "*"):
+            raise PolicyDefinitionError(f"{expected}; not {operation!r}")
+    if decorator == "@mutate" and "DELETE" in operations:
+        raise PolicyDefinitionError("@mutate: DELETE has no object to mutate; leave it out of operations")
+    return frozenset(operations)
+
+
+_VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]+)?")
+_GROUP = re.compile(r"\*|[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_RESOURCE = re.compile(r"\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+
+
+def _rules(resources: Collection[str], operations: frozenset[str], scope: Scope, decorator: str) -> tuple[Rule, ...]:
+    if isinstance(resources, str) or not isinstance(resources, Collection) or not resources:
+        raise PolicyDefinitionError(f"{decorator}: resources must be a list such as ['v1/pods', 'apps/v1/deployments']")
+    rules = []
+    for text in resources:
+        parsed = _resource(text)
+        if parsed is None:
+            raise PolicyDefinitionError(
+                f"{decorator}: {text!r} names no resource; expected a form such as v1/pods, apps/v1/deployments, "
+                "apps/v1/deployments/scale, */scale, * (everything but subresources) or */*"
+            )
+        group, version, resource, subresource = parsed
+        rules.append(Rule(frozenset((group,)), frozenset((version,)), ((resource, subresource),), operations, scope))
+    return tuple(rules)
+
+
+def _resource(text: Any) -> tuple[str, str, str, str] | None:
+    """(group, version, resource, subresource) that a text such as `v1/pods` names."""
+    if not isinstance(text, str):
+        return None
+    parts = text.split("/")
+    if len(parts) <= 2 and parts[0] == "*":
+        parts = ["*", "*", *parts]
+    elif _VERSION.fullmatch(parts[0]):
+        parts = ["", *parts]
+    if not 3 <= len(parts) <= 4:
+        return None
+    group, version, resource, subresource = (*parts, "")[:4]
+    if group and not _GROUP.fullmatch(group):
+        return None
+    if version != "*" and not _VERSION.fullmatch(version):
+        return None
+    if not _RESOURCE.fullmatch(resource) or (len(parts) == 4 and not _RESOURCE.fullmatch(subresource)):
+        return None
+    return group, version, resource, subresource
+
+
+def _param_kind(text: str | None, decorator: str) -> ParamKind | None:
+    if text is None:
+        return None
+    api_version, _, kind = text.rpartition("/") if isinstance(text, str) else ("", "", "")
+    group, slash, version = api_version.rpartition("/")
+    if (
+        not _VERSION.fullmatch(version)
+        or not re.fullmatch(r"[A-Z][A-Za-z0-9]*", kind)
+        or (slash and not is_subdomain(group))
+    ):
+        raise PolicyDefinitionError(
+            f"{decorator}: param_kind must be a form such as v1/ConfigMap or rules.example.com/v1/Rule, not {text!r}"
+        )
+    return ParamKind(api_version, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class PythonValidator:
+    """A `@validate` function, run on requests."""
+
+    declaration: Declaration
+
+    def programs(self) -> Iterator[tuple[Path, Program]]:
+        return iter(())
+
+    def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:  # noqa: ARG002
+        evaluation = Evaluation()
+        try:
+            for violation in _violations(_call(self.declaration, request, params)):
+                index = len(evaluation.failures)
+                evaluation.failures.append(
+                    Failure(violation.message, violation.reason, path=violation.path, index=index)
+                )
+        except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
+            if self.declaration.failure_policy == "Fail":
+                message = _describe(error, self.declaration, request, params)
+                evaluation.failures.append(Failure(message, error=True, index=len(evaluation.failures)))
+        return evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class PythonMutator:
+    """A `@mutate` function, run on requests."""
+
+    declaration: Declaration
+
+    def programs(self) -> Iterator[tuple[Path, Program]]:
+        return iter(())
+
+    def mutate(self, request: Request, params: Any) -> JSONObject | None:
+        if request.object is None:
+            return None
+        edited = request.with_object(copy_json(request.object))
+        try:
+            returned = _call(self.declaration, edited, params)
+            if returned is not None:
+                raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
+            if not isinstance(edited.object, dict):
+                raise TypeError("request.object is no object any more; edit it in place")
+            require_json(edited.object)
+        except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
+            raise MutationError(_describe(error, self.declaration, request, params)) from error
+        # A copy, for the function may have kept what it was given.
+        return copy_json(edited.object) if differs(request.object, edited.object) else None
+
+
+def _call(declaration: Declaration, request: Request, params: Any) -> Any:
+    if not declaration.takes_params:
+        return declaration.function(request)
+    if declaration.model is not None:
+        params = declaration.model.read(params)
+    return declaration.function(request, params)
+
+
+def _violations(returned: Any) -> Iterator[Violation]:
+    if returned is None:
+        return
+    if isinstance(returned, str | Violation):
+        returned = (returned,)
+    elif isinstance(returned, dict) or not hasattr(returned, "__iter__"):
+        raise TypeError(f"it returned {type(returned).__name__}; expected Violations, text or None")
+    for count, item in enumerate(returned):
+        if count >= MAX_VIOLATIONS:
+            raise ValueError(f"it gave more than {MAX_VIOLATIONS} violations")
+        if isinstance(item, Violation):
+            yield item
+        elif isinstance(item, str):
+            yield Violation(item)
+        else:
+            raise TypeError(f"it gave {type(item).__name__}; expected a Violation or text")
+
+
+def _describe(error: BaseException, declaration: Declaration, request: Request, params: Any) -> str:
+    """The text of an evaluation error: what was raised, and the line of the policy that raised it.
+
+    Of an error on a Secret only the type is told: Python's own texts quote values (int('…')).
+    """
+    if isinstance(error, ParamsError):
+        return str(error)
+    secret = request.kind[::2] == ("", "Secret") or (isinstance(params, dict) and params.get("kind") == "Secret")
+    text = "" if secret or isinstance(error, RecursionError | MemoryError) else re.sub(r"\s+", " ", str(error)).strip()
+    what = f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == declaration.file]
+    where = f" (line {lines[-1]})" if lines and lines[-1] else ""
+    return f"function '{declaration.function.__name__}' resulted in error: {what}{where}"
