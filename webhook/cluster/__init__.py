@@ -1,0 +1,1 @@
+"""What a policy may look up. Knows nothing of policies."""
