@@ -1,0 +1,17 @@
+"""Kubernetes CEL, compiled to Python functions. Knows nothing of policies or admission."""
+
+from webhook.cel import types
+from webhook.cel.environment import Environment
+from webhook.cel.errors import CompileError, CostError, EvaluationError, Issue
+from webhook.cel.program import Activation, Program
+
+__all__ = [
+    "Activation",
+    "CompileError",
+    "CostError",
+    "Environment",
+    "EvaluationError",
+    "Issue",
+    "Program",
+    "types",
+]

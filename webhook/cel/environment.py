@@ -1,0 +1,90 @@
+"""What an expression may use, and its compilation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from webhook.cel import types
+from webhook.cel.errors import CompileError, Issue
+from webhook.cel.frontend import Frontend, FunctionDeclaration, issue
+from webhook.cel.functions import Functions
+from webhook.cel.library import LIBRARIES, later_library
+from webhook.cel.literals import check_literals
+from webhook.cel.program import Program
+from webhook.cel.types import Type
+
+# CEL's own checker compares only values of one type. Kubernetes compares numbers across types since 1.28, so these
+# operators are declared anew, with all their overloads.
+_ORDER = ("_<_", "_<=_", "_>_", "_>=_")
+_ORDERED = (
+    *((a, b) for a in types.NUMBERS for b in types.NUMBERS),
+    *((same, same) for same in (types.BOOL, types.STRING, types.BYTES, types.TIMESTAMP, types.DURATION)),
+)
+_COMPARISONS = [
+    FunctionDeclaration(f"{name}{a}_{b}", name, (a, b), types.BOOL, False) for name in _ORDER for a, b in _ORDERED
+]
+
+
+@lru_cache(maxsize=1)
+def _functions() -> Functions:
+    return Functions(LIBRARIES)
+
+
+@lru_cache(maxsize=256)
+def _frontend(variables: tuple[tuple[str, Type], ...], container: str) -> Frontend:
+    return Frontend(dict(variables), [*_functions().declarations, *_COMPARISONS], excluded=_ORDER, container=container)
+
+
+class Environment:
+    """The variables that expressions may use, with their types, besides Kubernetes' functions.
+
+    Environments that declare the same variables share their checker.
+    """
+
+    def __init__(self, variables: Mapping[str, Type], *, container: str = "") -> None:
+        self.variables = dict(variables)
+        self._container = container
+
+    def extend(self, variables: Mapping[str, Type]) -> Environment:
+        """An environment that has these variables too."""
+        return Environment({**self.variables, **variables}, container=self._container)
+
+    def compile(self, source: str, expect: tuple[Type, ...] = ()) -> Program:
+        """The program of an expression, whose type must be one of `expect` if any are given.
+
+        Raises CompileError with every issue and its place.
+        """
+        frontend = self._checker()
+        try:
+            tree = frontend.check(source)
+        except CompileError as error:
+            raise CompileError(error.source, [_named(each) for each in error.issues]) from None
+        check_literals(source, tree, _functions())
+        if expect and tree.type not in expect:
+            wanted = " or ".join(map(str, expect))
+            message = f"must evaluate to {wanted} but got {tree.type}"
+            raise CompileError(source, [Issue(message)])
+        return Program(source, tree, _functions())
+
+    def compile_unchecked(self, source: str) -> Program:
+        """The program of an expression whose types nobody checked: everything is decided at run time."""
+        return Program(source, self._checker().parse(source), _functions())
+
+    def _checker(self) -> Frontend:
+        return _frontend(tuple(sorted(self.variables.items(), key=lambda item: item[0])), self._container)
+
+
+def _named(found: Issue) -> Issue:
+    """The issue, which says of a function that comes later that it does."""
+    prefix = "undeclared reference to '"
+    if found.message.startswith(prefix):
+        name = found.message[len(prefix) :].split("'", 1)[0]
+        library = later_library(name)
+        if library:
+            text = f"{found.message}: Kubernetes' {library} library is not supported yet"
+            return Issue(text, found.line, found.column)
+    return found
+
+
+__all__ = ["Environment", "issue"]

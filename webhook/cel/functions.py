@@ -1,0 +1,178 @@
+"""How a function library is declared, and how a call finds its implementation.
+
+A library is a table of overloads: signature, meaning, example, implementation. The checker gets the signatures; the
+generator binds the implementation where the checker fixed the types, else a Dispatch that looks at the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.cel import types
+from webhook.cel.errors import EvaluationError, no_such_overload
+from webhook.cel.frontend import FunctionDeclaration
+from webhook.cel.operators import type_of
+from webhook.cel.types import Type
+from webhook.cel.values import BoolMap, Duration, Optional, Timestamp, UInt
+
+
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """One overload of a function; a method has its receiver as the first of `params`."""
+
+    name: str
+    params: tuple[Type, ...]
+    result: Type
+    member: bool
+    call: Callable[..., Any]
+    doc: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A set of functions that a Kubernetes version has or has not. `since` is that version, as (1, 28)."""
+
+    name: str
+    since: tuple[int, int]
+    overloads: tuple[Overload, ...]
+    checked_by_parser: bool = False
+    """The parser's own checker declares these already; only implementations are given here."""
+    opaque: Mapping[str, type] | None = None
+    """Opaque type names and the Python classes of their values."""
+
+
+def function(name: str, signature: str, call: Callable[..., Any], doc: str, example: str = "") -> Overload:
+    """A global function. The signature reads `string, int -> list(string)`."""
+    return _overload(name, signature, call, doc, example, member=False)
+
+
+def method(name: str, signature: str, call: Callable[..., Any], doc: str, example: str = "") -> Overload:
+    """A method: the first parameter of the signature is the receiver."""
+    return _overload(name, signature, call, doc, example, member=True)
+
+
+def _overload(name: str, signature: str, call: Callable[..., Any], doc: str, example: str, *, member: bool) -> Overload:
+    params, _, result = signature.partition("->")
+    return Overload(name, tuple(_split(params)), types.parse(result.strip()), member, call, doc, example)
+
+
+def _split(params: str) -> Iterator[Type]:
+    depth, start = 0, 0
+    for place, character in enumerate(params + ","):
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            if params[start:place].strip():
+                yield types.parse(params[start:place].strip())
+            start = place + 1
+
+
+_CLASSES: dict[str, tuple[type, ...]] = {
+    "null": (type(None),),
+    "bool": (bool,),
+    "int": (int,),
+    "uint": (UInt,),
+    "double": (float,),
+    "string": (str,),
+    "bytes": (bytes,),
+    "list": (list,),
+    "map": (dict, BoolMap),
+    "duration": (Duration,),
+    "timestamp": (Timestamp,),
+    "type": (Type,),
+    "optional_type": (Optional,),
+}
+
+# Functions whose missing overload cel-go reports without naming them.
+_UNNAMED = frozenset({"contains", "startsWith", "endsWith", "matches", "find"})
+
+
+class Dispatch:
+    """A function called on values whose types the checker does not know: the overload is chosen at each call."""
+
+    __slots__ = ("_chosen", "_name", "_overloads")
+
+    def __init__(self, name: str, overloads: Iterable[tuple[tuple[tuple[type, ...], ...], Callable[..., Any]]]) -> None:
+        self._name = name
+        self._overloads = tuple(overloads)
+        self._chosen: dict[tuple[type, ...], Callable[..., Any]] = {}
+
+    def __call__(self, *args: Any) -> Any:
+        classes = tuple(map(type, args))
+        call = self._chosen.get(classes)
+        if call is None:
+            call = self._choose(classes, args)
+        return call(*args)
+
+    def _choose(self, classes: tuple[type, ...], args: tuple[Any, ...]) -> Callable[..., Any]:
+        for accepted, call in self._overloads:
+            if all(not allowed or found in allowed for allowed, found in zip(accepted, classes, strict=True)):
+                self._chosen[classes] = call  # bounded: value classes are few
+                return call
+        if self._name in _UNNAMED:
+            raise no_such_overload()
+        raise EvaluationError(f"no such overload: {self._name}({', '.join(str(type_of(arg)) for arg in args)})")
+
+
+class Functions:
+    """All the overloads of an environment, and the way from a call to its implementation."""
+
+    def __init__(self, libraries: Iterable[Library]) -> None:
+        self._by_call: dict[tuple[str, bool, int], list[Overload]] = {}
+        self._classes = dict(_CLASSES)
+        self._dispatches: dict[tuple[str, bool, int], Dispatch] = {}
+        self.declarations: list[FunctionDeclaration] = []
+        for library in libraries:
+            self._classes.update({name: (cls,) for name, cls in (library.opaque or {}).items()})
+            for number, overload in enumerate(library.overloads):
+                key = (overload.name, overload.member, len(overload.params))
+                self._by_call.setdefault(key, []).append(overload)
+                if not library.checked_by_parser:
+                    self.declarations.append(
+                        FunctionDeclaration(
+                            f"{library.name}_{number}_{overload.name}",
+                            overload.name,
+                            overload.params,
+                            overload.result,
+                            overload.member,
+                        )
+                    )
+
+    def known(self, name: str, member: bool, arity: int) -> bool:
+        """Whether there is such a function at all."""
+        return (name, member, arity) in self._by_call
+
+    def resolve(self, name: str, member: bool, argument_types: tuple[Type, ...]) -> Callable[..., Any] | None:
+        """The implementation for a call with arguments of these types; a Dispatch where they leave it open.
+
+        None if there is no such function.
+        """
+        key = (name, member, len(argument_types))
+        overloads = self._by_call.get(key)
+        if overloads is None:
+            return None
+        for overload in overloads:
+            if all(_fixed(given, wanted) for given, wanted in zip(argument_types, overload.params, strict=True)):
+                return overload.call
+        if key not in self._dispatches:
+            self._dispatches[key] = Dispatch(
+                name, ((tuple(map(self._accepted, overload.params)), overload.call) for overload in overloads)
+            )
+        return self._dispatches[key]
+
+    def _accepted(self, declared: Type) -> tuple[type, ...]:
+        """The classes of values that a parameter takes; none stands for any."""
+        if declared.is_param or declared == types.DYN:
+            return ()
+        return self._classes[declared.name]
+
+
+def _fixed(given: Type, wanted: Type) -> bool:
+    """Whether an argument checked as `given` is sure to be a `wanted`."""
+    if wanted.is_param or wanted == types.DYN:
+        return True
+    if given.name != wanted.name:
+        return False
+    return all(map(_fixed, given.params, wanted.params)) if len(given.params) == len(wanted.params) else True

@@ -1,0 +1,121 @@
+"""Kubernetes' list library: isSorted, sum, min, max, indexOf, lastIndexOf.
+
+https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-list-library
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from webhook.cel.errors import EvaluationError
+from webhook.cel.functions import Library, Overload, method
+from webhook.cel.operators import add, equal, less, type_of
+from webhook.cel.values import Duration, UInt
+
+_SUMMED = ("int", "uint", "double", "duration")
+_COMPARED = (*_SUMMED, "bool", "string", "bytes", "timestamp")
+_ZEROS: dict[str, Any] = {"int": 0, "uint": UInt(0), "double": 0.0, "duration": Duration(0)}
+
+
+def _checked(items: list[Any], allowed: tuple[str, ...], name: str) -> list[Any]:
+    """The list, if its first element is of a type that the function takes."""
+    if items:
+        named = str(type_of(items[0])).removeprefix("google.protobuf.").lower()
+        if named not in allowed:
+            raise EvaluationError(f"no such overload: {name}(list)")
+    return items
+
+
+def _sum_from(zero: Any) -> Callable[[list[Any]], Any]:
+    def total(items: list[Any]) -> Any:
+        if not _checked(items, _SUMMED, "sum"):
+            return zero
+        result = items[0]
+        for item in items[1:]:
+            result = add(result, item)
+        return result
+
+    return total
+
+
+def _least(items: list[Any]) -> Any:
+    if not _checked(items, _COMPARED, "min"):
+        raise EvaluationError("min called on empty list")
+    result = items[0]
+    for item in items[1:]:
+        if less(item, result):
+            result = item
+    return result
+
+
+def _greatest(items: list[Any]) -> Any:
+    if not _checked(items, _COMPARED, "max"):
+        raise EvaluationError("max called on empty list")
+    result = items[0]
+    for item in items[1:]:
+        if less(result, item):
+            result = item
+    return result
+
+
+def _is_sorted(items: list[Any]) -> bool:
+    _checked(items, _COMPARED, "isSorted")
+    return not any(less(after, before) for before, after in pairwise(items))
+
+
+def _index_of(items: list[Any], wanted: Any) -> int:
+    return next((place for place, item in enumerate(items) if equal(item, wanted)), -1)
+
+
+def _last_index_of(items: list[Any], wanted: Any) -> int:
+    return next((place for place in range(len(items) - 1, -1, -1) if equal(items[place], wanted)), -1)
+
+
+def _each(
+    name: str, kinds: tuple[str, ...], result: str, call: Callable[..., Any], doc: str, example: str
+) -> list[Overload]:
+    return [method(name, f"list({kind}) -> {result.replace('T', kind)}", call, doc, example) for kind in kinds]
+
+
+LIBRARY = Library(
+    "lists",
+    (1, 23),
+    (
+        *_each(
+            "isSorted",
+            _COMPARED,
+            "bool",
+            _is_sorted,
+            "Whether no element is less than the one before.",
+            "[1, 2, 2].isSorted()",
+        ),
+        *(
+            method(
+                "sum",
+                f"list({kind}) -> {kind}",
+                _sum_from(_ZEROS[kind]),
+                "The sum; 0 of an empty list.",
+                "[1, 2].sum() == 3",
+            )
+            for kind in _SUMMED
+        ),
+        *_each("min", _COMPARED, "T", _least, "The least element; an error if empty.", "[2, 1].min() == 1"),
+        *_each("max", _COMPARED, "T", _greatest, "The greatest element; an error if empty.", "[2, 3].max() == 3"),
+        method(
+            "indexOf",
+            "list(T), T -> int",
+            _index_of,
+            "Where the element first stands, or -1.",
+            "[1, 2, 2].indexOf(2) == 1",
+        ),
+        method(
+            "lastIndexOf",
+            "list(T), T -> int",
+            _last_index_of,
+            "Where the element last stands, or -1.",
+            "[1, 2, 2].lastIndexOf(2) == 2",
+        ),
+    ),
+)

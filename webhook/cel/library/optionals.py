@@ -1,0 +1,110 @@
+"""CEL's optional types: values that may be absent, without has() at every step.
+
+https://github.com/google/cel-spec/wiki/proposal-246 and cel-go's cel/library.go. The selections `a.?b` and `a[?i]` and
+the macros optMap and optFlatMap are the compiler's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webhook.cel.errors import EvaluationError
+from webhook.cel.functions import Library, function, method
+from webhook.cel.values import NONE, Duration, Optional, UInt
+
+
+def _of_non_zero(value: Any) -> Optional:
+    return NONE if _zero(value) else Optional(value)
+
+
+def _zero(value: Any) -> bool:
+    if value is None or value is False:
+        return True
+    if isinstance(value, str | bytes | list | dict):
+        return len(value) == 0
+    if type(value) in (int, UInt, float):
+        return bool(value == 0)
+    return type(value) is Duration and value.ns == 0
+
+
+def _value(optional: Optional) -> Any:
+    if optional is NONE:
+        raise EvaluationError("optional.none() dereference")
+    return optional.value
+
+
+def _unwrap(optionals: list[Any]) -> list[Any]:
+    if not all(type(each) is Optional for each in optionals):
+        raise EvaluationError("value is not an optional type")
+    return [each.value for each in optionals if each is not NONE]
+
+
+LIBRARY = Library(
+    "optional",
+    (1, 28),
+    (
+        function("optional.of", "T -> optional_type(T)", Optional, "The value, present.", "optional.of(1).hasValue()"),
+        function(
+            "optional.ofNonZeroValue",
+            "T -> optional_type(T)",
+            _of_non_zero,
+            "Present unless empty or zero.",
+            "!optional.ofNonZeroValue('').hasValue()",
+        ),
+        function("optional.none", " -> optional_type(T)", lambda: NONE, "Absent.", "!optional.none().hasValue()"),
+        method(
+            "hasValue",
+            "optional_type(T) -> bool",
+            lambda optional: optional is not NONE,
+            "Whether it is present.",
+            "optional.of(1).hasValue()",
+        ),
+        method(
+            "value", "optional_type(T) -> T", _value, "The value; an error if absent.", "optional.of(1).value() == 1"
+        ),
+    ),
+    checked_by_parser=True,
+)
+
+UNWRAP = Library(
+    "optional_lists",
+    (1, 28),
+    (
+        function(
+            "optional.unwrap",
+            "list(optional_type(T)) -> list(T)",
+            _unwrap,
+            "The values that are present.",
+            "optional.unwrap([optional.of(1), optional.none()]) == [1]",
+        ),
+        method(
+            "unwrapOpt",
+            "list(optional_type(T)) -> list(T)",
+            _unwrap,
+            "The values that are present.",
+            "[optional.of(1), optional.none()].unwrapOpt() == [1]",
+        ),
+    ),
+)
+
+ENDS = Library(
+    "optional_ends",
+    (1, 28),
+    (
+        method(
+            "first",
+            "list(T) -> optional_type(T)",
+            lambda items: Optional(items[0]) if items else NONE,
+            "The first element.",
+            "[1, 2].first().value() == 1",
+        ),
+        method(
+            "last",
+            "list(T) -> optional_type(T)",
+            lambda items: Optional(items[-1]) if items else NONE,
+            "The last element.",
+            "[1, 2].last().value() == 2",
+        ),
+    ),
+    checked_by_parser=True,
+)

@@ -1,0 +1,93 @@
+"""Kubernetes' regular expression library (find, findAll) and the one way to RE2 that all of CEL here has.
+
+https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-regex-library
+Patterns are RE2's (github.com/google/re2/wiki/Syntax): linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+from webhook.cel.errors import EvaluationError
+from webhook.cel.functions import Library, method
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+
+# RE2 in C++ and Go's regexp, which the API server uses, word the same errors differently.
+_GO_WORDS = {
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "trailing \\": "trailing backslash at end of expression",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid named capture group": "invalid named capture",
+}
+
+
+@lru_cache(maxsize=1024)
+def compiled(pattern: str) -> Any:
+    """The RE2 program of a pattern. Raises EvaluationError, in Go's words, on one that is not valid."""
+    try:
+        return re2.compile(pattern, _OPTIONS)
+    except re2.error as error:
+        reason = error.args[0] if error.args else ""
+        reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        code, _, detail = reason.partition(": ")
+        words = _GO_WORDS.get(code, code)
+        raise EvaluationError(f"error parsing regexp: {words}: `{detail or pattern}`") from None
+
+
+def matches(text: str, pattern: str) -> bool:
+    """Whether the pattern is found anywhere in the text."""
+    return compiled(pattern).search(text) is not None
+
+
+def _find(text: str, pattern: str) -> str:
+    match = compiled(pattern).search(text)
+    return "" if match is None else match[0]
+
+
+def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
+    found: list[str] = []
+    if limit == 0:
+        return found
+    for match in compiled(pattern).finditer(text):
+        found.append(match[0])
+        if len(found) == limit:
+            break
+    return found
+
+
+LIBRARY = Library(
+    "regex",
+    (1, 23),
+    (
+        method(
+            "find",
+            "string, string -> string",
+            _find,
+            "The first match, or the empty text.",
+            "'abc 123'.find('[0-9]+') == '123'",
+        ),
+        method(
+            "findAll",
+            "string, string -> list(string)",
+            _find_all,
+            "All matches.",
+            "'1 22'.findAll('[0-9]+') == ['1', '22']",
+        ),
+        method(
+            "findAll",
+            "string, string, int -> list(string)",
+            _find_all,
+            "At most so many matches; all if negative.",
+            "'1 22'.findAll('[0-9]+', 1) == ['1']",
+        ),
+    ),
+)

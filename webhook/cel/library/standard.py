@@ -1,0 +1,262 @@
+"""CEL's standard functions other than the operators: sizes, string tests, conversions, dates and times.
+
+https://github.com/google/cel-spec/blob/master/doc/langdef.md#list-of-standard-definitions
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from webhook.cel.errors import EvaluationError
+from webhook.cel.functions import Library, Overload, function, method
+from webhook.cel.library.regex import matches
+from webhook.cel.operators import checked_int, checked_uint, size, type_of
+from webhook.cel.values import (
+    INT_MAX,
+    INT_MIN,
+    NANO,
+    Duration,
+    Timestamp,
+    UInt,
+    parse_duration,
+    parse_timestamp,
+    shortest_general,
+)
+
+
+def _conversion_error(source: str, target: str) -> EvaluationError:
+    return EvaluationError(f"type conversion error from '{source}' to '{target}'")
+
+
+_INT = re.compile(r"[+-]?[0-9]+")
+_UINT = re.compile(r"[0-9]+")
+_DOUBLE = re.compile(
+    r"[+-]?(?:(?:[0-9](?:_?[0-9])*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?|nan)", re.IGNORECASE
+)
+_MAX_DIGITS = 400  # more than any number of 64 bits has; Python refuses to read very long ones
+
+
+def _int_from_double(value: float) -> int:
+    if not INT_MIN <= value < INT_MAX or math.isnan(value):
+        raise EvaluationError("integer overflow")
+    return int(value)
+
+
+def _int_from_string(text: str) -> int:
+    if not _INT.fullmatch(text) or len(text) > _MAX_DIGITS or not INT_MIN <= int(text) <= INT_MAX:
+        raise _conversion_error("string", "int")
+    return int(text)
+
+
+def _uint_from_double(value: float) -> UInt:
+    if not 0 <= value < 2**64 or math.isnan(value):
+        raise EvaluationError("unsigned integer overflow")
+    return UInt(value)
+
+
+def _uint_from_string(text: str) -> UInt:
+    if not _UINT.fullmatch(text) or len(text) > _MAX_DIGITS or int(text) >= 2**64:
+        raise _conversion_error("string", "uint")
+    return UInt(text)
+
+
+def _double_from_string(text: str) -> float:
+    if not _DOUBLE.fullmatch(text) or "_" in text or len(text) > _MAX_DIGITS:
+        raise _conversion_error("string", "double")
+    value = float(text)
+    if math.isinf(value) and "inf" not in text.lower():
+        raise _conversion_error("string", "double")
+    return value
+
+
+_BOOLS = {
+    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
+}
+
+
+def _bool_from_string(text: str) -> bool:
+    if text not in _BOOLS:
+        raise _conversion_error("string", "bool")
+    return _BOOLS[text]
+
+
+def _string_from_bytes(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise EvaluationError("invalid UTF-8 in bytes, cannot convert to string") from None
+
+
+def _duration_from_string(text: str) -> Duration:
+    try:
+        return parse_duration(text)
+    except EvaluationError:
+        raise _conversion_error("string", "google.protobuf.Duration") from None
+
+
+def _timestamp_from_string(text: str) -> Timestamp:
+    try:
+        return parse_timestamp(text)
+    except EvaluationError as error:
+        if str(error) == "timestamp overflow":
+            raise
+        raise _conversion_error("string", "google.protobuf.Timestamp") from None
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_CONVERSIONS: tuple[Overload, ...] = (
+    function("bool", "bool -> bool", _same, "The value itself."),
+    function("bool", "string -> bool", _bool_from_string, "1, t, T, true … are true.", "bool('true')"),
+    function("bytes", "bytes -> bytes", _same, "The value itself."),
+    function("bytes", "string -> bytes", str.encode, "The text in UTF-8.", "bytes('é') == b'\\xc3\\xa9'"),
+    function("double", "double -> double", _same, "The value itself."),
+    function("double", "int -> double", float, "The nearest double.", "double(3) == 3.0"),
+    function("double", "uint -> double", float, "The nearest double.", "double(3u) == 3.0"),
+    function(
+        "double", "string -> double", _double_from_string, "The number that the text shows.", "double('1.5') == 1.5"
+    ),
+    function("duration", "duration -> duration", _same, "The value itself."),
+    function(
+        "duration",
+        "string -> duration",
+        _duration_from_string,
+        "A Go duration.",
+        "duration('1h30m').getMinutes() == 90",
+    ),
+    function("dyn", "T -> dyn", _same, "The value, its type unchecked.", "dyn(1) == dyn(1.0)"),
+    function("int", "int -> int", _same, "The value itself."),
+    function("int", "uint -> int", lambda value: checked_int(int(value)), "The same number.", "int(3u) == 3"),
+    function("int", "double -> int", _int_from_double, "Truncated towards zero.", "int(3.9) == 3"),
+    function("int", "string -> int", _int_from_string, "The decimal that the text shows.", "int('42') == 42"),
+    function(
+        "int",
+        "timestamp -> int",
+        lambda value: value.ns // NANO,
+        "Seconds from 1970.",
+        "int(timestamp('1970-01-01T00:01:00Z')) == 60",
+    ),
+    function("string", "string -> string", _same, "The value itself."),
+    function(
+        "string",
+        "bool -> string",
+        lambda value: "true" if value else "false",
+        "true or false.",
+        "string(true) == 'true'",
+    ),
+    function("string", "bytes -> string", _string_from_bytes, "The bytes read as UTF-8.", "string(b'abc') == 'abc'"),
+    function("string", "double -> string", shortest_general, "The shortest form.", "string(1.5) == '1.5'"),
+    function("string", "duration -> string", str, "Seconds.", "string(duration('1m')) == '60s'"),
+    function("string", "int -> string", int.__repr__, "Decimal.", "string(42) == '42'"),
+    function(
+        "string",
+        "timestamp -> string",
+        str,
+        "RFC 3339 in UTC.",
+        "string(timestamp('2020-01-01T01:00:00+01:00')) == '2020-01-01T00:00:00Z'",
+    ),
+    function("string", "uint -> string", int.__repr__, "Decimal.", "string(42u) == '42'"),
+    function("timestamp", "timestamp -> timestamp", _same, "The value itself."),
+    function(
+        "timestamp",
+        "int -> timestamp",
+        lambda value: Timestamp(value * NANO),
+        "Seconds from 1970.",
+        "timestamp(0) == timestamp('1970-01-01T00:00:00Z')",
+    ),
+    function(
+        "timestamp",
+        "string -> timestamp",
+        _timestamp_from_string,
+        "RFC 3339.",
+        "timestamp('2020-01-01T00:00:00Z').getFullYear() == 2020",
+    ),
+    function("type", "T -> type", type_of, "The type of a value.", "type(1) == int"),
+    function("uint", "uint -> uint", _same, "The value itself."),
+    function("uint", "int -> uint", checked_uint, "The same number.", "uint(3) == 3u"),
+    function("uint", "double -> uint", _uint_from_double, "Truncated.", "uint(3.9) == 3u"),
+    function("uint", "string -> uint", _uint_from_string, "The decimal that the text shows.", "uint('3') == 3u"),
+)
+
+_STRINGS: tuple[Overload, ...] = (
+    method(
+        "contains",
+        "string, string -> bool",
+        lambda text, part: part in text,
+        "Whether the text has the part.",
+        "'abc'.contains('b')",
+    ),
+    method("endsWith", "string, string -> bool", str.endswith, "Whether the text ends so.", "'abc'.endsWith('c')"),
+    method(
+        "startsWith", "string, string -> bool", str.startswith, "Whether the text begins so.", "'abc'.startsWith('a')"
+    ),
+    method("matches", "string, string -> bool", matches, "Whether RE2 finds the pattern.", "'abc'.matches('^a.c$')"),
+    function("matches", "string, string -> bool", matches, "Whether RE2 finds the pattern.", "matches('abc', 'b')"),
+)
+
+_SIZES: tuple[Overload, ...] = tuple(
+    declare("size", "T -> int", size, "Code points, bytes, elements or entries.", example)
+    for declare, example in ((function, "size('é') == 1"), (method, "[1, 2].size() == 2"))
+)
+
+
+def _getter(read: Callable[[datetime, int], int]) -> Callable[..., int]:
+    def get(value: Timestamp, zone: str = "") -> int:
+        return read(*value.at(zone))
+
+    return get
+
+
+_DATE_PARTS: tuple[tuple[str, str, Callable[[datetime, int], int]], ...] = (
+    ("getFullYear", "The year.", lambda at, _: at.year),
+    ("getMonth", "The month, from 0.", lambda at, _: at.month - 1),
+    ("getDate", "The day of the month, from 1.", lambda at, _: at.day),
+    ("getDayOfMonth", "The day of the month, from 0.", lambda at, _: at.day - 1),
+    ("getDayOfWeek", "The day of the week, from 0 for Sunday.", lambda at, _: at.isoweekday() % 7),
+    ("getDayOfYear", "The day of the year, from 0.", lambda at, _: at.timetuple().tm_yday - 1),
+    ("getHours", "The hour.", lambda at, _: at.hour),
+    ("getMinutes", "The minute.", lambda at, _: at.minute),
+    ("getSeconds", "The second.", lambda at, _: at.second),
+    ("getMilliseconds", "The milliseconds of the second.", lambda _, nanos: nanos // 1_000_000),
+)
+
+
+def _whole(unit: int) -> Callable[[Duration], int]:
+    def get(value: Duration) -> int:
+        count = abs(value.ns) // unit
+        return count if value.ns >= 0 else -count
+
+    return get
+
+
+def _millisecond_part(value: Duration) -> int:
+    part = abs(value.ns) // 1_000_000 % 1000
+    return part if value.ns >= 0 else -part
+
+
+_TIMES: tuple[Overload, ...] = (
+    *(method(name, "timestamp -> int", _getter(read), f"{doc} In UTC.") for name, doc, read in _DATE_PARTS),
+    *(
+        method(name, "timestamp, string -> int", _getter(read), f"{doc} In a time zone: a name or an offset.")
+        for name, doc, read in _DATE_PARTS
+    ),
+    method("getHours", "duration -> int", _whole(3600 * NANO), "Whole hours.", "duration('90m').getHours() == 1"),
+    method("getMinutes", "duration -> int", _whole(60 * NANO), "Whole minutes.", "duration('90m').getMinutes() == 90"),
+    method("getSeconds", "duration -> int", _whole(NANO), "Whole seconds.", "duration('1m').getSeconds() == 60"),
+    method(
+        "getMilliseconds",
+        "duration -> int",
+        _millisecond_part,
+        "The milliseconds of the second.",
+        "duration('1500ms').getMilliseconds() == 500",
+    ),
+)
+
+LIBRARY = Library("standard", (1, 23), (*_CONVERSIONS, *_STRINGS, *_SIZES, *_TIMES), checked_by_parser=True)

@@ -1,0 +1,223 @@
+"""CEL's strings extension in the version that Kubernetes has (2), with format and strings.quote (1.29).
+
+https://kubernetes.io/docs/reference/using-api/cel/#cel-extended-strings-library. Positions count code points.
+"""
+
+from __future__ import annotations
+
+from webhook.cel.errors import BudgetExceeded, EvaluationError
+from webhook.cel.functions import Library, function, method
+from webhook.cel.library.formatting import format_text
+from webhook.cel.operators import MAX_SIZE
+
+_UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+# Unicode's White_Space property, which Go's strings.TrimSpace goes by. Python's strip() takes U+001C to U+001F too.
+_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_QUOTED = str.maketrans(
+    {
+        "\a": "\\a",
+        "\b": "\\b",
+        "\f": "\\f",
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        "\v": "\\v",
+        "\\": "\\\\",
+        '"': '\\"',
+    }
+)
+
+
+def _in_range(text: str, place: int) -> int:
+    if not 0 <= place <= len(text):
+        raise EvaluationError(f"index out of range: {place}")
+    return place
+
+
+def _char_at(text: str, place: int) -> str:
+    return text[_in_range(text, place) :][:1]
+
+
+def _index_of(text: str, part: str, start: int = 0) -> int:
+    if start < 0:
+        raise EvaluationError(f"index out of range: {start}")
+    return text.find(part, start) if start <= len(text) else -1
+
+
+def _last_index_of(text: str, part: str, start: int | None = None) -> int:
+    if start is None:
+        return text.rfind(part)
+    if start < 0:
+        raise EvaluationError(f"index out of range: {start}")
+    if start >= len(text):
+        return -1
+    return text.rfind(part, 0, start + len(part))
+
+
+def _join(parts: list[str], separator: str = "") -> str:
+    if not all(type(part) is str for part in parts):
+        raise EvaluationError(
+            "no such overload: join(list)" if not separator else "no such overload: join(list, string)"
+        )
+    _fits(sum(map(len, parts)) + len(separator) * len(parts))
+    return separator.join(parts)
+
+
+def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
+    _fits(len(text) + (text.count(old) if limit < 0 else min(limit, text.count(old))) * len(new))
+    return text.replace(old, new, limit)
+
+
+def _fits(length: int) -> None:
+    if length > MAX_SIZE:
+        raise BudgetExceeded
+
+
+def _split(text: str, separator: str, limit: int = -1) -> list[str]:
+    if limit == 0:
+        return []
+    if separator:
+        return text.split(separator, limit - 1 if limit > 0 else -1)
+    if limit < 0 or limit >= len(text):
+        return list(text)
+    return [*text[: limit - 1], text[limit - 1 :]]
+
+
+def _substring(text: str, start: int, end: int | None = None) -> str:
+    _in_range(text, start)
+    if end is None:
+        return text[start:]
+    _in_range(text, end)
+    if start > end:
+        raise EvaluationError(f"invalid substring range. start: {start}, end: {end}")
+    return text[start:end]
+
+
+LIBRARY = Library(
+    "strings",
+    (1, 23),
+    (
+        method(
+            "charAt",
+            "string, int -> string",
+            _char_at,
+            "The character at a position; empty at the end.",
+            "'hello'.charAt(4) == 'o'",
+        ),
+        method(
+            "indexOf",
+            "string, string -> int",
+            _index_of,
+            "Where the part first stands, or -1.",
+            "'hello'.indexOf('l') == 2",
+        ),
+        method(
+            "indexOf",
+            "string, string, int -> int",
+            _index_of,
+            "The same, from a position on.",
+            "'hello'.indexOf('l', 3) == 3",
+        ),
+        method(
+            "lastIndexOf",
+            "string, string -> int",
+            _last_index_of,
+            "Where the part last stands, or -1.",
+            "'hello'.lastIndexOf('l') == 3",
+        ),
+        method(
+            "lastIndexOf",
+            "string, string, int -> int",
+            _last_index_of,
+            "The same, up to a position.",
+            "'hello'.lastIndexOf('l', 2) == 2",
+        ),
+        method("join", "list(string) -> string", _join, "The texts as one.", "['a', 'b'].join() == 'ab'"),
+        method(
+            "join",
+            "list(string), string -> string",
+            _join,
+            "The texts with a separator between them.",
+            "['a', 'b'].join(', ') == 'a, b'",
+        ),
+        method(
+            "lowerAscii",
+            "string -> string",
+            lambda text: text.translate(_LOWER),
+            "A to Z in lower case.",
+            "'AbÉ'.lowerAscii() == 'abÉ'",
+        ),
+        method(
+            "upperAscii",
+            "string -> string",
+            lambda text: text.translate(_UPPER),
+            "a to z in upper case.",
+            "'abé'.upperAscii() == 'ABé'",
+        ),
+        method(
+            "replace",
+            "string, string, string -> string",
+            _replace,
+            "Every occurrence replaced.",
+            "'hello'.replace('l', 'L') == 'heLLo'",
+        ),
+        method(
+            "replace",
+            "string, string, string, int -> string",
+            _replace,
+            "At most so many replaced; all if negative.",
+            "'hello'.replace('l', 'L', 1) == 'heLlo'",
+        ),
+        method(
+            "split",
+            "string, string -> list(string)",
+            _split,
+            "The parts between separators.",
+            "'a,b'.split(',') == ['a', 'b']",
+        ),
+        method(
+            "split",
+            "string, string, int -> list(string)",
+            _split,
+            "At most so many parts; all if negative.",
+            "'a,b,c'.split(',', 2) == ['a', 'b,c']",
+        ),
+        method("substring", "string, int -> string", _substring, "From a position on.", "'hello'.substring(3) == 'lo'"),
+        method(
+            "substring",
+            "string, int, int -> string",
+            _substring,
+            "From a position up to before another.",
+            "'hello'.substring(1, 3) == 'el'",
+        ),
+        method(
+            "trim",
+            "string -> string",
+            lambda text: text.strip(_SPACE),
+            "Without white space around.",
+            "' a '.trim() == 'a'",
+        ),
+    ),
+)
+
+FORMAT = Library(
+    "strings_format",
+    (1, 29),
+    (
+        method(
+            "format",
+            "string, list(dyn) -> string",
+            format_text,
+            "The text with %s, %d, %f, %e, %b, %o, %x, %X filled in.",
+            "'%s has %d'.format(['a', 2]) == 'a has 2'",
+        ),
+        function(
+            "strings.quote",
+            "string -> string",
+            lambda text: f'"{text.translate(_QUOTED)}"',
+            "In double quotes, control characters escaped.",
+            "strings.quote('a\"b') == '\"a\\\\\"b\"'",
+        ),
+    ),
+)

@@ -1,0 +1,111 @@
+"""A compiled expression, and what it is evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from webhook.cel.ast import Expr
+from webhook.cel.codegen import generate
+from webhook.cel.errors import BudgetExceeded, CostError, EvaluationError
+from webhook.cel.functions import Functions
+from webhook.cel.types import Type
+
+DEFAULT_LIMIT = 1_000_000
+"""Units of work an evaluation may take; a round of a loop costs as many as its body has nodes."""
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+class Activation(dict[str, Any]):
+    """The variables of one evaluation, or of several that share them.
+
+    bindings: name -> value, as JSON gives it. lazy: name -> function that gives the value, called at the first use.
+    variables: `variables.NAME` -> the program of a composited variable, evaluated at its first use and at most once;
+    its error, too, is kept and surfaces at each use. limit: units of work, for all evaluations on this activation.
+    """
+
+    __slots__ = ("_errors", "_lazy", "_variables", "cost", "limit")
+
+    def __init__(
+        self,
+        bindings: Mapping[str, Any] = _NOTHING,
+        lazy: Mapping[str, Callable[[], Any]] = _NOTHING,
+        variables: Mapping[str, Program] = _NOTHING,
+        limit: int = DEFAULT_LIMIT,
+    ) -> None:
+        dict.__init__(self, bindings)
+        self._lazy = lazy
+        self._variables = variables
+        self._errors: dict[str, str] | None = None
+        self.cost = 0
+        self.limit = limit
+
+    def __missing__(self, name: str) -> Any:
+        program = self._variables.get(name)
+        if program is not None:
+            return self._composited(name, program)
+        value = self[name] = self._lazy[name]()
+        return value
+
+    def _composited(self, name: str, program: Program) -> Any:
+        if self._errors is None:
+            self._errors = {}
+        text = self._errors.get(name)
+        if text is None:
+            try:
+                value = self[name] = program.evaluate(self)
+            except CostError:
+                raise BudgetExceeded from None
+            except EvaluationError as error:
+                text = f'composited variable "{name.removeprefix("variables.")}" fails to evaluate: {error}'
+                self._errors[name] = text
+            else:
+                return value
+        raise EvaluationError(text)
+
+
+class Program:
+    """An expression ready to be evaluated, any number of times and from any number of threads.
+
+    `type` is what the checker inferred, `source` the text it was compiled from.
+    """
+
+    __slots__ = ("_exact", "_functions", "_plain", "source", "tree", "type")
+
+    def __init__(self, source: str, tree: Expr, functions: Functions) -> None:
+        self.source = source
+        self.tree = tree
+        self.type: Type = tree.type
+        self._functions = functions
+        self._plain = generate(tree, functions, exact=False)
+        self._exact: Callable[[Any], Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"Program({self.source!r}: {self.type})"
+
+    def evaluate(self, activation: Activation) -> Any:
+        """The value of the expression: None, bool, int, float, str, bytes, list, dict, or a type of `values`.
+
+        Raises EvaluationError with the API server's text; CostError, one of them, when the budget is used up.
+        """
+        cost = activation.cost
+        try:
+            return self._plain(activation)
+        except Exception:  # noqa: BLE001, S110 - whatever it was, the exact form tells
+            pass
+        except BudgetExceeded:
+            raise CostError from None
+        activation.cost = cost
+        return self.evaluate_exactly(activation)
+
+    def evaluate_exactly(self, activation: Activation) -> Any:
+        """The same value or error, by the careful form of the code. Only tests call it for more than errors."""
+        if self._exact is None:
+            self._exact = generate(self.tree, self._functions, exact=True)
+        try:
+            return self._exact(activation)
+        except BudgetExceeded:
+            raise CostError from None
+        except RecursionError:
+            raise EvaluationError("value is nested too deeply") from None
