@@ -1,0 +1,39 @@
+"""A real server for the tests: the command in a process of its own, on free loopback ports, over real TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.running import POLICIES, Running, end, launch, write_policies
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Running]]:
+    """Start servers with flags (and variables) of the test's own; all are ended after it."""
+    running: list[Running] = []
+
+    def begin(*flags: str, **arguments: Any) -> Running:
+        running.append(launch(*flags, **arguments))
+        return running[-1]
+
+    yield begin
+    for server in running:
+        end(server)
+
+
+@pytest.fixture(scope="session")
+def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small policy tree in CEL and Python."""
+    return write_policies(tmp_path_factory.mktemp("tree") / "policies", POLICIES)
+
+
+@pytest.fixture(scope="module")
+def server(policies: Path) -> Iterator[Running]:
+    """One server for the tests of a module that do not change it."""
+    running = launch("--policies", str(policies), "--max-body", "64Ki", "--read-timeout", "1")
+    yield running
+    end(running)

@@ -1,0 +1,259 @@
+"""Starting the real server for a test, and talking to it: a process of its own, free loopback ports, real TLS."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-c", "from webhook.cli.main import main; main()"]
+REVIEWS = Path(__file__).parent.parent / "fixtures" / "reviews"
+START_TIMEOUT = 30.0  # seconds; how long it really may take is a test of its own
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def response(self) -> dict[str, Any]:
+        """The `response` of an AdmissionReview, the frame around it checked."""
+        assert self.status == 200, self.body
+        document = self.json
+        assert (document["apiVersion"], document["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
+        response: dict[str, Any] = document["response"]
+        return response
+
+
+@dataclass
+class Running:
+    """A server that listens."""
+
+    process: subprocess.Popen[bytes]
+    lines: list[dict[str, Any]] = field(default_factory=list)  # its log
+    said: list[str] = field(default_factory=list)  # its stderr, by line
+    started_in: float = 0.0  # seconds
+    port: int = 0
+    plain_port: int = 0
+    ca: bytes = b""
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cadata=self.ca.decode())
+
+    def connect(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self.trust)
+
+    def post(
+        self, path: str, body: bytes, content_type: str | None = "application/json", method: str = "POST"
+    ) -> Answer:
+        connection = self.connect()
+        try:
+            return ask(connection, method, path, body, content_type)
+        finally:
+            connection.close()
+
+    def get(self, path: str, method: str = "GET") -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.plain_port, timeout=10)
+        try:
+            return ask(connection, method, path, b"", None)
+        finally:
+            connection.close()
+
+    def events(self, event: str, count: int = 1) -> list[dict[str, Any]]:
+        """The log lines of one event, once there are `count` of them."""
+        return wait_for(
+            lambda: (found := [line for line in self.lines if line["event"] == event])[count - 1 :] and found
+        )
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+def ask(
+    connection: http.client.HTTPConnection, method: str, path: str, body: bytes, content_type: str | None
+) -> Answer:
+    connection.request(method, path, body, {"content-type": content_type} if content_type else {})
+    answer = connection.getresponse()
+    return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+
+
+def wait_for(found: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """What `found` returns once it is true."""
+    until = time.monotonic() + seconds
+    while True:
+        value = found()
+        if value:
+            return value
+        assert time.monotonic() < until, f"not within {seconds} s"
+        time.sleep(0.01)
+
+
+def environment(**variables: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GATEWRIGHT_")}
+    return {**clean, **variables}
+
+
+def launch(*flags: str, cwd: Path | None = None, **variables: str) -> Running:
+    """Start a server on free ports and return once it says where it listens."""
+    begun = time.monotonic()
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", "--plain-port", "0", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        env=environment(**variables),
+    )
+    server = Running(process)
+    assert process.stdout is not None
+    assert process.stderr is not None
+
+    def read_log(stream: Any) -> None:
+        server.lines.extend(json.loads(line) for line in stream)
+
+    def read_said(stream: Any) -> None:
+        server.said.extend(line.decode().rstrip("\n") for line in stream)
+
+    readers = [
+        threading.Thread(target=read_log, args=(process.stdout,), daemon=True),
+        threading.Thread(target=read_said, args=(process.stderr,), daemon=True),
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        wait_for(lambda: server.lines or process.poll() is not None, START_TIMEOUT)
+        server.started_in = time.monotonic() - begun
+        assert server.lines, "\n".join(server.said)
+        first = server.lines[0]
+        assert first["event"] == "serving"
+        server.port, server.plain_port = (int(first[name].rpartition(":")[2]) for name in ("reviews", "plain"))
+        if "--tls-cert" not in flags:
+            bundle = wait_for(lambda: [line for line in server.said if line.startswith("caBundle: ")])
+            server.ca = base64.b64decode(bundle[0].removeprefix("caBundle: "), validate=True)
+    except BaseException:
+        process.kill()
+        raise
+    return server
+
+
+def end(server: Running) -> None:
+    if server.process.poll() is None:
+        server.process.kill()
+    server.process.wait()
+
+
+POLICIES = {
+    "no-host-path.yaml": """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: no-host-path
+spec:
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [pods]}
+  validations:
+    - expression: "!has(object.spec.volumes) || object.spec.volumes.all(v, !has(v.hostPath))"
+      message: hostPath is not allowed
+      reason: Forbidden
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: everywhere
+spec:
+  policyName: no-host-path
+  validationActions: [Deny]
+""",
+    "secrets.yaml": """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: quoting
+spec:
+  failurePolicy: Ignore
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [secrets, configmaps]}
+  validations:
+    - expression: "false"
+      messageExpression: "'it holds ' + string(object.data.map(k, object.data[k])[0])"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: quoting
+spec:
+  policyName: quoting
+  validationActions: [Deny]
+""",
+    "label.py": '''\
+from gatewright import mutate
+
+
+@mutate(resources=["v1/services"], operations=["CREATE"])
+def team_label(request):
+    """Services carry the label of a team."""
+    request.object["metadata"].setdefault("labels", {})["team"] = "none"
+
+
+@mutate(resources=["v1/endpoints"], operations=["CREATE"])
+def broken(request):
+    """Fails on everything."""
+    raise RuntimeError("out of order")
+''',
+    "label.yaml": """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata:
+  name: team-label
+spec:
+  policyName: team-label
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata:
+  name: broken
+spec:
+  policyName: broken
+""",
+}
+
+
+def write_policies(root: Path, files: dict[str, str]) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (root / name).write_text(text)
+    return root
+
+
+def recorded(start: str) -> bytes:
+    """The recorded review whose file name begins so."""
+    (file,) = REVIEWS.glob(f"{start}*.json")
+    return file.read_bytes()
+
+
+def changed(body: bytes, **changes: Any) -> bytes:
+    """The review with fields of its request replaced."""
+    document = json.loads(body)
+    document["request"].update(changes)
+    return json.dumps(document).encode()

@@ -1,0 +1,76 @@
+"""A log line is one JSON object, whatever stands in it, and one that cannot be written stops nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from webhook.server.logs import MAX_TEXT, LibraryRecords, Log, cut, failure
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    yield reading, writing
+    for descriptor in (reading, writing):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def test_a_line_is_one_json_object(pipe: tuple[int, int]) -> None:
+    Log(pipe[1]).write("info", "review", {"name": 'a\n"b', "policies": ["p"]})
+    text = os.read(pipe[0], 4096)
+    assert text.endswith(b"\n")
+    assert text.count(b"\n") == 1
+    line = json.loads(text)
+    assert line.pop("time").endswith("Z")
+    assert line == {"level": "info", "event": "review", "name": 'a\n"b', "policies": ["p"]}
+
+
+def test_half_a_surrogate_pair_is_written_escaped(pipe: tuple[int, int]) -> None:
+    Log(pipe[1]).write("info", "review", {"findings": [{"message": "x\ud83d"}]})
+    assert json.loads(os.read(pipe[0], 4096))["findings"] == [{"message": "x\\ud83d"}]
+
+
+def test_a_reader_that_is_gone_costs_the_line_only(pipe: tuple[int, int]) -> None:
+    log = Log(pipe[1])
+    os.close(pipe[0])
+    log.write("info", "review", {})
+    log.write("info", "review", {})
+    assert log.lost == 2
+
+
+def test_long_text_is_cut() -> None:
+    assert cut("x" * MAX_TEXT) == "x" * MAX_TEXT
+    assert len(cut("x" * 10**6)) == MAX_TEXT
+
+
+def test_an_unexpected_exception_is_told_without_its_text() -> None:
+    try:
+        raise ValueError("hunter2")
+    except ValueError as error:
+        told = failure(error)
+    assert told["error"] == "ValueError"
+    assert "test_logs.py" in told["at"][-1]
+    assert "hunter2" not in json.dumps(told)
+
+
+def test_errors_of_the_libraries_become_lines() -> None:
+    lines: list[tuple[str, str, dict[str, object]]] = []
+    logger = logging.Logger("uvicorn.error")
+    logger.addHandler(LibraryRecords(lambda *line: lines.append(line)))
+    logger.warning("somebody sent nonsense")
+    try:
+        raise RuntimeError("hunter2")
+    except RuntimeError:
+        logger.exception("Exception in ASGI application\n")
+    ((level, event, fields),) = lines
+    assert (level, event) == ("error", "library")
+    assert fields["message"] == "Exception in ASGI application"
+    assert fields["error"] == "RuntimeError"
+    assert "hunter2" not in json.dumps(fields)

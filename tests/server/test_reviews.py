@@ -1,0 +1,233 @@
+"""The review port over real TLS: verdicts, bad input, limits, and what the log tells of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import ssl
+from typing import Any
+
+import pytest
+
+from tests.server.running import REVIEWS, Running, ask, changed, recorded, wait_for
+
+CREATE_POD = recorded("020")
+CREATE_SERVICE = recorded("011")
+
+
+def test_a_denial_names_policy_binding_and_place(server: Running) -> None:
+    response = server.post("/validate?timeout=5s", CREATE_POD).response
+    assert response["uid"] == json.loads(CREATE_POD)["request"]["uid"]
+    assert response["allowed"] is False
+    text = "ValidatingAdmissionPolicy 'no-host-path' with binding 'everywhere' denied request: hostPath is not allowed"
+    status = response["status"]
+    assert (status["code"], status["reason"], status["message"]) == (403, "Forbidden", text)
+    assert [cause["message"] for cause in status["details"]["causes"]] == [text]
+    assert "patch" not in response
+
+
+def test_a_mutation_comes_as_a_patch_on_mutate_only(server: Running) -> None:
+    response = server.post("/mutate", CREATE_SERVICE).response
+    assert (response["allowed"], response["patchType"]) == (True, "JSONPatch")
+    (operation,) = json.loads(base64.b64decode(response["patch"], validate=True))
+    assert operation["op"] == "add"
+    assert operation["path"].startswith("/metadata/labels")
+    assert set(server.post("/validate", CREATE_SERVICE).response) == {"uid", "allowed"}
+    assert set(server.post("/mutate", CREATE_POD).response) == {"uid", "allowed"}
+
+
+def test_a_mutation_that_fails_under_fail_denies(server: Running) -> None:
+    endpoints = {"group": "", "version": "v1", "resource": "endpoints"}
+    body = changed(CREATE_SERVICE, resource=endpoints, requestResource=endpoints)
+    response = server.post("/mutate", body).response
+    assert response["allowed"] is False
+    assert response["status"]["code"] == 403
+    assert response["status"]["message"].startswith("policy 'broken' with binding 'broken' denied request: ")
+    assert "patch" not in response
+
+
+def test_the_paths_by_failure_policy_answer_with_their_policies_only(server: Running) -> None:
+    configmap = changed(recorded("026"), uid="by-failure-policy")
+    allowed = {
+        (path, name): server.post(path, body).response["allowed"]
+        for path in ("/validate", "/validate/fail", "/validate/ignore")
+        for name, body in (("pod", CREATE_POD), ("configmap", configmap))
+    }
+    assert allowed == {
+        ("/validate", "pod"): False,
+        ("/validate", "configmap"): False,
+        ("/validate/fail", "pod"): False,  # no-host-path has failurePolicy Fail
+        ("/validate/fail", "configmap"): True,
+        ("/validate/ignore", "pod"): True,
+        ("/validate/ignore", "configmap"): False,
+    }
+    assert server.post("/mutate/fail", CREATE_SERVICE).response["patchType"] == "JSONPatch"
+    assert "patch" not in server.post("/mutate/ignore", CREATE_SERVICE).response
+
+
+def test_one_connection_serves_many_reviews(server: Running) -> None:
+    connection = server.connect()
+    for file in sorted(REVIEWS.glob("0*.json")):
+        body = file.read_bytes()
+        answer = ask(connection, "POST", "/validate", body, "application/json; charset=utf-8")
+        assert answer.response["uid"] == json.loads(body)["request"]["uid"]
+    connection.close()
+
+
+def test_an_answer_carries_no_more_headers_than_it_needs(server: Running) -> None:
+    assert set(server.post("/validate", CREATE_POD).headers) == {"content-type", "content-length"}
+
+
+REVIEW = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "u"}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content_type", "body", "status", "told"),
+    [
+        ("POST", "/validate", "application/json", b"", 400, "empty"),
+        ("POST", "/validate", "application/json", b"{", 400, "not JSON"),
+        ("POST", "/validate", "application/json", b'{"apiVersion": NaN}', 400, "not JSON"),
+        ("POST", "/validate", "application/json", b'{"kind": "\xff\xfe"}', 400, "UTF-8"),
+        ("POST", "/validate", "application/json", b"[" * 9000 + b"]" * 9000, 400, "depth"),
+        ("POST", "/mutate", "application/json", b'{"a":' * 400 + b"1" + b"}" * 400, 400, "250 levels"),
+        ("POST", "/mutate", "application/json", b"[]", 400, "got a list"),
+        ("POST", "/validate", "application/json", b'{"kind":"Pod","apiVersion":"v1"}', 400, "apiVersion"),
+        ("POST", "/validate", "application/json", json.dumps({**REVIEW, "kind": "Pod"}).encode(), 400, "kind"),
+        ("POST", "/validate", "application/json", json.dumps({**REVIEW, "request": None}).encode(), 400, "request"),
+        ("POST", "/validate", "application/json", json.dumps(REVIEW).encode(), 400, "request.operation"),
+        ("POST", "/validate", "application/json", changed(CREATE_POD, uid=""), 400, "request.uid"),
+        ("POST", "/validate", "application/json", changed(CREATE_POD, object=[]), 400, "request.object"),
+        ("POST", "/validate", "text/plain", CREATE_POD, 415, "text/plain"),
+        ("POST", "/validate", None, CREATE_POD, 415, "application/json"),
+        ("PUT", "/validate", "application/json", CREATE_POD, 405, "PUT"),
+        ("GET", "/mutate", None, b"", 405, "POST"),
+        ("POST", "/", "application/json", CREATE_POD, 404, "/validate"),
+        ("POST", "/validate/", "application/json", CREATE_POD, 404, "/validate"),
+        ("POST", "/validate/fail/", "application/json", CREATE_POD, 404, "/validate"),
+        ("POST", "/metrics", "application/json", CREATE_POD, 404, "/metrics"),
+        ("POST", "/%2e%2e/etc/passwd%0a", "application/json", CREATE_POD, 404, "/validate"),
+        ("POST", "/validate", "application/json", b" " * (64 << 10) + b"{}", 413, "65536 bytes"),
+        ("POST", "/validate", "application/json", b" " * (120 << 10), 413, "65536 bytes"),
+    ],
+)
+def test_what_is_no_review_gets_an_error_in_json(
+    server: Running, method: str, path: str, content_type: str | None, body: bytes, status: int, told: str
+) -> None:
+    answer = server.post(path, body, content_type, method)
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
+    assert list(answer.json) == ["error"]
+    assert told in answer.json["error"]
+    assert "Traceback" not in answer.json["error"]
+    if status == 405:
+        assert answer.headers["allow"] == "POST"
+    # and the next one is answered as if nothing had been
+    assert server.post("/validate", CREATE_POD).response["allowed"] is False
+
+
+def _raw(server: Running, *pieces: bytes) -> bytes:
+    """What comes back over TLS for these bytes, until the server closes or falls silent."""
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=5) as plain,
+        server.trust.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        got = b""
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+            while piece := connection.recv(65536):
+                got += piece
+        except (TimeoutError, ConnectionError, ssl.SSLError):
+            pass
+        return got
+
+
+HEAD = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+
+
+def test_a_body_that_claims_to_be_enormous_is_not_waited_for(server: Running) -> None:
+    got = _raw(server, HEAD + b"content-length: 99999999999999999\r\n\r\n{")
+    assert got.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in got
+
+
+def test_a_chunked_body_without_end_is_cut_off(server: Running) -> None:
+    chunk = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
+    got = _raw(server, HEAD + b"transfer-encoding: chunked\r\n\r\n", *[chunk] * 9)
+    assert got.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in got
+
+
+def test_a_body_in_pieces_is_put_together(server: Running) -> None:
+    pieces = [CREATE_POD[at : at + 500] for at in range(0, len(CREATE_POD), 500)]
+    chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces]
+    head = HEAD + b"connection: close\r\n"
+    got = _raw(server, head + b"transfer-encoding: chunked\r\n\r\n", *chunks, b"0\r\n\r\n")
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert b"hostPath is not allowed" in got
+
+
+def _pipelined(count: int) -> bytes:
+    one = HEAD + b"content-length: %d\r\n\r\n%s" % (len(CREATE_POD), CREATE_POD)
+    return one * (count - 1) + one.replace(b"host: x\r\n", b"host: x\r\nconnection: close\r\n", 1)
+
+
+def test_pipelined_reviews_are_answered_in_order(server: Running) -> None:
+    got = _raw(server, _pipelined(40))
+    assert got.count(b"HTTP/1.1 200 ") == 40
+    assert got.count(b"hostPath is not allowed") >= 40
+
+
+def test_a_decision_is_one_line_of_the_log(server: Running) -> None:
+    server.post("/validate", changed(CREATE_POD, uid="one-line", name="n" * 5000))
+    (line,) = _lines(server, "one-line")
+    assert line.pop("duration_ms") >= 0
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "info",
+        "event": "review",
+        "path": "/validate",
+        "uid": "one-line",
+        "user": "admin",
+        "operation": "CREATE",
+        "resource": "v1/pods",
+        "subresource": "",
+        "namespace": "rec",
+        "name": "n" * 1023 + "…",
+        "verdict": "deny",
+        "policies": ["no-host-path"],
+        "findings": [
+            {
+                "policy": "no-host-path",
+                "binding": "everywhere",
+                "result": "deny",
+                "message": "hostPath is not allowed",
+            }
+        ],
+    }
+
+
+def test_the_log_tells_nothing_that_a_secret_holds(server: Running) -> None:
+    told = {}
+    for start, uid in (("026", "of-a-configmap"), ("028", "of-a-secret")):
+        document = json.loads(recorded(start))["request"]["object"]
+        document["data"] = {"k": "aHVudGVyMg=="}
+        response = server.post("/validate", changed(recorded(start), uid=uid, object=document)).response
+        assert response["status"]["message"].endswith("it holds aHVudGVyMg==")  # the policy's doing
+        (line,) = _lines(server, uid)
+        assert line["policies"] == ["quoting"]
+        told[uid] = json.dumps(line)
+    assert "aHVudGVyMg==" in told["of-a-configmap"]
+    assert "aHVudGVyMg==" not in told["of-a-secret"]
+
+
+def test_hostile_names_stay_inside_their_line(server: Running) -> None:
+    uid = 'two\nlines","verdict":"allow\u2028'
+    server.post("/validate", changed(CREATE_POD, uid=uid))
+    (line,) = _lines(server, uid)
+    assert line["verdict"] == "deny"
+
+
+def _lines(server: Running, uid: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = wait_for(lambda: [line for line in server.lines if line.get("uid") == uid])
+    return found

@@ -1,0 +1,242 @@
+"""From start to exit: what is announced, what keeps the server from starting, and how it ends."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.server.running import COMMAND, REVIEWS, Running, environment, recorded, wait_for, write_policies
+from webhook.server import tls
+
+CREATE_POD = recorded("020")
+
+
+def _refused(*flags: str, cwd: Path, **variables: str) -> str:
+    """What a server says that cannot start."""
+    ended = subprocess.run(
+        [*COMMAND, "serve", *flags], cwd=cwd, env=environment(**variables), capture_output=True, timeout=30, check=False
+    )
+    said = ended.stderr.decode()
+    assert ended.returncode == 2, said
+    assert "Traceback" not in said
+    assert ended.stdout == b""
+    return said
+
+
+def test_it_says_where_it_serves_and_that_its_certificate_is_for_development(server: Running) -> None:
+    first = server.lines[0]
+    assert first["reviews"] == f"https://127.0.0.1:{server.port}"
+    assert first["plain"] == f"http://127.0.0.1:{server.plain_port}"
+    said = "\n".join(server.said)
+    assert f"https://127.0.0.1:{server.port}/validate" in said
+    assert "FOR DEVELOPMENT ONLY" in said
+    assert server.get("/ca.pem").body == server.ca
+
+
+def test_it_serves_within_three_seconds(start: Callable[..., Running], policies: Path) -> None:
+    took = min(start("--policies", str(policies)).started_in for _ in range(3))
+    assert took < 3.0
+
+
+def test_a_given_certificate_is_served_and_none_is_made(
+    start: Callable[..., Running], policies: Path, tmp_path: Path
+) -> None:
+    made = tls.development(["gatewright.test.svc"])
+    (tmp_path / "tls.crt").write_bytes(made.pair.certificate)
+    (tmp_path / "tls.key").write_bytes(made.pair.key)
+    flags = ("--tls-cert", str(tmp_path / "tls.crt"), "--tls-key", str(tmp_path / "tls.key"))
+    server = start("--policies", str(policies), *flags)
+    server.ca = made.ca
+    assert server.post("/validate", CREATE_POD).response["allowed"] is False
+    assert not [line for line in server.said if "caBundle" in line or "DEVELOPMENT" in line]
+    assert server.get("/ca.pem").status == 404
+    expiry = made.pair.not_after.timestamp()
+    assert (
+        f"gatewright_tls_certificate_expiry_timestamp_seconds {expiry:.9e}"[:70] in server.get("/metrics").body.decode()
+    )
+
+
+def test_settings_come_from_the_environment_too(start: Callable[..., Running], policies: Path) -> None:
+    server = start(GATEWRIGHT_POLICIES=str(policies), GATEWRIGHT_MAX_BODY="1Ki")
+    assert server.post("/validate", CREATE_POD).status == 413
+
+
+def test_no_policy_folder(tmp_path: Path) -> None:
+    assert "no policy folder at policies" in _refused(cwd=tmp_path)
+    assert f"no policy folder at {tmp_path / 'absent'}" in _refused(
+        "--policies", str(tmp_path / "absent"), cwd=tmp_path
+    )
+
+
+def test_policies_that_do_not_load_are_all_told_with_their_lines(tmp_path: Path) -> None:
+    text = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: broken
+spec:
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  validations:
+    - expression: "object.spec ==="
+    - expresion: "true"
+"""
+    write_policies(tmp_path / "policies", {"broken.yaml": text, "worse.py": "def (:\n"})
+    said = _refused(cwd=tmp_path)
+    assert re.search(r"broken\.yaml:10:", said)
+    assert re.search(r"broken\.yaml:11:.*expresion", said)
+    assert re.search(r"worse\.py:1:", said)
+
+
+def test_a_port_that_is_taken(tmp_path: Path, policies: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        tree = ("--policies", str(policies))
+        said = _refused(*tree, "--port", port, cwd=tmp_path)
+        assert f"cannot listen on 127.0.0.1:{port}" in said
+        assert "choose another with --port" in said
+        said = _refused(*tree, "--port", "0", "--plain-port", port, cwd=tmp_path)
+        assert "choose another with --plain-port" in said
+
+
+def test_an_address_that_is_not_ours(tmp_path: Path, policies: Path) -> None:
+    tree = ("--policies", str(policies))
+    assert "--host" in _refused(*tree, "--host", "192.0.2.1", cwd=tmp_path)
+    assert "--host no.such.host.invalid" in _refused(*tree, "--host", "no.such.host.invalid", cwd=tmp_path)
+
+
+def test_a_pair_that_does_not_match(tmp_path: Path, policies: Path) -> None:
+    (tmp_path / "tls.crt").write_bytes(tls.development().pair.certificate)
+    (tmp_path / "tls.key").write_bytes(tls.development().pair.key)
+    flags = ("--policies", str(policies), "--tls-cert", "tls.crt")
+    assert "the key in tls.key is not the key of the certificate in tls.crt" in _refused(
+        *flags, "--tls-key", "tls.key", cwd=tmp_path
+    )
+    assert "cannot read the key absent.key" in _refused(*flags, "--tls-key", "absent.key", cwd=tmp_path)
+    assert "--tls-cert is given without --tls-key" in _refused(*flags, cwd=tmp_path)
+
+
+def test_a_setting_that_does_not_exist(tmp_path: Path) -> None:
+    assert "unknown variable GATEWRIGHT_PROT" in _refused(cwd=tmp_path, GATEWRIGHT_PROT="1")
+    assert "--port: " in _refused("--port", "http", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_with_exit_0(start: Callable[..., Running], policies: Path, number: signal.Signals) -> None:
+    server = start("--policies", str(policies))
+    kept = server.connect()  # an idle connection does not hold it up
+    kept.request("POST", "/validate", CREATE_POD, {"content-type": "application/json"})
+    kept.getresponse().read()
+    server.process.send_signal(number)
+    assert server.process.wait(10) == 0
+    assert [line["event"] for line in server.lines][-2:] == ["stopping", "stopped"]
+    assert "Traceback" not in "\n".join(server.said)
+
+
+def test_a_request_in_flight_is_answered_while_readiness_is_red(start: Callable[..., Running], policies: Path) -> None:
+    server = start("--policies", str(policies))
+    assert server.get("/readyz").status == 200
+    head = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
+        server.trust.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        connection.sendall(head % len(CREATE_POD) + CREATE_POD[:1000])
+        time.sleep(0.2)  # the server has begun to read it
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: server.get("/readyz").status == 503)
+        assert b"shutting down" in server.get("/readyz").body
+        assert server.get("/healthz").status == 200
+        assert "gatewright_ready 0.0" in server.get("/metrics").body.decode()
+        time.sleep(1.5)  # longer than idle connections are left
+        connection.sendall(CREATE_POD[1000:])
+        got = b""
+        while piece := connection.recv(65536):
+            got += piece
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in got
+    assert b"hostPath is not allowed" in got
+    assert server.process.wait(10) == 0
+
+
+def test_during_the_delay_reviews_are_answered_and_clients_sent_elsewhere(
+    start: Callable[..., Running], policies: Path
+) -> None:
+    server = start("--policies", str(policies), "--shutdown-delay", "3")
+    server.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: server.get("/readyz").status == 503)
+    answer = server.post("/validate", CREATE_POD)
+    assert answer.response["allowed"] is False
+    assert answer.headers["connection"] == "close"
+    assert server.process.wait(10) == 0
+
+
+def test_asked_twice_it_waits_no_longer(start: Callable[..., Running], policies: Path) -> None:
+    server = start("--policies", str(policies), "--shutdown-delay", "60")
+    server.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: server.get("/readyz").status == 503)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(5) == 0
+
+
+def test_a_log_that_nobody_reads_any_more_does_not_stop_it(policies: Path) -> None:
+    command = [*COMMAND, "serve", "--policies", str(policies), "--port", "0", "--plain-port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment())
+    try:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        process.stdout.close()
+        port = int(first["reviews"].rpartition(":")[2])
+        trust = ssl._create_unverified_context()  # its stderr, with the authority, is not read here
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trust)
+        for _ in range(3):
+            connection.request("POST", "/validate", CREATE_POD, {"content-type": "application/json"})
+            assert connection.getresponse().read().startswith(b'{"apiVersion"')
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_it_takes_as_many_files_as_it_may(server: Running) -> None:
+    limits = Path(f"/proc/{server.process.pid}/limits")
+    if not limits.exists():
+        pytest.skip(f"no {limits} on this system")
+    (line,) = [line for line in limits.read_text().splitlines() if line.startswith("Max open files")]
+    soft, hard = line.split()[3:5]
+    assert soft == hard
+
+
+SHIPPED = Path(__file__).parent.parent.parent / "policies"
+EXPECTED = json.loads((REVIEWS / "expected.json").read_text())["verdicts"]
+
+
+def test_every_recorded_review_has_an_expected_verdict() -> None:
+    assert sorted(EXPECTED) == sorted(file.name for file in REVIEWS.glob("0*.json"))
+    assert len(EXPECTED) == 58
+
+
+def test_the_shipped_policies_decide_the_recorded_reviews_as_expected(start: Callable[..., Running]) -> None:
+    server = start("--policies", str(SHIPPED))
+    wrong = []
+    for name, expected in EXPECTED.items():
+        body = (REVIEWS / name).read_bytes()
+        response = server.post("/mutate" if "-mutate-" in name else "/validate", body).response
+        got = {"uid": response["uid"], "allowed": response["allowed"], "patch": response.get("patch")}
+        if got != {"uid": json.loads(body)["request"]["uid"], "allowed": expected["allowed"], "patch": None}:
+            wrong.append((name, got, response.get("status")))
+        elif not expected["allowed"] and f"'{expected['policy']}'" not in response["status"]["message"]:
+            wrong.append((name, expected["policy"], response["status"]["message"]))
+    assert wrong == []

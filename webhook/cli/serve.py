@@ -1,0 +1,74 @@
+"""`gatewright serve`: the admission webhook."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from webhook.server.settings import SETTINGS_FILE, Settings, SettingsError, flag, resolve, size_text, variable
+
+_METAVARS = {
+    "policies": "DIR",
+    "host": "ADDRESS",
+    "port": "PORT",
+    "plain_port": "PORT",
+    "tls_cert": "FILE",
+    "tls_key": "FILE",
+    "tls_name": "NAMES",
+    "max_body": "SIZE",
+    "max_connections": "COUNT",
+    "read_timeout": "SECONDS",
+    "idle_timeout": "SECONDS",
+    "shutdown_delay": "SECONDS",
+    "shutdown_timeout": "SECONDS",
+}
+
+
+def _option(name: str) -> Any:
+    """The option of a setting. Its help is the setting's own; values are checked with those of the other sources."""
+    field = Settings.model_fields[name]
+    metavar = _METAVARS[name]
+    default = size_text(field.default) if metavar == "SIZE" else field.default
+    told = f"default {default}; " if default not in (None, ()) else ""
+    return typer.Option(flag(name), help=f"{field.description} ({told}{variable(name)})", metavar=metavar)
+
+
+def serve(  # noqa: PLR0917 - typer names them, nobody counts them
+    policies: Annotated[str | None, _option("policies")] = None,
+    host: Annotated[str | None, _option("host")] = None,
+    port: Annotated[str | None, _option("port")] = None,
+    plain_port: Annotated[str | None, _option("plain_port")] = None,
+    tls_cert: Annotated[str | None, _option("tls_cert")] = None,
+    tls_key: Annotated[str | None, _option("tls_key")] = None,
+    tls_name: Annotated[str | None, _option("tls_name")] = None,
+    max_body: Annotated[str | None, _option("max_body")] = None,
+    max_connections: Annotated[str | None, _option("max_connections")] = None,
+    read_timeout: Annotated[str | None, _option("read_timeout")] = None,
+    idle_timeout: Annotated[str | None, _option("idle_timeout")] = None,
+    shutdown_delay: Annotated[str | None, _option("shutdown_delay")] = None,
+    shutdown_timeout: Annotated[str | None, _option("shutdown_timeout")] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", help=f"YAML file of settings, `port: 8443` and so on. ({SETTINGS_FILE})", metavar="FILE"
+        ),
+    ] = None,
+) -> None:
+    """Serve the admission webhook: reviews over HTTPS, health and metrics on a plain port.
+
+    Each setting is taken from its flag, else from its variable, else from the settings file. SIGTERM turns readiness
+    red, lets the reviews in flight finish and ends with exit 0; what keeps the server from starting ends with exit 2.
+    """
+    flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
+    try:
+        resolved = resolve(flags, os.environ, settings)
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+    from webhook.server.serve import run  # FastAPI and uvicorn: a second to import, for this command alone
+
+    raise typer.Exit(run(resolved))

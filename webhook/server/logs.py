@@ -1,0 +1,102 @@
+"""The log: one JSON line an event on stdout, one event a decision.
+
+A line is one orjson call and one write. What comes from a request is only what identifies it, each string cut to
+MAX_TEXT characters; nothing of an object is ever logged, and for Secrets not even a policy's message.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+MAX_TEXT = 1024
+"""Characters of a string from a request that a line holds; hostile ones may be megabytes long."""
+
+_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+
+
+class Log:
+    """Writes lines to a file descriptor, each whole or not at all.
+
+    A log that cannot be written (its reader gone, its disk full) must not stop admission: the line is counted in
+    `lost` and dropped.
+    """
+
+    __slots__ = ("_descriptor", "lost")
+
+    def __init__(self, descriptor: int = 1) -> None:
+        self._descriptor = descriptor
+        self.lost = 0
+
+    def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        """One line: `time` (RFC 3339, UTC), `level` (info, warning, error), `event`, then the fields in their order."""
+        line = {"time": datetime.now(UTC), "level": level, "event": event, **fields}
+        try:
+            text = orjson.dumps(line, option=_OPTIONS)
+        except TypeError:  # a policy's message may hold what UTF-8 cannot, such as half a surrogate pair
+            text = orjson.dumps(_encodable(line), default=str, option=_OPTIONS)
+        try:
+            written = os.write(self._descriptor, text)
+            while written < len(text):
+                written += os.write(self._descriptor, text[written:])
+        except OSError:
+            self.lost += 1
+
+
+def cut(text: str) -> str:
+    """The text, at most MAX_TEXT characters of it."""
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """What a line may tell of an unexpected exception: its type and where it was raised.
+
+    Its text is left out: it may quote the object under review.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-12:]
+    return {
+        "error": type(error).__qualname__,
+        "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+
+
+class LibraryRecords(logging.Handler):
+    """Errors that uvicorn and asyncio report through `logging`, as lines of the same log."""
+
+    def __init__(self, write: Callable[[str, str, dict[str, Any]], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"logger": record.name, "message": cut(str(record.msg).strip())}
+        if record.exc_info and record.exc_info[1] is not None:
+            fields |= failure(record.exc_info[1])
+        self._write("error", "library", fields)
+
+
+def route_library_records(log: Log) -> None:
+    """Send what the libraries below the server report as errors to `log`, and drop the rest.
+
+    Their warnings are about single requests that no HTTP parser understands: anybody could fill the disk with them.
+    """
+    for name in ("uvicorn.error", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers = [LibraryRecords(log.write)]
+        logger.setLevel(logging.ERROR)
+        logger.propagate = False
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_encodable(str(key)): _encodable(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encodable(entry) for entry in value]
+    return value

@@ -1,0 +1,184 @@
+"""What `gatewright serve` can be told: by flag, by `GATEWRIGHT_…` variable, by file, in that order.
+
+One model holds names, defaults, units and bounds; the command line takes its options and their help from here, so the
+three ways cannot differ. Whatever is unknown or invalid is refused at start, and the error names where it came from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+PREFIX = "GATEWRIGHT_"
+SETTINGS_FILE = "GATEWRIGHT_SETTINGS"
+"""The variable that names the settings file, as `--settings` does."""
+
+_SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>Ki|Mi|Gi)?")
+_UNITS = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+_DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# Kubernetes puts a variable GATEWRIGHT_PORT=tcp://… and its like into every Pod beside a Service named gatewright.
+_SERVICE_LINK = re.compile(
+    r"GATEWRIGHT_(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT(?:_[0-9]+_\w+)?|\w+_SERVICE_\w+|\w+_PORT_\w+)"
+)
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the text names the setting and where its value came from."""
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("expected bytes, as a number that may end in Ki, Mi or Gi, such as 8Mi")
+    return int(match["number"]) * _UNITS[match["unit"]]
+
+
+def size_text(size: int) -> str:
+    """A size in bytes as people write it: 8388608 -> 8Mi."""
+    for unit in ("Gi", "Mi", "Ki"):
+        if size and size % _UNITS[unit] == 0:
+            return f"{size // _UNITS[unit]}{unit}"
+    return str(size)
+
+
+def _names(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _dns_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        if len(name) > 253 or not _DNS_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no DNS name; expected such as gatewright.gatewright-system.svc")
+    return value
+
+
+Size = Annotated[int, BeforeValidator(_size)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names), AfterValidator(_dns_names)]
+
+
+class Settings(BaseModel):
+    """Every setting of the server. Times are seconds, sizes bytes. The descriptions are the text of `--help`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policies: Path = Field(Path("policies"), description="Folder with the policy tree.")
+    host: str = Field("127.0.0.1", min_length=1, description="Address that both ports listen on.")
+    port: Port = Field(8443, description="HTTPS port for reviews: /validate and /mutate. 0 takes a free one.")
+    plain_port: Port = Field(
+        8080, description="HTTP port for /healthz, /readyz, /metrics and /policies. 0 takes a free one."
+    )
+    tls_cert: Path | None = Field(
+        None, description="Certificate chain, PEM. Without it a certificate for development is made at start."
+    )
+    tls_key: Path | None = Field(None, description="Private key of the certificate, PEM, without a passphrase.")
+    tls_name: Names = Field(
+        (), description="DNS names of the development certificate besides localhost, separated by commas."
+    )
+    max_body: Size = Field(
+        8 << 20,
+        ge=1 << 10,
+        le=1 << 30,
+        description="Largest review that is read, in bytes; Ki, Mi and Gi are understood.",
+    )
+    max_connections: int = Field(
+        1024, ge=1, le=1_000_000, description="Open connections a port; past it the one that waits longest is closed."
+    )
+    read_timeout: float = Field(
+        10.0, gt=0, le=300, description="Seconds within which a client sends a whole request, and takes in its answer."
+    )
+    # Go's HTTP client, the API server's, drops an idle connection after 90 s. The server must not be the first to
+    # close: a review sent at that moment would be lost.
+    idle_timeout: float = Field(
+        120.0, gt=0, le=3600, description="Seconds that a connection may idle between two requests."
+    )
+    shutdown_delay: float = Field(
+        0.0, ge=0, le=300, description="Seconds to go on answering after SIGTERM, with readiness red already."
+    )
+    shutdown_timeout: float = Field(
+        20.0, gt=0, le=300, description="Seconds that requests in flight have to finish after that."
+    )
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting: `tls_cert` -> `GATEWRIGHT_TLS_CERT`."""
+    return PREFIX + name.upper()
+
+
+def flag(name: str) -> str:
+    """The flag of a setting: `tls_cert` -> `--tls-cert`."""
+    return "--" + name.replace("_", "-")
+
+
+def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Settings:
+    """The settings from flags (None: not given), environment and file, the first that has a value winning.
+
+    Raises SettingsError, with every error there is, on unknown and invalid ones.
+    """
+    if file is None and SETTINGS_FILE in environ:
+        file = Path(environ[SETTINGS_FILE])
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    errors: list[str] = []
+
+    for name, value in (_read(file) if file is not None else {}).items():
+        values[name], sources[name] = value, f"{name} in {file}"
+        if name not in Settings.model_fields:
+            errors.append(f"{file}: unknown setting {name!r}; expected one of {', '.join(Settings.model_fields)}")
+
+    known = {variable(name): name for name in Settings.model_fields}
+    for key, text in environ.items():
+        if not key.startswith(PREFIX) or key == SETTINGS_FILE:
+            continue
+        if _SERVICE_LINK.fullmatch(key) and (key not in known or re.match(r"\w+://", text)):
+            continue
+        if key in known:
+            values[known[key]], sources[known[key]] = text, f"the variable {key}"
+        else:
+            errors.append(f"unknown variable {key}; expected one of {', '.join([*known, SETTINGS_FILE])}")
+
+    for name, value in flags.items():
+        if value is not None:
+            values[name], sources[name] = value, flag(name)
+
+    try:
+        settings = Settings.model_validate({name: values[name] for name in values if name in Settings.model_fields})
+    except ValidationError as error:
+        errors += [_describe(found, sources) for found in error.errors(include_url=False)]
+    else:
+        if (settings.tls_cert is None) != (settings.tls_key is None):
+            given, missing = ("tls_cert", "tls_key") if settings.tls_cert else ("tls_key", "tls_cert")
+            errors.append(f"{sources[given]} is given without {flag(missing)}; expected both or neither")
+        if settings.port == settings.plain_port != 0:
+            errors.append(f"{flag('port')} and {flag('plain_port')} are both {settings.port}; expected two ports")
+    if errors:
+        raise SettingsError("\n".join(errors))
+    return settings
+
+
+def _describe(error: Any, sources: Mapping[str, str]) -> str:
+    name = str(error["loc"][0])
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    return f"{sources[name]}: {reason[:1].lower()}{reason[1:]}, got {str(error['input'])[:80]!r}"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {file}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingsError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise SettingsError(f"{file}: expected a mapping of settings, such as `port: 8443`")
+    # Files may write the names as the flags have them.
+    return {key.replace("-", "_"): value for key, value in content.items()}

@@ -1,0 +1,27 @@
+"""What the two ports share: the policies in force, and whether this server wants requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webhook.cluster.view import ClusterView
+from webhook.policy.policyset import PolicySet
+
+
+@dataclass(slots=True)
+class State:
+    """Changed in one place only, serve.py; a new policy tree replaces `policies` as a whole."""
+
+    policies: PolicySet
+    cluster: ClusterView
+    development_ca: bytes | None = None  # PEM, where the certificate was made at start
+    listening: bool = False
+    stopping: bool = False
+
+    def not_ready(self) -> str | None:
+        """Why no review should be sent here; None if any may."""
+        if self.stopping:
+            return "shutting down"
+        if not self.listening:
+            return "starting"
+        return None

@@ -1,0 +1,198 @@
+"""Certificates: reading an operator's pair, and making one for development.
+
+A pair is read once, checked as a whole, and only then loaded into a fresh SSLContext. Nothing here touches a context
+that already serves: a failed load into one breaks every handshake after it.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import ipaddress
+import os
+import ssl
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_DEVELOPMENT_VALIDITY = datetime.timedelta(days=30)
+# Clocks differ: a certificate made just now must already be valid for whoever runs a little behind.
+_CLOCK_SKEW = datetime.timedelta(minutes=5)
+
+
+class TLSError(Exception):
+    """A certificate or key that cannot be served; the text names the file and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate chain with its key, known to belong together."""
+
+    certificate: bytes  # PEM, the server's own certificate first
+    key: bytes  # PEM, unencrypted
+    not_after: datetime.datetime
+
+    def __repr__(self) -> str:  # a key must not reach a log by way of a traceback
+        return f"Pair(not_after={self.not_after:%Y-%m-%dT%H:%M:%SZ})"
+
+
+@dataclass(frozen=True, slots=True)
+class Development:
+    """A pair for development and the authority that signed it, which nobody keeps the key of."""
+
+    pair: Pair
+    ca: bytes  # PEM
+
+    @property
+    def ca_bundle(self) -> str:
+        """What `webhooks[].clientConfig.caBundle` takes: base64 of the PEM."""
+        return base64.b64encode(self.ca).decode("ascii")
+
+
+def read_pair(certificate: Path, key: Path) -> Pair:
+    """The pair in two PEM files.
+
+    Raises TLSError if a file cannot be read or is not what it should be, the two do not belong together, or the
+    certificate is not in date.
+    """
+    chain, private = _read(certificate, "certificate"), _read(key, "key")
+    try:
+        leaf = x509.load_pem_x509_certificates(chain)[0]
+    except ValueError:
+        raise TLSError(f"{certificate}: no certificate in PEM; expected -----BEGIN CERTIFICATE-----") from None
+    try:
+        loaded = load_pem_private_key(private, password=None)
+    except TypeError:
+        raise TLSError(f"{key}: the key has a passphrase; expected one without") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise TLSError(f"{key}: no private key in PEM; expected -----BEGIN PRIVATE KEY-----") from None
+    info = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if loaded.public_key().public_bytes(*info) != leaf.public_key().public_bytes(*info):
+        raise TLSError(f"the key in {key} is not the key of the certificate in {certificate}; expected a pair")
+    now = datetime.datetime.now(datetime.UTC)
+    if now > leaf.not_valid_after_utc:
+        raise TLSError(f"{certificate}: expired at {leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}; renew it")
+    if now < leaf.not_valid_before_utc:
+        raise TLSError(f"{certificate}: not valid before {leaf.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}")
+    return Pair(chain, private, leaf.not_valid_after_utc)
+
+
+def context(pair: Pair) -> ssl.SSLContext:
+    """A fresh server context, TLS 1.2 and up, that serves `pair`. Raises TLSError if OpenSSL refuses it."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    # The module loads from files only: a private one holds the pair for as long as that takes.
+    descriptor, name = tempfile.mkstemp(prefix="gatewright-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:  # mkstemp made it readable for this user alone
+            file.write(pair.key.rstrip() + b"\n" + pair.certificate)
+        made.load_cert_chain(name)
+    except ssl.SSLError as error:
+        raise TLSError(f"OpenSSL refuses the certificate and key: {error.reason or error}") from None
+    except OSError as error:
+        raise TLSError(f"cannot hand the certificate to OpenSSL through {name}: {error.strerror}") from None
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return made
+
+
+def development(names: Iterable[str] = (), host: str | None = None) -> Development:
+    """A new authority and a certificate of it for localhost, the loopback addresses, `host` and `names`; 30 days."""
+    now = datetime.datetime.now(datetime.UTC)
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority_name = _name("Gatewright development CA")
+    authority = (
+        _certificate(authority_name, authority_name, authority_key, now)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    server = (
+        _certificate(_name("gatewright"), authority_name, key, now)
+        .add_extension(x509.SubjectAlternativeName(_alternatives(names, host)), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    pair = Pair(
+        server.public_bytes(Encoding.PEM),
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        server.not_valid_after_utc,
+    )
+    return Development(pair, authority.public_bytes(Encoding.PEM))
+
+
+def _read(file: Path, what: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise TLSError(f"cannot read the {what} {file}: {error.strerror}") from None
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime.datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SKEW)
+        .not_valid_after(now + _DEVELOPMENT_VALIDITY)
+    )
+
+
+def _usage(*, signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _alternatives(names: Iterable[str], host: str | None) -> list[x509.GeneralName]:
+    addresses = {ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")}
+    hosts = {"localhost", *names}
+    if host:
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            hosts.add(host)
+        else:
+            if not address.is_unspecified:
+                addresses.add(address)
+    return [
+        *(x509.DNSName(name) for name in sorted(hosts)),
+        *(x509.IPAddress(address) for address in sorted(addresses, key=str)),
+    ]
