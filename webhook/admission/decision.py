@@ -67,7 +67,7 @@ class Mutation:
     Fail; any of them denies the request, and then no mutation is to be applied.
     """
 
-    object: dict[str, Any] | None
+    object: dict[str, Any] | None = field(repr=False)  # may be a Secret
     changed: bool = False
     policies: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()

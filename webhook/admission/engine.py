@@ -17,7 +17,7 @@ from webhook.admission.decision import MUTATING, REASON_CODES, Decision, Finding
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
 from webhook.policy.evaluation import Evaluation, MutationError, Mutator
 from webhook.policy.matching import ALWAYS, NamespaceNotFound, RequestNamespace
-from webhook.policy.policyset import Binding, Candidate, Evaluator, Policy, PolicySet
+from webhook.policy.policyset import Binding, Candidate, Evaluator_co, Policy, PolicySet
 from webhook.policy.request import Request
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ Fault = Callable[[Policy[Any], Binding | None, str], None]
 
 
 def _matches(
-    candidates: Iterable[Candidate[Evaluator]],
+    candidates: Iterable[Candidate[Evaluator_co]],
     request: Request,
     namespace: RequestNamespace,
     cluster: ClusterView,
     fault: Fault,
-) -> Iterator[tuple[Policy[Evaluator], Binding, tuple[Any, ...]]]:
+) -> Iterator[tuple[Policy[Evaluator_co], Binding, tuple[Any, ...]]]:
     """The policies and bindings that match, each with the params to evaluate it for."""
     for policy, residual, bindings in candidates:
         kind = policy.param_kind

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from webhook.cluster.view import ClusterView, UnknownKind
 from webhook.policy.matching import labels_of
 from webhook.policy.policyset import Binding, ParamKind, ParamRef
 from webhook.schema import Resource
-
-if TYPE_CHECKING:
-    from webhook.cluster.view import ClusterView
 
 NONE: tuple[None] = (None,)
 """The params of a policy or binding that has none: it is evaluated once, with `params` null."""
@@ -22,9 +20,14 @@ class ConfigurationError(Exception):
 def resource_of(kind: ParamKind, cluster: ClusterView) -> Resource:
     """The resource of a paramKind. Raises ConfigurationError if the cluster serves no such kind."""
     resource = cluster.kinds.for_kind(kind.api_version, kind.kind)
-    if resource is None:
-        raise ConfigurationError(f"failed to find resource referenced by paramKind: '{kind}'")
-    return resource
+    if resource is not None:
+        return resource
+    try:
+        cluster.get(kind.api_version, kind.kind, "")
+    except UnknownKind:
+        raise ConfigurationError(f"failed to find resource referenced by paramKind: '{kind}'") from None
+    # Manifests may hold such objects without the definition of their kind.
+    return cluster.kinds.guess(kind.api_version, kind.kind)
 
 
 def collect(

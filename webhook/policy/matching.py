@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from webhook.cel import EvaluationError
 from webhook.policy.request import CONNECT, CREATE, UPDATE, JSONObject, Request
 
 Scope = Literal["*", "Cluster", "Namespaced"]
@@ -36,8 +37,8 @@ class RequestKey(NamedTuple):
         return cls(group, version, resource, request.subresource, request.operation)
 
 
-class NamespaceNotFound(LookupError):
-    """The Namespace of a request is not known; the text is the API server's."""
+class NamespaceNotFound(EvaluationError):
+    """The Namespace of a request is not known; the text is the API server's. An expression that asks for it fails."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f'namespaces "{name}" not found')

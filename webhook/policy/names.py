@@ -10,9 +10,9 @@ _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _DNS_LABEL = re.compile(_LABEL)
 
-_RESERVED = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var void "
-    "while".split()
+_RESERVED = re.compile(
+    "true|false|null|in|as|break|const|continue|else|for|function|if|import|let|loop|package|namespace|return|var|void"
+    "|while"
 )
 
 
@@ -41,4 +41,4 @@ def is_label_value(text: str) -> bool:
 
 def is_cel_identifier(text: str) -> bool:
     """The name of a variable: an identifier that CEL does not reserve."""
-    return _IDENTIFIER.fullmatch(text) is not None and text not in _RESERVED
+    return _IDENTIFIER.fullmatch(text) is not None and _RESERVED.fullmatch(text) is None

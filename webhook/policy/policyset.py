@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
-from webhook.cel import Program
 from webhook.documents import Problem
 from webhook.paths import Path
 from webhook.policy.evaluation import FailurePolicy, Mutator, Validator
 from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual, Selector
 from webhook.policy.request import JSONObject, Request
+
+if TYPE_CHECKING:
+    from webhook.cel import Program
 
 # Kinds of request are known by the text of a review, which is not to fill the memory: so many are kept, of so many
 # characters each, and a set that is full starts anew. A cluster has some hundred.
@@ -23,7 +25,7 @@ _KEPT_KINDS = 4096
 _KEPT_LENGTH = 512
 
 Action = Literal["Deny", "Warn", "Audit"]
-Evaluator = TypeVar("Evaluator", bound="Validator | Mutator", covariant=True)
+Evaluator_co = TypeVar("Evaluator_co", bound="Validator | Mutator", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy(Generic[Evaluator]):
+class Policy(Generic[Evaluator_co]):
     """One policy, compiled. `kind`: ValidatingAdmissionPolicy or MutatingAdmissionPolicy, of Python policies too.
 
     `bindings` are by name; without any the policy never runs.
@@ -78,14 +80,14 @@ class Policy(Generic[Evaluator]):
     failure_policy: FailurePolicy
     match: Match
     param_kind: ParamKind | None
-    evaluator: Evaluator
+    evaluator: Evaluator_co
     bindings: tuple[Binding, ...] = ()
 
 
-class Candidate(NamedTuple, Generic[Evaluator]):
+class Candidate(NamedTuple, Generic[Evaluator_co]):
     """A policy that may match requests of one kind, with those of its bindings that may."""
 
-    policy: Policy[Evaluator]
+    policy: Policy[Evaluator_co]
     residual: Residual
     bindings: tuple[tuple[Binding, Residual], ...]
 
@@ -97,7 +99,7 @@ class PolicySet:
     `notes` are what is worth knowing and no error, such as a policy without a binding.
     """
 
-    __slots__ = ("_kept", "_mutating", "_subsets", "_validating", "notes", "objects", "revision", "tests")
+    __slots__ = ("_kept", "_mutating", "_subsets", "_validating", "notes", "objects", "revision")
 
     def __init__(
         self,
@@ -197,7 +199,7 @@ _EXEMPT = frozenset(
 )
 
 
-def _narrow(policies: tuple[Policy[Evaluator], ...], key: RequestKey) -> tuple[Candidate[Evaluator], ...]:
+def _narrow(policies: tuple[Policy[Evaluator_co], ...], key: RequestKey) -> tuple[Candidate[Evaluator_co], ...]:
     if (key.group, key.resource) in _EXEMPT:
         return ()
     candidates = []

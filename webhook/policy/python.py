@@ -1,32 +1,22 @@
-"""Python policies: the decorators `validate` and `mutate`, what they declare, and how the functions are run.
-
-A policy file is code, trusted like any code that a review let in; what a function may get wrong is caught all the same,
-and becomes an evaluation error, which the policy's failurePolicy decides on.
-"""
+"""Python policies, as their authors write them: the decorators `validate` and `mutate`, and `Violation`."""
 
 from __future__ import annotations
 
 import inspect
 import re
-import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from webhook import paths
-from webhook.cel import Program
 from webhook.paths import Path
-from webhook.policy.evaluation import Evaluation, Failure, FailurePolicy, MutationError
-from webhook.policy.json_values import NotJSON, copy_json, differs, require_json
-from webhook.policy.matching import Match, RequestNamespace, Rule, Scope
+from webhook.policy.evaluation import FailurePolicy
+from webhook.policy.matching import Match, Rule, Scope
 from webhook.policy.names import is_subdomain
-from webhook.policy.params import ModelParams, ParamsError, model_of
+from webhook.policy.params import ModelParams, model_of
 from webhook.policy.policyset import ParamKind
-from webhook.policy.request import OPERATIONS, JSONObject, Request
-
-MAX_VIOLATIONS = 1000
-"""The most that one evaluation may give: a generator that does not end would take the server with it."""
+from webhook.policy.request import OPERATIONS
 
 MAX_MESSAGE = 5 * 1024
 """The most characters of a message; what is over is cut."""
@@ -216,7 +206,8 @@ def _params_parameter(function: Callable[..., Any], decorator: str) -> inspect.P
     needless = [parameter for parameter in parameters if parameter.default is not parameter.empty]
     if not 1 <= len(taken) <= 2 or len(taken) != len(parameters) or (needless and needless != taken[1:]):
         raise PolicyDefinitionError(
-            f"{decorator}: {function.__name__} must take (request) or (request, params), not {inspect.signature(function)}"
+            f"{decorator}: {function.__name__} must take (request) or (request, params), "
+            f"not {inspect.signature(function)}"
         )
     return taken[1] if len(taken) == 2 else None
 
@@ -289,94 +280,3 @@ def _param_kind(text: str | None, decorator: str) -> ParamKind | None:
             f"{decorator}: param_kind must be a form such as v1/ConfigMap or rules.example.com/v1/Rule, not {text!r}"
         )
     return ParamKind(api_version, kind)
-
-
-@dataclass(frozen=True, slots=True)
-class PythonValidator:
-    """A `@validate` function, run on requests."""
-
-    declaration: Declaration
-
-    def programs(self) -> Iterator[tuple[Path, Program]]:
-        return iter(())
-
-    def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:  # noqa: ARG002
-        evaluation = Evaluation()
-        try:
-            for violation in _violations(_call(self.declaration, request, params)):
-                index = len(evaluation.failures)
-                evaluation.failures.append(
-                    Failure(violation.message, violation.reason, path=violation.path, index=index)
-                )
-        except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
-            if self.declaration.failure_policy == "Fail":
-                message = _describe(error, self.declaration, request, params)
-                evaluation.failures.append(Failure(message, error=True, index=len(evaluation.failures)))
-        return evaluation
-
-
-@dataclass(frozen=True, slots=True)
-class PythonMutator:
-    """A `@mutate` function, run on requests."""
-
-    declaration: Declaration
-
-    def programs(self) -> Iterator[tuple[Path, Program]]:
-        return iter(())
-
-    def mutate(self, request: Request, params: Any) -> JSONObject | None:
-        if request.object is None:
-            return None
-        edited = request.with_object(copy_json(request.object))
-        try:
-            returned = _call(self.declaration, edited, params)
-            if returned is not None:
-                raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
-            if not isinstance(edited.object, dict):
-                raise TypeError("request.object is no object any more; edit it in place")
-            require_json(edited.object)
-        except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
-            raise MutationError(_describe(error, self.declaration, request, params)) from error
-        # A copy, for the function may have kept what it was given.
-        return copy_json(edited.object) if differs(request.object, edited.object) else None
-
-
-def _call(declaration: Declaration, request: Request, params: Any) -> Any:
-    if not declaration.takes_params:
-        return declaration.function(request)
-    if declaration.model is not None:
-        params = declaration.model.read(params)
-    return declaration.function(request, params)
-
-
-def _violations(returned: Any) -> Iterator[Violation]:
-    if returned is None:
-        return
-    if isinstance(returned, str | Violation):
-        returned = (returned,)
-    elif isinstance(returned, dict) or not hasattr(returned, "__iter__"):
-        raise TypeError(f"it returned {type(returned).__name__}; expected Violations, text or None")
-    for count, item in enumerate(returned):
-        if count >= MAX_VIOLATIONS:
-            raise ValueError(f"it gave more than {MAX_VIOLATIONS} violations")
-        if isinstance(item, Violation):
-            yield item
-        elif isinstance(item, str):
-            yield Violation(item)
-        else:
-            raise TypeError(f"it gave {type(item).__name__}; expected a Violation or text")
-
-
-def _describe(error: BaseException, declaration: Declaration, request: Request, params: Any) -> str:
-    """The text of an evaluation error: what was raised, and the line of the policy that raised it.
-
-    Of an error on a Secret only the type is told: Python's own texts quote values (int('…')).
-    """
-    if isinstance(error, ParamsError):
-        return str(error)
-    secret = request.kind[::2] == ("", "Secret") or (isinstance(params, dict) and params.get("kind") == "Secret")
-    text = "" if secret or isinstance(error, RecursionError | MemoryError) else re.sub(r"\s+", " ", str(error)).strip()
-    what = f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == declaration.file]
-    where = f" (line {lines[-1]})" if lines and lines[-1] else ""
-    return f"function '{declaration.function.__name__}' resulted in error: {what}{where}"

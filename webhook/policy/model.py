@@ -1,0 +1,266 @@
+"""The policy kinds of admissionregistration.k8s.io/v1, as pydantic models of their JSON.
+
+As in Kubernetes, reading a document only asks for known fields of the right types; what must be there, and what may be,
+is `refusals`. So every field has the zero value of its type as its default, and null is the same as absent.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from webhook.paths import Path, lookup
+
+API_VERSION = "admissionregistration.k8s.io/v1"
+
+Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT", "*"]
+ValidationReason = Literal["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"]
+
+
+class Model(BaseModel):
+    """Known fields only, and no coercion: "5" is no number, 1 is no boolean."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        if isinstance(value, dict) and None in value.values():
+            return {key: item for key, item in value.items() if item is not None}
+        return value
+
+
+class ObjectMeta(Model):
+    name: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    # What the server or a tool has set, when the object was read from a cluster; it means nothing here.
+    generate_name: Any = None
+    namespace: Any = None
+    finalizers: Any = None
+    owner_references: Any = None
+    managed_fields: Any = None
+    creation_timestamp: Any = None
+    deletion_timestamp: Any = None
+    deletion_grace_period_seconds: Any = None
+    resource_version: Any = None
+    self_link: Any = None
+    uid: Any = None
+    generation: Any = None
+
+
+class LabelSelectorRequirement(Model):
+    key: str = ""
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] | None = None
+    values: list[str] = []
+
+
+class LabelSelector(Model):
+    match_labels: dict[str, str] = {}
+    match_expressions: list[LabelSelectorRequirement] = []
+
+
+class NamedRuleWithOperations(Model):
+    resource_names: list[str] = []
+    operations: list[Operation] = []
+    api_groups: list[str] = []
+    api_versions: list[str] = []
+    resources: list[str] = []
+    scope: Literal["*", "Cluster", "Namespaced"] = "*"
+
+
+class MatchResources(Model):
+    namespace_selector: LabelSelector = LabelSelector()
+    object_selector: LabelSelector = LabelSelector()
+    resource_rules: list[NamedRuleWithOperations] = []
+    exclude_resource_rules: list[NamedRuleWithOperations] = []
+    match_policy: Literal["Exact", "Equivalent"] = "Equivalent"
+
+
+class ParamKindRef(Model):
+    api_version: str = ""
+    kind: str = ""
+
+
+class MatchCondition(Model):
+    name: str = ""
+    expression: str = ""
+
+
+class Variable(Model):
+    name: str = ""
+    expression: str = ""
+
+
+class Validation(Model):
+    expression: str = ""
+    message: str = ""
+    message_expression: str = ""
+    reason: ValidationReason | None = None
+
+
+class AuditAnnotation(Model):
+    key: str = ""
+    value_expression: str = ""
+
+
+class ValidatingAdmissionPolicySpec(Model):
+    param_kind: ParamKindRef | None = None
+    match_constraints: MatchResources | None = None
+    validations: list[Validation] = []
+    failure_policy: Literal["Fail", "Ignore"] = "Fail"
+    audit_annotations: list[AuditAnnotation] = []
+    match_conditions: list[MatchCondition] = []
+    variables: list[Variable] = []
+
+
+class ValidatingAdmissionPolicy(Model):
+    api_version: str = API_VERSION
+    kind: str = "ValidatingAdmissionPolicy"
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ValidatingAdmissionPolicySpec = ValidatingAdmissionPolicySpec()
+    status: Any = None
+
+
+class ParamRefModel(Model):
+    name: str = ""
+    namespace: str = ""
+    selector: LabelSelector | None = None
+    parameter_not_found_action: Literal["Allow", "Deny"] | None = None
+
+
+class ValidatingAdmissionPolicyBindingSpec(Model):
+    policy_name: str = ""
+    param_ref: ParamRefModel | None = None
+    match_resources: MatchResources | None = None
+    validation_actions: list[Literal["Deny", "Warn", "Audit"]] = []
+
+
+class ValidatingAdmissionPolicyBinding(Model):
+    api_version: str = API_VERSION
+    kind: str = "ValidatingAdmissionPolicyBinding"
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ValidatingAdmissionPolicyBindingSpec = ValidatingAdmissionPolicyBindingSpec()
+
+
+class MutatingAdmissionPolicyBindingSpec(Model):
+    policy_name: str = ""
+    param_ref: ParamRefModel | None = None
+    match_resources: MatchResources | None = None
+
+
+class MutatingAdmissionPolicyBinding(Model):
+    api_version: str = API_VERSION
+    kind: str = "MutatingAdmissionPolicyBinding"
+    metadata: ObjectMeta = ObjectMeta()
+    spec: MutatingAdmissionPolicyBindingSpec = MutatingAdmissionPolicyBindingSpec()
+
+
+Fault = tuple[Path, str]
+"""One thing wrong with an object: where, and what was expected."""
+
+Kind = TypeVar("Kind", bound=Model)
+
+
+def decode(model: type[Kind], value: dict[str, Any]) -> tuple[Kind, list[Fault]]:
+    """A document's value as its model, and what is wrong with its fields.
+
+    What is wrong is left out of the model, so that the rest can be looked at, and everything be told in one run.
+    """
+    faults: list[Fault] = []
+    while True:
+        try:
+            return model.model_validate(value), faults
+        except ValidationError as error:
+            found = [(_path(value, item["loc"]), item) for item in error.errors(include_url=False)]
+        faults += [(path, _message(model, path, dict(item))) for path, item in found]
+        for path, item in sorted(found, key=lambda pair: len(pair[0]), reverse=True):
+            value = _without(value, path, _ZERO.get(item["type"], {}))
+
+
+_ZERO: dict[str, Any] = {"string_type": "", "list_type": [], "model_type": {}, "dict_type": {}, "literal_error": "*"}
+
+
+def _path(value: Any, loc: tuple[str | int, ...]) -> Path:
+    """The Path of a pydantic location: without the steps that name no place in the value (members of a union)."""
+    path: Path = ()
+    for step in loc:
+        holder = lookup(value, path)
+        if (isinstance(holder, dict) and step in holder) or (isinstance(holder, list) and isinstance(step, int)):
+            path = (*path, step)
+    return path
+
+
+def _without(value: Any, path: Path, zero: Any) -> Any:
+    """A copy of `value` in which a mapping lacks the key at `path`, or a list has `zero` there."""
+    step, rest = path[0], path[1:]
+    if isinstance(value, list) and isinstance(step, int):
+        return [*value[:step], _without(value[step], rest, zero) if rest else zero, *value[step + 1 :]]
+    if rest:
+        return {**value, step: _without(value[step], rest, zero)}
+    return {key: item for key, item in value.items() if key != step}
+
+
+def _message(model: type[Model], path: Path, item: dict[str, Any]) -> str:
+    found = _describe(item["input"])
+    match item["type"]:
+        case "extra_forbidden":
+            names = sorted(_fields(model, path[:-1]))
+            lower = {name.lower(): name for name in names}
+            close = get_close_matches(str(path[-1]).lower(), lower, n=1, cutoff=0.7)
+            hint = f"did you mean {lower[close[0]]}?" if close else f"expected one of {', '.join(names)}"
+            return f"unknown field; {hint}"
+        case "string_type":
+            quoting = "; quote it" if isinstance(item["input"], int | float) else ""
+            return f"expected text, found {found}{quoting}"
+        case "list_type":
+            return f"expected a list, found {found}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"expected a mapping, found {found}"
+        case "literal_error":
+            return f"expected {item['ctx']['expected']}, found {found}"
+        case _:
+            return f"{item['msg']}, found {found}"
+
+
+def _describe(value: Any) -> str:
+    """A value as an error names it; long ones are cut."""
+    match value:
+        case None:
+            return "null"
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"'{value[:60]}…'" if len(value) > 60 else f"'{value}'"
+        case _:
+            return f"the number {value!r}"
+
+
+def _fields(model: type[Model], path: Path) -> Iterator[str]:
+    """The names of the fields that the model has at `path`."""
+    for step in path:
+        if isinstance(step, int):
+            continue
+        annotation = next(field.annotation for field in model.model_fields.values() if field.alias == step)
+        model = next(_models(annotation))
+    for field in model.model_fields.values():
+        yield field.alias or ""
+
+
+def _models(annotation: Any) -> Iterator[type[Model]]:
+    """The models in an annotation: Model, Model | None, list[Model]."""
+    if isinstance(annotation, types.GenericAlias | types.UnionType) or typing.get_origin(annotation):
+        for part in typing.get_args(annotation):
+            yield from _models(part)
+    elif isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation

@@ -1,0 +1,248 @@
+"""A ValidatingAdmissionPolicy: its expressions compiled, and evaluated on requests.
+
+The order, the error handling and the texts are those of k8s.io/apiserver, plugin/policy/validating and plugin/cel.
+Not evaluated, for it can change no verdict: the messageExpression of a validation that holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.cel import Activation, CompileError, Environment, EvaluationError, Issue, Program, types
+from webhook.cel.types import Type
+from webhook.paths import Path
+from webhook.policy import model
+from webhook.policy.evaluation import Evaluation, Failure, FailurePolicy
+from webhook.policy.matching import RequestNamespace
+from webhook.policy.request import Request
+
+MAX_MESSAGE = 5 * 1024
+"""The most bytes of what a messageExpression gives; more is dropped."""
+
+_VARIABLES = {"object": types.DYN, "oldObject": types.DYN, "request": types.DYN, "namespaceObject": types.DYN}
+_BOOL = (types.BOOL,)
+_STRING = (types.STRING,)
+_STRING_OR_NULL = (types.STRING, types.NULL)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A matchCondition."""
+
+    name: str
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A validation; `message` is the one to fall back to, never empty."""
+
+    program: Program
+    message: str
+    message_program: Program | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """An audit annotation."""
+
+    key: str
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class CELValidator:
+    """The expressions of a policy. `variables`: `variables.NAME` -> program, each seeing those declared before it."""
+
+    conditions: tuple[Condition, ...]
+    variables: Mapping[str, Program]
+    validations: tuple[Validation, ...]
+    annotations: tuple[Annotation, ...]
+    failure_policy: FailurePolicy
+    sources: tuple[tuple[Path, Program], ...]
+
+    def programs(self) -> Iterator[tuple[Path, Program]]:
+        """See Validator."""
+        return iter(self.sources)
+
+    def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
+        """See Validator."""
+        evaluation = Evaluation()
+        if self.conditions and not self._applies(request, params, evaluation):
+            return evaluation
+        activation = Activation(
+            {"object": request.object, "oldObject": request.old_object, "params": params},
+            {"request": request.cel, "namespaceObject": namespace.object},
+            self.variables,
+        )
+        for index, validation in enumerate(self.validations):
+            try:
+                if validation.program.evaluate(activation) is True:
+                    continue
+            except EvaluationError as error:
+                self._fail(evaluation, _error_text(validation.program, error), index)
+            else:
+                message = _message(validation, activation)
+                evaluation.failures.append(Failure(message, validation.reason, index=index))
+        for annotation in self.annotations:
+            self._annotate(annotation, activation, evaluation)
+        return evaluation
+
+    def _applies(self, request: Request, params: Any, evaluation: Evaluation) -> bool:
+        """Whether the matchConditions let the policy run: none is false, and none fails to be evaluated."""
+        activation = Activation(
+            {
+                "object": request.object,
+                "oldObject": request.old_object,
+                "params": params,
+                "namespaceObject": None,  # the server has not looked it up yet at this point
+            },
+            {"request": request.cel},
+        )
+        errors: list[str] = []
+        for condition in self.conditions:
+            try:
+                if condition.program.evaluate(activation) is not True:
+                    return False
+            except EvaluationError as error:
+                text = _error_text(condition.program, error)
+                if text not in errors:
+                    errors.append(text)
+        if not errors:
+            return True
+        self._fail(evaluation, errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]", 0)
+        return False
+
+    def _annotate(self, annotation: Annotation, activation: Activation, evaluation: Evaluation) -> None:
+        try:
+            value = annotation.program.evaluate(activation)
+        except EvaluationError as error:
+            if self.failure_policy == "Fail":
+                evaluation.annotation_errors.append(_error_text(annotation.program, error))
+            return
+        if isinstance(value, str) and value.strip():
+            evaluation.annotations.append((annotation.key, value.strip()))
+
+    def _fail(self, evaluation: Evaluation, message: str, index: int) -> None:
+        if self.failure_policy == "Fail":
+            evaluation.failures.append(Failure(message, error=True, index=index))
+
+
+def _error_text(program: Program, error: EvaluationError) -> str:
+    return f"expression '{program.source}' resulted in error: {error}"
+
+
+def _message(validation: Validation, activation: Activation) -> str:
+    if validation.message_program is None:
+        return validation.message
+    try:
+        value = validation.message_program.evaluate(activation)
+    except EvaluationError:
+        return validation.message
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or "\n" in text or len(text.encode()) > MAX_MESSAGE:
+        return validation.message
+    return text
+
+
+def compile_policy(policy: model.ValidatingAdmissionPolicy) -> tuple[CELValidator, list[tuple[Path, Issue]]]:
+    """The policy's expressions compiled, and what is wrong with those that do not compile, each with its place.
+
+    The validator holds only what compiled: it is not to be used if there are issues.
+    """
+    return _Compiler(policy).compiled()
+
+
+class _Compiler:
+    """Compiles a policy's expressions, each in the environment of its place, and keeps what is wrong with them."""
+
+    def __init__(self, policy: model.ValidatingAdmissionPolicy) -> None:
+        self._policy = policy
+        self._issues: list[tuple[Path, Issue]] = []
+        self._sources: list[tuple[Path, Program]] = []
+
+    def compiled(self) -> tuple[CELValidator, list[tuple[Path, Issue]]]:
+        spec = self._policy.spec
+        base = Environment(_VARIABLES | ({"params": types.DYN} if spec.param_kind else {}))
+        conditions = [
+            Condition(condition.name, program)
+            for index, condition in enumerate(spec.match_conditions)
+            if (program := self._compile(base, condition.expression, _BOOL, "matchConditions", index, "expression"))
+        ]
+        environment, variables = self._variables(base)
+        validations = [
+            validation
+            for index, declared in enumerate(spec.validations)
+            if (validation := self._validation(environment, declared, index))
+        ]
+        annotations = [
+            Annotation(annotation.key, program)
+            for index, annotation in enumerate(spec.audit_annotations)
+            if (
+                program := self._compile(
+                    environment,
+                    annotation.value_expression,
+                    _STRING_OR_NULL,
+                    "auditAnnotations",
+                    index,
+                    "valueExpression",
+                )
+            )
+        ]
+        validator = CELValidator(
+            tuple(conditions),
+            variables,
+            tuple(validations),
+            tuple(annotations),
+            spec.failure_policy,
+            tuple(self._sources),
+        )
+        return validator, self._issues
+
+    def _variables(self, base: Environment) -> tuple[Environment, dict[str, Program]]:
+        """The environment with all variables, and their programs.
+
+        Of two variables with one name the last counts, everywhere. It may use what was declared before the first of
+        them only: otherwise two could use each other, without end.
+        """
+        environments: dict[str, Environment] = {}
+        environment = base
+        programs: dict[str, Program] = {}
+        for index, variable in enumerate(self._policy.spec.variables):
+            name = f"variables.{variable.name}"
+            seen = environments.setdefault(name, environment)
+            program = self._compile(seen, variable.expression, (), "variables", index, "expression")
+            declared: Type = program.type if program else types.DYN  # so that its users are not blamed too
+            if program:
+                programs[name] = program
+            environment = environment.extend({name: declared})
+        return environment, programs
+
+    def _validation(self, environment: Environment, declared: model.Validation, index: int) -> Validation | None:
+        program = self._compile(environment, declared.expression, _BOOL, "validations", index, "expression")
+        message_program = None
+        if declared.message_expression.strip():
+            message_program = self._compile(
+                environment, declared.message_expression, _STRING, "validations", index, "messageExpression"
+            )
+        if program is None:
+            return None
+        message = declared.message.strip() or f"failed expression: {declared.expression.strip()}"
+        return Validation(program, message, message_program, declared.reason or "Invalid")
+
+    def _compile(
+        self, environment: Environment, source: str, expect: tuple[Type, ...], *place: str | int
+    ) -> Program | None:
+        path = ("spec", *place)
+        if not source.strip():
+            return None  # refused already, as missing
+        try:
+            program = environment.compile(source, expect)
+        except CompileError as error:
+            self._issues += ((path, issue) for issue in error.issues)
+            return None
+        self._sources.append((path, program))
+        return program
