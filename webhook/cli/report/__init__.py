@@ -1,0 +1,1 @@
+"""The reports of `check`: one file an output format."""

@@ -1,0 +1,89 @@
+"""The report as one JSON object. Its fields are an interface: add, never rename.
+
+{"findings": [{"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "policy", "binding", "action",
+               "reason", "message", "path"}],
+ "summary": {"files", "objects", "policies", "deny", "warn", "audit", "errors"},
+ "errors": [{"file", "line", "column", "message"}], "notes": [text],
+ "diffs": [{"file", "line", "object", "policies", "diff"}]}    (diffs with --diff only)
+
+`action` is deny, warn or audit. `line` counts from 1; `path` is null where it is not known. An object that is
+cluster-scoped has an empty namespace.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from webhook.cli.report.changes import unified
+from webhook.cli.report.outcome import ACTIONS, Outcome, action_of
+from webhook.cli.report.visible import encodable
+from webhook.offline.requests import Identity
+from webhook.paths import render
+
+
+def report(outcome: Outcome) -> str:
+    """The report, with a newline at its end."""
+    value: dict[str, Any] = {
+        "findings": [
+            {
+                "file": located.file,
+                "line": located.line,
+                "object": _object(located.identity),
+                "policy": located.finding.policy,
+                "binding": located.finding.binding,
+                "action": action_of(located),
+                "reason": located.finding.reason,
+                "message": located.message,
+                "path": None if located.path is None else render(located.path),
+            }
+            for located in outcome.findings
+        ],
+        "summary": {
+            "files": outcome.files,
+            "objects": outcome.objects,
+            "policies": outcome.policies,
+            **{action: outcome.count(action) for action in ACTIONS},
+            "errors": len(outcome.problems),
+        },
+        "errors": [
+            {"file": problem.file, "line": problem.line, "column": problem.column, "message": problem.message}
+            for problem in outcome.problems
+        ],
+        "notes": list(outcome.notes),
+    }
+    if outcome.show_changes:
+        value["diffs"] = [
+            {
+                "file": change.file,
+                "line": change.line,
+                "object": _object(change.identity),
+                "policies": list(change.policies),
+                "diff": "\n".join(unified(change)),
+            }
+            for change in outcome.changes
+        ]
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
+    except TypeError:  # half characters, in the name of a file or a policy's message
+        return orjson.dumps(_encodable(value), option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _object(identity: Identity) -> dict[str, str]:
+    return {
+        "apiVersion": identity.api_version,
+        "kind": identity.kind,
+        "namespace": identity.namespace,
+        "name": identity.name,
+    }
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    return value

@@ -1,0 +1,12 @@
+"""How reports call an object."""
+
+from __future__ import annotations
+
+from webhook.cli.report.visible import visible
+from webhook.offline.requests import Identity
+
+
+def object_name(identity: Identity) -> str:
+    """`Deployment shop/web`; `PersistentVolume disk` where there is no namespace."""
+    name = identity.name or "(no name)"
+    return visible(f"{identity.kind} {identity.namespace}/{name}" if identity.namespace else f"{identity.kind} {name}")

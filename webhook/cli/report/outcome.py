@@ -1,0 +1,47 @@
+"""What a run of `check` came to, for every output format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from webhook.documents import Problem
+from webhook.offline.verdicts import Change, Located
+
+Action = Literal["deny", "warn", "audit"]
+ACTIONS: tuple[Action, ...] = ("deny", "warn", "audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The findings of all files in the order of the inputs, and what went wrong on the way.
+
+    `streams` are the inputs that were read: files, or `<stdin>`.
+    """
+
+    findings: Sequence[Located]
+    problems: Sequence[Problem]
+    notes: Sequence[str]
+    files: int
+    objects: int
+    policies: int
+    changes: Sequence[Change] = field(default_factory=tuple)
+    show_changes: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0: nothing denied; 1: something denied; 2: some input could not be checked."""
+        if self.problems:
+            return 2
+        return 1 if self.count("deny") else 0
+
+    def count(self, action: Action) -> int:
+        """How many findings have this action."""
+        return sum(1 for located in self.findings if action_of(located) == action)
+
+
+def action_of(located: Located) -> Action:
+    """The action as the reports write it."""
+    action: Action = located.finding.action.lower()  # type: ignore[assignment]
+    return action

@@ -1,0 +1,106 @@
+"""The report for people: grouped by file, each finding with its place, and a line that sums it up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Final
+
+from webhook.cli.report.changes import unified
+from webhook.cli.report.naming import object_name
+from webhook.cli.report.outcome import Action, Outcome, action_of
+from webhook.cli.report.visible import visible
+from webhook.offline.verdicts import Located
+from webhook.paths import render
+
+_RESET: Final = "\x1b[0m"
+_BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"
+_ACTION_STYLES: Final[dict[Action, str]] = {"deny": _BOLD + _RED, "warn": _BOLD + _YELLOW, "audit": _BOLD + _CYAN}
+_DIFF_STYLES: Final = {"+": _GREEN, "-": _RED, "@": _CYAN}
+
+MAX_MESSAGE_LINES: Final = 20
+
+
+class Style:
+    """Colours, or none."""
+
+    def __init__(self, color: bool) -> None:
+        self._color = color
+
+    def __call__(self, style: str, text: str) -> str:
+        return f"{style}{text}{_RESET}" if self._color and style else text
+
+
+def report(outcome: Outcome, color: bool) -> str:
+    """The report, with a newline at its end. Problems and notes are not in it: they go to stderr (`asides`)."""
+    style = Style(color)
+    lines: list[str] = []
+    for file, found in groupby(outcome.findings, key=lambda located: located.file):
+        lines += _file(file, list(found), style)
+    if outcome.show_changes:
+        for change in outcome.changes:
+            lines += [style(_DIFF_STYLES.get(line[:1], ""), line) for line in unified(change)]
+            lines.append("")
+    lines.append(_summary(outcome, style))
+    return "\n".join(lines) + "\n"
+
+
+def asides(outcome: Outcome, color: bool) -> str:
+    """The notes and problems, a line each; "" if there are none."""
+    style = Style(color)
+    lines = [f"{style(_DIM, 'note:')} {visible(note)}" for note in outcome.notes]
+    return "".join(f"{line}\n" for line in lines) + "".join(
+        error_line(str(problem), color) for problem in outcome.problems
+    )
+
+
+def error_line(message: str, color: bool) -> str:
+    """One line for stderr."""
+    return f"{Style(color)(_BOLD + _RED, 'error:')} {visible(message)}\n"
+
+
+def _file(file: str, found: list[Located], style: Style) -> Iterator[str]:
+    title = style(_BOLD, visible(file))
+    if found[0].stream != file:
+        title += style(_DIM, f" (lines are those of {visible(found[0].stream)})")
+    yield title
+    for located in found:
+        action = action_of(located)
+        # The place is written as editors and terminals follow it: FILE:LINE:COLUMN.
+        place = f"{visible(located.stream)}:{located.line}:{located.column}"
+        binding = located.finding.binding
+        bound = style(_DIM, f" ({visible(binding)})") if binding not in ("", located.finding.policy) else ""
+        policy = style(_BOLD, visible(located.finding.policy))
+        yield f"  {place}: {style(_ACTION_STYLES[action], action)} {policy}{bound}"
+        where = f": {visible(render(located.path))}" if located.path else ""
+        yield f"      {object_name(located.identity)}{where}"
+        yield from (f"      {line}" for line in _message(located.message))
+    yield ""
+
+
+def _message(message: str) -> Iterable[str]:
+    lines = [visible(line) for line in message.strip().splitlines()]
+    if len(lines) > MAX_MESSAGE_LINES:
+        return [*lines[:MAX_MESSAGE_LINES], f"… {len(lines) - MAX_MESSAGE_LINES} more lines"]
+    return lines
+
+
+def _summary(outcome: Outcome, style: Style) -> str:
+    denied, warned, audited = (outcome.count(action) for action in ("deny", "warn", "audit"))
+    parts = []
+    if denied:
+        parts.append(style(_ACTION_STYLES["deny"], f"{denied} denied"))
+    if warned:
+        parts.append(style(_ACTION_STYLES["warn"], _counted(warned, "warning")))
+    if audited:
+        parts.append(style(_ACTION_STYLES["audit"], f"{audited} for the audit log"))
+    if outcome.problems:
+        parts.append(style(_BOLD + _RED, _counted(len(outcome.problems), "error")))
+    if not denied:
+        parts.insert(0, style(_BOLD + _GREEN, "nothing denied"))
+    checked = f"{_counted(outcome.objects, 'object')} in {_counted(outcome.files, 'file')}"
+    return f"{', '.join(parts)} ({checked}, {_counted(outcome.policies, 'policy', 'policies')})"
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

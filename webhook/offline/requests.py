@@ -1,0 +1,231 @@
+"""Manifests to the admission requests that applying them would send."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from webhook.admission import review
+from webhook.documents import Document, Problem, objects
+from webhook.offline.podtemplates import SUFFIX, ControlledPod, pod_of
+from webhook.paths import ROOT, Path
+from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User
+from webhook.schema import Kinds, Resource
+
+DEFAULT_NAMESPACE: Final = "default"
+
+_OPTIONS: Final = {CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions"}
+
+# Kinds that tools on this side of the API server read; nobody applies them.
+_LOCAL_GROUPS: Final = frozenset({"gatewright.dev", "kustomize.config.k8s.io"})
+_KUSTOMIZATIONS: Final = frozenset({"kustomization.yaml", "kustomization.yml"})
+
+# Kinds that are asked and never stored: their objects need no name.
+_NAMELESS_GROUPS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a report calls an object."""
+
+    api_version: str
+    kind: str
+    namespace: str  # "" for cluster-scoped objects
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRequest:
+    """A request that applying a document would lead to.
+
+    `identity` is the object in the file: for the Pod of a workload, the workload. `prefix` is where the request's
+    object stands in the document: () for the object itself, spec.template for the Pod of a Deployment.
+    """
+
+    request: Request
+    document: Document
+    identity: Identity
+    prefix: Path = ROOT
+    of_template: bool = False
+
+    def place(self, path: Path) -> Path:
+        """The path in the document of a path in the request's object."""
+        if not self.of_template or path[:1] == ("spec",):
+            return self.prefix + path
+        if path[:1] == ("metadata",) and path[1:2] in (("labels",), ("annotations",), ("finalizers",)):
+            return self.prefix + path
+        return self.prefix  # what the controller adds stands nowhere in the file
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person may say about the requests.
+
+    `namespace`: of objects that name none. `operation`: CREATE, UPDATE (the same object was there before) or DELETE.
+    """
+
+    namespace: str = DEFAULT_NAMESPACE
+    user: User = field(default_factory=User)
+    operation: str = CREATE
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All requests of some documents, in their order, and what could not be planned.
+
+    `objects` are the objects as the API server would hold them, for lookups. `notes` tell of guesses.
+    """
+
+    requests: Sequence[PlannedRequest]
+    objects: Sequence[dict[str, Any]]
+    kinds: Kinds
+    problems: Sequence[Problem]
+    notes: Sequence[str]
+
+
+def impersonated(user: str, groups: Sequence[str]) -> User:
+    """The user that the API server sees for `kubectl --as USER --as-group GROUP…`; the empty user for no USER.
+
+    Raises ValueError for groups without a user.
+    """
+    if not user:
+        if groups:
+            raise ValueError("--as-group needs --as")
+        return User()
+    given = list(groups)
+    parts = user.split(":")
+    if not given and len(parts) == 4 and parts[:2] == ["system", "serviceaccount"]:
+        given = ["system:serviceaccounts", f"system:serviceaccounts:{parts[2]}"]
+    if user == "system:anonymous":
+        given = given or ["system:unauthenticated"]
+    elif "system:authenticated" not in given:
+        given.append("system:authenticated")
+    return User(username=user, groups=tuple(given))
+
+
+def plan(documents: Iterable[Document], options: Options, policy_objects: Iterable[dict[str, Any]] = ()) -> Plan:
+    """The requests that applying `documents` would send.
+
+    A workload is followed by the Pod that its controller creates. Recorded AdmissionReviews are taken as they stand.
+    `policy_objects` are the other objects at hand, whose CustomResourceDefinitions tell of kinds too.
+    """
+    notes: list[str] = []
+    manifests, problems = objects(_without_kustomizations(documents, notes))
+    kinds = Kinds.builtin().with_crds([*policy_objects, *(document.value for document in manifests)])
+    planned: list[PlannedRequest] = []
+    known: list[dict[str, Any]] = []
+    guessed: set[tuple[str, str]] = set()
+    for document in manifests:
+        value = document.value
+        if value["kind"] == review.KIND and value["apiVersion"] == review.API_VERSION:
+            try:
+                planned.append(_recorded(document))
+            except review.BadReview as error:
+                position = document.position(ROOT)
+                problems.append(Problem(document.file, position.line, position.column, str(error)))
+            continue
+        api_version, kind = value["apiVersion"], value["kind"]
+        if api_version.rpartition("/")[0] in _LOCAL_GROUPS:
+            continue
+        resource = kinds.for_kind(api_version, kind)
+        if resource is None:
+            resource = kinds.guess(api_version, kind)
+            if (api_version, kind) not in guessed:
+                guessed.add((api_version, kind))
+                notes.append(
+                    f"{document.file}:{document.line}: {kind} of {api_version} is no built-in kind and no CRD here "
+                    f"defines it; taken as the {'namespaced' if resource.namespaced else 'cluster-scoped'} "
+                    f"resource {resource.plural!r}"
+                )
+        sent = _as_sent(value, resource, options)
+        if not sent["metadata"].get("name") and resource.group not in _NAMELESS_GROUPS:
+            position = document.position(("metadata",))
+            message = "not a Kubernetes object: metadata.name is missing"
+            problems.append(Problem(document.file, position.line, position.column, message))
+        known.append(sent)
+        planned.extend(_requests(sent, resource, document, options))
+    return Plan(planned, known, kinds, problems, notes)
+
+
+def _without_kustomizations(documents: Iterable[Document], notes: list[str]) -> Iterator[Document]:
+    for document in documents:
+        if os.path.basename(document.file) not in _KUSTOMIZATIONS:  # noqa: PTH119  # a name as given, perhaps no path
+            yield document
+            continue
+        folder = os.path.dirname(document.file) or "."  # noqa: PTH120
+        notes.append(
+            f"{document.file}: left out, it is no object; to check what it builds: "
+            f"kubectl kustomize {folder} | gatewright check -"
+        )
+
+
+def _as_sent(value: dict[str, Any], resource: Resource, options: Options) -> dict[str, Any]:
+    """The object as the API server hands it to admission: with its namespace, and its name if that is generated.
+
+    The API's defaults are not filled in; this is the place for it.
+    """
+    metadata = dict(value.get("metadata") or {})
+    if resource.namespaced and not metadata.get("namespace"):
+        metadata["namespace"] = options.namespace
+    if not metadata.get("name") and metadata.get("generateName"):
+        # The name is there when validating, which is when policies mostly ask for it; not yet when mutating.
+        metadata["name"] = metadata["generateName"] + SUFFIX
+    return {**value, "metadata": metadata}
+
+
+def _requests(
+    sent: dict[str, Any], resource: Resource, document: Document, options: Options
+) -> Iterator[PlannedRequest]:
+    metadata = sent["metadata"]
+    name = metadata.get("name") or ""
+    is_namespace = resource.kind == "Namespace" and not resource.group
+    namespace = metadata["namespace"] if resource.namespaced else name if is_namespace else ""
+    identity = Identity(sent["apiVersion"], sent["kind"], namespace if resource.namespaced else "", name)
+    yield PlannedRequest(
+        _request(sent, resource, namespace, options.operation, options.user), document, identity, of_template=False
+    )
+    pod = pod_of(sent) if options.operation != DELETE else None
+    if pod is not None:
+        yield PlannedRequest(_pod_request(pod, namespace), document, identity, pod.template, of_template=True)
+
+
+def _request(value: dict[str, Any], resource: Resource, namespace: str, operation: str, user: User) -> Request:
+    metadata = value["metadata"]
+    generated = bool(metadata.get("generateName")) and operation == CREATE
+    return Request(
+        operation=operation,
+        resource=GroupVersionResource(resource.group, resource.version, resource.plural),
+        kind=GroupVersionKind(resource.group, resource.version, resource.kind),
+        name="" if generated else metadata.get("name") or "",
+        namespace=namespace,
+        object=None if operation == DELETE else value,
+        old_object=None if operation == CREATE else value,
+        options={"apiVersion": "meta.k8s.io/v1", "kind": _OPTIONS[operation]},
+        user=user,
+    )
+
+
+_PODS: Final = Resource("", "v1", "Pod", "pods", True)
+
+
+def _pod_request(pod: ControlledPod, namespace: str) -> Request:
+    groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated")
+    user = User(username=f"system:serviceaccount:kube-system:{pod.controller}", groups=groups)
+    return _request(pod.object, _PODS, namespace, CREATE, user)
+
+
+def _recorded(document: Document) -> PlannedRequest:
+    """The request of a recorded AdmissionReview. Raises BadReview."""
+    request = review.parse(orjson.dumps(document.value))
+    field_name = "object" if request.object is not None else "oldObject"
+    value = request.object if request.object is not None else request.old_object or {}
+    metadata = value.get("metadata") or {}
+    namespace = "" if request.resource[:3] == ("", "v1", "namespaces") else request.namespace
+    identity = Identity(
+        request.kind.api_version, request.kind.kind, namespace, request.name or str(metadata.get("name") or "")
+    )
+    return PlannedRequest(request, document, identity, ("request", field_name))

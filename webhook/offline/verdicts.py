@@ -1,0 +1,126 @@
+"""The verdicts on planned requests, told of the places in the files that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from webhook.admission.decision import Finding
+from webhook.admission.engine import decide
+from webhook.cluster.view import ClusterView
+from webhook.documents import Document
+from webhook.offline.requests import Identity, PlannedRequest
+from webhook.offline.secrets import Redaction, SecretsSeen
+from webhook.paths import ROOT, Path
+from webhook.policy.policyset import PolicySet
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A finding and where it belongs. `path` is in the file, None if not known; line and column are then the object's.
+
+    `message` is fit to be shown: it holds nothing of a Secret.
+    """
+
+    finding: Finding
+    identity: Identity
+    file: str
+    stream: str
+    line: int
+    column: int
+    path: Path | None
+    message: str
+    of_template: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What mutation made of a request's object. `template` is the place of a workload's Pod template, else ()."""
+
+    identity: Identity
+    file: str
+    line: int
+    template: Path
+    policies: tuple[str, ...]
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of one document: its findings in the order of the file, and what mutation would change."""
+
+    document: Document
+    identity: Identity
+    findings: tuple[Located, ...]
+    changes: tuple[Change, ...]
+
+
+def verdicts(requests: Iterable[PlannedRequest], policies: PolicySet, cluster: ClusterView) -> Iterator[Verdict]:
+    """The verdict on each document, in order. The requests of one document must follow each other."""
+    watched = SecretsSeen(cluster)
+    for _, group in groupby(requests, key=lambda planned: id(planned.document)):
+        yield _verdict(list(group), policies, watched)
+
+
+def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsSeen) -> Verdict:
+    first = group[0]
+    findings: list[Located] = []
+    changes: list[Change] = []
+    for planned in group:
+        cluster.forget()
+        decision = decide(planned.request, policies, cluster)
+        mutation = decision.mutation
+        if decision.findings:
+            after = mutation.object if mutation is not None else None
+            redaction = Redaction.of(planned.request.object, planned.request.old_object, after, *cluster.seen)
+            for finding in decision.findings:
+                located = _locate(finding, planned, redaction)
+                if not any(_same(located, earlier) for earlier in findings):
+                    findings.append(located)
+        before = planned.request.object
+        if mutation is not None and mutation.changed and mutation.object is not None and before is not None:
+            prefix = planned.prefix if planned.of_template else ROOT
+            line = planned.document.position(prefix).line
+            changes.append(
+                Change(
+                    planned.identity, planned.document.file, line, prefix, mutation.policies, before, mutation.object
+                )
+            )
+    findings.sort(key=lambda located: (located.line, located.column))
+    return Verdict(first.document, first.identity, tuple(findings), tuple(changes))
+
+
+def _locate(finding: Finding, planned: PlannedRequest, redaction: Redaction) -> Located:
+    document = planned.document
+    path = None
+    if finding.path is not None:
+        path = planned.place(finding.path)
+    elif planned.of_template:
+        path = planned.prefix
+    position = document.position(path or ROOT)
+    return Located(
+        finding=finding,
+        identity=planned.identity,
+        file=document.file,
+        stream=document.stream,
+        line=position.line,
+        column=position.column,
+        path=path,
+        message=redaction.applied(finding.message),
+        of_template=planned.of_template,
+    )
+
+
+def _same(later: Located, earlier: Located) -> bool:
+    """Whether one policy says one thing twice: in one verdict, or of a workload and again of its Pod."""
+    one, other = later.finding, earlier.finding
+    if (one.policy, one.binding, one.action, one.kind) != (other.policy, other.binding, other.action, other.kind):
+        return False
+    if later.of_template == earlier.of_template:
+        return (later.path, later.message) == (earlier.path, earlier.message)
+    if one.path is None or other.path is None:
+        return one.index == other.index  # the same validation; where, it does not say
+    return later.path == earlier.path
