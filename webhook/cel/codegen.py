@@ -57,7 +57,8 @@ _BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 _UNARY: Final[Mapping[str, Callable[[Any], Any]]] = {"!_": operators.invert, "-_": operators.negate}
 _PYTHON: Final = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_+_": "+", "_-_": "-", "_*_": "*"}
 
-_NUMERIC: Final = frozenset({"int", "uint", "double"})
+# Integers up to here are doubles too: equality with them is exact either way, while CEL compares by converting.
+_EXACT_DOUBLE: Final = 2**53
 _SELF_EQUAL: Final = frozenset({"string", "bytes", "timestamp", "duration"})
 _CONTAINERS: Final = frozenset({"list", "map", "string", "bytes"})
 
@@ -218,7 +219,7 @@ class _Generator:
         named = operators.TYPE_NAMES.get(node.name)
         if named is not None and node.type.name in ("type", "dyn"):
             return self.constant(named)
-        name = self.bind(node.name)
+        name = self.bind(node.name.removeprefix("."))  # `.x` is the variable x, whatever loops call theirs
         if self.exact:
             return self.expression(f"{self.bind(_variable)}(a, {name})")
         if node.name.startswith("variables."):
@@ -239,7 +240,8 @@ class _Generator:
             return self.expression(f"{operand.text}[{field}]", operand)
         once = self.once(operand)
         return self.expression(
-            f"({field} in {once.again} if type({once.first}) is dict else {self.bind(function)}({once.again}, {field}))",
+            f"({field} in {once.again} if type({once.first}) is dict"
+            f" else {self.bind(operators.has)}({once.again}, {field}))",
             operand,
         )
 
@@ -350,7 +352,8 @@ class _Generator:
             a, b = self.value(left), self.value(right)
             total = self.fresh()
             low, high, overflow = self.bind(INT_MIN), self.bind(INT_MAX), self.bind(operators.checked_int)
-            text = f"({total} if {low} <= ({total} := {a.text} {_PYTHON[name]} {b.text}) <= {high} else {overflow}({total}))"
+            made = f"({total} := {a.text} {_PYTHON[name]} {b.text})"
+            text = f"({total} if {low} <= {made} <= {high} else {overflow}({total}))"
             return self.expression(text, a, b)
         if name in ("_+_", "_-_", "_*_") and left.type == right.type == types.DOUBLE:
             a, b = self.value(left), self.value(right)
@@ -372,7 +375,8 @@ class _Generator:
         once = self.once(held)
         careful = f"{self.bind(operators.contains)}({wanted.text}, {once.again})"
         return self.expression(
-            f"({wanted.text} in {once.again} if type({once.first}) is list or type({once.again}) is dict else {careful})",
+            f"({wanted.text} in {once.again}"
+            f" if type({once.first}) is list or type({once.again}) is dict else {careful})",
             wanted,
             held,
         )
@@ -381,20 +385,21 @@ class _Generator:
         left, right = node.args
         symbol = _PYTHON[node.function]
         kinds = left.type.name, right.type.name
-        if (kinds[0] == kinds[1] == "string") or (kinds[0] in _NUMERIC and kinds[1] in _NUMERIC):
+        if kinds in (("string", "string"), ("int", "int"), ("uint", "uint")):
             a, b = self.value(left), self.value(right)
             return self.expression(f"({a.text} {symbol} {b.text})", a, b)
-        classes = {"int": "int", "string": "str", "double": "float"}
+        classes = {"int": "int", "string": "str"}
         careful = self.bind(_BINARY[node.function])
         if kinds[0] == "dyn" and kinds[1] in classes:
-            a, b = self.once(self.value(left)), self.value(right)
-            b = b if b.atomic else self.spill(b)
-            text = f"({a.again} {symbol} {b.text} if type({a.first}) is {classes[kinds[1]]} else {careful}({a.again}, {b.text}))"
-            return self.expression(text, a.operand, b)
+            once, b = self.once(self.value(left)), self.spill(self.value(right))
+            test = f"type({once.first}) is {classes[kinds[1]]}"
+            text = f"({once.again} {symbol} {b.text} if {test} else {careful}({once.again}, {b.text}))"
+            return self.expression(text, once.operand, b)
         if kinds[1] == "dyn" and kinds[0] in classes:
             a, b = self.value(left), self.value(right)
-            a, once = (a if a.atomic else self.spill(a)), self.once(b)
-            text = f"({a.text} {symbol} {once.again} if type({once.first}) is {classes[kinds[0]]} else {careful}({a.text}, {once.again}))"
+            a, once = self.spill(a), self.once(b)
+            test = f"type({once.first}) is {classes[kinds[0]]}"
+            text = f"({a.text} {symbol} {once.again} if {test} else {careful}({a.text}, {once.again}))"
             return self.expression(text, a, b)
         return None
 
@@ -407,15 +412,16 @@ class _Generator:
             if isinstance(right, Const) and (right.value is None or type(right.value) is bool):
                 operand = self.value(left)
                 return self.expression(f"({operand.text} is {right.value!r})", operand)
-            if kinds & _SELF_EQUAL or kinds <= _NUMERIC:
+            if kinds & _SELF_EQUAL or left.type == right.type in types.NUMBERS:
                 a, b = self.value(left), self.value(right)
                 return self.expression(f"({a.text} == {b.text})", a, b)
-            if isinstance(right, Const) and type(right.value) in (int, UInt, float):
+            if _exact_number(right):
                 a, b = self.value(left), self.value(right)
-                if right.value not in (0, 1):
+                value = right.value if isinstance(right, Const) else None
+                if value not in (0, 1):
                     return self.expression(f"({a.text} == {b.text})", a, b)
                 once = self.once(a)
-                alike = bool(right.value)
+                alike = bool(value)
                 return self.expression(f"({once.first} == {b.text} and {once.again} is not {alike})", a, b)
         return self.call(operators.equal, self.value(left), self.value(right))
 
@@ -566,7 +572,8 @@ class _Generator:
             careful = f"{self.bind(operators.pairs)}({text})"
             items = careful
             if not self.exact:
-                items = f"enumerate({text}) if type({text}) is list else {text}.items() if type({text}) is dict else {careful}"
+                otherwise = f"{text}.items() if type({text}) is dict else {careful}"
+                items = f"enumerate({text}) if type({text}) is list else {otherwise}"
             names = names if len(names) == 2 else [*names, *names]
         else:
             items = self.fresh()
@@ -597,7 +604,8 @@ class _Generator:
         self.emit(f"{error} = None")
         with self.block(loop, counted=True):
             with self.block("try:", counted=True):
-                condition = self.spill(self.boolean(fold.value))
+                condition = Operand(self.fresh(), atomic=True)
+                self.emit(f"{condition.text} = {self.boolean(fold.value).text}")
             with self.block("except EvaluationError as x:"):
                 self.emit(f"{error} = {error} or x")
                 self.emit("continue")
@@ -679,6 +687,10 @@ class _Once:
 
 def _is(node: Expr, kind: str) -> bool:
     return node.type.name == kind
+
+
+def _exact_number(node: Expr) -> bool:
+    return isinstance(node, Const) and type(node.value) in (int, UInt, float) and abs(node.value) < _EXACT_DOUBLE
 
 
 def _all_strings(node: ListLiteral) -> bool:

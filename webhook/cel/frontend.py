@@ -7,6 +7,7 @@ decoded level by level, since the runtime refuses messages nested more than 100 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -41,13 +42,7 @@ class FunctionDeclaration:
 
 # ------------------------------------------------------------------------------------------------ the checker's side
 
-_CONFIG = """
-stdlib:
-  exclude_functions: [%s]
-extensions:
-  - name: optional
-  - name: two-var-comprehensions
-"""
+_EXTENSIONS = [{"name": "optional"}, {"name": "two-var-comprehensions"}]
 
 _PRIMITIVES: dict[str, Any] = {
     "dyn": cel.Type.DYN,
@@ -65,8 +60,6 @@ _PRIMITIVES: dict[str, Any] = {
 
 
 def _checker_type(declared: Type) -> Any:
-    if declared.is_param:
-        return cel.Type.DYN
     params = [_checker_type(param) for param in declared.params]
     match declared.name:
         case "list":
@@ -81,42 +74,57 @@ def _checker_type(declared: Type) -> Any:
             return cel.Type.AbstractType(name, params)
 
 
+def _described(declared: Type) -> dict[str, Any]:
+    """A type as the checker's configuration writes it."""
+    if declared.is_param:
+        return {"type_name": declared.name, "is_type_param": True}
+    described: dict[str, Any] = {"type_name": declared.name}
+    if declared.params:
+        described["params"] = [_described(param) for param in declared.params]
+    return described
+
+
 class Frontend:
     """A checker for one set of declarations. Building one takes milliseconds: share it."""
 
     def __init__(
         self,
         variables: Mapping[str, Type],
-        functions: Iterable[FunctionDeclaration],
+        functions: Collection[FunctionDeclaration],
         excluded: Iterable[str] = (),
         container: str = "",
     ) -> None:
-        self._names = frozenset(variables)
-        overloads: dict[str, list[Any]] = {}
+        self._scope = Scope(frozenset(variables), frozenset(each.name for each in functions), container)
+        # Declared through the configuration, which is YAML and so JSON too: only that takes type parameters.
+        overloads: dict[str, list[dict[str, Any]]] = {}
         for function in functions:
-            overload = cel.Overload(
-                function.id,
-                return_type=_checker_type(function.result),
-                parameters=[_checker_type(param) for param in function.params],
-                is_member=function.member,
-            )
+            params = [_described(param) for param in function.params]
+            overload = {"id": function.id, "args": params, "return": _described(function.result)}
+            if function.member:
+                overload |= {"target": params[0], "args": params[1:]}
             overloads.setdefault(function.name, []).append(overload)
-        config = cel.NewEnvConfigFromYaml(_CONFIG % ", ".join(f'{{name: "{name}"}}' for name in excluded))
+        config = {
+            "stdlib": {"exclude_functions": [{"name": name} for name in excluded]},
+            "extensions": _EXTENSIONS,
+            "functions": [{"name": name, "overloads": found} for name, found in overloads.items()],
+        }
         self._env = cel.NewEnv(
-            config=config,
+            config=cel.NewEnvConfigFromYaml(json.dumps(config)),
             variables={name: _checker_type(declared) for name, declared in variables.items()},
-            functions=[cel.FunctionDecl(name, found) for name, found in overloads.items()],
             container=container,
         )
 
     def check(self, source: str) -> Expr:
         """The checked tree of `source`. Raises CompileError with every issue that the checker found."""
         source = self._prepared(source)
+        quoted = _back_quote(source)
+        if quoted is not None:
+            raise CompileError(source, [_issue_at(source, quoted, "unsupported syntax: '`'")])
         try:
             serialized = self._env.compile(source).serialize()
         except RuntimeError as error:
             raise CompileError(source, _issues(str(error))) from None
-        return _decode(source, serialized, self._names)
+        return _decode(source, serialized, self._scope)
 
     def parse(self, source: str) -> Expr:
         """The unchecked tree: every type is dyn, and names are resolved against the declared variables."""
@@ -125,13 +133,11 @@ class Frontend:
             serialized = self._env.compile(source, disable_check=True).serialize()
         except RuntimeError as error:
             raise CompileError(source, _issues(str(error))) from None
-        return _decode(source, serialized, self._names)
+        return _decode(source, serialized, self._scope)
 
     def _prepared(self, source: str) -> str:
         if len(source) > MAX_LENGTH:
             raise CompileError(source, [Issue(f"expression is longer than {MAX_LENGTH} code points: {len(source)}")])
-        if "\0" in source:
-            raise CompileError(source, [_issue_at(source, source.index("\0"), "a NUL character is not allowed")])
         if not source.strip():
             raise CompileError(source, [Issue("expression is empty; expected a CEL expression")])
         try:
@@ -151,11 +157,28 @@ class Frontend:
             parsed = self._env.compile(source, disable_check=True).serialize()
         except RuntimeError:
             return source
-        for node in _calls(_decode(source, parsed, self._names)):
+        for node in _calls(_decode(source, parsed, self._scope)):
             if node.function == "exists_one" and node.member and len(node.args) == 4:
                 start = source.rfind("exists_one", 0, node.offset + 1)
                 source = f"{source[:start]}existsOne {source[start + 10 :]}"
         return source
+
+
+# String literals of every form and comments, so that what stands in them is not taken for source.
+_LITERAL_OR_COMMENT = re.compile(
+    r"""(?P<raw>[rR][bB]?|[bB][rR])(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')"""
+    r"""|\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|//[^\n]*""",
+    re.DOTALL,
+)
+
+
+def _back_quote(source: str) -> int | None:
+    """Where a field name is written in back quotes, which this parser reads and Kubernetes does not."""
+    if "`" not in source:
+        return None
+    bare = _LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
+    place = bare.find("`")
+    return place if place >= 0 else None
 
 
 _ISSUE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?=\n \||\nERROR: <input>:|\Z)", re.DOTALL)
@@ -202,7 +225,8 @@ _SCALARS = {
 # message -> fields as "name number type", `*` for repeated. Field numbers are those of cel-spec's syntax.proto and
 # checked.proto. `bytes` stands for a nested Expr, see above.
 _MESSAGES = {
-    "Constant": "null 1 int32, bool 2 bool, int 3 int64, uint 4 uint64, double 5 double, string 6 string, bytes 7 bytes",
+    "Constant": "null 1 int32, bool 2 bool, int 3 int64, uint 4 uint64, double 5 double, string 6 string, "
+    "bytes 7 bytes",
     "Ident": "name 1 string",
     "Select": "operand 1 bytes, field 2 string, test_only 3 bool",
     "Call": "target 1 bytes, function 2 string, args 3 *bytes",
@@ -259,21 +283,35 @@ _PRIMITIVE_TYPES = (types.DYN, types.BOOL, types.INT, types.UINT, types.DOUBLE, 
 _WELL_KNOWN_TYPES = (types.DYN, types.DYN, types.TIMESTAMP, types.DURATION)
 
 
-def _decode(source: str, serialized: bytes, variables: Collection[str]) -> Expr:
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the names of an unchecked expression may mean."""
+
+    variables: frozenset[str]
+    functions: frozenset[str]
+    container: str
+
+
+# Namespaced functions that the checker itself declares.
+_NAMESPACED = frozenset({"optional.of", "optional.none", "optional.ofNonZeroValue"})
+
+
+def _decode(source: str, serialized: bytes, scope: Scope) -> Expr:
     wrapped = any_pb2.Any.FromString(serialized)
     checked = wrapped.type_url.endswith("CheckedExpr")
     root = _CLASSES["CheckedExpr" if checked else "ParsedExpr"].FromString(wrapped.value)
-    decoder = _Decoder(source, root, variables, checked)
+    decoder = _Decoder(source, root, scope, checked)
     return decoder.expr(root.expr, 1)
 
 
 class _Decoder:
     """One expression's messages to nodes, with the checker's types and references joined in."""
 
-    def __init__(self, source: str, root: Any, variables: Collection[str], checked: bool) -> None:
+    def __init__(self, source: str, root: Any, scope: Scope, checked: bool) -> None:
         self.source = source
         self.checked = checked
-        self.variables = variables
+        self.scope = scope
+        self.loops: list[str] = []  # the loop variables in scope, which hide qualified names that begin like them
         self.offsets: dict[int, int] = {place.id: place.offset for place in root.source_info.positions}
         self.types: dict[int, Type] = {}
         self.references: dict[int, str] = {}
@@ -292,7 +330,7 @@ class _Decoder:
         if message.HasField("const"):
             return Const(*place, value=_constant(message.const))
         if message.HasField("ident"):
-            return Ident(*place, name=self.references.get(node_id, message.ident.name))
+            return Ident(*place, name=self.references.get(node_id) or self._resolved(message.ident.name))
         if message.HasField("select"):
             return self._select(message, place, depth)
         if message.HasField("call"):
@@ -303,30 +341,45 @@ class _Decoder:
         if message.HasField("struct"):
             return self._struct(message.struct, place, depth)
         if message.HasField("comprehension"):
-            fold = message.comprehension
-            return Comprehension(
-                *place,
-                var=fold.iter_var,
-                var2=fold.iter_var2,
-                range=self.expr(fold.iter_range, depth),
-                accu=fold.accu_var,
-                init=self.expr(fold.accu_init, depth),
-                condition=self.expr(fold.loop_condition, depth),
-                step=self.expr(fold.loop_step, depth),
-                result=self.expr(fold.result, depth),
-            )
+            return self._comprehension(message.comprehension, place, depth)
         raise CompileError(self.source, [Issue("the parser gave an expression of an unknown form")])
+
+    def _comprehension(self, fold: Any, place: tuple[int, Type, int], depth: int) -> Comprehension:
+        outer, init = self.expr(fold.iter_range, depth), self.expr(fold.accu_init, depth)
+        self.loops += (fold.iter_var, fold.iter_var2, fold.accu_var)
+        node = Comprehension(
+            *place,
+            var=fold.iter_var,
+            var2=fold.iter_var2,
+            range=outer,
+            accu=fold.accu_var,
+            init=init,
+            condition=self.expr(fold.loop_condition, depth),
+            step=self.expr(fold.loop_step, depth),
+            result=self.expr(fold.result, depth),
+        )
+        del self.loops[-3:]
+        return node
+
+    def _resolved(self, name: str) -> str:
+        """A name of an unchecked expression as it was declared: in the container, in one around it, or at the root."""
+        if self.checked or name.partition(".")[0] in self.loops:
+            return name
+        prefix = self.scope.container
+        while prefix:
+            if f"{prefix}.{name}" in self.scope.variables:
+                return f"{prefix}.{name}"
+            prefix = prefix.rpartition(".")[0]
+        return name
 
     def _select(self, message: Any, place: tuple[int, Type, int], depth: int) -> Expr:
         if place[0] in self.references:
             return Ident(*place, name=self.references[place[0]])
         operand = self.expr(message.select.operand, depth)
-        if self.source[place[2] + 1 : place[2] + 2] == "`" or _back_quoted(self.source, place[2]):
-            raise CompileError(self.source, [_issue_at(self.source, place[2], "unsupported syntax: '`'")])
         select = Select(*place, operand=operand, field=message.select.field, test=message.select.test_only)
         if not self.checked and not select.test:
-            name = _qualified_name(select)
-            if name in self.variables:
+            name = self._resolved(_qualified_name(select))
+            if name in self.scope.variables and name.partition(".")[0] not in self.loops:
                 return Ident(*place, name=name)
         return select
 
@@ -335,6 +388,10 @@ class _Decoder:
         if not call.HasField("target"):
             return Call(*place, function=call.function, args=args, member=False)
         target = self.expr(call.target, depth)
+        if not self.checked:
+            name = f"{_qualified_name(target)}.{call.function}"
+            if name in self.scope.functions or name in _NAMESPACED:
+                return Call(*place, function=name, args=args, member=False)
         return Call(*place, function=call.function, args=(target, *args), member=True)
 
     def _struct(self, struct: Any, place: tuple[int, Type, int], depth: int) -> Expr:
@@ -346,12 +403,6 @@ class _Decoder:
             for entry in struct.entries
         )
         return MapLiteral(*place, entries=entries)
-
-
-def _back_quoted(source: str, offset: int) -> bool:
-    """Whether the field selected at `offset`, its dot, is written in back quotes (`a.`b-c``)."""
-    rest = source[offset:].lstrip(".? \t\r\n")
-    return rest.startswith("`")
 
 
 def _qualified_name(node: Expr) -> str:

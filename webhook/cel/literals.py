@@ -30,7 +30,7 @@ def check_literals(source: str, tree: Expr, functions: Functions) -> None:
         match node:
             case ListLiteral() if not exempt:
                 found += _mixed(source, list(_list_types(node)))
-            case MapLiteral():
+            case MapLiteral() if not exempt:
                 keys = [(entry.key, entry.key.type) for entry in node.entries]
                 values = [(entry.value, _unwrapped(entry.value.type, entry.optional)) for entry in node.entries]
                 found += _mixed(source, keys) or _mixed(source, values)
@@ -41,11 +41,11 @@ def check_literals(source: str, tree: Expr, functions: Functions) -> None:
 
 
 def _walk(node: Expr, exempt: bool) -> Iterator[tuple[Expr, bool]]:
-    """Every node; with True for the argument list of format(), which may mix types."""
+    """Every node; with True for what stands in the arguments of format(), where literals may mix types."""
     yield node, exempt
-    formats = isinstance(node, Call) and node.function == "format" and node.member
-    for place, child in enumerate(children(node)):
-        yield from _walk(child, formats and place == 1)
+    exempt = exempt or (isinstance(node, Call) and node.function == "format" and node.member)
+    for child in children(node):
+        yield from _walk(child, exempt)
 
 
 def _unwrapped(declared: Type, optional: bool) -> Type:
@@ -109,6 +109,13 @@ def _folded(node: Expr, functions: Functions) -> Any:
     return _NOT_CONSTANT if value is _NOT_CONSTANT or convert is None else convert(value)
 
 
+class _Opaque:
+    """Stands for a value of an opaque type."""
+
+    def __init__(self, cel_type: str) -> None:
+        self.cel_type = cel_type
+
+
 # A value of each type, to try a formatting clause on. A type that is not here is known at run time only.
 _SAMPLES: dict[Type, Any] = {
     types.NULL: None,
@@ -121,7 +128,6 @@ _SAMPLES: dict[Type, Any] = {
     types.DURATION: Duration(0),
     types.TIMESTAMP: Timestamp(0),
 }
-_DOUBLES_ONLY = {"f": "fixed-point", "e": "scientific"}
 
 
 def _format_issues(source: str, text: Const, arguments: ListLiteral) -> list[Issue]:
@@ -144,11 +150,6 @@ def _format_issues(source: str, text: Const, arguments: ListLiteral) -> list[Iss
 
 
 def _clause_problem(letter: str, given: Type) -> str:
-    if letter in _DOUBLES_ONLY and given in (types.INT, types.UINT):
-        # At run time the clause takes them; the check when a policy is created does not.
-        return f"error during formatting: {_DOUBLES_ONLY[letter]} clause can only be used on doubles, was given {given}"
-    if letter == "d" and given == types.DOUBLE:
-        return "error during formatting: decimal clause can only be used on integers, was given double"
     if given in _SAMPLES:
         sample = _SAMPLES[given]
     elif given.name == "list":
@@ -157,14 +158,14 @@ def _clause_problem(letter: str, given: Type) -> str:
         sample = {}
     elif given.name == "optional_type":
         sample = Optional(1)
+    elif given.name == "type":
+        sample = given
+    elif given == types.DYN:
+        return ""
     else:
-        return "" if given.name in ("dyn", "type") else _opaque_problem(letter, given)
+        sample = _Opaque(str(given))
     try:
         format_text(f"%{letter}", [sample])
     except EvaluationError as error:
         return str(error)
     return ""
-
-
-def _opaque_problem(letter: str, given: Type) -> str:
-    return f"error during formatting: clause %{letter} cannot be used on {given}"

@@ -45,7 +45,11 @@ def equal(a: Any, b: Any) -> bool:
     if kind is bool or a is None:
         return a is b
     if kind is int or kind is float or kind is UInt:
-        return bool(a == b) and type(b) is not bool
+        other = type(b)
+        if other is bool or other not in _NUMBERS:
+            return False
+        # As cel-go: an integer is converted when it meets a double.
+        return bool(a == b) if (kind is float) is (other is float) else float(a) == float(b)
     if kind is list:
         return type(b) is list and len(a) == len(b) and all(map(equal, a, b))
     if isinstance(a, dict):
@@ -70,35 +74,41 @@ def _optionals_equal(a: Optional, b: Any) -> bool:
 
 def less(a: Any, b: Any) -> bool:
     """a < b: numbers across types, else two of one type."""
-    if _comparable(a, b):
-        return bool(a < b)
-    raise no_such_overload()
+    left, right = _comparable(a, b)
+    return bool(left < right)
 
 
 def less_equal(a: Any, b: Any) -> bool:
     """a <= b"""
-    if _comparable(a, b):
-        return bool(a <= b)
-    raise no_such_overload()
+    left, right = _comparable(a, b)
+    return bool(left <= right)
 
 
 def greater(a: Any, b: Any) -> bool:
     """a > b"""
-    if _comparable(a, b):
-        return bool(b < a)
-    raise no_such_overload()
+    left, right = _comparable(a, b)
+    return bool(right < left)
 
 
 def greater_equal(a: Any, b: Any) -> bool:
     """a >= b"""
-    if _comparable(a, b):
-        return bool(b <= a)
-    raise no_such_overload()
+    left, right = _comparable(a, b)
+    return bool(right <= left)
 
 
-def _comparable(a: Any, b: Any) -> bool:
+def _comparable(a: Any, b: Any) -> tuple[Any, Any]:
+    """Both operands as Python orders them: an integer that meets a double as a double, as cel-go converts it."""
     left, right = type(a), type(b)
-    return (left in _NUMBERS and right in _NUMBERS) or (left is right and left in _ORDERED)
+    if left is float or right is float:
+        if left not in _NUMBERS or right not in _NUMBERS:
+            raise no_such_overload()
+        a, b = float(a), float(b)
+        if math.isnan(a) or math.isnan(b):
+            raise EvaluationError("NaN values cannot be ordered")
+        return a, b
+    if (left is right and left in _ORDERED) or (left in _NUMBERS and right in _NUMBERS):
+        return a, b
+    raise no_such_overload()
 
 
 # ----------------------------------------------------------------------------------------------------- arithmetic
@@ -494,5 +504,5 @@ def type_of(value: Any) -> Type:
     """type(value); an opaque value names its type in its class, as `cel_type`."""
     found = _TYPES.get(type(value))
     if found is None:
-        found = Type(getattr(type(value), "cel_type", "dyn"))
+        found = Type(getattr(value, "cel_type", "dyn"))
     return found

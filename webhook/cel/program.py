@@ -92,7 +92,7 @@ class Program:
         cost = activation.cost
         try:
             return self._plain(activation)
-        except Exception:  # noqa: BLE001, S110 - whatever it was, the exact form tells
+        except Exception:  # noqa: S110 - whatever it was, the exact form tells
             pass
         except BudgetExceeded:
             raise CostError from None

@@ -6,6 +6,7 @@ nanoseconds, as Go's time package does, whose limits CEL in Kubernetes has.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -155,9 +156,9 @@ def shortest_decimal(number: float) -> str:
 
 def shortest_general(number: float) -> str:
     """The shortest text that reads back as `number`, as Go's FormatFloat(f, 'g', -1, 64): exponents from 1e+06."""
-    if number != number:
+    if math.isnan(number):
         return "NaN"
-    if number in (float("inf"), float("-inf")):
+    if math.isinf(number):
         return "+Inf" if number > 0 else "-Inf"
     sign, digits, point = _digits(number)
     exponent = point - 1

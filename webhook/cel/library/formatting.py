@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from collections.abc import Callable
 from typing import Any
 
 from webhook.cel.errors import BudgetExceeded, EvaluationError
-from webhook.cel.operators import MAX_SIZE, elements, type_of
+from webhook.cel.operators import MAX_SIZE, type_of
 from webhook.cel.types import Type
-from webhook.cel.values import BoolKey, Duration, Timestamp, UInt, shortest_decimal
+from webhook.cel.values import BoolKey, Duration, Timestamp, UInt, shortest_general
 
 _CLAUSE = re.compile(r"%(?:(%)|(?:\.([0-9]{1,9}))?(.)?)", re.DOTALL)
 _MAX_PRECISION = 1000  # digits after the point; a double has at most 1,074 that mean anything
@@ -54,9 +54,6 @@ def format_text(text: str, arguments: list[Any]) -> str:
         parts.append(formatter(arguments[used], precision))
         used += 1
     parts.append(text[at:])
-    if used < len(arguments):
-        # As cel-go: arguments that no clause uses are ignored.
-        pass
     made = "".join(parts)
     if len(made) > MAX_SIZE:
         raise BudgetExceeded
@@ -69,77 +66,124 @@ def _error(clause: str, allowed: str, value: Any) -> EvaluationError:
     )
 
 
+_STRING_TYPES = "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
+
+
 def _string(value: Any, _: int = 0) -> str:
+    """A value on its own: text as it is."""
+    match value:
+        case str():
+            return value
+        case bytes():
+            return _text(value)
+        case float():
+            return shortest_general(value)
+        case Timestamp() | Duration():
+            return str(value)
+        case _:
+            return _nested(value)
+
+
+def _nested(value: Any) -> str:
+    """A value inside a list or map: as CEL's source would show it."""
     match value:
         case None:
             return "null"
         case bool():
             return "true" if value else "false"
         case str():
-            return value
+            return _quoted(value)
         case bytes():
-            return value.decode(errors="replace")
+            return f"b{_quoted(_text(value))}"
         case int():
             return int.__repr__(value)
         case float():
-            return _special(value) or shortest_decimal(value)
-        case Timestamp() | Duration() | Type():
-            return str(value)
+            return f"{value:.6f}" if math.isfinite(value) else f'"{shortest_general(value)}"'
+        case Timestamp():
+            return f'timestamp("{value}")'
+        case Duration():
+            return f'duration("{value}")'
+        case Type():
+            return value.name
         case list():
-            return f"[{', '.join(_nested(each) for each in value)}]"
+            return f"[{', '.join(map(_nested, value))}]"
         case dict():
-            entries = sorted((_nested(_key(key)), _nested(each)) for key, each in value.items())
-            return f"{{{', '.join(f'{key}: {each}' for key, each in entries)}}}"
+            entries = sorted(
+                f"{_nested(key.value if type(key) is BoolKey else key)}:{_nested(each)}" for key, each in value.items()
+            )
+            return f"{{{', '.join(entries)}}}"
         case _:
-            allowed = "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
-            raise _error("string", allowed, value)
+            raise _error("string", _STRING_TYPES, value)
 
 
-def _nested(value: Any) -> str:
-    return _string(value)
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        reason = "invalid UTF-8 in bytes, cannot convert to string"
+        raise EvaluationError(f'error during formatting: could not convert argument "{reason}" to string') from None
 
 
-def _key(key: Any) -> Any:
-    return key.value if type(key) is BoolKey else key
+_ESCAPES = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    "\\": "\\\\",
+    '"': '\\"',
+}
+_CONTROL = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
-def _special(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return ""
+def _quoted(text: str) -> str:
+    """In double quotes, as Go's strconv.Quote."""
+    escaped = _CONTROL.sub(lambda match: _ESCAPES.get(match[0]) or f"\\x{ord(match[0]):02x}", text)
+    return f'"{escaped}"'
 
 
 def _decimal(value: Any, _: int) -> str:
     if type(value) in (int, UInt):
         return int.__repr__(value)
-    if type(value) is float and _special(value):
-        return _special(value)
     raise _error("decimal", "integers", value)
+
+
+# The API server formats %f and %e for the locale en-US: with separators, and with powers of ten written out.
 
 
 def _fixed_point(value: Any, precision: int) -> str:
     number = _double("fixed-point", value)
-    return _special(number) or f"{number:.{precision}f}"
+    if not math.isfinite(number):
+        return _not_finite(number)
+    shown = f"{number:,.{precision}f}"
+    return shown.removeprefix("-") if float(number) == 0 else shown
 
 
-def _scientific(value: Any, precision: int) -> str:
+def _scientific(value: Any, _: int) -> str:
+    # The server shows six digits whatever precision is asked for.
     number = _double("scientific", value)
-    if _special(number):
-        return _special(number)
-    mantissa, _, exponent = f"{number:.{precision}e}".partition("e")
-    shown = f"{int(exponent):03d}" if exponent.startswith("-") else f"{int(exponent):02d}"
-    return f"{mantissa}\u202f\u00d7\u202f10{shown.translate(_SUPERSCRIPT)}"
+    if not math.isfinite(number):
+        return f"{_not_finite(number):>6}"
+    mantissa, exponent = f"{number:.6e}".split("e")
+    power = int(exponent)
+    shown = f"{'-' if power < 0 else ''}{abs(power):02d}"
+    return f"{mantissa}\u00d710{shown.translate(_SUPERSCRIPT)}"
+
+
+def _not_finite(number: float) -> str:
+    return "NaN" if math.isnan(number) else "∞" if number > 0 else "-∞"
+
+
+_NAMED_DOUBLES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def _double(clause: str, value: Any) -> float:
     if type(value) is float:
         return value
-    if type(value) in (int, UInt):
-        return float(value)
-    if value in ("NaN", "Infinity", "-Infinity"):
-        return float(value)
+    if type(value) is str and value in _NAMED_DOUBLES:
+        return _NAMED_DOUBLES[value]
     raise _error(clause, "doubles", value)
 
 
@@ -167,7 +211,7 @@ def _hex(value: Any, _: int) -> str:
     raise _error("hex", "integers, byte buffers, and strings", value)
 
 
-_FORMATTERS = {
+_FORMATTERS: dict[str, Callable[[Any, int], str]] = {
     "s": _string,
     "d": _decimal,
     "f": _fixed_point,

@@ -115,10 +115,11 @@ def _plus(a: Quantity, value: Fraction, scale: int | None) -> Quantity:
     total = a.value + value
     if a.scale is None or scale is None:
         return Quantity(total, None)
-    if not value or not a.value:
-        common = a.scale if not value else scale
-    else:
-        common = min(a.scale, scale)
+    common = min(a.scale, scale)
+    if not value:
+        common = a.scale
+    elif not a.value:
+        common = scale
     fits = INT_MIN <= total / Fraction(10) ** common <= INT_MAX
     return Quantity(total, common if fits else None)
 

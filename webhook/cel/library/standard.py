@@ -41,7 +41,7 @@ _MAX_DIGITS = 400  # more than any number of 64 bits has; Python refuses to read
 
 
 def _int_from_double(value: float) -> int:
-    if not INT_MIN <= value < INT_MAX or math.isnan(value):
+    if not INT_MIN < value < INT_MAX or math.isnan(value):
         raise EvaluationError("integer overflow")
     return int(value)
 

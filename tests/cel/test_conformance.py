@@ -1,0 +1,66 @@
+"""The CEL specification's conformance suite: every case that Kubernetes has and that needs no library still to come."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.cel.conformance import LATER, NOT_IN_KUBERNETES, SUITE, Case, agrees, cases, refused, run
+from webhook.cel import CompileError
+
+pytestmark = pytest.mark.skipif(not SUITE.is_dir(), reason=f"the conformance suite is not at {SUITE}")
+
+DIFFERENCES = Path(__file__).parents[2] / "docs" / "conformance.md"
+
+
+def selected() -> list[Case]:
+    return [case for case in cases() if case.raw["file"] not in NOT_IN_KUBERNETES | LATER]
+
+
+def documented() -> set[str]:
+    """The cases that docs/conformance.md names, each in the first column of a table, in back quotes."""
+    rows = (line.split("`") for line in DIFFERENCES.read_text().splitlines() if line.startswith("| `"))
+    return {row[1] for row in rows}
+
+
+def test_every_case_gives_its_value_or_is_a_documented_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    expected_refusals = refused()
+    counts: Counter[str] = Counter()
+    wrong: dict[str, object] = {}
+    for case in selected():
+        if (case.raw["file"], case.expression) in expected_refusals:
+            counts["refused by Kubernetes"] += 1
+            continue
+        result = run(case)
+        counts["tried"] += 1
+        if not agrees(case, result):
+            wrong[case.id] = result
+    left_out = Counter(case.raw["file"] for case in cases() if case.raw["file"] in NOT_IN_KUBERNETES | LATER)
+    with capsys.disabled():
+        print(f"\nCEL conformance: {counts['tried'] - len(wrong)} of {counts['tried']} cases as the suite has them,")
+        print(f"  {counts['refused by Kubernetes']} more that Kubernetes refuses, {len(wrong)} documented differences")
+        for file, count in left_out.items():
+            print(f"  left out: {file} ({count}): {(NOT_IN_KUBERNETES | LATER)[file]}")
+    assert {case_id for case_id in wrong if case_id not in documented()} == set(), wrong
+    assert documented() - set(wrong) == set(), "docs/conformance.md names cases that are right now"
+
+
+def test_what_kubernetes_refuses_is_refused() -> None:
+    expected = refused()
+    affected = [case for case in selected() if (case.raw["file"], case.expression) in expected]
+    assert len(affected) >= 61
+    accepted = [case.id for case in affected if not isinstance(run(case), CompileError)]
+    assert accepted == []
+
+
+def test_both_forms_of_the_code_give_the_same() -> None:
+    differing = []
+    for case in selected():
+        if case.raw.get("check_only"):
+            continue
+        plain, exact = run(case), run(case, exactly=True)
+        if type(plain) is not type(exact) or str(plain) != str(exact):
+            differing.append((case.id, plain, exact))
+    assert differing == []
