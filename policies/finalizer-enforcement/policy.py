@@ -1,0 +1,194 @@
+"""Objects that a controller has to clean up after keep its finalizer until it has done so.
+
+A rule of the param says which objects, which finalizer, and whose it is. The finalizer is put on when the object is
+created, and nobody takes it off again but the rule's controllers, once the object is being deleted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from gatewright import Request, Violation, mutate, validate
+
+# Finalizers of Kubernetes itself that have no domain: ObjectMeta's, the Namespaces', the CustomResourceDefinitions'.
+STANDARD = frozenset({"orphan", "foregroundDeletion", "kubernetes", "customresourcecleanup.apiextensions.k8s.io"})
+
+_DOMAIN = re.compile(r"(?=.{1,253}/)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/[^/]+")
+_RESOURCE = re.compile(r"\*|(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)(\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?")
+
+
+def _has_domain(finalizer: str) -> str:
+    if not _DOMAIN.fullmatch(finalizer):
+        raise ValueError(f"{finalizer!r} has no domain; expected a form such as example.com/cleanup")
+    return finalizer
+
+
+def _names_resources(text: str) -> str:
+    if not _RESOURCE.fullmatch(text):
+        raise ValueError(f"{text!r} names no resource; expected a form such as configmaps, deployments.apps, *.apps or *")
+    return text
+
+
+class Settings(BaseModel):
+    """What is written as YAML: unknown fields are errors, names are in camelCase."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
+
+
+class Requirement(Settings):
+    """One of a selector's matchExpressions."""
+
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    values: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _values_fit(self) -> Requirement:
+        if (self.operator in ("In", "NotIn")) != bool(self.values):
+            wanted = "at least one of" if self.operator in ("In", "NotIn") else "no"
+            raise ValueError(f"{self.operator} takes {wanted} values")
+        return self
+
+    def matches(self, labels: dict[str, str]) -> bool:
+        match self.operator:
+            case "In":
+                return labels.get(self.key) in self.values
+            case "NotIn":
+                return labels.get(self.key) not in self.values
+            case "Exists":
+                return self.key in labels
+            case "DoesNotExist":
+                return self.key not in labels
+
+
+class LabelSelector(Settings):
+    """As everywhere in Kubernetes: all of it must match, and an empty one matches every object."""
+
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[Requirement, ...] = ()
+
+    def matches(self, obj: dict[str, Any]) -> bool:
+        labels = (obj.get("metadata") or {}).get("labels") or {}
+        return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(
+            requirement.matches(labels) for requirement in self.match_expressions
+        )
+
+
+class Rule(Settings):
+    """Which objects carry which finalizer, and who may take it off.
+
+    `resources` as kubectl writes them, of every version (another version is no way around): `configmaps`,
+    `deployments.apps`, `*.apps`, `*`. `controllers` are user names.
+    """
+
+    resources: tuple[Annotated[str, AfterValidator(_names_resources)], ...] = Field(min_length=1)
+    label_selector: LabelSelector
+    finalizer: Annotated[str, AfterValidator(_has_domain)]
+    controllers: tuple[str, ...] = Field(min_length=1)
+
+    def covers(self, request: Request) -> bool:
+        group, _, resource = request.resource
+        return any(
+            text == "*" or text.partition(".") in ((resource, "." if group else "", group), ("*", ".", group))
+            for text in self.resources
+        )
+
+
+class Params(Settings):
+    """`data` of the ConfigMap. `undomained`: finalizers that are let through though they have no domain."""
+
+    rules: tuple[Rule, ...]
+    undomained: tuple[str, ...] = ()
+
+
+@mutate(resources=["*"], operations=["CREATE"], param_kind="v1/ConfigMap")
+def finalizer_enforcement(request: Request, params: Params) -> None:
+    """Objects that a rule selects get its finalizer when they are created."""
+    for rule in params.rules:
+        if rule.covers(request) and rule.label_selector.matches(request.object):
+            metadata = request.object.setdefault("metadata", {})
+            if rule.finalizer not in _finalizers(request.object):
+                metadata["finalizers"] = [*_finalizers(request.object), rule.finalizer]
+
+
+# Every subresource, for a finalizer can be taken off through any that takes the whole object: status, and the Namespaces'
+# finalize. Those that take something else (a Scale, an Eviction) carry no finalizers, and pass.
+@validate(
+    name="finalizer-enforcement",
+    resources=["*/*"],
+    operations=["CREATE", "UPDATE"],
+    param_kind="v1/ConfigMap",
+)
+def finalizers_stay(request: Request, params: Params) -> Iterator[Violation]:
+    """Finalizers that a rule asks for are there and stay until its controllers take them off; all have a domain."""
+    yield from _without_domain(request, params)
+    for rule in params.rules:
+        if not rule.covers(request):
+            continue
+        if request.operation == "UPDATE":
+            yield from _removed(request, rule)
+        elif not request.subresource and rule.label_selector.matches(request.object):
+            if rule.finalizer not in _finalizers(request.object):
+                yield Violation(
+                    f"metadata.finalizers: {rule.finalizer} is missing; an object with these labels is created with it, "
+                    f"so that {_names(rule.controllers)} can clean up after it",
+                    path="metadata.finalizers",
+                )
+
+
+def _removed(request: Request, rule: Rule) -> Iterator[Violation]:
+    """Whether the update takes off the rule's finalizer, or takes the object out of the rule while it carries it."""
+    old, new = request.old_object, request.object
+    if rule.finalizer not in _finalizers(old):
+        return
+    was_selected, is_selected = rule.label_selector.matches(old), rule.label_selector.matches(new)
+    if not (was_selected or is_selected):
+        return
+    deleting = bool((old.get("metadata") or {}).get("deletionTimestamp"))
+    if deleting and request.user.username in rule.controllers:
+        return
+    who = _names(rule.controllers)
+    if rule.finalizer not in _finalizers(new):
+        if deleting:
+            why = f"only {who} may take it off, and you are {request.user.username or 'nobody'}"
+        else:
+            why = f"it comes off when the object is deleted, by {who}; delete the object instead"
+        yield Violation(
+            f"metadata.finalizers: {rule.finalizer} must stay; {why}",
+            path="metadata.finalizers",
+            reason="Forbidden",
+        )
+    elif not is_selected:
+        # Else two updates would do what one may not: first the labels go, then the finalizer of an object that no rule
+        # selects any more.
+        yield Violation(
+            f"metadata.labels: these labels put the object under the protection of {rule.finalizer}, and must stay as "
+            f"long as it carries that finalizer, which {who} takes off when the object is deleted",
+            path="metadata.labels",
+            reason="Forbidden",
+        )
+
+
+def _without_domain(request: Request, params: Params) -> Iterator[Violation]:
+    """The finalizers that the request brings and that have no domain; those that were there may stay."""
+    known = {*STANDARD, *params.undomained, *_finalizers(request.old_object)}
+    for index, finalizer in enumerate(_finalizers(request.object)):
+        if finalizer not in known and not _DOMAIN.fullmatch(finalizer):
+            yield Violation(
+                f"metadata.finalizers[{index}]: {finalizer!r} has no domain, so nobody can tell whose it is; "
+                f"name it as example.com/{finalizer.strip('/').rpartition('/')[2] or 'cleanup'}",
+                path=("metadata", "finalizers", index),
+            )
+
+
+def _finalizers(obj: dict[str, Any] | None) -> list[str]:
+    return ((obj or {}).get("metadata") or {}).get("finalizers") or []
+
+
+def _names(users: tuple[str, ...]) -> str:
+    return " or ".join(users)

@@ -1,0 +1,152 @@
+"""Only protocols of a list are spoken: by containers, by Services, and by the applications behind them.
+
+A port's protocol is TCP, UDP or SCTP. What an application speaks over it, only a Service can declare: in `appProtocol`,
+else, as Istio reads it, in the port's name (`grpc`, `grpc-orders`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from gatewright import Request, Violation, validate
+
+# What Istio takes for a protocol at the start of a port's name (istio.io, Protocol Selection). Any other name, such as
+# `web`, declares nothing.
+PORT_NAME_PROTOCOLS = frozenset({
+    "grpc", "grpc-web", "http", "http2", "https", "mongo", "mysql", "redis", "tcp", "tls", "udp",
+})  # fmt: skip
+
+# Where each kind keeps its Pod's spec.
+POD_SPECS = {
+    "Pod": ("spec",),
+    "PodTemplate": ("template", "spec"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+}
+WORKLOAD = ("spec", "template", "spec")
+
+Path = tuple[str | int, ...]
+
+
+class Params(BaseModel):
+    """`data` of the ConfigMap. Application protocols are compared without regard to case, as Istio compares them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
+
+    port_protocols: tuple[str, ...] = Field(min_length=1)
+    application_protocols: tuple[str, ...] = Field(min_length=1)
+    allow_undeclared: bool = False
+    exempt_namespaces: tuple[str, ...] = ()
+
+
+@validate(
+    resources=[
+        "v1/services",
+        "v1/pods",
+        "v1/pods/ephemeralcontainers",
+        "v1/podtemplates",
+        "v1/replicationcontrollers",
+        "apps/v1/deployments",
+        "apps/v1/replicasets",
+        "apps/v1/statefulsets",
+        "apps/v1/daemonsets",
+        "batch/v1/jobs",
+        "batch/v1/cronjobs",
+    ],
+    operations=["CREATE", "UPDATE"],
+    param_kind="v1/ConfigMap",
+)
+def protocol_whitelist(request: Request, params: Params) -> Iterator[Violation]:
+    """Container ports, Service ports and the applications behind them speak protocols of the list."""
+    if request.namespace in params.exempt_namespaces:
+        return
+    if request.kind.kind == "Service":
+        yield from _service(request, params)
+    else:
+        yield from _containers(request, params)
+
+
+def _service(request: Request, params: Params) -> Iterator[Violation]:
+    # An ExternalName Service, and a headless one that only gives addresses, have no ports.
+    path: Path = ("spec", "ports")
+    ports = _at(request.object, path) or []
+    if request.operation == "UPDATE" and ports == (_at(request.old_object, path) or []):
+        return
+    for index, port in enumerate(ports):
+        yield from _port_protocol(port, (*path, index), params)
+        yield from _application_protocol(port, (*path, index), params)
+
+
+def _containers(request: Request, params: Params) -> Iterator[Violation]:
+    path = POD_SPECS.get(request.kind.kind, WORKLOAD)
+    # What was there before the policy may stay, or such a workload could not even be scaled down: an update is judged
+    # if it brings new Pods (a new template), or new containers (of the ephemeral kind, in a Pod).
+    judged = path if path == ("spec",) else path[:-1]
+    if request.operation == "UPDATE" and _at(request.object, judged) == _at(request.old_object, judged):
+        return
+    spec = _at(request.object, path) or {}
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        before = _at(request.old_object, (*path, field)) or [] if request.kind.kind == "Pod" else []
+        for index, container in enumerate(spec.get(field) or []):
+            if container in before:
+                continue
+            for number, port in enumerate(container.get("ports") or []):
+                yield from _port_protocol(port, (*path, field, index, "ports", number), params, container.get("name"))
+
+
+def _port_protocol(port: dict[str, Any], path: Path, params: Params, container: str | None = None) -> Iterator[Violation]:
+    protocol = port.get("protocol") or "TCP"  # the API's default
+    if protocol not in params.port_protocols:
+        what = f"port {port.get('port')}" if container is None else f"port {port.get('containerPort')} of {container}"
+        yield Violation(
+            f"protocol: {what} is {protocol}; it must be {_listed(params.port_protocols)}",
+            path=(*path, "protocol"),
+        )
+
+
+def _application_protocol(port: dict[str, Any], path: Path, params: Params) -> Iterator[Violation]:
+    allowed = {protocol.lower() for protocol in params.application_protocols}
+    choice = _listed(params.application_protocols)
+    number, name, declared = port.get("port"), port.get("name") or "", port.get("appProtocol")
+    if declared:
+        if declared.lower() not in allowed:
+            yield Violation(
+                f"appProtocol: port {number} speaks {declared}; it must be {choice}", path=(*path, "appProtocol")
+            )
+        return
+    prefix = _protocol_of(name, PORT_NAME_PROTOCOLS | allowed)
+    if prefix is None:
+        if not params.allow_undeclared:
+            hint = f" (its name, {name}, is no protocol)" if name else ""
+            yield Violation(
+                f"port {number} declares no application protocol{hint}; set appProtocol to {choice}", path=path
+            )
+    elif prefix not in allowed:
+        yield Violation(
+            f"name: port {number} speaks {prefix}, as its name, {name}, says; it must be {choice}, "
+            "or have an appProtocol of these",
+            path=(*path, "name"),
+        )
+
+
+def _protocol_of(name: str, protocols: frozenset[str]) -> str | None:
+    """The protocol that a port's name starts with, up to its end or a dash; the longest, for some hold a dash."""
+    parts = name.lower().split("-")
+    for length in range(len(parts), 0, -1):
+        prefix = "-".join(parts[:length])
+        if prefix in protocols:
+            return prefix
+    return None
+
+
+def _at(value: Any, path: Path) -> Any:
+    for key in path:
+        value = (value or {}).get(key)
+    return value
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
