@@ -7,7 +7,6 @@ handed Namespaces and params, which are looked up here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import orjson
 
 from webhook.admission.decision import MUTATING, REASON_CODES, Decision, Finding, Mutation, shown_warnings
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
-from webhook.policy.evaluation import Evaluation, MutationError, Mutator
+from webhook.policy.evaluation import PASSED, Evaluation, MutationError, Mutator
 from webhook.policy.matching import ALWAYS, NamespaceNotFound, RequestNamespace
 from webhook.policy.policyset import Binding, Candidate, Evaluator_co, Policy, PolicySet
 from webhook.policy.request import Request
@@ -28,8 +27,6 @@ MAX_AUDITED = 50
 
 MAX_ANNOTATION = 10 * 1024
 """The most bytes of one audit annotation's value; what is over is cut."""
-
-_UNTOUCHED = Decision(allowed=True)
 
 
 def decide(request: Request, policies: PolicySet, cluster: ClusterView) -> Decision:
@@ -47,7 +44,7 @@ def decide(request: Request, policies: PolicySet, cluster: ClusterView) -> Decis
         )
     if mutation.changed:
         request = request.with_object(mutation.object)
-    return replace(validate(request, policies, cluster), mutation=mutation)
+    return _validate(request, policies, cluster, mutation)
 
 
 def mutate(request: Request, policies: PolicySet, cluster: ClusterView) -> Mutation:
@@ -84,16 +81,22 @@ def mutate(request: Request, policies: PolicySet, cluster: ClusterView) -> Mutat
 
 def validate(request: Request, policies: PolicySet, cluster: ClusterView) -> Decision:
     """The verdict of the validating policies on the request's object as it is."""
+    return _validate(request, policies, cluster, None)
+
+
+def _validate(request: Request, policies: PolicySet, cluster: ClusterView, mutation: Mutation | None) -> Decision:
     candidates = policies.validators_for(request)
     if not candidates:
-        return _UNTOUCHED
+        return Decision(allowed=True, mutation=mutation)
     request.cluster = cluster
     namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
     report = _Report()
     for policy, binding, params in _matches(candidates, request, namespace, cluster, report.fault):
         for param in params:
-            report.add(policy, binding, policy.evaluator.evaluate(request, param, namespace))
-    return report.decision()
+            evaluation = policy.evaluator.evaluate(request, param, namespace)
+            if evaluation is not PASSED:
+                report.add(policy, binding, evaluation)
+    return report.decision(mutation)
 
 
 Fault = Callable[[Policy[Any], Binding | None, str], None]
@@ -219,9 +222,10 @@ class _Report:
             )
         )
 
-    def decision(self) -> Decision:
+    def decision(self, mutation: Mutation | None) -> Decision:
+        """The verdict on all that was added."""
         if not self._findings and not self._annotations:
-            return _UNTOUCHED
+            return Decision(allowed=True, mutation=mutation)
         denials = [finding for finding in self._findings if finding.action == "Deny"]
         causes = tuple(finding.text() for finding in denials)
         annotations = {key: _cut(", ".join(values)) for key, values in self._annotations.items()}
@@ -236,6 +240,7 @@ class _Report:
             reason=denials[0].reason if denials else "",
             message=causes[0] if causes else "",
             causes=causes,
+            mutation=mutation,
         )
 
 

@@ -88,4 +88,8 @@ def _problem(error: BaseException, file: FilePath) -> Problem:
     text = re.sub(r"\s+", " ", str(error)).strip()[:500]
     if isinstance(error, PolicyDefinitionError):
         return Problem(str(file), line, None, text)
+    if isinstance(error, TypeError) and text.startswith(("validate()", "mutate()")):
+        decorator = text.partition("(")[0]
+        expected = f"expected a form such as @{decorator}(resources=['v1/pods'])"
+        return Problem(str(file), line, None, f"@{decorator}: {text}; {expected}")
     return Problem(str(file), line, None, f"cannot be imported: {type(error).__name__}{': ' if text else ''}{text}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from webhook.paths import Path
@@ -30,7 +30,7 @@ class Failure:
     index: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """One policy, evaluated on one request with one param.
 
@@ -38,9 +38,13 @@ class Evaluation:
     those that could not be evaluated under failurePolicy Fail; they deny whatever the binding's actions say.
     """
 
-    failures: list[Failure] = field(default_factory=list)
-    annotations: list[tuple[str, str]] = field(default_factory=list)
-    annotation_errors: list[str] = field(default_factory=list)
+    failures: Sequence[Failure] = ()
+    annotations: Sequence[tuple[str, str]] = ()
+    annotation_errors: Sequence[str] = ()
+
+
+PASSED = Evaluation()
+"""Nothing found, nothing to annotate."""
 
 
 class MutationError(Exception):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from webhook.paths import Path
-from webhook.policy.evaluation import Evaluation, Failure, MutationError
+from webhook.policy.evaluation import PASSED, Evaluation, Failure, MutationError
 from webhook.policy.json_values import copy_json, differs, require_json
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.params import ParamsError
@@ -43,18 +43,15 @@ class PythonValidator:
         return iter(())
 
     def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
-        evaluation = Evaluation()
+        failures: list[Failure] = []
         try:
             for violation in _violations(_call(self.declaration, request, params)):
-                index = len(evaluation.failures)
-                evaluation.failures.append(
-                    Failure(violation.message, violation.reason, path=violation.path, index=index)
-                )
+                failures.append(Failure(violation.message, violation.reason, path=violation.path, index=len(failures)))
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
             if self.declaration.failure_policy == "Fail":
                 message = _describe(error, self.declaration, request, params)
-                evaluation.failures.append(Failure(message, error=True, index=len(evaluation.failures)))
-        return evaluation
+                failures.append(Failure(message, error=True, index=len(failures)))
+        return Evaluation(failures) if failures else PASSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,10 +209,10 @@ class _Loader:
         return decoded
 
     def _refused(self, document: Document, faults: Iterable[model.Fault]) -> bool:
-        """Report what is wrong with a document, but for what is wrong because of its fields' types; whether any is."""
+        """Report what is wrong with a document, but for what follows from a field of a wrong type; whether any is."""
         refused = bool(self._decode_faults)
         for path, message in faults:
-            if not any(path[: len(wrong)] == wrong for wrong in self._decode_faults):
+            if not any(_follows(path, wrong) for wrong in self._decode_faults):
                 self._fault(document, path, message)
                 refused = True
         return refused
@@ -311,6 +311,11 @@ class _Loader:
             position = document.position(("spec", "paramRef"))
             message = f"{_subject(document)}: spec.paramRef is ignored: policy '{policy.name}' has no paramKind"
             self._notes.append(Problem(document.file, position.line, position.column, message))
+
+
+def _follows(path: Path, wrong: Path) -> bool:
+    """Whether what is wrong at `path` may come of the wrong type at `wrong`: below it, or of the list that it is in."""
+    return path[: len(wrong)] == wrong or (path == wrong[:-1] and isinstance(wrong[-1], int))
 
 
 def _subject(document: Document) -> str:

@@ -174,17 +174,31 @@ def decode(model: type[Kind], value: dict[str, Any]) -> tuple[Kind, list[Fault]]
     What is wrong is left out of the model, so that the rest can be looked at, and everything be told in one run.
     """
     faults: list[Fault] = []
-    while True:
+    for _ in range(_MAX_ROUNDS):
         try:
             return model.model_validate(value), faults
         except ValidationError as error:
-            found = [(_path(value, item["loc"]), item) for item in error.errors(include_url=False)]
-        faults += [(path, _message(model, path, dict(item))) for path, item in found]
+            found = [(_path(value, item["loc"]), dict(item)) for item in error.errors(include_url=False)]
+        faults += [(path, _message(model, path, item)) for path, item in found]
         for path, item in sorted(found, key=lambda pair: len(pair[0]), reverse=True):
-            value = _without(value, path, _ZERO.get(item["type"], {}))
+            value = _without(value, path, _zero(item))
+    return model(), faults
 
 
-_ZERO: dict[str, Any] = {"string_type": "", "list_type": [], "model_type": {}, "dict_type": {}, "literal_error": "*"}
+_MAX_ROUNDS = 5  # the second succeeds, unless a model's validators look at several fields
+
+
+def _zero(item: dict[str, Any]) -> Any:
+    """What stands in for a wrong item of a list, so that the other items keep their places."""
+    match item["type"]:
+        case "string_type":
+            return ""
+        case "literal_error":
+            return item["ctx"]["expected"].split("'")[1]
+        case "list_type":
+            return []
+        case _:
+            return {}
 
 
 def _path(value: Any, loc: tuple[str | int, ...]) -> Path:

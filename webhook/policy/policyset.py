@@ -14,7 +14,7 @@ from webhook.documents import Problem
 from webhook.paths import Path
 from webhook.policy.evaluation import FailurePolicy, Mutator, Validator
 from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual, Selector
-from webhook.policy.request import JSONObject, Request
+from webhook.policy.request import GroupVersionResource, JSONObject, Request
 
 if TYPE_CHECKING:
     from webhook.cel import Program
@@ -115,7 +115,7 @@ class PolicySet:
         self.objects = tuple(objects)
         self.revision = revision
         self.notes = tuple(notes)
-        self._kept: dict[RequestKey, _Candidates] = {}
+        self._kept: dict[tuple[GroupVersionResource, str, str], _Candidates] = {}
         self._subsets: dict[FailurePolicy, PolicySet] = {}
 
     @property
@@ -146,11 +146,11 @@ class PolicySet:
 
     def validators_for(self, request: Request) -> tuple[Candidate[Validator], ...]:
         """The validating policies that may match the request, by name."""
-        return self._candidates(RequestKey.of(request)).validating
+        return self._candidates(request).validating
 
     def mutators_for(self, request: Request) -> tuple[Candidate[Mutator], ...]:
         """The mutating policies that may match the request, by name."""
-        return self._candidates(RequestKey.of(request)).mutating
+        return self._candidates(request).mutating
 
     def only(self, failure_policy: FailurePolicy) -> PolicySet:
         """The policies of one failurePolicy; everything else as it is."""
@@ -165,14 +165,16 @@ class PolicySet:
             )
         return subset
 
-    def _candidates(self, key: RequestKey) -> _Candidates:
-        kept = self._kept.get(key)
+    def _candidates(self, request: Request) -> _Candidates:
+        kind = (request.resource, request.subresource, request.operation)
+        kept = self._kept.get(kind)
         if kept is None:
+            key = RequestKey.of(request)
             kept = _Candidates(_narrow(self._validating, key), _narrow(self._mutating, key))
             if sum(map(len, key)) <= _KEPT_LENGTH:
                 if len(self._kept) >= _KEPT_KINDS:
                     self._kept.clear()
-                self._kept[key] = kept
+                self._kept[kind] = kept
         return kept
 
 

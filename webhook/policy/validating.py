@@ -14,12 +14,19 @@ from webhook.cel import Activation, CompileError, Environment, EvaluationError, 
 from webhook.cel.types import Type
 from webhook.paths import Path
 from webhook.policy import model
-from webhook.policy.evaluation import Evaluation, Failure, FailurePolicy
+from webhook.policy.evaluation import PASSED, Evaluation, Failure, FailurePolicy
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.request import Request
 
 MAX_MESSAGE = 5 * 1024
 """The most bytes of what a messageExpression gives; more is dropped."""
+
+EXPRESSION_COST = 1_000_000
+VALIDATIONS_COST = 10_000_000
+CONDITIONS_COST = 2_500_000
+"""Budgets of one expression, of a policy's validations and of its matchConditions, in the units of webhook.cel."""
+
+OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 
 _VARIABLES = {"object": types.DYN, "oldObject": types.DYN, "request": types.DYN, "namespaceObject": types.DYN}
 _BOOL = (types.BOOL,)
@@ -70,29 +77,34 @@ class CELValidator:
 
     def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
         """See Validator."""
-        evaluation = Evaluation()
-        if self.conditions and not self._applies(request, params, evaluation):
-            return evaluation
+        if self.conditions:
+            error = self._unmatched(request, params)
+            if error is not None:
+                return self._error(error) if error else PASSED
         activation = Activation(
             {"object": request.object, "oldObject": request.old_object, "params": params},
             {"request": request.cel, "namespaceObject": namespace.object},
             self.variables,
         )
+        failures: list[Failure] = []
         for index, validation in enumerate(self.validations):
+            activation.limit = activation.cost + EXPRESSION_COST
             try:
                 if validation.program.evaluate(activation) is True:
                     continue
             except EvaluationError as error:
-                self._fail(evaluation, _error_text(validation.program, error), index)
+                if self.failure_policy == "Fail":
+                    failures.append(Failure(_error_text(validation.program, error), error=True, index=index))
             else:
-                message = _message(validation, activation)
-                evaluation.failures.append(Failure(message, validation.reason, index=index))
-        for annotation in self.annotations:
-            self._annotate(annotation, activation, evaluation)
-        return evaluation
+                failures.append(Failure(_message(validation, activation), validation.reason, index=index))
+        if activation.cost > VALIDATIONS_COST:
+            return self._error(OUT_OF_BUDGET)
+        if self.annotations:
+            return self._annotated(failures, activation)
+        return Evaluation(failures) if failures else PASSED
 
-    def _applies(self, request: Request, params: Any, evaluation: Evaluation) -> bool:
-        """Whether the matchConditions let the policy run: none is false, and none fails to be evaluated."""
+    def _unmatched(self, request: Request, params: Any) -> str | None:
+        """None if the matchConditions let the policy run; else why not: "" if one is false, the errors if none is."""
         activation = Activation(
             {
                 "object": request.object,
@@ -104,31 +116,38 @@ class CELValidator:
         )
         errors: list[str] = []
         for condition in self.conditions:
+            activation.limit = activation.cost + EXPRESSION_COST
             try:
                 if condition.program.evaluate(activation) is not True:
-                    return False
+                    return ""
             except EvaluationError as error:
                 text = _error_text(condition.program, error)
                 if text not in errors:
                     errors.append(text)
+            if activation.cost > CONDITIONS_COST:
+                return OUT_OF_BUDGET
         if not errors:
-            return True
-        self._fail(evaluation, errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]", 0)
-        return False
+            return None
+        return errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
 
-    def _annotate(self, annotation: Annotation, activation: Activation, evaluation: Evaluation) -> None:
-        try:
-            value = annotation.program.evaluate(activation)
-        except EvaluationError as error:
-            if self.failure_policy == "Fail":
-                evaluation.annotation_errors.append(_error_text(annotation.program, error))
-            return
-        if isinstance(value, str) and value.strip():
-            evaluation.annotations.append((annotation.key, value.strip()))
+    def _annotated(self, failures: list[Failure], activation: Activation) -> Evaluation:
+        activation.limit = activation.cost + VALIDATIONS_COST
+        annotations: list[tuple[str, str]] = []
+        errors: list[str] = []
+        for annotation in self.annotations:
+            try:
+                value = annotation.program.evaluate(activation)
+            except EvaluationError as error:
+                if self.failure_policy == "Fail":
+                    errors.append(_error_text(annotation.program, error))
+            else:
+                if isinstance(value, str) and value.strip():
+                    annotations.append((annotation.key, value.strip()))
+        return Evaluation(failures, annotations, errors)
 
-    def _fail(self, evaluation: Evaluation, message: str, index: int) -> None:
-        if self.failure_policy == "Fail":
-            evaluation.failures.append(Failure(message, error=True, index=index))
+    def _error(self, message: str) -> Evaluation:
+        """The policy as a whole could not be evaluated."""
+        return Evaluation([Failure(message, error=True)]) if self.failure_policy == "Fail" else PASSED
 
 
 def _error_text(program: Program, error: EvaluationError) -> str:
