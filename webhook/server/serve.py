@@ -164,10 +164,11 @@ class Serving:
             Server(reviews, self.sockets[0], settings, 2 * settings.max_body + (1 << 20), self.context),
             Server(plain(state, self.metrics), self.sockets[1], settings, _PLAIN_MAX_MESSAGE),
         )
-        stop = asyncio.Event()
+        stop, at_once = asyncio.Event(), asyncio.Event()
 
         def stopping() -> None:
             if stop.is_set():  # asked twice: no more waiting
+                at_once.set()
                 for server in servers:
                     server.force_exit = True
             state.stopping = True
@@ -185,7 +186,8 @@ class Serving:
         self._announce()
         await stop.wait()
         self.log.write("info", "stopping", {"delay_seconds": settings.shutdown_delay})
-        await asyncio.sleep(settings.shutdown_delay)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(at_once.wait(), settings.shutdown_delay)
         for server in servers:  # the plain one last: until the end it tells that this server is not ready
             await server.end()
         self.log.write("info", "stopped", {})
