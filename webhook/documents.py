@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path as FilePath
 from typing import Any, BinaryIO, Final
 
@@ -268,16 +269,26 @@ def _new(status: os.stat_result, seen: set[tuple[int, int]]) -> bool:
 
 
 def _content(path: FilePath | None, stdin: BinaryIO | None) -> bytes:
+    """All of a file or stream. Raises OSError, also where it is larger than any manifest."""
     if path is None:
         if stdin is None:
             raise OSError("there is no standard input to read")
         content = stdin.read(MAX_BYTES + 1)
     else:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        with path.open("rb", buffering=0) as file:
+            status = os.fstat(file.fileno())
+            # A regular file ends; a pipe or device (`check <(helm template …)`) may not.
+            content = file.readall() if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES else _drain(file)
     if len(content) > MAX_BYTES:
         raise OSError(f"larger than {MAX_BYTES >> 20} MiB")
     return content
+
+
+def _drain(file: FileIO) -> bytes:
+    chunks = bytearray()
+    while len(chunks) <= MAX_BYTES and (chunk := file.read(1 << 20)):
+        chunks += chunk
+    return bytes(chunks)
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -92,6 +92,7 @@ def check(
         code = FAILED
     except KeyboardInterrupt:
         code = 130
+    gc.freeze()  # nor when Python ends
     raise typer.Exit(code)
 
 

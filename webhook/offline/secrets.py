@@ -44,7 +44,7 @@ class Redaction:
 
 
 class SecretsSeen:
-    """A ClusterView that remembers which Secrets it handed out since `forget`: what policies say may hold their values."""
+    """A ClusterView that remembers the Secrets that it handed out: what policies say may hold their values."""
 
     def __init__(self, view: ClusterView) -> None:
         self._view = view
