@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
-from webhook.cel.frontend import Frontend, FunctionDeclaration
+from webhook.cel.frontend import Declarations, Frontend, FunctionDeclaration
 from webhook.cel.operators import TYPE_NAMES, equal, make_map
 from webhook.cel.types import Type
 from webhook.cel.values import Duration, Optional, Timestamp, UInt
@@ -112,7 +112,7 @@ def run(case: Case, *, exactly: bool = False, unchecked: bool = False) -> Any:
     activation = Activation({name: value(bound) for name, bound in raw.get("bindings", {}).items()})
     try:
         if functions(raw):
-            return Frontend(variables, functions(raw), excluded=()).check(case.expression).type
+            return Frontend(variables, Declarations(functions(raw))).check(case.expression).type
         compile_one = environment.compile_unchecked if unchecked or raw.get("disable_check") else environment.compile
         program = compile_one(case.expression)
         if raw.get("check_only"):

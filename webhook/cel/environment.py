@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from webhook.cel import types
 from webhook.cel.errors import CompileError, Issue
-from webhook.cel.frontend import Frontend, FunctionDeclaration, issue
+from webhook.cel.frontend import Declarations, Frontend, FunctionDeclaration
 from webhook.cel.functions import Functions
 from webhook.cel.library import LIBRARIES, later_library
 from webhook.cel.literals import check_literals
@@ -31,9 +31,14 @@ def _functions() -> Functions:
     return Functions(LIBRARIES)
 
 
+@lru_cache(maxsize=1)
+def _declarations() -> Declarations:
+    return Declarations([*_functions().declarations, *_COMPARISONS], excluded=_ORDER)
+
+
 @lru_cache(maxsize=256)
 def _frontend(variables: tuple[tuple[str, Type], ...], container: str) -> Frontend:
-    return Frontend(dict(variables), [*_functions().declarations, *_COMPARISONS], excluded=_ORDER, container=container)
+    return Frontend(dict(variables), _declarations(), container)
 
 
 class Environment:
@@ -85,6 +90,3 @@ def _named(found: Issue) -> Issue:
             text = f"{found.message}: Kubernetes' {library} library is not supported yet"
             return Issue(text, found.line, found.column)
     return found
-
-
-__all__ = ["Environment", "issue"]

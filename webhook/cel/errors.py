@@ -48,6 +48,12 @@ class BudgetExceeded(BaseException):
     """
 
 
+def issue_at(source: str, offset: int, message: str) -> Issue:
+    """An issue at an offset, in code points, of its source."""
+    before = source[:offset]
+    return Issue(message, before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
+
+
 BUDGET_TEXT = "operation cancelled: actual cost limit exceeded"
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from webhook.cel import types
 from webhook.cel.ast import Call, Const, Expr, ListLiteral, MapLiteral, children
-from webhook.cel.errors import CompileError, EvaluationError, Issue
-from webhook.cel.frontend import issue
+from webhook.cel.errors import CompileError, EvaluationError, Issue, issue_at
 from webhook.cel.functions import Functions
 from webhook.cel.library.formatting import clauses, format_text
 from webhook.cel.library.regex import compiled
@@ -63,7 +62,7 @@ def _mixed(source: str, parts: list[tuple[Expr, Type]]) -> list[Issue]:
     expected = parts[0][1]
     for node, found in parts[1:]:
         if found != expected:
-            return [issue(source, node, f"expected type '{expected}' but found '{found}'")]
+            return [issue_at(source, node.offset, f"expected type '{expected}' but found '{found}'")]
     return []
 
 
@@ -75,22 +74,24 @@ def _call_issues(source: str, node: Call, functions: Functions) -> list[Issue]:
         try:
             parse(last.value)
         except EvaluationError:
-            return [issue(source, last, f"invalid {name} argument: {last.value!r}; expected {_EXPECTED[name]}")]
+            return [
+                issue_at(source, last.offset, f"invalid {name} argument: {last.value!r}; expected {_EXPECTED[name]}")
+            ]
         return []
     if name in _PATTERNS and len(args) > 1 and isinstance(args[1], Const) and type(args[1].value) is str:
         try:
             compiled(args[1].value)
         except EvaluationError as error:
-            return [issue(source, args[1], f"invalid {name} argument: {error}")]
+            return [issue_at(source, args[1].offset, f"invalid {name} argument: {error}")]
     if name == "format" and node.member and isinstance(args[0], Const) and isinstance(args[1], ListLiteral):
         return _format_issues(source, args[0], args[1])
     if name in ("_[_]", "_[?_]") and type(_folded(args[1], functions)) is bytes:
-        return [issue(source, args[1], "program instantiation failed: invalid qualifier type: types.Bytes")]
+        return [issue_at(source, args[1].offset, "program instantiation failed: invalid qualifier type: types.Bytes")]
     if name in _CONVERSIONS:
         try:
             _folded(node, functions)
         except EvaluationError as error:
-            return [issue(source, node, f"program instantiation failed: {error}")]
+            return [issue_at(source, node.offset, f"program instantiation failed: {error}")]
     return []
 
 
@@ -134,18 +135,18 @@ def _format_issues(source: str, text: Const, arguments: ListLiteral) -> list[Iss
     try:
         wanted = clauses(text.value)
     except EvaluationError as error:
-        return [issue(source, text, str(error))]
+        return [issue_at(source, text.offset, str(error))]
     if len(wanted) > len(arguments.elements):
-        return [issue(source, text, f"index {len(arguments.elements)} out of range")]
+        return [issue_at(source, text.offset, f"index {len(arguments.elements)} out of range")]
     if len(wanted) < len(arguments.elements):
         message = (
             f"too many arguments supplied to string.format (expected {len(wanted)}, got {len(arguments.elements)})"
         )
-        return [issue(source, arguments, message)]
+        return [issue_at(source, arguments.offset, message)]
     for (letter, _), argument in zip(wanted, arguments.elements, strict=True):
         problem = _clause_problem(letter, argument.type)
         if problem:
-            return [issue(source, argument, problem)]
+            return [issue_at(source, argument.offset, problem)]
     return []
 
 

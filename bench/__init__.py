@@ -1,0 +1,1 @@
+"""Benchmarks. Every figure is a ratio against a named alternative, measured in the same run."""

@@ -1,0 +1,25 @@
+"""`make bench`: what Gatewright's speed is, always beside something else in the same run.
+
+    python -m bench            every benchmark
+    python -m bench cel check  only these
+"""
+
+from __future__ import annotations
+
+import sys
+
+from bench import check_manifests, expressions
+
+BENCHMARKS = {"cel": expressions.main, "check": check_manifests.main}
+
+
+def main(names: list[str]) -> None:
+    unknown = set(names) - BENCHMARKS.keys()
+    if unknown:
+        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; expected some of {', '.join(BENCHMARKS)}")
+    for name in names or BENCHMARKS:
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,94 @@
+"""`gatewright check` over 1,000 manifests beside yaml.CSafeLoader reading the same files.
+
+Both run as whole processes, in turn, so that start-up, policies and the report are counted in; and without their
+start-up, which is measured on an empty folder.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from bench.deployment import DEPLOYMENT
+
+MANIFESTS = 1000
+ROUNDS = 5
+POLICIES = Path(__file__).parents[1] / "policies"
+
+_LOAD = """
+import pathlib, sys, yaml
+for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.yaml")):
+    with path.open("rb") as stream:
+        for _ in yaml.load_all(stream, Loader=yaml.CSafeLoader):
+            pass
+"""
+
+
+def generate(folder: Path, count: int) -> None:
+    """Writes `count` manifests, in turn a Deployment, a Service and a ConfigMap, as people write them."""
+    template = {key: value for key, value in DEPLOYMENT.items() if key != "metadata"}
+    for number in range(count):
+        name = f"app-{number:04d}"
+        metadata = {"name": name, "namespace": "shop", "labels": {"app.kubernetes.io/name": name}}
+        match number % 3:
+            case 0:
+                manifest = {**template, "metadata": metadata}
+            case 1:
+                ports = [{"name": "grpc", "port": 443, "targetPort": 8443, "appProtocol": "grpc"}]
+                manifest = {
+                    "apiVersion": "v1",
+                    "kind": "Service",
+                    "metadata": metadata,
+                    "spec": {"selector": metadata["labels"], "ports": ports},
+                }
+            case _:
+                settings = {f"SETTING_{key}": f"value {key} of {name}" for key in range(12)}
+                manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": settings}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
+
+
+def seconds(command: list[str]) -> float:
+    """Wall time of a command that must exit 0."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        full, empty = Path(scratch, "full"), Path(scratch, "empty")
+        full.mkdir()
+        empty.mkdir()
+        generate(full, MANIFESTS)
+        generate(empty, 1)
+        check = [sys.executable, "-m", "webhook.cli.main", "check", "--policies", str(POLICIES)]
+        load = [sys.executable, "-c", _LOAD]
+        commands = {
+            "gatewright check": [*check, str(full)],
+            "yaml.CSafeLoader": [*load, str(full)],
+            "gatewright check, one manifest": [*check, str(empty)],
+            "yaml.CSafeLoader, one manifest": [*load, str(empty)],
+        }
+        times: dict[str, list[float]] = {name: [] for name in commands}
+        for round_number in range(ROUNDS + 1):
+            for name, command in commands.items():
+                elapsed = seconds(command)
+                if round_number:  # the first round warms the file cache
+                    times[name].append(elapsed)
+        median = {name: statistics.median(found) for name, found in times.items()}
+        size = sum(path.stat().st_size for path in full.iterdir())
+
+    print(f"check: {MANIFESTS} manifests, {size / 1e6:.1f} MB, the shipped policies; whole processes, median of {ROUNDS}\n")
+    for name, value in median.items():
+        print(f"  {name:32} {value:7.3f} s")
+    names = list(commands)
+    whole = median[names[0]] / median[names[1]]
+    loaded = (median[names[0]] - median[names[2]]) / (median[names[1]] - median[names[3]])
+    print(f"\n  ratio, whole process {whole:.2f}x; without start-up and loading of policies {loaded:.2f}x")
+    print("  wanted: at most 2.5x\n")

@@ -1,0 +1,92 @@
+"""The four expressions of the mission on one Deployment: Gatewright's CEL beside the two public CEL packages.
+
+All engines get the same expressions and the same object. cel-python and cel-expr-python work on objects of their own:
+their time is shown without the conversion (the object converted once, outside the clock) and with it (as every
+admission request needs it). Gatewright works on the JSON value itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import celpy
+from cel_expr_python import cel
+from celpy.adapter import json_to_cel
+
+from bench.deployment import DEPLOYMENT
+from webhook.cel import Activation, Environment, types
+
+EXPRESSIONS = {
+    "no hostPath": "!has(object.spec.template.spec.volumes) || "
+    "object.spec.template.spec.volumes.all(v, !has(v.hostPath))",
+    "replica bounds": "object.spec.replicas >= 1 && object.spec.replicas <= 10",
+    "finalizer": "has(object.metadata.finalizers) && "
+    "object.metadata.finalizers.exists(f, f == 'example.com/external-state')",
+    "protocols": "object.spec.template.spec.containers.all(c, !has(c.ports) || "
+    "c.ports.all(p, !has(p.protocol) || p.protocol in ['TCP', 'UDP']))",
+}
+
+ROUNDS = 7
+SECONDS_A_ROUND = 0.05
+
+
+def microseconds(call: Callable[[], Any]) -> float:
+    """The best of several rounds: µs a call."""
+    count, elapsed = 1, 0.0
+    while elapsed < SECONDS_A_ROUND / 4:
+        count *= 2
+        elapsed = _timed(call, count)
+    count = max(1, int(count * SECONDS_A_ROUND / elapsed))
+    return min(_timed(call, count) for _ in range(ROUNDS)) / count * 1e6
+
+
+def _timed(call: Callable[[], Any], count: int) -> float:
+    gc.disable()
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    elapsed = time.perf_counter() - start
+    gc.enable()
+    return elapsed
+
+
+def engines(expression: str) -> dict[str, Callable[[], Any]]:
+    """Name -> one evaluation. All must give the same value."""
+    program = Environment({"object": types.DYN}).compile(expression)
+
+    environment = celpy.Environment()
+    runner = environment.program(environment.compile(expression))
+    converted = {"object": json_to_cel(DEPLOYMENT)}
+
+    cpp = cel.NewEnv(variables={"object": cel.Type.DYN})
+    compiled = cpp.compile(expression)
+    activation = cpp.Activation({"object": DEPLOYMENT})
+
+    return {
+        "gatewright": lambda: program.evaluate(Activation({"object": DEPLOYMENT})),
+        "cel-expr-python": lambda: compiled.eval(activation).value(),
+        "cel-expr-python, converting": lambda: compiled.eval(data={"object": DEPLOYMENT}).value(),
+        "cel-python": lambda: bool(runner.evaluate(converted)),
+        "cel-python, converting": lambda: bool(runner.evaluate({"object": json_to_cel(DEPLOYMENT)})),
+    }
+
+
+def main() -> None:
+    print("CEL: four mission expressions on one Deployment, µs an evaluation (Gatewright: an Activation each time)\n")
+    names = ["gatewright", "cel-expr-python", "cel-expr-python, converting", "cel-python", "cel-python, converting"]
+    print(f"{'':16}" + "".join(f"{name:>29}" for name in names))
+    worst = {name: float("inf") for name in names[1:]}
+    for title, expression in EXPRESSIONS.items():
+        found = engines(expression)
+        values = {name: call() for name, call in found.items()}
+        if len(set(values.values())) != 1:
+            raise SystemExit(f"the engines disagree on {title}: {values}")
+        times = {name: microseconds(call) for name, call in found.items()}
+        print(f"{title:16}" + "".join(f"{times[name]:29.2f}" for name in names))
+        for name in worst:
+            worst[name] = min(worst[name], times[name] / times["gatewright"])
+    print(f"\n{'least ratio':16}{'1':>29}" + "".join(f"{worst[name]:28.1f}x" for name in names[1:]))
+    print("wanted: at least 2x cel-expr-python without conversion, at least 100x cel-python\n")
