@@ -1,0 +1,22 @@
+import pytest
+
+from webhook.cli.report.visible import encodable, visible
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é 日本 🎉", "plain é 日本 🎉"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
+        ("\x9b\x7f", "\\x9b\\x7f"),
+        ("\u202eevil\u2066", "\\u202eevil\\u2066"),
+        ("\udce9", "\\udce9"),
+    ],
+)
+def test_what_would_not_show_is_escaped(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_half_characters_can_be_written() -> None:
+    assert encodable("a\udce9b").encode() == b"a\\udce9b"

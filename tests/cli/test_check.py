@@ -1,0 +1,356 @@
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+POLICIES = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: pinned-images}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [pods]}
+  validations:
+  - expression: "object.spec.containers.all(c, !c.image.endsWith(':latest'))"
+    message: image tags must be pinned
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: pinned-images}
+spec: {policyName: pinned-images, validationActions: [Deny]}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: quiet}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: ["*"], resources: [configmaps, secrets]}
+  validations:
+  - expression: "!has(object.metadata.annotations)"
+    messageExpression: >-
+      'said ' + object.metadata.annotations['say'] + (has(object.stringData) ? object.stringData['password'] : '')
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: quiet-warn}
+spec: {policyName: quiet, validationActions: [Warn]}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-host}
+spec: {policyName: no-host, validationActions: [Deny]}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: add-label}
+spec: {policyName: add-label}
+"""
+
+PYTHON = '''\
+from gatewright import Violation, mutate, validate
+
+@validate(resources=["apps/v1/deployments", "v1/pods"])
+def no_host(request, params):
+    """No hostPath."""
+    spec = request.object["spec"]
+    base = "spec"
+    if request.kind.kind == "Deployment":
+        spec, base = spec["template"]["spec"], "spec.template.spec"
+    for index, volume in enumerate(spec.get("volumes", [])):
+        if "hostPath" in volume:
+            yield Violation("no hostPath", path=f"{base}.volumes[{index}].hostPath")
+
+@mutate(resources=["v1/secrets"])
+def add_label(request, params):
+    """Secrets are labelled."""
+    request.object["metadata"].setdefault("labels", {})["checked"] = "yes"
+    request.object["stringData"]["password"] = "rotated-password"
+'''
+
+DEPLOYMENT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: web, image: nginx:latest}
+      volumes:
+      - name: host
+        hostPath: {path: /}
+"""
+
+GOOD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: good}\n"
+WARNED = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: warned, annotations: {say: hello}}\n"
+SECRET = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: s, annotations: {say: psst}}
+stringData: {password: hunter2hunter2}
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    (policies / "policies.yaml").write_text(POLICIES)
+    (policies / "policy.py").write_text(PYTHON)
+    return tmp_path
+
+
+def gatewright(tree: Path, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "webhook.cli.main", *arguments],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **variables},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def check(tree: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (tree / "in.yaml").write_text(text)
+    return gatewright(tree, "check", "in.yaml", *arguments)
+
+
+def findings(tree: Path, text: str, *arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(check(tree, text, "-o", "json", *arguments).stdout)["findings"]
+    return found
+
+
+def test_the_report_names_place_object_policy_and_reason(tree: Path) -> None:
+    run = check(tree, GOOD + "---\n" + DEPLOYMENT + "---\n" + WARNED)
+    assert (
+        run.stdout
+        == """\
+in.yaml
+  in.yaml:10:3: deny pinned-images
+      Deployment shop/web: spec.template
+      image tags must be pinned
+  in.yaml:17:9: deny no-host
+      Deployment shop/web: spec.template.spec.volumes[0].hostPath
+      no hostPath
+  in.yaml:19:1: warn quiet (quiet-warn)
+      ConfigMap default/warned
+      said hello
+
+2 denied, 1 warning (3 objects in 1 file, 4 policies)
+"""
+    )
+    assert (run.stderr, run.returncode) == ("", 1)
+
+
+def test_the_json_report(tree: Path) -> None:
+    run = check(tree, DEPLOYMENT, "-o", "json")
+    report = json.loads(run.stdout)
+    assert run.returncode == 1
+    assert set(report) == {"findings", "summary", "errors", "notes"}
+    assert report["findings"][1] == {
+        "file": "in.yaml",
+        "line": 13,
+        "object": {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"},
+        "policy": "no-host",
+        "binding": "no-host",
+        "action": "deny",
+        "reason": "Invalid",
+        "message": "no hostPath",
+        "path": "spec.template.spec.volumes[0].hostPath",
+    }
+    assert report["summary"] == {"files": 1, "objects": 1, "policies": 4, "deny": 2, "warn": 0, "audit": 0, "errors": 0}
+
+
+def test_a_policy_that_meets_a_workload_and_its_pod_speaks_once(tree: Path) -> None:
+    assert [finding["policy"] for finding in findings(tree, DEPLOYMENT)] == ["pinned-images", "no-host"]
+
+
+@pytest.mark.parametrize(("text", "code"), [(GOOD, 0), (WARNED, 0), (DEPLOYMENT, 1)])
+def test_exit_codes(tree: Path, text: str, code: int) -> None:
+    assert check(tree, text).returncode == code
+
+
+def test_bad_inputs_are_named_the_rest_is_checked_and_the_run_fails(tree: Path) -> None:
+    (tree / "binary.yaml").write_bytes(b"\0\1")
+    (tree / "mixed.yaml").write_text("a: [\n---\n" + DEPLOYMENT + "---\nfoo: 1\n")
+    run = gatewright(tree, "check", "binary.yaml", "missing.yaml", "mixed.yaml")
+    assert run.returncode == 2
+    assert (
+        run.stderr
+        == """\
+error: binary.yaml:1: binary, not YAML or JSON (it holds a NUL byte)
+error: missing.yaml: cannot be read: No such file or directory
+error: mixed.yaml:2:1: not YAML: did not find expected node content while parsing a flow node
+error: mixed.yaml:17:1: not a Kubernetes object: apiVersion is missing and kind is missing
+"""
+    )
+    assert "mixed.yaml:15:9: deny no-host" in run.stdout
+    assert run.stdout.endswith("2 denied, 4 errors (1 object in 1 file, 4 policies)\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check"], "Missing argument"),
+        (["check", "x", "--operation", "PATCH"], "PATCH"),
+        (["check", "x", "--nope"], "nope"),
+        (["check", "x", "--as-group", "g"], "--as-group needs --as"),
+        (["nope"], "nope"),
+    ],
+)
+def test_wrong_usage_exits_with_two(tree: Path, arguments: list[str], message: str) -> None:
+    run = gatewright(tree, *arguments)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_missing_or_broken_policy_tree_exits_with_two(tree: Path) -> None:
+    run = check(tree, GOOD, "--policies", "nowhere")
+    assert run.returncode == 2
+    assert "error: nowhere" in run.stderr
+    (tree / "policies" / "broken.yaml").write_text("a: [\n")
+    run = check(tree, GOOD)
+    assert run.returncode == 2
+    assert "error: policies/broken.yaml:2:1: not YAML" in run.stderr
+    assert run.stdout == ""
+
+
+def test_helm_output_is_told_by_template(tree: Path) -> None:
+    stream = "---\n# Source: demo/templates/web.yaml\n" + DEPLOYMENT
+    run = gatewright(tree, "check", "-", stdin=stream)
+    assert run.stdout.startswith(
+        "demo/templates/web.yaml (lines are those of <stdin>)\n  <stdin>:8:3: deny pinned-images"
+    )
+    report = json.loads(gatewright(tree, "check", "-", "-o", "json", stdin=stream).stdout)
+    assert {finding["file"] for finding in report["findings"]} == {"demo/templates/web.yaml"}
+
+
+def test_operation_and_user_reach_the_policies(tree: Path) -> None:
+    (tree / "policies" / "who.py").write_text(
+        "from gatewright import Violation, validate\n"
+        "@validate(resources=['v1/configmaps'], operations=['*'])\n"
+        "def who(request, params):\n"
+        "    '''Tells.'''\n"
+        "    user = request.user\n"
+        "    yield Violation(f'{request.operation} {request.namespace} {user.username} {user.groups}')\n"
+    )
+    (tree / "policies" / "who.yaml").write_text(
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\n"
+        "metadata: {name: who}\nspec: {policyName: who, validationActions: [Audit]}\n"
+    )
+    arguments = ("--operation", "delete", "--as", "ann", "--as-group", "dev", "-n", "team")
+    told = [(finding["action"], finding["message"]) for finding in findings(tree, GOOD, *arguments)]
+    assert ("audit", "DELETE team ann ('dev', 'system:authenticated')") in told
+
+
+def test_nothing_of_a_secret_is_shown(tree: Path) -> None:
+    for arguments in (["--diff"], ["--diff", "-o", "json"], []):
+        run = check(tree, SECRET, *arguments)
+        assert "said psst***" in run.stdout
+        for word in ("hunter2", "rotated"):
+            assert word not in run.stdout + run.stderr
+
+
+def test_the_diff_shows_what_mutation_would_change(tree: Path) -> None:
+    run = check(tree, SECRET, "--diff")
+    assert (
+        """\
+--- in.yaml:1 Secret default/s
++++ mutated by add-label
+"""
+        in run.stdout
+    )
+    assert "\n+  labels:\n+    checked: 'yes'\n" in run.stdout
+    assert "\n-  password: '***'\n+  password: '*** (changed)'\n" in run.stdout
+    assert "+++" not in check(tree, SECRET).stdout
+    (diff,) = json.loads(check(tree, SECRET, "--diff", "-o", "json").stdout)["diffs"]
+    assert (diff["policies"], diff["object"]["kind"]) == (["add-label"], "Secret")
+
+
+def test_control_characters_never_reach_the_terminal(tree: Path) -> None:
+    run = check(tree, WARNED.replace("hello", '"a\\x1b[31m\\u202eb"').replace("name: warned", 'name: "w\\e]0;x\\a"'))
+    assert "said a\\x1b[31m\\u202eb" in run.stdout
+    assert "w\\x1b]0;x\\x07" in run.stdout
+    assert "\x1b" not in run.stdout + run.stderr
+
+
+def test_colours_only_on_request_or_on_a_terminal(tree: Path) -> None:
+    assert "\x1b[31m" not in check(tree, DEPLOYMENT).stdout
+    assert "\x1b[31m" in check(tree, DEPLOYMENT, "--color", "always").stdout
+    assert "\x1b[" in on_terminal(tree, ["in.yaml"])
+    assert "\x1b[" not in on_terminal(tree, ["in.yaml", "--color", "never"])
+    assert "\x1b[" not in on_terminal(tree, ["in.yaml"], NO_COLOR="1")
+
+
+def on_terminal(tree: Path, arguments: Sequence[str], **variables: str) -> str:
+    """What `check` writes where stdout is a terminal."""
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "webhook.cli.main", "check", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm", **variables}
+    with subprocess.Popen(command, cwd=tree, env=environment, stdout=follower, stderr=subprocess.DEVNULL) as run:
+        os.close(follower)
+        chunks = []
+        try:
+            while chunk := os.read(leader, 65536):
+                chunks.append(chunk)
+        except OSError:  # how Linux ends it
+            pass
+        run.wait()
+    os.close(leader)
+    return b"".join(chunks).decode()
+
+
+def test_a_reader_that_goes_away_is_no_error(tree: Path) -> None:
+    (tree / "in.yaml").write_text("---\n".join([DEPLOYMENT] * 2000))
+    command = f"{sys.executable} -m webhook.cli.main check in.yaml | head -1"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    run = subprocess.run(command, shell=True, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("in.yaml\n", "")
+
+
+def test_check_imports_no_server_package(tree: Path) -> None:
+    (tree / "in.yaml").write_text(GOOD)
+    program = (
+        "import sys\nfrom webhook.cli.main import main\nsys.argv = ['gatewright', 'check', 'in.yaml']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'fastapi', 'uvicorn', 'kubernetes', 'starlette', 'cryptography'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_namespaces_that_are_not_among_the_inputs_are_noted(tree: Path) -> None:
+    binding = tree / "policies" / "selected.yaml"
+    binding.write_text(
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\n"
+        "metadata: {name: quiet-selected}\nspec:\n  policyName: quiet\n  validationActions: [Deny]\n"
+        "  matchResources: {namespaceSelector: {matchLabels: {strict: 'true'}}}\n"
+    )
+    run = check(tree, WARNED)
+    assert run.returncode == 0
+    assert "note: no Namespace among the inputs for default" in run.stderr
+    namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {strict: 'true'}}\n---\n"
+    run = check(tree, namespace + WARNED)
+    assert (run.returncode, run.stderr) == (1, "")
+
+
+def test_version_and_help(tree: Path) -> None:
+    assert gatewright(tree, "--version").stdout.startswith("gatewright ")
+    run = gatewright(tree, "check", "--help")
+    assert run.returncode == 0
+    assert "--policies" in run.stdout

@@ -1,0 +1,173 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from webhook.documents import parse
+from webhook.offline.requests import Options, Plan, impersonated, plan
+from webhook.policy.request import User
+
+REVIEWS = Path(__file__).parents[1] / "fixtures" / "reviews"
+
+
+def planned(text: str, file: str = "f.yaml", **options: Any) -> Plan:
+    documents, problems = parse(text, file)
+    assert problems == []
+    return plan(documents, Options(**options))
+
+
+CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+CRON_JOB = """\
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: c, namespace: shop}
+spec:
+  jobTemplate:
+    spec:
+      template:
+        metadata: {labels: {app: c}}
+        spec: {containers: [{name: c}]}
+"""
+
+
+def test_an_object_is_created_in_the_namespace_of_the_manifest_else_of_the_option_else_default() -> None:
+    for text, options, namespace in (
+        (CONFIG_MAP, {}, "default"),
+        (CONFIG_MAP, {"namespace": "team"}, "team"),
+        (CONFIG_MAP.replace("name: a", "name: a, namespace: own"), {"namespace": "team"}, "own"),
+    ):
+        (one,) = planned(text, **options).requests
+        request = one.request
+        assert (request.operation, request.namespace, request.name) == ("CREATE", namespace, "a")
+        assert (tuple(request.resource), tuple(request.kind)) == (("", "v1", "configmaps"), ("", "v1", "ConfigMap"))
+        assert request.object is not None
+        assert request.object["metadata"]["namespace"] == namespace
+        assert (request.old_object, request.user) == (None, User())
+        assert request.options == {"apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions"}
+
+
+def test_cluster_scoped_objects_have_no_namespace_and_a_namespace_its_own_name() -> None:
+    volume, namespace = planned(
+        "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: v}\n---\n"
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
+    ).requests
+    assert (volume.request.namespace, volume.identity.namespace) == ("", "")
+    assert (namespace.request.namespace, namespace.identity.namespace) == ("shop", "")
+
+
+def test_update_and_delete_have_the_object_as_it_was() -> None:
+    (update,) = planned(CONFIG_MAP, operation="UPDATE").requests
+    assert update.request.object == update.request.old_object != None  # noqa: E711
+    (delete,) = planned(CONFIG_MAP, operation="DELETE").requests
+    assert delete.request.object is None
+    assert delete.request.old_object is not None
+    assert delete.request.options == {"apiVersion": "meta.k8s.io/v1", "kind": "DeleteOptions"}
+
+
+def test_deleting_a_workload_creates_no_pod() -> None:
+    assert len(planned(CRON_JOB, operation="DELETE").requests) == 1
+
+
+def test_a_generated_name_is_there_for_the_policies_but_not_in_the_request() -> None:
+    (one,) = planned("apiVersion: v1\nkind: Pod\nmetadata: {generateName: p-}\n").requests
+    assert one.request.name == ""
+    assert one.request.object is not None
+    assert one.request.object["metadata"]["name"] == "p-xxxxx"
+
+
+def test_a_workload_is_followed_by_its_pod_whose_paths_lead_back_to_the_template() -> None:
+    own, pod = planned(CRON_JOB).requests
+    assert own.request.resource.resource == "cronjobs"
+    request = pod.request
+    assert (tuple(request.resource), request.namespace, request.name) == (("", "v1", "pods"), "shop", "")
+    assert request.user.username == "system:serviceaccount:kube-system:job-controller"
+    assert "system:serviceaccounts:kube-system" in request.user.groups
+    template = ("spec", "jobTemplate", "spec", "template")
+    assert pod.place(("spec", "containers", 0)) == (*template, "spec", "containers", 0)
+    assert pod.place(("metadata", "labels", "app")) == (*template, "metadata", "labels", "app")
+    assert pod.place(("metadata", "ownerReferences", 0)) == template
+    assert own.place(("metadata", "name")) == ("metadata", "name")
+    assert pod.identity == own.identity
+
+
+def test_recorded_reviews_are_taken_as_they_stand() -> None:
+    text = (REVIEWS / "045-mutate-delete-deployments.json").read_text()
+    (one,) = planned(text, "r.json", namespace="ignored").requests
+    recorded = json.loads(text)["request"]
+    assert one.request.operation == "DELETE"
+    assert one.request.user.username == recorded["userInfo"]["username"]
+    assert one.place(("spec", "replicas")) == ("request", "oldObject", "spec", "replicas")
+    assert (one.identity.kind, one.identity.namespace, one.identity.name) == ("Deployment", "rec", recorded["name"])
+
+
+def test_a_broken_review_is_a_problem() -> None:
+    result = planned('{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {}}', "r.json")
+    assert [str(problem) for problem in result.problems] == [
+        "r.json:1:1: request.uid: expected a string that is not empty, got nothing"
+    ]
+
+
+def test_crds_among_the_inputs_tell_what_custom_objects_are() -> None:
+    crd = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: oxen.example.com}
+spec:
+  group: example.com
+  names: {kind: Ox, plural: oxen}
+  scope: Cluster
+  versions: [{name: v1, served: true, storage: true}]
+---
+"""
+    ox = "apiVersion: example.com/v1\nkind: Ox\nmetadata: {name: o}\n"
+    result = planned(crd + ox)
+    assert (result.requests[1].request.resource.resource, result.requests[1].request.namespace) == ("oxen", "")
+    assert result.notes == []
+    guessed = planned(ox + "---\n" + ox)
+    assert guessed.requests[0].request.resource.resource == "oxes"
+    assert len(guessed.notes) == 1
+    assert "f.yaml:1: Ox of example.com/v1 is no built-in kind" in guessed.notes[0]
+
+
+def test_what_nobody_applies_is_left_out() -> None:
+    assert planned("apiVersion: gatewright.dev/v1\nkind: PolicyTest\nmetadata: {name: t}\n").requests == []
+    result = planned("resources: [a.yaml]\n", "dir/kustomization.yaml")
+    assert (result.requests, result.problems) == ([], [])
+    assert "kubectl kustomize dir | gatewright check -" in result.notes[0]
+
+
+def test_an_object_without_a_name_is_a_problem_and_still_checked() -> None:
+    result = planned("apiVersion: v1\nkind: ConfigMap\nmetadata: {labels: {a: b}}\n")
+    assert [str(problem) for problem in result.problems] == [
+        "f.yaml:3:1: not a Kubernetes object: metadata.name is missing"
+    ]
+    assert len(result.requests) == 1
+    assert planned("apiVersion: authorization.k8s.io/v1\nkind: SelfSubjectRulesReview\n").problems == []
+
+
+@pytest.mark.parametrize(
+    ("user", "groups", "seen"),
+    [
+        ("", [], User()),
+        ("ann", [], User("ann", "", ("system:authenticated",))),
+        ("ann", ["dev"], User("ann", "", ("dev", "system:authenticated"))),
+        ("system:anonymous", [], User("system:anonymous", "", ("system:unauthenticated",))),
+        (
+            "system:serviceaccount:ci:bot",
+            [],
+            User(
+                "system:serviceaccount:ci:bot",
+                "",
+                ("system:serviceaccounts", "system:serviceaccounts:ci", "system:authenticated"),
+            ),
+        ),
+    ],
+)
+def test_impersonation_is_the_api_servers(user: str, groups: list[str], seen: User) -> None:
+    assert impersonated(user, groups) == seen
+
+
+def test_groups_without_a_user_are_refused() -> None:
+    with pytest.raises(ValueError, match="--as-group needs --as"):
+        impersonated("", ["dev"])
