@@ -10,6 +10,7 @@ import codecs
 import os
 import re
 import stat
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from io import FileIO
@@ -93,6 +94,9 @@ class Document:
         return self._text.position(offset), exact
 
 
+_LINE_END = re.compile("\n")
+
+
 @dataclass(slots=True)
 class _Text:
     """A piece of a file, between two `---` lines, that is read as a whole. Read once more when places are asked for."""
@@ -102,10 +106,13 @@ class _Text:
     is_json: bool
     starts: list[int]  # the offset of each document's first key
     _roots: list[syntax.Root] | None = None
+    _line_starts: list[int] | None = None
 
     def position(self, offset: int) -> Position:
-        line = self.text.count("\n", 0, offset)
-        return Position(self.first_line + line, offset - self.text.rfind("\n", 0, offset))
+        if self._line_starts is None:
+            self._line_starts = [0, *(end.end() for end in _LINE_END.finditer(self.text))]
+        line = bisect_right(self._line_starts, offset) - 1
+        return Position(self.first_line + line, offset - self._line_starts[line] + 1)
 
     def roots(self) -> list[syntax.Root]:
         if self._roots is None:

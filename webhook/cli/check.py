@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
-import time
-from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
-from typing import Annotated, TextIO, TypeVar
+from typing import Annotated, TextIO
 
 import typer
 
@@ -38,7 +38,6 @@ class Operation(StrEnum):
 
 
 FAILED = 2
-_PROGRESS_AFTER = 1.0  # seconds until a run is long enough to be told of
 
 
 def check(
@@ -110,6 +109,7 @@ def _check(
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook import documents
+    from webhook.cli.progress import Telling
     from webhook.cli.report import json, text
     from webhook.cli.report.outcome import Outcome
     from webhook.cluster.manifests import ManifestsView
@@ -128,10 +128,15 @@ def _check(
             _fail(str(problem), color)
         return FAILED
 
-    read, problems = documents.read(paths, sys.stdin.buffer)
-    planned = plan(read, Options(namespace, as_user, operation.value), policies.objects)
-    cluster = ManifestsView([*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True)
-    results = list(verdicts(_told(planned.requests, sys.stderr), policies, cluster))
+    with Telling(sys.stderr) as telling:
+        files = count(1)
+        read, problems = documents.read(paths, sys.stdin.buffer, lambda _: telling.step("reading", next(files)))
+        planned = plan(read, Options(namespace, as_user, operation.value), policies.objects)
+        cluster = ManifestsView([*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True)
+        results = []
+        for verdict in verdicts(planned.requests, policies, cluster):
+            results.append(verdict)
+            telling.step("checking", len(results), len(planned.objects))
     notes = list(planned.notes)
     if cluster.assumed:
         notes.append(
@@ -144,7 +149,7 @@ def _check(
         notes=notes,
         files=len({verdict.document.file for verdict in results}),
         objects=len(results),
-        policies=len(policies.policies),
+        policies=len({policy.name for policy in policies.policies}),
         changes=[change for verdict in results for change in verdict.changes],
         show_changes=diff,
     )
@@ -153,7 +158,7 @@ def _check(
     else:
         sys.stderr.write(text.asides(outcome, _colored(color, sys.stderr)))
         sys.stderr.flush()
-        sys.stdout.write(text.report(outcome, _colored(color, sys.stdout)))
+        sys.stdout.write(text.report(outcome, _colored(color, sys.stdout), _width(sys.stdout)))
     return outcome.exit_code
 
 
@@ -170,25 +175,6 @@ def _colored(color: Color, stream: TextIO) -> bool:
     return color is Color.ALWAYS
 
 
-Item = TypeVar("Item")
-
-
-def _told(items: Iterable[Item], stream: TextIO) -> Iterator[Item]:
-    """The items; once that takes long and `stream` is a terminal, with a progress bar there."""
-    known = list(items)
-    started = time.monotonic()
-    iterator = iter(enumerate(known))
-    for index, item in iterator:
-        yield item
-        if not index % 32 and stream.isatty() and time.monotonic() - started > _PROGRESS_AFTER:
-            break
-    else:
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(file=stream), transient=True) as progress:
-        task = progress.add_task("checking", total=len(known), completed=index + 1)
-        for _, item in iterator:
-            yield item
-            progress.advance(task)
+def _width(stream: TextIO) -> int | None:
+    """The columns of a terminal; None where text is not to be wrapped."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,7 +14,7 @@ from webhook.cluster.view import ClusterView
 from webhook.documents import Document
 from webhook.offline.requests import Identity, PlannedRequest
 from webhook.offline.secrets import Redaction, SecretsSeen
-from webhook.paths import ROOT, Path
+from webhook.paths import ROOT, Path, parse
 from webhook.policy.policyset import PolicySet
 
 
@@ -21,7 +22,8 @@ from webhook.policy.policyset import PolicySet
 class Located:
     """A finding and where it belongs. `path` is in the file, None if not known; line and column are then the object's.
 
-    `message` is fit to be shown: it holds nothing of a Secret.
+    `message` is fit to be shown: it holds nothing of a Secret. `known`: whether the policy said where; else `path` is
+    at most the Pod template that the finding is about.
     """
 
     finding: Finding
@@ -33,6 +35,7 @@ class Located:
     path: Path | None
     message: str
     of_template: bool
+    known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,11 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
 def _locate(finding: Finding, planned: PlannedRequest, redaction: Redaction) -> Located:
     document = planned.document
     path = None
-    if finding.path is not None:
-        path = planned.place(finding.path)
+    said = finding.path
+    if said is None:
+        said = named_path(finding.message, planned.request.object or planned.request.old_object)
+    if said is not None:
+        path = planned.place(said)
     elif planned.of_template:
         path = planned.prefix
     position = document.position(path or ROOT)
@@ -111,6 +117,7 @@ def _locate(finding: Finding, planned: PlannedRequest, redaction: Redaction) -> 
         path=path,
         message=redaction.applied(finding.message),
         of_template=planned.of_template,
+        known=said is not None,
     )
 
 
@@ -121,6 +128,25 @@ def _same(later: Located, earlier: Located) -> bool:
         return False
     if later.of_template == earlier.of_template:
         return (later.path, later.message) == (earlier.path, earlier.message)
-    if one.path is None or other.path is None:
+    if not (later.known and earlier.known):
         return one.index == other.index  # the same validation; where, it does not say
     return later.path == earlier.path
+
+
+_LEADING_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[[0-9]{1,9}\]|\['[^']*'\]|\[\"[^\"]*\"\])+")
+
+
+def named_path(message: str, value: dict[str, Any] | None) -> Path | None:
+    """The place that a message names: the path, of two steps or more, that it begins with, as the API server's own do.
+
+    `spec.replicas is 50; …` is about spec.replicas. So a policy in CEL, which cannot say where, still can. None where
+    the message begins otherwise, or the first step is no field of the object.
+    """
+    match = _LEADING_PATH.match(message)
+    if match is None or value is None:
+        return None
+    try:
+        path = parse(match[0])
+    except ValueError:
+        return None
+    return path if path[0] in value else None

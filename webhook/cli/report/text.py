@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Final
 
 from webhook.cli.report.changes import unified
@@ -19,6 +20,7 @@ _ACTION_STYLES: Final[dict[Action, str]] = {"deny": _BOLD + _RED, "warn": _BOLD 
 _DIFF_STYLES: Final = {"+": _GREEN, "-": _RED, "@": _CYAN}
 
 MAX_MESSAGE_LINES: Final = 20
+_INDENT: Final = " " * 6
 
 
 class Style:
@@ -31,12 +33,15 @@ class Style:
         return f"{style}{text}{_RESET}" if self._color and style else text
 
 
-def report(outcome: Outcome, color: bool) -> str:
-    """The report, with a newline at its end. Problems and notes are not in it: they go to stderr (`asides`)."""
+def report(outcome: Outcome, color: bool, width: int | None = None) -> str:
+    """The report, with a newline at its end. Problems and notes are not in it: they go to stderr (`asides`).
+
+    `width`: the columns at which messages are wrapped, None for never.
+    """
     style = Style(color)
     lines: list[str] = []
     for file, found in groupby(outcome.findings, key=lambda located: located.file):
-        lines += _file(file, list(found), style)
+        lines += _file(file, list(found), style, width)
     if outcome.show_changes:
         for change in outcome.changes:
             lines += [style(_DIFF_STYLES.get(line[:1], ""), line) for line in unified(change)]
@@ -59,7 +64,7 @@ def error_line(message: str, color: bool) -> str:
     return f"{Style(color)(_BOLD + _RED, 'error:')} {visible(message)}\n"
 
 
-def _file(file: str, found: list[Located], style: Style) -> Iterator[str]:
+def _file(file: str, found: list[Located], style: Style, width: int | None) -> Iterator[str]:
     title = style(_BOLD, visible(file))
     if found[0].stream != file:
         title += style(_DIM, f" (lines are those of {visible(found[0].stream)})")
@@ -73,16 +78,20 @@ def _file(file: str, found: list[Located], style: Style) -> Iterator[str]:
         policy = style(_BOLD, visible(located.finding.policy))
         yield f"  {place}: {style(_ACTION_STYLES[action], action)} {policy}{bound}"
         where = f": {visible(render(located.path))}" if located.path else ""
-        yield f"      {object_name(located.identity)}{where}"
-        yield from (f"      {line}" for line in _message(located.message))
+        yield f"{_INDENT}{object_name(located.identity)}{where}"
+        yield from (f"{_INDENT}{line}" for line in _message(located.message, width))
     yield ""
 
 
-def _message(message: str) -> Iterable[str]:
+def _message(message: str, width: int | None) -> Iterable[str]:
     lines = [visible(line) for line in message.strip().splitlines()]
     if len(lines) > MAX_MESSAGE_LINES:
-        return [*lines[:MAX_MESSAGE_LINES], f"… {len(lines) - MAX_MESSAGE_LINES} more lines"]
-    return lines
+        lines = [*lines[:MAX_MESSAGE_LINES], f"… {len(lines) - MAX_MESSAGE_LINES} more lines"]
+    if width is None:
+        return lines
+    columns = max(width - len(_INDENT), 20)
+    wrapped = (textwrap.wrap(line, columns, break_long_words=False, break_on_hyphens=False) for line in lines)
+    return chain.from_iterable(wrapped)
 
 
 def _summary(outcome: Outcome, style: Style) -> str:

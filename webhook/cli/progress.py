@@ -1,0 +1,51 @@
+"""How far a long run has come, told on a terminal and nowhere else."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+PATIENCE: Final = 1.0
+"""Seconds until a run is long enough to be told of."""
+
+_INTERVAL: Final = 0.1  # seconds between two updates
+
+
+class Telling:
+    """A progress bar on `stream` that appears after a second, if `stream` is a terminal, and vanishes at the end.
+
+    Until then, and where there is no terminal, a step costs next to nothing: rich is imported when the bar appears.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        # Without a terminal the next time to tell never comes.
+        self._next = time.monotonic() + PATIENCE if stream.isatty() else float("inf")
+
+    def __enter__(self) -> Telling:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def step(self, doing: str, done: int, total: int | None = None) -> None:
+        """`done` of `total` (None: nobody knows how many there are) are behind us."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _INTERVAL
+        if self._bar is None or self._task is None:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(file=self._stream), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task(doing)
+        self._bar.update(self._task, description=doing, completed=done, total=total)

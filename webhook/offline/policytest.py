@@ -1,0 +1,457 @@
+"""Tests of policies: objects of kind `gatewright.dev/v1 PolicyTest`, and what comes of running them.
+
+    apiVersion: gatewright.dev/v1
+    kind: PolicyTest
+    metadata: {name: no-host-path}
+    policy: no-host-path
+    cases:
+    - name: a hostPath volume is denied
+      object: {apiVersion: v1, kind: Pod, …}
+      expect: deny
+      message: hostPath
+
+A case is one request to the policy it tests, and to no other, under the bindings of the tree (or, where there are none,
+as if bound with Deny). See `Case` for its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from typing import Any, Literal
+
+import orjson
+
+from webhook import documents
+from webhook.admission.decision import Finding
+from webhook.admission.engine import decide, validate
+from webhook.cluster.manifests import ManifestsView
+from webhook.documents import Document, Problem
+from webhook.offline.secrets import Redaction, SecretsSeen
+from webhook.paths import Path, render
+from webhook.policy import model
+from webhook.policy.json_values import differs
+from webhook.policy.policyset import Binding, ParamRef, Policy, PolicySet
+from webhook.policy.request import (
+    CONNECT,
+    CREATE,
+    DELETE,
+    UPDATE,
+    GroupVersionKind,
+    GroupVersionResource,
+    JSONObject,
+    Request,
+    User,
+)
+from webhook.schema import Kinds
+
+API_VERSION = "gatewright.dev/v1"
+KIND = "PolicyTest"
+
+Expectation = Literal["allow", "deny", "warn", "audit", "error"]
+
+# What subresources take and give instead of the object itself: of these the kind does not tell the resource.
+_SUBRESOURCE_KINDS = frozenset(
+    {
+        ("autoscaling/v1", "Scale"),
+        ("policy/v1", "Eviction"),
+        ("authentication.k8s.io/v1", "TokenRequest"),
+        ("v1", "Binding"),
+    }
+)
+_OPTIONS = {CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions"}
+_SHOWN = 200  # characters of a value in a failure
+_UNBOUND = ParamRef(name="params", namespace="default")
+
+
+class CaseUser(model.Model):
+    """Who asks; nobody in particular unless told."""
+
+    username: str = ""
+    uid: str = ""
+    groups: list[str] = []
+    extra: dict[str, list[str]] = {}
+
+
+class CaseNamespace(model.Model):
+    """The namespace of the request, and the labels that its Namespace has besides its name."""
+
+    name: str = ""
+    labels: dict[str, str] = {}
+
+
+class Case(model.Model):
+    """One request and the verdict on it.
+
+    `object` and `oldObject`: the object, or `{file: PATH}`, relative to the test's file and within the policy tree.
+    `operation`: CREATE, with both objects UPDATE, with only `oldObject` DELETE, unless told.
+    `resource`: as `apps/v1/deployments`; needed where the kind does not tell it, such as a Scale.
+    `params`: the param of the bindings instead of the tree's; kind, name and namespace are filled in.
+    `cluster`: further objects that lookups find. `validateOnly`: leave mutation out, as if it had been undone.
+    `expect`: allow (nothing found), deny, warn, audit, or error (the policy could not be evaluated).
+    `message`: a part of the text of one finding. `expectObject`: the whole object after mutation.
+    """
+
+    name: str = ""
+    object: dict[str, Any] | None = None
+    old_object: dict[str, Any] | None = None
+    operation: Literal["CREATE", "UPDATE", "DELETE", "CONNECT"] | None = None
+    resource: str = ""
+    sub_resource: str = ""
+    user: CaseUser = CaseUser()
+    namespace: CaseNamespace = CaseNamespace()
+    params: dict[str, Any] | None = None
+    cluster: list[dict[str, Any]] = []
+    validate_only: bool = False
+    expect: Expectation | None = None
+    message: str = ""
+    expect_object: dict[str, Any] | None = None
+
+
+class PolicyTest(model.Model):
+    """The object as it is written."""
+
+    api_version: str = API_VERSION
+    kind: str = KIND
+    metadata: model.ObjectMeta = model.ObjectMeta()
+    policy: str = ""
+    cases: list[Case] = []
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCase:
+    """A case that can be run: its place, the policy's name, its request."""
+
+    file: str
+    line: int
+    policy: str
+    case: Case
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a case. `texts` are all findings, as the API server words them; `failures` why it did not pass."""
+
+    planned: PlannedCase
+    verdict: Expectation
+    texts: tuple[str, ...]
+    failures: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+
+def plan(tree: FilePath, policies: PolicySet) -> tuple[list[PlannedCase], list[Problem]]:
+    """The cases of all PolicyTests in the tree that `policies` was loaded from, and what is wrong with them."""
+    # What else is wrong with the files, loading the policies has told. A tree that is one Python file has no tests.
+    read, _ = documents.read([str(tree)]) if tree.suffix != ".py" else ([], [])
+    kinds = Kinds.builtin().with_crds(policies.objects)
+    planned: list[PlannedCase] = []
+    problems: list[Problem] = []
+    for document in read:
+        value = document.value
+        if isinstance(value, dict) and value.get("kind") == KIND and str(value.get("apiVersion")).startswith(_GROUP):
+            reader = _Reader(document, tree, policies, kinds)
+            planned += reader.cases()
+            problems += reader.problems
+    return planned, problems
+
+
+def run(planned: Iterable[PlannedCase], policies: PolicySet) -> Iterator[Result]:
+    """Run the cases, one by one."""
+    alone: dict[str, PolicySet] = {}
+    for each in planned:
+        if each.policy not in alone:
+            alone[each.policy] = _alone(each.policy, policies)
+        yield _run(each, alone[each.policy])
+
+
+_GROUP = API_VERSION.partition("/")[0] + "/"
+
+
+# Reading
+
+
+class _Reader:
+    """Reads one PolicyTest."""
+
+    def __init__(self, document: Document, tree: FilePath, policies: PolicySet, kinds: Kinds) -> None:
+        self._document = document
+        self._tree = tree if tree.is_dir() else tree.parent
+        self._policies = policies
+        self._kinds = kinds
+        self.problems: list[Problem] = []
+
+    def cases(self) -> list[PlannedCase]:
+        """The cases that can be run; `problems` tells of the others."""
+        value = self._document.value
+        if value["apiVersion"] != API_VERSION:
+            self._fault(("apiVersion",), f"expected {API_VERSION}, found {value['apiVersion']}")
+            return []
+        test, faults = model.decode(PolicyTest, value)
+        for path, message in faults:
+            self._fault(path, message)
+        wrong = [path for path, _ in faults]
+        for path, message in _refusals(test, self._policies):
+            if not any(path[: len(each)] == each for each in wrong):  # it follows from a field of a wrong type
+                self._fault(path, message)
+        planned = []
+        for index, case in enumerate(test.cases):
+            try:
+                request = self._request(case, ("cases", index))
+            except _CaseError as error:
+                self._fault(error.path, str(error))
+                continue
+            line = self._document.position(("cases", index)).line
+            planned.append(PlannedCase(self._document.file, line, test.policy, case, request))
+        return [] if self.problems else planned
+
+    def _request(self, case: Case, path: Path) -> Request:
+        new = self._object(case.object, (*path, "object"))
+        old = self._object(case.old_object, (*path, "oldObject"))
+        subject = new if new is not None else old
+        if subject is None:
+            raise _CaseError(path, "expected an object, or for DELETE an oldObject")
+        where = (*path, "object" if new is not None else "oldObject")
+        operation = case.operation or (CREATE if old is None else DELETE if new is None else UPDATE)
+        needs = {CREATE: (True, False), UPDATE: (True, True), DELETE: (False, True), CONNECT: (True, False)}[operation]
+        for given, needed, field in ((new, needs[0], "object"), (old, needs[1], "oldObject")):
+            if (given is not None) != needed:
+                raise _CaseError((*path, field), f"{operation} has {'an' if needed else 'no'} {field}")
+
+        group, _, version = subject["apiVersion"].rpartition("/")
+        kind = GroupVersionKind(group, version, subject["kind"])
+        resource = self._resource(case, kind, path)
+        known = self._kinds.for_resource(*resource)
+        metadata = subject.get("metadata") or {}
+        if not isinstance(metadata, dict):
+            raise _CaseError((*where, "metadata"), "expected a mapping")
+        name = metadata.get("name") or ""
+        if resource[::2] == ("", "namespaces"):
+            namespace = name
+        elif known is not None and not known.namespaced:
+            namespace = ""
+        else:
+            namespace = case.namespace.name or metadata.get("namespace") or "default"
+        options = _OPTIONS.get(operation)
+        return Request(
+            operation=operation,
+            resource=resource,
+            kind=kind,
+            subresource=case.sub_resource,
+            name=name,
+            namespace=namespace,
+            object=new,
+            old_object=old,
+            options={"apiVersion": "meta.k8s.io/v1", "kind": options} if options else None,
+            user=User(case.user.username, case.user.uid, tuple(case.user.groups), dict(case.user.extra)),
+        )
+
+    def _resource(self, case: Case, kind: GroupVersionKind, path: Path) -> GroupVersionResource:
+        if case.resource:
+            parts = case.resource.split("/")
+            if not 2 <= len(parts) <= 3 or not all(parts):
+                raise _CaseError(
+                    (*path, "resource"),
+                    f"'{case.resource}' names no resource; expected a form such as v1/pods or apps/v1/deployments",
+                )
+            group, version, plural = parts if len(parts) == 3 else ("", *parts)
+            return GroupVersionResource(group, version, plural)
+        if (kind.api_version, kind.kind) in _SUBRESOURCE_KINDS or case.operation == CONNECT:
+            message = f"a {kind.kind} does not tell whose it is; give resource, such as apps/v1/deployments"
+            raise _CaseError((*path, "resource"), message)
+        known = self._kinds.for_kind(kind.api_version, kind.kind) or self._kinds.guess(kind.api_version, kind.kind)
+        return GroupVersionResource(known.group, known.version, known.plural)
+
+    def _object(self, value: JSONObject | None, path: Path) -> JSONObject | None:
+        """The object that is written there, or in the file that it names."""
+        if value is None:
+            return None
+        if value.keys() == {"file"}:
+            return self._from_file(value["file"], (*path, "file"))
+        for field in ("apiVersion", "kind"):
+            if not isinstance(value.get(field), str) or not value[field]:
+                raise _CaseError(path, f"{field} must be given, as text; or give {{file: PATH}} alone")
+        return value
+
+    def _from_file(self, name: Any, path: Path) -> JSONObject:
+        if not isinstance(name, str) or not name:
+            raise _CaseError(path, "expected the path of a file")
+        file = FilePath(self._document.stream).parent / name
+        try:
+            inside = file.resolve().is_relative_to(self._tree.resolve())
+        except (OSError, ValueError, RuntimeError):
+            inside = False
+        if not inside:
+            raise _CaseError(path, f"'{name}' leads out of the policy tree")
+        read, problems = documents.read([str(file)])
+        good, not_objects = documents.objects(read)
+        if problems or not_objects:
+            raise _CaseError(path, str([*problems, *not_objects][0]))
+        if len(good) != 1:
+            raise _CaseError(path, f"{file}: expected one object, found {len(good)}")
+        found: JSONObject = good[0].value
+        return found
+
+    def _fault(self, path: Path, message: str) -> None:
+        position = self._document.position(path)
+        metadata = self._document.value.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        text = f"{KIND}{f' {name!r}' if name else ''}: {render(path)}: {message}"
+        self.problems.append(Problem(self._document.file, position.line, position.column, text))
+
+
+class _CaseError(Exception):
+    """A case that cannot be run."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
+    """What a test must have, and does not."""
+    names = {policy.name for policy in policies.policies}
+    if not test.policy:
+        yield ("policy",), "expected the name of a policy"
+    elif test.policy not in names:
+        yield ("policy",), f"there is no policy '{test.policy}'; expected one of: {', '.join(sorted(names))}"
+    if not test.cases:
+        yield ("cases",), "expected at least one case"
+    seen: set[str] = set()
+    for index, case in enumerate(test.cases):
+        path: Path = ("cases", index)
+        if not case.name.strip():
+            yield (*path, "name"), "expected a name, which says what the case shows"
+        elif case.name in seen:
+            yield (*path, "name"), f"another case is named '{case.name}' already"
+        seen.add(case.name)
+        if case.expect is None:
+            yield (*path, "expect"), "expected one of allow, deny, warn, audit, error"
+        elif case.expect == "allow" and case.message:
+            yield (*path, "message"), "a request that nothing is found wrong with has no message"
+        if case.validate_only and case.expect_object is not None:
+            yield (*path, "expectObject"), "validateOnly leaves mutation out, so there is no mutated object"
+
+
+# Running
+
+
+def _alone(name: str, policies: PolicySet) -> PolicySet:
+    """The set with the policies of one name only, which always run."""
+    return PolicySet(
+        (_bound(policy) for policy in policies.validating if policy.name == name),
+        (_bound(policy) for policy in policies.mutating if policy.name == name),
+        objects=policies.objects,
+    )
+
+
+def _bound(policy: Policy[Any]) -> Policy[Any]:
+    if policy.bindings:
+        return policy
+    binding = Binding(
+        kind=f"{policy.kind}Binding",
+        name=policy.name,
+        policy=policy.name,
+        actions=("Deny",),
+        param_ref=_UNBOUND if policy.param_kind else None,
+        match=None,
+        file=policy.file,
+        line=policy.line,
+    )
+    return replace(policy, bindings=(binding,))
+
+
+def _run(planned: PlannedCase, policies: PolicySet) -> Result:
+    case, request = planned.case, planned.request
+    objects = [*policies.objects, *case.cluster]
+    if case.params is not None:
+        kinds = {(kind.api_version, kind.kind) for policy in policies.policies if (kind := policy.param_kind)}
+        objects = [each for each in objects if (each.get("apiVersion"), each.get("kind")) not in kinds]
+        objects += _params(case.params, policies, request)
+    if request.namespace:
+        metadata = {"name": request.namespace, "labels": case.namespace.labels}
+        # Before the others: a Namespace among them, with all that it has, is the one that counts.
+        objects.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    cluster = SecretsSeen(ManifestsView(objects, Kinds.builtin().with_crds(objects), assume_namespaces=True))
+    decision = (validate if case.validate_only else decide)(request, policies, cluster)
+    after = decision.mutation.object if decision.mutation else None
+    redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
+    verdict = _verdict(decision.findings)
+    texts = tuple(redaction.applied(finding.text()) for finding in decision.findings)
+    return Result(planned, verdict, texts, tuple(_failures(case, verdict, texts, after)))
+
+
+def _params(given: JSONObject, policies: PolicySet, request: Request) -> Iterator[JSONObject]:
+    """The case's params, under each name that a binding looks them up by."""
+    for policy in policies.policies:
+        if policy.param_kind is None:
+            continue
+        for binding in policy.bindings:
+            ref = binding.param_ref
+            if ref is None:
+                continue
+            metadata = dict(given.get("metadata") or {})
+            if ref.selector is None:
+                metadata["name"] = ref.name
+            metadata.setdefault("name", "params")
+            metadata["namespace"] = ref.namespace or request.namespace
+            kind = policy.param_kind
+            yield {**given, "apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+
+
+def _verdict(findings: Sequence[Finding]) -> Expectation:
+    """The gravest of what was found."""
+    if any(finding.error for finding in findings):
+        return "error"
+    actions = {finding.action for finding in findings}
+    for action, verdict in _GRAVITY:
+        if action in actions:
+            return verdict
+    return "allow"
+
+
+_GRAVITY: tuple[tuple[str, Expectation], ...] = (("Deny", "deny"), ("Warn", "warn"), ("Audit", "audit"))
+
+
+def _failures(case: Case, verdict: Expectation, texts: Sequence[str], after: JSONObject | None) -> Iterator[str]:
+    if verdict != case.expect:
+        yield f"expected {case.expect}, got {verdict}"
+    elif case.message and not any(case.message in text for text in texts):
+        yield f"expected a message with {case.message!r}"
+    if case.expect_object is not None:
+        difference = _difference(case.expect_object, after, ())
+        if difference is not None:
+            path, words = difference
+            if case.expect_object.get("kind") == "Secret" and path[:1] in (("data",), ("stringData",)):
+                words = "not as expected (the values of a Secret are not shown)"
+            yield f"after mutation, {render(path) or 'the object'}: {words}"
+
+
+def _difference(expected: Any, found: Any, path: Path) -> tuple[Path, str] | None:
+    """The first place where two JSON values differ, and how; None if they are equal."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in (*expected, *(key for key in found if key not in expected)):
+            if key not in found:
+                return (*path, key), f"expected {_shown(expected[key])}, and it is not there"
+            if key not in expected:
+                return (*path, key), f"expected nothing, found {_shown(found[key])}"
+            difference = _difference(expected[key], found[key], (*path, key))
+            if difference is not None:
+                return difference
+        return None
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for index, (wanted, got) in enumerate(zip(expected, found, strict=True)):
+            difference = _difference(wanted, got, (*path, index))
+            if difference is not None:
+                return difference
+        return None
+    return (path, f"expected {_shown(expected)}, found {_shown(found)}") if differs(expected, found) else None
+
+
+def _shown(value: Any) -> str:
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
