@@ -231,6 +231,8 @@ def _message(model: type[Model], path: Path, item: dict[str, Any]) -> str:
             hint = f"did you mean {lower[close[0]]}?" if close else f"expected one of {', '.join(names)}"
             return f"unknown field; {hint}"
         case "string_type":
+            if isinstance(item["input"], bool):
+                return f"expected text, found {found}; quote it (YAML reads y, n, yes, no, on and off as booleans)"
             quoting = "; quote it" if isinstance(item["input"], int | float) else ""
             return f"expected text, found {found}{quoting}"
         case "list_type":

@@ -39,7 +39,7 @@ def of_policy(policy: model.ValidatingAdmissionPolicy) -> Iterator[Fault]:
     if spec.match_constraints is not None:
         yield from _match_resources(spec.match_constraints, (*at, "matchConstraints"))
     if not spec.validations and not spec.audit_annotations:
-        yield at, "required: validations or auditAnnotations, at least one"
+        yield (*at, "validations"), "required: validations or auditAnnotations, at least one"
     yield from _match_conditions(spec.match_conditions, (*at, "matchConditions"))
     yield from _variables(spec.variables, (*at, "variables"))
     for index, validation in enumerate(spec.validations):

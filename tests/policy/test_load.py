@@ -1,0 +1,395 @@
+"""A policy tree, from files to a PolicySet, or to every error at once with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tests.policy.trees import (
+    ALL,
+    binding,
+    config_map,
+    loaded,
+    loaded_files,
+    mutating_binding,
+    namespace,
+    policy,
+    problems,
+    verdict,
+)
+from webhook.documents import Problem
+from webhook.policy.load import PolicyTreeError, load
+
+POLICY = """\
+    apiVersion: admissionregistration.k8s.io/v1
+    kind: ValidatingAdmissionPolicy
+    metadata:
+      name: p
+    spec:
+      matchConstraints:
+        resourceRules:
+        - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+      validations:
+      - expression: "false"
+    """
+BINDING = """\
+    apiVersion: admissionregistration.k8s.io/v1
+    kind: ValidatingAdmissionPolicyBinding
+    metadata:
+      name: b
+    spec:
+      policyName: p
+      validationActions: [Deny]
+    """
+
+
+def wrong(root: Path, **files: str) -> list[Problem]:
+    with pytest.raises(PolicyTreeError) as caught:
+        loaded_files(root, **files)
+    return caught.value.problems
+
+
+def places(found: list[Problem], root: Path) -> list[tuple[str, int | None, int | None]]:
+    return [(str(Path(problem.file).relative_to(root)), problem.line, problem.column) for problem in found]
+
+
+class TestATree:
+    def test_is_read_from_folders_yaml_json_and_lists(self, tmp_path: Path) -> None:
+        (tmp_path / "deep" / "deeper").mkdir(parents=True)
+        (tmp_path / "deep" / "deeper" / "policy.yaml").write_text(dedent(POLICY))
+        (tmp_path / "bindings.json").write_text(
+            '{"apiVersion": "v1", "kind": "List", "items": ['
+            '{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",'
+            '"metadata": {"name": "b"}, "spec": {"policyName": "p", "validationActions": ["Deny"]}}]}'
+        )
+        [loaded_policy] = load(tmp_path).policies
+        assert (loaded_policy.name, loaded_policy.kind, loaded_policy.language) == (
+            "p",
+            "ValidatingAdmissionPolicy",
+            "cel",
+        )
+        assert (Path(loaded_policy.file).name, loaded_policy.line) == ("policy.yaml", 1)
+        assert [bound.name for bound in loaded_policy.bindings] == ["b"]
+
+    def test_can_be_one_file(self, tmp_path: Path) -> None:
+        (tmp_path / "all.yaml").write_text(f"{dedent(POLICY)}---\n{dedent(BINDING)}")
+        assert not verdict(load(str(tmp_path / "all.yaml"))).allowed
+
+    def test_leaves_out_hidden_and_underscored_entries(self, tmp_path: Path) -> None:
+        policies = loaded_files(
+            tmp_path, policy_yaml=POLICY, binding_yaml=BINDING, _broken_py="1 / 0", _broken_yaml="{", **{".x_yaml": "{"}
+        )
+        assert len(policies.policies) == 1
+
+    def test_keeps_its_other_objects(self) -> None:
+        policies = loaded(policy(), binding(), config_map("c"), namespace("n"))
+        assert [found["metadata"]["name"] for found in policies.objects] == ["c", "n"]
+
+    def test_policy_tests_are_none_of_them(self) -> None:
+        case = {"apiVersion": "gatewright.dev/v1", "kind": "PolicyTest", "metadata": {"name": "t"}, "policy": "p"}
+        assert loaded(policy(), binding(), case).objects == ()
+
+    def test_lists_policies_and_bindings_by_name(self) -> None:
+        policies = loaded(
+            binding("b", name="z"), policy("b"), binding("a", name="y"), policy("a"), binding("b", name="x")
+        )
+        assert [each.name for each in policies.policies] == ["a", "b"]
+        assert [each.name for each in policies.bindings] == ["y", "x", "z"]
+
+    def test_has_a_revision_of_its_content(self, tmp_path: Path) -> None:
+        first = loaded_files(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING).revision
+        assert first == load(tmp_path).revision
+        assert first != loaded_files(tmp_path, binding_yaml=BINDING.replace("Deny", "Audit")).revision
+
+    def test_its_expressions_can_be_listed(self) -> None:
+        policies = loaded(
+            policy(validations=[{"expression": "variables.a == 1"}], variables=[{"name": "a", "expression": "1"}]),
+            binding(),
+        )
+        assert [(path, program.source) for _, path, program in policies.expressions()] == [
+            (("spec", "variables", 0, "expression"), "1"),
+            (("spec", "validations", 0, "expression"), "variables.a == 1"),
+        ]
+
+    def test_a_description_comes_from_the_annotation(self) -> None:
+        described = policy()
+        described["metadata"]["annotations"] = {"kubernetes.io/description": "Nothing passes."}
+        assert loaded(described, binding()).policies[0].description == "Nothing passes."
+
+    def test_what_a_cluster_adds_to_an_object_does_no_harm(self) -> None:
+        stored = policy()
+        stored["metadata"] |= {
+            "uid": "1",
+            "resourceVersion": "2",
+            "generation": 3,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "managedFields": [{"manager": "kubectl"}],
+        }
+        stored["status"] = {"observedGeneration": 3, "typeChecking": {}}
+        assert problems(stored, binding()) == []
+
+    def test_by_failure_policy(self) -> None:
+        policies = loaded(
+            policy("a"),
+            policy("b", failurePolicy="Ignore"),
+            binding("a", name="b1"),
+            binding("b", name="b2"),
+            config_map("c"),
+        )
+        ignoring = policies.only("Ignore")
+        assert [each.name for each in ignoring.policies] == ["b"]
+        assert [each.name for each in policies.only("Fail").policies] == ["a"]
+        assert ignoring.objects == policies.objects
+        assert ignoring.revision == policies.revision
+        assert ignoring is policies.only("Ignore")
+
+
+class TestNotes:
+    def test_a_policy_without_a_binding_never_runs_and_is_noted(self) -> None:
+        policies = loaded(policy(), policy("q"), binding("q"))
+        assert [note.message for note in policies.notes] == [
+            "ValidatingAdmissionPolicy 'p' has no binding, so it never runs"
+        ]
+
+    def test_a_param_ref_that_is_ignored(self) -> None:
+        policies = loaded(policy(), binding(paramRef={"name": "x", "parameterNotFoundAction": "Deny"}))
+        assert [note.message for note in policies.notes] == [
+            "ValidatingAdmissionPolicyBinding 'b': spec.paramRef is ignored: policy 'p' has no paramKind"
+        ]
+        assert not verdict(policies).allowed
+
+    def test_a_python_file_that_declares_nothing(self, tmp_path: Path) -> None:
+        policies = loaded_files(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING, lib_py="x = 1")
+        assert [note.message for note in policies.notes] == ["declares no policy"]
+
+
+class TestPlaces:
+    def test_of_a_field(self, tmp_path: Path) -> None:
+        [found] = wrong(tmp_path, policy_yaml=POLICY.replace("validations:", "validatons:"), binding_yaml=BINDING)[:1]
+        assert places([found], tmp_path) == [("policy.yaml", 5, 1)]
+        assert found.message.endswith("spec.validations: required: validations or auditAnnotations, at least one")
+
+    def test_every_error_of_every_file_in_one_run(self, tmp_path: Path) -> None:
+        found = wrong(
+            tmp_path,
+            a_yaml=POLICY.replace("validations:", "failurePolicy: 5\n      validations:")
+            .replace('"false"', "object.nope +")
+            .replace("metadata:", "metadata:\n      nmae: q"),
+            b_yaml=f"{BINDING.replace('[Deny]', '[]')}---\n    a: [\n",
+            c_py="def f(:",
+            d_py="1 / 0",
+        )
+        assert [(place, problem.message) for place, problem in zip(places(found, tmp_path), found, strict=True)] == [
+            (("a.yaml", 4, 3), "ValidatingAdmissionPolicy 'p': metadata.nmae: unknown field; did you mean name?"),
+            (
+                ("a.yaml", 10, 3),
+                "ValidatingAdmissionPolicy 'p': spec.failurePolicy: expected 'Fail' or 'Ignore', found the number 5",
+            ),
+            (("a.yaml", 12, 30), found[2].message),
+            (
+                ("b.yaml", 7, 3),
+                "ValidatingAdmissionPolicyBinding 'b': spec.validationActions: "
+                "required: Deny, Warn or Audit, at least one",
+            ),
+            (("b.yaml", 10, 1), found[4].message),
+            (("c.py", 1, 7), "not Python: invalid syntax"),
+            (("d.py", 1, None), "cannot be imported: ZeroDivisionError: division by zero"),
+        ]
+        assert "spec.validations[0].expression: Syntax error" in found[2].message
+
+    @pytest.mark.parametrize(
+        ("written", "line", "column"),
+        [
+            ("expression: true && nope", 10, 25),
+            ("expression: 'true && nope'", 10, 26),
+            ('expression: "true && nope"', 10, 26),
+            ('"expression": "true && nope"', 10, 28),
+            ("expression: |\n          true &&\n            nope", 12, 9),
+            ("expression: |-\n\n          true &&\n          nope", 13, 7),
+            ("expression: >-\n          true &&\n          nope", 12, 7),
+            ("expression: >\n          true &&\n\n          nope\n          || true", 13, 7),
+            # Written in a way that is not followed: the key is named, and the place in the expression.
+            ('expression: "true\\x20&& nope"', 10, 5),
+            ("expression: >-2\n           true && nope", 10, 5),
+        ],
+    )
+    def test_inside_an_expression(self, tmp_path: Path, written: str, line: int, column: int) -> None:
+        [found] = wrong(tmp_path, policy_yaml=POLICY.replace('expression: "false"', written), binding_yaml=BINDING)
+        assert places([found], tmp_path) == [("policy.yaml", line, column)]
+        assert "undeclared reference to 'nope'" in found.message
+
+    def test_inside_an_expression_in_the_second_document(self, tmp_path: Path) -> None:
+        text = f"{dedent(BINDING)}---\n" + dedent(POLICY).replace('"false"', "|\n      nope")
+        [found] = wrong(tmp_path, all_yaml=text)
+        assert (found.line, found.column) == (19, 7)
+
+    def test_inside_an_expression_in_json(self, tmp_path: Path) -> None:
+        text = (
+            '{"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",\n'
+            ' "metadata": {"name": "p"}, "spec": {"matchConstraints": {"resourceRules": [\n'
+            '  {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}]},\n'
+            '  "validations": [\n'
+            '    {"expression": "1 + \'a\' == 2"}]}}'
+        )
+        [found] = wrong(tmp_path, policy_json=text)
+        assert (found.line, found.column) == (5, 23)
+
+
+class TestNames:
+    def test_of_two_policies_with_one_the_second_is_an_error(self, tmp_path: Path) -> None:
+        [found] = wrong(tmp_path, a_yaml=POLICY, b_yaml=f"{POLICY}---\n{BINDING}")
+        assert places([found], tmp_path) == [("b.yaml", 4, 3)]
+        assert found.message.endswith(
+            f"metadata.name: ValidatingAdmissionPolicy 'p' stands in {tmp_path / 'a.yaml'}:1 already"
+        )
+
+    def test_of_bindings_and_other_objects_too(self) -> None:
+        found = problems(
+            policy(), binding(), binding(), config_map("c"), config_map("c"), config_map("c", namespace="x")
+        )
+        assert [message.partition(": metadata.name: ")[2][:30] for message in found] == [
+            "ValidatingAdmissionPolicyBindi",
+            "ConfigMap 'c' stands in tree.y",
+        ]
+
+    def test_python_and_cel_policies_share_them(self, tmp_path: Path) -> None:
+        text = "from gatewright import validate\n\n@validate(resources=['v1/pods'])\ndef p(request): ...\n"
+        [found] = wrong(tmp_path, policy_yaml=POLICY, policy_py=text, binding_yaml=BINDING)
+        assert places([found], tmp_path) == [("policy.py", 3, None)]
+
+    def test_validating_and_mutating_policies_do_not(self, tmp_path: Path) -> None:
+        text = "from gatewright import mutate\n\n@mutate(resources=['v1/pods'])\ndef p(request): ...\n"
+        assert len(loaded_files(tmp_path, policy_yaml=POLICY, p_py=text, binding_yaml=BINDING).policies) == 2
+
+
+class TestBindings:
+    def test_of_a_policy_with_errors_are_not_to_blame(self) -> None:
+        [found] = problems(policy(validations=[{"expression": "nope"}]), binding())
+        assert "undeclared" in found
+
+    def test_of_the_wrong_kind_say_so(self) -> None:
+        found = problems(policy(), mutating_binding("p"))
+        assert found == [
+            "MutatingAdmissionPolicyBinding 'b': spec.policyName: 'p' is a ValidatingAdmissionPolicy, "
+            "which a ValidatingAdmissionPolicyBinding binds"
+        ]
+
+    def test_without_any_policy(self) -> None:
+        assert problems(binding()) == [
+            "ValidatingAdmissionPolicyBinding 'b': spec.policyName: there is no ValidatingAdmissionPolicy 'p'; "
+            "expected one of: (none is defined)"
+        ]
+
+
+class TestFields:
+    @pytest.mark.parametrize(
+        ("spec", "expected"),
+        [
+            ({"failurepolicy": "Fail"}, "spec.failurepolicy: unknown field; did you mean failurePolicy?"),
+            ({"x": 1}, "spec.x: unknown field; expected one of auditAnnotations, failurePolicy, matchConditions,"),
+            ({"validations": {}}, "spec.validations: expected a list, found a mapping"),
+            ({"validations": "true"}, "spec.validations: expected a list, found 'true'"),
+            (
+                {"validations": [{"expression": True}]},
+                "spec.validations[0].expression: expected text, found true; quote it",
+            ),
+            (
+                {"validations": [{"expression": 5}]},
+                "spec.validations[0].expression: expected text, found the number 5; quote",
+            ),
+            ({"validations": ["true"]}, "spec.validations[0]: expected a mapping, found 'true'"),
+            ({"validations": [None]}, "spec.validations[0]: expected a mapping, found null"),
+            (
+                {"validations": [{"expression": "true"}, {"expression": "true", "mesage": "x"}]},
+                "spec.validations[1].mesage: unknown field; did you mean message?",
+            ),
+            ({"matchConstraints": []}, "spec.matchConstraints: expected a mapping, found a list"),
+            (
+                {"matchConstraints": {"resourceRules": [{**ALL, "operations": [5]}]}},
+                "spec.matchConstraints.resourceRules[0].operations[0]: expected 'CREATE', 'UPDATE', 'DELETE', 'CONN",
+            ),
+            (
+                {"matchConstraints": {"resourceRules": [ALL], "objectSelector": {"matchLabels": {"a": 1}}}},
+                "spec.matchConstraints.objectSelector.matchLabels.a: expected text, found the number 1; quote it",
+            ),
+            (
+                {"matchConstraints": {"resourceRules": [ALL], "objectSelector": {"matchLabel": {"a": "b"}}}},
+                "spec.matchConstraints.objectSelector.matchLabel: unknown field; did you mean matchLabels?",
+            ),
+        ],
+    )
+    def test_unknown_ones_and_wrong_types(self, spec: dict[str, object], expected: str) -> None:
+        [found] = problems(policy(**spec), binding())
+        assert expected in found
+
+    def test_of_the_object_itself(self) -> None:
+        assert problems({**policy(), "sepc": {}}, binding()) == [
+            "ValidatingAdmissionPolicy 'p': sepc: unknown field; did you mean spec?"
+        ]
+
+    def test_long_values_are_cut(self) -> None:
+        [found] = problems(policy(failurePolicy="x" * 10_000), binding())
+        assert len(found) < 200
+
+    def test_several_errors_of_one_object_come_together(self) -> None:
+        found = problems(policy(failurePolicy="x", validations=[{"expression": "nope", "reason": "y"}], z=1), binding())
+        assert len(found) == 4
+
+    def test_none_is_half_loaded(self) -> None:
+        with pytest.raises(PolicyTreeError):
+            loaded(policy("good"), binding("good"), policy("bad", failurePolicy="x"))
+
+
+class TestKinds:
+    def test_a_cel_mutating_policy_is_refused_clearly(self) -> None:
+        mutating = {**policy(), "kind": "MutatingAdmissionPolicy"}
+        assert problems(mutating, mutating_binding("p")) == [
+            "MutatingAdmissionPolicy 'p': kind: MutatingAdmissionPolicy in CEL is not supported yet; "
+            "write the mutation as a Python function with @mutate"
+        ]
+
+    def test_older_versions_are_refused(self) -> None:
+        beta = {**policy(), "apiVersion": "admissionregistration.k8s.io/v1beta1"}
+        [found] = problems(beta)
+        assert (
+            "apiVersion: expected admissionregistration.k8s.io/v1, found admissionregistration.k8s.io/v1beta1" in found
+        )
+
+    def test_kinds_that_gatewright_does_not_have_are_not_passed_over(self) -> None:
+        [found] = problems({"apiVersion": "gatewright.dev/v1", "kind": "PolicyException", "metadata": {"name": "x"}})
+        assert "kind: gatewright.dev/v1 has no kind PolicyException; expected PolicyTest" in found
+
+    def test_what_is_no_object_is_an_error(self, tmp_path: Path) -> None:
+        [found] = wrong(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING, values_yaml="replicas: 3\n")
+        assert "not a Kubernetes object" in found.message
+
+
+def test_a_tree_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(PolicyTreeError, match="no such file or folder; expected a policy tree"):
+        load(tmp_path / "nope")
+
+
+def test_a_tree_without_a_policy_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PolicyTreeError, match="there is no policy in it"):
+        load(tmp_path)
+    with pytest.raises(PolicyTreeError, match="there is no policy in it"):
+        loaded_files(tmp_path, c_yaml="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n")
+
+
+def test_a_folder_that_links_to_itself_ends(tmp_path: Path) -> None:
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert len(loaded_files(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING).policies) == 1
+
+
+def test_a_mounted_config_map_is_a_tree(tmp_path: Path) -> None:
+    # Kubernetes mounts a ConfigMap as links into a folder that is swapped at once.
+    (tmp_path / "..2026").mkdir()
+    (tmp_path / "..2026" / "policy.yaml").write_text(dedent(POLICY))
+    code = "from gatewright import validate\n@validate(resources=['v1/pods'])\ndef q(request): ..."
+    (tmp_path / "..2026" / "policy.py").write_text(code)
+    (tmp_path / "..data").symlink_to("..2026")
+    for name in ("policy.yaml", "policy.py"):
+        (tmp_path / name).symlink_to(Path("..data") / name)
+    assert [each.name for each in load(tmp_path).policies] == ["p", "q"]

@@ -1,0 +1,329 @@
+"""ValidatingAdmissionPolicies in CEL, from YAML to the verdict. The texts are the API server's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.policy.trees import binding, config_map, loaded, namespace, pod, policy, request, verdict
+from webhook.admission.decision import Decision
+from webhook.policy.request import Request
+
+
+def decided(asked: Request | None = None, *actions: str, **spec: Any) -> Decision:
+    return verdict(loaded(policy(**spec), binding("p", *actions)), asked)
+
+
+def messages(decision: Decision) -> list[str]:
+    return [finding.message for finding in decision.findings]
+
+
+class TestValidations:
+    def test_all_that_fail_are_collected_and_the_first_is_the_reply(self) -> None:
+        decision = decided(
+            validations=[
+                {"expression": "true"},
+                {"expression": "false", "message": "first"},
+                {"expression": "1 == 2", "message": "second"},
+            ]
+        )
+        assert not decision.allowed
+        assert messages(decision) == ["first", "second"]
+        assert [finding.index for finding in decision.findings] == [1, 2]
+        assert decision.message == "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: first"
+        assert decision.causes[1].endswith("denied request: second")
+
+    @pytest.mark.parametrize(
+        ("reason", "code"),
+        [("Unauthorized", 401), ("Forbidden", 403), ("Invalid", 422), ("RequestEntityTooLarge", 413)],
+    )
+    def test_the_reason_gives_the_code(self, reason: str, code: int) -> None:
+        decision = decided(validations=[{"expression": "false", "reason": reason}])
+        assert (decision.reason, decision.code) == (reason, code)
+
+    def test_without_a_reason_it_is_invalid(self) -> None:
+        decision = decided()
+        assert (decision.reason, decision.code) == ("Invalid", 422)
+
+    def test_without_a_message_the_expression_is_shown(self) -> None:
+        decision = decided(validations=[{"expression": "  1 == 2 ||\n  false\n"}])
+        assert messages(decision) == ["failed expression: 1 == 2 ||\n  false"]
+
+    def test_the_message_is_trimmed(self) -> None:
+        assert messages(decided(validations=[{"expression": "false", "message": " no \n"}])) == ["no"]
+
+    def test_an_allowed_request_has_nothing_to_say(self) -> None:
+        assert decided(validations=[{"expression": "true"}]) == Decision(allowed=True, mutation=decided().mutation)
+
+
+class TestMessageExpression:
+    def message(self, expression: str) -> str:
+        validation = {"expression": "false", "message": "plain", "messageExpression": expression}
+        return messages(decided(request(pod("web")), validations=[validation]))[0]
+
+    def test_gives_the_message(self) -> None:
+        assert self.message("'no ' + object.metadata.name + ' '") == "no web"
+
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "''",
+            "'  '",
+            r"'two\nlines'",
+            "object.nope + 'x'",  # cannot be evaluated
+            "'x'.replace('x', 'xxxxxxxxxxxxxxxx').replace('x', 'yyyyyyyyyyyyyyyyyyyy')"
+            ".replace('y', 'zzzzzzzzzzzzzzzzzzzz')",  # longer than 5 KiB
+        ],
+    )
+    def test_falls_back_to_the_message(self, expression: str) -> None:
+        assert self.message(expression) == "plain"
+
+    def test_line_breaks_at_its_ends_do_no_harm(self) -> None:
+        assert self.message(r"'one line\n'") == "one line"
+
+    def test_without_a_message_it_falls_back_to_the_expression(self) -> None:
+        decision = decided(validations=[{"expression": "1 == 2", "messageExpression": "''"}])
+        assert messages(decision) == ["failed expression: 1 == 2"]
+
+    def test_sees_variables(self) -> None:
+        decision = decided(
+            variables=[{"name": "who", "expression": "request.userInfo.username"}],
+            validations=[{"expression": "false", "messageExpression": "'not you, ' + variables.who"}],
+        )
+        assert messages(decision) == ["not you, jane"]
+
+
+class TestErrors:
+    BROKEN = [{"expression": "object.nope == 1"}]
+    TEXT = "expression 'object.nope == 1' resulted in error: no such key: nope"
+
+    def test_deny_under_fail(self) -> None:
+        decision = decided(validations=self.BROKEN)
+        assert decision.message == f"ValidatingAdmissionPolicy 'p' with binding 'b' denied request: {self.TEXT}"
+        assert (decision.reason, decision.code, decision.findings[0].error) == ("Invalid", 422, True)
+
+    def test_drop_just_that_validation_under_ignore(self) -> None:
+        validations = [*self.BROKEN, {"expression": "false", "message": "other"}]
+        assert messages(decided(failurePolicy="Ignore", validations=validations)) == ["other"]
+        assert decided(failurePolicy="Ignore", validations=self.BROKEN).allowed
+
+    def test_follow_the_actions_of_the_binding(self) -> None:
+        decision = decided(None, "Warn", validations=self.BROKEN)
+        assert decision.allowed
+        assert decision.warnings == (
+            f"Validation failed for ValidatingAdmissionPolicy 'p' with binding 'b': {self.TEXT}",
+        )
+
+    def test_name_the_expression_as_it_is_written(self) -> None:
+        decision = decided(validations=[{"expression": "\n  object.nope == 1\n"}])
+        assert messages(decision) == ["expression '\n  object.nope == 1\n' resulted in error: no such key: nope"]
+
+    def test_are_no_end_of_the_other_validations(self) -> None:
+        decision = decided(validations=[*self.BROKEN, {"expression": "false", "message": "other"}])
+        assert messages(decision) == [self.TEXT, "other"]
+
+    def test_an_endless_expression_is_one(self) -> None:
+        hundred = "[1,2,3,4,5,6,7,8,9,10]"
+        loops = f"{hundred}.all(a, " * 7 + "true" + ")" * 7
+        decision = decided(validations=[{"expression": loops}, {"expression": "false", "message": "other"}])
+        assert messages(decision) == [
+            f"expression '{loops}' resulted in error: operation cancelled: actual cost limit exceeded",
+            "other",
+        ]
+
+
+class TestVariables:
+    def test_see_the_earlier_ones_and_keep_their_types(self) -> None:
+        variables = [
+            {"name": "containers", "expression": "object.spec.containers"},
+            {"name": "count", "expression": "size(variables.containers)"},
+        ]
+        # Only an int has this overload: the type came along.
+        validations = [{"expression": "variables.count + 1 == 2"}]
+        assert decided(variables=variables, validations=validations).allowed
+
+    def test_an_error_surfaces_where_it_is_used(self) -> None:
+        variables = [{"name": "bad", "expression": "object.nope"}]
+        assert decided(variables=variables, validations=[{"expression": "true"}]).allowed
+        decision = decided(variables=variables, validations=[{"expression": "variables.bad == 1"}])
+        assert messages(decision) == [
+            "expression 'variables.bad == 1' resulted in error: "
+            'composited variable "bad" fails to evaluate: no such key: nope'
+        ]
+
+    def test_of_two_with_one_name_the_last_counts(self) -> None:
+        variables = [{"name": "size_", "expression": "1"}, {"name": "size_", "expression": "2"}]
+        assert decided(variables=variables, validations=[{"expression": "variables.size_ == 2"}]).allowed
+
+    def test_of_two_policies_do_not_meet(self) -> None:
+        one = policy(
+            "one",
+            variables=[{"name": "size_", "expression": "1"}],
+            validations=[{"expression": "variables.size_ == 1"}],
+        )
+        two = policy(
+            "two",
+            variables=[{"name": "size_", "expression": "'a'"}],
+            validations=[{"expression": "variables.size_ == 'a'"}],
+        )
+        assert verdict(loaded(one, two, binding("one", name="b1"), binding("two", name="b2"))).allowed
+
+
+class TestMatchConditions:
+    def conditions(self, *expressions: str, **spec: Any) -> Decision:
+        conditions = [{"name": f"c{index}", "expression": text} for index, text in enumerate(expressions)]
+        return decided(matchConditions=conditions, **spec)
+
+    def test_all_true_let_the_policy_run(self) -> None:
+        assert not self.conditions("true", "request.operation == 'CREATE'").allowed
+
+    def test_one_false_skips_it_even_when_another_errs(self) -> None:
+        assert self.conditions("object.nope == 1", "false").allowed
+        assert self.conditions("false", "object.nope == 1").allowed
+
+    def test_errors_are_an_evaluation_error(self) -> None:
+        decision = self.conditions("object.nope == 1", "true")
+        assert messages(decision) == ["expression 'object.nope == 1' resulted in error: no such key: nope"]
+        assert decision.findings[0].error
+
+    def test_several_errors_are_listed(self) -> None:
+        assert messages(self.conditions("object.a == 1", "object.b == 1")) == [
+            "[expression 'object.a == 1' resulted in error: no such key: a, "
+            "expression 'object.b == 1' resulted in error: no such key: b]"
+        ]
+
+    def test_under_ignore_an_error_skips_the_policy(self) -> None:
+        assert self.conditions("object.nope == 1", failurePolicy="Ignore").allowed
+
+    def test_follow_the_actions(self) -> None:
+        conditions = [{"name": "c", "expression": "object.nope == 1"}]
+        assert decided(None, "Audit", matchConditions=conditions).allowed
+
+    def test_the_namespace_object_is_null(self) -> None:
+        conditions = [{"name": "c", "expression": "namespaceObject == null"}]
+        assert not decided(matchConditions=conditions).allowed
+
+
+class TestNamespaceObject:
+    OWNED = [{"expression": "namespaceObject.metadata.labels.team == 'a'"}]
+
+    def test_is_the_namespace_of_the_request(self) -> None:
+        policies = loaded(policy(validations=self.OWNED), binding())
+        assert verdict(policies, request(), namespace("default", team="a")).allowed
+        assert not verdict(policies, request(), namespace("default", team="b")).allowed
+
+    @pytest.mark.parametrize(
+        ("resource", "kind", "where"), [("v1/nodes", "Node", ""), ("v1/namespaces", "Namespace", "x")]
+    )
+    def test_is_null_for_cluster_scoped_objects_and_namespaces(self, resource: str, kind: str, where: str) -> None:
+        asked = request(namespace("x"), resource=resource, kind=kind, namespace=where)
+        assert decided(asked, validations=[{"expression": "namespaceObject == null"}]).allowed
+
+    def test_an_unknown_one_is_an_error_where_it_is_used(self) -> None:
+        policies = loaded(policy(validations=self.OWNED), binding())
+        assert messages(verdict(policies, assume=False)) == [
+            f"expression '{self.OWNED[0]['expression']}' resulted in error: namespaces \"default\" not found"
+        ]
+        unused = loaded(policy(validations=[{"expression": "true"}]), binding())
+        assert verdict(unused, assume=False).allowed
+
+
+class TestAuditAnnotations:
+    def annotated(self, expression: str, **spec: Any) -> Decision:
+        annotations = [{"key": "note", "valueExpression": expression}]
+        return decided(auditAnnotations=annotations, **({"validations": []} | spec))
+
+    def test_are_published_under_policy_and_key(self) -> None:
+        assert self.annotated("'  by ' + request.userInfo.username").audit_annotations == {"p.note": "by jane"}
+
+    @pytest.mark.parametrize("expression", ["''", "'  '", "null"])
+    def test_empty_and_null_are_left_out(self, expression: str) -> None:
+        assert self.annotated(expression).audit_annotations == {}
+
+    def test_come_with_denials_too(self) -> None:
+        decision = self.annotated("'x'", validations=[{"expression": "false"}])
+        assert not decision.allowed
+        assert decision.audit_annotations == {"p.note": "x"}
+
+    def test_an_error_denies_whatever_the_actions_say(self) -> None:
+        annotations = [{"key": "note", "valueExpression": "string(object.nope)"}]
+        decision = decided(None, "Audit", validations=[], auditAnnotations=annotations)
+        assert decision.message == (
+            "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: "
+            "expression 'string(object.nope)' resulted in error: no such key: nope"
+        )
+
+    def test_but_not_under_ignore(self) -> None:
+        decision = self.annotated("string(object.nope)", failurePolicy="Ignore")
+        assert (decision.allowed, decision.audit_annotations) == (True, {})
+
+    def test_are_not_evaluated_where_match_conditions_skip_the_policy(self) -> None:
+        assert self.annotated("'x'", matchConditions=[{"name": "c", "expression": "false"}]).audit_annotations == {}
+
+    def test_a_long_one_is_cut_at_10_kib(self) -> None:
+        asked = request(pod("web", note="ä" * 20_000))
+        decision = decided(
+            asked, validations=[], auditAnnotations=[{"key": "note", "valueExpression": "string(object.spec.note)"}]
+        )
+        assert decision.audit_annotations == {"p.note": "ä" * 5120}
+
+    def test_distinct_values_of_one_key_are_joined(self) -> None:
+        spec: dict[str, Any] = {
+            "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+            "validations": [],
+            "auditAnnotations": [{"key": "note", "valueExpression": "string(params.data.x)"}],
+        }
+        by_label = {"selector": {}, "parameterNotFoundAction": "Deny"}
+        tree = loaded(
+            policy(**spec),
+            binding(paramRef=by_label),
+            *(config_map(name, {"x": value}) for name, value in [("a", "1"), ("b", "2"), ("c", "1")]),
+        )
+        assert verdict(tree).audit_annotations == {"p.note": "1, 2"}
+
+    def test_a_long_name_is_hashed_to_63_characters(self) -> None:
+        name = "a-policy-with-a-name-that-is-rather-long-but-allowed-in-kubernetes"
+        annotations = [{"key": key, "valueExpression": "'x'"} for key in ("one", "two")]
+        tree = loaded(policy(name, validations=[], auditAnnotations=annotations), binding(name))
+        keys = list(verdict(tree).audit_annotations)
+        assert [len(key) for key in keys] == [63, 63]
+        assert keys[0] != keys[1]
+        assert all(key.startswith(name[:50]) for key in keys)
+
+
+class TestWhatExpressionsSee:
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "object.metadata.name == 'web'",
+            "oldObject == null",
+            "!has(oldObject.metadata)",
+            "request.userInfo.groups == ['dev']",
+            "request.kind.kind == 'Pod' && request.kind.group == ''",
+            "request.resource.resource == 'pods'",
+            "request.namespace == 'default'",
+            "!request.dryRun",
+        ],
+    )
+    def test_on_create(self, expression: str) -> None:
+        assert decided(request(pod("web")), validations=[{"expression": expression}]).allowed
+
+    def test_on_delete_the_object_is_null(self) -> None:
+        asked = request(None, "DELETE", old_object=pod("web"))
+        validations = [{"expression": "object == null && oldObject.metadata.name == 'web'"}]
+        assert decided(asked, validations=validations).allowed
+        assert messages(decided(asked, validations=[{"expression": "object.metadata.name == 'web'"}])) == [
+            "expression 'object.metadata.name == 'web'' resulted in error: no such key: metadata"
+        ]
+
+    def test_on_connect_the_object_is_the_options(self) -> None:
+        asked = request(
+            {"kind": "PodExecOptions", "command": ["sh"]}, "CONNECT", resource="v1/pods/exec", kind="PodExecOptions"
+        )
+        validations = [{"expression": "object.command == ['sh'] && oldObject == null && request.options == null"}]
+        assert decided(asked, validations=validations).allowed
+
+    def test_params_are_declared_with_a_param_kind_alone_and_null_without_a_param_ref(self) -> None:
+        kind = {"apiVersion": "v1", "kind": "ConfigMap"}
+        assert decided(paramKind=kind, validations=[{"expression": "params == null"}]).allowed

@@ -1,0 +1,124 @@
+"""Policy trees, requests and verdicts for tests, each in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import yaml
+
+from webhook.admission.decision import Decision
+from webhook.admission.engine import decide
+from webhook.cluster.manifests import ManifestsView
+from webhook.documents import parse
+from webhook.policy.load import PolicyTreeError, load, load_documents
+from webhook.policy.policyset import PolicySet
+from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request, User
+
+V1 = "admissionregistration.k8s.io/v1"
+PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]}
+ALL = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}
+
+
+def policy(name: str = "p", *, rules: list[dict[str, Any]] | None = None, **spec: Any) -> dict[str, Any]:
+    """A ValidatingAdmissionPolicy of everything, whose one validation fails, unless told otherwise."""
+    constraints = {"resourceRules": [ALL] if rules is None else rules, **spec.pop("match", {})}
+    body = {"matchConstraints": constraints, "validations": [{"expression": "false", "message": "no"}], **spec}
+    return {"apiVersion": V1, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name}, "spec": body}
+
+
+def binding(policy_name: str = "p", *actions: str, name: str = "b", **spec: Any) -> dict[str, Any]:
+    """A binding with Deny, unless told otherwise."""
+    body = {"policyName": policy_name, "validationActions": list(actions or ("Deny",)), **spec}
+    return {"apiVersion": V1, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": body}
+
+
+def mutating_binding(policy_name: str, *, name: str = "b", **spec: Any) -> dict[str, Any]:
+    body = {"policyName": policy_name, **spec}
+    return {"apiVersion": V1, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": body}
+
+
+def config_map(
+    name: str, values: dict[str, str] | None = None, namespace: str = "default", **metadata: Any
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace, **metadata},
+        "data": values or {},
+    }
+
+
+def namespace(name: str, **labels: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def pod(name: str = "web", *, labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default", "labels": labels or {}},
+        "spec": {"containers": [{"name": "main", "image": "nginx"}], **spec},
+    }
+
+
+def loaded(*objects: dict[str, Any]) -> PolicySet:
+    """The set of these objects, read as YAML."""
+    documents, problems = parse(yaml.safe_dump_all(objects, sort_keys=False), "tree.yaml")
+    assert not problems
+    return load_documents(documents)
+
+
+def loaded_files(root: Path, **files: str) -> PolicySet:
+    """The set of a tree of these files: `policy_py` is policy.py."""
+    for name, text in files.items():
+        stem, _, suffix = name.rpartition("_")
+        (root / f"{stem}.{suffix}").write_text(dedent(text))
+    return load(root)
+
+
+def problems(*objects: dict[str, Any]) -> list[str]:
+    """What is wrong with these objects: the messages alone."""
+    try:
+        loaded(*objects)
+    except PolicyTreeError as error:
+        return [problem.message for problem in error.problems]
+    return []
+
+
+def request(
+    obj: dict[str, Any] | None = None,
+    operation: str = "CREATE",
+    *,
+    resource: str = "v1/pods",
+    kind: str = "Pod",
+    **fields: Any,
+) -> Request:
+    """A request for a Pod in `default`, unless told otherwise; `resource` is [GROUP/]VERSION/RESOURCE[/SUBRESOURCE]."""
+    parts = resource.split("/")
+    if parts[0].startswith("v") and parts[0][1:2].isdigit():
+        parts = ["", *parts]
+    group, version, plural, subresource = (*parts, "")[:4]
+    if operation != "DELETE" and obj is None:
+        obj = pod()
+    metadata = (obj or fields.get("old_object") or {}).get("metadata", {})
+    fields.setdefault("name", metadata.get("name", ""))
+    fields.setdefault("namespace", "default")
+    return Request(
+        operation=operation,
+        resource=GroupVersionResource(group, version, plural),
+        kind=GroupVersionKind(group, version, kind),
+        subresource=subresource,
+        object=obj,
+        user=fields.pop("user", User("jane", groups=("dev",))),
+        **fields,
+    )
+
+
+def verdict(
+    policies: PolicySet, asked: Request | None = None, *cluster: dict[str, Any], assume: bool = True
+) -> Decision:
+    """The decision, in a cluster of the tree's objects and these."""
+    view = ManifestsView([*policies.objects, *cluster], assume_namespaces=assume)
+    return decide(asked or request(), policies, view)
