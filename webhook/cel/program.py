@@ -10,6 +10,8 @@ from webhook.cel.codegen import generate
 from webhook.cel.errors import BudgetExceeded, CostError, EvaluationError
 from webhook.cel.functions import Functions
 from webhook.cel.types import Type
+from webhook.cel.witness import witnesses
+from webhook.paths import Path
 
 DEFAULT_LIMIT = 1_000_000
 """Units of work an evaluation may take; a round of a loop costs as many as its body has nodes."""
@@ -54,7 +56,7 @@ class Activation(dict[str, Any]):
         text = self._errors.get(name)
         if text is None:
             try:
-                value = self[name] = program.evaluate(self)
+                value = self[name] = self._run(program)
             except CostError:
                 raise BudgetExceeded from None
             except EvaluationError as error:
@@ -64,6 +66,30 @@ class Activation(dict[str, Any]):
                 return value
         raise EvaluationError(text)
 
+    def _run(self, program: Program) -> Any:
+        return program.evaluate(self)
+
+
+class Recording(Activation):
+    """An activation that also keeps the value of every node that is evaluated on it.
+
+    record: id(node) -> value, and what `codegen.place_key` and `chosen_key` name. variables: as in Activation.
+    """
+
+    __slots__ = ("record",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.record: dict[Any, Any] = {}
+
+    @property
+    def variables(self) -> Mapping[str, Program]:
+        """The programs of the composited variables."""
+        return self._variables
+
+    def _run(self, program: Program) -> Any:
+        return program.evaluate_recording(self)
+
 
 class Program:
     """An expression ready to be evaluated, any number of times and from any number of threads.
@@ -71,15 +97,17 @@ class Program:
     `type` is what the checker inferred, `source` the text it was compiled from.
     """
 
-    __slots__ = ("_exact", "_functions", "_plain", "source", "tree", "type")
+    __slots__ = ("_exact", "_functions", "_plain", "_recording", "source", "tree", "type")
 
     def __init__(self, source: str, tree: Expr, functions: Functions) -> None:
         self.source = source
         self.tree = tree
         self.type: Type = tree.type
         self._functions = functions
-        self._plain = generate(tree, functions, exact=False)
+        self._plain = generate(tree, functions, "plain")
+        # The other forms are wanted rarely, and made then.
         self._exact: Callable[[Any], Any] | None = None
+        self._recording: Callable[[Any], Any] | None = None
 
     def __repr__(self) -> str:
         return f"Program({self.source!r}: {self.type})"
@@ -102,10 +130,31 @@ class Program:
     def evaluate_exactly(self, activation: Activation) -> Any:
         """The same value or error, by the careful form of the code. Only tests call it for more than errors."""
         if self._exact is None:
-            self._exact = generate(self.tree, self._functions, exact=True)
+            self._exact = generate(self.tree, self._functions, "exact")
+        return _guarded(self._exact, activation)
+
+    def evaluate_recording(self, activation: Recording) -> Any:
+        """The same value or error; `activation.record` has every node's value then."""
+        if self._recording is None:
+            self._recording = generate(self.tree, self._functions, "recording")
+        return _guarded(self._recording, activation)
+
+    def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
+        """The Paths into the variable `root` that decide the expression's value, the most telling first.
+
+        Empty where nothing of it does. The activation must be fresh; errors count as no witness.
+        """
         try:
-            return self._exact(activation)
-        except BudgetExceeded:
-            raise CostError from None
-        except RecursionError:
-            raise EvaluationError("value is nested too deeply") from None
+            self.evaluate_recording(activation)
+        except EvaluationError:
+            return ()
+        return witnesses(self, activation, root)
+
+
+def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:
+    try:
+        return run(activation)
+    except BudgetExceeded:
+        raise CostError from None
+    except RecursionError:
+        raise EvaluationError("value is nested too deeply") from None
