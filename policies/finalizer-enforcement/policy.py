@@ -30,7 +30,9 @@ def _has_domain(finalizer: str) -> str:
 
 def _names_resources(text: str) -> str:
     if not _RESOURCE.fullmatch(text):
-        raise ValueError(f"{text!r} names no resource; expected a form such as configmaps, deployments.apps, *.apps or *")
+        raise ValueError(
+            f"{text!r} names no resource; expected a form such as configmaps, deployments.apps, *.apps or *"
+        )
     return text
 
 
@@ -116,8 +118,8 @@ def finalizer_enforcement(request: Request, params: Params) -> None:
                 metadata["finalizers"] = [*_finalizers(request.object), rule.finalizer]
 
 
-# Every subresource, for a finalizer can be taken off through any that takes the whole object: status, and the Namespaces'
-# finalize. Those that take something else (a Scale, an Eviction) carry no finalizers, and pass.
+# Every subresource, for a finalizer can be taken off through any that takes the whole object: status, and finalize of
+# Namespaces. Those that take something else (a Scale, an Eviction) carry no finalizers, and pass.
 @validate(
     name="finalizer-enforcement",
     resources=["*/*"],
@@ -132,13 +134,18 @@ def finalizers_stay(request: Request, params: Params) -> Iterator[Violation]:
             continue
         if request.operation == "UPDATE":
             yield from _removed(request, rule)
-        elif not request.subresource and rule.label_selector.matches(request.object):
-            if rule.finalizer not in _finalizers(request.object):
-                yield Violation(
-                    f"metadata.finalizers: {rule.finalizer} is missing; an object with these labels is created with it, "
-                    f"so that {_names(rule.controllers)} can clean up after it",
-                    path="metadata.finalizers",
-                )
+        elif not request.subresource:
+            yield from _missing(request, rule)
+
+
+def _missing(request: Request, rule: Rule) -> Iterator[Violation]:
+    """Whether an object is created without the rule's finalizer."""
+    if rule.label_selector.matches(request.object) and rule.finalizer not in _finalizers(request.object):
+        yield Violation(
+            f"metadata.finalizers: {rule.finalizer} is missing; an object with these labels is created with it, "
+            f"so that {_names(rule.controllers)} can clean up after it",
+            path="metadata.finalizers",
+        )
 
 
 def _removed(request: Request, rule: Rule) -> Iterator[Violation]:

@@ -94,15 +94,18 @@ def _containers(request: Request, params: Params) -> Iterator[Violation]:
             if container in before:
                 continue
             for number, port in enumerate(container.get("ports") or []):
-                yield from _port_protocol(port, (*path, field, index, "ports", number), params, container.get("name"))
+                yield from _port_protocol(
+                    port, (*path, field, index, "ports", number), params, container.get("name") or field
+                )
 
 
-def _port_protocol(port: dict[str, Any], path: Path, params: Params, container: str | None = None) -> Iterator[Violation]:
+def _port_protocol(port: dict[str, Any], path: Path, params: Params, container: str = "") -> Iterator[Violation]:
     protocol = port.get("protocol") or "TCP"  # the API's default
     if protocol not in params.port_protocols:
-        what = f"port {port.get('port')}" if container is None else f"port {port.get('containerPort')} of {container}"
+        number = port.get("containerPort") if container else port.get("port")
+        whose = f" of {container}" if container else ""
         yield Violation(
-            f"protocol: {what} is {protocol}; it must be {_listed(params.port_protocols)}",
+            f"protocol: port {number}{whose} is {protocol}; it must be {_listed(params.port_protocols)}",
             path=(*path, "protocol"),
         )
 

@@ -1,0 +1,138 @@
+"""`gatewright test`: run the PolicyTests of a policy tree."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from webhook.cli.report.text import Style
+    from webhook.offline.policytest import Result
+
+_FAILED = 2
+
+
+class Format(StrEnum):
+    """How the results are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def test(
+    policies: Annotated[
+        Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
+    ] = Path("policies"),
+    output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too.")] = False,
+) -> None:
+    """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
+
+    Exit code: **0** all cases pass, **1** some fail, **2** the run itself failed: a bad policy, a bad test, a bad
+    option.
+    """
+    raise typer.Exit(_test(policies, output, verbose))
+
+
+# Whoever looks for tests of Gatewright itself by their name is to pass this one over.
+test.__test__ = False  # type: ignore[attr-defined]
+
+
+def _test(tree: Path, output: Format, verbose: bool) -> int:
+    # Imported here so that `gatewright --help` and wrong options answer at once.
+    import os
+
+    from webhook.cli.report.text import Style, error_line
+    from webhook.cli.report.visible import visible
+    from webhook.offline import policytest
+    from webhook.policy.load import PolicyTreeError, load
+
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    try:
+        loaded = load(tree)
+        planned, problems = policytest.plan(tree, loaded)
+    except PolicyTreeError as error:
+        planned, problems = [], list(error.problems)
+    if problems:
+        for problem in problems:
+            sys.stderr.write(error_line(str(problem), sys.stderr.isatty() and not plain))
+        return _FAILED
+
+    results = list(policytest.run(planned, loaded))
+    tested = {each.policy for each in planned}
+    untested = sorted({policy.name for policy in loaded.policies} - tested)
+    if output is Format.JSON:
+        sys.stdout.write(_json(results, untested))
+    else:
+        style = Style(sys.stdout.isatty() and not plain)
+        for name in untested:
+            sys.stdout.write(f"{style(_DIM, 'note:')} {visible(name)} has no tests\n")
+        sys.stdout.write(_text(results, style, verbose))
+    return 1 if any(not result.passed for result in results) else 0
+
+
+_BOLD, _DIM, _RED, _GREEN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m"
+
+
+def _text(results: Sequence[Result], style: Style, verbose: bool) -> str:
+    """A line a policy, the cases that failed, and a line that sums it up."""
+    from webhook.cli.report.visible import visible
+
+    lines: list[str] = []
+    ok, failed = style(_GREEN, "pass"), style(_BOLD + _RED, "FAIL")
+    for policy, group in groupby(sorted(results, key=_policy), key=_policy):
+        found = list(group)
+        passed = sum(result.passed for result in found)
+        mark = ok if passed == len(found) else failed
+        lines.append(f"{mark} {style(_BOLD, visible(policy))}: {passed} of {_count(len(found), 'case')}")
+        for result in found:
+            if result.passed and not verbose:
+                continue
+            planned = result.planned
+            place = f"{visible(planned.file)}:{planned.line}"
+            lines.append(f"  {ok if result.passed else failed} {place}: {visible(planned.case.name)}")
+            if not result.passed:
+                lines += [f"       {visible(failure)}" for failure in result.failures]
+                lines += [f"       found: {visible(text)}" for text in result.texts]
+    total, wrong = len(results), sum(not result.passed for result in results)
+    lines.append(f"{_count(total, 'case')}: {total - wrong} passed, {wrong} failed")
+    return "\n".join(lines) + "\n"
+
+
+def _json(results: Sequence[Result], untested: Sequence[str]) -> str:
+    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts}], "summary": {…}}`"""
+    import orjson
+
+    from webhook.cli.report.visible import encodable
+
+    cases = [
+        {
+            "file": encodable(result.planned.file),
+            "line": result.planned.line,
+            "policy": result.planned.policy,
+            "case": result.planned.case.name,
+            "expect": result.planned.case.expect,
+            "verdict": result.verdict,
+            "passed": result.passed,
+            "failures": result.failures,
+            "texts": result.texts,
+        }
+        for result in results
+    ]
+    failed = sum(not result.passed for result in results)
+    summary = {"cases": len(results), "passed": len(results) - failed, "failed": failed, "untested": untested}
+    return orjson.dumps({"cases": cases, "summary": summary}, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _policy(result: Result) -> str:
+    return result.planned.policy
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
