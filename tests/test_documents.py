@@ -95,6 +95,11 @@ items:
     assert parsed[0].position(("metadata", "name")) == Position(6, 14)
 
 
+@pytest.mark.parametrize("items", ["[]", "null"])
+def test_an_empty_list_holds_nothing(items: str) -> None:
+    assert values(f"apiVersion: v1\nkind: List\nitems: {items}\n") == []
+
+
 def test_items_of_a_typed_list_have_its_kind() -> None:
     assert values('{"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [{"metadata": {}}]}') == [
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {}}
@@ -218,8 +223,8 @@ def test_any_bytes_give_values_or_problems(content: bytes) -> None:
         ("x: 1\n---\nm:\n  a: 1\n  'a': 2\n", "f.yaml:5:3: the key 'a' stands twice (first in line 4)"),
         ("1: a\n'1': b\n", "f.yaml:2:1: the key '1' stands twice (first in line 1)"),
         ('{"a": 1,\n "a": 2}', "f.yaml:2:2: the key 'a' stands twice (first in line 1)"),
-        ("a: &a [*a]\n", "f.yaml:1:8: the anchor 'a' contains itself"),
-        ("a: *b\n", "f.yaml:1:4: unknown anchor 'b'"),
+        ("a: &a [*a]\n", "f.yaml:1:8: an alias inside the very value that it stands for"),
+        ("a: *b\n", "f.yaml:1:4: an alias of an anchor that is not there; if text begins with *, quote it"),
         ("a:\n\t- b\n", "f.yaml:2:1: not YAML: a tab cannot indent; use spaces"),
         ("a: .inf\n", "f.yaml:1:4: .inf is no value in JSON"),
         ("~: 1\n", "f.yaml:1:1: a key must not be null; quote it if it is meant as text"),
@@ -339,6 +344,19 @@ def test_missing_files_empty_folders_and_broken_links_are_named_and_the_rest_is_
         "missing.yaml: cannot be read: No such file or directory",
         "empty: no *.yaml, *.yml or *.json files in this folder",
         "links/broken.yaml: cannot be read: No such file or directory",
+    ]
+
+
+def test_a_helm_chart_is_one_problem_with_advice(tmp_path: Path) -> None:
+    chart = tmp_path / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("name: x")
+    (chart / "templates" / "a.yaml").write_text("a: {{ .Values.a }}")
+    (tmp_path / "b.yaml").write_text("a: 1")
+    parsed, wrong = read([str(tmp_path)])
+    assert [document.value for document in parsed] == [{"a": 1}]
+    assert [str(problem) for problem in wrong] == [
+        f"{chart}: a Helm chart, not manifests; render it first: helm template {chart} | gatewright check -"
     ]
 
 

@@ -250,6 +250,10 @@ def _walk(folder: str, folders: set[tuple[int, int]]) -> Iterator[tuple[str, os.
     except OSError as error:
         yield folder, Problem(folder, None, None, _reason(error))
         return
+    if any(entry.name == "Chart.yaml" for entry in entries):
+        advice = f"render it first: helm template {folder} | gatewright check -"
+        yield folder, Problem(folder, None, None, f"a Helm chart, not manifests; {advice}")
+        return
     for entry in entries:
         if entry.name.startswith((".", "_")):
             continue
@@ -376,7 +380,7 @@ def _helm_source(text: str) -> str | None:
 def _expand(document: Document, depth: int) -> Iterator[Document]:
     """The items of a Kubernetes List, each as its own document; any other document as it is."""
     value = document.value
-    if depth == 0 or not isinstance(value, dict) or not isinstance(value.get("items"), list):
+    if depth == 0 or not isinstance(value, dict) or not isinstance(value.get("items", 0), list | None):
         yield document
         return
     kind, version = value.get("kind"), value.get("apiVersion")
@@ -385,7 +389,7 @@ def _expand(document: Document, depth: int) -> Iterator[Document]:
         return
     # The items of a typed list (a PodList as the API gives it) may leave out what the list says for all.
     common = {} if kind == "List" else {"apiVersion": version, "kind": kind.removesuffix("List")}
-    for index, given in enumerate(value["items"]):
+    for index, given in enumerate(value["items"] or ()):
         base = (*document._base, "items", index)
         item = common | given if common and isinstance(given, dict) else given
         yield from _expand(

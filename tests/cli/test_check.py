@@ -236,6 +236,7 @@ def test_helm_output_is_told_by_template(tree: Path) -> None:
     )
     report = json.loads(gatewright(tree, "check", "-", "-o", "json", stdin=stream).stdout)
     assert {finding["file"] for finding in report["findings"]} == {"demo/templates/web.yaml"}
+    assert report["notes"] == ["demo/templates/web.yaml: its lines are those of <stdin>"]
 
 
 def test_operation_and_user_reach_the_policies(tree: Path) -> None:
@@ -262,6 +263,14 @@ def test_nothing_of_a_secret_is_shown(tree: Path) -> None:
         assert "said psst***" in run.stdout
         for word in ("hunter2", "rotated"):
             assert word not in run.stdout + run.stderr
+
+
+def test_a_path_that_a_message_names_holds_nothing_of_a_secret(tree: Path) -> None:
+    policies = tree / "policies" / "policies.yaml"
+    policies.write_text(POLICIES.replace("'said ' + object", "'stringData.' + object.stringData.password + object"))
+    run = check(tree, SECRET, "-o", "json")
+    assert json.loads(run.stdout)["findings"][0]["message"].startswith("stringData.***")
+    assert "hunter2" not in run.stdout + run.stderr
 
 
 def test_the_diff_shows_what_mutation_would_change(tree: Path) -> None:

@@ -98,10 +98,11 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
 
 def _locate(finding: Finding, planned: PlannedRequest, redaction: Redaction) -> Located:
     document = planned.document
+    message = redaction.applied(finding.message)
     path = None
     said = finding.path
     if said is None:
-        said = named_path(finding.message, planned.request.object or planned.request.old_object)
+        said = named_path(message, planned.request.object or planned.request.old_object)
     if said is not None:
         path = planned.place(said)
     elif planned.of_template:
@@ -115,7 +116,7 @@ def _locate(finding: Finding, planned: PlannedRequest, redaction: Redaction) -> 
         line=position.line,
         column=position.column,
         path=path,
-        message=redaction.applied(finding.message),
+        message=message,
         of_template=planned.of_template,
         known=said is not None,
     )

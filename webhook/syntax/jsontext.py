@@ -35,7 +35,7 @@ def _integer(text: str) -> int | float:
 def _float(text: str) -> int | float:
     value = float(text)
     if value - value != 0.0:
-        raise ValueError(f"the number {text[:40]} is too large")
+        raise ValueError("a number is too large")
     return scalars.whole_number(value)
 
 

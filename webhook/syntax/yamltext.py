@@ -223,10 +223,11 @@ class _Reading:
         """A copy of what an alias stands for: a policy may change a value in one place without changing the others."""
         at = event.start_mark.index
         if event.anchor not in self._anchors:
-            raise SyntaxProblem(f"unknown anchor {event.anchor!r}", at)
+            # Not named: it may be a password that begins with a star.
+            raise SyntaxProblem("an alias of an anchor that is not there; if text begins with *, quote it", at)
         value = self._anchors[event.anchor]
         if value is _OPEN:
-            raise SyntaxProblem(f"the anchor {event.anchor!r} contains itself", at)
+            raise SyntaxProblem("an alias inside the very value that it stands for", at)
         if self._with_places:
             return value  # shared, so that its places are found; this reading's values go nowhere
         return self._copy(value, depth, at)

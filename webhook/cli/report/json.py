@@ -51,7 +51,7 @@ def report(outcome: Outcome) -> str:
             {"file": problem.file, "line": problem.line, "column": problem.column, "message": problem.message}
             for problem in outcome.problems
         ],
-        "notes": list(outcome.notes),
+        "notes": [*outcome.notes, *_streams(outcome)],
     }
     if outcome.show_changes:
         value["diffs"] = [
@@ -68,6 +68,12 @@ def report(outcome: Outcome) -> str:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
     except TypeError:  # half characters, in the name of a file or a policy's message
         return orjson.dumps(_encodable(value), option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _streams(outcome: Outcome) -> list[str]:
+    """Where lines are not those of the file that is named: of templates that something else rendered."""
+    pairs = {(located.file, located.stream): None for located in outcome.findings if located.file != located.stream}
+    return [f"{file}: its lines are those of {stream}" for file, stream in pairs]
 
 
 def _object(identity: Identity) -> dict[str, str]:
