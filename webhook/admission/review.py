@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -70,8 +71,8 @@ def parse(body: bytes) -> Request:
     if type(operation) is not str or operation not in OPERATIONS:
         got = _shown(request, "operation")
         raise BadReview(f"request.operation: expected CREATE, UPDATE, DELETE or CONNECT, got {got}")
-    kind = GroupVersionKind(*_names(request, "kind", "kind"))
-    resource = GroupVersionResource(*_names(request, "resource", "resource"))
+    kind = _kind(request, "kind")
+    resource = _resource(request, "resource")
     subresource = _type_name(request, "request", "subResource")
     dry_run = request.get("dryRun")
     if dry_run is not None and type(dry_run) is not bool:
@@ -79,9 +80,9 @@ def parse(body: bytes) -> Request:
     # What the client asked for. As a rule the server sends the same again, and where it is left out it is the same.
     request_kind, request_resource, request_subresource = kind, resource, subresource
     if request.get("requestKind") not in (None, request["kind"]):
-        request_kind = GroupVersionKind(*_names(request, "requestKind", "kind"))
+        request_kind = _kind(request, "requestKind")
     if request.get("requestResource") not in (None, request["resource"]):
-        request_resource = GroupVersionResource(*_names(request, "requestResource", "resource"))
+        request_resource = _resource(request, "requestResource")
     if request.get("requestResource") is not None:
         request_subresource = _type_name(request, "request", "requestSubResource")
     return Request(
@@ -163,8 +164,42 @@ def _encodable(value: Any) -> Any:
     return value
 
 
+def _kind(request: dict[str, Any], field: str) -> GroupVersionKind:
+    try:
+        value = request[field]
+        return _known_kind(value["group"], value["version"], value["kind"])
+    except (KeyError, TypeError):  # something is missing or of the wrong type
+        return GroupVersionKind(*_names(request, field, "kind"))
+
+
+def _resource(request: dict[str, Any], field: str) -> GroupVersionResource:
+    try:
+        value = request[field]
+        return _known_resource(value["group"], value["version"], value["resource"])
+    except (KeyError, TypeError):
+        return GroupVersionResource(*_names(request, field, "resource"))
+
+
+# A cluster has some hundred types, and every review names two to four of them: each is checked once.
+@lru_cache(maxsize=2048)
+def _known_kind(group: str, version: str, kind: str) -> GroupVersionKind:
+    return GroupVersionKind(*_checked(group, version, kind))
+
+
+@lru_cache(maxsize=2048)
+def _known_resource(group: str, version: str, resource: str) -> GroupVersionResource:
+    return GroupVersionResource(*_checked(group, version, resource))
+
+
+def _checked(*names: str) -> tuple[str, ...]:
+    """The names, if all are good. Raises TypeError, whatever is wrong with them: `_names` tells."""
+    if not (names[1] and names[2] and all(type(name) is str and len(name) <= _MAX_TYPE_NAME for name in names)):
+        raise TypeError
+    return names
+
+
 def _names(request: dict[str, Any], field: str, last: str) -> tuple[str, str, str]:
-    """Group, version and kind (or resource) of a field such as `request.kind`."""
+    """Group, version and kind (or resource) of a field such as `request.kind`. Raises BadReview."""
     value = request.get(field)
     if type(value) is not dict:
         raise _unexpected(f"request.{field}", "an object", request, field)
@@ -177,9 +212,6 @@ def _names(request: dict[str, Any], field: str, last: str) -> tuple[str, str, st
 
 
 def _type_name(holder: dict[str, Any], where: str, field: str) -> str:
-    text = holder.get(field)
-    if type(text) is str and len(text) <= _MAX_TYPE_NAME:  # as good as always
-        return text
     text = _text(holder, where, field)
     if len(text) > _MAX_TYPE_NAME:
         raise BadReview(f"{where}.{field}: expected at most {_MAX_TYPE_NAME} characters, got {len(text)}")
@@ -215,10 +247,18 @@ def _object(request: dict[str, Any], field: str) -> dict[str, Any] | None:
     if labels is not None:
         if type(labels) is not dict:
             raise _unexpected(f"request.{field}.metadata.labels", "an object", metadata, "labels")
-        for key, label in labels.items():
-            if type(label) is not str:
-                raise _unexpected(f"request.{field}.metadata.labels[{_cut(key)!r}]", "a string", labels, key)
+        if not _all_strings(labels.values()):
+            key = next(key for key, label in labels.items() if type(label) is not str)
+            raise _unexpected(f"request.{field}.metadata.labels[{_cut(key)!r}]", "a string", labels, key)
     return value
+
+
+def _all_strings(values: Iterable[Any]) -> bool:
+    try:
+        "".join(values)  # one call in C, and it takes nothing else
+    except TypeError:
+        return False
+    return True
 
 
 def _user(request: dict[str, Any]) -> User:
@@ -247,9 +287,9 @@ def _texts(holder: dict[str, Any], where: str, field: str) -> list[str]:
         return []
     if type(value) is not list:
         raise _unexpected(f"{where}.{_cut(field)}", "a list of strings", holder, field)
-    for index, entry in enumerate(value):
-        if type(entry) is not str:
-            raise BadReview(f"{where}.{_cut(field)}[{index}]: expected a string, got {_TYPE_NAMES[type(entry)]}")
+    if not _all_strings(value):
+        index, entry = next((index, entry) for index, entry in enumerate(value) if type(entry) is not str)
+        raise BadReview(f"{where}.{_cut(field)}[{index}]: expected a string, got {_TYPE_NAMES[type(entry)]}")
     return value
 
 

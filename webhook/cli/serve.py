@@ -36,7 +36,7 @@ def _option(name: str) -> Any:
     return typer.Option(flag(name), help=f"{field.description} ({told}{variable(name)})", metavar=metavar)
 
 
-def serve(  # noqa: PLR0917 - typer names them, nobody counts them
+def serve(
     policies: Annotated[str | None, _option("policies")] = None,
     host: Annotated[str | None, _option("host")] = None,
     port: Annotated[str | None, _option("port")] = None,

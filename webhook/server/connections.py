@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 import orjson
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 MAX_HEAD = 64 << 10
 """Bytes of request line and headers, as far as they come in more than one piece (a piece is 256 KiB at most)."""
+
+ANSWER = "gatewright.answer"
+"""An ASGI extension: `scope["extensions"][ANSWER]["answer"](status, body, headers)` answers with a JSON body in one go.
+
+`headers` are further header lines as they go over the wire, each with its line end. It returns False where it cannot
+(the client takes in nothing at the moment): then `send` must be awaited. Two `send`s check each header by regular
+expression, and each writes a TLS record of its own: together they take a fifth of what a review costs.
+"""
 
 
 @dataclass(slots=True)
@@ -28,12 +36,6 @@ class Limits:
     message: int  # bytes of one request, head and framing included, before the connection is cut
     read_timeout: float  # seconds
     waiting: dict[BoundedProtocol, None] = field(default_factory=dict)
-
-
-class _Phase(Enum):
-    IDLE = auto()  # between requests
-    HEAD = auto()
-    BODY = auto()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -49,7 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
-        self._phase = _Phase.IDLE
+        self._arriving = False  # a request has begun and is not whole
         self._received = 0  # bytes of the request that is arriving
         self._deadline: asyncio.TimerHandle | None = None
         self._drain_deadline: asyncio.TimerHandle | None = None
@@ -77,7 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
-        if self._phase is _Phase.IDLE:  # whatever came, came whole
+        if not self._arriving:  # whatever came, came whole
             self._received = 0
             if self._deadline is not None:
                 self._stop_deadline()
@@ -85,21 +87,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._received += len(data)
         if self._deadline is None:
             self._deadline = self.loop.call_later(self._limits.read_timeout, self._too_slow)
-        if self._phase is _Phase.HEAD and self._received > MAX_HEAD:
+        if self._received > MAX_HEAD and not self._in_body():
             self._answer(431, f"request line and headers are over {MAX_HEAD} bytes")
         elif self._received > self._limits.message:
             self.cut()
 
     def on_message_begin(self) -> None:
-        self._phase = _Phase.HEAD
+        self._arriving = True
         super().on_message_begin()
 
-    def on_headers_complete(self) -> None:
-        self._phase = _Phase.BODY
-        super().on_headers_complete()
-
     def on_message_complete(self) -> None:
-        self._phase = _Phase.IDLE
+        self._arriving = False
         self._limits.waiting.pop(self, None)
         super().on_message_complete()
 
@@ -107,6 +105,28 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.cycle.response_complete and not self.transport.is_closing():  # and none is queued behind it
             self._limits.waiting[self] = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.scope["extensions"] = {ANSWER: {"answer": partial(self._answer_whole, cycle)}}
+        super()._start_asgi_task(cycle, app)
+
+    def _answer_whole(self, cycle: RequestResponseCycle, status: int, body: bytes, headers: bytes = b"") -> bool:
+        """The extension ANSWER. What `cycle.send` does for a head and a body, at once."""
+        if cycle.disconnected or self.flow.write_paused:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.keep_alive = cycle.keep_alive and b"connection: close" not in headers
+        if not cycle.keep_alive and b"connection: close" not in headers:
+            headers += b"connection: close\r\n"
+        self.transport.write(
+            b"%scontent-type: application/json\r\ncontent-length: %d\r\n%s\r\n%s"
+            % (STATUS_LINE[status], len(body), headers, body)
+        )
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -131,6 +151,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._limits.waiting.pop(self, None)
         self.transport.abort()
 
+    def _in_body(self) -> bool:
+        """Whether the head of the request that is arriving is complete."""
+        return self.cycle is not None and self.cycle.scope is self.scope
+
     def _stop_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -138,7 +162,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._deadline = None
-        if self._phase is _Phase.IDLE or (self.cycle is not None and self.cycle.response_started):
+        if not self._arriving or (self._in_body() and self.cycle.response_started):
             self.cut()
         else:
             self._answer(408, f"the request did not arrive within {self._limits.read_timeout:g} s")
@@ -147,11 +171,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer what never became a request, and close: what follows cannot be told apart any more."""
         body = orjson.dumps({"error": message})
         self.transport.write(
-            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
-            % (status, _REASONS[status], len(body), body)
+            b"%scontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
+            % (STATUS_LINE[status], len(body), body)
         )
         self.transport.close()
         self.loop.call_later(self._limits.read_timeout, self.transport.abort)
-
-
-_REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}

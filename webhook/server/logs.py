@@ -51,7 +51,7 @@ class Log:
 
 def cut(text: str) -> str:
     """The text, at most MAX_TEXT characters of it."""
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    return text[:MAX_TEXT]
 
 
 def failure(error: BaseException) -> dict[str, Any]:

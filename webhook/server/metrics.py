@@ -1,36 +1,38 @@
 """What /metrics tells. Each name, its labels and their values stand in docs/metrics.md.
 
-Labels are bounded whatever is sent: resources and subresources that Kubernetes does not know are "other". Children are
-looked up in a plain dict, for `labels()` costs more than the increment.
+Labels are bounded whatever is sent: resources and subresources that Kubernetes does not know are "other".
 """
 
 from __future__ import annotations
 
 import platform
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
+from itertools import accumulate
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from webhook.policy.policyset import PolicySet
-from webhook.policy.request import Request
+from webhook.policy.request import GroupVersionResource, Request
 from webhook.schema import Kinds
 from webhook.server.logs import Log
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _OTHER = "other"
+_MAX_LABELS = 2048  # resources whose label is kept, unknown ones too
 _SUBRESOURCES = frozenset(
     (
         *("approval", "attach", "binding", "ephemeralcontainers", "eviction", "exec", "finalize", "log", "portforward"),
@@ -47,20 +49,8 @@ class Metrics:
     def __init__(self, kinds: Kinds, log: Log) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second sample beside each, which nobody asks for
         self.registry = CollectorRegistry(auto_describe=True)
-        self._kinds = kinds
-        self._reviews = Counter(
-            "gatewright_reviews",
-            "Reviews answered.",
-            ("path", "operation", "resource", "verdict"),
-            registry=self.registry,
-        )
-        self._duration = Histogram(
-            "gatewright_review_duration_seconds",
-            "Time from a review's last byte to its answer.",
-            ("path",),
-            buckets=_BUCKETS,
-            registry=self.registry,
-        )
+        self._reviews = _Reviews(kinds)
+        self.registry.register(self._reviews)
         self._findings = Counter(
             "gatewright_policy_findings",
             "What bound policies found: denials, warnings, audit notes; or that they could not be evaluated (error).",
@@ -100,23 +90,10 @@ class Metrics:
         ).set(1)
         self.registry.register(_LostLines(log))
         ProcessCollector(registry=self.registry)
-        self._review_children: dict[tuple[str, str, tuple[str, str, str], str, str], Counter] = {}
-        self._duration_children: dict[str, Histogram] = {}
 
     def review(self, path: str, request: Request, verdict: str, seconds: float) -> None:
         """A review was answered: verdict `allow`, `deny` or `error` (the answer was HTTP 500)."""
-        # Only what is bounded may be kept as a key: the API server sends few distinct ones, a hostile client many.
-        key = (path, request.operation, request.resource, request.subresource, verdict)
-        child = self._review_children.get(key)
-        if child is None:
-            child = self._reviews.labels(path, request.operation, self._resource(request), verdict)
-            if len(self._review_children) < 4096:
-                self._review_children[key] = child
-        child.inc()
-        timer = self._duration_children.get(path)
-        if timer is None:
-            timer = self._duration_children[path] = self._duration.labels(path)
-        timer.observe(seconds)
+        self._reviews.add(path, request, verdict, seconds)
 
     def finding(self, policy: str, binding: str, result: str) -> None:
         """A bound policy found something: result `deny`, `warn`, `audit` or `error`."""
@@ -149,24 +126,83 @@ class Metrics:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
 
-    def _resource(self, request: Request) -> str:
-        group, served, resource = request.resource
-        if self._kinds.for_resource(group, served, resource) is None:
+
+class _Durations:
+    """The histogram of one path: how many took at most each of _BUCKETS (the last: longer), and their sum."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_BUCKETS) + 1)
+        self.total = 0.0
+
+
+class _Reviews(Collector):
+    """Counts and durations of reviews, in plain numbers; made into samples only when they are asked for.
+
+    This runs for every review, and the library's own counters take three times as long.
+    """
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
+        self._counts: dict[tuple[str, str, str, str], int] = {}
+        self._durations: dict[str, _Durations] = {}
+        self._labels: dict[tuple[GroupVersionResource, str], str] = {}
+
+    def add(self, path: str, request: Request, verdict: str, seconds: float) -> None:
+        key = (path, request.operation, self._label(request.resource, request.subresource), verdict)
+        self._counts[key] = self._counts.get(key, 0) + 1
+        durations = self._durations.get(path)
+        if durations is None:
+            durations = self._durations[path] = _Durations()
+        durations.counts[bisect_left(_BUCKETS, seconds)] += 1
+        durations.total += seconds
+
+    def _label(self, resource: GroupVersionResource, subresource: str) -> str:
+        label = self._labels.get((resource, subresource))
+        if label is None:
+            label = self._bounded(resource, subresource)
+            if len(self._labels) >= _MAX_LABELS:  # hostile clients make them up: those in use come back by themselves
+                self._labels.clear()
+            self._labels[resource, subresource] = label
+        return label
+
+    def _bounded(self, resource: GroupVersionResource, subresource: str) -> str:
+        if self._kinds.for_resource(*resource) is None:
             return _OTHER
-        name = f"{resource}.{group}" if group else resource
-        if not request.subresource:
+        name = f"{resource.resource}.{resource.group}" if resource.group else resource.resource
+        if not subresource:
             return name
-        return f"{name}/{request.subresource if request.subresource in _SUBRESOURCES else _OTHER}"
+        return f"{name}/{subresource if subresource in _SUBRESOURCES else _OTHER}"
+
+    def collect(self) -> Iterator[Metric]:
+        counts = CounterMetricFamily(
+            "gatewright_reviews", "Reviews answered.", labels=("path", "operation", "resource", "verdict")
+        )
+        for key, count in self._counts.items():
+            counts.add_metric(key, count)
+        yield counts
+        histogram = HistogramMetricFamily(
+            "gatewright_review_duration_seconds", "Time from a review's last byte to its answer.", labels=("path",)
+        )
+        bounds = [*map(str, _BUCKETS), "+Inf"]
+        for path, durations in self._durations.items():
+            buckets = list(zip(bounds, map(float, accumulate(durations.counts)), strict=True))
+            histogram.add_metric((path,), buckets, durations.total)
+        yield histogram
+
+    def describe(self) -> Iterable[Metric]:
+        return []
 
 
 class _LostLines(Collector):
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         yield CounterMetricFamily(
             "gatewright_log_lines_lost", "Log lines that could not be written.", value=self._log.lost
         )
 
-    def describe(self) -> Iterable[CounterMetricFamily]:
+    def describe(self) -> Iterable[Metric]:
         return []

@@ -16,15 +16,16 @@ import orjson
 from webhook.admission import engine, review
 from webhook.admission.decision import Decision, Finding, Mutation
 from webhook.policy.request import Request
+from webhook.server.connections import ANSWER
 from webhook.server.logs import Log, cut, failure
 from webhook.server.metrics import Metrics
 from webhook.server.state import State
 
+Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
 
 
@@ -48,13 +49,13 @@ _PATHS = ", ".join(ENDPOINTS)
 
 
 class _Refused(Exception):
-    """The request is no review: an HTTP status, what is wrong, and whether the connection can go on."""
+    """The request is no review: an HTTP status, what is wrong, and further headers of the answer."""
 
-    def __init__(self, status: int, message: str, *, close: bool = False) -> None:
+    def __init__(self, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
-        self.close = close
+        self.headers = headers
 
 
 class _Gone(Exception):
@@ -75,39 +76,49 @@ class Reviews:
         self._max_buffered = max_buffered
         self._buffered = 0
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            path, body = await self._read(scope, receive)
+            self._check(scope)
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body: bytes = message.get("body", b"")
+            if message.get("more_body", False):
+                body = await self._read_on(body, receive)
+            elif len(body) > self._max_body:
+                raise self._too_large()
+            started = perf_counter()
+            request = review.parse(body)
         except _Gone:
             return
         except _Refused as refused:
             self._refuse(scope, refused)
-            await self._send_error(send, refused.status, refused.message, close=refused.close)
+            await self._send_error(scope, send, refused.status, refused.message, refused.headers)
             return
-        started = perf_counter()
-        try:
-            request = review.parse(body)
         except review.BadReview as error:
             self._refuse(scope, _Refused(400, str(error)))
-            await self._send_error(send, 400, str(error))
+            await self._send_error(scope, send, 400, str(error))
             return
+        path = scope["path"]
         try:
             outcome, answer = self._decide(path, request)
         except Exception as error:
             # A defect of ours. The API server then applies the failurePolicy of the registration.
             self._metrics.review(path, request, "error", perf_counter() - started)
             self._log.write("error", "review failed", {**_identity(path, request), **failure(error)})
-            await self._send_error(send, 500, f"the review could not be decided ({type(error).__name__}); see the log")
+            told = f"the review could not be decided ({type(error).__name__}); see the log"
+            await self._send_error(scope, send, 500, told)
             return
-        await self._send(send, 200, answer)
+        await self._send(scope, send, 200, answer)
         self._record(path, request, outcome, perf_counter() - started)
 
-    async def _read(self, scope: MutableMapping[str, Any], receive: Receive) -> tuple[str, bytes]:
+    def _check(self, scope: Scope) -> None:
+        """Refuse what can be refused before its body is read."""
         path = scope["path"]
         if path not in ENDPOINTS:
             raise _Refused(404, f"nothing is served at {cut(path)!r}; reviews go to {_PATHS}")
         if scope["method"] != "POST":
-            raise _Refused(405, f"reviews come by POST, not by {scope['method']}")
+            raise _Refused(405, f"reviews come by POST, not by {scope['method']}", (b"allow", b"POST"))
         content_type = length = b""
         for name, value in scope["headers"]:
             if name == b"content-type":
@@ -119,16 +130,6 @@ class Reviews:
             raise _Refused(415, f"content-type: expected application/json, got {got}")
         if len(length) > 15 or int(length or b"0") > 2 * self._max_body:
             raise self._too_large()  # not worth reading: the client is cut off in the middle of it
-
-        message = await receive()
-        if message["type"] != "http.request":
-            raise _Gone
-        first: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            if len(first) > self._max_body:
-                raise self._too_large()
-            return path, first
-        return path, await self._read_on(first, receive)
 
     async def _read_on(self, first: bytes, receive: Receive) -> bytes:
         """A body that comes in pieces. One over the limit is read on, and thrown away, up to twice the limit: a client
@@ -145,7 +146,7 @@ class Reviews:
                     self._buffered += total - held
                     held = total
                     if self._buffered > self._max_buffered:
-                        raise _Refused(503, "too many reviews are arriving at once; try again", close=True)
+                        raise _Refused(503, "too many reviews are arriving at once; try again", _CLOSE)
                 if total > 2 * self._max_body:
                     break
                 message = await receive()
@@ -162,7 +163,7 @@ class Reviews:
         return b"".join(pieces)
 
     def _too_large(self) -> _Refused:
-        return _Refused(413, f"the review is larger than the limit of {self._max_body} bytes", close=True)
+        return _Refused(413, f"the review is larger than the limit of {self._max_body} bytes", _CLOSE)
 
     def _decide(self, path: str, request: Request) -> tuple[Decision | Mutation, bytes]:
         endpoint, policies = ENDPOINTS[path], self._state.policies
@@ -180,20 +181,22 @@ class Reviews:
         self._metrics.review(path, request, verdict, seconds)
         fields = _identity(path, request)
         fields["verdict"] = verdict
-        fields["policies"] = sorted({finding.policy for finding in outcome.findings})
+        policies: set[str] = set()
         if outcome.findings:
             fields["findings"] = [_finding(finding, request) for finding in outcome.findings]
             for finding in outcome.findings:
+                policies.add(finding.policy)
                 self._metrics.finding(finding.policy, finding.binding, _result(finding))
         if isinstance(outcome, Mutation) and outcome.changed:
-            fields["policies"] = sorted({*fields["policies"], *outcome.policies})
             fields["changed"] = True
             for policy in outcome.policies:
+                policies.add(policy)
                 self._metrics.mutation(policy)
+        fields["policies"] = sorted(policies)
         fields["duration_ms"] = round(seconds * 1000, 3)
         self._log.write("info", "review", fields)
 
-    def _refuse(self, scope: MutableMapping[str, Any], refused: _Refused) -> None:
+    def _refuse(self, scope: Scope, refused: _Refused) -> None:
         self._metrics.refused(refused.status)
         client = scope.get("client")
         self._log.write(
@@ -207,16 +210,25 @@ class Reviews:
             },
         )
 
-    async def _send_error(self, send: Send, status: int, message: str, *, close: bool = False) -> None:
-        await self._send(send, status, orjson.dumps({"error": message}), close=close)
+    async def _send_error(
+        self, scope: Scope, send: Send, status: int, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
+        await self._send(scope, send, status, orjson.dumps({"error": message}), headers)
 
-    async def _send(self, send: Send, status: int, body: bytes, *, close: bool = False) -> None:
-        headers = [_JSON, (b"content-length", b"%d" % len(body))]
-        if status == 405:
-            headers.append((b"allow", b"POST"))
-        if close or self._state.stopping:  # the client is to go elsewhere
-            headers.append(_CLOSE)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+    async def _send(
+        self, scope: Scope, send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
+        if self._state.stopping and _CLOSE not in headers:  # the client is to go elsewhere
+            headers = (*headers, _CLOSE)
+        try:
+            answer = scope["extensions"][ANSWER]["answer"]
+        except KeyError:  # another ASGI server than ours
+            pass
+        else:
+            if answer(status, body, b"".join([b"%s: %s\r\n" % header for header in headers])):
+                return
+        fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": body})
 
 
