@@ -84,8 +84,8 @@ class TestATree:
         assert len(policies.policies) == 1
 
     def test_keeps_its_other_objects(self) -> None:
-        policies = loaded(policy(), binding(), config_map("c"), namespace("n"))
-        assert [found["metadata"]["name"] for found in policies.objects] == ["c", "n"]
+        policies = loaded(policy(), binding(), config_map("c"), namespace("team"))
+        assert [found["metadata"]["name"] for found in policies.objects] == ["c", "team"]
 
     def test_policy_tests_are_none_of_them(self) -> None:
         case = {"apiVersion": "gatewright.dev/v1", "kind": "PolicyTest", "metadata": {"name": "t"}, "policy": "p"}
@@ -93,10 +93,10 @@ class TestATree:
 
     def test_lists_policies_and_bindings_by_name(self) -> None:
         policies = loaded(
-            binding("b", name="z"), policy("b"), binding("a", name="y"), policy("a"), binding("b", name="x")
+            binding("b", name="z"), policy("b"), binding("a", name="w"), policy("a"), binding("b", name="x")
         )
         assert [each.name for each in policies.policies] == ["a", "b"]
-        assert [each.name for each in policies.bindings] == ["y", "x", "z"]
+        assert [each.name for each in policies.bindings] == ["w", "x", "z"]
 
     def test_has_a_revision_of_its_content(self, tmp_path: Path) -> None:
         first = loaded_files(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING).revision
@@ -268,6 +268,10 @@ class TestBindings:
     def test_of_a_policy_with_errors_are_not_to_blame(self) -> None:
         [found] = problems(policy(validations=[{"expression": "nope"}]), binding())
         assert "undeclared" in found
+
+    def test_of_a_policy_whose_file_cannot_be_read_are_not_to_blame(self, tmp_path: Path) -> None:
+        found = wrong(tmp_path, p_yaml=f"{POLICY}   x: [\n", binding_yaml=BINDING)
+        assert [Path(problem.file).name for problem in found] == ["p.yaml"]
 
     def test_of_the_wrong_kind_say_so(self) -> None:
         found = problems(policy(), mutating_binding("p"))

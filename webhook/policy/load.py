@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -37,6 +38,8 @@ _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[mo
     f"{MUTATING}Binding": model.MutatingAdmissionPolicyBinding,
 }
 
+_LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
+
 Kind = TypeVar("Kind", bound=model.Model)
 AnyPolicy = Policy[Validator] | Policy[Mutator]
 
@@ -64,6 +67,8 @@ def load(root: str | os.PathLike[str]) -> PolicySet:
     read, problems = documents.read(str(file) for file in files if file.suffix != ".py")
     loader = _Loader(tree if tree.is_dir() else tree.parent)
     loader.problems += problems
+    for file in {problem.file for problem in problems}:
+        loader.excuse(FilePath(file))
     loader.add_documents(read)
     loader.add_python_files(file for file in files if file.suffix == ".py")
     if not loader.problems and not loader.policies:
@@ -237,7 +242,9 @@ class _Loader:
         for file in files:
             declared, problems = declarations(file, self._root)
             self.problems += problems
-            if not problems:
+            if problems:
+                self.excuse(file)
+            else:
                 self._hash.update(file.read_bytes())
             if not declared and not problems:
                 self._notes.append(Problem(str(file), None, None, "declares no policy"))
@@ -264,6 +271,15 @@ class _Loader:
             param_kind=declaration.param_kind,
             evaluator=evaluator,
         )
+
+    def excuse(self, file: FilePath) -> None:
+        """Hold no binding against the policies that a file which cannot be read looks as if it declared."""
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return
+        names = {name.replace("_", "-").lower() for name in _LIKELY_NAME.findall(text)}
+        self._unusable.update((kind, name) for name in names for kind in (VALIDATING, MUTATING))
 
     # All together
 
