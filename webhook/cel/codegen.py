@@ -412,8 +412,8 @@ class _Generator:
             with self.out.block(f"if {condition.text}:"):
                 collect()
                 if self.recording:
-                    place, chosen = self.out.bind(place_key(node)), self.out.bind(chosen_key(node))
-                    self.out.emit(f"a.record[{chosen}].append(a.record[{place}])")
+                    keys = f"{self.out.bind(place_key(node))}, {self.out.bind(chosen_key(node))}"
+                    self.out.emit(f"{self.out.bind(_keep)}(a.record, {keys})")
 
     def appended(self, fold: Fold, target: str) -> None:
         self.out.emit(f"{target}.append({self.value(fold.value).text})")
@@ -463,7 +463,7 @@ def place_key(node: Comprehension) -> tuple[str, int]:
 
 
 def chosen_key(node: Comprehension) -> tuple[str, int]:
-    """The key in a record of the places of the elements that passed a filter."""
+    """The key in a record of the elements that passed a filter, each as its place and the record at that time."""
     return ("chosen", id(node))
 
 
@@ -496,6 +496,14 @@ def _grows(node: Expr) -> bool:
 def _tracked(record: dict[Any, Any], key: tuple[str, int], items: Iterable[Any]) -> Iterator[Any]:
     for record[key], item in enumerate(items):
         yield item
+
+
+_MAX_KEPT: Final = 50
+
+
+def _keep(record: dict[Any, Any], place: tuple[str, int], chosen: tuple[str, int]) -> None:
+    kept = record[chosen]
+    kept.append((record[place], dict(record) if len(kept) < _MAX_KEPT else {}))
 
 
 def _variable(activation: Mapping[str, Any], name: str) -> Any:

@@ -101,12 +101,20 @@ class _Search:
             return self.decisive(fold.value, inner) or self.elements(node, [inner])
         chosen = self.record.get(chosen_key(node))
         if chosen and fold.kind == "list" and fold.filter is not None:
-            inner_scopes = [self.inside(node, place, scope) for place in chosen[:_MAX_PATHS]]
-            # What the filter asked of the last element that passed is recorded still, unless another came after.
-            if chosen[-1] == self.record.get(place_key(node)) and len(chosen) == 1:
-                return self.decisive(fold.filter, inner_scopes[0]) or self.elements(node, inner_scopes)
-            return self.elements(node, inner_scopes)
+            return self.passed(node, fold.filter, chosen[:_MAX_PATHS], scope)
         return self.decisive(node.range, scope)
+
+    def passed(
+        self, node: Comprehension, condition: Expr, chosen: list[tuple[int, dict[Any, Any]]], scope: Scope
+    ) -> list[Path]:
+        """What made elements pass a filter, from the record as it was then."""
+        found: list[Path] = []
+        latest = self.record
+        for place, self.record in chosen:
+            inner = self.inside(node, place, scope)
+            found += self.decisive(condition, inner) or self.elements(node, [inner])
+        self.record = latest
+        return found
 
     def elements(self, node: Comprehension, scopes: list[dict[str, Path | None]]) -> list[Path]:
         name = node.var2 or node.var
@@ -140,7 +148,7 @@ class _Search:
             chosen = self.record.get(chosen_key(node), ())
             if at >= len(chosen):
                 return None
-            at = chosen[at]
+            at, _ = chosen[at]
         return self.place(fold.value, self.inside(node, at, scope))
 
     def place(self, node: Expr, scope: Scope) -> Path | None:

@@ -36,4 +36,5 @@ _LATER_NAMES = {name: library for library, names in _LATER.items() for name in n
 
 def later_library(name: str) -> str:
     """The library of the API server that has a function or variable which is not here yet; empty if there is none."""
-    return _LATER_NAMES.get(name, "") or _LATER_NAMES.get(name.partition(".")[0], "")
+    found = _LATER_NAMES.get(name, "") or _LATER_NAMES.get(name.partition(".")[0], "")
+    return found or next((library for full, library in _LATER_NAMES.items() if full.startswith(f"{name}.")), "")
