@@ -104,9 +104,8 @@ def _port_protocol(port: dict[str, Any], path: Path, params: Params, container: 
     if protocol not in params.port_protocols:
         number = port.get("containerPort") if container else port.get("port")
         whose = f" of {container}" if container else ""
-        yield Violation(
-            f"protocol: port {number}{whose} is {protocol}; it must be {_listed(params.port_protocols)}",
-            path=(*path, "protocol"),
+        yield _violation(
+            (*path, "protocol"), f"port {number}{whose} is {protocol}; it must be {_listed(params.port_protocols)}"
         )
 
 
@@ -116,22 +115,18 @@ def _application_protocol(port: dict[str, Any], path: Path, params: Params) -> I
     number, name, declared = port.get("port"), port.get("name") or "", port.get("appProtocol")
     if declared:
         if declared.lower() not in allowed:
-            yield Violation(
-                f"appProtocol: port {number} speaks {declared}; it must be {choice}", path=(*path, "appProtocol")
-            )
+            yield _violation((*path, "appProtocol"), f"port {number} speaks {declared}; it must be {choice}")
         return
     prefix = _protocol_of(name, PORT_NAME_PROTOCOLS | allowed)
     if prefix is None:
         if not params.allow_undeclared:
             hint = f" (its name, {name}, is no protocol)" if name else ""
-            yield Violation(
-                f"port {number} declares no application protocol{hint}; set appProtocol to {choice}", path=path
-            )
+            yield _violation(path, f"port {number} declares no application protocol{hint}; set appProtocol to {choice}")
     elif prefix not in allowed:
-        yield Violation(
-            f"name: port {number} speaks {prefix}, as its name, {name}, says; it must be {choice}, "
-            "or have an appProtocol of these",
-            path=(*path, "name"),
+        yield _violation(
+            (*path, "name"),
+            f"port {number} speaks {prefix}, as its name, {name}, says; it must be {choice}, "
+            "or have one of these as its appProtocol",
         )
 
 
@@ -149,6 +144,12 @@ def _at(value: Any, path: Path) -> Any:
     for key in path:
         value = (value or {}).get(key)
     return value
+
+
+def _violation(path: Path, text: str) -> Violation:
+    """The place stands in the text as well: whoever is refused by the cluster sees nothing else."""
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return Violation(f"{where[1:]}: {text}", path=path)
 
 
 def _listed(names: tuple[str, ...]) -> str:
