@@ -138,14 +138,14 @@ def test_the_report_names_place_object_policy_and_reason(tree: Path) -> None:
         run.stdout
         == """\
 in.yaml
-  in.yaml:10:3: deny pinned-images
-      Deployment shop/web: spec.template
+  in.yaml:14:21: deny pinned-images
+      Deployment shop/web: spec.template.spec.containers[0].image
       image tags must be pinned
   in.yaml:17:9: deny no-host
       Deployment shop/web: spec.template.spec.volumes[0].hostPath
       no hostPath
-  in.yaml:19:1: warn quiet (quiet-warn)
-      ConfigMap default/warned
+  in.yaml:21:26: warn quiet (quiet-warn)
+      ConfigMap default/warned: metadata.annotations
       said hello
 
 2 denied, 1 warning (3 objects in 1 file, 4 policies)
@@ -232,7 +232,7 @@ def test_helm_output_is_told_by_template(tree: Path) -> None:
     stream = "---\n# Source: demo/templates/web.yaml\n" + DEPLOYMENT
     run = gatewright(tree, "check", "-", stdin=stream)
     assert run.stdout.startswith(
-        "demo/templates/web.yaml (lines are those of <stdin>)\n  <stdin>:8:3: deny pinned-images"
+        "demo/templates/web.yaml (lines are those of <stdin>)\n  <stdin>:12:21: deny pinned-images"
     )
     report = json.loads(gatewright(tree, "check", "-", "-o", "json", stdin=stream).stdout)
     assert {finding["file"] for finding in report["findings"]} == {"demo/templates/web.yaml"}

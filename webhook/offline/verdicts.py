@@ -14,6 +14,7 @@ from webhook.cluster.view import ClusterView
 from webhook.documents import Document
 from webhook.offline.requests import Identity, PlannedRequest
 from webhook.offline.secrets import Redaction, SecretsSeen
+from webhook.offline.witness import witness
 from webhook.paths import ROOT, Path, parse
 from webhook.policy.policyset import PolicySet
 
@@ -22,7 +23,7 @@ from webhook.policy.policyset import PolicySet
 class Located:
     """A finding and where it belongs. `path` is in the file, None if not known; line and column are then the object's.
 
-    `message` is fit to be shown: it holds nothing of a Secret. `known`: whether the policy said where; else `path` is
+    `message` is fit to be shown: it holds nothing of a Secret. `known`: whether it is known where; else `path` is
     at most the Pod template that the finding is about.
     """
 
@@ -79,8 +80,12 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
         if decision.findings:
             after = mutation.object if mutation is not None else None
             redaction = Redaction.of(planned.request.object, planned.request.old_object, after, *cluster.seen)
+            validated = planned.request if after is None else planned.request.with_object(after)
             for finding in decision.findings:
-                located = _locate(finding, planned, redaction)
+                message = redaction.applied(finding.message)
+                place = finding.path or named_path(message, validated.object or validated.old_object)
+                place = place or witness(finding, validated, policies, cluster)
+                located = _located(finding, planned, message, place)
                 if not any(_same(located, earlier) for earlier in findings):
                     findings.append(located)
         before = planned.request.object
@@ -96,15 +101,11 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
     return Verdict(first.document, first.identity, tuple(findings), tuple(changes))
 
 
-def _locate(finding: Finding, planned: PlannedRequest, redaction: Redaction) -> Located:
+def _located(finding: Finding, planned: PlannedRequest, message: str, place: Path | None) -> Located:
     document = planned.document
-    message = redaction.applied(finding.message)
     path = None
-    said = finding.path
-    if said is None:
-        said = named_path(message, planned.request.object or planned.request.old_object)
-    if said is not None:
-        path = planned.place(said)
+    if place:
+        path = planned.place(place)
     elif planned.of_template:
         path = planned.prefix
     position = document.position(path or ROOT)
@@ -118,7 +119,7 @@ def _locate(finding: Finding, planned: PlannedRequest, redaction: Redaction) -> 
         path=path,
         message=message,
         of_template=planned.of_template,
-        known=said is not None,
+        known=bool(place),
     )
 
 
@@ -140,8 +141,8 @@ _LEADING_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[[0-9]{1,9}\]|
 def named_path(message: str, value: dict[str, Any] | None) -> Path | None:
     """The place that a message names: the path, of two steps or more, that it begins with, as the API server's own do.
 
-    `spec.replicas is 50; …` is about spec.replicas. So a policy in CEL, which cannot say where, still can. None where
-    the message begins otherwise, or the first step is no field of the object.
+    `spec.replicas is 50; …` is about spec.replicas. None where the message begins otherwise, or the first step is no
+    field of the object.
     """
     match = _LEADING_PATH.match(message)
     if match is None or value is None:
