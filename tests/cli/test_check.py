@@ -173,6 +173,20 @@ def test_the_json_report(tree: Path) -> None:
     assert report["summary"] == {"files": 1, "objects": 1, "policies": 4, "deny": 2, "warn": 0, "audit": 0, "errors": 0}
 
 
+def test_a_place_that_the_message_names_is_not_told_twice(tree: Path) -> None:
+    policy = tree / "policies" / "policies.yaml"
+    policy.write_text(POLICIES.replace("image tags must be pinned", "'spec.containers: pin the tags'"))
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: c, image: x:latest}\n"
+    assert (
+        """\
+  in.yaml:5:3: deny pinned-images
+      Pod default/p
+      spec.containers: pin the tags
+"""
+        in check(tree, pod).stdout
+    )
+
+
 def test_a_policy_that_meets_a_workload_and_its_pod_speaks_once(tree: Path) -> None:
     assert [finding["policy"] for finding in findings(tree, DEPLOYMENT)] == ["pinned-images", "no-host"]
 

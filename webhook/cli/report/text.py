@@ -77,7 +77,8 @@ def _file(file: str, found: list[Located], style: Style, width: int | None) -> I
         bound = style(_DIM, f" ({visible(binding)})") if binding not in ("", located.finding.policy) else ""
         policy = style(_BOLD, visible(located.finding.policy))
         yield f"  {place}: {style(_ACTION_STYLES[action], action)} {policy}{bound}"
-        where = f": {visible(render(located.path))}" if located.path else ""
+        path = visible(render(located.path or ()))
+        where = f": {path}" if path and not located.message.startswith(path) else ""  # not twice
         yield f"{_INDENT}{object_name(located.identity)}{where}"
         yield from (f"{_INDENT}{line}" for line in _message(located.message, width))
     yield ""
