@@ -24,6 +24,7 @@ VALUES: list[tuple[str, dict[str, Any], Any]] = [
     ("{?'a': x.?y, 'b': dyn(1)}.size()", {"x": {}}, 1),
     ("[?x.?y, dyn(1)]", {"x": {"y": 5}}, [5, 1]),
     ("x['a.b/c']", {"x": {"a.b/c": 1}}, 1),
+    ("x.nope in []", {"x": {}}, False),
     # equality knows booleans from numbers
     ("x == 1", {"x": True}, False),
     ("x == 0", {"x": False}, False),
@@ -139,6 +140,11 @@ ERRORS: list[tuple[str, dict[str, Any], str]] = [
     ("x.all(e, e.a || e.b)", {"x": [{}, {"z": 1}]}, "no such key: a"),
     ("x.exists_one(e, 1 / e > 0)", {"x": [1, 0]}, "division by zero"),
     ("x.transformMapEntry(k, v, {'a': v})", {"x": {"a": 1, "b": 2}}, "insert failed: key a already exists"),
+    ("x.matches(y)", {"x": 1, "y": "a"}, "no such overload: matches"),
+    ("x.matches('a')", {"x": 1}, "no such overload"),
+    ("x - 1", {"x": None}, "no such overload: _-_"),
+    ("x < 1", {"x": []}, "no such overload: _<_"),
+    ("x.all(i, e, true)", {"x": None}, "unsupported comprehension range type: types.Null"),
     ("x.matches(y)", {"x": "b", "y": "a("}, "error parsing regexp: missing closing ): `a(`"),
 ]
 

@@ -22,6 +22,7 @@ from webhook.cel import native, operators, types
 from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.errors import BudgetExceeded, EvaluationError, no_such_overload
 from webhook.cel.functions import Functions
+from webhook.cel.library.regex import compiled
 from webhook.cel.macros import Fold, recognise
 from webhook.cel.values import NONE, Optional
 from webhook.cel.writer import Operand, Writer
@@ -171,6 +172,8 @@ class _Generator:
         return self.out.expression(f"(not {operand.text})", operand)
 
     def binary(self, node: Call) -> Operand:
+        if node.function == "@in" and isinstance(node.args[1], ListLiteral) and not node.args[1].elements:
+            return self.constant(False)  # the API server does not look at the item then, not even for errors
         searches = node.function in ("@in", "_in_") and self.loops and not isinstance(node.args[1], ListLiteral)
         written = native.binary(self.out, node, self.value) if self.plain and not searches else None
         if written is not None:
@@ -194,11 +197,15 @@ class _Generator:
         written = native.function(self.out, node, self.value) if self.plain and not charged else None
         if written is not None:
             return written
-        function = self.functions.resolve(node.function, node.member, tuple(arg.type for arg in node.args))
-        if function is None:
-            function = _unbound(node.function)
+        function = self.implementation(node)
         args = [self.value(arg) for arg in node.args]
         return self.charged(function, args) if charged else self.out.call(function, *args)
+
+    def implementation(self, node: Call) -> Callable[..., Any]:
+        if node.function == "matches" and isinstance(node.args[-1], Const) and type(node.args[-1].value) is str:
+            return _matching(node.args[-1].value)
+        function = self.functions.resolve(node.function, node.member, tuple(arg.type for arg in node.args))
+        return function or _unbound(node.function)
 
     def charged(self, function: Callable[..., Any], args: list[Operand]) -> Operand:
         return self.out.call(_charged, Operand("a", atomic=True), Operand(self.out.bind(function)), *args)
@@ -516,6 +523,18 @@ def _variable(activation: Mapping[str, Any], name: str) -> Any:
 def _unbound(name: str) -> Callable[..., Any]:
     def call(*_: Any) -> Any:
         raise EvaluationError(f"no such overload: {name}")
+
+    return call
+
+
+def _matching(pattern: str) -> Callable[[Any, str], bool]:
+    """matches() with a literal pattern, which is compiled once."""
+    search = compiled(pattern).search
+
+    def call(text: Any, _: str) -> bool:
+        if type(text) is not str:
+            raise no_such_overload()
+        return search(text) is not None
 
     return call
 

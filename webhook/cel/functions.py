@@ -86,7 +86,7 @@ _CLASSES: dict[str, tuple[type, ...]] = {
 }
 
 # Functions whose missing overload cel-go reports without naming them.
-_UNNAMED = frozenset({"contains", "startsWith", "endsWith", "matches", "find"})
+_UNNAMED = frozenset({"contains", "startsWith", "endsWith"})
 
 
 class Dispatch:
@@ -111,8 +111,10 @@ class Dispatch:
             if all(not allowed or found in allowed for allowed, found in zip(accepted, classes, strict=True)):
                 self._chosen[classes] = call  # bounded: value classes are few
                 return call
-        if self._name in _UNNAMED:
+        if self._name in _UNNAMED or (self._name == "matches" and classes[0] is str):
             raise no_such_overload()
+        if self._name == "matches":
+            raise EvaluationError("no such overload: matches")
         raise EvaluationError(f"no such overload: {self._name}({', '.join(str(type_of(arg)) for arg in args)})")
 
 

@@ -7,7 +7,7 @@ calls them where the checker could not fix the types, and does the rest with Pyt
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from webhook.cel.errors import BudgetExceeded, EvaluationError, no_such_key, no_such_overload
@@ -74,41 +74,48 @@ def _optionals_equal(a: Optional, b: Any) -> bool:
 
 def less(a: Any, b: Any) -> bool:
     """a < b: numbers across types, else two of one type."""
-    left, right = _comparable(a, b)
+    left, right = _comparable(a, b, "_<_")
     return bool(left < right)
 
 
 def less_equal(a: Any, b: Any) -> bool:
     """a <= b"""
-    left, right = _comparable(a, b)
+    left, right = _comparable(a, b, "_<=_")
     return bool(left <= right)
 
 
 def greater(a: Any, b: Any) -> bool:
     """a > b"""
-    left, right = _comparable(a, b)
+    left, right = _comparable(a, b, "_>_")
     return bool(right < left)
 
 
 def greater_equal(a: Any, b: Any) -> bool:
     """a >= b"""
-    left, right = _comparable(a, b)
+    left, right = _comparable(a, b, "_>=_")
     return bool(right <= left)
 
 
-def _comparable(a: Any, b: Any) -> tuple[Any, Any]:
+def _comparable(a: Any, b: Any, operator: str) -> tuple[Any, Any]:
     """Both operands as Python orders them: an integer that meets a double as a double, as cel-go converts it."""
     left, right = type(a), type(b)
     if left is float or right is float:
         if left not in _NUMBERS or right not in _NUMBERS:
-            raise no_such_overload()
+            raise _not_comparable(left, operator)
         a, b = float(a), float(b)
         if math.isnan(a) or math.isnan(b):
             raise EvaluationError("NaN values cannot be ordered")
         return a, b
     if (left is right and left in _ORDERED) or (left in _NUMBERS and right in _NUMBERS):
         return a, b
-    raise no_such_overload()
+    raise _not_comparable(left, operator)
+
+
+def _not_comparable(left: type, operator: str) -> EvaluationError:
+    # cel-go names the operator only where the left operand's type has no order at all.
+    if left in _NUMBERS or left in _ORDERED:
+        return no_such_overload()
+    return EvaluationError(f"no such overload: {operator}")
 
 
 # ----------------------------------------------------------------------------------------------------- arithmetic
@@ -211,11 +218,21 @@ _MODULO: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
 }
 
 
+# cel-go asks these operands themselves, whatever the operator; of others it knows by their type that they cannot.
+_ASKED = (str, Timestamp, Duration)
+
+
+def _not_defined(operator: str, table: Mapping[tuple[type, type], Any], left: Any) -> EvaluationError:
+    if type(left) in _ASKED or any(type(left) is first for first, _ in table):
+        return no_such_overload()
+    return EvaluationError(f"no such overload: {operator}")
+
+
 def add(a: Any, b: Any) -> Any:
     """a + b: numbers of one type, strings, bytes, lists, durations, timestamps."""
     operation = _ADD.get((type(a), type(b)))
     if operation is None:
-        raise no_such_overload()
+        raise _not_defined("_+_", _ADD, a)
     return operation(a, b)
 
 
@@ -223,7 +240,7 @@ def subtract(a: Any, b: Any) -> Any:
     """a - b: numbers of one type, durations, timestamps."""
     operation = _SUBTRACT.get((type(a), type(b)))
     if operation is None:
-        raise no_such_overload()
+        raise _not_defined("_-_", _SUBTRACT, a)
     return operation(a, b)
 
 
@@ -231,7 +248,7 @@ def multiply(a: Any, b: Any) -> Any:
     """a * b: numbers of one type."""
     operation = _MULTIPLY.get((type(a), type(b)))
     if operation is None:
-        raise no_such_overload()
+        raise _not_defined("_*_", _MULTIPLY, a)
     return operation(a, b)
 
 
@@ -239,7 +256,7 @@ def divide(a: Any, b: Any) -> Any:
     """a / b: numbers of one type; ints truncate towards zero."""
     operation = _DIVIDE.get((type(a), type(b)))
     if operation is None:
-        raise no_such_overload()
+        raise _not_defined("_/_", _DIVIDE, a)
     return operation(a, b)
 
 
@@ -247,7 +264,7 @@ def modulo(a: Any, b: Any) -> Any:
     """a % b: int or uint, with the sign of a."""
     operation = _MODULO.get((type(a), type(b)))
     if operation is None:
-        raise no_such_overload()
+        raise _not_defined("_%_", _MODULO, a)
     return operation(a, b)
 
 
@@ -260,7 +277,7 @@ def negate(a: Any) -> Any:
         return -a
     if kind is Duration:
         return Duration(-a.ns)
-    raise no_such_overload()
+    raise no_such_overload() if kind in (*_ASKED, bool, UInt) else EvaluationError("no such overload: -_")
 
 
 def invert(a: Any) -> bool:
@@ -411,7 +428,9 @@ def pairs(container: Any) -> list[tuple[Any, Any]]:
         return list(container.items())
     if type(container) is BoolMap:
         return list(zip(container.keys_as_values(), container.values(), strict=True))
-    raise EvaluationError(f"got '{_CEL_GO_TYPES.get(type(container), 'types.Unknown')}', expected iterable type")
+    raise EvaluationError(
+        f"unsupported comprehension range type: {_CEL_GO_TYPES.get(type(container), 'types.Unknown')}"
+    )
 
 
 _CEL_GO_TYPES: dict[type, str] = {

@@ -136,6 +136,7 @@ _CONVERSIONS: tuple[Overload, ...] = (
     function("int", "uint -> int", lambda value: checked_int(int(value)), "The same number.", "int(3u) == 3"),
     function("int", "double -> int", _int_from_double, "Truncated towards zero.", "int(3.9) == 3"),
     function("int", "string -> int", _int_from_string, "The decimal that the text shows.", "int('42') == 42"),
+    function("int", "duration -> int", lambda value: value.ns, "Nanoseconds.", "int(duration('1us')) == 1000"),
     function(
         "int",
         "timestamp -> int",
