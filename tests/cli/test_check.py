@@ -377,3 +377,20 @@ def test_version_and_help(tree: Path) -> None:
     run = gatewright(tree, "check", "--help")
     assert run.returncode == 0
     assert "--policies" in run.stdout
+
+
+def test_messages_are_wrapped_on_a_terminal_only(tree: Path) -> None:
+    (tree / "in.yaml").write_text(WARNED.replace("hello", "words " * 40))
+    lines = on_terminal(tree, ["in.yaml", "--color", "never"], COLUMNS="60").splitlines()
+    assert max(map(len, lines)) <= 60
+    assert sum(line.startswith("      ") and "words" in line for line in lines) > 3
+    assert len(check(tree, WARNED.replace("hello", "words " * 40)).stdout.splitlines()) == 6
+
+
+def test_names_that_are_no_utf8_are_shown_escaped(tree: Path) -> None:
+    name = os.fsdecode(b"\xe9.yaml")
+    (tree / name).write_text(DEPLOYMENT)
+    run = gatewright(tree, "check", name)
+    assert run.stdout.startswith("\\udce9.yaml\n")
+    report = json.loads(gatewright(tree, "check", name, "-o", "json").stdout)
+    assert report["findings"][0]["file"] == "\\udce9.yaml"

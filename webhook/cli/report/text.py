@@ -99,11 +99,11 @@ def _summary(outcome: Outcome, style: Style) -> str:
     denied, warned, audited = (outcome.count(action) for action in ("deny", "warn", "audit"))
     parts = []
     if denied:
-        parts.append(style(_ACTION_STYLES["deny"], f"{denied} denied"))
+        parts.append(style(_ACTION_STYLES["deny"], f"{denied:,} denied"))
     if warned:
         parts.append(style(_ACTION_STYLES["warn"], _counted(warned, "warning")))
     if audited:
-        parts.append(style(_ACTION_STYLES["audit"], f"{audited} for the audit log"))
+        parts.append(style(_ACTION_STYLES["audit"], f"{audited:,} for the audit log"))
     if outcome.problems:
         parts.append(style(_BOLD + _RED, _counted(len(outcome.problems), "error")))
     if not denied:
