@@ -16,6 +16,7 @@ of globals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, Literal
 
 from webhook.cel import native, operators, types
@@ -203,7 +204,8 @@ class _Generator:
 
     def implementation(self, node: Call) -> Callable[..., Any]:
         if node.function == "matches" and isinstance(node.args[-1], Const) and type(node.args[-1].value) is str:
-            return _matching(node.args[-1].value)
+            with suppress(EvaluationError):  # a bad pattern that nobody checked fails when it is used
+                return _matching(node.args[-1].value)
         function = self.functions.resolve(node.function, node.member, tuple(arg.type for arg in node.args))
         return function or _unbound(node.function)
 
