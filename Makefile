@@ -21,8 +21,8 @@ run: $(READY)  ## serve the shipped policies on 127.0.0.1:8443 (TLS, development
 test: $(READY)
 	$(BIN)/python -m pytest
 
-test-all:  ## the tests on every Python from 3.11 that pyenv or the PATH has
-	PYTHON=$(PYTHON) bash tests/every_python.sh
+test-all: $(READY)  ## the tests on every other Python from 3.11 that pyenv or the PATH has
+	bash tests/every_python.sh
 
 lint: $(READY)
 	$(BIN)/ruff check .
