@@ -1,7 +1,7 @@
 """`make bench`: what Gatewright's speed is, always beside something else in the same run.
 
-    python -m bench            every benchmark
-    python -m bench cel check  only these
+python -m bench            every benchmark
+python -m bench cel check  only these
 """
 
 from __future__ import annotations

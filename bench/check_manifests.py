@@ -84,7 +84,8 @@ def main() -> None:
         median = {name: statistics.median(found) for name, found in times.items()}
         size = sum(path.stat().st_size for path in full.iterdir())
 
-    print(f"check: {MANIFESTS} manifests, {size / 1e6:.1f} MB, the shipped policies; whole processes, median of {ROUNDS}\n")
+    print(f"check: {MANIFESTS} manifests, {size / 1e6:.1f} MB, the shipped policies")
+    print(f"whole processes in turn, median of {ROUNDS}\n")
     for name, value in median.items():
         print(f"  {name:32} {value:7.3f} s")
     names = list(commands)

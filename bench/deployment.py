@@ -24,7 +24,7 @@ DEPLOYMENT: dict[str, Any] = {
                 "apiVersion": "apps/v1",
                 "time": "2026-05-04T08:15:30Z",
                 "fieldsType": "FieldsV1",
-                "fieldsV1": {"f:spec": {"f:replicas": {}, "f:selector": {}, "f:template": {"f:spec": {"f:volumes": {}}}}},
+                "fieldsV1": {"f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:volumes": {}}}}},
             }
         ],
     },

@@ -86,7 +86,6 @@ def main() -> None:
             raise SystemExit(f"the engines disagree on {title}: {values}")
         times = {name: microseconds(call) for name, call in found.items()}
         print(f"{title:16}" + "".join(f"{times[name]:29.2f}" for name in names))
-        for name in worst:
-            worst[name] = min(worst[name], times[name] / times["gatewright"])
+        worst = {name: min(least, times[name] / times["gatewright"]) for name, least in worst.items()}
     print(f"\n{'least ratio':16}{'1':>29}" + "".join(f"{worst[name]:28.1f}x" for name in names[1:]))
     print("wanted: at least 2x cel-expr-python without conversion, at least 100x cel-python\n")
