@@ -73,18 +73,28 @@ def parse(body: bytes) -> Request:
         raise BadReview(f"request.operation: expected CREATE, UPDATE, DELETE or CONNECT, got {got}")
     kind = _kind(request, "kind")
     resource = _resource(request, "resource")
-    subresource = _type_name(request, "request", "subResource")
+    subresource = request.get("subResource", "")
+    if subresource != "":
+        subresource = _type_name(request, "request", "subResource")
+    # Nearly all texts are texts: the call that tells what is wrong with them is made for the others only.
+    name = request.get("name", "")
+    if type(name) is not str:
+        name = _text(request, "request", "name")
+    namespace = request.get("namespace", "")
+    if type(namespace) is not str:
+        namespace = _text(request, "request", "namespace")
     dry_run = request.get("dryRun")
     if dry_run is not None and type(dry_run) is not bool:
         raise _unexpected("request.dryRun", "a boolean", request, "dryRun")
-    # What the client asked for. As a rule the server sends the same again, and where it is left out it is the same.
+    # What the client asked for; where it is left out, the same.
     request_kind, request_resource, request_subresource = kind, resource, subresource
-    if request.get("requestKind") not in (None, request["kind"]):
+    if request.get("requestKind") is not None:
         request_kind = _kind(request, "requestKind")
-    if request.get("requestResource") not in (None, request["resource"]):
-        request_resource = _resource(request, "requestResource")
     if request.get("requestResource") is not None:
-        request_subresource = _type_name(request, "request", "requestSubResource")
+        request_resource = _resource(request, "requestResource")
+        request_subresource = request.get("requestSubResource", "")
+        if request_subresource != "":
+            request_subresource = _type_name(request, "request", "requestSubResource")
     return Request(
         uid=uid,
         operation=operation,
@@ -94,8 +104,8 @@ def parse(body: bytes) -> Request:
         request_kind=request_kind,
         request_resource=request_resource,
         request_subresource=request_subresource,
-        name=_text(request, "request", "name"),
-        namespace=_text(request, "request", "namespace"),
+        name=name,
+        namespace=namespace,
         user=_user(request),
         object=_object(request, "object"),
         old_object=_object(request, "oldObject"),
@@ -264,20 +274,26 @@ def _all_strings(values: Iterable[Any]) -> bool:
 def _user(request: dict[str, Any]) -> User:
     value = request.get("userInfo")
     if value is None:
-        value = {}
-    elif type(value) is not dict:
+        return User()
+    if type(value) is not dict:
         raise _unexpected("request.userInfo", "an object", request, "userInfo")
     where = "request.userInfo"
+    username = value.get("username", "")
+    if type(username) is not str:
+        username = _text(value, where, "username")
+    uid = value.get("uid", "")
+    if type(uid) is not str:
+        uid = _text(value, where, "uid")
     extra = value.get("extra")
     if extra is None:
         extra = {}
     elif type(extra) is not dict:
         raise _unexpected("request.userInfo.extra", "an object", value, "extra")
     return User(
-        username=_text(value, where, "username"),
-        uid=_text(value, where, "uid"),
+        username=username,
+        uid=uid,
         groups=tuple(_texts(value, where, "groups")),
-        extra={key: _texts(extra, "request.userInfo.extra", key) for key in extra},
+        extra={key: _texts(extra, "request.userInfo.extra", key) for key in extra} if extra else extra,
     )
 
 

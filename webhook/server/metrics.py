@@ -1,4 +1,4 @@
-"""What /metrics tells. Each name, its labels and their values stand in docs/metrics.md.
+"""What /metrics tells. Each name, its labels and their values stand in docs/serve.md.
 
 Labels are bounded whatever is sent: resources and subresources that Kubernetes does not know are "other".
 """

@@ -1,0 +1,94 @@
+"""Metrics: bounded labels, right sums, and no name that the documentation does not have."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from webhook.policy.policyset import PolicySet
+from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
+from webhook.schema import Kinds
+from webhook.server.logs import Log
+from webhook.server.metrics import Metrics
+
+DOCUMENTED = Path(__file__).parent.parent.parent / "docs" / "serve.md"
+ANY_KIND = GroupVersionKind("", "v1", "Any")
+
+
+def _metrics() -> Metrics:
+    return Metrics(Kinds.builtin(), Log(-1))
+
+
+def _request(group: str, resource: str, subresource: str = "") -> Request:
+    return Request(
+        operation="UPDATE",
+        resource=GroupVersionResource(group, "v1", resource),
+        kind=ANY_KIND,
+        subresource=subresource,
+    )
+
+
+def _samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    families = text_string_to_metric_families(metrics.exposition().decode())
+    # by name and the values of the labels, the labels in alphabetical order
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_resources_that_nobody_knows_are_one() -> None:
+    metrics = _metrics()
+    for number in range(5000):
+        metrics.review("/validate", _request(f"g{number}", "pods"), "allow", 0.001)
+        metrics.review("/validate", _request("apps", "deployments", f"s{number}"), "allow", 0.001)
+    metrics.review("/validate", _request("apps", "deployments", "scale"), "deny", 0.001)
+    metrics.review("/validate", _request("", "pods"), "allow", 0.001)
+    reviews = {name[1:]: value for name, value in _samples(metrics).items() if name[0] == "gatewright_reviews_total"}
+    assert {(resource, verdict): value for _, _, resource, verdict, value in ((*k, v) for k, v in reviews.items())} == {
+        ("other", "allow"): 5000,
+        ("deployments.apps/other", "allow"): 5000,
+        ("deployments.apps/scale", "deny"): 1,
+        ("pods", "allow"): 1,
+    }
+
+
+def test_durations_are_a_cumulative_histogram_by_path() -> None:
+    metrics = _metrics()
+    for seconds in (0.0001, 0.0004, 0.0005, 0.03, 99.0):
+        metrics.review("/validate", _request("", "pods"), "allow", seconds)
+    metrics.review("/mutate", _request("", "pods"), "allow", 0.2)
+    name = "gatewright_review_duration_seconds"
+    samples = _samples(metrics)
+    buckets = {key[1]: value for key, value in samples.items() if (key[0], key[-1]) == (f"{name}_bucket", "/validate")}
+    assert (buckets["0.00025"], buckets["0.0005"], buckets["0.05"], buckets["10.0"], buckets["+Inf"]) == (1, 3, 4, 4, 5)
+    assert samples[f"{name}_count", "/validate"] == 5
+    assert abs(samples[f"{name}_sum", "/validate"] - 99.031) < 1e-9
+    assert samples[f"{name}_count", "/mutate"] == 1
+
+
+def test_a_new_policy_tree_replaces_the_revision() -> None:
+    metrics = _metrics()
+    metrics.policies(PolicySet(revision="one"))
+    metrics.policies(PolicySet(revision="two"))
+    assert [key for key in _samples(metrics) if key[0] == "gatewright_policy_revision_info"] == [
+        ("gatewright_policy_revision_info", "two")
+    ]
+
+
+def test_the_documentation_names_every_metric_and_no_other() -> None:
+    metrics = _metrics()
+    metrics.policies(PolicySet(revision="r"))
+    metrics.review("/validate", _request("", "pods"), "allow", 0.1)
+    metrics.finding("p", "b", "deny")
+    metrics.mutation("p")
+    metrics.refused(400)
+    exposed = {
+        re.sub("_(bucket|count|sum)$", "", name) for name, *_ in _samples(metrics) if name.startswith("gatewright_")
+    }
+    rows = re.findall(r"^\| (`gatewright_.*?) \|", DOCUMENTED.read_text(), re.M)
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert exposed == documented
