@@ -1,0 +1,100 @@
+"""What every policy of the library has: passing tests, a binding with Deny, its variants, and a README."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.policies.conftest import LIBRARY
+from webhook.offline import policytest
+from webhook.offline.policytest import PlannedCase
+from webhook.policy.load import load
+from webhook.policy.policyset import PolicySet
+
+POLICIES = sorted(path.name for path in LIBRARY.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
+
+
+def _planned() -> list[PlannedCase]:
+    planned, problems = policytest.plan(LIBRARY, load(LIBRARY))
+    assert problems == []
+    return planned
+
+
+CASES = _planned()
+
+
+@pytest.mark.parametrize("planned", CASES, ids=lambda planned: f"{planned.policy}: {planned.case.name}")
+def test_case(planned: PlannedCase, library: PolicySet) -> None:
+    (result,) = policytest.run([planned], library)
+    assert result.failures == (), result.texts
+
+
+def test_the_four_policies_are_there(library: PolicySet) -> None:
+    assert POLICIES == ["finalizer-enforcement", "no-host-path", "protocol-whitelist", "replica-bounds"]
+    assert sorted({policy.name for policy in library.policies}) == POLICIES
+    assert all(policy.failure_policy == "Fail" for policy in library.policies)
+    assert all(policy.description for policy in library.policies)
+    assert library.notes == ()
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_each_policy_is_tested_both_ways(name: str) -> None:
+    verdicts = {planned.case.expect for planned in CASES if planned.policy == name}
+    assert verdicts >= {"allow", "deny"}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_each_policy_is_bound_with_deny(name: str, library: PolicySet) -> None:
+    bindings = [binding for binding in library.bindings if binding.policy == name]
+    assert {binding.name for binding in bindings} == {name}
+    assert [binding.actions for binding in bindings if binding.actions] == [("Deny",)]
+
+
+@pytest.mark.parametrize(("variant", "expected"), [("warn", "warn"), ("audit", "audit")])
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_other_bindings_only_tell(name: str, variant: str, expected: str, tmp_path: Path) -> None:
+    """Copied over binding.yaml, they turn every denial of the policy's tests into a warning or a note."""
+    tree = shutil.copytree(LIBRARY / name, tmp_path / name)
+    shutil.copy(tree / f"_binding.{variant}.yaml", tree / "binding.yaml")
+    policies = load(tree)
+    assert [binding.name for binding in policies.bindings] == [name]
+    planned, problems = policytest.plan(tree, policies)
+    assert problems == []
+    denied = [result for result in policytest.run(planned, policies) if result.planned.case.expect == "deny"]
+    assert denied
+    assert {result.verdict for result in denied} == {expected}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_variants_differ_from_the_binding_in_their_actions_alone(name: str) -> None:
+    def validating(file: str) -> list[dict[str, object]]:
+        read = yaml.safe_load_all((LIBRARY / name / file).read_text())
+        return [document for document in read if document["kind"] == "ValidatingAdmissionPolicyBinding"]
+
+    (deny,) = validating("binding.yaml")
+    for variant in ("warn", "audit"):
+        (other,) = validating(f"_binding.{variant}.yaml")
+        spec, expected = other["spec"], deny["spec"]
+        assert isinstance(spec, dict)
+        assert isinstance(expected, dict)
+        assert other["metadata"] == deny["metadata"]
+        assert {**spec, "validationActions": None} == {**expected, "validationActions": None}
+        assert "Deny" not in spec["validationActions"]
+
+
+@pytest.mark.parametrize("name", ["no-host-path", "replica-bounds"])
+def test_a_cel_policy_is_one_object_that_kubectl_applies_as_it_is(name: str) -> None:
+    (policy,) = yaml.safe_load_all((LIBRARY / name / "policy.yaml").read_text())
+    assert policy["apiVersion"] == "admissionregistration.k8s.io/v1"
+    assert policy["kind"] == "ValidatingAdmissionPolicy"
+    assert policy["metadata"]["name"] == name
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_each_policy_has_a_readme(name: str) -> None:
+    text = (LIBRARY / name / "README.md").read_text()
+    for heading in ("## What it stops", "## How to adapt it", "## How to roll it out"):
+        assert heading in text
