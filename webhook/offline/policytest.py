@@ -342,17 +342,16 @@ def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
 
 
 def _alone(name: str, policies: PolicySet) -> PolicySet:
-    """The set with the policies of one name only, which always run."""
-    return PolicySet(
-        (_bound(policy) for policy in policies.validating if policy.name == name),
-        (_bound(policy) for policy in policies.mutating if policy.name == name),
-        objects=policies.objects,
-    )
+    """The set with the policies of one name only: a validating one, a mutating one, or both."""
+    validating = [policy for policy in policies.validating if policy.name == name]
+    mutating = [policy for policy in policies.mutating if policy.name == name]
+    if not any(policy.bindings for policy in policies.policies if policy.name == name):
+        validating, mutating = [*map(_bound, validating)], [*map(_bound, mutating)]
+    return PolicySet(validating, mutating, objects=policies.objects)
 
 
 def _bound(policy: Policy[Any]) -> Policy[Any]:
-    if policy.bindings:
-        return policy
+    """The policy, bound with Deny to everything it matches."""
     binding = Binding(
         kind=f"{policy.kind}Binding",
         name=policy.name,
