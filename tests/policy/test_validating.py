@@ -8,6 +8,7 @@ import pytest
 
 from tests.policy.trees import binding, config_map, loaded, namespace, pod, policy, request, verdict
 from webhook.admission.decision import Decision
+from webhook.policy import validating
 from webhook.policy.request import Request
 
 
@@ -131,6 +132,36 @@ class TestErrors:
             f"expression '{loops}' resulted in error: operation cancelled: actual cost limit exceeded",
             "other",
         ]
+
+
+class TestBudget:
+    EXHAUSTED = "validation failed due to running out of cost budget, no further validation rules will be run"
+    LOOP = {"expression": "[1,2,3,4,5,6,7,8,9,10].all(a, a > 0)"}
+
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(validating, "VALIDATIONS_COST", 300)
+        monkeypatch.setattr(validating, "CONDITIONS_COST", 300)
+
+    def test_of_all_validations_throws_earlier_results_away(self) -> None:
+        validations = [{"expression": "false", "message": "thrown away"}, *[self.LOOP] * 30]
+        decision = decided(validations=validations)
+        assert messages(decision) == [self.EXHAUSTED]
+        assert decision.findings[0].error
+        assert decided(failurePolicy="Ignore", validations=validations).allowed
+
+    def test_is_not_touched_by_what_is_cheap(self) -> None:
+        assert decided(validations=[{"expression": "object.metadata.name == 'web'"}] * 100).allowed
+
+    def test_of_match_conditions_is_one_of_its_own(self) -> None:
+        conditions = [{"name": f"c{number}", **self.LOOP} for number in range(30)]
+        assert messages(decided(matchConditions=conditions)) == [self.EXHAUSTED]
+        few = conditions[:2]
+        assert decided(matchConditions=few, validations=[self.LOOP] * 2).allowed
+
+    def test_of_audit_annotations_is_a_fresh_one(self) -> None:
+        annotations = [{"key": "k", "valueExpression": "[1,2,3].all(a, a > 0) ? 'x' : 'y'"}]
+        assert decided(validations=[self.LOOP] * 2, auditAnnotations=annotations).audit_annotations == {"p.k": "x"}
 
 
 class TestVariables:

@@ -146,8 +146,8 @@ class _Loader:
                 self._add_object(document)
 
     def _add_policy(self, document: Document) -> None:
-        policy = self._decoded(model.ValidatingAdmissionPolicy, document)
-        faults = self._refused(document, refusals.of_policy(policy))
+        policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
+        refused = self._refused(document, refusals.of_policy(policy), mistyped)
         validator, issues = compile_policy(policy)
         for path, issue in issues:
             position, exact = inside(document, path, issue.line, issue.column)
@@ -155,7 +155,7 @@ class _Loader:
             message = f"{_subject(document)}: {render(path)}: {issue.message}{where}"
             self.problems.append(Problem(document.file, position.line, position.column, message))
         name = policy.metadata.name
-        if not self._is_new(document, VALIDATING, name) or faults or issues:
+        if not self._is_new(document, VALIDATING, name) or refused or issues:
             self._unusable.add((VALIDATING, name))
             return
         annotations = policy.metadata.annotations
@@ -182,13 +182,13 @@ class _Loader:
 
     def _add_binding(self, document: Document) -> None:
         kind = document.value["kind"]
-        bound = self._decoded(_BINDING_KINDS[kind], document)
-        faults = self._refused(document, refusals.of_binding(bound))
+        bound, mistyped = self._decoded(_BINDING_KINDS[kind], document)
+        refused = self._refused(document, refusals.of_binding(bound), mistyped)
         name = bound.metadata.name
         before = self._bindings.get((kind, name))
         if before is not None and name:
             self._fault(document, ("metadata", "name"), f"{kind} '{name}' stands in {_place(before[0])} already")
-        elif not faults:
+        elif not refused:
             binding = translate.binding(bound, document.file, document.line)
             self._bindings[kind, name] = (binding, document)
 
@@ -206,18 +206,18 @@ class _Loader:
             self._fault(document, ("metadata", "name"), f"{key[1]} '{key[-1]}' stands in {where} already")
         self._objects[key] = document
 
-    def _decoded(self, kind: type[Kind], document: Document) -> Kind:
+    def _decoded(self, kind: type[Kind], document: Document) -> tuple[Kind, list[Path]]:
+        """The document's model, and where its fields are unknown or of a wrong type, which is reported."""
         decoded, faults = model.decode(kind, document.value)
-        self._decode_faults = [path for path, _ in faults]
         for path, message in faults:
             self._fault(document, path, message)
-        return decoded
+        return decoded, [path for path, _ in faults]
 
-    def _refused(self, document: Document, faults: Iterable[model.Fault]) -> bool:
+    def _refused(self, document: Document, faults: Iterable[model.Fault], mistyped: list[Path]) -> bool:
         """Report what is wrong with a document, but for what follows from a field of a wrong type; whether any is."""
-        refused = bool(self._decode_faults)
+        refused = bool(mistyped)
         for path, message in faults:
-            if not any(_follows(path, wrong) for wrong in self._decode_faults):
+            if not any(_follows(path, wrong) for wrong in mistyped):
                 self._fault(document, path, message)
                 refused = True
         return refused

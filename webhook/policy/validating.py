@@ -88,7 +88,10 @@ class CELValidator:
         )
         failures: list[Failure] = []
         for index, validation in enumerate(self.validations):
-            activation.limit = activation.cost + EXPRESSION_COST
+            spent = activation.cost
+            if spent > VALIDATIONS_COST:
+                return self._error(OUT_OF_BUDGET)
+            activation.limit = spent + EXPRESSION_COST
             try:
                 if validation.program.evaluate(activation) is True:
                     continue
@@ -131,10 +134,11 @@ class CELValidator:
         return errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
 
     def _annotated(self, failures: list[Failure], activation: Activation) -> Evaluation:
-        activation.limit = activation.cost + VALIDATIONS_COST
+        budget = activation.cost + VALIDATIONS_COST  # a fresh one
         annotations: list[tuple[str, str]] = []
         errors: list[str] = []
         for annotation in self.annotations:
+            activation.limit = min(activation.cost + EXPRESSION_COST, budget)
             try:
                 value = annotation.program.evaluate(activation)
             except EvaluationError as error:
@@ -157,6 +161,7 @@ def _error_text(program: Program, error: EvaluationError) -> str:
 def _message(validation: Validation, activation: Activation) -> str:
     if validation.message_program is None:
         return validation.message
+    activation.limit = activation.cost + EXPRESSION_COST
     try:
         value = validation.message_program.evaluate(activation)
     except EvaluationError:
