@@ -165,7 +165,7 @@ def test_the_json_report(tree: Path) -> None:
         "object": {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"},
         "policy": "no-host",
         "binding": "no-host",
-        "action": "deny",
+        "action": "Deny",
         "reason": "Invalid",
         "message": "no hostPath",
         "path": "spec.template.spec.volumes[0].hostPath",
@@ -268,7 +268,7 @@ def test_operation_and_user_reach_the_policies(tree: Path) -> None:
     )
     arguments = ("--operation", "delete", "--as", "ann", "--as-group", "dev", "-n", "team")
     told = [(finding["action"], finding["message"]) for finding in findings(tree, GOOD, *arguments)]
-    assert ("audit", "DELETE team ann ('dev', 'system:authenticated')") in told
+    assert ("Audit", "DELETE team ann ('dev', 'system:authenticated')") in told
 
 
 def test_nothing_of_a_secret_is_shown(tree: Path) -> None:

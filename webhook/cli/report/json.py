@@ -6,7 +6,7 @@
  "errors": [{"file", "line", "column", "message"}], "notes": [text],
  "diffs": [{"file", "line", "object", "policies", "diff"}]}    (diffs with --diff only)
 
-`action` is deny, warn or audit. `line` counts from 1; `path` is null where it is not known. An object that is
+`action` is Deny, Warn or Audit, as a binding's validationActions has them. `line` counts from 1; `path` is null where it is not known. An object that is
 cluster-scoped has an empty namespace.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from webhook.cli.report.changes import unified
-from webhook.cli.report.outcome import ACTIONS, Outcome, action_of
+from webhook.cli.report.outcome import ACTIONS, Outcome
 from webhook.cli.report.visible import encodable
 from webhook.offline.requests import Identity
 from webhook.paths import render
@@ -33,7 +33,7 @@ def report(outcome: Outcome) -> str:
                 "object": _object(located.identity),
                 "policy": located.finding.policy,
                 "binding": located.finding.binding,
-                "action": action_of(located),
+                "action": located.finding.action,
                 "reason": located.finding.reason,
                 "message": located.message,
                 "path": None if located.path is None else render(located.path),

@@ -1,0 +1,50 @@
+"""What the README shows is what a newcomer sees."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def gatewright(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "webhook.cli.main", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_refused_manifest_is_shown_as_check_prints_it() -> None:
+    (block,) = blocks("console")
+    command, _, shown = block.partition("\n")
+    arguments = command.removeprefix("$ .venv/bin/gatewright ").split()
+    result = gatewright(*arguments)
+    assert result.stdout == shown
+    assert result.returncode == 1
+
+
+def test_its_policies_load_and_deny(tmp_path: Path) -> None:
+    (cel,), (python,) = blocks("yaml"), blocks("python")
+    (tmp_path / "policy.yaml").write_text(cel)
+    (tmp_path / "policy.py").write_text(python)
+    binding = cel.partition("---\n")[2].replace("no-latest", "replica-floor")
+    (tmp_path / "binding.yaml").write_text(binding)
+    manifest = (
+        (ROOT / "docs/examples/web.yaml").read_text().replace("1.4.0", "latest").replace("replicas: 50", "replicas: 1")
+    )
+    (tmp_path / "_web.yaml").write_text(manifest)
+    result = gatewright("check", "--policies", str(tmp_path), str(tmp_path / "_web.yaml"))
+    assert result.returncode == 1, result.stderr
+    assert "images name a version, never latest" in result.stdout
+    assert "keep at least two replicas" in result.stdout
+
+
+def test_every_file_that_it_links_to_is_there() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert [link for link in links if not (ROOT / link).exists()] == []
