@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import ssl
 import time
@@ -87,6 +88,18 @@ def test_what_is_no_http_is_answered_400_in_json(server: Running, sent: bytes) -
     assert got.startswith(b"HTTP/1.1 400 ")
     assert "error" in json.loads(got.split(b"\r\n\r\n", 1)[1])
     _good(server)
+
+
+def test_what_never_became_a_request_is_counted(server: Running) -> None:
+    def count() -> float:
+        found = re.findall(rb'gatewright_requests_refused_total{code="400"} (.+)', server.get("/metrics").body)
+        return float(found[0]) if found else 0.0
+
+    before = count()
+    with _connected(server) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        _rest(connection)
+    assert count() - before == 1
 
 
 def test_a_client_that_speaks_no_tls_harms_nobody(server: Running) -> None:

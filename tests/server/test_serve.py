@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.running import COMMAND, Running, environment, recorded, wait_for, write_policies
+from tests.server.running import COMMAND, POLICIES, Running, environment, recorded, wait_for, write_policies
 from webhook.server import tls
 
 CREATE_POD = recorded("020")
@@ -60,10 +60,10 @@ def test_a_given_certificate_is_served_and_none_is_made(
     assert server.post("/validate", CREATE_POD).response["allowed"] is False
     assert not [line for line in server.said if "caBundle" in line or "DEVELOPMENT" in line]
     assert server.get("/ca.pem").status == 404
-    expiry = made.pair.not_after.timestamp()
-    assert (
-        f"gatewright_tls_certificate_expiry_timestamp_seconds {expiry:.9e}"[:70] in server.get("/metrics").body.decode()
+    (expiry,) = re.findall(
+        rb"(?m)^gatewright_tls_certificate_expiry_timestamp_seconds (.+)$", server.get("/metrics").body
     )
+    assert float(expiry) == made.pair.not_after.timestamp()
 
 
 def test_settings_come_from_the_environment_too(start: Callable[..., Running], policies: Path) -> None:
@@ -97,6 +97,14 @@ spec:
     assert re.search(r"broken\.yaml:10:", said)
     assert re.search(r"broken\.yaml:11:.*expresion", said)
     assert re.search(r"worse\.py:1:", said)
+
+
+def test_a_policy_that_never_runs_is_told_of(start: Callable[..., Running], tmp_path: Path) -> None:
+    unbound = POLICIES["no-host-path.yaml"].partition("---")[0]
+    server = start("--policies", str(write_policies(tmp_path / "policies", {"unbound.yaml": unbound})))
+    assert [line for line in server.said if "unbound.yaml:1:" in line and "binding" in line]
+    assert server.events("policies")[0]["level"] == "warning"
+    assert server.post("/validate", CREATE_POD).response["allowed"] is True
 
 
 def test_a_port_that_is_taken(tmp_path: Path, policies: Path) -> None:

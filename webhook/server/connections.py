@@ -7,6 +7,7 @@ long an answer to be taken in, how large the head of a request may be, and how m
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -35,6 +36,7 @@ class Limits:
     connections: int
     message: int  # bytes of one request, head and framing included, before the connection is cut
     read_timeout: float  # seconds
+    refused: Callable[[int], None]  # told the status of every request that is answered here, and never reaches the app
     waiting: dict[BoundedProtocol, None] = field(default_factory=dict)
 
 
@@ -52,7 +54,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
         self._arriving = False  # a request has begun and is not whole
-        self._received = 0  # bytes of the request that is arriving
+        self._begun = 0  # requests, the one that is arriving too
+        self._received = 0  # bytes of the request that is arriving, but for the piece that it began in
         self._deadline: asyncio.TimerHandle | None = None
         self._drain_deadline: asyncio.TimerHandle | None = None
 
@@ -78,13 +81,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        begun = self._begun
         super().data_received(data)
-        if not self._arriving:  # whatever came, came whole
+        if not self._arriving or self._begun != begun:  # what was under way before is whole now
             self._received = 0
             if self._deadline is not None:
                 self._stop_deadline()
-            return
-        self._received += len(data)
+            if not self._arriving:
+                return
+        else:
+            self._received += len(data)
         if self._deadline is None:
             self._deadline = self.loop.call_later(self._limits.read_timeout, self._too_slow)
         if self._received > MAX_HEAD and not self._in_body():
@@ -94,6 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._arriving = True
+        self._begun += 1
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
@@ -169,6 +176,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _answer(self, status: int, message: str) -> None:
         """Answer what never became a request, and close: what follows cannot be told apart any more."""
+        self._limits.refused(status)
         body = orjson.dumps({"error": message})
         self.transport.write(
             b"%scontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import math
 import resource
 import signal
 import socket
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,9 @@ def run(settings: Settings) -> int:
     except StartError as error:
         print(error, file=sys.stderr)
         return 2
+    # What is loaded stays: no collection need look at it again, and pause every review that is under way.
+    gc.collect()
+    gc.freeze()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(prepared.serve())
     return 0
@@ -161,8 +165,14 @@ class Serving:
         )
         servers = (
             # Twice the limit is read of a body that is too large; what is over that is framing and headers.
-            Server(reviews, self.sockets[0], settings, 2 * settings.max_body + (1 << 20), self.context),
-            Server(plain(state, self.metrics), self.sockets[1], settings, _PLAIN_MAX_MESSAGE),
+            Server(
+                reviews,
+                self.sockets[0],
+                settings,
+                self._limits(2 * settings.max_body + (1 << 20), self.metrics.refused),
+                self.context,
+            ),
+            Server(plain(state, self.metrics), self.sockets[1], settings, self._limits(_PLAIN_MAX_MESSAGE)),
         )
         stop, at_once = asyncio.Event(), asyncio.Event()
 
@@ -192,6 +202,9 @@ class Serving:
             await server.end()
         self.log.write("info", "stopped", {})
 
+    def _limits(self, message: int, refused: Callable[[int], None] = lambda status: None) -> Limits:
+        return Limits(self.settings.max_connections, message, self.settings.read_timeout, refused)
+
     def _announce(self) -> None:
         """Tell the log, and the person at the terminal, what is served where."""
         policies = self.state.policies
@@ -203,7 +216,10 @@ class Serving:
             "revision": policies.revision,
         }
         self.log.write("info", "serving", told)
+        for note in policies.notes:
+            self.log.write("warning", "policies", {"message": str(note)})
         lines = [
+            *map(str, policies.notes),
             f"{len(policies.policies)} policies from {self.settings.policies}, revision {policies.revision}",
             f"reviews: https://{reviews}/validate and /mutate",
             f"health, metrics, policies: http://{plain_port}/healthz /readyz /metrics /policies",
@@ -225,7 +241,7 @@ class Server(uvicorn.Server):
         app: Any,
         bound: socket.socket,
         settings: Settings,
-        max_message: int,
+        limits: Limits,
         context: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(
@@ -248,7 +264,7 @@ class Server(uvicorn.Server):
         )
         self._bound = bound
         self._context = context
-        self._limits = Limits(settings.max_connections, max_message, settings.read_timeout)
+        self._limits = limits
         self._serving: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:

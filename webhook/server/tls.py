@@ -95,6 +95,7 @@ def context(pair: Pair) -> ssl.SSLContext:
     """A fresh server context, TLS 1.2 and up, that serves `pair`. Raises TLSError if OpenSSL refuses it."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.set_alpn_protocols(["http/1.1"])
     made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     # The module loads from files only: a private one holds the pair for as long as that takes.
     descriptor, name = tempfile.mkstemp(prefix="gatewright-")
