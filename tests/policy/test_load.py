@@ -83,6 +83,11 @@ class TestATree:
         )
         assert len(policies.policies) == 1
 
+    def test_leaves_out_kustomizations(self, tmp_path: Path) -> None:
+        kustomization = "resources: [policy.yaml, binding.yaml]\n"
+        policies = loaded_files(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING, kustomization_yaml=kustomization)
+        assert policies.objects == ()
+
     def test_keeps_its_other_objects(self) -> None:
         policies = loaded(policy(), binding(), config_map("c"), namespace("team"))
         assert [found["metadata"]["name"] for found in policies.objects] == ["c", "team"]

@@ -313,6 +313,20 @@ class TestAuditAnnotations:
         )
         assert verdict(tree).audit_annotations == {"p.note": "1, 2"}
 
+    def test_each_value_is_cut_before_they_are_joined(self) -> None:
+        spec: dict[str, Any] = {
+            "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+            "validations": [],
+            "auditAnnotations": [{"key": "note", "valueExpression": "string(params.data.x)"}],
+        }
+        tree = loaded(
+            policy(**spec),
+            binding(paramRef={"selector": {}, "parameterNotFoundAction": "Deny"}),
+            config_map("a", {"x": "a" * 20_000}),
+            config_map("b", {"x": "b"}),
+        )
+        assert verdict(tree).audit_annotations == {"p.note": "a" * 10_240 + ", b"}
+
     def test_a_long_name_is_hashed_to_63_characters(self) -> None:
         name = "a-policy-with-a-name-that-is-rather-long-but-allowed-in-kubernetes"
         annotations = [{"key": key, "valueExpression": "'x'"} for key in ("one", "two")]

@@ -26,7 +26,7 @@ MAX_AUDITED = 50
 """The most failures that the audit annotation lists, as Kubernetes has it from 1.37."""
 
 MAX_ANNOTATION = 10 * 1024
-"""The most bytes of one audit annotation's value; what is over is cut."""
+"""The most bytes of one value of an audit annotation; what is over is cut."""
 
 
 def decide(request: Request, policies: PolicySet, cluster: ClusterView) -> Decision:
@@ -199,8 +199,9 @@ class _Report:
                     )
         for key, value in evaluation.annotations:
             values = self._annotations.setdefault(_annotation_key(policy.name, key), [])
-            if value not in values:
-                values.append(value)
+            cut = _cut(value)
+            if cut not in values:
+                values.append(cut)
         for text in evaluation.annotation_errors:
             self._deny(policy, binding, text)
 
@@ -228,7 +229,7 @@ class _Report:
             return Decision(allowed=True, mutation=mutation)
         denials = [finding for finding in self._findings if finding.action == "Deny"]
         causes = tuple(finding.text() for finding in denials)
-        annotations = {key: _cut(", ".join(values)) for key, values in self._annotations.items()}
+        annotations = {key: ", ".join(values) for key, values in self._annotations.items()}
         if self._audited:
             annotations["validation_failure"] = orjson.dumps(self._audited).decode()
         return Decision(

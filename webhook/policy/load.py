@@ -38,6 +38,7 @@ _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[mo
     f"{MUTATING}Binding": model.MutatingAdmissionPolicyBinding,
 }
 
+_KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml"})  # lists of files, no policies
 _LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
 Kind = TypeVar("Kind", bound=model.Model)
@@ -57,8 +58,8 @@ class PolicyTreeError(ValueError):
 def load(root: str | os.PathLike[str]) -> PolicySet:
     """The policies of a folder, or of a file: *.yaml, *.yml, *.json and *.py, recursively.
 
-    In folders, entries whose name starts with `.` or `_` are left out. Raises PolicyTreeError, also if there is no
-    policy at all.
+    In folders, entries whose name starts with `.` or `_` are left out, and kustomizations. Raises PolicyTreeError, also
+    if there is no policy at all.
     """
     tree = FilePath(root)
     if not tree.exists():
@@ -100,7 +101,8 @@ def _files(path: FilePath) -> Iterator[FilePath]:
         seen.add(resolved)
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
         for name in sorted(names):
-            if name.endswith((*documents.SUFFIXES, ".py")) and not name.startswith((".", "_")):
+            wanted = name.endswith((*documents.SUFFIXES, ".py")) and not name.startswith((".", "_"))
+            if wanted and name not in _KUSTOMIZATIONS:
                 yield FilePath(folder, name)
 
 
