@@ -187,6 +187,12 @@ def test_an_error_in_a_composited_variable_surfaces_where_it_is_used_only() -> N
     assert str(caught.value) == 'composited variable "bad" fails to evaluate: no such key: nope'
 
 
+def test_a_composited_variable_may_be_an_optional() -> None:
+    sources = {"spec": "object.?spec", "names": "[variables.spec.?name, optional.of(dyn('b'))].map(n, n)"}
+    program, variables = with_variables("variables.spec.?name.orValue('') + variables.names[1].value()", **sources)
+    assert program.evaluate(Activation({"object": {"spec": {"name": "a"}}}, variables=variables)) == "ab"
+
+
 def test_an_exhausted_budget_ends_the_evaluation_and_nothing_absorbs_it() -> None:
     numbers = list(range(2000))
     program = ENVIRONMENT.compile("x.all(a, x.all(b, x.all(c, a + b + c >= 0))) || true")

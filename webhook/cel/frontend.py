@@ -89,13 +89,24 @@ class Declarations:
             if function.member:
                 overload |= {"target": params[0], "args": params[1:]}
             overloads.setdefault(function.name, []).append(overload)
-        config = {
+        self._config = {
             "stdlib": {"exclude_functions": [{"name": name} for name in excluded]},
             "extensions": _EXTENSIONS,
             "functions": [{"name": name, "overloads": found} for name, found in overloads.items()],
         }
         self.functions = frozenset(overloads)
-        self.config = cel.NewEnvConfigFromYaml(json.dumps(config))
+        self._shared = cel.NewEnvConfigFromYaml(json.dumps(self._config))
+
+    def config(self, optionals: Mapping[str, Type]) -> Any:
+        """The configuration with these variables, whose types hold optionals: only in it do such types work."""
+        if not optionals:
+            return self._shared
+        variables = [{"name": name, **_described(declared)} for name, declared in optionals.items()]
+        return cel.NewEnvConfigFromYaml(json.dumps({**self._config, "variables": variables}))
+
+
+def _holds_optional(declared: Type) -> bool:
+    return declared.name == "optional_type" or any(map(_holds_optional, declared.params))
 
 
 class Frontend:
@@ -103,9 +114,10 @@ class Frontend:
 
     def __init__(self, variables: Mapping[str, Type], declarations: Declarations, container: str = "") -> None:
         self._scope = Scope(frozenset(variables), declarations.functions, container)
+        optionals = {name: declared for name, declared in variables.items() if _holds_optional(declared)}
         self._env = cel.NewEnv(
-            config=declarations.config,
-            variables={name: _checker_type(declared) for name, declared in variables.items()},
+            config=declarations.config(optionals),
+            variables={name: _checker_type(each) for name, each in variables.items() if name not in optionals},
             container=container,
         )
 
