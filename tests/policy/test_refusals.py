@@ -71,6 +71,8 @@ RULE = "spec.matchConstraints.resourceRules[0]"
         ({"failurePolicy": "fail"}, "spec.failurePolicy: expected 'Fail' or 'Ignore', found 'fail'"),
         ({"paramKind": {"kind": "ConfigMap"}}, "spec.paramKind.apiVersion: required"),
         ({"paramKind": {"apiVersion": "v1"}}, "spec.paramKind.kind: required"),
+        ({"paramKind": {"apiVersion": "1", "kind": "X"}}, "spec.paramKind.apiVersion: expected a form such as v1"),
+        ({"paramKind": {"apiVersion": "v1", "kind": "Config Map"}}, "spec.paramKind.kind: expected the name of a kind"),
         ({"paramKind": {"apiVersion": "a/b/v1", "kind": "X"}}, "spec.paramKind.apiVersion: expected a form such as v1"),
         ({"matchConditions": [CONDITION, CONDITION]}, "spec.matchConditions[1].name: 'c' stands twice"),
         ({"matchConditions": [{"expression": "true"}]}, "spec.matchConditions[0].name: required"),
@@ -135,10 +137,6 @@ def test_of_a_policy(spec: dict[str, Any], expected: str) -> None:
             "spec.paramRef.parameterNotFoundAction: expected 'Allow' or 'Deny', found 'Fail'",
         ),
         ({"paramRef": {"name": "a/b", "parameterNotFoundAction": "Deny"}}, "spec.paramRef.name: expected the name"),
-        (
-            {"paramRef": {"name": "a", "namespace": "A", "parameterNotFoundAction": "Deny"}},
-            "spec.paramRef.namespace: expected the name of a Namespace",
-        ),
         ({"matchResources": {"resourceRules": [{**PODS, "operations": []}]}}, "resourceRules[0].operations: required"),
     ],
 )
@@ -171,6 +169,8 @@ def test_names_are_dns_subdomains(name: str) -> None:
         ({"variables": [{"name": "a", "expression": "1"}, {"name": "a", "expression": "2"}]}, []),
         (rule(resources=["*", "pods/exec"]), []),
         (rule(resources=["pods", "pods/*"]), []),
+        (rule(resources=["pods", "*"]), []),
+        (rule(resourceNames=[""]), []),
         ({"failurePolicy": None, "paramKind": None, "variables": None, "matchConditions": None}, []),
     ],
 )

@@ -8,7 +8,6 @@ _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
-_DNS_LABEL = re.compile(_LABEL)
 
 _RESERVED = re.compile(
     "true|false|null|in|as|break|const|continue|else|for|function|if|import|let|loop|package|namespace|return|var|void"
@@ -19,11 +18,6 @@ _RESERVED = re.compile(
 def is_subdomain(text: str) -> bool:
     """A DNS-1123 subdomain: the name of a policy or a binding."""
     return len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None
-
-
-def is_label(text: str) -> bool:
-    """A DNS-1123 label: the name of a Namespace."""
-    return len(text) <= 63 and _DNS_LABEL.fullmatch(text) is not None
 
 
 def is_qualified_name(text: str) -> bool:

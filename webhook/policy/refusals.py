@@ -14,7 +14,6 @@ from webhook.policy import model
 from webhook.policy.model import Fault
 from webhook.policy.names import (
     is_cel_identifier,
-    is_label,
     is_label_value,
     is_qualified_name,
     is_subdomain,
@@ -24,7 +23,7 @@ MAX_MATCH_CONDITIONS = 64
 MAX_AUDIT_ANNOTATIONS = 20
 MAX_VALUE_EXPRESSION = 5 * 1024  # bytes
 
-_VERSION = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_VERSION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _KIND = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?", re.IGNORECASE)
 
 
@@ -113,7 +112,7 @@ def _rule(rule: model.NamedRuleWithOperations, at: Path) -> Iterator[Fault]:
         place = (*at, "resourceNames", index)
         if name in seen:
             yield place, f"{name!r} stands twice"
-        elif not name or name in (".", "..") or "/" in name or "%" in name:
+        elif not _is_path_segment(name):
             yield place, f"expected the name of an object, found {name!r}"
         seen.add(name)
 
@@ -148,7 +147,9 @@ def _resources(resources: Sequence[str], at: Path) -> Iterator[Fault]:
             whole_subresources.add(subresource)
     if len(resources) > 1 and "*/*" in resources:
         yield at, "if '*/*' is there, it stands alone"
-    if "*" in resources and any(text != "*" and "/" not in text for text in resources):
+    # The API server looks only at the last of these: [pods, *] passes, [*, pods] does not.
+    whole = [text for text in resources if text and "/" not in text]
+    if "*" in whole and whole[-1] != "*":
         yield at, "if '*' is there, it stands with subresources alone"
 
 
@@ -224,7 +225,7 @@ def _audit_annotations(policy: str, annotations: Sequence[model.AuditAnnotation]
         seen.add(annotation.key)
         place = (*at, index, "valueExpression")
         yield from _expression(annotation.value_expression, place)
-        if len(annotation.value_expression.encode()) > MAX_VALUE_EXPRESSION:
+        if len(annotation.value_expression.strip().encode()) > MAX_VALUE_EXPRESSION:
             yield place, f"must be at most {MAX_VALUE_EXPRESSION} bytes long"
 
 
@@ -236,14 +237,16 @@ def _expression(expression: str, at: Path) -> Iterator[Fault]:
 def _param_ref(ref: model.ParamRefModel, at: Path) -> Iterator[Fault]:
     if bool(ref.name) == (ref.selector is not None):
         yield at, "expected either name or selector, exactly one of them"
-    if ref.name and ("/" in ref.name or "%" in ref.name or ref.name in (".", "..")):
+    if not _is_path_segment(ref.name):
         yield (*at, "name"), f"expected the name of an object, found {ref.name!r}"
     if ref.selector is not None:
         yield from _selector(ref.selector, (*at, "selector"))
-    if ref.namespace and not is_label(ref.namespace):
-        yield (*at, "namespace"), f"expected the name of a Namespace, found {ref.namespace!r}"
     if ref.parameter_not_found_action is None:
         yield (*at, "parameterNotFoundAction"), "required: Deny or Allow"
+
+
+def _is_path_segment(name: str) -> bool:
+    return name not in (".", "..") and "/" not in name and "%" not in name
 
 
 def _validation_actions(actions: Sequence[str], at: Path) -> Iterator[Fault]:
