@@ -233,7 +233,7 @@ def test_a_variable_that_does_not_compile_is_not_held_against_its_users() -> Non
     assert "spec.variables[0].expression: undeclared reference to 'nope'" in found
 
 
-def test_variables_of_one_name_cannot_use_each_other() -> None:
+def test_a_variable_that_is_declared_again_cannot_come_to_use_itself() -> None:
     spec = {
         "variables": [
             {"name": "a", "expression": "1"},
@@ -241,5 +241,8 @@ def test_variables_of_one_name_cannot_use_each_other() -> None:
             {"name": "a", "expression": "variables.b"},
         ]
     }
-    [found] = problems(policy(**spec), binding())
-    assert "spec.variables[2].expression: undeclared reference to 'variables" in found
+    found = problems(policy(**spec), binding())
+    assert [message.partition("spec.")[2].partition(" (at")[0] for message in found] == [
+        "variables[1].expression: variables.b comes to use itself, for a variable is declared twice",
+        "variables[2].expression: variables.a comes to use itself, for a variable is declared twice",
+    ]

@@ -187,6 +187,15 @@ class TestVariables:
         variables = [{"name": "size_", "expression": "1"}, {"name": "size_", "expression": "2"}]
         assert decided(variables=variables, validations=[{"expression": "variables.size_ == 2"}]).allowed
 
+    def test_the_last_counts_for_those_in_between_too(self) -> None:
+        variables = [
+            {"name": "a", "expression": "1"},
+            {"name": "b", "expression": "variables.a + 1"},
+            {"name": "c", "expression": "10"},
+            {"name": "a", "expression": "variables.c"},
+        ]
+        assert decided(variables=variables, validations=[{"expression": "variables.b == 11"}]).allowed
+
     def test_of_two_policies_do_not_meet(self) -> None:
         one = policy(
             "one",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, Issue, Program, types
+from webhook.cel.ast import Expr, Ident, children
 from webhook.cel.types import Type
 from webhook.paths import Path
 from webhook.policy import model
@@ -227,22 +228,23 @@ class _Compiler:
         return validator, self._issues
 
     def _variables(self, base: Environment) -> tuple[Environment, dict[str, Program]]:
-        """The environment with all variables, and their programs.
-
-        Of two variables with one name the last counts, everywhere. It may use what was declared before the first of
-        them only: otherwise two could use each other, without end.
+        """The environment with all variables, and their programs. Of two variables with one name the last counts,
+        everywhere: also for those declared in between.
         """
-        environments: dict[str, Environment] = {}
         environment = base
         programs: dict[str, Program] = {}
+        places: dict[str, int] = {}
         for index, variable in enumerate(self._policy.spec.variables):
             name = f"variables.{variable.name}"
-            seen = environments.setdefault(name, environment)
-            program = self._compile(seen, variable.expression, (), "variables", index, "expression")
+            program = self._compile(environment, variable.expression, (), "variables", index, "expression")
             declared: Type = program.type if program else types.DYN  # so that its users are not blamed too
             if program:
                 programs[name] = program
+                places[name] = index
             environment = environment.extend({name: declared})
+        for name in _circular({name: _variables_in(program.tree) for name, program in programs.items()}):
+            circle = Issue(f"{name} comes to use itself, for a variable is declared twice")
+            self._issues.append((("spec", "variables", places[name], "expression"), circle))
         return environment, programs
 
     def _validation(self, environment: Environment, declared: model.Validation, index: int) -> Validation | None:
@@ -270,3 +272,24 @@ class _Compiler:
             return None
         self._sources.append((path, program))
         return program
+
+
+def _variables_in(node: Expr) -> set[str]:
+    """The variables that an expression uses."""
+    if isinstance(node, Ident):
+        return {node.name} if node.name.startswith("variables.") else set()
+    return set().union(*map(_variables_in, children(node)))
+
+
+def _circular(uses: Mapping[str, set[str]]) -> list[str]:
+    """The variables that come to use themselves. Only one that is declared twice can."""
+
+    def reached(name: str) -> set[str]:
+        found: set[str] = set()
+        ahead = set(uses[name])
+        while ahead:
+            found |= ahead
+            ahead = set().union(*(uses.get(each, set()) for each in ahead)) - found
+        return found
+
+    return [name for name in uses if name in reached(name)]
