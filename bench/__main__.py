@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import check_manifests, expressions
+from bench import check_manifests, expressions, serve
 
-BENCHMARKS = {"cel": expressions.main, "check": check_manifests.main}
+BENCHMARKS = {"cel": expressions.main, "check": check_manifests.main, "serve": serve.main}
 
 
 def main(names: list[str]) -> None:

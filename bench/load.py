@@ -1,0 +1,139 @@
+"""A load of recorded reviews over keep-alive TLS connections, bounded in count and time, to one loopback port.
+
+    python -m bench.load PORT PATH CONNECTIONS SECONDS RATE FILE…
+
+RATE is requests a second, 0 for as fast as answers come. Prints one JSON line: requests, seconds, latencies in
+milliseconds (p50, p99), the client's own CPU seconds, failures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+MAX_REQUESTS = 400_000
+
+
+class Client(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.buffer = b""
+        self.sent_at = 0.0
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.load.ready(self)
+
+    def send(self, request: bytes) -> None:
+        self.sent_at = time.perf_counter()
+        self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        head, separator, body = self.buffer.partition(b"\r\n\r\n")
+        if not separator:
+            return
+        _, _, rest = head.lower().partition(b"content-length: ")
+        if len(body) < int(rest.partition(b"\r\n")[0]):
+            return
+        self.buffer = b""
+        self.load.answered(self, head.startswith(b"HTTP/1.1 200"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.load.lost += 0 if self.load.over else 1
+
+
+class Load:
+    """What is sent, and what came of it."""
+
+    def __init__(self, requests: list[bytes], seconds: float, rate: float) -> None:
+        self.requests = requests
+        self.rate = rate
+        self.idle: list[Client] = []
+        self.latencies: list[float] = []
+        self.sent = self.failed = self.lost = 0
+        self.over = False
+        self.started = time.perf_counter()
+        self.until = self.started + seconds
+
+    def ready(self, client: Client) -> None:
+        if self.rate:
+            self.idle.append(client)
+        else:
+            self.next(client)
+
+    def next(self, client: Client) -> None:
+        if self.over or self.sent >= MAX_REQUESTS:
+            return
+        client.send(self.requests[self.sent % len(self.requests)])
+        self.sent += 1
+
+    def answered(self, client: Client, good: bool) -> None:
+        now = time.perf_counter()
+        self.latencies.append(now - client.sent_at)
+        self.failed += not good
+        if now >= self.until:
+            self.over = True
+        self.ready(client)
+
+    async def paced(self) -> None:
+        """Sends at the rate, on whichever connection is idle; one that is not there is not waited for."""
+        while not self.over and self.sent < MAX_REQUESTS:
+            now = time.perf_counter()
+            self.over = now >= self.until
+            due = int((now - self.started) * self.rate) - self.sent
+            for _ in range(min(due, len(self.idle))):
+                self.next(self.idle.pop())
+            await asyncio.sleep(0.0005)
+
+
+async def run(port: int, path: str, connections: int, seconds: float, rate: float, files: list[str]) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: gatewright\r\nContent-Type: application/json\r\nContent-Length: "
+    requests = []
+    for file in files:
+        body = json.dumps(json.loads(Path(file).read_text()), separators=(",", ":")).encode()
+        requests.append(f"{head}{len(body)}\r\n\r\n".encode() + body)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # a certificate of a minute ago, on loopback
+    load = Load(requests, seconds, rate)
+    loop = asyncio.get_running_loop()
+    cpu = time.process_time()
+    clients = [
+        await loop.create_connection(lambda: Client(load), "127.0.0.1", port, ssl=context) for _ in range(connections)
+    ]
+    if rate:
+        await load.paced()
+    while not load.over:
+        await asyncio.sleep(0.01)
+    elapsed = time.perf_counter() - load.started
+    cpu = time.process_time() - cpu
+    for transport, _ in clients:
+        transport.close()
+    times = sorted(load.latencies)
+    print(
+        json.dumps(
+            {
+                "requests": len(times),
+                "seconds": elapsed,
+                "p50": times[len(times) // 2] * 1000,
+                "p99": times[int(len(times) * 0.99)] * 1000,
+                "cpu": cpu,
+                "failed": load.failed + load.lost,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    port, path, connections, seconds, rate, *files = sys.argv[1:]
+    uvloop.run(run(int(port), path, int(connections), float(seconds), float(rate), files))
