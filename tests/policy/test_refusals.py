@@ -246,3 +246,28 @@ def test_a_variable_that_is_declared_again_cannot_come_to_use_itself() -> None:
         "variables[1].expression: variables.b comes to use itself, for a variable is declared twice",
         "variables[2].expression: variables.a comes to use itself, for a variable is declared twice",
     ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("request.user == 'x'", "undefined field 'user'"),
+        ("request.object.metadata.name == 'x'", "undefined field 'object'"),
+        ("request.uid == 'x'", "undefined field 'uid'"),
+        ("request.name + 1 == 2", "found no matching overload for '_+_' applied to '(string, int)'"),
+        ("namespaceObject.metadata.uid == 'x'", "undefined field 'uid'"),
+        ("namespaceObject.metadata.managedFields == []", "undefined field 'managedFields'"),
+        ("namespaceObject.spec.x == 'x'", "undefined field 'x'"),
+    ],
+)
+def test_the_fields_of_request_and_namespace_object_are_known(expression: str, expected: str) -> None:
+    [found] = problems(policy(validations=[{"expression": expression}]), binding())
+    assert expected in found
+
+
+def test_their_types_count() -> None:
+    spec = {
+        "validations": [{"expression": "request.dryRun", "messageExpression": "request.userInfo.username"}],
+        "auditAnnotations": [{"key": "k", "valueExpression": "namespaceObject.metadata.labels['team']"}],
+    }
+    assert problems(policy(**spec), binding()) == []

@@ -196,6 +196,22 @@ class TestVariables:
         ]
         assert decided(variables=variables, validations=[{"expression": "variables.b == 11"}]).allowed
 
+    def test_may_hold_parts_of_request_and_namespace_object(self) -> None:
+        variables = [
+            {"name": "user", "expression": "request.userInfo"},
+            {"name": "phases", "expression": "namespaceObject.status.conditions"},
+            {"name": "who", "expression": "request.?userInfo"},
+        ]
+        validations = [
+            {"expression": "variables.user.username == 'jane'"},
+            {"expression": "variables.phases.exists(c, c.type == 'Ready')"},
+            {"expression": "variables.who.?username.orValue('') == 'jane'"},
+        ]
+        live = namespace("default")
+        live["status"] = {"conditions": [{"type": "Ready"}]}
+        tree = loaded(policy(variables=variables, validations=validations), binding())
+        assert verdict(tree, request(), live).allowed
+
     def test_of_two_policies_do_not_meet(self) -> None:
         one = policy(
             "one",
@@ -259,6 +275,19 @@ class TestNamespaceObject:
     def test_is_null_for_cluster_scoped_objects_and_namespaces(self, resource: str, kind: str, where: str) -> None:
         asked = request(namespace("x"), resource=resource, kind=kind, namespace=where)
         assert decided(asked, validations=[{"expression": "namespaceObject == null"}]).allowed
+
+    @pytest.mark.parametrize(
+        ("expression", "error"),
+        [
+            ("namespaceObject.metadata.UID == 'x'", "no such key: UID"),
+            ("namespaceObject.metadata.creationTimestamp < timestamp('2030-01-01T00:00:00Z')", "no such overload"),
+        ],
+    )
+    def test_is_declared_in_places_as_its_data_is_not(self, expression: str, error: str) -> None:
+        live = namespace("default")
+        live["metadata"] |= {"uid": "x", "creationTimestamp": "2026-01-01T00:00:00Z"}
+        decision = verdict(loaded(policy(validations=[{"expression": expression}]), binding()), request(), live)
+        assert messages(decision) == [f"expression '{expression}' resulted in error: {error}"]
 
     def test_an_unknown_one_is_an_error_where_it_is_used(self) -> None:
         policies = loaded(policy(validations=self.OWNED), binding())

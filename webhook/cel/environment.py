@@ -12,6 +12,7 @@ from webhook.cel.functions import Functions
 from webhook.cel.library import LIBRARIES, later_library
 from webhook.cel.literals import check_literals
 from webhook.cel.program import Program
+from webhook.cel.structs import Struct
 from webhook.cel.types import Type
 
 # CEL's own checker compares only values of one type. Kubernetes compares numbers across types since 1.28, so these
@@ -37,23 +38,26 @@ def _declarations() -> Declarations:
 
 
 @lru_cache(maxsize=256)
-def _frontend(variables: tuple[tuple[str, Type], ...], container: str) -> Frontend:
-    return Frontend(dict(variables), _declarations(), container)
+def _frontend(variables: tuple[tuple[str, Type], ...], container: str, structs: tuple[Struct, ...]) -> Frontend:
+    return Frontend(dict(variables), _declarations(), container, structs)
 
 
 class Environment:
     """The variables that expressions may use, with their types, besides Kubernetes' functions.
 
+    structs: those that the variables' types name.
+
     Environments that declare the same variables share their checker.
     """
 
-    def __init__(self, variables: Mapping[str, Type], *, container: str = "") -> None:
+    def __init__(self, variables: Mapping[str, Type], *, container: str = "", structs: tuple[Struct, ...] = ()) -> None:
         self.variables = dict(variables)
         self._container = container
+        self._structs = structs
 
     def extend(self, variables: Mapping[str, Type]) -> Environment:
         """An environment that has these variables too."""
-        return Environment({**self.variables, **variables}, container=self._container)
+        return Environment({**self.variables, **variables}, container=self._container, structs=self._structs)
 
     def compile(self, source: str, expect: tuple[Type, ...] = ()) -> Program:
         """The program of an expression, whose type must be one of `expect` if any are given.
@@ -77,7 +81,9 @@ class Environment:
         return Program(source, self._checker().parse(source), _functions())
 
     def _checker(self) -> Frontend:
-        return _frontend(tuple(sorted(self.variables.items(), key=lambda item: item[0])), self._container)
+        return _frontend(
+            tuple(sorted(self.variables.items(), key=lambda item: item[0])), self._container, self._structs
+        )
 
 
 def _named(found: Issue) -> Issue:

@@ -16,6 +16,7 @@ from cel_expr_python import cel
 from webhook.cel.ast import Call, Expr, children
 from webhook.cel.checked import Scope, decode
 from webhook.cel.errors import CompileError, Issue, issue_at
+from webhook.cel.structs import Struct, descriptors
 from webhook.cel.types import Type
 
 MAX_LENGTH = 100_000
@@ -52,8 +53,10 @@ _PRIMITIVES: dict[str, Any] = {
 }
 
 
-def _checker_type(declared: Type) -> Any:
-    params = [_checker_type(param) for param in declared.params]
+def _checker_type(declared: Type, structs: frozenset[Type]) -> Any:
+    if declared in structs:
+        return cel.Type(declared.name)
+    params = [_checker_type(param, structs) for param in declared.params]
     match declared.name:
         case "list":
             return cel.Type.List(params[0]) if params else cel.Type.LIST
@@ -112,12 +115,20 @@ def _holds_optional(declared: Type) -> bool:
 class Frontend:
     """A checker for one set of variables."""
 
-    def __init__(self, variables: Mapping[str, Type], declarations: Declarations, container: str = "") -> None:
+    def __init__(
+        self,
+        variables: Mapping[str, Type],
+        declarations: Declarations,
+        container: str = "",
+        structs: tuple[Struct, ...] = (),
+    ) -> None:
         self._scope = Scope(frozenset(variables), declarations.functions, container)
+        known = frozenset(struct.type for struct in structs)
         optionals = {name: declared for name, declared in variables.items() if _holds_optional(declared)}
         self._env = cel.NewEnv(
             config=declarations.config(optionals),
-            variables={name: _checker_type(each) for name, each in variables.items() if name not in optionals},
+            descriptor_pool=descriptors(structs) if structs else None,
+            variables={name: _checker_type(each, known) for name, each in variables.items() if name not in optionals},
             container=container,
         )
 
@@ -191,17 +202,24 @@ _STATUS = re.compile(r"\s*\[[A-Z_]+\]$")
 _TOO_DEEP = re.compile(r"recursion (?:limit|depth)")
 
 
+_NOT_IN_STRUCT = re.compile(r" not found in struct '[^']*'$")
+
+
 def _issues(text: str) -> list[Issue]:
     if _TOO_DEEP.search(text):
         return [Issue("expression is nested too deeply: at most 32 levels can be parsed")]
-    issues = [
-        Issue(_STATUS.sub("", match[3]).replace(" (in container '')", ""), max(int(match[1]), 1), max(int(match[2]), 1))
-        for match in _ISSUE.finditer(text)
-    ]
+    issues = [Issue(_worded(match[3]), max(int(match[1]), 1), max(int(match[2]), 1)) for match in _ISSUE.finditer(text)]
     if issues:
-        return issues
+        # What an undefined field was used for is no error of its own.
+        return [issue for issue in issues if "'*error*'" not in issue.message] or issues
     first = _STATUS.sub("", text.split("\n", 1)[0]).removeprefix("INVALID_ARGUMENT: ")
     return [Issue(first)]
+
+
+def _worded(message: str) -> str:
+    """A message of the checker's as the API server words it."""
+    message = _STATUS.sub("", message).replace(" (in container '')", "")
+    return _NOT_IN_STRUCT.sub("", message)
 
 
 def _calls(node: Expr) -> Iterable[Call]:

@@ -37,7 +37,10 @@ _SELF_EQUAL: Final = frozenset({"string", "bytes", "timestamp", "duration"})
 
 def select(out: Writer, node: Select, value: Value) -> Operand | None:
     """operand.field and has(operand.field)."""
-    if node.operand.type.name not in ("dyn", "map"):
+    held_type = node.operand.type.name
+    if (
+        held_type not in ("dyn", "map") and "." not in held_type
+    ):  # only of structs, among types with a dot, are there fields
         return None
     operand, field = value(node.operand), out.bind(node.field)
     if not node.test:

@@ -15,6 +15,7 @@ from webhook.cel.ast import Expr, Ident, children
 from webhook.cel.types import Type
 from webhook.paths import Path
 from webhook.policy import model
+from webhook.policy.declared import base_environment
 from webhook.policy.evaluation import PASSED, Evaluation, Failure, FailurePolicy
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.request import Request
@@ -29,7 +30,6 @@ CONDITIONS_COST = 2_500_000
 
 OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 
-_VARIABLES = {"object": types.DYN, "oldObject": types.DYN, "request": types.DYN, "namespaceObject": types.DYN}
 _BOOL = (types.BOOL,)
 _STRING = (types.STRING,)
 _STRING_OR_NULL = (types.STRING, types.NULL)
@@ -191,7 +191,7 @@ class _Compiler:
 
     def compiled(self) -> tuple[CELValidator, list[tuple[Path, Issue]]]:
         spec = self._policy.spec
-        base = Environment(_VARIABLES | ({"params": types.DYN} if spec.param_kind else {}))
+        base = base_environment(with_params=spec.param_kind is not None)
         conditions = [
             Condition(condition.name, program)
             for index, condition in enumerate(spec.match_conditions)
