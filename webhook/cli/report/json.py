@@ -6,8 +6,8 @@
  "errors": [{"file", "line", "column", "message"}], "notes": [text],
  "diffs": [{"file", "line", "object", "policies", "diff"}]}    (diffs with --diff only)
 
-`action` is Deny, Warn or Audit, as a binding's validationActions has them. `line` counts from 1; `path` is null where it is not known. An object that is
-cluster-scoped has an empty namespace.
+`action` is Deny, Warn or Audit, as a binding's validationActions has them. `line` counts from 1; `path` is null where
+it is not known. An object that is cluster-scoped has an empty namespace.
 """
 
 from __future__ import annotations
