@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from webhook.cel import native, operators, types
@@ -214,6 +215,9 @@ class _Generator:
 
     def optional_default(self, node: Call) -> Operand:
         """a.or(b) and a.orValue(b): b is evaluated only where a is absent."""
+        written = native.optional_value(self.out, node, self.value) if self.plain else None
+        if written is not None:
+            return written
         optional = self.out.spill(self.value(node.args[0]))
         target = self.out.fresh()
         with self.out.block(f"if {self.out.bind(_is_absent)}({optional.text}):"):
@@ -529,14 +533,19 @@ def _unbound(name: str) -> Callable[..., Any]:
     return call
 
 
+_MAX_KNOWN: Final = 128
+
+
 def _matching(pattern: str) -> Callable[[Any, str], bool]:
     """matches() with a literal pattern, which is compiled once."""
     search = compiled(pattern).search
+    # Crossing over to RE2 costs microseconds, and policies ask the same of the same names and params again and again.
+    known = lru_cache(maxsize=512)(lambda text: search(text) is not None)
 
     def call(text: Any, _: str) -> bool:
         if type(text) is not str:
             raise no_such_overload()
-        return search(text) is not None
+        return known(text) if len(text) <= _MAX_KNOWN else search(text) is not None
 
     return call
 

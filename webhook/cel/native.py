@@ -13,7 +13,6 @@ from typing import Any, Final
 from webhook.cel import operators, types
 from webhook.cel.ast import Call, Const, Expr, ListLiteral, Select
 from webhook.cel.errors import EvaluationError
-from webhook.cel.library.regex import compiled
 from webhook.cel.values import INT_MAX, INT_MIN, UInt
 from webhook.cel.writer import Operand, Writer
 
@@ -59,13 +58,6 @@ def function(out: Writer, node: Call, value: Value) -> Operand | None:
     if len(args) != 2 or args[1].type != types.STRING:
         return None
     receiver = args[0].type.name
-    if name == "matches" and receiver == "string" and isinstance(args[1], Const):
-        try:
-            search = compiled(args[1].value).search
-        except EvaluationError:
-            return None
-        text = value(args[0])
-        return out.expression(f"({out.bind(search)}({text.text}) is not None)", text)
     if name in ("startsWith", "endsWith") and receiver in ("string", "dyn"):
         text, part = value(args[0]), value(args[1])
         return out.expression(f"{text.text}.{name.lower()}({part.text})", text, part)
@@ -73,6 +65,56 @@ def function(out: Writer, node: Call, value: Value) -> Operand | None:
         text, part = value(args[0]), value(args[1])
         return out.expression(f"({part.text} in {text.text})", text, part)
     return None
+
+
+def optional_value(out: Writer, node: Call, value: Value) -> Operand | None:
+    """`a.?b.?c.orValue(d)` where d is a literal: the fields one after the other, without making optionals."""
+    chain, default = node.args
+    if node.function != "orValue" or not _is_literal(default):
+        return None
+    keys: list[str] = []
+    while chain.type.name == "optional_type":
+        if isinstance(chain, Select) and not chain.test:
+            keys.append(chain.field)
+            chain = chain.operand
+        elif isinstance(chain, Call) and chain.function == "_?._" and isinstance(chain.args[1], Const):
+            keys.append(chain.args[1].value)
+            chain = chain.args[0]
+        else:
+            return None
+    if not keys:
+        return None
+    keys.reverse()
+    start, otherwise = out.spill(value(chain)), value(default)
+    missing, held, tests = out.bind(_MISSING), start.text, []
+    for key in keys:
+        found = out.fresh()
+        tests.append(f"type({held}) is dict and ({found} := {held}.get({out.bind(key)}, {missing})) is not {missing}")
+        held = found
+    careful = f"{out.bind(_optional_chain)}({start.text}, {out.bind(tuple(keys))}, {otherwise.text})"
+    return out.expression(f"({held} if {' and '.join(tests)} else {careful})", start, otherwise)
+
+
+_MISSING: Final = object()
+
+
+def _optional_chain(value: Any, keys: tuple[str, ...], default: Any) -> Any:
+    for key in keys:
+        if type(value) is dict:
+            value = value.get(key, _MISSING)
+            if value is _MISSING:
+                return default
+        elif value is None:
+            return default
+        else:
+            raise EvaluationError("left to the exact form")
+    return value
+
+
+def _is_literal(node: Expr) -> bool:
+    if isinstance(node, ListLiteral):
+        return not node.optional and all(isinstance(element, Const) for element in node.elements)
+    return isinstance(node, Const)
 
 
 def binary(out: Writer, node: Call, value: Value) -> Operand | None:

@@ -46,6 +46,14 @@ class Activation(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         program = self._variables.get(name)
         if program is not None:
+            cost = self.cost
+            try:
+                value = self[name] = program.plain(self)
+            except Exception:  # noqa: S110 - as in Program.evaluate
+                pass
+            else:
+                return value
+            self.cost = cost
             return self._composited(name, program)
         value = self[name] = self._lazy[name]()
         return value
@@ -56,7 +64,7 @@ class Activation(dict[str, Any]):
         text = self._errors.get(name)
         if text is None:
             try:
-                value = self[name] = self._run(program)
+                value = self[name] = self._evaluate_carefully(program)
             except CostError:
                 raise BudgetExceeded from None
             except EvaluationError as error:
@@ -66,8 +74,8 @@ class Activation(dict[str, Any]):
                 return value
         raise EvaluationError(text)
 
-    def _run(self, program: Program) -> Any:
-        return program.evaluate(self)
+    def _evaluate_carefully(self, program: Program) -> Any:
+        return program.evaluate_exactly(self)
 
 
 class Recording(Activation):
@@ -87,7 +95,11 @@ class Recording(Activation):
         """The programs of the composited variables."""
         return self._variables
 
-    def _run(self, program: Program) -> Any:
+    def __missing__(self, name: str) -> Any:
+        program = self._variables.get(name)
+        return super().__missing__(name) if program is None else self._composited(name, program)
+
+    def _evaluate_carefully(self, program: Program) -> Any:
         return program.evaluate_recording(self)
 
 
@@ -97,14 +109,14 @@ class Program:
     `type` is what the checker inferred, `source` the text it was compiled from.
     """
 
-    __slots__ = ("_exact", "_functions", "_plain", "_recording", "source", "tree", "type")
+    __slots__ = ("_exact", "_functions", "_recording", "plain", "source", "tree", "type")
 
     def __init__(self, source: str, tree: Expr, functions: Functions) -> None:
         self.source = source
         self.tree = tree
         self.type: Type = tree.type
         self._functions = functions
-        self._plain = generate(tree, functions, "plain")
+        self.plain = generate(tree, functions, "plain")
         # The other forms are wanted rarely, and made then.
         self._exact: Callable[[Any], Any] | None = None
         self._recording: Callable[[Any], Any] | None = None
@@ -119,7 +131,7 @@ class Program:
         """
         cost = activation.cost
         try:
-            return self._plain(activation)
+            return self.plain(activation)
         except Exception:  # noqa: S110 - whatever it was, the exact form tells
             pass
         except BudgetExceeded:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from webhook.paths import Path
 from webhook.policy.evaluation import PASSED, Evaluation, Failure, MutationError
 from webhook.policy.json_values import copy_json, differs, require_json
@@ -72,18 +74,33 @@ class PythonMutator:
     def mutate(self, request: Request, params: Any) -> JSONObject | None:
         if request.object is None:
             return None
-        edited = request.with_object(copy_json(request.object))
+        before = _text(request.object)
+        edited = request.with_object(copy_json(request.object) if before is None else orjson.loads(before))
         try:
             returned = _call(self.declaration, edited, params)
             if returned is not None:
                 raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
             if not isinstance(edited.object, dict):
                 raise TypeError("request.object is no object any more; edit it in place")
+            if before is not None and _text(edited.object) == before:
+                return None  # by far the commonest outcome: the same text, so the same value
             require_json(edited.object)
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
             raise MutationError(_describe(error, self.declaration, request, params)) from error
         # A copy, for the function may have kept what it was given.
         return copy_json(edited.object) if differs(request.object, edited.object) else None
+
+
+# Nothing but JSON's own types passes for them: a tuple or a date that a policy left in the object is told as wrong.
+_STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+def _text(value: JSONObject) -> bytes | None:
+    """The JSON text of an object; None where it cannot be written as such."""
+    try:
+        return orjson.dumps(value, option=_STRICT)
+    except TypeError:
+        return None
 
 
 def _call(declaration: Declaration, request: Request, params: Any) -> Any:

@@ -47,6 +47,8 @@ def _int_from_double(value: float) -> int:
 
 
 def _int_from_string(text: str) -> int:
+    if len(text) <= 18 and text.isascii() and text.isdigit():
+        return int(text)  # nearly always
     if not _INT.fullmatch(text) or len(text) > _MAX_DIGITS or not INT_MIN <= int(text) <= INT_MAX:
         raise _conversion_error("string", "int")
     return int(text)
