@@ -1,0 +1,16 @@
+#!/bin/sh
+# Has the API server trust the certificate that the Pod made at start: its authority, which it prints as caBundle, goes
+# into every webhook of both configurations. Run it again whenever the Pod has been replaced.
+set -eu
+
+ca=$(kubectl --namespace gatewright-system logs deployment/gatewright | sed -n 's/^caBundle: //p' | tail -n 1)
+if [ -z "$ca" ]; then
+  echo "trust.sh: the Pod has printed no caBundle; is it running, and without GATEWRIGHT_TLS_CERT?" >&2
+  exit 1
+fi
+for configuration in validatingwebhookconfiguration mutatingwebhookconfiguration; do
+  for webhook in $(kubectl get "$configuration" gatewright --output 'jsonpath={.webhooks[*].name}'); do
+    kubectl patch "$configuration" gatewright --patch \
+      "{\"webhooks\": [{\"name\": \"$webhook\", \"clientConfig\": {\"caBundle\": \"$ca\"}}]}"
+  done
+done

@@ -1,0 +1,85 @@
+"""What `kubectl kustomize` makes of manifests/."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = ROOT / "manifests"
+BASE = "base"
+OVERLAYS = ("overlays/enforcing", "overlays/warn-only", "overlays/development")
+NEEDED = 5  # the major version of kustomize from which on it knows all that is used here
+
+Object = dict[str, Any]
+
+
+@functools.cache
+def _missing() -> str:
+    """Why nothing can be rendered here; empty where it can."""
+    if shutil.which("kubectl") is None:
+        return "kubectl is not here: the manifests cannot be rendered"
+    said = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, check=False).stdout
+    version = re.search(r"Kustomize Version: v(\d+)", said)
+    if version is None or int(version[1]) < NEEDED:
+        return f"kubectl is too old: kustomize {version[1] if version else '?'}, {NEEDED} is needed"
+    return ""
+
+
+@functools.cache
+def text(folder: str) -> str:
+    """The YAML of a folder of manifests/. Skips the test where there is no kubectl that can."""
+    if missing := _missing():
+        pytest.skip(missing)
+    made = subprocess.run(
+        ["kubectl", "kustomize", str(MANIFESTS / folder)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert made.returncode == 0, made.stderr
+    assert made.stderr == ""  # no deprecations
+    return made.stdout
+
+
+def objects(folder: str) -> list[Object]:
+    return list(yaml.safe_load_all(text(folder)))
+
+
+def one(folder: str, kind: str, name: str = "gatewright") -> Object:
+    """The one object of that kind whose name is `name`, or begins so and ends in a hash."""
+    (found,) = (
+        each
+        for each in objects(folder)
+        if each["kind"] == kind and re.fullmatch(rf"{name}(-[a-z0-9]{{10}})?", each["metadata"]["name"])
+    )
+    return found
+
+
+def kinds(folder: str) -> list[str]:
+    return [each["kind"] for each in objects(folder)]
+
+
+def pod(folder: str) -> Object:
+    spec: Object = one(folder, "Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+def container(folder: str) -> Object:
+    (found,) = pod(folder)["containers"]
+    return dict(found)
+
+
+def environment(folder: str) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in container(folder)["env"]}
+
+
+def policies(folder: str) -> dict[str, str]:
+    """Key -> text of the ConfigMap that the Deployment mounts, which must be there under just that name."""
+    (name,) = (volume["configMap"]["name"] for volume in pod(folder)["volumes"] if volume["name"] == "policies")
+    (found,) = (each for each in objects(folder) if each["kind"] == "ConfigMap" and each["metadata"]["name"] == name)
+    return dict(found["data"])

@@ -1,0 +1,58 @@
+"""Which requests a webhook of a configuration is called for.
+
+A webhook's rules, selectors and matchConditions are those of a ValidatingAdmissionPolicy; so a policy that has them,
+and that denies whatever it is given, tells by our own engine. test_kubernetes asks the API server's own packages.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from webhook import documents
+from webhook.admission import engine
+from webhook.cluster.manifests import ManifestsView
+from webhook.policy.load import load_documents
+from webhook.policy.policyset import PolicySet
+from webhook.policy.request import Request
+from webhook.schema import Kinds
+
+VIEW = ManifestsView([], Kinds.builtin(), assume_namespaces=True)
+
+
+def as_policies(webhooks: list[dict[str, Any]]) -> PolicySet:
+    """A set with one policy for each webhook, of the webhook's name."""
+    objects: list[dict[str, Any]] = []
+    for webhook in webhooks:
+        policy = {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": webhook["name"]},
+            "spec": {
+                "matchConstraints": {
+                    "resourceRules": webhook["rules"],
+                    "matchPolicy": webhook["matchPolicy"],
+                    "namespaceSelector": webhook["namespaceSelector"],
+                    "objectSelector": webhook.get("objectSelector", {}),
+                },
+                "matchConditions": webhook.get("matchConditions", []),
+                "validations": [{"expression": "false", "message": "called"}],
+            },
+        }
+        binding = {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": webhook["name"]},
+            "spec": {"policyName": webhook["name"], "validationActions": ["Deny"]},
+        }
+        objects += [policy, binding]
+    read, problems = documents.parse("\n---\n".join(map(json.dumps, objects)), "registration")
+    assert problems == []
+    return load_documents(read)
+
+
+def called(webhooks: PolicySet, request: Request) -> list[str]:
+    """The names of the webhooks that are called."""
+    findings = engine.validate(request, webhooks, VIEW).findings
+    assert {finding.message for finding in findings} <= {"called"}, findings
+    return [finding.policy for finding in findings]

@@ -1,0 +1,87 @@
+"""What the API server's own packages say: its types, strictly decoded, and which webhook it would call.
+
+Built here with Go. Without Go, or modules to build it from, this is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.manifests import kustomize, registrations
+from tests.manifests.kustomize import BASE, OVERLAYS
+from tests.manifests.requests import recorded, variants
+from tests.manifests.test_registration import MUTATING, NEVER, VALIDATING, request, webhooks
+
+SOURCE = Path(__file__).parent / "kubernetes"
+
+
+@pytest.fixture(scope="module")
+def kubernetes() -> Path:
+    """The program that answers as a kube-apiserver would."""
+    if shutil.which("go") is None:
+        pytest.skip("Go is not here: the API server's own packages cannot be built")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright"
+    cache.mkdir(parents=True, exist_ok=True)
+    program = cache / "kubernetes-webhooks"
+    command = ["go", "build", "-mod=readonly", "-o", str(program), "."]
+    built = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
+    if built.returncode:
+        pytest.skip(f"the API server's packages do not build here: {built.stderr.strip()[:500]}")
+    return program
+
+
+def asked(program: Path, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    lines = "".join(json.dumps(each) + "\n" for each in questions)
+    done = subprocess.run([program], input=lines, capture_output=True, text=True, check=True, timeout=300)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("folder", [BASE, *OVERLAYS])
+def test_every_object_is_of_its_type(kubernetes: Path, folder: str) -> None:
+    objects = [each for each in kustomize.objects(folder) if not each["apiVersion"].startswith("cert-manager.io/")]
+    answers = asked(kubernetes, [{"object": each} for each in objects])
+    assert [answer["error"] for answer in answers] == [""] * len(objects)
+
+
+def test_an_unknown_field_is_an_error(kubernetes: Path) -> None:
+    webhooks = kustomize.one(BASE, "ValidatingWebhookConfiguration")
+    (answer,) = asked(kubernetes, [{"object": webhooks | {"webhook": []}}])
+    assert 'unknown field "webhook"' in answer["error"]
+
+
+@pytest.mark.parametrize("kind", [VALIDATING, MUTATING])
+def test_it_calls_each_webhook_for_the_requests_that_we_think(kubernetes: Path, kind: str) -> None:
+    registered = webhooks(kind)
+    ours = registrations.as_policies(registered)
+    raws = [*recorded().values(), *(raw for _, raw in variants())]
+    questions = [{"webhook": webhook, "request": raw} for raw in raws for webhook in registered]
+    answers = iter(asked(kubernetes, questions))
+    calls = 0
+    for raw in raws:
+        theirs = []
+        for webhook in registered:
+            answer = next(answers)
+            assert answer["error"] == ""
+            theirs += [webhook["name"]] if answer["called"] else []
+        assert sorted(theirs) == sorted(registrations.called(ours, request(raw))), raw
+        calls += len(theirs)
+    assert calls > 20
+
+
+@pytest.mark.parametrize("kind", [VALIDATING, MUTATING])
+def test_it_never_calls_for_what_keeps_a_cluster_alive(kubernetes: Path, kind: str) -> None:
+    questions = [{"webhook": webhook, "request": raw} for raw in NEVER.values() for webhook in webhooks(kind)]
+    assert [answer for answer in asked(kubernetes, questions) if answer != {"called": False, "error": ""}] == []
+
+
+def test_it_is_the_conditions_that_leave_reviews_of_identity_out(kubernetes: Path) -> None:
+    bare = [{**webhook, "matchConditions": []} for webhook in webhooks(VALIDATING)[1:]]
+    (answer,) = asked(kubernetes, [{"webhook": bare[0], "request": NEVER["TokenReview"]}])
+    assert answer == {"called": True, "error": ""}

@@ -1,0 +1,125 @@
+"""The policies as the webhook finds them: a ConfigMap, mounted as the kubelet does it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.manifests import kustomize
+from tests.manifests.kustomize import OVERLAYS, ROOT
+from webhook.policy.load import load
+from webhook.policy.policyset import PolicySet
+
+ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS
+POLICIES = ROOT / "policies"
+SHIPPED = ("finalizer-enforcement", "no-host-path", "protocol-whitelist", "replica-bounds")
+
+
+def mounted(files: dict[str, str], folder: Path) -> Path:
+    """A volume as the kubelet lays it out: a folder of the content, `..data` that leads there, a link for each file."""
+    content = folder / "..2026_11_21_08_04_09.1029384756"
+    content.mkdir(parents=True)
+    for name, text in files.items():
+        (content / name).write_text(text)
+        (folder / name).symlink_to(Path("..data") / name)
+    (folder / "..data").symlink_to(content.name)
+    return folder
+
+
+def described(policies: PolicySet) -> list[tuple[str, str, tuple[tuple[str, tuple[str, ...]], ...]]]:
+    return [
+        (policy.kind, policy.name, tuple((binding.name, binding.actions) for binding in policy.bindings))
+        for policy in policies.policies
+    ]
+
+
+def params(policies: PolicySet) -> set[str]:
+    return {each["metadata"]["name"] for each in policies.objects}
+
+
+@pytest.mark.parametrize("folder", [ENFORCING, DEVELOPMENT])
+def test_the_mounted_configmap_is_the_policy_tree(folder: str, tmp_path: Path) -> None:
+    seen = load(mounted(kustomize.policies(folder), tmp_path / "policies"))
+    tree = load(POLICIES)
+    assert described(seen) == described(tree)
+    assert sorted(map(str, seen.objects)) == sorted(map(str, tree.objects))
+    assert {name for _, name, _ in described(seen)} == set(SHIPPED)
+
+
+def test_each_policy_is_read_once_and_from_its_own_file(tmp_path: Path) -> None:
+    root = mounted(kustomize.policies(ENFORCING), tmp_path / "policies")
+    files = {Path(policy.file).relative_to(root) for policy in load(root).policies}
+    assert files == {
+        Path("finalizer-enforcement.policy.py"),
+        Path("no-host-path.policy.yaml"),
+        Path("protocol-whitelist.policy.py"),
+        Path("replica-bounds.policy.yaml"),
+    }
+
+
+def test_an_update_by_the_kubelet_is_another_revision(tmp_path: Path) -> None:
+    files = kustomize.policies(ENFORCING)
+    root = mounted(files, tmp_path / "policies")
+    before = load(root)
+    newer = root / "..2026_11_21_09_00_00.5647382910"
+    newer.mkdir()
+    for name, text in files.items():
+        (newer / name).write_text(text.replace('max: "10"', 'max: "20"'))
+    (root / "..new").symlink_to(newer.name)
+    (root / "..new").replace(root / "..data")
+    after = load(root)
+    assert before.revision != after.revision
+    assert [each["data"]["max"] for each in after.objects if each["metadata"]["name"] == "replica-bounds"] == ["20"]
+
+
+def test_nothing_denies_in_warn_only(tmp_path: Path) -> None:
+    policies = load(mounted(kustomize.policies(WARN_ONLY), tmp_path / "policies"))
+    assert {binding.actions for binding in policies.bindings} == {("Warn", "Audit")}
+    assert {binding.policy for binding in policies.bindings} == set(SHIPPED)  # all are bound
+    assert [policy.name for policy in policies.mutating if policy.bindings] == []  # and nothing changes
+    assert params(policies) == params(load(POLICIES))
+
+
+def test_warn_only_differs_in_the_bindings_alone() -> None:
+    enforcing, warning = kustomize.policies(ENFORCING), kustomize.policies(WARN_ONLY)
+    assert enforcing.keys() == warning.keys()
+    differing = {key for key in enforcing if enforcing[key] != warning[key]}
+    assert differing == {f"{name}.binding.yaml" for name in SHIPPED}
+    for name in SHIPPED:
+        assert warning[f"{name}.binding.yaml"] == (POLICIES / name / "_binding.warn.yaml").read_text()
+
+
+def test_every_file_of_the_tree_is_shipped_and_no_tests() -> None:
+    listed = yaml.safe_load((POLICIES / "kustomization.yaml").read_text())["configMapGenerator"][0]["files"]
+    shipped = {line.partition("=")[2]: line.partition("=")[0] for line in listed}
+    tree = {
+        str(file.relative_to(POLICIES))
+        for file in POLICIES.glob("*/*")
+        if file.suffix in (".yaml", ".py") and not file.name.startswith("_") and file.name != "tests.yaml"
+    }
+    assert shipped.keys() == tree
+    assert shipped == {file: file.replace("/", ".") for file in tree}
+
+
+def test_the_configmap_is_within_the_limit_of_kubectl_apply() -> None:
+    """Its content is stored twice: as data, and in the annotation last-applied-configuration, of at most 256 KiB."""
+    assert sum(map(len, kustomize.policies(ENFORCING).values())) < 200 << 10
+
+
+def test_the_policies_are_tested_where_they_lie(tmp_path: Path) -> None:
+    """kustomization.yaml in the tree is in nobody's way."""
+    for command in ("test", "check"):
+        arguments = [str(ROOT / "docs/examples/web.yaml")] if command == "check" else []
+        done = subprocess.run(
+            [sys.executable, "-m", "webhook.cli.main", command, "--policies", str(POLICIES), *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == (0 if command == "test" else 1), done.stdout + done.stderr

@@ -1,0 +1,236 @@
+"""The webhook configurations: the API server asks where a policy has something to say, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.manifests import kustomize, registrations
+from tests.manifests.kustomize import BASE, OVERLAYS, ROOT
+from tests.manifests.requests import FINALIZER, KEPT, Raw, made, recorded, variants
+from webhook.admission import engine, review
+from webhook.cluster.manifests import ManifestsView
+from webhook.policy.load import load
+from webhook.policy.policyset import PolicySet
+from webhook.policy.request import Request
+from webhook.schema import Kinds
+
+ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS
+VALIDATING, MUTATING = "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"
+EXEMPT = {"gatewright-system", "cert-manager", "kube-system", "kube-node-lease"}
+
+# Each with what it would be asked about, were it not left out: a finalizer.
+NEVER: dict[str, Raw] = {
+    "TokenReview": made(
+        "authentication.k8s.io/v1/tokenreviews", "authentication.k8s.io/v1/TokenReview", "CREATE", finalizers=["x"]
+    ),
+    "SelfSubjectReview": made(
+        "authentication.k8s.io/v1/selfsubjectreviews",
+        "authentication.k8s.io/v1/SelfSubjectReview",
+        "CREATE",
+        labels=KEPT,
+    ),
+    "SubjectAccessReview": made(
+        "authorization.k8s.io/v1/subjectaccessreviews",
+        "authorization.k8s.io/v1/SubjectAccessReview",
+        "CREATE",
+        labels=KEPT,
+    ),
+    "LocalSubjectAccessReview": made(
+        "authorization.k8s.io/v1/localsubjectaccessreviews",
+        "authorization.k8s.io/v1/LocalSubjectAccessReview",
+        "CREATE",
+        namespace="shop",
+        labels=KEPT,
+    ),
+    "token of a service account": made(
+        "/v1/serviceaccounts",
+        "authentication.k8s.io/v1/TokenRequest",
+        "CREATE",
+        subresource="token",
+        namespace="shop",
+        finalizers=["x"],
+    ),
+    "heartbeat of a node": made(
+        "coordination.k8s.io/v1/leases", "coordination.k8s.io/v1/Lease", "UPDATE", namespace="kube-node-lease"
+    ),
+    "lease of a controller": made(
+        "coordination.k8s.io/v1/leases", "coordination.k8s.io/v1/Lease", "UPDATE", namespace="shop"
+    ),
+    "status of a node": made("/v1/nodes", "/v1/Node", "UPDATE", subresource="status"),
+    "a new node": made("/v1/nodes", "/v1/Node", "CREATE"),
+    "its certificate": made(
+        "certificates.k8s.io/v1/certificatesigningrequests",
+        "certificates.k8s.io/v1/CertificateSigningRequest",
+        "CREATE",
+    ),
+    "status of a Pod": made("/v1/pods", "/v1/Pod", "UPDATE", subresource="status", namespace="shop"),
+    "status of a Pod with a finalizer": made(
+        "/v1/pods", "/v1/Pod", "UPDATE", subresource="status", namespace="shop", finalizers=[FINALIZER]
+    ),
+    "event": made("events.k8s.io/v1/events", "events.k8s.io/v1/Event", "CREATE", namespace="shop"),
+    "endpoints": made(
+        "discovery.k8s.io/v1/endpointslices", "discovery.k8s.io/v1/EndpointSlice", "UPDATE", namespace="shop"
+    ),
+    "eviction": made("/v1/pods", "policy/v1/Eviction", "CREATE", subresource="eviction", namespace="shop"),
+    "binding of a Pod to a node": made("/v1/pods", "/v1/Binding", "CREATE", subresource="binding", namespace="shop"),
+}
+
+
+def webhooks(kind: str, folder: str = ENFORCING) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = kustomize.one(folder, kind)["webhooks"]
+    return found
+
+
+def everywhere(folder: str) -> list[dict[str, Any]]:
+    return [
+        webhook
+        for each in kustomize.objects(folder)
+        if each["kind"].endswith("WebhookConfiguration")
+        for webhook in each["webhooks"]
+    ]
+
+
+def request(raw: Raw) -> Request:
+    document = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": raw}
+    return review.parse(json.dumps(document).encode())
+
+
+@pytest.fixture(scope="module")
+def validating() -> PolicySet:
+    return registrations.as_policies(webhooks(VALIDATING))
+
+
+@pytest.fixture(scope="module")
+def mutating() -> PolicySet:
+    return registrations.as_policies(webhooks(MUTATING))
+
+
+@pytest.fixture(scope="module")
+def shipped() -> PolicySet:
+    return load(ROOT / "policies")
+
+
+@pytest.mark.parametrize("folder", [BASE, *OVERLAYS])
+def test_each_webhook_says_what_an_operator_relies_on(folder: str) -> None:
+    service = kustomize.one(folder, "Service")
+    (port,) = service["spec"]["ports"]
+    for webhook in everywhere(folder):
+        assert webhook["timeoutSeconds"] == 5
+        assert webhook["sideEffects"] == "None"
+        assert webhook["matchPolicy"] == "Equivalent"
+        assert webhook["admissionReviewVersions"] == ["v1"]
+        assert webhook["failurePolicy"] == ("Ignore" if folder == WARN_ONLY else "Fail")
+        where = webhook["clientConfig"]["service"]
+        assert (where["name"], where["namespace"], where["port"]) == (
+            service["metadata"]["name"],
+            service["metadata"]["namespace"],
+            port["port"],
+        )
+        assert {operation for rule in webhook["rules"] for operation in rule["operations"]} <= {"CREATE", "UPDATE"}
+
+
+def test_mutation_is_done_again_after_other_webhooks() -> None:
+    assert {webhook["reinvocationPolicy"] for webhook in webhooks(MUTATING)} == {"IfNeeded"}
+
+
+def test_warn_only_changes_nothing() -> None:
+    assert MUTATING not in kustomize.kinds(WARN_ONLY)
+
+
+def test_each_failure_policy_has_its_path(shipped: PolicySet) -> None:
+    for kind, path, policies in (
+        (VALIDATING, "validate", shipped.validating),
+        (MUTATING, "mutate", shipped.mutating),
+    ):
+        registered = {webhook["clientConfig"]["service"]["path"] for webhook in webhooks(kind)}
+        assert registered == {f"/{path}/{policy.failure_policy.lower()}" for policy in policies}
+
+
+@pytest.mark.parametrize("folder", [BASE, *OVERLAYS])
+def test_no_webhook_covers_what_is_needed_to_repair_it(folder: str) -> None:
+    for webhook in everywhere(folder):
+        (expression,) = webhook["namespaceSelector"]["matchExpressions"]
+        assert (expression["key"], expression["operator"]) == ("kubernetes.io/metadata.name", "NotIn")
+        assert set(expression["values"]) == EXEMPT
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_what_keeps_a_cluster_alive_is_never_asked_about(validating: PolicySet, mutating: PolicySet, name: str) -> None:
+    assert registrations.called(validating, request(NEVER[name])) == []
+    assert registrations.called(mutating, request(NEVER[name])) == []
+
+
+@pytest.mark.parametrize("namespace", sorted(EXEMPT))
+def test_nothing_in_an_exempt_namespace_is_asked_about(
+    validating: PolicySet, mutating: PolicySet, namespace: str
+) -> None:
+    kept = {"labels": KEPT, "finalizers": [FINALIZER]}
+    for raw in (
+        made("/v1/pods", "/v1/Pod", "CREATE", namespace=namespace, **kept),
+        made("/v1/secrets", "/v1/Secret", "CREATE", namespace=namespace, **kept),
+        made("/v1/configmaps", "/v1/ConfigMap", "CREATE", namespace=namespace, **kept),
+    ):
+        assert registrations.called(validating, request(raw)) == []
+        assert registrations.called(mutating, request(raw)) == []
+        raw["namespace"] = raw["object"]["metadata"]["namespace"] = "shop"  # it is the namespace alone
+        assert registrations.called(validating, request(raw))
+        assert registrations.called(mutating, request(raw))
+
+
+def test_whatever_a_policy_has_to_say_is_asked_and_only_once(validating: PolicySet, shipped: PolicySet) -> None:
+    view = ManifestsView(shipped.objects, Kinds.builtin(), assume_namespaces=True)
+    found = asked = 0
+    for name, raw in variants():
+        each = request(raw)
+        findings = engine.validate(each, shipped, view).findings
+        names = registrations.called(validating, each)
+        assert len(names) <= 1, f"{name}: asked twice, by {names}"
+        assert names or not findings, f"{name}: {findings[0]} is never asked about"
+        found, asked = found + bool(findings), asked + bool(names)
+    assert found > 500, "the variants test next to nothing"
+    assert asked < sum(1 for _ in variants())
+
+
+def test_whatever_a_policy_changes_is_sent_for_it(mutating: PolicySet, shipped: PolicySet) -> None:
+    view = ManifestsView(shipped.objects, Kinds.builtin(), assume_namespaces=True)
+    changed = 0
+    for name, raw in variants():
+        each = request(raw)
+        change = engine.mutate(each, shipped, view)
+        if change.changed:
+            changed += 1
+            assert registrations.called(mutating, each) == ["finalizers.gatewright.dev"], name
+    assert changed > 20, "the variants test next to nothing"
+
+
+def test_what_has_no_finalizer_and_no_label_is_not_sent_for_mutation(mutating: PolicySet) -> None:
+    assert {name for name, raw in recorded().items() if registrations.called(mutating, request(raw))} == set()
+
+
+def test_the_rules_are_those_of_the_policies(shipped: PolicySet) -> None:
+    """The first webhook's: what any policy but finalizer-enforcement matches, and nothing that no policy does."""
+
+    def registered() -> set[tuple[str, str, str, str]]:
+        return {
+            (group, version, resource, operation)
+            for rule in webhooks(VALIDATING)[0]["rules"]
+            for group in rule["apiGroups"]
+            for version in rule["apiVersions"]
+            for resource in rule["resources"]
+            for operation in rule["operations"]
+        }
+
+    matched = {
+        (group, version, "/".join(filter(None, resource)), operation)
+        for policy in shipped.validating
+        if policy.name != "finalizer-enforcement"
+        for rule in policy.match.rules
+        for group in rule.groups
+        for version in rule.versions
+        for resource in rule.resources
+        for operation in rule.operations
+    }
+    assert registered() == matched
