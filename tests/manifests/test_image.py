@@ -1,0 +1,220 @@
+"""The Dockerfile: what it says, and its build steps, done here as they are written, in a folder of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.manifests import kustomize
+from tests.manifests.kustomize import BASE, ROOT
+from tests.manifests.test_policies_configmap import mounted
+from tests.server.running import environment, wait_for
+
+REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+)", re.MULTILINE)
+
+
+class Instruction(NamedTuple):
+    name: str
+    argument: str
+
+
+def stages() -> list[list[Instruction]]:
+    """The instructions by stage, the lines before the first FROM as stage 0. No heredocs are understood."""
+    lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#")]
+    text = "\n".join(lines).replace("\\\n", " ")
+    found: list[list[Instruction]] = [[]]
+    for line in text.splitlines():
+        name, _, argument = line.strip().partition(" ")
+        if name == "FROM":
+            found.append([])
+        if name:
+            found[-1].append(Instruction(name, argument.strip()))
+    return found
+
+
+def values(stage: list[Instruction], name: str) -> dict[str, str]:
+    """`KEY=value` of all its ENV, ARG or LABEL instructions."""
+    words = [word for each in stage if each.name == name for word in shlex.split(each.argument)]
+    return {key: value for key, _, value in (word.partition("=") for word in words)}
+
+
+ARGUMENTS, BUILD, FINAL = stages()
+
+
+def test_both_stages_are_of_one_pinned_debian_image() -> None:
+    image = values(ARGUMENTS, "ARG")["PYTHON_IMAGE"]
+    assert re.fullmatch(r"docker\.io/library/python:3\.\d+\.\d+-slim-bookworm(@sha256:[0-9a-f]{64})?", image)
+    assert [stage[0].argument.split()[0] for stage in (BUILD, FINAL)] == ["${PYTHON_IMAGE}"] * 2
+    assert values(FINAL, "LABEL")["org.opencontainers.image.base.name"] == image.partition("@")[0]
+
+
+def test_it_runs_as_a_number_that_is_not_root_and_the_one_of_the_manifests() -> None:
+    (user,) = (each.argument for each in FINAL if each.name == "USER")
+    pod = kustomize.pod(BASE)["securityContext"]
+    assert user == f"{pod['runAsUser']}:{pod['runAsGroup']}" == "65532:65532"
+    assert not [each for each in FINAL if each.name == "RUN"]  # nothing is done as root either
+
+
+def test_no_policies_are_baked_in_and_the_mount_is_where_the_manifests_have_it() -> None:
+    copied = [each.argument for stage in (BUILD, FINAL) for each in stage if each.name == "COPY"]
+    assert not [argument for argument in copied if "policies" in argument]
+    wanted = kustomize.environment(BASE)["GATEWRIGHT_POLICIES"]
+    assert values(FINAL, "ENV")["GATEWRIGHT_POLICIES"] == wanted
+
+
+def test_what_is_sent_to_the_builder_is_what_is_copied() -> None:
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = {word for each in BUILD if each.name == "COPY" for word in each.argument.split()[:-1]}
+    assert sent == copied
+
+
+def test_the_labels_say_what_it_is() -> None:
+    labels = values(FINAL, "LABEL")
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert values(FINAL, "ARG")["VERSION"] == version[1]
+    assert {key.removeprefix("org.opencontainers.image.") for key in labels} == {
+        "title", "description", "licenses", "version", "revision", "created", "base.name",
+    }  # fmt: skip
+
+
+def test_every_install_is_of_hashed_wheels() -> None:
+    installs = re.findall(r"pip(?: --python \S+)? install ([^&]+)", " && ".join(each.argument for each in BUILD))
+    assert len(installs) == 3
+    for install in installs:
+        assert "--require-hashes --only-binary=:all:" in install or "--no-deps --no-index wheels/" in install
+
+
+@dataclass
+class Built:
+    venv: Path
+    folder: Path
+
+    def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """As in the container: the image's own variables, its commands first on the PATH, and no work tree about."""
+        path = f"{self.venv / 'bin'}:{os.environ['PATH']}"
+        return subprocess.run(
+            command,
+            cwd="/",
+            env=environment(PATH=path, **variables),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """What the build stage makes, in another folder than /opt/gatewright. Skips where there is no package index."""
+    folder = tmp_path_factory.mktemp("image")
+    work, bin_ = folder / "build", folder / "bin"
+    work.mkdir()
+    bin_.mkdir()
+    python = Path(getattr(sys, "_base_executable", sys.executable))
+    (bin_ / "python").symlink_to(python)
+    variables = {**os.environ, **values(BUILD, "ENV"), "VENV": str(folder / "venv")}
+    variables["PATH"] = f"{bin_}:{os.environ['PATH']}"
+    for name in ("PIP_NO_CACHE_DIR", "VIRTUAL_ENV", "PYTHONPATH"):  # a cache on this machine is welcome
+        variables.pop(name, None)
+
+    def shell(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=work,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
+    probe = shell(
+        "python -m pip --disable-pip-version-check download --quiet --no-deps --dest ../probe typing-extensions"
+    )
+    if probe.returncode:
+        pytest.skip(f"no package index can be reached, so the image's steps cannot be done: {probe.stderr[-300:]}")
+    for each in BUILD:
+        if each.name == "COPY":
+            *sources, target = each.argument.split()
+            for source in sources:
+                _copy(ROOT / source, work / source if target == "./" else work / target)
+        elif each.name == "RUN":
+            done = shell(each.argument)
+            assert done.returncode == 0, f"{each.argument}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return Built(folder / "venv", work)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    else:
+        shutil.copyfile(source, target)
+
+
+def test_the_steps_end_in_the_servers_help(built: Built) -> None:
+    text = (built.folder / "help.txt").read_text()
+    for setting in ("--policies", "--tls-cert", "--shutdown-delay"):
+        assert setting in text
+
+
+def test_it_holds_what_is_locked_and_no_tools(built: Built) -> None:
+    code = "import importlib.metadata as m; print(*sorted(f'{d.name}=={d.version}' for d in m.distributions()))"
+    listed = built.run("python", "-c", code).stdout.split()
+    found = (each.split("==") for each in listed)
+    installed = {re.sub("[-_.]+", "-", name).lower(): version for name, version in found}
+    locked = dict(REQUIREMENT.findall((ROOT / "requirements.lock").read_text()))
+    assert installed.pop("gatewright") == values(FINAL, "ARG")["VERSION"]
+    assert installed.items() <= locked.items()
+    assert {"uvicorn", "fastapi", "cel-expr-python", "kubernetes"} <= installed.keys()
+    assert not {"pip", "setuptools", "pytest", "uv"} & installed.keys()
+
+
+def test_without_policies_it_says_where_it_looked(built: Built) -> None:
+    variables = {key: value for key, value in values(FINAL, "ENV").items() if key.startswith("GATEWRIGHT_")}
+    done = built.run("gatewright", "serve", **variables)
+    assert done.returncode == 2
+    assert f"no policy folder at {variables['GATEWRIGHT_POLICIES']}" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def served(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Built, str]]:
+    """The server of the image over the ConfigMap as mounted, with the image's variables; its plain port."""
+    root = mounted(kustomize.policies("overlays/enforcing"), tmp_path_factory.mktemp("etc") / "policies")
+    variables = {key: value for key, value in values(FINAL, "ENV").items() if key != "PATH"}
+    variables |= {"GATEWRIGHT_POLICIES": str(root), "GATEWRIGHT_PORT": "0", "GATEWRIGHT_PLAIN_PORT": "0"}
+    (command,) = (json.loads(each.argument) for each in FINAL if each.name == "CMD")
+    process = subprocess.Popen(
+        [str(built.venv / "bin" / "gatewright"), *command],
+        cwd="/",
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        first = json.loads(process.stdout.readline())
+        assert first["event"] == "serving"
+        yield built, first["plain"].rpartition(":")[2]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_its_health_check_tells_a_server_from_none(served: tuple[Built, str]) -> None:
+    built, port = served
+    (argument,) = (each.argument for each in FINAL if each.name == "HEALTHCHECK")
+    command = json.loads(argument[argument.index("CMD ") + 4 :])
+    wait_for(lambda: built.run(*command, GATEWRIGHT_PLAIN_PORT=port).returncode == 0)
+    assert built.run(*command, GATEWRIGHT_PLAIN_PORT="1").returncode == 1
