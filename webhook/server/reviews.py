@@ -16,7 +16,7 @@ import orjson
 from webhook.admission import engine, review
 from webhook.admission.decision import Decision, Finding, Mutation
 from webhook.policy.request import Request
-from webhook.server.connections import ANSWER
+from webhook.server.connections import ANSWER, Answer
 from webhook.server.logs import Log, cut, failure
 from webhook.server.metrics import Metrics
 from webhook.server.state import State
@@ -85,32 +85,43 @@ class Reviews:
             body: bytes = message.get("body", b"")
             if message.get("more_body", False):
                 body = await self._read_on(body, receive)
-            elif len(body) > self._max_body:
-                raise self._too_large()
-            started = perf_counter()
-            request = review.parse(body)
         except _Gone:
             return
         except _Refused as refused:
-            self._refuse(scope, refused)
-            await self._send_error(scope, send, refused.status, refused.message, refused.headers)
-            return
+            answer = self._refusal(scope, refused)
+        else:
+            answer = self._answered(scope, body)
+        await self._send(scope, send, answer)
+
+    def answer(self, scope: Scope, body: bytes) -> Answer:
+        """The answer to a request that is whole already, at once: see `connections.WholeRequests`."""
+        try:
+            self._check(scope)
+        except _Refused as refused:
+            return self._refusal(scope, refused)
+        return self._answered(scope, body)
+
+    def _answered(self, scope: Scope, body: bytes) -> Answer:
+        started = perf_counter()
+        try:
+            if len(body) > self._max_body:
+                raise self._too_large()
+            request = review.parse(body)
+        except _Refused as refused:
+            return self._refusal(scope, refused)
         except review.BadReview as error:
-            self._refuse(scope, _Refused(400, str(error)))
-            await self._send_error(scope, send, 400, str(error))
-            return
+            return self._refusal(scope, _Refused(400, str(error)))
         path = scope["path"]
         try:
-            outcome, answer = self._decide(path, request)
+            outcome, text = self._decide(path, request)
         except Exception as error:
             # A defect of ours. The API server then applies the failurePolicy of the registration.
             self._metrics.review(path, request, "error", perf_counter() - started)
             self._log.write("error", "review failed", {**_identity(path, request), **failure(error)})
             told = f"the review could not be decided ({type(error).__name__}); see the log"
-            await self._send_error(scope, send, 500, told)
-            return
-        await self._send(scope, send, 200, answer)
+            return self._final(500, orjson.dumps({"error": told}))
         self._record(path, request, outcome, perf_counter() - started)
+        return self._final(200, text)
 
     def _check(self, scope: Scope) -> None:
         """Refuse what can be refused before its body is read."""
@@ -196,6 +207,15 @@ class Reviews:
         fields["duration_ms"] = round(seconds * 1000, 3)
         self._log.write("info", "review", fields)
 
+    def _final(self, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
+        if self._state.stopping and _CLOSE not in headers:  # the client is to go elsewhere
+            headers = (*headers, _CLOSE)
+        return status, body, headers
+
+    def _refusal(self, scope: Scope, refused: _Refused) -> Answer:
+        self._refuse(scope, refused)
+        return self._final(refused.status, orjson.dumps({"error": refused.message}), refused.headers)
+
     def _refuse(self, scope: Scope, refused: _Refused) -> None:
         self._metrics.refused(refused.status)
         client = scope.get("client")
@@ -210,22 +230,14 @@ class Reviews:
             },
         )
 
-    async def _send_error(
-        self, scope: Scope, send: Send, status: int, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
-        await self._send(scope, send, status, orjson.dumps({"error": message}), headers)
-
-    async def _send(
-        self, scope: Scope, send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
-        if self._state.stopping and _CLOSE not in headers:  # the client is to go elsewhere
-            headers = (*headers, _CLOSE)
+    async def _send(self, scope: Scope, send: Send, answer: Answer) -> None:
+        status, body, headers = answer
         try:
-            answer = scope["extensions"][ANSWER]["answer"]
+            write = scope["extensions"][ANSWER]["answer"]
         except KeyError:  # another ASGI server than ours
             pass
         else:
-            if answer(status, body, b"".join([b"%s: %s\r\n" % header for header in headers])):
+            if write(answer):
                 return
         fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
         await send({"type": "http.response.start", "status": status, "headers": fields})
