@@ -288,22 +288,41 @@ def test_aliases_of_long_texts_count_by_length() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "line", "message"),
     [
-        ("- 1\n", "expected a mapping with apiVersion and kind, found a list"),
-        ("hello\n", "found text"),
-        ("a: 1\n", "apiVersion is missing and kind is missing"),
-        ("apiVersion: v1\nkind: 5\n", "kind must be text"),
-        ("apiVersion: v1\nkind: Pod\nmetadata: x\n", "metadata must be a mapping"),
-        ("apiVersion: v1\nkind: Pod\nmetadata: {name: 5}\n", "metadata.name must be text; quote it"),
-        ("apiVersion: v1\nkind: Pod\nmetadata: {labels: {a: yes}}\n", "metadata.labels['a'] must be text; quote it"),
+        ("- 1\n", 1, "expected a mapping with apiVersion and kind, found a list"),
+        ("hello\n", 1, "found text"),
+        ("a: 1\n", 1, "apiVersion is missing and kind is missing"),
+        ("apiVersion: v1\nkind: 5\n", 2, "kind must be text"),
+        ("kind: Pod\napiVersion: apps/v1/v2\n", 2, "apiVersion must be VERSION or GROUP/VERSION"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: x\n", 3, "metadata must be a mapping"),
+        ("apiVersion: v1\nkind: Pod\nmetadata:\n  name: 5\n", 4, "metadata.name must be text; quote it"),
+        ("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels: []\n", 5, "metadata.labels must be a mapping"),
+        (
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  labels:\n    a: b\n    c: yes\n",
+            6,
+            "metadata.labels['c'] must be text; quote it",
+        ),
+        ("apiVersion: v1\nkind: List\n", 1, "the items of a List are missing"),
+        ("apiVersion: v1\nkind: List\nitems: {a: b}\n", 3, "the items of a List must be a list"),
     ],
 )
-def test_documents_that_are_no_objects_are_problems(content: str, message: str) -> None:
+def test_documents_that_are_no_objects_are_problems_at_the_field_that_is_wrong(
+    content: str, line: int, message: str
+) -> None:
     good, wrong = documents.objects(parse(content, "f.yaml")[0])
     assert good == []
+    assert [problem.line for problem in wrong] == [line]
     assert message in str(wrong[0])
-    assert wrong[0].line == 1
+
+
+def test_problems_in_helm_output_stand_in_the_stream_and_name_the_template() -> None:
+    stream = "---\n# Source: a/templates/b.yaml\nkind: Pod\n---\n# Source: a/templates/c.yaml\na: [\n"
+    parsed, problems = parse(stream, documents.STDIN)
+    assert [str(problem) for problem in (*documents.objects(parsed)[1], *problems)] == [
+        "<stdin>:3:1: not a Kubernetes object: apiVersion is missing (in a/templates/b.yaml)",
+        "<stdin>:7:1: not YAML: did not find expected node content while parsing a flow node (in a/templates/c.yaml)",
+    ]
 
 
 # Files and folders

@@ -7,24 +7,17 @@ what it could read, and a Problem for each thing that it could not.
 from __future__ import annotations
 
 import codecs
-import os
 import re
-import stat
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from io import FileIO
-from pathlib import Path as FilePath
 from typing import Any, BinaryIO, Final
 
-from webhook import syntax
+from webhook import files, syntax
 from webhook.paths import ROOT, Path
 
-STDIN: Final = "<stdin>"
-SUFFIXES: Final = (".yaml", ".yml", ".json")
-
-MAX_BYTES: Final = 256 << 20
-"""The most that is read of one file or stream; beyond it is no manifest, but a device or a mistake."""
+STDIN: Final = files.STDIN
+SUFFIXES: Final = files.SUFFIXES
 
 MAX_LIST_DEPTH: Final = 8  # Lists in Lists
 
@@ -79,6 +72,11 @@ class Document:
         """Whether `path` itself stands in the file, so that `position` is not that of an ancestor."""
         return self._find(path)[1]
 
+    def problem(self, path: Path, message: str) -> Problem:
+        """What is wrong at `path`, at its place in the input that was read (a template has other lines)."""
+        position = self.position(path)
+        return Problem(self.stream, position.line, position.column, _of_template(message, self.file, self.stream))
+
     def _find(self, path: Path) -> tuple[Position, bool]:
         path = self._base + path
         if not path:
@@ -131,17 +129,17 @@ def read(
     """
     documents: list[Document] = []
     problems: list[Problem] = []
-    seen: set[tuple[int, int]] = set()
+    seen: set[files.Identity] = set()
     for name in paths:
-        for file, found in _files(name, seen):
-            if isinstance(found, Problem):
-                problems.append(found)
+        for file, found in files.named(name, seen):
+            if isinstance(found, files.Unreadable):
+                problems.append(Problem(file, None, None, found.reason))
                 continue
             progress(file)
             try:
-                content = _content(found, stdin)
+                content = files.content_of(found, stdin)
             except OSError as error:
-                problems.append(Problem(file, None, None, _reason(error)))
+                problems.append(Problem(file, None, None, files.reason(error)))
                 continue
             parsed, wrong = parse(content, file)
             documents += parsed
@@ -159,12 +157,12 @@ def parse(content: str | bytes, file: str) -> tuple[list[Document], list[Problem
     documents: list[Document] = []
     problems: list[Problem] = []
     for text, first_line in _pieces(content):
+        source = _helm_source(text)
         try:
             piece, values = _read_piece(text, first_line, file)
         except syntax.SyntaxProblem as problem:
-            problems.append(_problem(problem, text, first_line, file))
+            problems.append(_problem(problem, text, first_line, file, source or file))
             continue
-        source = _helm_source(text)
         for index, value in enumerate(values):
             if value is None:  # nothing but comments, or null, which kubectl skips too
                 continue
@@ -178,133 +176,46 @@ def objects(documents: Iterable[Document]) -> tuple[list[Document], list[Problem
     good: list[Document] = []
     problems: list[Problem] = []
     for document in documents:
-        message = _not_an_object(document.value)
-        if message is None:
+        wrong = _not_an_object(document.value)
+        if wrong is None:
             good.append(document)
         else:
-            position = document.position(ROOT)
-            problems.append(Problem(document.file, position.line, position.column, message))
+            path, message = wrong
+            problems.append(document.problem(path, f"not a Kubernetes object: {message}"))
     return good, problems
 
 
-def _not_an_object(value: Any) -> str | None:
+def _not_an_object(value: Any) -> tuple[Path, str] | None:
+    """What keeps a document from being a Kubernetes object, and where."""
     if not isinstance(value, dict):
         kind = {list: "a list", str: "text", bool: "a boolean"}.get(type(value), "a number")
-        return f"not a Kubernetes object: expected a mapping with apiVersion and kind, found {kind}"
+        return ROOT, f"expected a mapping with apiVersion and kind, found {kind}"
     wrong = [name for name in ("apiVersion", "kind") if not isinstance(value.get(name), str) or not value[name]]
     if wrong:
         what = " and ".join(f"{name} {'must be text' if name in value else 'is missing'}" for name in wrong)
-        return f"not a Kubernetes object: {what}"
+        return (wrong[0],), what
+    if value["apiVersion"].count("/") > 1:
+        return ("apiVersion",), "apiVersion must be VERSION or GROUP/VERSION"
+    if value["kind"] == "List" and value["apiVersion"] == "v1":  # one with items has been taken apart
+        return ("items",), f"the items of a List {'must be a list' if 'items' in value else 'are missing'}"
     metadata = value.get("metadata")
-    if metadata is not None and not isinstance(metadata, dict):
-        return "not a Kubernetes object: metadata must be a mapping"
+    if metadata is None:
+        return None
+    if not isinstance(metadata, dict):
+        return ("metadata",), "metadata must be a mapping"
     for name in ("name", "namespace", "generateName"):
-        if metadata and metadata.get(name) is not None and not isinstance(metadata[name], str):
-            return f"not a Kubernetes object: metadata.{name} must be text; quote it"
+        if metadata.get(name) is not None and not isinstance(metadata[name], str):
+            return ("metadata", name), f"metadata.{name} must be text; quote it"
     for name in ("labels", "annotations"):
-        entries = metadata.get(name) if metadata else None
+        entries = metadata.get(name)
         if entries is None:
             continue
         if not isinstance(entries, dict):
-            return f"not a Kubernetes object: metadata.{name} must be a mapping"
+            return ("metadata", name), f"metadata.{name} must be a mapping"
         for key, entry in entries.items():
             if entry is not None and not isinstance(entry, str):
-                return f"not a Kubernetes object: metadata.{name}[{key!r}] must be text; quote it"
+                return ("metadata", name, key), f"metadata.{name}[{key!r}] must be text; quote it"
     return None
-
-
-# Files
-
-
-def _files(name: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, FilePath | Problem | None]]:
-    """The files that an argument names, each with what to open (None: stdin) or why not."""
-    if name == "-":
-        yield STDIN, None
-        return
-    path = FilePath(name)
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:
-        yield name, Problem(name, None, None, _reason(error))
-        return
-    if not stat.S_ISDIR(status.st_mode):
-        if _new(status, seen):
-            yield name, path
-        return
-    found = False
-    for file, entry in _walk(name, set()):
-        found = True
-        if isinstance(entry, Problem):
-            yield file, entry
-        elif _new(entry, seen):
-            yield file, FilePath(file)
-    if not found:
-        yield name, Problem(name, None, None, "no *.yaml, *.yml or *.json files in this folder")
-
-
-def _walk(folder: str, folders: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result | Problem]]:
-    """The manifests below a folder, in order; `folders` are those already seen (a symbolic link may lead back up)."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        _new(FilePath(folder).stat(), folders)
-    except OSError as error:
-        yield folder, Problem(folder, None, None, _reason(error))
-        return
-    if any(entry.name == "Chart.yaml" for entry in entries):
-        advice = f"render it first: helm template {folder} | gatewright check -"
-        yield folder, Problem(folder, None, None, f"a Helm chart, not manifests; {advice}")
-        return
-    for entry in entries:
-        if entry.name.startswith((".", "_")):
-            continue
-        manifest = entry.name.endswith(SUFFIXES)
-        try:
-            if entry.is_dir():
-                if _new(entry.stat(), folders):
-                    yield from _walk(entry.path, folders)
-            elif manifest:
-                status = entry.stat()
-                if stat.S_ISREG(status.st_mode):  # no socket, no pipe
-                    yield entry.path, status
-        except OSError as error:
-            if manifest:
-                yield entry.path, Problem(entry.path, None, None, _reason(error))
-
-
-def _new(status: os.stat_result, seen: set[tuple[int, int]]) -> bool:
-    identity = (status.st_dev, status.st_ino)
-    if identity in seen:
-        return False
-    seen.add(identity)
-    return True
-
-
-def _content(path: FilePath | None, stdin: BinaryIO | None) -> bytes:
-    """All of a file or stream. Raises OSError, also where it is larger than any manifest."""
-    if path is None:
-        if stdin is None:
-            raise OSError("there is no standard input to read")
-        content = stdin.read(MAX_BYTES + 1)
-    else:
-        with path.open("rb", buffering=0) as file:
-            status = os.fstat(file.fileno())
-            # A regular file ends; a pipe or device (`check <(helm template …)`) may not.
-            content = file.readall() if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES else _drain(file)
-    if len(content) > MAX_BYTES:
-        raise OSError(f"larger than {MAX_BYTES >> 20} MiB")
-    return content
-
-
-def _drain(file: FileIO) -> bytes:
-    chunks = bytearray()
-    while len(chunks) <= MAX_BYTES and (chunk := file.read(1 << 20)):
-        chunks += chunk
-    return bytes(chunks)
-
-
-def _reason(error: OSError | ValueError) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"cannot be read: {text}"
 
 
 # Text
@@ -360,16 +271,21 @@ def _text(text: str, first_line: int, is_json: bool, roots: list[syntax.Root]) -
     return _Text(text, first_line, is_json, [root.offset for root in roots]), [root.value for root in roots]
 
 
-def _problem(problem: syntax.SyntaxProblem, text: str, first_line: int, file: str) -> Problem:
+def _problem(problem: syntax.SyntaxProblem, text: str, first_line: int, stream: str, file: str) -> Problem:
     message = problem.message
     if isinstance(problem, syntax.DuplicateKey):
         message += f" (first in line {first_line + problem.first - 1})"
     if "{{" in text:
         message += "; this looks like a template: render it first (helm template CHART | gatewright check -)"
+    message = _of_template(message, file, stream)
     if problem.offset is None:
-        return Problem(file, first_line, None, message)
+        return Problem(stream, first_line, None, message)
     position = _Text(text, first_line, False, []).position(problem.offset)
-    return Problem(file, position.line, position.column, message)
+    return Problem(stream, position.line, position.column, message)
+
+
+def _of_template(message: str, file: str, stream: str) -> str:
+    return message if file == stream else f"{message} (in {file})"
 
 
 def _helm_source(text: str) -> str | None:

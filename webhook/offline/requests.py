@@ -125,8 +125,7 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
             try:
                 planned.append(_recorded(document))
             except review.BadReview as error:
-                position = document.position(ROOT)
-                problems.append(Problem(document.file, position.line, position.column, str(error)))
+                problems.append(document.problem(ROOT, str(error)))
             continue
         api_version, kind = value["apiVersion"], value["kind"]
         if api_version.rpartition("/")[0] in _LOCAL_GROUPS:
@@ -137,15 +136,13 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
             if (api_version, kind) not in guessed:
                 guessed.add((api_version, kind))
                 notes.append(
-                    f"{document.file}:{document.line}: {kind} of {api_version} is no built-in kind and no CRD here "
+                    f"{document.stream}:{document.line}: {kind} of {api_version} is no built-in kind and no CRD here "
                     f"defines it; taken as the {'namespaced' if resource.namespaced else 'cluster-scoped'} "
                     f"resource {resource.plural!r}"
                 )
         sent = _as_sent(value, resource, options)
         if not sent["metadata"].get("name") and resource.group not in _NAMELESS_GROUPS:
-            position = document.position(("metadata",))
-            message = "not a Kubernetes object: metadata.name is missing"
-            problems.append(Problem(document.file, position.line, position.column, message))
+            problems.append(document.problem(("metadata",), "not a Kubernetes object: metadata.name is missing"))
         known.append(sent)
         planned.extend(_requests(sent, resource, document, options))
     return Plan(planned, known, kinds, problems, notes)
