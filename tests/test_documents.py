@@ -234,7 +234,12 @@ def test_any_bytes_give_values_or_problems(content: bytes) -> None:
         ("a: é\nb: x\x1b[31m\n", "f.yaml:2:5: the character U+001B is not allowed in YAML"),
         (b"a: 1\nb\0", "f.yaml:2: binary, not YAML or JSON (it holds a NUL byte)"),
         ("a: é\nb: ".encode() + b"\xe9", "f.yaml:2:4: not UTF-8 (byte 0xe9); save the file as UTF-8"),
-        (b"\xff\xfe\x00", "f.yaml: starts as UTF-16, but is not; save the file as UTF-8"),
+        (b"\xef\xbb\xbfa: \xff", "f.yaml:1:4: not UTF-8 (byte 0xff); save the file as UTF-8"),
+        (b"\xff\xfe\x00", "f.yaml:1:1: not UTF-16, as it begins; save the file as UTF-8"),
+        (
+            b"\xff\xfe" + "a\nbc".encode("utf-16-le") + b"\x00",
+            "f.yaml:2:3: not UTF-16, as it begins; save the file as UTF-8",
+        ),
     ],
 )
 def test_bad_content_is_named_with_its_place(content: str | bytes, problem: str) -> None:

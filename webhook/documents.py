@@ -222,22 +222,25 @@ def _not_an_object(value: Any) -> tuple[Path, str] | None:
 
 _SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _SOURCE = re.compile(r"(?:---[ \t]*)?\s*(?:#(?! Source: )[^\n]*\n\s*)*# Source: (?P<file>[^\r\n]*\S)")
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 def _decode(content: bytes, file: str) -> str | Problem:
-    encoding = next((encoding for bom, encoding in _BOMS if content.startswith(bom)), "utf-8")
-    if encoding != "utf-16" and (at := content.find(b"\0")) >= 0:
-        return Problem(file, content.count(b"\n", 0, at) + 1, None, "binary, not YAML or JSON (it holds a NUL byte)")
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    if encoding == "utf-8":
+        content = content.removeprefix(codecs.BOM_UTF8)
+        if (at := content.find(b"\0")) >= 0:
+            return Problem(
+                file, content.count(b"\n", 0, at) + 1, None, "binary, not YAML or JSON (it holds a NUL byte)"
+            )
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        if encoding == "utf-16":
-            return Problem(file, None, None, "starts as UTF-16, but is not; save the file as UTF-8")
-        column = len(content[content.rfind(b"\n", 0, error.start) + 1 : error.start].decode()) + 1
-        message = f"not UTF-8 (byte 0x{content[error.start]:02x}); save the file as UTF-8"
-        return Problem(file, line, column, message)
+        before = content[: error.start].decode(encoding, "ignore")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        message = (
+            f"not UTF-8 (byte 0x{content[error.start]:02x})" if encoding == "utf-8" else "not UTF-16, as it begins"
+        )
+        return Problem(file, line, column, f"{message}; save the file as UTF-8")
 
 
 def _pieces(content: str) -> Iterator[tuple[str, int]]:
