@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os.path
 import re
 import shutil
 import subprocess
@@ -44,6 +45,15 @@ def text(folder: str) -> str:
     assert made.returncode == 0, made.stderr
     assert made.stderr == ""  # no deprecations
     return made.stdout
+
+
+def text_with(folder: str, component: str, tmp_path: Path) -> str:
+    """The YAML of a folder of manifests/ with one more component."""
+    text(folder)  # skips where there is no kubectl
+    paths = [os.path.relpath(MANIFESTS / each, tmp_path.resolve()) for each in (folder, component)]
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": paths[:1], "components": paths[1:]}))
+    command = ["kubectl", "kustomize", str(tmp_path)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def objects(folder: str) -> list[Object]:

@@ -98,7 +98,7 @@ def test_kubectl_knows_every_flag(guide: Path, tmp_path: Path) -> None:
         if program != "kubectl":
             continue
         start = 2 if arguments[0] == "--namespace" else 0
-        words = arguments[start : start + (2 if arguments[start] == "rollout" else 1)]
+        words = arguments[start : start + {"rollout": 2, "create": 3}.get(arguments[start], 1)]
         used = {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
         assert used <= flags(*words), arguments
 

@@ -238,6 +238,18 @@ def test_the_authority_is_put_into_every_configuration(folder: str) -> None:
         assert source == f"{certificate['namespace']}/{certificate['name']}"
 
 
+def test_clients_may_be_asked_for_a_certificate(tmp_path: Path) -> None:
+    text = kustomize.text_with(ENFORCING, "components/client-ca", tmp_path)
+    (deployment,) = (each for each in yaml.safe_load_all(text) if each["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    variables = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+    assert variables.items() > kustomize.environment(ENFORCING).items()
+    (mount,) = (each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "client-ca")
+    (secret,) = (each["secret"] for each in pod["volumes"] if each["name"] == "client-ca")
+    assert variables["GATEWRIGHT_CLIENT_CA"] == f"{mount['mountPath']}/{secret['items'][0]['path']}"
+    assert str(resolve({}, variables).client_ca) == variables["GATEWRIGHT_CLIENT_CA"]
+
+
 def test_development_needs_no_cert_manager() -> None:
     assert "cert-manager.io" not in {each["apiVersion"].partition("/")[0] for each in kustomize.objects(DEVELOPMENT)}
     deployment = kustomize.one(DEVELOPMENT, "Deployment")["spec"]
