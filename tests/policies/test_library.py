@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.policies.conftest import LIBRARY
-from webhook.offline import policytest
+from webhook.offline import caseruns, policytest
 from webhook.offline.policytest import PlannedCase
 from webhook.policy.load import load
 from webhook.policy.policyset import PolicySet
@@ -28,7 +28,7 @@ CASES = _planned()
 
 @pytest.mark.parametrize("planned", CASES, ids=lambda planned: f"{planned.policy}: {planned.case.name}")
 def test_case(planned: PlannedCase, library: PolicySet) -> None:
-    (result,) = policytest.run([planned], library)
+    (result,) = caseruns.run([planned], library)
     assert result.failures == (), result.texts
 
 
@@ -63,7 +63,7 @@ def test_the_other_bindings_only_tell(name: str, variant: str, expected: str, tm
     assert [binding.name for binding in policies.bindings] == [name]
     planned, problems = policytest.plan(tree, policies)
     assert problems == []
-    denied = [result for result in policytest.run(planned, policies) if result.planned.case.expect == "deny"]
+    denied = [result for result in caseruns.run(planned, policies) if result.planned.case.expect == "deny"]
     assert denied
     assert {result.verdict for result in denied} == {expected}
 

@@ -13,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from webhook.cli.report.text import Style
-    from webhook.offline.policytest import Result
+    from webhook.offline.caseruns import Result
 
 _FAILED = 2
 
@@ -50,7 +50,8 @@ def _test(tree: Path, output: Format, verbose: bool) -> int:
 
     from webhook.cli.report.text import Style, error_line
     from webhook.cli.report.visible import visible
-    from webhook.offline import policytest
+    from webhook.cli.streams import put
+    from webhook.offline import caseruns, policytest
     from webhook.policy.load import PolicyTreeError, load
 
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
@@ -64,16 +65,17 @@ def _test(tree: Path, output: Format, verbose: bool) -> int:
             sys.stderr.write(error_line(str(problem), sys.stderr.isatty() and not plain))
         return _FAILED
 
-    results = list(policytest.run(planned, loaded))
+    results = list(caseruns.run(planned, loaded))
     tested = {each.policy for each in planned}
     untested = sorted({policy.name for policy in loaded.policies} - tested)
     if output is Format.JSON:
-        sys.stdout.write(_json(results, untested))
+        written = put(_json(results, untested))
     else:
         style = Style(sys.stdout.isatty() and not plain)
-        for name in untested:
-            sys.stdout.write(f"{style(_DIM, 'note:')} {visible(name)} has no tests\n")
-        sys.stdout.write(_text(results, style, verbose))
+        notes = (f"{style(_DIM, 'note:')} {visible(name)} has no tests\n" for name in untested)
+        written = put("".join(notes) + _text(results, style, verbose))
+    if not written:
+        return _FAILED
     return 1 if any(not result.passed for result in results) else 0
 
 
