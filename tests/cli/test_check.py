@@ -344,6 +344,38 @@ def test_a_reader_that_goes_away_is_no_error(tree: Path) -> None:
     assert (run.stdout, run.stderr) == ("in.yaml\n", "")
 
 
+def redirected(tree: Path, redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = f"{sys.executable} -m webhook.cli.main {' '.join(arguments)} {redirection}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(command, shell=True, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("arguments", [("check", "in.yaml"), ("check", "in.yaml", "-o", "json"), ("test",)])
+def test_a_report_that_cannot_be_written_is_an_error(tree: Path, arguments: tuple[str, ...]) -> None:
+    (tree / "in.yaml").write_text(GOOD)
+    run = redirected(tree, "> /dev/full", *arguments)
+    assert (run.returncode, run.stderr) == (2, "error: the report cannot be written: No space left on device\n")
+
+
+def test_closed_streams_are_no_reason_to_fail(tree: Path) -> None:
+    (tree / "in.yaml").write_text(DEPLOYMENT)
+    for redirection in (">&-", "2>&-", ">&- 2>&-"):
+        assert redirected(tree, redirection, "check", "in.yaml").returncode == 1
+    run = redirected(tree, "<&-", "check", "-")
+    assert run.returncode == 2
+    assert run.stderr == "error: <stdin>: cannot be read: there is no standard input to read\n"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n---\n"])
+def test_nothing_to_check_is_an_error(tree: Path, text: str) -> None:
+    run = gatewright(tree, "check", "-", stdin=text)
+    assert (run.returncode, run.stderr) == (2, "error: <stdin>: no objects in it to check\n")
+    (tree / "empty.yaml").write_text(text)
+    run = check(tree, text, "empty.yaml")
+    assert (run.returncode, run.stderr) == (2, "error: in.yaml and 1 more: no objects in it to check\n")
+    assert check(tree, GOOD, "empty.yaml").returncode == 0
+
+
 def test_check_imports_no_server_package(tree: Path) -> None:
     (tree / "in.yaml").write_text(GOOD)
     program = (
@@ -355,6 +387,43 @@ def test_check_imports_no_server_package(tree: Path) -> None:
     command = [sys.executable, "-c", program]
     run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+BOUND_TWICE = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: quiet-audit}
+spec: {policyName: quiet, validationActions: [Warn, Audit]}
+"""
+
+
+def test_actions_of_one_binding_are_told_in_one_line(tree: Path) -> None:
+    (tree / "policies" / "twice.yaml").write_text(BOUND_TWICE)
+    run = check(tree, WARNED)
+    assert [line for line in run.stdout.splitlines() if "quiet" in line] == [
+        "  in.yaml:3:26: warn, audit quiet (quiet-audit)",
+        "  in.yaml:3:26: warn quiet (quiet-warn)",
+    ]
+    assert "2 warnings, 1 for the audit log" in run.stdout
+    assert sorted(finding["action"] for finding in findings(tree, WARNED)) == ["Audit", "Warn", "Warn"]
+
+
+def test_policies_that_never_run_are_noted(tree: Path) -> None:
+    unbound = POLICIES.partition("---\n")[0].replace("pinned-images", "unbound")
+    (tree / "policies" / "unbound.yaml").write_text(unbound)
+    expected = "policies/unbound.yaml:1: ValidatingAdmissionPolicy 'unbound' has no binding, so it never runs"
+    assert check(tree, GOOD).stderr == f"note: {expected}\n"
+    assert json.loads(check(tree, GOOD, "-o", "json").stdout)["notes"] == [expected]
+
+
+def test_policies_that_ask_who_applies_are_noted(tree: Path) -> None:
+    policies = tree / "policies" / "policies.yaml"
+    policies.write_text(POLICIES.replace("!has(object.metadata.annotations)", "'ops' in request.userInfo.groups"))
+    run = check(tree, WARNED)
+    assert "resulted in error: no such key: groups" in run.stdout
+    assert "note: request.userInfo is empty" in run.stderr
+    run = check(tree, WARNED, "--as", "ann")
+    assert ("said hello" in run.stdout, run.stderr) == (True, "")
 
 
 def test_namespaces_that_are_not_among_the_inputs_are_noted(tree: Path) -> None:

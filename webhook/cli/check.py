@@ -42,7 +42,7 @@ FAILED = 2
 
 def check(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH…", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
+        list[str], typer.Argument(metavar="PATH", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
     ],
     policies: Annotated[
         Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
@@ -84,10 +84,7 @@ def check(
             diff=diff,
             color=color,
         )
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the report has seen enough. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # of stderr: whoever read it has seen enough
         code = FAILED
     except KeyboardInterrupt:
         code = 130
@@ -112,7 +109,9 @@ def _check(
     from webhook.cli.progress import Telling
     from webhook.cli.report import json, text
     from webhook.cli.report.outcome import Outcome
+    from webhook.cli.streams import put
     from webhook.cluster.manifests import ManifestsView
+    from webhook.documents import Problem
     from webhook.offline.requests import Options, impersonated, plan
     from webhook.offline.verdicts import verdicts
     from webhook.policy.load import PolicyTreeError, load
@@ -130,21 +129,29 @@ def _check(
 
     with Telling(sys.stderr) as telling:
         files = count(1)
-        read, problems = documents.read(paths, sys.stdin.buffer, lambda _: telling.step("reading", next(files)))
+        stdin = sys.stdin.buffer if sys.stdin is not None else None
+        read, problems = documents.read(paths, stdin, lambda _: telling.step("reading", next(files)))
+        if not read and not problems:
+            # As kubectl does: in a pipeline it is mostly a command before this one that failed.
+            named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+            problems.append(Problem("<stdin>" if named == "-" else named, None, None, "no objects in it to check"))
         planned = plan(read, Options(namespace, as_user, operation.value), policies.objects)
         cluster = ManifestsView([*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True)
         results = []
         for verdict in verdicts(planned.requests, policies, cluster):
             results.append(verdict)
             telling.step("checking", len(results), len(planned.objects))
-    notes = list(planned.notes)
+    notes = [*map(str, policies.notes), *planned.notes]
     if cluster.assumed:
         notes.append(
             f"no Namespace among the inputs for {', '.join(sorted(cluster.assumed))}: taken to have no labels but "
             "kubernetes.io/metadata.name"
         )
+    findings = [located for verdict in results for located in verdict.findings]
+    if not user and any(located.finding.error and "request.userInfo" in located.message for located in findings):
+        notes.append("request.userInfo is empty: nobody in particular applies these; --as and --as-group say who")
     outcome = Outcome(
-        findings=[located for verdict in results for located in verdict.findings],
+        findings=findings,
         problems=sorted([*problems, *planned.problems], key=lambda problem: (problem.file, problem.line or 0)),
         notes=notes,
         files=len({verdict.document.file for verdict in results}),
@@ -154,12 +161,12 @@ def _check(
         show_changes=diff,
     )
     if output is Format.JSON:
-        sys.stdout.write(json.report(outcome))
+        written = put(json.report(outcome))
     else:
         sys.stderr.write(text.asides(outcome, _colored(color, sys.stderr)))
         sys.stderr.flush()
-        sys.stdout.write(text.report(outcome, _colored(color, sys.stdout), _width(sys.stdout)))
-    return outcome.exit_code
+        written = put(text.report(outcome, _colored(color, sys.stdout), _width(sys.stdout)))
+    return outcome.exit_code if written else FAILED
 
 
 def _fail(message: str, color: Color) -> int:

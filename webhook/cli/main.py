@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from webhook.cli.streams import ensure
+
 COMMANDS: Final = {
     "check": "webhook.cli.check",
     "serve": "webhook.cli.serve",
@@ -62,6 +64,7 @@ def gatewright(
 
 def main() -> None:
     """The entry point. Wrong usage exits with 2, like every other failure of the run itself."""
+    ensure()
     if hasattr(sys.stdout, "reconfigure"):
         # What a policy or a file says may not be written in the terminal's encoding; escape it instead of failing.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -69,19 +69,30 @@ def _file(file: str, found: list[Located], style: Style, width: int | None) -> I
     if found[0].stream != file:
         title += style(_DIM, f" (lines are those of {visible(found[0].stream)})")
     yield title
-    for located in found:
-        action = action_of(located)
+    for actions, located in _merged(found):
         # The place is written as editors and terminals follow it: FILE:LINE:COLUMN.
         place = f"{visible(located.stream)}:{located.line}:{located.column}"
         binding = located.finding.binding
         bound = style(_DIM, f" ({visible(binding)})") if binding not in ("", located.finding.policy) else ""
         policy = style(_BOLD, visible(located.finding.policy))
-        yield f"  {place}: {style(_ACTION_STYLES[action], action)} {policy}{bound}"
+        told = ", ".join(style(_ACTION_STYLES[action], action) for action in actions)
+        yield f"  {place}: {told} {policy}{bound}"
         path = visible(render(located.path or ()))
         where = f": {path}" if path and not located.message.startswith(path) else ""  # not twice
         yield f"{_INDENT}{object_name(located.identity)}{where}"
         yield from (f"{_INDENT}{line}" for line in _message(located.message, width))
     yield ""
+
+
+def _merged(found: Iterable[Located]) -> Iterable[tuple[list[Action], Located]]:
+    """The findings in their order, those that differ in nothing but their action as one."""
+    merged: dict[object, tuple[list[Action], Located]] = {}
+    for located in found:
+        finding = located.finding
+        place = (located.stream, located.line, located.column, located.path, located.identity)
+        same = (*place, finding.policy, finding.binding, located.message)
+        merged.setdefault(same, ([], located))[0].append(action_of(located))
+    return merged.values()
 
 
 def _message(message: str, width: int | None) -> Iterable[str]:
