@@ -1,4 +1,4 @@
-"""What the README shows is what a newcomer sees."""
+"""What the README and the guide to policies show is what a newcomer sees."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "docs/policies.md").read_text()
 
 
 def gatewright(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -16,8 +17,8 @@ def gatewright(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def test_the_refused_manifest_is_shown_as_check_prints_it() -> None:
@@ -43,6 +44,15 @@ def test_its_policies_load_and_deny(tmp_path: Path) -> None:
     assert result.returncode == 1, result.stderr
     assert "images name a version, never latest" in result.stdout
     assert "keep at least two replicas" in result.stdout
+
+
+def test_the_guides_policies_pass_the_guides_test(tmp_path: Path) -> None:
+    (python,), (tests,) = blocks("python", GUIDE), blocks("yaml", GUIDE)
+    (tmp_path / "policy.py").write_text(python)
+    (tmp_path / "tests.yaml").write_text(tests)
+    result = gatewright("test", "--policies", str(tmp_path))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "1 case: 1 passed, 0 failed" in result.stdout
 
 
 def test_every_file_that_it_links_to_is_there() -> None:
