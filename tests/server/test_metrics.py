@@ -86,6 +86,9 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     metrics.finding("p", "b", "deny")
     metrics.mutation("p")
     metrics.refused(400)
+    metrics.reload_failed("certificate")
+    metrics.in_step("certificate")
+    metrics.handshake_failed("timeout")
     exposed = {
         re.sub("_(bucket|count|sum)$", "", name) for name, *_ in _samples(metrics) if name.startswith("gatewright_")
     }

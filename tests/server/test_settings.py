@@ -39,6 +39,8 @@ def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(tmp_path: 
         ({"tls_cert": "c.pem"}, {}, "--tls-cert is given without --tls-key"),
         ({}, {"GATEWRIGHT_TLS_KEY": "k.pem"}, "GATEWRIGHT_TLS_KEY is given without --tls-cert"),
         ({}, {"GATEWRIGHT_PROT": "1"}, "unknown variable GATEWRIGHT_PROT; expected one of GATEWRIGHT_POLICIES"),
+        ({"workers": "0"}, {}, "--workers: input should be greater than or equal to 1, got '0'"),
+        ({}, {"GATEWRIGHT_WORKERS": "many"}, "the variable GATEWRIGHT_WORKERS: "),
         ({"port": "8080"}, {}, "--port and --plain-port are both 8080"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -10,12 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
 from webhook.policy.policyset import PolicySet
-from webhook.server.metrics import CONTENT_TYPE, Metrics
+from webhook.server.metrics import CONTENT_TYPE
 from webhook.server.state import State
 
 
-def plain(state: State, metrics: Metrics) -> FastAPI:
-    """The application of the plain port."""
+def plain(
+    state: State, exposition: Callable[[], Awaitable[bytes]], hung: Callable[[], str | None] = lambda: None
+) -> FastAPI:
+    """The application of the plain port.
+
+    `exposition` is the text of /metrics. `hung` tells of other processes that should be alive and do not answer.
+    """
     app = FastAPI(title="Gatewright", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.exception_handler(HTTPException)
@@ -25,7 +31,8 @@ def plain(state: State, metrics: Metrics) -> FastAPI:
     @app.get("/healthz")
     async def healthz() -> PlainTextResponse:
         """Whether the process answers at all; for a liveness probe."""
-        return PlainTextResponse("ok\n")
+        reason = hung()
+        return PlainTextResponse("ok\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
 
     @app.get("/readyz")
     async def readyz() -> PlainTextResponse:
@@ -34,8 +41,8 @@ def plain(state: State, metrics: Metrics) -> FastAPI:
         return PlainTextResponse("ok\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
 
     @app.get("/metrics")
-    async def exposition() -> Response:
-        return Response(metrics.exposition(), media_type=CONTENT_TYPE)
+    async def metrics() -> Response:
+        return Response(await exposition(), media_type=CONTENT_TYPE)
 
     @app.get("/policies")
     async def policies() -> dict[str, Any]:

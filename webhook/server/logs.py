@@ -6,6 +6,7 @@ MAX_TEXT characters; nothing of an object is ever logged, and for Secrets not ev
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import traceback
@@ -28,25 +29,47 @@ class Log:
     `lost` and dropped.
     """
 
-    __slots__ = ("_descriptor", "lost")
+    __slots__ = ("_descriptor", "_fields", "_shared", "lost")
 
     def __init__(self, descriptor: int = 1) -> None:
         self._descriptor = descriptor
+        self._shared = False
+        self._fields: dict[str, Any] = {}
         self.lost = 0
+
+    def share(self, **fields: Any) -> None:
+        """From now on other processes write to the descriptor too, and every line has these fields."""
+        self._shared = True
+        self._fields = fields
 
     def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         """One line: `time` (RFC 3339, UTC), `level` (info, warning, error), `event`, then the fields in their order."""
-        line = {"time": datetime.now(UTC), "level": level, "event": event, **fields}
+        line = {"time": datetime.now(UTC), "level": level, "event": event, **self._fields, **fields}
         try:
             text = orjson.dumps(line, option=_OPTIONS)
         except TypeError:  # a policy's message may hold what UTF-8 cannot, such as half a surrogate pair
             text = orjson.dumps(_encodable(line), default=str, option=_OPTIONS)
         try:
-            written = os.write(self._descriptor, text)
-            while written < len(text):
-                written += os.write(self._descriptor, text[written:])
+            if self._shared:
+                self._write_alone(text)
+            else:
+                self._write(text)
         except OSError:
             self.lost += 1
+
+    def _write(self, text: bytes) -> None:
+        written = os.write(self._descriptor, text)
+        while written < len(text):
+            written += os.write(self._descriptor, text[written:])
+
+    def _write_alone(self, text: bytes) -> None:
+        # A pipe takes only 4 KiB in one piece; what is longer would be mixed with the lines of other processes. The
+        # system gives the lock back for a process that dies.
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+        try:
+            self._write(text)
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
 
 def cut(text: str) -> str:

@@ -31,6 +31,9 @@ from webhook.server.logs import Log
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+READY_HELP = "1 while /readyz is green."
+RESTARTS_HELP = "Workers that ended unasked and were started anew."
+
 _OTHER = "other"
 _MAX_LABELS = 2048  # resources whose label is kept, unknown ones too
 _SUBRESOURCES = frozenset(
@@ -79,10 +82,42 @@ class Metrics:
             "When the policy tree was last loaded, in seconds since the epoch.",
             registry=self.registry,
         )
-        self._ready = Gauge("gatewright_ready", "1 while /readyz is green.", registry=self.registry)
+        self._ready = Gauge("gatewright_ready", READY_HELP, registry=self.registry)
+        self._workers = Gauge("gatewright_workers", "Processes that answer reviews.", registry=self.registry)
+        Counter("gatewright_worker_restarts", RESTARTS_HELP, registry=self.registry)
         self._expiry = Gauge(
             "gatewright_tls_certificate_expiry_timestamp_seconds",
             "When the served certificate expires, in seconds since the epoch.",
+            registry=self.registry,
+        )
+        self._reloads = Counter(
+            "gatewright_tls_reloads",
+            "Changes of certificate files that were taken over.",
+            ("file",),
+            registry=self.registry,
+        )
+        self._reload_failures = Counter(
+            "gatewright_tls_reload_failures",
+            "Changes of certificate files that were not: what was served before is served on.",
+            ("file",),
+            registry=self.registry,
+        )
+        self._reload_good = Gauge(
+            "gatewright_tls_last_reload_successful",
+            "1 while what the files hold is what is served.",
+            ("file",),
+            registry=self.registry,
+        )
+        self._reloaded = Gauge(
+            "gatewright_tls_last_reload_timestamp_seconds",
+            "When the files were last taken over, in seconds since the epoch.",
+            ("file",),
+            registry=self.registry,
+        )
+        self._handshakes = Counter(
+            "gatewright_tls_handshake_failures",
+            "Connections that came to nothing before a request, by OpenSSL's reason.",
+            ("reason",),
             registry=self.registry,
         )
         Gauge("gatewright_build_info", "Version.", ("version", "python"), registry=self.registry).labels(
@@ -117,10 +152,32 @@ class Metrics:
 
     def ready(self, ready: bool) -> None:
         self._ready.set(1 if ready else 0)
+        self._workers.set(1 if ready else 0)
 
     def certificate(self, expiry: float) -> None:
         """The certificate served from now on expires at `expiry`, in seconds since the epoch."""
         self._expiry.set(expiry)
+
+    def in_step(self, file: str) -> None:
+        """What the files hold that are looked at for changes (`certificate`, `client-ca`) is what is served."""
+        self._reloads.labels(file)
+        self._reload_failures.labels(file)
+        self._reload_good.labels(file).set(1)
+        self._reloaded.labels(file).set(time.time())
+
+    def reloaded(self, file: str) -> None:
+        """A change of the files was taken over."""
+        self._reloads.labels(file).inc()
+        self.in_step(file)
+
+    def reload_failed(self, file: str) -> None:
+        """A change of the files was not taken over."""
+        self._reload_failures.labels(file).inc()
+        self._reload_good.labels(file).set(0)
+
+    def handshake_failed(self, reason: str) -> None:
+        """A connection came to nothing before a request; `reason` is OpenSSL's, `timeout`, or `closed`."""
+        self._handshakes.labels(reason).inc()
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import gc
-import math
 import resource
 import signal
 import socket
-import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import uvicorn
 import uvloop
 
 from webhook.cluster.manifests import ManifestsView
@@ -25,19 +22,20 @@ from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
 from webhook.server import tls
 from webhook.server.app import plain
-from webhook.server.connections import BoundedProtocol, Limits
+from webhook.server.connections import Limits
+from webhook.server.gathering import Gathering, Line
+from webhook.server.listening import CannotListen, Server, bind, shown
 from webhook.server.logs import Log, route_library_records
 from webhook.server.metrics import Metrics
+from webhook.server.reload import Certificates
 from webhook.server.reviews import Reviews
 from webhook.server.settings import Settings, flag
 from webhook.server.state import State
+from webhook.server.workers import Parent, Role, Stop
 
-_BACKLOG = 1024
-_TLS_CLOSE_TIMEOUT = 1.0  # seconds a client has to take part in closing
-# An idle client may be about to send: this long it can, and is answered, before the connection is closed under it.
-_LINGER = 1.0  # seconds
 _PLAIN_MAX_MESSAGE = 1 << 20  # bytes; nothing there takes a body
 _BODIES_AT_ONCE = 16  # largest bodies that may be arriving at the same time; API servers send them in one go
+_CLOSING = 2.0  # seconds at most between the last request and the end of a process
 
 
 class StartError(Exception):
@@ -45,19 +43,23 @@ class StartError(Exception):
 
 
 def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT. The exit code: 0, or 2 if it could not start, with the reason on stderr."""
+    """Serve until SIGTERM or SIGINT. The exit code: 0; 2 if it could not start, with the reason on stderr; 1 if a
+    worker did not end in order."""
     log = Log()
     route_library_records(log)
     try:
-        prepared = _prepare(settings, log)
+        serving = _prepare(settings, log)
     except StartError as error:
         print(error, file=sys.stderr)
         return 2
-    # What is loaded stays: no collection need look at it again, and pause every review that is under way.
+    # What is loaded stays: no collection need look at it again, and pause every review that is under way; and what
+    # workers share is not copied by it.
     gc.collect()
     gc.freeze()
+    if settings.workers > 1:
+        return serving.by_workers()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(prepared.serve())
+        runner.run(serving.alone())
     return 0
 
 
@@ -65,26 +67,18 @@ def _prepare(settings: Settings, log: Log) -> Serving:
     """All that can fail, before anything listens."""
     policies = _load(settings)
     kinds = Kinds.builtin().with_crds(policies.objects)
-    pair, authority = _pair(settings)
     metrics = Metrics(kinds, log)
     metrics.policies(policies)
-    metrics.certificate(pair.not_after.timestamp())
-    try:
-        context = tls.context(pair)
-    except tls.TLSError as error:
-        raise StartError(str(error)) from None
+    certificates, authority = _certificates(settings, metrics, log)
     # Without a cluster the policy tree is all there is to look things up in.
     state = State(policies, ManifestsView(policies.objects, kinds), authority.ca if authority else None)
     _raise_descriptor_limit()
-    return Serving(
-        settings=settings,
-        state=state,
-        metrics=metrics,
-        log=log,
-        context=context,
-        authority=authority,
-        sockets=(_bind(settings, "port"), _bind(settings, "plain_port")),
-    )
+    try:
+        sockets = bind(settings, "port"), bind(settings, "plain_port")
+    except CannotListen as error:
+        raise StartError(str(error)) from None
+    addresses = shown(sockets[0]), shown(sockets[1])
+    return Serving(settings, state, metrics, log, certificates, authority, *sockets, addresses)
 
 
 def _load(settings: Settings) -> PolicySet:
@@ -99,39 +93,17 @@ def _load(settings: Settings) -> PolicySet:
         ) from None
 
 
-def _pair(settings: Settings) -> tuple[tls.Pair, tls.Development | None]:
-    if settings.tls_cert is None or settings.tls_key is None:
+def _certificates(settings: Settings, metrics: Metrics, log: Log) -> tuple[Certificates, tls.Development | None]:
+    authority, files = None, None
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        files = (settings.tls_cert, settings.tls_key)
+    else:
         authority = tls.development(settings.tls_name, settings.host)
-        return authority.pair, authority
+    pair = authority.pair if authority else None
     try:
-        return tls.read_pair(settings.tls_cert, settings.tls_key), None
+        return Certificates(metrics, log, pair=pair, files=files, client_ca=settings.client_ca), authority
     except tls.TLSError as error:
         raise StartError(str(error)) from None
-
-
-def _bind(settings: Settings, name: str) -> socket.socket:
-    host, port = settings.host, getattr(settings, name)
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
-        raise StartError(f"{flag('host')} {host}: {error.strerror}; expected an address of this machine") from None
-    bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        bound.listen(_BACKLOG)  # now, so that a second server on the port fails here and not later
-    except OSError as error:
-        bound.close()
-        hint = {
-            errno.EADDRINUSE: f"something listens there already; end it, or choose another with {flag(name)}",
-            errno.EACCES: f"the port needs privileges; choose one above 1023 with {flag(name)}",
-            errno.EADDRNOTAVAIL: f"no address of this machine; choose one with {flag('host')}",
-        }.get(error.errno or 0, error.strerror)
-        raise StartError(f"cannot listen on {host}:{port}: {hint}") from None
-    bound.setblocking(False)
-    return bound
 
 
 def _raise_descriptor_limit() -> None:
@@ -143,18 +115,89 @@ def _raise_descriptor_limit() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Everything that serves, ready to."""
+    """Everything that serves, ready to. Both sockets listen already."""
 
     settings: Settings
     state: State
     metrics: Metrics
     log: Log
-    context: ssl.SSLContext
+    certificates: Certificates
     authority: tls.Development | None
-    sockets: tuple[socket.socket, socket.socket]  # reviews, plain
+    bound: socket.socket
+    plain_bound: socket.socket
+    addresses: tuple[str, str]  # of the two
 
-    async def serve(self) -> None:
-        """Listen on both ports until SIGTERM or SIGINT, then let what is in flight finish."""
+    async def alone(self) -> None:
+        """Both ports in this process."""
+        stop = Stop()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.ask)
+
+        async def exposition() -> bytes:
+            return self.metrics.exposition()
+
+        plain_server = self._plain_server(plain(self.state, exposition))
+        await plain_server.begin()
+        async with _beside(_force(stop, plain_server)):
+            await self._answer_reviews(stop, self._announce, self._announce_stop)
+            await plain_server.end()  # the last: until the end it tells that this server is not ready
+        self.log.write("info", "stopped", {})
+
+    def by_workers(self) -> int:
+        """A process for the plain port, and `settings.workers` for the other. Returns the exit code."""
+        door, plain_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        count = self.settings.workers
+        roles = [
+            Role("plain port", partial(self._plain_process, plain_door)),
+            *(Role(f"worker {index}", partial(self._worker_process, index, door)) for index in range(count)),
+        ]
+        patience = self.settings.shutdown_delay + self.settings.shutdown_timeout + _CLOSING
+        self.log.share()
+
+        def stopping() -> None:
+            self.bound.close()  # the workers have it; when they close it too, it is closed
+            self._announce_stop()
+
+        code = Parent(roles, self.log, patience, stopping).run()
+        self.log.write("info", "stopped", {})
+        return code
+
+    async def _plain_process(self, door: socket.socket, stop: Stop) -> None:
+        self.bound.close()
+        self.state.listening = True
+        gathering = Gathering(door, self.settings.workers, self.state)
+        server = self._plain_server(plain(self.state, gathering.exposition, gathering.hung))
+        await server.begin()
+        async with (
+            _beside(gathering.keep_asking()),
+            _beside(self._when_ready(gathering)),
+            _beside(_force(stop, server)),
+        ):
+            await stop.asked.wait()
+            self.state.stopping = True
+            await _first(gathering.none_left, stop.at_once)
+            await server.end()
+
+    async def _when_ready(self, gathering: Gathering) -> None:
+        await gathering.all_ready.wait()
+        self._announce()
+
+    async def _worker_process(self, index: int, door: socket.socket, stop: Stop) -> None:
+        self.plain_bound.close()
+        self.log.share(worker=index)
+        line = Line(door, index, self.state, self.metrics)
+
+        def changed() -> None:
+            tasks.append(asyncio.ensure_future(line.tell()))
+
+        tasks: list[asyncio.Future[None]] = []
+        async with _beside(line.keep()):
+            await self._answer_reviews(stop, changed, changed)
+            await line.tell()
+
+    async def _answer_reviews(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
+        """Answer reviews until stopped, and those in flight to their end; tells when it has begun, and will end."""
         settings, state = self.settings, self.state
         reviews = Reviews(
             state,
@@ -163,57 +206,47 @@ class Serving:
             max_body=settings.max_body,
             max_buffered=_BODIES_AT_ONCE * settings.max_body,
         )
-        servers = (
+        server = Server(
+            reviews,
+            self.bound,
+            settings,
             # Twice the limit is read of a body that is too large; what is over that is framing and headers.
-            Server(
-                reviews,
-                self.sockets[0],
-                settings,
-                self._limits(2 * settings.max_body + (1 << 20), self.metrics.refused),
-                self.context,
-            ),
-            Server(plain(state, self.metrics), self.sockets[1], settings, self._limits(_PLAIN_MAX_MESSAGE)),
+            self._limits(2 * settings.max_body + (1 << 20), self.metrics.refused),
+            self.certificates.listening,
+            self.metrics.handshake_failed,
         )
-        stop, at_once = asyncio.Event(), asyncio.Event()
-
-        def stopping() -> None:
-            if stop.is_set():  # asked twice: no more waiting
-                at_once.set()
-                for server in servers:
-                    server.force_exit = True
-            state.stopping = True
-            self.metrics.ready(False)
-            stop.set()
-
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping)
-
-        for server in servers:
-            await server.begin()
+        await server.begin()
         state.listening = True
         self.metrics.ready(True)
-        self._announce()
-        await stop.wait()
-        self.log.write("info", "stopping", {"delay_seconds": settings.shutdown_delay})
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(at_once.wait(), settings.shutdown_delay)
-        for server in servers:  # the plain one last: until the end it tells that this server is not ready
+        serving()
+        async with _beside(self.certificates.watch()), _beside(_force(stop, server)):
+            await stop.asked.wait()
+            state.stopping = True
+            self.metrics.ready(False)
+            stopping()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.at_once.wait(), settings.shutdown_delay)
             await server.end()
-        self.log.write("info", "stopped", {})
+
+    def _plain_server(self, app: Any) -> Server:
+        return Server(app, self.plain_bound, self.settings, self._limits(_PLAIN_MAX_MESSAGE))
 
     def _limits(self, message: int, refused: Callable[[int], None] = lambda status: None) -> Limits:
         return Limits(self.settings.max_connections, message, self.settings.read_timeout, refused)
 
+    def _announce_stop(self) -> None:
+        self.log.write("info", "stopping", {"delay_seconds": self.settings.shutdown_delay})
+
     def _announce(self) -> None:
         """Tell the log, and the person at the terminal, what is served where."""
         policies = self.state.policies
-        reviews, plain_port = (f"{_host(bound)}:{bound.getsockname()[1]}" for bound in self.sockets)
+        reviews, plain_port = self.addresses
         told: dict[str, Any] = {
             "reviews": f"https://{reviews}",
             "plain": f"http://{plain_port}",
             "policies": len(policies.policies),
             "revision": policies.revision,
+            "workers": self.settings.workers,
         }
         self.log.write("info", "serving", told)
         for note in policies.notes:
@@ -233,83 +266,26 @@ class Serving:
         print("\n".join(lines), file=sys.stderr, flush=True)
 
 
-class Server(uvicorn.Server):
-    """One listening socket: uvicorn's server without its hold on the process's signals, and with our protocol."""
-
-    def __init__(
-        self,
-        app: Any,
-        bound: socket.socket,
-        settings: Settings,
-        limits: Limits,
-        context: ssl.SSLContext | None = None,
-    ) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                loop="none",
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                date_header=False,
-                timeout_keep_alive=math.ceil(settings.idle_timeout),
-                timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
-            )
-        )
-        self._bound = bound
-        self._context = context
-        self._limits = limits
-        self._serving: asyncio.Task[None] | None = None
-
-    async def begin(self) -> None:
-        """Return once the socket accepts connections."""
-        self._serving = asyncio.create_task(self.serve([self._bound]))
-        while not self.started and not self._serving.done():
-            await asyncio.sleep(0)
-        if self._serving.done():
-            self._serving.result()
-
-    async def end(self) -> None:
-        """Accept no more, let the requests in flight finish, and return when all connections are closed."""
-        self.should_exit = True
-        if self._serving is not None:
-            await self._serving
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Does the work as long as the block runs."""
+    task = asyncio.create_task(work)
+    try:
         yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        loop = asyncio.get_running_loop()
-        self.servers = [
-            await loop.create_server(
-                lambda: BoundedProtocol(self._limits, self.config, self.server_state, {}, loop),
-                sock=bound,
-                ssl=self._context,
-                backlog=_BACKLOG,
-                ssl_handshake_timeout=self._limits.read_timeout if self._context else None,
-                ssl_shutdown_timeout=_TLS_CLOSE_TIMEOUT if self._context else None,
-            )
-            for bound in sockets or ()
-        ]
-        self.started = True
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _LINGER
-        while self.server_state.connections and loop.time() < until and not self.force_exit:
-            await asyncio.sleep(0.02)
-        await super().shutdown(sockets)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
-def _host(bound: socket.socket) -> str:
-    host = bound.getsockname()[0]
-    return f"[{host}]" if bound.family == socket.AF_INET6 else host
+async def _force(stop: Stop, server: Server) -> None:
+    await stop.at_once.wait()
+    server.force_exit = True
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Return once one of the events is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()

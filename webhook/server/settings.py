@@ -82,6 +82,17 @@ class Settings(BaseModel):
     tls_name: Names = Field(
         (), description="DNS names of the development certificate besides localhost, separated by commas."
     )
+    client_ca: Path | None = Field(
+        None,
+        description="Authorities of clients, PEM: only clients with a certificate of them are served reviews."
+        " These three files are looked at every second, and changes served to new connections.",
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that answer reviews. More than 1 is for machines with more cores than a Pod needs.",
+    )
     max_body: Size = Field(
         8 << 20,
         ge=1 << 10,
@@ -89,7 +100,10 @@ class Settings(BaseModel):
         description="Largest review that is read, in bytes; Ki, Mi and Gi are understood.",
     )
     max_connections: int = Field(
-        1024, ge=1, le=1_000_000, description="Open connections a port; past it the one that waits longest is closed."
+        1024,
+        ge=1,
+        le=1_000_000,
+        description="Open connections a port and worker; past it the one that waits longest is closed.",
     )
     read_timeout: float = Field(
         10.0, gt=0, le=300, description="Seconds within which a client sends a whole request, and takes in its answer."

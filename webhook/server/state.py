@@ -10,12 +10,13 @@ from webhook.policy.policyset import PolicySet
 
 @dataclass(slots=True)
 class State:
-    """Changed in one place only, serve.py; a new policy tree replaces `policies` as a whole."""
+    """Changed by whoever serves alone; a new policy tree replaces `policies` as a whole."""
 
     policies: PolicySet
     cluster: ClusterView
     development_ca: bytes | None = None  # PEM, where the certificate was made at start
     listening: bool = False
+    waits_for: str | None = None  # what else is not there that must be
     stopping: bool = False
 
     def not_ready(self) -> str | None:
@@ -24,4 +25,4 @@ class State:
             return "shutting down"
         if not self.listening:
             return "starting"
-        return None
+        return self.waits_for

@@ -7,6 +7,7 @@ that already serves: a failed load into one breaks every handshake after it.
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import ipaddress
 import os
@@ -63,17 +64,29 @@ class Development:
         return base64.b64encode(self.ca).decode("ascii")
 
 
+def settled(*files: Path) -> tuple[Path, ...]:
+    """Where the files are at this moment, all of them in one state of their folder.
+
+    The kubelet mounts a Secret as `tls.crt -> ..data/tls.crt` and `..data -> ..2026_11_21…`, and changes it by turning
+    the one link `..data`. It is followed once a folder here: two files read through it one after the other could be
+    half old, half new.
+    """
+    folders = {file.parent: file.parent for file in files}
+    for folder in folders:
+        with contextlib.suppress(OSError):  # no such link: a folder like any other
+            folders[folder] = folder / (folder / "..data").readlink()
+    return tuple(folders[file.parent] / file.name for file in files)
+
+
 def read_pair(certificate: Path, key: Path) -> Pair:
-    """The pair in two PEM files.
+    """The pair in two PEM files, as they are `settled`.
 
     Raises TLSError if a file cannot be read or is not what it should be, the two do not belong together, or the
     certificate is not in date.
     """
-    chain, private = _read(certificate, "certificate"), _read(key, "key")
-    try:
-        leaf = x509.load_pem_x509_certificates(chain)[0]
-    except ValueError:
-        raise TLSError(f"{certificate}: no certificate in PEM; expected -----BEGIN CERTIFICATE-----") from None
+    at = settled(certificate, key)
+    chain, private = _read(at[0], certificate, "certificate"), _read(at[1], key, "key")
+    leaf = _certificates(chain, certificate)[0]
     try:
         loaded = load_pem_private_key(private, password=None)
     except TypeError:
@@ -91,12 +104,40 @@ def read_pair(certificate: Path, key: Path) -> Pair:
     return Pair(chain, private, leaf.not_valid_after_utc)
 
 
-def context(pair: Pair) -> ssl.SSLContext:
-    """A fresh server context, TLS 1.2 and up, that serves `pair`. Raises TLSError if OpenSSL refuses it."""
+def read_authorities(file: Path) -> bytes:
+    """The authorities in a PEM file, for `context` to demand clients of.
+
+    Raises TLSError if the file cannot be read, holds anything but whole certificates, or none that is in date.
+    """
+    (at,) = settled(file)
+    text = _read(at, file, "authorities of clients")
+    now = datetime.datetime.now(datetime.UTC)
+    if not any(
+        authority.not_valid_before_utc <= now <= authority.not_valid_after_utc
+        for authority in _certificates(text, file)
+    ):
+        raise TLSError(f"{file}: no certificate is in date; expected the authority of the clients")
+    return text
+
+
+def context(pair: Pair, client_ca: bytes | None = None) -> ssl.SSLContext:
+    """A fresh server context, TLS 1.2 and up, that serves `pair`; with `client_ca` only to clients of it.
+
+    Raises TLSError if OpenSSL refuses what it is given.
+    """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.set_alpn_protocols(["http/1.1"])
-    made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    # No tickets: a session that is resumed shows no certificate, so it would outlive the authority that vouched for
+    # the client, and the certificate that we replaced. The API server keeps its connections, and resumes none.
+    made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
+    made.num_tickets = 0
+    if client_ca is not None:
+        made.verify_mode = ssl.CERT_REQUIRED
+        try:
+            made.load_verify_locations(cadata=client_ca.decode("ascii", "replace"))
+        except ssl.SSLError as error:
+            raise TLSError(f"OpenSSL refuses the authorities of clients: {error.reason or error}") from None
     # The module loads from files only: a private one holds the pair for as long as that takes.
     descriptor, name = tempfile.mkstemp(prefix="gatewright-")
     try:
@@ -143,11 +184,21 @@ def development(names: Iterable[str] = (), host: str | None = None) -> Developme
     return Development(pair, authority.public_bytes(Encoding.PEM))
 
 
-def _read(file: Path, what: str) -> bytes:
+def _read(at: Path, file: Path, what: str) -> bytes:
     try:
-        return file.read_bytes()
+        return at.read_bytes()
     except OSError as error:
         raise TLSError(f"cannot read the {what} {file}: {error.strerror}") from None
+
+
+def _certificates(text: bytes, file: Path) -> list[x509.Certificate]:
+    try:
+        found = x509.load_pem_x509_certificates(text)
+    except ValueError:
+        raise TLSError(f"{file}: no certificate in PEM; expected -----BEGIN CERTIFICATE-----") from None
+    if len(found) != text.count(b"-----BEGIN "):  # the parser passes over a last one that is cut off
+        raise TLSError(f"{file}: a certificate of the chain is not whole; expected -----END CERTIFICATE----- of each")
+    return found
 
 
 def _name(common_name: str) -> x509.Name:

@@ -1,0 +1,195 @@
+"""`--workers N`: a parent that starts processes, starts those anew that end unasked, and ends them all in order.
+
+Everything is loaded and bound before the first fork, so that every worker, one that is started later too, decides by
+the same policies and listens on the same socket. The parent stays single-threaded, without an event loop, which is what
+makes forking from it safe. Its children take orders over a line of their own and leave signals to it: a terminal or a
+service manager that signals the whole group does not order twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+
+from webhook.server.logs import Log, failure
+
+_STOP, _AT_ONCE = b"s", b"!"
+_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGCHLD))
+_GRACE = 5.0  # seconds past the time that shutting down may take, until a child is killed
+_STEADY = 5.0  # seconds that a child has to run so that the next one is started without delay
+_DELAY, _MAX_DELAY = 0.2, 10.0  # seconds between two starts of a child that ends at once, doubled each time
+
+
+class Stop:
+    """Being asked to stop: the first time in order, the second at once."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.at_once = asyncio.Event()
+
+    def ask(self) -> None:
+        if self.asked.is_set():
+            self.at_once.set()
+        self.asked.set()
+
+    def obey(self, orders: socket.socket) -> None:
+        """Take orders from the parent. A parent that is gone is an order, too."""
+        loop = asyncio.get_running_loop()
+
+        def heard() -> None:
+            order = orders.recv(16)
+            self.ask()
+            if _AT_ONCE in order:
+                self.ask()
+            if not order:
+                loop.remove_reader(orders.fileno())
+
+        loop.add_reader(orders.fileno(), heard)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a child does: its name in the log, and the work, which returns when it is stopped."""
+
+    name: str
+    work: Callable[[Stop], Coroutine[Any, Any, None]]
+
+
+@dataclass(slots=True)
+class _Child:
+    role: Role
+    pid: int
+    orders: socket.socket
+    started: float
+    delay: float
+
+
+class Parent:
+    """Keeps one process a role running until SIGTERM or SIGINT. `patience`: seconds that stopping may take."""
+
+    def __init__(self, roles: list[Role], log: Log, patience: float, stopping: Callable[[], None]) -> None:
+        self._roles = roles
+        self._log = log
+        self._patience = patience
+        self._stopping = stopping
+        self._children: dict[int, _Child] = {}
+        self._due: list[tuple[float, Role, float]] = []  # when to start which role again, after which delay
+        self._asked = 0
+        self._kill_at = float("inf")
+        self._failed = False
+
+    def run(self) -> int:
+        """The exit code: 0, or 1 where a process did not end in order."""
+        before: set[int] = {*signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)}
+        try:
+            for role in self._roles:
+                self._start(role, _DELAY, before)
+            while self._children or (self._due and not self._asked):
+                found = signal.sigtimedwait(_SIGNALS, 0.5 if not self._due else 0.05)
+                if found is not None and found.si_signo != signal.SIGCHLD:
+                    self._stop()
+                self._reap()
+                self._start_due(before)
+                self._kill_late()
+        finally:
+            for child in self._children.values():  # only where this process itself failed
+                os.kill(child.pid, signal.SIGKILL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return 1 if self._failed else 0
+
+    def _start(self, role: Role, delay: float, mask: set[int]) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no room for another process now
+            self._log.write("error", "process not started", {"process": role.name, "message": error.strerror})
+            self._due.append((time.monotonic() + delay, role, min(2 * delay, _MAX_DELAY)))
+            return
+        if pid == 0:
+            code = 1
+            try:
+                ours.close()
+                for child in self._children.values():
+                    child.orders.close()
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, signal.SIG_IGN)
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                _work(role, theirs)
+                code = 0
+            except BaseException as error:
+                self._log.write("error", "process failed", {"process": role.name, **failure(error)})
+            finally:
+                os._exit(code)
+        theirs.close()
+        self._children[pid] = _Child(role, pid, ours, time.monotonic(), delay)
+
+    def _start_due(self, mask: set[int]) -> None:
+        now = time.monotonic()
+        due = [entry for entry in self._due if entry[0] <= now]
+        self._due = [entry for entry in self._due if entry[0] > now]
+        for _, role, delay in due:
+            if not self._asked:
+                self._start(role, delay, mask)
+
+    def _stop(self) -> None:
+        self._asked += 1
+        if self._asked == 1:
+            self._kill_at = time.monotonic() + self._patience + _GRACE
+            self._stopping()
+        for child in self._children.values():
+            with contextlib.suppress(OSError):  # it has ended, and is about to be reaped
+                child.orders.send(_STOP if self._asked == 1 else _AT_ONCE)
+
+    def _reap(self) -> None:
+        while self._children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            child = self._children.pop(pid, None)
+            if child is None:  # as process 1 of a container one inherits orphans
+                continue
+            child.orders.close()
+            code = os.waitstatus_to_exitcode(status)
+            if self._asked:
+                self._failed |= code != 0
+                continue
+            now = time.monotonic()
+            delay = _DELAY if now - child.started >= _STEADY else min(2 * child.delay, _MAX_DELAY)
+            wait = 0.0 if now - child.started >= _STEADY else child.delay
+            self._due.append((now + wait, child.role, delay))
+            ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+            self._log.write(
+                "error",
+                "process ended",
+                {"process": child.role.name, "pid": pid, "message": f"{ended}; it is started anew"},
+            )
+
+    def _kill_late(self) -> None:
+        if time.monotonic() < self._kill_at:
+            return
+        for child in self._children.values():
+            self._log.write("error", "process killed", {"process": child.role.name, "pid": child.pid})
+            os.kill(child.pid, signal.SIGKILL)
+        self._kill_at = float("inf")
+
+
+def _work(role: Role, orders: socket.socket) -> None:
+    async def work() -> None:
+        stop = Stop()
+        stop.obey(orders)
+        await role.work(stop)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())
+    sys.stdout.flush()
+    sys.stderr.flush()
