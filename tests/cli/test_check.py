@@ -175,16 +175,23 @@ def test_the_json_report(tree: Path) -> None:
 
 def test_a_place_that_the_message_names_is_not_told_twice(tree: Path) -> None:
     policy = tree / "policies" / "policies.yaml"
-    policy.write_text(POLICIES.replace("image tags must be pinned", "'spec.containers: pin the tags'"))
+    policy.write_text(POLICIES.replace("image tags must be pinned", "'spec.containers[0].image: pin the tags'"))
     pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: c, image: x:latest}\n"
     assert (
         """\
-  in.yaml:5:3: deny pinned-images
+  in.yaml:6:15: deny pinned-images
       Pod default/p
-      spec.containers: pin the tags
+      spec.containers[0].image: pin the tags
 """
         in check(tree, pod).stdout
     )
+
+
+def test_a_message_that_names_less_than_what_decided_gets_the_line_of_what_decided(tree: Path) -> None:
+    policy = tree / "policies" / "policies.yaml"
+    policy.write_text(POLICIES.replace("image tags must be pinned", "'spec.containers: pin the tags'"))
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: c, image: x:latest}\n"
+    assert "in.yaml:6:15: deny pinned-images\n      Pod default/p: spec.containers[0].image" in check(tree, pod).stdout
 
 
 def test_a_policy_that_meets_a_workload_and_its_pod_speaks_once(tree: Path) -> None:

@@ -17,6 +17,7 @@ from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.offline.witness import witness
 from webhook.paths import ROOT, Path, parse
 from webhook.policy.policyset import PolicySet
+from webhook.policy.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,7 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
             validated = planned.request if after is None else planned.request.with_object(after)
             for finding in decision.findings:
                 message = redaction.applied(finding.message)
-                place = finding.path or named_path(message, validated.object or validated.old_object)
-                place = place or witness(finding, validated, policies, cluster)
+                place = finding.path or _place(finding, message, validated, policies, cluster)
                 located = _located(finding, planned, message, place)
                 if not any(_same(located, earlier) for earlier in findings):
                     findings.append(located)
@@ -99,6 +99,15 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
             )
     findings.sort(key=lambda located: (located.line, located.column))
     return Verdict(first.document, first.identity, tuple(findings), tuple(changes))
+
+
+def _place(finding: Finding, message: str, request: Request, policies: PolicySet, cluster: ClusterView) -> Path | None:
+    """What the message names; the part of that which decided, where the policy's expression tells."""
+    named = named_path(message, request.object or request.old_object)
+    decided = witness(finding, request, policies, cluster)
+    if named and (decided is None or decided[: len(named)] != named):
+        return named
+    return decided
 
 
 def _located(finding: Finding, planned: PlannedRequest, message: str, place: Path | None) -> Located:
