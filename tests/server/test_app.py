@@ -62,7 +62,9 @@ def test_the_policies_in_force_are_listed_with_their_places(server: Running) -> 
 def test_reviews_are_counted_and_timed(server: Running) -> None:
     name = 'gatewright_reviews_total{operation="CREATE",path="/validate",resource="pods",verdict="deny"}'
     timed = 'gatewright_review_duration_seconds_count{path="/validate"}'
-    found = 'gatewright_policy_findings_total{binding="everywhere",policy="no-host-path",result="deny"}'
+    found = (
+        'gatewright_policy_findings_total{binding="everywhere",phase="validate",policy="no-host-path",result="deny"}'
+    )
     refused = 'gatewright_requests_refused_total{code="400"}'
     before = _samples(server)
     for _ in range(3):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from webhook.admission.decision import Finding
+from webhook.policy.load import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 from webhook.schema import Kinds
@@ -14,6 +16,7 @@ from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 
 DOCUMENTED = Path(__file__).parent.parent.parent / "docs" / "serve.md"
+SHIPPED = Path(__file__).parent.parent.parent / "policies"
 ANY_KIND = GroupVersionKind("", "v1", "Any")
 
 
@@ -79,11 +82,28 @@ def test_a_new_policy_tree_replaces_the_revision() -> None:
     ]
 
 
+def test_evaluations_are_counted_by_binding_over_one_tree_and_the_next() -> None:
+    metrics = _metrics()
+    first, second = load(SHIPPED), load(SHIPPED)
+    chosen = first.bindings[0]
+    metrics.policies(first)
+    metrics.evaluated(first.bindings)
+    metrics.evaluated((chosen,))
+    metrics.policies(second)
+    metrics.evaluated(second.bindings)
+    counts = {
+        key[1:]: value for key, value in _samples(metrics).items() if key[0] == "gatewright_policy_evaluations_total"
+    }
+    assert counts.pop((chosen.name, "validate", chosen.policy)) == 3
+    assert len(counts) == len(first.bindings) - 1
+    assert set(counts.values()) == {2}
+
+
 def test_the_documentation_names_every_metric_and_no_other() -> None:
     metrics = _metrics()
-    metrics.policies(PolicySet(revision="r"))
+    metrics.policies(load(SHIPPED))
     metrics.review("/validate", _request("", "pods"), "allow", 0.1)
-    metrics.finding("p", "b", "deny")
+    metrics.finding(Finding("p", "b", "Deny", "Invalid", 422, "no"), "deny")
     metrics.mutation("p")
     metrics.refused(400)
     metrics.reload_failed("certificate")

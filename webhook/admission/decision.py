@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from webhook.paths import Path
+
+if TYPE_CHECKING:
+    from webhook.policy.policyset import Binding
 
 Action = Literal["Deny", "Warn", "Audit"]
 
@@ -64,13 +67,15 @@ class Mutation:
 
     `object` is the object afterwards (the very one that was sent where nothing `changed`; None on DELETE). `policies`:
     the names of those that changed it, in order. `findings`: policies that could not be evaluated under failurePolicy
-    Fail; any of them denies the request, and then no mutation is to be applied.
+    Fail; any of them denies the request, and then no mutation is to be applied. `evaluated`: the bindings that matched,
+    whose policies were evaluated.
     """
 
     object: dict[str, Any] | None = field(repr=False)  # may be a Secret
     changed: bool = False
     policies: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    evaluated: tuple[Binding, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def allowed(self) -> bool:
@@ -102,7 +107,9 @@ class Decision:
 
     `code`, `reason` and `message` are those of the first denial (200, "" and "" if allowed); `causes` the full texts of
     all denials. `warnings` are what the API server would show of them. `audit_annotations`: keys without a slash, as
-    the API server demands of webhooks. `mutation` is set by `decide`: validation saw the object it holds.
+    the API server demands of webhooks. `mutation` is set by `decide`: validation saw the object it holds. `evaluated`:
+    the bindings that matched, whose policies were evaluated (those of validation; where it was not reached, of
+    mutation).
     """
 
     allowed: bool
@@ -114,6 +121,7 @@ class Decision:
     message: str = ""
     causes: tuple[str, ...] = ()
     mutation: Mutation | None = None
+    evaluated: tuple[Binding, ...] = field(default=(), compare=False, repr=False)
 
 
 def shown_warnings(texts: list[str]) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ def decide(request: Request, policies: PolicySet, cluster: ClusterView) -> Decis
             message=mutation.message,
             causes=mutation.causes,
             mutation=mutation,
+            evaluated=mutation.evaluated,
         )
     if mutation.changed:
         request = request.with_object(mutation.object)
@@ -60,8 +61,10 @@ def mutate(request: Request, policies: PolicySet, cluster: ClusterView) -> Mutat
     current = request
     changed: list[str] = []
     findings: list[Finding] = []
+    evaluated: list[Binding] = []
 
     for policy, binding, params in _matches(candidates, request, namespace, cluster, _mutation_fault(findings)):
+        evaluated.append(binding)
         for param in params:
             try:
                 mutated = policy.evaluator.mutate(current, param)
@@ -75,8 +78,8 @@ def mutate(request: Request, policies: PolicySet, cluster: ClusterView) -> Mutat
                     changed.append(policy.name)
 
     if findings:
-        return Mutation(request.object, findings=tuple(findings))
-    return Mutation(current.object, bool(changed), tuple(changed))
+        return Mutation(request.object, findings=tuple(findings), evaluated=tuple(evaluated))
+    return Mutation(current.object, bool(changed), tuple(changed), evaluated=tuple(evaluated))
 
 
 def validate(request: Request, policies: PolicySet, cluster: ClusterView) -> Decision:
@@ -91,12 +94,14 @@ def _validate(request: Request, policies: PolicySet, cluster: ClusterView, mutat
     request.cluster = cluster
     namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
     report = _Report()
+    evaluated: list[Binding] = []
     for policy, binding, params in _matches(candidates, request, namespace, cluster, report.fault):
+        evaluated.append(binding)
         for param in params:
             evaluation = policy.evaluator.evaluate(request, param, namespace)
             if evaluation is not PASSED:
                 report.add(policy, binding, evaluation)
-    return report.decision(mutation)
+    return report.decision(mutation, tuple(evaluated))
 
 
 Fault = Callable[[Policy[Any], Binding | None, str], None]
@@ -223,10 +228,10 @@ class _Report:
             )
         )
 
-    def decision(self, mutation: Mutation | None) -> Decision:
+    def decision(self, mutation: Mutation | None, evaluated: tuple[Binding, ...]) -> Decision:
         """The verdict on all that was added."""
         if not self._findings and not self._annotations:
-            return Decision(allowed=True, mutation=mutation)
+            return Decision(allowed=True, mutation=mutation, evaluated=evaluated)
         denials = [finding for finding in self._findings if finding.action == "Deny"]
         causes = tuple(finding.text() for finding in denials)
         annotations = {key: ", ".join(values) for key, values in self._annotations.items()}
@@ -242,6 +247,7 @@ class _Report:
             message=causes[0] if causes else "",
             causes=causes,
             mutation=mutation,
+            evaluated=evaluated,
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 import time
 from bisect import bisect_left
+from collections import Counter as Counts
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from itertools import accumulate
@@ -24,7 +25,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from webhook.policy.policyset import PolicySet
+from webhook.admission.decision import MUTATING, VALIDATING, Finding
+from webhook.policy.policyset import Binding, PolicySet
 from webhook.policy.request import GroupVersionResource, Request
 from webhook.schema import Kinds
 from webhook.server.logs import Log
@@ -34,6 +36,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 READY_HELP = "1 while /readyz is green."
 RESTARTS_HELP = "Workers that ended unasked and were started anew."
 
+_PHASES = {VALIDATING: "validate", MUTATING: "mutate"}
 _OTHER = "other"
 _MAX_LABELS = 2048  # resources whose label is kept, unknown ones too
 _SUBRESOURCES = frozenset(
@@ -54,10 +57,12 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=True)
         self._reviews = _Reviews(kinds)
         self.registry.register(self._reviews)
+        self._evaluated = _Evaluated()
+        self.registry.register(self._evaluated)
         self._findings = Counter(
             "gatewright_policy_findings",
             "What bound policies found: denials, warnings, audit notes; or that they could not be evaluated (error).",
-            ("policy", "binding", "result"),
+            ("phase", "policy", "binding", "result"),
             registry=self.registry,
         )
         self._mutations = Counter(
@@ -130,9 +135,15 @@ class Metrics:
         """A review was answered: verdict `allow`, `deny` or `error` (the answer was HTTP 500)."""
         self._reviews.add(path, request, verdict, seconds)
 
-    def finding(self, policy: str, binding: str, result: str) -> None:
+    def evaluated(self, bindings: tuple[Binding, ...]) -> None:
+        """The policies of these bindings were evaluated on one request."""
+        counts = self._evaluated.counts
+        for binding in bindings:
+            counts[id(binding)] = counts.get(id(binding), 0) + 1
+
+    def finding(self, finding: Finding, result: str) -> None:
         """A bound policy found something: result `deny`, `warn`, `audit` or `error`."""
-        self._findings.labels(policy, binding, result).inc()
+        self._findings.labels(_PHASES[finding.kind], finding.policy, finding.binding, result).inc()
 
     def mutation(self, policy: str) -> None:
         """A policy changed an object."""
@@ -149,6 +160,7 @@ class Metrics:
         self._revision.clear()
         self._revision.labels(policies.revision).set(1)
         self._loaded.set(time.time())
+        self._evaluated.bindings(policies.bindings)
 
     def ready(self, ready: bool) -> None:
         self._ready.set(1 if ready else 0)
@@ -247,6 +259,42 @@ class _Reviews(Collector):
             buckets = list(zip(bounds, map(float, accumulate(durations.counts)), strict=True))
             histogram.add_metric((path,), buckets, durations.total)
         yield histogram
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+
+class _Evaluated(Collector):
+    """How often each binding matched, kept by identity: hashing names would cost more than counting."""
+
+    def __init__(self) -> None:
+        self.counts: dict[int, int] = {}
+        self._bindings: tuple[Binding, ...] = ()
+        self._before: Counts[tuple[str, str, str]] = Counts()
+
+    def bindings(self, bindings: tuple[Binding, ...]) -> None:
+        """From now on these are counted; they are kept, so that none of them is another one's identity."""
+        self._before.update(self._named())
+        self._bindings, self.counts = bindings, {}
+
+    def _named(self) -> Counts[tuple[str, str, str]]:
+        named: Counts[tuple[str, str, str]] = Counts()
+        for binding in self._bindings:
+            phase = _PHASES[binding.kind.removesuffix("Binding")]
+            named[phase, binding.policy, binding.name] += self.counts.get(id(binding), 0)
+        return named
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "gatewright_policy_evaluations",
+            "Requests that a bound policy matched and was evaluated on.",
+            labels=("phase", "policy", "binding"),
+        )
+        named = self._named()
+        named.update(self._before)
+        for labels, count in named.items():
+            family.add_metric(labels, count)
+        yield family
 
     def describe(self) -> Iterable[Metric]:
         return []

@@ -190,6 +190,7 @@ class Reviews:
     def _record(self, path: str, request: Request, outcome: Decision | Mutation, seconds: float) -> None:
         verdict = "allow" if outcome.allowed else "deny"
         self._metrics.review(path, request, verdict, seconds)
+        self._metrics.evaluated(outcome.evaluated)
         fields = _identity(path, request)
         fields["verdict"] = verdict
         policies: set[str] = set()
@@ -197,7 +198,7 @@ class Reviews:
             fields["findings"] = [_finding(finding, request) for finding in outcome.findings]
             for finding in outcome.findings:
                 policies.add(finding.policy)
-                self._metrics.finding(finding.policy, finding.binding, _result(finding))
+                self._metrics.finding(finding, _result(finding))
         if isinstance(outcome, Mutation) and outcome.changed:
             fields["changed"] = True
             for policy in outcome.policies:
