@@ -68,6 +68,12 @@ def test_witnesses_are_found_through_variables() -> None:
     assert found("variables.volumes.all(v, !has(v.hostPath))", volumes=VOLUMES) == ["spec.volumes[1].hostPath"]
 
 
+def test_witnesses_are_found_through_lists_that_were_joined() -> None:
+    joined = "[{'name': 'a'}].map(n, dyn(n)).filter(n, false) + object.spec.volumes + object.spec.containers"
+    assert found("variables.all.all(v, v.name != 'h')", all=joined) == ["spec.volumes[1].name"]
+    assert found("variables.all.all(v, v.name != 'c')", all=joined) == ["spec.containers[0].name"]
+
+
 def test_what_an_earlier_round_recorded_does_not_count() -> None:
     expression = "object.spec.volumes.all(v, !(has(v.hostPath) && v.hostPath.path == '/i'))"
     assert found(expression) == ["spec.volumes[2].hostPath.path"]

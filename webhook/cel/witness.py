@@ -129,16 +129,25 @@ class _Search:
             if isinstance(value, Optional):
                 value = value.value
             element = (*outer, _step(value, at)) if isinstance(value, list | dict) and at < len(value) else None
-        if element is None:
+        if outer is None:
             element = self.element_of_made(node.range, at, scope)
         if node.var2:
             return {**scope, node.var: None, node.var2: element}
         return {**scope, node.var: element}
 
     def element_of_made(self, node: Expr, at: int, scope: Scope) -> Path | None:
-        """Where the element `at` of a list that map or filter made comes from."""
+        """Where the element `at` of a list that is no part of the object, but was made of such, comes from."""
+        outer = self.place(node, scope)
+        if outer is not None:
+            return (*outer, at)
         if isinstance(node, Ident) and node.name not in scope and node.name in self.activation.variables:
             return self.element_of_made(self.activation.variables[node.name].tree, at, {})
+        if isinstance(node, Call) and node.function == "_+_":
+            first = self.record.get(id(node.args[0]))
+            if not isinstance(first, list):
+                return None
+            within = at < len(first)
+            return self.element_of_made(node.args[0 if within else 1], at if within else at - len(first), scope)
         if not isinstance(node, Comprehension):
             return None
         fold = recognise(node)

@@ -9,6 +9,7 @@ from typing import Any
 from webhook.cluster.view import NAME_LABEL, Answer, UnknownKind
 from webhook.schema import Kinds
 
+_MAX_ANSWERS = 1024  # as many as are kept: each names an object that is there
 _NAMESPACE_KIND = ("v1", "Namespace")
 
 
@@ -33,6 +34,7 @@ class ManifestsView:
         self._lock = threading.Lock()
         self._assumed: dict[str, dict[str, Any]] = {}
         self._objects: dict[tuple[str, str], dict[tuple[str, str], dict[str, Any]]] = {}
+        self._answers: dict[tuple[str, str, str, str | None], Answer] = {}  # params are asked for at every request
         for value in objects:
             self._add(value, default_namespace)
         namespaces = self._objects.get(_NAMESPACE_KIND, {})
@@ -59,6 +61,15 @@ class ManifestsView:
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Answer:
         """See ClusterView."""
+        key = (api_version, kind, name, namespace)
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = self._get(api_version, kind, name, namespace)
+            if answer.value is not None and len(self._answers) < _MAX_ANSWERS:
+                self._answers[key] = answer
+        return answer
+
+    def _get(self, api_version: str, kind: str, name: str, namespace: str | None) -> Answer:
         if (api_version, kind) == _NAMESPACE_KIND:
             return self.namespace(name)
         objects = self._of_kind(api_version, kind)

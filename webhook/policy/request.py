@@ -42,6 +42,14 @@ class GroupVersionKind(NamedTuple):
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
+def _kind(value: GroupVersionKind) -> JSONObject:
+    return {"group": value[0], "version": value[1], "kind": value[2]}
+
+
+def _resource(value: GroupVersionResource) -> JSONObject:
+    return {"group": value[0], "version": value[1], "resource": value[2]}
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """Who asks. Empty fields are what the API server left out."""
@@ -94,10 +102,6 @@ class Request:
         """The same request for another object: what follows a mutation."""
         return replace(self, object=value)
 
-    def with_cluster(self, cluster: ClusterView) -> Request:
-        """The same request as a Python policy is given it."""
-        return replace(self, cluster=cluster)
-
     def cel(self) -> JSONObject:
         """The CEL variable `request`: the fields of AdmissionRequest but uid, object and oldObject.
 
@@ -108,11 +112,13 @@ class Request:
         return self._cel
 
     def _as_cel(self) -> JSONObject:
+        kind, resource = _kind(self.kind), _resource(self.resource)
+        sent_as_is = self.request_kind == self.kind and self.request_resource == self.resource
         value: JSONObject = {
-            "kind": self.kind._asdict(),
-            "resource": self.resource._asdict(),
-            "requestKind": self.request_kind._asdict(),
-            "requestResource": self.request_resource._asdict(),
+            "kind": kind,
+            "resource": resource,
+            "requestKind": kind if sent_as_is else _kind(self.request_kind),
+            "requestResource": resource if sent_as_is else _resource(self.request_resource),
             "operation": self.operation,
             "dryRun": self.dry_run,
             "options": self.options,
