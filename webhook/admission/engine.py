@@ -119,7 +119,7 @@ def _matches(
     for policy, residual, bindings in candidates:
         kind = policy.param_kind
         try:
-            if not residual.matches(request, namespace):
+            if residual is not ALWAYS and not residual.matches(request, namespace):
                 continue
             resource = resource_of(kind, cluster) if kind is not None else None
         except (NamespaceNotFound, ConfigurationError) as error:
@@ -231,7 +231,7 @@ class _Report:
     def decision(self, mutation: Mutation | None, evaluated: tuple[Binding, ...]) -> Decision:
         """The verdict on all that was added."""
         if not self._findings and not self._annotations:
-            return Decision(allowed=True, mutation=mutation, evaluated=evaluated)
+            return Decision(True, mutation=mutation, evaluated=evaluated)
         denials = [finding for finding in self._findings if finding.action == "Deny"]
         causes = tuple(finding.text() for finding in denials)
         annotations = {key: ", ".join(values) for key, values in self._annotations.items()}

@@ -273,6 +273,11 @@ def _all_strings(values: Iterable[Any]) -> bool:
 
 def _user(request: dict[str, Any]) -> User:
     value = request.get("userInfo")
+    if type(value) is dict and len(value) == 3:
+        # Nearly every review: username, uid and groups, each as it should be.
+        username, uid, groups = value.get("username"), value.get("uid"), value.get("groups")
+        if type(username) is str and type(uid) is str and type(groups) is list and _all_strings(groups):
+            return User(username, uid, tuple(groups))
     if value is None:
         return User()
     if type(value) is not dict:

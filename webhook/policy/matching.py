@@ -242,4 +242,6 @@ class Match:
                 return None
             if any(condition.always for condition in rules):
                 rules = None
+        if rules is None and not excludes and not self.namespace_selector and not self.object_selector:
+            return ALWAYS
         return Residual(self.namespace_selector, self.object_selector, rules, excludes)

@@ -72,6 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._received = 0  # bytes of the request that is arriving, but for the piece that it began in
         self._deadline: asyncio.TimerHandle | None = None
         self._drain_deadline: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
         self._whole: WholeRequests | None = config.app if hasattr(config.app, "answer") else None  # type: ignore[assignment]
         self._held: RequestResponseCycle | None = None  # whose body may yet be whole within this piece
 
@@ -91,8 +92,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self._limits.waiting.pop(self, None)
         self._stop_deadline()
         self.resume_writing()
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         super().connection_lost(exc)
+
+    def _unset_keepalive_if_required(self) -> None:
+        # uvicorn would cancel this timer and start another at every request. It is left to run: when it fires, it looks
+        # at how long the connection has been idle.
+        pass
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        idle = not self._arriving and (self.cycle is None or self.cycle.response_complete)
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time() if idle else self.timeout_keep_alive
+        if left <= 0:
+            super().timeout_keep_alive_handler()
+        elif not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -133,7 +150,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_sending(held, answer)
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self._idle_since = self.loop.time()
+        if self.pipeline or self.timeout_keep_alive_task is None:
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
         if self.cycle.response_complete and not self.transport.is_closing():  # and none is queued behind it
             self._limits.waiting[self] = None
 

@@ -193,20 +193,29 @@ class Reviews:
         self._metrics.evaluated(outcome.evaluated)
         fields = _identity(path, request)
         fields["verdict"] = verdict
+        if outcome.findings or type(outcome) is Mutation:
+            fields |= self._told(request, outcome)
+        else:
+            fields["policies"] = ()
+        fields["duration_ms"] = int(seconds * 1_000_000) / 1000
+        self._log.write("info", "review", fields)
+
+    def _told(self, request: Request, outcome: Decision | Mutation) -> dict[str, Any]:
+        """What a log line tells of policies that found or changed something; counted too."""
+        told: dict[str, Any] = {}
         policies: set[str] = set()
         if outcome.findings:
-            fields["findings"] = [_finding(finding, request) for finding in outcome.findings]
+            told["findings"] = [_finding(finding, request) for finding in outcome.findings]
             for finding in outcome.findings:
                 policies.add(finding.policy)
                 self._metrics.finding(finding, _result(finding))
         if isinstance(outcome, Mutation) and outcome.changed:
-            fields["changed"] = True
+            told["changed"] = True
             for policy in outcome.policies:
                 policies.add(policy)
                 self._metrics.mutation(policy)
-        fields["policies"] = sorted(policies)
-        fields["duration_ms"] = round(seconds * 1000, 3)
-        self._log.write("info", "review", fields)
+        told["policies"] = sorted(policies)
+        return told
 
     def _final(self, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
         if self._state.stopping and _CLOSE not in headers:  # the client is to go elsewhere
