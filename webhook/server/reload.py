@@ -8,7 +8,9 @@ leaves everything as it was, and shows in the log and in the metrics.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,6 +81,7 @@ class Certificates:
             watched.served = watched.stamp()
             found[watched.field] = watched.read(*watched.files)
         self.material = Material(**found)
+        self._authorities_since = 0  # sessions from before were let in by others; seconds since the epoch
         self._newest = self.material.context()
         self.listening = self.material.context()
         self.listening.sni_callback = self._hand_over
@@ -86,10 +89,16 @@ class Certificates:
         for watched in self._watched:
             metrics.in_step(_LABELS[watched.field])
 
-    def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _listening: ssl.SSLContext) -> None:
+    def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _listening: ssl.SSLContext) -> int | None:
         # OpenSSL calls this for clients that name no server, too. Whether clients must show a certificate is the
         # listening context's word, which authorities they may be of the new one's.
         connection.context = self._newest
+        if connection.session_reused:  # TLS 1.2 keeps sessions without tickets, too
+            session = connection.session
+            if session is not None and session.time <= self._authorities_since:
+                # On this alert the client forgets its session, and comes anew.
+                return ssl.AlertDescription.ALERT_DESCRIPTION_CERTIFICATE_UNKNOWN
+        return None
 
     async def watch(self) -> None:
         """Look at the files until cancelled."""
@@ -119,6 +128,8 @@ class Certificates:
             watched.tried = stamp
             return
         changed = material != self.material
+        if material.client_ca != self.material.client_ca:
+            self._authorities_since = math.ceil(time.time())
         self.material, self._newest = material, context
         watched.served, watched.tried, watched.told = stamp, (), None
         self._metrics.certificate(material.pair.not_after.timestamp())

@@ -1,0 +1,164 @@
+"""Clients that ask a server for reviews, in a process of their own, and tell what came of it.
+
+    python -m tests.server.load '{"port": 8443, "ca": "ca.pem", "keep_alive": 4, "fresh": 4, …}'
+
+`keep_alive` clients keep their connections, `fresh` ones make one for every request. They go on until stdin ends and
+`requests` are answered, or until their connections are refused; `rate` bounds requests a second, all together. Prints
+one line of JSON: requests, failures, latencies in milliseconds, and when fresh connections saw which certificate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.server.authorities import fingerprint
+from tests.server.running import REVIEWS
+
+MOST_SECONDS = 120.0
+MOST_REQUESTS = 200_000
+
+
+@dataclass
+class Load:
+    port: int
+    trust: ssl.SSLContext
+    bodies: list[bytes]
+    requests: int
+    rate: float
+    latencies: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    refused: int = 0
+    seen: list[tuple[float, str]] = field(default_factory=list)  # when a fresh connection began, its certificate
+    told_to_end: bool = False
+    begun: float = field(default_factory=time.monotonic)
+    sent: Any = field(default_factory=itertools.count)
+
+    def over(self) -> bool:
+        enough = self.told_to_end and len(self.latencies) >= self.requests
+        late = time.monotonic() - self.begun > MOST_SECONDS
+        return enough or late or self.refused > 0 or len(self.latencies) >= MOST_REQUESTS
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        try:
+            return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.trust)
+        except ConnectionRefusedError:
+            self.refused += 1
+        except OSError as error:
+            self.failures.append(f"connecting: {error!r}")
+        return None
+
+    async def ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Send one review, and take its answer; whether the connection may be used again."""
+        number = next(self.sent)
+        if self.rate:
+            await asyncio.sleep(self.begun + number / self.rate - time.monotonic())
+        body = self.bodies[number % len(self.bodies)]
+        head = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        sent = time.perf_counter()
+        try:
+            writer.write(head % len(body) + body)
+            lines = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
+            (length,) = [int(line.removeprefix(b"content-length: ")) for line in lines if b"content-length" in line]
+            await reader.readexactly(length)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            self.failures.append(f"asking: {error!r}")
+            return False
+        if not lines[0].startswith(b"http/1.1 200"):
+            self.failures.append(lines[0].decode())
+            return False
+        self.latencies.append(time.perf_counter() - sent)
+        return b"connection: close" not in lines
+
+    async def keep_alive(self) -> None:
+        while not self.over() and (connection := await self.connect()):
+            while not self.over() and await self.ask(*connection):
+                pass
+            connection[1].close()
+
+    async def fresh(self) -> None:
+        while not self.over():
+            at = time.monotonic()
+            connection = await self.connect()
+            if connection is not None:
+                certificate = connection[1].get_extra_info("ssl_object").getpeercert(True)
+                self.seen.append((at, fingerprint(certificate)))
+                await self.ask(*connection)
+                connection[1].close()
+
+    def result(self) -> dict[str, Any]:
+        ordered = sorted(self.latencies) or [0.0]
+        return {
+            "requests": len(self.latencies),
+            "failed": len(self.failures),
+            "failures": self.failures[:5],
+            "refused": self.refused,
+            "seconds": time.monotonic() - self.begun,
+            "p50": ordered[len(ordered) // 2] * 1000,
+            "p99": ordered[int(len(ordered) * 0.99)] * 1000,
+            "seen": self.seen,
+        }
+
+
+async def main(port: int, ca: str, keep_alive: int, fresh: int, requests: int = 1, rate: float = 0) -> None:
+    import os
+
+    bodies = [file.read_bytes() for file in sorted(REVIEWS.glob("*-validate-*.json"))]
+    load = Load(port, ssl.create_default_context(cafile=ca), bodies, requests, rate)
+
+    def listen() -> None:
+        os.read(0, 1)
+        load.told_to_end = True
+
+    threading.Thread(target=listen, daemon=True).start()
+    print("begun", flush=True)
+    await asyncio.gather(*(load.keep_alive() for _ in range(keep_alive)), *(load.fresh() for _ in range(fresh)))
+    print(json.dumps(load.result()), flush=True)
+
+
+class Clients:
+    """The process of the clients, begun; ends with the `with` block at the latest."""
+
+    def __init__(self, port: int, ca: Path, **settings: float) -> None:
+        told = json.dumps({"port": port, "ca": str(ca), **settings})
+        command = [sys.executable, "-m", "tests.server.load", told]
+        root = Path(__file__).parents[2]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "begun\n"
+
+    def __enter__(self) -> Clients:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+    def wait(self) -> dict[str, Any]:
+        """What came of it, once their connections were refused."""
+        assert self._process.stdout is not None
+        found: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return found
+
+    def end(self) -> dict[str, Any]:
+        """Tell them to end; what came of it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.stdin = None
+        return self.wait()
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main(**json.loads(sys.argv[1])))
