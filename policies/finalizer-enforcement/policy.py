@@ -94,9 +94,11 @@ class Rule(Settings):
     controllers: tuple[str, ...] = Field(min_length=1)
 
     def covers(self, request: Request) -> bool:
+        if "*" in self.resources:
+            return True
         group, _, resource = request.resource
         return any(
-            text == "*" or text.partition(".") in ((resource, "." if group else "", group), ("*", ".", group))
+            text.partition(".") in ((resource, "." if group else "", group), ("*", ".", group))
             for text in self.resources
         )
 
@@ -183,8 +185,11 @@ def _removed(request: Request, rule: Rule) -> Iterator[Violation]:
 
 def _without_domain(request: Request, params: Params) -> Iterator[Violation]:
     """The finalizers that the request brings and that have no domain; those that were there may stay."""
+    brought = _finalizers(request.object)
+    if not brought:
+        return
     known = {*STANDARD, *params.undomained, *_finalizers(request.old_object)}
-    for index, finalizer in enumerate(_finalizers(request.object)):
+    for index, finalizer in enumerate(brought):
         if finalizer not in known and not _DOMAIN.fullmatch(finalizer):
             yield Violation(
                 f"metadata.finalizers[{index}]: {finalizer!r} has no domain, so nobody can tell whose it is; "

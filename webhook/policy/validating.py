@@ -18,6 +18,7 @@ from webhook.policy import model
 from webhook.policy.declared import base_environment
 from webhook.policy.evaluation import PASSED, Evaluation, Failure, FailurePolicy
 from webhook.policy.matching import RequestNamespace
+from webhook.policy.paramvalues import ParamValues
 from webhook.policy.request import Request
 
 MAX_MESSAGE = 5 * 1024
@@ -71,6 +72,7 @@ class CELValidator:
     annotations: tuple[Annotation, ...]
     failure_policy: FailurePolicy
     sources: tuple[tuple[Path, Program], ...]
+    param_values: ParamValues
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """See Validator."""
@@ -82,8 +84,12 @@ class CELValidator:
             error = self._unmatched(request, params)
             if error is not None:
                 return self._error(error) if error else PASSED
+        bindings = {"object": request.object, "oldObject": request.old_object, "params": params}
+        known = self.param_values.of(params)
+        if known:
+            bindings.update(known)
         activation = Activation(
-            {"object": request.object, "oldObject": request.old_object, "params": params},
+            bindings,
             {"request": request.cel, "namespaceObject": namespace.object},
             self.variables,
         )
@@ -101,6 +107,8 @@ class CELValidator:
                     failures.append(Failure(_error_text(validation.program, error), error=True, index=index))
             else:
                 failures.append(Failure(_message(validation, activation), validation.reason, index=index))
+        if known is not None:
+            self.param_values.keep(known, activation)
         if activation.cost > VALIDATIONS_COST:
             return self._error(OUT_OF_BUDGET)
         if self.annotations:
@@ -224,6 +232,7 @@ class _Compiler:
             tuple(annotations),
             spec.failure_policy,
             tuple(self._sources),
+            ParamValues(variables),
         )
         return validator, self._issues
 
