@@ -1,0 +1,117 @@
+"""kopf's webhook server with the handlers of `bench.kopf_handlers`, as `kopf run` has it, without a cluster.
+
+    python -m bench.kopf_server CERTIFICATE KEY PORT
+
+Server, admission engine, registry, logging (at the default level) and event loop (uvloop) are kopf's own. Only what
+kopf asks of a cluster is put in by hand: which resources there are. What it would write into the cluster, the webhook
+configurations, is made by kopf too: `calls` reads off them, as an API server does, where a review is posted to.
+
+This goes below kopf's public interface, which has no way to serve without a cluster, hence the exact version in
+pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+import kopf
+from kopf._cogs.aiokits.aiovalues import Container
+from kopf._cogs.structs.references import Insights
+from kopf._core.actions import loggers
+from kopf._core.engines import admission, indexing
+from kopf._core.intents.causes import WebhookType
+from kopf._core.reactor import inventory, observation
+from kopf._kits.loops import proper_loop
+
+import bench.kopf_handlers  # noqa: F401  (its decorators fill the registry)
+from webhook.schema import Kinds
+from webhook.schema.builtin import CLUSTER_SCOPED, NAMESPACED
+
+REGISTRY = kopf.get_default_registry()  # the decorators of kopf_handlers have filled it
+REASONS = {"validate": WebhookType.VALIDATING, "mutate": WebhookType.MUTATING}
+
+
+def resources() -> list[kopf.Resource]:
+    """What a cluster without extensions serves: the kinds of the API that are not alpha or beta."""
+    known, found = Kinds.builtin(), []
+    for place, names in (*NAMESPACED.items(), *CLUSTER_SCOPED.items()):
+        for name in names.split() if place.rpartition("/")[2] in ("v1", "v2") else []:
+            kind = known.for_kind(place, name)
+            assert kind is not None
+            found.append(
+                kopf.Resource(kind.group, kind.version, kind.plural, kind=kind.kind, namespaced=kind.namespaced)
+            )
+    return found
+
+
+def observed() -> Insights:
+    """What kopf knows of the cluster once it has looked."""
+    insights = Insights()
+    observation.revise_resources(group=None, insights=insights, registry=REGISTRY, resources=resources())
+    insights.ready_resources.set()
+    return insights
+
+
+def calls(review: dict[str, Any], phase: str) -> list[str]:
+    """The paths that an API server posts the review to: one a handler concerned. `phase`: "validate" or "mutate"."""
+    return [urlsplit(hook["clientConfig"]["url"]).path for hook in _webhooks(phase) if _concerns(hook, review)]
+
+
+@functools.cache
+def _webhooks(phase: str) -> list[dict[str, Any]]:
+    handlers = [handler for handler in REGISTRY._webhooks.get_all_handlers() if handler.reason == REASONS[phase]]
+    return admission.build_webhooks(
+        handlers,
+        resources=observed().webhook_resources,
+        name_suffix="bench",
+        client_config={"url": "https://localhost"},
+    )
+
+
+def _concerns(hook: dict[str, Any], review: dict[str, Any]) -> bool:
+    request = review["request"]
+    group, version, plural = (request["resource"][key] for key in ("group", "version", "resource"))
+    subresource = request.get("subResource")
+    places = {f"{plural}/{subresource}", f"{plural}/*"} if subresource else {plural}
+    return any(
+        group in rule["apiGroups"]
+        and version in rule["apiVersions"]
+        and request["operation"] in rule["operations"]
+        and places & set(rule["resources"])
+        for rule in hook["rules"]
+    )
+
+
+async def serve(certificate: str, key: str, port: int) -> None:
+    settings = kopf.OperatorSettings()
+    settings.admission.server = kopf.WebhookServer(addr="127.0.0.1", port=port, certfile=certificate, pkeyfile=key)
+    insights = observed()
+    await admission.admission_webhook_server(
+        settings=settings,
+        registry=REGISTRY,
+        insights=insights,
+        container=Container(),
+        webhookfn=functools.partial(
+            admission.serve_admission_request,
+            settings=settings,
+            registry=REGISTRY,
+            insights=insights,
+            memories=inventory.ResourceMemories(),
+            memobase=kopf.Memo(),
+            indices=indexing.OperatorIndexers().indices,
+        ),
+    )
+
+
+def main(certificate: str, key: str, port: str) -> None:
+    loggers.configure()
+    with proper_loop() as loop:
+        assert loop is not None
+        loop.run_until_complete(serve(certificate, key, int(port)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
