@@ -1,9 +1,9 @@
 """A load of recorded reviews over keep-alive TLS connections, bounded in count and time, to one loopback port.
 
-    python -m bench.load PORT PATH CONNECTIONS SECONDS RATE FILE…
+    python -m bench.load PORT CONNECTIONS SECONDS RATE PATH=FILE…
 
-RATE is requests a second, 0 for as fast as answers come. Prints one JSON line: requests, seconds, latencies in
-milliseconds (p50, p99), the client's own CPU seconds, failures.
+Each file is posted to its path, in turn. RATE is requests a second, 0 for as fast as answers come. Prints one JSON
+line: requests, seconds, latencies in milliseconds (p50, p99), the client's own CPU seconds, failures.
 """
 
 from __future__ import annotations
@@ -96,10 +96,11 @@ class Load:
             await asyncio.sleep(0.0005)
 
 
-async def run(port: int, path: str, connections: int, seconds: float, rate: float, files: list[str]) -> None:
-    head = f"POST {path} HTTP/1.1\r\nHost: gatewright\r\nContent-Type: application/json\r\nContent-Length: "
+async def run(port: int, connections: int, seconds: float, rate: float, calls: list[str]) -> None:
     requests = []
-    for file in files:
+    for call in calls:
+        path, _, file = call.partition("=")
+        head = f"POST {path} HTTP/1.1\r\nHost: gatewright\r\nContent-Type: application/json\r\nContent-Length: "
         body = json.dumps(json.loads(Path(file).read_text()), separators=(",", ":")).encode()
         requests.append(f"{head}{len(body)}\r\n\r\n".encode() + body)
     context = ssl.create_default_context()
@@ -138,5 +139,5 @@ async def run(port: int, path: str, connections: int, seconds: float, rate: floa
 
 
 if __name__ == "__main__":
-    port, path, connections, seconds, rate, *files = sys.argv[1:]
-    uvloop.run(run(int(port), path, int(connections), float(seconds), float(rate), files))
+    port, connections, seconds, rate, *calls = sys.argv[1:]
+    uvloop.run(run(int(port), int(connections), float(seconds), float(rate), calls))

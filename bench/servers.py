@@ -1,0 +1,107 @@
+"""Servers in processes of their own, put under load over TLS, and what they cost by the operating system's accounts."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from webhook.server.tls import development
+
+Call = tuple[str, Path]  # what is posted: a path, and the file of a review
+
+ROOT = Path(__file__).parents[1]
+REVIEWS = ROOT / "tests" / "fixtures" / "reviews"
+ROUNDS = 3
+SECONDS = 3.0
+CONNECTIONS = 16
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def recorded(phase: str) -> list[Path]:
+    return sorted(REVIEWS.glob(f"*-{phase}-*.json"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+@contextmanager
+def running(command: list[str], port: int) -> Iterator[int]:
+    """A server that listens on the port; its pid."""
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            if process.poll() is not None:
+                raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def loaded(port: int, calls: list[Call], rate: float = 0) -> dict[str, Any]:
+    """What `bench.load` prints."""
+    arguments = [str(port), str(CONNECTIONS), str(SECONDS), str(rate), *(f"{path}={file}" for path, file in calls)]
+    command = [sys.executable, "-m", "bench.load", *arguments]
+    found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
+    result: dict[str, Any] = json.loads(found.stdout)
+    if result["failed"]:
+        raise SystemExit(f"{result['failed']} requests failed")
+    return result
+
+
+def measured(pid: int, port: int, calls: list[Call]) -> dict[str, float]:
+    """CPU microseconds a request, and how busy server and client were."""
+    before = cpu_seconds(pid)
+    result = loaded(port, calls)
+    cpu = cpu_seconds(pid) - before
+    return {
+        "micros": cpu / result["requests"] * 1e6,
+        "busy": cpu / result["seconds"],
+        "client": result["cpu"] / result["seconds"],
+        "rate": result["requests"] / result["seconds"],
+    }
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for loopback, as `gatewright serve` makes one for development."""
+    pair = development(["localhost"]).pair
+    files = folder / "tls.crt", folder / "tls.key"
+    files[0].write_bytes(pair.certificate)
+    files[1].write_bytes(pair.key)
+    return files
+
+
+def asked(port: int, path: str, review: bytes) -> bytes:
+    """The answer to one review."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    request = urllib.request.Request(
+        f"https://127.0.0.1:{port}{path}", review, {"content-type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(request, context=context) as answer:
+        found: bytes = answer.read()
+        return found
