@@ -132,6 +132,15 @@ def test_asked_twice_they_wait_no_longer(start: Callable[..., Running], policies
     assert server.process.wait(5) == 0
 
 
+@needs_proc
+@pytest.mark.skipif("GATEWRIGHT_TEST_TIMES" not in os.environ, reason="takes long: make soak")
+def test_a_worker_that_does_not_end_is_killed(start: Callable[..., Running], policies: Path) -> None:
+    server = start("--policies", str(policies), "--workers", "2", "--shutdown-timeout", "1")
+    os.kill(_children(server)[1], signal.SIGSTOP)
+    assert server.stop() == 1
+    assert server.events("process killed")[0]["process"] == "worker 0"
+
+
 def test_long_lines_of_several_workers_are_not_mixed(start: Callable[..., Running], policies: Path) -> None:
     server = start("--policies", str(policies), "--workers", "4")
     # The lines are longer than the 4 KiB that a pipe takes at once, and all clients ask at the same time.

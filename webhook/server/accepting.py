@@ -70,10 +70,12 @@ class Acceptor:
             return error.errno == errno.ECONNABORTED
         connection.setblocking(False)
         if len(self._under_way) >= self._most:
-            next(iter(self._under_way)).cancel()
+            oldest = next(iter(self._under_way))
+            del self._under_way[oldest]
+            oldest.cancel()
         task = self._loop.create_task(self._serve(connection))
         self._under_way[task] = None
-        task.add_done_callback(self._under_way.pop)
+        task.add_done_callback(lambda task: self._under_way.pop(task, None))
         return True
 
     async def _serve(self, connection: socket.socket) -> None:

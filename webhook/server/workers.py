@@ -25,7 +25,7 @@ from webhook.server.logs import Log, failure
 
 _STOP, _AT_ONCE = b"s", b"!"
 _SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGCHLD))
-_GRACE = 5.0  # seconds past the time that shutting down may take, until a child is killed
+_GRACE = 3.0  # seconds past the time that shutting down may take, until a child is killed
 _STEADY = 5.0  # seconds that a child has to run so that the next one is started without delay
 _DELAY, _MAX_DELAY = 0.2, 10.0  # seconds between two starts of a child that ends at once, doubled each time
 
