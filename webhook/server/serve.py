@@ -152,14 +152,13 @@ class Serving:
             Role("plain port", partial(self._plain_process, plain_door)),
             *(Role(f"worker {index}", partial(self._worker_process, index, door)) for index in range(count)),
         ]
-        patience = self.settings.shutdown_delay + self.settings.shutdown_timeout + _CLOSING
         self.log.share()
 
         def stopping() -> None:
             self.bound.close()  # the workers have it; when they close it too, it is closed
             self._announce_stop()
 
-        code = Parent(roles, self.log, patience, stopping).run()
+        code = Parent(roles, self.log, self._patience, stopping).run()
         self.log.write("info", "stopped", {})
         return code
 
@@ -176,7 +175,8 @@ class Serving:
         ):
             await stop.asked.wait()
             self.state.stopping = True
-            await _first(gathering.none_left, stop.at_once)
+            with contextlib.suppress(TimeoutError):  # one that hangs is the parent's to end
+                await asyncio.wait_for(_first(gathering.none_left, stop.at_once), self._patience)
             await server.end()
 
     async def _when_ready(self, gathering: Gathering) -> None:
@@ -227,6 +227,11 @@ class Serving:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.at_once.wait(), settings.shutdown_delay)
             await server.end()
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that stopping may take."""
+        return self.settings.shutdown_delay + self.settings.shutdown_timeout + _CLOSING
 
     def _plain_server(self, app: Any) -> Server:
         return Server(app, self.plain_bound, self.settings, self._limits(_PLAIN_MAX_MESSAGE))
@@ -286,6 +291,8 @@ async def _force(stop: Stop, server: Server) -> None:
 async def _first(*events: asyncio.Event) -> None:
     """Return once one of the events is set."""
     waiting = [asyncio.create_task(event.wait()) for event in events]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
