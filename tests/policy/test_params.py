@@ -125,15 +125,22 @@ class TestModel:
         with pytest.raises(PolicyTreeError, match="p takes params of a model: give param_kind='v1/ConfigMap' or so"):
             tree(tmp_path, code)
 
-    def test_of_a_secret_shows_none_of_its_values(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("spec", "expected"),
+        [
+            ({"max": "hunter2"}, "spec.max is of a wrong type or value"),
+            ({"min": "hunter2"}, "spec.min is of a wrong type or value; spec.max is missing"),
+        ],
+    )
+    def test_of_a_secret_shows_none_of_its_values(self, tmp_path: Path, spec: dict[str, str], expected: str) -> None:
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": "c", "namespace": "default"},
-            "spec": {"max": "hunter2"},
+            "spec": spec,
         }
         decision = decided(tmp_path, SHOW, secret, kind="v1/Secret")
-        assert messages(decision) == ["params Secret default/c: spec.max"]
+        assert messages(decision) == [f"params Secret default/c: {expected}"]
 
     def test_of_a_mutation(self, tmp_path: Path) -> None:
         code = f"""{MODEL}

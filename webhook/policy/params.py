@@ -83,7 +83,10 @@ class ModelParams:
             secret = kind == "Secret"
             for item in error.errors(include_url=False, include_input=False, include_context=False):
                 where = ".".join((field, *map(str, item["loc"])))
-                wrong.append(where if secret else f"{where}: {item['msg']}")
+                if not secret:
+                    wrong.append(f"{where}: {item['msg']}")
+                else:  # the messages of validators may tell the value
+                    wrong.append(f"{where} is {'missing' if item['type'] == 'missing' else 'of a wrong type or value'}")
             return ParamsError(f"{subject}: {'; '.join(wrong)}")
 
 
