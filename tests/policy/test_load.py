@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
 from tests.policy.trees import (
     ALL,
+    BINDING,
+    POLICY,
     binding,
     config_map,
     loaded,
     loaded_files,
     mutating_binding,
     namespace,
+    places,
     policy,
     problems,
     verdict,
+    wrong,
 )
-from webhook.documents import Problem
 from webhook.policy.load import PolicyTreeError, load
-
-POLICY = """\
-    apiVersion: admissionregistration.k8s.io/v1
-    kind: ValidatingAdmissionPolicy
-    metadata:
-      name: p
-    spec:
-      matchConstraints:
-        resourceRules:
-        - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
-      validations:
-      - expression: "false"
-    """
-BINDING = """\
-    apiVersion: admissionregistration.k8s.io/v1
-    kind: ValidatingAdmissionPolicyBinding
-    metadata:
-      name: b
-    spec:
-      policyName: p
-      validationActions: [Deny]
-    """
-
-
-def wrong(root: Path, **files: str) -> list[Problem]:
-    with pytest.raises(PolicyTreeError) as caught:
-        loaded_files(root, **files)
-    return caught.value.problems
-
-
-def places(found: list[Problem], root: Path) -> list[tuple[str, int | None, int | None]]:
-    return [(str(Path(problem.file).relative_to(root)), problem.line, problem.column) for problem in found]
 
 
 class TestATree:
@@ -242,6 +215,38 @@ class TestPlaces:
         assert (found.line, found.column) == (5, 23)
 
 
+class TestRenderedTemplates:
+    """`# Source:` names a template, but lines and columns are those of the file that was read."""
+
+    def test_a_problem_is_placed_in_the_file_that_was_read(self, tmp_path: Path) -> None:
+        mistaken = dedent(POLICY).replace('"false"', "nope"), dedent(BINDING).replace("[Deny]", "[Deny, Warn]")
+        rendered = "---\n# Source: chart/templates/p.yaml\n{}---\n# Source: chart/templates/b.yaml\n{}".format(
+            *mistaken
+        )
+        found = wrong(tmp_path, rendered_yaml=rendered)
+        assert places(found, tmp_path) == [("rendered.yaml", 12, 17), ("rendered.yaml", 21, 3)]
+        assert [problem.message.rpartition(" (in ")[2] for problem in found] == [
+            "chart/templates/p.yaml)",
+            "chart/templates/b.yaml)",
+        ]
+
+    def test_so_is_a_policy_a_binding_and_a_note(self, tmp_path: Path) -> None:
+        text = (
+            f"# Source: chart/templates/b.yaml\n{dedent(BINDING)}  paramRef: {{name: x, parameterNotFoundAction: Deny}}"
+        )
+        policies = loaded_files(tmp_path, all_yaml=f"{dedent(POLICY)}---\n{text}")
+        [each] = policies.bindings
+        assert (each.file, each.line) == (str(tmp_path / "all.yaml"), 13)
+        [note] = policies.notes
+        assert (note.file, note.line) == (str(tmp_path / "all.yaml"), 20)
+        assert note.message.endswith("'p' has no paramKind (in chart/templates/b.yaml)")
+
+    def test_so_is_the_first_of_two_with_one_name(self, tmp_path: Path) -> None:
+        source = "# Source: chart/templates/p.yaml\n"
+        [found] = wrong(tmp_path, all_yaml=f"{source}{dedent(POLICY)}---\n{source}{dedent(POLICY)}")
+        assert f"stands in {tmp_path / 'all.yaml'}:2 already" in found.message
+
+
 class TestNames:
     def test_of_two_policies_with_one_the_second_is_an_error(self, tmp_path: Path) -> None:
         [found] = wrong(tmp_path, a_yaml=POLICY, b_yaml=f"{POLICY}---\n{BINDING}")
@@ -258,6 +263,39 @@ class TestNames:
             "ValidatingAdmissionPolicyBindi",
             "ConfigMap 'c' stands in tree.y",
         ]
+
+    @pytest.mark.parametrize(
+        ("first", "second", "stands"),
+        [
+            (policy(failurePolicy="x"), policy(), "ValidatingAdmissionPolicy 'p'"),
+            (policy(validations=[{"expression": "nope"}]), policy(), "ValidatingAdmissionPolicy 'p'"),
+            (binding("p", "Deny", "Warn"), binding(), "ValidatingAdmissionPolicyBinding 'b'"),
+            (
+                {**policy(), "kind": "MutatingAdmissionPolicy"},
+                {**policy(), "kind": "MutatingAdmissionPolicy"},
+                "MutatingAdmissionPolicy 'p'",
+            ),
+        ],
+    )
+    def test_of_the_second_is_told_where_the_first_has_an_error_of_its_own(
+        self, first: dict[str, Any], second: dict[str, Any], stands: str
+    ) -> None:
+        found = problems(first, second)
+        assert len([message for message in found if f"metadata.name: {stands} stands in tree.yaml:1" in message]) == 1
+
+    def test_of_a_python_policy_is_told_where_the_cel_policy_has_an_error_of_its_own(self, tmp_path: Path) -> None:
+        text = "from gatewright import validate\n\n@validate(resources=['v1/pods'])\ndef p(request): ...\n"
+        found = wrong(tmp_path, policy_yaml=POLICY.replace('"false"', "nope"), p_py=text, binding_yaml=BINDING)
+        assert places(found, tmp_path) == [("p.py", 3, None), ("policy.yaml", 10, 17)]
+
+    def test_of_two_in_one_line(self, tmp_path: Path) -> None:
+        both = json.dumps({"apiVersion": "v1", "kind": "List", "items": [policy(), policy()]})
+        [found] = wrong(tmp_path, all_json=both)
+        assert f"'p' stands in {tmp_path / 'all.json'}:1 already" in found.message
+
+    def test_are_not_the_same_where_there_are_none(self) -> None:
+        found = problems(policy(""), policy(""), binding("p", name=""), binding("p", name=""))
+        assert not [message for message in found if "already" in message]
 
     def test_python_and_cel_policies_share_them(self, tmp_path: Path) -> None:
         text = "from gatewright import validate\n\n@validate(resources=['v1/pods'])\ndef p(request): ...\n"
@@ -284,6 +322,52 @@ class TestBindings:
             "MutatingAdmissionPolicyBinding 'b': spec.policyName: 'p' is a ValidatingAdmissionPolicy, "
             "which a ValidatingAdmissionPolicyBinding binds"
         ]
+
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            binding("gone", "Deny", "Warn"),
+            binding("gone", validationActions=5),
+            mutating_binding("gone", matchResources={"nope": 1}),
+        ],
+    )
+    def test_to_no_policy_are_told_where_they_have_other_errors(self, refused: dict[str, Any]) -> None:
+        found = problems(policy(), binding(name="good"), refused)
+        assert len(found) == 2
+        assert len([message for message in found if "spec.policyName: there is no " in message]) == 1
+
+    def test_both_of_one_name_are_looked_at(self) -> None:
+        found = problems(policy(), binding(), binding("gone"))
+        assert [message.partition(": ")[2].partition(":")[0] for message in found] == [
+            "metadata.name",
+            "spec.policyName",
+        ]
+
+    def test_whose_policy_name_is_of_a_wrong_type_name_no_unknown_policy(self) -> None:
+        found = problems(policy(), binding(policyName=5))
+        assert [message.partition(": ")[2] for message in found] == [
+            "spec.policyName: expected text, found the number 5; quote it"
+        ]
+
+    def test_whose_param_ref_is_of_a_wrong_type_lack_none(self, tmp_path: Path) -> None:
+        code = """
+            from pydantic import BaseModel
+            from gatewright import validate
+
+            class Bounds(BaseModel):
+                max: int
+
+            @validate(resources=["v1/pods"], param_kind="v1/ConfigMap")
+            def p(request, params: Bounds): ...
+            """
+        [found] = wrong(tmp_path, p_py=code, binding_yaml=f"{dedent(BINDING)}  paramRef: limits\n")
+        assert found.message.endswith("spec.paramRef: expected a mapping, found 'limits'")
+
+    def test_of_a_policy_that_is_no_object_are_not_to_blame(self) -> None:
+        labelled = policy()
+        labelled["metadata"]["labels"] = {"tier": 1}
+        [found] = problems(labelled, binding())
+        assert "not a Kubernetes object" in found
 
     def test_without_any_policy(self) -> None:
         assert problems(binding()) == [
@@ -351,28 +435,9 @@ class TestFields:
             loaded(policy("good"), binding("good"), policy("bad", failurePolicy="x"))
 
 
-class TestKinds:
-    def test_a_cel_mutating_policy_is_refused_clearly(self) -> None:
-        mutating = {**policy(), "kind": "MutatingAdmissionPolicy"}
-        assert problems(mutating, mutating_binding("p")) == [
-            "MutatingAdmissionPolicy 'p': kind: MutatingAdmissionPolicy in CEL is not supported yet; "
-            "write the mutation as a Python function with @mutate"
-        ]
-
-    def test_older_versions_are_refused(self) -> None:
-        beta = {**policy(), "apiVersion": "admissionregistration.k8s.io/v1beta1"}
-        [found] = problems(beta)
-        assert (
-            "apiVersion: expected admissionregistration.k8s.io/v1, found admissionregistration.k8s.io/v1beta1" in found
-        )
-
-    def test_kinds_that_gatewright_does_not_have_are_not_passed_over(self) -> None:
-        [found] = problems({"apiVersion": "gatewright.dev/v1", "kind": "PolicyException", "metadata": {"name": "x"}})
-        assert "kind: gatewright.dev/v1 has no kind PolicyException; expected PolicyTest" in found
-
-    def test_what_is_no_object_is_an_error(self, tmp_path: Path) -> None:
-        [found] = wrong(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING, values_yaml="replicas: 3\n")
-        assert "not a Kubernetes object" in found.message
+def test_what_is_no_object_is_an_error(tmp_path: Path) -> None:
+    [found] = wrong(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING, values_yaml="replicas: 3\n")
+    assert "not a Kubernetes object" in found.message
 
 
 def test_a_tree_that_is_not_there(tmp_path: Path) -> None:
@@ -385,20 +450,3 @@ def test_a_tree_without_a_policy_is_an_error(tmp_path: Path) -> None:
         load(tmp_path)
     with pytest.raises(PolicyTreeError, match="there is no policy in it"):
         loaded_files(tmp_path, c_yaml="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n")
-
-
-def test_a_folder_that_links_to_itself_ends(tmp_path: Path) -> None:
-    (tmp_path / "again").symlink_to(tmp_path)
-    assert len(loaded_files(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING).policies) == 1
-
-
-def test_a_mounted_config_map_is_a_tree(tmp_path: Path) -> None:
-    # Kubernetes mounts a ConfigMap as links into a folder that is swapped at once.
-    (tmp_path / "..2026").mkdir()
-    (tmp_path / "..2026" / "policy.yaml").write_text(dedent(POLICY))
-    code = "from gatewright import validate\n@validate(resources=['v1/pods'])\ndef q(request): ..."
-    (tmp_path / "..2026" / "policy.py").write_text(code)
-    (tmp_path / "..data").symlink_to("..2026")
-    for name in ("policy.yaml", "policy.py"):
-        (tmp_path / name).symlink_to(Path("..data") / name)
-    assert [each.name for each in load(tmp_path).policies] == ["p", "q"]

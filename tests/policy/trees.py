@@ -6,12 +6,13 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import pytest
 import yaml
 
 from webhook.admission.decision import Decision
 from webhook.admission.engine import decide
 from webhook.cluster.manifests import ManifestsView
-from webhook.documents import parse
+from webhook.documents import Problem, parse
 from webhook.policy.load import PolicyTreeError, load, load_documents
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request, User
@@ -19,6 +20,27 @@ from webhook.policy.request import GroupVersionKind, GroupVersionResource, Reque
 V1 = "admissionregistration.k8s.io/v1"
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]}
 ALL = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}
+POLICY = """\
+    apiVersion: admissionregistration.k8s.io/v1
+    kind: ValidatingAdmissionPolicy
+    metadata:
+      name: p
+    spec:
+      matchConstraints:
+        resourceRules:
+        - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+      validations:
+      - expression: "false"
+    """
+BINDING = """\
+    apiVersion: admissionregistration.k8s.io/v1
+    kind: ValidatingAdmissionPolicyBinding
+    metadata:
+      name: b
+    spec:
+      policyName: p
+      validationActions: [Deny]
+    """
 
 
 def policy(name: str = "p", *, rules: list[dict[str, Any]] | None = None, **spec: Any) -> dict[str, Any]:
@@ -85,6 +107,18 @@ def problems(*objects: dict[str, Any]) -> list[str]:
     except PolicyTreeError as error:
         return [problem.message for problem in error.problems]
     return []
+
+
+def wrong(root: Path, **files: str) -> list[Problem]:
+    """What is wrong with a tree of these files."""
+    with pytest.raises(PolicyTreeError) as caught:
+        loaded_files(root, **files)
+    return caught.value.problems
+
+
+def places(found: list[Problem], root: Path) -> list[tuple[str, int | None, int | None]]:
+    """File, line and column of each."""
+    return [(str(Path(problem.file).relative_to(root)), problem.line, problem.column) for problem in found]
 
 
 def request(

@@ -8,37 +8,31 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from webhook import documents
 from webhook.documents import Document, Problem
-from webhook.paths import ROOT, Path, render
-from webhook.policy import model, refusals, translate
+from webhook.paths import ROOT, Path, lookup, render
+from webhook.policy import kinds, model, refusals, translate
 from webhook.policy.discovery import declarations
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.functions import PythonMutator, PythonValidator
+from webhook.policy.kinds import MUTATING, VALIDATING
 from webhook.policy.places import inside
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python import Declaration
+from webhook.policy.tree import walk
 from webhook.policy.validating import compile_policy
 
-VALIDATING = "ValidatingAdmissionPolicy"
-MUTATING = "MutatingAdmissionPolicy"
-
-_GROUP = "admissionregistration.k8s.io"
-_OWN_GROUP = "gatewright.dev"
-_POLICY_KINDS = (VALIDATING, f"{VALIDATING}Binding", MUTATING, f"{MUTATING}Binding")
-_OWN_KINDS = ("PolicyTest",)  # read by `gatewright test`
 _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[model.MutatingAdmissionPolicyBinding]] = {
     f"{VALIDATING}Binding": model.ValidatingAdmissionPolicyBinding,
     f"{MUTATING}Binding": model.MutatingAdmissionPolicyBinding,
 }
 
-_KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml"})  # lists of files, no policies
 _LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
 Kind = TypeVar("Kind", bound=model.Model)
@@ -58,16 +52,16 @@ class PolicyTreeError(ValueError):
 def load(root: str | os.PathLike[str]) -> PolicySet:
     """The policies of a folder, or of a file: *.yaml, *.yml, *.json and *.py, recursively.
 
-    In folders, entries whose name starts with `.` or `_` are left out, and kustomizations. Raises PolicyTreeError, also
-    if there is no policy at all.
+    In folders, entries whose name starts with `.` or `_` are left out, and kustomizations. A `root` that is a pipe with
+    YAML or JSON is read. Raises PolicyTreeError, also if there is no policy at all.
     """
     tree = FilePath(root)
     if not tree.exists():
         raise PolicyTreeError([Problem(str(root), None, None, "no such file or folder; expected a policy tree")])
-    files = list(_files(tree))
+    files, special = walk(tree)
     read, problems = documents.read(str(file) for file in files if file.suffix != ".py")
     loader = _Loader(tree if tree.is_dir() else tree.parent)
-    loader.problems += problems
+    loader.problems += special + problems
     for file in {problem.file for problem in problems}:
         loader.excuse(FilePath(file))
     loader.add_documents(read)
@@ -87,23 +81,13 @@ def load_documents(
     return loader.finished()
 
 
-def _files(path: FilePath) -> Iterator[FilePath]:
-    """The files of a tree that may hold policies, sorted."""
-    if not path.is_dir():
-        yield path
-        return
-    seen: set[FilePath] = set()
-    for folder, folders, names in os.walk(path, followlinks=True):
-        resolved = FilePath(folder).resolve()
-        if resolved in seen:  # a symbolic link that leads back up
-            folders.clear()
-            continue
-        seen.add(resolved)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
-        for name in sorted(names):
-            wanted = name.endswith((*documents.SUFFIXES, ".py")) and not name.startswith((".", "_"))
-            if wanted and name not in _KUSTOMIZATIONS:
-                yield FilePath(folder, name)
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A binding, where it was written, and its fields that are of a wrong type."""
+
+    binding: Binding
+    document: Document
+    mistyped: list[Path]
 
 
 class _Loader:
@@ -113,7 +97,8 @@ class _Loader:
         self._root = root
         self.problems: list[Problem] = []
         self.policies: dict[tuple[str, str], AnyPolicy] = {}
-        self._bindings: dict[tuple[str, str], tuple[Binding, Document]] = {}
+        self._bindings: list[_Bound] = []
+        self._places: dict[tuple[str, str], str] = {}  # of policies and bindings, those with errors too
         self._objects: dict[tuple[str, str, str, str], Document] = {}
         self._unusable: set[tuple[str, str]] = set()  # policies with errors: their bindings are not to blame
         self._notes: list[Problem] = []
@@ -123,29 +108,31 @@ class _Loader:
 
     def add_documents(self, read: Iterable[Document]) -> None:
         """Sort documents into policies, bindings and other objects."""
-        good, problems = documents.objects(read)
-        self.problems += problems
-        for document in good:
-            value = document.value
-            self._hash.update(json.dumps(value, sort_keys=True).encode())
-            group, _, _ = value["apiVersion"].rpartition("/")
-            kind = value["kind"]
-            if group == _GROUP and kind in _POLICY_KINDS:
-                if value["apiVersion"] != model.API_VERSION:
-                    expected = f"expected {model.API_VERSION}, found {value['apiVersion']}"
-                    self._fault(document, ("apiVersion",), expected)
-                elif kind == VALIDATING:
-                    self._add_policy(document)
-                elif kind == MUTATING:
-                    self._refuse_mutating(document)
-                else:
-                    self._add_binding(document)
-            elif group == _OWN_GROUP:
-                if kind not in _OWN_KINDS:
-                    expected = f"{value['apiVersion']} has no kind {kind}; expected {' or '.join(_OWN_KINDS)}"
-                    self._fault(document, ("kind",), expected)
+        for document in read:
+            _, problems = documents.objects([document])
+            self.problems += problems
+            if problems:
+                self._excuse_name(document)
             else:
-                self._add_object(document)
+                self._add_document(document)
+
+    def _add_document(self, document: Document) -> None:
+        self._hash.update(json.dumps(document.value, sort_keys=True).encode())
+        api_version, kind = document.value["apiVersion"], document.value["kind"]
+        faults = list(kinds.faults(api_version, kind))
+        for path, message in faults:
+            self._fault(document, path, message)
+        # The kind alone tells what a document was meant to be, so that its other errors come in the same run.
+        if kind == VALIDATING:
+            self._add_policy(document)
+        elif kind == MUTATING:
+            self._refuse_mutating(document)
+        elif kind in _BINDING_KINDS:
+            self._add_binding(document)
+        elif faults:
+            self._excuse_name(document)
+        elif not kinds.is_own(api_version):
+            self._add_object(document)
 
     def _add_policy(self, document: Document) -> None:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
@@ -154,8 +141,8 @@ class _Loader:
         for path, issue in issues:
             position, exact = inside(document, path, issue.line, issue.column)
             where = "" if exact else f" (at {issue.line}:{issue.column} of the expression)"
-            message = f"{_subject(document)}: {render(path)}: {issue.message}{where}"
-            self.problems.append(Problem(document.file, position.line, position.column, message))
+            problem = _problem(document, path, f"{issue.message}{where}")
+            self.problems.append(replace(problem, line=position.line, column=position.column))
         name = policy.metadata.name
         if not self._is_new(document, VALIDATING, name) or refused or issues:
             self._unusable.add((VALIDATING, name))
@@ -166,7 +153,7 @@ class _Loader:
             name=name,
             language="cel",
             description=annotations.get("kubernetes.io/description", ""),
-            file=document.file,
+            file=document.stream,
             line=document.line,
             failure_policy=policy.spec.failure_policy,
             match=translate.match(policy.spec.match_constraints),
@@ -175,7 +162,9 @@ class _Loader:
         )
 
     def _refuse_mutating(self, document: Document) -> None:
-        self._unusable.add((MUTATING, str((document.value.get("metadata") or {}).get("name"))))
+        name = (document.value.get("metadata") or {}).get("name") or ""
+        self._is_new(document, MUTATING, name)
+        self._unusable.add((MUTATING, name))
         self._fault(
             document,
             ("kind",),
@@ -185,14 +174,10 @@ class _Loader:
     def _add_binding(self, document: Document) -> None:
         kind = document.value["kind"]
         bound, mistyped = self._decoded(_BINDING_KINDS[kind], document)
-        refused = self._refused(document, refusals.of_binding(bound), mistyped)
-        name = bound.metadata.name
-        before = self._bindings.get((kind, name))
-        if before is not None and name:
-            self._fault(document, ("metadata", "name"), f"{kind} '{name}' stands in {_place(before[0])} already")
-        elif not refused:
-            binding = translate.binding(bound, document.file, document.line)
-            self._bindings[kind, name] = (binding, document)
+        self._refused(document, refusals.of_binding(bound), mistyped)
+        self._is_new(document, kind, bound.metadata.name)
+        # One that is refused is kept, too: what is wrong with it besides is told when all policies are known.
+        self._bindings.append(_Bound(translate.binding(bound, document.stream, document.line), document, mistyped))
 
     def _add_object(self, document: Document) -> None:
         metadata = document.value.get("metadata") or {}
@@ -204,8 +189,7 @@ class _Loader:
         )
         before = self._objects.get(key)
         if before is not None and key[-1]:
-            where = f"{before.file}:{before.line}"
-            self._fault(document, ("metadata", "name"), f"{key[1]} '{key[-1]}' stands in {where} already")
+            self._fault(document, ("metadata", "name"), f"{key[1]} '{key[-1]}' stands in {_place(before)} already")
         self._objects[key] = document
 
     def _decoded(self, kind: type[Kind], document: Document) -> tuple[Kind, list[Path]]:
@@ -225,17 +209,23 @@ class _Loader:
         return refused
 
     def _fault(self, document: Document, path: Path, message: str) -> None:
-        position = document.position(path)
-        field = f"{render(path)}: " if path != ROOT else ""
-        text = f"{_subject(document)}: {field}{message}"
-        self.problems.append(Problem(document.file, position.line, position.column, text))
+        self.problems.append(_problem(document, path, message))
 
     def _is_new(self, document: Document, kind: str, name: str) -> bool:
-        before = self.policies.get((kind, name))
-        if before is None:
-            return True
-        self._fault(document, ("metadata", "name"), f"{kind} '{name}' stands in {_place(before)} already")
-        return False
+        """Whether this is the first of its kind and name. That a name is missing is told elsewhere."""
+        before = self._places.get((kind, name))
+        if before is not None:
+            self._fault(document, ("metadata", "name"), f"{kind} '{name}' stands in {before} already")
+            return False
+        if name:
+            self._places[kind, name] = _place(document)
+        return True
+
+    def _excuse_name(self, document: Document) -> None:
+        """Hold no binding against the policy that a document may have been meant to be."""
+        name = lookup(document.value, ("metadata", "name"))
+        if name is not None:
+            self._unusable.update((kind, str(name)) for kind in (VALIDATING, MUTATING))
 
     # Python
 
@@ -255,11 +245,12 @@ class _Loader:
 
     def _add_declaration(self, declaration: Declaration) -> None:
         key = (declaration.kind, declaration.name)
-        before = self.policies.get(key)
+        before = self._places.get(key)
         if before is not None:
-            message = f"{declaration.kind} '{declaration.name}' stands in {_place(before)} already; give name=…"
+            message = f"{declaration.kind} '{declaration.name}' stands in {before} already; give name=…"
             self.problems.append(Problem(declaration.file, declaration.line, None, message))
             return
+        self._places[key] = f"{declaration.file}:{declaration.line}"
         evaluator: Any = PythonValidator(declaration) if declaration.kind == VALIDATING else PythonMutator(declaration)
         self.policies[key] = Policy(
             kind=declaration.kind,
@@ -277,6 +268,8 @@ class _Loader:
     def excuse(self, file: FilePath) -> None:
         """Hold no binding against the policies that a file which cannot be read looks as if it declared."""
         try:
+            if not file.is_file():  # a pipe is read but once
+                return
             text = file.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return
@@ -288,13 +281,13 @@ class _Loader:
     def finished(self) -> PolicySet:
         """The set of all that was added. Raises PolicyTreeError."""
         bound: dict[tuple[str, str], list[Binding]] = {key: [] for key in self.policies}
-        for binding, document in self._bindings.values():
-            key = (binding.kind.removesuffix("Binding"), binding.policy)
+        for each in self._bindings:
+            key = (each.binding.kind.removesuffix("Binding"), each.binding.policy)
             if key in bound:
-                self._check_params(self.policies[key], binding, document)
-                bound[key].append(binding)
-            elif key not in self._unusable:
-                self._fault(document, ("spec", "policyName"), self._unknown_policy(key))
+                self._check_params(self.policies[key], each)
+                bound[key].append(each.binding)
+            elif each.binding.policy and key not in self._unusable:
+                self._fault(each.document, ("spec", "policyName"), self._unknown_policy(key))
         if self.problems:
             raise PolicyTreeError(self.problems)
         validating: list[Policy[Validator]] = []
@@ -321,19 +314,26 @@ class _Loader:
         names = sorted(name for each, name in self.policies if each == kind)
         return f"there is no {kind} '{name}'; expected one of: {', '.join(names) or '(none is defined)'}"
 
-    def _check_params(self, policy: AnyPolicy, binding: Binding, document: Document) -> None:
+    def _check_params(self, policy: AnyPolicy, bound: _Bound) -> None:
+        at = ("spec", "paramRef")
+        if any(_follows(at, wrong) for wrong in bound.mistyped):
+            return
         needed = isinstance(policy.evaluator, PythonValidator | PythonMutator) and policy.evaluator.needs_params
-        if binding.param_ref is None and needed:
-            self._fault(document, ("spec", "paramRef"), f"required: policy '{policy.name}' needs params")
-        if binding.param_ref is not None and policy.param_kind is None:
-            position = document.position(("spec", "paramRef"))
-            message = f"{_subject(document)}: spec.paramRef is ignored: policy '{policy.name}' has no paramKind"
-            self._notes.append(Problem(document.file, position.line, position.column, message))
+        if bound.binding.param_ref is None and needed:
+            self._fault(bound.document, at, f"required: policy '{policy.name}' needs params")
+        if bound.binding.param_ref is not None and policy.param_kind is None:
+            message = f"{_subject(bound.document)}: {render(at)} is ignored: policy '{policy.name}' has no paramKind"
+            self._notes.append(bound.document.problem(at, message))
 
 
 def _follows(path: Path, wrong: Path) -> bool:
     """Whether what is wrong at `path` may come of the wrong type at `wrong`: below it, or of the list that it is in."""
     return path[: len(wrong)] == wrong or (path == wrong[:-1] and isinstance(wrong[-1], int))
+
+
+def _problem(document: Document, path: Path, message: str) -> Problem:
+    field = f"{render(path)}: " if path != ROOT else ""
+    return document.problem(path, f"{_subject(document)}: {field}{message}")
 
 
 def _subject(document: Document) -> str:
@@ -345,5 +345,5 @@ def _name(binding: Binding) -> str:
     return binding.name
 
 
-def _place(placed: AnyPolicy | Binding) -> str:
-    return f"{placed.file}:{placed.line}"
+def _place(document: Document) -> str:
+    return f"{document.stream}:{document.line}"

@@ -222,7 +222,7 @@ def _without(value: Any, path: Path, zero: Any) -> Any:
 
 
 def _message(model: type[Model], path: Path, item: dict[str, Any]) -> str:
-    found = _describe(item["input"])
+    found = describe(item["input"])
     match item["type"]:
         case "extra_forbidden":
             names = sorted(_fields(model, path[:-1]))
@@ -245,7 +245,7 @@ def _message(model: type[Model], path: Path, item: dict[str, Any]) -> str:
             return f"{item['msg']}, found {found}"
 
 
-def _describe(value: Any) -> str:
+def describe(value: Any) -> str:
     """A value as an error names it; long ones are cut."""
     match value:
         case None:

@@ -25,8 +25,11 @@ def inside(document: Document, path: Path, line: int, column: int) -> tuple[Posi
     text = lookup(document.value, path)
     if not document.exact(path) or not isinstance(text, str):
         return key, False
+    file = FilePath(document.stream)
     try:
-        lines = FilePath(document.stream).read_text(encoding="utf-8-sig").split("\n")
+        if not file.is_file():  # a pipe is read but once
+            return key, False
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, ValueError):
         return key, False
     if key.line > len(lines):
