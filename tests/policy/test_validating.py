@@ -55,7 +55,8 @@ class TestValidations:
         assert messages(decided(validations=[{"expression": "false", "message": " no \n"}])) == ["no"]
 
     def test_an_allowed_request_has_nothing_to_say(self) -> None:
-        assert decided(validations=[{"expression": "true"}]) == Decision(allowed=True, mutation=decided().mutation)
+        decision = decided(validations=[{"expression": "true"}])
+        assert decision == Decision(True, mutation=decided().mutation, evaluated=decision.evaluated)
 
 
 class TestMessageExpression:

@@ -263,11 +263,10 @@ class _Reader:
         return found
 
     def _fault(self, path: Path, message: str) -> None:
-        position = self._document.position(path)
         metadata = self._document.value.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
         text = f"{KIND}{f' {name!r}' if name else ''}: {render(path)}: {message}"
-        self.problems.append(Problem(self._document.file, position.line, position.column, text))
+        self.problems.append(self._document.problem(path, text))
 
 
 class _CaseError(Exception):
