@@ -56,6 +56,8 @@ def run(settings: Settings) -> int:
     # workers share is not copied by it.
     gc.collect()
     gc.freeze()
+    # A review is some hundred objects that are gone when it is answered, without a cycle among them.
+    gc.set_threshold(20_000, 20, 20)
     if settings.workers > 1:
         return serving.by_workers()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
