@@ -131,7 +131,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._acceptor is not None:
-            self._acceptor.close()
+            await self._acceptor.close()
             loop = asyncio.get_running_loop()
             until = loop.time() + _LINGER
             while (self.server_state.connections or self._acceptor.under_way) and loop.time() < until:
