@@ -24,7 +24,8 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         constraints = x509.BasicConstraints(ca=True, path_length=0)
-        self.pem = self._signed(self._name, self._key, (-1, 30), (constraints,))
+        usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+        self.pem = self._signed(self._name, self._key, (-1, 30), (constraints, usage))
 
     def pair(self, kind: str = "ec", days: tuple[float, float] = (-1, 30)) -> tuple[bytes, bytes]:
         """Certificate and key in PEM, `kind` ec or rsa, for localhost and 127.0.0.1, in date between `days`."""
@@ -62,8 +63,14 @@ class Authority:
             now + days[0] * _DAY,
             now + days[1] * _DAY,
         )
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=False)
+        # Python verifies strictly from 3.13 on: RFC 5280's key identifiers, and what an authority must say critically.
+        identifiers = (
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+        )
+        for extension in (*extensions, *identifiers):
+            critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
+            builder = builder.add_extension(extension, critical=critical)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
