@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,15 @@ class Running:
     @property
     def trust(self) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=self.ca.decode())
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[ssl.SSLSocket]:
+        """A connection to write to by hand."""
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=10) as plain,
+            self.trust.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
+            yield connection
 
     def connect(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self.trust)

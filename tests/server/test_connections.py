@@ -8,7 +8,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,15 +17,6 @@ from tests.server.running import Running, recorded, wait_for
 
 CREATE_POD = recorded("020")
 HEAD = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-
-
-@contextlib.contextmanager
-def _connected(server: Running) -> Iterator[ssl.SSLSocket]:
-    with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
-        server.trust.wrap_socket(plain, server_hostname="localhost") as connection,
-    ):
-        yield connection
 
 
 def _rest(connection: ssl.SSLSocket) -> bytes:
@@ -43,7 +34,7 @@ def _good(server: Running) -> None:
 
 @pytest.mark.parametrize("sent", [b"GET", HEAD, HEAD + b"content-length: 900\r\n\r\n{"])
 def test_a_request_that_never_ends_is_answered_408(server: Running, sent: bytes) -> None:
-    with _connected(server) as connection:
+    with server.connected() as connection:
         connection.sendall(sent)
         begun = time.monotonic()
         got = _rest(connection)
@@ -54,7 +45,7 @@ def test_a_request_that_never_ends_is_answered_408(server: Running, sent: bytes)
 
 
 def test_a_byte_at_a_time_gains_nothing(server: Running) -> None:
-    with _connected(server) as connection:
+    with server.connected() as connection:
         begun = time.monotonic()
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             for byte in HEAD * 10:
@@ -64,12 +55,12 @@ def test_a_byte_at_a_time_gains_nothing(server: Running) -> None:
 
 
 def test_a_client_that_says_nothing_is_cut_off(server: Running) -> None:
-    with _connected(server) as connection:
+    with server.connected() as connection:
         assert _rest(connection) == b""
 
 
 def test_headers_without_end_are_refused(server: Running) -> None:
-    with _connected(server) as connection:
+    with server.connected() as connection:
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             for number in range(1000):
                 connection.sendall(b"x-%d: %s\r\n" % (number, b"x" * 500) if number else HEAD)
@@ -82,7 +73,7 @@ def test_headers_without_end_are_refused(server: Running) -> None:
     "sent", [b"\x16\x03\x01nonsense\r\n\r\n", b"GET /\xff HTTP/1.1\r\n\r\n", b"POST / HTTP/9\r\n\r\n"]
 )
 def test_what_is_no_http_is_answered_400_in_json(server: Running, sent: bytes) -> None:
-    with _connected(server) as connection:
+    with server.connected() as connection:
         connection.sendall(sent)
         got = _rest(connection)
     assert got.startswith(b"HTTP/1.1 400 ")
@@ -96,7 +87,7 @@ def test_what_never_became_a_request_is_counted(server: Running) -> None:
         return float(found[0]) if found else 0.0
 
     before = count()
-    with _connected(server) as connection:
+    with server.connected() as connection:
         connection.sendall(b"nonsense\r\n\r\n")
         _rest(connection)
     assert count() - before == 1
@@ -111,7 +102,7 @@ def test_a_client_that_speaks_no_tls_harms_nobody(server: Running) -> None:
 
 
 def test_an_upgrade_is_not_taken(server: Running) -> None:
-    with _connected(server) as connection:
+    with server.connected() as connection:
         connection.sendall(b"GET /validate HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n")
         got = _rest(connection)
     assert got.startswith(b"HTTP/1.1 405 ")
@@ -121,7 +112,7 @@ def test_an_upgrade_is_not_taken(server: Running) -> None:
 
 def test_clients_that_leave_in_the_middle_leave_nothing_behind(server: Running) -> None:
     for sent in (b"PO", HEAD, HEAD + b"content-length: 900\r\n\r\n{"):
-        with _connected(server) as connection:
+        with server.connected() as connection:
             connection.sendall(sent)
     _good(server)
     assert not [line for line in server.lines if line["level"] == "error"]
@@ -133,10 +124,10 @@ def test_past_the_most_connections_the_one_that_waits_longest_is_closed(
     server = start("--policies", str(policies), "--max-connections", "8", "--read-timeout", "60")
     busy = server.connect()
     with contextlib.ExitStack() as stack:
-        idle = [stack.enter_context(_connected(server)) for _ in range(7)]
+        idle = [stack.enter_context(server.connected()) for _ in range(7)]
         busy.connect()
         for _ in range(20):  # each new one closes an idle one, and never the one that is at work
-            idle.append(stack.enter_context(_connected(server)))
+            idle.append(stack.enter_context(server.connected()))
             busy.request("POST", "/validate", CREATE_POD, {"content-type": "application/json"})
             assert busy.getresponse().read()
         assert all(_rest(connection) == b"" for connection in idle[:20])  # at the latest when the client listens

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,10 @@ class PythonValidator:
     def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
         failures: list[Failure] = []
         try:
-            for violation in _violations(_call(self.declaration, request, params)):
+            for given in _given(_call(self.declaration, request, params)):
+                violation = given if type(given) is Violation else _violation(given)
+                if len(failures) >= MAX_VIOLATIONS:
+                    raise ValueError(f"it gave more than {MAX_VIOLATIONS} violations")
                 failures.append(Failure(violation.message, violation.reason, path=violation.path, index=len(failures)))
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
             if self.declaration.failure_policy == "Fail":
@@ -111,22 +114,24 @@ def _call(declaration: Declaration, request: Request, params: Any) -> Any:
     return declaration.function(request, params)
 
 
-def _violations(returned: Any) -> Iterator[Violation]:
+def _given(returned: Any) -> Iterable[Any]:
+    """What a validating function gave, one by one."""
     if returned is None:
-        return
+        return ()
     if isinstance(returned, str | Violation):
-        returned = (returned,)
-    elif isinstance(returned, dict) or not hasattr(returned, "__iter__"):
+        return (returned,)
+    if isinstance(returned, dict) or not hasattr(returned, "__iter__"):
         raise TypeError(f"it returned {type(returned).__name__}; expected Violations, text or None")
-    for count, item in enumerate(returned):
-        if count >= MAX_VIOLATIONS:
-            raise ValueError(f"it gave more than {MAX_VIOLATIONS} violations")
-        if isinstance(item, Violation):
-            yield item
-        elif isinstance(item, str):
-            yield Violation(item)
-        else:
-            raise TypeError(f"it gave {type(item).__name__}; expected a Violation or text")
+    given: Iterable[Any] = returned
+    return given
+
+
+def _violation(given: Any) -> Violation:
+    if isinstance(given, Violation):
+        return given
+    if isinstance(given, str):
+        return Violation(given)
+    raise TypeError(f"it gave {type(given).__name__}; expected a Violation or text")
 
 
 def _describe(error: BaseException, declaration: Declaration, request: Request, params: Any) -> str:

@@ -50,7 +50,9 @@ class Violation:
     def __init__(self, message: str, path: str | Path | None = None, reason: Reason | None = None) -> None:
         if not isinstance(message, str):
             raise TypeError(f"Violation: message must be text, not {type(message).__name__}")
-        line = re.sub(r"\s*[\r\n]\s*", " ", message.strip())
+        line = message.strip()
+        if "\n" in line or "\r" in line:
+            line = re.sub(r"\s*[\r\n]\s*", " ", line)
         if not line:
             raise ValueError("Violation: message must not be blank")
         if reason is not None and reason not in REASONS:

@@ -7,40 +7,17 @@ long an answer to be taken in, how large the head of a request may be, and how m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 MAX_HEAD = 64 << 10
 """Bytes of request line and headers, as far as they come in more than one piece (a piece is 256 KiB at most)."""
-
-Answer = tuple[int, bytes, tuple[tuple[bytes, bytes], ...]]
-"""Status, JSON body and further headers."""
-
-ANSWER = "gatewright.answer"
-"""An ASGI extension: `scope["extensions"][ANSWER]["answer"](answer)` sends an Answer in one go.
-
-It returns False where it cannot (the client takes in nothing at the moment): then `send` must be awaited. Two `send`s
-check each header by regular expression, and each writes a TLS record of its own: together they take a fifth of what a
-review costs.
-"""
-
-
-class WholeRequests(Protocol):
-    """An ASGI application that can also answer, without waiting for anything, a request whose body is all there.
-
-    Nearly every review comes in one piece. Answering it from within the parser saves the task, the event and the
-    coroutines that ASGI needs to wait for more: a quarter of what a review costs.
-    """
-
-    def answer(self, scope: MutableMapping[str, Any], body: bytes) -> Answer:
-        """The answer to the request; never raises."""
 
 
 @dataclass(slots=True)
@@ -73,8 +50,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._drain_deadline: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
-        self._whole: WholeRequests | None = config.app if hasattr(config.app, "answer") else None  # type: ignore[assignment]
-        self._held: RequestResponseCycle | None = None  # whose body may yet be whole within this piece
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -116,8 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         begun = self._begun
         super().data_received(data)
-        if self._held is not None:
-            self._wait_for_more()
+        self._fed()
         if not self._arriving or self._begun != begun:  # what was under way before is whole now
             self._received = 0
             if self._deadline is not None:
@@ -142,12 +116,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._arriving = False
         self._limits.waiting.pop(self, None)
         super().on_message_complete()
-        held, self._held = self._held, None
-        if held is None or self._whole is None or held is not self.cycle:
-            return
-        answer = self._whole.answer(held.scope, bytes(held.body))  # type: ignore[arg-type]
-        if not self._answer_whole(held, answer):
-            self._start_sending(held, answer)
 
     def on_response_complete(self) -> None:
         self._idle_since = self.loop.time()
@@ -158,54 +126,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
         if self.cycle.response_complete and not self.transport.is_closing():  # and none is queued behind it
             self._limits.waiting[self] = None
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        held = self._whole is not None and cycle.more_body and not cycle.waiting_for_100_continue
-        if held and not self.parser.should_upgrade():
-            self._held = cycle
-        else:
-            self._run(cycle, app)
-
-    def _wait_for_more(self) -> None:
-        """The body comes in several pieces: the application is run as ASGI has it."""
-        held, self._held = self._held, None
-        if held is not None:
-            self._run(held, self.app)
-
-    def _run(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.scope["extensions"] = {ANSWER: {"answer": partial(self._answer_whole, cycle)}}
-        super()._start_asgi_task(cycle, app)
-
-    def _start_sending(self, cycle: RequestResponseCycle, answer: Answer) -> None:
-        """Sends an answer once the client takes in more."""
-        status, body, headers = answer
-
-        async def app(_: Any, __: Any, send: Any) -> None:
-            fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
-            await send({"type": "http.response.start", "status": status, "headers": fields})
-            await send({"type": "http.response.body", "body": body})
-
-        super()._start_asgi_task(cycle, app)
-
-    def _answer_whole(self, cycle: RequestResponseCycle, answer: Answer) -> bool:
-        """The extension ANSWER. What `cycle.send` does for a head and a body, at once."""
-        if cycle.disconnected or self.flow.write_paused:
-            return False
-        status, body, headers = answer
-        lines = b"".join([b"%s: %s\r\n" % header for header in headers]) if headers else b""
-        cycle.response_started = cycle.response_complete = True
-        cycle.keep_alive = cycle.keep_alive and b"connection: close" not in lines
-        if not cycle.keep_alive and b"connection: close" not in lines:
-            lines += b"connection: close\r\n"
-        self.transport.write(
-            b"%scontent-type: application/json\r\ncontent-length: %d\r\n%s\r\n%s"
-            % (STATUS_LINE[status], len(body), lines, body)
-        )
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
-        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -229,6 +149,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """End the connection now, whatever is under way on it."""
         self._limits.waiting.pop(self, None)
         self.transport.abort()
+
+    def _fed(self) -> None:
+        """Called when the parser has seen all of a piece of data."""
 
     def _in_body(self) -> bool:
         """Whether the head of the request that is arriving is complete."""

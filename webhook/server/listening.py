@@ -16,6 +16,7 @@ import uvicorn
 from webhook.server.accepting import Acceptor
 from webhook.server.connections import BoundedProtocol, Limits
 from webhook.server.settings import Settings, flag
+from webhook.server.whole import WholeRequestsProtocol
 
 _BACKLOG = 1024
 # An idle client may be about to send: this long it can, and is answered, before the connection is closed under it.
@@ -118,10 +119,11 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
+        protocol = WholeRequestsProtocol if hasattr(self.config.app, "answer") else BoundedProtocol
         self.servers = []  # none of the event loop's: the acceptor serves
         self._acceptor = Acceptor(
             self._bound,
-            lambda: BoundedProtocol(self._limits, self.config, self.server_state, {}, loop),
+            lambda: protocol(self._limits, self.config, self.server_state, {}, loop),
             self._context,
             handshakes=self._limits.connections,
             timeout=self._limits.read_timeout,

@@ -16,10 +16,10 @@ import orjson
 from webhook.admission import engine, review
 from webhook.admission.decision import Decision, Finding, Mutation
 from webhook.policy.request import Request
-from webhook.server.connections import ANSWER, Answer
-from webhook.server.logs import Log, cut, failure
+from webhook.server.logs import MAX_TEXT, Log, cut, failure
 from webhook.server.metrics import Metrics
 from webhook.server.state import State
+from webhook.server.whole import ANSWER, Answer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -94,7 +94,7 @@ class Reviews:
         await self._send(scope, send, answer)
 
     def answer(self, scope: Scope, body: bytes) -> Answer:
-        """The answer to a request that is whole already, at once: see `connections.WholeRequests`."""
+        """The answer to a request that is whole already, at once: see `whole.WholeRequests`."""
         try:
             self._check(scope)
         except _Refused as refused:
@@ -263,13 +263,13 @@ def _identity(path: str, request: Request) -> dict[str, Any]:
     group, version, resource = request.resource
     return {
         "path": path,
-        "uid": cut(request.uid),
-        "user": cut(request.user.username),
+        "uid": request.uid[:MAX_TEXT],
+        "user": request.user.username[:MAX_TEXT],
         "operation": request.operation,
         "resource": f"{group}/{version}/{resource}" if group else f"{version}/{resource}",
         "subresource": request.subresource,
-        "namespace": cut(request.namespace),
-        "name": cut(request.name),
+        "namespace": request.namespace[:MAX_TEXT],
+        "name": request.name[:MAX_TEXT],
     }
 
 
