@@ -5,14 +5,17 @@ GATEWRIGHT_TEST_SLOW asks for more of them than these, and for a longer look (`m
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.server.load import Clients
 from tests.server.running import Running
@@ -20,6 +23,7 @@ from tests.server.running import Running
 SLOW = int(os.environ.get("GATEWRIGHT_TEST_SLOW", "100"))
 SECONDS = 12.0 if SLOW >= 500 else 2.0  # the longer one sees them cut off, and come back
 RATE = 200  # reviews a second
+ROUNDS = 3
 
 
 def test_a_good_client_does_not_notice_them(start: Callable[..., Running], policies: Path, tmp_path: Path) -> None:
@@ -33,27 +37,36 @@ def test_a_good_client_does_not_notice_them(start: Callable[..., Running], polic
             return client.end()
 
     good()  # the first requests of a server's life are slower
-    without = good()
-    command = [sys.executable, "-m", "tests.server.slow", str(server.port), str(SLOW)]
-    root = Path(__file__).parents[2]
-    slow = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root)
-    try:
-        assert slow.stdout is not None
-        assert slow.stdout.readline() == b"connected\n"
-        beside = good()
-        assert slow.poll() is None
-    finally:
-        slow.kill()
-        slow.communicate()
-    print(
-        f"\nslow clients: p99 {without['p99']:.2f} ms without, {beside['p99']:.2f} ms beside {SLOW} connections that "
-        f"send a byte a second; p50 {without['p50']:.2f} and {beside['p50']:.2f} ms; {RATE} reviews a second"
-    )
-    assert (without["failures"], beside["failures"]) == ([], [])
-    assert beside["requests"] > RATE * SECONDS * 0.8
-    # What a machine that does other things adds by itself, a millisecond here and there, is not theirs.
-    assert beside["p99"] < 3 * max(without["p99"], 1.0)
+    # Whatever else a machine does lengthens some round, never shortens one: one of three that holds is the server's.
+    for _ in range(ROUNDS):
+        without = good()
+        with _slow_ones(server.port):
+            beside = good()
+        print(
+            f"\nslow clients: p99 {without['p99']:.2f} ms without, {beside['p99']:.2f} ms beside {SLOW} connections "
+            f"that send a byte a second; p50 {without['p50']:.2f} and {beside['p50']:.2f} ms; {RATE} reviews a second"
+        )
+        assert (without["failures"], beside["failures"]) == ([], [])
+        assert beside["requests"] > RATE * SECONDS * 0.8
+        if beside["p99"] < 3 * without["p99"]:
+            break
+    else:
+        pytest.fail("slow clients take a good one's time")
     if SECONDS > 10:
         metrics = server.get("/metrics").body.decode()
         (cut_off,) = re.findall(r'(?m)^gatewright_requests_refused_total{code="408"} (.+)$', metrics)
         assert float(cut_off) >= SLOW * 0.9
+
+
+@contextlib.contextmanager
+def _slow_ones(port: int) -> Iterator[None]:
+    command = [sys.executable, "-m", "tests.server.slow", str(port), str(SLOW)]
+    slow = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    try:
+        assert slow.stdout is not None
+        assert slow.stdout.readline() == b"connected\n"
+        yield
+        assert slow.poll() is None
+    finally:
+        slow.kill()
+        slow.communicate()
