@@ -24,6 +24,7 @@ PACKAGES = {
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
+NOTHING = "neither KUBEBUILDER_ASSETS is set nor Go here; install Go, or set it to a folder with " + ", ".join(PACKAGES)
 FLAGS = ("-p", "2", "-trimpath")  # two at a time: each takes memory, and other things run here
 LINKED = "-s -w"
 
@@ -39,7 +40,9 @@ def found() -> Path | None:
         return folder() if complete(folder()) else None
     if not complete(Path(given)):
         names = ", ".join(name for name in PACKAGES if not (Path(given) / name).is_file())
-        raise AssetsError(f"KUBEBUILDER_ASSETS is {given!r}, which has no {names}; set it to a folder that has, or unset it")
+        raise AssetsError(
+            f"KUBEBUILDER_ASSETS is {given!r}, which has no {names}; set it to a folder that has, or unset it"
+        )
     return Path(given).resolve()
 
 
@@ -62,7 +65,7 @@ def build() -> Path:
     if (there := found()) is not None:
         return there
     if shutil.which("go") is None:
-        raise AssetsError("Go is not here: install Go, or set KUBEBUILDER_ASSETS to a folder with " + ", ".join(PACKAGES))
+        raise AssetsError(NOTHING)
     target = folder()
     target.parent.mkdir(parents=True, exist_ok=True)
     with (target.parent / f"{target.name}.lock").open("w") as lock:
@@ -116,8 +119,10 @@ def main(arguments: list[str]) -> int:
             if (there := found()) is not None:
                 print(there)
                 return 0
+            if shutil.which("go") is None:
+                raise AssetsError(NOTHING)
             print(f"not built; make e2e-assets would build them in {folder()}")
-            return 1 if shutil.which("go") else 2
+            return 1
         print(build())
     except AssetsError as error:
         print(f"e2e assets: {error}", file=sys.stderr)

@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -59,7 +58,10 @@ _AUDIT_POLICY = {
     "omitManagedFields": True,
     "rules": [
         {"level": "None", "users": ["system:apiserver"]},
-        {"level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/openapi/*", "/api", "/api/*", "/apis", "/apis/*"]},
+        {
+            "level": "None",
+            "nonResourceURLs": ["/readyz*", "/livez*", "/openapi/*", "/api", "/api/*", "/apis", "/apis/*"],
+        },
         {"level": "Metadata"},
     ],
 }
@@ -117,9 +119,11 @@ class ControlPlane:
         assert not check or done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done
 
-    def apply(self, *objects: Mapping[str, Any], user: User = ADMIN, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def apply(
+        self, *objects: Mapping[str, Any], user: User = ADMIN, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """`kubectl apply` of objects."""
-        return self.kubectl("apply", "--filename", "-", user=user, stdin=yaml.safe_dump_all(objects), check=check)
+        return self.kubectl("apply", "--filename", "-", user=user, stdin=manifests(*objects), check=check)
 
     def audit_annotations(self, reply: Reply, seconds: float = 10.0) -> dict[str, str]:
         """What the audit log says of a request, once it is there (the server writes it after the answer)."""
@@ -324,6 +328,11 @@ class _Process:
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+
+def manifests(*objects: Mapping[str, Any]) -> str:
+    """Objects as kubectl reads them. JSON: PyYAML writes some texts bare that kubectl takes for booleans."""
+    return "\n---\n".join(map(json.dumps, objects))
 
 
 def tether(command: list[str]) -> list[str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
-from tests.e2e.controlplane import ControlPlane
+from tests.e2e.controlplane import ControlPlane, manifests
 from tests.e2e.objects import namespace
 from tests.e2e.webhooks import rendered
 from tests.manifests.kustomize import BASE, OVERLAYS
@@ -16,7 +15,7 @@ def test_the_server_takes_every_object_that_needs_no_crd(cluster: ControlPlane, 
     cluster.apply(namespace("gatewright-system"))  # a dry run makes none
     objects = [each for each in rendered(cluster, folder) if not each["apiVersion"].startswith("cert-manager.io/")]
     strict = ("--dry-run=server", "--validate=strict", "--filename", "-")
-    applied = cluster.kubectl("apply", *strict, stdin=yaml.safe_dump_all(objects))
+    applied = cluster.kubectl("apply", *strict, stdin=manifests(*objects))
     assert applied.stdout.count("(server dry run)") == len(objects) > 8
     warnings = [line for line in applied.stderr.splitlines() if "last-applied-configuration" not in line]
     assert warnings == []
@@ -25,6 +24,6 @@ def test_the_server_takes_every_object_that_needs_no_crd(cluster: ControlPlane, 
 def test_a_misspelt_field_is_refused(cluster: ControlPlane) -> None:
     strict = ("--dry-run=server", "--validate=strict", "--filename", "-")
     (first, *_) = rendered(cluster, BASE)
-    refused = cluster.kubectl("apply", *strict, stdin=yaml.safe_dump({**first, "spek": {}}), check=False)
+    refused = cluster.kubectl("apply", *strict, stdin=manifests({**first, "spek": {}}), check=False)
     assert refused.returncode == 1
     assert 'unknown field "spek"' in refused.stderr

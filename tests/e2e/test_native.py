@@ -49,9 +49,7 @@ def test_the_server_takes_the_file_as_it_is(cluster: ControlPlane, folder: Path)
     assert policy["metadata"]["name"] == folder.name
 
 
-def test_it_refuses_with_the_same_words(
-    native: ControlPlane, gatewright: Gatewright, tmp_path: Path
-) -> None:
+def test_it_refuses_with_the_same_words(native: ControlPlane, gatewright: Gatewright, tmp_path: Path) -> None:
     sent = [(PODS, pod("web", host_path=True)), (DEPLOYMENTS, deployment("web", 99)), (PODS, pod("web"))]
     by_server = [native.client().post(path, body) for path, body in sent]
     assert [reply.status for reply in by_server] == [403, 422, 201]
