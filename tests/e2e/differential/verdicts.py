@@ -28,6 +28,12 @@ class Verdict:
     annotations: dict[str, str]
     failures: list[Any]
 
+    @property
+    def told(self) -> str:
+        """All that it says to people, and to the audit log."""
+        noted = (str(each["message"]) for each in self.failures)
+        return "\n".join((self.message, *self.warnings, *self.annotations.values(), *noted))
+
     def difference(self, other: Verdict) -> dict[str, tuple[Any, Any]]:
         """Each field that differs: what this one has, and what the other."""
         return {
