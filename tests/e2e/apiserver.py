@@ -6,7 +6,9 @@ import http.client
 import json
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 _WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"(?:, )?')
@@ -47,19 +49,24 @@ class Client:
         self._token = token
 
     def request(
-        self, method: str, path: str, body: Any = None, content_type: str = "application/json", **headers: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        headers: Mapping[str, str | list[str]] = MappingProxyType({}),
     ) -> Reply:
         sent = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **headers}
+        encoded = b"" if body is None else json.dumps(body).encode()
         if body is not None:
             sent["Content-Type"] = content_type
-        encoded = None if body is None else json.dumps(body).encode()
+        if body is not None or method not in ("GET", "DELETE"):
+            sent["Content-Length"] = str(len(encoded))
         try:
-            self._connection.request(method, path, encoded, sent)
-            answer = self._connection.getresponse()
+            answer = self._answer(method, path, encoded, sent)
         except (http.client.RemoteDisconnected, http.client.CannotSendRequest, ConnectionError):
             self._connection.close()  # idle for too long, or left half read: once more, on a new one
-            self._connection.request(method, path, encoded, sent)
-            answer = self._connection.getresponse()
+            answer = self._answer(method, path, encoded, sent)
         text = answer.read()
         try:
             content = json.loads(text)
@@ -67,6 +74,16 @@ class Client:
             content = text.decode(errors="replace")
         warnings = tuple(each for value in answer.headers.get_all("Warning", []) for each in _warnings(value))
         return Reply(answer.status, content, warnings, answer.headers.get("Audit-Id", ""))
+
+    def _answer(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str | list[str]]
+    ) -> http.client.HTTPResponse:
+        self._connection.putrequest(method, path)
+        for name, values in headers.items():
+            for value in [values] if isinstance(values, str) else values:
+                self._connection.putheader(name, value)
+        self._connection.endheaders(body)
+        return self._connection.getresponse()
 
     def get(self, path: str) -> Reply:
         return self.request("GET", path)

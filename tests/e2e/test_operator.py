@@ -98,8 +98,8 @@ def test_scaling_past_the_bound_is_refused(enforced: ControlPlane, made: None) -
     refused = enforced.kubectl("scale", "deployment/web", "--replicas=11", user=DEVELOPER, check=False)
     assert refused.returncode == 1
     assert refused.stderr.startswith(  # kubectl shows the causes of what is Invalid, and not the message
-        "The deployments \"web\" is invalid: : ValidatingAdmissionPolicy 'replica-bounds' with binding 'replica-bounds' "
-        "denied request: spec.replicas is 11; set it from 1 to 10"
+        "The deployments \"web\" is invalid: : ValidatingAdmissionPolicy 'replica-bounds' with binding "
+        "'replica-bounds' denied request: spec.replicas is 11; set it from 1 to 10"
     )
     assert enforced.kubectl("scale", "deployment/web", "--replicas=10", user=DEVELOPER).stdout.endswith("scaled\n")
 

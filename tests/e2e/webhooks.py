@@ -27,7 +27,7 @@ Object = dict[str, Any]
 
 
 class Gatewright:
-    """The server on one port, with a certificate of its own authority; it can be stopped and started with other policies."""
+    """The server on one port, with a certificate of its own authority; it can be started again with other policies."""
 
     def __init__(self, folder: Path) -> None:
         self._authority = Authority("gatewright")
@@ -35,6 +35,7 @@ class Gatewright:
         for path, content in zip((self._certificate, self._key), self._authority.pair(), strict=True):
             path.write_bytes(content)
         self._running: Running | None = None
+        self._policies: Path | None = None
         self.port = 0
 
     @property
@@ -49,11 +50,16 @@ class Gatewright:
     def start(self, policies: Path) -> None:
         """Serve the policies; what was served before is ended."""
         self.kill()
+        self._policies = policies
         files = ("--tls-cert", str(self._certificate), "--tls-key", str(self._key))
         flags = ("--policies", str(policies), *files, "--port", str(self.port))
         self._running = launch(*flags, command=tether(COMMAND))
         self._running.ca = self._authority.pem
         self.port = self._running.port
+
+    def restart(self) -> None:
+        assert self._policies is not None
+        self.start(self._policies)
 
     def stop(self) -> None:
         """As the kubelet stops it."""

@@ -141,7 +141,7 @@ def respond_mutation(request: Request, mutation: Mutation) -> bytes:
 
 
 def _status(request: Request, code: int, reason: str, message: str, denials: Iterable[Finding]) -> dict[str, Any]:
-    """A Status with the details of the API server's own denials: without them kubectl cannot say which object it was."""
+    """A Status with the details of the API server's own denials: from them kubectl says which object it was."""
     causes = []
     for denial in denials:
         cause = {"reason": denial.reason, "message": denial.text()}
@@ -163,7 +163,7 @@ def _status(request: Request, code: int, reason: str, message: str, denials: Ite
 
 
 def _object_name(request: Request) -> str:
-    """As k8s.io/apiserver's admission.NewForbidden has it: a name that is yet to be generated is what it begins with."""
+    """As k8s.io/apiserver's admission.NewForbidden has it: of a name yet to be generated, what it begins with."""
     metadata = request.object.get("metadata") if request.object else None
     given = metadata if isinstance(metadata, dict) else {}
     for name in (request.name, given.get("name"), given.get("generateName")):

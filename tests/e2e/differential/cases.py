@@ -10,10 +10,12 @@ A case is one YAML document:
     labels: {…}                 # of the Namespace
     given: [Given, …]           # what is there before: `make: pods`, `with: {…}`
     params: [object, …]         # made as given is, and put into the policy tree
+    crds: [{…}, …]              # specs of CustomResourceDefinitions, likewise
     requests: [Request, …]
 
 A request says what is sent: `send: POST pods` (relative to the case's Namespace, or an absolute path), `with`, what is
-merged into a plain object of the resource, or `body`, the whole of it; what the API server itself answers natively:
+merged into a plain object of the resource (of a PATCH, the merge patch; APPLY is server-side apply), or `body`, the whole
+of it; `headers`; what the API server itself answers natively:
 `expect` allow, deny, warn or audit, and `message`, a part of what it says. `differs` names a difference that is known.
 In the shared batch, bindings are narrowed to the case's Namespace.
 """
@@ -47,7 +49,11 @@ PLAIN: dict[str, Object] = {
     "pods": {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": _CONTAINERS}},
     "pods/eviction": {"apiVersion": "policy/v1", "kind": "Eviction"},
     "pods/binding": {"apiVersion": "v1", "kind": "Binding", "target": {"kind": "Node", "name": "n"}},
-    "serviceaccounts/token": {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}},
+    "serviceaccounts/token": {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"audiences": []},
+    },
     "apps/deployments": {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -59,13 +65,17 @@ PLAIN: dict[str, Object] = {
     "persistentvolumes": {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "csi": {"driver": "d", "volumeHandle": "h"}},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "csi": {"driver": "d", "volumeHandle": "h"},
+        },
     },
     "rbac.authorization.k8s.io/roles": {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "rules": []},
     "coordination.k8s.io/leases": {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": {}},
 }
 CLUSTER_SCOPED = {"namespaces", "nodes", "persistentvolumes"}
-PATCH_TYPE = "application/merge-patch+json"
+_CONTENT_TYPES = {"PATCH": "application/merge-patch+json", "APPLY": "application/apply-patch+yaml"}
 
 
 class Part(BaseModel):
@@ -85,6 +95,7 @@ class Request(Part):
     send: str
     content: Object | None = Field(None, alias="with")
     body: Object | None = None
+    headers: dict[str, str | list[str]] = {}
     user: Literal["admin", "dora"] = Field("admin", alias="as")
     expect: Literal["allow", "deny", "warn", "audit"]
     message: str = ""
@@ -102,6 +113,7 @@ class Case(Part):
     labels: dict[str, str] = {}
     given: tuple[Given, ...] = ()
     params: tuple[Object, ...] = ()
+    crds: tuple[Object, ...] = ()
     requests: tuple[Request, ...] = Field(min_length=1)
 
     @model_validator(mode="before")
@@ -132,6 +144,13 @@ class Case(Part):
         metadata = {"name": self.name, "labels": {LABEL: self.name, **self.labels}}
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
+    def crd_objects(self) -> list[Object]:
+        kind = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+        return [
+            {**kind, "metadata": {"name": f"{spec['names']['plural']}.{spec['group']}"}, "spec": spec}
+            for spec in self.crds
+        ]
+
     def given_objects(self) -> Iterator[tuple[str, Object]]:
         """Path and body of what is created before: params too."""
         for param in self.params:
@@ -151,9 +170,9 @@ class Case(Part):
         body = request.body
         if body is None and method == "PATCH":
             body = request.content
-        elif body is None and method in ("POST", "PUT"):
+        elif body is None and method in ("POST", "PUT", "APPLY"):
             body = self._plain(_resource(relative), request.content or {})
-        return method, path, body, PATCH_TYPE if method == "PATCH" else "application/json"
+        return "PATCH" if method == "APPLY" else method, path, body, _CONTENT_TYPES.get(method, "application/json")
 
     def _path(self, place: str, namespace: str | None = None) -> str:
         """`pods/it/eviction` and `apps/deployments` in the case's Namespace, or in another."""

@@ -21,6 +21,7 @@ from tests.e2e.webhooks import Gatewright, until_seen
 POLICIES = f"/apis/{GROUP}/validatingadmissionpolicies"
 BINDINGS = f"/apis/{GROUP}/validatingadmissionpolicybindings"
 REGISTRATIONS = f"/apis/{GROUP}/validatingwebhookconfigurations"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 # Tells that all policies of a batch are in force: it comes last, and the server takes them over in one go.
 SENTINEL = "sentinel"
@@ -53,6 +54,16 @@ def prepare(cluster: ControlPlane, cases: Iterable[Case]) -> None:
     admin = cluster.client()
     for case in cases:
         made(admin.post("/api/v1/namespaces", case.namespace()))
+        for definition in case.crd_objects():
+            made(admin.post(DEFINITIONS, definition))
+            spec = definition["spec"]
+            until_seen(
+                admin,
+                "GET",
+                f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}",
+                None,
+                200,
+            )
         for path, body in case.given_objects():
             made(admin.post(path, body))
 
@@ -102,7 +113,9 @@ def _sent(
     for case in cases:
         for index, request in enumerate(case.requests):
             method, path, body, content_type = case.sent(request)
-            replies.append((case, index, clients[request.user].request(method, path, body, content_type)))
+            replies.append(
+                (case, index, clients[request.user].request(method, path, body, content_type, request.headers))
+            )
     return {
         (case.name, index): verdict(case, reply, cluster.audit_annotations(reply)) for case, index, reply in replies
     }
@@ -118,6 +131,7 @@ def _write_tree(cluster: ControlPlane, cases: list[Case], tree: Path) -> None:
     for each in looked_up:
         each |= {"apiVersion": "v1", "kind": "Namespace"}
     for case in cases:
+        looked_up += case.crd_objects()
         for path, body in case.given_objects():
             if body in case.params:
                 stored = cluster.client().get(f"{path}/{body['metadata']['name']}").body
