@@ -1,8 +1,8 @@
 """Where etcd, kube-apiserver and kubectl are: in KUBEBUILDER_ASSETS, else built here with Go from published modules.
 
 `python -m tests.e2e.assets` (`make e2e-assets`) builds them, once for each content of modules/go.mod and go.sum, in
-~/.cache/gatewright/e2e. With --where it only says where they are: exit 0 if they are there, 1 if they can be built, 2 if
-they cannot.
+~/.cache/gatewright/e2e. With --where it only says where they are: exit 0 if they are there, 1 if they can be built, 2
+if they cannot.
 """
 
 from __future__ import annotations

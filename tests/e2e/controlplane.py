@@ -1,7 +1,7 @@
 """A real control plane for tests: etcd and kube-apiserver on loopback, with RBAC, token users and an audit log.
 
-`started(assets)` gives one that is ready, and ends it whatever happens. Nothing else of Kubernetes runs: no controllers
-(no service accounts appear in new Namespaces, so the admission plugin that asks for them is off), no scheduler, no nodes.
+`started(assets)` gives one that is ready, and ends it whatever happens. Nothing else of Kubernetes runs: no scheduler,
+no nodes, no controllers (so new Namespaces have no service account, and the admission plugin that asks for it is off).
 """
 
 from __future__ import annotations

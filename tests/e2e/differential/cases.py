@@ -14,17 +14,16 @@ A case is one YAML document:
     requests: [Request, …]
 
 A request says what is sent: `send: POST pods` (relative to the case's Namespace, or an absolute path), `with`, what is
-merged into a plain object of the resource (of a PATCH, the merge patch; APPLY is server-side apply), or `body`, the whole
-of it; `headers`; what the API server itself answers natively:
-`expect` allow, deny, warn or audit, and `message`, a part of what it says. `differs` names a difference that is known.
-In the shared batch, bindings are narrowed to the case's Namespace.
+merged into a plain object of the resource (of a PATCH, the merge patch; APPLY is server-side apply), or `body`, the
+whole of it; `headers`; `as`, the user; what the API server itself answers natively: `expect` allow, deny, warn or
+audit, and `message`, a part of what it says. `differs` names a difference that is known. In the shared batch, bindings
+are narrowed to the case's Namespace.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -154,7 +153,7 @@ class Case(Part):
     def given_objects(self) -> Iterator[tuple[str, Object]]:
         """Path and body of what is created before: params too."""
         for param in self.params:
-            group, _, version = param["apiVersion"].rpartition("/")
+            group, _, _ = param["apiVersion"].rpartition("/")
             resource = param["kind"].lower() + "s"
             yield self._path(f"{group}/{resource}" if group else resource, param["metadata"].get("namespace")), param
         for each in self.given:
@@ -221,15 +220,6 @@ def merged(one: Any, other: Any) -> Any:
         else:
             made[key] = merged(made.get(key), value)
     return made
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A policy or binding that the API server refuses when it is created."""
-
-    name: str
-    says: str
-    objects: tuple[Object, ...]
 
 
 class _Loader(yaml.SafeLoader):
