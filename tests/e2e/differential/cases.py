@@ -14,7 +14,7 @@ A case is one YAML document:
     requests: [Request, …]
 
 A request says what is sent: `send: POST pods` (relative to the case's Namespace, or an absolute path), `with`, what is
-merged into a plain object of the resource (of a PATCH, the merge patch; APPLY is server-side apply), or `body`, the
+merged into a plain object of the resource (of a PATCH, the merge patch; APPLY is server-side apply, JSONPATCH takes `operations`), or `body`, the
 whole of it; `headers`; `as`, the user; what the API server itself answers natively: `expect` allow, deny, warn or
 audit, and `message`, a part of what it says. `differs` names a difference that is known. In the shared batch, bindings
 are narrowed to the case's Namespace.
@@ -74,7 +74,11 @@ PLAIN: dict[str, Object] = {
     "coordination.k8s.io/leases": {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": {}},
 }
 CLUSTER_SCOPED = {"namespaces", "nodes", "persistentvolumes"}
-_CONTENT_TYPES = {"PATCH": "application/merge-patch+json", "APPLY": "application/apply-patch+yaml"}
+_CONTENT_TYPES = {
+    "PATCH": "application/merge-patch+json",
+    "APPLY": "application/apply-patch+yaml",
+    "JSONPATCH": "application/json-patch+json",
+}
 
 
 class Part(BaseModel):
@@ -94,6 +98,7 @@ class Request(Part):
     send: str
     content: Object | None = Field(None, alias="with")
     body: Object | None = None
+    operations: list[Object] | None = None
     headers: dict[str, str | list[str]] = {}
     user: Literal["admin", "dora"] = Field("admin", alias="as")
     expect: Literal["allow", "deny", "warn", "audit"]
@@ -157,27 +162,38 @@ class Case(Part):
             resource = param["kind"].lower() + "s"
             yield self._path(f"{group}/{resource}" if group else resource, param["metadata"].get("namespace")), param
         for each in self.given:
-            yield self._path(each.make), self._plain(each.make, each.content)
+            body = self._plain(each.make, each.content) if each.make in PLAIN else each.content
+            yield self._path(each.make), body
 
-    def sent(self, request: Request) -> tuple[str, str, Object | None, str]:
+    def sent(self, request: Request) -> tuple[str, str, Object | list[Object] | None, str]:
         """Method, path, body and content type of a request."""
         method, _, place = request.send.partition(" ")
         relative = place.partition("?")[0]
         path = place.replace("{ns}", self.name) if place.startswith("/") else self._path(place)
         if method != "GET" and "dryRun" not in path:
             path += ("&" if "?" in path else "?") + "dryRun=All"
-        body = request.body
-        if body is None and method == "PATCH":
+        body: Object | list[Object] | None = request.body
+        if method == "JSONPATCH":
+            body = request.operations
+        elif body is None and method == "PATCH":
             body = request.content
         elif body is None and method in ("POST", "PUT", "APPLY"):
             body = self._plain(_resource(relative), request.content or {})
-        return "PATCH" if method == "APPLY" else method, path, body, _CONTENT_TYPES.get(method, "application/json")
+        return (
+            "PATCH" if method in _CONTENT_TYPES else method,
+            path,
+            body,
+            _CONTENT_TYPES.get(method, "application/json"),
+        )
 
     def _path(self, place: str, namespace: str | None = None) -> str:
         """`pods/it/eviction` and `apps/deployments` in the case's Namespace, or in another."""
         group, rest = place.split("/", 1) if _grouped(place) else ("", place)
         version = f"/apis/{group}/v1" if group else "/api/v1"
-        if rest.split("/")[0] in CLUSTER_SCOPED:
+        resource = rest.split("/")[0]
+        if resource in CLUSTER_SCOPED or any(
+            spec["scope"] == "Cluster" and spec["names"]["plural"] == resource for spec in self.crds
+        ):
             return f"{version}/{rest}"
         return f"{version}/namespaces/{namespace or self.name}/{rest}"
 
