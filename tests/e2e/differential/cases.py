@@ -239,10 +239,15 @@ def merged(one: Any, other: Any) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with one tag more: `!x 6000` is so many times the letter x."""
+    """YAML with one tag more: `!times [x, 6000]` is the text x, so many times."""
 
 
-_Loader.add_constructor("!x", lambda loader, node: "x" * int(loader.construct_scalar(node)))
+def _times(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> str:
+    text, times = loader.construct_sequence(node)
+    return str(text) * int(times)
+
+
+_Loader.add_constructor("!times", _times)
 
 
 def cases() -> list[Case]:
