@@ -24,7 +24,7 @@ test: $(READY)
 test-all: $(READY)  ## the tests on every other Python from 3.11 that pyenv or the PATH has
 	bash tests/every_python.sh
 
-e2e: e2e-assets  ## the tests against a real etcd and kube-apiserver, on loopback: two minutes once these are built
+e2e: e2e-assets  ## the tests against a real etcd and kube-apiserver, on loopback: 2 to 4 minutes once these are built
 	$(BIN)/python -m pytest tests/e2e
 
 e2e-assets: $(READY)  ## build etcd, kube-apiserver and kubectl with Go, unless KUBEBUILDER_ASSETS has them: five minutes

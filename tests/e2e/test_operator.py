@@ -16,9 +16,11 @@ import pytest
 from tests.e2e.controlplane import ADMIN, CONTROLLER, DEVELOPER, ControlPlane
 from tests.e2e.objects import deployment, namespace, pod, service
 from tests.e2e.people import roles
-from tests.e2e.webhooks import KINDS, POLICIES, Gatewright, rendered, until_seen
+from tests.e2e.webhooks import KINDS, POLICIES, SEEN, Gatewright, rendered, until_seen
+from tests.server.running import wait_for
 
 PODS = "/api/v1/namespaces/default/pods?dryRun=All"
+SERVICES = "/api/v1/namespaces/default/services?dryRun=All"
 REFUSED = 'admission webhook "workloads.gatewright.dev" denied the request: '
 HOST_PATH = (
     "ValidatingAdmissionPolicy 'no-host-path' with binding 'no-host-path' denied request: spec.volumes[0]: "
@@ -26,6 +28,7 @@ HOST_PATH = (
 )
 KEPT = {"labels": {"gatewright.dev/keep-finalizer": "true"}}
 FINALIZER = "gatewright.dev/cleanup"
+NO_FINALIZERS = json.dumps({"metadata": {"finalizers": []}})
 HTTPS = {"name": "web", "port": 443, "appProtocol": "https"}
 
 
@@ -49,20 +52,14 @@ def register(cluster: ControlPlane, gatewright: Gatewright, overlay: str) -> Non
     cluster.kubectl("delete", ",".join(KINDS), "gatewright", "--ignore-not-found")
     until_seen(cluster.client(), "POST", PODS, pod("probe", host_path=True), 201)
     cluster.apply(*gatewright.registrations(rendered(cluster, overlay)))
-    if not overlay.endswith("warn-only"):
-        until_seen(cluster.client(), "POST", PODS, pod("probe", host_path=True), 403)
-        # What is created next must find the mutating webhook, which the server learns of by another watch.
-        probe = service("probe", HTTPS, **KEPT)
-        while (
-            not cluster.client()
-            .post("/api/v1/namespaces/default/services?dryRun=All", probe)
-            .body["metadata"]
-            .get("finalizers")
-        ):
-            pass
-    else:
-        while not cluster.client().post(PODS, pod("probe", host_path=True)).warnings:
-            pass
+    client = cluster.client()
+    if overlay.endswith("warn-only"):
+        wait_for(lambda: client.post(PODS, pod("probe", host_path=True)).warnings, SEEN)
+        return
+    until_seen(client, "POST", PODS, pod("probe", host_path=True), 403)
+    # What is created next must find the mutating webhook, which the server learns of by another watch.
+    probe = service("probe", HTTPS, **KEPT)
+    wait_for(lambda: client.post(SERVICES, probe).body["metadata"].get("finalizers"), SEEN)
 
 
 @pytest.fixture
@@ -76,9 +73,6 @@ def made(enforced: ControlPlane) -> Iterator[None]:
             token = enforced.tokens[CONTROLLER.name]
             if name.startswith("service/"):
                 enforced.kubectl("patch", name, "--type=merge", "--patch", NO_FINALIZERS, token=token, check=False)
-
-
-NO_FINALIZERS = json.dumps({"metadata": {"finalizers": []}})
 
 
 def test_a_pod_with_a_folder_of_its_node_is_refused(enforced: ControlPlane, made: None) -> None:
@@ -160,8 +154,7 @@ def grant_status(cluster: ControlPlane) -> None:
     role["rules"][0]["resources"].append("services/status")
     cluster.apply(role)
     can = ("auth", "can-i", "patch", "services", "--subresource=status", "--as", CONTROLLER.name)
-    while cluster.kubectl(*can, check=False).returncode:
-        pass
+    wait_for(lambda: cluster.kubectl(*can, check=False).returncode == 0, SEEN)
 
 
 @pytest.mark.parametrize("where", ["gatewright-system", "kube-system", "cert-manager"])
@@ -217,14 +210,13 @@ def test_without_the_server_policies_that_must_hold_block_and_the_cluster_goes_o
         assert 'failed calling webhook "workloads.gatewright.dev"' in blocked.stderr
         # What no policy is about, or matchConditions sort out, goes on.
         assert enforced.kubectl("create", "configmap", "on", "--from-literal=a=b", user=DEVELOPER).stdout
-        lease = ("create", "--filename", "-")
         beat = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": "node", "namespace": "kube-node-lease"},
             "spec": {"holderIdentity": "node"},
         }
-        assert enforced.kubectl(*lease, stdin=json.dumps(beat)).stdout
+        assert enforced.kubectl("create", "--filename", "-", stdin=json.dumps(beat)).stdout
         for where in ("gatewright-system", "kube-system", "cert-manager"):
             enforced.apply(pod("on", where, host_path=True))
             enforced.kubectl("delete", "--namespace", where, "pod/on", "--grace-period=0", "--force")
@@ -239,43 +231,33 @@ def test_without_the_server_policies_that_must_hold_block_and_the_cluster_goes_o
 def test_policies_that_may_be_missed_are_registered_to_be_missed(
     enforced: ControlPlane, gatewright: Gatewright, tree: Path, made: None, tmp_path: Path
 ) -> None:
-    """One policy under Fail and one under Ignore, each with the webhook of its own that docs/operations tell to add."""
-    lenient = Path(shutil.copytree(tree, tmp_path / "policies")) / "protocol-whitelist" / "policy.py"
-    lenient.write_text(lenient.read_text().replace("@validate(", '@validate(\n    failure_policy="Ignore",', 1))
-    gatewright.start(lenient.parents[1])
+    """One policy under Ignore among others under Fail: a webhook of its own, as docs/operations tell to add one."""
+    policy = Path(shutil.copytree(tree, tmp_path / "policies")) / "protocol-whitelist" / "policy.py"
+    policy.write_text(policy.read_text().replace("@validate(", '@validate(failure_policy="Ignore",', 1))
+    gatewright.start(policy.parents[1])
     registered = gatewright.registrations(rendered(enforced, "overlays/enforcing"))
     validating = next(each for each in registered if each["kind"] == KINDS[0])
-    workloads = validating["webhooks"][0]
-    url = workloads["clientConfig"]["url"].replace("/fail", "/ignore")
-    ignoring = {
-        **workloads,
+    fail = validating["webhooks"][0]
+    ignore = {
+        **fail,
         "name": "ignored.gatewright.dev",
         "failurePolicy": "Ignore",
-        "clientConfig": {**workloads["clientConfig"], "url": url},
+        "clientConfig": {**fail["clientConfig"], "url": fail["clientConfig"]["url"].replace("/fail", "/ignore")},
         "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["services"]}],
     }
-    strict = {
-        **workloads,
-        "rules": [
-            {**rule, "resources": [each for each in rule["resources"] if each != "services"]}
-            for rule in workloads["rules"]
-        ],
-    }
-    strict["rules"] = [rule for rule in strict["rules"] if rule["resources"]]
-    changed = {**validating, "webhooks": [strict, ignoring]}
+    pods = {**fail, "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["pods"]}]}
     undeclared = service("web", {"name": "web", "port": 80})
-    services = "/api/v1/namespaces/default/services?dryRun=All"
     try:
         enforced.kubectl("delete", KINDS[0], "gatewright")
-        until_seen(enforced.client(), "POST", services, undeclared, 201)
-        enforced.apply(changed)
-        until_seen(enforced.client(), "POST", services, undeclared, 422)
-        refused = enforced.client().post(services, undeclared)
+        until_seen(enforced.client(), "POST", SERVICES, undeclared, 201)
+        enforced.apply({**validating, "webhooks": [pods, ignore]})
+        until_seen(enforced.client(), "POST", SERVICES, undeclared, 422)
+        refused = enforced.client().post(SERVICES, undeclared)
         assert refused.message.startswith('admission webhook "ignored.gatewright.dev" denied the request: ')
         assert enforced.client().post(PODS, pod("p", host_path=True)).status == 403
 
         gatewright.stop()
-        assert enforced.client().post(services, undeclared).status == 201
+        assert enforced.client().post(SERVICES, undeclared).status == 201
         blocked = enforced.client().post(PODS, pod("p"))
         assert (blocked.status, blocked.reason) == (500, "InternalError")
     finally:

@@ -14,10 +14,10 @@ A case is one YAML document:
     requests: [Request, …]
 
 A request says what is sent: `send: POST pods` (relative to the case's Namespace, or an absolute path), `with`, what is
-merged into a plain object of the resource (of a PATCH, the merge patch; APPLY is server-side apply, JSONPATCH takes `operations`), or `body`, the
-whole of it; `headers`; `as`, the user; what the API server itself answers natively: `expect` allow, deny, warn or
-audit, and `message`, a part of what it says. `differs` names a difference that is known. In the shared batch, bindings
-are narrowed to the case's Namespace.
+merged into a plain object of the resource, or `body`, the whole of it; of a PATCH, `with` is the merge patch; APPLY is
+server-side apply; JSONPATCH takes `operations`. `headers`; `as`, the user. What the API server itself answers
+natively: `expect` allow, deny, warn or audit, and `message`, a part of what it says. `differs` names a difference that
+is known. In the shared batch, bindings are narrowed to the case's Namespace.
 """
 
 from __future__ import annotations
