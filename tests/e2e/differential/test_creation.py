@@ -14,7 +14,8 @@ from tests.e2e.differential.runs import BINDINGS, POLICIES
 from webhook import documents
 from webhook.policy.load import PolicyTreeError, load_documents
 
-WRITTEN: list[dict[str, Any]] = yaml.safe_load((CORPUS / "creation" / "policies.yaml").read_text())["refused"]
+TEXT = (CORPUS / "creation" / "policies.yaml").read_text().replace("LONG", "x" * 6000)
+WRITTEN: list[dict[str, Any]] = yaml.safe_load(TEXT)["policies"]
 RULE = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
 PLAIN_POLICY = {"matchConstraints": {"resourceRules": [RULE]}, "validations": [{"expression": "true"}]}
 PLAIN_BINDING = {"policyName": "it", "validationActions": ["Deny"]}

@@ -81,6 +81,6 @@ def _verdict(reply: Reply, annotations: dict[str, str], failures: list[Any]) -> 
 
 
 def webhook_key(policy: str, key: str) -> str:
-    """The key of an audit annotation as docs/policies.md has it: 63 characters at most after the webhook's name."""
+    """The key of an audit annotation as we send it: 63 characters at most, which is all that the API server takes."""
     name = f"{policy}.{key}"
     return name if len(name) <= 63 else f"{name[:52]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
