@@ -29,6 +29,15 @@ class Verdict:
     failures: list[Any]
 
     @property
+    def outcome(self) -> str:
+        """What policies made of the request, the gravest first: deny, warn, audit or allow."""
+        if self.message.startswith("ValidatingAdmissionPolicy "):
+            return "deny"
+        if any(each.startswith("Validation failed for ValidatingAdmissionPolicy ") for each in self.warnings):
+            return "warn"
+        return "audit" if self.failures else "allow"
+
+    @property
     def told(self) -> str:
         """All that it says to people, and to the audit log."""
         noted = (str(each["message"]) for each in self.failures)
