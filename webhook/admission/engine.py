@@ -260,5 +260,9 @@ def _annotation_key(policy: str, key: str) -> str:
 
 
 def _cut(text: str) -> str:
+    """As Go cuts and then writes it: each byte of a character that was cut in two is a replacement character."""
     encoded = text.encode()
-    return text if len(encoded) <= MAX_ANNOTATION else encoded[:MAX_ANNOTATION].decode(errors="ignore")
+    if len(encoded) <= MAX_ANNOTATION:
+        return text
+    whole = encoded[:MAX_ANNOTATION].decode(errors="ignore")
+    return whole + "\ufffd" * (MAX_ANNOTATION - len(whole.encode()))
