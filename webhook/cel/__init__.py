@@ -4,10 +4,8 @@ from webhook.cel import types
 from webhook.cel.environment import Environment
 from webhook.cel.errors import CompileError, CostError, EvaluationError, Issue
 from webhook.cel.program import Activation, Program
-from webhook.cel.versions import NEWEST, Version, parse_version
 
 __all__ = [
-    "NEWEST",
     "Activation",
     "CompileError",
     "CostError",
@@ -15,7 +13,5 @@ __all__ = [
     "EvaluationError",
     "Issue",
     "Program",
-    "Version",
-    "parse_version",
     "types",
 ]

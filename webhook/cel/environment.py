@@ -15,7 +15,7 @@ from webhook.cel.literals import check_literals
 from webhook.cel.program import Program
 from webhook.cel.structs import Struct
 from webhook.cel.types import Type
-from webhook.cel.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
+from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
 
 # CEL's own checker compares only values of one type. Kubernetes compares numbers across types since 1.28, so these
 # operators are declared anew, with all their overloads.
@@ -124,7 +124,9 @@ class Environment:
 
 _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
 _QUALIFIED = re.compile(r"[A-Za-z_][\w.]*")
-_UNORDERED = re.compile(r"found no matching overload for '_[<>]=?_' applied to '\((?:int|uint|double), (?:int|uint|double)\)'")
+_UNORDERED = re.compile(
+    r"found no matching overload for '_[<>]=?_' applied to '\((?:int|uint|double), (?:int|uint|double)\)'"
+)
 _MUTATION = frozenset({"Object", "JSONPatch", "jsonpatch"})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,7 @@ class Declarations:
         excluded: Iterable[str] = (),
         *,
         extensions: Iterable[str] = ("optional", "two-var-comprehensions"),
-        named_types: Iterable[str] = (),
+        named_types: Collection[str] = (),
     ) -> None:
         # Declared through the configuration, which is YAML and so JSON too: only that takes type parameters.
         overloads: dict[str, list[dict[str, Any]]] = {}
@@ -113,7 +113,8 @@ class Declarations:
             ],
             "functions": [{"name": name, "overloads": found} for name, found in overloads.items()],
             "variables": [
-                {"name": name, "type_name": "type", "params": [{"type_name": name}]} for name in sorted(self.named_types)
+                {"name": name, "type_name": "type", "params": [{"type_name": name}]}
+                for name in sorted(self.named_types)
             ],
         }
         self.functions = frozenset(overloads)
@@ -142,7 +143,9 @@ class Frontend:
         container: str = "",
         structs: tuple[Struct, ...] = (),
     ) -> None:
-        self._scope = Scope(frozenset(variables) | declarations.named_types, declarations.functions, container, _ORIGINAL)
+        self._scope = Scope(
+            frozenset(variables) | declarations.named_types, declarations.functions, container, _ORIGINAL
+        )
         known = frozenset(struct.type for struct in structs)
         optionals = {name: declared for name, declared in variables.items() if _holds_optional(declared)}
         self._env = cel.NewEnv(

@@ -18,7 +18,6 @@ from webhook.cel.operators import type_of
 from webhook.cel.types import Type
 from webhook.cel.values import BoolMap, Duration, Optional, Timestamp, UInt
 
-
 Failure = tuple[str, str]
 """An expression that gives an error, and the text of the error."""
 
@@ -42,7 +41,7 @@ class Overload:
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A macro, which the parser expands: its name, its form as the reference shows it, and the rest as of a function."""
+    """A macro, which the parser expands. `form` is what the reference shows as its signature; the rest is as above."""
 
     name: str
     form: str
@@ -67,6 +66,8 @@ class Library:
     extension: str = ""
     """The parser's extension that has these functions or macros."""
     macros: tuple[Macro, ...] = ()
+    variables: tuple[str, ...] = ()
+    """The variables that come with it, where an expression has them."""
 
 
 def function(
@@ -94,7 +95,7 @@ Value = TypeVar("Value")
 _KEPT, _KEPT_LENGTH = 1024, 128
 
 
-class remembered(Generic[Value]):  # noqa: N801 - a decorator
+class remembered(Generic[Value]):
     """A function of a text that keeps what it made of short ones: policies parse the same literals every time."""
 
     __slots__ = ("_kept", "_make")

@@ -6,7 +6,7 @@ Questions are answered by the ClusterView of the review, each at most once. Wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -60,24 +60,33 @@ def _answer(request: Request, access: Access) -> AccessDecision:
     return found
 
 
-def users(programs: Mapping[str, Program]) -> frozenset[str]:
-    """The variables, of a policy's in their order, that come to use the authorizer."""
+def users(programs: Iterable[Program], variables: Mapping[str, Program]) -> frozenset[str] | None:
+    """The composited variables, in their order, that come to use the authorizer; None if nothing of a policy does."""
     found: set[str] = set()
-    for name, program in programs.items():
-        if uses(program, found):
+    for name, program in variables.items():
+        if _uses(program, found):
             found.add(name)
-    return frozenset(found)
+    if found or any(_uses(program, found) for program in programs):
+        return frozenset(found)
+    return None
 
 
-def uses(program: Program, variables: frozenset[str] | set[str]) -> bool:
-    """Whether a program uses the authorizer, itself or through one of these variables."""
+def _uses(program: Program, variables: set[str]) -> bool:
     return any(name in VARIABLES or name in variables for name in _names(program.tree))
 
 
-def without(activation: Activation, variables: frozenset[str], programs: Mapping[str, Program]) -> Activation:
-    """The same activation where the authorizer has no value, nor have the variables that used it."""
-    kept = {name: value for name, value in activation.items() if name not in VARIABLES and name not in variables}
-    bare = Activation(kept, activation.lazy(*kept_lazily(activation)), programs, activation.limit)
+def without(
+    activation: Activation,
+    lazy: Mapping[str, Callable[[], Any]],
+    programs: Mapping[str, Program],
+    using: frozenset[str],
+) -> Activation:
+    """The same activation where the authorizer has no value: what variables found out by it is forgotten.
+
+    lazy, programs: those of the activation, without the authorizer. using: the variables that use it.
+    """
+    kept = {name: value for name, value in activation.items() if name not in VARIABLES and name not in using}
+    bare = Activation(kept, lazy, programs, activation.limit)
     bare.cost = activation.cost
     return bare
 

@@ -20,7 +20,7 @@ from webhook.cel.library import (
     strings,
     url,
 )
-from webhook.cel.versions import Version
+from webhook.versions import Version
 
 LIBRARIES: tuple[Library, ...] = (
     standard.LIBRARY,
@@ -73,7 +73,8 @@ def came_later(name: str, version: Version) -> tuple[str, Version] | None:
 
 def _names(library: Library) -> list[str]:
     functions = [f"{overload.name}()" for overload in library.overloads]
-    return [*functions, *(f"{macro.name}()" for macro in library.macros), *library.named_types]
+    macros = [f"{macro.name}()" for macro in library.macros]
+    return [*functions, *macros, *library.named_types, *library.variables]
 
 
 def form(name: str, since: Version) -> str:

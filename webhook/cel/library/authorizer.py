@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from webhook.access import Access, AccessDecision, AccessUnknown, Authorize
 from webhook.cel.errors import EvaluationError, no_such_overload
-from webhook.cel.functions import Library, function, method
+from webhook.cel.functions import Library, method
 from webhook.cel.library.named_format import dns_label, dns_subdomain
 
 AUTHORIZER = "kubernetes.authorization.Authorizer"
@@ -234,6 +234,7 @@ LIBRARY = Library(
         RESOURCE_CHECK: ResourceCheck,
         _DECISION: Decision,
     },
+    variables=("authorizer",),
 )
 
 SELECTORS = Library(

@@ -6,12 +6,11 @@ with the keys of all elements.
 
 from __future__ import annotations
 
-from functools import cmp_to_key
 from typing import Any
 
 from webhook.cel.errors import EvaluationError
 from webhook.cel.functions import Library, Macro, Overload, function, method
-from webhook.cel.operators import alike, less
+from webhook.cel.operators import alike
 from webhook.cel.values import Duration, Timestamp, UInt
 
 MAX_RANGE = 1_000_000
@@ -93,14 +92,7 @@ def _sort_by_keys(items: list[Any], keys: list[Any]) -> list[Any]:
     if any(type(key) is not kind for key in keys):
         raise EvaluationError("list elements must have the same type")
     places = range(len(items))
-    if kind is float and any(key != key for key in keys):
-        # What has no order stays where Go's sort leaves it, at least in short lists.
-        return [items[place] for place in sorted(places, key=cmp_to_key(lambda a, b: _before(keys[a], keys[b])))]
     return [items[place] for place in sorted(places, key=keys.__getitem__)]
-
-
-def _before(a: float, b: float) -> int:
-    return -1 if a < b else 1 if b < a else 0
 
 
 def _is_sortable(kind: str) -> tuple[Overload, Overload]:

@@ -31,3 +31,6 @@ def parse_version(text: str) -> Version:
 def shown(version: Version) -> str:
     """As people write it: 1.30."""
     return f"{version[0]}.{version[1]}"
+
+
+NEWEST_TEXT = shown(NEWEST)
