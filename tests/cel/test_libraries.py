@@ -90,6 +90,13 @@ VALUES: list[tuple[str, Any]] = [
     ("quantity('1E').asInteger()", 10**18),
     ("quantity('1Ki').asInteger()", 1024),
     ("quantity('1000m').isInteger()", False),
+    ("quantity('123456789012345678').asInteger()", 123456789012345678),
+    ("quantity('1234567890123456789').isInteger()", False),  # which the server holds as a decimal
+    ("quantity('12Ti').isInteger() && !quantity('123Ti').isInteger()", True),
+    ("quantity('16Ei') == quantity('9223372036854775807')", True),
+    ("quantity('0.3').asApproximateFloat()", 0.30000000000000004),
+    ("quantity('9223372036854775807').add(1).isInteger()", False),
+    ("quantity('-') == quantity('0') && isQuantity('1.')", True),
     ("quantity('1.5').asApproximateFloat()", 1.5),
     ("quantity('1.5').add(quantity('1.5')).isInteger()", False),
     ("quantity('1').sub(2).asInteger()", -1),

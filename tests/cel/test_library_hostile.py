@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -76,10 +77,8 @@ def test_a_text_of_a_mebibyte_is_read_or_refused_in_time(text: str) -> None:
     for expression in EXPRESSIONS:
         program = ENVIRONMENT.compile(expression)
         started = time.thread_time()
-        try:
+        with contextlib.suppress(EvaluationError):
             program.plain(Activation({"x": text}))
-        except EvaluationError:
-            pass
         took = time.thread_time() - started
         if took > SECONDS:
             slow[expression] = took
