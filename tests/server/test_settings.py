@@ -42,6 +42,8 @@ def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(tmp_path: 
         ({"workers": "0"}, {}, "--workers: input should be greater than or equal to 1, got '0'"),
         ({}, {"GATEWRIGHT_WORKERS": "many"}, "the variable GATEWRIGHT_WORKERS: "),
         ({"port": "8080"}, {}, "--port and --plain-port are both 8080"),
+        ({"kubernetes_version": "1.3"}, {}, "--kubernetes-version: expected a version of Kubernetes from 1.26 to"),
+        ({}, {"GATEWRIGHT_KUBERNETES_VERSION": "2"}, "the variable GATEWRIGHT_KUBERNETES_VERSION: expected a version"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_source(flags: dict[str, str], environ: dict[str, str], told: str) -> None:
@@ -54,6 +56,7 @@ def test_a_wrong_setting_is_refused_with_its_source(flags: dict[str, str], envir
     ("text", "told"),
     [
         ("prot: 1", "unknown setting 'prot'"),
+        ("kubernetes_version: 1.30", "kubernetes_version in {file}: expected text such as '1.30', in quotes"),
         ("port: [1]", "port in {file}: "),
         ("- port", "expected a mapping"),
         ("port: {", "is no YAML"),

@@ -7,6 +7,7 @@ the runtime refuses messages nested more than 100 deep.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,10 +101,12 @@ class Scope:
     variables: frozenset[str]
     functions: frozenset[str]
     container: str
+    renamed: Mapping[str, str]
+    """The names of functions that the checker knows by another one."""
 
 
 # Namespaced functions that the checker itself declares.
-_NAMESPACED = frozenset({"optional.of", "optional.none", "optional.ofNonZeroValue"})
+_NAMESPACED = frozenset({"optional.of", "optional.none", "optional.ofNonZeroValue", "lists.range"})
 
 
 def decode(source: str, serialized: bytes, scope: Scope) -> Expr:
@@ -202,7 +205,8 @@ class _Decoder:
             name = f"{_qualified_name(target)}.{call.function}"
             if name in self.scope.functions or name in _NAMESPACED:
                 return Call(*place, function=name, args=args, member=False)
-        return Call(*place, function=call.function, args=(target, *args), member=True)
+        function = self.scope.renamed.get(call.function, call.function)
+        return Call(*place, function=function, args=(target, *args), member=True)
 
     def _struct(self, struct: Any, place: tuple[int, Type, int], depth: int) -> Expr:
         if struct.message_name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -9,11 +10,12 @@ from webhook.cel import types
 from webhook.cel.errors import CompileError, Issue
 from webhook.cel.frontend import Declarations, Frontend, FunctionDeclaration
 from webhook.cel.functions import Functions
-from webhook.cel.library import LIBRARIES, later_library
+from webhook.cel.library import came_later, form, libraries_of, standard
 from webhook.cel.literals import check_literals
 from webhook.cel.program import Program
 from webhook.cel.structs import Struct
 from webhook.cel.types import Type
+from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
 
 # CEL's own checker compares only values of one type. Kubernetes compares numbers across types since 1.28, so these
 # operators are declared anew, with all their overloads.
@@ -25,39 +27,74 @@ _ORDERED = (
 _COMPARISONS = [
     FunctionDeclaration(f"{name}{a}_{b}", name, (a, b), types.BOOL, False) for name in _ORDER for a, b in _ORDERED
 ]
+# So is what converts to string, where opaque types are converted too.
+_STRING = [
+    FunctionDeclaration(f"string_{number}", "string", overload.params, overload.result, False)
+    for number, overload in enumerate(standard.LIBRARY.overloads)
+    if overload.name == "string"
+]
 
 
-@lru_cache(maxsize=1)
-def _functions() -> Functions:
-    return Functions(LIBRARIES)
+@lru_cache(maxsize=16)
+def _functions(version: Version) -> Functions:
+    return Functions(libraries_of(version))
 
 
-@lru_cache(maxsize=1)
-def _declarations() -> Declarations:
-    return Declarations([*_functions().declarations, *_COMPARISONS], excluded=_ORDER)
+@lru_cache(maxsize=16)
+def _declarations(version: Version) -> Declarations:
+    libraries = libraries_of(version)
+    declared = list(_functions(version).declarations)
+    excluded: list[str] = []
+    if version >= CROSS_TYPE_COMPARISON:
+        declared += _COMPARISONS
+        excluded += _ORDER
+    if any(function.name == "string" for function in declared):
+        declared += _STRING
+        excluded.append("string")
+    return Declarations(
+        declared,
+        excluded,
+        extensions=sorted({library.extension for library in libraries if library.extension}),
+        named_types=[name for library in libraries for name in library.named_types],
+    )
 
 
 @lru_cache(maxsize=256)
-def _frontend(variables: tuple[tuple[str, Type], ...], container: str, structs: tuple[Struct, ...]) -> Frontend:
-    return Frontend(dict(variables), _declarations(), container, structs)
+def _frontend(
+    variables: tuple[tuple[str, Type], ...], container: str, structs: tuple[Struct, ...], version: Version
+) -> Frontend:
+    return Frontend(dict(variables), _declarations(version), container, structs)
 
 
 class Environment:
     """The variables that expressions may use, with their types, besides Kubernetes' functions.
 
-    structs: those that the variables' types name.
+    structs: those that the variables' types name. version: the Kubernetes version whose functions there are.
 
     Environments that declare the same variables share their checker.
     """
 
-    def __init__(self, variables: Mapping[str, Type], *, container: str = "", structs: tuple[Struct, ...] = ()) -> None:
+    def __init__(
+        self,
+        variables: Mapping[str, Type],
+        *,
+        container: str = "",
+        structs: tuple[Struct, ...] = (),
+        version: Version = NEWEST,
+    ) -> None:
         self.variables = dict(variables)
         self._container = container
         self._structs = structs
+        self._version = version
 
     def extend(self, variables: Mapping[str, Type]) -> Environment:
         """An environment that has these variables too."""
-        return Environment({**self.variables, **variables}, container=self._container, structs=self._structs)
+        return Environment(
+            {**self.variables, **variables},
+            container=self._container,
+            structs=self._structs,
+            version=self._version,
+        )
 
     def compile(self, source: str, expect: tuple[Type, ...] = ()) -> Program:
         """The program of an expression, whose type must be one of `expect` if any are given.
@@ -68,31 +105,69 @@ class Environment:
         try:
             tree = frontend.check(source)
         except CompileError as error:
-            raise CompileError(error.source, [_named(each) for each in error.issues]) from None
-        check_literals(source, tree, _functions())
+            raise CompileError(error.source, _dated(error, self._version)) from None
+        check_literals(source, tree, _functions(self._version))
         if expect and tree.type not in expect:
             wanted = " or ".join(map(str, expect))
             message = f"must evaluate to {wanted} but got {tree.type}"
             raise CompileError(source, [Issue(message)])
-        return Program(source, tree, _functions())
+        return Program(source, tree, _functions(self._version))
 
     def compile_unchecked(self, source: str) -> Program:
         """The program of an expression whose types nobody checked: everything is decided at run time."""
-        return Program(source, self._checker().parse(source), _functions())
+        return Program(source, self._checker().parse(source), _functions(self._version))
 
     def _checker(self) -> Frontend:
-        return _frontend(
-            tuple(sorted(self.variables.items(), key=lambda item: item[0])), self._container, self._structs
-        )
+        variables = tuple(sorted(self.variables.items(), key=lambda item: item[0]))
+        return _frontend(variables, self._container, self._structs, self._version)
 
 
-def _named(found: Issue) -> Issue:
-    """The issue, which says of a function that comes later that it does."""
-    prefix = "undeclared reference to '"
-    if found.message.startswith(prefix):
-        name = found.message[len(prefix) :].split("'", 1)[0]
-        library = later_library(name)
-        if library:
-            text = f"{found.message}: Kubernetes' {library} library is not supported yet"
-            return Issue(text, found.line, found.column)
-    return found
+_UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
+_QUALIFIED = re.compile(r"[A-Za-z_][\w.]*")
+_UNORDERED = re.compile(
+    r"found no matching overload for '_[<>]=?_' applied to '\((?:int|uint|double), (?:int|uint|double)\)'"
+)
+_MUTATION = frozenset({"Object", "JSONPatch", "jsonpatch"})
+
+
+def _dated(error: CompileError, version: Version) -> list[Issue]:
+    """The issues, which say of what a later version of Kubernetes has that it does."""
+    issues: list[Issue] = []
+    undeclared: list[Issue] = []
+    dated = False
+    for issue in error.issues:
+        match = _UNDECLARED.search(issue.message)
+        reason = _later(issue, match, error.source, version)
+        dated = dated or bool(reason)
+        if reason:
+            issues.append(Issue(f"{issue.message}: {reason}", issue.line, issue.column))
+        else:
+            (undeclared if match else issues).append(issue)
+    # Of a macro that is not there, neither are the variables: what they are called is no error of its own.
+    return issues if dated else sorted([*issues, *undeclared], key=lambda issue: (issue.line, issue.column))
+
+
+def _later(issue: Issue, match: re.Match[str] | None, source: str, version: Version) -> str:
+    """Since when Kubernetes has what the issue misses; empty if that is not what is wrong."""
+    if match is not None:
+        if match[1] in _MUTATION:
+            return "it is for mutations, which are not supported in CEL yet"
+        found = came_later(_name_at(source, issue) if "." not in match[1] else match[1], version)
+        found = found or came_later(match[1], version)
+        if found is None:
+            return ""
+        return f"Kubernetes has {form(*found)} since {shown(found[1])}; the target is {shown(version)}"
+    if version < CROSS_TYPE_COMPARISON:
+        since = f"since {shown(CROSS_TYPE_COMPARISON)}; the target is {shown(version)}"
+        if _UNORDERED.search(issue.message):
+            return f"Kubernetes compares numbers of different types {since}"
+        if "unsupported syntax" in issue.message and "?" in issue.message:
+            return f"Kubernetes has optional types {since}"
+    return ""
+
+
+def _name_at(source: str, issue: Issue) -> str:
+    """The qualified name that begins where the issue is."""
+    lines = source.split("\n")
+    match = _QUALIFIED.match(lines[issue.line - 1], issue.column - 1) if issue.line <= len(lines) else None
+    return match[0] if match else ""

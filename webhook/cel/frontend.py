@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,13 @@ class FunctionDeclaration:
 
 # ------------------------------------------------------------------------------------------------ the checker's side
 
-_EXTENSIONS = [{"name": "optional"}, {"name": "two-var-comprehensions"}]
+_VERSIONS = {"lists": 2}
+"""Of the parser's extensions: the version where it is not the first."""
+
+# Functions of the parser's extensions that Kubernetes types otherwise: declared under a name of their own, of the same
+# length so that every position in the source stays as it was, and written so before the checker reads the source.
+_RENAMED = {"flatten": "_latten"}
+_ORIGINAL = {renamed: name for name, renamed in _RENAMED.items()}
 
 _PRIMITIVES: dict[str, Any] = {
     "dyn": cel.Type.DYN,
@@ -83,7 +89,14 @@ def _described(declared: Type) -> dict[str, Any]:
 class Declarations:
     """What every environment declares alike: extensions and functions. Building it takes milliseconds: share it."""
 
-    def __init__(self, functions: Iterable[FunctionDeclaration], excluded: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        functions: Iterable[FunctionDeclaration],
+        excluded: Iterable[str] = (),
+        *,
+        extensions: Iterable[str] = ("optional", "two-var-comprehensions"),
+        named_types: Collection[str] = (),
+    ) -> None:
         # Declared through the configuration, which is YAML and so JSON too: only that takes type parameters.
         overloads: dict[str, list[dict[str, Any]]] = {}
         for function in functions:
@@ -91,11 +104,18 @@ class Declarations:
             overload = {"id": function.id, "args": params, "return": _described(function.result)}
             if function.member:
                 overload |= {"target": params[0], "args": params[1:]}
-            overloads.setdefault(function.name, []).append(overload)
-        self._config = {
+            overloads.setdefault(_RENAMED.get(function.name, function.name), []).append(overload)
+        self.named_types = frozenset(named_types)
+        self._config: dict[str, Any] = {
             "stdlib": {"exclude_functions": [{"name": name} for name in excluded]},
-            "extensions": _EXTENSIONS,
+            "extensions": [
+                {"name": name, **({"version": _VERSIONS[name]} if name in _VERSIONS else {})} for name in extensions
+            ],
             "functions": [{"name": name, "overloads": found} for name, found in overloads.items()],
+            "variables": [
+                {"name": name, "type_name": "type", "params": [{"type_name": name}]}
+                for name in sorted(self.named_types)
+            ],
         }
         self.functions = frozenset(overloads)
         self._shared = cel.NewEnvConfigFromYaml(json.dumps(self._config))
@@ -105,6 +125,7 @@ class Declarations:
         if not optionals:
             return self._shared
         variables = [{"name": name, **_described(declared)} for name, declared in optionals.items()]
+        variables += self._config["variables"]
         return cel.NewEnvConfigFromYaml(json.dumps({**self._config, "variables": variables}))
 
 
@@ -122,7 +143,9 @@ class Frontend:
         container: str = "",
         structs: tuple[Struct, ...] = (),
     ) -> None:
-        self._scope = Scope(frozenset(variables), declarations.functions, container)
+        self._scope = Scope(
+            frozenset(variables) | declarations.named_types, declarations.functions, container, _ORIGINAL
+        )
         known = frozenset(struct.type for struct in structs)
         optionals = {name: declared for name, declared in variables.items() if _holds_optional(declared)}
         self._env = cel.NewEnv(
@@ -162,21 +185,23 @@ class Frontend:
             source.encode()
         except UnicodeEncodeError as error:
             raise CompileError(source, [issue_at(source, error.start, "not valid Unicode: a lone surrogate")]) from None
-        if "exists_one" in source:
-            source = self._with_two_variable_exists_one(source)
+        if "exists_one" in source or any(name in source for name in _RENAMED):
+            source = self._as_declared(source)
         return source
 
-    def _with_two_variable_exists_one(self, source: str) -> str:
-        # Kubernetes also spells the two-variable form exists_one; the parser's macro is existsOne. The blank keeps
-        # every position in the source as it was.
+    def _as_declared(self, source: str) -> str:
+        """The source with names as the checker knows them, every position in it as it was."""
         try:
             parsed = self._env.compile(source, disable_check=True).serialize()
         except RuntimeError:
             return source
         for node in _calls(decode(source, parsed, self._scope)):
-            if node.function == "exists_one" and node.member and len(node.args) == 4:
-                start = source.rfind("exists_one", 0, node.offset + 1)
-                source = f"{source[:start]}existsOne {source[start + 10 :]}"
+            name = node.function
+            if name == "exists_one" and node.member and len(node.args) == 4:
+                # Kubernetes also spells the two-variable form so; the parser's macro is existsOne.
+                source = _respelled(source, node, "existsOne ")
+            elif name in _RENAMED and node.member:
+                source = _respelled(source, node, _RENAMED[name])
         return source
 
 
@@ -195,6 +220,12 @@ def _back_quote(source: str) -> int | None:
     bare = _LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
     place = bare.find("`")
     return place if place >= 0 else None
+
+
+def _respelled(source: str, call: Call, name: str) -> str:
+    """The source with another name, of the same length, for the function that is called there."""
+    start = source.rfind(call.function, 0, call.offset + 1)
+    return f"{source[:start]}{name}{source[start + len(name) :]}"
 
 
 _ISSUE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?=\n \||\nERROR: <input>:|\Z)", re.DOTALL)
@@ -219,6 +250,8 @@ def _issues(text: str) -> list[Issue]:
 def _worded(message: str) -> str:
     """A message of the checker's as the API server words it."""
     message = _STATUS.sub("", message).replace(" (in container '')", "")
+    for name, renamed in _RENAMED.items():
+        message = message.replace(f"'{renamed}'", f"'{name}'")
     return _NOT_IN_STRUCT.sub("", message)
 
 

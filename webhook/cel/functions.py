@@ -1,14 +1,15 @@
 """How a function library is declared, and how a call finds its implementation.
 
-A library is a table of overloads: signature, meaning, example, implementation. The checker gets the signatures; the
-generator binds the implementation where the checker fixed the types, else a Dispatch that looks at the values.
+A library is a table of overloads: signature, meaning, example, error, implementation. The checker gets the signatures;
+the generator binds the implementation where the checker fixed the types, else a Dispatch that looks at the values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
 
 from webhook.cel import types
 from webhook.cel.errors import EvaluationError, no_such_overload
@@ -17,10 +18,16 @@ from webhook.cel.operators import type_of
 from webhook.cel.types import Type
 from webhook.cel.values import BoolMap, Duration, Optional, Timestamp, UInt
 
+Failure = tuple[str, str]
+"""An expression that gives an error, and the text of the error."""
+
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """One overload of a function; a method has its receiver as the first of `params`."""
+    """One overload of a function; a method has its receiver as the first of `params`.
+
+    `example` is an expression that is true, `error` one that fails; both are run as tests.
+    """
 
     name: str
     params: tuple[Type, ...]
@@ -29,6 +36,18 @@ class Overload:
     call: Callable[..., Any]
     doc: str
     example: str
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """A macro, which the parser expands. `form` is what the reference shows as its signature; the rest is as above."""
+
+    name: str
+    form: str
+    doc: str
+    example: str
+    error: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +61,51 @@ class Library:
     """The parser's own checker declares these already; only implementations are given here."""
     opaque: Mapping[str, type] | None = None
     """Opaque type names and the Python classes of their values."""
+    named_types: tuple[str, ...] = ()
+    """The opaque types that expressions can name, as in `type(x) == net.IP`."""
+    extension: str = ""
+    """The parser's extension that has these functions or macros."""
+    macros: tuple[Macro, ...] = ()
+    variables: tuple[str, ...] = ()
+    """The variables that come with it, where an expression has them."""
 
 
-def function(name: str, signature: str, call: Callable[..., Any], doc: str, example: str = "") -> Overload:
+def function(
+    name: str, signature: str, call: Callable[..., Any], doc: str, example: str = "", error: Failure | None = None
+) -> Overload:
     """A global function. The signature reads `string, int -> list(string)`."""
-    return _overload(name, signature, call, doc, example, member=False)
+    return _overload(name, signature, call, (doc, example, error), member=False)
 
 
-def method(name: str, signature: str, call: Callable[..., Any], doc: str, example: str = "") -> Overload:
+def method(
+    name: str, signature: str, call: Callable[..., Any], doc: str, example: str = "", error: Failure | None = None
+) -> Overload:
     """A method: the first parameter of the signature is the receiver."""
-    return _overload(name, signature, call, doc, example, member=True)
+    return _overload(name, signature, call, (doc, example, error), member=True)
 
 
-def _overload(name: str, signature: str, call: Callable[..., Any], doc: str, example: str, *, member: bool) -> Overload:
+def _overload(
+    name: str, signature: str, call: Callable[..., Any], told: tuple[str, str, Failure | None], *, member: bool
+) -> Overload:
     params, _, result = signature.partition("->")
-    return Overload(name, tuple(_split(params)), types.parse(result.strip()), member, call, doc, example)
+    return Overload(name, tuple(_split(params)), types.parse(result.strip()), member, call, *told)
+
+
+Value = TypeVar("Value")
+_KEPT, _KEPT_LENGTH = 1024, 128
+
+
+class remembered(Generic[Value]):
+    """A function of a text that keeps what it made of short ones: policies parse the same literals every time."""
+
+    __slots__ = ("_kept", "_make")
+
+    def __init__(self, make: Callable[[str], Value]) -> None:
+        self._make = make
+        self._kept = lru_cache(maxsize=_KEPT)(make)
+
+    def __call__(self, text: str) -> Value:
+        return self._kept(text) if len(text) <= _KEPT_LENGTH else self._make(text)
 
 
 def _split(params: str) -> Iterator[Type]:
@@ -86,7 +135,7 @@ _CLASSES: dict[str, tuple[type, ...]] = {
 }
 
 # Functions whose missing overload cel-go reports without naming them.
-_UNNAMED = frozenset({"contains", "startsWith", "endsWith"})
+_UNNAMED = frozenset({"contains", "startsWith", "endsWith", "sort", "@sortByAssociatedKeys"})
 
 
 class Dispatch:
@@ -115,7 +164,10 @@ class Dispatch:
             raise no_such_overload()
         if self._name == "matches":
             raise EvaluationError("no such overload: matches")
-        raise EvaluationError(f"no such overload: {self._name}({', '.join(str(type_of(arg)) for arg in args)})")
+        found = [str(type_of(arg)) for arg in args]
+        if self._name == "flatten":
+            raise EvaluationError(f"no such overload: {found[0]}.flatten({', '.join(found[1:])})")
+        raise EvaluationError(f"no such overload: {self._name}({', '.join(found)})")
 
 
 class Functions:

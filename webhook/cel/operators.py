@@ -41,7 +41,7 @@ def equal(a: Any, b: Any) -> bool:
     """a == b over any two values. Numbers compare across types; other types differ from each other; NaN from itself."""
     kind = type(a)
     if kind is str or kind is Timestamp or kind is Duration or kind is bytes or kind is Type or kind is Optional:
-        return bool(a == b) if kind is not Optional else _optionals_equal(a, b)
+        return (type(b) is kind and bool(a == b)) if kind is not Optional else _optionals_equal(a, b)
     if kind is bool or a is None:
         return a is b
     if kind is int or kind is float or kind is UInt:
@@ -54,7 +54,15 @@ def equal(a: Any, b: Any) -> bool:
         return type(b) is list and len(a) == len(b) and all(map(equal, a, b))
     if isinstance(a, dict):
         return isinstance(b, dict) and len(a) == len(b) and _entries_equal(a, b)
-    return bool(a == b)
+    return b is not None and bool(a == b)  # opaque: no such overload for a value of another type
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Whether two values are equal, where an error counts as no: as `in` and the functions on lists compare."""
+    try:
+        return equal(a, b)
+    except EvaluationError:
+        return False
 
 
 def _entries_equal(a: dict[Any, Any], b: dict[Any, Any]) -> bool:
@@ -399,8 +407,11 @@ def contains(item: Any, container: Any) -> bool:
     """item in container: an element of a list, a key of a map."""
     if type(container) is list:
         if type(item) is str:
-            return item in container
-        return any(equal(item, element) for element in container)
+            try:
+                return item in container
+            except EvaluationError:  # an opaque value among them
+                pass
+        return any(alike(item, element) for element in container)
     if isinstance(container, dict):
         kind = type(item)
         if kind is bool:
@@ -515,8 +526,8 @@ _TYPES: dict[type, Type] = {
     Type: Type("type"),
 }
 
-TYPE_NAMES = {str(named): named for named in _TYPES.values()}
-"""The identifiers that name a type: `int`, `list`, `google.protobuf.Timestamp`."""
+TYPE_NAMES = {str(named): named for named in _TYPES.values()} | {name: Type(name) for name in ("net.IP", "net.CIDR")}
+"""The identifiers that name a type: `int`, `list`, `google.protobuf.Timestamp`, `net.IP`."""
 
 
 def type_of(value: Any) -> Type:

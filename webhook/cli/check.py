@@ -13,6 +13,9 @@ from typing import Annotated, TextIO
 
 import typer
 
+from webhook.cli.options import KubernetesVersion
+from webhook.versions import NEWEST_TEXT, parse_version
+
 
 class Format(StrEnum):
     """How the report is written."""
@@ -61,6 +64,13 @@ def check(
         ),
     ] = Operation.CREATE,
     output: Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")] = Format.TEXT,
+    version: KubernetesVersion = NEWEST_TEXT,
+    authorizations: Annotated[
+        Path | None,
+        typer.Option(
+            "--authorizations", metavar="FILE", help="YAML with what the authorizer answers, under authorizations."
+        ),
+    ] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
     color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
 ) -> None:
@@ -81,6 +91,8 @@ def check(
             groups=groups or [],
             operation=operation,
             output=output,
+            version=version,
+            authorizations=authorizations,
             diff=diff,
             color=color,
         )
@@ -101,6 +113,8 @@ def _check(
     groups: list[str],
     operation: Operation,
     output: Format,
+    version: str,
+    authorizations: Path | None,
     diff: bool,
     color: Color,
 ) -> int:
@@ -112,6 +126,7 @@ def _check(
     from webhook.cli.streams import put
     from webhook.cluster.manifests import ManifestsView
     from webhook.documents import Problem
+    from webhook.offline import authorizations as access
     from webhook.offline.requests import Options, impersonated, plan
     from webhook.offline.verdicts import verdicts
     from webhook.policy.load import PolicyTreeError, load
@@ -121,9 +136,18 @@ def _check(
     except ValueError as error:
         return _fail(str(error), color)
     try:
-        policies = load(tree)
+        target = parse_version(version)
+    except ValueError as error:
+        return _fail(f"--kubernetes-version: {error}, got {version!r}", color)
+    try:
+        policies = load(tree, target)
     except PolicyTreeError as error:
         for problem in error.problems:
+            _fail(str(problem), color)
+        return FAILED
+    rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
+    if wrong:
+        for problem in wrong:
             _fail(str(problem), color)
         return FAILED
 
@@ -136,7 +160,9 @@ def _check(
             named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
             problems.append(Problem("<stdin>" if named == "-" else named, None, None, "no objects in it to check"))
         planned = plan(read, Options(namespace, as_user, operation.value), policies.objects)
-        cluster = ManifestsView([*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True)
+        cluster = ManifestsView(
+            [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
+        )
         results = []
         for verdict in verdicts(planned.requests, policies, cluster):
             results.append(verdict)

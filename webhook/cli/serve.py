@@ -12,6 +12,7 @@ from webhook.server.settings import SETTINGS_FILE, Settings, SettingsError, flag
 
 _METAVARS = {
     "policies": "DIR",
+    "kubernetes_version": "VERSION",
     "host": "ADDRESS",
     "port": "PORT",
     "plain_port": "PORT",
@@ -40,6 +41,7 @@ def _option(name: str) -> Any:
 
 def serve(
     policies: Annotated[str | None, _option("policies")] = None,
+    kubernetes_version: Annotated[str | None, _option("kubernetes_version")] = None,
     host: Annotated[str | None, _option("host")] = None,
     port: Annotated[str | None, _option("port")] = None,
     plain_port: Annotated[str | None, _option("plain_port")] = None,

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from webhook.cli.options import KubernetesVersion
+from webhook.versions import NEWEST_TEXT, parse_version
+
 if TYPE_CHECKING:
     from webhook.cli.report.text import Style
     from webhook.offline.caseruns import Result
@@ -30,6 +33,7 @@ def test(
         Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
     ] = Path("policies"),
     output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
+    version: KubernetesVersion = NEWEST_TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too.")] = False,
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
@@ -37,14 +41,14 @@ def test(
     Exit code: **0** all cases pass, **1** some fail, **2** the run itself failed: a bad policy, a bad test, a bad
     option.
     """
-    raise typer.Exit(_test(policies, output, verbose))
+    raise typer.Exit(_test(policies, output, verbose, version))
 
 
 # Whoever looks for tests of Gatewright itself by their name is to pass this one over.
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-def _test(tree: Path, output: Format, verbose: bool) -> int:
+def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     import os
 
@@ -56,7 +60,14 @@ def _test(tree: Path, output: Format, verbose: bool) -> int:
 
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     try:
-        loaded = load(tree)
+        target = parse_version(version)
+    except ValueError as error:
+        sys.stderr.write(
+            error_line(f"--kubernetes-version: {error}, got {version!r}", sys.stderr.isatty() and not plain)
+        )
+        return _FAILED
+    try:
+        loaded = load(tree, target)
         planned, problems = policytest.plan(tree, loaded)
     except PolicyTreeError as error:
         planned, problems = [], list(error.problems)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from webhook.access import Access, AccessDecision, AccessRule, declared
 from webhook.cluster.view import NAME_LABEL, Answer, UnknownKind
 from webhook.schema import Kinds
 
@@ -18,7 +19,8 @@ class ManifestsView:
 
     Namespaced objects without a namespace stand in `default_namespace`; objects without a name are left out, and so is
     what is no object. With `assume_namespaces`, a Namespace that is not among the objects has the one label that every
-    Namespace has; `assumed` names those that were asked for.
+    Namespace has; `assumed` names those that were asked for. Manifests do not tell what a user may do: `access_rules`
+    do, the first that covers a question.
     """
 
     def __init__(
@@ -28,9 +30,11 @@ class ManifestsView:
         *,
         assume_namespaces: bool = False,
         default_namespace: str = "default",
+        access_rules: Sequence[AccessRule] = (),
     ) -> None:
         self._kinds = Kinds.builtin() if kinds is None else kinds
         self._assume_namespaces = assume_namespaces
+        self._access_rules = tuple(access_rules)
         self._lock = threading.Lock()
         self._assumed: dict[str, dict[str, Any]] = {}
         self._objects: dict[tuple[str, str], dict[tuple[str, str], dict[str, Any]]] = {}
@@ -81,6 +85,10 @@ class ManifestsView:
         """See ClusterView."""
         objects = self._of_kind(api_version, kind)
         return Answer([objects[key] for key in sorted(objects) if namespace in (None, key[0])], 0.0)
+
+    def authorize(self, access: Access) -> AccessDecision:
+        """See ClusterView."""
+        return declared(access, self._access_rules)
 
     def _of_kind(self, api_version: str, kind: str) -> dict[tuple[str, str], dict[str, Any]]:
         objects = self._objects.get((api_version, kind))

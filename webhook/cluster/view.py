@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+from webhook.access import Access, AccessDecision
 from webhook.schema import Kinds
 
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -47,3 +48,6 @@ class ClusterView(Protocol):
 
         Raises UnknownKind.
         """
+
+    def authorize(self, access: Access) -> AccessDecision:
+        """Whether a user may do something, as a SubjectAccessReview tells. Raises AccessUnknown if nobody here can."""

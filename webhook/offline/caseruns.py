@@ -11,6 +11,7 @@ import orjson
 from webhook.admission.decision import Finding
 from webhook.admission.engine import decide, validate
 from webhook.cluster.manifests import ManifestsView
+from webhook.offline.authorizations import rules
 from webhook.offline.policytest import Case, Expectation, PlannedCase
 from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.paths import Path, render
@@ -81,7 +82,13 @@ def _run(planned: PlannedCase, policies: PolicySet) -> Result:
         metadata = {"name": request.namespace, "labels": case.namespace.labels}
         # Before the others: a Namespace among them, with all that it has, is the one that counts.
         objects.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    cluster = SecretsSeen(ManifestsView(objects, Kinds.builtin().with_crds(objects), assume_namespaces=True))
+    view = ManifestsView(
+        objects,
+        Kinds.builtin().with_crds(objects),
+        assume_namespaces=True,
+        access_rules=rules(case.authorizations),
+    )
+    cluster = SecretsSeen(view)
     decision = (validate if case.validate_only else decide)(request, policies, cluster)
     after = decision.mutation.object if decision.mutation else None
     redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)

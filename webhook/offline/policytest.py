@@ -23,6 +23,8 @@ from typing import Any, Literal
 
 from webhook import documents
 from webhook.documents import Document, Problem
+from webhook.offline import authorizations
+from webhook.offline.authorizations import Authorization
 from webhook.paths import Path, render
 from webhook.policy import model
 from webhook.policy.policyset import PolicySet
@@ -82,7 +84,8 @@ class Case(model.Model):
     `operation`: CREATE, with both objects UPDATE, with only `oldObject` DELETE, unless told.
     `resource`: as `apps/v1/deployments`; needed where the kind does not tell it, such as a Scale.
     `params`: the param of the bindings instead of the tree's; kind, name and namespace are filled in.
-    `cluster`: further objects that lookups find. `validateOnly`: leave mutation out, as if it had been undone.
+    `cluster`: further objects that lookups find. `authorizations`: what the authorizer answers, see
+    webhook.offline.authorizations. `validateOnly`: leave mutation out, as if it had been undone.
     `expect`: allow (nothing found), deny, warn, audit, or error (the policy could not be evaluated).
     `message`: a part of the text of one finding. `expectObject`: the whole object after mutation.
     """
@@ -97,6 +100,7 @@ class Case(model.Model):
     namespace: CaseNamespace = CaseNamespace()
     params: dict[str, Any] | None = None
     cluster: list[dict[str, Any]] = []
+    authorizations: list[Authorization] = []
     validate_only: bool = False
     expect: Expectation | None = None
     message: str = ""
@@ -298,5 +302,6 @@ def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
             yield (*path, "expect"), "expected one of allow, deny, warn, audit, error"
         elif case.expect == "allow" and case.message:
             yield (*path, "message"), "a request that nothing is found wrong with has no message"
+        yield from authorizations.faults(case.authorizations, (*path, "authorizations"))
         if case.validate_only and case.expect_object is not None:
             yield (*path, "expectObject"), "validateOnly leaves mutation out, so there is no mutated object"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from webhook.access import Access, AccessDecision
 from webhook.cluster.view import Answer, ClusterView
 from webhook.schema import Kinds
 
@@ -75,6 +76,10 @@ class SecretsSeen:
         answer = self._view.list(api_version, kind, namespace)
         self.seen += filter(is_secret, answer.value)
         return answer
+
+    def authorize(self, access: Access) -> AccessDecision:
+        """See ClusterView."""
+        return self._view.authorize(access)
 
 
 def masked(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -7,6 +7,7 @@ from webhook.admission.params import NONE, ConfigurationError, collect, resource
 from webhook.cel.program import Recording
 from webhook.cluster.view import ClusterView
 from webhook.paths import Path
+from webhook.policy import authorization
 from webhook.policy.evaluation import Validator
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.policyset import Policy, PolicySet
@@ -28,10 +29,11 @@ def witness(finding: Finding, request: Request, policies: PolicySet, cluster: Cl
     program = validator.validations[finding.index].program
     namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
     for param in _params(policy, finding, request, cluster):
+        lazy = {"request": request.cel, "namespaceObject": namespace.object}
+        if validator.authorizing is not None:
+            lazy |= authorization.bindings(request)
         recording = Recording(
-            {"object": request.object, "oldObject": request.old_object, "params": param},
-            {"request": request.cel, "namespaceObject": namespace.object},
-            validator.variables,
+            {"object": request.object, "oldObject": request.old_object, "params": param}, lazy, validator.variables
         )
         found = program.witnesses(recording)
         if recording.record.get(id(program.tree)) is False and found:  # else another of the params failed it

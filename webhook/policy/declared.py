@@ -7,8 +7,11 @@ BuildNamespaceType, with all that they leave out.
 from __future__ import annotations
 
 from webhook.cel import Environment
+from webhook.cel.library.authorizer import LIBRARY as AUTHORIZER
 from webhook.cel.structs import Struct
 from webhook.cel.types import BOOL, DYN, INT, STRING, TIMESTAMP, list_of, map_of
+from webhook.policy import authorization
+from webhook.versions import NEWEST, Version
 
 _STRINGS = list_of(STRING)
 
@@ -72,6 +75,12 @@ _STRUCTS = (_KIND, _RESOURCE, _USER, _REQUEST, _CONDITION, _METADATA, _SPEC, _ST
 _VARIABLES = {"object": DYN, "oldObject": DYN, "request": _REQUEST.type, "namespaceObject": _NAMESPACE.type}
 
 
-def base_environment(*, with_params: bool) -> Environment:
-    """What a policy's expressions see before its own variables; `params` only where it has a paramKind."""
-    return Environment(_VARIABLES | ({"params": DYN} if with_params else {}), structs=_STRUCTS)
+def base_environment(*, with_params: bool, with_authorizer: bool = True, version: Version = NEWEST) -> Environment:
+    """What a policy's expressions see before its own variables; `params` only where it has a paramKind.
+
+    with_authorizer: messageExpressions do not see the authorizer. version: of the Kubernetes that the policy is for.
+    """
+    variables = _VARIABLES | ({"params": DYN} if with_params else {})
+    if with_authorizer and version >= AUTHORIZER.since:
+        variables |= authorization.VARIABLES
+    return Environment(variables, structs=_STRUCTS, version=version)

@@ -27,6 +27,7 @@ from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python import Declaration
 from webhook.policy.tree import walk
 from webhook.policy.validating import compile_policy
+from webhook.versions import NEWEST, Version
 
 _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[model.MutatingAdmissionPolicyBinding]] = {
     f"{VALIDATING}Binding": model.ValidatingAdmissionPolicyBinding,
@@ -49,18 +50,19 @@ class PolicyTreeError(ValueError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def load(root: str | os.PathLike[str]) -> PolicySet:
+def load(root: str | os.PathLike[str], version: Version = NEWEST) -> PolicySet:
     """The policies of a folder, or of a file: *.yaml, *.yml, *.json and *.py, recursively.
 
     In folders, entries whose name starts with `.` or `_` are left out, and kustomizations. A `root` that is a pipe with
-    YAML or JSON is read. Raises PolicyTreeError, also if there is no policy at all.
+    YAML or JSON is read. `version`: of the Kubernetes that the policies are for, which has all that they may use.
+    Raises PolicyTreeError, also if there is no policy at all.
     """
     tree = FilePath(root)
     if not tree.exists():
         raise PolicyTreeError([Problem(str(root), None, None, "no such file or folder; expected a policy tree")])
     files, special = walk(tree)
     read, problems = documents.read(str(file) for file in files if file.suffix != ".py")
-    loader = _Loader(tree if tree.is_dir() else tree.parent)
+    loader = _Loader(tree if tree.is_dir() else tree.parent, version)
     loader.problems += special + problems
     for file in {problem.file for problem in problems}:
         loader.excuse(FilePath(file))
@@ -93,8 +95,9 @@ class _Bound:
 class _Loader:
     """Gathers policies, bindings and problems, until all is read and can be put together."""
 
-    def __init__(self, root: FilePath) -> None:
+    def __init__(self, root: FilePath, version: Version = NEWEST) -> None:
         self._root = root
+        self._version = version
         self.problems: list[Problem] = []
         self.policies: dict[tuple[str, str], AnyPolicy] = {}
         self._bindings: list[_Bound] = []
@@ -137,7 +140,7 @@ class _Loader:
     def _add_policy(self, document: Document) -> None:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_policy(policy), mistyped)
-        validator, issues = compile_policy(policy)
+        validator, issues = compile_policy(policy, self._version)
         for path, issue in issues:
             position, exact = inside(document, path, issue.line, issue.column)
             where = "" if exact else f" (at {issue.line}:{issue.column} of the expression)"

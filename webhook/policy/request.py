@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from webhook.access import Access, AccessDecision
     from webhook.cluster.view import ClusterView
 
 JSONObject = dict[str, Any]
@@ -88,6 +89,8 @@ class Request:
     request_subresource: str = None  # type: ignore[assignment]  # as `subresource` unless given
     # What a Python policy may look up; the engine sets it. Never from the wire.
     cluster: ClusterView | None = field(default=None, repr=False, compare=False)
+    # What the authorizer has answered, for this review: made at the first question.
+    answers: dict[Access, AccessDecision] | None = field(default=None, repr=False, compare=False)
     _cel: JSONObject | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

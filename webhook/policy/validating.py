@@ -14,12 +14,13 @@ from webhook.cel import Activation, CompileError, Environment, EvaluationError, 
 from webhook.cel.ast import Expr, Ident, children
 from webhook.cel.types import Type
 from webhook.paths import Path
-from webhook.policy import model
+from webhook.policy import authorization, model
 from webhook.policy.declared import base_environment
 from webhook.policy.evaluation import PASSED, Evaluation, Failure, FailurePolicy
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.paramvalues import ParamValues
 from webhook.policy.request import Request
+from webhook.versions import NEWEST, Version
 
 MAX_MESSAGE = 5 * 1024
 """The most bytes of what a messageExpression gives; more is dropped."""
@@ -64,7 +65,10 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class CELValidator:
-    """The expressions of a policy. `variables`: `variables.NAME` -> program, each seeing those declared before it."""
+    """The expressions of a policy. `variables`: `variables.NAME` -> program, each seeing those declared before it.
+
+    `authorizing`: the variables that use the authorizer; None if nothing here does.
+    """
 
     conditions: tuple[Condition, ...]
     variables: Mapping[str, Program]
@@ -73,6 +77,7 @@ class CELValidator:
     failure_policy: FailurePolicy
     sources: tuple[tuple[Path, Program], ...]
     param_values: ParamValues
+    authorizing: frozenset[str] | None = None
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """See Validator."""
@@ -88,10 +93,10 @@ class CELValidator:
         known = self.param_values.of(params)
         if known:
             bindings.update(known)
+        lazy = {"request": request.cel, "namespaceObject": namespace.object}
+        authorizing = self.authorizing
         activation = Activation(
-            bindings,
-            {"request": request.cel, "namespaceObject": namespace.object},
-            self.variables,
+            bindings, lazy if authorizing is None else lazy | authorization.bindings(request), self.variables
         )
         failures: list[Failure] = []
         for index, validation in enumerate(self.validations):
@@ -106,12 +111,18 @@ class CELValidator:
                 if self.failure_policy == "Fail":
                     failures.append(Failure(_error_text(validation.program, error), error=True, index=index))
             else:
-                failures.append(Failure(_message(validation, activation), validation.reason, index=index))
+                bare = activation
+                if authorizing is not None:  # of which messages know nothing
+                    bare = authorization.without(activation, lazy, self.variables, authorizing)
+                failures.append(Failure(_message(validation, bare), validation.reason, index=index))
+                activation.cost = bare.cost
         if known is not None:
             self.param_values.keep(known, activation)
         if activation.cost > VALIDATIONS_COST:
             return self._error(OUT_OF_BUDGET)
         if self.annotations:
+            if authorizing is not None:
+                activation = authorization.without(activation, lazy, self.variables, authorizing)
             return self._annotated(failures, activation)
         return Evaluation(failures) if failures else PASSED
 
@@ -124,7 +135,7 @@ class CELValidator:
                 "params": params,
                 "namespaceObject": None,  # the server has not looked it up yet at this point
             },
-            {"request": request.cel},
+            {"request": request.cel, **({} if self.authorizing is None else authorization.bindings(request))},
         )
         errors: list[str] = []
         for condition in self.conditions:
@@ -181,25 +192,29 @@ def _message(validation: Validation, activation: Activation) -> str:
     return text
 
 
-def compile_policy(policy: model.ValidatingAdmissionPolicy) -> tuple[CELValidator, list[tuple[Path, Issue]]]:
+def compile_policy(
+    policy: model.ValidatingAdmissionPolicy, version: Version = NEWEST
+) -> tuple[CELValidator, list[tuple[Path, Issue]]]:
     """The policy's expressions compiled, and what is wrong with those that do not compile, each with its place.
 
-    The validator holds only what compiled: it is not to be used if there are issues.
+    version: of the Kubernetes that the policy is for. The validator holds only what compiled: it is not to be used if
+    there are issues.
     """
-    return _Compiler(policy).compiled()
+    return _Compiler(policy, version).compiled()
 
 
 class _Compiler:
     """Compiles a policy's expressions, each in the environment of its place, and keeps what is wrong with them."""
 
-    def __init__(self, policy: model.ValidatingAdmissionPolicy) -> None:
+    def __init__(self, policy: model.ValidatingAdmissionPolicy, version: Version) -> None:
         self._policy = policy
+        self._version = version
         self._issues: list[tuple[Path, Issue]] = []
         self._sources: list[tuple[Path, Program]] = []
 
     def compiled(self) -> tuple[CELValidator, list[tuple[Path, Issue]]]:
         spec = self._policy.spec
-        base = base_environment(with_params=spec.param_kind is not None)
+        base = base_environment(with_params=spec.param_kind is not None, version=self._version)
         conditions = [
             Condition(condition.name, program)
             for index, condition in enumerate(spec.match_conditions)
@@ -233,6 +248,7 @@ class _Compiler:
             spec.failure_policy,
             tuple(self._sources),
             ParamValues(variables),
+            authorization.users((program for _, program in self._sources), variables),
         )
         return validator, self._issues
 
@@ -261,12 +277,27 @@ class _Compiler:
         message_program = None
         if declared.message_expression.strip():
             message_program = self._compile(
-                environment, declared.message_expression, _STRING, "validations", index, "messageExpression"
+                self._of_messages(environment, declared.message_expression),
+                declared.message_expression,
+                _STRING,
+                "validations",
+                index,
+                "messageExpression",
             )
         if program is None:
             return None
         message = declared.message.strip() or f"failed expression: {declared.expression.strip()}"
         return Validation(program, message, message_program, declared.reason or "Invalid")
+
+    def _of_messages(self, environment: Environment, source: str) -> Environment:
+        """What a messageExpression sees. An environment takes its time: it is another one only where that shows."""
+        if "authorizer" not in source:
+            return environment
+        known = environment.variables
+        base = base_environment(
+            with_params=self._policy.spec.param_kind is not None, with_authorizer=False, version=self._version
+        )
+        return base.extend({name: declared for name, declared in known.items() if name.startswith("variables.")})
 
     def _compile(
         self, environment: Environment, source: str, expect: tuple[Type, ...], *place: str | int

@@ -32,6 +32,7 @@ from webhook.server.reviews import Reviews
 from webhook.server.settings import Settings, flag
 from webhook.server.state import State
 from webhook.server.workers import Parent, Role, Stop
+from webhook.versions import parse_version
 
 _PLAIN_MAX_MESSAGE = 1 << 20  # bytes; nothing there takes a body
 _BODIES_AT_ONCE = 16  # largest bodies that may be arriving at the same time; API servers send them in one go
@@ -87,7 +88,7 @@ def _load(settings: Settings) -> PolicySet:
     if not settings.policies.is_dir():
         raise StartError(f"no policy folder at {settings.policies}; name one with {flag('policies')}")
     try:
-        return load(settings.policies)
+        return load(settings.policies, parse_version(settings.kubernetes_version))
     except PolicyTreeError as error:
         problems = "\n".join(str(problem) for problem in error.problems)
         raise StartError(

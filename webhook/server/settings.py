@@ -14,6 +14,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from webhook.versions import NEWEST_TEXT, parse_version
+
 PREFIX = "GATEWRIGHT_"
 SETTINGS_FILE = "GATEWRIGHT_SETTINGS"
 """The variable that names the settings file, as `--settings` does."""
@@ -59,6 +61,17 @@ def _dns_names(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _version_text(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("expected text such as '1.30', in quotes: YAML reads 1.30 as 1.3")  # noqa: TRY004
+    return value
+
+
+def _version(value: str) -> str:
+    parse_version(value)
+    return value
+
+
 Size = Annotated[int, BeforeValidator(_size)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names), AfterValidator(_dns_names)]
@@ -70,6 +83,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policies: Path = Field(Path("policies"), description="Folder with the policy tree.")
+    kubernetes_version: Annotated[str, BeforeValidator(_version_text), AfterValidator(_version)] = Field(
+        NEWEST_TEXT,
+        description="The Kubernetes that the policies are for: what it does not have yet is refused.",
+    )
     host: str = Field("127.0.0.1", min_length=1, description="Address that both ports listen on.")
     port: Port = Field(8443, description="HTTPS port for reviews: /validate and /mutate. 0 takes a free one.")
     plain_port: Port = Field(

@@ -3,38 +3,81 @@
 from __future__ import annotations
 
 from webhook.cel.functions import Library
-from webhook.cel.library import lists, optionals, quantity, regex, sets, standard, strings
+from webhook.cel.library import (
+    authorizer,
+    cidr,
+    comprehensions,
+    ip,
+    lists,
+    lists_extension,
+    named_format,
+    optionals,
+    quantity,
+    regex,
+    semver,
+    sets,
+    standard,
+    strings,
+    url,
+)
+from webhook.versions import Version
 
 LIBRARIES: tuple[Library, ...] = (
     standard.LIBRARY,
+    comprehensions.LIBRARY,
+    comprehensions.TWO_VARIABLES,
     optionals.LIBRARY,
     optionals.UNWRAP,
     optionals.ENDS,
     strings.LIBRARY,
     strings.FORMAT,
     lists.LIBRARY,
+    lists.INCLUDES,
+    lists_extension.LIBRARY,
+    lists_extension.FLATTEN,
     sets.LIBRARY,
     regex.LIBRARY,
+    url.LIBRARY,
+    ip.LIBRARY,
+    cidr.LIBRARY,
     quantity.LIBRARY,
+    semver.LIBRARY,
+    named_format.LIBRARY,
+    authorizer.LIBRARY,
+    authorizer.SELECTORS,
 )
-
-_LATER = {
-    "URL": "url isURL getScheme getHost getHostname getPort getEscapedPath getQuery",
-    "IP": "ip isIP ip.isCanonical family isUnspecified isLoopback isLinkLocalMulticast isLinkLocalUnicast "
-    "isGlobalUnicast",
-    "CIDR": "cidr isCIDR containsIP containsCIDR prefixLength masked",
-    "authorizer": "authorizer authorizer.requestResource",
-    "format": "format.named format.dns1123Label format.dns1123Subdomain format.dns1035Label format.qualifiedName "
-    "format.dns1123LabelPrefix format.dns1123SubdomainPrefix format.dns1035LabelPrefix format.labelValue format.uri "
-    "format.uuid format.byte format.date format.datetime validate",
-    "semver": "semver isSemver major minor patch",
-    "lists extension": "slice flatten lists.range distinct sort sortBy reverse",
-    "mutation": "Object JSONPatch jsonpatch.escapeKey",
-}
-_LATER_NAMES = {name: library for library, names in _LATER.items() for name in names.split()}
+"""Of all versions, in the order of the reference."""
 
 
-def later_library(name: str) -> str:
-    """The library of the API server that has a function or variable which is not here yet; empty if there is none."""
-    found = _LATER_NAMES.get(name, "") or _LATER_NAMES.get(name.partition(".")[0], "")
-    return found or next((library for full, library in _LATER_NAMES.items() if full.startswith(f"{name}.")), "")
+def libraries_of(version: Version) -> tuple[Library, ...]:
+    """What a version of Kubernetes has."""
+    return tuple(library for library in LIBRARIES if library.since <= version)
+
+
+def came_later(name: str, version: Version) -> tuple[str, Version] | None:
+    """What a later version than this has of that name, as it is called, and since when; None if nothing.
+
+    The name may be qualified, or the first part of a qualified one: `ip`, `format.uuid`, `format`.
+    """
+    found: tuple[str, Version] | None = None
+    for library in LIBRARIES:
+        if library.since <= version:
+            continue
+        for called in _names(library):
+            if called in (f"{name}()", name):
+                return called, library.since
+            if found is None and called.startswith(f"{name}."):
+                found = called, library.since
+    return found
+
+
+def _names(library: Library) -> list[str]:
+    functions = [f"{overload.name}()" for overload in library.overloads]
+    macros = [f"{macro.name}()" for macro in library.macros]
+    return [*functions, *macros, *library.named_types, *library.variables]
+
+
+def form(name: str, since: Version) -> str:
+    """What came, in words: of a macro that was there before, only with one variable, the other form."""
+    two_variables = since == comprehensions.TWO_VARIABLES.since and name in _names(comprehensions.TWO_VARIABLES)
+    return f"{name} with two variables" if two_variables else name

@@ -1,4 +1,4 @@
-"""Kubernetes' list library: isSorted, sum, min, max, indexOf, lastIndexOf.
+"""Kubernetes' list library: isSorted, sum, min, max, indexOf, lastIndexOf; includes since 1.37.
 
 https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-list-library
 """
@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Any
 
 from webhook.cel.errors import EvaluationError
-from webhook.cel.functions import Library, Overload, method
-from webhook.cel.operators import add, equal, less, type_of
+from webhook.cel.functions import Failure, Library, Overload, method
+from webhook.cel.operators import add, alike, less, type_of
 from webhook.cel.values import Duration, UInt
 
 _SUMMED = ("int", "uint", "double", "duration")
@@ -66,17 +66,27 @@ def _is_sorted(items: list[Any]) -> bool:
 
 
 def _index_of(items: list[Any], wanted: Any) -> int:
-    return next((place for place, item in enumerate(items) if equal(item, wanted)), -1)
+    return next((place for place, item in enumerate(items) if alike(item, wanted)), -1)
 
 
 def _last_index_of(items: list[Any], wanted: Any) -> int:
-    return next((place for place in range(len(items) - 1, -1, -1) if equal(items[place], wanted)), -1)
+    return next((place for place in range(len(items) - 1, -1, -1) if alike(items[place], wanted)), -1)
+
+
+def _includes(target: Any, wanted: Any) -> bool:
+    return any(alike(item, wanted) for item in target) if type(target) is list else alike(target, wanted)
 
 
 def _each(
-    name: str, kinds: tuple[str, ...], result: str, call: Callable[..., Any], doc: str, example: str
+    name: str,
+    kinds: tuple[str, ...],
+    result: str,
+    call: Callable[..., Any],
+    doc: str,
+    example: str,
+    error: Failure | None = None,
 ) -> list[Overload]:
-    return [method(name, f"list({kind}) -> {result.replace('T', kind)}", call, doc, example) for kind in kinds]
+    return [method(name, f"list({kind}) -> {result.replace('T', kind)}", call, doc, example, error) for kind in kinds]
 
 
 LIBRARY = Library(
@@ -101,8 +111,24 @@ LIBRARY = Library(
             )
             for kind in _SUMMED
         ),
-        *_each("min", _COMPARED, "T", _least, "The least element; an error if empty.", "[2, 1].min() == 1"),
-        *_each("max", _COMPARED, "T", _greatest, "The greatest element; an error if empty.", "[2, 3].max() == 3"),
+        *_each(
+            "min",
+            _COMPARED,
+            "T",
+            _least,
+            "The least element; an error if empty.",
+            "[2, 1].min() == 1",
+            ("[1].filter(e, e > 1).min()", "min called on empty list"),
+        ),
+        *_each(
+            "max",
+            _COMPARED,
+            "T",
+            _greatest,
+            "The greatest element; an error if empty.",
+            "[2, 3].max() == 3",
+            ("[1].filter(e, e > 1).max()", "max called on empty list"),
+        ),
         method(
             "indexOf",
             "list(T), T -> int",
@@ -116,6 +142,20 @@ LIBRARY = Library(
             _last_index_of,
             "Where the element last stands, or -1.",
             "[1, 2, 2].lastIndexOf(2) == 2",
+        ),
+    ),
+)
+
+INCLUDES = Library(
+    "lists",
+    (1, 37),
+    (
+        method(
+            "includes",
+            "dyn, dyn -> bool",
+            _includes,
+            "Whether a list has the element; of anything else, whether it equals it.",
+            "['a', 'b'].includes('b') && 'a'.includes('a')",
         ),
     ),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from webhook.cel.errors import EvaluationError
-from webhook.cel.functions import Library, function, method
+from webhook.cel.functions import Library, Macro, function, method
 from webhook.cel.values import NONE, Duration, Optional, UInt
 
 
@@ -60,10 +60,42 @@ LIBRARY = Library(
             "optional.of(1).hasValue()",
         ),
         method(
-            "value", "optional_type(T) -> T", _value, "The value; an error if absent.", "optional.of(1).value() == 1"
+            "value",
+            "optional_type(T) -> T",
+            _value,
+            "The value; an error if absent.",
+            "optional.of(1).value() == 1",
+            error=("optional.none().value()", "optional.none() dereference"),
         ),
     ),
     checked_by_parser=True,
+    extension="optional",
+    macros=(
+        Macro(
+            "optMap",
+            "optional_type(T).optMap(e, value) -> optional_type(U)",
+            "The value made of what is present; absent if nothing is.",
+            "optional.of(1).optMap(e, e + 1).value() == 2",
+        ),
+        Macro(
+            "optFlatMap",
+            "optional_type(T).optFlatMap(e, optional) -> optional_type(U)",
+            "The same, where what is made is an optional itself.",
+            "!optional.of('').optFlatMap(e, optional.ofNonZeroValue(e)).hasValue()",
+        ),
+        Macro(
+            "or",
+            "optional_type(T).or(optional_type(T)) -> optional_type(T)",
+            "The first of the two that is present.",
+            "optional.none().or(optional.of(1)).value() == 1",
+        ),
+        Macro(
+            "orValue",
+            "optional_type(T).orValue(T) -> T",
+            "The value, or another one if it is absent.",
+            "{'a': 1}[?'b'].orValue(2) == 2",
+        ),
+    ),
 )
 
 UNWRAP = Library(

@@ -1,76 +1,86 @@
 """Kubernetes' quantity library: exact resource quantities such as 500m, 1.5Gi, 2e3.
 
-https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-quantity-library. Parsing follows apimachinery's
-resource.Quantity: values are multiples of a billionth (finer ones are rounded away from zero), and only a quantity
-that the server holds as a small integer counts as an integer.
+https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-quantity-library. Parsing and arithmetic follow
+apimachinery's resource.Quantity. It holds most values as an int64 times a power of ten, and what does not fit as a big
+decimal, rounded away from zero to billionths. Only the first kind can be an integer to CEL.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from typing import Any
 
-from webhook.cel.errors import EvaluationError
-from webhook.cel.functions import Library, function, method
+from webhook.cel.errors import EvaluationError, no_such_overload
+from webhook.cel.functions import Library, function, method, remembered
 from webhook.cel.values import INT_MAX, INT_MIN
 
-_FORM = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(.*)", re.DOTALL)
-_PATTERN = re.compile(r"[+-]?[0-9.]+[eEinumkKMGTP]*[-+]?[0-9]*")
+_FORM = re.compile(r"([+-]?)([0-9]*)(\.[0-9]*)?([eEinumkKMGTP]*[-+]?[0-9]*)")
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _EXPONENT = re.compile(r"[eE]([+-]?[0-9]+)")
+_NANO = -9
 _MAX_EXPONENT = 4096  # more would only burn time: the API's own fields hold at most 18 digits
 _MAX_LENGTH = 1024
 
 _NOT_A_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+_BAD_NUMBER = "unable to parse numeric part of quantity"
 _BAD_SUFFIX = "unable to parse quantity's suffix"
 
 
 class Quantity:
-    """An exact amount: `value` is a Fraction. `scale` is the power of ten that the server holds it in, as a 64-bit
-    integer times 10**scale; None where it holds it as a big decimal, which is never an integer to CEL."""
+    """An exact amount: `digits` times 10**`exponent`. `small`: the server holds it so, with digits in an int64."""
 
-    __slots__ = ("scale", "value")
+    __slots__ = ("digits", "exponent", "small")
     cel_type = "kubernetes.Quantity"
 
-    def __init__(self, value: Fraction, scale: int | None) -> None:
-        self.value = value
-        self.scale = scale
+    def __init__(self, digits: int, exponent: int, small: bool) -> None:
+        self.digits = digits
+        self.exponent = exponent
+        self.small = small
+
+    @property
+    def value(self) -> Fraction:
+        """The amount."""
+        return Fraction(self.digits) * Fraction(10) ** self.exponent
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is Quantity and self.value == other.value
+        if type(other) is not Quantity:
+            raise no_such_overload()
+        return _compare(self, other) == 0
 
     def __hash__(self) -> int:
         return hash(self.value)
 
+    def __repr__(self) -> str:
+        return f"quantity('{self.digits}e{self.exponent}')"
 
+
+@remembered
 def parse_quantity(text: str) -> Quantity:
     """The quantity that a text shows. Raises EvaluationError with the server's words."""
-    if len(text) > _MAX_LENGTH or not _PATTERN.fullmatch(text):
-        raise EvaluationError(_NOT_A_QUANTITY)
-    form = _FORM.fullmatch(text)
+    form = _FORM.fullmatch(text) if text and len(text) <= _MAX_LENGTH else None
     if form is None:
         raise EvaluationError(_NOT_A_QUANTITY)
-    sign, whole, fraction, suffix = form[1], form[2].lstrip("0"), form[3] or "", form[4]
-    if "." in suffix:
-        raise EvaluationError(_NOT_A_QUANTITY)
-    digits = int(whole + fraction or 0)
-    if suffix in _BINARY:
-        power = _BINARY[suffix]
-        value = Fraction(digits << power, 10 ** len(fraction))
-        room = 15 - len(whole) - power * 3 // 10 - 1 if not fraction else -1
-        scale: int | None = 0
+    negative, whole, fraction, suffix = form[1] == "-", form[2].lstrip("0") or "0", (form[3] or "")[1:], form[4]
+    power = _BINARY.get(suffix)
+    exponent = _decimal_exponent(suffix) if power is None else 0
+    digits = int(whole + fraction)
+    if power is None:
+        small = len(whole) + len(fraction) <= 18 and exponent - len(fraction) >= _NANO
     else:
-        exponent = _decimal_exponent(suffix)
-        value = Fraction(digits) * Fraction(10) ** (exponent - len(fraction))
-        room = 18 - len(whole) - len(fraction)
-        scale = exponent - len(fraction)
-    if room < 0 or scale is None or scale < -9:
-        scale = None
-        nanos = value * 10**9
-        value = Fraction(-(-nanos.numerator // nanos.denominator), 10**9)  # up, away from zero: the sign comes below
-    return Quantity(-value if sign == "-" else value, scale)
+        # The server goes by the decimal places that a power of two has at least.
+        small = not fraction and len(whole) + power * 3 // 10 <= 14 and digits << power <= INT_MAX
+    exponent -= len(fraction)
+    digits <<= power or 0
+    if not small:
+        if not form[2] and not fraction:
+            raise EvaluationError(_BAD_NUMBER)
+        digits, exponent = _to_nano(digits, exponent)
+        if power is not None and digits > INT_MAX * 10**9:
+            digits, exponent = INT_MAX, 0
+    return Quantity(-digits if negative else digits, exponent, small)
 
 
 def _decimal_exponent(suffix: str) -> int:
@@ -82,6 +92,15 @@ def _decimal_exponent(suffix: str) -> int:
     return int(match[1])
 
 
+def _to_nano(digits: int, exponent: int) -> tuple[int, int]:
+    """The amount in billionths, rounded up; zero stays as it is."""
+    if digits == 0:
+        return 0, exponent
+    if exponent >= _NANO:
+        return digits * 10 ** (exponent - _NANO), _NANO
+    return -(-digits // 10 ** (_NANO - exponent)), _NANO
+
+
 def _is_quantity(text: str) -> bool:
     try:
         parse_quantity(text)
@@ -90,46 +109,74 @@ def _is_quantity(text: str) -> bool:
     return True
 
 
-def _is_integer(quantity: Quantity) -> bool:
-    return quantity.scale is not None and quantity.scale >= 0 and INT_MIN <= quantity.value <= INT_MAX
+def _integer(quantity: Quantity) -> int | None:
+    if not quantity.small or quantity.exponent < 0:
+        return None
+    if quantity.digits == 0:
+        return 0
+    number = quantity.digits * 10 ** min(quantity.exponent, 20)
+    return number if INT_MIN <= number <= INT_MAX else None
 
 
 def _as_integer(quantity: Quantity) -> int:
-    if not _is_integer(quantity):
+    number = _integer(quantity)
+    if number is None:
         raise EvaluationError("cannot convert value to integer")
-    return int(quantity.value)
+    return number
 
 
 def _as_float(quantity: Quantity) -> float:
+    """As the server computes it, rounding twice: 0.3 gives 0.30000000000000004."""
     try:
-        return float(quantity.value)
+        base = float(quantity.digits)
     except OverflowError:
-        return float("inf") if quantity.value > 0 else float("-inf")
+        base = math.copysign(math.inf, quantity.digits)
+    return base if quantity.exponent == 0 else base * _power_of_ten(quantity.exponent)
+
+
+def _power_of_ten(exponent: int) -> float:
+    """As Go's math.Pow10, which is not always the nearest double."""
+    if not -323 <= exponent <= 308:
+        return 0.0 if exponent < 0 else math.inf
+    coarse, fine = divmod(abs(exponent), 32)
+    if exponent < 0:
+        return float(f"1e-{32 * coarse}") / float(f"1e{fine}")
+    return float(f"1e{32 * coarse}") * float(f"1e{fine}")
+
+
+def _aligned(a: Quantity, b: Quantity) -> tuple[int, int, int]:
+    """The digits of both at one exponent, the smaller of the two, and that."""
+    exponent = min(a.exponent, b.exponent)
+    return a.digits * 10 ** (a.exponent - exponent), b.digits * 10 ** (b.exponent - exponent), exponent
 
 
 def _compare(a: Quantity, b: Quantity) -> int:
-    return (a.value > b.value) - (a.value < b.value)
+    left, right, _ = _aligned(a, b)
+    return (left > right) - (left < right)
 
 
-def _plus(a: Quantity, value: Fraction, scale: int | None) -> Quantity:
-    total = a.value + value
-    if a.scale is None or scale is None:
-        return Quantity(total, None)
-    common = min(a.scale, scale)
-    if not value:
-        common = a.scale
-    elif not a.value:
-        common = scale
-    fits = INT_MIN <= total / Fraction(10) ** common <= INT_MAX
-    return Quantity(total, common if fits else None)
+def _plus(a: Quantity, b: Quantity) -> Quantity:
+    if a.small and b.small:
+        if b.digits == 0:
+            return a
+        if a.digits == 0:
+            return b
+    left, right, exponent = _aligned(a, b)
+    small = a.small and b.small and all(INT_MIN <= each <= INT_MAX for each in (left, right, left + right))
+    return Quantity(left + right, exponent, small)
+
+
+def _quantity(value: Any) -> Quantity:
+    return value if type(value) is Quantity else Quantity(value, 0, small=True)
 
 
 def _add(a: Quantity, b: Any) -> Quantity:
-    return _plus(a, b.value, b.scale) if type(b) is Quantity else _plus(a, Fraction(b), 0)
+    return _plus(a, _quantity(b))
 
 
 def _subtract(a: Quantity, b: Any) -> Quantity:
-    return _plus(a, -b.value, b.scale) if type(b) is Quantity else _plus(a, Fraction(-b), 0)
+    other = _quantity(b)
+    return _plus(a, Quantity(-other.digits, other.exponent, other.small and other.digits != INT_MIN))
 
 
 _Q = "kubernetes.Quantity"
@@ -143,6 +190,7 @@ LIBRARY = Library(
             parse_quantity,
             "The quantity that a text shows.",
             "quantity('1') == quantity('1000m')",
+            error=("quantity('1ki')", "unable to parse quantity's suffix"),
         ),
         function(
             "isQuantity",
@@ -154,21 +202,21 @@ LIBRARY = Library(
         function(
             "sign",
             f"{_Q} -> int",
-            lambda quantity: (quantity.value > 0) - (quantity.value < 0),
+            lambda quantity: (quantity.digits > 0) - (quantity.digits < 0),
             "-1, 0 or 1.",
             "sign(quantity('-1Ki')) == -1",
         ),
         method(
             "isGreaterThan",
             f"{_Q}, {_Q} -> bool",
-            lambda a, b: a.value > b.value,
+            lambda a, b: _compare(a, b) > 0,
             "Whether it is more.",
             "quantity('1Ki').isGreaterThan(quantity('1k'))",
         ),
         method(
             "isLessThan",
             f"{_Q}, {_Q} -> bool",
-            lambda a, b: a.value < b.value,
+            lambda a, b: _compare(a, b) < 0,
             "Whether it is less.",
             "quantity('1k').isLessThan(quantity('1Ki'))",
         ),
@@ -183,7 +231,7 @@ LIBRARY = Library(
             "asApproximateFloat",
             f"{_Q} -> double",
             _as_float,
-            "The nearest double.",
+            "A double near it.",
             "quantity('1.5').asApproximateFloat() == 1.5",
         ),
         method(
@@ -192,11 +240,12 @@ LIBRARY = Library(
             _as_integer,
             "The integer; an error if it is none.",
             "quantity('50k').asInteger() == 50000",
+            error=("quantity('0.5').asInteger()", "cannot convert value to integer"),
         ),
         method(
             "isInteger",
             f"{_Q} -> bool",
-            _is_integer,
+            lambda quantity: _integer(quantity) is not None,
             "Whether asInteger gives a value.",
             "quantity('50k').isInteger() && !quantity('0.5').isInteger()",
         ),

@@ -1,0 +1,270 @@
+"""Kubernetes' authorizer library: may the user of the request, or a service account, do something else?
+
+https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-authorizer-library. Checks are built step by step and
+answered by the function that the value of the variable `authorizer` was made with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from webhook.access import Access, AccessDecision, AccessUnknown, Authorize
+from webhook.cel.errors import EvaluationError, no_such_overload
+from webhook.cel.functions import Library, method
+from webhook.cel.library.named_format import dns_label, dns_subdomain
+
+AUTHORIZER = "kubernetes.authorization.Authorizer"
+RESOURCE_CHECK = "kubernetes.authorization.ResourceCheck"
+_PATH_CHECK = "kubernetes.authorization.PathCheck"
+_GROUP_CHECK = "kubernetes.authorization.GroupCheck"
+_DECISION = "kubernetes.authorization.Decision"
+
+
+class _Opaque:
+    """A value that only functions take: comparing it is an error in Kubernetes, too."""
+
+    __slots__ = ()
+    cel_type: ClassVar[str]
+
+    def __eq__(self, other: object) -> bool:
+        raise no_such_overload()
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return self.cel_type
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Question(_Opaque):
+    """What is known of a question so far, and who answers it."""
+
+    access: Access
+    authorize: Authorize
+
+
+class Authorizer(_Question):
+    """Who would do something: of `access`, only the user is known."""
+
+    __slots__ = ()
+    cel_type = AUTHORIZER
+
+
+class PathCheck(_Question):
+    """A check of an HTTP path, to be told the verb."""
+
+    __slots__ = ()
+    cel_type = _PATH_CHECK
+
+
+class GroupCheck(_Question):
+    """An API group, to be told the resource."""
+
+    __slots__ = ()
+    cel_type = _GROUP_CHECK
+
+
+class ResourceCheck(_Question):
+    """A check of a resource, to be told more about it and then the verb."""
+
+    __slots__ = ()
+    cel_type = RESOURCE_CHECK
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Decision(_Opaque):
+    """The answer to a check."""
+
+    cel_type = _DECISION
+    decision: AccessDecision
+
+
+def _path(authorizer: Authorizer, path: str) -> PathCheck:
+    if not path.strip():
+        raise EvaluationError("path must not be empty")
+    return PathCheck(authorizer.access._replace(path=path), authorizer.authorize)
+
+
+def _group(authorizer: Authorizer, group: str) -> GroupCheck:
+    return GroupCheck(authorizer.access._replace(group=group), authorizer.authorize)
+
+
+def _service_account(authorizer: Authorizer, namespace: str, name: str) -> Authorizer:
+    if dns_subdomain(name):
+        raise EvaluationError("Invalid service account name")
+    if dns_label(namespace):
+        raise EvaluationError("Invalid service account namespace")
+    access = Access(
+        user=f"system:serviceaccount:{namespace}:{name}",
+        verb="",
+        groups=("system:serviceaccounts", f"system:serviceaccounts:{namespace}"),
+    )
+    return Authorizer(access, authorizer.authorize)
+
+
+def _resource(check: GroupCheck, resource: str) -> ResourceCheck:
+    if not resource.strip():
+        raise EvaluationError("resource must not be empty")
+    return ResourceCheck(check.access._replace(resource=resource), check.authorize)
+
+
+def _subresource(check: ResourceCheck, subresource: str) -> ResourceCheck:
+    return replace(check, access=check.access._replace(subresource=subresource))
+
+
+def _namespace(check: ResourceCheck, namespace: str) -> ResourceCheck:
+    return replace(check, access=check.access._replace(namespace=namespace))
+
+
+def _name(check: ResourceCheck, name: str) -> ResourceCheck:
+    return replace(check, access=check.access._replace(name=name))
+
+
+def _field_selector(check: ResourceCheck, selector: str) -> ResourceCheck:
+    return replace(check, access=check.access._replace(field_selector=selector))
+
+
+def _label_selector(check: ResourceCheck, selector: str) -> ResourceCheck:
+    return replace(check, access=check.access._replace(label_selector=selector))
+
+
+def _check(check: PathCheck | ResourceCheck, verb: str) -> Decision:
+    try:
+        return Decision(check.authorize(check.access._replace(verb=verb)))
+    except AccessUnknown as error:
+        raise EvaluationError(str(error)) from None
+
+
+_GET_PODS = "authorizer.group('').resource('pods').namespace('default').check('get')"
+
+LIBRARY = Library(
+    "authorizer",
+    (1, 27),
+    (
+        method(
+            "path",
+            f"{AUTHORIZER}, string -> {_PATH_CHECK}",
+            _path,
+            "A check of an HTTP path.",
+            "authorizer.path('/healthz').check('get').allowed()",
+            error=("authorizer.path(' ')", "path must not be empty"),
+        ),
+        method(
+            "group",
+            f"{AUTHORIZER}, string -> {_GROUP_CHECK}",
+            _group,
+            "The API group of a check of a resource; empty for the core group.",
+            "!authorizer.group('apps').resource('deployments').check('delete').allowed()",
+        ),
+        method(
+            "serviceAccount",
+            f"{AUTHORIZER}, string, string -> {AUTHORIZER}",
+            _service_account,
+            "The same for a service account, by namespace and name, instead of the user of the request.",
+            "!authorizer.serviceAccount('default', 'ci').path('/healthz').check('get').allowed()",
+            error=("authorizer.serviceAccount('default', 'A')", "Invalid service account name"),
+        ),
+        method(
+            "resource",
+            f"{_GROUP_CHECK}, string -> {RESOURCE_CHECK}",
+            _resource,
+            "A check of a resource, by its plural: of all of them, in all namespaces, until told more.",
+            "authorizer.group('').resource('pods').namespace('default').check('get').allowed()",
+            error=("authorizer.group('').resource('')", "resource must not be empty"),
+        ),
+        method(
+            "subresource",
+            f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
+            _subresource,
+            "The same of a subresource.",
+            "!authorizer.group('').resource('pods').subresource('exec').check('create').allowed()",
+        ),
+        method(
+            "namespace",
+            f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
+            _namespace,
+            "The same in a namespace.",
+            f"{_GET_PODS}.allowed()",
+        ),
+        method(
+            "name",
+            f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
+            _name,
+            "The same of one object.",
+            "!authorizer.group('').resource('secrets').namespace('default').name('key').check('get').allowed()",
+        ),
+        method(
+            "check",
+            f"{_PATH_CHECK}, string -> {_DECISION}",
+            _check,
+            "The decision on an HTTP verb in lower case: get, post, …",
+            "authorizer.path('/healthz').check('get').allowed()",
+        ),
+        method(
+            "check",
+            f"{RESOURCE_CHECK}, string -> {_DECISION}",
+            _check,
+            "The decision on a verb of the API: get, list, create, delete, use, or any other that rules name.",
+            f"{_GET_PODS}.allowed()",
+        ),
+        method(
+            "allowed",
+            f"{_DECISION} -> bool",
+            lambda answer: answer.decision.allowed,
+            "Whether access is given.",
+            f"{_GET_PODS}.allowed()",
+        ),
+        method(
+            "reason",
+            f"{_DECISION} -> string",
+            lambda answer: answer.decision.reason,
+            "Why it is given or not; may be empty.",
+            f"{_GET_PODS}.reason() == 'declared'",
+        ),
+        method(
+            "errored",
+            f"{_DECISION} -> bool",
+            lambda answer: answer.decision.error != "",
+            "Whether something went wrong while deciding.",
+            f"!{_GET_PODS}.errored()",
+        ),
+        method(
+            "error",
+            f"{_DECISION} -> string",
+            lambda answer: answer.decision.error,
+            "What went wrong while deciding; empty if nothing did.",
+            f"{_GET_PODS}.error() == ''",
+        ),
+    ),
+    opaque={
+        AUTHORIZER: Authorizer,
+        _PATH_CHECK: PathCheck,
+        _GROUP_CHECK: GroupCheck,
+        RESOURCE_CHECK: ResourceCheck,
+        _DECISION: Decision,
+    },
+    variables=("authorizer",),
+)
+
+SELECTORS = Library(
+    "authorizer selectors",
+    (1, 31),
+    (
+        method(
+            "fieldSelector",
+            f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
+            _field_selector,
+            "The same of what a field selector selects; an invalid one counts as none.",
+            "!authorizer.group('').resource('pods').fieldSelector('spec.nodeName=a').check('list').allowed()",
+        ),
+        method(
+            "labelSelector",
+            f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
+            _label_selector,
+            "The same of what a label selector selects; an invalid one counts as none.",
+            "!authorizer.group('').resource('pods').labelSelector('app=a').check('list').allowed()",
+        ),
+    ),
+)

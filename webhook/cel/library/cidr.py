@@ -1,0 +1,185 @@
+"""Kubernetes' CIDR library: networks, as Go's net/netip reads prefixes.
+
+https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-cidr-library
+"""
+
+from __future__ import annotations
+
+from webhook.cel.errors import EvaluationError, no_such_overload
+from webhook.cel.functions import Library, function, method, remembered
+from webhook.cel.library.ip import IP, AddressError, is_mapped, parse_address, parse_ip
+from webhook.cel.library.quoting import quoted
+
+
+class CIDR:
+    """A network: an address, host bits and all, and the length of the prefix that counts."""
+
+    __slots__ = ("address", "length")
+    cel_type = "net.CIDR"
+
+    def __init__(self, address: IP, length: int) -> None:
+        self.address = address
+        self.length = length
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not CIDR:
+            raise no_such_overload()
+        return self.length == other.length and self.address == other.address
+
+    def __hash__(self) -> int:
+        return hash((self.address, self.length))
+
+    def __str__(self) -> str:
+        return f"{self.address}/{self.length}"
+
+    __repr__ = __str__
+
+
+@remembered
+def parse_cidr(text: str) -> CIDR:
+    """The network that a text shows. Raises EvaluationError with the server's words."""
+    try:
+        return _parsed(text)
+    except ValueError as error:
+        # The server says it twice.
+        words = "network address parse error during conversion from string: "
+        raise EvaluationError(f"{words}{words if str(error).startswith('netip.') else ''}{error}") from None
+
+
+def _parsed(text: str) -> CIDR:
+    head, slash, length = text.rpartition("/")
+
+    def wrong(message: str) -> ValueError:
+        return ValueError(f"netip.ParsePrefix({quoted(text)}): {message}")
+
+    if not slash:
+        raise wrong("no '/'")
+    try:
+        address, zone = parse_address(head)
+    except AddressError as error:
+        raise wrong(str(error)) from None
+    if zone:
+        raise wrong("IPv6 zones cannot be present in a prefix")
+    if not (length.isascii() and length.isdigit()) or (len(length) > 1 and length[0] == "0") or len(length) > 18:
+        raise wrong(f"bad bits after slash: {quoted(length)}")
+    if int(length) > address.bits:
+        raise wrong("prefix length out of range")
+    if is_mapped(address):
+        raise ValueError(f"IPv4-mapped IPv6 address {quoted(text)} is not allowed")
+    return CIDR(address, int(length))
+
+
+def _is_cidr(text: str) -> bool:
+    try:
+        parse_cidr(text)
+    except EvaluationError:
+        return False
+    return True
+
+
+def _contains_ip(network: CIDR, address: IP) -> bool:
+    bits = network.address.bits
+    return address.bits == bits and (address.number ^ network.address.number) >> (bits - network.length) == 0
+
+
+def _contains_ip_of_text(network: CIDR, text: str) -> bool:
+    try:
+        address = parse_ip(text)
+    except EvaluationError:
+        raise no_such_overload() from None  # all that the server says
+    return _contains_ip(network, address)
+
+
+def _contains_cidr(network: CIDR, other: CIDR) -> bool:
+    return network.length <= other.length and _contains_ip(network, other.address)
+
+
+def _masked(network: CIDR) -> CIDR:
+    host = network.address.bits - network.length
+    return CIDR(IP(network.address.number >> host << host, network.address.bits), network.length)
+
+
+LIBRARY = Library(
+    "cidr",
+    (1, 30),
+    (
+        function(
+            "cidr",
+            "string -> net.CIDR",
+            parse_cidr,
+            "The network that a text shows, IPv4 or IPv6. Host bits are kept.",
+            "cidr('10.0.0.1/8').masked() == cidr('10.0.0.0/8')",
+            error=(
+                "cidr('10.0.0.0/33')",
+                "network address parse error during conversion from string: network address parse error during "
+                'conversion from string: netip.ParsePrefix("10.0.0.0/33"): prefix length out of range',
+            ),
+        ),
+        function(
+            "isCIDR",
+            "string -> bool",
+            _is_cidr,
+            "Whether a text shows a network that `cidr` takes.",
+            "isCIDR('2001:db8::/32') && !isCIDR('10.0.0.0')",
+        ),
+        method(
+            "containsIP",
+            "net.CIDR, string -> bool",
+            _contains_ip_of_text,
+            "Whether the address that a text shows is in the network.",
+            "cidr('10.0.0.0/8').containsIP('10.1.2.3')",
+            error=("cidr('10.0.0.0/8').containsIP('10')", "no such overload"),
+        ),
+        method(
+            "containsIP",
+            "net.CIDR, net.IP -> bool",
+            _contains_ip,
+            "Whether an address is in the network. One of the other family never is.",
+            "!cidr('10.0.0.0/8').containsIP(ip('::1'))",
+        ),
+        method(
+            "containsCIDR",
+            "net.CIDR, string -> bool",
+            lambda network, text: _contains_cidr(network, parse_cidr(text)),
+            "Whether the network that a text shows lies within this one.",
+            "cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')",
+        ),
+        method(
+            "containsCIDR",
+            "net.CIDR, net.CIDR -> bool",
+            _contains_cidr,
+            "Whether another network lies within this one.",
+            "!cidr('10.0.0.0/8').containsCIDR(cidr('0.0.0.0/0'))",
+        ),
+        method(
+            "ip",
+            "net.CIDR -> net.IP",
+            lambda network: network.address,
+            "The address that was written before the slash.",
+            "cidr('10.0.0.1/8').ip() == ip('10.0.0.1')",
+        ),
+        method(
+            "prefixLength",
+            "net.CIDR -> int",
+            lambda network: network.length,
+            "The number after the slash.",
+            "cidr('10.0.0.0/8').prefixLength() == 8",
+        ),
+        method(
+            "masked",
+            "net.CIDR -> net.CIDR",
+            _masked,
+            "The same network with no host bits.",
+            "string(cidr('10.1.2.3/8').masked()) == '10.0.0.0/8'",
+        ),
+        function(
+            "string",
+            "net.CIDR -> string",
+            str,
+            "The canonical form, host bits and all.",
+            "string(cidr('2001:DB8::1/32')) == '2001:db8::1/32'",
+        ),
+    ),
+    opaque={"net.CIDR": CIDR},
+    named_types=("net.CIDR",),
+)

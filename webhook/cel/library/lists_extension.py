@@ -1,0 +1,187 @@
+"""CEL's lists extension in version 3: slice, flatten, lists.range, distinct, sort, sortBy, reverse.
+
+https://pkg.go.dev/github.com/google/cel-go/ext#Lists. `sortBy` is a macro: it becomes a call of @sortByAssociatedKeys
+with the keys of all elements.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webhook.cel.errors import EvaluationError
+from webhook.cel.functions import Library, Macro, Overload, function, method
+from webhook.cel.operators import alike
+from webhook.cel.values import Duration, Timestamp, UInt
+
+MAX_RANGE = 1_000_000
+"""The most elements that lists.range makes."""
+
+_COMPARED = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
+_ORDERED = (int, UInt, float, bool, Duration, Timestamp, str, bytes)
+_EXACT_DOUBLE = 2**53
+_TRUE, _FALSE = object(), object()
+
+
+def _slice(items: list[Any], start: int, end: int) -> list[Any]:
+    if start < 0 or end < 0:
+        raise EvaluationError(f"cannot slice({start}, {end}), negative indexes not supported")
+    if start > end:
+        raise EvaluationError(f"cannot slice({start}, {end}), start index must be less than or equal to end index")
+    if len(items) < end:
+        raise EvaluationError(f"cannot slice({start}, {end}), list is length {len(items)}")
+    return items[start:end]
+
+
+def _flatten(items: list[Any], depth: int = 1) -> list[Any]:
+    if depth < 0:
+        raise EvaluationError("level must be non-negative")
+    flat: list[Any] = []
+    for item in items:
+        if type(item) is list and depth:
+            flat += _flatten(item, depth - 1)
+        else:
+            flat.append(item)
+    return flat
+
+
+def _range(size: int) -> list[int]:
+    if size < 0:
+        raise EvaluationError(f"lists.range: size must be non-negative, got {size}")
+    if size > MAX_RANGE:
+        raise EvaluationError(f"lists.range: size {size} exceeds maximum allowed ({MAX_RANGE})")
+    return list(range(size))
+
+
+def _distinct(items: list[Any]) -> list[Any]:
+    found: list[Any] = []
+    keys: set[Any] = set()
+    others: list[Any] = []
+    for item in items:
+        kind = type(item)
+        if kind is bool:
+            key: Any = _TRUE if item else _FALSE
+        elif kind is str or kind is bytes or item is None:
+            key = item
+        elif kind in (int, UInt, float) and -_EXACT_DOUBLE < item < _EXACT_DOUBLE:
+            key = float(item)  # numbers of different types are equal
+        else:  # numbers that are not exact, and what has no hash: compared with each other only
+            if not any(alike(item, other) for other in others):
+                others.append(item)
+                found.append(item)
+            continue
+        if key not in keys:
+            keys.add(key)
+            found.append(item)
+    return found
+
+
+def _sort(items: list[Any]) -> list[Any]:
+    return _sort_by_keys(items, items)
+
+
+def _sort_by_keys(items: list[Any], keys: list[Any]) -> list[Any]:
+    if len(items) != len(keys):
+        message = f"got {len(items)} and {len(keys)} elements respectively"
+        text = "@sortByAssociatedKeys() expected a list of the same size as the associated keys list, but"
+        raise EvaluationError(f"{text} {message}")
+    if not items:
+        return items
+    kind = type(keys[0])
+    if kind not in _ORDERED:
+        raise EvaluationError("list elements must be comparable")
+    if any(type(key) is not kind for key in keys):
+        raise EvaluationError("list elements must have the same type")
+    places = range(len(items))
+    return [items[place] for place in sorted(places, key=keys.__getitem__)]
+
+
+def _is_sortable(kind: str) -> tuple[Overload, Overload]:
+    return (
+        method(
+            "sort",
+            f"list({kind}) -> list({kind})",
+            _sort,
+            "The elements in ascending order; an error if they are of several types.",
+            "[3, 1, 2].sort() == [1, 2, 3]",
+            error=("[1, 2].map(e, e == 1 ? dyn(e) : dyn('a')).sort()", "list elements must have the same type"),
+        ),
+        method(
+            "@sortByAssociatedKeys",
+            f"list(T), list({kind}) -> list(T)",
+            _sort_by_keys,
+            "What the macro sortBy calls: the elements in the order of their keys.",
+        ),
+    )
+
+
+LIBRARY = Library(
+    "lists extension",
+    (1, 34),
+    (
+        method(
+            "slice",
+            "list(T), int, int -> list(T)",
+            _slice,
+            "The elements from one place up to before another.",
+            "[1, 2, 3, 4].slice(1, 3) == [2, 3]",
+            error=("[1, 2].slice(1, 3)", "cannot slice(1, 3), list is length 2"),
+        ),
+        function(
+            "lists.range",
+            "int -> list(int)",
+            _range,
+            "The numbers from 0 up to before another; at most 1,000,000.",
+            "lists.range(3) == [0, 1, 2]",
+            error=("lists.range(-1)", "lists.range: size must be non-negative, got -1"),
+        ),
+        method(
+            "distinct",
+            "list(T) -> list(T)",
+            _distinct,
+            "The elements without those that equal an earlier one.",
+            "[1, 2, 2, 1].distinct() == [1, 2]",
+        ),
+        method(
+            "reverse",
+            "list(T) -> list(T)",
+            lambda items: items[::-1],
+            "The elements in reverse order.",
+            "[1, 2, 3].reverse() == [3, 2, 1]",
+        ),
+        *(overload for kind in _COMPARED for overload in _is_sortable(kind)),
+    ),
+    checked_by_parser=True,
+    extension="lists",
+    macros=(
+        Macro(
+            "sortBy",
+            "list(T).sortBy(e, key) -> list(T)",
+            "The elements in ascending order of their keys; keys are of one type that has an order.",
+            "[{'n': 2}, {'n': 1}].sortBy(e, e.n).map(e, e.n) == [1, 2]",
+            error=("[{'n': 1}, {'n': 2}].sortBy(e, dyn(e))", "list elements must be comparable"),
+        ),
+    ),
+)
+
+# The checker's own flatten makes list(dyn) of everything; Kubernetes' knows the type.
+FLATTEN = Library(
+    "lists extension",
+    (1, 34),
+    (
+        method(
+            "flatten",
+            "list(list(T)) -> list(T)",
+            _flatten,
+            "The elements of all elements.",
+            "[[1], [2, 3], []].flatten() == [1, 2, 3]",
+        ),
+        method(
+            "flatten",
+            "list(dyn), int -> list(dyn)",
+            _flatten,
+            "The same, so many levels deep.",
+            "[[[1]], [[2]]].flatten(2) == [1, 2]",
+            error=("[[1]].flatten(-1)", "level must be non-negative"),
+        ),
+    ),
+)

@@ -1,0 +1,277 @@
+"""Kubernetes' format library: named formats of text, with the API server's words for what is wrong.
+
+https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-format-library. The rules are those of
+k8s.io/apimachinery (pkg/util/validation, pkg/api/validate/content) and of kube-openapi's strfmt.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from collections.abc import Callable
+
+from webhook.cel.errors import no_such_overload
+from webhook.cel.functions import Library, Overload, function, method
+from webhook.cel.library.regex import compiled
+from webhook.cel.library.url import URLError, parse_request_uri
+from webhook.cel.values import NONE, Optional
+
+Check = Callable[[str], list[str]]
+"""What is wrong with a text; nothing if it has the format."""
+
+
+class NamedFormat:
+    """A format. Two are equal if they have one name."""
+
+    __slots__ = ("check", "name")
+    cel_type = "kubernetes.NamedFormat"
+
+    def __init__(self, name: str, check: Check) -> None:
+        self.name = name
+        self.check = check
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not NamedFormat:
+            raise no_such_overload()
+        return self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"format.{self.name}"
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
+
+
+def _regex_error(message: str, pattern: str, *examples: str) -> str:
+    shown = " or ".join(f"'{example}', " for example in examples)
+    return f"{message} (e.g. {shown}regex used for validation is '{pattern}')"
+
+
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
+_NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_VALUE = f"({_NAME})?"
+_LABEL_WORDS = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
+    "with an alphanumeric character"
+)
+_SUBDOMAIN_WORDS = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    "and end with an alphanumeric character"
+)
+_LABEL_1035_WORDS = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and end with an alphanumeric character"
+)
+_NAME_WORDS = (
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
+)
+_VALUE_WORDS = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character"
+)
+
+
+def _has(text: str, pattern: str) -> bool:
+    return compiled(pattern).fullmatch(text) is not None
+
+
+def dns_label(text: str) -> list[str]:
+    """What is wrong with a DNS label of RFC 1123."""
+    found = ["must be no more than 63 characters"] if _size(text) > 63 else []
+    if not _has(text, _LABEL):
+        dotted = _has(text, _SUBDOMAIN)
+        words = _regex_error(_LABEL_WORDS, _LABEL, "my-name", "123-abc")
+        found.append("must not contain dots" if dotted else words)
+    return found
+
+
+def dns_subdomain(text: str) -> list[str]:
+    """What is wrong with a DNS subdomain of RFC 1123."""
+    found = ["must be no more than 253 characters"] if _size(text) > 253 else []
+    if not _has(text, _SUBDOMAIN):
+        found.append(_regex_error(_SUBDOMAIN_WORDS, _SUBDOMAIN, "example.com"))
+    return found
+
+
+def _dns_1035_label(text: str) -> list[str]:
+    found = ["must be no more than 63 characters"] if _size(text) > 63 else []
+    if not _has(text, _LABEL_1035):
+        found.append(_regex_error(_LABEL_1035_WORDS, _LABEL_1035, "my-name", "abc-123"))
+    return found
+
+
+def _qualified_name(text: str) -> list[str]:
+    found: list[str] = []
+    words = _regex_error(_NAME_WORDS, _NAME, "MyName", "my.name", "123-abc")
+    prefix, slash, name = text.partition("/")
+    if "/" in name:
+        return [f"a valid label key {words} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
+    if slash:
+        found += ["prefix part must be non-empty"] if not prefix else []
+        found += [f"prefix part {each}" for each in dns_subdomain(prefix)] if prefix else []
+    else:
+        name = prefix
+    if not name:
+        found.append("name part must be non-empty")
+    elif _size(name) > 63:
+        found.append("name part must be no more than 63 bytes")
+    if not _has(name, _NAME):
+        found.append(f"name part {words}")
+    return found
+
+
+def _label_value(text: str) -> list[str]:
+    found = ["must be no more than 63 bytes"] if _size(text) > 63 else []
+    if not _has(text, _VALUE):
+        found.append(_regex_error(_VALUE_WORDS, _VALUE, "MyValue", "my_value", "12345"))
+    return found
+
+
+def _as_prefix(check: Check) -> Check:
+    """The check of a name that something will be appended to, as of generateName: it may end with a dash.
+
+    The server replaces the last two bytes then, not the dash alone.
+    """
+
+    def checked(text: str) -> list[str]:
+        encoded = text.encode()
+        if len(encoded) > 1 and text.endswith("-"):
+            text = (encoded[:-2] + b"a").decode(errors="replace")
+        return check(text)
+
+    return checked
+
+
+def _uri(text: str) -> list[str]:
+    try:
+        parse_request_uri(text)
+    except URLError as error:
+        return [str(error)]
+    return []
+
+
+_UUID = r"(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
+_BASE64 = r"(?:[A-Za-z0-9+\/]{4})*(?:[A-Za-z0-9+\/]{2}==|[A-Za-z0-9+\/]{3}=|[A-Za-z0-9+\/]{4})"
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_TIME = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|([+-][0-9]{2}:[0-9]{2}))")
+
+
+def _matches(pattern: str, words: str) -> Check:
+    return lambda text: [] if _has(text, pattern) else [words]
+
+
+def _is_date(text: str) -> bool:
+    match = _DATE.fullmatch(text)
+    if match is None:
+        return False
+    year, month, day = map(int, match.groups())
+    # The calendar repeats after 400 years, and Go has a year 0.
+    return 1 <= month <= 12 and 1 <= day <= monthrange(year % 400 + 400, month)[1]
+
+
+def _date(text: str) -> list[str]:
+    return [] if _is_date(text) else ["invalid date"]
+
+
+def _datetime(text: str) -> list[str]:
+    date, *rest = text.lower().split("t")
+    match = _TIME.fullmatch(rest[0]) if rest and _is_date(date) else None
+    valid = match is not None and match[1] <= "23" and match[2] <= "59" and match[3] <= "59"
+    return [] if valid else ["invalid datetime"]
+
+
+# What CEL calls a format -> the format, what it is, and a text that has it.
+_FORMATS: dict[str, tuple[NamedFormat, str, str]] = {
+    "dns1123Label": (NamedFormat("DNS1123Label", dns_label), "A DNS label: the name of a Service.", "my-name"),
+    "dns1123Subdomain": (
+        NamedFormat("DNS1123Subdomain", dns_subdomain),
+        "DNS labels with dots between them: the name of most objects.",
+        "my.name",
+    ),
+    "dns1035Label": (
+        NamedFormat("DNS1035Label", _dns_1035_label),
+        "A DNS label that begins with a letter.",
+        "my-name",
+    ),
+    "qualifiedName": (
+        NamedFormat("QualifiedName", _qualified_name),
+        "The key of a label or annotation: a name, after a DNS subdomain and a slash or without.",
+        "example.com/MyName",
+    ),
+    "dns1123LabelPrefix": (
+        NamedFormat("DNS1123LabelPrefix", _as_prefix(dns_label)),
+        "What a DNS label may begin with: it may end with a dash.",
+        "my-name-",
+    ),
+    "dns1123SubdomainPrefix": (
+        NamedFormat("DNS1123SubdomainPrefix", _as_prefix(dns_subdomain)),
+        "What a DNS subdomain may begin with.",
+        "my.name-",
+    ),
+    "dns1035LabelPrefix": (
+        NamedFormat("DNS1035LabelPrefix", _as_prefix(_dns_1035_label)),
+        "What a DNS label that begins with a letter may begin with.",
+        "my-name-",
+    ),
+    "labelValue": (NamedFormat("LabelValue", _label_value), "The value of a label.", "my_value"),
+    "uri": (NamedFormat("URI", _uri), "An absolute URI or an absolute path, as `isURL` takes it.", "https://a.io/b"),
+    "uuid": (
+        NamedFormat("uuid", _matches(_UUID, "does not match the UUID format")),
+        "A UUID, its dashes optional.",
+        "123e4567-e89b-12d3-a456-426614174000",
+    ),
+    "byte": (NamedFormat("byte", _matches(_BASE64, "invalid base64")), "Base64 with padding.", "aGVsbG8="),
+    "date": (NamedFormat("date", _date), "A date as YYYY-MM-DD.", "2026-02-28"),
+    "datetime": (NamedFormat("datetime", _datetime), "A date and time of RFC 3339.", "2026-02-28T12:00:00Z"),
+}
+
+
+def _named(name: str) -> Optional:
+    found = _FORMATS.get(name)
+    return NONE if found is None else Optional(found[0])
+
+
+def _validate(named: NamedFormat, text: str) -> Optional:
+    found = named.check(text)
+    return Optional(found) if found else NONE
+
+
+def _constant(name: str, named: NamedFormat, doc: str, example: str) -> Overload:
+    return function(
+        f"format.{name}",
+        f"-> {_F}",
+        lambda: named,
+        doc,
+        f"!format.{name}().validate('{example}').hasValue() && format.{name}().validate('?').hasValue()",
+    )
+
+
+_F = "kubernetes.NamedFormat"
+LIBRARY = Library(
+    "format",
+    (1, 31),
+    (
+        function(
+            "format.named",
+            f"string -> optional_type({_F})",
+            _named,
+            "The format of a name; absent if there is none: dns1123Label, uuid and the others below.",
+            "format.named('uuid').hasValue() && !format.named('nope').hasValue()",
+        ),
+        *(_constant(name, *described) for name, described in _FORMATS.items()),
+        method(
+            "validate",
+            f"{_F}, string -> optional_type(list(string))",
+            _validate,
+            "What is wrong with a text, in the API server's words; absent if it has the format.",
+            "format.date().validate('2026-02-30').value() == ['invalid date']",
+        ),
+    ),
+    opaque={_F: NamedFormat},
+)

@@ -1,0 +1,383 @@
+"""Kubernetes' URL library, as Go's net/url reads URLs: an absolute URI or an absolute path.
+
+https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-url-library. Go works on bytes: what a URL escapes need
+be no UTF-8, so all is kept as bytes here; a getter gives U+FFFD for what is none.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from webhook.cel.errors import EvaluationError, no_such_overload
+from webhook.cel.functions import Library, function, method, remembered
+from webhook.cel.library.ip import AddressError, parse_address
+from webhook.cel.library.quoting import quoted
+
+_ALPHANUMERIC = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+# What may stand as it is, by part of the URL.
+_IN_PATH = _ALPHANUMERIC + b"$&+,-./:;=@_~"
+_IN_HOST = _ALPHANUMERIC + b"!\"$&'()*+,-.:;<=>[]_~"
+_IN_USER = _ALPHANUMERIC + b"$&+,-.;=_~"
+_IN_FRAGMENT = _ALPHANUMERIC + b"!$&()*+,-./:;=?@_~"
+_USERINFO = _ALPHANUMERIC + b"-._:~!$&'()*+,;=%@"
+_ALSO_VALID = b"!$&'()*+,;=:@[]%"
+# A URL may be as long as an object: nothing here goes over it byte by byte in Python.
+_WRITTEN = {
+    allowed: [bytes((byte,)) if byte in allowed else b"%%%02X" % byte for byte in range(256)]
+    for allowed in (_IN_PATH, _IN_HOST, _IN_USER, _IN_FRAGMENT)
+}
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*):")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+# What a host escapes is no ASCII; a zone also escapes what could stand in a host, and blanks.
+_HOST = re.compile(rb"(?:[%s\x80-\xff]++|%%25|%%[89A-Fa-f][0-9A-Fa-f])*+" % re.escape(_IN_HOST))
+_ZONE_ESCAPES = b"|".join(b"%%%02x" % byte for byte in (*b" %", *_IN_HOST))
+_ZONE = re.compile(rb"(?i:[%s\x80-\xff]++|%s)*+" % (re.escape(_IN_HOST), _ZONE_ESCAPES))
+_MAX_QUERY = 10_000
+"""More parameters in a query than this, and Go reads none of them."""
+
+
+class URL(NamedTuple):
+    """A URL in parts, unescaped but for `raw_path`, `query` and `raw_fragment`, the forms that were written."""
+
+    scheme: bytes = b""
+    opaque: bytes = b""
+    user: bytes | None = None
+    password: bytes | None = None
+    host: bytes = b""
+    path: bytes = b""
+    raw_path: bytes = b""
+    query: bytes = b""
+    bare_query: bool = False
+    fragment: bytes = b""
+    raw_fragment: bytes = b""
+    omit_host: bool = False
+
+
+class URLValue:
+    """The value of `url(text)`. Two are equal if they are written alike after escaping."""
+
+    __slots__ = ("url",)
+    cel_type = "kubernetes.URL"
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not URLValue:
+            raise no_such_overload()
+        return self.url == other.url or _written(self.url) == _written(other.url)
+
+    def __hash__(self) -> int:
+        return hash(_written(self.url))
+
+    def __repr__(self) -> str:
+        return _written(self.url).decode(errors="replace")
+
+
+class URLError(ValueError):
+    """A text that is no URL: Go's words, without the text itself."""
+
+
+def parse_request_uri(text: str) -> URL:
+    """What Go's ParseRequestURI gives: a `#` is no fragment. Raises URLError with Go's whole text."""
+    try:
+        return _parse(text.encode(), request=True)
+    except URLError as error:
+        raise URLError(f"parse {quoted(text)}: {error}") from None
+
+
+@remembered
+def _url(text: str) -> URLValue:
+    try:
+        url = parse_request_uri(text)
+        if "#" not in text and not text.startswith("//"):
+            return URLValue(url)
+        # Read anew, as no request: with its fragment, and with a host after slashes at the beginning.
+        whole, _, fragment = text.encode().partition(b"#")
+        try:
+            url = _parse(whole, request=False)
+        except URLError as error:
+            raise URLError(f"parse {quoted(whole)}: {error}") from None
+        if fragment:
+            try:
+                plain = _unescaped(fragment)
+            except URLError as error:
+                raise URLError(f"parse {quoted(text)}: {error}") from None
+            raw = b"" if _escaped(plain, _IN_FRAGMENT) == fragment else fragment
+            url = url._replace(fragment=plain, raw_fragment=raw)
+    except URLError as error:
+        raise EvaluationError(f"URL parse error during conversion from string: {error}") from None
+    return URLValue(url)
+
+
+def _parse(text: bytes, *, request: bool) -> URL:
+    if _CONTROL.search(text):
+        raise URLError("net/url: invalid control character in URL")
+    if not text and request:
+        raise URLError("empty url")
+    if text == b"*":
+        return URL(path=b"*")
+    scheme, rest = _scheme(text)
+    bare_query = rest.endswith(b"?") and rest.count(b"?") == 1
+    rest, _, query = rest.partition(b"?")
+    url = URL(scheme=scheme.lower(), query=query, bare_query=bare_query)
+    if not rest.startswith(b"/"):
+        if scheme:
+            return url._replace(opaque=rest)
+        if request:
+            raise URLError("invalid URI for request")
+        if b":" in rest.partition(b"/")[0]:
+            raise URLError("first path segment in URL cannot contain colon")
+    if rest.startswith(b"//") and (scheme or (not request and not rest.startswith(b"///"))):
+        authority, slash, rest = rest[2:].partition(b"/")
+        rest = slash + rest
+        user, password, host = _authority(url.scheme, authority)
+        url = url._replace(user=user, password=password, host=host)
+    elif scheme and rest.startswith(b"/"):
+        url = url._replace(omit_host=True)
+    path = _unescaped(rest)
+    return url._replace(path=path, raw_path=b"" if _escaped(path, _IN_PATH) == rest else rest)
+
+
+def _scheme(text: bytes) -> tuple[bytes, bytes]:
+    """The scheme, empty where there is none, and what follows its colon."""
+    if text.startswith(b":"):
+        raise URLError("missing protocol scheme")
+    match = _SCHEME.match(text)
+    return (match[1], text[match.end() :]) if match else (b"", text)
+
+
+def _authority(scheme: bytes, authority: bytes) -> tuple[bytes | None, bytes | None, bytes]:
+    """User, password (each None where there is none) and host."""
+    userinfo, at, host = authority.rpartition(b"@")
+    host = _host(scheme, host)
+    if not at:
+        return None, None, host
+    if userinfo.translate(None, _USERINFO):
+        raise URLError("net/url: invalid userinfo")
+    user, colon, password = userinfo.partition(b":")
+    return _unescaped(user), _unescaped(password) if colon else None, host
+
+
+def _host(scheme: bytes, host: bytes) -> bytes:
+    bracket = host.rfind(b"[")
+    if bracket > 0:
+        raise URLError("invalid IP-literal")
+    if bracket == 0:
+        return _ip_literal(host)
+    first, last = host.find(b":"), host.rfind(b":")
+    if first >= 0:
+        # Of http and https no host may have a colon; of others, the port is what follows the last one.
+        _check_port(host[first if scheme in (b"http", b"https") else last :])
+    return _unescaped_host(host)
+
+
+def _ip_literal(host: bytes) -> bytes:
+    """[2001:db8::1]:443; a zone follows %25."""
+    closing = host.rfind(b"]")
+    if closing < 0:
+        raise URLError("missing ']' in host")
+    port = host[closing + 1 :]
+    _check_port(port)
+    name = host[1:closing]
+    zone = name.find(b"%25")
+    if zone >= 0:
+        name = _unescaped_host(name[:zone]) + _unescaped_host(name[zone:], zone=True)
+    else:
+        name = _unescaped_host(name)
+    try:
+        address, _ = parse_address(name.decode(errors="surrogateescape"))
+    except AddressError as error:
+        raise URLError(f"invalid host: {error}") from None
+    if address.bits == 32:
+        raise URLError("invalid IP-literal")
+    return b"[" + name + b"]" + port
+
+
+def _check_port(port: bytes) -> None:
+    if port and not (port == b":" or (port.startswith(b":") and port[1:].isdigit())):
+        raise URLError(f"invalid port {quoted(port)} after host")
+
+
+def _escapes(text: bytes) -> None:
+    """Raises URLError on a % that two hexadecimal digits do not follow."""
+    bad = _BAD_ESCAPE.search(text)
+    if bad:
+        raise _escape_error(text[bad.start() : bad.start() + 3])
+
+
+def _escape_error(text: bytes) -> URLError:
+    return URLError(f"invalid URL escape {quoted(text)}")
+
+
+def _unescaped(text: bytes) -> bytes:
+    _escapes(text)
+    return unquote_to_bytes(text)
+
+
+def _unescaped_host(text: bytes, *, zone: bool = False) -> bytes:
+    """Of a host, or of what follows it from `%25` on. Raises URLError on what may not stand there."""
+    end = 0
+    match = (_ZONE if zone else _HOST).match(text)
+    if match is not None:
+        end = match.end()
+    if end < len(text):
+        if text[end] == 0x25:
+            raise _escape_error(text[end : end + 3])
+        raise URLError(f"invalid character {quoted(text[end : end + 1])} in host name")
+    return unquote_to_bytes(text)
+
+
+def _escaped(text: bytes, allowed: bytes) -> bytes:
+    return b"".join(map(_WRITTEN[allowed].__getitem__, text)) if text.translate(None, allowed) else text
+
+
+def _written_part(plain: bytes, raw: bytes, allowed: bytes) -> bytes:
+    """A path or fragment as it was written, if it needs no more escaping, else escaped anew."""
+    if raw and not raw.translate(None, allowed + _ALSO_VALID):
+        return raw
+    return _escaped(plain, allowed)
+
+
+def _escaped_path(url: URL) -> bytes:
+    return b"*" if url.path == b"*" else _written_part(url.path, url.raw_path, _IN_PATH)
+
+
+def _written(url: URL) -> bytes:
+    """The URL as Go's URL.String writes it."""
+    text = url.scheme + b":" if url.scheme else b""
+    if url.opaque:
+        text += url.opaque
+    else:
+        if (url.scheme or url.host or url.user is not None) and not (
+            url.omit_host and not url.host and url.user is None
+        ):
+            if url.host or url.path or url.user is not None:
+                text += b"//"
+            if url.user is not None:
+                text += _escaped(url.user, _IN_USER)
+                if url.password is not None:
+                    text += b":" + _escaped(url.password, _IN_USER)
+                text += b"@"
+            text += _escaped(url.host, _IN_HOST)
+        path = _escaped_path(url)
+        if path and path[:1] != b"/" and url.host:
+            text += b"/"
+        text += path
+    if url.bare_query or url.query:
+        text += b"?" + url.query
+    if url.fragment:
+        text += b"#" + _written_part(url.fragment, url.raw_fragment, _IN_FRAGMENT)
+    return text
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parse_request_uri(text)
+    except URLError:
+        return False
+    return True
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
+
+
+def _hostname_and_port(value: URLValue) -> tuple[bytes, bytes]:
+    host = value.url.host
+    name, colon, port = host.rpartition(b":")
+    if not colon or (port and not port.isdigit()):
+        name, port = host, b""
+    if name.startswith(b"[") and name.endswith(b"]"):
+        name = name[1:-1]
+    return name, port
+
+
+def _query(value: URLValue) -> dict[str, Any]:
+    """Parameters that cannot be read are left out, as Go leaves them out."""
+    found: dict[str, Any] = {}
+    query = value.url.query
+    if query.count(b"&") >= _MAX_QUERY:
+        return found
+    for pair in query.split(b"&"):
+        if not pair or b";" in pair:
+            continue
+        try:
+            key, text = (_unescaped(part.replace(b"+", b" ")) for part in pair.partition(b"=")[::2])
+        except URLError:
+            continue
+        found.setdefault(_text(key), []).append(_text(text))
+    return found
+
+
+_U = "kubernetes.URL"
+LIBRARY = Library(
+    "url",
+    (1, 23),
+    (
+        function(
+            "url",
+            f"string -> {_U}",
+            _url,
+            "The URL that a text shows: an absolute URI or an absolute path.",
+            "url('HTTPS://example.com/a') == url('https://example.com/a')",
+            error=(
+                "url('example.com')",
+                'URL parse error during conversion from string: parse "example.com": invalid URI for request',
+            ),
+        ),
+        function(
+            "isURL",
+            "string -> bool",
+            _is_url,
+            "Whether a text shows a URL that `url` takes.",
+            "isURL('https://example.com:443/a?b=c') && isURL('/a') && !isURL('a/b')",
+        ),
+        method(
+            "getScheme",
+            f"{_U} -> string",
+            lambda value: _text(value.url.scheme),
+            "The scheme in lower case; empty for a path.",
+            "url('HTTPS://example.com').getScheme() == 'https'",
+        ),
+        method(
+            "getHost",
+            f"{_U} -> string",
+            lambda value: _text(value.url.host),
+            "Host and port; an IPv6 address in brackets.",
+            "url('https://user@example.com:80/a').getHost() == 'example.com:80'",
+        ),
+        method(
+            "getHostname",
+            f"{_U} -> string",
+            lambda value: _text(_hostname_and_port(value)[0]),
+            "The host without its port, an IPv6 address without brackets.",
+            "url('https://[::1]:80/').getHostname() == '::1'",
+        ),
+        method(
+            "getPort",
+            f"{_U} -> string",
+            lambda value: _text(_hostname_and_port(value)[1]),
+            "The port as text; empty where none is given.",
+            "url('https://example.com:80/').getPort() == '80'",
+        ),
+        method(
+            "getEscapedPath",
+            f"{_U} -> string",
+            lambda value: _text(_escaped_path(value.url)),
+            "The path, escaped.",
+            "url('https://example.com/a b').getEscapedPath() == '/a%20b'",
+        ),
+        method(
+            "getQuery",
+            f"{_U} -> map(string, list(string))",
+            _query,
+            "The parameters of the query, unescaped; each has all its values.",
+            "url('/?a=1&a=2&b').getQuery() == {'a': ['1', '2'], 'b': ['']}",
+        ),
+    ),
+    opaque={_U: URLValue},
+)
