@@ -223,7 +223,7 @@ class Schemas:
         return Schemas(MappingProxyType({**self._custom, **added})) if added else self
 
     def of(self, group: str, version: str, kind: str) -> Schema | None:
-        """The schema of a kind's objects; the core group is "". None if the kind is not known, or its fields are not."""
+        """The schema of a kind's objects; the core group is "". None if its fields are not known."""
         api_version = f"{group}/{version}" if group else version
         name = shipped.index()["kinds"].get(api_version, {}).get(kind)
         return self._custom.get((api_version, kind)) if name is None else _of_definition(name)
