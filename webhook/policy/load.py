@@ -15,6 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from webhook import documents
+from webhook.cel import Issue
 from webhook.documents import Document, Problem
 from webhook.paths import ROOT, Path, lookup, render
 from webhook.policy import kinds, model, refusals, translate
@@ -22,7 +23,7 @@ from webhook.policy.discovery import declarations
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.functions import PythonMutator, PythonValidator
 from webhook.policy.kinds import MUTATING, VALIDATING
-from webhook.policy.places import inside
+from webhook.policy.places import place
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python import Declaration
 from webhook.policy.tree import walk
@@ -138,11 +139,7 @@ class _Loader:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_policy(policy), mistyped)
         validator, issues = compile_policy(policy)
-        for path, issue in issues:
-            position, exact = inside(document, path, issue.line, issue.column)
-            where = "" if exact else f" (at {issue.line}:{issue.column} of the expression)"
-            problem = _problem(document, path, f"{issue.message}{where}")
-            self.problems.append(replace(problem, line=position.line, column=position.column))
+        self.problems += (_in_expression(document, path, issue) for path, issue in issues)
         name = policy.metadata.name
         if not self._is_new(document, VALIDATING, name) or refused or issues:
             self._unusable.add((VALIDATING, name))
@@ -334,6 +331,14 @@ def _follows(path: Path, wrong: Path) -> bool:
 def _problem(document: Document, path: Path, message: str) -> Problem:
     field = f"{render(path)}: " if path != ROOT else ""
     return document.problem(path, f"{_subject(document)}: {field}{message}")
+
+
+def _in_expression(document: Document, path: Path, issue: Issue) -> Problem:
+    """What is wrong in an expression, at its place in the file."""
+    found = place(document, path, issue)
+    where = "" if found.exact else f" (at {issue.line}:{issue.column} of the expression)"
+    problem = _problem(document, path, f"{issue.message}{where}")
+    return replace(problem, line=found.position.line, column=found.position.column, excerpt=found.excerpt)
 
 
 def _subject(document: Document) -> str:
