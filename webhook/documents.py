@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
-from webhook import files, syntax
+from webhook import excerpts, files, syntax
+from webhook.excerpts import Excerpt
 from webhook.paths import ROOT, Path, lookup
 
 STDIN: Final = files.STDIN
@@ -31,18 +32,6 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Excerpt:
-    """A line with a place in it, to be shown to a person; `column` counts from 1, in characters.
-
-    `line` is the line's number in its file, None for a line that stands in no file as it is.
-    """
-
-    text: str
-    column: int
-    line: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong with an input. Its text is `file:line:column: message`, as far as these are known."""
 
@@ -55,6 +44,12 @@ class Problem:
     def __str__(self) -> str:
         place = "".join(f":{number}" for number in (self.line, self.column) if number is not None)
         return f"{self.file}{place}: {self.message}"
+
+
+def full_text(problem: Problem) -> str:
+    """A problem's text, and below it the line that it is in with a caret under the place."""
+    shown = excerpts.lines(problem.excerpt) if problem.excerpt else []
+    return "\n".join([str(problem), *shown])
 
 
 @dataclass(slots=True)

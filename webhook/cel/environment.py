@@ -13,6 +13,7 @@ from webhook.cel.library import LIBRARIES, later_library
 from webhook.cel.literals import check_literals
 from webhook.cel.program import Program
 from webhook.cel.structs import Struct
+from webhook.cel.suggestions import Names, explained
 from webhook.cel.types import Type
 
 # CEL's own checker compares only values of one type. Kubernetes compares numbers across types since 1.28, so these
@@ -68,7 +69,8 @@ class Environment:
         try:
             tree = frontend.check(source)
         except CompileError as error:
-            raise CompileError(error.source, [_named(each) for each in error.issues]) from None
+            told = CompileError(error.source, [_named(each) for each in error.issues])
+            raise explained(told, self._names()) from None
         check_literals(source, tree, _functions())
         if expect and tree.type not in expect:
             wanted = " or ".join(map(str, expect))
@@ -79,6 +81,14 @@ class Environment:
     def compile_unchecked(self, source: str) -> Program:
         """The program of an expression whose types nobody checked: everything is decided at run time."""
         return Program(source, self._checker().parse(source), _functions())
+
+    def _names(self) -> Names:
+        return Names(
+            frozenset(self.variables),
+            _functions().names(member=False),
+            _functions().names(member=True),
+            {struct.name: tuple(name for name, _ in struct.fields) for struct in self._structs},
+        )
 
     def _checker(self) -> Frontend:
         return _frontend(

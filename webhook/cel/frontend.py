@@ -202,9 +202,6 @@ _STATUS = re.compile(r"\s*\[[A-Z_]+\]$")
 _TOO_DEEP = re.compile(r"recursion (?:limit|depth)")
 
 
-_NOT_IN_STRUCT = re.compile(r" not found in struct '[^']*'$")
-
-
 def _issues(text: str) -> list[Issue]:
     if _TOO_DEEP.search(text):
         return [Issue("expression is nested too deeply: at most 32 levels can be parsed")]
@@ -218,8 +215,7 @@ def _issues(text: str) -> list[Issue]:
 
 def _worded(message: str) -> str:
     """A message of the checker's as the API server words it."""
-    message = _STATUS.sub("", message).replace(" (in container '')", "")
-    return _NOT_IN_STRUCT.sub("", message)
+    return _STATUS.sub("", message).replace(" (in container '')", "")
 
 
 def _calls(node: Expr) -> Iterable[Call]:

@@ -123,8 +123,10 @@ def _check(
     try:
         policies = load(tree)
     except PolicyTreeError as error:
-        for problem in error.problems:
-            _fail(str(problem), color)
+        if output is Format.JSON:
+            put(json.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
+        else:
+            sys.stderr.write("".join(text.error_text(each, _colored(color, sys.stderr)) for each in error.problems))
         return FAILED
 
     with Telling(sys.stderr) as telling:
@@ -157,6 +159,7 @@ def _check(
         files=len({verdict.document.file for verdict in results}),
         objects=len(results),
         policies=len({policy.name for policy in policies.policies}),
+        warnings=policies.warnings,
         changes=[change for verdict in results for change in verdict.changes],
         show_changes=diff,
     )

@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from webhook.cli.report.text import Style
+    from webhook.documents import Problem
     from webhook.offline.caseruns import Result
 
 _FAILED = 2
@@ -48,7 +49,7 @@ def _test(tree: Path, output: Format, verbose: bool) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     import os
 
-    from webhook.cli.report.text import Style, error_line
+    from webhook.cli.report.text import Style, error_text, warning_text
     from webhook.cli.report.visible import visible
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
@@ -60,17 +61,22 @@ def _test(tree: Path, output: Format, verbose: bool) -> int:
         planned, problems = policytest.plan(tree, loaded)
     except PolicyTreeError as error:
         planned, problems = [], list(error.problems)
+    on_terminal = sys.stderr.isatty() and not plain
     if problems:
-        for problem in problems:
-            sys.stderr.write(error_line(str(problem), sys.stderr.isatty() and not plain))
+        if output is Format.JSON:
+            put(_json((), (), problems, ()))
+        else:
+            sys.stderr.write("".join(error_text(problem, on_terminal) for problem in problems))
         return _FAILED
 
     results = list(caseruns.run(planned, loaded))
     tested = {each.policy for each in planned}
     untested = sorted({policy.name for policy in loaded.policies} - tested)
     if output is Format.JSON:
-        written = put(_json(results, untested))
+        written = put(_json(results, untested, (), loaded.warnings))
     else:
+        sys.stderr.write("".join(warning_text(problem, on_terminal) for problem in loaded.warnings))
+        sys.stderr.flush()
         style = Style(sys.stdout.isatty() and not plain)
         notes = (f"{style(_DIM, 'note:')} {visible(name)} has no tests\n" for name in untested)
         written = put("".join(notes) + _text(results, style, verbose))
@@ -107,10 +113,15 @@ def _text(results: Sequence[Result], style: Style, verbose: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _json(results: Sequence[Result], untested: Sequence[str]) -> str:
-    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts}], "summary": {…}}`"""
+def _json(
+    results: Sequence[Result], untested: Sequence[str], errors: Sequence[Problem], warnings: Sequence[Problem]
+) -> str:
+    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts}], "summary": {…},
+    "errors": [{file, line, column, message}], "warnings": [the same]}`
+    """
     import orjson
 
+    from webhook.cli.report.json import problems
     from webhook.cli.report.visible import encodable
 
     cases = [
@@ -129,7 +140,8 @@ def _json(results: Sequence[Result], untested: Sequence[str]) -> str:
     ]
     failed = sum(not result.passed for result in results)
     summary = {"cases": len(results), "passed": len(results) - failed, "failed": failed, "untested": untested}
-    return orjson.dumps({"cases": cases, "summary": summary}, option=orjson.OPT_INDENT_2).decode() + "\n"
+    value = {"cases": cases, "summary": summary, "errors": problems(errors), "warnings": problems(warnings)}
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
 def _policy(result: Result) -> str:

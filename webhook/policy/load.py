@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path as FilePath
@@ -18,7 +18,7 @@ from webhook import documents
 from webhook.cel import Issue
 from webhook.documents import Document, Problem
 from webhook.paths import ROOT, Path, lookup, render
-from webhook.policy import kinds, model, refusals, translate
+from webhook.policy import kinds, model, refusals, translate, typechecking
 from webhook.policy.discovery import declarations
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.functions import PythonMutator, PythonValidator
@@ -27,7 +27,8 @@ from webhook.policy.places import place
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python import Declaration
 from webhook.policy.tree import walk
-from webhook.policy.validating import compile_policy
+from webhook.policy.validating import CELValidator, compile_policy
+from webhook.schema import Kinds, Schemas
 
 _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[model.MutatingAdmissionPolicyBinding]] = {
     f"{VALIDATING}Binding": model.ValidatingAdmissionPolicyBinding,
@@ -102,6 +103,7 @@ class _Loader:
         self._places: dict[tuple[str, str], str] = {}  # of policies and bindings, those with errors too
         self._objects: dict[tuple[str, str, str, str], Document] = {}
         self._unusable: set[tuple[str, str]] = set()  # policies with errors: their bindings are not to blame
+        self._documents: dict[tuple[str, str], Document] = {}  # of policies in CEL
         self._notes: list[Problem] = []
         self._hash = sha256()
 
@@ -144,6 +146,7 @@ class _Loader:
         if not self._is_new(document, VALIDATING, name) or refused or issues:
             self._unusable.add((VALIDATING, name))
             return
+        self._documents[VALIDATING, name] = document
         annotations = policy.metadata.annotations
         self.policies[VALIDATING, name] = Policy(
             kind=VALIDATING,
@@ -301,7 +304,22 @@ class _Loader:
             objects=[document.value for document in self._objects.values()],
             revision=self._hash.hexdigest()[:16],
             notes=self._notes,
+            warnings=self._warnings(),
         )
+
+    def _warnings(self) -> Iterator[Problem]:
+        """Fields in expressions that the objects of a policy do not have."""
+        objects = [document.value for document in self._objects.values()]
+        kinds, schemas = Kinds.builtin().with_crds(objects), Schemas.builtin().with_crds(objects)
+        for key, document in self._documents.items():
+            policy = self.policies[key]
+            evaluator = policy.evaluator
+            if isinstance(evaluator, CELValidator):
+                found = typechecking.warnings(
+                    policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
+                )
+                for path, issue in found:
+                    yield _in_expression(document, path, issue)
 
     def _unknown_policy(self, key: tuple[str, str]) -> str:
         kind, name = key

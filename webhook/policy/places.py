@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from webhook.cel import Issue
-from webhook.documents import Document, Excerpt, Position
+from webhook.documents import Document, Position
+from webhook.excerpts import Excerpt
 from webhook.paths import Path, lookup
 
 _LONGEST_LINE = 200
