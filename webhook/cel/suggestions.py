@@ -182,7 +182,12 @@ def _undefined(source: str, issue: Issue, name: str, struct: str, names: Names) 
 
 
 def field_offset(source: str, at: int, name: str) -> int:
-    """Where the name of a field stands that is selected at `at`: behind the dot, or in the parentheses of has()."""
+    """Where the name of a field stands that is selected at `at`: behind the dot, or in the parentheses of has().
+
+    Of one that is selected by index, where the index stands.
+    """
+    if not source.startswith((".", "("), at):
+        return at
     match = re.compile(rf"\.\s*\??\s*({re.escape(name)})(?!\w)").search(source, at)
     return match.start(1) if match else at
 

@@ -62,14 +62,32 @@ _Shape = _Known | _Listed | _Empty | None
 
 @dataclass(frozen=True, slots=True)
 class _Undefined:
-    """A field that is not there: in which expression, where, and what is wrong. `certain`: it is read of any object."""
+    """A field that is not there: in which expression, and what is wrong.
+
+    `at`: the offset of the selection of `name` in the source. `has_fields`: whether there are others.
+    """
 
     place: Path
     source: str
-    offset: int
+    at: int
     message: str
-    hint: str
+    name: str
+    has_fields: bool
+
+
+@dataclass(slots=True)
+class _Lacking:
+    """What lacks a field: the kinds of object, and the fields that stand there. `certain`: it is read of any object."""
+
+    kinds: list[str]
+    fields: set[str]
     certain: bool
+
+    def issue(self, undefined: _Undefined) -> Issue:
+        hint = field_hint(undefined.name, self.fields) if undefined.has_fields else ""
+        message = f"{undefined.message} of {_joined(self.kinds)}{hint}"
+        offset = field_offset(undefined.source, undefined.at, undefined.name)
+        return issue_at(undefined.source, offset, message)
 
 
 def warnings(
@@ -87,7 +105,7 @@ def warnings(
     checked = list(programs)
     conditional = any(place[1] == "matchConditions" for place, _ in checked)  # these may tell kinds apart, too
     params = _params(param_kind, schemas)
-    found: dict[_Undefined, list[str]] = {}
+    found: dict[_Undefined, _Lacking] = {}
     there: set[tuple[Path, int]] = set()
     for resource in _types(match, kinds):
         schema = schemas.of(resource.group, resource.version, resource.kind)
@@ -96,15 +114,17 @@ def warnings(
         kind = f"{resource.api_version} {resource.kind}"
         roots: dict[str, _Shape] = {"object": _Known(schema, kind), "oldObject": _Known(schema, kind), "params": params}
         checker = _Checker(roots, checked, variables)
-        for undefined, of in checker.undefined():
-            found.setdefault(undefined, []).append(of)
+        for undefined, lacking in checker.undefined():
+            known = found.setdefault(undefined, lacking)
+            known.kinds += lacking.kinds
+            known.fields |= lacking.fields
+            known.certain |= lacking.certain
         there |= checker.there
-    issues = [
-        (each.place, issue_at(each.source, each.offset, f"{each.message} of {_joined(of)}{each.hint}"))
-        for each, of in found.items()
-        if (each.place, each.offset) not in there or (each.certain and not conditional)
+    return [
+        (undefined.place, lacking.issue(undefined))
+        for undefined, lacking in found.items()
+        if (undefined.place, undefined.at) not in there or (lacking.certain and not conditional)
     ]
-    return list(dict.fromkeys(issues))
 
 
 def _params(param_kind: ParamKind | None, schemas: Schemas) -> _Shape:
@@ -151,13 +171,13 @@ class _Checker:
         self._variables = variables
         self._places = {id(program): place for place, program in programs}
         self._shapes: dict[str, _Shape] = {}  # of variables
-        self._found: list[tuple[_Undefined, str]] = []
+        self._found: list[tuple[_Undefined, _Lacking]] = []
         self._current: tuple[Path, str] = ((), "")  # the expression that is looked at, and its source
         self._certain = True  # what is looked at is evaluated whenever the policy is
-        self.there: set[tuple[Path, int]] = set()  # fields that are there, by expression and offset
+        self.there: set[tuple[Path, int]] = set()  # fields that are there: expression, offset of the selection
 
-    def undefined(self) -> Iterator[tuple[_Undefined, str]]:
-        """Every field that is not there, with the kind of object that lacks it."""
+    def undefined(self) -> Iterator[tuple[_Undefined, _Lacking]]:
+        """Every field that is not there."""
         for place, program in self._programs:
             if place[1] == "validations":
                 self._certain = True
@@ -268,24 +288,19 @@ class _Checker:
             return None
         schema = shape.schema
         place, source = self._current
-        offset = field_offset(source, at, name)
         if schema.unknown or schema.int_or_string:
-            self.there.add((place, offset))
+            self.there.add((place, at))
             return None
         if schema.type != "object":
-            message, hint = (
-                f"type '{_CEL_TYPES[schema.type]}' does not support field selection: {_written(operand)}",
-                "",
-            )
+            message = f"type '{_CEL_TYPES[schema.type]}' does not support field selection: {_written(operand)}"
         else:
             field = schema.field(name)
             if field is not None:
-                self.there.add((place, offset))
+                self.there.add((place, at))
                 return _Known(field, shape.kind)
             message = f"undefined field '{_cut(name)}' in {_written(operand)}"
-            hint = field_hint(name, schema.fields)
-        certain = certain and self._certain
-        self._found.append((_Undefined(place, source, offset, message, hint, certain), shape.kind))
+        undefined = _Undefined(place, source, at, message, name, schema.type == "object")
+        self._found.append((undefined, _Lacking([shape.kind], set(schema.fields), certain and self._certain)))
         return None
 
 
@@ -337,6 +352,8 @@ def _written(node: Expr) -> str:
             case Call(function="_[_]" | "_[?_]"):
                 key = node.args[1]
                 fields.append(f"[{_constant(key)!r}]" if isinstance(key, Const) else "[…]")
+                node = node.args[0]
+            case Call(function="orValue" | "value", member=True):
                 node = node.args[0]
             case Ident():
                 return _cut(node.name + "".join(reversed(fields)))
