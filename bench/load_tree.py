@@ -2,7 +2,7 @@
 
 The policies differ as those of one organisation do: most use the same few names for their variables, so that they share
 checkers, and every fourth has names of its own. Every expression is compiled, and checked against the fields of the
-kinds that the policy names. Each run is a process of its own, and its CPU time counts, for one thread does it all; beside
+kinds that the policy names. Each run is a process of its own whose CPU time counts, for one thread does it all. Beside
 it, reading the same files with PyYAML alone.
 """
 

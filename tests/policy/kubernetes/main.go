@@ -77,13 +77,17 @@ func compile(p *v1.ValidatingAdmissionPolicy) validating.Validator {
 		c.CompileCondition(as, o, environment.StoredExpressions), c.CompileCondition(ms, m, environment.StoredExpressions), p.Spec.FailurePolicy, nil)
 }
 
-// compileErrors compiles as the API server does when a policy is created.
-func compileErrors(p *v1.ValidatingAdmissionPolicy) []string {
+// compileErrors compiles as the API server does when a policy is created. (There, a panic fails the request.)
+func compileErrors(p *v1.ValidatingAdmissionPolicy) (out []string) {
+	defer func() {
+		if r := recover(); r != nil {
+			out = append(out, fmt.Sprint("panic: ", r))
+		}
+	}()
 	o := cel.OptionalVariableDeclarations{HasParams: p.Spec.ParamKind != nil, HasAuthorizer: true}
 	m := cel.OptionalVariableDeclarations{HasParams: p.Spec.ParamKind != nil, HasAuthorizer: false}
 	c, _ := cel.NewCompositedCompiler(base)
 	plain := cel.NewCompiler(base)
-	var out []string
 	add := func(where string, r cel.CompilationResult) {
 		if r.Error != nil {
 			out = append(out, where+": "+r.Error.Detail)
