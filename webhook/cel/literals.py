@@ -134,7 +134,7 @@ def _folded(node: Expr, functions: Functions) -> Any:
     match node:
         case Const():
             return node.value
-        case Ident() if node.type.name == "type" and node.name == str(node.type.params[0]):
+        case Ident() if node.type.name == "type" and [node.name] == [str(each) for each in node.type.params]:
             return node.type.params[0]
         case ListLiteral() if not node.optional:
             items = [_folded(element, functions) for element in node.elements]

@@ -33,7 +33,7 @@ _CEL_TYPES: Final = {"array": "list", "boolean": "bool", "integer": "int", "numb
 _SAME: Final = frozenset(
     {"value", "optional.of", "optional.ofNonZeroValue", "dyn", "distinct", "slice", "sort", "reverse"}
 )
-_SHORT_CIRCUITS: Final = frozenset({"_&&_", "_||_", "_?:_", "or", "orValue"})
+_SHORT_CIRCUITS: Final = frozenset({"_&&_", "_||_", "_?_:_", "or", "orValue"})
 _EITHER: Final = frozenset({"or", "orValue", "_+_"})
 
 
@@ -245,7 +245,7 @@ class _Checker:
                 return self._selected(shapes[0], node.args[0], str(node.args[1].value), node.offset, certain=False)
             case "_[_]" | "_[?_]":
                 return self._indexed(shapes[0], node)
-            case "_?:_":
+            case "_?_:_":
                 return _either(shapes[1:])
             case name if name in _EITHER:
                 return _either(shapes)
