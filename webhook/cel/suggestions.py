@@ -173,7 +173,8 @@ def _unknown_function(source: str, call: _Call, names: Names) -> Issue:
     if call.written in other:
         form = f"{call.name}(…)" if is_member else f"VALUE.{call.name}(…)"
         return issue_at(source, call.start, f"{told}; it is written {form}")
-    return issue_at(source, call.start, told + hint(call.macro or call.written, known))
+    meant = f"; did you mean '{call.macro}'?" if call.macro else hint(call.written, known)
+    return issue_at(source, call.start, told + meant)
 
 
 def _undefined(source: str, issue: Issue, name: str, struct: str, names: Names) -> Issue:
