@@ -111,6 +111,36 @@ class TestFields:
             "type 'list' does not support field selection: object.spec.template.spec.containers of apps/v1 Deployment"
         ]
 
+    @pytest.mark.parametrize(
+        ("expression", "operator", "types", "where"),
+        [
+            ("object.spec.replicas == '3'", "_==_", "int, string", "object.spec.replicas"),
+            ("'3' < object.spec.replicas", "_<_", "string, int", "object.spec.replicas"),
+            ("object.spec.replicas in ['3']", "@in", "int, list(string)", "object.spec.replicas"),
+            ("1 in object.metadata.finalizers", "@in", "int, list(string)", "object.metadata.finalizers"),
+            ("object.spec.paused != 'true'", "_!=_", "bool, string", "object.spec.paused"),
+            ("object.metadata.labels.all(k, v, v == true)", "_==_", "string, bool", "v"),
+        ],
+    )
+    def test_that_are_compared_with_what_they_never_are(
+        self, expression: str, operator: str, types: str, where: str
+    ) -> None:
+        told = f"found no matching overload for '{operator}' applied to '({types})': {where} of apps/v1 Deployment"
+        assert warned(expression) == [told]
+
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "object.spec.replicas > 1.5 || object.spec.replicas == 1.0",
+            "object.spec.replicas == null || dyn(object.spec.replicas) == '3'",
+            "object.metadata.creationTimestamp == '2020-01-01T00:00:00Z'",
+            "object.?spec.?replicas.orValue('none') == 'none'",
+            "'a' in object.metadata.finalizers && object.spec.replicas in [1, 2]",
+        ],
+    )
+    def test_that_are_compared_with_what_they_may_be(self, expression: str) -> None:
+        assert warned(expression) == []
+
     def test_all_of_an_expression_are_told_once_each(self) -> None:
         found = warned("object.spek == 1 || object.spec.replicaz == 1 || object.spec.replicaz == 2")
         assert [each.split("'")[1] for each in found] == ["spek", "replicaz", "replicaz"]

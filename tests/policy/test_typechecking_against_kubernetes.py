@@ -21,7 +21,11 @@ KINDS = [
     ("batch", "v1", "CronJob", "cronjobs"),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
 ]
-_WRONG = re.compile(r"undefined field '([^']*)'|type '\w+(?:\([^']*\))?' does not support field selection")
+_WRONG = re.compile(
+    r"undefined field '(?P<field>[^']*)'|type '\w+(?:\([^']*\))?' does not support field selection"
+    r"|(?P<mismatch>found no matching overload for '[^']*' applied to '[^']*')"
+)
+_OF_OTHER_TYPES = ("date-time", "byte", "duration")
 
 
 @dataclass
@@ -64,6 +68,8 @@ class Walk:
             else:
                 if schema.type and self.random.random() < 0.05:
                     return self.test(f"{value}.more", has=False)
+                if schema.type in ("integer", "string", "boolean") and schema.format not in _OF_OTHER_TYPES:
+                    return self.compared(value)
                 break
             if self.random.random() < 0.1:
                 break
@@ -71,6 +77,10 @@ class Walk:
 
     def test(self, value: str, has: bool) -> str:
         return f"has({value})" if has else f"dyn({value}) == dyn(1)"
+
+    def compared(self, value: str) -> str:
+        literal = self.random.choice(["'a'", "1", "true"])
+        return self.random.choice([f"{value} == {literal}", f"{literal} != {value}", f"{value} in [{literal}]"])
 
     def misspelt(self, name: str) -> str:
         return self.random.choice([name + "z", name[:-1] or "q", name[1:2] + name])
@@ -89,8 +99,10 @@ def usable(field: Schema) -> bool:
 
 
 def wrong(texts: Iterator[str]) -> list[str]:
-    """The fields that are said to be undefined, and selections of what has none."""
-    return sorted({match[1] or "(selection)" for text in texts for match in _WRONG.finditer(text)})
+    """The fields that are said to be undefined, selections of what has none, operands that do not fit."""
+    return sorted(
+        {match["field"] or match["mismatch"] or "(selection)" for text in texts for match in _WRONG.finditer(text)}
+    )
 
 
 def test_the_same_fields_are_undefined(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,5 @@
-"""Warnings about fields that the objects of a policy do not have: `object.spec.replicaz` of a Deployment.
+"""Warnings about fields that the objects of a policy do not have, `object.spec.replicaz` of a Deployment, or that are
+compared with what they never are: `object.spec.replicas == '3'`.
 
 Which expressions are looked at, and on which kinds, is the API server's own type checking (k8s.io/apiserver,
 plugin/policy/validating/typechecking.go): validations and their messages; the kinds that matchConstraints name without
@@ -17,10 +18,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.cel import Issue, Program
+from webhook.cel import Issue, Program, types
 from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.errors import issue_at
 from webhook.cel.suggestions import LONGEST_NAME, field_hint, field_offset
+from webhook.cel.types import NUMBERS, Type
 from webhook.paths import Path
 from webhook.policy.matching import Match
 from webhook.policy.policyset import ParamKind
@@ -30,9 +32,10 @@ MAX_TYPES: Final = 10
 """Kinds that one rule is checked on, as the API server has it."""
 
 _CEL_TYPES: Final = {"array": "list", "boolean": "bool", "integer": "int", "number": "double", "string": "string"}
-_SAME: Final = frozenset(
-    {"value", "optional.of", "optional.ofNonZeroValue", "dyn", "distinct", "slice", "sort", "reverse"}
-)
+_SAME: Final = frozenset({"value", "optional.of", "optional.ofNonZeroValue", "distinct", "slice", "sort", "reverse"})
+_SCALARS: Final = {each.name: each for each in (types.BOOL, types.INT, types.DOUBLE, types.STRING)}
+_COMPARISONS: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_", "@in"})  # of numbers of any type
+_ALIKE_OPERANDS: Final = _COMPARISONS | {"_+_", "_-_", "_*_", "_/_", "_%_"}
 _SHORT_CIRCUITS: Final = frozenset({"_&&_", "_||_", "_?_:_", "or", "orValue"})
 _EITHER: Final = frozenset({"or", "orValue", "_+_"})
 
@@ -86,7 +89,7 @@ class _Lacking:
     def issue(self, undefined: _Undefined) -> Issue:
         hint = field_hint(undefined.name, self.fields) if undefined.has_fields else ""
         message = f"{undefined.message} of {_joined(self.kinds)}{hint}"
-        offset = field_offset(undefined.source, undefined.at, undefined.name)
+        offset = field_offset(undefined.source, undefined.at, undefined.name) if undefined.name else undefined.at
         return issue_at(undefined.source, offset, message)
 
 
@@ -240,6 +243,8 @@ class _Checker:
     def _called(self, node: Call, scope: Mapping[str, _Shape]) -> _Shape:
         look = self._perhaps if node.function in _SHORT_CIRCUITS else self._shape
         shapes = [(look if index else self._shape)(arg, scope) for index, arg in enumerate(node.args)]
+        if node.function in _ALIKE_OPERANDS:
+            self._compare(node, shapes)
         match node.function:
             case "_?._" if isinstance(node.args[1], Const):
                 return self._selected(shapes[0], node.args[0], str(node.args[1].value), node.offset, certain=False)
@@ -299,9 +304,41 @@ class _Checker:
                 self.there.add((place, at))
                 return _Known(field, shape.kind)
             message = f"undefined field '{_cut(name)}' in {_written(operand)}"
-        undefined = _Undefined(place, source, at, message, name, schema.type == "object")
-        self._found.append((undefined, _Lacking([shape.kind], set(schema.fields), certain and self._certain)))
+        lacking = _Lacking([shape.kind], set(schema.fields), certain and self._certain)
+        self._found.append((_Undefined(place, source, at, message, name, schema.type == "object"), lacking))
         return None
+
+    def _compare(self, node: Call, shapes: list[_Shape]) -> None:
+        """Tell of an operator whose operands are of types that it does not take together."""
+        left, right = node.args
+        known = next((shape for shape in shapes if isinstance(shape, _Known)), None)
+        one = _scalar(left.type, shapes[0])
+        if node.function == "@in":
+            items = right.type.params[0] if right.type.name == "list" and right.type.params else types.DYN
+            other = _scalar(items, _item(shapes[1]))
+        else:
+            other = _scalar(right.type, shapes[1])
+        if known is None or one is None or other is None:
+            return
+        place, source = self._current
+        if one == other or (node.function in _COMPARISONS and one in NUMBERS and other in NUMBERS):
+            self.there.add((place, node.offset))
+            return
+        second = f"list({other})" if node.function == "@in" else other
+        applied = f"found no matching overload for '{node.function}' applied to '({one}, {second})'"
+        written = _written(left if isinstance(shapes[0], _Known) else right)
+        undefined = _Undefined(place, source, node.offset, f"{applied}: {written}", "", False)
+        self._found.append((undefined, _Lacking([known.kind], set(), self._certain)))
+
+
+def _scalar(checked: Type, shape: _Shape) -> Type | None:
+    """The type of a value that is a boolean, a number or a text; None of any other, or where it is not known.
+
+    Texts of a format, which the API server takes for timestamps and bytes here, are texts when policies run.
+    """
+    if isinstance(shape, _Known):
+        return _SCALARS.get(_CEL_TYPES.get(shape.schema.type, ""))
+    return _SCALARS.get(checked.name) if shape is None else None
 
 
 def _item(shape: _Shape) -> _Shape:
