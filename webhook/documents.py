@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
-from webhook import files, syntax
-from webhook.paths import ROOT, Path
+from webhook import excerpts, files, syntax
+from webhook.excerpts import Excerpt
+from webhook.paths import ROOT, Path, lookup
 
 STDIN: Final = files.STDIN
 SUFFIXES: Final = files.SUFFIXES
@@ -38,10 +39,17 @@ class Problem:
     line: int | None
     column: int | None
     message: str
+    excerpt: Excerpt | None = None  # what stands there
 
     def __str__(self) -> str:
         place = "".join(f":{number}" for number in (self.line, self.column) if number is not None)
         return f"{self.file}{place}: {self.message}"
+
+
+def full_text(problem: Problem) -> str:
+    """A problem's text, and below it the line that it is in with a caret under the place."""
+    shown = excerpts.lines(problem.excerpt) if problem.excerpt else []
+    return "\n".join([str(problem), *shown])
 
 
 @dataclass(slots=True)
@@ -66,21 +74,40 @@ class Document:
 
     def position(self, path: Path) -> Position:
         """Where the key (in a list: the item) at `path` stands; where there is none, its nearest ancestor."""
-        return self._find(path)[0]
+        return self._text.position(self._find(path)[0])
 
     def exact(self, path: Path) -> bool:
         """Whether `path` itself stands in the file, so that `position` is not that of an ancestor."""
         return self._find(path)[1]
+
+    def position_in(self, path: Path, offset: int) -> Position | None:
+        """Where the character at `offset` of the text at `path` stands, however the text is written.
+
+        None where that cannot be told: no text of the value stands there.
+        """
+        at, exact = self._find(path)
+        value = lookup(self.value, path)
+        if not exact or not isinstance(value, str):
+            return None
+        places = self._text.places(at, isinstance((self._base + path)[-1], int), value)
+        if places is None or not 0 <= offset < len(places):
+            return None
+        return self._text.position(places[offset])
+
+    def excerpt(self, position: Position) -> Excerpt:
+        """The line of the input at a position, to be shown with a mark below."""
+        return Excerpt(self._text.line(position.line), position.column, position.line)
 
     def problem(self, path: Path, message: str) -> Problem:
         """What is wrong at `path`, at its place in the input that was read (a template has other lines)."""
         position = self.position(path)
         return Problem(self.stream, position.line, position.column, _of_template(message, self.file, self.stream))
 
-    def _find(self, path: Path) -> tuple[Position, bool]:
+    def _find(self, path: Path) -> tuple[int, bool]:
+        """The offset of `path` in the text, or of its nearest ancestor, and whether it is its own."""
         path = self._base + path
         if not path:
-            return self._text.position(self._text.starts[self._index]), True
+            return self._text.starts[self._index], True
         root = self._text.roots()[self._index]
         value, offset, exact = root.value, root.offset, True
         for step in path:
@@ -89,7 +116,7 @@ class Document:
                 exact = False
                 break
             offset, value = found, value[step]
-        return self._text.position(offset), exact
+        return offset, exact
 
 
 _LINE_END = re.compile("\n")
@@ -104,6 +131,7 @@ class _Text:
     is_json: bool
     starts: list[int]  # the offset of each document's first key
     _roots: list[syntax.Root] | None = None
+    _scalars: syntax.Scalars | None = None
     _line_starts: list[int] | None = None
 
     def position(self, offset: int) -> Position:
@@ -111,6 +139,20 @@ class _Text:
             self._line_starts = [0, *(end.end() for end in _LINE_END.finditer(self.text))]
         line = bisect_right(self._line_starts, offset) - 1
         return Position(self.first_line + line, offset - self._line_starts[line] + 1)
+
+    def line(self, number: int) -> str:
+        """A line of the file, without its break; "" where it is none of this text."""
+        lines = self.text.split("\n")
+        index = number - self.first_line
+        return lines[index].rstrip("\r") if 0 <= index < len(lines) else ""
+
+    def places(self, at: int, is_item: bool, value: str) -> list[int] | None:
+        """The offsets of the characters of the text at a key or item, see syntax.Scalars."""
+        if self.is_json:
+            return syntax.places_in_json(self.text, at, is_item, value)
+        if self._scalars is None:
+            self._scalars = syntax.Scalars(self.text)
+        return self._scalars.places(at, is_item, value)
 
     def roots(self) -> list[syntax.Root]:
         if self._roots is None:

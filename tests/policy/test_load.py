@@ -188,9 +188,15 @@ class TestPlaces:
             ("expression: |-\n\n          true &&\n          nope", 13, 7),
             ("expression: >-\n          true &&\n          nope", 12, 7),
             ("expression: >\n          true &&\n\n          nope\n          || true", 13, 7),
-            # Written in a way that is not followed: the key is named, and the place in the expression.
-            ('expression: "true\\x20&& nope"', 10, 5),
-            ("expression: >-2\n           true && nope", 10, 5),
+            ('expression: "true\\x20&& nope"', 10, 29),
+            ("expression: >-2\n           true && nope", 11, 16),
+            ("expression: |1\n          true &&\n          nope", 12, 7),
+            ("expression: true\n          &&\n          nope", 12, 7),
+            ("expression: 'true\n\n          && nope'", 12, 10),
+            ('expression: "true \\\n          && nope"', 11, 10),
+            ("expression: &it !!str true && nope", 10, 35),
+            ("message: &it true && nope\n        expression: *it", 10, 26),
+            ("? expression\n        : |\n          true && nope", 12, 15),
         ],
     )
     def test_inside_an_expression(self, tmp_path: Path, written: str, line: int, column: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from webhook.excerpts import Excerpt, marked
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:
@@ -28,11 +30,11 @@ class CompileError(ValueError):
 
     def render(self) -> str:
         """The issues as a person reads them: each with its line of source and a caret below it."""
-        lines = self.source.splitlines() or [""]
+        lines = self.source.split("\n")
         parts: list[str] = []
         for issue in self.issues:
-            text = lines[min(issue.line, len(lines)) - 1].replace("\t", " ")
-            parts.append(f"{issue}\n  | {text}\n  | {' ' * (issue.column - 1)}^")
+            line, caret = marked(Excerpt(lines[min(issue.line, len(lines)) - 1], issue.column))
+            parts.append(f"{issue}\n  | {line}\n  | {caret}")
         return "\n".join(parts)
 
 
@@ -52,6 +54,12 @@ def issue_at(source: str, offset: int, message: str) -> Issue:
     """An issue at an offset, in code points, of its source."""
     before = source[:offset]
     return Issue(message, before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
+
+
+def offset_of(source: str, issue: Issue) -> int:
+    """The offset of an issue in its source, in code points: the way back from `issue_at`."""
+    lines = source.split("\n")
+    return sum(len(line) + 1 for line in lines[: issue.line - 1]) + issue.column - 1
 
 
 BUDGET_TEXT = "operation cancelled: actual cost limit exceeded"

@@ -233,9 +233,6 @@ _STATUS = re.compile(r"\s*\[[A-Z_]+\]$")
 _TOO_DEEP = re.compile(r"recursion (?:limit|depth)")
 
 
-_NOT_IN_STRUCT = re.compile(r" not found in struct '[^']*'$")
-
-
 def _issues(text: str) -> list[Issue]:
     if _TOO_DEEP.search(text):
         return [Issue("expression is nested too deeply: at most 32 levels can be parsed")]
@@ -252,7 +249,7 @@ def _worded(message: str) -> str:
     message = _STATUS.sub("", message).replace(" (in container '')", "")
     for name, renamed in _RENAMED.items():
         message = message.replace(f"'{renamed}'", f"'{name}'")
-    return _NOT_IN_STRUCT.sub("", message)
+    return message
 
 
 def _calls(node: Expr) -> Iterable[Call]:

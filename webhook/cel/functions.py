@@ -198,6 +198,10 @@ class Functions:
         """Whether there is such a function at all."""
         return (name, member, arity) in self._by_call
 
+    def names(self, *, member: bool) -> frozenset[str]:
+        """The names of all methods, or of all global functions; those of operators are none."""
+        return frozenset(name for name, method, _ in self._by_call if method == member and name[0].isalpha())
+
     def resolve(self, name: str, member: bool, argument_types: tuple[Type, ...]) -> Callable[..., Any] | None:
         """The implementation for a call with arguments of these types; a Dispatch where they leave it open.
 

@@ -142,8 +142,10 @@ def _check(
     try:
         policies = load(tree, target)
     except PolicyTreeError as error:
-        for problem in error.problems:
-            _fail(str(problem), color)
+        if output is Format.JSON:
+            put(json.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
+        else:
+            sys.stderr.write("".join(text.error_text(each, _colored(color, sys.stderr)) for each in error.problems))
         return FAILED
     rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
     if wrong:
@@ -183,6 +185,7 @@ def _check(
         files=len({verdict.document.file for verdict in results}),
         objects=len(results),
         policies=len({policy.name for policy in policies.policies}),
+        warnings=policies.warnings,
         changes=[change for verdict in results for change in verdict.changes],
         show_changes=diff,
     )

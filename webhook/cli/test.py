@@ -16,6 +16,7 @@ from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
     from webhook.cli.report.text import Style
+    from webhook.documents import Problem
     from webhook.offline.caseruns import Result
 
 _FAILED = 2
@@ -52,19 +53,18 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     import os
 
-    from webhook.cli.report.text import Style, error_line
+    from webhook.cli.report.text import Style, error_line, error_text, warning_text
     from webhook.cli.report.visible import visible
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
     from webhook.policy.load import PolicyTreeError, load
 
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    on_terminal = sys.stderr.isatty() and not plain
     try:
         target = parse_version(version)
     except ValueError as error:
-        sys.stderr.write(
-            error_line(f"--kubernetes-version: {error}, got {version!r}", sys.stderr.isatty() and not plain)
-        )
+        sys.stderr.write(error_line(f"--kubernetes-version: {error}, got {version!r}", on_terminal))
         return _FAILED
     try:
         loaded = load(tree, target)
@@ -72,16 +72,20 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     except PolicyTreeError as error:
         planned, problems = [], list(error.problems)
     if problems:
-        for problem in problems:
-            sys.stderr.write(error_line(str(problem), sys.stderr.isatty() and not plain))
+        if output is Format.JSON:
+            put(_json((), (), problems, ()))
+        else:
+            sys.stderr.write("".join(error_text(problem, on_terminal) for problem in problems))
         return _FAILED
 
     results = list(caseruns.run(planned, loaded))
     tested = {each.policy for each in planned}
     untested = sorted({policy.name for policy in loaded.policies} - tested)
     if output is Format.JSON:
-        written = put(_json(results, untested))
+        written = put(_json(results, untested, (), loaded.warnings))
     else:
+        sys.stderr.write("".join(warning_text(problem, on_terminal) for problem in loaded.warnings))
+        sys.stderr.flush()
         style = Style(sys.stdout.isatty() and not plain)
         notes = (f"{style(_DIM, 'note:')} {visible(name)} has no tests\n" for name in untested)
         written = put("".join(notes) + _text(results, style, verbose))
@@ -118,10 +122,15 @@ def _text(results: Sequence[Result], style: Style, verbose: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _json(results: Sequence[Result], untested: Sequence[str]) -> str:
-    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts}], "summary": {…}}`"""
+def _json(
+    results: Sequence[Result], untested: Sequence[str], errors: Sequence[Problem], warnings: Sequence[Problem]
+) -> str:
+    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts}], "summary": {…},
+    "errors": [{file, line, column, message}], "warnings": [the same]}`
+    """
     import orjson
 
+    from webhook.cli.report.json import problems
     from webhook.cli.report.visible import encodable
 
     cases = [
@@ -140,7 +149,8 @@ def _json(results: Sequence[Result], untested: Sequence[str]) -> str:
     ]
     failed = sum(not result.passed for result in results)
     summary = {"cases": len(results), "passed": len(results) - failed, "failed": failed, "untested": untested}
-    return orjson.dumps({"cases": cases, "summary": summary}, option=orjson.OPT_INDENT_2).decode() + "\n"
+    value = {"cases": cases, "summary": summary, "errors": problems(errors), "warnings": problems(warnings)}
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
 def _policy(result: Result) -> str:

@@ -6,6 +6,8 @@ BuildNamespaceType, with all that they leave out.
 
 from __future__ import annotations
 
+from functools import cache
+
 from webhook.cel import Environment
 from webhook.cel.library.authorizer import LIBRARY as AUTHORIZER
 from webhook.cel.structs import Struct
@@ -75,6 +77,7 @@ _STRUCTS = (_KIND, _RESOURCE, _USER, _REQUEST, _CONDITION, _METADATA, _SPEC, _ST
 _VARIABLES = {"object": DYN, "oldObject": DYN, "request": _REQUEST.type, "namespaceObject": _NAMESPACE.type}
 
 
+@cache
 def base_environment(*, with_params: bool, with_authorizer: bool = True, version: Version = NEWEST) -> Environment:
     """What a policy's expressions see before its own variables; `params` only where it has a paramKind.
 

@@ -8,25 +8,27 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from webhook import documents
+from webhook.cel import Issue
 from webhook.documents import Document, Problem
 from webhook.paths import ROOT, Path, lookup, render
-from webhook.policy import kinds, model, refusals, translate
+from webhook.policy import kinds, model, refusals, translate, typechecking
 from webhook.policy.discovery import declarations
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.functions import PythonMutator, PythonValidator
 from webhook.policy.kinds import MUTATING, VALIDATING
-from webhook.policy.places import inside
+from webhook.policy.places import place
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python import Declaration
 from webhook.policy.tree import walk
-from webhook.policy.validating import compile_policy
+from webhook.policy.validating import CELValidator, compile_policy
+from webhook.schema import Kinds, Schemas
 from webhook.versions import NEWEST, Version
 
 _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[model.MutatingAdmissionPolicyBinding]] = {
@@ -44,9 +46,7 @@ class PolicyTreeError(ValueError):
     """A policy tree that cannot be used. `problems`: everything that is wrong with it, by file and line."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(
-            set(problems), key=lambda problem: (problem.file, problem.line or 0, problem.column or 0, problem.message)
-        )
+        self.problems = sorted(set(problems), key=_order)
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -104,6 +104,7 @@ class _Loader:
         self._places: dict[tuple[str, str], str] = {}  # of policies and bindings, those with errors too
         self._objects: dict[tuple[str, str, str, str], Document] = {}
         self._unusable: set[tuple[str, str]] = set()  # policies with errors: their bindings are not to blame
+        self._documents: dict[tuple[str, str], Document] = {}  # of policies in CEL
         self._notes: list[Problem] = []
         self._hash = sha256()
 
@@ -141,15 +142,12 @@ class _Loader:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_policy(policy), mistyped)
         validator, issues = compile_policy(policy, self._version)
-        for path, issue in issues:
-            position, exact = inside(document, path, issue.line, issue.column)
-            where = "" if exact else f" (at {issue.line}:{issue.column} of the expression)"
-            problem = _problem(document, path, f"{issue.message}{where}")
-            self.problems.append(replace(problem, line=position.line, column=position.column))
+        self.problems += (_in_expression(document, path, issue) for path, issue in issues)
         name = policy.metadata.name
         if not self._is_new(document, VALIDATING, name) or refused or issues:
             self._unusable.add((VALIDATING, name))
             return
+        self._documents[VALIDATING, name] = document
         annotations = policy.metadata.annotations
         self.policies[VALIDATING, name] = Policy(
             kind=VALIDATING,
@@ -307,7 +305,22 @@ class _Loader:
             objects=[document.value for document in self._objects.values()],
             revision=self._hash.hexdigest()[:16],
             notes=self._notes,
+            warnings=sorted(self._warnings(), key=_order),
         )
+
+    def _warnings(self) -> Iterator[Problem]:
+        """Fields in expressions that the objects of a policy do not have."""
+        objects = [document.value for document in self._objects.values()]
+        kinds, schemas = Kinds.builtin().with_crds(objects), Schemas.builtin().with_crds(objects)
+        for key, document in self._documents.items():
+            policy = self.policies[key]
+            evaluator = policy.evaluator
+            if isinstance(evaluator, CELValidator):
+                found = typechecking.warnings(
+                    policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
+                )
+                for path, issue in found:
+                    yield _in_expression(document, path, issue)
 
     def _unknown_policy(self, key: tuple[str, str]) -> str:
         kind, name = key
@@ -329,6 +342,10 @@ class _Loader:
             self._notes.append(bound.document.problem(at, message))
 
 
+def _order(problem: Problem) -> tuple[str, int, int, str]:
+    return problem.file, problem.line or 0, problem.column or 0, problem.message
+
+
 def _follows(path: Path, wrong: Path) -> bool:
     """Whether what is wrong at `path` may come of the wrong type at `wrong`: below it, or of the list that it is in."""
     return path[: len(wrong)] == wrong or (path == wrong[:-1] and isinstance(wrong[-1], int))
@@ -337,6 +354,14 @@ def _follows(path: Path, wrong: Path) -> bool:
 def _problem(document: Document, path: Path, message: str) -> Problem:
     field = f"{render(path)}: " if path != ROOT else ""
     return document.problem(path, f"{_subject(document)}: {field}{message}")
+
+
+def _in_expression(document: Document, path: Path, issue: Issue) -> Problem:
+    """What is wrong in an expression, at its place in the file."""
+    found = place(document, path, issue)
+    where = "" if found.exact else f" (at {issue.line}:{issue.column} of the expression)"
+    problem = _problem(document, path, f"{issue.message}{where}")
+    return replace(problem, line=found.position.line, column=found.position.column, excerpt=found.excerpt)
 
 
 def _subject(document: Document) -> str:

@@ -96,10 +96,11 @@ class PolicySet:
     """The policies of a tree. Immutable: a changed tree is a new set.
 
     `objects` are the tree's other objects: params, Namespaces, definitions. `revision` is a hash of the tree's content.
-    `notes` are what is worth knowing and no error, such as a policy without a binding.
+    `notes` are what is worth knowing and no error, such as a policy without a binding. `warnings` are what is likely to
+    be wrong: fields that the objects of a policy do not have.
     """
 
-    __slots__ = ("_kept", "_mutating", "_subsets", "_validating", "notes", "objects", "revision")
+    __slots__ = ("_kept", "_mutating", "_subsets", "_validating", "notes", "objects", "revision", "warnings")
 
     def __init__(
         self,
@@ -109,12 +110,14 @@ class PolicySet:
         objects: Iterable[JSONObject] = (),
         revision: str = "",
         notes: Iterable[Problem] = (),
+        warnings: Iterable[Problem] = (),
     ) -> None:
         self._validating = tuple(sorted(validating, key=lambda policy: policy.name))
         self._mutating = tuple(sorted(mutating, key=lambda policy: policy.name))
         self.objects = tuple(objects)
         self.revision = revision
         self.notes = tuple(notes)
+        self.warnings = tuple(warnings)
         self._kept: dict[tuple[GroupVersionResource, str, str], _Candidates] = {}
         self._subsets: dict[FailurePolicy, PolicySet] = {}
 
@@ -162,6 +165,7 @@ class PolicySet:
                 objects=self.objects,
                 revision=self.revision,
                 notes=self.notes,
+                warnings=self.warnings,
             )
         return subset
 

@@ -1,5 +1,7 @@
-"""What kinds exist. Fields, defaults and list keys come here too."""
+"""What kinds exist, as which resources they are served, and what fields they have."""
 
-from webhook.schema.kinds import Kinds, Resource, plural_of
+from webhook.schema.crds import Resource
+from webhook.schema.kinds import Kinds, plural_of
+from webhook.schema.schemas import MISSING, UNKNOWN, Schema, Schemas
 
-__all__ = ["Kinds", "Resource", "plural_of"]
+__all__ = ["MISSING", "UNKNOWN", "Kinds", "Resource", "Schema", "Schemas", "plural_of"]

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from webhook.schema.builtin import CLUSTER_SCOPED, IRREGULAR_PLURALS, NAMESPACED
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """A kind as the API serves it. The core group is the empty string."""
-
-    group: str
-    version: str
-    kind: str
-    plural: str
-    namespaced: bool
-
-    @property
-    def api_version(self) -> str:
-        """As manifests write it: "v1", "apps/v1"."""
-        return f"{self.group}/{self.version}" if self.group else self.version
+from webhook.schema import builtin
+from webhook.schema.crds import Resource, served_versions
 
 
 class Kinds:
@@ -47,7 +31,7 @@ class Kinds:
 
     def with_crds(self, objects: Iterable[dict[str, Any]]) -> Kinds:
         """These kinds and those that the CustomResourceDefinitions among `objects` define; others are passed over."""
-        added = [resource for value in objects for resource in _defined(value)]
+        added = [version.resource for value in objects for version in served_versions(value)]
         return Kinds([*self._by_kind.values(), *added]) if added else self
 
     def for_kind(self, api_version: str, kind: str) -> Resource | None:
@@ -69,6 +53,9 @@ class Kinds:
                 return Resource(group, version, kind, resource.plural, resource.namespaced)
         return Resource(group, version, kind, plural_of(kind), True)
 
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._by_kind.values())
+
     def __len__(self) -> int:
         return len(self._by_kind)
 
@@ -86,33 +73,7 @@ def plural_of(kind: str) -> str:
 @cache
 def _builtin() -> Kinds:
     resources = []
-    for table, namespaced in ((NAMESPACED, True), (CLUSTER_SCOPED, False)):
-        for api_version, kinds in table.items():
-            group, _, version = api_version.rpartition("/")
-            for kind in kinds.split():
-                plural = IRREGULAR_PLURALS.get(kind) or plural_of(kind)
-                resources.append(Resource(group, version, kind, plural, namespaced))
+    for api_version, kind, plural, namespaced in builtin.served():
+        group, _, version = api_version.rpartition("/")
+        resources.append(Resource(group, version, kind, plural, namespaced))
     return Kinds(resources)
-
-
-def _defined(value: dict[str, Any]) -> list[Resource]:
-    """The resources that a CustomResourceDefinition serves; nothing for any other object or one that is malformed."""
-    if value.get("kind") != "CustomResourceDefinition" or not str(value.get("apiVersion")).startswith(
-        "apiextensions.k8s.io/"
-    ):
-        return []
-    spec = value.get("spec")
-    names = spec.get("names") if isinstance(spec, dict) else None
-    if not isinstance(spec, dict) or not isinstance(names, dict):
-        return []
-    group, kind, plural = spec.get("group"), names.get("kind"), names.get("plural")
-    versions = spec.get("versions")
-    if not isinstance(versions, list):
-        versions = [{"name": spec.get("version")}]  # as v1beta1 allowed
-    if not (isinstance(group, str) and isinstance(kind, str) and isinstance(plural, str)):
-        return []
-    return [
-        Resource(group, version["name"], kind, plural, spec.get("scope") != "Cluster")
-        for version in versions
-        if isinstance(version, dict) and isinstance(version.get("name"), str) and version.get("served") is not False
-    ]

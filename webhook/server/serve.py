@@ -17,6 +17,7 @@ from typing import Any
 import uvloop
 
 from webhook.cluster.manifests import ManifestsView
+from webhook.documents import full_text
 from webhook.policy.load import PolicyTreeError, load
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
@@ -90,7 +91,7 @@ def _load(settings: Settings) -> PolicySet:
     try:
         return load(settings.policies, parse_version(settings.kubernetes_version))
     except PolicyTreeError as error:
-        problems = "\n".join(str(problem) for problem in error.problems)
+        problems = "\n".join(map(full_text, error.problems))
         raise StartError(
             f"{problems}\nthe policies in {settings.policies} cannot be loaded; nothing is served"
         ) from None
@@ -257,10 +258,10 @@ class Serving:
             "workers": self.settings.workers,
         }
         self.log.write("info", "serving", told)
-        for note in policies.notes:
+        for note in (*policies.notes, *policies.warnings):
             self.log.write("warning", "policies", {"message": str(note)})
         lines = [
-            *map(str, policies.notes),
+            *map(full_text, (*policies.notes, *policies.warnings)),
             f"{len(policies.policies)} policies from {self.settings.policies}, revision {policies.revision}",
             f"reviews: https://{reviews}/validate and /mutate",
             f"health, metrics, policies: http://{plain_port}/healthz /readyz /metrics /policies",

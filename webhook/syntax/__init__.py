@@ -1,7 +1,19 @@
 """YAML and JSON text to plain JSON values, as kubectl reads them."""
 
 from webhook.syntax.jsontext import read_json
+from webhook.syntax.spans import Scalars, places_in_json
 from webhook.syntax.text import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
 from webhook.syntax.yamltext import MAX_ALIASED, read_yaml
 
-__all__ = ["MAX_ALIASED", "MAX_DEPTH", "DuplicateKey", "Places", "Root", "SyntaxProblem", "read_json", "read_yaml"]
+__all__ = [
+    "MAX_ALIASED",
+    "MAX_DEPTH",
+    "DuplicateKey",
+    "Places",
+    "Root",
+    "Scalars",
+    "SyntaxProblem",
+    "places_in_json",
+    "read_json",
+    "read_yaml",
+]

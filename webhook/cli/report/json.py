@@ -3,7 +3,7 @@
 {"findings": [{"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "policy", "binding", "action",
                "reason", "message", "path"}],
  "summary": {"files", "objects", "policies", "deny", "warn", "audit", "errors"},
- "errors": [{"file", "line", "column", "message"}], "notes": [text],
+ "errors": [{"file", "line", "column", "message"}], "warnings": [the same, about the policies], "notes": [text],
  "diffs": [{"file", "line", "object", "policies", "diff"}]}    (diffs with --diff only)
 
 `action` is Deny, Warn or Audit, as a binding's validationActions has them. `line` counts from 1; `path` is null where
@@ -12,6 +12,7 @@ it is not known. An object that is cluster-scoped has an empty namespace.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ import orjson
 from webhook.cli.report.changes import unified
 from webhook.cli.report.outcome import ACTIONS, Outcome
 from webhook.cli.report.visible import encodable
+from webhook.documents import Problem
 from webhook.offline.requests import Identity
 from webhook.paths import render
 
@@ -47,10 +49,8 @@ def report(outcome: Outcome) -> str:
             **{action: outcome.count(action) for action in ACTIONS},
             "errors": len(outcome.problems),
         },
-        "errors": [
-            {"file": problem.file, "line": problem.line, "column": problem.column, "message": problem.message}
-            for problem in outcome.problems
-        ],
+        "errors": problems(outcome.problems),
+        "warnings": problems(outcome.warnings),
         "notes": [*outcome.notes, *_streams(outcome)],
     }
     if outcome.show_changes:
@@ -68,6 +68,14 @@ def report(outcome: Outcome) -> str:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
     except TypeError:  # half characters, in the name of a file or a policy's message
         return orjson.dumps(_encodable(value), option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def problems(found: Iterable[Problem]) -> list[dict[str, Any]]:
+    """What is wrong with files, each with its place; line and column are null where they are not known."""
+    return [
+        {"file": encodable(each.file), "line": each.line, "column": each.column, "message": encodable(each.message)}
+        for each in found
+    ]
 
 
 def _streams(outcome: Outcome) -> list[str]:

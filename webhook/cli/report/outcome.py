@@ -17,7 +17,8 @@ ACTIONS: tuple[Action, ...] = ("deny", "warn", "audit")
 class Outcome:
     """The findings of all files in the order of the inputs, and what went wrong on the way.
 
-    `streams` are the inputs that were read: files, or `<stdin>`.
+    `warnings` are about the policies; no exit code comes of them. `streams` are the inputs that were read: files, or
+    `<stdin>`.
     """
 
     findings: Sequence[Located]
@@ -26,6 +27,7 @@ class Outcome:
     files: int
     objects: int
     policies: int
+    warnings: Sequence[Problem] = ()
     changes: Sequence[Change] = field(default_factory=tuple)
     show_changes: bool = False
 

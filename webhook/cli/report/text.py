@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 from typing import Final
 
+from webhook import excerpts
 from webhook.cli.report.changes import unified
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.outcome import Action, Outcome, action_of
 from webhook.cli.report.visible import visible
+from webhook.documents import Problem
 from webhook.offline.verdicts import Located
 from webhook.paths import render
 
@@ -51,12 +53,25 @@ def report(outcome: Outcome, color: bool, width: int | None = None) -> str:
 
 
 def asides(outcome: Outcome, color: bool) -> str:
-    """The notes and problems, a line each; "" if there are none."""
+    """The notes, warnings and problems, a line each and the place's own line below; "" if there are none."""
     style = Style(color)
-    lines = [f"{style(_DIM, 'note:')} {visible(note)}" for note in outcome.notes]
-    return "".join(f"{line}\n" for line in lines) + "".join(
-        error_line(str(problem), color) for problem in outcome.problems
-    )
+    notes = [f"{style(_DIM, 'note:')} {visible(note)}\n" for note in outcome.notes]
+    warnings = [warning_text(problem, color) for problem in outcome.warnings]
+    return "".join((*notes, *warnings, *(error_text(problem, color) for problem in outcome.problems)))
+
+
+def error_text(problem: Problem, color: bool) -> str:
+    """An error for stderr, with the line that it is in and a caret below the place."""
+    return error_line(str(problem), color) + _excerpt(problem)
+
+
+def warning_text(problem: Problem, color: bool) -> str:
+    """The same for what is only a warning."""
+    return f"{Style(color)(_BOLD + _YELLOW, 'warning:')} {visible(str(problem))}\n{_excerpt(problem)}"
+
+
+def _excerpt(problem: Problem) -> str:
+    return "".join(f"{line}\n" for line in excerpts.lines(problem.excerpt)) if problem.excerpt else ""
 
 
 def error_line(message: str, color: bool) -> str:

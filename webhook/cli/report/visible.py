@@ -1,26 +1,5 @@
-"""Text of others made fit for a terminal: nothing in it may move the cursor, change colours or reorder what is read."""
+"""What reports show of other people's text, see webhook.visible."""
 
-from __future__ import annotations
+from webhook.visible import encodable, visible
 
-import re
-
-# C0 and C1 controls, DEL, line and paragraph separators, bidirectional controls, half characters.
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
-
-
-def visible(text: str) -> str:
-    r"""`text` with every character that does not simply show as an escape such as \x1b."""
-    return _HIDDEN.sub(_escape, text) if _HIDDEN.search(text) else text
-
-
-def encodable(text: str) -> str:
-    """`text` without half characters, such as the undecodable bytes of a file's name: fit for UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _escape(match: re.Match[str]) -> str:
-    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(match[0]) or (
-        f"\\x{ord(match[0]):02x}" if ord(match[0]) < 0x100 else f"\\u{ord(match[0]):04x}"
-    )
+__all__ = ["encodable", "visible"]

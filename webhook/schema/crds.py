@@ -1,0 +1,58 @@
+"""CustomResourceDefinitions: the kinds that they define.
+
+Anybody may have written one: what is malformed in it counts as not there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind as the API serves it. The core group is the empty string."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+
+    @property
+    def api_version(self) -> str:
+        """As manifests write it: "v1", "apps/v1"."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+@dataclass(frozen=True, slots=True)
+class ServedVersion:
+    """One version of a custom kind that is served; `declared` is its entry in the definition's `versions`."""
+
+    resource: Resource
+    declared: dict[str, Any]
+    preserve_unknown_fields: bool
+
+
+def served_versions(value: dict[str, Any]) -> list[ServedVersion]:
+    """The versions that a CustomResourceDefinition serves; none for any other object or one that is malformed."""
+    if value.get("kind") != "CustomResourceDefinition" or not str(value.get("apiVersion")).startswith(
+        "apiextensions.k8s.io/"
+    ):
+        return []
+    spec = value.get("spec")
+    names = spec.get("names") if isinstance(spec, dict) else None
+    if not isinstance(spec, dict) or not isinstance(names, dict):
+        return []
+    group, kind, plural = spec.get("group"), names.get("kind"), names.get("plural")
+    versions = spec.get("versions")
+    if not isinstance(versions, list):
+        versions = [{"name": spec.get("version")}]  # as v1beta1 allowed
+    if not (isinstance(group, str) and isinstance(kind, str) and isinstance(plural, str)):
+        return []
+    preserve = spec.get("preserveUnknownFields") is True
+    return [
+        ServedVersion(Resource(group, version["name"], kind, plural, spec.get("scope") != "Cluster"), version, preserve)
+        for version in versions
+        if isinstance(version, dict) and isinstance(version.get("name"), str) and version.get("served") is not False
+    ]

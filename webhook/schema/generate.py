@@ -1,0 +1,215 @@
+"""Writes the schemas that ship with the project anew, from the OpenAPI documents of an API server.
+
+    kubectl proxy & python -m webhook.schema.generate --server http://127.0.0.1:8001
+    python -m webhook.schema.generate --from DIR --release v1.37.2
+
+DIR holds the documents as files: `api/openapi-spec/v3` of Kubernetes' own source (the Go module k8s.io/kubernetes). The
+server must have every API version turned on (`--runtime-config=api/all=true`) to give the same. Descriptions are left
+out; everything else is taken as it is published.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from webhook.schema.shipped import FOLDER, INDEX, REFERENCE
+
+# Definitions of the API server itself, its extensions' and its aggregator's; those of CustomResourceDefinitions, which
+# a live server publishes in the same documents, are none of these.
+_OWN: Final = (
+    "io.k8s.api.",
+    "io.k8s.apimachinery.",
+    "io.k8s.apiextensions-apiserver.",
+    "io.k8s.kube-aggregator.",
+)
+_COMMON: Final = "io.k8s.apimachinery."  # what all groups use: Status and the like, which are kinds of none
+_KEPT: Final = (
+    "$ref",
+    "type",
+    "format",
+    "default",
+    "required",
+    "enum",
+    "nullable",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
+    "x-kubernetes-patch-strategy",
+    "x-kubernetes-patch-merge-key",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-embedded-resource",
+)
+_GROUP_VERSION_KIND: Final = "x-kubernetes-group-version-kind"
+_TIMEOUT: Final = 60.0  # seconds, a document
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m webhook.schema.generate", description=(__doc__ or "").split("\n")[0]
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--server", metavar="URL", help="an API server, as `kubectl proxy` gives it")
+    source.add_argument("--from", dest="folder", metavar="DIR", type=Path, help="a folder of OpenAPI v3 documents")
+    parser.add_argument("--release", metavar="VERSION", default="", help="what DIR is of, such as v1.37.2")
+    parser.add_argument("--to", metavar="DIR", type=Path, default=FOLDER, help="where to write (default: the package)")
+    given = parser.parse_args(arguments)
+    if given.folder and not given.release:
+        parser.error("--from wants --release: the documents do not say of which version they are")
+    try:
+        documents = list(_from_server(given.server) if given.server else _from_folder(given.folder))
+        release = given.release or _fetch(given.server, "/version")["gitVersion"]
+    except (OSError, ValueError, KeyError) as error:
+        print(f"error: {given.server or given.folder}: {error}", file=sys.stderr)
+        return 2
+    if not documents:
+        print(f"error: {given.server or given.folder}: no OpenAPI v3 document there", file=sys.stderr)
+        return 2
+    files = generated(documents, release)
+    given.to.mkdir(parents=True, exist_ok=True)
+    for old in given.to.glob("*.json"):
+        old.unlink()
+    for name, text in files.items():
+        (given.to / name).write_text(text, encoding="utf-8")
+    print(f"{len(files)} files of {release} in {given.to}")
+    return 0
+
+
+def generated(documents: Iterable[dict[str, Any]], release: str) -> dict[str, str]:
+    """File name -> text, of the OpenAPI documents of all groups and versions."""
+    definitions: dict[str, dict[str, Any]] = {}
+    kinds: dict[str, dict[str, str]] = {}
+    resources: dict[str, dict[str, list[Any]]] = {}
+    for document in documents:
+        for name, schema in document.get("components", {}).get("schemas", {}).items():
+            if name.startswith(_OWN):
+                definitions[name] = schema
+        for path, operations in document.get("paths", {}).items():
+            for api_version, kind, plural, namespaced in _served(path, operations):
+                known = resources.setdefault(api_version, {}).setdefault(kind, [plural, namespaced])
+                known[1] = known[1] or namespaced  # a list over all namespaces has a path without one
+    for name, schema in definitions.items():
+        for api_version, kind in _kinds(schema) if not name.startswith(_COMMON) else ():
+            kinds.setdefault(api_version, {})[kind] = name
+    used = _reachable(definitions, [name for named in kinds.values() for name in named.values()])
+    for api_version in list(resources):
+        resources[api_version] = {
+            kind: found for kind, found in resources[api_version].items() if kind in kinds.get(api_version, {})
+        }
+    packages: dict[str, dict[str, Any]] = {}
+    for name in used:
+        package, _, short = name.rpartition(".")
+        packages.setdefault(package, {})[short] = _pruned(definitions[name], name)
+    files = {f"{package}.json": _text(schemas) for package, schemas in packages.items()}
+    index = {
+        "release": release,
+        "kinds": kinds,
+        "resources": {each: found for each, found in resources.items() if found},
+    }
+    files[INDEX] = _text(index)
+    return dict(sorted(files.items()))
+
+
+def _kinds(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(apiVersion, kind) of a definition that is one kind's own; what all groups share (DeleteOptions) is none."""
+    named = schema.get(_GROUP_VERSION_KIND) or []
+    if len(named) == 1 and not (named[0]["kind"].endswith("List") and "items" in schema.get("properties", {})):
+        yield _api_version(named[0]), named[0]["kind"]
+
+
+def _served(path: str, operations: dict[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
+    """(apiVersion, kind, plural, namespaced) of a path at which objects are listed or created."""
+    *before, plural = path.split("/")
+    if plural.startswith("{") or any(part.startswith("{") and part != "{namespace}" for part in before):
+        return  # one object, or a subresource of one
+    if "watch" in before:
+        return
+    for operation in operations.values():
+        if isinstance(operation, dict) and operation.get("x-kubernetes-action") in ("list", "post"):
+            named = operation[_GROUP_VERSION_KIND]
+            yield _api_version(named), named["kind"], plural, "{namespace}" in before
+
+
+def _api_version(named: dict[str, str]) -> str:
+    return f"{named['group']}/{named['version']}" if named["group"] else named["version"]
+
+
+def _reachable(definitions: dict[str, dict[str, Any]], roots: Iterable[str]) -> list[str]:
+    found: set[str] = set()
+    ahead = list(roots)
+    while ahead:
+        name = ahead.pop()
+        if name not in found and name in definitions:
+            found.add(name)
+            ahead += _references(definitions[name])
+    return sorted(found)
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for key, value in schema.items():
+            if key == "$ref" and isinstance(value, str):
+                yield value.removeprefix(REFERENCE)
+            else:
+                yield from _references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _references(value)
+
+
+def _pruned(schema: dict[str, Any], name: str = "") -> dict[str, Any]:
+    """A schema without descriptions, with the reference that `allOf` wraps taken out of it."""
+    kept: dict[str, Any] = {key: schema[key] for key in _KEPT if key in schema}
+    for wrapped in schema.get("allOf", []):
+        kept |= {"$ref": wrapped["$ref"]} if "$ref" in wrapped else {}
+    if "$ref" in kept:
+        kept["$ref"] = kept["$ref"].removeprefix(REFERENCE)
+    if "properties" in schema:
+        kept["properties"] = {field: _pruned(each) for field, each in schema["properties"].items()}
+    if "items" in schema:
+        kept["items"] = _pruned(schema["items"])
+    extra = schema.get("additionalProperties")
+    if extra is not None:
+        kept["additionalProperties"] = _pruned(extra) if isinstance(extra, dict) else extra
+    if name and kept.get("type") == "object" and "properties" not in kept and extra is None:
+        kept["x-kubernetes-preserve-unknown-fields"] = True  # RawExtension, FieldsV1: any object
+    return kept
+
+
+def _text(value: Any) -> str:
+    """JSON, a line a definition, so that a new version shows as a readable difference."""
+    lines = (
+        f"{json.dumps(key)}:{json.dumps(each, sort_keys=True, separators=(',', ':'))}"
+        for key, each in sorted(value.items())
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _from_folder(folder: Path) -> Iterator[dict[str, Any]]:
+    for file in sorted(folder.glob("*_openapi.json")):
+        yield json.loads(file.read_bytes())
+
+
+def _from_server(server: str) -> Iterator[dict[str, Any]]:
+    for path, place in sorted(_fetch(server, "/openapi/v3")["paths"].items()):
+        if path.startswith(("api/", "apis/")) and path.count("/") == (1 if path.startswith("api/") else 2):
+            yield _fetch(server, place["serverRelativeURL"])
+
+
+def _fetch(server: str, path: str) -> Any:
+    address = server.rstrip("/") + path
+    if not address.startswith(("http://", "https://")):
+        raise ValueError("expected an http:// or https:// URL")
+    with urllib.request.urlopen(address, timeout=_TIMEOUT) as answer:  # noqa: S310 - the scheme is checked
+        return json.load(answer)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

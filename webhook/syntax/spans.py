@@ -1,0 +1,280 @@
+"""Where each character of a text value stands in the YAML or JSON that it was read from.
+
+A CEL expression may be written in any of YAML's ways: behind its key, in quotes with escapes, over several lines, in a
+literal or folded block. A place in the expression is a place in the file only through these rules, which are libyaml's
+(its scanner's block, plain and quoted scalars). What comes out is compared with the value: a place that is told is
+right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+from yaml._yaml import CParser
+from yaml.events import AliasEvent, ScalarEvent
+
+_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
+_HEADER = re.compile(r"[|>](?:(?P<indent>[1-9])[+-]?|[+-](?P<after>[1-9])?)?[ \t]*(?:#[^\r\n]*)?(?:\r\n|[\r\n])")
+_CHOMP = re.compile(r"[|>][1-9]?(?P<mark>[+-])?")
+_JSON_VALUE = re.compile(r'"(?:[^"\\]|\\.)*"[ \t\r\n]*:[ \t\r\n]*(?P<value>"(?:[^"\\]|\\.)*")')
+_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_HEX: Final = {"x": 2, "u": 4, "U": 8}
+_ESCAPES: Final = {
+    "0": "\0",
+    "a": "\a",
+    "b": "\b",
+    "t": "\t",
+    "\t": "\t",
+    "n": "\n",
+    "v": "\v",
+    "f": "\f",
+    "r": "\r",
+    "e": "\x1b",
+    " ": " ",
+    '"': '"',
+    "/": "/",
+    "\\": "\\",
+    "N": "\x85",
+    "_": "\xa0",
+    "L": "\u2028",
+    "P": "\u2029",
+}
+
+
+_Span = tuple[int, int, str]  # start, end, style
+
+_DEEPEST: Final = 200
+"""The most that lines are taken to be indented where the header of their block says how far."""
+
+
+@dataclass(slots=True)
+class _Spelled:
+    """A value as it is put together: its characters, each with its offset in the text."""
+
+    characters: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+
+    def add(self, characters: str, place: int) -> None:
+        """Characters that one place stands for (an escape, a line break)."""
+        self.characters.append(characters)
+        self.places += [place] * len(characters)
+
+    def copy(self, text: str, start: int, end: int) -> None:
+        """Characters that stand for themselves."""
+        self.characters.append(text[start:end])
+        self.places += range(start, end)
+
+
+class Scalars:
+    """The scalars of a YAML text, and where the characters of their values stand. Read once, asked many times."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._spans: list[_Span | None] = []  # of every event: the scalar that it is or stands for
+        self._at: dict[int, int] = {}  # offset -> which scalar starts there
+        self._known: dict[tuple[int, bool], list[int] | None] = {}
+        anchors: dict[str, _Span] = {}
+        next_event: Any = CParser(text).get_event
+        try:
+            while True:
+                event: Any = next_event()
+                if event is None:
+                    break
+                kind: Any = type(event)
+                here: int = event.start_mark.index
+                span: _Span | None = None
+                if kind is ScalarEvent:
+                    span = (here, event.end_mark.index, event.style or "")
+                    if event.anchor:
+                        anchors[event.anchor] = span
+                elif kind is AliasEvent:
+                    span = anchors.get(event.anchor)
+                if span:
+                    self._at.setdefault(here, len(self._spans))
+                self._spans.append(span)
+        except yaml.YAMLError:
+            return  # what was read so far has its places
+
+    def places(self, at: int, is_item: bool, value: str) -> list[int] | None:
+        """The offset in the text of each character of `value`, and of its end; None if that cannot be told.
+
+        at: where the key stands whose value it is; of an item of a list (`is_item`), where the item itself stands.
+        """
+        key = (at, is_item)
+        if key not in self._known:
+            self._known[key] = self._found(at, is_item, value)
+        return self._known[key]
+
+    def _found(self, at: int, is_item: bool, value: str) -> list[int] | None:
+        index = self._at.get(at)
+        if index is None:
+            return None
+        index += not is_item
+        span = self._spans[index] if index < len(self._spans) else None
+        if span is None:
+            return None
+        if not value:
+            return [span[0]]
+        for spelled in _spellings(self._text, *span):
+            if "".join(spelled.characters) == value:
+                return [*spelled.places, spelled.places[-1] + 1]
+        return None
+
+
+def places_in_json(text: str, at: int, is_item: bool, value: str) -> list[int] | None:
+    """What Scalars.places gives, for JSON."""
+    match = _JSON_TEXT.match(text, at) if is_item else _JSON_VALUE.match(text, at)
+    if match is None:
+        return None
+    start, end = match.span() if is_item else match.span("value")
+    spelled = _quoted(text, start + 1, end - 1, '"')
+    if "".join(spelled.characters) != value:
+        return None
+    return [*spelled.places, end - 1]
+
+
+def _spellings(text: str, start: int, end: int, style: str) -> Iterator[_Spelled]:
+    # The mark of a scalar with an anchor or a tag is theirs.
+    if style in ("|", ">"):
+        opening = text.find(style, start, end)
+        while opening >= 0:
+            header = _HEADER.match(text, opening)
+            if header:
+                yield from _blocks(text, opening, end, header)
+                return
+            opening = text.find(style, opening + 1, end)
+    elif style in ("'", '"'):
+        opening = text.find(style, start, end)
+        if opening >= 0:
+            yield _quoted(text, opening + 1, end - 1, style)
+    else:
+        while start < end and text[start] in "&!":
+            behind = re.compile(r"\S+\s*").match(text, start, end)
+            start = behind.end() if behind else end
+        yield _quoted(text, start, end, "")
+
+
+def _quoted(text: str, at: int, end: int, quote: str) -> _Spelled:
+    """A plain or quoted scalar between two offsets; lines are folded, escapes read."""
+    spelled = _Spelled()
+    while at < end:
+        character = text[at]
+        if character == "\\" and quote == '"':
+            at = _escape(text, at, end, spelled)
+        elif character == "'" and quote == "'":
+            spelled.add("'", at)
+            at += 2
+        elif character in " \t\r\n\x85\u2028\u2029":
+            at = _blank(text, at, end, spelled)
+        else:
+            spelled.copy(text, at, at + 1)
+            at += 1
+    return spelled
+
+
+def _escape(text: str, at: int, end: int, spelled: _Spelled) -> int:
+    following = text[at + 1 : at + 2]
+    if _BREAK.match(following):
+        at += len((_BREAK.match(text, at + 1) or [""])[0]) + 1
+        return _blank(text, at, end, spelled, joined=True)
+    if following in _HEX:
+        pair = _PAIR.match(text, at)
+        if pair:
+            high, low = int(pair[1], 16), int(pair[2], 16)
+            spelled.add(chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)), at)
+            return pair.end()
+        digits = text[at + 2 : at + 2 + _HEX[following]]
+        try:
+            spelled.add(chr(int(digits, 16)), at)
+        except (ValueError, OverflowError):
+            spelled.add("\ufffd", at)
+        return at + 2 + len(digits)
+    spelled.add(_ESCAPES.get(following, "\ufffd"), at)
+    return at + 2
+
+
+def _blank(text: str, at: int, end: int, spelled: _Spelled, joined: bool = False) -> int:
+    """White space: kept inside a line; around a line break it goes, and the break is a space or, with more, breaks."""
+    start, breaks = at, 0
+    first = at
+    while at < end:
+        found = _BREAK.match(text, at, end)
+        if found:
+            breaks += 1
+            first = at if breaks == 1 else first
+            at = found.end()
+        elif text[at] in " \t":
+            at += 1
+        else:
+            break
+    if joined:
+        spelled.add("\n" * breaks, start)
+    elif not breaks:
+        spelled.copy(text, start, at)
+    elif breaks == 1:
+        spelled.add(" ", first)
+    else:
+        spelled.add("\n" * (breaks - 1), first)
+    return at
+
+
+def _blocks(text: str, opening: int, stop: int, header: re.Match[str]) -> Iterator[_Spelled]:
+    """A block scalar. Its lines show how far it is indented, or its header says so, relative to what is around it: then
+    every indent that may be is tried, from the deepest.
+    """
+    mark = _CHOMP.match(text, opening)
+    chomping = header[0].strip(" \t\r\n|>0123456789")[:1] or (mark["mark"] if mark else "") or ""
+    lines: list[tuple[int, int, str]] = []  # start, end of the content, the break
+    at = header.end()
+    while at < stop:
+        found = _BREAK.search(text, at)
+        end, following = found.span() if found else (len(text), len(text))
+        lines.append((at, end, "\n" if found else ""))
+        at = following
+    deepest = 0
+    for start, end, _ in lines:
+        content = text[start:end].lstrip(" ")
+        deepest = max(deepest, end - start - len(content))
+        if content:
+            break
+    explicit = header["indent"] or header["after"]
+    for indent in range(min(deepest, _DEEPEST), -1, -1) if explicit else (deepest,):
+        yield _block(text, lines, indent, text[opening] == "|", chomping)
+
+
+def _block(text: str, lines: list[tuple[int, int, str]], indent: int, literal: bool, chomping: str) -> _Spelled:
+    spelled = _Spelled()
+    leading: tuple[str, int] = ("", 0)  # the break after the last line of text
+    trailing: list[int] = []  # and those of the blank lines after it
+    was_deeper = False
+    for start, end, ending in lines:
+        content = text[start:end]
+        spaces = len(content) - len(content.lstrip(" "))
+        if spaces < indent and spaces < len(content):
+            break  # what is less indented is no more of it
+        if end - start <= indent:
+            trailing += [end] if ending else []
+            continue
+        deeper = content[indent] in " \t"
+        if not literal and leading[0] and not was_deeper and not deeper:
+            if not trailing:
+                spelled.add(" ", leading[1])
+        else:
+            spelled.add(*leading)
+        for place in trailing:
+            spelled.add("\n", place)
+        trailing = []
+        was_deeper = deeper
+        spelled.copy(text, start + indent, end)
+        leading = (ending, end)
+    if chomping != "-":
+        spelled.add(*leading)
+    if chomping == "+":
+        for place in trailing:
+            spelled.add("\n", place)
+    return spelled
