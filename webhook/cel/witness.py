@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
-from webhook.cel.codegen import chosen_key, logical_terms, place_key
+from webhook.cel.codegen import logical_terms
 from webhook.cel.macros import recognise
+from webhook.cel.rounds import chosen_key, place_key
 from webhook.cel.values import NONE, Optional
 from webhook.paths import Path
 
