@@ -16,7 +16,7 @@ from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral
 from webhook.cel.codegen import logical_terms
 from webhook.cel.errors import EvaluationError
 from webhook.cel.macros import Fold, recognise
-from webhook.cel.privacy import CLEAN, HOLDS, PRIVATE, Private
+from webhook.cel.privacy import CLEAN, PRIVATE, Private
 from webhook.cel.rounds import Record, Rounds, error_key, rounds_key
 from webhook.cel.spans import Spans
 from webhook.cel.values import NONE
@@ -211,10 +211,6 @@ class _Tree:
                 made = self.ordinary(node, value, record, scope, error)
         start, end = self.spans.of(node)
         failed = value is _MISSING or error_key(node) in record
-        error_level = made.error_level
-        if failed and made.error_level == CLEAN and not any(each.outcome == "error" for each in made.children):
-            if not privacy.reaches(node) or any(each.level for each in made.children[1:]):
-                error_level = max((each.level for each in made.children), default=made.level)
         return Step(
             self.source,
             start,
@@ -224,7 +220,7 @@ class _Tree:
             None if value is _MISSING else value,
             (error or _text(record.get(error_key(node)))) if failed else "",
             made.level,
-            error_level,
+            _error_level(node, made) if failed else CLEAN,
             decides,
             self.place(node, record, scope),
             made.plain and not failed,
@@ -294,13 +290,11 @@ class _Tree:
         known = context.variables.get(node.name)
         if known is not None:
             return _Made(node.name, known.level, error_level=known.error_level, plain=True)
-        own_error = error.removeprefix(
-            f'composited variable "{node.name.removeprefix("variables.")}" fails to evaluate: '
-        )
+        prefix = f'composited variable "{node.name.removeprefix("variables.")}" fails to evaluate: '
         record = context.activation.record
-        own = _Tree(context, program).step(program.tree, record, {}, own_error)
+        own = _Tree(context, program).step(program.tree, record, {}, error.removeprefix(prefix))
         context.variables[node.name] = own
-        return _Made(node.name, own.level, error_level=own.error_level, variable=own)
+        return _Made(node.name, own.level, variable=own)
 
     def ordinary(self, node: Expr, value: Any, record: Record, scope: _Locals, error: str) -> _Made:
         """A node whose parts are all evaluated, in order."""
@@ -342,32 +336,29 @@ class _Tree:
             wanted = value is not decisive and (value is not _MISSING or caught is not None or found is _MISSING)
             steps.append(self.step(term, record, scope, _text(caught) or error, wanted or found is decisive))
         levels = [step.level for step in steps]
-        failed = [step for step in steps if step.outcome == "error"] if value is _MISSING else []
-        error_level = max((step.error_level for step in failed), default=CLEAN)
-        made_of = PRIVATE if any(levels) else CLEAN
-        return _Made(self.named(node), made_of, tuple(steps), error_level=error_level)
+        return _Made(self.named(node), PRIVATE if any(levels) else CLEAN, tuple(steps))
 
     def conditional(self, node: Call, value: Any, record: Record, scope: _Locals, error: str) -> _Made:
         condition, yes, no = node.args
         (first,), failed = self.parts([condition], record, scope, error, value is not _MISSING)
         if failed or not isinstance(first.value, bool):
-            return _Made("?:", PRIVATE, (first, self.skipped(yes), self.skipped(no)), error_level=first.error_level)
+            return _Made("?:", PRIVATE, (first, self.skipped(yes), self.skipped(no)))
         steps = [first]
         for branch, taken in ((yes, first.value), (no, not first.value)):
             steps.append(self.step(branch, record, scope, error) if taken else self.skipped(branch))
         chosen = steps[1 if first.value else 2]
         level = PRIVATE if first.level else chosen.level
-        return _Made("?:", level, tuple(steps), error_level=chosen.error_level)
+        return _Made("?:", level, tuple(steps))
 
     def mapped_optional(self, node: Call, value: Any, record: Record, scope: _Locals, error: str) -> _Made:
         """target.optMap(v, result): target.hasValue() ? optional.of(result for v = target.value()) : optional.none()"""
         present, yes, _ = node.args
-        assert isinstance(present, Call)
+        target_node = children(present)[0]
         name = self.spans.macro(node)
-        (target,), failed = self.parts(present.args[:1], record, scope, error, id(present) in record)
+        (target,), failed = self.parts([target_node], record, scope, error, id(present) in record)
         fold = yes.args[0] if isinstance(yes, Call) and yes.function == "optional.of" else yes
         if not isinstance(fold, Comprehension):
-            return _Made(name, PRIVATE if target.level else CLEAN, (target,), error_level=target.error_level)
+            return _Made(name, PRIVATE if target.level else CLEAN, (target,))
         if failed or record.get(id(present)) is not True:
             level, result = target.level, self.skipped(fold.result)
         else:
@@ -375,8 +366,7 @@ class _Tree:
             inner = {**scope, fold.accu: _Local(level, self.place(fold.init, record, scope))}
             result = self.step(fold.result, record, inner, error)
             level = max(result.level, PRIVATE if target.level == PRIVATE else CLEAN)
-        error_level = max(target.error_level, result.error_level)
-        return _Made(name, level, (target, result), error_level=error_level)
+        return _Made(name, level, (target, result))
 
     # ------------------------------------------------------------------------------------------------------ loops
 
@@ -389,18 +379,15 @@ class _Tree:
         total = len(outer.value) if isinstance(outer.value, list | dict) else 0
         # Not every round is kept: what none of those shows may still have been made from something private.
         used = privacy.names(node.step, frozenset((node.var, node.var2, node.accu)))
-        touched = max(
-            (scope[name].level if name in scope else self.context.root_level(name) for name in used), default=0
-        )
-        level = PRIVATE if max(outer.level, touched) else CLEAN
+        touched = (scope[name].level if name in scope else self.context.root_level(name) for name in used)
+        level = PRIVATE if max(outer.level, *touched, CLEAN) else CLEAN
         if failed or rounds is None:
-            return _Made(self.named(node), level, (outer,), error_level=outer.error_level, total=total)
+            return _Made(self.named(node), level, (outer,), total=total)
         shown = [
             self.round(node, fold, each, decided, scope, error, outer)
             for each, decided in _telling(fold, rounds, value, record)
         ]
-        error_level = level if value is _MISSING else CLEAN
-        return _Made(self.named(node), level, (outer,), error_level=error_level, rounds=tuple(shown), total=total)
+        return _Made(self.named(node), level, (outer,), rounds=tuple(shown), total=total)
 
     def round(
         self,
@@ -437,12 +424,10 @@ class _Tree:
     def binding(self, node: Comprehension, value: Any, record: Record, scope: _Locals, error: str) -> _Made:
         (bound,), failed = self.parts([node.init], record, scope, error, value is not _MISSING)
         if failed:
-            return _Made(
-                self.named(node), bound.level, (bound, self.skipped(node.result)), error_level=bound.error_level
-            )
+            return _Made(self.named(node), bound.level, (bound, self.skipped(node.result)))
         inner = {**scope, node.accu: _Local(bound.level, bound.path)}
         result = self.step(node.result, record, inner, error)
-        return _Made(self.named(node), result.level, (bound, result), error_level=result.error_level)
+        return _Made(self.named(node), result.level, (bound, result))
 
 
 def _telling(fold: Fold, rounds: Rounds, value: Any, record: Record) -> list[tuple[tuple[int, Any, Record], bool]]:
@@ -458,6 +443,19 @@ def _telling(fold: Fold, rounds: Rounds, value: Any, record: Record) -> list[tup
         if chosen:
             return [(each, False) for each in chosen]
     return [(each, False) for each in rounds.kept]
+
+
+def _error_level(node: Expr, made: _Made) -> int:
+    """What may be shown of the error that a node ended in."""
+    below = (*made.children, *(child for each in made.rounds for child in each.children))
+    raised = [step for step in below if step.outcome == "error"]
+    if made.variable is not None:
+        raised.append(made.variable)
+    if raised or made.error_level:
+        return max((step.error_level for step in raised), default=made.error_level)
+    if privacy.reaches(node) and not any(step.level for step in made.children[1:]):
+        return CLEAN  # it names the key that is not there
+    return max((made.level, *(step.level for step in made.children)))
 
 
 def _text(error: EvaluationError | None) -> str:
@@ -476,6 +474,3 @@ class _Made:
     variable: Step | None = None
     rounds: tuple[Round, ...] = ()
     total: int = 0
-
-
-__all__ = ["HOLDS", "Explanation", "Round", "Step", "explain"]

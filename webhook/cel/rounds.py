@@ -1,8 +1,8 @@
 """What the recording form of generated code keeps of a loop: its place, and some of its rounds.
 
 A record is flat: id(node) -> value of the last time that the node was evaluated. Before each round of a loop, what the
-round before it recorded of the loop's body is dropped, so that the record always tells of one round: that which the loop
-is in, or ended in. Rounds worth a look are copied first.
+round before it recorded of the loop's body is dropped, so that the record always tells of one round: that which the
+loop is in, or ended in. Rounds worth a look are copied first.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Body:
         condition = fold.filter or (fold.value if fold.kind in ("all", "exists", "exists_one") else None)
         keys = frozenset((*_keys(node.condition), *_keys(node.step)))
         choosing = fold.kind not in ("all", "exists")
-        return cls(place_key(node), rounds_key(node), keys, condition and id(condition), choosing)
+        return cls(place_key(node), rounds_key(node), keys, None if condition is None else id(condition), choosing)
 
     def is_notable(self, record: Record) -> bool:
         """Whether the round just recorded chose its element or failed."""

@@ -1,8 +1,8 @@
 """Where the nodes of a syntax tree stand in the source: from the first character of each to its last.
 
-The parser tells one offset a node: a literal's or name's own, the operator's, the dot's of a selection, the bracket's of
-a call or macro. The rest follows from the tree and the source's tokens. A macro spans what was written, not what it was
-expanded to; brackets around an expression belong to what stands around it.
+The parser tells one offset a node: a literal's or name's own, the operator's, the dot's of a selection, the bracket's
+of a call or macro. The rest follows from the tree and the source's tokens. A macro spans what was written, not what it
+was expanded to; brackets around an expression belong to what stands around it.
 """
 
 from __future__ import annotations
@@ -89,8 +89,7 @@ class Spans:
         return self._named_call(at)
 
     def _call(self, node: Call, at: int) -> Span:
-        token = self._text(at)
-        if token == "(":
+        if self._text(at) == "(":
             target = _target_of_macro(node)
             if node.member or target is not None:
                 first = node.args[0] if target is None else target
@@ -114,13 +113,11 @@ class Spans:
         last = at + 1 if self._text(at) == "." else at
         first = at
         while first > 0:
-            before = self._text(first - 1)
-            if self._text(first) == "." and self._kinds[first - 1] == "name":
-                first -= 1
-            elif self._kinds[first] == "name" and before == ".":
-                first -= 1
-            else:
+            after_dot = self._kinds[first] == "name" and self._text(first - 1) == "."
+            after_name = self._text(first) == "." and self._kinds[first - 1] == "name"
+            if not (after_dot or after_name):
                 break
+            first -= 1
         return self._starts[max(first, 0)], self._end(last)
 
     def _whole(self, node: Expr) -> Span:
