@@ -84,10 +84,15 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An expression's value or error, and why. witnesses: the Paths that decided it, the most telling first."""
+    """An expression's value or error, and why.
+
+    witnesses: the Paths that decided it, the most telling first. variables: the composited variables that the tree
+    shows, by name (`variables.x`).
+    """
 
     root: Step
     witnesses: tuple[Path, ...]
+    variables: Mapping[str, Step]
 
     @property
     def source(self) -> str:
@@ -125,8 +130,9 @@ def explain(program: Program, activation: Recording, private: Private = privacy.
         activation.record.pop(id(program.tree), None)
     root = _Tree(context, program).step(program.tree, activation.record, {}, error)
     if root.outcome == "error":
-        return Explanation(root, tuple(dict.fromkeys(_places(_origin(root)))))
-    return Explanation(root, witnesses(program, activation, "object", private=bool(private)))
+        return Explanation(root, tuple(dict.fromkeys(_places(_origin(root)))), context.variables)
+    found = witnesses(program, activation, "object", private=bool(private))
+    return Explanation(root, found, context.variables)
 
 
 def _origin(step: Step) -> Step:

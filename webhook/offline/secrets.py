@@ -15,7 +15,7 @@ from webhook.cluster.view import Answer, ClusterView
 from webhook.paths import Path
 from webhook.schema import Kinds
 
-MASK: Final = "***" 
+MASK: Final = "***"
 CHANGED_MASK: Final = "*** (changed)"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -86,7 +86,7 @@ def _find_private(value: Any, parts: set[int], holders: set[int]) -> bool:
     if not isinstance(value, dict | list):
         return False
     holds = False
-    if is_secret(value):
+    if isinstance(value, dict) and is_secret(value):
         for field in _FIELDS:
             holds |= _add_private(value.get(field), parts)
         metadata = value.get("metadata")
@@ -276,7 +276,7 @@ def _values(secret: dict[str, Any]) -> tuple[set[str], set[str]]:
         return whole, whole
     # Of the object as it was applied, slices are masked of what is not to be read in the object itself anyway.
     shown = {field: value for field, value in secret.items() if field not in _FIELDS}
-    shown["metadata"] = {**metadata, "annotations": {**annotations, LAST_APPLIED: None}} if metadata else None
+    shown["metadata"] = {**(metadata or {}), "annotations": {**(annotations or {}), LAST_APPLIED: None}}
     told = {str(value) for value in _leaves(shown)}
     texts = (value for value in _leaves(parsed) if str(value) not in told)
     before = {form for value in texts for field in _FIELDS for form in _forms(value, field)}
