@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 import gc
-import os
-import shutil
 import sys
-from enum import StrEnum
 from itertools import count
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
-
-class Format(StrEnum):
-    """How the report is written."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class Color(StrEnum):
-    """When the report has colours. `auto`: on a terminal, unless NO_COLOR is set."""
-
-    AUTO = "auto"
-    ALWAYS = "always"
-    NEVER = "never"
-
-
-class Operation(StrEnum):
-    """What is done to the objects."""
-
-    CREATE = "CREATE"
-    UPDATE = "UPDATE"
-    DELETE = "DELETE"
-
-
-FAILED = 2
+from webhook.cli.options import FAILED, Color, Format, Operation, colored, columns, fail
 
 
 def check(
@@ -119,12 +92,12 @@ def _check(
     try:
         as_user = impersonated(user, groups)
     except ValueError as error:
-        return _fail(str(error), color)
+        return fail(str(error), color)
     try:
         policies = load(tree)
     except PolicyTreeError as error:
         for problem in error.problems:
-            _fail(str(problem), color)
+            fail(str(problem), color)
         return FAILED
 
     with Telling(sys.stderr) as telling:
@@ -163,25 +136,7 @@ def _check(
     if output is Format.JSON:
         written = put(json.report(outcome))
     else:
-        sys.stderr.write(text.asides(outcome, _colored(color, sys.stderr)))
+        sys.stderr.write(text.asides(outcome, colored(color, sys.stderr)))
         sys.stderr.flush()
-        written = put(text.report(outcome, _colored(color, sys.stdout), _width(sys.stdout)))
+        written = put(text.report(outcome, colored(color, sys.stdout), columns(sys.stdout)))
     return outcome.exit_code if written else FAILED
-
-
-def _fail(message: str, color: Color) -> int:
-    from webhook.cli.report.text import error_line
-
-    sys.stderr.write(error_line(message, _colored(color, sys.stderr)))
-    return FAILED
-
-
-def _colored(color: Color, stream: TextIO) -> bool:
-    if color is Color.AUTO:
-        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return color is Color.ALWAYS
-
-
-def _width(stream: TextIO) -> int | None:
-    """The columns of a terminal; None where text is not to be wrapped."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None

@@ -17,7 +17,7 @@ from webhook.cel.explain import Explanation, Step
 from webhook.cel.privacy import CLEAN, Private
 from webhook.cel.program import Recording
 from webhook.cluster.view import ClusterView
-from webhook.offline.secrets import hidden, is_secret
+from webhook.offline.secrets import hidden, private_parts
 from webhook.paths import Path
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.policyset import Binding, Policy
@@ -53,10 +53,12 @@ class ExplainedPolicy:
     """A policy evaluated for one param (None where it has none).
 
     conditions: matchConditions, up to the first that is false; then nothing else was evaluated. messages: the
-    messageExpression of each validation that failed and has one, by its index.
+    messageExpression of each validation that failed and has one, by its index. private: what must not be shown of the
+    values.
     """
 
     param: Any
+    private: Private
     conditions: tuple[Explained, ...]
     validations: tuple[Explained, ...]
     annotations: tuple[Explained, ...]
@@ -106,7 +108,7 @@ def explain_policy(
         for annotation in validator.annotations:
             place = ("spec", "auditAnnotations", annotation.key)
             annotations.append(_explained(annotation.program, recording, private, place, annotation.key))
-    return ExplainedPolicy(param, tuple(conditions), tuple(validations), tuple(annotations), messages)
+    return ExplainedPolicy(param, private, tuple(conditions), tuple(validations), tuple(annotations), messages)
 
 
 def _conditions(
@@ -135,7 +137,7 @@ def params_of(policy: Policy[Any], binding: Binding, request: Request, cluster: 
 
 
 def explain_binding(
-    policy: Policy[Any], binding: Binding, request: Request, cluster: ClusterView, private: Private
+    policy: Policy[Any], binding: Binding, request: Request, cluster: ClusterView
 ) -> tuple[ExplainedPolicy, ...]:
     """The evaluations of a policy under a binding, one a param; none of Python policies and configuration errors."""
     if not isinstance(policy.evaluator, CELValidator):
@@ -144,6 +146,7 @@ def explain_binding(
         params = params_of(policy, binding, request, cluster)
     except ConfigurationError:
         return ()
+    private = private_parts(request.object, request.old_object, *params)
     return tuple(explain_policy(policy.evaluator, request, param, cluster, private) for param in params)
 
 
@@ -200,5 +203,5 @@ def param_name(param: Any) -> str:
         return ""
     metadata = param.get("metadata")
     name, namespace = (metadata.get("name"), metadata.get("namespace")) if isinstance(metadata, dict) else ("", "")
-    kind = "Secret" if is_secret(param) else param.get("kind", "")
+    kind = param.get("kind", "")
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"

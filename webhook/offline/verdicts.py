@@ -10,12 +10,11 @@ from typing import Any
 
 from webhook.admission.decision import VALIDATING, Finding
 from webhook.admission.engine import decide
-from webhook.cel.privacy import Private
 from webhook.cluster.view import ClusterView
 from webhook.documents import Document
 from webhook.offline.explaining import ExplainedPolicy, behind, explain_binding, shown_message
 from webhook.offline.requests import Identity, PlannedRequest
-from webhook.offline.secrets import Redaction, SecretsSeen, private_parts
+from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.offline.witness import witness
 from webhook.paths import ROOT, Path, parse
 from webhook.policy.evaluation import Validator
@@ -52,7 +51,6 @@ class LocatedExplanation:
     evaluated: ExplainedPolicy
     policy: Policy[Validator]
     planned: PlannedRequest
-    private: Private
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,6 @@ class _Asked:
         self._request = validated
         self._policies = {policy.name: policy for policy in policies.validating}
         self._cluster = cluster
-        self._private = private_parts(validated.object, validated.old_object, *cluster.seen)
         self._known: dict[tuple[str, str], tuple[ExplainedPolicy, ...]] = {}
 
     def why(self, finding: Finding) -> LocatedExplanation | None:
@@ -144,9 +141,9 @@ class _Asked:
             return None
         key = (finding.policy, finding.binding)
         if key not in self._known:
-            self._known[key] = explain_binding(policy, binding, self._request, self._cluster, self._private)
+            self._known[key] = explain_binding(policy, binding, self._request, self._cluster)
         evaluated = behind(finding, self._known[key])
-        return LocatedExplanation(evaluated, policy, self._planned, self._private) if evaluated else None
+        return LocatedExplanation(evaluated, policy, self._planned) if evaluated else None
 
 
 def _place(
