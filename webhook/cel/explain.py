@@ -40,7 +40,8 @@ class Step:
     conditions bring about (it has no children then). A value may be known beside an error, where it is of the wrong
     type. level: what may be shown of the value, see webhook.cel.privacy; error_level: the same of the error.
     decides: it is part of why its parent came out as it did.
-    path: where its value stands in the root variable, or would stand. plain: its text and value say all there is.
+    path: where its value (what `has` asks for) stands in the root variable, or would stand. plain: its text and value
+    say all there is.
     variable: a composited variable's own expression, at its first use only.
     rounds: of a loop, those that tell: the deciding one where there is one. total: how many there were to go through.
     """
@@ -261,7 +262,11 @@ class _Tree:
     def place(self, node: Expr, record: Record, scope: _Locals) -> Path | None:
         search = self.context.search
         search.record = record
-        return search.place(node, {name: local.path for name, local in scope.items()})
+        paths = {name: local.path for name, local in scope.items()}
+        if isinstance(node, Select) and node.test:
+            operand = search.place(node.operand, paths)
+            return None if operand is None else (*operand, node.field)
+        return search.place(node, paths)
 
     def named(self, node: Expr) -> str:
         match node:

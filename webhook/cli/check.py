@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from webhook.cli.options import FAILED, Color, Format, Operation, colored, columns, fail
+from webhook.cli.options import FAILED, Color, Format, Operation, colored, columns, draws, fail
 
 
 def check(
@@ -35,6 +35,9 @@ def check(
     ] = Operation.CREATE,
     output: Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")] = Format.TEXT,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
+    ] = False,
     color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
 ) -> None:
     """Check manifests against the policies, as if they were applied: nothing is sent anywhere.
@@ -55,6 +58,7 @@ def check(
             operation=operation,
             output=output,
             diff=diff,
+            explain=explain,
             color=color,
         )
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
@@ -75,6 +79,7 @@ def _check(
     operation: Operation,
     output: Format,
     diff: bool,
+    explain: bool,
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
@@ -111,7 +116,7 @@ def _check(
         planned = plan(read, Options(namespace, as_user, operation.value), policies.objects)
         cluster = ManifestsView([*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True)
         results = []
-        for verdict in verdicts(planned.requests, policies, cluster):
+        for verdict in verdicts(planned.requests, policies, cluster, explain=explain):
             results.append(verdict)
             telling.step("checking", len(results), len(planned.objects))
     notes = [*map(str, policies.notes), *planned.notes]
@@ -132,11 +137,12 @@ def _check(
         policies=len({policy.name for policy in policies.policies}),
         changes=[change for verdict in results for change in verdict.changes],
         show_changes=diff,
+        explained=explain,
     )
     if output is Format.JSON:
         written = put(json.report(outcome))
     else:
         sys.stderr.write(text.asides(outcome, colored(color, sys.stderr)))
         sys.stderr.flush()
-        written = put(text.report(outcome, colored(color, sys.stdout), columns(sys.stdout)))
+        written = put(text.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
     return outcome.exit_code if written else FAILED

@@ -6,18 +6,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from webhook.cli.options import FAILED, Color, Format, Operation, colored, columns, fail
+from webhook.cli.options import FAILED, Color, Format, Operation, colored, columns, draws, fail
 
 if TYPE_CHECKING:
     from webhook.paths import Path as ObjectPath
     from webhook.policy.policyset import Policy
-
-_PIPED_WIDTH = 120
-"""Columns where there is no terminal."""
 
 
 def explain(
@@ -94,7 +91,7 @@ def _explain(
     from webhook import documents
     from webhook.cli.report import explained, explainedjson
     from webhook.cli.report.text import Style, error_line
-    from webhook.cli.report.tree import Look
+    from webhook.cli.report.tree import PIPED_WIDTH, Look
     from webhook.cli.streams import put
     from webhook.cluster.manifests import ManifestsView
     from webhook.offline.policyexplained import explain_requests
@@ -156,8 +153,8 @@ def _explain(
         for problem in problems:
             sys.stderr.write(error_line(str(problem), colored(color, sys.stderr)))
         sys.stderr.flush()
-        width = columns(sys.stdout) or _PIPED_WIDTH
-        look = Look(Style(colored(color, sys.stdout)), width, full, ascii=not _draws(sys.stdout))
+        width = columns(sys.stdout) or PIPED_WIDTH
+        look = Look(Style(colored(color, sys.stdout)), width, full, ascii=not draws(sys.stdout))
         written = put("\n".join(explained.report(_told(each), look) for each in reports))
     if not written or problems:
         return FAILED
@@ -178,15 +175,6 @@ def _told(report: Any) -> Any:
         if each.matched or not place or each.planned.document is not kept[place - 1].planned.document
     ]
     return replace(report, requests=once)
-
-
-def _draws(stream: TextIO) -> bool:
-    """Whether line art can be written to a stream."""
-    try:
-        "✗├│└─…".encode(stream.encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
 
 
 def _unknown(name: str, known: list[str], tree: Path) -> str:

@@ -53,3 +53,12 @@ def colored(color: Color, stream: TextIO) -> bool:
 def columns(stream: TextIO) -> int | None:
     """The columns of a terminal; None where text is not to be wrapped."""
     return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def draws(stream: TextIO) -> bool:
+    """Whether line art can be written to a stream."""
+    try:
+        "✗├│└─…".encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -76,6 +76,14 @@ class ExplainedPolicy:
         explanation = self.validations[finding.index].explanation
         return next(iter(explanation.witnesses), None) if explanation.value is False else None
 
+    def behind(self, finding: Finding) -> tuple[Explained, ...]:
+        """The expressions that a finding comes from: its validation, or what could not be evaluated."""
+        if self.matched and finding.index < len(self.validations):
+            validation = self.validations[finding.index]
+            if not validation.holds:
+                return (validation,)
+        return tuple(each for each in (*self.conditions, *self.annotations) if each.explanation.failed)
+
     def hidden_errors(self) -> Iterator[tuple[str, str]]:
         """The errors that must not be shown as they are, each with what is shown instead."""
         for each in (*self.conditions, *self.validations, *self.annotations):

@@ -8,6 +8,8 @@ from typing import Any
 from webhook.policy.matching import Match, NamespaceNotFound, RequestKey, RequestNamespace, Rule, Selector, labels_of
 from webhook.policy.request import CONNECT, Request
 
+_MAX_NAMES = 12
+
 
 def why_not(match: Match, request: Request, namespace: RequestNamespace, field: str) -> str | None:
     """Why a match leaves the request out; None where it does not.
@@ -44,8 +46,11 @@ def _uncovered(rules: Iterable[Rule], key: RequestKey, request: Request, field: 
     if anything:
         operations = sorted({operation for rule in anything for operation in rule.operations})
         return f"{field}.resourceRules are about {' and '.join(operations)} of these, not about {request.operation}"
-    covered = ", ".join(sorted({name for rule in rules for name in _resources(rule)}))
-    return f"{field}.resourceRules are about {covered}; this is {_what(request)}"
+    names = {resource: None for rule in rules for resource, _ in rule.resources}
+    if key.resource in names or "*" in names:  # another group or version of it, or a subresource
+        names = {name: None for rule in rules for name in _resources(rule)}
+    covered = [*names][:_MAX_NAMES] + ([f"{len(names) - _MAX_NAMES} more"] if len(names) > _MAX_NAMES else [])
+    return f"{field}.resourceRules are about {', '.join(covered)}; this is {_what(request)}"
 
 
 def _conditions(rules: list[Rule], request: Request, field: str) -> str:

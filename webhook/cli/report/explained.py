@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from webhook.cli.report.changes import unified
 from webhook.cli.report.naming import object_name
-from webhook.cli.report.tree import Look, tree
+from webhook.cli.report.tree import Look, tree_of
 from webhook.cli.report.values import one_line
 from webhook.cli.report.visible import visible
 from webhook.offline.explaining import Explained, ExplainedPolicy, param_name
@@ -66,16 +66,21 @@ class _Text:
                 "  ",
                 _DIM,
             )
+        before: RequestExplained | None = None
         for request in self.found.requests:
             yield ""
-            yield from self.request(request)
+            yield from self.request(request, before)
+            before = request
 
-    def request(self, request: RequestExplained) -> Iterator[str]:
+    def request(self, request: RequestExplained, before: RequestExplained | None) -> Iterator[str]:
         mark, verdict, style = self.verdict(request)
         planned = request.planned
         what = object_name(planned.identity)
         if planned.of_template:
             what = f"Pod of {what}"
+        if before is not None and _repeats(request, before):
+            yield self.paint(style, f"{mark} {what} {verdict}") + self.paint(_DIM, ", for the same reason")
+            return
         line = planned.document.position(planned.prefix if planned.of_template else ()).line
         place = f"{visible(planned.document.stream)}:{line}"
         yield f"{self.paint(style, f'{mark} {what} {verdict}')}{self.paint(_DIM, f'  {place}')}"
@@ -147,10 +152,11 @@ class _Text:
             return
         failed = [each for each in evaluated.validations if not each.holds]
         for each in failed:
-            for located in self.of_binding(request, bound):
-                if located.finding.index == each.place[2] and told.is_new(located):
+            of = [found for found in self.of_binding(request, bound) if found.finding.index == each.place[2]]
+            for located in of:
+                if told.is_new(located):
                     yield from self.finding(located)
-            yield from self.tree(each, request, evaluated)
+            yield from self.tree(each, request, evaluated, of[0] if of else None)
         annotations = [each for each in evaluated.annotations if each.explanation.failed]
         for each in annotations:
             yield from self.tree(each, request, evaluated)
@@ -169,25 +175,32 @@ class _Text:
         name = f"{field}[{index}]" if isinstance(index, int) else f"{field} {visible(index)}"
         return f"{name} {visible(each.name)}" if each.name and isinstance(index, int) else name
 
-    def tree(self, each: Explained, request: RequestExplained, evaluated: ExplainedPolicy) -> Iterator[str]:
+    def tree(
+        self, each: Explained, request: RequestExplained, evaluated: ExplainedPolicy, located: Located | None = None
+    ) -> Iterator[str]:
         outcome = {True: "holds", False: "is false"}.get(each.explanation.value, "gives no boolean")
         if each.explanation.failed:
             outcome = "fails"
         place = self.found.place_of(each.place)
         yield ""
         yield f"  {self.named(each)} {outcome}{self.paint(_DIM, f'  {place}')}"
-        planned = request.planned
-
-        def line_of(path: Path) -> str:
-            return f"line {planned.document.position(planned.place(path)).line}"
-
-        yield from tree(each.explanation, self.look, evaluated.private, line_of, "    ")
+        yield from tree_of(each, self.look, evaluated.private, request.planned, located, "    ")
         yield ""
 
     def wrapped(self, text: str, indent: str, style: str = "") -> Iterator[str]:
         width = max(self.look.width - len(indent), 20)
         for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False):
             yield indent + self.paint(style, line)
+
+
+def _repeats(request: RequestExplained, before: RequestExplained) -> bool:
+    """Whether the Pod of a workload is told what the workload was told already."""
+    if not request.planned.of_template or before.planned.document is not request.planned.document:
+        return False
+    told = {(each.path, each.finding.index, each.finding.action) for each in before.findings}
+    return bool(request.findings) and all(
+        each.known and (each.path, each.finding.index, each.finding.action) in told for each in request.findings
+    )
 
 
 class _Told:

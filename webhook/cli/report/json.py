@@ -1,7 +1,8 @@
 """The report as one JSON object. Its fields are an interface: add, never rename.
 
 {"findings": [{"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "policy", "binding", "action",
-               "reason", "message", "path"}],
+               "reason", "message", "path",
+               "explanation": with --explain only: {"param", "expressions"}, see explainedjson.py, or null}],
  "summary": {"files", "objects", "policies", "deny", "warn", "audit", "errors"},
  "errors": [{"file", "line", "column", "message"}], "notes": [text],
  "diffs": [{"file", "line", "object", "policies", "diff"}]}    (diffs with --diff only)
@@ -19,7 +20,9 @@ import orjson
 from webhook.cli.report.changes import unified
 from webhook.cli.report.outcome import ACTIONS, Outcome
 from webhook.cli.report.visible import encodable
+from webhook.offline.explaining import param_name
 from webhook.offline.requests import Identity
+from webhook.offline.verdicts import Located
 from webhook.paths import render
 
 
@@ -37,6 +40,7 @@ def report(outcome: Outcome) -> str:
                 "reason": located.finding.reason,
                 "message": located.message,
                 "path": None if located.path is None else render(located.path),
+                **(_why(located) if outcome.explained else {}),
             }
             for located in outcome.findings
         ],
@@ -68,6 +72,16 @@ def report(outcome: Outcome) -> str:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
     except TypeError:  # half characters, in the name of a file or a policy's message
         return orjson.dumps(_encodable(value), option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _why(located: Located) -> dict[str, Any]:
+    if located.explained is None:
+        return {"explanation": None}
+    from webhook.cli.report.explainedjson import expression  # where it is asked for
+
+    evaluated, planned = located.explained.evaluated, located.explained.planned
+    expressions = [expression(each, evaluated.private, planned) for each in evaluated.behind(located.finding)]
+    return {"explanation": {"param": param_name(evaluated.param) or None, "expressions": expressions}}
 
 
 def _streams(outcome: Outcome) -> list[str]:

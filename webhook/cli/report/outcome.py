@@ -28,6 +28,7 @@ class Outcome:
     policies: int
     changes: Sequence[Change] = field(default_factory=tuple)
     show_changes: bool = False
+    explained: bool = False
 
     @property
     def exit_code(self) -> int:

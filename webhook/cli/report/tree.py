@@ -10,16 +10,21 @@ from typing import Final
 from webhook.cel.explain import Explanation, Round, Step
 from webhook.cel.privacy import Private
 from webhook.cli.report.values import cut, one_line, shown
-from webhook.offline.explaining import error_of
+from webhook.offline.explaining import Explained, error_of
+from webhook.offline.requests import PlannedRequest
+from webhook.offline.verdicts import Located
 from webhook.paths import Path
 
 MAX_LINES: Final = 200
 MAX_BRANCHES: Final = 30
 MAX_DEPTH: Final = 24
 MIN_WIDTH: Final = 40
+PIPED_WIDTH: Final = 120
+"""Columns of a line where there is no terminal."""
 
 _BOLD, _DIM, _RED, _GREEN, _CYAN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[36m"
 _YELLOW: Final = "\x1b[33m"
+_LOGICAL: Final = frozenset({"&&", "||", "!", "?:"})
 
 Paint = Callable[[str, str], str]
 """(style, text) -> text in that style."""
@@ -47,14 +52,32 @@ class _Branch:
     below: tuple[Step | Round, ...]
 
 
+def focused(explanation: Explanation, planned: PlannedRequest, located: Located | None) -> Path | None:
+    """The Path into the request's object that a tree is to lead to: the finding's, where it is known."""
+    if located is not None and located.known and located.path is not None:
+        prefix = planned.prefix if located.path[: len(planned.prefix)] == planned.prefix else ()
+        return located.path[len(prefix) :] or None
+    return next(iter(explanation.witnesses), None)
+
+
+def tree_of(
+    each: Explained, look: Look, private: Private, planned: PlannedRequest, located: Located | None, indent: str
+) -> list[str]:
+    """The tree of a policy's expression on a planned request: it leads to the place of its finding."""
+    focus = focused(each.explanation, planned, located)
+    note = f"line {planned.document.position(planned.place(focus)).line}" if focus else ""
+    return tree(each.explanation, look, private, focus, note, indent)
+
+
 def tree(
-    explanation: Explanation, look: Look, private: Private, line_of: Callable[[Path], str], indent: str = ""
+    explanation: Explanation, look: Look, private: Private, focus: Path | None, note: str = "", indent: str = ""
 ) -> list[str]:
     """The lines of the tree, without line ends.
 
-    line_of: where a Path into the object stands in the file, told beside the steps that decided; "" for nowhere.
+    focus: the Path into the object that decided. What leads to it is unfolded, the rest is told in a line each; where
+    nothing leads to it, all that decided is unfolded. note: what is written beside the steps that are at the focus.
     """
-    drawing = _Drawing(look, private, line_of, frozenset(explanation.witnesses))
+    drawing = _Drawing(explanation, look, private, focus, note)
     drawn = drawing.lines(explanation.root, indent, indent, True, 0)
     lines = list(islice(drawn, MAX_LINES))
     if next(drawn, None) is not None:
@@ -63,22 +86,47 @@ def tree(
 
 
 class _Drawing:
-    def __init__(
-        self, look: Look, private: Private, line_of: Callable[[Path], str], witnesses: frozenset[Path]
-    ) -> None:
+    def __init__(self, explanation: Explanation, look: Look, private: Private, focus: Path | None, note: str) -> None:
         self.look = look
         self.private = private
-        self.line_of = line_of
-        self.witnesses = witnesses
+        self.focus = focus
+        self.focus_note = f"  {'<-' if look.ascii else '←'} {note}" if note else ""
+        self.variables = explanation.variables
+        self.drawn: set[str] = set()  # the variables whose expressions were drawn
+        self.telling: set[int] | None = set()  # id() of the steps that lead to the focus, None: there are none
+        if not self.leads(explanation.root):
+            self.telling = None
 
-    def lines(self, step: Step | Round, first: str, rest: str, strong: bool, depth: int) -> Iterator[str]:
-        """The line of a step and those below it; `first` stands before its own, `rest` before the others."""
-        branch = self.branch(step, strong) if isinstance(step, Step) else self.round(step, strong)
+    def leads(self, step: Step) -> bool:
+        """Whether a step is at the focus, or in error, or something below it is; notes the steps of which it is so."""
+        variable = self.variables.get(step.name)
+        below = [*step.children, *(child for each in step.rounds for child in each.children)]
+        found = self.at_focus(step) or (step.outcome == "error" and step.decides)
+        for each in below:
+            found = self.leads(each) or found
+        if variable is not None and not found:
+            found = self.leads(variable)
+        if found and self.telling is not None:
+            self.telling.add(id(step))
+        return found
+
+    def at_focus(self, step: Step) -> bool:
+        return self.focus is not None and step.path is not None and step.path[: len(self.focus)] == self.focus
+
+    def lines(
+        self, step: Step | Round, first: str, rest: str, strong: bool, depth: int, near: bool = False
+    ) -> Iterator[str]:
+        """The line of a step and those below it; `first` stands before its own, `rest` before the others.
+
+        near: it is compared or computed with what is at the focus: where it comes from matters too.
+        """
+        branch = self.branch(step, strong, near) if isinstance(step, Step) else self.round(step, strong)
         yield self.line(branch, first)
         below = branch.below
         if not below or (depth >= MAX_DEPTH and not self.look.full):
             return
         last = len(below) - 1
+        beside = isinstance(step, Step) and not step.rounds and step.name not in _LOGICAL and strong
         tee, corner, bar = ("|-", "`-", "| ") if self.look.ascii else ("├─", "└─", "│ ")
         for place, child in enumerate(below):
             if place >= MAX_BRANCHES:
@@ -87,7 +135,7 @@ class _Drawing:
             ends = place == last
             inner = strong and (not isinstance(child, Step) or child.decides)
             mark, space = (f"{corner} ", "   ") if ends else (f"{tee} ", f"{bar} ")
-            yield from self.lines(child, rest + mark, rest + space, inner, depth + 1)
+            yield from self.lines(child, rest + mark, rest + space, inner, depth + 1, beside)
 
     def line(self, branch: _Branch, first: str) -> str:
         """One line, cut to the width: the text first, then the value, the note never."""
@@ -100,43 +148,43 @@ class _Drawing:
         note = paint(_YELLOW, branch.note) if branch.note else ""
         return f"{paint(_DIM, first)}{text}{paint(branch.style, outcome)}{note}"
 
-    def branch(self, step: Step, strong: bool) -> _Branch:
+    def branch(self, step: Step, strong: bool, near: bool) -> _Branch:
         width = self.look.width
         text = one_line(step.text[: 4 * width])
-        note = self.note(step.path) if step.outcome != "skipped" else ""
-        below = _below(step, self.look.full or strong) if step.outcome != "skipped" else ()
         if step.outcome == "skipped":
             return _Branch(text, "  not evaluated", _DIM, "", False, ())
+        note = self.focus_note if self.at_focus(step) else ""
         if step.outcome == "error":
-            return _Branch(text, f"  error: {one_line(error_of(step))}", _BOLD + _RED, note, strong, below)
+            return _Branch(text, f"  error: {one_line(error_of(step))}", _BOLD + _RED, note, strong, self.below(step))
+        below = self.below(step) if self.look.full or (strong and self.unfolds(step, near)) else ()
         value = shown(step.value, step.level, self.private, width)
-        style = {True: _GREEN, False: _RED}.get(step.value, _CYAN) if isinstance(step.value, bool) else _CYAN
+        style = {True: _GREEN, False: _RED}[step.value] if isinstance(step.value, bool) else _CYAN
         return _Branch(text, f" = {value}", style if strong else _DIM, note, strong, below)
+
+    def unfolds(self, step: Step, near: bool) -> bool:
+        """Whether what is below a step is drawn, though not everything is to be."""
+        return self.telling is None or id(step) in self.telling or (near and step.name in self.variables)
 
     def round(self, each: Round, strong: bool) -> _Branch:
         items = ", ".join(
             f"{name} = {shown(value, level, self.private, self.look.width)}" for name, value, level in each.items
         )
         below = tuple(child for child in each.children if child.name != "literal")
-        where = f"[{each.place}] " + one_line(items)
-        return _Branch(where, "", "", self.note(each.path), strong, below)
+        return _Branch(f"[{each.place}] {one_line(items)}", "", "", "", strong, below)
 
-    def note(self, path: Path | None) -> str:
-        if path is None or path not in self.witnesses:
-            return ""
-        line = self.line_of(path)
-        return f"  {'<-' if self.look.ascii else '←'} {line}" if line else ""
-
-
-def _below(step: Step, whole: bool) -> tuple[Step | Round, ...]:
-    """What is drawn below a step. Of what had no part in the outcome (`whole` is False) nothing is."""
-    if step.variable is not None and (whole or step.variable.outcome == "error"):
-        return (step.variable,)
-    if not whole or step.plain or (step.outcome == "value" and _says_all(step)):
-        return ()
-    below: list[Step | Round] = [child for child in step.children if not _silent(step, child)]
-    below += step.rounds
-    return tuple(below)
+    def below(self, step: Step) -> tuple[Step | Round, ...]:
+        """What is drawn below a step."""
+        full = self.look.full
+        variable = self.variables.get(step.name)
+        if variable is not None:
+            at = self.at_focus(step) and not full and step.outcome == "value"
+            if step.name in self.drawn or at:
+                return ()
+            self.drawn.add(step.name)
+            return (variable,)
+        if step.plain or (step.outcome == "value" and _says_all(step)):
+            return ()
+        return (*(child for child in step.children if full or not _silent(step, child)), *step.rounds)
 
 
 def _says_all(step: Step) -> bool:
