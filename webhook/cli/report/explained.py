@@ -137,6 +137,8 @@ class _Text:
                     told.is_new(located)
                 continue
             yield from self.evaluated(request, bound, evaluated, told)
+            if self.look.full or all(each.holds for each in evaluated.validations):
+                yield ""
             yield self.paint(_DIM, f"  {name}" + (f", params {param}" if param else ""))
 
     def of_binding(self, request: RequestExplained, bound: BindingExplained) -> list[Located]:
@@ -165,6 +167,7 @@ class _Text:
             for each in rest:
                 yield from self.tree(each, request, evaluated)
         else:
+            yield ""
             for each in rest:
                 source = one_line(each.explanation.source)
                 head = f"  {self.named(each)} holds: "
@@ -185,7 +188,6 @@ class _Text:
         yield ""
         yield f"  {self.named(each)} {outcome}{self.paint(_DIM, f'  {place}')}"
         yield from tree_of(each, self.look, evaluated.private, request.planned, located, "    ")
-        yield ""
 
     def wrapped(self, text: str, indent: str, style: str = "") -> Iterator[str]:
         width = max(self.look.width - len(indent), 20)
