@@ -54,11 +54,10 @@ class _Text:
     def lines(self) -> Iterator[str]:
         policy = self.found.policy
         language = "Python" if policy.language == "python" else "CEL"
-        yield self.paint(_BOLD, visible(policy.name)) + self.paint(
-            _DIM, f"  {policy.kind} in {language}, {visible(policy.file)}:{policy.line}"
-        )
+        yield self.paint(_BOLD, visible(policy.name))
         if policy.description:
-            yield from self.wrapped(one_line(policy.description), "  ", _DIM)
+            yield from self.wrapped(one_line(policy.description), "  ")
+        yield from self.wrapped(f"{policy.kind} in {language}, {visible(policy.file)}:{policy.line}", "  ", _DIM)
         if policy.language == "python":
             yield from self.wrapped(
                 f"A policy in Python has no expressions to take apart: its reasons are in the function, "
@@ -67,7 +66,8 @@ class _Text:
                 _DIM,
             )
         before: RequestExplained | None = None
-        for request in self.found.requests:
+        # What the policy is not about comes last: somebody was refused, and looks for that.
+        for request in sorted(self.found.requests, key=lambda request: not request.matched):
             yield ""
             yield from self.request(request, before)
             before = request
@@ -139,7 +139,7 @@ class _Text:
             yield from self.evaluated(request, bound, evaluated, told)
             if self.look.full or all(each.holds for each in evaluated.validations):
                 yield ""
-            yield self.paint(_DIM, f"  {name}" + (f", params {param}" if param else ""))
+            yield from self.wrapped(name + (f", params {param}" if param else ""), "  ", _DIM)
 
     def of_binding(self, request: RequestExplained, bound: BindingExplained) -> list[Located]:
         return [located for located in request.findings if located.finding.binding == bound.binding.name]

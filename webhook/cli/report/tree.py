@@ -23,7 +23,7 @@ PIPED_WIDTH: Final = 120
 """Columns of a line where there is no terminal."""
 
 _BOLD, _DIM, _RED, _GREEN, _CYAN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[36m"
-_YELLOW: Final = "\x1b[33m"
+_MAGENTA: Final = "\x1b[35m"  # on light backgrounds yellow is hard to read
 _LOGICAL: Final = frozenset({"&&", "||", "!", "?:"})
 
 Paint = Callable[[str, str], str]
@@ -49,6 +49,9 @@ class _Branch:
     style: str
     note: str
     strong: bool
+    """It had a part in the outcome."""
+    telling: bool
+    """It leads to where the outcome was decided."""
     below: tuple[Step | Round, ...]
 
 
@@ -144,22 +147,23 @@ class _Drawing:
         columns = max(columns, MIN_WIDTH // 2)
         outcome = cut(branch.outcome, max(columns - len(branch.text), columns // 2, 1))
         text = cut(branch.text, max(columns - len(outcome), 8))
-        text = paint(_BOLD, text) if branch.strong else paint(_DIM, text)
-        note = paint(_YELLOW, branch.note) if branch.note else ""
+        text = paint(_DIM if not branch.strong else _BOLD if branch.telling else "", text)
+        note = paint(_MAGENTA, branch.note) if branch.note else ""
         return f"{paint(_DIM, first)}{text}{paint(branch.style, outcome)}{note}"
 
     def branch(self, step: Step, strong: bool, near: bool) -> _Branch:
         width = self.look.width
         text = one_line(step.text[: 4 * width])
         if step.outcome == "skipped":
-            return _Branch(text, "  not evaluated", _DIM, "", False, ())
+            return _Branch(text, "  not evaluated", _DIM, "", False, False, ())
         note = self.focus_note if self.at_focus(step) else ""
         if step.outcome == "error":
-            return _Branch(text, f"  error: {one_line(error_of(step))}", _BOLD + _RED, note, strong, self.below(step))
+            error = f"  error: {one_line(error_of(step))}"
+            return _Branch(text, error, _BOLD + _RED, note, strong, strong, self.below(step))
         below = self.below(step) if self.look.full or (strong and self.unfolds(step, near)) else ()
         value = shown(step.value, step.level, self.private, width)
         style = {True: _GREEN, False: _RED}[step.value] if isinstance(step.value, bool) else _CYAN
-        return _Branch(text, f" = {value}", style if strong else _DIM, note, strong, below)
+        return _Branch(text, f" = {value}", style if strong else _DIM, note, strong, self.unfolds(step, False), below)
 
     def unfolds(self, step: Step, near: bool) -> bool:
         """Whether what is below a step is drawn, though not everything is to be."""
@@ -170,7 +174,7 @@ class _Drawing:
             f"{name} = {shown(value, level, self.private, self.look.width)}" for name, value, level in each.items
         )
         below = tuple(child for child in each.children if child.name != "literal")
-        return _Branch(f"[{each.place}] {one_line(items)}", "", "", "", strong, below)
+        return _Branch(f"[{each.place}] {one_line(items)}", "", "", "", strong, each.decides, below)
 
     def below(self, step: Step) -> tuple[Step | Round, ...]:
         """What is drawn below a step."""
