@@ -68,19 +68,27 @@ def tree_of(
 ) -> list[str]:
     """The tree of a policy's expression on a planned request: it leads to the place of its finding."""
     focus = focused(each.explanation, planned, located)
-    note = f"line {planned.document.position(planned.place(focus)).line}" if focus else ""
-    return tree(each.explanation, look, private, focus, note, indent)
+
+    def line_of(path: Path) -> int:
+        return planned.document.position(planned.place(path)).line
+
+    return tree(each.explanation, look, private, focus, line_of, indent)
 
 
 def tree(
-    explanation: Explanation, look: Look, private: Private, focus: Path | None, note: str = "", indent: str = ""
+    explanation: Explanation,
+    look: Look,
+    private: Private,
+    focus: Path | None,
+    line_of: Callable[[Path], int],
+    indent: str,
 ) -> list[str]:
     """The lines of the tree, without line ends.
 
     focus: the Path into the object that decided. What leads to it is unfolded, the rest is told in a line each; where
-    nothing leads to it, all that decided is unfolded. note: what is written beside the steps that are at the focus.
+    nothing leads to it, all that decided is unfolded. line_of: the line of a Path, told beside what is at the focus.
     """
-    drawing = _Drawing(explanation, look, private, focus, note)
+    drawing = _Drawing(explanation, look, private, focus, line_of)
     drawn = drawing.lines(explanation.root, indent, indent, True, 0)
     lines = list(islice(drawn, MAX_LINES))
     if next(drawn, None) is not None:
@@ -89,11 +97,13 @@ def tree(
 
 
 class _Drawing:
-    def __init__(self, explanation: Explanation, look: Look, private: Private, focus: Path | None, note: str) -> None:
+    def __init__(
+        self, explanation: Explanation, look: Look, private: Private, focus: Path | None, line_of: Callable[[Path], int]
+    ) -> None:
         self.look = look
         self.private = private
         self.focus = focus
-        self.focus_note = f"  {'<-' if look.ascii else '←'} {note}" if note else ""
+        self.line_of = line_of
         self.variables = explanation.variables
         self.drawn: set[str] = set()  # the variables whose expressions were drawn
         self.telling: set[int] | None = set()  # id() of the steps that lead to the focus, None: there are none
@@ -156,7 +166,7 @@ class _Drawing:
         text = one_line(step.text[: 4 * width])
         if step.outcome == "skipped":
             return _Branch(text, "  not evaluated", _DIM, "", False, False, ())
-        note = self.focus_note if self.at_focus(step) else ""
+        note = self.note(step)
         if step.outcome == "error":
             error = f"  error: {one_line(error_of(step))}"
             return _Branch(text, error, _BOLD + _RED, note, strong, strong, self.below(step))
@@ -164,6 +174,11 @@ class _Drawing:
         value = shown(step.value, step.level, self.private, width)
         style = {True: _GREEN, False: _RED}[step.value] if isinstance(step.value, bool) else _CYAN
         return _Branch(text, f" = {value}", style if strong else _DIM, note, strong, self.unfolds(step, False), below)
+
+    def note(self, step: Step) -> str:
+        if step.path is None or not self.at_focus(step):
+            return ""
+        return f"  {'<-' if self.look.ascii else '←'} line {self.line_of(step.path)}"
 
     def unfolds(self, step: Step, near: bool) -> bool:
         """Whether what is below a step is drawn, though not everything is to be."""
