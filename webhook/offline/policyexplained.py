@@ -55,7 +55,7 @@ def explain_requests(
     """The policy alone on each request. What mutating policies make of the object first, a validating one sees."""
     alone = _alone(policy, policies)
     for planned in requests:
-        (verdict,) = verdicts([planned], alone, cluster, explain=True)
+        (verdict,) = verdicts([planned], alone, cluster)
         findings = tuple(located for located in verdict.findings if located.finding.policy == policy.name)
         request = planned.request
         if verdict.changes and policy.kind == "ValidatingAdmissionPolicy":
