@@ -94,17 +94,21 @@ def main() -> None:
 
 
 def explained() -> None:
-    """Evaluation before anything was explained, and after: the same code, so the same time."""
+    """Evaluation where nothing was explained, and where something was: the same code, so the same time."""
     print("Explain costs nothing when not asked for, µs\n")
     print(f"{'':16}{'evaluate':>29}{'evaluate, once explained':>29}{'explain':>29}")
     for title, expression in EXPRESSIONS.items():
-        program = Environment({"object": types.DYN}).compile(expression)
-        evaluate = partial(_evaluate, program)
-        before = microseconds(evaluate)
-        explain = microseconds(lambda program=program: program.explain(Activation({"object": DEPLOYMENT})))
-        after = microseconds(evaluate)
-        print(f"{title:16}{before:29.2f}{after:29.2f}{explain:29.2f}")
+        plain, asked = (Environment({"object": types.DYN}).compile(expression) for _ in range(2))
+        explain = microseconds(partial(_explain, asked))
+        times = {program: float("inf") for program in (plain, asked)}
+        for program in (plain, asked) * 3:  # by turns: others use the machine too
+            times[program] = min(times[program], microseconds(partial(_evaluate, program)))
+        print(f"{title:16}{times[plain]:29.2f}{times[asked]:29.2f}{explain:29.2f}")
     print()
+
+
+def _explain(program: Program) -> Any:
+    return program.explain(Activation({"object": DEPLOYMENT}))
 
 
 def _evaluate(program: Program) -> Any:

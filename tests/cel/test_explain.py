@@ -14,7 +14,7 @@ from tests.cel.evaluating import ENVIRONMENT
 from tests.cel.generated import Expressions, X
 from tests.cel.test_evaluation import ERRORS, VALUES, with_variables
 from webhook.cel import Activation, CompileError, CostError, Environment, EvaluationError, types
-from webhook.cel.explain import Explanation, Step
+from webhook.cel.explanation import Explanation, Step
 from webhook.cel.program import Program, Recording
 from webhook.paths import render
 

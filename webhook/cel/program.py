@@ -14,7 +14,7 @@ from webhook.cel.witness import witnesses
 from webhook.paths import Path
 
 if TYPE_CHECKING:
-    from webhook.cel.explain import Explanation
+    from webhook.cel.explanation import Explanation
     from webhook.cel.privacy import Private
 
 DEFAULT_LIMIT = 1_000_000

@@ -13,7 +13,7 @@ from typing import Any, Final
 from webhook.admission.decision import Finding
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
 from webhook.cel import Program
-from webhook.cel.explain import Explanation, Step
+from webhook.cel.explanation import Explanation, Step
 from webhook.cel.privacy import CLEAN, Private
 from webhook.cel.program import Recording
 from webhook.cluster.view import ClusterView

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import orjson
 
-from webhook.cel.explain import Round, Step
+from webhook.cel.explanation import Round, Step
 from webhook.cel.privacy import CLEAN, PRIVATE, Private
 from webhook.cli.report.changes import unified
 from webhook.cli.report.explained import Report

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from webhook.cel.explain import Explanation, Round, Step
+from webhook.cel.explanation import Explanation, Round, Step
 from webhook.cel.privacy import Private
 from webhook.cli.report.values import cut, one_line, shown
 from webhook.offline.explaining import Explained, error_of
@@ -203,7 +203,7 @@ class _Drawing:
             return (variable,)
         if step.plain or (step.outcome == "value" and _says_all(step)):
             return ()
-        return (*(child for child in step.children if full or not _silent(step, child)), *step.rounds)
+        return (*(child for child in step.children if not _silent(step, child, full)), *step.rounds)
 
 
 def _says_all(step: Step) -> bool:
@@ -213,10 +213,10 @@ def _says_all(step: Step) -> bool:
     return step.name == "!" and bool(step.children) and step.children[0].name == "has" and _says_all(step.children[0])
 
 
-def _silent(step: Step, child: Step) -> bool:
+def _silent(step: Step, child: Step, full: bool) -> bool:
     """Whether a child needs no line of its own."""
-    if child.name == "literal":
-        return True
+    if child.name == "literal" or full:
+        return child.name == "literal"
     looped = bool(step.rounds) or step.name in ("all", "exists", "filter", "map")
     selects = step.name.startswith((".", "?", "[", "orValue", "optMap", "optFlatMap"))
     return child.plain and (looped or (selects and step.outcome == "value") or child.name == "object")
