@@ -32,6 +32,14 @@ def test_the_refused_manifest_is_shown_as_check_prints_it() -> None:
     assert result.returncode == 1
 
 
+def test_the_explanation_is_shown_as_explain_prints_it() -> None:
+    (block,) = blocks("console", (ROOT / "docs/explain.md").read_text())
+    command, _, shown = block.partition("\n")
+    result = gatewright(*command.removeprefix("$ .venv/bin/gatewright ").split())
+    assert result.stdout == shown
+    assert result.returncode == 1
+
+
 def test_its_policies_load_and_deny(tmp_path: Path) -> None:
     (cel,), (python,) = blocks("yaml"), blocks("python")
     (tmp_path / "policy.yaml").write_text(cel)

@@ -1,9 +1,11 @@
 import base64
+import json
 
 import pytest
 
+from webhook.cel.privacy import CLEAN, HOLDS, PRIVATE
 from webhook.cluster.manifests import ManifestsView
-from webhook.offline.secrets import CHANGED_MASK, LAST_APPLIED, MASK, Redaction, SecretsSeen, masked
+from webhook.offline.secrets import CHANGED_MASK, LAST_APPLIED, MASK, Redaction, SecretsSeen, masked, private_parts
 
 SECRET = {
     "apiVersion": "v1",
@@ -16,10 +18,48 @@ SECRET = {
 
 @pytest.mark.parametrize(
     "text",
-    ["is hunter2", f"is {base64.b64encode(b'hunter2').decode()}", "is line one", "is line two", 'is {"data":"x"}'],
+    [
+        "hunter2",
+        base64.b64encode(b"hunter2").decode(),
+        "line one",
+        "line two",
+        '{"data":"x"}',
+        b"hunter2".hex(),
+        base64.b64encode(b"(hunter2!)").decode()[2:10],
+    ],
 )
-def test_no_value_of_a_secret_is_shown_in_any_form(text: str) -> None:
-    assert Redaction.of(None, SECRET).applied(text) == f"is {MASK}"
+def test_a_value_of_a_secret_shows_as_its_length_in_any_form(text: str) -> None:
+    assert Redaction.of(None, SECRET).applied(f"is {text}") == f"is <{len(text)} characters>"
+
+
+def test_slices_of_values_are_masked_too_whatever_their_case() -> None:
+    redaction = Redaction.of(SECRET)
+    assert redaction.applied("begins with HUNTER and more") == "begins with <6 characters> and more"
+    assert redaction.applied("hunte and ine one") == "hunte and <7 characters>"
+
+
+def test_secrets_within_other_objects_are_found() -> None:
+    redaction = Redaction.of({"kind": "List", "items": [{"kind": "ConfigMap"}, SECRET]})
+    assert redaction.applied("is hunter2") == "is <7 characters>"
+    assert redaction
+    assert not Redaction.of({"kind": "List", "items": [{"kind": "ConfigMap"}]})
+
+
+def test_what_was_applied_last_masks_nothing_that_the_object_tells_anyway() -> None:
+    applied = {"kind": "Secret", "metadata": {"name": "credentials"}, "stringData": {"a": "correct horse"}}
+    annotated = {**applied, "metadata": {**applied["metadata"], "annotations": {LAST_APPLIED: json.dumps(applied)}}}  # type: ignore[dict-item]
+    text = "credentials: metadata.name, correct horse"
+    assert Redaction.of(annotated).applied(text) == "credentials: metadata.name, <13 characters>"
+
+
+def test_private_parts_are_known_by_their_identity() -> None:
+    private = private_parts({"kind": "List", "items": [SECRET]}, None)
+    metadata = SECRET["metadata"]
+    assert isinstance(metadata, dict)
+    levels = [SECRET, SECRET["data"], metadata, metadata["annotations"], metadata["annotations"][LAST_APPLIED]]
+    assert list(map(private.level, levels)) == [HOLDS, PRIVATE, HOLDS, HOLDS, PRIVATE]
+    assert private.level(metadata["name"]) == CLEAN
+    assert not private_parts({"kind": "ConfigMap", "data": {"a": "b"}})
 
 
 def test_other_objects_are_not_touched() -> None:

@@ -7,7 +7,8 @@ The function takes an Activation and gives the expression's value. It is generat
 - exact: one statement a node, through the functions of `operators`, with CEL's errors and their absorption by `&&`,
   `||` and the macros. It is what a program runs after the plain form raised, so the plain form may give up at will,
   but may never give a value that the exact form would not.
-- recording: the exact form, which also keeps the value of each node and the place of each loop in `a.record`.
+- recording: the exact form, which also keeps in `a.record` the value of each node, the errors that were absorbed, and
+  of each loop its place and some of its rounds (rounds.py).
 
 Nothing of a policy enters the generated source as text: constants, field names and functions are bound through a table
 of globals.
@@ -26,6 +27,7 @@ from webhook.cel.errors import BudgetExceeded, EvaluationError, no_such_overload
 from webhook.cel.functions import Functions
 from webhook.cel.library.regex import compiled
 from webhook.cel.macros import Fold, recognise
+from webhook.cel.rounds import Body, chosen_key, error_key, place_key, tracked
 from webhook.cel.values import NONE, Optional
 from webhook.cel.writer import Operand, Writer
 
@@ -276,6 +278,7 @@ class _Generator:
                     self.out.emit(f"{target} = {self.boolean(term).text}")
                 with self.out.block("except EvaluationError as x:"):
                     self.out.emit(f"{error} = {error} or x")
+                    self.absorbed(term)
         self.out.emit(f"{still_open} and {error} is not None: raise {error}")
         return Operand(target, atomic=True)
 
@@ -310,6 +313,11 @@ class _Generator:
         if self.recording:
             for node in nodes:
                 self.out.emit(f"a.record.pop({self.out.bind(id(node))}, None)")
+
+    def absorbed(self, node: Expr) -> None:
+        """Keeps the error that a node ended in, which another's value may outweigh."""
+        if self.recording:
+            self.out.emit(f"a.record[{self.out.bind(error_key(node))}] = x")
 
     def not_strictly_false(self, node: Call) -> Operand:
         target = self.out.fresh()
@@ -381,7 +389,7 @@ class _Generator:
         self.out.emit(f"a.cost += len({text}) * {_weight(node)}")
         self.out.emit("if a.cost > a.limit: raise BudgetExceeded")
         if self.recording:
-            items = f"{self.out.bind(_tracked)}(a.record, {self.out.bind(place_key(node))}, {items})"
+            items = f"{self.out.bind(tracked)}(a.record, {self.out.bind(Body.of(node))}, {items})"
         return f"for {', '.join(names)} in {items}:"
 
     def quantifier(self, fold: Fold, loop: str, target: str) -> None:
@@ -402,6 +410,7 @@ class _Generator:
                 self.out.emit(f"{condition.text} = {self.boolean(fold.value).text}")
             with self.out.block("except EvaluationError as x:"):
                 self.out.emit(f"{error} = {error} or x")
+                self.absorbed(fold.value)
                 self.out.emit("continue")
             self.out.emit(decided.format(condition.text))
         self.out.emit(f"if {'' if holds else 'not '}{target} and {error} is not None: raise {error}")
@@ -471,16 +480,6 @@ class _Generator:
             self.scope[node.accu] = shadowed
 
 
-def place_key(node: Comprehension) -> tuple[str, int]:
-    """The key in a record of the place, from 0, that a loop is at or ended at."""
-    return ("place", id(node))
-
-
-def chosen_key(node: Comprehension) -> tuple[str, int]:
-    """The key in a record of the elements that passed a filter, each as its place and the record at that time."""
-    return ("chosen", id(node))
-
-
 def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
     """The operands of a chain of one logical operator; it associates."""
     if isinstance(node, Call) and node.function == function:
@@ -505,11 +504,6 @@ def _grows(node: Expr) -> bool:
 
 
 # ------------------------------------------------------------------------- what generated code calls, and nobody else
-
-
-def _tracked(record: dict[Any, Any], key: tuple[str, int], items: Iterable[Any]) -> Iterator[Any]:
-    for record[key], item in enumerate(items):
-        yield item
 
 
 _MAX_KEPT: Final = 50

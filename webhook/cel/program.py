@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webhook.cel.ast import Expr
 from webhook.cel.codegen import generate
@@ -12,6 +12,10 @@ from webhook.cel.functions import Functions
 from webhook.cel.types import Type
 from webhook.cel.witness import witnesses
 from webhook.paths import Path
+
+if TYPE_CHECKING:
+    from webhook.cel.explanation import Explanation
+    from webhook.cel.privacy import Private
 
 DEFAULT_LIMIT = 1_000_000
 """Units of work an evaluation may take; a round of a loop costs as many as its body has nodes."""
@@ -90,6 +94,15 @@ class Recording(Activation):
         super().__init__(*args, **kwargs)
         self.record: dict[Any, Any] = {}
 
+    @classmethod
+    def of(cls, activation: Activation) -> Recording:
+        """A fresh recording with what another activation has: its values so far, lazy ones, variables and budget."""
+        if isinstance(activation, cls):
+            return activation
+        recording = cls(activation, activation._lazy, activation._variables, activation.limit)
+        recording.cost = activation.cost
+        return recording
+
     @property
     def variables(self) -> Mapping[str, Program]:
         """The programs of the composited variables."""
@@ -150,6 +163,16 @@ class Program:
         if self._recording is None:
             self._recording = generate(self.tree, self._functions, "recording")
         return _guarded(self._recording, activation)
+
+    def explain(self, activation: Activation, private: Private | None = None) -> Explanation:
+        """Why the expression has the value that `evaluate` gives: see webhook.cel.explain.
+
+        A fresh activation, or the Recording of expressions evaluated before it (the variables of one policy). Errors of
+        the expression are part of the explanation. private: what must not be shown of the variables' values.
+        """
+        from webhook.cel import explain, privacy  # wanted rarely, and loaded then
+
+        return explain.explain(self, Recording.of(activation), private or privacy.NOTHING)
 
     def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
         """The Paths into the variable `root` that decide the expression's value, the most telling first.

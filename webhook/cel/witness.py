@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
-from webhook.cel.codegen import chosen_key, logical_terms, place_key
+from webhook.cel.codegen import logical_terms
 from webhook.cel.macros import recognise
+from webhook.cel.rounds import chosen_key, place_key
 from webhook.cel.values import NONE, Optional
 from webhook.paths import Path
 
@@ -25,19 +26,28 @@ Scope = Mapping[str, Path | None]
 """Where the variables of the loops around stand in the root variable; None where they do not."""
 
 
-def witnesses(program: Program, activation: Recording, root: str) -> tuple[Path, ...]:
-    """The Paths into `root` that decided the value of a program just recorded on this activation."""
-    found = dict.fromkeys(_Search(activation, root).decisive(program.tree, {}))
+def witnesses(program: Program, activation: Recording, root: str, *, private: bool = False) -> tuple[Path, ...]:
+    """The Paths into `root` that decided the value of a program just recorded on this activation.
+
+    private: the variables hold what must not be shown; see Search.
+    """
+    found = dict.fromkeys(Search(activation, root, private=private).decisive(program.tree, {}))
     # A guard such as `!has(c.ports) || c.ports.all(…)` names ports too: what stands inside it tells more.
     inner = (path for path in found if not any(other[: len(path)] == path for other in found if other != path))
     return tuple(inner)[:_MAX_PATHS]
 
 
-class _Search:
-    def __init__(self, activation: Recording, root: str) -> None:
+class Search:
+    """Looks for Paths into the variable `root` in what was recorded.
+
+    private: a key that the expression computed may be one of the secrets, and is no part of a Path then.
+    """
+
+    def __init__(self, activation: Recording, root: str, *, private: bool = False) -> None:
         self.activation = activation
         self.record = activation.record
         self.root = root
+        self.private = private
 
     def decisive(self, node: Expr, scope: Scope) -> list[Path]:
         """The Paths that decide a node's value."""
@@ -184,6 +194,8 @@ class _Search:
                 operand = self.place(node.args[0], scope)
                 key = node.args[1].value if isinstance(node.args[1], Const) else self.record.get(id(node.args[1]))
                 if operand is None or isinstance(key, bool) or not isinstance(key, str | int):
+                    return None
+                if self.private and not isinstance(node.args[1], Const):
                     return None
                 return (*operand, key)
             case "orValue" if node.member:

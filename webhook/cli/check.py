@@ -3,44 +3,25 @@
 from __future__ import annotations
 
 import gc
-import os
-import shutil
 import sys
-from enum import StrEnum
 from itertools import count
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
-from webhook.cli.options import KubernetesVersion
+from webhook.cli.options import (
+    FAILED,
+    Color,
+    Format,
+    KubernetesVersion,
+    Operation,
+    colored,
+    columns,
+    draws,
+    fail,
+)
 from webhook.versions import NEWEST_TEXT, parse_version
-
-
-class Format(StrEnum):
-    """How the report is written."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class Color(StrEnum):
-    """When the report has colours. `auto`: on a terminal, unless NO_COLOR is set."""
-
-    AUTO = "auto"
-    ALWAYS = "always"
-    NEVER = "never"
-
-
-class Operation(StrEnum):
-    """What is done to the objects."""
-
-    CREATE = "CREATE"
-    UPDATE = "UPDATE"
-    DELETE = "DELETE"
-
-
-FAILED = 2
 
 
 def check(
@@ -72,6 +53,9 @@ def check(
         ),
     ] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
+    ] = False,
     color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
 ) -> None:
     """Check manifests against the policies, as if they were applied: nothing is sent anywhere.
@@ -94,6 +78,7 @@ def check(
             version=version,
             authorizations=authorizations,
             diff=diff,
+            explain=explain,
             color=color,
         )
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
@@ -116,6 +101,7 @@ def _check(
     version: str,
     authorizations: Path | None,
     diff: bool,
+    explain: bool,
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
@@ -134,23 +120,23 @@ def _check(
     try:
         as_user = impersonated(user, groups)
     except ValueError as error:
-        return _fail(str(error), color)
+        return fail(str(error), color)
     try:
         target = parse_version(version)
     except ValueError as error:
-        return _fail(f"--kubernetes-version: {error}, got {version!r}", color)
+        return fail(f"--kubernetes-version: {error}, got {version!r}", color)
     try:
         policies = load(tree, target)
     except PolicyTreeError as error:
         if output is Format.JSON:
             put(json.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
         else:
-            sys.stderr.write("".join(text.error_text(each, _colored(color, sys.stderr)) for each in error.problems))
+            sys.stderr.write("".join(text.error_text(each, colored(color, sys.stderr)) for each in error.problems))
         return FAILED
     rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
     if wrong:
         for problem in wrong:
-            _fail(str(problem), color)
+            fail(str(problem), color)
         return FAILED
 
     with Telling(sys.stderr) as telling:
@@ -166,7 +152,7 @@ def _check(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
         )
         results = []
-        for verdict in verdicts(planned.requests, policies, cluster):
+        for verdict in verdicts(planned.requests, policies, cluster, explain=explain):
             results.append(verdict)
             telling.step("checking", len(results), len(planned.objects))
     notes = [*map(str, policies.notes), *planned.notes]
@@ -188,29 +174,12 @@ def _check(
         warnings=policies.warnings,
         changes=[change for verdict in results for change in verdict.changes],
         show_changes=diff,
+        explained=explain,
     )
     if output is Format.JSON:
         written = put(json.report(outcome))
     else:
-        sys.stderr.write(text.asides(outcome, _colored(color, sys.stderr)))
+        sys.stderr.write(text.asides(outcome, colored(color, sys.stderr)))
         sys.stderr.flush()
-        written = put(text.report(outcome, _colored(color, sys.stdout), _width(sys.stdout)))
+        written = put(text.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
     return outcome.exit_code if written else FAILED
-
-
-def _fail(message: str, color: Color) -> int:
-    from webhook.cli.report.text import error_line
-
-    sys.stderr.write(error_line(message, _colored(color, sys.stderr)))
-    return FAILED
-
-
-def _colored(color: Color, stream: TextIO) -> bool:
-    if color is Color.AUTO:
-        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return color is Color.ALWAYS
-
-
-def _width(stream: TextIO) -> int | None:
-    """The columns of a terminal; None where text is not to be wrapped."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None

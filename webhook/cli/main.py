@@ -13,6 +13,7 @@ from webhook.cli.streams import ensure
 
 COMMANDS: Final = {
     "check": "webhook.cli.check",
+    "explain": "webhook.cli.explain",
     "serve": "webhook.cli.serve",
     "test": "webhook.cli.test",
 }

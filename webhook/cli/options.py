@@ -1,8 +1,12 @@
-"""Options that several subcommands have."""
+"""What several subcommands have in common: options, colours, failing."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+import shutil
+import sys
+from enum import StrEnum
+from typing import Annotated, TextIO
 
 import typer
 
@@ -15,3 +19,58 @@ KubernetesVersion = Annotated[
         help="The Kubernetes that the policies are for: what it does not have yet is refused.",
     ),
 ]
+
+
+class Format(StrEnum):
+    """How the report is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Color(StrEnum):
+    """When the report has colours. `auto`: on a terminal, unless NO_COLOR is set."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Operation(StrEnum):
+    """What is done to the objects."""
+
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+
+
+FAILED = 2
+
+
+def fail(message: str, color: Color) -> int:
+    """Tell on stderr what keeps the run from going on; the exit code."""
+    from webhook.cli.report.text import error_line
+
+    sys.stderr.write(error_line(message, colored(color, sys.stderr)))
+    return FAILED
+
+
+def colored(color: Color, stream: TextIO) -> bool:
+    """Whether what is written to a stream has colours."""
+    if color is Color.AUTO:
+        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return color is Color.ALWAYS
+
+
+def columns(stream: TextIO) -> int | None:
+    """The columns of a terminal; None where text is not to be wrapped."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def draws(stream: TextIO) -> bool:
+    """Whether line art can be written to a stream."""
+    try:
+        "✗├│└─…".encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -146,6 +146,26 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
         known.append(sent)
         planned.extend(_requests(sent, resource, document, options))
     return Plan(planned, known, kinds, problems, notes)
+
+
+def with_old(requests: Iterable[PlannedRequest], before: Plan) -> tuple[list[PlannedRequest], list[str]]:
+    """The requests as updates of the objects of another plan; and those objects that are not in it, by kind and name.
+
+    The Pods of workloads are created anew either way.
+    """
+    known = {each.identity: each.request.object for each in before.requests if not each.of_template}
+    updates: list[PlannedRequest] = []
+    unknown: list[str] = []
+    for planned in requests:
+        was = known.get(planned.identity)
+        if planned.of_template:
+            updates.append(planned)
+        elif was is None:
+            updates.append(planned)
+            unknown.append(f"{planned.identity.kind} {planned.identity.name}")
+        else:
+            updates.append(replace(planned, request=replace(planned.request, old_object=was)))
+    return updates, unknown
 
 
 def _without_kustomizations(documents: Iterable[Document], notes: list[str]) -> Iterator[Document]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from webhook.access import Access, AccessDecision
+from webhook.cel.privacy import Private
+from webhook.cel.values import Optional
 from webhook.cluster.view import Answer, ClusterView
+from webhook.paths import Path
 from webhook.schema import Kinds
 
 MASK: Final = "***"
@@ -19,29 +23,182 @@ LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _SHORTEST: Final = 3
 """Characters: masking a value such as "1" wherever it stands would hide nothing and make any message unreadable."""
 
+_SLICE: Final = 6
+"""Characters: a part of a value that is so long is masked too."""
+
+_FIELDS: Final = ("data", "stringData")
+
 
 def is_secret(value: Any) -> bool:
     """Whether this object is a Secret, in whatever version."""
     return isinstance(value, dict) and value.get("kind") == "Secret"
 
 
+def secrets_in(*values: Any) -> Iterator[dict[str, Any]]:
+    """The Secrets among these values and anywhere within them."""
+    stack = list(values)
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            if is_secret(value):
+                yield value
+            stack += (item for item in value.values() if isinstance(item, dict | list))
+        elif isinstance(value, list):
+            stack += (item for item in value if isinstance(item, dict | list))
+
+
+def hidden(value: Any) -> str:
+    """What is shown for a value that must not be: its type and length. Booleans and null say too little to hide."""
+    while isinstance(value, Optional):
+        value = value.value
+    match value:
+        case None | True | False:
+            return {None: "null", True: "true", False: "false"}[value]
+        case str():
+            return length_of(value)
+        case bytes() | list() | dict():
+            one, many = {bytes: ("byte", "bytes"), list: ("item", "items")}.get(type(value), ("entry", "entries"))
+            return f"<{len(value):,} {one if len(value) == 1 else many}>"
+        case int() | float():
+            return "<number>"
+        case _:
+            return f"<{type(value).__name__.lower()}>"
+
+
+def length_of(text: str) -> str:
+    """`<12 characters>`"""
+    return f"<{len(text):,} character{'' if len(text) == 1 else 's'}>"
+
+
+def private_parts(*values: Any) -> Private:
+    """What may not be shown of these values: what is below data, stringData and the last-applied annotation of Secrets.
+
+    The values are known by their identity, and must live as long as the result.
+    """
+    parts: set[int] = set()
+    holders: set[int] = set()
+    for value in values:
+        _find_private(value, parts, holders)
+    return Private(frozenset(parts), frozenset(holders))
+
+
+def _find_private(value: Any, parts: set[int], holders: set[int]) -> bool:
+    """Adds to both sets; whether the value holds private parts."""
+    if not isinstance(value, dict | list):
+        return False
+    holds = False
+    if isinstance(value, dict) and is_secret(value):
+        for field in _FIELDS:
+            holds |= _add_private(value.get(field), parts)
+        metadata = value.get("metadata")
+        annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+        if isinstance(annotations, dict) and _add_private(annotations.get(LAST_APPLIED), parts):
+            holders |= {id(annotations), id(metadata)}
+            holds = True
+    for item in value if isinstance(value, list) else value.values():
+        if isinstance(item, dict | list) and id(item) not in parts:
+            holds |= _find_private(item, parts, holders)
+    if holds:
+        holders.add(id(value))
+    return holds
+
+
+def _add_private(value: Any, parts: set[int]) -> bool:
+    """Marks a value and all below it, but for those that Python keeps only one of."""
+    if value is None or value is True or value is False:
+        return False
+    if isinstance(value, dict | list):
+        parts.add(id(value))
+        for item in value if isinstance(value, list) else value.values():
+            _add_private(item, parts)
+        return True
+    if not (isinstance(value, str) and len(value) < 2) and not (isinstance(value, int) and -6 < value < 257):
+        parts.add(id(value))
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """Takes the values of Secrets out of texts."""
+    """Takes the values of Secrets, and long slices of them, out of texts. False if there are no Secrets."""
 
     values: tuple[str, ...] = ()
+    sliced: tuple[str, ...] = ()
+    present: bool = False
 
     @classmethod
     def of(cls, *objects: Any) -> Redaction:
-        """The redaction for texts that policies made of these objects."""
-        values = {text for value in objects if is_secret(value) for text in _values(value)}
-        return cls(tuple(sorted(values, key=lambda text: (-len(text), text))))
+        """The redaction for texts that policies made of these objects, or of Secrets within them."""
+        secrets = list(secrets_in(*objects))
+        values: set[str] = set()
+        sliced: set[str] = set()
+        for secret in secrets:
+            whole, parts = _values(secret)
+            values.update(whole)
+            sliced.update(parts)
+        longest_first = sorted(values, key=lambda text: (-len(text), text))
+        long = sorted({_folded(text) for text in sliced if len(text) >= _SLICE})
+        return cls(tuple(longest_first), tuple(long), bool(secrets))
+
+    def __bool__(self) -> bool:
+        return self.present
 
     def applied(self, text: str) -> str:
-        """The text with every value of a Secret as `***`."""
+        """The text with every value of a Secret as its length: `<12 characters>`."""
+        if not self.present:
+            return text
+        hide = bytearray(len(text))  # 1: hidden; 2: hidden, and a value begins here
         for value in self.values:
-            text = text.replace(value, MASK)
-        return text
+            at = text.find(value)
+            while at >= 0:
+                if not any(hide[at : at + len(value)]):
+                    hide[at : at + len(value)] = b"\2" + b"\1" * (len(value) - 1)
+                at = text.find(value, at + 1)
+        for at in sorted(self._slices(text)):
+            for place in range(at, at + _SLICE):
+                hide[place] = hide[place] or 1
+        return "".join(_masked_runs(text, hide))
+
+    def names(self, path: Path) -> bool:
+        """Whether a path has a step that is, or holds, the value of a Secret."""
+        return any(isinstance(step, str) and self.applied(step) != step for step in path)
+
+    def _slices(self, text: str) -> Iterator[int]:
+        """Where slices of values begin in a text, whatever their case."""
+        folded = _folded(text)
+        places: dict[str, list[int]] = {}
+        for at in range(len(folded) - _SLICE + 1):
+            places.setdefault(folded[at : at + _SLICE], []).append(at)
+        if places:
+            for value in self.sliced:
+                found = {value[at : at + _SLICE] for at in range(len(value) - _SLICE + 1)} & places.keys()
+                for each in found:
+                    yield from places[each]
+
+
+def _masked_runs(text: str, hide: bytearray) -> Iterator[str]:
+    at = 0
+    while at < len(text):
+        end = at + 1
+        if not hide[at]:
+            while end < len(text) and not hide[end]:
+                end += 1
+            yield text[at:end]
+        else:
+            while end < len(text) and hide[end] == 1:
+                end += 1
+            yield length_of(text[at:end])
+        at = end
+
+
+def _folded(text: str) -> str:
+    """The text in lower case, character by character, so that places stay the same."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else "".join(map(_lower, text))
+
+
+def _lower(character: str) -> str:
+    lower = character.lower()
+    return lower if len(lower) == 1 else character
 
 
 class SecretsSeen:
@@ -67,14 +224,13 @@ class SecretsSeen:
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Answer:
         """See ClusterView."""
         answer = self._view.get(api_version, kind, name, namespace)
-        if is_secret(answer.value):
-            self.seen.append(answer.value)
+        self.seen += secrets_in(answer.value)
         return answer
 
     def list(self, api_version: str, kind: str, namespace: str | None = None) -> Answer:
         """See ClusterView."""
         answer = self._view.list(api_version, kind, namespace)
-        self.seen += filter(is_secret, answer.value)
+        self.seen += secrets_in(answer.value)
         return answer
 
     def authorize(self, access: Access) -> AccessDecision:
@@ -108,36 +264,65 @@ def _masked(values: Any, old: Any) -> Any:
     return {key: CHANGED_MASK if key in known and known[key] != value else MASK for key, value in values.items()}
 
 
-def _values(secret: dict[str, Any]) -> Iterator[str]:
-    for field in ("data", "stringData"):
-        entries = secret.get(field)
-        for value in entries.values() if isinstance(entries, dict) else (entries,):
-            yield from _forms(value, field)
+def _values(secret: dict[str, Any]) -> tuple[set[str], set[str]]:
+    """The texts of a Secret that are masked as a whole, and those whose slices are masked too."""
+    found = {form for field in _FIELDS for value in _leaves(secret.get(field)) for form in _forms(value, field)}
     metadata = secret.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    if isinstance(annotations, dict):
-        yield from _forms(annotations.get(LAST_APPLIED), "stringData")
+    applied = annotations.get(LAST_APPLIED) if isinstance(annotations, dict) else None
+    if applied is None:
+        return found, found
+    whole = found | set(_forms(applied, "stringData"))
+    try:
+        parsed = json.loads(applied)
+    except (TypeError, ValueError, RecursionError):
+        return whole, whole
+    if not isinstance(parsed, dict):
+        return whole, whole
+    # Of the object as it was applied, slices are masked of what is not to be read in the object itself anyway.
+    shown = {field: value for field, value in secret.items() if field not in _FIELDS}
+    shown["metadata"] = {**(metadata or {}), "annotations": {**(annotations or {}), LAST_APPLIED: None}}
+    told = {str(value) for value in _leaves(shown)}
+    texts = (value for value in _leaves(parsed) if str(value) not in told)
+    before = {form for value in texts for field in _FIELDS for form in _forms(value, field)}
+    return whole | before, found | before
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The texts and numbers in a value."""
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list | dict):
+            stack += value if isinstance(value, list) else value.values()
+        elif value is not None and not isinstance(value, bool):
+            yield value
 
 
 def _forms(value: Any, field: str) -> Iterator[str]:
-    """A value as it is, line by line (messages are one line), and decoded or encoded as base64."""
-    if isinstance(value, list | dict):
-        for item in value if isinstance(value, list) else value.values():
-            yield from _forms(item, field)
-        return
-    if value is None or isinstance(value, bool):
-        return
+    """A value as it is, line by line (messages are one line), decoded or encoded as base64, and in hexadecimal."""
     text = str(value)
-    forms = [text, *text.splitlines()]
-    if field == "data":
-        try:
-            decoded = base64.b64decode(text, validate=True).decode()
-        except (binascii.Error, ValueError):
-            decoded = ""
-        forms += [decoded, *decoded.splitlines()]
-    else:
-        forms.append(base64.b64encode(text.encode(errors="replace")).decode())
+    decoded = _decoded(text) if field == "data" else text
+    forms: list[str] = [text, *text.splitlines(), decoded, *decoded.splitlines()]
+    for each in {text, decoded}:
+        encoded = each.encode(errors="replace")
+        forms += _encoded(encoded)
+        forms.append(encoded.hex())
     for form in forms:
         for shown in (form, form.strip()):
             if len(shown) >= _SHORTEST:
                 yield shown
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _encoded(content: bytes) -> Iterable[str]:
+    """Base64 of some bytes: alone, and as it looks within that of a longer text."""
+    yield base64.b64encode(content).decode()
+    for before in (1, 2):  # what depends on the bytes around is left out
+        yield base64.b64encode(b"\0" * before + content)[before + 1 : (before + len(content)) * 8 // 6].decode()

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from webhook.admission.decision import Finding
+from webhook.admission.decision import VALIDATING, Finding
 from webhook.admission.engine import decide
 from webhook.cluster.view import ClusterView
 from webhook.documents import Document
+from webhook.offline.explaining import ExplainedPolicy, behind, explain_binding, shown_message
 from webhook.offline.requests import Identity, PlannedRequest
 from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.offline.witness import witness
 from webhook.paths import ROOT, Path, parse
-from webhook.policy.policyset import PolicySet
+from webhook.policy.evaluation import Validator
+from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.request import Request
 
 
@@ -25,7 +27,8 @@ class Located:
     """A finding and where it belongs. `path` is in the file, None if not known; line and column are then the object's.
 
     `message` is fit to be shown: it holds nothing of a Secret. `known`: whether it is known where; else `path` is
-    at most the Pod template that the finding is about.
+    at most the Pod template that the finding is about. `explained`: the policy's evaluation, where that was asked for
+    and the policy is in CEL.
     """
 
     finding: Finding
@@ -38,6 +41,16 @@ class Located:
     message: str
     of_template: bool
     known: bool
+    explained: LocatedExplanation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedExplanation:
+    """Why a finding came about, and the request that it is about: its Paths are those of the request's object."""
+
+    evaluated: ExplainedPolicy
+    policy: Policy[Validator]
+    planned: PlannedRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +76,19 @@ class Verdict:
     changes: tuple[Change, ...]
 
 
-def verdicts(requests: Iterable[PlannedRequest], policies: PolicySet, cluster: ClusterView) -> Iterator[Verdict]:
-    """The verdict on each document, in order. The requests of one document must follow each other."""
+def verdicts(
+    requests: Iterable[PlannedRequest], policies: PolicySet, cluster: ClusterView, *, explain: bool = False
+) -> Iterator[Verdict]:
+    """The verdict on each document, in order. The requests of one document must follow each other.
+
+    explain: findings of CEL policies bring their explanation along.
+    """
     watched = SecretsSeen(cluster)
     for _, group in groupby(requests, key=lambda planned: id(planned.document)):
-        yield _verdict(list(group), policies, watched)
+        yield _verdict(list(group), policies, watched, explain)
 
 
-def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsSeen) -> Verdict:
+def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsSeen, explain: bool) -> Verdict:
     first = group[0]
     findings: list[Located] = []
     changes: list[Change] = []
@@ -82,10 +100,14 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
             after = mutation.object if mutation is not None else None
             redaction = Redaction.of(planned.request.object, planned.request.old_object, after, *cluster.seen)
             validated = planned.request if after is None else planned.request.with_object(after)
+            asked = _Asked(planned, validated, policies, cluster) if explain or redaction else None
             for finding in decision.findings:
-                message = redaction.applied(finding.message)
-                place = finding.path or _place(finding, message, validated, policies, cluster)
-                located = _located(finding, planned, message, place)
+                explained = asked.why(finding) if asked else None
+                message = redaction.applied(shown_message(finding, explained.evaluated if explained else None))
+                place = finding.path or _place(finding, message, validated, policies, cluster, explained)
+                if place and redaction.names(place):
+                    place = None
+                located = _located(finding, planned, message, place, explained if explain else None)
                 if not any(_same(located, earlier) for earlier in findings):
                     findings.append(located)
         before = planned.request.object
@@ -101,16 +123,52 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
     return Verdict(first.document, first.identity, tuple(findings), tuple(changes))
 
 
-def _place(finding: Finding, message: str, request: Request, policies: PolicySet, cluster: ClusterView) -> Path | None:
+class _Asked:
+    """Why the findings on one request came about. Each evaluation is explained once, whatever its findings."""
+
+    def __init__(self, planned: PlannedRequest, validated: Request, policies: PolicySet, cluster: SecretsSeen) -> None:
+        self._planned = planned
+        self._request = validated
+        self._policies = {policy.name: policy for policy in policies.validating}
+        self._cluster = cluster
+        self._known: dict[tuple[str, str], tuple[ExplainedPolicy, ...]] = {}
+
+    def why(self, finding: Finding) -> LocatedExplanation | None:
+        """None where no expression is behind a finding."""
+        policy = self._policies.get(finding.policy) if finding.kind == VALIDATING else None
+        binding = next((each for each in policy.bindings if each.name == finding.binding), None) if policy else None
+        if policy is None or binding is None:
+            return None
+        key = (finding.policy, finding.binding)
+        if key not in self._known:
+            self._known[key] = explain_binding(policy, binding, self._request, self._cluster)
+        evaluated = behind(finding, self._known[key])
+        return LocatedExplanation(evaluated, policy, self._planned) if evaluated else None
+
+
+def _place(
+    finding: Finding,
+    message: str,
+    request: Request,
+    policies: PolicySet,
+    cluster: ClusterView,
+    explained: LocatedExplanation | None,
+) -> Path | None:
     """What the message names; the part of that which decided, where the policy's expression tells."""
     named = named_path(message, request.object or request.old_object)
-    decided = witness(finding, request, policies, cluster)
+    decided = explained.evaluated.witness(finding) if explained else witness(finding, request, policies, cluster)
     if named and (decided is None or decided[: len(named)] != named):
         return named
     return decided
 
 
-def _located(finding: Finding, planned: PlannedRequest, message: str, place: Path | None) -> Located:
+def _located(
+    finding: Finding,
+    planned: PlannedRequest,
+    message: str,
+    place: Path | None,
+    explained: LocatedExplanation | None,
+) -> Located:
     document = planned.document
     path = None
     if place:
@@ -129,6 +187,7 @@ def _located(finding: Finding, planned: PlannedRequest, message: str, place: Pat
         message=message,
         of_template=planned.of_template,
         known=bool(place),
+        explained=explained,
     )
 
 

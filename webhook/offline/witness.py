@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from webhook.admission.decision import Finding
-from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
+from webhook.admission.params import ConfigurationError
 from webhook.cel.program import Recording
 from webhook.cluster.view import ClusterView
+from webhook.offline.explaining import params_of
 from webhook.paths import Path
 from webhook.policy import authorization
-from webhook.policy.evaluation import Validator
 from webhook.policy.matching import RequestNamespace
-from webhook.policy.policyset import Policy, PolicySet
+from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.policy.validating import CELValidator
 
@@ -28,7 +28,14 @@ def witness(finding: Finding, request: Request, policies: PolicySet, cluster: Cl
     validator = policy.evaluator
     program = validator.validations[finding.index].program
     namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
-    for param in _params(policy, finding, request, cluster):
+    binding = next((binding for binding in policy.bindings if binding.name == finding.binding), None)
+    if binding is None:
+        return None
+    try:
+        params = params_of(policy, binding, request, cluster)
+    except ConfigurationError:
+        return None
+    for param in params:
         lazy = {"request": request.cel, "namespaceObject": namespace.object}
         if validator.authorizing is not None:
             lazy |= authorization.bindings(request)
@@ -39,14 +46,3 @@ def witness(finding: Finding, request: Request, policies: PolicySet, cluster: Cl
         if recording.record.get(id(program.tree)) is False and found:  # else another of the params failed it
             return found[0]
     return None
-
-
-def _params(policy: Policy[Validator], finding: Finding, request: Request, cluster: ClusterView) -> tuple[object, ...]:
-    binding = next((binding for binding in policy.bindings if binding.name == finding.binding), None)
-    if policy.param_kind is None or binding is None:
-        return NONE
-    try:
-        resource = resource_of(policy.param_kind, cluster)
-        return collect(policy.param_kind, resource, binding, request.namespace, cluster)
-    except ConfigurationError:
-        return ()

@@ -205,6 +205,11 @@ _EXEMPT = frozenset(
 )
 
 
+def is_exempt(resource: GroupVersionResource) -> bool:
+    """Whether requests for a resource are subject to no policy at all, whatever its rules say."""
+    return (resource.group, resource.resource) in _EXEMPT
+
+
 def _narrow(policies: tuple[Policy[Evaluator_co], ...], key: RequestKey) -> tuple[Candidate[Evaluator_co], ...]:
     if (key.group, key.resource) in _EXEMPT:
         return ()

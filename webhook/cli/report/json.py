@@ -1,7 +1,8 @@
 """The report as one JSON object. Its fields are an interface: add, never rename.
 
 {"findings": [{"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "policy", "binding", "action",
-               "reason", "message", "path"}],
+               "reason", "message", "path",
+               "explanation": with --explain only: {"param", "expressions"}, see explainedjson.py, or null}],
  "summary": {"files", "objects", "policies", "deny", "warn", "audit", "errors"},
  "errors": [{"file", "line", "column", "message"}], "warnings": [the same, about the policies], "notes": [text],
  "diffs": [{"file", "line", "object", "policies", "diff"}]}    (diffs with --diff only)
@@ -21,7 +22,9 @@ from webhook.cli.report.changes import unified
 from webhook.cli.report.outcome import ACTIONS, Outcome
 from webhook.cli.report.visible import encodable
 from webhook.documents import Problem
+from webhook.offline.explaining import param_name
 from webhook.offline.requests import Identity
+from webhook.offline.verdicts import Located
 from webhook.paths import render
 
 
@@ -39,6 +42,7 @@ def report(outcome: Outcome) -> str:
                 "reason": located.finding.reason,
                 "message": located.message,
                 "path": None if located.path is None else render(located.path),
+                **(_why(located) if outcome.explained else {}),
             }
             for located in outcome.findings
         ],
@@ -76,6 +80,16 @@ def problems(found: Iterable[Problem]) -> list[dict[str, Any]]:
         {"file": encodable(each.file), "line": each.line, "column": each.column, "message": encodable(each.message)}
         for each in found
     ]
+
+
+def _why(located: Located) -> dict[str, Any]:
+    if located.explained is None:
+        return {"explanation": None}
+    from webhook.cli.report.explainedjson import expression  # where it is asked for
+
+    evaluated, planned = located.explained.evaluated, located.explained.planned
+    expressions = [expression(each, evaluated.private, planned) for each in evaluated.behind(located.finding)]
+    return {"explanation": {"param": param_name(evaluated.param) or None, "expressions": expressions}}
 
 
 def _streams(outcome: Outcome) -> list[str]:

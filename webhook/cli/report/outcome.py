@@ -30,6 +30,7 @@ class Outcome:
     warnings: Sequence[Problem] = ()
     changes: Sequence[Change] = field(default_factory=tuple)
     show_changes: bool = False
+    explained: bool = False
 
     @property
     def exit_code(self) -> int:

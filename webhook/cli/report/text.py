@@ -13,7 +13,7 @@ from webhook.cli.report.naming import object_name
 from webhook.cli.report.outcome import Action, Outcome, action_of
 from webhook.cli.report.visible import visible
 from webhook.documents import Problem
-from webhook.offline.verdicts import Located
+from webhook.offline.verdicts import Located, LocatedExplanation
 from webhook.paths import render
 
 _RESET: Final = "\x1b[0m"
@@ -35,15 +35,15 @@ class Style:
         return f"{style}{text}{_RESET}" if self._color and style else text
 
 
-def report(outcome: Outcome, color: bool, width: int | None = None) -> str:
+def report(outcome: Outcome, color: bool, width: int | None = None, drawing: bool = True) -> str:
     """The report, with a newline at its end. Problems and notes are not in it: they go to stderr (`asides`).
 
-    `width`: the columns at which messages are wrapped, None for never.
+    `width`: the columns at which messages are wrapped, None for never. `drawing`: whether line art can be written.
     """
     style = Style(color)
     lines: list[str] = []
     for file, found in groupby(outcome.findings, key=lambda located: located.file):
-        lines += _file(file, list(found), style, width)
+        lines += _file(file, list(found), style, width, drawing)
     if outcome.show_changes:
         for change in outcome.changes:
             lines += [style(_DIFF_STYLES.get(line[:1], ""), line) for line in unified(change)]
@@ -79,7 +79,7 @@ def error_line(message: str, color: bool) -> str:
     return f"{Style(color)(_BOLD + _RED, 'error:')} {visible(message)}\n"
 
 
-def _file(file: str, found: list[Located], style: Style, width: int | None) -> Iterator[str]:
+def _file(file: str, found: list[Located], style: Style, width: int | None, drawing: bool) -> Iterator[str]:
     title = style(_BOLD, visible(file))
     if found[0].stream != file:
         title += style(_DIM, f" (lines are those of {visible(found[0].stream)})")
@@ -96,7 +96,19 @@ def _file(file: str, found: list[Located], style: Style, width: int | None) -> I
         where = f": {path}" if path and not located.message.startswith(path) else ""  # not twice
         yield f"{_INDENT}{object_name(located.identity)}{where}"
         yield from (f"{_INDENT}{line}" for line in _message(located.message, width))
+        if located.explained is not None:
+            yield from _why(located, located.explained, style, width, drawing)
     yield ""
+
+
+def _why(located: Located, why: LocatedExplanation, style: Style, width: int | None, drawing: bool) -> Iterator[str]:
+    """The tree of the expression behind a finding."""
+    from webhook.cli.report.tree import PIPED_WIDTH, Look, tree_of  # where it is asked for
+
+    look = Look(style, width or PIPED_WIDTH, ascii=not drawing)
+    for each in why.evaluated.behind(located.finding):
+        yield f"{_INDENT}{style(_DIM, f'why: {visible(render(each.place))}')}"
+        yield from tree_of(each, look, why.evaluated.private, why.planned, located, _INDENT)
 
 
 def _merged(found: Iterable[Located]) -> Iterable[tuple[list[Action], Located]]:

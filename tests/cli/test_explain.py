@@ -1,0 +1,420 @@
+"""`gatewright explain` and `check --explain`, as a person sees them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from webhook.cli.main import app
+
+POLICY = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: NAME
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps, pods]}
+SPEC
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: NAME
+spec:
+  policyName: NAME
+  validationActions: [ACTION]
+"""
+
+PYTHON = '''\
+from gatewright import Violation, mutate, validate
+
+@validate(resources=["v1/configmaps"])
+def no_a(request):
+    """No key is a."""
+    if "a" in request.object.get("data", {}):
+        yield Violation("there is a key a", path="data.a")
+
+@mutate(resources=["v1/configmaps"])
+def labelled(request):
+    request.object["metadata"].setdefault("labels", {})["checked"] = "yes"
+'''
+
+SIZES = """\
+  variables:
+  - name: sizes
+    expression: object.data.map(k, size(object.data[k]))
+  validations:
+  - expression: object.data.all(k, size(object.data[k]) <= 5) && variables.sizes.sum() < 100
+    message: values are short
+  - expression: "!has(object.data.banned)"
+"""
+
+MANIFEST = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+data:
+  a: short
+  b: much too long
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "map.yaml").write_text(MANIFEST)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return tmp_path
+
+
+def policy(tree: Path, spec: str, name: str = "sizes", action: str = "Deny") -> None:
+    text = POLICY.replace("SPEC\n", spec).replace("NAME", name).replace("ACTION", action)
+    (tree / "policies" / f"{name}.yaml").write_text(text)
+
+
+def run(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), input=stdin)
+
+
+# ------------------------------------------------------------------------------------------------------- as it is seen
+
+
+def test_a_refusal_as_a_person_sees_it(tree: Path) -> None:
+    policy(tree, SIZES)
+    result = run("explain", "sizes", "map.yaml")
+    assert result.output == (
+        "sizes\n"
+        "  ValidatingAdmissionPolicy in CEL, policies/sizes.yaml:1\n"
+        "\n"
+        "✗ ConfigMap default/settings is denied  map.yaml:1\n"
+        "  values are short\n"
+        "  map.yaml:7:3: data.b\n"
+        "\n"
+        "  validations[0] is false  policies/sizes.yaml:13\n"
+        "    object.data.all(k, size(object.data[k]) <= 5) && variables.sizes.sum() < 100 = false\n"
+        "    ├─ object.data.all(k, size(object.data[k]) <= 5) = false\n"
+        '    │  └─ [1] k = "b"\n'
+        "    │     └─ size(object.data[k]) <= 5 = false\n"
+        "    │        └─ size(object.data[k]) = 13\n"
+        '    │           └─ object.data[k] = "much too long"  ← line 7\n'
+        "    └─ variables.sizes.sum() < 100  not evaluated\n"
+        "\n"
+        "  validations[1] holds: !has(object.data.banned)\n"
+        "  binding sizes (Deny)\n"
+    )
+    assert result.exit_code == 1
+
+
+def test_an_object_that_passes_is_explained_too(tree: Path) -> None:
+    policy(tree, SIZES)
+    result = run("explain", "sizes", "-", stdin=MANIFEST.replace("much too long", "brief"))
+    assert result.output == (
+        "sizes\n"
+        "  ValidatingAdmissionPolicy in CEL, policies/sizes.yaml:1\n"
+        "\n"
+        "✓ ConfigMap default/settings passes  <stdin>:1\n"
+        "\n"
+        "  validations[0] holds  policies/sizes.yaml:13\n"
+        "    object.data.all(k, size(object.data[k]) <= 5) && variables.sizes.sum() < 100 = true\n"
+        "    ├─ object.data.all(k, size(object.data[k]) <= 5) = true\n"
+        '    │  ├─ [0] k = "a"\n'
+        "    │  │  └─ size(object.data[k]) <= 5 = true\n"
+        "    │  │     └─ size(object.data[k]) = 5\n"
+        '    │  │        └─ object.data[k] = "short"  ← line 6\n'
+        '    │  └─ [1] k = "b"\n'
+        "    │     └─ size(object.data[k]) <= 5 = true\n"
+        "    │        └─ size(object.data[k]) = 5\n"
+        '    │           └─ object.data[k] = "brief"  ← line 7\n'
+        "    └─ variables.sizes.sum() < 100 = true\n"
+        "       └─ variables.sizes.sum() = 10\n"
+        "          └─ variables.sizes = [5, 5]\n"
+        "             └─ object.data.map(k, size(object.data[k])) = [5, 5]\n"
+        '                ├─ [0] k = "a"\n'
+        "                │  └─ size(object.data[k]) = 5\n"
+        '                │     └─ object.data[k] = "short"  ← line 6\n'
+        '                └─ [1] k = "b"\n'
+        "                   └─ size(object.data[k]) = 5\n"
+        '                      └─ object.data[k] = "brief"  ← line 7\n'
+        "\n"
+        "  validations[1] holds  policies/sizes.yaml:15\n"
+        "    !has(object.data.banned) = true\n"
+        "\n"
+        "  binding sizes (Deny)\n"
+    )
+    assert result.exit_code == 0
+
+
+def test_an_error_is_shown_where_it_arose(tree: Path) -> None:
+    policy(tree, "  validations:\n  - expression: object.data.nope.size() > 1\n")
+    result = run("explain", "sizes", "map.yaml")
+    assert (
+        "  expression 'object.data.nope.size() > 1' resulted in error: no such key: nope\n"
+        "  map.yaml:1:1\n"
+        "\n"
+        "  validations[0] fails  policies/sizes.yaml:10\n"
+        "    object.data.nope.size() > 1  error: no such key: nope\n"
+        "    └─ object.data.nope.size()  error: no such key: nope\n"
+        "       └─ object.data.nope  error: no such key: nope  ← line 5\n"
+    ) in result.output
+    assert result.exit_code == 1
+
+
+def test_a_condition_that_is_false_says_so(tree: Path) -> None:
+    policy(
+        tree,
+        "  matchConditions:\n  - {name: only-web, expression: object.metadata.name == 'web'}\n"
+        "  validations:\n  - expression: 'false'\n",
+    )
+    result = run("explain", "sizes", "map.yaml")
+    assert (
+        "- ConfigMap default/settings is not matched by the policy  map.yaml:1\n"
+        "\n"
+        "  matchConditions[0] only-web is false  policies/sizes.yaml:10\n"
+        "    object.metadata.name == 'web' = false\n"
+        '    └─ object.metadata.name = "settings"  ← line 4\n'
+    ) in result.output
+    assert result.exit_code == 0
+
+
+def test_an_object_that_the_policy_is_not_about_says_why(tree: Path) -> None:
+    policy(tree, SIZES)
+    assert "matchConstraints.resourceRules are about CREATE and UPDATE of these, not about DELETE" in run(
+        "explain", "sizes", "map.yaml", "--operation", "delete"
+    ).output.replace("\n  ", " ")
+    (tree / "policies" / "sizes.yaml").write_text((tree / "policies" / "sizes.yaml").read_text().partition("---")[0])
+    result = run("explain", "sizes", "map.yaml")
+    assert "no binding names the policy: it never runs" in result.output
+    assert result.exit_code == 0
+
+
+def test_a_warning_denies_nothing(tree: Path) -> None:
+    policy(tree, SIZES, action="Warn")
+    result = run("explain", "sizes", "map.yaml")
+    assert "! ConfigMap default/settings is let in with a warning" in result.output
+    assert result.exit_code == 0
+
+
+def test_a_python_policy_tells_its_findings_and_where_its_function_is(tree: Path) -> None:
+    (tree / "policies" / "policy.py").write_text(PYTHON)
+    for kind, name in (("Validating", "no-a"), ("Mutating", "labelled")):
+        binding = POLICY.partition("---\n")[2].replace("NAME", name).replace("Validating", kind)
+        binding = binding.replace(
+            "  validationActions: [ACTION]\n", "" if kind == "Mutating" else "  validationActions: [Deny]\n"
+        )
+        (tree / "policies" / f"{name}.yaml").write_text(binding)
+    result = run("explain", "no-a", "map.yaml")
+    assert result.output == (
+        "no-a\n"
+        "  No key is a.\n"
+        "  ValidatingAdmissionPolicy in Python, policies/policy.py:3\n"
+        "  A policy in Python has no expressions to take apart: its reasons are in the function, "
+        "policies/policy.py:3.\n"
+        "\n"
+        "✗ ConfigMap default/settings is denied  map.yaml:1\n"
+        "  there is a key a\n"
+        "  map.yaml:6:3: data.a\n"
+    )
+    assert result.exit_code == 1
+    mutated = run("explain", "labelled", "map.yaml")
+    assert "✓ ConfigMap default/settings passes and changed" in mutated.output
+    assert "+    checked: 'yes'" in mutated.output
+    assert mutated.exit_code == 0
+
+
+def test_the_objects_before_an_update_may_be_given(tree: Path) -> None:
+    policy(tree, "  validations:\n  - expression: object.data.a == oldObject.data.a\n")
+    (tree / "old.yaml").write_text(MANIFEST.replace("short", "other"))
+    result = run("explain", "sizes", "map.yaml", "--old", "old.yaml")
+    assert 'oldObject.data.a = "other"' in result.output
+    assert result.exit_code == 1
+    assert run("explain", "sizes", "map.yaml", "--operation", "update").exit_code == 0
+    assert run("explain", "sizes", "map.yaml", "--old", "old.yaml", "--operation", "delete").exit_code == 2
+
+
+def test_what_keeps_the_run_from_its_work_ends_with_2(tree: Path) -> None:
+    policy(tree, SIZES)
+    for arguments, told in (
+        (["size", "map.yaml"], "no policy 'size' in policies; did you mean sizes?"),
+        (["sizes", "nowhere.yaml"], "nowhere.yaml"),
+        (["sizes", "map.yaml", "--policies", "nowhere"], "nowhere"),
+        (["sizes", "-"], "no objects in it to explain"),
+    ):
+        result = run("explain", *arguments, stdin="")
+        assert (result.exit_code, told in result.output) == (2, True), (arguments, result.output)
+
+
+def test_colours_are_for_terminals_and_for_those_who_ask(tree: Path) -> None:
+    policy(tree, SIZES)
+    assert "\x1b" not in run("explain", "sizes", "map.yaml").output
+    colored = run("explain", "sizes", "map.yaml", "--color", "always").output
+    assert "\x1b[1m\x1b[31m✗ ConfigMap default/settings is denied\x1b[0m" in colored
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == run("explain", "sizes", "map.yaml").output
+
+
+def test_a_terminal_gets_its_width_and_its_colours(tree: Path) -> None:
+    import fcntl
+    import pty
+    import struct
+    import subprocess
+    import sys
+    import termios
+
+    policy(tree, SIZES)
+    long = (tree / "map.yaml").read_text() + "  c: " + "x" * 500 + "\n"
+    (tree / "map.yaml").write_text(long)
+    for variables, colored in (({}, True), ({"NO_COLOR": "1"}, False)):
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 60, 0, 0))
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm", **variables}
+        environment.pop("COLUMNS", None)
+        command = [sys.executable, "-m", "webhook.cli.main", "explain", "sizes", "map.yaml", "--full"]
+        process = subprocess.Popen(command, stdout=slave, stderr=slave, stdin=slave, env=environment)
+        os.close(slave)
+        output = b""
+        try:
+            while chunk := os.read(master, 65536):
+                output += chunk
+        except OSError:
+            pass
+        assert process.wait(30) == 1
+        text = output.decode()
+        assert ("\x1b[31m" in text) is colored
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+        trees = [line for line in plain.splitlines() if "─" in line]
+        assert trees
+        assert max(map(len, trees)) <= 60
+        os.close(master)
+
+
+def test_line_art_is_left_out_where_it_cannot_be_written(tree: Path) -> None:
+    policy(tree, SIZES)
+    output = CliRunner(charset="ascii").invoke(app, ["explain", "sizes", "map.yaml"]).output
+    assert "x ConfigMap default/settings is denied" in output
+    assert "`- " in output
+    assert output.isascii()
+
+
+# --------------------------------------------------------------------------------------------------------- for machines
+
+
+def test_json_for_machines(tree: Path) -> None:
+    policy(tree, SIZES)
+    result = run("explain", "sizes", "map.yaml", "-o", "json")
+    assert result.exit_code == 1
+    (found,) = json.loads(result.output)["policies"]
+    assert (found["policy"], found["language"], found["file"], found["line"]) == (
+        "sizes",
+        "cel",
+        "policies/sizes.yaml",
+        1,
+    )
+    (seen,) = found["objects"]
+    assert (seen["matched"], seen["denied"], seen["findings"][0]["path"]) == (True, True, "data.b")
+    first, second = seen["bindings"][0]["evaluations"][0]["validations"]
+    assert (first["index"], first["outcome"], first["tree"]["value"]) == (0, "value", "false")
+    assert first["witnesses"] == [{"path": "data.b", "line": 7, "column": 3}]
+    loop, skipped = first["tree"]["children"]
+    assert (
+        first["source"][loop["start"] : loop["end"]] == loop["text"] == "object.data.all(k, size(object.data[k]) <= 5)"
+    )
+    assert skipped["outcome"] == "skipped"
+    assert loop["rounds"][0]["items"] == [{"name": "k", "value": '"b"'}]
+    assert (second["tree"]["value"], second["tree"]["type"]) == ("true", "bool")
+
+
+def test_check_shows_the_tree_under_each_finding(tree: Path) -> None:
+    policy(tree, SIZES)
+    result = run("check", "map.yaml", "--explain")
+    assert result.output == (
+        "map.yaml\n"
+        "  map.yaml:7:3: deny sizes\n"
+        "      ConfigMap default/settings: data.b\n"
+        "      values are short\n"
+        "      why: spec.validations[0].expression\n"
+        "      object.data.all(k, size(object.data[k]) <= 5) && variables.sizes.sum() < 100 = false\n"
+        "      ├─ object.data.all(k, size(object.data[k]) <= 5) = false\n"
+        '      │  └─ [1] k = "b"\n'
+        "      │     └─ size(object.data[k]) <= 5 = false\n"
+        "      │        └─ size(object.data[k]) = 13\n"
+        '      │           └─ object.data[k] = "much too long"  ← line 7\n'
+        "      └─ variables.sizes.sum() < 100  not evaluated\n"
+        "\n"
+        "1 denied (1 object in 1 file, 1 policy)\n"
+    )
+    plain, explained = (
+        json.loads(run("check", "map.yaml", "-o", "json", *extra).output) for extra in ([], ["--explain"])
+    )
+    assert "explanation" not in plain["findings"][0]
+    (expression,) = explained["findings"][0]["explanation"]["expressions"]
+    assert expression["tree"]["children"][0]["name"] == "all"
+
+
+# -------------------------------------------------------------------------------------------------- hostile and large
+
+
+def test_text_of_others_cannot_steer_the_terminal(tree: Path) -> None:
+    hostile = "\x1b[31m\x07\u202e\u2028 \x9b"
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "m"},
+        "data": {f"k{hostile}": f"v{hostile}", "b": hostile},
+    }
+    (tree / "map.json").write_text(json.dumps(manifest))
+    spec = {
+        "expression": f"object.data.all(k, object.data[k] == '{hostile}' + k)",
+        "messageExpression": "string(object.data.b)",
+    }
+    policy(tree, f"  validations:\n  - {json.dumps(spec)}\n")
+    for arguments in (
+        ["explain", "sizes", "map.json", "--full"],
+        ["check", "map.json", "--explain"],
+        ["explain", "sizes", "map.json", "-o", "json"],
+    ):
+        output = run(*arguments).output
+        assert "u001b" in output or "x1b" in output
+        if "json" not in arguments:
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028]", output), arguments
+
+
+def test_output_and_time_are_bounded(tree: Path) -> None:
+    items = {f"k{number:05}": "x" * 290 for number in range(10_000)}
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "data": items}
+    (tree / "big.json").write_text(json.dumps(manifest))
+    assert (tree / "big.json").stat().st_size > 3_000_000
+    chain = " || ".join(f"size(object.data) == {number}" for number in range(3_450))
+    assert 90_000 < len(chain) < 100_000
+    deep = "(" * 20 + "object.data.k00000" + " + 'y')" * 20
+    validations = [
+        "object.data.all(k, object.data[k].startsWith('x')) && false",
+        "object.data.filter(k, object.data[k] == '').size() == 1",
+        "object.data.map(k, object.data[k]).exists(v, v == 'y')",
+        chain,
+        f"{deep} == ''",
+        "object == null",
+    ]
+    rows = "".join(f"  - {json.dumps({'expression': each})}\n" for each in validations)
+    policy(tree, f"  validations:\n{rows}")
+    for arguments in (
+        ["explain", "sizes", "big.json"],
+        ["explain", "sizes", "big.json", "--full"],
+        ["check", "--explain", "big.json"],
+    ):
+        start = time.perf_counter()
+        output = run(*arguments).output
+        assert time.perf_counter() - start < 20
+        assert output.count("\n") < len(validations) * 220
+        assert len(output) < 250_000
+    as_json = run("explain", "sizes", "big.json", "-o", "json").output
+    assert len(as_json) < 20_000_000

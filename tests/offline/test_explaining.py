@@ -1,0 +1,147 @@
+"""The explanation of a policy's verdict agrees with the verdict: on every case of the shipped policies' tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from webhook.cel import Program
+from webhook.cel.privacy import NOTHING
+from webhook.offline import caseruns, policytest
+from webhook.offline.explaining import explain_policy
+from webhook.offline.unmatched import why_not
+from webhook.paths import Path as ObjectPath
+from webhook.policy.evaluation import Evaluation
+from webhook.policy.load import load
+from webhook.policy.matching import Match, RequestNamespace, Requirement, Rule, Selector
+from webhook.policy.policyset import PolicySet
+from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
+from webhook.policy.validating import CELValidator
+
+POLICIES = Path(__file__).parents[2] / "policies"
+
+
+@dataclass
+class Compared:
+    """A policy that is explained each time it is evaluated."""
+
+    validator: CELValidator
+    compared: list[Evaluation]
+
+    def programs(self) -> Iterator[tuple[ObjectPath, Program]]:
+        return self.validator.programs()
+
+    def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
+        evaluation = self.validator.evaluate(request, params, namespace)
+        assert request.cluster is not None
+        explained = explain_policy(self.validator, request, params, request.cluster, NOTHING)
+        failed = {each.place[2]: each for each in explained.validations if not each.holds}
+        if not explained.matched:
+            assert evaluation.failures == ()
+        else:
+            assert [failure.index for failure in evaluation.failures] == list(failed)
+            for failure in evaluation.failures:
+                assert (failure.error, failed[failure.index].explanation.failed) in ((True, True), (False, False))
+                if failure.error:
+                    assert failure.message.endswith(f"resulted in error: {failed[failure.index].error}")
+                elif failure.index in explained.messages:
+                    assert explained.messages[failure.index].explanation.value.strip() == failure.message
+        self.compared.append(evaluation)
+        return evaluation
+
+
+def test_every_case_of_the_shipped_policies_is_explained_as_it_is_decided() -> None:
+    loaded = load(POLICIES)
+    compared: list[Evaluation] = []
+    policies = PolicySet(
+        [
+            replace(policy, evaluator=Compared(policy.evaluator, compared))
+            if isinstance(policy.evaluator, CELValidator)
+            else policy
+            for policy in loaded.validating
+        ],
+        loaded.mutating,
+        objects=loaded.objects,
+    )
+    planned, problems = policytest.plan(POLICIES, loaded)
+    assert problems == []
+    results = list(caseruns.run(planned, policies))
+    assert all(result.passed for result in results)
+    assert len(compared) >= 40
+    assert any(evaluation.failures for evaluation in compared)
+
+
+POD = Request(
+    operation="CREATE",
+    resource=GroupVersionResource("", "v1", "pods"),
+    kind=GroupVersionKind("", "v1", "Pod"),
+    name="web",
+    namespace="shop",
+    object={"metadata": {"labels": {"app": "web", "tier": "front"}}},
+)
+NAMESPACE = RequestNamespace(POD, lambda name: {"metadata": {"labels": {"team": "blue"}}})
+PODS = Rule(frozenset({""}), frozenset({"v1"}), (("pods", ""),), frozenset({"CREATE"}))
+ANY = Rule(frozenset("*"), frozenset("*"), (("*", ""),), frozenset("*"))
+
+
+def selector(key: str, operator: Any, *values: str) -> Selector:
+    return Selector((Requirement(key, operator, frozenset(values)),))
+
+
+@pytest.mark.parametrize(
+    ("match", "why"),
+    [
+        (Match((PODS,)), None),
+        (
+            Match((replace(PODS, resources=(("services", ""), ("configmaps", ""))),)),
+            "m.resourceRules are about services, configmaps; this is v1 pods",
+        ),
+        (Match((replace(PODS, versions=frozenset({"v2"})),)), "m.resourceRules are about v2 pods; this is v1 pods"),
+        (
+            Match((replace(PODS, resources=(("pods", "exec"),)),)),
+            "m.resourceRules are about v1 pods/exec; this is v1 pods",
+        ),
+        (
+            Match((replace(PODS, operations=frozenset({"DELETE", "UPDATE"})),)),
+            "m.resourceRules are about DELETE and UPDATE of these, not about CREATE",
+        ),
+        (Match((PODS,), (ANY,)), "m.excludeResourceRules[0] leaves out v1 pods"),
+        (
+            Match((replace(PODS, names=frozenset({"db"})),)),
+            "m.resourceRules are about the names db; this is web",
+        ),
+        (
+            Match((replace(PODS, scope="Cluster"),)),
+            "m.resourceRules have the scope Cluster; this is namespaced",
+        ),
+        (
+            Match((PODS,), object_selector=selector("app", "In", "db", "cache")),
+            "m.objectSelector wants app in (cache, db) (it is 'web')",
+        ),
+        (Match((PODS,), object_selector=selector("x", "Exists")), "m.objectSelector wants the label x (there is none)"),
+        (
+            Match((PODS,), object_selector=selector("tier", "DoesNotExist")),
+            "m.objectSelector wants no label tier (it is 'front')",
+        ),
+        (
+            Match((PODS,), namespace_selector=selector("team", "In", "red")),
+            "m.namespaceSelector wants team=red (it is 'blue') of the Namespace",
+        ),
+        (
+            Match((PODS,), namespace_selector=selector("team", "NotIn", "blue")),
+            "m.namespaceSelector wants team not in (blue) (it is 'blue') of the Namespace",
+        ),
+    ],
+)
+def test_why_a_policy_is_not_about_a_request(match: Match, why: str | None) -> None:
+    assert why_not(match, POD, NAMESPACE, "m") == why
+
+
+def test_a_namespace_that_nobody_knows_leaves_the_match_open() -> None:
+    nowhere = RequestNamespace(POD, lambda name: None)
+    match = Match((PODS,), namespace_selector=selector("team", "In", "red"))
+    assert why_not(match, POD, nowhere, "m") == 'm.namespaceSelector cannot be decided: namespaces "shop" not found'

@@ -1,0 +1,197 @@
+"""`gatewright explain`: why a policy refuses an object, or lets it pass."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from webhook.cli.options import FAILED, Color, Format, Operation, colored, columns, draws, fail
+
+if TYPE_CHECKING:
+    from webhook.paths import Path as ObjectPath
+    from webhook.policy.policyset import Policy
+
+
+def explain(
+    policy: Annotated[str, typer.Argument(metavar="POLICY", help="The name of a policy in the tree.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="MANIFEST", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin."),
+    ],
+    policies: Annotated[
+        Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
+    ] = Path("policies"),
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NS", help="The namespace of objects that name none.")
+    ] = "default",
+    user: Annotated[str, typer.Option("--as", metavar="USER", help="Who applies them. Nobody in particular.")] = "",
+    groups: Annotated[
+        list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group of that user; may be repeated.")
+    ] = None,
+    operation: Annotated[
+        Operation | None,
+        typer.Option(
+            help="CREATE unless told otherwise. UPDATE: the same objects were there before. DELETE: they are removed.",
+            case_sensitive=False,
+        ),
+    ] = None,
+    old: Annotated[
+        str, typer.Option("--old", metavar="FILE", help="The objects as they were before: an UPDATE from these.")
+    ] = "",
+    output: Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")] = Format.TEXT,
+    full: Annotated[bool, typer.Option("--full", help="Show what had no part in the outcome, too.")] = False,
+    color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
+) -> None:
+    """Explain what a policy makes of manifests: the verdict, and the values that led to it, step by step.
+
+    Exit code: **0** nothing is denied, **1** something is denied, **2** the run itself failed: a bad policy, a bad
+    file, a bad option.
+    """
+    try:
+        code = _explain(
+            policy,
+            paths,
+            policies,
+            namespace=namespace,
+            user=user,
+            groups=groups or [],
+            operation=operation,
+            old=old,
+            output=output,
+            full=full,
+            color=color,
+        )
+    except BrokenPipeError:  # of stderr: whoever read it has seen enough
+        code = FAILED
+    except KeyboardInterrupt:
+        code = 130
+    raise typer.Exit(code)
+
+
+def _explain(
+    name: str,
+    paths: list[str],
+    tree: Path,
+    *,
+    namespace: str,
+    user: str,
+    groups: list[str],
+    operation: Operation | None,
+    old: str,
+    output: Format,
+    full: bool,
+    color: Color,
+) -> int:
+    # Imported here so that `gatewright --help` and wrong options answer at once.
+    from webhook import documents
+    from webhook.cli.report import explained, explainedjson
+    from webhook.cli.report.text import Style, error_line
+    from webhook.cli.report.tree import PIPED_WIDTH, Look
+    from webhook.cli.streams import put
+    from webhook.cluster.manifests import ManifestsView
+    from webhook.offline.policyexplained import explain_requests
+    from webhook.offline.requests import Options, impersonated, plan, with_old
+    from webhook.policy.load import PolicyTreeError, load
+
+    if old and operation not in (None, Operation.UPDATE):
+        return fail("--old is of an UPDATE", color)
+    if old == "-" and "-" in paths:
+        return fail("stdin cannot be both the manifests and what they were before", color)
+    done = Operation.UPDATE if old else operation or Operation.CREATE
+    try:
+        as_user = impersonated(user, groups)
+    except ValueError as error:
+        return fail(str(error), color)
+    try:
+        policies = load(tree)
+    except PolicyTreeError as error:
+        for problem in error.problems:
+            fail(str(problem), color)
+        return FAILED
+    chosen = [policy for policy in policies.policies if policy.name == name]
+    if not chosen:
+        return fail(_unknown(name, [policy.name for policy in policies.policies], tree), color)
+
+    stdin = sys.stdin.buffer if sys.stdin is not None else None
+    options = Options(namespace, as_user, done.value)
+    read, problems = documents.read(paths, stdin)
+    planned = plan(read, options, policies.objects)
+    requests = list(planned.requests)
+    notes = list(planned.notes)
+    if old:
+        was, wrong = documents.read([old], stdin)
+        before = plan(was, options, policies.objects)
+        problems += [*wrong, *before.problems]
+        requests, unknown = with_old(requests, before)
+        notes += [f"{what} is not in {old}: taken to be as it is now" for what in unknown]
+    problems += planned.problems
+    cluster = ManifestsView([*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True)
+    reports = [
+        explained.Report(policy, list(explain_requests(policy, requests, policies, cluster)), _places(policy))
+        for policy in chosen
+    ]
+    if cluster.assumed:
+        notes.append(
+            f"no Namespace among the inputs for {', '.join(sorted(cluster.assumed))}: taken to have no labels but "
+            "kubernetes.io/metadata.name"
+        )
+    if not requests and not problems:
+        problems.append(documents.Problem(paths[0], None, None, "no objects in it to explain"))
+    if output is Format.JSON:
+        written = put(explainedjson.report(reports, notes, problems))
+    else:
+        from webhook.cli.report.visible import visible
+
+        on_stderr = Style(colored(color, sys.stderr))
+        for note in notes:
+            sys.stderr.write(f"{on_stderr(_DIM, 'note:')} {visible(note)}\n")
+        for problem in problems:
+            sys.stderr.write(error_line(str(problem), colored(color, sys.stderr)))
+        sys.stderr.flush()
+        width = columns(sys.stdout) or PIPED_WIDTH
+        look = Look(Style(colored(color, sys.stdout)), width, full, ascii=not draws(sys.stdout))
+        written = put("\n".join(explained.report(_told(each), look) for each in reports))
+    if not written or problems:
+        return FAILED
+    return 1 if any(report.denied for report in reports) else 0
+
+
+_DIM = "\x1b[2m"
+
+
+def _told(report: Any) -> Any:
+    """The report without the requests of a document that the policy leaves out, where it is about another of them."""
+    about = {id(each.planned.document) for each in report.requests if each.matched}
+    kept = [each for each in report.requests if each.matched or id(each.planned.document) not in about]
+    # A workload that the policy is not about leads to a Pod that it is not about either: say so once.
+    once = [
+        each
+        for place, each in enumerate(kept)
+        if each.matched or not place or each.planned.document is not kept[place - 1].planned.document
+    ]
+    return replace(report, requests=once)
+
+
+def _unknown(name: str, known: list[str], tree: Path) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(set(known))) or 'none'}"
+    return f"no policy {name!r} in {tree}{hint}"
+
+
+def _places(policy: Policy[Any]) -> Callable[[ObjectPath], str]:
+    """Where an expression stands in the policy's file: `FILE:LINE`."""
+    from webhook import documents
+
+    read, _ = documents.read([policy.file]) if policy.language == "cel" else ([], [])
+    for document in read:
+        value = document.value
+        if isinstance(value, dict) and value.get("kind") == policy.kind and document.line == policy.line:
+            return lambda path: f"{policy.file}:{document.position(path).line}"
+    return lambda _: f"{policy.file}:{policy.line}"
