@@ -16,18 +16,16 @@ of globals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from functools import lru_cache
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final, Literal
 
-from webhook.cel import native, operators, types
-from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
-from webhook.cel.errors import BudgetExceeded, EvaluationError, no_such_overload
+from webhook.cel import charging, costs, native, operators, runtime, types
+from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select
+from webhook.cel.errors import EvaluationError
 from webhook.cel.functions import Functions
-from webhook.cel.library.regex import compiled
 from webhook.cel.macros import Fold, recognise
-from webhook.cel.values import NONE, Optional
-from webhook.cel.writer import Operand, Writer
+from webhook.cel.values import NONE
+from webhook.cel.writer import Account, Operand, Writer
 
 Form = Literal["plain", "exact", "recording"]
 
@@ -51,12 +49,11 @@ _BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 _UNARY: Final[Mapping[str, Callable[[Any], Any]]] = {"!_": operators.invert, "-_": operators.negate}
 
 
-_DEEP: Final = frozenset({"dyn", "list", "map"})
-_SIZED: Final = frozenset({"dyn", "list", "map", "string", "bytes"})
+def generate(tree: Expr, functions: Functions, form: Form) -> tuple[Callable[[Any], Any], int]:
+    """The Python function of a tree, in one of the forms, and a bound on what it costs beside what it charges itself.
 
-
-def generate(tree: Expr, functions: Functions, form: Form) -> Callable[[Any], Any]:
-    """The Python function of a tree, in one of the forms."""
+    Only the plain form leaves anything out, which is then the same for every evaluation.
+    """
     return _Generator(functions, form).function(tree)
 
 
@@ -68,9 +65,20 @@ class _Generator:
         self.out = Writer(statements=not self.plain)
         self.scope: dict[str, str] = {}  # the variables of the loops around, and their locals
         self.loops = 0
+        self.fixed: Mapping[int, int] = {}
 
-    def function(self, tree: Expr) -> Callable[[Any], Any]:
-        return self.out.function(self.value(tree))
+    def function(self, tree: Expr) -> tuple[Callable[[Any], Any], int]:
+        self.fixed = charging.fixed(tree)
+        with self.account():
+            result = self.value(tree)
+        if not self.plain:
+            self.out.emit(_CHECK)
+        return self.out.function(result), self.out.charged
+
+    def account(self) -> AbstractContextManager[None]:
+        """What is charged within is charged where this begins. In the plain form the loop around charges for it, as if
+        all of a round were evaluated, so that it is a bound."""
+        return nullcontext() if self.plain else self.out.account()
 
     # --------------------------------------------------------------------------------------------------- the nodes
 
@@ -78,9 +86,19 @@ class _Generator:
         """Python for the value of a node, after emitting what statements it needs."""
         if self.out.full():
             return self.out.outlined(set(self.scope.values()), lambda: self.value(node))
+        self.out.charge(self.fixed[id(node)])
         operand = self.node(node)
+        if not self.plain and _finds(node):
+            operand = self.found(operand)
         if self.recording:
             self.out.emit(f"a.record[{self.out.bind(id(node))}] = {operand.text}")
+        return operand
+
+    def found(self, operand: Operand) -> Operand:
+        """A selection from an optional, or that gives one: it is charged only where it finds something."""
+        self.out.charge(-1)
+        operand = self.out.spill(operand)
+        self.out.emit(f"if {operand.text} is not {self.out.bind(NONE)}: a.cost += 1")
         return operand
 
     def node(self, node: Expr) -> Operand:
@@ -114,7 +132,7 @@ class _Generator:
             return self.constant(named)
         name = self.out.bind(node.name.removeprefix("."))  # `.x` is the variable x, whatever loops call theirs
         if not self.plain:
-            return self.out.expression(f"{self.out.bind(_variable)}(a, {name})")
+            return self.out.expression(f"{self.out.bind(runtime.variable)}(a, {name})")
         if node.name.startswith("variables."):
             # A composited variable is evaluated at its first use, which may never come.
             return Operand(f"a[{name}]", 1)
@@ -134,7 +152,7 @@ class _Generator:
         if not node.optional:
             return self.out.expression(f"[{', '.join(part.text for part in parts)}]", *parts)
         items = (f"({int(place in node.optional)}, {part.text})" for place, part in enumerate(parts))
-        return self.out.expression(f"{self.out.bind(_with_optionals)}([{', '.join(items)}])", *parts)
+        return self.out.expression(f"{self.out.bind(runtime.with_optionals)}([{', '.join(items)}])", *parts)
 
     def map_literal(self, node: MapLiteral) -> Operand:
         parts: list[Operand] = []
@@ -143,7 +161,7 @@ class _Generator:
             key, value = self.value(entry.key), self.value(entry.value)
             parts += (key, value)
             items.append(f"({int(entry.optional)}, ({key.text}, {value.text}))")
-        return self.out.expression(f"{self.out.bind(_map_with_optionals)}([{', '.join(items)}])", *parts)
+        return self.out.expression(f"{self.out.bind(runtime.map_with_optionals)}([{', '.join(items)}])", *parts)
 
     # --------------------------------------------------------------------------------------------------- the calls
 
@@ -176,42 +194,94 @@ class _Generator:
     def binary(self, node: Call) -> Operand:
         if node.function == "@in" and isinstance(node.args[1], ListLiteral) and not node.args[1].elements:
             return self.constant(False)  # the API server does not look at the item then, not even for errors
-        searches = node.function in ("@in", "_in_") and self.loops and not isinstance(node.args[1], ListLiteral)
-        written = native.binary(self.out, node, self.value) if self.plain and not searches else None
-        if written is not None:
-            return written
-        function = _BINARY[node.function]
+        if self.plain and self.bounded(node):
+            written = native.binary(self.out, node, self.value)
+            if written is not None:
+                return written
+        cost = charging.call_cost(node)
         args = [self.value(arg) for arg in node.args]
-        return self.charged(function, args) if searches else self.out.call(function, *args)
+        if node.function in ("@in", "_in_"):
+            return self.metered(runtime.contains if cost is None else runtime.contains_charged, args)
+        if node.function == "_+_":
+            if cost is None and node.args[0].type in types.NUMBERS:
+                return self.out.call(operators.add, *args)
+            return self.metered(runtime.added if cost is None else runtime.concatenated, args)
+        function = _BINARY[node.function]
+        return self.out.call(function, *args) if cost is None else self.charged(cost, function, args)
+
+    def bounded(self, node: Call) -> bool:
+        """Whether the cost of a call is bounded whatever its values are, so that Python's own operators will do.
+
+        The bound is charged for then. Within a loop a search in a container is none of these: it takes time.
+        """
+        searches = node.function in ("@in", "_in_") and not isinstance(node.args[1], ListLiteral)
+        bound = charging.at_most(node)
+        if bound is None or (searches and self.loops):
+            return False
+        self.out.charge(bound)
+        return True
 
     def equality(self, node: Call) -> Operand:
-        written = native.equality(self.out, node, self.value) if self.plain else None
-        if written is not None:
-            return written
-        left, right = (self.value(arg) for arg in node.args)
-        if self.loops and node.args[0].type.name in _DEEP:
-            return self.out.call(_charged_equal, Operand("a", atomic=True), left, right)
-        return self.out.call(operators.equal, left, right)
+        if self.plain and self.bounded(node):
+            written = native.equality(self.out, node, self.value)
+            if written is not None:
+                return written
+        args = [self.value(arg) for arg in node.args]
+        if charging.call_cost(node) is None:
+            return self.out.call(operators.equal, *args)
+        return self.metered(runtime.equal, args)
 
     def function_call(self, node: Call) -> Operand:
-        # Within a loop, work that grows with a value is charged for; sets compare each element with each, anywhere.
-        charged = node.function.startswith("sets.") or (self.loops > 0 and any(map(_grows, node.args)))
-        written = native.function(self.out, node, self.value) if self.plain and not charged else None
-        if written is not None:
-            return written
-        function = self.implementation(node)
+        if self.plain:
+            written = self.searched(node)
+            if written is None and self.bounded(node):
+                written = native.function(self.out, node, self.value)
+                if written is None and node.function not in costs.WORK:
+                    return self.out.call(self.implementation(node), *(self.value(arg) for arg in node.args))
+            if written is not None:
+                return written
+        function, cost = self.implementation(node), charging.call_cost(node)
         args = [self.value(arg) for arg in node.args]
-        return self.charged(function, args) if charged else self.out.call(function, *args)
+        if node.function in costs.WORK and not _has_literal_pattern(node):
+            return self.worked(cost or _nothing, costs.WORK[node.function], function, args)
+        return self.out.call(function, *args) if cost is None else self.charged(cost, function, args)
+
+    def searched(self, node: Call) -> Operand | None:
+        """text.contains(literal) and text.matches(literal) in the plain form: charged, as a bound, like a search in a
+        text of some length; longer ones are charged for what they are."""
+        name, literal = node.function, node.args[-1] if node.args else None
+        if name not in ("contains", "matches") or not isinstance(literal, Const) or type(literal.value) is not str:
+            return None
+        longest, cost = _SEARCHED if name == "contains" else runtime.MAX_KNOWN, costs.CALLS[name]
+        self.out.charge(cost("-" * longest, literal.value))
+        text, part = self.out.repeated(self.value(node.args[0])), self.value(literal).text
+        charge, cost_of, function = (each.text for each in self.bound(runtime.charged, cost, self.implementation(node)))
+        careful = f"{charge}(a, {cost_of}, {function}, {text.again}, {part})"
+        if name == "contains":
+            test, quick = f"type({text.first}) is str and len({text.again})", f"{part} in {text.again}"
+        else:
+            test, quick = f"len({text.first})", f"{function}({text.again}, {part})"
+        return self.out.expression(f"({quick} if {test} <= {longest} else {careful})", text.operand)
 
     def implementation(self, node: Call) -> Callable[..., Any]:
         if node.function == "matches" and isinstance(node.args[-1], Const) and type(node.args[-1].value) is str:
             with suppress(EvaluationError):  # a bad pattern that nobody checked fails when it is used
-                return _matching(node.args[-1].value)
+                return runtime.matching(node.args[-1].value)
         function = self.functions.resolve(node.function, node.member, tuple(arg.type for arg in node.args))
-        return function or _unbound(node.function)
+        return function or runtime.unbound(node.function)
 
-    def charged(self, function: Callable[..., Any], args: list[Operand]) -> Operand:
-        return self.out.call(_charged, Operand("a", atomic=True), Operand(self.out.bind(function)), *args)
+    def metered(self, function: Callable[..., Any], args: list[Operand]) -> Operand:
+        """A call of a function that charges for itself."""
+        return self.out.call(function, _ACTIVATION, *args)
+
+    def charged(self, cost: costs.Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
+        return self.metered(runtime.charged, [*self.bound(cost, function), *args])
+
+    def worked(self, cost: costs.Cost, work: costs.Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
+        return self.metered(runtime.worked, [*self.bound(cost, work, function), *args])
+
+    def bound(self, *values: Any) -> list[Operand]:
+        return [Operand(self.out.bind(value), atomic=True) for value in values]
 
     def optional_default(self, node: Call) -> Operand:
         """a.or(b) and a.orValue(b): b is evaluated only where a is absent."""
@@ -220,10 +290,10 @@ class _Generator:
             return written
         optional = self.out.spill(self.value(node.args[0]))
         target = self.out.fresh()
-        with self.out.block(f"if {self.out.bind(_is_absent)}({optional.text}):"):
+        with self.out.block(f"if {self.out.bind(runtime.is_absent)}({optional.text}):"), self.account():
             default = self.value(node.args[1])
             if node.function == "or":
-                default = self.out.call(_must_be_optional, default)
+                default = self.out.call(runtime.must_be_optional, default)
             self.out.emit(f"{target} = {default.text}")
         with self.out.block("else:"):
             self.out.emit(f"{target} = {optional.text}{'.value' if node.function == 'orValue' else ''}")
@@ -271,7 +341,7 @@ class _Generator:
         self.forget(terms)
         for term in terms:
             with self.out.block(f"{still_open}:"):
-                with self.out.block("try:", counted=True):
+                with self.out.block("try:", counted=True), self.account():
                     self.out.emit(f"{target} = {self.boolean(term).text}")
                 with self.out.block("except EvaluationError as x:"):
                     self.out.emit(f"{error} = {error} or x")
@@ -287,13 +357,13 @@ class _Generator:
         condition = self.boolean(node.args[0])
         condition = self.out.spill(condition) if not self.plain else condition
         self.forget(node.args[1:])
-        branches: list[tuple[Operand, list[str]]] = []
+        branches: list[tuple[Operand, list[str | Account]]] = []
         for branch in node.args[1:]:
-            with self.out.captured() as lines:
+            with self.out.captured() as lines, self.account():
                 operand = self.value(branch)
             branches.append((operand, lines))
         (yes, yes_lines), (no, no_lines) = branches
-        if not yes_lines and not no_lines:
+        if self.plain and not yes_lines and not no_lines:
             return self.out.expression(f"({yes.text} if {condition.text} else {no.text})", condition, yes, no)
         target = self.out.fresh()
         with self.out.block(f"if {condition.text}:"):
@@ -327,21 +397,23 @@ class _Generator:
         source = self.out.spill(self.value(node.range))
         variables = self.enter(node)
         target = self.out.fresh()
-        loop = self.loop_header(node, source)
+        counted, loop = self.loop_header(node, source)
+        self.out.charge(fold.costs.whole)
         self.loops += 1
-        match fold.kind:
-            case "all" | "exists":
-                self.quantifier(fold, loop, target)
-            case "exists_one":
-                self.exactly_one(fold, loop, target)
-            case "list":
-                self.out.emit(f"{target} = []")
-                self.collecting(node, fold, loop, lambda: self.appended(fold, target))
-            case "map":
-                self.out.emit(f"{target} = {{}}")
-                self.collecting(node, fold, loop, lambda: self.inserted(fold, target))
-            case _:
-                self.general(node, loop, target)
+        with self.rounds(counted):
+            match fold.kind:
+                case "all" | "exists":
+                    self.quantifier(fold, loop, target)
+                case "exists_one":
+                    self.exactly_one(fold, loop, target)
+                case "list":
+                    self.out.emit(f"{target} = []")
+                    self.collecting(node, fold, loop, lambda: self.appended(fold, target))
+                case "map":
+                    self.out.emit(f"{target} = {{}}")
+                    self.collecting(node, fold, loop, lambda: self.inserted(fold, target))
+                case _:
+                    self.general(node, loop, target)
         self.loops -= 1
         self.leave(variables)
         return Operand(target, atomic=True)
@@ -361,8 +433,28 @@ class _Generator:
             else:
                 self.scope[name] = local
 
-    def loop_header(self, node: Comprehension, source: Operand) -> str:
-        """Statements that charge for the loop, and its `for` line."""
+    @contextmanager
+    def rounds(self, counted: str) -> Iterator[None]:
+        """The loop is written within. In the plain form all its rounds are charged for here, before the first, since it
+        cannot get longer."""
+        if not self.plain:
+            yield
+            return
+        with self.out.account(f"a.cost += len({counted}) * {{units}}"):
+            self.out.emit(_CHECK)
+            yield
+
+    @contextmanager
+    def looping(self, loop: str, fold: Fold) -> Iterator[None]:
+        """The body of a loop is written within. But for the plain form a round is charged for when it begins."""
+        with self.out.block(loop, counted=True), self.account():
+            if not self.plain:
+                self.out.emit(_CHECK)
+            self.out.charge(fold.costs.round)
+            yield
+
+    def loop_header(self, node: Comprehension, source: Operand) -> tuple[str, str]:
+        """What has as many elements as the loop has rounds, and the loop's `for` line."""
         names = [self.scope[name] for name in (node.var, node.var2) if name]
         text, items = source.text, self.out.fresh()
         if not node.var2:
@@ -376,26 +468,24 @@ class _Generator:
         else:
             self.out.emit(f"{items} = {self.out.bind(operators.pairs)}({text})")
             text = items
-        # Every round is charged for before the first: the loop cannot get longer.
-        self.out.emit(f"a.cost += len({text}) * {_weight(node)}")
-        self.out.emit("if a.cost > a.limit: raise BudgetExceeded")
         if self.recording:
-            items = f"{self.out.bind(_tracked)}(a.record, {self.out.bind(place_key(node))}, {items})"
-        return f"for {', '.join(names)} in {items}:"
+            items = f"{self.out.bind(runtime.tracked)}(a.record, {self.out.bind(place_key(node))}, {items})"
+        return text, f"for {', '.join(names)} in {items}:"
 
     def quantifier(self, fold: Fold, loop: str, target: str) -> None:
         """all and exists: the first element that decides ends the loop; errors count only if none does."""
         holds = fold.kind == "all"
-        decided = f"if not {{}}: {target} = False; break" if holds else f"if {{}}: {target} = True; break"
+        last = "" if self.plain else f"; a.cost += {fold.costs.last}"
+        decided = f"if not {{}}: {target} = False{last}; break" if holds else f"if {{}}: {target} = True{last}; break"
         self.out.emit(f"{target} = {holds}")
         if self.plain:
-            with self.out.block(loop, counted=True):
+            with self.looping(loop, fold):
                 condition = self.boolean(fold.value)
                 self.out.emit(decided.format(condition.text))
             return
         error = self.out.fresh("e")
         self.out.emit(f"{error} = None")
-        with self.out.block(loop, counted=True):
+        with self.looping(loop, fold):
             with self.out.block("try:", counted=True):
                 condition = Operand(self.out.fresh(), atomic=True)
                 self.out.emit(f"{condition.text} = {self.boolean(fold.value).text}")
@@ -408,25 +498,29 @@ class _Generator:
     def exactly_one(self, fold: Fold, loop: str, target: str) -> None:
         count = self.out.fresh()
         self.out.emit(f"{count} = 0")
-        with self.out.block(loop, counted=True):
+        with self.looping(loop, fold):
             condition = self.boolean(fold.value)
-            self.out.emit(f"if {condition.text}: {count} += 1")
+            with self.out.block(f"if {condition.text}:"), self.account():
+                self.out.charge(fold.costs.passing)
+                self.out.emit(f"{count} += 1")
         self.out.emit(f"{target} = {count} == 1")
 
     def collecting(self, node: Comprehension, fold: Fold, loop: str, collect: Callable[[], None]) -> None:
         """map, filter and the transforming macros: elements that pass the filter are collected."""
         if self.recording:
             self.out.emit(f"a.record[{self.out.bind(chosen_key(node))}] = []")
-        with self.out.block(loop, counted=True):
+        with self.looping(loop, fold):
             if fold.filter is None:
+                self.out.charge(fold.costs.passing)
                 collect()
                 return
             condition = self.boolean(fold.filter)
-            with self.out.block(f"if {condition.text}:"):
+            with self.out.block(f"if {condition.text}:"), self.account():
+                self.out.charge(fold.costs.passing)
                 collect()
                 if self.recording:
                     keys = f"{self.out.bind(place_key(node))}, {self.out.bind(chosen_key(node))}"
-                    self.out.emit(f"{self.out.bind(_keep)}(a.record, {keys})")
+                    self.out.emit(f"{self.out.bind(runtime.keep)}(a.record, {keys})")
 
     def appended(self, fold: Fold, target: str) -> None:
         self.out.emit(f"{target}.append({self.value(fold.value).text})")
@@ -460,7 +554,7 @@ class _Generator:
         self.scope.update(loop_variables)
         shadowed = self.scope.get(node.accu)
         self.scope[node.accu] = accu
-        with self.out.block(loop, counted=True):
+        with self.looping(loop, Fold("general", node.step)):
             condition = self.boolean(node.condition)
             self.out.emit(f"if not {condition.text}: break")
             self.out.emit(f"{accu} = {self.value(node.step).text}")
@@ -489,122 +583,24 @@ def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
         yield node
 
 
-def _weight(node: Comprehension) -> int:
-    """What one round of a loop is charged: the nodes of its body, those of inner loops included once."""
-    return sum(1 + _nodes(part) for part in (node.condition, node.step))
+_CHECK: Final = "if a.cost > a.limit: a.checkpoint()"
+_SEARCHED: Final = 500  # code points
+_ACTIVATION: Final = Operand("a", atomic=True)
 
 
-def _nodes(node: Expr) -> int:
-    return sum(1 + _nodes(child) for child in children(node))
+def _finds(node: Expr) -> bool:
+    """Whether a node selects from an optional, or gives one for what it selects."""
+    if isinstance(node, Select):
+        return not node.test and node.operand.type.name == "optional_type"
+    if isinstance(node, Call) and node.function == "_[_]":
+        return node.args[0].type.name == "optional_type"
+    return isinstance(node, Call) and node.function in ("_?._", "_[?_]")
 
 
-def _grows(node: Expr) -> bool:
-    """Whether work on a value can take long: it is not a literal, and of a type that has a length."""
-    return not isinstance(node, Const | ListLiteral) and node.type.name in _SIZED
+def _has_literal_pattern(node: Call) -> bool:
+    """Whether a call takes a regular expression that is compiled only once."""
+    return node.function in ("matches", "find") and isinstance(node.args[1], Const)
 
 
-# ------------------------------------------------------------------------- what generated code calls, and nobody else
-
-
-def _tracked(record: dict[Any, Any], key: tuple[str, int], items: Iterable[Any]) -> Iterator[Any]:
-    for record[key], item in enumerate(items):
-        yield item
-
-
-_MAX_KEPT: Final = 50
-
-
-def _keep(record: dict[Any, Any], place: tuple[str, int], chosen: tuple[str, int]) -> None:
-    kept = record[chosen]
-    kept.append((record[place], dict(record) if len(kept) < _MAX_KEPT else {}))
-
-
-def _variable(activation: Mapping[str, Any], name: str) -> Any:
-    try:
-        return activation[name]
-    except KeyError:
-        raise EvaluationError(f"no such attribute(s): {name}") from None
-
-
-def _unbound(name: str) -> Callable[..., Any]:
-    def call(*_: Any) -> Any:
-        raise EvaluationError(f"no such overload: {name}")
-
-    return call
-
-
-_MAX_KNOWN: Final = 128
-
-
-def _matching(pattern: str) -> Callable[[Any, str], bool]:
-    """matches() with a literal pattern, which is compiled once."""
-    search = compiled(pattern).search
-    # Crossing over to RE2 costs microseconds, and policies ask the same of the same names and params again and again.
-    known = lru_cache(maxsize=512)(lambda text: search(text) is not None)
-
-    def call(text: Any, _: str) -> bool:
-        if type(text) is not str:
-            raise no_such_overload()
-        return known(text) if len(text) <= _MAX_KNOWN else search(text) is not None
-
-    return call
-
-
-def _is_absent(optional: Any) -> bool:
-    if type(optional) is not Optional:
-        raise no_such_overload()
-    return optional is NONE
-
-
-def _must_be_optional(value: Any) -> Optional:
-    if type(value) is not Optional:
-        raise no_such_overload()
-    return value
-
-
-def _with_optionals(items: list[tuple[int, Any]]) -> list[Any]:
-    """The elements of a list literal, those marked optional only where present."""
-    made: list[Any] = []
-    for optional, value in items:
-        if not optional:
-            made.append(value)
-        elif _must_be_optional(value) is not NONE:
-            made.append(value.value)
-    return made
-
-
-def _map_with_optionals(items: list[tuple[int, tuple[Any, Any]]]) -> dict[Any, Any]:
-    """The map of a literal, entries marked optional only where present."""
-    entries: list[tuple[Any, Any]] = []
-    for optional, (key, value) in items:
-        if not optional:
-            entries.append((key, value))
-        elif _must_be_optional(value) is not NONE:
-            entries.append((key, value.value))
-    return operators.make_map(entries)
-
-
-def _charged(activation: Any, function: Callable[..., Any], *args: Any) -> Any:
-    """A call charged by the sizes of its arguments, a tenth of a unit an element, as cel-go charges most functions."""
-    size = 1
-    for arg in args:
-        if isinstance(arg, str | bytes | list | dict):
-            size *= len(arg) or 1
-    activation.cost += size // 10
-    if activation.cost > activation.limit:
-        raise BudgetExceeded
-    return function(*args)
-
-
-def _charged_equal(activation: Any, a: Any, b: Any) -> bool:
-    """Equality charged by the elements that are compared."""
-    if type(a) is list and type(b) is list and len(a) == len(b):
-        pairs = zip(a, b, strict=True)
-    elif isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
-        pairs = zip(a.values(), map(b.__getitem__, a), strict=True)
-    else:
-        return operators.equal(a, b)
-    activation.cost += len(a)
-    if activation.cost > activation.limit:
-        raise BudgetExceeded
-    return all(_charged_equal(activation, left, right) for left, right in pairs)
+def _nothing(*_: Any) -> int:
+    return 0
