@@ -1,9 +1,12 @@
 """Syntax tree to one Python function.
 
-The function takes an Activation and gives the expression's value. It is generated in one of three forms:
+The function takes an Activation and gives the expression's value. It is generated in one of four forms:
 
 - plain: Python's own operators on plain JSON values, one expression wherever possible (native.py). Nothing is caught:
-  any exception means only that the value has to be found the careful way.
+  any exception means only that the value has to be found the careful way. It charges a bound on the cost: for a loop
+  before its first round, and nothing for what has no loop and looks into no text.
+- counted: the same, but charging what the API server charges, for each round when it begins. It is what a program runs
+  when the bound passed the limit.
 - exact: one statement a node, through the functions of `operators`, with CEL's errors and their absorption by `&&`,
   `||` and the macros. It is what a program runs after the plain form raised, so the plain form may give up at will,
   but may never give a value that the exact form would not.
@@ -20,14 +23,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from typing import Any, Final, Literal
 
 from webhook.cel import charging, costs, native, operators, runtime, types
-from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select
+from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.errors import EvaluationError
 from webhook.cel.functions import Functions
 from webhook.cel.macros import Fold, recognise
 from webhook.cel.values import NONE
 from webhook.cel.writer import Account, Operand, Writer
 
-Form = Literal["plain", "exact", "recording"]
+Form = Literal["plain", "counted", "exact", "recording"]
 
 _BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "_==_": operators.equal,
@@ -60,9 +63,10 @@ def generate(tree: Expr, functions: Functions, form: Form) -> tuple[Callable[[An
 class _Generator:
     def __init__(self, functions: Functions, form: Form) -> None:
         self.functions = functions
-        self.plain = form == "plain"
+        self.native = form in ("plain", "counted")
+        self.bounds = form == "plain"
         self.recording = form == "recording"
-        self.out = Writer(statements=not self.plain)
+        self.out = Writer(statements=not self.native)
         self.scope: dict[str, str] = {}  # the variables of the loops around, and their locals
         self.loops = 0
         self.fixed: Mapping[int, int] = {}
@@ -71,14 +75,14 @@ class _Generator:
         self.fixed = charging.fixed(tree)
         with self.account():
             result = self.value(tree)
-        if not self.plain:
+        if not self.bounds:
             self.out.emit(_CHECK)
         return self.out.function(result), self.out.charged
 
     def account(self) -> AbstractContextManager[None]:
         """What is charged within is charged where this begins. In the plain form the loop around charges for it, as if
         all of a round were evaluated, so that it is a bound."""
-        return nullcontext() if self.plain else self.out.account()
+        return nullcontext() if self.bounds else self.out.account()
 
     # --------------------------------------------------------------------------------------------------- the nodes
 
@@ -88,7 +92,7 @@ class _Generator:
             return self.out.outlined(set(self.scope.values()), lambda: self.value(node))
         self.out.charge(self.fixed[id(node)])
         operand = self.node(node)
-        if not self.plain and _finds(node):
+        if not self.bounds and _finds(node):
             operand = self.found(operand)
         if self.recording:
             self.out.emit(f"a.record[{self.out.bind(id(node))}] = {operand.text}")
@@ -131,7 +135,7 @@ class _Generator:
         if named is not None and node.type.name in ("type", "dyn"):
             return self.constant(named)
         name = self.out.bind(node.name.removeprefix("."))  # `.x` is the variable x, whatever loops call theirs
-        if not self.plain:
+        if not self.native:
             return self.out.expression(f"{self.out.bind(runtime.variable)}(a, {name})")
         if node.name.startswith("variables."):
             # A composited variable is evaluated at its first use, which may never come.
@@ -139,7 +143,7 @@ class _Generator:
         return self.out.hoisted(name)
 
     def select(self, node: Select) -> Operand:
-        written = native.select(self.out, node, self.value) if self.plain else None
+        written = native.select(self.out, node, self.value) if self.native else None
         if written is not None:
             return written
         function = operators.has if node.test else operators.select
@@ -183,7 +187,7 @@ class _Generator:
             return self.binary(node)
         if node.function in _UNARY and len(node.args) == 1:
             operand = self.value(node.args[0])
-            if node.function == "!_" and self.plain and node.args[0].type == types.BOOL:
+            if node.function == "!_" and self.native and node.args[0].type == types.BOOL:
                 return self.negated(operand)
             return self.out.call(_UNARY[node.function], operand)
         return self.function_call(node)
@@ -194,7 +198,7 @@ class _Generator:
     def binary(self, node: Call) -> Operand:
         if node.function == "@in" and isinstance(node.args[1], ListLiteral) and not node.args[1].elements:
             return self.constant(False)  # the API server does not look at the item then, not even for errors
-        if self.plain and self.bounded(node):
+        if self.native and self.bounded(node):
             written = native.binary(self.out, node, self.value)
             if written is not None:
                 return written
@@ -215,14 +219,15 @@ class _Generator:
         The bound is charged for then. Within a loop a search in a container is none of these: it takes time.
         """
         searches = node.function in ("@in", "_in_") and not isinstance(node.args[1], ListLiteral)
-        bound = charging.at_most(node)
+        cost = charging.call_cost(node)
+        bound = 0 if cost is None else charging.at_most(node) if self.bounds else None
         if bound is None or (searches and self.loops):
             return False
         self.out.charge(bound)
         return True
 
     def equality(self, node: Call) -> Operand:
-        if self.plain and self.bounded(node):
+        if self.native and self.bounded(node):
             written = native.equality(self.out, node, self.value)
             if written is not None:
                 return written
@@ -232,8 +237,8 @@ class _Generator:
         return self.metered(runtime.equal, args)
 
     def function_call(self, node: Call) -> Operand:
-        if self.plain:
-            written = self.searched(node)
+        if self.native:
+            written = self.searched(node) if self.bounds else None
             if written is None and self.bounded(node):
                 written = native.function(self.out, node, self.value)
                 if written is None and node.function not in costs.WORK:
@@ -285,8 +290,9 @@ class _Generator:
 
     def optional_default(self, node: Call) -> Operand:
         """a.or(b) and a.orValue(b): b is evaluated only where a is absent."""
-        written = native.optional_value(self.out, node, self.value) if self.plain else None
+        written = native.optional_value(self.out, node, self.value) if self.bounds else None
         if written is not None:
+            self.charge_chain(node.args[0])
             return written
         optional = self.out.spill(self.value(node.args[0]))
         target = self.out.fresh()
@@ -299,12 +305,18 @@ class _Generator:
             self.out.emit(f"{target} = {optional.text}{'.value' if node.function == 'orValue' else ''}")
         return Operand(target, atomic=True)
 
+    def charge_chain(self, node: Expr) -> None:
+        """Charges for the selections of an optional that were written as one."""
+        while node.type.name == "optional_type":
+            self.out.charge(self.fixed[id(node)])
+            node = children(node)[0]
+
     # ------------------------------------------------------------------------------------- conditions and absorption
 
     def logical(self, node: Call) -> Operand:
         terms = list(logical_terms(node, node.function))
         conjunction = node.function == "_&&_"
-        return self.logical_exact(terms, conjunction) if not self.plain else self.logical_plain(terms, conjunction)
+        return self.logical_plain(terms, conjunction) if self.native else self.logical_exact(terms, conjunction)
 
     def logical_plain(self, terms: list[Expr], conjunction: bool) -> Operand:
         target = ""
@@ -355,7 +367,7 @@ class _Generator:
 
     def conditional(self, node: Call) -> Operand:
         condition = self.boolean(node.args[0])
-        condition = self.out.spill(condition) if not self.plain else condition
+        condition = condition if self.native else self.out.spill(condition)
         self.forget(node.args[1:])
         branches: list[tuple[Operand, list[str | Account]]] = []
         for branch in node.args[1:]:
@@ -363,7 +375,7 @@ class _Generator:
                 operand = self.value(branch)
             branches.append((operand, lines))
         (yes, yes_lines), (no, no_lines) = branches
-        if self.plain and not yes_lines and not no_lines:
+        if not yes_lines and not no_lines:
             return self.out.expression(f"({yes.text} if {condition.text} else {no.text})", condition, yes, no)
         target = self.out.fresh()
         with self.out.block(f"if {condition.text}:"):
@@ -437,7 +449,7 @@ class _Generator:
     def rounds(self, counted: str) -> Iterator[None]:
         """The loop is written within. In the plain form all its rounds are charged for here, before the first, since it
         cannot get longer."""
-        if not self.plain:
+        if not self.bounds:
             yield
             return
         with self.out.account(f"a.cost += len({counted}) * {{units}}"):
@@ -448,7 +460,7 @@ class _Generator:
     def looping(self, loop: str, fold: Fold) -> Iterator[None]:
         """The body of a loop is written within. But for the plain form a round is charged for when it begins."""
         with self.out.block(loop, counted=True), self.account():
-            if not self.plain:
+            if not self.bounds:
                 self.out.emit(_CHECK)
             self.out.charge(fold.costs.round)
             yield
@@ -461,7 +473,7 @@ class _Generator:
             plain = f"type({text}) is list or type({text}) is dict"
             self.out.emit(f"{items} = {text} if {plain} else {self.out.bind(operators.elements)}({text})")
             text = items
-        elif self.plain:
+        elif self.native:
             careful = f"{self.out.bind(operators.pairs)}({text})"
             otherwise = f"{text}.items() if type({text}) is dict else {careful}"
             items = f"enumerate({text}) if type({text}) is list else {otherwise}"
@@ -475,10 +487,10 @@ class _Generator:
     def quantifier(self, fold: Fold, loop: str, target: str) -> None:
         """all and exists: the first element that decides ends the loop; errors count only if none does."""
         holds = fold.kind == "all"
-        last = "" if self.plain else f"; a.cost += {fold.costs.last}"
+        last = "" if self.bounds else f"; a.cost += {fold.costs.last}"
         decided = f"if not {{}}: {target} = False{last}; break" if holds else f"if {{}}: {target} = True{last}; break"
         self.out.emit(f"{target} = {holds}")
-        if self.plain:
+        if self.native:
             with self.looping(loop, fold):
                 condition = self.boolean(fold.value)
                 self.out.emit(decided.format(condition.text))
@@ -529,7 +541,7 @@ class _Generator:
         if fold.key is None:
             self.out.emit(f"{target} = {self.out.bind(operators.insert_all)}({target}, {self.value(fold.value).text})")
             return
-        key = self.out.spill(self.value(fold.key)) if not self.plain else self.value(fold.key)
+        key = self.value(fold.key) if self.native else self.out.spill(self.value(fold.key))
         value = self.value(fold.value)
         self.out.emit(f"{target} = {self.out.bind(operators.insert)}({target}, {key.text}, {value.text})")
 

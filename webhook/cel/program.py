@@ -107,7 +107,7 @@ class Program:
     evaluation costs beside what it adds to the activation's `cost` in the plain form.
     """
 
-    __slots__ = ("_exact", "_functions", "_recording", "fixed_cost", "plain", "source", "tree", "type")
+    __slots__ = ("_counted", "_exact", "_functions", "_recording", "fixed_cost", "plain", "source", "tree", "type")
 
     def __init__(self, source: str, tree: Expr, functions: Functions) -> None:
         self.source = source
@@ -118,6 +118,7 @@ class Program:
         if self.fixed_cost > RESERVE:
             self.plain, self.fixed_cost = _left_to_the_exact_form, 0
         # The other forms are wanted rarely, and made then.
+        self._counted: Callable[[Any], Any] | None = None
         self._exact: Callable[[Any], Any] | None = None
         self._recording: Callable[[Any], Any] | None = None
 
@@ -137,9 +138,22 @@ class Program:
             pass
         except LimitExceeded as limit:
             raise LimitError(limit.text) from None
-        except BudgetExceeded:  # by a bound on the cost: the exact form knows what it is
-            pass
+        except BudgetExceeded:  # perhaps: this form only knows a bound
+            activation.cost = cost
+            return self._evaluate_counting(activation)
         activation.cost = cost
+        return self.evaluate_exactly(activation)
+
+    def _evaluate_counting(self, activation: Activation) -> Any:
+        if self._counted is None:
+            self._counted, _ = generate(self.tree, self._functions, "counted")
+        cost = activation.cost
+        try:
+            return _guarded(self._counted, activation)
+        except (CostError, LimitError):
+            raise
+        except Exception:
+            activation.cost = cost
         return self.evaluate_exactly(activation)
 
     def evaluate_exactly(self, activation: Activation) -> Any:

@@ -108,6 +108,8 @@ def concatenated(a: Metered, left: Any, right: Any) -> Any:
 
 def added(a: Metered, left: Any, right: Any) -> Any:
     """left + right."""
+    if type(left) is int and type(right) is int:
+        return operators.checked_int(left + right)
     if type(left) is list and type(right) is list:
         a.make(len(left) + len(right))
     elif type(left) is str and type(right) is str:
