@@ -203,7 +203,7 @@ class _Generator:
             if written is not None:
                 return written
         cost = charging.call_cost(node)
-        args = [self.value(arg) for arg in node.args]
+        args = self.operands(node)
         if node.function in ("@in", "_in_"):
             return self.metered(runtime.contains if cost is None else runtime.contains_charged, args)
         if node.function == "_+_":
@@ -212,6 +212,23 @@ class _Generator:
             return self.metered(runtime.added if cost is None else runtime.concatenated, args)
         function = _BINARY[node.function]
         return self.out.call(function, *args) if cost is None else self.charged(cost, function, args)
+
+    def operands(self, node: Call) -> list[Operand]:
+        """The arguments of a call. The API server evaluates the second one even after an error in the first, and
+        charges for it."""
+        if self.native or len(node.args) != 2 or not _loops(node.args[1]) or isinstance(node.args[0], Const):
+            return [self.value(arg) for arg in node.args]
+        left, error = self.out.fresh(), self.out.fresh("e")
+        self.out.emit(f"{error} = None")
+        with self.out.block("try:", counted=True):
+            self.out.emit(f"{left} = {self.value(node.args[0]).text}")
+        with self.out.block("except EvaluationError as x:"):
+            self.out.emit(f"{error} = x")
+        with self.out.block("try:", counted=True):
+            right = self.out.spill(self.value(node.args[1]))
+        with self.out.block("finally:"):
+            self.out.emit(f"if {error} is not None: raise {error}")
+        return [Operand(left, atomic=True), right]
 
     def bounded(self, node: Call) -> bool:
         """Whether the cost of a call is bounded whatever its values are, so that Python's own operators will do.
@@ -231,7 +248,7 @@ class _Generator:
             written = native.equality(self.out, node, self.value)
             if written is not None:
                 return written
-        args = [self.value(arg) for arg in node.args]
+        args = self.operands(node)
         if charging.call_cost(node) is None:
             return self.out.call(operators.equal, *args)
         return self.metered(runtime.equal, args)
@@ -246,7 +263,7 @@ class _Generator:
             if written is not None:
                 return written
         function, cost = self.implementation(node), charging.call_cost(node)
-        args = [self.value(arg) for arg in node.args]
+        args = self.operands(node)
         if node.function in costs.WORK and not _has_literal_pattern(node):
             return self.worked(cost or _nothing, costs.WORK[node.function], function, args)
         return self.out.call(function, *args) if cost is None else self.charged(cost, function, args)
@@ -323,7 +340,7 @@ class _Generator:
         written: list[Operand] = []
         word = " and " if conjunction else " or "
         for term in terms:
-            with self.out.captured() as lines:
+            with self.out.captured() as lines, self.account():
                 operand = self.boolean(term)
             if not lines:
                 written.append(operand)
@@ -510,29 +527,68 @@ class _Generator:
     def exactly_one(self, fold: Fold, loop: str, target: str) -> None:
         count = self.out.fresh()
         self.out.emit(f"{count} = 0")
-        with self.looping(loop, fold):
-            condition = self.boolean(fold.value)
+        with self.failing(loop, fold) as failed:
+            condition = self.condition(fold.value, failed)
             with self.out.block(f"if {condition.text}:"), self.account():
                 self.out.charge(fold.costs.passing)
                 self.out.emit(f"{count} += 1")
         self.out.emit(f"{target} = {count} == 1")
 
+    @contextmanager
+    def failing(self, loop: str, fold: Fold) -> Iterator[str]:
+        """The body of a loop, written within, that goes on after an error and raises it in the end. Gives the local of
+        the error; in native code nothing goes on."""
+        error = self.out.fresh("e")
+        if self.native:
+            with self.looping(loop, fold):
+                yield ""
+            return
+        self.out.emit(f"{error} = None")
+        with self.looping(loop, fold):
+            yield error
+        self.out.emit(f"if {error} is not None: raise {error}")
+
+    def condition(self, node: Expr, error: str) -> Operand:
+        """The value of a filter; an error in it takes the place of earlier ones, and the loop goes on."""
+        if not error:
+            return self.boolean(node)
+        condition = Operand(self.out.fresh(), atomic=True)
+        with self.out.block("try:", counted=True):
+            self.out.emit(f"{condition.text} = {self.boolean(node).text}")
+        with self.out.block("except EvaluationError as x:"):
+            self.out.emit(f"{error} = x")
+            self.out.emit("continue")
+        return condition
+
     def collecting(self, node: Comprehension, fold: Fold, loop: str, collect: Callable[[], None]) -> None:
         """map, filter and the transforming macros: elements that pass the filter are collected."""
         if self.recording:
             self.out.emit(f"a.record[{self.out.bind(chosen_key(node))}] = []")
-        with self.looping(loop, fold):
+        with self.failing(loop, fold) as failed:
             if fold.filter is None:
-                self.out.charge(fold.costs.passing)
-                collect()
+                self.collected(fold, failed, collect)
                 return
-            condition = self.boolean(fold.filter)
+            condition = self.condition(fold.filter, failed)
             with self.out.block(f"if {condition.text}:"), self.account():
-                self.out.charge(fold.costs.passing)
-                collect()
+                self.collected(fold, failed, collect)
                 if self.recording:
                     keys = f"{self.out.bind(place_key(node))}, {self.out.bind(chosen_key(node))}"
                     self.out.emit(f"{self.out.bind(runtime.keep)}(a.record, {keys})")
+
+    def collected(self, fold: Fold, error: str, collect: Callable[[], None]) -> None:
+        """One element; of errors in it the first counts."""
+        if not error:
+            self.out.charge(fold.costs.passing)
+            collect()
+            return
+        if fold.kind == "map":  # nothing is inserted into an error, so that the rest is not evaluated
+            self.out.charge(1)
+            self.out.emit(f"if {error} is not None: continue")
+        with self.out.block("try:", counted=True), self.account():
+            self.out.charge(fold.costs.passing - (fold.kind == "map"))
+            collect()
+        with self.out.block("except EvaluationError as x:"):
+            self.out.emit(f"{error} = {error} or x")
 
     def appended(self, fold: Fold, target: str) -> None:
         self.out.emit(f"{target}.append({self.value(fold.value).text})")
@@ -612,6 +668,10 @@ def _finds(node: Expr) -> bool:
 def _has_literal_pattern(node: Call) -> bool:
     """Whether a call takes a regular expression that is compiled only once."""
     return node.function in ("matches", "find") and isinstance(node.args[1], Const)
+
+
+def _loops(node: Expr) -> bool:
+    return isinstance(node, Comprehension) or any(map(_loops, children(node)))
 
 
 def _nothing(*_: Any) -> int:

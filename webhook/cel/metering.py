@@ -78,6 +78,12 @@ class Metered(dict[str, Any]):
 
     __slots__ = ("_deadline", "_meter", "begun", "cost", "limit")
 
+    _deadline: Deadline
+    _meter: _Meter | None
+    begun: int
+    cost: int
+    limit: int
+
     def checkpoint(self) -> None:
         """Raises BudgetExceeded if the expression may take no more; LimitExceeded if it has no time left."""
         meter = self.meter()

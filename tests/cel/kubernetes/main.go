@@ -1,7 +1,8 @@
 // Evaluates CEL expressions in the environment of a kube-apiserver: for the tests, which compare.
 //
 // Standard input has one JSON object a line, {"expression", "bindings"}; standard output one line for each:
-// {"compile": text}, {"error": text} or {"value": text, "type": name}.
+// {"compile": text}, {"error": text, "cost": units} or {"value": text, "type": name, "cost": units}, the cost being what
+// the API server charges at run time.
 package main
 
 import (
@@ -63,11 +64,15 @@ func answer(env *cel.Env, asked question) map[string]string {
 	if err != nil {
 		return map[string]string{"compile": err.Error()}
 	}
-	value, _, err := program.Eval(integers(asked.Bindings))
-	if err != nil {
-		return map[string]string{"error": err.Error()}
+	value, details, err := program.Eval(integers(asked.Bindings))
+	cost := ""
+	if spent := details.ActualCost(); spent != nil {
+		cost = fmt.Sprint(*spent)
 	}
-	return map[string]string{"value": fmt.Sprint(value.Value()), "type": value.Type().TypeName()}
+	if err != nil {
+		return map[string]string{"error": err.Error(), "cost": cost}
+	}
+	return map[string]string{"value": fmt.Sprint(value.Value()), "type": value.Type().TypeName(), "cost": cost}
 }
 
 // integers gives whole numbers the type that the API server's own JSON decoder gives them.
