@@ -59,11 +59,10 @@ NO_DEADLINE: Final = Deadline()
 class _Meter:
     """What is known of an activation that has come to a checkpoint."""
 
-    __slots__ = ("budget", "exact", "made", "timed", "until")
+    __slots__ = ("exact", "made", "timed", "until")
 
-    def __init__(self, budget: int) -> None:
-        self.budget = budget
-        self.exact = False
+    def __init__(self) -> None:
+        self.exact = False  # what runs now charges exactly
         self.made = 0
         self.timed = -1  # the expression that `until` is of, by the cost that it began at
         self.until = inf
@@ -88,7 +87,7 @@ class Metered(dict[str, Any]):
         """Raises BudgetExceeded if the expression may take no more; LimitExceeded if it has no time left."""
         meter = self.meter()
         cost, begun = self.cost, self.begun
-        allowed = begun + meter.budget - (0 if meter.exact else RESERVE)
+        allowed = begun + EXPRESSION_COST - (0 if meter.exact else RESERVE)
         if cost > allowed:
             raise BudgetExceeded
         now = thread_time()
@@ -104,7 +103,7 @@ class Metered(dict[str, Any]):
     def meter(self) -> _Meter:
         """The meter, made at its first use."""
         if self._meter is None:
-            self._meter = _Meter(EXPRESSION_COST)
+            self._meter = _Meter()
         return self._meter
 
     def spend(self, units: int) -> None:

@@ -43,7 +43,7 @@ class Activation(Metered):
         self._errors: dict[str, str] | None = None
         self._meter = None
         self._deadline = deadline
-        self.cost = 0
+        self.cost = self.begun = 0
         self.limit = deadline.step
 
     def __missing__(self, name: str) -> Any:
@@ -77,6 +77,18 @@ class Activation(Metered):
 
     def _evaluated(self, program: Program) -> Any:
         return program.evaluate(self)
+
+
+class Counting(Activation):
+    """An activation whose `cost` is what the API server would have charged, and no more than that.
+
+    Programs are to be evaluated on it by `evaluate_counting`; the composited variables are then.
+    """
+
+    __slots__ = ()
+
+    def _evaluated(self, program: Program) -> Any:
+        return program.evaluate_counting(self)
 
 
 class Recording(Activation):
@@ -140,11 +152,12 @@ class Program:
             raise LimitError(limit.text) from None
         except BudgetExceeded:  # perhaps: this form only knows a bound
             activation.cost = cost
-            return self._evaluate_counting(activation)
+            return self.evaluate_counting(activation)
         activation.cost = cost
         return self.evaluate_exactly(activation)
 
-    def _evaluate_counting(self, activation: Activation) -> Any:
+    def evaluate_counting(self, activation: Activation) -> Any:
+        """The same value or error, at the API server's cost exactly."""
         if self._counted is None:
             self._counted, _ = generate(self.tree, self._functions, "counted")
         cost = activation.cost
@@ -157,10 +170,7 @@ class Program:
         return self.evaluate_exactly(activation)
 
     def evaluate_exactly(self, activation: Activation) -> Any:
-        """The same value or error, by the careful form of the code, at the API server's cost.
-
-        Elsewhere than in `evaluate` it is called for the cost.
-        """
+        """The same value or error, by the careful form of the code. Only tests call it for more than errors."""
         if self._exact is None:
             self._exact, _ = generate(self.tree, self._functions, "exact")
         return _guarded(self._exact, activation)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from webhook.cel.metering import NO_DEADLINE, Deadline
+
 if TYPE_CHECKING:
     from webhook.cluster.view import ClusterView
 
@@ -88,6 +90,8 @@ class Request:
     request_subresource: str = None  # type: ignore[assignment]  # as `subresource` unless given
     # What a Python policy may look up; the engine sets it. Never from the wire.
     cluster: ClusterView | None = field(default=None, repr=False, compare=False)
+    # When its evaluation has to be done; whoever waits for the answer sets it. Never from the wire.
+    deadline: Deadline = field(default=NO_DEADLINE, repr=False, compare=False)
     _cel: JSONObject | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
