@@ -504,7 +504,14 @@ class _Generator:
     def quantifier(self, fold: Fold, loop: str, target: str) -> None:
         """all and exists: the first element that decides ends the loop; errors count only if none does."""
         holds = fold.kind == "all"
-        last = "" if self.bounds else f"; a.cost += {fold.costs.last}"
+        last = ""
+        if not self.bounds:  # there is a round more, which only finds that all is decided, unless no element is left
+            last = f"; a.cost += {fold.costs.last}"
+            if not self.recording:
+                items, end = self.out.fresh(), self.out.bind(_END)
+                head, _, text = loop.rstrip(":").partition(" in ")
+                self.out.emit(f"{items} = iter({text})")
+                loop, last = f"{head} in {items}:", f"{last} * (next({items}, {end}) is not {end})"
         decided = f"if not {{}}: {target} = False{last}; break" if holds else f"if {{}}: {target} = True{last}; break"
         self.out.emit(f"{target} = {holds}")
         if self.native:
@@ -651,6 +658,7 @@ def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
         yield node
 
 
+_END: Final = object()
 _CHECK: Final = "if a.cost > a.limit: a.checkpoint()"
 _SEARCHED: Final = 500  # code points
 _ACTIVATION: Final = Operand("a", atomic=True)

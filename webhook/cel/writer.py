@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.cel.errors import BudgetExceeded, EvaluationError
+from webhook.cel.errors import EvaluationError
 
 # CPython allows 20 nested blocks (loops, try) and 100 levels of indentation in one function, and about 90 levels of
 # brackets in one expression. Beyond these a new function or statement is begun.
@@ -19,7 +19,7 @@ _INDENT: Final = " "
 
 _NAMES: Final[dict[str, Any]] = {
     "__builtins__": {},
-    **{each.__name__: each for each in (type, len, enumerate, list, dict, int, str, BudgetExceeded, EvaluationError)},
+    **{each.__name__: each for each in (type, len, enumerate, iter, next, list, dict, int, str, EvaluationError)},
 }
 
 
