@@ -158,19 +158,26 @@ def _sizeless(node: Expr) -> bool:
     return "." in node.type.name  # an opaque value
 
 
-def at_most(node: Call) -> int | None:
-    """A bound on `call_cost` that holds whatever the values are; None if there is none."""
+def known_cost(node: Call) -> int | None:
+    """`call_cost` where it is the same whatever the values are; None where it is not."""
     cost = call_cost(node)
     if cost is None:
         return 0
     known = [_known(arg) for arg in node.args]
     if all(value is not _UNKNOWN for value in known):
         return cost(*known)
-    if cost is costs.equality and any(value is not _UNKNOWN for value in known):
-        return max(cost(value, value) for value in known if value is not _UNKNOWN) or 1
     if node.function in ("startsWith", "endsWith") and known[1] is not _UNKNOWN:
         return cost("", known[1])
     return None
+
+
+def at_most(node: Call) -> int | None:
+    """A bound on `call_cost` that holds whatever the values are; None if there is none."""
+    cost = known_cost(node)
+    if cost is None and call_cost(node) is costs.equality:
+        known = [value for value in map(_known, node.args) if value is not _UNKNOWN]
+        return max((costs.equality(value, value) for value in known), default=None)
+    return cost
 
 
 _UNKNOWN: Final = object()

@@ -198,10 +198,9 @@ class _Generator:
     def binary(self, node: Call) -> Operand:
         if node.function == "@in" and isinstance(node.args[1], ListLiteral) and not node.args[1].elements:
             return self.constant(False)  # the API server does not look at the item then, not even for errors
-        if self.native and self.bounded(node):
-            written = native.binary(self.out, node, self.value)
-            if written is not None:
-                return written
+        written = self.written(node, native.binary)
+        if written is not None:
+            return written
         cost = charging.call_cost(node)
         args = self.operands(node)
         if node.function in ("@in", "_in_"):
@@ -230,43 +229,41 @@ class _Generator:
             self.out.emit(f"if {error} is not None: raise {error}")
         return [Operand(left, atomic=True), right]
 
-    def bounded(self, node: Call) -> bool:
-        """Whether the cost of a call is bounded whatever its values are, so that Python's own operators will do.
-
-        The bound is charged for then. Within a loop a search in a container is none of these: it takes time.
+    def written(self, node: Call, write: Callable[[Writer, Call, native.Value], Operand | None]) -> Operand | None:
+        """A call by Python's own operators, where that is wanted and possible and its cost is known without its values:
+        exactly, or as a bound in the plain form. Within a loop a search in a container is not, for it takes time.
         """
         searches = node.function in ("@in", "_in_") and not isinstance(node.args[1], ListLiteral)
-        cost = charging.call_cost(node)
-        bound = 0 if cost is None else charging.at_most(node) if self.bounds else None
-        if bound is None or (searches and self.loops):
-            return False
-        self.out.charge(bound)
-        return True
+        cost = charging.at_most(node) if self.bounds else charging.known_cost(node)
+        if not self.native or cost is None or (searches and self.loops):
+            return None
+        operand = write(self.out, node, self.value)
+        if operand is not None:
+            self.out.charge(cost)
+        return operand
 
     def equality(self, node: Call) -> Operand:
-        if self.native and self.bounded(node):
-            written = native.equality(self.out, node, self.value)
-            if written is not None:
-                return written
+        written = self.written(node, native.equality)
+        if written is not None:
+            return written
         args = self.operands(node)
         if charging.call_cost(node) is None:
             return self.out.call(operators.equal, *args)
         return self.metered(runtime.equal, args)
 
     def function_call(self, node: Call) -> Operand:
-        if self.native:
-            written = self.searched(node) if self.bounds else None
-            if written is None and self.bounded(node):
-                written = native.function(self.out, node, self.value)
-                if written is None and node.function not in costs.WORK:
-                    return self.out.call(self.implementation(node), *(self.value(arg) for arg in node.args))
-            if written is not None:
-                return written
-        function, cost = self.implementation(node), charging.call_cost(node)
+        written = self.searched(node) if self.bounds else None
+        written = written or self.written(node, native.function)
+        if written is not None:
+            return written
+        function, cost, known = self.implementation(node), charging.call_cost(node), charging.known_cost(node)
         args = self.operands(node)
         if node.function in costs.WORK and not _has_literal_pattern(node):
             return self.worked(cost or _nothing, costs.WORK[node.function], function, args)
-        return self.out.call(function, *args) if cost is None else self.charged(cost, function, args)
+        if cost is None or known is not None:
+            self.out.charge(known or 0)
+            return self.out.call(function, *args)
+        return self.charged(cost, function, args)
 
     def searched(self, node: Call) -> Operand | None:
         """text.contains(literal) and text.matches(literal) in the plain form: charged, as a bound, like a search in a

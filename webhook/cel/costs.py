@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from webhook.cel.types import Type
-from webhook.cel.values import NONE, Optional
+from webhook.cel.values import NONE, BoolMap, Optional
 
 Cost = Callable[..., int]
 """The cost of a call or the work it takes, from its arguments; never raises, whatever these are."""
@@ -30,14 +30,17 @@ NEW_MAP: Final = 30
 
 def size(value: Any) -> int:
     """What the API server takes for a value's size: code points, bytes, elements, entries; 1 of all other values."""
-    if isinstance(value, str | bytes | list | dict):
+    kind = type(value)
+    if kind is str or kind is list or kind is dict or kind is bytes or kind is BoolMap:
         return len(value)
-    if type(value) is Optional and value is not NONE:
+    if kind is int or kind is bool:
+        return 1
+    if kind is Optional and value is not NONE:
         return size(value.value)
-    kind = getattr(value, "cel_type", "")
-    if kind == "net.IP":
+    named = getattr(value, "cel_type", "")
+    if named == "net.IP":
         return 16 if ":" in str(value) else 4
-    if kind == "net.CIDR":
+    if named == "net.CIDR":
         return ceil(int(str(value).rpartition("/")[2] or 0) / 8)
     return 1
 

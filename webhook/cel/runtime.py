@@ -34,11 +34,15 @@ def worked(a: Metered, cost: costs.Cost, work: costs.Cost, function: Callable[..
 def equal(a: Metered, left: Any, right: Any) -> bool:
     """left == right."""
     kind = type(left)
-    if kind is str and type(right) is str:
-        a.cost += ceil(min(len(left), len(right)) * 0.1)
-        if a.cost > a.limit:
-            a.checkpoint()
-        return bool(left == right)
+    if kind is type(right):
+        if kind is str:
+            a.cost += ceil(min(len(left), len(right)) * 0.1)
+            if a.cost > a.limit:
+                a.checkpoint()
+            return bool(left == right)
+        if kind is int or kind is bool:
+            a.cost += 1
+            return bool(left == right)
     a.spend(costs.equality(left, right))
     return _equal(a, left, right) if kind is list or isinstance(left, dict) else operators.equal(left, right)
 
@@ -100,10 +104,13 @@ def contains_charged(a: Metered, item: Any, container: Any) -> bool:
 
 def concatenated(a: Metered, left: Any, right: Any) -> Any:
     """left + right, one of which is a text, as the checker knows."""
-    a.cost += ceil((costs.size(left) + costs.size(right)) * 0.1)
-    if a.cost > a.limit:
-        a.checkpoint()
-    return left + right if type(left) is str and type(right) is str else operators.add(left, right)
+    if type(left) is str and type(right) is str:
+        a.cost += ceil((len(left) + len(right)) * 0.1)
+        if a.cost > a.limit:
+            a.checkpoint()
+        return left + right
+    a.spend(costs.concatenation(left, right))
+    return operators.add(left, right)
 
 
 def added(a: Metered, left: Any, right: Any) -> Any:
