@@ -285,7 +285,7 @@ def _each_with_each(a: Any, b: Any) -> int:
     first, second = {type(a[0]), type(a[-1])}, {type(b[0]), type(b[-1])}
     if first | second <= {str}:
         return len(a) * len(b) // 4
-    return len(a) * _weight(b)
+    return len(a) * (_weight(b) + 1)
 
 
 def _with_itself(items: Any, *_: Any) -> int:
@@ -293,7 +293,16 @@ def _with_itself(items: Any, *_: Any) -> int:
 
 
 def _gone_over(items: Any, *_: Any) -> int:
-    return 2 * _weight(items) if type(items) is list else 1
+    if type(items) not in (list, dict):
+        return 1
+    return 2 * _weight(items) if deep(items) else len(items) * 3 // 2
+
+
+def deep(value: Any) -> bool:
+    """Whether there are lists or maps in a list or map, so that going over it takes longer than its length tells."""
+    if isinstance(value, dict):
+        return True
+    return type(value) is list and not {list, dict}.isdisjoint(map(type, value))
 
 
 def _flattened(items: Any, depth: Any = 1) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from webhook.cel.ast import Expr
+from webhook.cel.ast import Expr, children
 from webhook.cel.codegen import generate
 from webhook.cel.errors import BudgetExceeded, CostError, EvaluationError, LimitError, LimitExceeded
 from webhook.cel.functions import Functions
@@ -129,10 +129,13 @@ class Program:
         self.plain, self.fixed_cost = generate(tree, functions, "plain")
         if self.fixed_cost > RESERVE:
             self.plain, self.fixed_cost = _left_to_the_exact_form, 0
-        # The other forms are wanted rarely, and made then.
+        # The other forms are wanted rarely, and made then; but not while a request waits, where that takes long.
         self._counted: Callable[[Any], Any] | None = None
         self._exact: Callable[[Any], Any] | None = None
         self._recording: Callable[[Any], Any] | None = None
+        if _nodes(tree) > _LARGE:
+            self._counted, _ = generate(tree, functions, "counted")
+            self._exact, _ = generate(tree, functions, "exact")
 
     def __repr__(self) -> str:
         return f"Program({self.source!r}: {self.type})"
@@ -207,6 +210,13 @@ def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:
         raise EvaluationError("value is nested too deeply") from None
     finally:
         meter.exact = False
+
+
+_LARGE = 1_000
+
+
+def _nodes(node: Expr) -> int:
+    return 1 + sum(map(_nodes, children(node)))
 
 
 def _left_to_the_exact_form(_: Any) -> Any:

@@ -26,8 +26,11 @@ def charged(a: Metered, cost: costs.Cost, function: Callable[..., Any], *args: A
 
 def worked(a: Metered, cost: costs.Cost, work: costs.Cost, function: Callable[..., Any], *args: Any) -> Any:
     """A call that also takes more time or memory than it costs."""
+    steps = work(*args)
+    if steps > costs.MAX_WORK and costs.deep(args[0]):  # even to find out what it costs would take too long
+        a.work(steps)
     a.spend(cost(*args))
-    a.work(work(*args))
+    a.work(steps)
     return function(*args)
 
 
