@@ -57,13 +57,15 @@ def generate(tree: Expr, functions: Functions, form: Form) -> tuple[Callable[[An
 
     Only the plain form leaves anything out, which is then the same for every evaluation.
     """
-    return _Generator(functions, form).function(tree)
+    return _Generator(functions, form, trusting=not _doubtful(tree)).function(tree)
 
 
 class _Generator:
-    def __init__(self, functions: Functions, form: Form) -> None:
+    def __init__(self, functions: Functions, form: Form, *, trusting: bool) -> None:
+        """trusting: the types that the checker inferred hold."""
         self.functions = functions
-        self.native = form in ("plain", "counted")
+        self.trusting = trusting
+        self.native = trusting and form in ("plain", "counted")
         self.bounds = form == "plain"
         self.recording = form == "recording"
         self.out = Writer(statements=not self.native)
@@ -377,7 +379,7 @@ class _Generator:
     def boolean(self, node: Expr) -> Operand:
         """The value of a node, which must be a bool."""
         operand = self.value(node)
-        return operand if node.type == types.BOOL else self.out.call(operators.truth, operand)
+        return operand if self.trusting and node.type == types.BOOL else self.out.call(operators.truth, operand)
 
     def conditional(self, node: Call) -> Operand:
         condition = self.boolean(node.args[0])
@@ -673,6 +675,13 @@ def _finds(node: Expr) -> bool:
 def _has_literal_pattern(node: Call) -> bool:
     """Whether a call takes a regular expression that is compiled only once."""
     return node.function in ("matches", "find") and isinstance(node.args[1], Const)
+
+
+def _doubtful(node: Expr) -> bool:
+    """Whether the checker may be wrong about types: it takes `[1] + dyn(x)` for a list of ints, whatever x is."""
+    joins = isinstance(node, Call) and node.function == "_+_" and node.type.name == "list"
+    parts = children(node)
+    return (joins and any(part.type == types.DYN for part in parts)) or any(map(_doubtful, parts))
 
 
 def _loops(node: Expr) -> bool:

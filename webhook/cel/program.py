@@ -7,7 +7,7 @@ from typing import Any
 
 from webhook.cel.ast import Expr, children
 from webhook.cel.codegen import generate
-from webhook.cel.errors import BudgetExceeded, CostError, EvaluationError, LimitError, LimitExceeded
+from webhook.cel.errors import BudgetExceeded, CostError, EvaluationError, LimitError, LimitExceeded, no_such_overload
 from webhook.cel.functions import Functions
 from webhook.cel.metering import NO_DEADLINE, RESERVE, Deadline, Metered
 from webhook.cel.types import Type
@@ -208,6 +208,9 @@ def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:
         raise CostError from None
     except RecursionError:
         raise EvaluationError("value is nested too deeply") from None
+    except (TypeError, AttributeError, KeyError, IndexError):
+        # The checker takes `dyn` for whatever stands beside it (`[1] + dyn(x)` for a list of ints), and was wrong.
+        raise no_such_overload() from None
     finally:
         meter.exact = False
 
