@@ -8,7 +8,6 @@ import pytest
 
 from tests.policy.trees import binding, config_map, loaded, namespace, pod, policy, request, verdict
 from webhook.admission.decision import Decision
-from webhook.policy import validating
 from webhook.policy.request import Request
 
 
@@ -135,34 +134,70 @@ class TestErrors:
         ]
 
 
+def nested(variables: str = "abcde", innermost: str = "a > 0") -> str:
+    """Loops in one another over ten elements: five cost 555,551 units."""
+    expression = innermost
+    for name in reversed(variables):
+        expression = f"[1,2,3,4,5,6,7,8,9,10].all({name}, {expression})"
+    return expression
+
+
 class TestBudget:
     EXHAUSTED = "validation failed due to running out of cost budget, no further validation rules will be run"
-    LOOP = {"expression": "[1,2,3,4,5,6,7,8,9,10].all(a, a > 0)"}
-
-    @pytest.fixture(autouse=True)
-    def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(validating, "VALIDATIONS_COST", 300)
-        monkeypatch.setattr(validating, "CONDITIONS_COST", 300)
+    LOOP = {"expression": nested()}
 
     def test_of_all_validations_throws_earlier_results_away(self) -> None:
-        validations = [{"expression": "false", "message": "thrown away"}, *[self.LOOP] * 30]
+        validations = [{"expression": "false", "message": "thrown away"}, *[self.LOOP] * 19]
         decision = decided(validations=validations)
         assert messages(decision) == [self.EXHAUSTED]
         assert decision.findings[0].error
         assert decided(failurePolicy="Ignore", validations=validations).allowed
 
+    def test_is_enough_for_what_costs_less(self) -> None:
+        validations = [{"expression": "false", "message": "kept"}, *[self.LOOP] * 17]
+        assert messages(decided(validations=validations)) == ["kept"]
+
     def test_is_not_touched_by_what_is_cheap(self) -> None:
-        assert decided(validations=[{"expression": "object.metadata.name == 'web'"}] * 100).allowed
+        assert decided(validations=[{"expression": "object.metadata.name == 'web'"}] * 1000).allowed
+
+    def test_of_an_expression_leaves_the_others_alone(self) -> None:
+        dear = nested("abcdef")
+        decision = decided(validations=[{"expression": dear}, {"expression": "false", "message": "m"}])
+        cancelled = f"expression '{dear}' resulted in error: operation cancelled: actual cost limit exceeded"
+        assert messages(decision) == [cancelled, "m"]
+
+    def test_is_for_variables_too_each_of_which_is_an_expression(self) -> None:
+        names = [f"v{number}" for number in range(20)]
+        variables = [{"name": name, "expression": nested()} for name in names]
+        use = [{"expression": " && ".join(f"variables.{name}" for name in names)}]
+        assert messages(decided(variables=variables, validations=use)) == [self.EXHAUSTED]
+        few = [{"expression": " && ".join(f"variables.{name}" for name in names[:17])}]
+        assert decided(variables=variables, validations=few).allowed
+
+    def test_of_validations_leaves_the_rest_to_messages_which_evaluate_variables_anew(self) -> None:
+        variables = [{"name": name, "expression": nested()} for name in "abcdefghij"]
+        all_of_them = " && ".join(f"variables.{name}" for name in "abcdefghij")
+        validations = [
+            {"expression": f"!({all_of_them})", "messageExpression": f"string({all_of_them})"},
+            {"expression": "true"},
+        ]
+        decision = decided(variables=variables, validations=validations)
+        assert messages(decision) == [f"failed messageExpression: {self.EXHAUSTED}"] * 2
+        assert decided(variables=variables, validations=validations, failurePolicy="Ignore").allowed
 
     def test_of_match_conditions_is_one_of_its_own(self) -> None:
-        conditions = [{"name": f"c{number}", **self.LOOP} for number in range(30)]
+        conditions = [{"name": f"c{number}", **self.LOOP} for number in range(5)]
         assert messages(decided(matchConditions=conditions)) == [self.EXHAUSTED]
-        few = conditions[:2]
-        assert decided(matchConditions=few, validations=[self.LOOP] * 2).allowed
+        few = conditions[:4]
+        assert decided(matchConditions=few, validations=[self.LOOP] * 17).allowed
 
     def test_of_audit_annotations_is_a_fresh_one(self) -> None:
-        annotations = [{"key": "k", "valueExpression": "[1,2,3].all(a, a > 0) ? 'x' : 'y'"}]
-        assert decided(validations=[self.LOOP] * 2, auditAnnotations=annotations).audit_annotations == {"p.k": "x"}
+        annotations = [{"key": f"k{number}", "valueExpression": f"string({nested()})"} for number in range(20)]
+        few = decided(validations=[self.LOOP] * 17, auditAnnotations=annotations[:17])
+        assert few.audit_annotations == {f"p.k{number}": "true" for number in range(17)}
+        decision = decided(validations=[{"expression": "false"}], auditAnnotations=annotations)
+        assert messages(decision) == [self.EXHAUSTED]
+        assert decision.audit_annotations == {}
 
 
 class TestVariables:

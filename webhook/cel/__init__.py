@@ -3,12 +3,13 @@
 from webhook.cel import types
 from webhook.cel.environment import Environment
 from webhook.cel.errors import CompileError, CostError, EvaluationError, Issue
-from webhook.cel.program import Activation, Program
+from webhook.cel.program import Activation, Counting, Program
 
 __all__ = [
     "Activation",
     "CompileError",
     "CostError",
+    "Counting",
     "Environment",
     "EvaluationError",
     "Issue",

@@ -22,6 +22,9 @@ from webhook.cel.values import UInt
 MAX_DEPTH = 250
 """Levels of a syntax tree; the API server's limit. The parser itself stops at 32 levels of nested source."""
 
+MAX_NODES = 20_000
+"""Nodes of a syntax tree, macros expanded: to compile more would take seconds. Policies have hundreds."""
+
 _PACKAGE = "gatewright.cel.expr"  # names of our own: the runtime's default pool is not touched
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {
@@ -124,6 +127,7 @@ class _Decoder:
         self.source = source
         self.checked = checked
         self.scope = scope
+        self.nodes = 0
         self.loops: list[str] = []  # the loop variables in scope, which hide qualified names that begin like them
         self.offsets: dict[int, int] = {place.id: place.offset for place in root.source_info.positions}
         self.types: dict[int, Type] = {}
@@ -136,6 +140,11 @@ class _Decoder:
         """The node that `encoded`, one Expr message, holds, with all below it."""
         if depth > MAX_DEPTH:
             raise CompileError(self.source, [Issue(f"expression is nested too deeply: more than {MAX_DEPTH} levels")])
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise CompileError(
+                self.source, [Issue(f"expression is too large: more than {MAX_NODES} syntax tree nodes")]
+            )
         message = _EXPR.FromString(encoded)
         node_id: int = message.id
         place = (node_id, self.types.get(node_id, types.DYN), self.offsets.get(node_id, 0))

@@ -1,9 +1,12 @@
 """Syntax tree to one Python function.
 
-The function takes an Activation and gives the expression's value. It is generated in one of three forms:
+The function takes an Activation and gives the expression's value. It is generated in one of four forms:
 
 - plain: Python's own operators on plain JSON values, one expression wherever possible (native.py). Nothing is caught:
-  any exception means only that the value has to be found the careful way.
+  any exception means only that the value has to be found the careful way. It charges a bound on the cost: for a loop
+  before its first round, and nothing for what has no loop and looks into no text.
+- counted: the same, but charging what the API server charges, for each round when it begins. It is what a program runs
+  when the bound passed the limit.
 - exact: one statement a node, through the functions of `operators`, with CEL's errors and their absorption by `&&`,
   `||` and the macros. It is what a program runs after the plain form raised, so the plain form may give up at will,
   but may never give a value that the exact form would not.
@@ -17,21 +20,19 @@ of globals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from functools import lru_cache
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Final, Literal
 
-from webhook.cel import native, operators, types
+from webhook.cel import charging, costs, native, operators, runtime, types
 from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
-from webhook.cel.errors import BudgetExceeded, EvaluationError, no_such_overload
+from webhook.cel.errors import EvaluationError
 from webhook.cel.functions import Functions
-from webhook.cel.library.regex import compiled
 from webhook.cel.macros import Fold, recognise
 from webhook.cel.rounds import Body, chosen_key, error_key, place_key, tracked
-from webhook.cel.values import NONE, Optional
-from webhook.cel.writer import Operand, Writer
+from webhook.cel.values import NONE
+from webhook.cel.writer import Account, Operand, Writer
 
-Form = Literal["plain", "exact", "recording"]
+Form = Literal["plain", "counted", "exact", "recording"]
 
 _BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "_==_": operators.equal,
@@ -53,26 +54,39 @@ _BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 _UNARY: Final[Mapping[str, Callable[[Any], Any]]] = {"!_": operators.invert, "-_": operators.negate}
 
 
-_DEEP: Final = frozenset({"dyn", "list", "map"})
-_SIZED: Final = frozenset({"dyn", "list", "map", "string", "bytes"})
+def generate(tree: Expr, functions: Functions, form: Form) -> tuple[Callable[[Any], Any], int]:
+    """The Python function of a tree, in one of the forms, and a bound on what it costs beside what it charges itself.
 
-
-def generate(tree: Expr, functions: Functions, form: Form) -> Callable[[Any], Any]:
-    """The Python function of a tree, in one of the forms."""
-    return _Generator(functions, form).function(tree)
+    Only the plain form leaves anything out, which is then the same for every evaluation.
+    """
+    return _Generator(functions, form, trusting=not _doubtful(tree)).function(tree)
 
 
 class _Generator:
-    def __init__(self, functions: Functions, form: Form) -> None:
+    def __init__(self, functions: Functions, form: Form, *, trusting: bool) -> None:
+        """trusting: the types that the checker inferred hold."""
         self.functions = functions
-        self.plain = form == "plain"
+        self.trusting = trusting
+        self.native = trusting and form in ("plain", "counted")
+        self.bounds = form == "plain"
         self.recording = form == "recording"
-        self.out = Writer(statements=not self.plain)
+        self.out = Writer(statements=not self.native)
         self.scope: dict[str, str] = {}  # the variables of the loops around, and their locals
         self.loops = 0
+        self.fixed: Mapping[int, int] = {}
 
-    def function(self, tree: Expr) -> Callable[[Any], Any]:
-        return self.out.function(self.value(tree))
+    def function(self, tree: Expr) -> tuple[Callable[[Any], Any], int]:
+        self.fixed = charging.fixed(tree)
+        with self.account():
+            result = self.value(tree)
+        if not self.bounds:
+            self.out.emit(_CHECK)
+        return self.out.function(result), self.out.charged
+
+    def account(self) -> AbstractContextManager[None]:
+        """What is charged within is charged where this begins. In the plain form the loop around charges for it, as if
+        all of a round were evaluated, so that it is a bound."""
+        return nullcontext() if self.bounds else self.out.account()
 
     # --------------------------------------------------------------------------------------------------- the nodes
 
@@ -80,9 +94,19 @@ class _Generator:
         """Python for the value of a node, after emitting what statements it needs."""
         if self.out.full():
             return self.out.outlined(set(self.scope.values()), lambda: self.value(node))
+        self.out.charge(self.fixed[id(node)])
         operand = self.node(node)
+        if not self.bounds and _finds(node):
+            operand = self.found(operand)
         if self.recording:
             self.out.emit(f"a.record[{self.out.bind(id(node))}] = {operand.text}")
+        return operand
+
+    def found(self, operand: Operand) -> Operand:
+        """A selection from an optional, or that gives one: it is charged only where it finds something."""
+        self.out.charge(-1)
+        operand = self.out.spill(operand)
+        self.out.emit(f"if {operand.text} is not {self.out.bind(NONE)}: a.cost += 1")
         return operand
 
     def node(self, node: Expr) -> Operand:
@@ -115,15 +139,15 @@ class _Generator:
         if named is not None and node.type.name in ("type", "dyn"):
             return self.constant(named)
         name = self.out.bind(node.name.removeprefix("."))  # `.x` is the variable x, whatever loops call theirs
-        if not self.plain:
-            return self.out.expression(f"{self.out.bind(_variable)}(a, {name})")
+        if not self.native:
+            return self.out.expression(f"{self.out.bind(runtime.variable)}(a, {name})")
         if node.name.startswith("variables."):
             # A composited variable is evaluated at its first use, which may never come.
             return Operand(f"a[{name}]", 1)
         return self.out.hoisted(name)
 
     def select(self, node: Select) -> Operand:
-        written = native.select(self.out, node, self.value) if self.plain else None
+        written = native.select(self.out, node, self.value) if self.native else None
         if written is not None:
             return written
         function = operators.has if node.test else operators.select
@@ -136,7 +160,7 @@ class _Generator:
         if not node.optional:
             return self.out.expression(f"[{', '.join(part.text for part in parts)}]", *parts)
         items = (f"({int(place in node.optional)}, {part.text})" for place, part in enumerate(parts))
-        return self.out.expression(f"{self.out.bind(_with_optionals)}([{', '.join(items)}])", *parts)
+        return self.out.expression(f"{self.out.bind(runtime.with_optionals)}([{', '.join(items)}])", *parts)
 
     def map_literal(self, node: MapLiteral) -> Operand:
         parts: list[Operand] = []
@@ -145,7 +169,7 @@ class _Generator:
             key, value = self.value(entry.key), self.value(entry.value)
             parts += (key, value)
             items.append(f"({int(entry.optional)}, ({key.text}, {value.text}))")
-        return self.out.expression(f"{self.out.bind(_map_with_optionals)}([{', '.join(items)}])", *parts)
+        return self.out.expression(f"{self.out.bind(runtime.map_with_optionals)}([{', '.join(items)}])", *parts)
 
     # --------------------------------------------------------------------------------------------------- the calls
 
@@ -167,7 +191,7 @@ class _Generator:
             return self.binary(node)
         if node.function in _UNARY and len(node.args) == 1:
             operand = self.value(node.args[0])
-            if node.function == "!_" and self.plain and node.args[0].type == types.BOOL:
+            if node.function == "!_" and self.native and node.args[0].type == types.BOOL:
                 return self.negated(operand)
             return self.out.call(_UNARY[node.function], operand)
         return self.function_call(node)
@@ -178,73 +202,148 @@ class _Generator:
     def binary(self, node: Call) -> Operand:
         if node.function == "@in" and isinstance(node.args[1], ListLiteral) and not node.args[1].elements:
             return self.constant(False)  # the API server does not look at the item then, not even for errors
-        searches = node.function in ("@in", "_in_") and self.loops and not isinstance(node.args[1], ListLiteral)
-        written = native.binary(self.out, node, self.value) if self.plain and not searches else None
+        written = self.written(node, native.binary)
         if written is not None:
             return written
+        cost = charging.call_cost(node)
+        args = self.operands(node)
+        if node.function in ("@in", "_in_"):
+            return self.metered(runtime.contains if cost is None else runtime.contains_charged, args)
+        if node.function == "_+_":
+            if cost is None and node.args[0].type in types.NUMBERS:
+                return self.out.call(operators.add, *args)
+            return self.metered(runtime.added if cost is None else runtime.concatenated, args)
         function = _BINARY[node.function]
-        args = [self.value(arg) for arg in node.args]
-        return self.charged(function, args) if searches else self.out.call(function, *args)
+        return self.out.call(function, *args) if cost is None else self.charged(cost, function, args)
+
+    def operands(self, node: Call) -> list[Operand]:
+        """The arguments of a call. The API server evaluates the second one even after an error in the first, and
+        charges for it."""
+        if self.native or len(node.args) != 2 or not _loops(node.args[1]) or isinstance(node.args[0], Const):
+            return [self.value(arg) for arg in node.args]
+        left, error = self.out.fresh(), self.out.fresh("e")
+        self.out.emit(f"{error} = None")
+        with self.out.block("try:", counted=True):
+            self.out.emit(f"{left} = {self.value(node.args[0]).text}")
+        with self.out.block("except EvaluationError as x:"):
+            self.out.emit(f"{error} = x")
+            self.absorbed(node.args[0])
+        with self.out.block("try:", counted=True):
+            right = self.out.spill(self.value(node.args[1]))
+        with self.out.block("finally:"):
+            self.out.emit(f"if {error} is not None: raise {error}")
+        return [Operand(left, atomic=True), right]
+
+    def written(self, node: Call, write: Callable[[Writer, Call, native.Value], Operand | None]) -> Operand | None:
+        """A call by Python's own operators, where that is wanted and possible and its cost is known without its values:
+        exactly, or as a bound in the plain form. Within a loop a search in a container is not, for it takes time.
+        """
+        searches = node.function in ("@in", "_in_") and not isinstance(node.args[1], ListLiteral)
+        cost = charging.at_most(node) if self.bounds else charging.known_cost(node)
+        if not self.native or cost is None or (searches and self.loops):
+            return None
+        operand = write(self.out, node, self.value)
+        if operand is not None:
+            self.out.charge(cost)
+        return operand
 
     def equality(self, node: Call) -> Operand:
-        written = native.equality(self.out, node, self.value) if self.plain else None
+        written = self.written(node, native.equality)
         if written is not None:
             return written
-        left, right = (self.value(arg) for arg in node.args)
-        if self.loops and node.args[0].type.name in _DEEP:
-            return self.out.call(_charged_equal, Operand("a", atomic=True), left, right)
-        # An error of equality, which opaque values have, counts as unequal here.
-        return self.out.call(operators.alike if node.function == "_!=_" else operators.equal, left, right)
+        args = self.operands(node)
+        unequal = node.function == "_!=_"  # there an error of equality, which opaque values have, counts as unequal
+        if charging.call_cost(node) is None:
+            return self.out.call(operators.alike if unequal else operators.equal, *args)
+        return self.metered(runtime.alike if unequal else runtime.equal, args)
 
     def function_call(self, node: Call) -> Operand:
-        # Within a loop, work that grows with a value is charged for; sets compare each element with each, anywhere.
-        charged = node.function.startswith("sets.") or (self.loops > 0 and any(map(_grows, node.args)))
-        written = native.function(self.out, node, self.value) if self.plain and not charged else None
+        written = self.searched(node) if self.bounds else None
+        written = written or self.written(node, native.function)
         if written is not None:
             return written
-        function = self.implementation(node)
-        args = [self.value(arg) for arg in node.args]
-        return self.charged(function, args) if charged else self.out.call(function, *args)
+        function, cost, known = self.implementation(node), charging.call_cost(node), charging.known_cost(node)
+        args = self.operands(node)
+        if node.function in costs.WORK and not _has_literal_pattern(node):
+            return self.worked(cost or _nothing, costs.WORK[node.function], function, args)
+        if cost is None or known is not None:
+            self.out.charge(known or 0)
+            return self.out.call(function, *args)
+        return self.charged(cost, function, args)
+
+    def searched(self, node: Call) -> Operand | None:
+        """text.contains(literal) and text.matches(literal) in the plain form: charged, as a bound, like a search in a
+        text of some length; longer ones are charged for what they are."""
+        name, literal = node.function, node.args[-1] if node.args else None
+        if name not in ("contains", "matches") or not isinstance(literal, Const) or type(literal.value) is not str:
+            return None
+        longest, cost = _SEARCHED if name == "contains" else runtime.MAX_KNOWN, costs.CALLS[name]
+        self.out.charge(cost("-" * longest, literal.value))
+        text, part = self.out.repeated(self.value(node.args[0])), self.value(literal).text
+        charge, cost_of, function = (each.text for each in self.bound(runtime.charged, cost, self.implementation(node)))
+        careful = f"{charge}(a, {cost_of}, {function}, {text.again}, {part})"
+        if name == "contains":
+            test, quick = f"type({text.first}) is str and len({text.again})", f"{part} in {text.again}"
+        else:
+            test, quick = f"len({text.first})", f"{function}({text.again}, {part})"
+        return self.out.expression(f"({quick} if {test} <= {longest} else {careful})", text.operand)
 
     def implementation(self, node: Call) -> Callable[..., Any]:
         if node.function == "matches" and isinstance(node.args[-1], Const) and type(node.args[-1].value) is str:
             with suppress(EvaluationError):  # a bad pattern that nobody checked fails when it is used
-                return _matching(node.args[-1].value)
+                return runtime.matching(node.args[-1].value)
         function = self.functions.resolve(node.function, node.member, tuple(arg.type for arg in node.args))
-        return function or _unbound(node.function)
+        return function or runtime.unbound(node.function)
 
-    def charged(self, function: Callable[..., Any], args: list[Operand]) -> Operand:
-        return self.out.call(_charged, Operand("a", atomic=True), Operand(self.out.bind(function)), *args)
+    def metered(self, function: Callable[..., Any], args: list[Operand]) -> Operand:
+        """A call of a function that charges for itself."""
+        return self.out.call(function, _ACTIVATION, *args)
+
+    def charged(self, cost: costs.Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
+        return self.metered(runtime.charged, [*self.bound(cost, function), *args])
+
+    def worked(self, cost: costs.Cost, work: costs.Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
+        return self.metered(runtime.worked, [*self.bound(cost, work, function), *args])
+
+    def bound(self, *values: Any) -> list[Operand]:
+        return [Operand(self.out.bind(value), atomic=True) for value in values]
 
     def optional_default(self, node: Call) -> Operand:
         """a.or(b) and a.orValue(b): b is evaluated only where a is absent."""
-        written = native.optional_value(self.out, node, self.value) if self.plain else None
+        written = native.optional_value(self.out, node, self.value) if self.bounds else None
         if written is not None:
+            self.charge_chain(node.args[0])
             return written
         optional = self.out.spill(self.value(node.args[0]))
         target = self.out.fresh()
-        with self.out.block(f"if {self.out.bind(_is_absent)}({optional.text}):"):
+        with self.out.block(f"if {self.out.bind(runtime.is_absent)}({optional.text}):"), self.account():
             default = self.value(node.args[1])
             if node.function == "or":
-                default = self.out.call(_must_be_optional, default)
+                default = self.out.call(runtime.must_be_optional, default)
             self.out.emit(f"{target} = {default.text}")
         with self.out.block("else:"):
             self.out.emit(f"{target} = {optional.text}{'.value' if node.function == 'orValue' else ''}")
         return Operand(target, atomic=True)
+
+    def charge_chain(self, node: Expr) -> None:
+        """Charges for the selections of an optional that were written as one."""
+        while node.type.name == "optional_type":
+            self.out.charge(self.fixed[id(node)])
+            node = children(node)[0]
 
     # ------------------------------------------------------------------------------------- conditions and absorption
 
     def logical(self, node: Call) -> Operand:
         terms = list(logical_terms(node, node.function))
         conjunction = node.function == "_&&_"
-        return self.logical_exact(terms, conjunction) if not self.plain else self.logical_plain(terms, conjunction)
+        return self.logical_plain(terms, conjunction) if self.native else self.logical_exact(terms, conjunction)
 
     def logical_plain(self, terms: list[Expr], conjunction: bool) -> Operand:
         target = ""
         written: list[Operand] = []
         word = " and " if conjunction else " or "
         for term in terms:
-            with self.out.captured() as lines:
+            with self.out.captured() as lines, self.account():
                 operand = self.boolean(term)
             if not lines:
                 written.append(operand)
@@ -274,7 +373,7 @@ class _Generator:
         self.forget(terms)
         for term in terms:
             with self.out.block(f"{still_open}:"):
-                with self.out.block("try:", counted=True):
+                with self.out.block("try:", counted=True), self.account():
                     self.out.emit(f"{target} = {self.boolean(term).text}")
                 with self.out.block("except EvaluationError as x:"):
                     self.out.emit(f"{error} = {error} or x")
@@ -285,15 +384,15 @@ class _Generator:
     def boolean(self, node: Expr) -> Operand:
         """The value of a node, which must be a bool."""
         operand = self.value(node)
-        return operand if node.type == types.BOOL else self.out.call(operators.truth, operand)
+        return operand if self.trusting and node.type == types.BOOL else self.out.call(operators.truth, operand)
 
     def conditional(self, node: Call) -> Operand:
         condition = self.boolean(node.args[0])
-        condition = self.out.spill(condition) if not self.plain else condition
+        condition = condition if self.native else self.out.spill(condition)
         self.forget(node.args[1:])
-        branches: list[tuple[Operand, list[str]]] = []
+        branches: list[tuple[Operand, list[str | Account]]] = []
         for branch in node.args[1:]:
-            with self.out.captured() as lines:
+            with self.out.captured() as lines, self.account():
                 operand = self.value(branch)
             branches.append((operand, lines))
         (yes, yes_lines), (no, no_lines) = branches
@@ -336,21 +435,23 @@ class _Generator:
         source = self.out.spill(self.value(node.range))
         variables = self.enter(node)
         target = self.out.fresh()
-        loop = self.loop_header(node, source)
+        counted, loop = self.loop_header(node, source)
+        self.out.charge(fold.costs.whole)
         self.loops += 1
-        match fold.kind:
-            case "all" | "exists":
-                self.quantifier(fold, loop, target)
-            case "exists_one":
-                self.exactly_one(fold, loop, target)
-            case "list":
-                self.out.emit(f"{target} = []")
-                self.collecting(node, fold, loop, lambda: self.appended(fold, target))
-            case "map":
-                self.out.emit(f"{target} = {{}}")
-                self.collecting(node, fold, loop, lambda: self.inserted(fold, target))
-            case _:
-                self.general(node, loop, target)
+        with self.rounds(counted):
+            match fold.kind:
+                case "all" | "exists":
+                    self.quantifier(fold, loop, target)
+                case "exists_one":
+                    self.exactly_one(fold, loop, target)
+                case "list":
+                    self.out.emit(f"{target} = []")
+                    self.collecting(node, fold, loop, lambda: self.appended(fold, target))
+                case "map":
+                    self.out.emit(f"{target} = {{}}")
+                    self.collecting(node, fold, loop, lambda: self.inserted(fold, target))
+                case _:
+                    self.general(node, loop, target)
         self.loops -= 1
         self.leave(variables)
         return Operand(target, atomic=True)
@@ -370,41 +471,66 @@ class _Generator:
             else:
                 self.scope[name] = local
 
-    def loop_header(self, node: Comprehension, source: Operand) -> str:
-        """Statements that charge for the loop, and its `for` line."""
+    @contextmanager
+    def rounds(self, counted: str) -> Iterator[None]:
+        """The loop is written within. In the plain form all its rounds are charged for here, before the first, since it
+        cannot get longer."""
+        if not self.bounds:
+            yield
+            return
+        with self.out.account(f"a.cost += len({counted}) * {{units}}"):
+            self.out.emit(_CHECK)
+            yield
+
+    @contextmanager
+    def looping(self, loop: str, fold: Fold) -> Iterator[None]:
+        """The body of a loop is written within. But for the plain form a round is charged for when it begins."""
+        with self.out.block(loop, counted=True), self.account():
+            if not self.bounds:
+                self.out.emit(_CHECK)
+            self.out.charge(fold.costs.round)
+            yield
+
+    def loop_header(self, node: Comprehension, source: Operand) -> tuple[str, str]:
+        """What has as many elements as the loop has rounds, and the loop's `for` line."""
         names = [self.scope[name] for name in (node.var, node.var2) if name]
         text, items = source.text, self.out.fresh()
         if not node.var2:
             plain = f"type({text}) is list or type({text}) is dict"
             self.out.emit(f"{items} = {text} if {plain} else {self.out.bind(operators.elements)}({text})")
             text = items
-        elif self.plain:
+        elif self.native:
             careful = f"{self.out.bind(operators.pairs)}({text})"
             otherwise = f"{text}.items() if type({text}) is dict else {careful}"
             items = f"enumerate({text}) if type({text}) is list else {otherwise}"
         else:
             self.out.emit(f"{items} = {self.out.bind(operators.pairs)}({text})")
             text = items
-        # Every round is charged for before the first: the loop cannot get longer.
-        self.out.emit(f"a.cost += len({text}) * {_weight(node)}")
-        self.out.emit("if a.cost > a.limit: raise BudgetExceeded")
         if self.recording:
             items = f"{self.out.bind(tracked)}(a.record, {self.out.bind(Body.of(node))}, {items})"
-        return f"for {', '.join(names)} in {items}:"
+        return text, f"for {', '.join(names)} in {items}:"
 
     def quantifier(self, fold: Fold, loop: str, target: str) -> None:
         """all and exists: the first element that decides ends the loop; errors count only if none does."""
         holds = fold.kind == "all"
-        decided = f"if not {{}}: {target} = False; break" if holds else f"if {{}}: {target} = True; break"
+        last = ""
+        if not self.bounds:  # there is a round more, which only finds that all is decided, unless no element is left
+            last = f"; a.cost += {fold.costs.last}"
+            if not self.recording:
+                items, end = self.out.fresh(), self.out.bind(_END)
+                head, _, text = loop.rstrip(":").partition(" in ")
+                self.out.emit(f"{items} = iter({text})")
+                loop, last = f"{head} in {items}:", f"{last} * (next({items}, {end}) is not {end})"
+        decided = f"if not {{}}: {target} = False{last}; break" if holds else f"if {{}}: {target} = True{last}; break"
         self.out.emit(f"{target} = {holds}")
-        if self.plain:
-            with self.out.block(loop, counted=True):
+        if self.native:
+            with self.looping(loop, fold):
                 condition = self.boolean(fold.value)
                 self.out.emit(decided.format(condition.text))
             return
         error = self.out.fresh("e")
         self.out.emit(f"{error} = None")
-        with self.out.block(loop, counted=True):
+        with self.looping(loop, fold):
             with self.out.block("try:", counted=True):
                 condition = Operand(self.out.fresh(), atomic=True)
                 self.out.emit(f"{condition.text} = {self.boolean(fold.value).text}")
@@ -418,25 +544,70 @@ class _Generator:
     def exactly_one(self, fold: Fold, loop: str, target: str) -> None:
         count = self.out.fresh()
         self.out.emit(f"{count} = 0")
-        with self.out.block(loop, counted=True):
-            condition = self.boolean(fold.value)
-            self.out.emit(f"if {condition.text}: {count} += 1")
+        with self.failing(loop, fold) as failed:
+            condition = self.condition(fold.value, failed)
+            with self.out.block(f"if {condition.text}:"), self.account():
+                self.out.charge(fold.costs.passing)
+                self.out.emit(f"{count} += 1")
         self.out.emit(f"{target} = {count} == 1")
+
+    @contextmanager
+    def failing(self, loop: str, fold: Fold) -> Iterator[str]:
+        """The body of a loop, written within, that goes on after an error and raises it in the end. Gives the local of
+        the error; in native code nothing goes on."""
+        error = self.out.fresh("e")
+        if self.native:
+            with self.looping(loop, fold):
+                yield ""
+            return
+        self.out.emit(f"{error} = None")
+        with self.looping(loop, fold):
+            yield error
+        self.out.emit(f"if {error} is not None: raise {error}")
+
+    def condition(self, node: Expr, error: str) -> Operand:
+        """The value of a filter; an error in it takes the place of earlier ones, and the loop goes on."""
+        if not error:
+            return self.boolean(node)
+        condition = Operand(self.out.fresh(), atomic=True)
+        with self.out.block("try:", counted=True):
+            self.out.emit(f"{condition.text} = {self.boolean(node).text}")
+        with self.out.block("except EvaluationError as x:"):
+            self.out.emit(f"{error} = x")
+            self.absorbed(node)
+            self.out.emit("continue")
+        return condition
 
     def collecting(self, node: Comprehension, fold: Fold, loop: str, collect: Callable[[], None]) -> None:
         """map, filter and the transforming macros: elements that pass the filter are collected."""
         if self.recording:
             self.out.emit(f"a.record[{self.out.bind(chosen_key(node))}] = []")
-        with self.out.block(loop, counted=True):
+        with self.failing(loop, fold) as failed:
             if fold.filter is None:
-                collect()
+                self.collected(fold, failed, collect)
                 return
-            condition = self.boolean(fold.filter)
-            with self.out.block(f"if {condition.text}:"):
-                collect()
+            condition = self.condition(fold.filter, failed)
+            with self.out.block(f"if {condition.text}:"), self.account():
+                self.collected(fold, failed, collect)
                 if self.recording:
                     keys = f"{self.out.bind(place_key(node))}, {self.out.bind(chosen_key(node))}"
-                    self.out.emit(f"{self.out.bind(_keep)}(a.record, {keys})")
+                    self.out.emit(f"{self.out.bind(runtime.keep)}(a.record, {keys})")
+
+    def collected(self, fold: Fold, error: str, collect: Callable[[], None]) -> None:
+        """One element; of errors in it the first counts."""
+        if not error:
+            self.out.charge(fold.costs.passing)
+            collect()
+            return
+        if fold.kind == "map":  # nothing is inserted into an error, so that the rest is not evaluated
+            self.out.charge(1)
+            self.out.emit(f"if {error} is not None: continue")
+        with self.out.block("try:", counted=True), self.account():
+            self.out.charge(fold.costs.passing - (fold.kind == "map"))
+            collect()
+        with self.out.block("except EvaluationError as x:"):
+            self.out.emit(f"{error} = {error} or x")
+            self.absorbed(fold.value)
 
     def appended(self, fold: Fold, target: str) -> None:
         self.out.emit(f"{target}.append({self.value(fold.value).text})")
@@ -445,7 +616,7 @@ class _Generator:
         if fold.key is None:
             self.out.emit(f"{target} = {self.out.bind(operators.insert_all)}({target}, {self.value(fold.value).text})")
             return
-        key = self.out.spill(self.value(fold.key)) if not self.plain else self.value(fold.key)
+        key = self.value(fold.key) if self.native else self.out.spill(self.value(fold.key))
         value = self.value(fold.value)
         self.out.emit(f"{target} = {self.out.bind(operators.insert)}({target}, {key.text}, {value.text})")
 
@@ -470,7 +641,7 @@ class _Generator:
         self.scope.update(loop_variables)
         shadowed = self.scope.get(node.accu)
         self.scope[node.accu] = accu
-        with self.out.block(loop, counted=True):
+        with self.looping(loop, Fold("general", node.step)):
             condition = self.boolean(node.condition)
             self.out.emit(f"if not {condition.text}: break")
             self.out.emit(f"{accu} = {self.value(node.step).text}")
@@ -489,117 +660,36 @@ def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
         yield node
 
 
-def _weight(node: Comprehension) -> int:
-    """What one round of a loop is charged: the nodes of its body, those of inner loops included once."""
-    return sum(1 + _nodes(part) for part in (node.condition, node.step))
+_END: Final = object()
+_CHECK: Final = "if a.cost > a.limit: a.checkpoint()"
+_SEARCHED: Final = 500  # code points
+_ACTIVATION: Final = Operand("a", atomic=True)
 
 
-def _nodes(node: Expr) -> int:
-    return sum(1 + _nodes(child) for child in children(node))
+def _finds(node: Expr) -> bool:
+    """Whether a node selects from an optional, or gives one for what it selects."""
+    if isinstance(node, Select):
+        return not node.test and node.operand.type.name == "optional_type"
+    if isinstance(node, Call) and node.function == "_[_]":
+        return node.args[0].type.name == "optional_type"
+    return isinstance(node, Call) and node.function in ("_?._", "_[?_]")
 
 
-def _grows(node: Expr) -> bool:
-    """Whether work on a value can take long: it is not a literal, and of a type that has a length."""
-    return not isinstance(node, Const | ListLiteral) and node.type.name in _SIZED
+def _has_literal_pattern(node: Call) -> bool:
+    """Whether a call takes a regular expression that is compiled only once."""
+    return node.function in ("matches", "find") and isinstance(node.args[1], Const)
 
 
-# ------------------------------------------------------------------------- what generated code calls, and nobody else
+def _doubtful(node: Expr) -> bool:
+    """Whether the checker may be wrong about types: it takes `[1] + dyn(x)` for a list of ints, whatever x is."""
+    joins = isinstance(node, Call) and node.function == "_+_" and node.type.name == "list"
+    parts = children(node)
+    return (joins and any(part.type == types.DYN for part in parts)) or any(map(_doubtful, parts))
 
 
-_MAX_KEPT: Final = 50
+def _loops(node: Expr) -> bool:
+    return isinstance(node, Comprehension) or any(map(_loops, children(node)))
 
 
-def _keep(record: dict[Any, Any], place: tuple[str, int], chosen: tuple[str, int]) -> None:
-    kept = record[chosen]
-    kept.append((record[place], dict(record) if len(kept) < _MAX_KEPT else {}))
-
-
-def _variable(activation: Mapping[str, Any], name: str) -> Any:
-    try:
-        return activation[name]
-    except KeyError:
-        raise EvaluationError(f"no such attribute(s): {name}") from None
-
-
-def _unbound(name: str) -> Callable[..., Any]:
-    def call(*_: Any) -> Any:
-        raise EvaluationError(f"no such overload: {name}")
-
-    return call
-
-
-_MAX_KNOWN: Final = 128
-
-
-def _matching(pattern: str) -> Callable[[Any, str], bool]:
-    """matches() with a literal pattern, which is compiled once."""
-    search = compiled(pattern).search
-    # Crossing over to RE2 costs microseconds, and policies ask the same of the same names and params again and again.
-    known = lru_cache(maxsize=512)(lambda text: search(text) is not None)
-
-    def call(text: Any, _: str) -> bool:
-        if type(text) is not str:
-            raise no_such_overload()
-        return known(text) if len(text) <= _MAX_KNOWN else search(text) is not None
-
-    return call
-
-
-def _is_absent(optional: Any) -> bool:
-    if type(optional) is not Optional:
-        raise no_such_overload()
-    return optional is NONE
-
-
-def _must_be_optional(value: Any) -> Optional:
-    if type(value) is not Optional:
-        raise no_such_overload()
-    return value
-
-
-def _with_optionals(items: list[tuple[int, Any]]) -> list[Any]:
-    """The elements of a list literal, those marked optional only where present."""
-    made: list[Any] = []
-    for optional, value in items:
-        if not optional:
-            made.append(value)
-        elif _must_be_optional(value) is not NONE:
-            made.append(value.value)
-    return made
-
-
-def _map_with_optionals(items: list[tuple[int, tuple[Any, Any]]]) -> dict[Any, Any]:
-    """The map of a literal, entries marked optional only where present."""
-    entries: list[tuple[Any, Any]] = []
-    for optional, (key, value) in items:
-        if not optional:
-            entries.append((key, value))
-        elif _must_be_optional(value) is not NONE:
-            entries.append((key, value.value))
-    return operators.make_map(entries)
-
-
-def _charged(activation: Any, function: Callable[..., Any], *args: Any) -> Any:
-    """A call charged by the sizes of its arguments, a tenth of a unit an element, as cel-go charges most functions."""
-    size = 1
-    for arg in args:
-        if isinstance(arg, str | bytes | list | dict):
-            size *= len(arg) or 1
-    activation.cost += size // 10
-    if activation.cost > activation.limit:
-        raise BudgetExceeded
-    return function(*args)
-
-
-def _charged_equal(activation: Any, a: Any, b: Any) -> bool:
-    """Equality charged by the elements that are compared."""
-    if type(a) is list and type(b) is list and len(a) == len(b):
-        pairs = zip(a, b, strict=True)
-    elif isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
-        pairs = zip(a.values(), map(b.__getitem__, a), strict=True)
-    else:
-        return operators.equal(a, b)
-    activation.cost += len(a)
-    if activation.cost > activation.limit:
-        raise BudgetExceeded
-    return all(_charged_equal(activation, left, right) for left, right in pairs)
+def _nothing(*_: Any) -> int:
+    return 0

@@ -50,6 +50,14 @@ class BudgetExceeded(BaseException):
     """
 
 
+class LimitExceeded(BudgetExceeded):
+    """Raised inside generated code at a limit that the API server does not have: time, memory. `text` tells which."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
 def issue_at(source: str, offset: int, message: str) -> Issue:
     """An issue at an offset, in code points, of its source."""
     before = source[:offset]
@@ -70,6 +78,10 @@ class CostError(EvaluationError):
 
     def __init__(self) -> None:
         super().__init__(BUDGET_TEXT)
+
+
+class LimitError(EvaluationError):
+    """An evaluation was cut off at a limit of this server's own: str(error) tells which."""
 
 
 def no_such_overload() -> EvaluationError:

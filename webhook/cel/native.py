@@ -61,9 +61,6 @@ def function(out: Writer, node: Call, value: Value) -> Operand | None:
     if name in ("startsWith", "endsWith") and receiver in ("string", "dyn"):
         text, part = value(args[0]), value(args[1])
         return out.expression(f"{text.text}.{name.lower()}({part.text})", text, part)
-    if name == "contains" and receiver == "string":
-        text, part = value(args[0]), value(args[1])
-        return out.expression(f"({part.text} in {text.text})", text, part)
     return None
 
 

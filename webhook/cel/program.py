@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from webhook.cel.ast import Expr
+from webhook.cel.ast import Expr, children
 from webhook.cel.codegen import generate
-from webhook.cel.errors import BudgetExceeded, CostError, EvaluationError
+from webhook.cel.errors import BudgetExceeded, CostError, EvaluationError, LimitError, LimitExceeded, no_such_overload
 from webhook.cel.functions import Functions
+from webhook.cel.metering import NO_DEADLINE, RESERVE, Deadline, Metered
 from webhook.cel.types import Type
 from webhook.cel.witness import witnesses
 from webhook.paths import Path
@@ -17,75 +18,87 @@ if TYPE_CHECKING:
     from webhook.cel.explanation import Explanation
     from webhook.cel.privacy import Private
 
-DEFAULT_LIMIT = 1_000_000
-"""Units of work an evaluation may take; a round of a loop costs as many as its body has nodes."""
-
 _NOTHING: Mapping[str, Any] = {}
 
 
-class Activation(dict[str, Any]):
+class Activation(Metered):
     """The variables of one evaluation, or of several that share them.
 
     bindings: name -> value, as JSON gives it. lazy: name -> function that gives the value, called at the first use.
     variables: `variables.NAME` -> the program of a composited variable, evaluated at its first use and at most once;
-    its error, too, is kept and surfaces at each use. limit: units of work, for all evaluations on this activation.
+    its error, too, is kept and surfaces at each use. deadline: when all has to be done.
+
+    Each expression may cost what one may in the API server, and so may each variable, which is one; `cost` is what all
+    evaluations on this activation have cost together, or a bound on it.
     """
 
-    __slots__ = ("_errors", "_lazy", "_variables", "cost", "limit")
+    __slots__ = ("_errors", "_lazy", "_variables")
 
     def __init__(
         self,
         bindings: Mapping[str, Any] = _NOTHING,
         lazy: Mapping[str, Callable[[], Any]] = _NOTHING,
         variables: Mapping[str, Program] = _NOTHING,
-        limit: int = DEFAULT_LIMIT,
+        deadline: Deadline = NO_DEADLINE,
     ) -> None:
         dict.__init__(self, bindings)
         self._lazy = lazy
         self._variables = variables
         self._errors: dict[str, str] | None = None
-        self.cost = 0
-        self.limit = limit
+        self._meter = None
+        self._deadline = deadline
+        self.cost = self.begun = 0
+        self.limit = deadline.step
 
     def __missing__(self, name: str) -> Any:
         program = self._variables.get(name)
         if program is not None:
-            cost = self.cost
-            try:
-                value = self[name] = program.plain(self)
-            except Exception:  # noqa: S110 - as in Program.evaluate
-                pass
-            else:
-                return value
-            self.cost = cost
-            return self._composited(name, program)
+            return self._variable(name, program)
         value = self[name] = self._lazy[name]()
         return value
 
-    def _composited(self, name: str, program: Program) -> Any:
-        if self._errors is None:
-            self._errors = {}
-        text = self._errors.get(name)
-        if text is None:
+    def _variable(self, name: str, program: Program) -> Any:
+        """The value of a composited variable. What it costs is not charged to the expression that uses it."""
+        if self._errors is None or name not in self._errors:
+            start, begun = self.cost, self.begun
+            exact = self._meter is not None and self._meter.exact
+            if exact:
+                self.meter().exact = False
             try:
-                value = self[name] = self._evaluate_carefully(program)
-            except CostError:
-                raise BudgetExceeded from None
+                value = self[name] = self._evaluated(program)
             except EvaluationError as error:
+                if self._errors is None:
+                    self._errors = {}
                 text = f'composited variable "{name.removeprefix("variables.")}" fails to evaluate: {error}'
                 self._errors[name] = text
             else:
                 return value
-        raise EvaluationError(text)
+            finally:
+                self.begun = begun + self.cost - start
+                if exact:
+                    self.meter().exact = True
+        raise EvaluationError(self._errors[name])
 
-    def _evaluate_carefully(self, program: Program) -> Any:
-        return program.evaluate_exactly(self)
+    def _evaluated(self, program: Program) -> Any:
+        return program.evaluate(self)
+
+
+class Counting(Activation):
+    """An activation whose `cost` is what the API server would have charged, and no more than that.
+
+    Programs are to be evaluated on it by `evaluate_counting`; the composited variables are then.
+    """
+
+    __slots__ = ()
+
+    def _evaluated(self, program: Program) -> Any:
+        return program.evaluate_counting(self)
 
 
 class Recording(Activation):
     """An activation that also keeps the value of every node that is evaluated on it.
 
-    record: id(node) -> value, and what `codegen.place_key` and `chosen_key` name. variables: as in Activation.
+    record: id(node) -> value, and what rounds.py names. variables: as in Activation.
     """
 
     __slots__ = ("record",)
@@ -99,7 +112,7 @@ class Recording(Activation):
         """A fresh recording with what another activation has: its values so far, lazy ones, variables and budget."""
         if isinstance(activation, cls):
             return activation
-        recording = cls(activation, activation._lazy, activation._variables, activation.limit)
+        recording = cls(activation, activation._lazy, activation._variables, activation._deadline)
         recording.cost = activation.cost
         return recording
 
@@ -108,31 +121,34 @@ class Recording(Activation):
         """The programs of the composited variables."""
         return self._variables
 
-    def __missing__(self, name: str) -> Any:
-        program = self._variables.get(name)
-        return super().__missing__(name) if program is None else self._composited(name, program)
-
-    def _evaluate_carefully(self, program: Program) -> Any:
+    def _evaluated(self, program: Program) -> Any:
         return program.evaluate_recording(self)
 
 
 class Program:
     """An expression ready to be evaluated, any number of times and from any number of threads.
 
-    `type` is what the checker inferred, `source` the text it was compiled from.
+    `type` is what the checker inferred, `source` the text it was compiled from. `fixed_cost` is a bound on what an
+    evaluation costs beside what it adds to the activation's `cost` in the plain form.
     """
 
-    __slots__ = ("_exact", "_functions", "_recording", "plain", "source", "tree", "type")
+    __slots__ = ("_counted", "_exact", "_functions", "_recording", "fixed_cost", "plain", "source", "tree", "type")
 
     def __init__(self, source: str, tree: Expr, functions: Functions) -> None:
         self.source = source
         self.tree = tree
         self.type: Type = tree.type
         self._functions = functions
-        self.plain = generate(tree, functions, "plain")
-        # The other forms are wanted rarely, and made then.
+        self.plain, self.fixed_cost = generate(tree, functions, "plain")
+        if self.fixed_cost > RESERVE:
+            self.plain, self.fixed_cost = _left_to_the_exact_form, 0
+        # The other forms are wanted rarely, and made then; but not while a request waits, where that takes long.
+        self._counted: Callable[[Any], Any] | None = None
         self._exact: Callable[[Any], Any] | None = None
         self._recording: Callable[[Any], Any] | None = None
+        if _nodes(tree) > _LARGE:
+            self._counted, _ = generate(tree, functions, "counted")
+            self._exact, _ = generate(tree, functions, "exact")
 
     def __repr__(self) -> str:
         return f"Program({self.source!r}: {self.type})"
@@ -140,28 +156,45 @@ class Program:
     def evaluate(self, activation: Activation) -> Any:
         """The value of the expression: None, bool, int, float, str, bytes, list, dict, or a type of `values`.
 
-        Raises EvaluationError with the API server's text; CostError, one of them, when the budget is used up.
+        Raises EvaluationError with the API server's text; CostError, one of them, when the expression costs more than
+        it may; LimitError, another, when it takes more time or memory than it may.
         """
-        cost = activation.cost
+        activation.begun = cost = activation.cost
         try:
             return self.plain(activation)
         except Exception:  # noqa: S110 - whatever it was, the exact form tells
             pass
-        except BudgetExceeded:
-            raise CostError from None
+        except LimitExceeded as limit:
+            raise LimitError(limit.text) from None
+        except BudgetExceeded:  # perhaps: this form only knows a bound
+            activation.cost = cost
+            return self.evaluate_counting(activation)
         activation.cost = cost
+        return self.evaluate_exactly(activation)
+
+    def evaluate_counting(self, activation: Activation) -> Any:
+        """The same value or error, at the API server's cost exactly."""
+        if self._counted is None:
+            self._counted, _ = generate(self.tree, self._functions, "counted")
+        cost = activation.cost
+        try:
+            return _guarded(self._counted, activation)
+        except (CostError, LimitError):
+            raise
+        except Exception:
+            activation.cost = cost
         return self.evaluate_exactly(activation)
 
     def evaluate_exactly(self, activation: Activation) -> Any:
         """The same value or error, by the careful form of the code. Only tests call it for more than errors."""
         if self._exact is None:
-            self._exact = generate(self.tree, self._functions, "exact")
+            self._exact, _ = generate(self.tree, self._functions, "exact")
         return _guarded(self._exact, activation)
 
     def evaluate_recording(self, activation: Recording) -> Any:
         """The same value or error; `activation.record` has every node's value then."""
         if self._recording is None:
-            self._recording = generate(self.tree, self._functions, "recording")
+            self._recording, _ = generate(self.tree, self._functions, "recording")
         return _guarded(self._recording, activation)
 
     def explain(self, activation: Activation, private: Private | None = None) -> Explanation:
@@ -187,9 +220,30 @@ class Program:
 
 
 def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:
+    activation.begun = activation.cost
+    meter = activation.meter()
+    meter.exact = True
     try:
         return run(activation)
+    except LimitExceeded as limit:
+        raise LimitError(limit.text) from None
     except BudgetExceeded:
         raise CostError from None
     except RecursionError:
         raise EvaluationError("value is nested too deeply") from None
+    except (TypeError, AttributeError, KeyError, IndexError):
+        # The checker takes `dyn` for whatever stands beside it (`[1] + dyn(x)` for a list of ints), and was wrong.
+        raise no_such_overload() from None
+    finally:
+        meter.exact = False
+
+
+_LARGE = 1_000
+
+
+def _nodes(node: Expr) -> int:
+    return 1 + sum(map(_nodes, children(node)))
+
+
+def _left_to_the_exact_form(_: Any) -> Any:
+    raise BudgetExceeded

@@ -200,8 +200,8 @@ def parse_duration(text: str) -> Duration:
         return Duration(0)
     total, at = 0, 0
     while at < len(body):
-        match = _DURATION_PART.match(body, at)
-        if match is None or not (match[1] or match[2]) or len(body) > 100:
+        match = _DURATION_PART.match(body, at) if len(body) <= 100 else None
+        if match is None or not (match[1] or match[2]):
             raise EvaluationError(f'time: invalid duration "{text}"')
         unit = _DURATION_UNITS[match[3]]
         total += int(match[1] or 0) * unit

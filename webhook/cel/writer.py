@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.cel.errors import BudgetExceeded, EvaluationError
+from webhook.cel.errors import EvaluationError
 
 # CPython allows 20 nested blocks (loops, try) and 100 levels of indentation in one function, and about 90 levels of
 # brackets in one expression. Beyond these a new function or statement is begun.
@@ -19,7 +19,7 @@ _INDENT: Final = " "
 
 _NAMES: Final[dict[str, Any]] = {
     "__builtins__": {},
-    **{each.__name__: each for each in (type, len, enumerate, list, dict, int, str, BudgetExceeded, EvaluationError)},
+    **{each.__name__: each for each in (type, len, enumerate, iter, next, list, dict, int, str, EvaluationError)},
 }
 
 
@@ -31,6 +31,20 @@ class Operand:
     depth: int = 0
     atomic: bool = False
     """A name: costs nothing to write twice."""
+
+
+class Account:
+    """A line of generated code that charges for what is evaluated after it, known once all of that is written."""
+
+    __slots__ = ("_text", "units")
+
+    def __init__(self, text: str) -> None:
+        """text: the statement, with `{units}` in it."""
+        self._text = text
+        self.units = 0
+
+    def __str__(self) -> str:
+        return self._text.format(units=self.units) if self.units else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +62,7 @@ class _Frame:
     def __init__(self, name: str, params: list[str]) -> None:
         self.name = name
         self.params = params
-        self.lines: list[str] = []
+        self.lines: list[str | Account] = []
         self.indent = 1
         self.blocks = 0
         self.hoisted: dict[str, str] = {}
@@ -66,6 +80,7 @@ class Writer:
         self._counter = 0
         self._finished: list[str] = []
         self._frame = _Frame("run", ["a"])
+        self._accounts = [Account("")]
 
     def function(self, result: Operand) -> Callable[[Any], Any]:
         """The function, which returns `result`, compiled."""
@@ -80,7 +95,7 @@ class Writer:
         frame = self._frame
         self._finished.append(f"def {frame.name}({', '.join(frame.params)}):")
         self._finished.extend(f"{_INDENT}{local} = a[{name}]" for name, local in frame.hoisted.items())
-        self._finished.extend(frame.lines)
+        self._finished.extend(filter(None, map(str, frame.lines)))
 
     # ---------------------------------------------------------------------------------------------------- statements
 
@@ -88,7 +103,25 @@ class Writer:
         """Writes one statement."""
         self._frame.lines.append(_INDENT * self._frame.indent + statement)
 
-    def splice(self, statements: list[str]) -> None:
+    def charge(self, units: int) -> None:
+        """Charges for what is being written, with the account that it is on."""
+        self._accounts[-1].units += units
+
+    @property
+    def charged(self) -> int:
+        """What is charged outside of all accounts."""
+        return self._accounts[0].units
+
+    @contextmanager
+    def account(self, statement: str = "a.cost += {units}") -> Iterator[None]:
+        """What is charged within goes to a statement here; it is left out if nothing is."""
+        account = Account(_INDENT * self._frame.indent + statement)
+        self._frame.lines.append(account)
+        self._accounts.append(account)
+        yield
+        self._accounts.pop()
+
+    def splice(self, statements: list[str | Account]) -> None:
         """Writes statements that were captured at the same level."""
         self._frame.lines.extend(statements)
 
@@ -103,7 +136,7 @@ class Writer:
         self._frame.blocks -= counted
 
     @contextmanager
-    def captured(self) -> Iterator[list[str]]:
+    def captured(self) -> Iterator[list[str | Account]]:
         """Statements emitted within are collected, one level in, instead of written."""
         frame = self._frame
         lines, frame.lines = frame.lines, []

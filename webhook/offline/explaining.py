@@ -22,7 +22,7 @@ from webhook.paths import Path
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.policyset import Binding, Policy
 from webhook.policy.request import Request
-from webhook.policy.validating import EXPRESSION_COST, CELValidator
+from webhook.policy.validating import CELValidator
 
 HIDDEN_ERROR: Final = "(hidden: the text is made from the content of a Secret)"
 
@@ -103,26 +103,28 @@ def explain_policy(
     messages: dict[int, Explained] = {}
     if all(condition.holds for condition in conditions):
         namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
-        recording = Recording(
-            bindings, {"request": request.cel, "namespaceObject": namespace.object}, validator.variables
-        )
+        recording = Recording(bindings, validator.lazy(request, namespace), validator.variables)
+        bare = recording
+        if validator.authorizing is not None:  # of which messages and auditAnnotations know nothing
+            lazy = validator.lazy(request, namespace, authorizer=False)
+            bare = Recording(bindings, lazy, validator.variables)
         for index, validation in enumerate(validator.validations):
             place: Path = ("spec", "validations", index, "expression")
             explained = _explained(validation.program, recording, private, place)
             validations.append(explained)
             if explained.explanation.value is False and validation.message_program is not None:
                 place = ("spec", "validations", index, "messageExpression")
-                messages[index] = _explained(validation.message_program, recording, private, place)
+                messages[index] = _explained(validation.message_program, bare, private, place)
         for annotation in validator.annotations:
             place = ("spec", "auditAnnotations", annotation.key)
-            annotations.append(_explained(annotation.program, recording, private, place, annotation.key))
+            annotations.append(_explained(annotation.program, bare, private, place, annotation.key))
     return ExplainedPolicy(param, private, tuple(conditions), tuple(validations), tuple(annotations), messages)
 
 
 def _conditions(
     validator: CELValidator, request: Request, bindings: dict[str, Any], private: Private
 ) -> list[Explained]:
-    recording = Recording({**bindings, "namespaceObject": None}, {"request": request.cel})
+    recording = Recording({**bindings, "namespaceObject": None}, validator.lazy(request, None))
     explained: list[Explained] = []
     for index, condition in enumerate(validator.conditions):
         place = ("spec", "matchConditions", index, "expression")
@@ -133,7 +135,6 @@ def _conditions(
 
 
 def _explained(program: Program, recording: Recording, private: Private, place: Path, name: str = "") -> Explained:
-    recording.limit = recording.cost + EXPRESSION_COST
     return Explained(place, name, program.explain(recording, private))
 
 

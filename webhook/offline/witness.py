@@ -8,7 +8,6 @@ from webhook.cel.program import Recording
 from webhook.cluster.view import ClusterView
 from webhook.offline.explaining import params_of
 from webhook.paths import Path
-from webhook.policy import authorization
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
@@ -36,11 +35,10 @@ def witness(finding: Finding, request: Request, policies: PolicySet, cluster: Cl
     except ConfigurationError:
         return None
     for param in params:
-        lazy = {"request": request.cel, "namespaceObject": namespace.object}
-        if validator.authorizing is not None:
-            lazy |= authorization.bindings(request)
         recording = Recording(
-            {"object": request.object, "oldObject": request.old_object, "params": param}, lazy, validator.variables
+            {"object": request.object, "oldObject": request.old_object, "params": param},
+            validator.lazy(request, namespace),
+            validator.variables,
         )
         found = program.witnesses(recording)
         if recording.record.get(id(program.tree)) is False and found:  # else another of the params failed it

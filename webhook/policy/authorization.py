@@ -14,6 +14,7 @@ from webhook.access import Access, AccessDecision, AccessUnknown
 from webhook.cel import Activation, Program
 from webhook.cel.ast import Expr, Ident, children
 from webhook.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK, Authorizer, ResourceCheck
+from webhook.cel.metering import Deadline
 from webhook.cel.types import Type
 from webhook.policy.request import Request
 
@@ -80,13 +81,14 @@ def without(
     lazy: Mapping[str, Callable[[], Any]],
     programs: Mapping[str, Program],
     using: frozenset[str],
+    deadline: Deadline,
 ) -> Activation:
     """The same activation where the authorizer has no value: what variables found out by it is forgotten.
 
     lazy, programs: those of the activation, without the authorizer. using: the variables that use it.
     """
     kept = {name: value for name, value in activation.items() if name not in VARIABLES and name not in using}
-    bare = Activation(kept, lazy, programs, activation.limit)
+    bare = Activation(kept, lazy, programs, deadline)
     bare.cost = activation.cost
     return bare
 

@@ -1,16 +1,17 @@
 """A ValidatingAdmissionPolicy: its expressions compiled, and evaluated on requests.
 
 The order, the error handling and the texts are those of k8s.io/apiserver, plugin/policy/validating and plugin/cel.
-Not evaluated, for it can change no verdict: the messageExpression of a validation that holds.
+Not evaluated, for it can change no verdict unless it uses up half of a budget: the messageExpression of a validation
+that holds, and the matchConditions after one that is false.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from webhook.cel import Activation, CompileError, Environment, EvaluationError, Issue, Program, types
+from webhook.cel import Activation, CompileError, Counting, Environment, EvaluationError, Issue, Program, types
 from webhook.cel.ast import Expr, Ident, children
 from webhook.cel.types import Type
 from webhook.paths import Path
@@ -25,10 +26,15 @@ from webhook.versions import NEWEST, Version
 MAX_MESSAGE = 5 * 1024
 """The most bytes of what a messageExpression gives; more is dropped."""
 
-EXPRESSION_COST = 1_000_000
 VALIDATIONS_COST = 10_000_000
 CONDITIONS_COST = 2_500_000
-"""Budgets of one expression, of a policy's validations and of its matchConditions, in the units of webhook.cel."""
+"""Budgets of a policy's validations and messages, of its annotations too, and of its matchConditions, in cost units."""
+
+_SURELY_WITHIN = VALIDATIONS_COST * 9 // 20
+"""While all phases together, whose variables are evaluated once, cost no more than this, each is within its budget: the
+API server evaluates variables once a phase, and validations and messages share a budget."""
+
+_CHEAP = 100_000  # what variables that depend on params alone may cost for their values to be kept
 
 OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 
@@ -67,7 +73,8 @@ class Annotation:
 class CELValidator:
     """The expressions of a policy. `variables`: `variables.NAME` -> program, each seeing those declared before it.
 
-    `authorizing`: the variables that use the authorizer; None if nothing here does.
+    `fixed_cost`: a bound on what evaluating each of them once costs beside what an activation adds up. `authorizing`:
+    the variables that use the authorizer; None if nothing here does.
     """
 
     conditions: tuple[Condition, ...]
@@ -77,6 +84,7 @@ class CELValidator:
     failure_policy: FailurePolicy
     sources: tuple[tuple[Path, Program], ...]
     param_values: ParamValues
+    fixed_cost: int
     authorizing: frozenset[str] | None = None
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
@@ -93,17 +101,10 @@ class CELValidator:
         known = self.param_values.of(params)
         if known:
             bindings.update(known)
-        lazy = {"request": request.cel, "namespaceObject": namespace.object}
-        authorizing = self.authorizing
-        activation = Activation(
-            bindings, lazy if authorizing is None else lazy | authorization.bindings(request), self.variables
-        )
+        activation = Activation(bindings, self.lazy(request, namespace), self.variables, request.deadline)
         failures: list[Failure] = []
+        denied: list[tuple[int, Validation]] = []  # where in `failures` a message is still to be found
         for index, validation in enumerate(self.validations):
-            spent = activation.cost
-            if spent > VALIDATIONS_COST:
-                return self._error(OUT_OF_BUDGET)
-            activation.limit = spent + EXPRESSION_COST
             try:
                 if validation.program.evaluate(activation) is True:
                     continue
@@ -111,35 +112,90 @@ class CELValidator:
                 if self.failure_policy == "Fail":
                     failures.append(Failure(_error_text(validation.program, error), error=True, index=index))
             else:
-                bare = activation
-                if authorizing is not None:  # of which messages know nothing
-                    bare = authorization.without(activation, lazy, self.variables, authorizing)
-                failures.append(Failure(_message(validation, bare), validation.reason, index=index))
-                activation.cost = bare.cost
-        if known is not None:
+                if validation.message_program is not None:
+                    denied.append((len(failures), validation))
+                failures.append(Failure(validation.message, validation.reason, index=index))
+        bare = activation
+        if self.authorizing is not None and (denied or self.annotations):  # which know nothing of it
+            lazy = self.lazy(request, namespace, authorizer=False)
+            bare = authorization.without(activation, lazy, self.variables, self.authorizing, request.deadline)
+        for place, validation in denied:
+            index = failures[place].index
+            failures[place] = Failure(_message(validation, bare), validation.reason, index=index)
+        annotations, errors = self._annotated(bare) if self.annotations else ((), ())
+        activation.cost = bare.cost
+        if activation.cost + self.fixed_cost > _SURELY_WITHIN:
+            return self._evaluate_counting(request, params, namespace)
+        if known is not None and activation.cost < _CHEAP:
             self.param_values.keep(known, activation)
+        if not failures and not annotations and not errors:
+            return PASSED
+        return Evaluation(failures, annotations, errors)
+
+    def lazy(
+        self, request: Request, namespace: RequestNamespace | None, *, authorizer: bool = True
+    ) -> dict[str, Callable[[], Any]]:
+        """What gives the variables their values that few expressions use; no namespace for matchConditions, where it is
+        not looked up yet. Messages and auditAnnotations have no authorizer."""
+        lazy: dict[str, Callable[[], Any]] = {"request": request.cel}
+        if namespace is not None:
+            lazy["namespaceObject"] = namespace.object
+        if authorizer and self.authorizing is not None:
+            lazy |= authorization.bindings(request)
+        return lazy
+
+    def _counting(
+        self, request: Request, params: Any, namespace: RequestNamespace, *, authorizer: bool = False
+    ) -> Counting:
+        return Counting(
+            {"object": request.object, "oldObject": request.old_object, "params": params},
+            self.lazy(request, namespace, authorizer=authorizer),
+            self.variables,
+            request.deadline,
+        )
+
+    def _evaluate_counting(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
+        """As the API server does it, phase by phase, for a policy that comes near its budget."""
+        activation = self._counting(request, params, namespace, authorizer=True)
+        failures: dict[int, Failure] = {}
+        denied: set[int] = set()
+        errors: set[int] = set()
+        for index, validation in enumerate(self.validations):
+            try:
+                if validation.program.evaluate_counting(activation) is not True:
+                    denied.add(index)
+            except EvaluationError as error:
+                errors.add(index)
+                if self.failure_policy == "Fail":
+                    failures[index] = Failure(_error_text(validation.program, error), error=True, index=index)
+            if activation.cost > VALIDATIONS_COST:
+                return self._error(OUT_OF_BUDGET)
+
+        left = VALIDATIONS_COST - activation.cost
+        activation = self._counting(request, params, namespace)
+        for index, validation in enumerate(self.validations):
+            message = _message(validation, activation, counting=True)
+            if index in denied:
+                failures[index] = Failure(message, validation.reason, index=index)
+            if activation.cost > left:  # counts as an error of every validation, but for those that have one
+                text = f"failed messageExpression: {OUT_OF_BUDGET}"
+                for each in set(range(len(self.validations))) - errors:
+                    failures.pop(each, None)
+                    if self.failure_policy == "Fail":
+                        failures[each] = Failure(text, error=True, index=each)
+                break
+
+        activation = self._counting(request, params, namespace)
+        annotations, annotation_errors = self._annotated(activation, counting=True)
         if activation.cost > VALIDATIONS_COST:
             return self._error(OUT_OF_BUDGET)
-        if self.annotations:
-            if authorizing is not None:
-                activation = authorization.without(activation, lazy, self.variables, authorizing)
-            return self._annotated(failures, activation)
-        return Evaluation(failures) if failures else PASSED
+        return Evaluation([failures[index] for index in sorted(failures)], annotations, annotation_errors)
 
     def _unmatched(self, request: Request, params: Any) -> str | None:
         """None if the matchConditions let the policy run; else why not: "" if one is false, the errors if none is."""
-        activation = Activation(
-            {
-                "object": request.object,
-                "oldObject": request.old_object,
-                "params": params,
-                "namespaceObject": None,  # the server has not looked it up yet at this point
-            },
-            {"request": request.cel, **({} if self.authorizing is None else authorization.bindings(request))},
-        )
+        activation = self._condition_activation(Activation, request, params)
         errors: list[str] = []
         for condition in self.conditions:
-            activation.limit = activation.cost + EXPRESSION_COST
             try:
                 if condition.program.evaluate(activation) is not True:
                     return ""
@@ -147,27 +203,52 @@ class CELValidator:
                 text = _error_text(condition.program, error)
                 if text not in errors:
                     errors.append(text)
+            if activation.cost > CONDITIONS_COST // 2:
+                return self._unmatched_counting(request, params)
+        return _listed(errors)
+
+    def _unmatched_counting(self, request: Request, params: Any) -> str | None:
+        """The same, as the API server does it: every condition is evaluated, and only then one may be false."""
+        activation = self._condition_activation(Counting, request, params)
+        false = False
+        errors: list[str] = []
+        for condition in self.conditions:
+            try:
+                false |= condition.program.evaluate_counting(activation) is not True
+            except EvaluationError as error:
+                text = _error_text(condition.program, error)
+                if text not in errors:
+                    errors.append(text)
             if activation.cost > CONDITIONS_COST:
                 return OUT_OF_BUDGET
-        if not errors:
-            return None
-        return errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
+        return "" if false else _listed(errors)
 
-    def _annotated(self, failures: list[Failure], activation: Activation) -> Evaluation:
-        budget = activation.cost + VALIDATIONS_COST  # a fresh one
+    def _condition_activation(self, kind: type[Activation], request: Request, params: Any) -> Activation:
+        return kind(
+            {
+                "object": request.object,
+                "oldObject": request.old_object,
+                "params": params,
+                "namespaceObject": None,  # the server has not looked it up yet at this point
+            },
+            self.lazy(request, None),
+            deadline=request.deadline,
+        )
+
+    def _annotated(self, activation: Activation, *, counting: bool = False) -> tuple[list[tuple[str, str]], list[str]]:
         annotations: list[tuple[str, str]] = []
         errors: list[str] = []
         for annotation in self.annotations:
-            activation.limit = min(activation.cost + EXPRESSION_COST, budget)
             try:
-                value = annotation.program.evaluate(activation)
+                program = annotation.program
+                value = program.evaluate_counting(activation) if counting else program.evaluate(activation)
             except EvaluationError as error:
                 if self.failure_policy == "Fail":
                     errors.append(_error_text(annotation.program, error))
             else:
                 if isinstance(value, str) and value.strip():
                     annotations.append((annotation.key, value.strip()))
-        return Evaluation(failures, annotations, errors)
+        return annotations, errors
 
     def _error(self, message: str) -> Evaluation:
         """The policy as a whole could not be evaluated."""
@@ -178,12 +259,18 @@ def _error_text(program: Program, error: EvaluationError) -> str:
     return f"expression '{program.source}' resulted in error: {error}"
 
 
-def _message(validation: Validation, activation: Activation) -> str:
-    if validation.message_program is None:
+def _listed(errors: list[str]) -> str | None:
+    if not errors:
+        return None
+    return errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
+
+
+def _message(validation: Validation, activation: Activation, *, counting: bool = False) -> str:
+    program = validation.message_program
+    if program is None:
         return validation.message
-    activation.limit = activation.cost + EXPRESSION_COST
     try:
-        value = validation.message_program.evaluate(activation)
+        value = program.evaluate_counting(activation) if counting else program.evaluate(activation)
     except EvaluationError:
         return validation.message
     text = value.strip() if isinstance(value, str) else ""
@@ -248,6 +335,7 @@ class _Compiler:
             spec.failure_policy,
             tuple(self._sources),
             ParamValues(variables),
+            sum(program.fixed_cost for _, program in self._sources),
             authorization.users((program for _, program in self._sources), variables),
         )
         return validator, self._issues

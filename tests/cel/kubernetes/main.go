@@ -1,8 +1,9 @@
 // Evaluates CEL expressions in the environment of a kube-apiserver: for the tests, which compare.
 //
 // Standard input has one JSON object a line, {"expression", "bindings", "version"}; standard output one line for each:
-// {"compile": text}, {"error": text} or {"value": text, "type": name}. Lists and maps are JSON in "value". With a
-// version, such as "1.30", expressions are compiled as new ones are there, else as all that may be stored.
+// {"compile": text}, {"error": text, "cost": units} or {"value": text, "type": name, "cost": units}, the cost being what
+// the API server charges at run time. Lists and maps are JSON in "value". With a version, such as "1.30", expressions are
+// compiled as new ones are there, else as all that may be stored.
 //
 // The variable authorizer refuses everything, and its reason is the question as it was put, in JSON.
 package main
@@ -106,11 +107,15 @@ func answer(env *cel.Env, asked question) map[string]string {
 	}
 	asker := &user.DefaultInfo{Name: "ann", Groups: []string{"staff"}}
 	bindings["authorizer"] = library.NewAuthorizerVal(asker, refusing{})
-	value, _, err := program.Eval(bindings)
-	if err != nil {
-		return map[string]string{"error": err.Error()}
+	value, details, err := program.Eval(bindings)
+	cost := ""
+	if spent := details.ActualCost(); spent != nil {
+		cost = fmt.Sprint(*spent)
 	}
-	return map[string]string{"value": shown(value), "type": value.Type().TypeName()}
+	if err != nil {
+		return map[string]string{"error": err.Error(), "cost": cost}
+	}
+	return map[string]string{"value": shown(value), "type": value.Type().TypeName(), "cost": cost}
 }
 
 func shown(value ref.Val) string {

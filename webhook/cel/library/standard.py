@@ -52,7 +52,7 @@ def _int_from_double(value: float) -> int:
 def _int_from_string(text: str) -> int:
     if len(text) <= 18 and text.isascii() and text.isdigit():
         return int(text)  # nearly always
-    if not _INT.fullmatch(text) or len(text) > _MAX_DIGITS or not INT_MIN <= int(text) <= INT_MAX:
+    if len(text) > _MAX_DIGITS or not _INT.fullmatch(text) or not INT_MIN <= int(text) <= INT_MAX:
         raise _conversion_error("string", "int")
     return int(text)
 
@@ -64,7 +64,7 @@ def _uint_from_double(value: float) -> UInt:
 
 
 def _uint_from_string(text: str) -> UInt:
-    if not _UINT.fullmatch(text) or len(text) > _MAX_DIGITS or int(text) >= 2**64:
+    if len(text) > _MAX_DIGITS or not _UINT.fullmatch(text) or int(text) >= 2**64:
         raise _conversion_error("string", "uint")
     return UInt(text)
 
