@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.policy.generated import Case
-from tests.policy.test_against_kubernetes import kubernetes, ours, theirs
+from tests.policy.test_against_kubernetes import ours, theirs
 from tests.policy.test_validating import nested
 from tests.policy.trees import binding, loaded, policy
-
-__all__ = ["kubernetes"]
 
 LOOP = nested()  # 555,551 units: 18 are a budget
 POD: dict[str, Any] = {
@@ -90,10 +87,10 @@ SPECS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("failure_policy", ["Fail", "Ignore"])
-def test_budgets_end_where_the_api_server_ends_them(kubernetes: Path, failure_policy: str) -> None:
+def test_budgets_end_where_the_api_server_ends_them(failure_policy: str) -> None:
     cases = [
         Case(policy(**spec, failurePolicy=failure_policy), "CREATE", POD, None, None, {"metadata": {"name": "default"}})
         for spec in SPECS.values()
     ]
-    for name, case, answer in zip(SPECS, cases, theirs(kubernetes, cases), strict=True):
+    for name, case, answer in zip(SPECS, cases, theirs(cases), strict=True):
         assert {**ours(case, loaded(case.policy, binding())), "compile": None} == answer, name
