@@ -53,7 +53,7 @@ def test_the_server_does_what_the_case_says(answers: Both, case: Case) -> None:
         verdict = answers.natively[case.name, index]
         assert verdict.outcome == request.expect, (request.send, verdict)
         assert request.message in verdict.told, request.send
-        if verdict.outcome != "deny" and not request.send.startswith("GET"):  # who connects finds no node behind the Pod
+        if verdict.outcome != "deny" and not request.send.startswith("GET"):  # no node is behind a Pod
             assert verdict.status < 300, (request.send, verdict)
 
 
