@@ -53,10 +53,8 @@ def test_the_server_does_what_the_case_says(answers: Both, case: Case) -> None:
         verdict = answers.natively[case.name, index]
         assert verdict.outcome == request.expect, (request.send, verdict)
         assert request.message in verdict.told, request.send
-        assert verdict.status < 300 or verdict.outcome == "deny" or request.send.startswith("GET"), (
-            request.send,
-            verdict,
-        )
+        if verdict.outcome != "deny" and not request.send.startswith("GET"):  # no node is behind a Pod
+            assert verdict.status < 300, (request.send, verdict)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
