@@ -505,6 +505,7 @@ def test_declared_authorizations_answer_for_the_cluster(tree: Path) -> None:
     unanswered = check(tree, PLAIN_POD)
     assert unanswered.returncode == 1
     assert "no answer is declared for the authorizer" in " ".join(unanswered.stdout.split())
+    assert "--as and --as-group say who" in unanswered.stderr
 
 
 def test_bad_authorizations_exit_with_two(tree: Path) -> None:
