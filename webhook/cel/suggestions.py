@@ -196,7 +196,7 @@ def field_offset(source: str, at: int, name: str) -> int:
     """
     if not source.startswith((".", "("), at):
         return at
-    match = re.compile(rf"\.\s*\??\s*({re.escape(name)})(?!\w)").search(source, at)
+    match = re.compile(rf"\.\s*(?:\?\s*)?({re.escape(name)})(?!\w)").search(source, at)
     return match.start(1) if match else at
 
 
