@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from webhook.cel import CompileError
@@ -87,3 +89,20 @@ def test_the_variable_of_a_misspelt_macro_is_no_error_but_another_name_is() -> N
         "1:16: undeclared reference to 'y'",
         "1:10: undeclared reference to 'al'; did you mean 'all'?",
     ]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        f"request.{' ' * 90_000}nope",
+        f"has(request.?{' ' * 50_000}nope)",
+        f"x{' ' * 50_000}.{' ' * 40_000}startWith('a')",
+        f"[{','.join(f'object.f{number}(x)' for number in range(5000))}].size() == 1",
+        f"[{','.join(f'o{number}.x' for number in range(8000))}].size() == 1",
+        f"object.x.matches('{{{'[' * 90_000}')",
+    ],
+)
+def test_hostile_expressions_are_answered_soon(expression: str) -> None:
+    start = time.process_time()
+    assert issues(expression)
+    assert time.process_time() - start < 5  # seconds; what is quadratic takes a minute

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -133,3 +135,16 @@ def test_what_ships_is_what_the_command_writes() -> None:
     for file in shipped.FOLDER.glob("io.*.json"):
         schemas = json.loads(file.read_text())
         assert generate._text({name: generate._pruned(schema) for name, schema in schemas.items()}) == file.read_text()
+
+
+def test_what_ships_is_of_the_documents_in_kubernetes_source(tmp_path: Path) -> None:
+    if shutil.which("go") is None:
+        pytest.skip("Go is not here, so no module of Kubernetes' source")
+    cache = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=True).stdout.strip()
+    release = shipped.index()["release"]
+    documents = Path(cache) / "k8s.io" / f"kubernetes@{release}" / "api" / "openapi-spec" / "v3"
+    if not documents.is_dir():
+        pytest.skip(f"the Go module k8s.io/kubernetes@{release} is not in the module cache")
+    generate.main(["--from", str(documents), "--release", release, "--to", str(tmp_path)])
+    written = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert written == {file.name: file.read_text() for file in shipped.FOLDER.iterdir()}

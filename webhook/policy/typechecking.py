@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from webhook.cel import Issue, Program, types
@@ -30,6 +31,9 @@ from webhook.schema import Kinds, Resource, Schema, Schemas
 
 MAX_TYPES: Final = 10
 """Kinds that one rule is checked on, as the API server has it."""
+
+MAX_WARNINGS: Final = 100
+"""Warnings that are given about one policy."""
 
 _CEL_TYPES: Final = {"array": "list", "boolean": "bool", "integer": "int", "number": "double", "string": "string"}
 _SAME: Final = frozenset({"value", "optional.of", "optional.ofNonZeroValue", "distinct", "slice", "sort", "reverse"})
@@ -123,11 +127,12 @@ def warnings(
             known.fields |= lacking.fields
             known.certain |= lacking.certain
         there |= checker.there
-    return [
+    told = (
         (undefined.place, lacking.issue(undefined))
         for undefined, lacking in found.items()
         if (undefined.place, undefined.at) not in there or (lacking.certain and not conditional)
-    ]
+    )
+    return list(islice(told, MAX_WARNINGS))
 
 
 def _params(param_kind: ParamKind | None, schemas: Schemas) -> _Shape:

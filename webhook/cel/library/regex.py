@@ -48,7 +48,7 @@ def compiled(pattern: str) -> Any:
 
 # Pieces of a pattern, so that what is quoted or stands in a class is not taken for syntax.
 _PIECE = re.compile(
-    r"""\\Q.*?(?:\\E|\Z)|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|(?P<byte>\\C)|\\.|\(\?P?<(?P<name>[^>]*)>|"""
+    r"""\\Q.*?(?:\\E|\Z)|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*(?:\]|\Z)|(?P<byte>\\C)|\\.|\(\?P?<(?P<name>[^>]{0,200})>|"""
     r"""\{(?P<repeat>\d+(?:,\d*)?)\}|.""",
     re.DOTALL,
 )
