@@ -296,9 +296,9 @@ def test_long_loops_and_long_expressions_are_explained_in_bounded_time_and_size(
     assert len(many) > 90_000
     for expression, most in ((wide, 20 * 40), (many, 5300 * 10)):
         program = ENVIRONMENT.compile(expression)
-        start = time.perf_counter()
+        start = time.process_time()
         found = agree(program, numbers)
-        assert time.perf_counter() - start < 10
+        assert time.process_time() - start < 10
         assert sum(1 for _ in steps(found.root)) < most
 
 
@@ -309,6 +309,6 @@ def test_the_module_is_not_loaded_by_evaluation() -> None:
     code = (
         "import sys; from webhook.cel import Environment, Activation, types;"
         "Environment({'x': types.DYN}).compile('x == 1').evaluate(Activation({'x': 1}));"
-        "assert 'webhook.cel.explain' not in sys.modules and 'webhook.cel.spans' not in sys.modules"
+        "assert not {'webhook.cel.explain', 'webhook.cel.spans', 'webhook.cel.explanation'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

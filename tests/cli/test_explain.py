@@ -411,9 +411,9 @@ def test_output_and_time_are_bounded(tree: Path) -> None:
         ["explain", "sizes", "big.json", "--full"],
         ["check", "--explain", "big.json"],
     ):
-        start = time.perf_counter()
+        start = time.process_time()
         output = run(*arguments).output
-        assert time.perf_counter() - start < 20
+        assert time.process_time() - start < 20
         assert output.count("\n") < len(validations) * 220
         assert len(output) < 250_000
     as_json = run("explain", "sizes", "big.json", "-o", "json").output
