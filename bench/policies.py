@@ -7,6 +7,7 @@ bindings, nor params, nor messages: 30 evaluations of one expression, the object
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 
 from bench.deployment import DEPLOYMENT
@@ -16,6 +17,7 @@ from webhook.cluster.manifests import ManifestsView
 from webhook.policy.load import load
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 
+ROUNDS = 6
 TREE = Path(__file__).parent / "policies30"
 WANTED = 0.7
 
@@ -40,11 +42,11 @@ def main() -> None:
     if not decision.allowed or len(decision.evaluated) != 15:
         raise SystemExit(f"{len(decision.evaluated)} of 15 policies evaluated; denied: {decision.causes}")
     bare = engines(EXPRESSIONS["no hostPath"])["cel-expr-python"]
-    ours, theirs, making = (
-        microseconds(lambda: engine.validate(request(), policies, cluster)),
-        30 * microseconds(bare),
-        microseconds(request),
-    )
+    ours = theirs = inf
+    for _ in range(ROUNDS):  # in turns, so that both find the machine as quiet as it gets
+        ours = min(ours, microseconds(lambda: engine.validate(request(), policies, cluster)))
+        theirs = min(theirs, 30 * microseconds(bare))
+    making = microseconds(request)
     print(f"Policies: 30 on one Deployment, 15 of which match, {len(policies.validating)} loaded\n")
     print(f"engine.validate, all of it      {ours:8.1f} µs (making the Request, {making:.1f} µs of it, included)")
     print(f"30 evaluations, cel-expr-python {theirs:8.1f} µs")
