@@ -42,8 +42,8 @@ DIFFERENCES: dict[str, Callable[[str, Outcome, Outcome], bool]] = {
     "cel-go writes half a second as 0.5s, not as 0.500s": lambda expression, mine, other: (
         "string(" in expression and re.sub(r"0+s", "s", str(other)) == re.sub(r"0+s", "s", str(mine))
     ),
-    "cel-go keeps to the overload that the checker chose for a list joined with a dyn": lambda expression, mine, other: (
-        mine.get("error", "").startswith("no such overload") and "value" in other and " + " in expression
+    "cel-go keeps to the overload that the checker chose, of a list joined with a dyn": lambda text, mine, other: (
+        mine.get("error", "").startswith("no such overload") and "value" in other and " + " in text
     ),
 }
 

@@ -7,14 +7,12 @@ skipped.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import goprograms
 from tests.cel.evaluating import BINDINGS, ENVIRONMENT, VARIABLES
 from tests.cel.generated import Expressions, X
 from tests.cel.generated_libraries import Calls
@@ -34,25 +32,12 @@ LIBRARY_COUNT = 2000
 @pytest.fixture(scope="module")
 def kubernetes() -> Path:
     """The program that answers as a kube-apiserver would."""
-    if shutil.which("go") is None:
-        pytest.skip("Go is not here: the API server's own CEL environment cannot be built")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright"
-    cache.mkdir(parents=True, exist_ok=True)
-    program = cache / "kubernetes-cel"
-    command = ["go", "build", "-mod=readonly", "-o", str(program), "."]
-    built = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
-    if built.returncode:
-        pytest.skip(f"the API server's CEL environment does not build here: {built.stderr.strip()[:500]}")
-    return program
+    return goprograms.built(SOURCE)
 
 
 def asked(program: Path, expressions: list[str], version: str = "") -> list[dict[str, str]]:
-    lines = "".join(
-        json.dumps({"expression": each, "bindings": {"x": X, "y": None}, "version": version}) + "\n"
-        for each in expressions
-    )
-    answers = subprocess.run([program], input=lines, capture_output=True, text=True, check=True, timeout=300).stdout
-    return [json.loads(line) for line in answers.splitlines()]
+    questions = [{"expression": each, "bindings": {"x": X, "y": None}, "version": version} for each in expressions]
+    return goprograms.answers(program, questions)
 
 
 def theirs(answer: dict[str, str]) -> tuple[str, str]:

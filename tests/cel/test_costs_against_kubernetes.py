@@ -5,8 +5,6 @@ The environment is the API server's own Go package, as in test_against_kubernete
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import goprograms
 from tests.cel.evaluating import ENVIRONMENT
 from tests.cel.generated import Expressions, X
 from tests.cel.test_against_kubernetes import kubernetes
@@ -26,9 +25,7 @@ LIMIT = "operation cancelled: actual cost limit exceeded"
 
 
 def asked(program: Path, questions: list[tuple[str, Any]]) -> list[dict[str, str]]:
-    lines = "".join(json.dumps({"expression": each, "bindings": {"x": x, "y": None}}) + "\n" for each, x in questions)
-    answers = subprocess.run([program], input=lines, capture_output=True, text=True, check=True, timeout=300).stdout
-    return [json.loads(line) for line in answers.splitlines()]
+    return goprograms.answers(program, [{"expression": each, "bindings": {"x": x, "y": None}} for each, x in questions])
 
 
 def bindings(x: Any) -> dict[str, Any]:

@@ -5,15 +5,11 @@ Built here with Go. Without Go, or modules to build it from, this is skipped.
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests import goprograms
 from tests.manifests import kustomize, registrations
 from tests.manifests.kustomize import BASE, OVERLAYS
 from tests.manifests.requests import recorded, variants
@@ -25,22 +21,10 @@ SOURCE = Path(__file__).parent / "kubernetes"
 @pytest.fixture(scope="module")
 def kubernetes() -> Path:
     """The program that answers as a kube-apiserver would."""
-    if shutil.which("go") is None:
-        pytest.skip("Go is not here: the API server's own packages cannot be built")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright"
-    cache.mkdir(parents=True, exist_ok=True)
-    program = cache / "kubernetes-webhooks"
-    command = ["go", "build", "-mod=readonly", "-o", str(program), "."]
-    built = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
-    if built.returncode:
-        pytest.skip(f"the API server's packages do not build here: {built.stderr.strip()[:500]}")
-    return program
+    return goprograms.built(SOURCE)
 
 
-def asked(program: Path, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    lines = "".join(json.dumps(each) + "\n" for each in questions)
-    done = subprocess.run([program], input=lines, capture_output=True, text=True, check=True, timeout=300)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+asked = goprograms.answers
 
 
 @pytest.mark.parametrize("folder", [BASE, *OVERLAYS])

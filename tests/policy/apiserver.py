@@ -1,20 +1,13 @@
-"""The API server's own Go packages, built here with Go: what it makes of a policy.
-
-Without Go, or modules to build it from, the tests that ask are skipped.
-"""
+"""The API server's own evaluator: what it makes of a policy."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests import goprograms
 
 SOURCE = Path(__file__).parent / "kubernetes"
 
@@ -22,21 +15,9 @@ SOURCE = Path(__file__).parent / "kubernetes"
 @cache
 def program() -> Path:
     """The program of `kubernetes/main.go`."""
-    if shutil.which("go") is None:
-        pytest.skip("Go is not here: the API server's own evaluator cannot be built")
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright"
-    folder.mkdir(parents=True, exist_ok=True)
-    built = folder / "kubernetes-policy"
-    command = ["go", "build", "-mod=readonly", "-o", str(built), "."]
-    run = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
-    if run.returncode:
-        pytest.skip(f"the API server's evaluator does not build here: {run.stderr.strip()[:500]}")
-    return built
+    return goprograms.built(SOURCE)
 
 
 def asked(lines: Iterable[dict[str, Any]], *arguments: str) -> list[dict[str, Any]]:
     """The answer to each line."""
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    command = [str(program()), *arguments]
-    answers = subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=300).stdout
-    return [json.loads(line) for line in answers.splitlines()]
+    return goprograms.answers(program(), lines, *arguments)

@@ -258,7 +258,7 @@ class _Generator:
         return self.metered(runtime.alike if unequal else runtime.equal, args)
 
     def function_call(self, node: Call) -> Operand:
-        written = self.searched(node) if self.bounds else None
+        written = self.searched(node) or self.prefixed(node) if self.native and self.bounds else None
         written = written or self.written(node, native.function)
         if written is not None:
             return written
@@ -287,6 +287,20 @@ class _Generator:
         else:
             test, quick = f"len({text.first})", f"{function}({text.again}, {part})"
         return self.out.expression(f"({quick} if {test} <= {longest} else {careful})", text.operand)
+
+    def prefixed(self, node: Call) -> Operand | None:
+        """text.startsWith(part) and text.endsWith(part) in the plain form, for parts that are known only then."""
+        name = node.function
+        if name not in ("startsWith", "endsWith") or charging.known_cost(node) is not None:
+            return None
+        cost = costs.CALLS[name]
+        self.out.charge(cost("", "-" * _PREFIX))
+        text, part = self.value(node.args[0]), self.out.repeated(self.value(node.args[1]))
+        charge, cost_of, function = (each.text for each in self.bound(runtime.charged, cost, self.implementation(node)))
+        careful = f"{charge}(a, {cost_of}, {function}, {text.text}, {part.again})"
+        test = f"type({part.first}) is str and len({part.again}) <= {_PREFIX}"
+        quick = f"{text.text}.{name.lower()}({part.again})"
+        return self.out.expression(f"({quick} if {test} else {careful})", text, part.operand)
 
     def implementation(self, node: Call) -> Callable[..., Any]:
         if node.function == "matches" and isinstance(node.args[-1], Const) and type(node.args[-1].value) is str:
@@ -663,6 +677,7 @@ def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
 _END: Final = object()
 _CHECK: Final = "if a.cost > a.limit: a.checkpoint()"
 _SEARCHED: Final = 500  # code points
+_PREFIX: Final = 100
 _ACTIVATION: Final = Operand("a", atomic=True)
 
 

@@ -52,9 +52,20 @@ class Activation(Metered):
 
     def __missing__(self, name: str) -> Any:
         program = self._variables.get(name)
-        if program is not None:
+        if program is None:
+            value = self[name] = self._lazy[name]()
+            return value
+        if self._meter is not None:
             return self._variable(name, program)
-        value = self[name] = self._lazy[name]()
+        # As `_variable`, where all has been cheap so far and nothing is wrong.
+        start, begun = self.cost, self.begun
+        self.begun = start
+        try:
+            value = self[name] = program.plain(self)
+        except BaseException:
+            self.cost, self.begun = start, begun
+            return self._variable(name, program)
+        self.begun = begun + self.cost - start
         return value
 
     def _variable(self, name: str, program: Program) -> Any:
@@ -91,6 +102,10 @@ class Counting(Activation):
 
     __slots__ = ()
 
+    def __missing__(self, name: str) -> Any:
+        program = self._variables.get(name)
+        return super().__missing__(name) if program is None else self._variable(name, program)
+
     def _evaluated(self, program: Program) -> Any:
         return program.evaluate_counting(self)
 
@@ -120,6 +135,10 @@ class Recording(Activation):
     def variables(self) -> Mapping[str, Program]:
         """The programs of the composited variables."""
         return self._variables
+
+    def __missing__(self, name: str) -> Any:
+        program = self._variables.get(name)
+        return super().__missing__(name) if program is None else self._variable(name, program)
 
     def _evaluated(self, program: Program) -> Any:
         return program.evaluate_recording(self)

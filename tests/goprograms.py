@@ -1,0 +1,46 @@
+"""Programs of the API server's own Go packages, built here with Go, that tests ask for what is right.
+
+Each is a folder with a main.go, a go.mod and a go.sum. Without Go, or modules to build them from, the tests that ask are
+skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def built(source: Path) -> Path:
+    """The program of a folder. It is kept by what it is made of: checkouts on one machine do not build over each other."""
+    if shutil.which("go") is None:
+        pytest.skip("Go is not here: the API server's own packages cannot be built")
+    digest = hashlib.sha256()
+    for file in sorted(source.iterdir()):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright" / "programs"
+    program = cache / f"{source.parent.name}-{digest.hexdigest()[:16]}"
+    if not program.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        made = program.with_suffix(f".{os.getpid()}")
+        command = ["go", "build", "-mod=readonly", "-o", str(made), "."]
+        run = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+        if run.returncode:
+            pytest.skip(f"the API server's own packages do not build here: {run.stderr.strip()[:500]}")
+        made.replace(program)
+    return program
+
+
+def answers(program: Path, questions: Iterable[dict[str, Any]], *arguments: str) -> list[dict[str, Any]]:
+    """What the program answers, one JSON object to each."""
+    lines = "".join(json.dumps(question) + "\n" for question in questions)
+    command = [str(program), *arguments]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True, timeout=300)
+    return [json.loads(line) for line in done.stdout.splitlines()]
