@@ -1,7 +1,7 @@
 """Programs of the API server's own Go packages, built here with Go, that tests ask for what is right.
 
-Each is a folder with a main.go, a go.mod and a go.sum. Without Go, or modules to build them from, the tests that ask are
-skipped.
+Each is a folder with a main.go, a go.mod and a go.sum. Without Go, or modules to build them from, the tests that ask
+are skipped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 
 
 def built(source: Path) -> Path:
-    """The program of a folder. It is kept by what it is made of: checkouts on one machine do not build over each other."""
+    """The program of a folder, kept by what it is made of: checkouts on one machine do not build over each other."""
     if shutil.which("go") is None:
         pytest.skip("Go is not here: the API server's own packages cannot be built")
     digest = hashlib.sha256()

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from webhook.cel.library.lists_extension import MAX_RANGE
 from webhook.cel.types import Type
 from webhook.cel.values import NONE, BoolMap, Optional
 
@@ -125,7 +126,8 @@ def _allocating(value: int) -> int:
 
 
 def _range(count: Any) -> int:
-    return _allocating(max(count, 0) if type(count) is int else 0)
+    # One that is refused costs nothing: its error comes before the charge.
+    return _allocating(count if type(count) is int and 0 <= count <= MAX_RANGE else 0)
 
 
 def _slice(items: Any, start: Any, end: Any) -> int:
