@@ -169,14 +169,22 @@ def _selector(_: Any, selector: Any = "") -> int:
     return _NEW_LIST + ceil(length * 0.1) + ceil(ceil(length * 0.5) * 50.0)
 
 
+def _holds_ip(network: Any, _: Any) -> int:
+    return ceil(2 * size(network) * 0.1)
+
+
 def _contains_ip(network: Any, address: Any) -> int:
-    cost = ceil(2 * size(network) * 0.1)
-    return cost + ceil(size(address) * 0.1) if type(address) is str else cost
+    parsed = ceil(size(address) * 0.1) if type(address) is str else 0
+    return _holds_ip(network, address) + parsed
+
+
+def _holds_cidr(network: Any, _: Any) -> int:
+    return ceil(2 * size(network) * 0.1) + ceil(size(network) * 0.1) + 1
 
 
 def _contains_cidr(network: Any, other: Any) -> int:
-    cost = ceil(2 * size(network) * 0.1) + ceil(size(network) * 0.1) + 1
-    return cost + ceil(size(other) * 0.1) if type(other) is str else cost
+    parsed = ceil(size(other) * 0.1) if type(other) is str else 0
+    return _holds_cidr(network, other) + parsed
 
 
 def _ip(value: Any) -> int:
@@ -193,11 +201,11 @@ _PATTERNS: Final[Mapping[str, int]] = {
     "dns1123subdomainprefix": 60,
     "dns1035labelprefix": 30,
     "labelvalue": 40,
-    "uri": 1000,
-    "uuid": 74,
-    "byte": 103,
-    "date": 160,
-    "datetime": 160,
+    "uri": 1103,
+    "uuid": 70,
+    "byte": 84,
+    "date": 71,
+    "datetime": 71,
 }
 
 
@@ -249,6 +257,9 @@ CALLS: Final[Mapping[str, Cost]] = {
 }
 """Function name -> cost, for every overload of it."""
 
+# Reading a text is charged where the checker knows that it is one.
+_PARSING: Final[Mapping[str, Cost]] = {"containsIP": _holds_ip, "containsCIDR": _holds_cidr}
+
 _BY_ELEMENT: Final[Mapping[str, int]] = {"sort": 0, "@sortByAssociatedKeys": 1}
 
 
@@ -260,6 +271,8 @@ def of_call(name: str, types: tuple[Type, ...]) -> Cost | None:
     if name in ("bytes", "string") and len(types) == 1:
         converted = types[0].name == ("string" if name == "bytes" else "bytes")
         return _text if converted else None
+    if name in _PARSING and len(types) == 2 and types[1].name == "dyn":
+        return _PARSING[name]
     if name in _BY_ELEMENT and len(types) > _BY_ELEMENT[name]:
         params = types[_BY_ELEMENT[name]].params
         return CALLS[name] if params and params[0].name != "dyn" else None
