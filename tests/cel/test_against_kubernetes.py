@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def kubernetes() -> Path:
         pytest.skip("Go is not here: the API server's own CEL environment cannot be built")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright"
     cache.mkdir(parents=True, exist_ok=True)
-    program = cache / "kubernetes-cel"
+    version = sha256((SOURCE / "main.go").read_bytes()).hexdigest()[:12]  # other checkouts have other ones
+    program = cache / f"kubernetes-cel-{version}"
     command = ["go", "build", "-mod=readonly", "-o", str(program), "."]
     built = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
     if built.returncode:
