@@ -20,15 +20,15 @@ of globals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final, Literal
 
 from webhook.cel import charging, costs, native, operators, runtime, types
 from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.errors import EvaluationError
 from webhook.cel.functions import Functions
-from webhook.cel.macros import Fold, recognise
-from webhook.cel.rounds import Body, chosen_key, error_key, place_key, tracked
+from webhook.cel.loops import CHECK, Loops
+from webhook.cel.rounds import error_key
 from webhook.cel.values import NONE
 from webhook.cel.writer import Account, Operand, Writer
 
@@ -59,10 +59,12 @@ def generate(tree: Expr, functions: Functions, form: Form) -> tuple[Callable[[An
 
     Only the plain form leaves anything out, which is then the same for every evaluation.
     """
-    return _Generator(functions, form, trusting=not _doubtful(tree)).function(tree)
+    return Generator(functions, form, trusting=not _doubtful(tree)).function(tree)
 
 
-class _Generator:
+class Generator:
+    """Writes the code of one tree."""
+
     def __init__(self, functions: Functions, form: Form, *, trusting: bool) -> None:
         """trusting: the types that the checker inferred hold."""
         self.functions = functions
@@ -80,7 +82,7 @@ class _Generator:
         with self.account():
             result = self.value(tree)
         if not self.bounds:
-            self.out.emit(_CHECK)
+            self.out.emit(CHECK)
         return self.out.function(result), self.out.charged
 
     def account(self) -> AbstractContextManager[None]:
@@ -124,7 +126,7 @@ class _Generator:
             case MapLiteral():
                 return self.map_literal(node)
             case Comprehension():
-                return self.comprehension(node)
+                return Loops(self).comprehension(node)
 
     def constant(self, value: Any) -> Operand:
         if value is None or value is True or value is False:
@@ -440,230 +442,6 @@ class _Generator:
             self.out.emit(f"{target} = True")
         return Operand(target, atomic=True)
 
-    # --------------------------------------------------------------------------------------------------- the macros
-
-    def comprehension(self, node: Comprehension) -> Operand:
-        fold = recognise(node)
-        if fold.kind == "bind":
-            return self.binding(node)
-        source = self.out.spill(self.value(node.range))
-        variables = self.enter(node)
-        target = self.out.fresh()
-        counted, loop = self.loop_header(node, source)
-        self.out.charge(fold.costs.whole)
-        self.loops += 1
-        with self.rounds(counted):
-            match fold.kind:
-                case "all" | "exists":
-                    self.quantifier(fold, loop, target)
-                case "exists_one":
-                    self.exactly_one(fold, loop, target)
-                case "list":
-                    self.out.emit(f"{target} = []")
-                    self.collecting(node, fold, loop, lambda: self.appended(fold, target))
-                case "map":
-                    self.out.emit(f"{target} = {{}}")
-                    self.collecting(node, fold, loop, lambda: self.inserted(fold, target))
-                case _:
-                    self.general(node, loop, target)
-        self.loops -= 1
-        self.leave(variables)
-        return Operand(target, atomic=True)
-
-    def enter(self, node: Comprehension) -> dict[str, str | None]:
-        """Declares the loop's variables; what they shadow comes back, for `leave`."""
-        shadowed: dict[str, str | None] = {}
-        for name in filter(None, (node.var, node.var2)):
-            shadowed[name] = self.scope.get(name)
-            self.scope[name] = self.out.fresh("v")
-        return shadowed
-
-    def leave(self, shadowed: dict[str, str | None]) -> None:
-        for name, local in shadowed.items():
-            if local is None:
-                del self.scope[name]
-            else:
-                self.scope[name] = local
-
-    @contextmanager
-    def rounds(self, counted: str) -> Iterator[None]:
-        """The loop is written within. In the plain form all its rounds are charged for here, before the first, since it
-        cannot get longer."""
-        if not self.bounds:
-            yield
-            return
-        with self.out.account(f"a.cost += len({counted}) * {{units}}"):
-            self.out.emit(_CHECK)
-            yield
-
-    @contextmanager
-    def looping(self, loop: str, fold: Fold) -> Iterator[None]:
-        """The body of a loop is written within. But for the plain form a round is charged for when it begins."""
-        with self.out.block(loop, counted=True), self.account():
-            if not self.bounds:
-                self.out.emit(_CHECK)
-            self.out.charge(fold.costs.round)
-            yield
-
-    def loop_header(self, node: Comprehension, source: Operand) -> tuple[str, str]:
-        """What has as many elements as the loop has rounds, and the loop's `for` line."""
-        names = [self.scope[name] for name in (node.var, node.var2) if name]
-        text, items = source.text, self.out.fresh()
-        if not node.var2:
-            plain = f"type({text}) is list or type({text}) is dict"
-            self.out.emit(f"{items} = {text} if {plain} else {self.out.bind(operators.elements)}({text})")
-            text = items
-        elif self.native:
-            careful = f"{self.out.bind(operators.pairs)}({text})"
-            otherwise = f"{text}.items() if type({text}) is dict else {careful}"
-            items = f"enumerate({text}) if type({text}) is list else {otherwise}"
-        else:
-            self.out.emit(f"{items} = {self.out.bind(operators.pairs)}({text})")
-            text = items
-        if self.recording:
-            items = f"{self.out.bind(tracked)}(a.record, {self.out.bind(Body.of(node))}, {items})"
-        return text, f"for {', '.join(names)} in {items}:"
-
-    def quantifier(self, fold: Fold, loop: str, target: str) -> None:
-        """all and exists: the first element that decides ends the loop; errors count only if none does."""
-        holds = fold.kind == "all"
-        last = ""
-        if not self.bounds:  # there is a round more, which only finds that all is decided, unless no element is left
-            last = f"; a.cost += {fold.costs.last}"
-            if not self.recording:
-                items, end = self.out.fresh(), self.out.bind(_END)
-                head, _, text = loop.rstrip(":").partition(" in ")
-                self.out.emit(f"{items} = iter({text})")
-                loop, last = f"{head} in {items}:", f"{last} * (next({items}, {end}) is not {end})"
-        decided = f"if not {{}}: {target} = False{last}; break" if holds else f"if {{}}: {target} = True{last}; break"
-        self.out.emit(f"{target} = {holds}")
-        if self.native:
-            with self.looping(loop, fold):
-                condition = self.boolean(fold.value)
-                self.out.emit(decided.format(condition.text))
-            return
-        error = self.out.fresh("e")
-        self.out.emit(f"{error} = None")
-        with self.looping(loop, fold):
-            with self.out.block("try:", counted=True):
-                condition = Operand(self.out.fresh(), atomic=True)
-                self.out.emit(f"{condition.text} = {self.boolean(fold.value).text}")
-            with self.out.block("except EvaluationError as x:"):
-                self.out.emit(f"{error} = {error} or x")
-                self.absorbed(fold.value)
-                self.out.emit("continue")
-            self.out.emit(decided.format(condition.text))
-        self.out.emit(f"if {'' if holds else 'not '}{target} and {error} is not None: raise {error}")
-
-    def exactly_one(self, fold: Fold, loop: str, target: str) -> None:
-        count = self.out.fresh()
-        self.out.emit(f"{count} = 0")
-        with self.failing(loop, fold) as failed:
-            condition = self.condition(fold.value, failed)
-            with self.out.block(f"if {condition.text}:"), self.account():
-                self.out.charge(fold.costs.passing)
-                self.out.emit(f"{count} += 1")
-        self.out.emit(f"{target} = {count} == 1")
-
-    @contextmanager
-    def failing(self, loop: str, fold: Fold) -> Iterator[str]:
-        """The body of a loop, written within, that goes on after an error and raises it in the end. Gives the local of
-        the error; in native code nothing goes on."""
-        error = self.out.fresh("e")
-        if self.native:
-            with self.looping(loop, fold):
-                yield ""
-            return
-        self.out.emit(f"{error} = None")
-        with self.looping(loop, fold):
-            yield error
-        self.out.emit(f"if {error} is not None: raise {error}")
-
-    def condition(self, node: Expr, error: str) -> Operand:
-        """The value of a filter; an error in it takes the place of earlier ones, and the loop goes on."""
-        if not error:
-            return self.boolean(node)
-        condition = Operand(self.out.fresh(), atomic=True)
-        with self.out.block("try:", counted=True):
-            self.out.emit(f"{condition.text} = {self.boolean(node).text}")
-        with self.out.block("except EvaluationError as x:"):
-            self.out.emit(f"{error} = x")
-            self.absorbed(node)
-            self.out.emit("continue")
-        return condition
-
-    def collecting(self, node: Comprehension, fold: Fold, loop: str, collect: Callable[[], None]) -> None:
-        """map, filter and the transforming macros: elements that pass the filter are collected."""
-        if self.recording:
-            self.out.emit(f"a.record[{self.out.bind(chosen_key(node))}] = []")
-        with self.failing(loop, fold) as failed:
-            if fold.filter is None:
-                self.collected(fold, failed, collect)
-                return
-            condition = self.condition(fold.filter, failed)
-            with self.out.block(f"if {condition.text}:"), self.account():
-                self.collected(fold, failed, collect)
-                if self.recording:
-                    keys = f"{self.out.bind(place_key(node))}, {self.out.bind(chosen_key(node))}"
-                    self.out.emit(f"{self.out.bind(runtime.keep)}(a.record, {keys})")
-
-    def collected(self, fold: Fold, error: str, collect: Callable[[], None]) -> None:
-        """One element; of errors in it the first counts."""
-        if not error:
-            self.out.charge(fold.costs.passing)
-            collect()
-            return
-        if fold.kind == "map":  # nothing is inserted into an error, so that the rest is not evaluated
-            self.out.charge(1)
-            self.out.emit(f"if {error} is not None: continue")
-        with self.out.block("try:", counted=True), self.account():
-            self.out.charge(fold.costs.passing - (fold.kind == "map"))
-            collect()
-        with self.out.block("except EvaluationError as x:"):
-            self.out.emit(f"{error} = {error} or x")
-            self.absorbed(fold.value)
-
-    def appended(self, fold: Fold, target: str) -> None:
-        self.out.emit(f"{target}.append({self.value(fold.value).text})")
-
-    def inserted(self, fold: Fold, target: str) -> None:
-        if fold.key is None:
-            self.out.emit(f"{target} = {self.out.bind(operators.insert_all)}({target}, {self.value(fold.value).text})")
-            return
-        key = self.value(fold.key) if self.native else self.out.spill(self.value(fold.key))
-        value = self.value(fold.value)
-        self.out.emit(f"{target} = {self.out.bind(operators.insert)}({target}, {key.text}, {value.text})")
-
-    def binding(self, node: Comprehension) -> Operand:
-        """A fold over nothing: the value of `init` under a name. optMap and optFlatMap expand to it."""
-        shadowed = self.scope.get(node.accu)
-        bound = self.out.spill(self.value(node.init))
-        self.scope[node.accu] = bound.text
-        # A constant is no local: what is outlined takes it as a parameter of that name, which does no harm.
-        result = self.value(node.result)
-        if shadowed is None:
-            del self.scope[node.accu]
-        else:
-            self.scope[node.accu] = shadowed
-        return result
-
-    def general(self, node: Comprehension, loop: str, target: str) -> None:
-        """Any fold that is none of the macros known above."""
-        accu = self.out.fresh("v")
-        loop_variables = {name: self.scope.pop(name) for name in (node.var, node.var2) if name in self.scope}
-        self.out.emit(f"{accu} = {self.value(node.init).text}")
-        self.scope.update(loop_variables)
-        shadowed = self.scope.get(node.accu)
-        self.scope[node.accu] = accu
-        with self.looping(loop, Fold("general", node.step)):
-            condition = self.boolean(node.condition)
-            self.out.emit(f"if not {condition.text}: break")
-            self.out.emit(f"{accu} = {self.value(node.step).text}")
-        self.out.emit(f"{target} = {self.value(node.result).text}")
-        del self.scope[node.accu]
-        if shadowed is not None:
-            self.scope[node.accu] = shadowed
-
 
 def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
     """The operands of a chain of one logical operator; it associates."""
@@ -674,8 +452,6 @@ def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
         yield node
 
 
-_END: Final = object()
-_CHECK: Final = "if a.cost > a.limit: a.checkpoint()"
 _SEARCHED: Final = 500  # code points
 _PREFIX: Final = 100
 _ACTIVATION: Final = Operand("a", atomic=True)
