@@ -219,7 +219,7 @@ REFUSED: list[tuple[str, str]] = [
     ("[1].flatten()", "found no matching overload for 'flatten' applied to '(list(int))'"),
     ("[[1]].flatten() == ['a']", "found no matching overload for '_==_' applied to '(list(int), list(string))'"),
     ("[[1]].sort()", "found no matching overload for 'sort'"),
-    ("format.nope()", "undeclared reference to 'format'"),
+    ("format.nope()", "undeclared reference to 'format.nope'; did you mean 'format.named'?"),
     ("[1].sortBy(e, [e])", "found no matching overload for '@sortByAssociatedKeys'"),
 ]
 

@@ -86,8 +86,8 @@ def test_a_name_that_is_very_long_is_cut() -> None:
 
 def test_the_variable_of_a_misspelt_macro_is_no_error_but_another_name_is() -> None:
     assert issues("object.x.al(x, y == x)") == [
-        "1:16: undeclared reference to 'y'",
         "1:10: undeclared reference to 'al'; did you mean 'all'?",
+        "1:16: undeclared reference to 'y'",
     ]
 
 

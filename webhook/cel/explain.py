@@ -358,9 +358,12 @@ def _telling(fold: Fold, rounds: Rounds, value: Any, record: Record) -> list[tup
     """The rounds of a loop that say why it came out as it did; True beside the one that decided."""
     if not rounds.finished and rounds.place >= 0:
         return [((rounds.place, rounds.item, record), True)]
-    if value is _MISSING and fold.kind in ("all", "exists"):
-        failed = [each for each in rounds.kept if error_key(fold.value) in each[2]]
-        return [(each, True) for each in failed[:1]]
+    if value is _MISSING and fold.kind != "general":
+        # Of errors in the values the first counts, of those in a filter the last.
+        failed = [each for each in rounds.kept if error_key(fold.value) in each[2]][:1]
+        if fold.filter is not None:
+            failed = [each for each in rounds.kept if error_key(fold.filter) in each[2]][-1:] or failed
+        return [(each, True) for each in failed]
     condition = fold.filter if fold.filter is not None else fold.value if fold.kind == "exists_one" else None
     if condition is not None:
         chosen = [each for each in rounds.kept if each[2].get(id(condition)) is True]

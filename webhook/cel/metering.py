@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf
 from time import perf_counter, thread_time
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from webhook.cel import costs
 from webhook.cel.errors import BudgetExceeded, LimitExceeded
@@ -77,6 +77,9 @@ class Metered(dict[str, Any]):
 
     __slots__ = ("_deadline", "_meter", "begun", "cost", "limit")
 
+    slowness: ClassVar[int] = 1
+    """How many times as long an expression may take here: some forms of the code do more than evaluate."""
+
     _deadline: Deadline
     _meter: _Meter | None
     begun: int
@@ -93,7 +96,7 @@ class Metered(dict[str, Any]):
         now = thread_time()
         if meter.timed != begun:
             meter.timed = begun
-            meter.until = now + EXPRESSION_SECONDS
+            meter.until = now + EXPRESSION_SECONDS * self.slowness
         elif now > meter.until:
             raise LimitExceeded(_TIME)
         if self._deadline.late():

@@ -118,6 +118,8 @@ class Recording(Activation):
 
     __slots__ = ("record",)
 
+    slowness = 50  # nothing waits for it, and it has to come to the same end
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.record: dict[Any, Any] = {}

@@ -70,6 +70,8 @@ class Body:
     chooses: int | None
     """id() of the condition that chooses elements (of filter, exists_one), or decides (of all, exists)."""
     choosing: bool
+    fails: frozenset[Key]
+    """The keys of the errors that a round may end in while the loop goes on."""
 
     @classmethod
     def of(cls, node: Comprehension) -> Body:
@@ -77,10 +79,14 @@ class Body:
         condition = fold.filter or (fold.value if fold.kind in ("all", "exists", "exists_one") else None)
         keys = frozenset((*_keys(node.condition), *_keys(node.step)))
         choosing = fold.kind not in ("all", "exists")
-        return cls(place_key(node), rounds_key(node), keys, None if condition is None else id(condition), choosing)
+        fails = frozenset(error_key(part) for part in (fold.filter, fold.value) if part is not None)
+        chooses = None if condition is None else id(condition)
+        return cls(place_key(node), rounds_key(node), keys, chooses, choosing, fails)
 
     def is_notable(self, record: Record) -> bool:
         """Whether the round just recorded chose its element or failed."""
+        if not self.fails.isdisjoint(record):
+            return True
         if self.chooses is None:
             return False
         held = record.get(self.chooses)
