@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -49,6 +49,11 @@ class Kinds:
         """These kinds and those that the CustomResourceDefinitions among `objects` define; others are passed over."""
         added = [resource for value in objects for resource in _defined(value)]
         return Kinds([*self._by_kind.values(), *added]) if added else self
+
+    def with_resources(self, added: Iterable[Resource], without: Collection[tuple[str, str]] = ()) -> Kinds:
+        """These kinds but those of `without`, each (apiVersion, kind), and the ones of `added`."""
+        kept = (resource for key, resource in self._by_kind.items() if key not in without)
+        return Kinds([*kept, *added])
 
     def for_kind(self, api_version: str, kind: str) -> Resource | None:
         """The resource of ("apps/v1", "Deployment"), None if the kind is not known."""

@@ -39,8 +39,8 @@ class WholeRequests(Protocol):
     coroutines that ASGI needs to wait for more: a quarter of what a review costs.
     """
 
-    def answer(self, scope: MutableMapping[str, Any], body: bytes) -> Answer:
-        """The answer to the request; never raises."""
+    def answer(self, scope: MutableMapping[str, Any], body: bytes) -> Answer | None:
+        """The answer to the request; None where it takes waiting, as ASGI has it. Never raises."""
 
 
 @dataclass(slots=True)
@@ -146,7 +146,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if held is None or self._whole is None or held is not self.cycle:
             return
         answer = self._whole.answer(held.scope, bytes(held.body))  # type: ignore[arg-type]
-        if not self._answer_whole(held, answer):
+        if answer is None:
+            self._run(held, self.app)
+        elif not self._answer_whole(held, answer):
             self._start_sending(held, answer)
 
     def on_response_complete(self) -> None:
