@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-all soak lint format bench lock setup
+.PHONY: run test test-all e2e e2e-assets soak lint format bench lock setup
 setup: $(READY)
 
 $(BIN)/python:
@@ -23,6 +23,12 @@ test: $(READY)
 
 test-all: $(READY)  ## the tests on every other Python from 3.11 that pyenv or the PATH has
 	bash tests/every_python.sh
+
+e2e: e2e-assets  ## the tests against a real etcd and kube-apiserver, on loopback: two minutes once these are built
+	$(BIN)/python -m pytest tests/e2e
+
+e2e-assets: $(READY)  ## build etcd, kube-apiserver and kubectl with Go, unless KUBEBUILDER_ASSETS has them: five minutes
+	$(BIN)/python -m tests.e2e.assets
 
 soak: $(READY)  ## the long runs of the server's tests, with their figures: five minutes
 	GATEWRIGHT_TEST_CASES=100000 GATEWRIGHT_TEST_REQUESTS=10000 GATEWRIGHT_TEST_TIMES=20 GATEWRIGHT_TEST_SLOW=500 \

@@ -237,15 +237,35 @@ def test_a_denial_gives_the_first_as_the_message_and_all_as_causes() -> None:
             "reason": "Forbidden",
             "message": "ValidatingAdmissionPolicy 'a' with binding 'b' denied request: no",
             "details": {
+                "name": "web",
+                "group": "apps",
+                "kind": "deployments",
                 "causes": [
                     {"reason": "Forbidden", "message": first.text(), "field": "spec.volumes[0].hostPath"},
                     {"reason": "Invalid", "message": second.text()},
-                ]
+                ],
             },
         },
         "warnings": ["mind this"],
         "auditAnnotations": {"validation_failure": "[]"},
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"name": "", "object": {"metadata": {"generateName": "web-"}}}, "web-"),
+        ({"name": "", "object": {"metadata": {"name": "web"}}}, "web"),
+        ({"name": "", "object": {"kind": "TokenReview"}}, "Unknown"),
+        ({"name": "", "object": None}, "Unknown"),
+        ({"name": "web-1", "object": {"metadata": {"name": "other"}}}, "web-1"),
+    ],
+)
+def test_a_denial_names_the_object_as_far_as_it_has_a_name(changes: dict[str, Any], shown: str) -> None:
+    answer = _answer(
+        review.respond(_parse(**changes), Decision(allowed=False, code=422, reason="Invalid", message="no"))
+    )
+    assert answer["status"]["details"] == {"name": shown, "group": "apps", "kind": "deployments", "causes": []}
 
 
 def test_a_message_that_utf8_cannot_hold_is_still_an_answer() -> None:

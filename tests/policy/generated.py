@@ -143,7 +143,7 @@ class Cases:
         if self._maybe(0.5):
             validation["messageExpression"] = self._random.choice(TEXTS)
         if self._maybe(0.3):
-            validation["reason"] = self._random.choice(["Forbidden", "Invalid", "Unauthorized"])
+            validation["reason"] = self._random.choice(["Forbidden", "Invalid", "RequestEntityTooLarge"])
         return validation
 
     def _pod(self) -> dict[str, Any]:

@@ -91,7 +91,11 @@ RULE = "spec.matchConstraints.resourceRules[0]"
         ({"validations": [{"expression": "true", "messageExpression": " "}]}, "messageExpression: must not be blank"),
         (
             {"validations": [{"expression": "true", "reason": "Conflict"}]},
-            "spec.validations[0].reason: expected 'Unauthorized', 'Forbidden', 'Invalid' or 'RequestEntityTooLarge'",
+            "spec.validations[0].reason: expected 'Forbidden', 'Invalid' or 'RequestEntityTooLarge'",
+        ),
+        (
+            {"validations": [{"expression": "true", "reason": "Unauthorized"}]},
+            "spec.validations[0].reason: expected 'Forbidden', 'Invalid' or 'RequestEntityTooLarge'",
         ),
         ({"auditAnnotations": [ANNOTATION, ANNOTATION]}, "spec.auditAnnotations[1].key: 'k' stands twice"),
         ({"auditAnnotations": [{**ANNOTATION, "key": "a/b"}]}, "spec.auditAnnotations[0].key: expected letters"),
@@ -162,7 +166,7 @@ def test_names_are_dns_subdomains(name: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "found"),
     [
-        ({"validations": [{"expression": "true", "reason": "Unauthorized"}]}, []),
+        ({"validations": [{"expression": "true", "reason": "Forbidden"}]}, []),
         ({"validations": [], "auditAnnotations": [ANNOTATION]}, []),
         ({"validations": [{"expression": "true", "message": "", "messageExpression": ""}]}, []),
         ({"matchConditions": [{**CONDITION, "name": "example.com/only-web"}]}, []),

@@ -37,7 +37,7 @@ class TestValidations:
 
     @pytest.mark.parametrize(
         ("reason", "code"),
-        [("Unauthorized", 401), ("Forbidden", 403), ("Invalid", 422), ("RequestEntityTooLarge", 413)],
+        [("Forbidden", 403), ("Invalid", 422), ("RequestEntityTooLarge", 413)],
     )
     def test_the_reason_gives_the_code(self, reason: str, code: int) -> None:
         decision = decided(validations=[{"expression": "false", "reason": reason}])

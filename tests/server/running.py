@@ -113,11 +113,11 @@ def environment(**variables: str) -> dict[str, str]:
     return {**clean, **variables}
 
 
-def launch(*flags: str, cwd: Path | None = None, **variables: str) -> Running:
+def launch(*flags: str, cwd: Path | None = None, command: list[str] = COMMAND, **variables: str) -> Running:
     """Start a server on free ports and return once it says where it listens."""
     begun = time.monotonic()
     process = subprocess.Popen(
-        [*COMMAND, "serve", "--port", "0", "--plain-port", "0", *flags],
+        [*command, "serve", "--port", "0", "--plain-port", "0", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=cwd,

@@ -119,7 +119,7 @@ def respond(request: Request, decision: Decision) -> bytes:
     response: dict[str, Any] = {"uid": request.uid, "allowed": decision.allowed}
     if not decision.allowed:
         denials = [finding for finding in decision.findings if finding.action == "Deny"]
-        response["status"] = _status(decision.code, decision.reason, decision.message, denials)
+        response["status"] = _status(request, decision.code, decision.reason, decision.message, denials)
     if decision.warnings:
         response["warnings"] = list(decision.warnings)
     if decision.audit_annotations:
@@ -131,7 +131,7 @@ def respond_mutation(request: Request, mutation: Mutation) -> bytes:
     """The AdmissionReview that answers a mutating call: a patch only where something changes."""
     response: dict[str, Any] = {"uid": request.uid, "allowed": mutation.allowed}
     if not mutation.allowed:
-        response["status"] = _status(mutation.code, mutation.reason, mutation.message, mutation.findings)
+        response["status"] = _status(request, mutation.code, mutation.reason, mutation.message, mutation.findings)
     elif mutation.changed and request.object is not None and mutation.object is not None:
         operations = patch.diff(request.object, mutation.object)
         if operations:
@@ -140,7 +140,8 @@ def respond_mutation(request: Request, mutation: Mutation) -> bytes:
     return _dump(response)
 
 
-def _status(code: int, reason: str, message: str, denials: Iterable[Finding]) -> dict[str, Any]:
+def _status(request: Request, code: int, reason: str, message: str, denials: Iterable[Finding]) -> dict[str, Any]:
+    """A Status with the details of the API server's own denials: from them kubectl says which object it was."""
     causes = []
     for denial in denials:
         cause = {"reason": denial.reason, "message": denial.text()}
@@ -152,8 +153,23 @@ def _status(code: int, reason: str, message: str, denials: Iterable[Finding]) ->
         "code": code,
         "reason": reason,
         "message": message,
-        "details": {"causes": causes},
+        "details": {
+            "name": _object_name(request),
+            "group": request.request_resource.group,
+            "kind": request.request_resource.resource,
+            "causes": causes,
+        },
     }
+
+
+def _object_name(request: Request) -> str:
+    """As k8s.io/apiserver's admission.NewForbidden has it: of a name yet to be generated, what it begins with."""
+    metadata = request.object.get("metadata") if request.object else None
+    given = metadata if isinstance(metadata, dict) else {}
+    for name in (request.name, given.get("name"), given.get("generateName")):
+        if name and isinstance(name, str):
+            return name
+    return "Unknown"
 
 
 def _dump(response: dict[str, Any]) -> bytes:

@@ -20,7 +20,9 @@ from webhook.paths import Path, lookup
 API_VERSION = "admissionregistration.k8s.io/v1"
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT", "*"]
-ValidationReason = Literal["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"]
+ValidationReason = Literal[
+    "Forbidden", "Invalid", "RequestEntityTooLarge"
+]  # the API names Unauthorized; no server takes it
 
 
 class Model(BaseModel):

@@ -1,0 +1,283 @@
+"""The path of an operator and of the cluster's users: the shipped policies, manifests/ as rendered, a real API server.
+
+Until there is a live view of the cluster, Namespaces and params come from the policy tree: that a param changed in the
+cluster takes effect is not tested here yet.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.controlplane import ADMIN, CONTROLLER, DEVELOPER, ControlPlane
+from tests.e2e.objects import deployment, namespace, pod, service
+from tests.e2e.people import roles
+from tests.e2e.webhooks import KINDS, POLICIES, Gatewright, rendered, until_seen
+
+PODS = "/api/v1/namespaces/default/pods?dryRun=All"
+REFUSED = 'admission webhook "workloads.gatewright.dev" denied the request: '
+HOST_PATH = (
+    "ValidatingAdmissionPolicy 'no-host-path' with binding 'no-host-path' denied request: spec.volumes[0]: "
+    "hostPath volumes open the files of the node to the Pod (h)"
+)
+KEPT = {"labels": {"gatewright.dev/keep-finalizer": "true"}}
+FINALIZER = "gatewright.dev/cleanup"
+HTTPS = {"name": "web", "port": 443, "appProtocol": "https"}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped policies, to be changed."""
+    return Path(shutil.copytree(POLICIES, tmp_path_factory.mktemp("tree") / "policies"))
+
+
+@pytest.fixture(scope="module")
+def enforced(cluster: ControlPlane, gatewright: Gatewright, tree: Path) -> ControlPlane:
+    """The cluster with Gatewright registered, and with people in it."""
+    cluster.apply(namespace("gatewright-system"), namespace("cert-manager"), *roles())
+    gatewright.start(tree)
+    register(cluster, gatewright, "overlays/enforcing")
+    return cluster
+
+
+def register(cluster: ControlPlane, gatewright: Gatewright, overlay: str) -> None:
+    """Apply the overlay's webhook configurations, and nothing else of ours, and wait until the server asks."""
+    cluster.kubectl("delete", ",".join(KINDS), "gatewright", "--ignore-not-found")
+    until_seen(cluster.client(), "POST", PODS, pod("probe", host_path=True), 201)
+    cluster.apply(*gatewright.registrations(rendered(cluster, overlay)))
+    if not overlay.endswith("warn-only"):
+        until_seen(cluster.client(), "POST", PODS, pod("probe", host_path=True), 403)
+        # What is created next must find the mutating webhook, which the server learns of by another watch.
+        probe = service("probe", HTTPS, **KEPT)
+        while (
+            not cluster.client()
+            .post("/api/v1/namespaces/default/services?dryRun=All", probe)
+            .body["metadata"]
+            .get("finalizers")
+        ):
+            pass
+    else:
+        while not cluster.client().post(PODS, pod("probe", host_path=True)).warnings:
+            pass
+
+
+@pytest.fixture
+def made(enforced: ControlPlane) -> Iterator[None]:
+    """What a test makes in the Namespace default is taken away after it, finalizers and all."""
+    yield
+    for kind in ("services", "pods", "deployments"):
+        listed = enforced.kubectl("get", kind, "--output", "name", "--field-selector", "metadata.name!=kubernetes")
+        for name in listed.stdout.split():
+            enforced.kubectl("delete", name, "--wait=false", "--grace-period=0", "--force")
+            token = enforced.tokens[CONTROLLER.name]
+            if name.startswith("service/"):
+                enforced.kubectl("patch", name, "--type=merge", "--patch", NO_FINALIZERS, token=token, check=False)
+
+
+NO_FINALIZERS = json.dumps({"metadata": {"finalizers": []}})
+
+
+def test_a_pod_with_a_folder_of_its_node_is_refused(enforced: ControlPlane, made: None) -> None:
+    refused = enforced.apply(pod("p", host_path=True), user=DEVELOPER, check=False)
+    assert refused.returncode == 1
+    assert REFUSED + HOST_PATH in refused.stderr
+    assert "created" in enforced.apply(pod("p"), user=DEVELOPER).stdout
+
+
+def test_nobody_is_refused_for_what_no_policy_is_about(enforced: ControlPlane, made: None) -> None:
+    created = enforced.kubectl("create", "configmap", "plain", "--from-literal=a=b", user=DEVELOPER)
+    assert created.stdout == "configmap/plain created\n"
+
+
+def test_scaling_past_the_bound_is_refused(enforced: ControlPlane, made: None) -> None:
+    enforced.apply(deployment("web", 2), user=DEVELOPER)
+    refused = enforced.kubectl("scale", "deployment/web", "--replicas=11", user=DEVELOPER, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(  # kubectl shows the causes of what is Invalid, and not the message
+        "The deployments \"web\" is invalid: : ValidatingAdmissionPolicy 'replica-bounds' with binding "
+        "'replica-bounds' denied request: spec.replicas is 11; set it from 1 to 10"
+    )
+    assert enforced.kubectl("scale", "deployment/web", "--replicas=10", user=DEVELOPER).stdout.endswith("scaled\n")
+
+
+def test_a_service_says_what_it_speaks(enforced: ControlPlane, made: None) -> None:
+    refused = enforced.apply(service("web", {"name": "web", "port": 80}), user=DEVELOPER, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(
+        "The services \"web\" is invalid: spec.ports[0]: ValidatingAdmissionPolicy 'protocol-whitelist' with binding "
+        "'protocol-whitelist' denied request: "
+    )
+    assert "created" in enforced.apply(service("web", HTTPS), user=DEVELOPER).stdout
+
+
+def finalizers(cluster: ControlPlane, name: str) -> list[str]:
+    reply = cluster.client().get(f"/api/v1/namespaces/default/services/{name}")
+    return list(reply.body["metadata"].get("finalizers", [])) if reply.ok else []
+
+
+@pytest.mark.parametrize("subresource", [(), ("--subresource=status",)])
+def test_a_finalizer_stays_until_its_controller_has_cleaned_up(
+    enforced: ControlPlane, made: None, subresource: tuple[str, ...]
+) -> None:
+    enforced.apply(service("kept", HTTPS, **KEPT), user=DEVELOPER)
+    assert finalizers(enforced, "kept") == [FINALIZER]
+
+    def patched(**who: object) -> tuple[int, str]:
+        arguments = ("patch", "service/kept", *subresource, "--type=merge", "--patch", NO_FINALIZERS)
+        done = enforced.kubectl(*arguments, check=False, **who)  # type: ignore[arg-type]
+        return done.returncode, done.stderr
+
+    # Not while it lives: nobody.
+    account = enforced.client().post(
+        "/api/v1/namespaces/gatewright-system/serviceaccounts",
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "cleanup-controller"}},
+    )
+    assert account.status in (201, 409)
+    token = enforced.kubectl("create", "token", "cleanup-controller", "--namespace=gatewright-system").stdout.strip()
+    for who in ({"user": DEVELOPER}, {"user": ADMIN}):
+        code, said = patched(**who)
+        assert code == 1
+        assert "ValidatingAdmissionPolicy 'finalizer-enforcement' with binding 'finalizer-enforcement' denied" in said
+        assert FINALIZER in said
+    # Being deleted: its controller, and nobody else.
+    enforced.kubectl("delete", "service/kept", "--wait=false", user=DEVELOPER)
+    code, said = patched(user=DEVELOPER)
+    assert (code, "finalizer-enforcement" in said) == (1, True)
+    assert finalizers(enforced, "kept") == [FINALIZER]
+    if subresource:
+        grant_status(enforced)
+    assert patched(token=token) == (0, "")
+    assert finalizers(enforced, "kept") == []
+
+
+def grant_status(cluster: ControlPlane) -> None:
+    """The controller may patch a Service's status too, as those that write one may."""
+    role = next(each for each in roles() if each["metadata"]["name"] == "cleanup-controller")
+    role["rules"][0]["resources"].append("services/status")
+    cluster.apply(role)
+    can = ("auth", "can-i", "patch", "services", "--subresource=status", "--as", CONTROLLER.name)
+    while cluster.kubectl(*can, check=False).returncode:
+        pass
+
+
+@pytest.mark.parametrize("where", ["gatewright-system", "kube-system", "cert-manager"])
+def test_the_namespaces_that_a_cluster_stands_on_are_never_asked_about(enforced: ControlPlane, where: str) -> None:
+    created = enforced.apply(pod("agent", where, host_path=True), deployment("agent", 99, where))
+    assert (created.stdout.count("created"), created.stderr) == (2, "")
+    enforced.kubectl("delete", "--namespace", where, "pod/agent", "deployment/agent", "--grace-period=0", "--force")
+
+
+def test_a_binding_that_warns_warns(enforced: ControlPlane, gatewright: Gatewright, tree: Path, made: None) -> None:
+    binding = tree / "no-host-path" / "binding.yaml"
+    denies = binding.read_text()
+    shutil.copy(tree / "no-host-path" / "_binding.warn.yaml", binding)
+    try:
+        gatewright.start(tree)
+        applied = enforced.apply(pod("warned", host_path=True), user=DEVELOPER)
+    finally:
+        binding.write_text(denies)
+        gatewright.start(tree)
+    assert applied.stdout == "pod/warned created\n"
+    expected = "Warning: Validation failed for ValidatingAdmissionPolicy 'no-host-path' with binding 'no-host-path': "
+    assert applied.stderr.startswith(expected + "spec.volumes[0]: hostPath volumes open the files of the node")
+
+
+def test_the_first_roll_out_refuses_and_changes_nothing(
+    cluster: ControlPlane, enforced: ControlPlane, gatewright: Gatewright, tree: Path, made: None, tmp_path: Path
+) -> None:
+    warned = Path(shutil.copytree(tree, tmp_path / "policies"))
+    for file in warned.glob("*/_binding.warn.yaml"):
+        shutil.copy(file, file.with_name("binding.yaml"))
+    gatewright.start(warned)
+    try:
+        register(cluster, gatewright, "overlays/warn-only")
+        applied = cluster.apply(pod("p", host_path=True), service("web", {"name": "web", "port": 80}), user=DEVELOPER)
+        assert applied.stdout == "pod/p created\nservice/web created\n"
+        assert applied.stderr.count("Warning: Validation failed for ValidatingAdmissionPolicy") == 2
+        assert finalizers(cluster, "web") == []
+        # And it lets through where Gatewright does not answer.
+        gatewright.stop()
+        assert cluster.apply(pod("unseen", host_path=True), user=DEVELOPER).stdout == "pod/unseen created\n"
+    finally:
+        gatewright.start(tree)
+        register(cluster, gatewright, "overlays/enforcing")
+
+
+def test_without_the_server_policies_that_must_hold_block_and_the_cluster_goes_on(
+    enforced: ControlPlane, gatewright: Gatewright, tree: Path, made: None
+) -> None:
+    gatewright.stop()
+    try:
+        blocked = enforced.apply(pod("p"), user=DEVELOPER, check=False)
+        assert blocked.returncode == 1
+        assert 'failed calling webhook "workloads.gatewright.dev"' in blocked.stderr
+        # What no policy is about, or matchConditions sort out, goes on.
+        assert enforced.kubectl("create", "configmap", "on", "--from-literal=a=b", user=DEVELOPER).stdout
+        lease = ("create", "--filename", "-")
+        beat = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": "node", "namespace": "kube-node-lease"},
+            "spec": {"holderIdentity": "node"},
+        }
+        assert enforced.kubectl(*lease, stdin=json.dumps(beat)).stdout
+        for where in ("gatewright-system", "kube-system", "cert-manager"):
+            enforced.apply(pod("on", where, host_path=True))
+            enforced.kubectl("delete", "--namespace", where, "pod/on", "--grace-period=0", "--force")
+        # And the way back: the registration can always be taken away.
+        enforced.kubectl("delete", ",".join(KINDS), "gatewright")
+        until_seen(enforced.client(), "POST", PODS, pod("p", host_path=True), 201)
+    finally:
+        gatewright.start(tree)
+        register(enforced, gatewright, "overlays/enforcing")
+
+
+def test_policies_that_may_be_missed_are_registered_to_be_missed(
+    enforced: ControlPlane, gatewright: Gatewright, tree: Path, made: None, tmp_path: Path
+) -> None:
+    """One policy under Fail and one under Ignore, each with the webhook of its own that docs/operations tell to add."""
+    lenient = Path(shutil.copytree(tree, tmp_path / "policies")) / "protocol-whitelist" / "policy.py"
+    lenient.write_text(lenient.read_text().replace("@validate(", '@validate(\n    failure_policy="Ignore",', 1))
+    gatewright.start(lenient.parents[1])
+    registered = gatewright.registrations(rendered(enforced, "overlays/enforcing"))
+    validating = next(each for each in registered if each["kind"] == KINDS[0])
+    workloads = validating["webhooks"][0]
+    url = workloads["clientConfig"]["url"].replace("/fail", "/ignore")
+    ignoring = {
+        **workloads,
+        "name": "ignored.gatewright.dev",
+        "failurePolicy": "Ignore",
+        "clientConfig": {**workloads["clientConfig"], "url": url},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["services"]}],
+    }
+    strict = {
+        **workloads,
+        "rules": [
+            {**rule, "resources": [each for each in rule["resources"] if each != "services"]}
+            for rule in workloads["rules"]
+        ],
+    }
+    strict["rules"] = [rule for rule in strict["rules"] if rule["resources"]]
+    changed = {**validating, "webhooks": [strict, ignoring]}
+    undeclared = service("web", {"name": "web", "port": 80})
+    services = "/api/v1/namespaces/default/services?dryRun=All"
+    try:
+        enforced.kubectl("delete", KINDS[0], "gatewright")
+        until_seen(enforced.client(), "POST", services, undeclared, 201)
+        enforced.apply(changed)
+        until_seen(enforced.client(), "POST", services, undeclared, 422)
+        refused = enforced.client().post(services, undeclared)
+        assert refused.message.startswith('admission webhook "ignored.gatewright.dev" denied the request: ')
+        assert enforced.client().post(PODS, pod("p", host_path=True)).status == 403
+
+        gatewright.stop()
+        assert enforced.client().post(services, undeclared).status == 201
+        blocked = enforced.client().post(PODS, pod("p"))
+        assert (blocked.status, blocked.reason) == (500, "InternalError")
+    finally:
+        gatewright.start(tree)
+        register(enforced, gatewright, "overlays/enforcing")
