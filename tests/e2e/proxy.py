@@ -14,7 +14,8 @@ class Proxy:
         self._target = target
         self._listening: socket.socket | None = None
         self._pairs: list[socket.socket] = []
-        self.accepted = 0
+        self._passing = threading.Event()
+        self._passing.set()
         self._reserve = socket.socket()  # the port is this proxy's, open or not
         self._reserve.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reserve.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -49,7 +50,15 @@ class Proxy:
 
     def end(self) -> None:
         self.close()
+        self.go_on()
         self._reserve.close()
+
+    def hold(self) -> None:
+        """Let connections in, and pass nothing on, until `go_on`."""
+        self._passing.clear()
+
+    def go_on(self) -> None:
+        self._passing.set()
 
     def _accept(self, listening: socket.socket) -> None:
         while True:
@@ -57,17 +66,17 @@ class Proxy:
                 client, _ = listening.accept()
             except OSError:
                 return
-            self.accepted += 1
             server = socket.create_connection(("127.0.0.1", self._target))
             self._pairs += [client, server]
             for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
 
 
-def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while piece := source.recv(1 << 16):
-            sink.sendall(piece)
-    for each in (source, sink):
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
+            while piece := source.recv(1 << 16):
+                self._passing.wait()
+                sink.sendall(piece)
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)

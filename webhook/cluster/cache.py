@@ -203,8 +203,10 @@ class Cache:
                 ("timeoutSeconds", str(random.randint(*_WATCH_SECONDS))),  # noqa: S311
             ]
             began = time.monotonic()
+            established = False
             try:
                 watch = connection.watch(path, query, self._silence)
+                established = True
                 try:
                     self._enter(State.SYNCED)
                     for events in watch.events():
@@ -222,7 +224,12 @@ class Cache:
             except Unreachable as error:
                 if self._stop.is_set():
                     return
-                self._failed(error)
+                if established:  # connections do break; nothing is amiss if the next one works
+                    self._count(reason_of(error))
+                    self._failures += 1
+                    self._pause()
+                else:
+                    self._failed(error)
             else:
                 if time.monotonic() - began >= _STEADY:
                     refused = self._failures = 0
