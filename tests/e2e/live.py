@@ -113,7 +113,7 @@ class Live:
 
     @property
     def ready(self) -> str:
-        """"" while it is ready; else what /readyz says."""
+        """ "" while it is ready; else what /readyz says."""
         answer = self.running.get("/readyz")
         return "" if answer.status == 200 else answer.body.decode().strip()
 

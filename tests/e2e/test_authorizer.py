@@ -56,7 +56,7 @@ POLICIES = (
     policy("plain", matchConstraints=about("plain"), validations=[{"expression": "false", "message": "plainly no"}]),
 )
 BINDINGS = tuple(binding(each["metadata"]["name"]) for each in POLICIES)
-PYTHON = '''\
+PYTHON = """\
 from gatewright import validate
 from webhook.access import Access
 
@@ -72,7 +72,7 @@ def python(request):
                 yield "dora may not break it"
         except Exception:
             yield "no answer"
-'''
+"""
 
 
 def granted(name: str, subject: dict[str, str], **rule: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:

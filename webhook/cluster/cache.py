@@ -38,7 +38,7 @@ class State(StrEnum):
     """What a cache is in. Only `waiting` keeps a server from being ready."""
 
     WAITING = "waiting"
-    """It has not been listed yet."""
+    """It has not been listed and watched yet."""
     SYNCED = "synced"
     """It follows the cluster."""
     INTERRUPTED = "interrupted"
@@ -101,6 +101,7 @@ class Cache:
         self._version = ""
         self._stop = threading.Event()
         self._failures = 0
+        self._synced = False  # it was, once
         self._told = State.WAITING, ""  # the state that was told last, and the reason of its problem
 
     @property
@@ -149,6 +150,7 @@ class Cache:
         self.resource = Kinds.builtin().for_kind(self.target.api_version, self.target.kind)
         self.snapshot = EMPTY
         self.heard = time.monotonic()
+        self._synced = True
         self._failures = 0
         self._enter(State.NOT_SERVED, "the cluster does not serve this kind")
         self._stop.wait(min(_RECHECK, self._backoff.longest) * random.uniform(0.5, 1.0))  # noqa: S311
@@ -167,7 +169,6 @@ class Cache:
         self._version = version
         self.heard, self.listed_at = began, time.time()
         self.counts.lists += 1
-        self._enter(State.SYNCED)
 
     def _pages(self, connection: Connection, path: str, resource: Resource, limit: int) -> tuple[list[Object], str]:
         objects: list[Object] = []
@@ -206,7 +207,7 @@ class Cache:
             established = False
             try:
                 watch = connection.watch(path, query, self._silence)
-                established = True
+                established = self._synced = True
                 try:
                     self._enter(State.SYNCED)
                     for events in watch.events():
@@ -268,7 +269,7 @@ class Cache:
         reason = reason_of(error)
         self._count(reason)
         self._failures += 1
-        self._enter(State.WAITING if self.heard is None else State.INTERRUPTED, str(error), reason)
+        self._enter(State.INTERRUPTED if self._synced else State.WAITING, str(error), reason)
         self._pause()
 
     def _pause(self) -> None:
