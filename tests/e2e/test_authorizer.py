@@ -29,7 +29,8 @@ POLICIES = (
         matchConstraints=about("glass"),
         validations=[
             {
-                "expression": "authorizer.group('').resource('configmaps').namespace('default').check('break').allowed()",
+                "expression": "authorizer.group('').resource('configmaps').namespace('default')"
+                ".check('break').allowed()",
                 "message": "only who may break it",
             }
         ],
@@ -67,7 +68,7 @@ from webhook.access import Access
 def python(request):
     if request.name == "python":
         try:
-            access = Access(user="dora", verb="break", groups=("developers",), resource="configmaps", namespace="default")
+            access = Access("dora", "break", groups=("developers",), resource="configmaps", namespace="default")
             if not request.cluster.authorize(access).allowed:
                 yield "dora may not break it"
         except Exception:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.controlplane import ControlPlane, manifests
-from tests.e2e.live import FAR, Live, binding, config_map, live, policy, ready
+from tests.e2e.live import FAR, binding, config_map, live, policy, ready
 from tests.e2e.objects import namespace
 from tests.e2e.proxy import Proxy
 from tests.server.running import wait_for
