@@ -1,4 +1,4 @@
-"""The rendered RBAC is enough: a server that has only it works. And it is no more: without any of it something fails."""
+"""The rendered RBAC is enough: a server that has only it works. It is no more: without any of it something fails."""
 
 from __future__ import annotations
 

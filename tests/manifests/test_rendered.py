@@ -204,7 +204,7 @@ def test_the_cpu_is_not_throttled_and_the_memory_is_bounded(folder: str) -> None
 def test_a_changed_policy_changes_the_name_of_its_configmap(folder: str) -> None:
     """So that its Pods are replaced; that the Deployment names what is there is `policies`' own check."""
     assert kustomize.policies(folder)
-    (name,) = (each["metadata"]["name"] for each in kustomize.objects(folder) if each["kind"] == "ConfigMap")
+    name = kustomize.one(folder, "ConfigMap", "gatewright-policies")["metadata"]["name"]
     assert name.removeprefix("gatewright-policies-").isalnum()
 
 
