@@ -22,9 +22,9 @@ CONFIG_MAPS = Target("v1", "ConfigMap")
 class Followed:
     """A cache that runs, and what it told."""
 
-    def __init__(self, target: Target, url: str, silence: float) -> None:
+    def __init__(self, target: Target, url: str, silence: float, backoff: Backoff) -> None:
         self.told: list[tuple[State, str]] = []
-        self.cache = Cache(target, self._changed, backoff=Backoff(0.02, 0.1), page=2, silence=silence)
+        self.cache = Cache(target, self._changed, backoff=backoff, page=2, silence=silence)
         configuration = Configuration()
         configuration.host = url
         configuration.retries = False
@@ -46,10 +46,13 @@ class Followed:
 
 @contextmanager
 def following(
-    answer: Callable[[Exchange], None], target: Target = CONFIG_MAPS, silence: float = 20.0
+    answer: Callable[[Exchange], None],
+    target: Target = CONFIG_MAPS,
+    silence: float = 20.0,
+    backoff: Backoff = Backoff(0.02, 0.1),
 ) -> Iterator[tuple[Followed, list[Exchange]]]:
     with playing(answer) as (url, exchanges):
-        followed = Followed(target, url, silence)
+        followed = Followed(target, url, silence, backoff)
         followed.thread.start()
         try:
             yield followed, exchanges
@@ -187,10 +190,10 @@ def test_a_server_that_always_says_410_is_not_asked_without_end() -> None:
         else:
             exchange.json(listed(7))
 
-    with following(answer) as (followed, exchanges):
+    with following(answer, backoff=Backoff(0.4, 0.4)) as (followed, exchanges):
+        wait_for(lambda: followed.cache.counts.errors["gone"] >= 2)
         time.sleep(1.0)
-        assert 5 <= len(exchanges) < 60
-        assert followed.cache.counts.errors["gone"] >= 2
+        assert len(exchanges) <= 2 * 8  # a list and a watch each time
 
 
 def test_errors_are_told_once_with_their_reason_and_tried_again(hold: threading.Event) -> None:

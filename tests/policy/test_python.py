@@ -192,9 +192,12 @@ class TestTheRequest:
             "    yield str(request.cluster.list('v1', 'Secret').value)\n"
             "@validate(resources=['v1/pods'])\ndef q(request):\n"
             "    yield str(request.cluster.list('v1', 'Secret').value)\n"
+            "@validate(resources=['v1/pods'], reads=['v1/Secret'])\ndef r(request):\n"
+            "    yield str(request.cluster.list('v1', 'Secret').value)\n"
         )
-        first, second = messages(verdict(tree(tmp_path, code, binding("p"), binding("q", name="c"))))
-        assert first == "[]"
+        bindings = (binding("p"), binding("q", name="c"), binding("r", name="d"))
+        first, second, third = messages(verdict(tree(tmp_path, code, *bindings)))
+        assert first == third == "[]"
         assert "UndeclaredLookup" in second
 
     def test_a_mutation_looks_up_what_it_declares_too(self, tmp_path: Path) -> None:

@@ -241,16 +241,13 @@ class Cache:
                 self.counts.restarts += 1
 
     def _apply(self, events: list[Object]) -> None:
-        """Take over all that came at once. Raises _Gone, APIError."""
+        """Take over all that came at once. Raises APIError."""
         changes: dict[Key, Object | None] = {}
         try:
             for event in events:
                 kind, value = event["type"], event["object"]
                 if kind == "ERROR":
-                    code = value.get("code")
-                    if code == 410:
-                        raise _Gone
-                    raise APIError(int(code or 500), str(value.get("message", ""))[:500])
+                    raise APIError(int(value.get("code") or 500), str(value.get("message", ""))[:500])
                 self._version = value["metadata"]["resourceVersion"]
                 if kind == "BOOKMARK":
                     continue
