@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-all e2e e2e-assets soak lint format bench lock setup
+.PHONY: run test test-all e2e e2e-assets soak lint format docs bench lock setup
 setup: $(READY)
 
 $(BIN)/python:
@@ -43,6 +43,9 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY)  ## write docs/cel-functions.md anew from the tables of the function libraries
+	$(BIN)/python -m webhook.cel.reference > docs/cel-functions.md
 
 bench: $(READY)
 	$(BIN)/python -m bench

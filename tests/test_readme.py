@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from webhook.offline import authorizations
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 GUIDE = (ROOT / "docs/policies.md").read_text()
@@ -47,12 +49,20 @@ def test_its_policies_load_and_deny(tmp_path: Path) -> None:
 
 
 def test_the_guides_policies_pass_the_guides_test(tmp_path: Path) -> None:
-    (python,), (tests,) = blocks("python", GUIDE), blocks("yaml", GUIDE)
+    (python,), (_, tests) = blocks("python", GUIDE), blocks("yaml", GUIDE)
     (tmp_path / "policy.py").write_text(python)
     (tmp_path / "tests.yaml").write_text(tests)
     result = gatewright("test", "--policies", str(tmp_path))
     assert (result.returncode, result.stderr) == (0, "")
     assert "1 case: 1 passed, 0 failed" in result.stdout
+
+
+def test_the_guides_answers_for_the_authorizer_are_read(tmp_path: Path) -> None:
+    (answers, _) = blocks("yaml", GUIDE)
+    (tmp_path / "access.yaml").write_text(answers)
+    rules, wrong = authorizations.read(str(tmp_path / "access.yaml"))
+    assert wrong == []
+    assert [rule.decision.allowed for rule in rules] == [True, True, True, False]
 
 
 def test_every_file_that_it_links_to_is_there() -> None:

@@ -16,7 +16,7 @@ from webhook.cel.values import Duration, Optional, Timestamp, UInt
 
 SUITE = Path(__file__).parents[3] / "shared" / "conformance"
 
-# Parts of the suite for CEL that Kubernetes does not have, and for libraries that Gatewright does not have yet.
+# Parts of the suite for CEL that Kubernetes does not have.
 NOT_IN_KUBERNETES = {
     "math_ext": "math.* is not in Kubernetes",
     "encoders_ext": "base64.* is not in Kubernetes",
@@ -25,7 +25,6 @@ NOT_IN_KUBERNETES = {
     "enums": "needs protocol buffers",
     "proto2": "needs protocol buffers",
 }
-LATER = {"network_ext": "the ip and cidr libraries come later"}
 
 
 @dataclass(frozen=True)

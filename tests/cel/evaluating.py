@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from webhook.access import Access, AccessDecision, AccessRule, declared
 from webhook.cel import Activation, Environment, EvaluationError, types
+from webhook.cel.library.authorizer import AUTHORIZER, Authorizer
 from webhook.cel.program import Program, Recording
 
-ENVIRONMENT = Environment({"object": types.DYN, "x": types.DYN, "y": types.DYN})
+VARIABLES = {"object": types.DYN, "x": types.DYN, "y": types.DYN, "authorizer": types.parse(AUTHORIZER)}
+ENVIRONMENT = Environment(VARIABLES)
+
+ALLOWED = AccessDecision(True, "declared")
+# What the user of the tests may do: look at /healthz and get the Pods of one namespace, and nothing else.
+RULES = (
+    AccessRule(ALLOWED, user="ann", path="/healthz", verb="get"),
+    AccessRule(ALLOWED, user="ann", group="", resource="pods", subresource="", namespace="default", verb="get"),
+    AccessRule(AccessDecision(False)),
+)
+BINDINGS: dict[str, Any] = {
+    "object": None,
+    "x": None,
+    "y": None,
+    "authorizer": Authorizer(Access("ann", "", groups=("staff",)), partial(declared, rules=RULES)),
+}
 
 
 def outcome(program: Program, form: str, bindings: dict[str, Any]) -> tuple[str, Any]:
@@ -24,7 +42,7 @@ def outcome(program: Program, form: str, bindings: dict[str, Any]) -> tuple[str,
 def evaluate(expression: str, **bindings: Any) -> Any:
     """The value of an expression, which all forms must agree on. Raises EvaluationError."""
     program = ENVIRONMENT.compile(expression)
-    bindings = {"object": None, "x": None, "y": None, **bindings}
+    bindings = {**BINDINGS, **bindings}
     outcomes = [outcome(program, form, bindings) for form in ("plain", "exact", "recording")]
     assert repr(outcomes[0]) == repr(outcomes[1]) == repr(outcomes[2])
     kind, result = outcomes[0]

@@ -56,22 +56,6 @@ def test_extensions_that_kubernetes_does_not_have_are_refused(expression: str) -
     assert "undeclared reference" in issues(expression)[0]
 
 
-@pytest.mark.parametrize(
-    ("expression", "library"),
-    [
-        ("url('https://a')", "URL"),
-        ("ip('127.0.0.1')", "IP"),
-        ("cidr('10.0.0.0/8')", "CIDR"),
-        ("semver('1.0.0')", "semver"),
-        ("format.named('uuid')", "format"),
-        ("[[1]].flatten()", "lists extension"),
-        ("authorizer.path('/')", "authorizer"),
-    ],
-)
-def test_a_library_still_to_come_is_refused_by_name_when_compiled(expression: str, library: str) -> None:
-    assert f"Kubernetes' {library} library is not supported yet" in issues(expression)[0]
-
-
 def test_the_type_of_the_result_is_exact() -> None:
     assert issues("x", expect=(types.BOOL,)) == ["1:1: must evaluate to bool but got dyn"]
     assert ENVIRONMENT.compile("x == 1", expect=(types.BOOL,)).type == types.BOOL

@@ -1,4 +1,4 @@
-"""The CEL specification's conformance suite: every case that Kubernetes has and that needs no library still to come."""
+"""The CEL specification's conformance suite: every case that Kubernetes has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cel.conformance import LATER, NOT_IN_KUBERNETES, SUITE, Case, agrees, cases, refused, run
+from tests.cel.conformance import NOT_IN_KUBERNETES, SUITE, Case, agrees, cases, refused, run
 from webhook.cel import CompileError
 
 pytestmark = pytest.mark.skipif(not SUITE.is_dir(), reason=f"the conformance suite is not at {SUITE}")
@@ -16,7 +16,7 @@ DIFFERENCES = Path(__file__).parents[2] / "docs" / "conformance.md"
 
 
 def selected() -> list[Case]:
-    return [case for case in cases() if case.raw["file"] not in NOT_IN_KUBERNETES | LATER]
+    return [case for case in cases() if case.raw["file"] not in NOT_IN_KUBERNETES]
 
 
 def documented() -> set[str]:
@@ -37,12 +37,12 @@ def test_every_case_gives_its_value_or_is_a_documented_difference(capsys: pytest
         counts["tried"] += 1
         if not agrees(case, result):
             wrong[case.id] = result
-    left_out = Counter(case.raw["file"] for case in cases() if case.raw["file"] in NOT_IN_KUBERNETES | LATER)
+    left_out = Counter(case.raw["file"] for case in cases() if case.raw["file"] in NOT_IN_KUBERNETES)
     with capsys.disabled():
         print(f"\nCEL conformance: {counts['tried'] - len(wrong)} of {counts['tried']} cases as the suite has them,")
         print(f"  {counts['refused by Kubernetes']} more that Kubernetes refuses, {len(wrong)} documented differences")
         for file, count in left_out.items():
-            print(f"  left out: {file} ({count}): {(NOT_IN_KUBERNETES | LATER)[file]}")
+            print(f"  left out: {file} ({count}): {NOT_IN_KUBERNETES[file]}")
     assert {case_id for case_id in wrong if case_id not in documented()} == set(), wrong
     assert documented() - set(wrong) == set(), "docs/conformance.md names cases that are right now"
 

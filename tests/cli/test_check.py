@@ -470,3 +470,68 @@ def test_names_that_are_no_utf8_are_shown_escaped(tree: Path) -> None:
     assert run.stdout.startswith("\\udce9.yaml\n")
     report = json.loads(gatewright(tree, "check", name, "-o", "json").stdout)
     assert report["findings"][0]["file"] == "\\udce9.yaml"
+
+
+ASKING = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: asking}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: ["*"], resources: [pods]}
+  validations:
+  - expression: authorizer.requestResource.check('approve').allowed()
+    message: needs someone who may approve
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: asking}
+spec: {policyName: asking, validationActions: [Deny]}
+"""
+PLAIN_POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: a, image: b}]}\n"
+
+
+def test_declared_authorizations_answer_for_the_cluster(tree: Path) -> None:
+    (tree / "policies" / "asking.yaml").write_text(ASKING)
+    (tree / "access.yaml").write_text(
+        "authorizations:\n- {user: ann, verb: approve, allowed: true}\n- {allowed: false}\n"
+    )
+    declared = ("--authorizations", "access.yaml")
+    assert check(tree, PLAIN_POD, *declared, "--as", "ann").returncode == 0
+    refused = check(tree, PLAIN_POD, *declared, "--as", "bob")
+    assert refused.returncode == 1
+    assert "needs someone who may approve" in refused.stdout
+    unanswered = check(tree, PLAIN_POD)
+    assert unanswered.returncode == 1
+    assert "no answer is declared for the authorizer" in " ".join(unanswered.stdout.split())
+    assert "--as and --as-group say who" in unanswered.stderr
+
+
+def test_bad_authorizations_exit_with_two(tree: Path) -> None:
+    (tree / "access.yaml").write_text("authorizations:\n- {user: ann}\n")
+    failed = check(tree, PLAIN_POD, "--authorizations", "access.yaml")
+    assert failed.returncode == 2
+    assert "access.yaml:2:3: authorizations[0].allowed: expected true or false" in failed.stderr
+
+
+def test_a_function_that_the_target_has_not_is_refused_at_load(tree: Path) -> None:
+    (tree / "policies" / "ip.yaml").write_text(
+        ASKING.replace("authorizer.requestResource.check('approve').allowed()", "isIP('::1')")
+    )
+    refused = check(tree, PLAIN_POD, "--kubernetes-version", "1.29")
+    assert refused.returncode == 2
+    assert "ip.yaml:9:" in refused.stderr
+    assert "Kubernetes has isIP() since 1.30; the target is 1.29" in refused.stderr
+    assert check(tree, PLAIN_POD, "--kubernetes-version", "v1.30.2").returncode == 0
+    by_variable = gatewright(tree, "check", "in.yaml", GATEWRIGHT_KUBERNETES_VERSION="1.29")
+    assert by_variable.returncode == 2
+
+
+@pytest.mark.parametrize("command", [["check", "in.yaml"], ["test"]])
+def test_an_unknown_version_exits_with_two(tree: Path, command: list[str]) -> None:
+    (tree / "in.yaml").write_text(PLAIN_POD)
+    failed = gatewright(tree, *command, "--kubernetes-version", "1.3")
+    assert failed.returncode == 2
+    text = " ".join(failed.stderr.split())
+    assert "--kubernetes-version: expected a version of Kubernetes from 1.26 to 1.37, such as 1.30, got '1.3'" in text

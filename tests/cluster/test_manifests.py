@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from webhook.access import Access, AccessDecision, AccessRule, AccessUnknown
 from webhook.cluster.manifests import ManifestsView
 from webhook.cluster.view import Answer, ClusterView, UnknownKind
 
@@ -67,3 +68,13 @@ def test_namespaces_are_assumed_only_if_asked_and_said_so() -> None:
 def test_what_is_no_object_or_has_no_name_is_left_out() -> None:
     view = ManifestsView([{}, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "x-"}}])
     assert view.list("v1", "ConfigMap").value == []
+
+
+def test_manifests_do_not_tell_what_a_user_may_do() -> None:
+    with pytest.raises(AccessUnknown, match="user 'ann', verb 'get', resource 'apps/deployments', name 'web'"):
+        ManifestsView([]).authorize(Access("ann", "get", group="apps", resource="deployments", name="web"))
+
+
+def test_declared_answers_do() -> None:
+    view = ManifestsView([], access_rules=[AccessRule(AccessDecision(True), user="ann")])
+    assert view.authorize(Access("ann", "get")) == AccessDecision(True)

@@ -150,3 +150,27 @@ def test_values_of_secrets_are_not_told(tmp_path: Path) -> None:
     assert failure.startswith("after mutation, data.password: not as expected")
     assert "swordfish" not in failure
     assert "hunter22" not in failure
+
+
+MAY_SCALE = "authorizer.group('apps').resource('deployments').subresource('scale').check('update').allowed()"
+
+
+@pytest.mark.parametrize(
+    ("authorizations", "verdict"),
+    [
+        ("[{allowed: true}]", "allow"),
+        ("[{allowed: false}]", "deny"),
+        ("[{user: ann, allowed: true}, {allowed: false}]", "allow"),
+        ("[{user: bob, allowed: true}, {allowed: false}]", "deny"),
+        ("[{groups: [staff], verb: update, allowed: true}, {allowed: false}]", "allow"),
+        ("[{groups: [staff, admins], allowed: true}, {allowed: false}]", "deny"),
+        ("[{group: apps, resource: deployments, subresource: scale, allowed: true}]", "allow"),
+        ("[{path: /scale, allowed: true}, {allowed: false}]", "deny"),
+        ("[{resource: pods, allowed: true}]", "error"),
+        ("[]", "error"),
+    ],
+)
+def test_the_authorizer_answers_what_the_case_declares(tmp_path: Path, authorizations: str, verdict: str) -> None:
+    user = "user: {username: ann, groups: [staff, dev]}"
+    case = f"name: c\n{POD}\n{user}\nauthorizations: {authorizations}\nexpect: {verdict}"
+    assert one(tmp_path, case, expression=MAY_SCALE).passed

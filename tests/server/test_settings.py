@@ -48,6 +48,8 @@ def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(tmp_path: 
         ),
         ({}, {"GATEWRIGHT_KUBECONFIG": "k"}, "GATEWRIGHT_KUBECONFIG is given without --cluster kubeconfig"),
         ({"port": "8080"}, {}, "--port and --plain-port are both 8080"),
+        ({"kubernetes_version": "1.3"}, {}, "--kubernetes-version: expected a version of Kubernetes from 1.26 to"),
+        ({}, {"GATEWRIGHT_KUBERNETES_VERSION": "2"}, "the variable GATEWRIGHT_KUBERNETES_VERSION: expected a version"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_source(flags: dict[str, str], environ: dict[str, str], told: str) -> None:
@@ -60,6 +62,7 @@ def test_a_wrong_setting_is_refused_with_its_source(flags: dict[str, str], envir
     ("text", "told"),
     [
         ("prot: 1", "unknown setting 'prot'"),
+        ("kubernetes_version: 1.30", "kubernetes_version in {file}: expected text such as '1.30', in quotes"),
         ("port: [1]", "port in {file}: "),
         ("- port", "expected a mapping"),
         ("port: {", "is no YAML"),

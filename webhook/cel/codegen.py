@@ -191,7 +191,8 @@ class _Generator:
         left, right = (self.value(arg) for arg in node.args)
         if self.loops and node.args[0].type.name in _DEEP:
             return self.out.call(_charged_equal, Operand("a", atomic=True), left, right)
-        return self.out.call(operators.equal, left, right)
+        # An error of equality, which opaque values have, counts as unequal here.
+        return self.out.call(operators.alike if node.function == "_!=_" else operators.equal, left, right)
 
     def function_call(self, node: Call) -> Operand:
         # Within a loop, work that grows with a value is charged for; sets compare each element with each, anywhere.

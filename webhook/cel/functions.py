@@ -135,7 +135,7 @@ _CLASSES: dict[str, tuple[type, ...]] = {
 }
 
 # Functions whose missing overload cel-go reports without naming them.
-_UNNAMED = frozenset({"contains", "startsWith", "endsWith"})
+_UNNAMED = frozenset({"contains", "startsWith", "endsWith", "sort", "@sortByAssociatedKeys"})
 
 
 class Dispatch:
@@ -164,7 +164,10 @@ class Dispatch:
             raise no_such_overload()
         if self._name == "matches":
             raise EvaluationError("no such overload: matches")
-        raise EvaluationError(f"no such overload: {self._name}({', '.join(str(type_of(arg)) for arg in args)})")
+        found = [str(type_of(arg)) for arg in args]
+        if self._name == "flatten":
+            raise EvaluationError(f"no such overload: {found[0]}.flatten({', '.join(found[1:])})")
+        raise EvaluationError(f"no such overload: {self._name}({', '.join(found)})")
 
 
 class Functions:

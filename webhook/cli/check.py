@@ -174,7 +174,8 @@ def _check(
             "kubernetes.io/metadata.name"
         )
     findings = [located for verdict in results for located in verdict.findings]
-    if not user and any(located.finding.error and "request.userInfo" in located.message for located in findings):
+    errors = [located.message for located in findings if located.finding.error]
+    if not user and any("request.userInfo" in message or "authorizer: user ''" in message for message in errors):
         notes.append("request.userInfo is empty: nobody in particular applies these; --as and --as-group say who")
     outcome = Outcome(
         findings=findings,

@@ -7,6 +7,7 @@ answered by the function that the value of the variable `authorizer` was made wi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from webhook.access import Access, AccessDecision, AccessUnknown, Authorize
 from webhook.cel.errors import EvaluationError, no_such_overload
@@ -24,6 +25,7 @@ class _Opaque:
     """A value that only functions take: comparing it is an error in Kubernetes, too."""
 
     __slots__ = ()
+    cel_type: ClassVar[str]
 
     def __eq__(self, other: object) -> bool:
         raise no_such_overload()
@@ -31,38 +33,47 @@ class _Opaque:
     def __hash__(self) -> int:
         return id(self)
 
+    def __repr__(self) -> str:
+        return self.cel_type
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Authorizer(_Opaque):
-    """Who would do something (`access` has only the user), and who answers."""
 
-    cel_type = AUTHORIZER
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Question(_Opaque):
+    """What is known of a question so far, and who answers it."""
+
     access: Access
     authorize: Authorize
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PathCheck(Authorizer):
+class Authorizer(_Question):
+    """Who would do something: of `access`, only the user is known."""
+
+    __slots__ = ()
+    cel_type = AUTHORIZER
+
+
+class PathCheck(_Question):
     """A check of an HTTP path, to be told the verb."""
 
+    __slots__ = ()
     cel_type = _PATH_CHECK
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GroupCheck(Authorizer):
+class GroupCheck(_Question):
     """An API group, to be told the resource."""
 
+    __slots__ = ()
     cel_type = _GROUP_CHECK
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ResourceCheck(Authorizer):
+class ResourceCheck(_Question):
     """A check of a resource, to be told more about it and then the verb."""
 
+    __slots__ = ()
     cel_type = RESOURCE_CHECK
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Decision(_Opaque):
     """The answer to a check."""
 

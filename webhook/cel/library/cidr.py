@@ -82,6 +82,14 @@ def _contains_ip(network: CIDR, address: IP) -> bool:
     return address.bits == bits and (address.number ^ network.address.number) >> (bits - network.length) == 0
 
 
+def _contains_ip_of_text(network: CIDR, text: str) -> bool:
+    try:
+        address = parse_ip(text)
+    except EvaluationError:
+        raise no_such_overload() from None  # all that the server says
+    return _contains_ip(network, address)
+
+
 def _contains_cidr(network: CIDR, other: CIDR) -> bool:
     return network.length <= other.length and _contains_ip(network, other.address)
 
@@ -117,13 +125,10 @@ LIBRARY = Library(
         method(
             "containsIP",
             "net.CIDR, string -> bool",
-            lambda network, text: _contains_ip(network, parse_ip(text)),
+            _contains_ip_of_text,
             "Whether the address that a text shows is in the network.",
             "cidr('10.0.0.0/8').containsIP('10.1.2.3')",
-            error=(
-                "cidr('10.0.0.0/8').containsIP('10')",
-                'IP Address "10" parse error during conversion from string: ParseAddr("10"): unable to parse IP',
-            ),
+            error=("cidr('10.0.0.0/8').containsIP('10')", "no such overload"),
         ),
         method(
             "containsIP",

@@ -6,10 +6,13 @@ IPv6 form, leading zeros.
 
 from __future__ import annotations
 
+import re
+
 from webhook.cel.errors import EvaluationError, no_such_overload
 from webhook.cel.functions import Library, function, method, remembered
 from webhook.cel.library.quoting import quoted
 
+_TELLING = re.compile("[.:%]")  # the first of these tells what a text is meant to be
 _HEX = frozenset("0123456789abcdefABCDEF")
 _DIGITS = frozenset("0123456789")
 
@@ -68,14 +71,12 @@ class AddressError(ValueError):
 
 def parse_address(text: str) -> tuple[IP, str]:
     """The address and its zone, empty where there is none. Raises AddressError."""
-    for character in text:
-        if character == ".":
-            return IP(_v4(text, text), 32), ""
-        if character == ":":
-            return _v6(text)
-        if character == "%":
-            raise AddressError(text, "missing IPv6 address")
-    raise AddressError(text, "unable to parse IP")
+    first = _TELLING.search(text)
+    if first is None:
+        raise AddressError(text, "unable to parse IP")
+    if first[0] == "%":
+        raise AddressError(text, "missing IPv6 address")
+    return (IP(_v4(text, text), 32), "") if first[0] == "." else _v6(text)
 
 
 def _v4(text: str, part: str) -> int:

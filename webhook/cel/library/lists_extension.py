@@ -103,7 +103,7 @@ def _is_sortable(kind: str) -> tuple[Overload, Overload]:
             _sort,
             "The elements in ascending order; an error if they are of several types.",
             "[3, 1, 2].sort() == [1, 2, 3]",
-            error=("dyn([1, 'a'].map(e, dyn(e))).sort()", "list elements must have the same type"),
+            error=("[1, 2].map(e, e == 1 ? dyn(e) : dyn('a')).sort()", "list elements must have the same type"),
         ),
         method(
             "@sortByAssociatedKeys",

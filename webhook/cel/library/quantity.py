@@ -7,6 +7,7 @@ decimal, rounded away from zero to billionths. Only the first kind can be an int
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from typing import Any
@@ -129,8 +130,18 @@ def _as_float(quantity: Quantity) -> float:
     try:
         base = float(quantity.digits)
     except OverflowError:
-        base = float("inf") if quantity.digits > 0 else float("-inf")
-    return base if quantity.exponent == 0 else base * float(f"1e{quantity.exponent}")
+        base = math.copysign(math.inf, quantity.digits)
+    return base if quantity.exponent == 0 else base * _power_of_ten(quantity.exponent)
+
+
+def _power_of_ten(exponent: int) -> float:
+    """As Go's math.Pow10, which is not always the nearest double."""
+    if not -323 <= exponent <= 308:
+        return 0.0 if exponent < 0 else math.inf
+    coarse, fine = divmod(abs(exponent), 32)
+    if exponent < 0:
+        return float(f"1e-{32 * coarse}") / float(f"1e{fine}")
+    return float(f"1e{32 * coarse}") * float(f"1e{fine}")
 
 
 def _aligned(a: Quantity, b: Quantity) -> tuple[int, int, int]:

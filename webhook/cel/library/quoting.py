@@ -19,16 +19,23 @@ def quoted(text: str | bytes) -> str:
     """The text with control characters, and what cannot be shown, escaped. Bytes may be no UTF-8."""
     if isinstance(text, bytes):
         text = text.decode(errors="surrogateescape")
-    return f'"{"".join(map(_escaped, text))}"'
+    return f'"{text.translate(_Escapes())}"'
 
 
-def _escaped(character: str) -> str:
+class _Escapes(dict[int, str]):
+    """Code point -> how it is written, worked out once a text: texts may be megabytes long, of few characters."""
+
+    def __missing__(self, code: int) -> str:
+        written = self[code] = _escaped(chr(code), code)
+        return written
+
+
+def _escaped(character: str, code: int) -> str:
     escape = _ESCAPES.get(character)
     if escape is not None:
         return escape
-    if character == " " or character.isprintable():
+    if character.isprintable():
         return character
-    code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
     if code < 0x20 or code == 0x7F:

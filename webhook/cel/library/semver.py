@@ -15,15 +15,19 @@ from webhook.cel.library.quoting import quoted
 _UINT64 = 2**64
 _DIGITS = re.compile(r"[0-9]*")
 _IDENTIFIER = re.compile(r"[0-9A-Za-z-]*")
+# Whole texts that are right at once; what is wrong with another one is found part by part.
+_PRE = r"(?:(?:0|[1-9][0-9]{0,18})(?![0-9A-Za-z-])|[0-9]*+[A-Za-z-][0-9A-Za-z-]*+)"
+_PRERELEASE = re.compile(rf"{_PRE}(?:\.{_PRE})*+")
+_BUILD = re.compile(r"[0-9A-Za-z-]++(?:\.[0-9A-Za-z-]++)*+")
 
 
 class Semver:
-    """A version. `prerelease`: identifiers, the numeric ones as int. What comes after `+` never counts."""
+    """A version. `prerelease`: its identifiers with dots between them. What comes after `+` never counts."""
 
     __slots__ = ("core", "prerelease")
     cel_type = "kubernetes.Semver"
 
-    def __init__(self, core: tuple[int, int, int], prerelease: tuple[int | str, ...]) -> None:
+    def __init__(self, core: tuple[int, int, int], prerelease: str) -> None:
         self.core = core
         self.prerelease = prerelease
 
@@ -36,8 +40,7 @@ class Semver:
         return hash((self.core, self.prerelease))
 
     def __str__(self) -> str:
-        tail = ".".join(map(str, self.prerelease))
-        return f"{'.'.join(map(str, self.core))}{f'-{tail}' if tail else ''}"
+        return f"{'.'.join(map(str, self.core))}{f'-{self.prerelease}' if self.prerelease else ''}"
 
     __repr__ = __str__
 
@@ -59,13 +62,16 @@ def parse_semver(text: str) -> Semver:
     rest, plus, build = parts[2].partition("+")
     patch_text, dash, pre = rest.partition("-")
     patch = _number("patch", patch_text)
-    prerelease = tuple(map(_identifier, pre.split("."))) if dash else ()
-    for each in build.split(".") if plus else ():
-        if not each:
-            _fail("Build meta data is empty")
-        if not _IDENTIFIER.fullmatch(each):
-            _fail(f"Invalid character(s) found in build meta data {quoted(each)}")
-    return Semver((major, minor, patch), prerelease)
+    if dash and not _PRERELEASE.fullmatch(pre):
+        for each in pre.split("."):
+            _check_identifier(each)
+    if plus and not _BUILD.fullmatch(build):
+        for each in build.split("."):
+            if not each:
+                _fail("Build meta data is empty")
+            if not _IDENTIFIER.fullmatch(each):
+                _fail(f"Invalid character(s) found in build meta data {quoted(each)}")
+    return Semver((major, minor, patch), pre)
 
 
 def _number(place: str, text: str) -> int:
@@ -84,16 +90,15 @@ def _uint64(text: str) -> int:
     return int(text)
 
 
-def _identifier(text: str) -> int | str:
+def _check_identifier(text: str) -> None:
     if not text:
         _fail("Prerelease is empty")
     if _DIGITS.fullmatch(text):
         if len(text) > 1 and text[0] == "0":
             _fail(f"Numeric PreRelease version must not contain leading zeroes {quoted(text)}")
-        return _uint64(text)
-    if not _IDENTIFIER.fullmatch(text):
+        _uint64(text)
+    elif not _IDENTIFIER.fullmatch(text):
         _fail(f"Invalid character(s) found in prerelease {quoted(text)}")
-    return text
 
 
 def _semver(text: str, normalize: bool = False) -> Semver:
@@ -128,11 +133,19 @@ def _compare(a: Semver, b: Semver) -> int:
         return 1 if a.core > b.core else -1
     if not a.prerelease or not b.prerelease:
         return bool(b.prerelease) - bool(a.prerelease)  # a release comes after its prereleases
-    for one, other in zip(a.prerelease, b.prerelease, strict=False):
+    if a.prerelease == b.prerelease:
+        return 0
+    ones, others = a.prerelease.split("."), b.prerelease.split(".")
+    for one, other in zip(ones, others, strict=False):
         if one != other:
-            left, right = ((type(each) is str, each) for each in (one, other))  # numbers come before words
-            return 1 if left > right else -1
-    return (len(a.prerelease) > len(b.prerelease)) - (len(a.prerelease) < len(b.prerelease))
+            return 1 if _rank(one) > _rank(other) else -1
+    return 1 if len(ones) > len(others) else -1
+
+
+def _rank(identifier: str) -> tuple[bool, int, str]:
+    """Numbers come before words."""
+    number = identifier.isdigit()
+    return not number, int(identifier) if number else 0, identifier
 
 
 _V = "kubernetes.Semver"

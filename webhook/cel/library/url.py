@@ -6,6 +6,7 @@ be no UTF-8, so all is kept as bytes here; a getter gives U+FFFD for what is non
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -14,15 +15,26 @@ from webhook.cel.functions import Library, function, method, remembered
 from webhook.cel.library.ip import AddressError, parse_address
 from webhook.cel.library.quoting import quoted
 
-_ALPHANUMERIC = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-_HEX = frozenset(b"0123456789ABCDEFabcdef")
+_ALPHANUMERIC = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # What may stand as it is, by part of the URL.
-_IN_PATH = _ALPHANUMERIC | frozenset(b"$&+,-./:;=@_~")
-_IN_HOST = _ALPHANUMERIC | frozenset(b"!\"$&'()*+,-.:;<=>[]_~")
-_IN_USER = _ALPHANUMERIC | frozenset(b"$&+,-.;=_~")
-_IN_FRAGMENT = _ALPHANUMERIC | frozenset(b"!$&()*+,-./:;=?@_~")
-_USERINFO = _ALPHANUMERIC | frozenset(b"-._:~!$&'()*+,;=%@")
-_ALSO_VALID = frozenset(b"!$&'()*+,;=:@[]%")
+_IN_PATH = _ALPHANUMERIC + b"$&+,-./:;=@_~"
+_IN_HOST = _ALPHANUMERIC + b"!\"$&'()*+,-.:;<=>[]_~"
+_IN_USER = _ALPHANUMERIC + b"$&+,-.;=_~"
+_IN_FRAGMENT = _ALPHANUMERIC + b"!$&()*+,-./:;=?@_~"
+_USERINFO = _ALPHANUMERIC + b"-._:~!$&'()*+,;=%@"
+_ALSO_VALID = b"!$&'()*+,;=:@[]%"
+# A URL may be as long as an object: nothing here goes over it byte by byte in Python.
+_WRITTEN = {
+    allowed: [bytes((byte,)) if byte in allowed else b"%%%02X" % byte for byte in range(256)]
+    for allowed in (_IN_PATH, _IN_HOST, _IN_USER, _IN_FRAGMENT)
+}
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*):")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+# What a host escapes is no ASCII; a zone also escapes what could stand in a host, and blanks.
+_HOST = re.compile(rb"(?:[%s\x80-\xff]++|%%25|%%[89A-Fa-f][0-9A-Fa-f])*+" % re.escape(_IN_HOST))
+_ZONE_ESCAPES = b"|".join(b"%%%02x" % byte for byte in (*b" %", *_IN_HOST))
+_ZONE = re.compile(rb"(?i:[%s\x80-\xff]++|%s)*+" % (re.escape(_IN_HOST), _ZONE_ESCAPES))
 _MAX_QUERY = 10_000
 """More parameters in a query than this, and Go reads none of them."""
 
@@ -47,23 +59,22 @@ class URL(NamedTuple):
 class URLValue:
     """The value of `url(text)`. Two are equal if they are written alike after escaping."""
 
-    __slots__ = ("text", "url")
+    __slots__ = ("url",)
     cel_type = "kubernetes.URL"
 
     def __init__(self, url: URL) -> None:
         self.url = url
-        self.text = _written(url)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not URLValue:
             raise no_such_overload()
-        return self.text == other.text
+        return self.url == other.url or _written(self.url) == _written(other.url)
 
     def __hash__(self) -> int:
-        return hash(self.text)
+        return hash(_written(self.url))
 
     def __repr__(self) -> str:
-        return self.text.decode(errors="replace")
+        return _written(self.url).decode(errors="replace")
 
 
 class URLError(ValueError):
@@ -81,7 +92,10 @@ def parse_request_uri(text: str) -> URL:
 @remembered
 def _url(text: str) -> URLValue:
     try:
-        parse_request_uri(text)
+        url = parse_request_uri(text)
+        if "#" not in text and not text.startswith("//"):
+            return URLValue(url)
+        # Read anew, as no request: with its fragment, and with a host after slashes at the beginning.
         whole, _, fragment = text.encode().partition(b"#")
         try:
             url = _parse(whole, request=False)
@@ -100,7 +114,7 @@ def _url(text: str) -> URLValue:
 
 
 def _parse(text: bytes, *, request: bool) -> URL:
-    if any(byte < 0x20 or byte == 0x7F for byte in text):
+    if _CONTROL.search(text):
         raise URLError("net/url: invalid control character in URL")
     if not text and request:
         raise URLError("empty url")
@@ -130,19 +144,10 @@ def _parse(text: bytes, *, request: bool) -> URL:
 
 def _scheme(text: bytes) -> tuple[bytes, bytes]:
     """The scheme, empty where there is none, and what follows its colon."""
-    for place, byte in enumerate(text):
-        if byte in _ALPHANUMERIC and not 0x30 <= byte <= 0x39:
-            continue
-        if 0x30 <= byte <= 0x39 or byte in b"+-.":
-            if place == 0:
-                break
-            continue
-        if byte == 0x3A:
-            if place == 0:
-                raise URLError("missing protocol scheme")
-            return text[:place], text[place + 1 :]
-        break
-    return b"", text
+    if text.startswith(b":"):
+        raise URLError("missing protocol scheme")
+    match = _SCHEME.match(text)
+    return (match[1], text[match.end() :]) if match else (b"", text)
 
 
 def _authority(scheme: bytes, authority: bytes) -> tuple[bytes | None, bytes | None, bytes]:
@@ -151,7 +156,7 @@ def _authority(scheme: bytes, authority: bytes) -> tuple[bytes | None, bytes | N
     host = _host(scheme, host)
     if not at:
         return None, None, host
-    if not all(byte in _USERINFO for byte in userinfo):
+    if userinfo.translate(None, _USERINFO):
         raise URLError("net/url: invalid userinfo")
     user, colon, password = userinfo.partition(b":")
     return _unescaped(user), _unescaped(password) if colon else None, host
@@ -193,17 +198,15 @@ def _ip_literal(host: bytes) -> bytes:
 
 
 def _check_port(port: bytes) -> None:
-    if port and not (port[:1] == b":" and all(0x30 <= byte <= 0x39 for byte in port[1:])):
+    if port and not (port == b":" or (port.startswith(b":") and port[1:].isdigit())):
         raise URLError(f"invalid port {quoted(port)} after host")
 
 
 def _escapes(text: bytes) -> None:
     """Raises URLError on a % that two hexadecimal digits do not follow."""
-    place = text.find(b"%")
-    while place >= 0:
-        if place + 2 >= len(text) or text[place + 1] not in _HEX or text[place + 2] not in _HEX:
-            raise _escape_error(text[place : place + 3])
-        place = text.find(b"%", place + 3)
+    bad = _BAD_ESCAPE.search(text)
+    if bad:
+        raise _escape_error(text[bad.start() : bad.start() + 3])
 
 
 def _escape_error(text: bytes) -> URLError:
@@ -216,33 +219,25 @@ def _unescaped(text: bytes) -> bytes:
 
 
 def _unescaped_host(text: bytes, *, zone: bool = False) -> bytes:
-    """A host escapes only bytes that are not ASCII; a zone also what could stand in a host, and blanks."""
-    place = 0
-    while place < len(text):
-        byte = text[place]
-        if byte != 0x25:
-            if byte < 0x80 and byte not in _IN_HOST:
-                raise URLError(f"invalid character {quoted(text[place : place + 1])} in host name")
-            place += 1
-            continue
-        escape = text[place : place + 3]
-        if len(escape) < 3 or escape[1] not in _HEX or escape[2] not in _HEX:
-            raise _escape_error(escape)
-        code = int(escape[1:], 16)
-        allowed = code == 0x20 or code in _IN_HOST if zone else code >= 0x80
-        if escape != b"%25" and not allowed:
-            raise _escape_error(escape)
-        place += 3
+    """Of a host, or of what follows it from `%25` on. Raises URLError on what may not stand there."""
+    end = 0
+    match = (_ZONE if zone else _HOST).match(text)
+    if match is not None:
+        end = match.end()
+    if end < len(text):
+        if text[end] == 0x25:
+            raise _escape_error(text[end : end + 3])
+        raise URLError(f"invalid character {quoted(text[end : end + 1])} in host name")
     return unquote_to_bytes(text)
 
 
-def _escaped(text: bytes, allowed: frozenset[int]) -> bytes:
-    return b"".join(bytes((byte,)) if byte in allowed else b"%%%02X" % byte for byte in text)
+def _escaped(text: bytes, allowed: bytes) -> bytes:
+    return b"".join(map(_WRITTEN[allowed].__getitem__, text)) if text.translate(None, allowed) else text
 
 
-def _written_part(plain: bytes, raw: bytes, allowed: frozenset[int]) -> bytes:
+def _written_part(plain: bytes, raw: bytes, allowed: bytes) -> bytes:
     """A path or fragment as it was written, if it needs no more escaping, else escaped anew."""
-    if raw and all(byte in allowed or byte in _ALSO_VALID for byte in raw):
+    if raw and not raw.translate(None, allowed + _ALSO_VALID):
         return raw
     return _escaped(plain, allowed)
 
@@ -294,7 +289,7 @@ def _text(value: bytes) -> str:
 def _hostname_and_port(value: URLValue) -> tuple[bytes, bytes]:
     host = value.url.host
     name, colon, port = host.rpartition(b":")
-    if not colon or not all(0x30 <= byte <= 0x39 for byte in port):
+    if not colon or (port and not port.isdigit()):
         name, port = host, b""
     if name.startswith(b"[") and name.endswith(b"]"):
         name = name[1:-1]
