@@ -17,6 +17,7 @@ from webhook.cluster.connection import Connection
 from webhook.cluster.lookups import Target
 
 CONFIG_MAPS = Target("v1", "ConfigMap")
+QUICK = Backoff(0.02, 0.1)
 
 
 class Followed:
@@ -49,7 +50,7 @@ def following(
     answer: Callable[[Exchange], None],
     target: Target = CONFIG_MAPS,
     silence: float = 20.0,
-    backoff: Backoff = Backoff(0.02, 0.1),
+    backoff: Backoff = QUICK,
 ) -> Iterator[tuple[Followed, list[Exchange]]]:
     with playing(answer) as (url, exchanges):
         followed = Followed(target, url, silence, backoff)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,8 +82,6 @@ class Live:
 
     def asked(self, query: str = "", **about: Any) -> str:
         """The message of the denial; "" if it is allowed."""
-        import json
-
         response = self.running.post(f"/validate{query}", json.dumps(review(**about)).encode()).response
         return "" if response["allowed"] else str(response["status"]["message"])
 

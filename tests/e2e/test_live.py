@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from tests.e2e.controlplane import ADMIN, ControlPlane, manifests
 from tests.e2e.live import FAR, RULES, Live, binding, config_map, live, policy
 from tests.e2e.objects import namespace
 from tests.server.running import wait_for
+from webhook.cluster import connection
+from webhook.cluster.live import LiveView
+from webhook.cluster.lookups import NAMESPACES, Lookups
 
 LIMITED = policy(
     "limited",
@@ -200,11 +204,34 @@ def test_metrics_tell_of_each_cache(server: Live) -> None:
     assert server.metric("gatewright_cluster_cache_objects", resource="namespaces") >= 6
 
 
+def test_in_a_pod_the_service_account_is_used(
+    cluster: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kubernetes.config import incluster_config
+
+    token, authority = tmp_path / "token", tmp_path / "ca.crt"
+    token.write_text(cluster.tokens[ADMIN.name])
+    authority.write_bytes(cluster.authority.pem)
+    # What the kubelet mounts, and puts into the environment.
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(authority))
+    monkeypatch.setattr(connection, "TOKEN", token)
+    assert not connection.in_cluster()
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(cluster.port))
+    assert connection.in_cluster()
+    view = LiveView(Lookups((NAMESPACES,)))
+    view.start(connection.configuration("in-cluster"))
+    try:
+        wait_for(lambda: view.waits_for() is None)
+        assert view.namespace("kube-system").value["metadata"]["name"] == "kube-system"
+    finally:
+        view.stop()
+
+
 def test_it_stops_in_time(cluster: ControlPlane, tmp_path: Path) -> None:
     (tmp_path / "policies.yaml").write_text(manifests(LABELLED, LABELLED_BINDING))
     with live(cluster, tmp_path) as other:
-        import time
-
         began = time.monotonic()
         assert other.running.stop() == 0
         assert time.monotonic() - began < 5
