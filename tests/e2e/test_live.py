@@ -139,14 +139,6 @@ def test_a_namespaces_labels_are_the_clusters(server: Live, cluster: ControlPlan
     assert server.becomes("the team is red", namespace="strict")
 
 
-def test_a_namespace_that_was_created_a_moment_ago_is_waited_for(server: Live, cluster: ControlPlane) -> None:
-    client = cluster.client(ADMIN)
-    for number in range(20):
-        name = f"fresh-{number}"
-        assert client.post("/api/v1/namespaces", namespace(name)).ok
-        assert server.asked(namespace=name) == "", name
-
-
 def test_a_namespace_that_is_not_there_is_an_error_after_a_while(server: Live) -> None:
     assert 'namespaces "nowhere" not found' in server.asked(namespace="nowhere")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,25 @@ def test_what_is_gone_before_a_restart_is_gone_after_it(cluster: ControlPlane, p
         cluster.apply(config_map("limits", "rules", open="no", why="after the restart"))
         assert server.becomes("closed: after the restart")
         assert server.metric("gatewright_cluster_cache_lists_total", **CACHE) <= before + 1
+
+
+def test_a_namespace_that_was_created_a_moment_ago_is_waited_for(
+    cluster: ControlPlane, tmp_path: Path, proxy: Proxy
+) -> None:
+    selected = {"namespaceSelector": {"matchLabels": {"strict": "yes"}}}
+    never = policy("never", validations=[{"expression": "false", "message": "never here"}])
+    (tmp_path / "policies.yaml").write_text(manifests(never, binding("never", matchResources=selected)))
+    proxy.open()
+    with live(cluster, tmp_path, port=proxy.port) as server:
+        proxy.hold()  # the watch will tell, and does not yet
+        cluster.apply(namespace("fresh", strict="yes"))
+        release = threading.Timer(0.5, proxy.go_on)
+        release.start()
+        began = time.monotonic()
+        assert server.asked(namespace="fresh").endswith("never here")
+        assert time.monotonic() - began >= 0.3
+        release.join()
+        assert 'namespaces "nowhere" not found' in server.asked(namespace="nowhere")
 
 
 def test_after_a_compaction_it_lists_anew(cluster: ControlPlane, policies: Path, proxy: Proxy) -> None:
