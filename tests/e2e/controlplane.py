@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import json
 import os
 import secrets
@@ -81,6 +82,8 @@ class ControlPlane:
     authority: Authority
     tokens: Mapping[str, str]  # by name of user
     started_in: float = 0.0  # seconds
+    etcd_port: int = 0
+    _processes: tuple[_Process, ...] = ()
     _clients: dict[str, Client] = field(default_factory=dict)
     _audited: dict[str, dict[str, str]] = field(default_factory=dict)
     _audit_read: int = 0
@@ -125,6 +128,32 @@ class ControlPlane:
         """`kubectl apply` of objects."""
         return self.kubectl("apply", "--filename", "-", user=user, stdin=manifests(*objects), check=check)
 
+    def stop_server(self) -> None:
+        """Kill kube-apiserver; etcd runs on."""
+        self._processes[1].kill()
+
+    def start_server(self) -> None:
+        """Start it again on the same port, and wait until it is ready."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+        self._processes[1].start()
+        _wait_until_ready(self, self._processes)
+
+    def compact(self) -> None:
+        """Let etcd forget every revision but the last: a watch cannot begin at an earlier one."""
+        etcd = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=10)
+        etcd.request("POST", "/v3/kv/range", json.dumps({"key": base64.b64encode(b"0").decode()}))
+        revision = json.loads(etcd.getresponse().read())["header"]["revision"]
+        etcd.request("POST", "/v3/kv/compaction", json.dumps({"revision": revision, "physical": True}))
+        answer = etcd.getresponse()
+        assert answer.status == 200, answer.read()
+        etcd.close()
+
+    def kubeconfig(self, name: str, token: str, port: int = 0) -> Path:
+        """A kubeconfig of whoever has the token; `port`: another one on loopback that leads to the server."""
+        return self._kubeconfig(name, token, f"https://127.0.0.1:{port or self.port}")
+
     def audit_annotations(self, reply: Reply, seconds: float = 10.0) -> dict[str, str]:
         """What the audit log says of a request, once it is there (the server writes it after the answer)."""
         until = time.monotonic() + seconds
@@ -148,9 +177,9 @@ class ControlPlane:
                 event = json.loads(line)
                 self._audited[event["auditID"]] = event.get("annotations", {})
 
-    def _kubeconfig(self, name: str, token: str) -> Path:
+    def _kubeconfig(self, name: str, token: str, url: str = "") -> Path:
         path = self.folder / f"kubeconfig-{name.replace(':', '-')}"
-        cluster = {"server": self.url, "certificate-authority-data": self.ca_bundle}
+        cluster = {"server": url or self.url, "certificate-authority-data": self.ca_bundle}
         value = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -211,7 +240,7 @@ def _start(assets: Path, folder: Path, stack: contextlib.ExitStack) -> ControlPl
     server = _Process("kube-apiserver", [str(assets / "kube-apiserver"), *_flags(folder, etcd_port, port)], folder)
     stack.callback(server.kill)
     server.start()
-    plane = ControlPlane(folder, assets, port, authority, tokens)
+    plane = ControlPlane(folder, assets, port, authority, tokens, etcd_port=etcd_port, _processes=(etcd, server))
     _wait_until_ready(plane, (etcd, server))
     plane.started_in = time.monotonic() - begun
     return plane

@@ -13,6 +13,9 @@ import yaml
 
 from tests.manifests import kustomize
 from tests.manifests.kustomize import BASE, OVERLAYS, ROOT
+from webhook.cluster import permissions
+from webhook.policy.load import load
+from webhook.policy.lookups import lookups_of
 from webhook.server.settings import Settings, resolve
 
 ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS
@@ -75,10 +78,18 @@ def test_only_the_folder_for_passing_keys_to_openssl_is_writable_and_it_is_memor
 
 
 @everywhere
-def test_it_has_no_rights_and_no_token(folder: str) -> None:
-    assert not {kind for kind in kustomize.kinds(folder) if "Role" in kind}
+def test_its_rights_are_exactly_what_the_shipped_policies_look_up(folder: str) -> None:
+    roles = [each for each in kustomize.objects(folder) if "Role" in each["kind"]]
+    for each in roles:
+        del each["metadata"]["labels"]  # that kustomize gives to everything
+    assert roles == permissions.manifests(lookups_of(load(ROOT / "policies")))
+
+
+@everywhere
+def test_only_the_pods_have_the_token(folder: str) -> None:
     assert kustomize.one(folder, "ServiceAccount")["automountServiceAccountToken"] is False
-    assert kustomize.pod(folder)["automountServiceAccountToken"] is False
+    assert kustomize.pod(folder)["automountServiceAccountToken"] is True
+    assert kustomize.pod(folder)["serviceAccountName"] == "gatewright"
 
 
 @everywhere
@@ -137,7 +148,7 @@ def test_the_network_lets_api_servers_in_and_monitoring_to_the_plain_port(folder
     policy = kustomize.one(folder, "NetworkPolicy")["spec"]
     ports = {each["name"] for each in kustomize.container(folder)["ports"]}
     assert sorted(policy["policyTypes"]) == ["Egress", "Ingress"]
-    assert not policy.get("egress")
+    assert policy["egress"] == [{"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}]
     reviews, plain = policy["ingress"]
     assert reviews == {"ports": [{"port": "reviews", "protocol": "TCP"}]}
     assert plain["ports"] == [{"port": "plain", "protocol": "TCP"}]
@@ -193,7 +204,7 @@ def test_the_cpu_is_not_throttled_and_the_memory_is_bounded(folder: str) -> None
 def test_a_changed_policy_changes_the_name_of_its_configmap(folder: str) -> None:
     """So that its Pods are replaced; that the Deployment names what is there is `policies`' own check."""
     assert kustomize.policies(folder)
-    (name,) = (each["metadata"]["name"] for each in kustomize.objects(folder) if each["kind"] == "ConfigMap")
+    name = kustomize.one(folder, "ConfigMap", "gatewright-policies")["metadata"]["name"]
     assert name.removeprefix("gatewright-policies-").isalnum()
 
 

@@ -164,9 +164,62 @@ class TestTheRequest:
         found = decided(
             tmp_path,
             "return request.cluster.get('v1', 'ConfigMap', 'c', request.namespace).value['data']['x']",
+            options=", reads=['v1/ConfigMap']",
             c_yaml="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: default}\ndata: {x: found}\n",
         )
         assert messages(found) == ["found"]
+
+    @pytest.mark.parametrize(
+        ("call", "kind"),
+        [
+            ("get('v1', 'Secret', 's', 'default')", "v1/Secret"),
+            ("list('apps/v1', 'Deployment')", "apps/v1/Deployment"),
+            ("namespace('default')", "v1/Namespace"),
+            ("authorize(None)", "authorization.k8s.io/v1/SubjectAccessReview"),
+        ],
+    )
+    def test_a_lookup_that_is_not_declared_is_an_error_that_says_what_to_add(
+        self, tmp_path: Path, call: str, kind: str
+    ) -> None:
+        decision = decided(tmp_path, f"request.cluster.{call}", options=", reads=['v1/ConfigMap']")
+        (message,) = messages(decision)
+        assert message.startswith("function 'p' resulted in error: UndeclaredLookup: ")
+        assert f"add reads=['{kind}'] to the decorator" in message
+
+    def test_what_one_policy_declares_another_does_not_see(self, tmp_path: Path) -> None:
+        code = (
+            "@validate(resources=['v1/pods'], reads=['v1/Secret'])\ndef p(request):\n"
+            "    yield str(request.cluster.list('v1', 'Secret').value)\n"
+            "@validate(resources=['v1/pods'])\ndef q(request):\n"
+            "    yield str(request.cluster.list('v1', 'Secret').value)\n"
+            "@validate(resources=['v1/pods'], reads=['v1/Secret'])\ndef r(request):\n"
+            "    yield str(request.cluster.list('v1', 'Secret').value)\n"
+        )
+        bindings = (binding("p"), binding("q", name="c"), binding("r", name="d"))
+        first, second, third = messages(verdict(tree(tmp_path, code, *bindings)))
+        assert first == third == "[]"
+        assert "UndeclaredLookup" in second
+
+    def test_a_mutation_looks_up_what_it_declares_too(self, tmp_path: Path) -> None:
+        body = "request.object['metadata']['labels'] = {'n': str(len(request.cluster.list('v1', 'Secret').value))}"
+        (tmp_path / "not").mkdir()
+        (tmp_path / "declared").mkdir()
+        assert "UndeclaredLookup" in messages(mutated(tmp_path / "not", body))[0]
+        decision = mutated(tmp_path / "declared", body, options=", reads=['v1/Secret']")
+        assert decision.mutation is not None
+        assert decision.mutation.object is not None
+        assert decision.mutation.object["metadata"]["labels"] == {"n": "0"}
+
+    def test_what_a_policy_that_reads_secrets_raises_is_not_told(self, tmp_path: Path) -> None:
+        decision = decided(tmp_path, "int('hunter2')", options=", reads=['v1/Secret']")
+        assert messages(decision) == ["function 'p' resulted in error: ValueError (line 4)"]
+
+    @pytest.mark.parametrize("reads", ["'v1/ConfigMap'", "['configmaps']", "['v1/configmaps']", "[1]", "['ConfigMap']"])
+    def test_what_is_read_are_kinds(self, tmp_path: Path, reads: str) -> None:
+        code = f"@validate(resources=['v1/pods'], reads={reads})\ndef p(request): ...\n"
+        ((_, _, message),) = wrong(tmp_path, code)
+        assert "reads" in message
+        assert "v1/ConfigMap" in message
 
 
 class TestBinding:

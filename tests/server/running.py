@@ -124,8 +124,11 @@ def environment(**variables: str) -> dict[str, str]:
     return {**clean, **variables}
 
 
-def launch(*flags: str, cwd: Path | None = None, command: list[str] = COMMAND, **variables: str) -> Running:
-    """Start a server on free ports and return once it says where it listens."""
+def launch(
+    *flags: str, cwd: Path | None = None, command: list[str] = COMMAND, wait: bool = True, **variables: str
+) -> Running:
+    """Start a server on free ports and return once it says where it listens; or at once: then the ports are not known
+    before `announced` is called."""
     begun = time.monotonic()
     process = subprocess.Popen(
         [*command, "serve", "--port", "0", "--plain-port", "0", *flags],
@@ -150,20 +153,31 @@ def launch(*flags: str, cwd: Path | None = None, command: list[str] = COMMAND, *
     ]
     for reader in readers:
         reader.start()
-    try:
-        wait_for(lambda: server.lines or process.poll() is not None, START_TIMEOUT)
+    if wait:
+        announced(server, "--tls-cert" not in flags)
         server.started_in = time.monotonic() - begun
-        assert server.lines, "\n".join(server.said)
-        first = server.lines[0]
-        assert first["event"] == "serving"
-        server.port, server.plain_port = (int(first[name].rpartition(":")[2]) for name in ("reviews", "plain"))
-        if "--tls-cert" not in flags:
+    return server
+
+
+def announced(server: Running, development: bool = True, seconds: float = START_TIMEOUT) -> None:
+    """Wait until the server says where it listens; `development`: with a certificate that it has made."""
+    try:
+        wait_for(lambda: _serving(server) or server.process.poll() is not None, seconds)
+        serving = _serving(server)
+        assert serving, "\n".join([*map(str, server.lines), *server.said])
+        # What a server finds out about a cluster before it serves is all that may be told earlier.
+        assert all(line["event"] == "cluster" for line in server.lines[: server.lines.index(serving)])
+        server.port, server.plain_port = (int(serving[name].rpartition(":")[2]) for name in ("reviews", "plain"))
+        if development:
             bundle = wait_for(lambda: [line for line in server.said if line.startswith("caBundle: ")])
             server.ca = base64.b64decode(bundle[0].removeprefix("caBundle: "), validate=True)
     except BaseException:
-        process.kill()
+        server.process.kill()
         raise
-    return server
+
+
+def _serving(server: Running) -> dict[str, Any] | None:
+    return next((line for line in server.lines if line["event"] == "serving"), None)
 
 
 def end(server: Running) -> None:

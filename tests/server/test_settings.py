@@ -41,6 +41,12 @@ def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(tmp_path: 
         ({}, {"GATEWRIGHT_PROT": "1"}, "unknown variable GATEWRIGHT_PROT; expected one of GATEWRIGHT_POLICIES"),
         ({"workers": "0"}, {}, "--workers: input should be greater than or equal to 1, got '0'"),
         ({}, {"GATEWRIGHT_WORKERS": "many"}, "the variable GATEWRIGHT_WORKERS: "),
+        (
+            {"cluster": "here"},
+            {},
+            "--cluster: input should be 'auto', 'in-cluster', 'kubeconfig' or 'none', got 'here'",
+        ),
+        ({}, {"GATEWRIGHT_KUBECONFIG": "k"}, "GATEWRIGHT_KUBECONFIG is given without --cluster kubeconfig"),
         ({"port": "8080"}, {}, "--port and --plain-port are both 8080"),
         ({"kubernetes_version": "1.3"}, {}, "--kubernetes-version: expected a version of Kubernetes from 1.26 to"),
         ({}, {"GATEWRIGHT_KUBERNETES_VERSION": "2"}, "the variable GATEWRIGHT_KUBERNETES_VERSION: expected a version"),

@@ -7,6 +7,7 @@ handed Namespaces and params, which are looked up here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import orjson
 
 from webhook.admission.decision import MUTATING, REASON_CODES, Decision, Finding, Mutation, shown_warnings
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
+from webhook.cluster.view import NotAtHand, UnknownKind
 from webhook.policy.evaluation import PASSED, Evaluation, MutationError, Mutator
 from webhook.policy.matching import ALWAYS, NamespaceNotFound, RequestNamespace
 from webhook.policy.policyset import Binding, Candidate, Evaluator_co, Policy, PolicySet
@@ -57,7 +59,7 @@ def mutate(request: Request, policies: PolicySet, cluster: ClusterView) -> Mutat
     if not candidates or request.object is None:
         return Mutation(request.object)
     request.cluster = cluster
-    namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
+    namespace = RequestNamespace(request, partial(_namespace, cluster))
     current = request
     changed: list[str] = []
     findings: list[Finding] = []
@@ -92,7 +94,7 @@ def _validate(request: Request, policies: PolicySet, cluster: ClusterView, mutat
     if not candidates:
         return Decision(allowed=True, mutation=mutation)
     request.cluster = cluster
-    namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
+    namespace = RequestNamespace(request, partial(_namespace, cluster))
     report = _Report()
     evaluated: list[Binding] = []
     for policy, binding, params in _matches(candidates, request, namespace, cluster, report.fault):
@@ -102,6 +104,13 @@ def _validate(request: Request, policies: PolicySet, cluster: ClusterView, mutat
             if evaluation is not PASSED:
                 report.add(policy, binding, evaluation)
     return report.decision(mutation, tuple(evaluated))
+
+
+def _namespace(cluster: ClusterView, name: str) -> Any:
+    try:
+        return cluster.namespace(name).value
+    except (NotAtHand, UnknownKind) as error:
+        raise NamespaceNotFound(name, str(error)) from None
 
 
 Fault = Callable[[Policy[Any], Binding | None, str], None]

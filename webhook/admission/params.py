@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from webhook.cluster.view import ClusterView, UnknownKind
+from webhook.cluster.view import ClusterView, NotAtHand, UnknownKind
 from webhook.policy.matching import labels_of
 from webhook.policy.policyset import Binding, ParamKind, ParamRef
 from webhook.schema import Resource
@@ -25,7 +25,9 @@ def resource_of(kind: ParamKind, cluster: ClusterView) -> Resource:
     try:
         cluster.get(kind.api_version, kind.kind, "")
     except UnknownKind:
-        raise ConfigurationError(f"failed to find resource referenced by paramKind: '{kind}'") from None
+        raise _not_served(kind) from None
+    except NotAtHand:
+        raise _not_synced(kind) from None
     # Manifests may hold such objects without the definition of their kind.
     return cluster.kinds.guess(kind.api_version, kind.kind)
 
@@ -56,8 +58,21 @@ def collect(
 
 
 def _find(kind: ParamKind, ref: ParamRef, namespace: str | None, cluster: ClusterView) -> tuple[Any, ...]:
-    if ref.selector is None:
-        found = cluster.get(kind.api_version, kind.kind, ref.name, namespace).value
-        return () if found is None else (found,)
-    listed = cluster.list(kind.api_version, kind.kind, namespace).value
+    try:
+        if ref.selector is None:
+            found = cluster.get(kind.api_version, kind.kind, ref.name, namespace).value
+            return () if found is None else (found,)
+        listed = cluster.list(kind.api_version, kind.kind, namespace).value
+    except UnknownKind:  # since a moment ago
+        raise _not_served(kind) from None
+    except NotAtHand:
+        raise _not_synced(kind) from None
     return tuple(param for param in listed if ref.selector.matches(labels_of(param)))
+
+
+def _not_served(kind: ParamKind) -> ConfigurationError:
+    return ConfigurationError(f"failed to find resource referenced by paramKind: '{kind}'")
+
+
+def _not_synced(kind: ParamKind) -> ConfigurationError:
+    return ConfigurationError(f"paramKind kind `{kind}` not yet synced to use for admission")

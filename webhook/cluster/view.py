@@ -27,6 +27,26 @@ class UnknownKind(LookupError):
         self.kind = kind
 
 
+class NotAtHand(LookupError):
+    """The view cannot tell: what was asked for is not at hand yet, or is none of what it keeps at hand."""
+
+
+class Unanswered(BaseException):
+    """Only whoever can wait finds out: the evaluation is given up, `question` is answered, and it is run again.
+
+    No Exception, for nothing on the way may take it for an answer: expressions absorb errors, Python policies catch
+    them.
+    """
+
+    def __init__(self, question: Question) -> None:
+        super().__init__(question)
+        self.question = question
+
+
+Question = Access | str
+"""What a user may do; or the name of a Namespace that a request is in, and that is not known yet."""
+
+
 class ClusterView(Protocol):
     """Objects of a cluster, as plain JSON values that nobody may change."""
 
@@ -35,18 +55,18 @@ class ClusterView(Protocol):
         """The kinds that are served."""
 
     def namespace(self, name: str) -> Answer:
-        """The Namespace of that name; None if it is not known."""
+        """The Namespace that a request is in, by name; None if it is not known. Raises NotAtHand."""
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Answer:
         """The object of that name; None if there is none. Cluster-scoped kinds have no namespace.
 
-        Raises UnknownKind.
+        Raises UnknownKind, NotAtHand.
         """
 
     def list(self, api_version: str, kind: str, namespace: str | None = None) -> Answer:
         """The objects of a kind, in one namespace or (None) in all, sorted by namespace and name.
 
-        Raises UnknownKind.
+        Raises UnknownKind, NotAtHand.
         """
 
     def authorize(self, access: Access) -> AccessDecision:

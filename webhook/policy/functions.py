@@ -20,6 +20,7 @@ from webhook.policy.json_values import copy_json, differs, require_json
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.params import ParamsError
 from webhook.policy.python import Declaration, Violation
+from webhook.policy.reading import DeclaredView
 from webhook.policy.request import JSONObject, Request
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class PythonValidator:
 
     def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
         failures: list[Failure] = []
+        cluster = request.cluster
+        if cluster is not None:
+            request.cluster = DeclaredView(cluster, self.declaration.reads)
         try:
             for given in _given(_call(self.declaration, request, params)):
                 violation = given if type(given) is Violation else _violation(given)
@@ -56,6 +60,8 @@ class PythonValidator:
             if self.declaration.failure_policy == "Fail":
                 message = _describe(error, self.declaration, request, params)
                 failures.append(Failure(message, error=True, index=len(failures)))
+        finally:
+            request.cluster = cluster  # the next policy's
         return Evaluation(failures) if failures else PASSED
 
 
@@ -79,6 +85,8 @@ class PythonMutator:
             return None
         before = _text(request.object)
         edited = request.with_object(copy_json(request.object) if before is None else orjson.loads(before))
+        if edited.cluster is not None:
+            edited.cluster = DeclaredView(edited.cluster, self.declaration.reads)
         try:
             returned = _call(self.declaration, edited, params)
             if returned is not None:
@@ -141,7 +149,11 @@ def _describe(error: BaseException, declaration: Declaration, request: Request, 
     """
     if isinstance(error, ParamsError):
         return str(error)
-    secret = request.kind[::2] == ("", "Secret") or (isinstance(params, dict) and params.get("kind") == "Secret")
+    secret = (
+        request.kind[::2] == ("", "Secret")
+        or (isinstance(params, dict) and params.get("kind") == "Secret")
+        or ("v1", "Secret") in declaration.reads
+    )
     text = "" if secret or isinstance(error, RecursionError | MemoryError) else re.sub(r"\s+", " ", str(error)).strip()
     what = f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == declaration.file]

@@ -38,10 +38,13 @@ class RequestKey(NamedTuple):
 
 
 class NamespaceNotFound(EvaluationError):
-    """The Namespace of a request is not known; the text is the API server's. An expression that asks for it fails."""
+    """The Namespace of a request is not known; the text is the API server's, and why it is so, if that is known.
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f'namespaces "{name}" not found')
+    An expression that asks for it fails.
+    """
+
+    def __init__(self, name: str, why: str = "") -> None:
+        super().__init__(f'namespaces "{name}" not found' + (f": {why}" if why else ""))
 
 
 class RequestNamespace:

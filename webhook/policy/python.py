@@ -16,6 +16,7 @@ from webhook.policy.matching import Match, Rule, Scope
 from webhook.policy.names import is_subdomain
 from webhook.policy.params import ModelParams, model_of
 from webhook.policy.policyset import ParamKind
+from webhook.policy.reading import NOTHING, Reads
 from webhook.policy.request import OPERATIONS
 
 MAX_MESSAGE = 5 * 1024
@@ -87,6 +88,7 @@ class Declaration:
     failure_policy: FailurePolicy
     file: str
     line: int
+    reads: Reads = NOTHING
 
 
 # The policies of the file that is being imported; the loader sets it. A function that is decorated elsewhere (in a test
@@ -102,6 +104,7 @@ def validate(
     param_kind: str | None = None,
     failure_policy: FailurePolicy = "Fail",
     scope: Scope = "*",
+    reads: Collection[str] = (),
 ) -> Callable[[Function], Function]:
     """Declare a validating policy: a function of the request, or of the request and the params.
 
@@ -118,10 +121,14 @@ def validate(
     model, that model, validated from the `data` of a ConfigMap (each value read as YAML), else from `spec`.
     `failure_policy`: what an exception does: Fail denies, Ignore lets pass.
     `scope`: `Cluster`, `Namespaced` or both, `*`.
+    `reads`: the kinds that `request.cluster` is asked for, such as `v1/ConfigMap`; `v1/Namespace` for
+    `request.cluster.namespace`, `authorization.k8s.io/v1/SubjectAccessReview` for `request.cluster.authorize`. In a
+    cluster their objects are kept at hand, and the server must have the right to list and watch them. Looking up any
+    other kind is an evaluation error. The object that a binding names as params is handed in without.
 
     The function is returned as it is, so that tests call it directly. Raises TypeError on wrong arguments.
     """
-    options = _Options(resources, operations, name, param_kind, failure_policy, scope)
+    options = _Options(resources, operations, name, param_kind, failure_policy, scope, reads)
     return lambda function: _declare("ValidatingAdmissionPolicy", function, options)
 
 
@@ -133,13 +140,14 @@ def mutate(
     param_kind: str | None = None,
     failure_policy: FailurePolicy = "Fail",
     scope: Scope = "*",
+    reads: Collection[str] = (),
 ) -> Callable[[Function], Function]:
     """Declare a mutating policy: a function that edits `request.object` in place, and returns nothing.
 
     It is given a copy of its own. An exception leaves nothing of what it changed. The arguments are those of
     `validate`; DELETE, which has no object, is no operation of a mutation.
     """
-    options = _Options(resources, operations, name, param_kind, failure_policy, scope)
+    options = _Options(resources, operations, name, param_kind, failure_policy, scope, reads)
     return lambda function: _declare("MutatingAdmissionPolicy", function, options)
 
 
@@ -151,6 +159,7 @@ class _Options:
     param_kind: str | None
     failure_policy: FailurePolicy
     scope: Scope
+    reads: Collection[str]
 
 
 def _declare(
@@ -193,6 +202,7 @@ def _declare(
         failure_policy=options.failure_policy,
         file=plain.__code__.co_filename,
         line=plain.__code__.co_firstlineno,
+        reads=_reads(options.reads, decorator),
     )
     declarations = declaring.get()
     if declarations is not None:
@@ -271,6 +281,30 @@ def _resource(text: Any) -> tuple[str, str, str, str] | None:
 def _param_kind(text: str | None, decorator: str) -> ParamKind | None:
     if text is None:
         return None
+    kind = _kind(text)
+    if kind is None:
+        raise PolicyDefinitionError(
+            f"{decorator}: param_kind must be a form such as v1/ConfigMap or rules.example.com/v1/Rule, not {text!r}"
+        )
+    return kind
+
+
+def _reads(kinds: Collection[str], decorator: str) -> Reads:
+    if isinstance(kinds, str) or not isinstance(kinds, Collection):
+        raise PolicyDefinitionError(f"{decorator}: reads must be a list such as ['v1/ConfigMap']")
+    reads = set()
+    for text in kinds:
+        kind = _kind(text)
+        if kind is None:
+            raise PolicyDefinitionError(
+                f"{decorator}: reads has {text!r}; expected kinds such as 'v1/ConfigMap' or 'apps/v1/Deployment'"
+            )
+        reads.add((kind.api_version, kind.kind))
+    return frozenset(reads)
+
+
+def _kind(text: Any) -> ParamKind | None:
+    """The kind that a text such as `apps/v1/Deployment` names; None if it is no such text."""
     api_version, _, kind = text.rpartition("/") if isinstance(text, str) else ("", "", "")
     group, slash, version = api_version.rpartition("/")
     if (
@@ -278,7 +312,5 @@ def _param_kind(text: str | None, decorator: str) -> ParamKind | None:
         or not re.fullmatch(r"[A-Z][A-Za-z0-9]*", kind)
         or (slash and not is_subdomain(group))
     ):
-        raise PolicyDefinitionError(
-            f"{decorator}: param_kind must be a form such as v1/ConfigMap or rules.example.com/v1/Rule, not {text!r}"
-        )
+        return None
     return ParamKind(api_version, kind)

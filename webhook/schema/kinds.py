@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -33,6 +33,11 @@ class Kinds:
         """These kinds and those that the CustomResourceDefinitions among `objects` define; others are passed over."""
         added = [version.resource for value in objects for version in served_versions(value)]
         return Kinds([*self._by_kind.values(), *added]) if added else self
+
+    def with_resources(self, added: Iterable[Resource], without: Collection[tuple[str, str]] = ()) -> Kinds:
+        """These kinds but those of `without`, each (apiVersion, kind), and the ones of `added`."""
+        kept = (resource for key, resource in self._by_kind.items() if key not in without)
+        return Kinds([*kept, *added])
 
     def for_kind(self, api_version: str, kind: str) -> Resource | None:
         """The resource of ("apps/v1", "Deployment"), None if the kind is not known."""

@@ -56,6 +56,7 @@ _GAUGES: dict[str, Callable[[float, float], float]] = {
     "process_resident_memory_bytes": operator.add,
     "process_virtual_memory_bytes": operator.add,
     "process_open_fds": operator.add,
+    "gatewright_cluster_cache_age_seconds": max,
 }
 
 
@@ -251,9 +252,14 @@ class Gathering:
     def _note(self) -> None:
         serving = sum(worker.not_ready is None for worker in self._workers)
         enough = serving >= self._count
-        self._state.waits_for = None if enough else f"{serving} of {self._count} workers serve"
+        self._state.waits_for = None if enough else f"{serving} of {self._count} workers serve{self._why()}"
         _set(self.all_ready, enough)
         _set(self.none_left, not self._workers)
+
+    def _why(self) -> str:
+        """What keeps the workers that do not serve, but for starting and stopping, which is over soon."""
+        reasons = {worker.not_ready for worker in self._workers} - {None, "starting", "shutting down"}
+        return f": {'; '.join(sorted(map(str, reasons)))}" if reasons else ""
 
 
 def _set(event: asyncio.Event, value: bool) -> None:

@@ -1,11 +1,14 @@
 """The hot path: AdmissionReviews in, verdicts out, as a plain ASGI callable.
 
 Measured against a FastAPI route this answers half as many requests again. Evaluation is synchronous, in the event loop:
-it is pure computation under a budget, and a thread would add latency and take nothing off the CPU.
+it is pure computation under a budget, and a thread would add latency and take nothing off the CPU. What only the API
+server can tell (CEL's authorizer) is found out beside it: the evaluation is given up at the question, and run again
+with the answer; other reviews go on meanwhile.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ from webhook.admission.decision import Decision, Finding, Mutation
 from webhook.cel.errors import EvaluationError
 from webhook.cel.metering import Deadline
 from webhook.cel.values import NANO, parse_duration
+from webhook.cluster.view import ClusterView, Unanswered
 from webhook.policy.request import Request
 from webhook.server.logs import MAX_TEXT, Log, cut, failure
 from webhook.server.metrics import Metrics
@@ -32,6 +36,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _CLOSE = (b"connection", b"close")
+_WAITS = 8.0  # seconds for a review that comes without a timeout
+_FOR_ANSWERS = 0.875  # of the time for a review, what may be spent on asking the cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +101,41 @@ class Reviews:
         except _Refused as refused:
             answer = self._refusal(scope, refused)
         else:
-            answer = self._answered(scope, body)
+            answer = await self._awaited(scope, body)
         await self._send(scope, send, answer)
 
-    def answer(self, scope: Scope, body: bytes) -> Answer:
+    def answer(self, scope: Scope, body: bytes) -> Answer | None:
         """The answer to a request that is whole already, at once: see `whole.WholeRequests`."""
         try:
             self._check(scope)
         except _Refused as refused:
             return self._refusal(scope, refused)
-        return self._answered(scope, body)
+        try:
+            return self._answered(scope, body, perf_counter(), self._state.cluster)
+        except Unanswered:
+            return None
 
-    def _answered(self, scope: Scope, body: bytes) -> Answer:
+    async def _awaited(self, scope: Scope, body: bytes) -> Answer:
+        """The answer, once all that it depends on is found out, or the API server has no time left."""
         started = perf_counter()
+        try:
+            return self._answered(scope, body, started, self._state.cluster)
+        except Unanswered as unanswered:
+            question = unanswered.question
+        live = self._state.live
+        if live is None:  # no other view asks
+            raise RuntimeError("a question that nobody here can answer")
+        seconds = (answer_within(scope["query_string"]) or _WAITS) * _FOR_ANSWERS
+        view = live.for_review(asyncio.get_running_loop().time() + seconds)
+        while True:
+            await view.find_out(question)
+            try:
+                return self._answered(scope, body, started, view)
+            except Unanswered as unanswered:
+                question = unanswered.question
+
+    def _answered(self, scope: Scope, body: bytes, started: float, cluster: ClusterView) -> Answer:
+        """The answer at once. Raises Unanswered."""
         try:
             if len(body) > self._max_body:
                 raise self._too_large()
@@ -121,7 +149,7 @@ class Reviews:
             request.deadline = Deadline(started + seconds)
         path = scope["path"]
         try:
-            outcome, text = self._decide(path, request)
+            outcome, text = self._decide(path, request, cluster)
         except Exception as error:
             # A defect of ours. The API server then applies the failurePolicy of the registration.
             self._metrics.review(path, request, "error", perf_counter() - started)
@@ -184,15 +212,15 @@ class Reviews:
     def _too_large(self) -> _Refused:
         return _Refused(413, f"the review is larger than the limit of {self._max_body} bytes", _CLOSE)
 
-    def _decide(self, path: str, request: Request) -> tuple[Decision | Mutation, bytes]:
+    def _decide(self, path: str, request: Request, cluster: ClusterView) -> tuple[Decision | Mutation, bytes]:
         endpoint, policies = ENDPOINTS[path], self._state.policies
         if endpoint.failure_policy is not None:
             policies = policies.only(endpoint.failure_policy)
         outcome: Decision | Mutation
         if endpoint.phase == "mutate":
-            outcome = engine.mutate(request, policies, self._state.cluster)
+            outcome = engine.mutate(request, policies, cluster)
             return outcome, review.respond_mutation(request, outcome)
-        outcome = engine.validate(request, policies, self._state.cluster)
+        outcome = engine.validate(request, policies, cluster)
         return outcome, review.respond(request, outcome)
 
     def _record(self, path: str, request: Request, outcome: Decision | Mutation, seconds: float) -> None:

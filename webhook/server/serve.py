@@ -16,6 +16,7 @@ from typing import Any
 
 import uvloop
 
+from webhook.cluster.connection import ConfigurationError
 from webhook.cluster.manifests import ManifestsView
 from webhook.documents import full_text
 from webhook.policy.load import PolicyTreeError, load
@@ -26,6 +27,7 @@ from webhook.server.app import plain
 from webhook.server.connections import Limits
 from webhook.server.gathering import Gathering, Line
 from webhook.server.listening import CannotListen, Server, bind, shown
+from webhook.server.live import CacheMetrics, LiveCluster, prepare, unused
 from webhook.server.logs import Log, route_library_records
 from webhook.server.metrics import Metrics
 from webhook.server.reload import Certificates
@@ -74,15 +76,23 @@ def _prepare(settings: Settings, log: Log) -> Serving:
     metrics = Metrics(kinds, log)
     metrics.policies(policies)
     certificates, authority = _certificates(settings, metrics, log)
-    # Without a cluster the policy tree is all there is to look things up in.
-    state = State(policies, ManifestsView(policies.objects, kinds), authority.ca if authority else None)
+    try:
+        cluster = prepare(settings, policies, log)
+    except ConfigurationError as error:
+        raise StartError(str(error)) from None
+    ca = authority.ca if authority else None
+    if cluster is None:  # the policy tree is all there is to look things up in
+        state = State(policies, ManifestsView(policies.objects, kinds), development_ca=ca)
+    else:
+        state = State(policies, cluster.view, cluster.view, development_ca=ca)
+        metrics.registry.register(CacheMetrics(cluster.view))
     _raise_descriptor_limit()
     try:
         sockets = bind(settings, "port"), bind(settings, "plain_port")
     except CannotListen as error:
         raise StartError(str(error)) from None
     addresses = shown(sockets[0]), shown(sockets[1])
-    return Serving(settings, state, metrics, log, certificates, authority, *sockets, addresses)
+    return Serving(settings, state, metrics, log, certificates, authority, cluster, *sockets, addresses)
 
 
 def _load(settings: Settings) -> PolicySet:
@@ -127,6 +137,7 @@ class Serving:
     log: Log
     certificates: Certificates
     authority: tls.Development | None
+    cluster: LiveCluster | None
     bound: socket.socket
     plain_bound: socket.socket
     addresses: tuple[str, str]  # of the two
@@ -169,6 +180,7 @@ class Serving:
     async def _plain_process(self, door: socket.socket, stop: Stop) -> None:
         self.bound.close()
         self.state.listening = True
+        self.state.live = None  # each worker has its own
         gathering = Gathering(door, self.settings.workers, self.state)
         server = self._plain_server(plain(self.state, gathering.exposition, gathering.hung))
         await server.begin()
@@ -201,7 +213,21 @@ class Serving:
             await line.tell()
 
     async def _answer_reviews(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
-        """Answer reviews until stopped, and those in flight to their end; tells when it has begun, and will end."""
+        """Answer reviews until stopped, and those in flight to their end; tells when it has begun, and will end.
+
+        With a cluster it begins once all is at hand: a review that comes before waits to be let in.
+        """
+        if self.cluster is None:
+            await self._answer_at_once(stop, serving, stopping)
+            return
+        async with self.cluster.following():
+            if await self.cluster.synced(stop.asked):
+                await self._answer_at_once(stop, serving, stopping)
+            else:
+                self.state.stopping = True
+                stopping()
+
+    async def _answer_at_once(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
         settings, state = self.settings, self.state
         reviews = Reviews(
             state,
@@ -257,15 +283,24 @@ class Serving:
             "revision": policies.revision,
             "workers": self.settings.workers,
         }
+        if self.cluster is not None:
+            told["cluster"] = self.cluster.configuration.host
         self.log.write("info", "serving", told)
-        for note in (*policies.notes, *policies.warnings):
-            self.log.write("warning", "policies", {"message": str(note)})
-        lines = [
-            *map(full_text, (*policies.notes, *policies.warnings)),
+        lines = [*map(full_text, (*policies.notes, *policies.warnings))]
+        told_too = list(map(str, (*policies.notes, *policies.warnings)))
+        if self.cluster is not None and (left := unused(policies, self.cluster.lookups)) is not None:
+            lines.append(left)
+            told_too.append(left)
+        for note in told_too:
+            self.log.write("warning", "policies", {"message": note})
+        lines += [
             f"{len(policies.policies)} policies from {self.settings.policies}, revision {policies.revision}",
             f"reviews: https://{reviews}/validate and /mutate",
             f"health, metrics, policies: http://{plain_port}/healthz /readyz /metrics /policies",
         ]
+        if self.cluster is not None:
+            looked_up = ", ".join(map(str, self.cluster.lookups.targets)) or "nothing"
+            lines.append(f"cluster: {self.cluster.configuration.host}, where is looked up: {looked_up}")
         if self.authority is not None:
             lines += [
                 f"FOR DEVELOPMENT ONLY: the certificate was made just now and is gone at exit; in a cluster give"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -104,6 +104,17 @@ class Settings(BaseModel):
         description="Authorities of clients, PEM: only clients with a certificate of them are served reviews."
         " These three files are looked at every second, and changes served to new connections.",
     )
+    cluster: Literal["auto", "in-cluster", "kubeconfig", "none"] = Field(
+        "auto",
+        description="Where Namespaces, params and what else policies look up are found: by the Pod's service account"
+        " (in-cluster), by a kubeconfig file (kubeconfig), or in the policy tree (none). auto: in-cluster where a"
+        " service account's token is mounted, else none.",
+    )
+    kubeconfig: Path | None = Field(
+        None,
+        description="The file for --cluster kubeconfig; its current context counts. Without it the one that KUBECONFIG"
+        " names, else ~/.kube/config.",
+    )
     workers: int = Field(
         1,
         ge=1,
@@ -187,6 +198,8 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
         if (settings.tls_cert is None) != (settings.tls_key is None):
             given, missing = ("tls_cert", "tls_key") if settings.tls_cert else ("tls_key", "tls_cert")
             errors.append(f"{sources[given]} is given without {flag(missing)}; expected both or neither")
+        if settings.kubeconfig is not None and settings.cluster != "kubeconfig":
+            errors.append(f"{sources['kubeconfig']} is given without {flag('cluster')} kubeconfig")
         if settings.port == settings.plain_port != 0:
             errors.append(f"{flag('port')} and {flag('plain_port')} are both {settings.port}; expected two ports")
     if errors:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from webhook.cluster.live import LiveView
 from webhook.cluster.view import ClusterView
 from webhook.policy.policyset import PolicySet
 
@@ -14,6 +15,7 @@ class State:
 
     policies: PolicySet
     cluster: ClusterView
+    live: LiveView | None = None  # `cluster`, where this process looks things up in a live one
     development_ca: bytes | None = None  # PEM, where the certificate was made at start
     listening: bool = False
     waits_for: str | None = None  # what else is not there that must be
@@ -23,6 +25,8 @@ class State:
         """Why no review should be sent here; None if any may."""
         if self.stopping:
             return "shutting down"
+        if self.live is not None and (waiting := self.live.waits_for()) is not None:
+            return waiting
         if not self.listening:
             return "starting"
         return self.waits_for

@@ -30,9 +30,11 @@ check each header by regular expression, and each writes a TLS record of its own
 class WholeRequests(Protocol):
     """An ASGI application that can also answer, without waiting for anything, a request whose body is all there."""
 
-    def answer(self, scope: MutableMapping[str, Any], body: bytes) -> Answer:
-        """The answer to the request; never raises. Of an ASGI scope there are path, query_string, method, headers and
-        client."""
+    def answer(self, scope: MutableMapping[str, Any], body: bytes) -> Answer | None:
+        """The answer to the request; None where it takes waiting, and the application is to be run as ASGI has it.
+
+        Never raises. Of an ASGI scope there are path, query_string, method, headers and client.
+        """
 
 
 class WholeRequestsProtocol(BoundedProtocol):
@@ -87,6 +89,12 @@ class WholeRequestsProtocol(BoundedProtocol):
         self._whole = None
         self._arriving = False
         answer = self._application.answer(scope, body[0] if len(body) == 1 else b"".join(body))
+        if answer is None:
+            self._run_as_asgi()
+            for piece in body:
+                super().on_body(piece)
+            super().on_message_complete()
+            return
         text, keep_alive = _written(answer, keep_alive)
         self.transport.write(text)
         self._idle_since = self.loop.time()

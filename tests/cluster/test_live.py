@@ -1,0 +1,193 @@
+"""What a live view answers, from caches that are in whatever state. (How they get there: test_cache.py, tests/e2e.)"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.apiserver import Exchange, config_map, listed, playing
+from tests.server.running import wait_for
+from webhook.access import Access, AccessDecision, AccessUnknown
+from webhook.cluster import connection
+from webhook.cluster.connection import ConfigurationError
+from webhook.cluster.live import MAX_QUESTIONS, LiveView
+from webhook.cluster.lookups import NAMESPACES, Lookups, Target
+from webhook.cluster.view import ClusterView, NotAtHand, Unanswered, UnknownKind
+
+ONE = Target("v1", "ConfigMap", "shop", "a")
+MANY = Target("v1", "Secret", "shop")
+WIDGETS = Target("example.com/v1", "Widget", "", "w")
+ANN = Access("ann", "get", groups=("g",), resource="pods", namespace="shop", extra=(("k", ("v",)),))
+
+
+def configuration(url: str) -> object:
+    from kubernetes.client import Configuration
+
+    found = Configuration()
+    found.host = url
+    found.retries = False
+    return found
+
+
+def answer(exchange: Exchange) -> None:
+    """A cluster with two ConfigMaps of one name, a cluster-scoped Widget, no Gadgets, and a Namespace."""
+    if exchange.path == "/apis/example.com/v1":
+        exchange.json(
+            {
+                "resources": [
+                    {"name": "widgets/status", "kind": "Widget", "namespaced": False, "verbs": ["get"]},
+                    {"name": "widgets", "kind": "Widget", "namespaced": False, "verbs": ["list", "watch"]},
+                ]
+            }
+        )
+    elif exchange.path.endswith("subjectaccessreviews"):
+        assert exchange.body is not None
+        spec = exchange.body["spec"]
+        if spec["user"] == "slow":
+            time.sleep(1)
+        status = {"allowed": spec["user"] == "ann", "reason": "so it is"}
+        exchange.json({"status": status if spec["user"] != "odd" else {**status, "evaluationError": "half broken"}})
+    elif exchange.watching:
+        time.sleep(0.2)
+        exchange.stream()
+    elif exchange.path.endswith("configmaps"):
+        exchange.json(listed(5, config_map("a", 1)))
+    elif exchange.path == "/apis/example.com/v1/widgets":
+        exchange.json(listed(5, {"metadata": {"name": "w", "resourceVersion": "1"}}))
+    elif exchange.path.endswith("namespaces"):
+        exchange.json(listed(5, {"metadata": {"name": "shop", "resourceVersion": "1"}}))
+    else:
+        exchange.refuse(404)
+
+
+def test_before_the_first_list_it_knows_nothing_and_says_so() -> None:
+    view: ClusterView = LiveView(Lookups.of([ONE]))
+    with pytest.raises(NotAtHand, match="ConfigMap of v1 has not been listed yet"):
+        view.get("v1", "ConfigMap", "a", "shop")
+    with pytest.raises(NotAtHand, match="v1/Secret x in shop is not kept at hand here"):
+        view.get("v1", "Secret", "x", "shop")
+    with pytest.raises(UnknownKind):
+        view.get("example.com/v1", "Gadget", "x", "shop")
+
+
+def test_it_answers_from_what_was_listed() -> None:
+    gadgets = Target("example.com/v1", "Gadget")
+    view = LiveView(Lookups.of([ONE, WIDGETS, gadgets, NAMESPACES]))
+    with playing(answer) as (url, exchanges):
+        view.start(configuration(url))  # type: ignore[arg-type]
+        try:
+            wait_for(lambda: view.waits_for() is None)
+            found = view.get("v1", "ConfigMap", "a", "shop")
+            assert found.value["metadata"]["name"] == "a"
+            assert 0 <= found.age < 5
+            assert view.get("v1", "ConfigMap", "a", "shop").value is found.value
+            with pytest.raises(NotAtHand):
+                view.get("v1", "ConfigMap", "b", "shop")  # not among what is kept
+            widget = view.get("example.com/v1", "Widget", "w", "ignored").value
+            assert (widget["kind"], widget["metadata"]["name"]) == ("Widget", "w")
+            known = view.kinds.for_kind("example.com/v1", "Widget")
+            assert known is not None
+            assert not known.namespaced
+            with pytest.raises(UnknownKind):
+                view.list("example.com/v1", "Gadget")
+            assert view.namespace("shop").value["metadata"]["name"] == "shop"
+            with pytest.raises(Unanswered):
+                view.namespace("new")
+            before = len(exchanges)
+            for _ in range(1000):
+                view.get("v1", "ConfigMap", "a", "shop")
+            assert len([each for each in exchanges[before:] if not each.watching]) == 0
+        finally:
+            view.stop()
+
+
+def test_a_kind_of_kubernetes_that_this_cluster_does_not_serve_is_unknown() -> None:
+    secrets = LiveView(Lookups.of([MANY]))
+    with playing(answer) as (url, _):
+        secrets.start(configuration(url))  # type: ignore[arg-type]
+        try:
+            wait_for(lambda: secrets.waits_for() is None)
+            assert secrets.kinds.for_kind("v1", "Secret") is None
+            with pytest.raises(UnknownKind):
+                secrets.list("v1", "Secret", "shop")
+        finally:
+            secrets.stop()
+
+
+def test_access_is_asked_about_once_a_review() -> None:
+    async def review(view: LiveView, seconds: float, *questions: Access) -> list[AccessDecision | str]:
+        one = view.for_review(asyncio.get_running_loop().time() + seconds)
+        answers: list[AccessDecision | str] = []
+        for question in questions:
+            with pytest.raises(Unanswered) as caught:
+                one.authorize(question)
+            await one.find_out(caught.value.question)
+            for _ in range(2):
+                try:
+                    found: AccessDecision | str = one.authorize(question)
+                except AccessUnknown as unknown:
+                    found = str(unknown)
+            answers.append(found)
+        return answers
+
+    view = LiveView(Lookups(access=True))
+    with playing(answer) as (url, exchanges):
+        view.start(configuration(url))  # type: ignore[arg-type]
+        try:
+            path = Access("bob", "get", path="/healthz")
+            odd = Access("odd", "get", resource="pods", label_selector="a=b")
+            assert asyncio.run(review(view, 5, ANN, path, odd)) == [
+                AccessDecision(True, "so it is"),
+                AccessDecision(False, "so it is"),
+                AccessDecision(False, "so it is", "half broken"),
+            ]
+            assert len(exchanges) == 3
+            specs = [each.body["spec"] for each in exchanges if each.body]
+            assert specs[0] == {
+                "user": "ann",
+                "groups": ["g"],
+                "extra": {"k": ["v"]},
+                "resourceAttributes": {
+                    "verb": "get",
+                    "group": "",
+                    "version": "*",
+                    "resource": "pods",
+                    "subresource": "",
+                    "namespace": "shop",
+                    "name": "",
+                },
+            }
+            assert specs[1]["nonResourceAttributes"] == {"path": "/healthz", "verb": "get"}
+            assert specs[2]["resourceAttributes"]["labelSelector"] == {"rawSelector": "a=b"}
+
+            began = time.monotonic()
+            (late,) = asyncio.run(review(view, 0.3, ANN._replace(user="slow")))
+            assert time.monotonic() - began < 0.6
+            assert "the API server could not be asked about access (no answer within 0.3 s): user 'slow'" in str(late)
+            (over,) = asyncio.run(review(view, -1, ANN))
+            assert "the review's time is over" in str(over)
+            assert view.asked == {"allowed": 1, "refused": 1, "error": 2}
+
+            questions = [Access("bob", "get", name=str(number), resource="pods") for number in range(MAX_QUESTIONS + 1)]
+            *_, last = asyncio.run(review(view, 20, *questions))
+            assert f"more than {MAX_QUESTIONS} questions" in str(last)
+        finally:
+            view.stop()
+
+
+def test_a_kubeconfig_that_is_none_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"kubeconfig .*missing"):
+        connection.configuration("kubeconfig", tmp_path / "missing")
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "text").write_text("nothing")
+    for name in ("empty", "text"):
+        with pytest.raises(ConfigurationError, match=name):
+            connection.configuration("kubeconfig", tmp_path / name)
+
+
+def test_outside_of_a_pod_there_is_no_service_account() -> None:
+    with pytest.raises(ConfigurationError, match="service account"):
+        connection.configuration("in-cluster")
