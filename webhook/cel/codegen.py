@@ -21,10 +21,22 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from webhook.cel import native, operators, types
-from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.ast import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    ListLiteral,
+    MapLiteral,
+    Select,
+    StructLiteral,
+    children,
+)
 from webhook.cel.errors import BudgetExceeded, EvaluationError, no_such_overload
 from webhook.cel.functions import Functions
 from webhook.cel.library.regex import compiled
+from webhook.cel.messages import constructor
 from webhook.cel.macros import Fold, recognise
 from webhook.cel.values import NONE, Optional
 from webhook.cel.writer import Operand, Writer
@@ -95,8 +107,10 @@ class _Generator:
                 return self.call(node)
             case ListLiteral():
                 return self.list_literal(node)
+            case StructLiteral():
+                return self.map_literal(node, constructor(node.name))
             case MapLiteral():
-                return self.map_literal(node)
+                return self.map_literal(node, _map_with_optionals)
             case Comprehension():
                 return self.comprehension(node)
 
@@ -136,14 +150,14 @@ class _Generator:
         items = (f"({int(place in node.optional)}, {part.text})" for place, part in enumerate(parts))
         return self.out.expression(f"{self.out.bind(_with_optionals)}([{', '.join(items)}])", *parts)
 
-    def map_literal(self, node: MapLiteral) -> Operand:
+    def map_literal(self, node: MapLiteral, make: Callable[..., Any]) -> Operand:
         parts: list[Operand] = []
         items: list[str] = []
         for entry in node.entries:
             key, value = self.value(entry.key), self.value(entry.value)
             parts += (key, value)
             items.append(f"({int(entry.optional)}, ({key.text}, {value.text}))")
-        return self.out.expression(f"{self.out.bind(_map_with_optionals)}([{', '.join(items)}])", *parts)
+        return self.out.expression(f"{self.out.bind(make)}([{', '.join(items)}])", *parts)
 
     # --------------------------------------------------------------------------------------------------- the calls
 

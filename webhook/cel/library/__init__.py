@@ -29,7 +29,6 @@ _LATER = {
     "format.uuid format.byte format.date format.datetime validate",
     "semver": "semver isSemver major minor patch",
     "lists extension": "slice flatten lists.range distinct sort sortBy reverse",
-    "mutation": "Object JSONPatch jsonpatch.escapeKey",
 }
 _LATER_NAMES = {name: library for library, names in _LATER.items() for name in names.split()}
 
