@@ -14,7 +14,18 @@ from typing import Any
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 
 from webhook.cel import types
-from webhook.cel.ast import Call, Comprehension, Const, Entry, Expr, Ident, ListLiteral, MapLiteral, Select, StructLiteral
+from webhook.cel.ast import (
+    Call,
+    Comprehension,
+    Const,
+    Entry,
+    Expr,
+    Ident,
+    ListLiteral,
+    MapLiteral,
+    Select,
+    StructLiteral,
+)
 from webhook.cel.errors import CompileError, Issue, issue_at
 from webhook.cel.types import Type
 from webhook.cel.values import UInt
@@ -221,7 +232,6 @@ class _Decoder:
             for entry in struct.entries
         )
         return MapLiteral(*place, entries=entries)
-
 
     def _message(self, struct: Any, place: tuple[int, Type, int], depth: int, names: Mapping[str, str]) -> Expr:
         entries = tuple(

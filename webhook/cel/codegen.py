@@ -36,8 +36,8 @@ from webhook.cel.ast import (
 from webhook.cel.errors import BudgetExceeded, EvaluationError, no_such_overload
 from webhook.cel.functions import Functions
 from webhook.cel.library.regex import compiled
-from webhook.cel.messages import constructor
 from webhook.cel.macros import Fold, recognise
+from webhook.cel.messages import constructor
 from webhook.cel.values import NONE, Optional
 from webhook.cel.writer import Operand, Writer
 
@@ -108,7 +108,7 @@ class _Generator:
             case ListLiteral():
                 return self.list_literal(node)
             case StructLiteral():
-                return self.map_literal(node, constructor(node.name))
+                return self.map_literal(node, constructor(node))
             case MapLiteral():
                 return self.map_literal(node, _map_with_optionals)
             case Comprehension():

@@ -115,9 +115,11 @@ class Environment:
             (*self._structs, *disguised.structs),
         )
         try:
-            return frontend.check(disguised.source, disguised.names)
+            tree = frontend.check(disguised.source, disguised.names)
         except CompileError as error:
             raise disguised.revealed(error, source) from None
+        messages.check_names(source, tree)
+        return tree
 
     def _names(self) -> Names:
         return Names(

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.cel.ast import Const, Expr, StructLiteral, children
-from webhook.cel.errors import CompileError, EvaluationError, Issue
+from webhook.cel.ast import Call, Const, Expr, Ident, StructLiteral, children
+from webhook.cel.errors import CompileError, EvaluationError, Issue, issue_at
 from webhook.cel.structs import Struct
 from webhook.cel.types import DYN, STRING, Type
 from webhook.cel.values import NONE, Duration, Optional, Timestamp, UInt
@@ -62,20 +62,33 @@ class Message:
         return f"{self.cel_type}{self.fields!r}"
 
     def select(self, field: str) -> Any:
-        """message.field: only a JSONPatch has fields to read."""
-        if self.cel_type != JSON_PATCH.name:
-            raise EvaluationError("no such overload")
-        return self.fields.get(field, "" if field in _TEXTS else None)
+        """message.field: what was given, else an empty text where texts stand, else null."""
+        return self.fields.get(field, "" if self._is_text(field) else None)
 
     def has(self, field: str) -> bool:
         """has(message.field): whether it was given, and is no empty text where texts stand."""
-        if self.cel_type != JSON_PATCH.name:
-            raise EvaluationError("no such overload")
-        return bool(self.fields.get(field)) if field in _TEXTS else field in self.fields
+        return bool(self.fields.get(field)) if self._is_text(field) else field in self.fields
+
+    def _is_text(self, field: str) -> bool:
+        return self.cel_type == JSON_PATCH.name and field in _TEXTS
 
 
-def constructor(name: str) -> Callable[[list[tuple[int, tuple[str, Any]]]], Message]:
+class Raw:
+    """A list or map that stands in a list or map that the expression makes, in a field of an object.
+
+    The API server does not convert it: to everything that reads the object it is neither a list nor a map.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def constructor(node: StructLiteral) -> Callable[[list[tuple[int, tuple[str, Any]]]], Message]:
     """What makes the message of a literal of (optional, (field, value)), in order; the last of one field counts."""
+    name = node.name
+    nested = {str(entry.key.value) for entry in node.entries if isinstance(entry.key, Const) and _nests(entry.value)}
 
     def construct(entries: list[tuple[int, tuple[str, Any]]]) -> Message:
         fields: dict[str, Any] = {}
@@ -91,9 +104,34 @@ def constructor(name: str) -> Callable[[list[tuple[int, tuple[str, Any]]]], Mess
                 if type(fields.get(field, "")) is not str:
                     found = _GO_TYPES.get(type(fields[field]), "ref.Val")
                     raise EvaluationError(f"unexpected type {found} for JSONPatchType '{field}' field")
+        else:
+            fields.update((field, _unconverted(fields[field])) for field in nested if field in fields)
         return Message(name, fields)
 
     return construct
+
+
+_CONTAINERS: Final = frozenset({"list", "map"})
+
+
+def _nests(node: Expr) -> bool:
+    """Whether the value is a list or map of lists or maps that the expression makes. Sums of lists are converted."""
+    declared = node.type
+    is_sum = isinstance(node, Call) and node.function == "_+_"
+    return (
+        not is_sum
+        and declared.name in _CONTAINERS
+        and bool(declared.params)
+        and declared.params[-1].name in _CONTAINERS
+    )
+
+
+def _unconverted(value: Any) -> Any:
+    if type(value) is list:
+        return [Raw(item) if isinstance(item, list | dict) else item for item in value]
+    if isinstance(value, dict):
+        return {key: Raw(item) if isinstance(item, list | dict) else item for key, item in value.items()}
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +181,26 @@ def disguise(source: str, tree: Expr) -> Disguised:
         written = written[:offset] + names[name].ljust(len(match[0])) + written[match.end() :]
     structs = tuple(Struct(names[name], tuple((field, DYN) for field in known)) for name, known in fields.items())
     return Disguised(written, structs, {hidden: name for name, hidden in names.items() if hidden != name})
+
+
+def check_names(source: str, tree: Expr) -> None:
+    """Raises CompileError where a message's type is named as a value, which the API server does not have."""
+    issues = [
+        issue_at(source, node.offset, f"program instantiation failed: reference to undefined type: {node.name}")
+        for node in _named_types(tree)
+    ]
+    if issues:
+        raise CompileError(source, issues)
+
+
+def _named_types(node: Expr) -> Iterator[Ident]:
+    if isinstance(node, Ident) and node.type.name == "type" and node.name.partition(".")[0] in _ROOTS:
+        yield node
+    for child in children(node):
+        yield from _named_types(child)
+
+
+_ROOTS: Final = frozenset({OBJECT, JSON_PATCH.name})
 
 
 def _struct_literals(node: Expr) -> Iterator[StructLiteral]:

@@ -81,7 +81,7 @@ class CELValidator:
     def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
         """See Validator."""
         if self.conditions:
-            error = self._unmatched(request, params)
+            error = self.unmatched(request, params)
             if error is not None:
                 return self._error(error) if error else PASSED
         bindings = {"object": request.object, "oldObject": request.old_object, "params": params}
@@ -115,7 +115,7 @@ class CELValidator:
             return self._annotated(failures, activation)
         return Evaluation(failures) if failures else PASSED
 
-    def _unmatched(self, request: Request, params: Any) -> str | None:
+    def unmatched(self, request: Request, params: Any) -> str | None:
         """None if the matchConditions let the policy run; else why not: "" if one is false, the errors if none is."""
         activation = Activation(
             {

@@ -1,6 +1,7 @@
-// Answers what a kube-apiserver makes of a ValidatingAdmissionPolicy: one JSON object a line, a policy with a request to
-// evaluate it on; one JSON object a line back, with the compile errors, failures and audit annotations. Matching,
-// bindings and params are not part of it.
+// Answers what a kube-apiserver makes of a policy: one JSON object a line, a policy with a request to evaluate it on; one
+// JSON object a line back. Of a ValidatingAdmissionPolicy: the compile errors, failures and audit annotations; of a
+// MutatingAdmissionPolicy (with the folder of schemas as the argument): what it refuses, or the errors and the object
+// afterwards. Matching, bindings, params and reinvocation are not part of it.
 package main
 
 import (
@@ -26,6 +27,8 @@ import (
 )
 
 var base = environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())
+
+type caseNamespace = corev1.Namespace
 
 // Case is a policy and a request. Resource: group, version, resource, subresource; Kind: group, version, kind.
 type Case struct {
@@ -171,6 +174,22 @@ func main() {
 		}
 		if err := utiljson.Unmarshal(s.Bytes(), &c); err != nil {
 			panic(err)
+		}
+		if policy, _ := raw["Policy"].(map[string]interface{}); policy["kind"] == "MutatingAdmissionPolicy" {
+			var m Mutation
+			if err := json.Unmarshal(s.Bytes(), &m); err != nil {
+				panic(err)
+			}
+			get := func(k string) map[string]interface{} { v, _ := raw[k].(map[string]interface{}); return v }
+			if builtin == nil {
+				builtin = converter(os.Args[1], nil, schema.GroupVersionKind{})
+			}
+			b, err := json.Marshal(mutate(&m, get("Object"), get("OldObject"), get("Params"), c.Namespace))
+			if err != nil {
+				panic(err)
+			}
+			fmt.Println(string(b))
+			continue
 		}
 		get := func(k string) map[string]interface{} { m, _ := raw[k].(map[string]interface{}); return m }
 		c.Object, c.OldObject, c.Params = get("Object"), get("OldObject"), get("Params")
