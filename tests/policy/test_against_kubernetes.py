@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def kubernetes() -> Path:
         pytest.skip("Go is not here: the API server's own evaluator cannot be built")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright"
     cache.mkdir(parents=True, exist_ok=True)
-    program = cache / "kubernetes-policy"
+    sources = b"".join(file.read_bytes() for file in sorted(SOURCE.iterdir()))
+    program = cache / f"kubernetes-policy-{sha256(sources).hexdigest()[:12]}"
     command = ["go", "build", "-mod=readonly", "-o", str(program), "."]
     built = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=False)
     if built.returncode:

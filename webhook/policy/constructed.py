@@ -62,6 +62,23 @@ def configuration(root: Message) -> dict[str, Any]:
     return {name: _go_value(name, value) for name, value in root.fields.items()}
 
 
+class _EmptyList(list[Any]):
+    """An empty list, which the API server has as a list without a value: it is written as null."""
+
+
+def written(value: Any) -> Any:
+    """What a merge gave, as the API server writes it; the value itself where that is the same."""
+    if isinstance(value, dict):
+        changed = {name: after for name, item in value.items() if (after := written(item)) is not item}
+        return {**value, **changed} if changed else value
+    if isinstance(value, list):
+        if type(value) is _EmptyList:
+            return None
+        items = [written(item) for item in value]
+        return items if any(after is not item for after, item in zip(items, value, strict=True)) else value
+    return value
+
+
 def _go_value(name: str, value: Any) -> Any:
     match value:
         case None:
@@ -91,7 +108,7 @@ def _go_value(name: str, value: Any) -> Any:
         case Raw():
             return _raw(value.value)
         case list():
-            return [_go_value(name, item) for item in value]
+            return _EmptyList() if not value else [_go_value(name, item) for item in value]
         case dict():
             for key in value:
                 if not isinstance(key, str):

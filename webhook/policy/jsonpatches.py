@@ -260,10 +260,9 @@ def _equal(value: Any, wanted: Any) -> bool:
     """A value of the object, and one of a test; neither is null but for _NULL."""
     if isinstance(value, dict) or value is _NULL:
         held: Any = {} if value is _NULL else value
-        asked = {} if wanted is _NULL else wanted
-        return (
-            isinstance(asked, dict) and held.keys() == asked.keys() and _all_equal(held.values(), map(asked.get, held))
-        )
+        asked: Any = {} if wanted is _NULL else wanted
+        same_keys = isinstance(asked, dict) and held.keys() == asked.keys()
+        return same_keys and _all_equal(held.values(), map(asked.get, held))
     if isinstance(value, list):
         items = [] if wanted is _NULL else wanted
         return isinstance(items, list) and len(value) == len(items) and _all_equal(value, items)

@@ -110,11 +110,12 @@ def _merged(wanted: Message, current: JSONObject, kind: GroupVersionKind, schema
         )
     try:
         configuration = {**constructed.configuration(wanted), "apiVersion": kind.api_version, "kind": kind.kind}
-        return structuredmerge.apply(schema, current, configuration)
+        merged: JSONObject = constructed.written(structuredmerge.apply(schema, current, configuration))
     except constructed.UnfitValue:
         raise _Refused("invalid return type: *dynamic.ObjectVal") from None
     except structuredmerge.MergeError as error:
         raise _Refused(f"error applying patch: {error}") from None
+    return merged
 
 
 def _patched(messages: list[Message], current: JSONObject, schema: Schema | None) -> JSONObject:

@@ -87,7 +87,10 @@ type Mutation struct {
 	Schema    json.RawMessage
 }
 
-var builtin managedfields.TypeConverter
+var (
+	builtin managedfields.TypeConverter
+	customs = map[string]managedfields.TypeConverter{}
+)
 
 func compileMutations(p *v1.MutatingAdmissionPolicy, mode environment.Type) (m matchconditions.Matcher, c *cel.CompositedCompiler, patchers []patch.Patcher, errs []string) {
 	o := cel.OptionalVariableDeclarations{HasParams: p.Spec.ParamKind != nil, HasAuthorizer: true}
@@ -152,7 +155,11 @@ func mutate(m *Mutation, object, old, params map[string]interface{}, ns *caseNam
 	}
 	c := builtin
 	if m.Schema != nil {
-		c = converter(os.Args[1], m.Schema, gvk)
+		key := gvk.String() + string(m.Schema)
+		if customs[key] == nil {
+			customs[key] = converter(os.Args[1], m.Schema, gvk)
+		}
+		c = customs[key]
 	}
 	var p runtime.Object
 	if params != nil {
