@@ -120,8 +120,11 @@ def _go_value(name: str, value: Any) -> Any:
 
 
 def _raw(value: Any) -> Opaque:
-    shown = golang.text(_plain(value))
-    return Opaque("[]ref.Val" if isinstance(value, list) else "map[ref.Val]ref.Val", shown, shown)
+    plain = _plain(value)
+    if isinstance(plain, list):
+        return Opaque("[]ref.Val", golang.text(plain), f"[]ref.Val{{{', '.join(map(golang.syntax, plain))}}}")
+    entries = ", ".join(f"{golang.quoted(key)}:{golang.syntax(item)}" for key, item in sorted(plain.items()))
+    return Opaque("map[ref.Val]ref.Val", golang.text(plain), f"map[ref.Val]ref.Val{{{entries}}}")
 
 
 def _plain(value: Any) -> Any:
