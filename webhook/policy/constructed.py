@@ -87,8 +87,10 @@ def _go_value(name: str, value: Any) -> Any:
             return value
         case UInt():
             return Opaque("uint64", str(int(value)), hex(value))
-        case int() | float():
+        case int():
             return value
+        case float():  # Go writes a whole one without a fraction
+            return int(value) if value.is_integer() and INT_MIN <= value <= INT_MAX else value
         case bytes():
             digits = ", ".join(hex(byte) for byte in value)
             return Opaque("[]uint8", f"[{' '.join(map(str, value))}]", f"[]uint8{{{digits}}}")

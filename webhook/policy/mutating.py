@@ -115,6 +115,10 @@ def _merged(wanted: Message, current: JSONObject, kind: GroupVersionKind, schema
         raise _Refused("invalid return type: *dynamic.ObjectVal") from None
     except structuredmerge.MergeError as error:
         raise _Refused(f"error applying patch: {error}") from None
+    # Of the server's own kinds an object is made of what was merged; custom ones are validated later.
+    for integer in structuredmerge.fractions(schema, configuration) if Schemas.builtin().of(*kind) else ():
+        into = f"{kind.group}/{kind.version}, Kind={kind.kind}"
+        raise _Refused(f"unable to convert unstructured object to {into}: cannot convert float64 to {integer}")
     return merged
 
 

@@ -19,7 +19,6 @@ from webhook.schema import MISSING, UNKNOWN, Schema
 
 _QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _RAW: Final = "io.k8s.apimachinery.pkg.runtime.RawExtension"
-_NUMBERS: Final = frozenset({"integer", "number"})
 
 
 class MergeError(ValueError):
@@ -307,6 +306,27 @@ def _atomics(known: _Type, value: Any, at: str) -> Iterator[str]:
             yield at
         for index, item in enumerate(value):
             yield from _atomics(shape.list.items, item, f"{at}[{index}]")
+
+
+def fractions(schema: Schema, value: Any) -> list[str]:
+    """The formats (int32, int64) of the integers that `value` has fractions for."""
+    return list(_fractions(_Type(schema), value))
+
+
+def _fractions(known: _Type, value: Any) -> Iterator[str]:
+    if isinstance(value, float):
+        if known.schema is not None and known.schema.type == "integer" and not value.is_integer():
+            yield known.schema.format or "int64"
+        return
+    shape = known.shape()
+    if isinstance(value, dict) and shape.map is not None:
+        for name, item in value.items():
+            below = known.field(shape.map, name)
+            if below is not None:
+                yield from _fractions(below, item)
+    elif isinstance(value, list) and shape.list is not None:
+        for item in value:
+            yield from _fractions(shape.list.items, item)
 
 
 def told(found: list[Fault]) -> str:
