@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.e2e.apiserver import Client, Reply
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.webhooks import SEEN, Gatewright
@@ -114,16 +113,11 @@ class Case:
     differs: str = ""
 
     def objects(self, kind: str) -> Iterator[Object]:
+        here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.name}}}
         for name, spec in self.policies.items():
             named = f"{self.name}-{name}"
-            if kind.endswith("Binding"):
-                spec = {
-                    "policyName": named,
-                    "matchResources": {
-                        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.name}}
-                    },
-                }
-            yield {"apiVersion": GROUP, "kind": kind, "metadata": {"name": named}, "spec": spec}
+            written = {"policyName": named, "matchResources": here} if kind.endswith("Binding") else spec
+            yield {"apiVersion": GROUP, "kind": kind, "metadata": {"name": named}, "spec": written}
 
     @property
     def path(self) -> str:
