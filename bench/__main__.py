@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import check_manifests, expressions, serve
+from bench import check_manifests, expressions, load_tree, serve
 
-BENCHMARKS = {"cel": expressions.main, "check": check_manifests.main, "serve": serve.main}
+BENCHMARKS = {"cel": expressions.main, "check": check_manifests.main, "load": load_tree.main, "serve": serve.main}
 
 
 def main(names: list[str]) -> None:

@@ -28,7 +28,6 @@ from kopf._kits.loops import proper_loop
 
 import bench.kopf_handlers  # noqa: F401  (its decorators fill the registry)
 from webhook.schema import Kinds
-from webhook.schema.builtin import CLUSTER_SCOPED, NAMESPACED
 
 REGISTRY = kopf.get_default_registry()  # the decorators of kopf_handlers have filled it
 REASONS = {"validate": WebhookType.VALIDATING, "mutate": WebhookType.MUTATING}
@@ -36,15 +35,11 @@ REASONS = {"validate": WebhookType.VALIDATING, "mutate": WebhookType.MUTATING}
 
 def resources() -> list[kopf.Resource]:
     """What a cluster without extensions serves: the kinds of the API that are not alpha or beta."""
-    known, found = Kinds.builtin(), []
-    for place, names in (*NAMESPACED.items(), *CLUSTER_SCOPED.items()):
-        for name in names.split() if place.rpartition("/")[2] in ("v1", "v2") else []:
-            kind = known.for_kind(place, name)
-            assert kind is not None
-            found.append(
-                kopf.Resource(kind.group, kind.version, kind.plural, kind=kind.kind, namespaced=kind.namespaced)
-            )
-    return found
+    return [
+        kopf.Resource(kind.group, kind.version, kind.plural, kind=kind.kind, namespaced=kind.namespaced)
+        for kind in Kinds.builtin()
+        if kind.version in ("v1", "v2")
+    ]
 
 
 def observed() -> Insights:

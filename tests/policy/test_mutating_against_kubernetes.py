@@ -1,18 +1,17 @@
 """Generated mutations in the API server's own packages and in ours: the same objects, texts and refusals.
 
-Their side is built here with Go, as in test_against_kubernetes; without Go, or its modules, this is skipped.
+Their side is a Go program, see tests.policy.apiserver.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from tests.policy import generated_mutations as generated
+from tests.policy.apiserver import asked
 from tests.policy.generated_mutations import Case, Mutations
-from tests.policy.test_against_kubernetes import kubernetes
 from tests.policy.trees import loaded, mutating_binding, mutating_policy, request
 from webhook import schema
 from webhook.policy.load import PolicyTreeError
@@ -21,10 +20,8 @@ from webhook.policy.matching import RequestNamespace
 SCHEMAS = Path(schema.__file__).parent / "kubernetes"
 SEED, COUNT = 20261124, 1500
 
-__all__ = ["kubernetes"]
 
-
-def theirs(program: Path, cases: list[Case]) -> list[dict[str, Any]]:
+def theirs(cases: list[Case]) -> list[dict[str, Any]]:
     lines = (
         {
             "Policy": policy(case),
@@ -38,10 +35,7 @@ def theirs(program: Path, cases: list[Case]) -> list[dict[str, Any]]:
         }
         for case in cases
     )
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    command = [program, SCHEMAS]
-    answers = subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=300).stdout
-    return [json.loads(line) for line in answers.splitlines()]
+    return asked(lines, str(SCHEMAS))
 
 
 def policy(case: Case) -> dict[str, Any]:
@@ -53,11 +47,11 @@ def ours(case: Case) -> dict[str, Any]:
         policies = loaded(policy(case), mutating_binding("p"), generated.CRD)
     except PolicyTreeError as error:
         return {"refused": [problem.message for problem in error.problems]}
-    asked = request(
+    sent = request(
         case.object, resource=f"{generated.GROUP}/{generated.VERSION}/{generated.PLURAL}", kind=generated.KIND
     )
     before = json.dumps(case.object)
-    found = policies.mutating[0].evaluator.mutate(asked, None, RequestNamespace(asked, lambda _name: None))
+    found = policies.mutating[0].evaluator.mutate(sent, None, RequestNamespace(sent, lambda _name: None))
     assert json.dumps(case.object) == before
     return {
         "errors": [fault.message for fault in found.faults],
@@ -92,11 +86,11 @@ def as_written(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def test_generated_mutations_give_the_same(kubernetes: Path) -> None:
+def test_generated_mutations_give_the_same() -> None:
     mutations = Mutations(SEED)
     cases = [mutations.case() for _ in range(COUNT)]
     refused = failed = changed = 0
-    for case, answer in zip(cases, theirs(kubernetes, cases), strict=True):
+    for case, answer in zip(cases, theirs(cases), strict=True):
         expected, found = comparable(answer), comparable(ours(case))
         if expected.get("errors") == ["panic"]:
             expected["errors"] = found["errors"]  # the API server fails in a way of its own

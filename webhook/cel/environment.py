@@ -67,6 +67,7 @@ class Environment:
         self._container = container
         self._structs = structs
         self._constructs = constructs
+        self._checkers: dict[bool, Frontend] = {}
 
     def extend(self, variables: Mapping[str, Type]) -> Environment:
         """An environment that has these variables too."""
@@ -89,7 +90,7 @@ class Environment:
         """
         functions = _functions(self._constructs)
         try:
-            tree = self._constructed(source) if self._constructs else self._checker().check(source)
+            tree = self._constructed(source) if self._constructs else self._checker(source).check(source)
         except CompileError as error:
             told = CompileError(error.source, [_named(each) for each in error.issues])
             raise explained(told, self._names()) from None
@@ -102,11 +103,11 @@ class Environment:
 
     def compile_unchecked(self, source: str) -> Program:
         """The program of an expression whose types nobody checked: everything is decided at run time."""
-        return Program(source, self._checker().parse(source), _functions(self._constructs))
+        return Program(source, self._checker(source).parse(source), _functions(self._constructs))
 
     def _constructed(self, source: str) -> Expr:
         """The checked tree of an expression that may construct messages, whose types it declares by using them."""
-        disguised = messages.disguise(source, self._checker().parse(source, {}))
+        disguised = messages.disguise(source, self._checker(source).parse(source, {}))
         # Not shared: another expression names other types.
         frontend = Frontend(
             self.variables,
@@ -129,13 +130,20 @@ class Environment:
             {struct.name: tuple(name for name, _ in struct.fields) for struct in self._structs},
         )
 
-    def _checker(self) -> Frontend:
-        return _frontend(
-            tuple(sorted(self.variables.items(), key=lambda item: item[0])),
-            self._container,
-            self._structs,
-            self._constructs,
-        )
+    def _checker(self, source: str) -> Frontend:
+        # A checker takes a millisecond and 300 kB: one that knows a policy's own variables is only made for expressions
+        # that may use them.
+        qualified = "variables" in source
+        checker = self._checkers.get(qualified)
+        if checker is None:
+            known = [each for each in self.variables.items() if qualified or not each[0].startswith("variables.")]
+            checker = _frontend(tuple(sorted(known, key=_first)), self._container, self._structs, self._constructs)
+            self._checkers[qualified] = checker
+        return checker
+
+
+def _first(item: tuple[str, Type]) -> str:
+    return item[0]
 
 
 _CONSTRUCTED = frozenset({messages.OBJECT, messages.JSON_PATCH.name, jsonpatch.LIBRARY.name})

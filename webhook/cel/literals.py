@@ -6,11 +6,12 @@ valid; conversions of constants must succeed, since the server folds them into t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from webhook.cel import types
-from webhook.cel.ast import Call, Const, Expr, ListLiteral, MapLiteral, StructLiteral, children
+from webhook.cel.ast import Call, Const, Expr, Ident, ListLiteral, MapLiteral, StructLiteral, children
 from webhook.cel.errors import CompileError, EvaluationError, Issue, issue_at
 from webhook.cel.functions import Functions
 from webhook.cel.library.formatting import clauses, format_text
@@ -35,10 +36,24 @@ def check_literals(source: str, tree: Expr, functions: Functions) -> None:
                 keys = [(entry.key, entry.key.type) for entry in node.entries]
                 values = [(entry.value, _unwrapped(entry.value.type, entry.optional)) for entry in node.entries]
                 found += _mixed(source, keys) or _mixed(source, values)
+                found += _unhashable(source, node, functions)
+            case Const() if isinstance(node.value, float) and math.isinf(node.value):
+                found.append(issue_at(source, node.offset, "invalid double literal"))
             case Call():
                 found += _call_issues(source, node, functions)
     if found:
         raise CompileError(source, found)
+
+
+def _unhashable(source: str, node: MapLiteral, functions: Functions) -> list[Issue]:
+    """Of a map of constants, the key that the API server cannot build it with: it fails the request that tries."""
+    if _folded_or_not(node, functions) is _NOT_CONSTANT:
+        return []
+    return [
+        issue_at(source, entry.key.offset, "program instantiation failed: unsupported key type: bytes")
+        for entry in node.entries
+        if isinstance(_folded_or_not(entry.key, functions), bytes)
+    ][:1]
 
 
 def _walk(node: Expr, exempt: bool) -> Iterator[tuple[Expr, bool]]:
@@ -80,16 +95,19 @@ def _call_issues(source: str, node: Call, functions: Functions) -> list[Issue]:
                 issue_at(source, last.offset, f"invalid {name} argument: {last.value!r}; expected {_EXPECTED[name]}")
             ]
         return []
-    if name in _PATTERNS and len(args) > 1 and isinstance(args[1], Const) and type(args[1].value) is str:
+    if name in _PATTERNS and len(args) > 1 and type(pattern := _folded_or_not(args[1], functions)) is str:
         try:
-            compiled(args[1].value)
+            compiled(pattern)
         except EvaluationError as error:
             return [issue_at(source, args[1].offset, f"invalid {name} argument: {error}")]
     if name == "format" and node.member and isinstance(args[0], Const) and isinstance(args[1], ListLiteral):
         return _format_issues(source, args[0], args[1])
-    if name in ("_[_]", "_[?_]") and type(_folded(args[1], functions)) is bytes:
-        return [issue_at(source, args[1].offset, "program instantiation failed: invalid qualifier type: types.Bytes")]
-    if name in _CONVERSIONS:
+    if name in ("_[_]", "_[?_]"):
+        qualifier = _qualifier_type(_folded_or_not(args[1], functions))
+        if qualifier:
+            told = f"program instantiation failed: invalid qualifier type: {qualifier}"
+            return [issue_at(source, args[1].offset, told)]
+    if name in _CONVERSIONS and all(_folded_or_not(arg, functions) is not _NOT_CONSTANT for arg in args):
         try:
             _folded(node, functions)
         except EvaluationError as error:
@@ -97,19 +115,49 @@ def _call_issues(source: str, node: Call, functions: Functions) -> list[Issue]:
     return []
 
 
+def _qualifier_type(value: Any) -> str:
+    """How cel-go calls the type of a constant that cannot be a key; "" if it can."""
+    if value is _NOT_CONSTANT or isinstance(value, str | int | float):  # UInt is an int, and so is bool
+        return ""
+    if isinstance(value, Type):
+        return "*types.Type"
+    names = {type(None): "types.Null", bytes: "types.Bytes", Duration: "types.Duration", Timestamp: "types.Timestamp"}
+    return names.get(type(value), "*types.baseList" if isinstance(value, list) else "*types.baseMap")
+
+
 _EXPECTED = {"duration": "a form such as 1h30m", "timestamp": "a form such as 2006-01-02T15:04:05Z"}
 _NOT_CONSTANT = object()
 
 
 def _folded(node: Expr, functions: Functions) -> Any:
-    """The value of a constant or of a conversion of one; _NOT_CONSTANT of anything else. Raises EvaluationError."""
-    if isinstance(node, Const):
-        return node.value
-    if not isinstance(node, Call) or node.function not in _CONVERSIONS or len(node.args) != 1:
+    """The value of a constant, of a list or map of constants, or of a conversion of one, as cel-go folds them;
+    _NOT_CONSTANT of anything else. Raises EvaluationError.
+    """
+    match node:
+        case Const():
+            return node.value
+        case Ident() if node.type.name == "type" and [node.name] == [str(each) for each in node.type.params]:
+            return node.type.params[0]
+        case ListLiteral() if not node.optional:
+            items = [_folded(element, functions) for element in node.elements]
+            return _NOT_CONSTANT if _NOT_CONSTANT in items else items
+        case MapLiteral() if not any(entry.optional for entry in node.entries):
+            keys = [_folded(entry.key, functions) for entry in node.entries]
+            values = [_folded(entry.value, functions) for entry in node.entries]
+            return _NOT_CONSTANT if _NOT_CONSTANT in (*keys, *values) else dict(enumerate(keys))
+        case Call() if node.function in _CONVERSIONS and len(node.args) == 1:
+            value = _folded(node.args[0], functions)
+            convert = functions.resolve(node.function, False, (node.args[0].type,))
+            return _NOT_CONSTANT if value is _NOT_CONSTANT or convert is None else convert(value)
+    return _NOT_CONSTANT
+
+
+def _folded_or_not(node: Expr, functions: Functions) -> Any:
+    """The same, where an error that is reported elsewhere makes no constant."""
+    try:
+        return _folded(node, functions)
+    except EvaluationError:
         return _NOT_CONSTANT
-    value = _folded(node.args[0], functions)
-    convert = functions.resolve(node.function, False, (node.args[0].type,))
-    return _NOT_CONSTANT if value is _NOT_CONSTANT or convert is None else convert(value)
 
 
 class _Opaque:
@@ -153,6 +201,8 @@ def _format_issues(source: str, text: Const, arguments: ListLiteral) -> list[Iss
 
 
 def _clause_problem(letter: str, given: Type) -> str:
+    if letter in ("e", "f") and given == types.STRING:
+        return ""  # it may be NaN or an infinity
     if given in _SAMPLES:
         sample = _SAMPLES[given]
     elif given.name == "list":

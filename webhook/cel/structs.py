@@ -27,9 +27,12 @@ _MESSAGES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Struct:
-    """A struct's qualified name ("kubernetes.UserInfo") and its fields, by name; a field may be another struct."""
+    """A struct's qualified name ("kubernetes.UserInfo") and its fields, by name; a field may be another struct.
+
+    A struct is declared once, and equal to itself only: checkers are found by those that they declare, often.
+    """
 
     name: str
     fields: tuple[tuple[str, Type], ...]

@@ -36,6 +36,8 @@ LONGEST_NAME: Final = 80
 
 _ALIKE = 0.6  # from 0 to 1
 _FEW = 12  # fields that an error names, all of them
+_MANY = 500  # names among which the nearest is looked for; more has only what somebody made to take long
+_BEFORE = 200  # characters before a function's name in which its receiver is looked for
 
 _UNDECLARED = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
 _UNDEFINED = re.compile(r"undefined field '(?P<name>[^']*)'(?: not found in struct '(?P<struct>[^']*)')?")
@@ -58,10 +60,11 @@ class Names:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like `name`, whatever their case; None if none is."""
-    if len(name) > LONGEST_NAME:
+    candidates = sorted(known)
+    if len(name) > LONGEST_NAME or len(candidates) > _MANY:
         return None
     lower: dict[str, str] = {}
-    for each in sorted(known):
+    for each in candidates:
         lower.setdefault(each.lower(), each)
     close = get_close_matches(name.lower(), lower, n=1, cutoff=_ALIKE)
     return lower[close[0]] if close else None
@@ -82,20 +85,21 @@ def field_hint(name: str, fields: Iterable[str]) -> str:
 
 def explained(error: CompileError, names: Names) -> CompileError:
     """The error with each unknown name at its place, and the nearest known one."""
-    source = error.source
-    issues: list[Issue] = []
+    source, found = error.source, error.issues  # the checker stops after twenty
     calls: list[_Call] = []
-    for issue in error.issues:
+    for issue in found:
         undeclared = _UNDECLARED.fullmatch(issue.message)
         call = _call(source, issue, undeclared["name"], names) if undeclared else None
         if call:
             calls.append(call)
-    for issue in error.issues:
+    loops = frozenset(each for match in _LOOP.finditer(source) for each in match.groups() if each)
+    issues: list[Issue] = []
+    for issue in found:
         undeclared = _UNDECLARED.fullmatch(issue.message)
         undefined = _UNDEFINED.fullmatch(issue.message)
         if undeclared:
-            found = _undeclared(source, issue, undeclared["name"], names, calls)
-            issues += [found] if found else []
+            told = _undeclared(source, issue, undeclared["name"], names, calls, loops)
+            issues += [told] if told else []
         elif undefined:
             issues.append(_undefined(source, issue, undefined["name"], undefined["struct"] or "", names))
         else:
@@ -119,6 +123,7 @@ class _Call:
 
 
 _LOOP = re.compile(rf"\.\s*(?:{'|'.join(sorted(MEMBER_MACROS))})\s*\(\s*([A-Za-z_]\w*)\s*,\s*(?:([A-Za-z_]\w*)\s*,)?")
+_RECEIVER = re.compile(r"([A-Za-z_]\w*)?\s*\.\s*\Z")
 _ARGUMENTS = re.compile(r"\s*\(\s*([A-Za-z_]\w*)\s*,\s*(?:([A-Za-z_]\w*)\s*,)?")
 
 
@@ -129,7 +134,8 @@ def _call(source: str, issue: Issue, name: str, names: Names) -> _Call | None:
     if not source.startswith("(", at) or not before.endswith(name):
         return None
     start = len(before) - len(name)
-    receiver = re.search(r"([A-Za-z_]\w*)?\s*\.\s*$", source[:start])
+    nearby = max(0, start - _BEFORE)
+    receiver = _RECEIVER.search(source, nearby, start)
     written, macro, loop = name, None, frozenset[str]()
     if receiver and receiver[1] in names.namespaces and receiver[1] not in names.variables:
         start, written = receiver.start(1), f"{receiver[1]}.{name}"
@@ -142,7 +148,9 @@ def _call(source: str, issue: Issue, name: str, names: Names) -> _Call | None:
     return _Call(issue, start, name, written, macro, loop)
 
 
-def _undeclared(source: str, issue: Issue, name: str, names: Names, calls: list[_Call]) -> Issue | None:
+def _undeclared(
+    source: str, issue: Issue, name: str, names: Names, calls: list[_Call], loops: frozenset[str]
+) -> Issue | None:
     for call in calls:
         if call.issue == issue:
             return _unknown_function(source, call, names)
@@ -158,7 +166,6 @@ def _undeclared(source: str, issue: Issue, name: str, names: Names, calls: list[
     same = [each for each in names.variables if each.startswith(f"{first}.")]
     if dot and same:  # variables.replcas
         return issue_at(source, start, f"undeclared reference to '{_cut(name)}'{hint(name, same)}")
-    loops = {each for match in _LOOP.finditer(source) for each in match.groups() if each}
     known = loops | {each.partition(".")[0] for each in names.variables}
     return issue_at(source, start, f"undeclared reference to '{_cut(first)}'{hint(first, known)}")
 
@@ -173,7 +180,8 @@ def _unknown_function(source: str, call: _Call, names: Names) -> Issue:
     if call.written in other:
         form = f"{call.name}(…)" if is_member else f"VALUE.{call.name}(…)"
         return issue_at(source, call.start, f"{told}; it is written {form}")
-    return issue_at(source, call.start, told + hint(call.macro or call.written, known))
+    meant = f"; did you mean '{call.macro}'?" if call.macro else hint(call.written, known)
+    return issue_at(source, call.start, told + meant)
 
 
 def _undefined(source: str, issue: Issue, name: str, struct: str, names: Names) -> Issue:
@@ -182,8 +190,13 @@ def _undefined(source: str, issue: Issue, name: str, struct: str, names: Names) 
 
 
 def field_offset(source: str, at: int, name: str) -> int:
-    """Where the name of a field stands that is selected at `at`: behind the dot, or in the parentheses of has()."""
-    match = re.compile(rf"\.\s*\??\s*({re.escape(name)})(?!\w)").search(source, at)
+    """Where the name of a field stands that is selected at `at`: behind the dot, or in the parentheses of has().
+
+    Of one that is selected by index, where the index stands.
+    """
+    if not source.startswith((".", "("), at):
+        return at
+    match = re.compile(rf"\.\s*(?:\?\s*)?({re.escape(name)})(?!\w)").search(source, at)
     return match.start(1) if match else at
 
 

@@ -6,6 +6,8 @@ BuildNamespaceType, with all that they leave out.
 
 from __future__ import annotations
 
+from functools import cache
+
 from webhook.cel import Environment
 from webhook.cel.structs import Struct
 from webhook.cel.types import BOOL, DYN, INT, STRING, TIMESTAMP, list_of, map_of
@@ -72,6 +74,7 @@ _STRUCTS = (_KIND, _RESOURCE, _USER, _REQUEST, _CONDITION, _METADATA, _SPEC, _ST
 _VARIABLES = {"object": DYN, "oldObject": DYN, "request": _REQUEST.type, "namespaceObject": _NAMESPACE.type}
 
 
+@cache
 def base_environment(*, with_params: bool) -> Environment:
     """What a policy's expressions see before its own variables; `params` only where it has a paramKind."""
     return Environment(_VARIABLES | ({"params": DYN} if with_params else {}), structs=_STRUCTS)

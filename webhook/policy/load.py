@@ -46,9 +46,7 @@ class PolicyTreeError(ValueError):
     """A policy tree that cannot be used. `problems`: everything that is wrong with it, by file and line."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(
-            set(problems), key=lambda problem: (problem.file, problem.line or 0, problem.column or 0, problem.message)
-        )
+        self.problems = sorted(set(problems), key=_order)
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -320,7 +318,7 @@ class _Loader:
             objects=[document.value for document in self._objects.values()],
             revision=self._hash.hexdigest()[:16],
             notes=self._notes,
-            warnings=self._warnings(),
+            warnings=sorted(self._warnings(), key=_order),
         )
 
     def _warnings(self) -> Iterator[Problem]:
@@ -355,6 +353,10 @@ class _Loader:
         if bound.binding.param_ref is not None and policy.param_kind is None:
             message = f"{_subject(bound.document)}: {render(at)} is ignored: policy '{policy.name}' has no paramKind"
             self._notes.append(bound.document.problem(at, message))
+
+
+def _order(problem: Problem) -> tuple[str, int, int, str]:
+    return problem.file, problem.line or 0, problem.column or 0, problem.message
 
 
 def _follows(path: Path, wrong: Path) -> bool:

@@ -1,4 +1,5 @@
-"""Warnings about fields that the objects of a policy do not have: `object.spec.replicaz` of a Deployment.
+"""Warnings about fields that the objects of a policy do not have, `object.spec.replicaz` of a Deployment, or that are
+compared with what they never are: `object.spec.replicas == '3'`.
 
 Which expressions are looked at, and on which kinds, is the API server's own type checking (k8s.io/apiserver,
 plugin/policy/validating/typechecking.go): validations and their messages; the kinds that matchConstraints name without
@@ -15,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
-from webhook.cel import Issue, Program
+from webhook.cel import Issue, Program, types
 from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.errors import issue_at
 from webhook.cel.suggestions import LONGEST_NAME, field_hint, field_offset
+from webhook.cel.types import NUMBERS, Type
 from webhook.paths import Path
 from webhook.policy.matching import Match
 from webhook.policy.policyset import ParamKind
@@ -29,11 +32,15 @@ from webhook.schema import Kinds, Resource, Schema, Schemas
 MAX_TYPES: Final = 10
 """Kinds that one rule is checked on, as the API server has it."""
 
+MAX_WARNINGS: Final = 100
+"""Warnings that are given about one policy."""
+
 _CEL_TYPES: Final = {"array": "list", "boolean": "bool", "integer": "int", "number": "double", "string": "string"}
-_SAME: Final = frozenset(
-    {"value", "optional.of", "optional.ofNonZeroValue", "dyn", "distinct", "slice", "sort", "reverse"}
-)
-_SHORT_CIRCUITS: Final = frozenset({"_&&_", "_||_", "_?:_", "or", "orValue"})
+_SAME: Final = frozenset({"value", "optional.of", "optional.ofNonZeroValue", "distinct", "slice", "sort", "reverse"})
+_SCALARS: Final = {each.name: each for each in (types.BOOL, types.INT, types.DOUBLE, types.STRING)}
+_COMPARISONS: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_", "@in"})  # of numbers of any type
+_ALIKE_OPERANDS: Final = _COMPARISONS | {"_+_", "_-_", "_*_", "_/_", "_%_"}
+_SHORT_CIRCUITS: Final = frozenset({"_&&_", "_||_", "_?_:_", "or", "orValue"})
 _EITHER: Final = frozenset({"or", "orValue", "_+_"})
 
 
@@ -62,14 +69,32 @@ _Shape = _Known | _Listed | _Empty | None
 
 @dataclass(frozen=True, slots=True)
 class _Undefined:
-    """A field that is not there: in which expression, where, and what is wrong. `certain`: it is read of any object."""
+    """A field that is not there: in which expression, and what is wrong.
+
+    `at`: the offset of the selection of `name` in the source. `has_fields`: whether there are others.
+    """
 
     place: Path
     source: str
-    offset: int
+    at: int
     message: str
-    hint: str
+    name: str
+    has_fields: bool
+
+
+@dataclass(slots=True)
+class _Lacking:
+    """What lacks a field: the kinds of object, and the fields that stand there. `certain`: it is read of any object."""
+
+    kinds: list[str]
+    fields: set[str]
     certain: bool
+
+    def issue(self, undefined: _Undefined) -> Issue:
+        hint = field_hint(undefined.name, self.fields) if undefined.has_fields else ""
+        message = f"{undefined.message} of {_joined(self.kinds)}{hint}"
+        offset = field_offset(undefined.source, undefined.at, undefined.name) if undefined.name else undefined.at
+        return issue_at(undefined.source, offset, message)
 
 
 def warnings(
@@ -87,7 +112,7 @@ def warnings(
     checked = list(programs)
     conditional = any(place[1] == "matchConditions" for place, _ in checked)  # these may tell kinds apart, too
     params = _params(param_kind, schemas)
-    found: dict[_Undefined, list[str]] = {}
+    found: dict[_Undefined, _Lacking] = {}
     there: set[tuple[Path, int]] = set()
     for resource in _types(match, kinds):
         schema = schemas.of(resource.group, resource.version, resource.kind)
@@ -96,15 +121,18 @@ def warnings(
         kind = f"{resource.api_version} {resource.kind}"
         roots: dict[str, _Shape] = {"object": _Known(schema, kind), "oldObject": _Known(schema, kind), "params": params}
         checker = _Checker(roots, checked, variables)
-        for undefined, of in checker.undefined():
-            found.setdefault(undefined, []).append(of)
+        for undefined, lacking in checker.undefined():
+            known = found.setdefault(undefined, lacking)
+            known.kinds += lacking.kinds
+            known.fields |= lacking.fields
+            known.certain |= lacking.certain
         there |= checker.there
-    issues = [
-        (each.place, issue_at(each.source, each.offset, f"{each.message} of {_joined(of)}{each.hint}"))
-        for each, of in found.items()
-        if (each.place, each.offset) not in there or (each.certain and not conditional)
-    ]
-    return list(dict.fromkeys(issues))
+    told = (
+        (undefined.place, lacking.issue(undefined))
+        for undefined, lacking in found.items()
+        if (undefined.place, undefined.at) not in there or (lacking.certain and not conditional)
+    )
+    return list(islice(told, MAX_WARNINGS))
 
 
 def _params(param_kind: ParamKind | None, schemas: Schemas) -> _Shape:
@@ -151,13 +179,13 @@ class _Checker:
         self._variables = variables
         self._places = {id(program): place for place, program in programs}
         self._shapes: dict[str, _Shape] = {}  # of variables
-        self._found: list[tuple[_Undefined, str]] = []
+        self._found: list[tuple[_Undefined, _Lacking]] = []
         self._current: tuple[Path, str] = ((), "")  # the expression that is looked at, and its source
         self._certain = True  # what is looked at is evaluated whenever the policy is
-        self.there: set[tuple[Path, int]] = set()  # fields that are there, by expression and offset
+        self.there: set[tuple[Path, int]] = set()  # fields that are there: expression, offset of the selection
 
-    def undefined(self) -> Iterator[tuple[_Undefined, str]]:
-        """Every field that is not there, with the kind of object that lacks it."""
+    def undefined(self) -> Iterator[tuple[_Undefined, _Lacking]]:
+        """Every field that is not there."""
         for place, program in self._programs:
             if place[1] == "validations":
                 self._certain = True
@@ -220,12 +248,14 @@ class _Checker:
     def _called(self, node: Call, scope: Mapping[str, _Shape]) -> _Shape:
         look = self._perhaps if node.function in _SHORT_CIRCUITS else self._shape
         shapes = [(look if index else self._shape)(arg, scope) for index, arg in enumerate(node.args)]
+        if node.function in _ALIKE_OPERANDS:
+            self._compare(node, shapes)
         match node.function:
             case "_?._" if isinstance(node.args[1], Const):
                 return self._selected(shapes[0], node.args[0], str(node.args[1].value), node.offset, certain=False)
             case "_[_]" | "_[?_]":
                 return self._indexed(shapes[0], node)
-            case "_?:_":
+            case "_?_:_":
                 return _either(shapes[1:])
             case name if name in _EITHER:
                 return _either(shapes)
@@ -268,25 +298,52 @@ class _Checker:
             return None
         schema = shape.schema
         place, source = self._current
-        offset = field_offset(source, at, name)
         if schema.unknown or schema.int_or_string:
-            self.there.add((place, offset))
+            self.there.add((place, at))
             return None
         if schema.type != "object":
-            message, hint = (
-                f"type '{_CEL_TYPES[schema.type]}' does not support field selection: {_written(operand)}",
-                "",
-            )
+            message = f"type '{_CEL_TYPES[schema.type]}' does not support field selection: {_written(operand)}"
         else:
             field = schema.field(name)
             if field is not None:
-                self.there.add((place, offset))
+                self.there.add((place, at))
                 return _Known(field, shape.kind)
             message = f"undefined field '{_cut(name)}' in {_written(operand)}"
-            hint = field_hint(name, schema.fields)
-        certain = certain and self._certain
-        self._found.append((_Undefined(place, source, offset, message, hint, certain), shape.kind))
+        lacking = _Lacking([shape.kind], set(schema.fields), certain and self._certain)
+        self._found.append((_Undefined(place, source, at, message, name, schema.type == "object"), lacking))
         return None
+
+    def _compare(self, node: Call, shapes: list[_Shape]) -> None:
+        """Tell of an operator whose operands are of types that it does not take together."""
+        left, right = node.args
+        known = next((shape for shape in shapes if isinstance(shape, _Known)), None)
+        one = _scalar(left.type, shapes[0])
+        if node.function == "@in":
+            items = right.type.params[0] if right.type.name == "list" and right.type.params else types.DYN
+            other = _scalar(items, _item(shapes[1]))
+        else:
+            other = _scalar(right.type, shapes[1])
+        if known is None or one is None or other is None:
+            return
+        place, source = self._current
+        if one == other or (node.function in _COMPARISONS and one in NUMBERS and other in NUMBERS):
+            self.there.add((place, node.offset))
+            return
+        second = f"list({other})" if node.function == "@in" else other
+        applied = f"found no matching overload for '{node.function}' applied to '({one}, {second})'"
+        written = _written(left if isinstance(shapes[0], _Known) else right)
+        undefined = _Undefined(place, source, node.offset, f"{applied}: {written}", "", False)
+        self._found.append((undefined, _Lacking([known.kind], set(), self._certain)))
+
+
+def _scalar(checked: Type, shape: _Shape) -> Type | None:
+    """The type of a value that is a boolean, a number or a text; None of any other, or where it is not known.
+
+    Texts of a format, which the API server takes for timestamps and bytes here, are texts when policies run.
+    """
+    if isinstance(shape, _Known):
+        return _SCALARS.get(_CEL_TYPES.get(shape.schema.type, ""))
+    return _SCALARS.get(checked.name) if shape is None else None
 
 
 def _item(shape: _Shape) -> _Shape:
@@ -337,6 +394,8 @@ def _written(node: Expr) -> str:
             case Call(function="_[_]" | "_[?_]"):
                 key = node.args[1]
                 fields.append(f"[{_constant(key)!r}]" if isinstance(key, Const) else "[…]")
+                node = node.args[0]
+            case Call(function="orValue" | "value", member=True):
                 node = node.args[0]
             case Ident():
                 return _cut(node.name + "".join(reversed(fields)))

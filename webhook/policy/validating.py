@@ -7,7 +7,7 @@ Not evaluated, for it can change no verdict: the messageExpression of a validati
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, Issue, Program, types
@@ -277,10 +277,28 @@ class _Compiler:
         try:
             program = environment.compile(source, expect)
         except CompileError as error:
-            self._issues += ((path, issue) for issue in error.issues)
+            self._issues += ((path, self._explained(issue, str(place[0]))) for issue in error.issues)
             return None
         self._sources.append((path, program))
         return program
+
+    def _explained(self, issue: Issue, place: str) -> Issue:
+        """The issue, which says of a variable that is not declared at its place why it is not."""
+        spec = self._policy.spec
+        if issue.message.startswith("undeclared reference to 'params'") and spec.param_kind is None:
+            return replace(issue, message="undeclared reference to 'params': the policy has no paramKind")
+        prefix = "undeclared reference to 'variables"
+        if not issue.message.startswith(prefix):
+            return issue
+        name = issue.message[len(prefix) :].partition("'")[0].removeprefix(".")
+        told = f"{prefix}{'.' if name else ''}{name}'"
+        if place == "matchConditions":
+            return replace(issue, message=f"{told}: matchConditions run before the variables")
+        if not spec.variables:
+            return replace(issue, message=f"{told}: the policy has no variables")
+        if place == "variables" and (not name or any(each.name == name for each in spec.variables)):
+            return replace(issue, message=f"{told}: a variable sees those that are declared before it")
+        return issue
 
 
 def _variables_in(node: Expr) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -52,6 +52,9 @@ class Kinds:
             if resource.group == group and resource.kind == kind:
                 return Resource(group, version, kind, resource.plural, resource.namespaced)
         return Resource(group, version, kind, plural_of(kind), True)
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._by_kind.values())
 
     def __len__(self) -> int:
         return len(self._by_kind)

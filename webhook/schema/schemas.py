@@ -80,7 +80,7 @@ class Schema:
         reference = self._node.get("$ref") if self._builtin else None
         return reference if isinstance(reference, str) else ""
 
-    @property
+    @cached_property
     def type(self) -> str:
         """object, array, string, integer, number or boolean; "" where any value may stand, or several types."""
         declared = self._said("type")
@@ -179,7 +179,7 @@ class Schema:
         """The field by which a strategic merge patch tells a list's items apart, "" for none."""
         return self._text("x-kubernetes-patch-merge-key")
 
-    @property
+    @cached_property
     def int_or_string(self) -> bool:
         """Whether an integer or a string may stand here."""
         return self._flag("x-kubernetes-int-or-string") or self.format == "int-or-string"

@@ -1,7 +1,8 @@
 // Answers what a kube-apiserver makes of a policy: one JSON object a line, a policy with a request to evaluate it on; one
-// JSON object a line back. Of a ValidatingAdmissionPolicy: the compile errors, failures and audit annotations; of a
-// MutatingAdmissionPolicy (with the folder of schemas as the argument): what it refuses, or the errors and the object
-// afterwards. Matching, bindings, params and reinvocation are not part of it.
+// JSON object a line back. Of a ValidatingAdmissionPolicy: the compile errors, failures and audit annotations; with a
+// folder of schemas (webhook/schema/kubernetes) as the argument, the warnings of the server's type checking instead. Of a
+// MutatingAdmissionPolicy, with that argument: what is refused, or the errors and the object afterwards. Matching,
+// bindings, params and reinvocation are not part of it.
 package main
 
 import (
@@ -10,9 +11,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	v1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -24,6 +28,8 @@ import (
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/cel/environment"
+	"k8s.io/apiserver/pkg/cel/openapi/resolver"
+	"k8s.io/kube-openapi/pkg/validation/spec"
 )
 
 var base = environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())
@@ -80,13 +86,17 @@ func compile(p *v1.ValidatingAdmissionPolicy) validating.Validator {
 		c.CompileCondition(as, o, environment.StoredExpressions), c.CompileCondition(ms, m, environment.StoredExpressions), p.Spec.FailurePolicy, nil)
 }
 
-// compileErrors compiles as the API server does when a policy is created.
-func compileErrors(p *v1.ValidatingAdmissionPolicy) []string {
+// compileErrors compiles as the API server does when a policy is created. (There, a panic fails the request.)
+func compileErrors(p *v1.ValidatingAdmissionPolicy) (out []string) {
+	defer func() {
+		if r := recover(); r != nil {
+			out = append(out, fmt.Sprint("panic: ", r))
+		}
+	}()
 	o := cel.OptionalVariableDeclarations{HasParams: p.Spec.ParamKind != nil, HasAuthorizer: true}
 	m := cel.OptionalVariableDeclarations{HasParams: p.Spec.ParamKind != nil, HasAuthorizer: false}
 	c, _ := cel.NewCompositedCompiler(base)
 	plain := cel.NewCompiler(base)
-	var out []string
 	add := func(where string, r cel.CompilationResult) {
 		if r.Error != nil {
 			out = append(out, where+": "+r.Error.Detail)
@@ -112,6 +122,57 @@ func compileErrors(p *v1.ValidatingAdmissionPolicy) []string {
 		add("audit", comp.CompileCELExpression(&validating.AuditAnnotationCondition{ValueExpression: a.ValueExpression}, o, environment.NewExpressions))
 	}
 	return out
+}
+
+// schemas resolves kinds by the files of webhook/schema/kubernetes.
+type schemas struct {
+	definitions map[string]spec.Schema
+	Kinds       map[string]map[string]string `json:"kinds"`
+	Resources   map[string]map[string][]any  `json:"resources"`
+}
+
+func (s *schemas) ResolveSchema(gvk schema.GroupVersionKind) (*spec.Schema, error) {
+	name, ok := s.Kinds[gvk.GroupVersion().String()][gvk.Kind]
+	if !ok {
+		return nil, resolver.ErrSchemaNotFound
+	}
+	return resolver.PopulateRefs(func(ref string) (*spec.Schema, bool) {
+		found, ok := s.definitions[ref]
+		return &found, ok
+	}, name)
+}
+
+// typeChecker reads the schemas of a folder.
+func typeChecker(folder string) *validating.TypeChecker {
+	s := &schemas{definitions: map[string]spec.Schema{}}
+	files, _ := filepath.Glob(filepath.Join(folder, "*.json"))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			panic(err)
+		}
+		pkg := strings.TrimSuffix(filepath.Base(file), ".json")
+		var into any = s
+		named := map[string]spec.Schema{}
+		if pkg != "index" {
+			into = &named
+		}
+		if err := json.Unmarshal(text, into); err != nil {
+			panic(err)
+		}
+		for name, definition := range named {
+			s.definitions[pkg+"."+name] = definition
+		}
+	}
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for version, kinds := range s.Resources {
+		gv, _ := schema.ParseGroupVersion(version)
+		for kind, resource := range kinds {
+			plural := gv.WithResource(resource[0].(string))
+			mapper.AddSpecific(gv.WithKind(kind), plural, plural, meta.RESTScopeNamespace)
+		}
+	}
+	return &validating.TypeChecker{SchemaResolver: s, RestMapper: mapper}
 }
 
 func obj(m map[string]interface{}) runtime.Object {
@@ -164,6 +225,10 @@ func run(c *Case) (out map[string]interface{}) {
 }
 
 func main() {
+	var checker *validating.TypeChecker
+	if len(os.Args) > 1 {
+		checker = typeChecker(os.Args[1])
+	}
 	s := bufio.NewScanner(os.Stdin)
 	s.Buffer(nil, 1<<26)
 	for s.Scan() {
@@ -188,6 +253,11 @@ func main() {
 			if err != nil {
 				panic(err)
 			}
+			fmt.Println(string(b))
+			continue
+		}
+		if checker != nil {
+			b, _ := json.Marshal(map[string]any{"warnings": checker.Check(&c.Policy)})
 			fmt.Println(string(b))
 			continue
 		}

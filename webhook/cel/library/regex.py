@@ -6,6 +6,7 @@ Patterns are RE2's (github.com/google/re2/wiki/Syntax): linear in the length of 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +34,8 @@ _GO_WORDS = {
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> Any:
     """The RE2 program of a pattern. Raises EvaluationError, in Go's words, on one that is not valid."""
+    if "\\C" in pattern or "{" in pattern or "(?" in pattern:
+        _refuse_what_go_does(pattern)
     try:
         return re2.compile(pattern, _OPTIONS)
     except re2.error as error:
@@ -41,6 +44,25 @@ def compiled(pattern: str) -> Any:
         code, _, detail = reason.partition(": ")
         words = _GO_WORDS.get(code, code)
         raise EvaluationError(f"error parsing regexp: {words}: `{detail or pattern}`") from None
+
+
+# Pieces of a pattern, so that what is quoted or stands in a class is not taken for syntax.
+_PIECE = re.compile(
+    r"""\\Q.*?(?:\\E|\Z)|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*(?:\]|\Z)|(?P<byte>\\C)|\\.|\(\?P?<(?P<name>[^>]{0,200})>|"""
+    r"""\{(?P<repeat>\d+(?:,\d*)?)\}|.""",
+    re.DOTALL,
+)
+
+
+def _refuse_what_go_does(pattern: str) -> None:
+    """Raises EvaluationError on what RE2 in C++ takes and Go's regexp does not."""
+    for piece in _PIECE.finditer(pattern):
+        if piece["byte"]:
+            raise EvaluationError("error parsing regexp: invalid escape sequence: `\\C`")
+        if piece["name"] and not re.fullmatch(r"[A-Za-z0-9_]+", piece["name"]):
+            raise EvaluationError(f"error parsing regexp: invalid named capture: `{piece[0]}`")
+        if piece["repeat"] and any(len(each.lstrip("0")) > 4 for each in piece["repeat"].split(",")):
+            raise EvaluationError(f"error parsing regexp: invalid repeat count: `{piece[0]}`")
 
 
 def matches(text: str, pattern: str) -> bool:

@@ -34,9 +34,12 @@ def _conversion_error(source: str, target: str) -> EvaluationError:
 
 _INT = re.compile(r"[+-]?[0-9]+")
 _UINT = re.compile(r"[0-9]+")
+_DIGITS = "[0-9](?:_?[0-9])*"  # as Go has them, for a double only
 _DOUBLE = re.compile(
-    r"[+-]?(?:(?:[0-9](?:_?[0-9])*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?|nan)", re.IGNORECASE
+    rf"[+-]?(?:(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?|inf(?:inity)?|nan)", re.IGNORECASE
 )
+_HEX_DIGITS = "[0-9a-fA-F](?:_?[0-9a-fA-F])*"
+_HEX_DOUBLE = re.compile(rf"[+-]?0[xX](?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS})[pP][+-]?{_DIGITS}")
 _MAX_DIGITS = 400  # more than any number of 64 bits has; Python refuses to read very long ones
 
 
@@ -67,9 +70,17 @@ def _uint_from_string(text: str) -> UInt:
 
 
 def _double_from_string(text: str) -> float:
-    if not _DOUBLE.fullmatch(text) or "_" in text or len(text) > _MAX_DIGITS:
+    if len(text) > _MAX_DIGITS:
         raise _conversion_error("string", "double")
-    value = float(text)
+    if _DOUBLE.fullmatch(text):
+        value = float(text)
+    elif _HEX_DOUBLE.fullmatch(text):
+        try:
+            value = float.fromhex(text.replace("_", ""))
+        except OverflowError:
+            raise _conversion_error("string", "double") from None
+    else:
+        raise _conversion_error("string", "double")
     if math.isinf(value) and "inf" not in text.lower():
         raise _conversion_error("string", "double")
     return value

@@ -1,0 +1,120 @@
+"""Loading a tree of 200 policies with three variables each: time and memory a policy.
+
+The policies differ as those of one organisation do: most use the same few names for their variables, so that they share
+checkers, and every fourth has names of its own. Every expression is compiled, and checked against the fields of the
+kinds that the policy names. Each run is a process of its own whose CPU time counts, for one thread does it all. Beside
+it, reading the same files with PyYAML alone.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+POLICIES = 200
+ROUNDS = 5
+LIMIT_MS = 3.0
+"""Milliseconds a policy that loading may take."""
+
+_SUBJECTS = (
+    ("apps", "deployments", "object.spec.template.spec"),
+    ("apps", "statefulsets", "object.spec.template.spec"),
+    ("", "pods", "object.spec"),
+    ("batch", "jobs", "object.spec.template.spec"),
+)
+
+_MEASURED = """
+import gc, pathlib, sys, time
+
+import webhook.policy.load
+from webhook.cel import Environment, types
+
+def resident():
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+if sys.argv[2] == "yaml":
+    import yaml
+    start = time.process_time()
+    for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.yaml")):
+        list(yaml.load_all(path.read_bytes(), Loader=yaml.CSafeLoader))
+    print(time.process_time() - start, 0)
+else:
+    Environment({}).compile("true")  # the libraries' own start is no policy's
+    gc.collect()
+    gc.disable()  # as `gatewright check` does
+    before, start = resident(), time.process_time()
+    loaded = webhook.policy.load.load(sys.argv[1])
+    elapsed = time.process_time() - start
+    assert not loaded.warnings and not loaded.notes, (loaded.warnings, loaded.notes)
+    gc.collect()
+    print(elapsed, resident() - before)
+"""
+
+
+def generate(folder: Path, count: int) -> None:
+    """Writes `count` policies with three variables, a validation and its message each, and a binding, a file each."""
+    for number in range(count):
+        group, resource, spec = _SUBJECTS[number % len(_SUBJECTS)]
+        suffix = f"_{number}" if number % 4 == 3 else ""
+        containers, exempt, named = f"containers{suffix}", f"exempt{suffix}", f"named{suffix}"
+        name = f"policy-{number:03d}"
+        (folder / f"{name}.yaml").write_text(f"""\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: {name}
+spec:
+  matchConstraints:
+    resourceRules:
+    - apiGroups: ["{group}"]
+      apiVersions: [v1]
+      operations: [CREATE, UPDATE]
+      resources: [{resource}]
+  variables:
+  - name: {containers}
+    expression: {spec}.containers + {spec}.?initContainers.orValue([])
+  - name: {exempt}
+    expression: object.metadata.?labels['policy-{number}.example.com/exempt'].orValue('no') == 'yes'
+  - name: {named}
+    expression: variables.{containers}.filter(c, c.name.startsWith('team-{number}-'))
+  validations:
+  - expression: >-
+      variables.{exempt} || size(variables.{named}) <= {number} &&
+      variables.{containers}.all(c, c.image.startsWith('registry-{number}.example.com/')
+      && !c.image.endsWith(':latest'))
+    messageExpression: "'images of ' + object.metadata.name + ' come from registry-{number}.example.com'"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {name}
+spec:
+  policyName: {name}
+  validationActions: [Deny]
+""")
+
+
+def measured(folder: Path, what: str) -> tuple[float, int]:
+    """CPU seconds, and bytes of memory that are held when it is done."""
+    command = [sys.executable, "-c", _MEASURED, str(folder), what]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    seconds, held = run.stdout.split()
+    return float(seconds), int(held)
+
+
+def main() -> None:
+    print(f"Loading a tree of {POLICIES} policies with three variables each: CPU time, median of {ROUNDS} processes\n")
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder), POLICIES)
+        reading = statistics.median(measured(Path(folder), "yaml")[0] for _ in range(ROUNDS))
+        runs = [measured(Path(folder), "load") for _ in range(ROUNDS)]
+    loading = statistics.median(seconds for seconds, _ in runs)
+    held = statistics.median(size for _, size in runs)
+    each = loading / POLICIES * 1000
+    verdict = "within" if each <= LIMIT_MS else "over"
+    print(f"{'gatewright':24}{loading * 1000:8.0f} ms   {each:.2f} ms a policy ({verdict} {LIMIT_MS:.0f} ms)")
+    print(f"{'PyYAML reads the files':24}{reading * 1000:8.0f} ms   {reading / POLICIES * 1000:.2f} ms a policy")
+    print(f"{'memory held':24}{held / 1e6:8.1f} MB   {held / POLICIES / 1000:.0f} kB a policy\n")
