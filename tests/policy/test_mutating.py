@@ -574,3 +574,57 @@ class TestRefused:
         found = problems(mutating_policy("p", LABEL, matchConditions=conditions), mutating_binding("p"))
         assert any("only the expressions of mutations have it" in each for each in found)
         assert problems(policy(validations=[{"expression": expression}]), binding())
+
+
+class TestWarnings:
+    PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+
+    def warned(self, expression: str) -> list[str]:
+        policies = loaded(mutating_policy("p", apply(expression), rules=[self.PODS]), mutating_binding("p"))
+        return [problem.message.partition("expression: ")[2] for problem in policies.warnings]
+
+    @pytest.mark.parametrize(
+        ("expression", "message"),
+        [
+            (
+                "Object{spec: Object.spec{hostNetwrk: true}}",
+                "undefined field 'hostNetwrk' in Object.spec of v1 Pod; did you mean 'hostNetwork'?",
+            ),
+            (
+                "object.metadata.name == 'x' ? Object{} : Object{spec: Object.spce{}}",
+                "'Object.spce' stands where 'Object.spec' belongs: a type is named by the path of its field",
+            ),
+            (
+                "Object{spec: Object.spec{containers: object.spec.containers.map(c,"
+                " Object.spec.containers{nam: 'x'})}}",
+                "undefined field 'nam' in Object.spec.containers of v1 Pod; did you mean 'name'?",
+            ),
+            (
+                "Object{spec: Object.spec{containers: [{'name': 'x'}]}}",
+                "a map in a list is no object to the API server: write Object.spec.containers{…}",
+            ),
+            (
+                "Object{spec: Object.spec{nodeSelector: {'a': 'b'}}}",
+                "Object.spec.nodeSelector is atomic: it cannot be merged; use a JSONPatch",
+            ),
+            (
+                "Object{spec: Object.spec{hostNetwork: object.spec.hostNetwrk}}",
+                "undefined field 'hostNetwrk' in object.spec of v1 Pod; did you mean 'hostNetwork'?",
+            ),
+        ],
+    )
+    def test_what_is_sure_to_fail_is_told_when_it_is_loaded(self, expression: str, message: str) -> None:
+        assert self.warned(expression) == [message]
+
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "Object{kind: 'x', metadata: Object.metadata{labels: {'a': 'b'}, annotations: object.metadata.labels}}",
+            "Object{metadata: Object.metadata{labels: Object.metadata.labels{any: 'b'}}}",
+            "Object{spec: Object.spec{containers: object.spec.containers + [Object.spec.containers{name: 'x'}]}}",
+            "Object{spec: Object.spec{containers: object.spec.containers + [{'name': 'x'}]}}",
+            "Object{?spec: has(object.spec) ? optional.of(Object.spec{hostNetwork: true}) : optional.none()}",
+        ],
+    )
+    def test_what_can_be_merged_is_not(self, expression: str) -> None:
+        assert self.warned(expression) == []

@@ -18,7 +18,7 @@ from webhook import documents
 from webhook.cel import Issue
 from webhook.documents import Document, Problem
 from webhook.paths import ROOT, Path, lookup, render
-from webhook.policy import kinds, model, mutating, refusals, translate, typechecking
+from webhook.policy import kinds, model, mutating, mutationchecking, refusals, translate, typechecking
 from webhook.policy.discovery import declarations
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.functions import PythonMutator, PythonValidator
@@ -169,6 +169,7 @@ class _Loader:
         if not self._is_new(document, MUTATING, name) or refused or issues:
             self._unusable.add((MUTATING, name))
             return
+        self._documents[MUTATING, name] = document
         self.policies[MUTATING, name] = Policy(
             kind=MUTATING,
             name=name,
@@ -322,16 +323,18 @@ class _Loader:
         )
 
     def _warnings(self) -> Iterator[Problem]:
-        """Fields in expressions that the objects of a policy do not have."""
+        """Fields in expressions that the objects of a policy do not have, and objects that cannot be merged."""
         objects = [document.value for document in self._objects.values()]
         kinds, schemas = Kinds.builtin().with_crds(objects), Schemas.builtin().with_crds(objects)
         for key, document in self._documents.items():
             policy = self.policies[key]
             evaluator = policy.evaluator
-            if isinstance(evaluator, CELValidator):
+            if isinstance(evaluator, CELValidator | CELMutator):
                 found = typechecking.warnings(
                     policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
                 )
+                if isinstance(evaluator, CELMutator):
+                    found += mutationchecking.warnings(policy.match, evaluator.configurations(), kinds, schemas)
                 for path, issue in found:
                     yield _in_expression(document, path, issue)
 

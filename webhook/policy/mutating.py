@@ -6,7 +6,7 @@ and variables are compiled and evaluated as those of a ValidatingAdmissionPolicy
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -48,6 +48,16 @@ class CELMutator:
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """See Mutator."""
         return iter(self.sources)
+
+    @property
+    def variables(self) -> Mapping[str, Program]:
+        """`variables.NAME` -> program."""
+        return self.shared.variables
+
+    def configurations(self) -> Iterator[tuple[Path, Program]]:
+        """The expressions of ApplyConfigurations, each with its place in the policy object."""
+        merging = {id(each.program) for each in self.mutations if each.patch_type == "ApplyConfiguration"}
+        return ((path, program) for path, program in self.sources if id(program) in merging)
 
     def with_schemas(self, schemas: Schemas) -> CELMutator:
         """The same mutator, where these kinds are known."""
