@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.cel.ast import Call, Const, Expr, Ident, StructLiteral, children
+from webhook.cel.ast import Call, Const, Expr, Ident, Select, StructLiteral, children
 from webhook.cel.errors import CompileError, EvaluationError, Issue, issue_at
 from webhook.cel.structs import Struct
 from webhook.cel.types import DYN, STRING, Type
@@ -83,6 +83,11 @@ class Raw:
 
     def __init__(self, value: Any) -> None:
         self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Raw and bool(self.value == other.value)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def constructor(node: StructLiteral) -> Callable[[list[tuple[int, tuple[str, Any]]]], Message]:
@@ -169,6 +174,10 @@ def disguise(source: str, tree: Expr) -> Disguised:
             known.update((entry.key.value, None) for entry in node.entries if isinstance(entry.key, Const))
             if "." in node.name:
                 places.append((node.offset, node.name))
+    # Reading a field that was not given is no error: it is null.
+    read = dict.fromkeys(_selected(tree))
+    for known in fields.values():
+        known.update(read)
     prefix = next(prefix for prefix in map("T{}_".format, range(len(source) + 1)) if prefix not in source)
     names: dict[str, str] = {}
     for name in fields:
@@ -181,6 +190,14 @@ def disguise(source: str, tree: Expr) -> Disguised:
         written = written[:offset] + names[name].ljust(len(match[0])) + written[match.end() :]
     structs = tuple(Struct(names[name], tuple((field, DYN) for field in known)) for name, known in fields.items())
     return Disguised(written, structs, {hidden: name for name, hidden in names.items() if hidden != name})
+
+
+def _selected(node: Expr) -> Iterator[str]:
+    """The names of all fields that are read anywhere."""
+    if isinstance(node, Select):
+        yield node.field
+    for child in children(node):
+        yield from _selected(child)
 
 
 def check_names(source: str, tree: Expr) -> None:

@@ -137,6 +137,8 @@ def _patched(messages: list[Message], current: JSONObject, schema: Schema | None
         operations = [_operation(message) for message in messages]
     except constructed.UnfitValue as error:
         raise _Refused(str(error)) from None
+    if not operations:
+        return current
     try:
         patched = jsonpatches.apply(current, operations)
     except jsonpatches.FailedTest:
@@ -168,13 +170,14 @@ def _not_of_its_kind(patched: Any, before: JSONObject, schema: Schema | None) ->
             return f"the patch changes the object's {field}"
     if schema is None:
         return ""
-    unknown = set(structuredmerge.undeclared(schema, patched)) - set(structuredmerge.undeclared(schema, before))
-    if unknown:
-        named = ", ".join(f'unknown field "{where.removeprefix(".")}"' for where in sorted(unknown))
-        return f"strict decoding error: {named}"
-    wrong = structuredmerge.faults(schema, patched, live=True)
-    known = structuredmerge.faults(schema, before, live=True) if wrong else []
+    wrong = structuredmerge.faults(schema, patched, twice=True)
+    known = structuredmerge.faults(schema, before, twice=True) if wrong else []
     new = [fault for fault in wrong if fault not in known]
+    unknown = [
+        f'unknown field "{where.removeprefix(".")}"' for where, what in new if what == structuredmerge.UNDECLARED
+    ]
+    if unknown:
+        return f"strict decoding error: {', '.join(unknown)}"
     return structuredmerge.told(new) if new else ""
 
 

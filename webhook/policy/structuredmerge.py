@@ -53,13 +53,12 @@ class _Shape:
 
     def of(self, value: Any) -> _Shape:
         """What is left of it for this value; all of it where the value is none of what it may be."""
-        if isinstance(value, bool | int | float | str):
-            return _Shape(scalar=self.scalar) if self.scalar else self
-        if isinstance(value, list):
-            return _Shape(list=self.list) if self.list else self
         if isinstance(value, dict):
-            return _Shape(map=self.map) if self.map else self
-        return self
+            return _Shape(map=self.map) if self.map and (self.scalar or self.list) else self
+        if isinstance(value, list):
+            return _Shape(list=self.list) if self.list and (self.scalar or self.map) else self
+        is_scalar = isinstance(value, bool | int | float | str)
+        return _Shape(self.scalar) if is_scalar and self.scalar and (self.list or self.map) else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,33 +138,32 @@ Fault = tuple[str, str]
 """One thing wrong with a value: where (`.spec.containers[name="main"].image`), and what."""
 
 
-def faults(schema: Schema, value: Any, *, live: bool = False) -> list[Fault]:
+UNDECLARED: Final = "field not declared in schema"
+
+
+def faults(schema: Schema, value: Any, *, twice: bool = False, unknown: bool = False) -> list[Fault]:
     """What is wrong with an object of this schema.
 
-    live: it is one that the API server has read. Items may stand twice in it, and of fields that nobody declared
-    (which the server drops) nothing is said.
+    twice: items of a list may stand twice, as they may in what the API server has read. unknown: nothing is said of
+    fields that nobody declared.
     """
-    return list(_check(_Type(schema), value, live))
+    return list(_check(_Type(schema), value, (twice, unknown)))
 
 
-def undeclared(schema: Schema, value: Any) -> list[str]:
-    """Where the fields are that the schema does not have."""
-    return [where for where, what in _check(_Type(schema), value, live=False, twice=True) if what == _UNDECLARED]
+_Leniency = tuple[bool, bool]
+"""Of `faults`: twice, unknown."""
 
 
-_UNDECLARED: Final = "field not declared in schema"
-
-
-def _check(known: _Type, value: Any, live: bool, twice: bool = False) -> Iterator[Fault]:
+def _check(known: _Type, value: Any, lenient: _Leniency) -> Iterator[Fault]:
     shape = known.shape().of(value)
     if shape.map is not None:
-        yield from _check_map(known, shape.map, value, live, twice)
+        yield from _check_map(known, shape.map, value, lenient)
     elif shape.scalar:
         wrong = _scalar_fault(shape.scalar, value)
         if wrong:
             yield "", wrong
     elif shape.list is not None:
-        yield from _check_list(shape.list, value, live, twice)
+        yield from _check_list(shape.list, value, lenient)
 
 
 def _scalar_fault(kind: str, value: Any) -> str:
@@ -185,7 +183,7 @@ def _scalar_fault(kind: str, value: Any) -> str:
             return "" if is_scalar else f"expected any scalar, got &{{{golang.text(value)}}}"
 
 
-def _check_map(known: _Type, holder: _Map, value: Any, live: bool, twice: bool) -> Iterator[Fault]:
+def _check_map(known: _Type, holder: _Map, value: Any, lenient: _Leniency) -> Iterator[Fault]:
     if value is None:
         return
     if not isinstance(value, dict):
@@ -194,12 +192,13 @@ def _check_map(known: _Type, holder: _Map, value: Any, live: bool, twice: bool) 
     for name, item in value.items():
         below = known.field(holder, name)
         if below is not None:
-            yield from _prefixed(f".{name}", _check(below, item, live, twice))
-        elif not live:
-            yield f".{name}", _UNDECLARED
+            for where, what in _check(below, item, lenient):
+                yield f".{name}{where}", what
+        elif not lenient[1]:
+            yield f".{name}", UNDECLARED
 
 
-def _check_list(holder: _List, value: Any, live: bool, twice: bool) -> Iterator[Fault]:
+def _check_list(holder: _List, value: Any, lenient: _Leniency) -> Iterator[Fault]:
     if value is None:
         return
     if not isinstance(value, list):
@@ -207,24 +206,18 @@ def _check_list(holder: _List, value: Any, live: bool, twice: bool) -> Iterator[
         return
     seen: set[_Key] = set()
     for index, item in enumerate(value):
-        if holder.atomic:
-            where = f"[{index}]"
-        else:
+        key: _Key | None = None
+        if not holder.atomic:
             try:
                 key = _key(holder, item)
             except MergeError as error:
                 yield "", f"element {index}: {error}"
                 return
-            where = _shown(key)
-            if key in seen and not live and not twice:
-                yield "", f"duplicate entries for key {where}"
+            if key in seen and not lenient[0]:
+                yield "", f"duplicate entries for key {_shown(key)}"
             seen.add(key)
-        yield from _prefixed(where, _check(holder.items, item, live, twice))
-
-
-def _prefixed(prefix: str, found: Iterator[Fault]) -> Iterator[Fault]:
-    for where, what in found:
-        yield prefix + where, what
+        for where, what in _check(holder.items, item, lenient):
+            yield f"[{index}]{where}" if key is None else f"{_shown(key)}{where}", what
 
 
 _Key = tuple[tuple[str, str, Any], ...]
@@ -350,7 +343,7 @@ def apply(schema: Schema, live: dict[str, Any], wanted: dict[str, Any]) -> dict[
     if whole:
         places = ", ".join(whole)
         raise MergeError(f"invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: {places}")
-    wrong = faults(schema, live, live=True)
+    wrong = faults(schema, live, twice=True, unknown=True)
     if wrong:
         raise MergeError(f"failed to convert original object to typed object: {told(wrong)}")
     merged: dict[str, Any] = _merge(_Type(schema), live, wanted)
