@@ -57,16 +57,17 @@ def test_its_policies_load_and_deny(tmp_path: Path) -> None:
 
 
 def test_the_guides_policies_pass_the_guides_test(tmp_path: Path) -> None:
-    (python,), (_, tests) = blocks("python", GUIDE), blocks("yaml", GUIDE)
+    (python,), (_, *yaml) = blocks("python", GUIDE), blocks("yaml", GUIDE)
+    assert len(yaml) == 3
     (tmp_path / "policy.py").write_text(python)
-    (tmp_path / "tests.yaml").write_text(tests)
+    (tmp_path / "policies.yaml").write_text("---\n".join(yaml))
     result = gatewright("test", "--policies", str(tmp_path))
     assert (result.returncode, result.stderr) == (0, "")
-    assert "1 case: 1 passed, 0 failed" in result.stdout
+    assert "2 cases: 2 passed, 0 failed" in result.stdout
 
 
 def test_the_guides_answers_for_the_authorizer_are_read(tmp_path: Path) -> None:
-    (answers, _) = blocks("yaml", GUIDE)
+    (answers, *_) = blocks("yaml", GUIDE)
     (tmp_path / "access.yaml").write_text(answers)
     rules, wrong = authorizations.read(str(tmp_path / "access.yaml"))
     assert wrong == []

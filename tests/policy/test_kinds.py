@@ -12,14 +12,6 @@ import yaml
 from tests.policy.trees import BINDING, POLICY, binding, loaded, mutating_binding, places, policy, problems, wrong
 
 
-def test_a_cel_mutating_policy_is_refused_clearly() -> None:
-    mutating = {**policy(), "kind": "MutatingAdmissionPolicy"}
-    assert problems(mutating, mutating_binding("p")) == [
-        "MutatingAdmissionPolicy 'p': kind: MutatingAdmissionPolicy in CEL is not supported yet; "
-        "write the mutation as a Python function with @mutate"
-    ]
-
-
 @pytest.mark.parametrize("version", ["v1beta1", "v1alpha1"])
 @pytest.mark.parametrize("written", [policy("q"), binding(), mutating_binding("m")])
 def test_policy_kinds_of_older_versions_are_refused(version: str, written: dict[str, Any], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from webhook.policy.request import GroupVersionKind, GroupVersionResource, Reque
 V1 = "admissionregistration.k8s.io/v1"
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]}
 ALL = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"]}
+MUTABLE = {**ALL, "operations": ["CREATE", "UPDATE"]}
 POLICY = """\
     apiVersion: admissionregistration.k8s.io/v1
     kind: ValidatingAdmissionPolicy
@@ -54,6 +55,26 @@ def binding(policy_name: str = "p", *actions: str, name: str = "b", **spec: Any)
     """A binding with Deny, unless told otherwise."""
     body = {"policyName": policy_name, "validationActions": list(actions or ("Deny",)), **spec}
     return {"apiVersion": V1, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": body}
+
+
+def mutating_policy(
+    name: str = "p", *mutations: dict[str, str], rules: list[dict[str, Any]] | None = None, **spec: Any
+) -> dict[str, Any]:
+    """A MutatingAdmissionPolicy of everything; its mutations are {patchType: expression}."""
+    fields = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+    constraints = {"resourceRules": [MUTABLE] if rules is None else rules, **spec.pop("match", {})}
+    body = {
+        "matchConstraints": constraints,
+        "reinvocationPolicy": "Never",
+        "failurePolicy": "Fail",
+        "mutations": [
+            {"patchType": patch_type, fields[patch_type]: {"expression": expression}}
+            for mutation in mutations
+            for patch_type, expression in mutation.items()
+        ],
+        **spec,
+    }
+    return {"apiVersion": V1, "kind": "MutatingAdmissionPolicy", "metadata": {"name": name}, "spec": body}
 
 
 def mutating_binding(policy_name: str, *, name: str = "b", **spec: Any) -> dict[str, Any]:

@@ -53,6 +53,8 @@ class Finding:
 
     def text(self) -> str:
         """The full text, as the API server shows it for a denial or a warning."""
+        if self.reason == "InternalError":  # the API server names no policy then
+            return self.message
         if self.kind == MUTATING:
             bound = f" with binding '{self.binding}'" if self.binding else ""
             return f"policy '{self.policy}'{bound} denied request: {self.message}"

@@ -16,7 +16,8 @@ import orjson
 from webhook.admission.decision import MUTATING, REASON_CODES, Decision, Finding, Mutation, shown_warnings
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
 from webhook.cluster.view import NotAtHand, UnknownKind
-from webhook.policy.evaluation import PASSED, Evaluation, MutationError, Mutator
+from webhook.policy.evaluation import PASSED, Evaluation, MutationFault, Mutator
+from webhook.policy.json_values import differs
 from webhook.policy.matching import ALWAYS, NamespaceNotFound, RequestNamespace
 from webhook.policy.policyset import Binding, Candidate, Evaluator_co, Policy, PolicySet
 from webhook.policy.request import Request
@@ -53,35 +54,92 @@ def decide(request: Request, policies: PolicySet, cluster: ClusterView) -> Decis
 def mutate(request: Request, policies: PolicySet, cluster: ClusterView) -> Mutation:
     """Apply the mutating policies, by policy name, then binding name; each sees what the ones before it did.
 
-    Whether a policy matches is decided on the object as it was sent. The request's own object is not changed.
+    Which policies match is decided on the object as it was sent. If they changed it, those that ran and are to be
+    reinvoked run once more, in the same order, where they match the object as it is then. The request's own object is
+    not changed.
     """
     candidates = policies.mutators_for(request)
     if not candidates or request.object is None:
         return Mutation(request.object)
     request.cluster = cluster
-    namespace = RequestNamespace(request, partial(_namespace, cluster))
-    current = request
-    changed: list[str] = []
-    findings: list[Finding] = []
-    evaluated: list[Binding] = []
+    mutating = _Mutating(request, candidates, cluster)
+    mutating.run()
+    if mutating.changed and not mutating.findings:
+        mutating.run_again()
+    return mutating.mutation()
 
-    for policy, binding, params in _matches(candidates, request, namespace, cluster, _mutation_fault(findings)):
-        evaluated.append(binding)
-        for param in params:
-            try:
-                mutated = policy.evaluator.mutate(current, param)
-            except MutationError as error:
-                if policy.failure_policy == "Fail":
-                    findings.append(_mutation_finding(policy, binding, "Invalid", str(error)))
-                continue
-            if mutated is not None:
-                current = current.with_object(mutated)
-                if policy.name not in changed:
-                    changed.append(policy.name)
 
-    if findings:
-        return Mutation(request.object, findings=tuple(findings), evaluated=tuple(evaluated))
-    return Mutation(current.object, bool(changed), tuple(changed), evaluated=tuple(evaluated))
+_Invocation = tuple[str, str, str, str]
+"""What runs, or runs again: the names of a policy and a binding, namespace and name of a param object."""
+
+
+def _invocation(policy: Policy[Mutator], binding: Binding, param: Any) -> _Invocation:
+    metadata = (param or {}).get("metadata") or {}
+    return policy.name, binding.name, metadata.get("namespace", ""), metadata.get("name", "")
+
+
+class _Mutating:
+    """The mutating policies at work on one request."""
+
+    __slots__ = ("_again", "_candidates", "_changed", "_cluster", "_current", "_evaluated", "_sent", "findings")
+
+    def __init__(self, request: Request, candidates: Iterable[Candidate[Mutator]], cluster: ClusterView) -> None:
+        self._sent = request
+        self._candidates = candidates
+        self._cluster = cluster
+        self._current = request
+        self._changed: list[str] = []
+        self._evaluated: dict[tuple[str, str], Binding] = {}
+        self._again: set[_Invocation] = set()
+        self.findings: list[Finding] = []
+
+    @property
+    def changed(self) -> bool:
+        return bool(self._changed)
+
+    def run(self) -> None:
+        """Every policy that matches."""
+        for policy, binding, param, namespace in self._matching():
+            self._evaluated[policy.name, binding.name] = binding
+            if self._apply(policy, binding, param, namespace) and policy.evaluator.reinvoked:
+                self._again.add(_invocation(policy, binding, param))
+
+    def run_again(self) -> None:
+        """Those that ran before and are to be reinvoked."""
+        if not self._again:
+            return
+        for policy, binding, param, namespace in self._matching():
+            if _invocation(policy, binding, param) in self._again:
+                self._apply(policy, binding, param, namespace)
+
+    def _matching(self) -> Iterator[tuple[Policy[Mutator], Binding, Any, RequestNamespace]]:
+        request = self._current
+        namespace = RequestNamespace(request, partial(_namespace, self._cluster))
+        fault = _mutation_fault(self.findings)
+        for policy, binding, params in _matches(self._candidates, request, namespace, self._cluster, fault):
+            for param in params:
+                yield policy, binding, param, namespace
+
+    def _apply(self, policy: Policy[Mutator], binding: Binding, param: Any, namespace: RequestNamespace) -> bool:
+        """Run one policy; whether its matchConditions let it."""
+        result = policy.evaluator.mutate(self._current, param, namespace)
+        for fault in result.faults:
+            if fault.internal or policy.failure_policy == "Fail":
+                self.findings.append(_mutation_finding(policy, binding, fault))
+        if result.object is not None:
+            self._current = self._current.with_object(result.object)
+            if policy.name not in self._changed:
+                self._changed.append(policy.name)
+        return result.ran
+
+    def mutation(self) -> Mutation:
+        """What came of it all."""
+        evaluated = tuple(self._evaluated.values())
+        if self.findings:
+            return Mutation(self._sent.object, findings=tuple(self.findings), evaluated=evaluated)
+        if not self._changed or not differs(self._sent.object, self._current.object):
+            return Mutation(self._sent.object, evaluated=evaluated)
+        return Mutation(self._current.object, True, tuple(self._changed), evaluated=evaluated)
 
 
 def validate(request: Request, policies: PolicySet, cluster: ClusterView) -> Decision:
@@ -151,14 +209,16 @@ def _configuration_text(binding: Binding | None, text: str) -> str:
     return f"failed to configure {'policy' if binding is None else 'binding'}: {text}"
 
 
-def _mutation_finding(policy: Policy[Mutator], binding: Binding | None, reason: str, message: str) -> Finding:
+def _mutation_finding(
+    policy: Policy[Mutator], binding: Binding | None, fault: MutationFault, reason: str = "Invalid"
+) -> Finding:
     return Finding(
         policy=policy.name,
         binding=binding.name if binding else "",
         action="Deny",
-        reason=reason,
-        code=403,
-        message=message,
+        reason="InternalError" if fault.internal else reason,
+        code=500 if fault.internal else 403,
+        message=fault.message,
         error=True,
         kind=MUTATING,
     )
@@ -167,7 +227,8 @@ def _mutation_finding(policy: Policy[Mutator], binding: Binding | None, reason: 
 def _mutation_fault(findings: list[Finding]) -> Fault:
     def fault(policy: Policy[Any], binding: Binding | None, text: str) -> None:
         if policy.failure_policy == "Fail":
-            findings.append(_mutation_finding(policy, binding, "Forbidden", _configuration_text(binding, text)))
+            fault = MutationFault(_configuration_text(binding, text))
+            findings.append(_mutation_finding(policy, binding, fault, "Forbidden"))
 
     return fault
 

@@ -78,6 +78,13 @@ class MapLiteral(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class StructLiteral(MapLiteral):
+    """Name{field: v, ?other: optional}: a map literal, whose keys are the names of fields, of a type of its own."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Comprehension(Node):
     """The fold that every macro expands to; `var2` is empty in the one-variable form."""
 

@@ -8,13 +8,24 @@ the runtime refuses messages nested more than 100 deep.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 
 from webhook.cel import types
-from webhook.cel.ast import Call, Comprehension, Const, Entry, Expr, Ident, ListLiteral, MapLiteral, Select
+from webhook.cel.ast import (
+    Call,
+    Comprehension,
+    Const,
+    Entry,
+    Expr,
+    Ident,
+    ListLiteral,
+    MapLiteral,
+    Select,
+    StructLiteral,
+)
 from webhook.cel.errors import CompileError, Issue, issue_at
 from webhook.cel.types import Type
 from webhook.cel.values import UInt
@@ -106,6 +117,9 @@ class Scope:
     container: str
     renamed: Mapping[str, str]
     """The names of functions that the checker knows by another one."""
+    messages: Mapping[str, str] | None = None
+    """The types that may be constructed, where any may: what the checker calls them -> their names where they differ.
+    """
 
 
 # Namespaced functions that the checker itself declares.
@@ -134,6 +148,8 @@ class _Decoder:
         self.references: dict[int, str] = {}
         if checked:
             self.types = {entry.id: _type(entry.type) for entry in root.types}
+            if scope.messages:
+                self.types = {id_: _renamed(found, scope.messages) for id_, found in self.types.items()}
             self.references = {entry.id: entry.reference.name for entry in root.references if entry.reference.name}
 
     def expr(self, encoded: bytes, depth: int) -> Expr:
@@ -218,6 +234,8 @@ class _Decoder:
         return Call(*place, function=function, args=(target, *args), member=True)
 
     def _struct(self, struct: Any, place: tuple[int, Type, int], depth: int) -> Expr:
+        if struct.message_name and self.scope.messages is not None:
+            return self._message(struct, place, depth, self.scope.messages)
         if struct.message_name:
             text = f"undeclared reference to '{struct.message_name}': no message types are declared here"
             raise CompileError(self.source, [issue_at(self.source, place[2], text)])
@@ -226,6 +244,23 @@ class _Decoder:
             for entry in struct.entries
         )
         return MapLiteral(*place, entries=entries)
+
+    def _message(self, struct: Any, place: tuple[int, Type, int], depth: int, names: Mapping[str, str]) -> Expr:
+        entries = tuple(
+            Entry(
+                Const(entry.id, types.STRING, self.offsets.get(entry.id, place[2]), value=entry.field_key),
+                self.expr(entry.value, depth),
+                entry.optional,
+            )
+            for entry in struct.entries
+        )
+        name = struct.message_name.removeprefix(".")
+        return StructLiteral(*place, entries=entries, name=names.get(name, name))
+
+
+def _renamed(found: Type, names: Mapping[str, str]) -> Type:
+    params = tuple(_renamed(param, names) for param in found.params)
+    return replace(found, name=names.get(found.name, found.name), params=params)
 
 
 def _qualified_name(node: Expr) -> str:

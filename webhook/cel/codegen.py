@@ -24,10 +24,22 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final, Literal
 
 from webhook.cel import charging, costs, native, operators, runtime, types
-from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.ast import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    ListLiteral,
+    MapLiteral,
+    Select,
+    StructLiteral,
+    children,
+)
 from webhook.cel.errors import EvaluationError
 from webhook.cel.functions import Functions
 from webhook.cel.loops import CHECK, Loops
+from webhook.cel.messages import constructor
 from webhook.cel.rounds import error_key
 from webhook.cel.values import NONE
 from webhook.cel.writer import Account, Operand, Writer
@@ -123,8 +135,10 @@ class Generator:
                 return self.call(node)
             case ListLiteral():
                 return self.list_literal(node)
+            case StructLiteral():
+                return self.map_literal(node, constructor(node))
             case MapLiteral():
-                return self.map_literal(node)
+                return self.map_literal(node, runtime.map_with_optionals)
             case Comprehension():
                 return Loops(self).comprehension(node)
 
@@ -164,14 +178,14 @@ class Generator:
         items = (f"({int(place in node.optional)}, {part.text})" for place, part in enumerate(parts))
         return self.out.expression(f"{self.out.bind(runtime.with_optionals)}([{', '.join(items)}])", *parts)
 
-    def map_literal(self, node: MapLiteral) -> Operand:
+    def map_literal(self, node: MapLiteral, make: Callable[..., Any]) -> Operand:
         parts: list[Operand] = []
         items: list[str] = []
         for entry in node.entries:
             key, value = self.value(entry.key), self.value(entry.value)
             parts += (key, value)
             items.append(f"({int(entry.optional)}, ({key.text}, {value.text}))")
-        return self.out.expression(f"{self.out.bind(runtime.map_with_optionals)}([{', '.join(items)}])", *parts)
+        return self.out.expression(f"{self.out.bind(make)}([{', '.join(items)}])", *parts)
 
     # --------------------------------------------------------------------------------------------------- the calls
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from webhook.cel import types
+from webhook.cel import messages, types
+from webhook.cel.ast import Expr
 from webhook.cel.errors import CompileError, Issue
 from webhook.cel.frontend import Declarations, Frontend, FunctionDeclaration
 from webhook.cel.functions import Functions
-from webhook.cel.library import came_later, form, libraries_of, standard
+from webhook.cel.library import came_later, form, jsonpatch, libraries_of, standard
 from webhook.cel.literals import check_literals
 from webhook.cel.program import Program
 from webhook.cel.structs import Struct
@@ -36,15 +37,16 @@ _STRING = [
 ]
 
 
-@lru_cache(maxsize=16)
-def _functions(version: Version) -> Functions:
-    return Functions(libraries_of(version))
-
-
-@lru_cache(maxsize=16)
-def _declarations(version: Version) -> Declarations:
+@lru_cache(maxsize=32)
+def _functions(version: Version, constructs: bool) -> Functions:
     libraries = libraries_of(version)
-    declared = list(_functions(version).declarations)
+    return Functions((*libraries, jsonpatch.LIBRARY) if constructs else libraries)
+
+
+@lru_cache(maxsize=32)
+def _declarations(version: Version, constructs: bool) -> Declarations:
+    libraries = libraries_of(version)
+    declared = list(_functions(version, constructs).declarations)
     excluded: list[str] = []
     if version >= CROSS_TYPE_COMPARISON:
         declared += _COMPARISONS
@@ -62,15 +64,21 @@ def _declarations(version: Version) -> Declarations:
 
 @lru_cache(maxsize=256)
 def _frontend(
-    variables: tuple[tuple[str, Type], ...], container: str, structs: tuple[Struct, ...], version: Version
+    variables: tuple[tuple[str, Type], ...],
+    container: str,
+    structs: tuple[Struct, ...],
+    version: Version,
+    constructs: bool,
 ) -> Frontend:
-    return Frontend(dict(variables), _declarations(version), container, structs)
+    return Frontend(dict(variables), _declarations(version, constructs), container, structs)
 
 
 class Environment:
     """The variables that expressions may use, with their types, besides Kubernetes' functions.
 
     structs: those that the variables' types name. version: the Kubernetes version whose functions there are.
+    constructs: whether expressions may construct objects and JSON patches (`Object{…}`, `JSONPatch{…}`; see
+    webhook.cel.messages), and have jsonpatch.escapeKey.
 
     Environments that declare the same variables share their checker.
     """
@@ -82,11 +90,13 @@ class Environment:
         container: str = "",
         structs: tuple[Struct, ...] = (),
         version: Version = NEWEST,
+        constructs: bool = False,
     ) -> None:
         self.variables = dict(variables)
         self._container = container
         self._structs = structs
         self._version = version
+        self._constructs = constructs
         self._checkers: dict[bool, Frontend] = {}
 
     def extend(self, variables: Mapping[str, Type]) -> Environment:
@@ -96,6 +106,14 @@ class Environment:
             container=self._container,
             structs=self._structs,
             version=self._version,
+            constructs=self._constructs,
+        )
+
+    def constructing(self) -> Environment:
+        """The same environment for expressions that construct objects and JSON patches."""
+        structs = (*self._structs, messages.JSON_PATCH)
+        return Environment(
+            self.variables, container=self._container, structs=structs, version=self._version, constructs=True
         )
 
     def compile(self, source: str, expect: tuple[Type, ...] = ()) -> Program:
@@ -103,24 +121,42 @@ class Environment:
 
         Raises CompileError with every issue and its place.
         """
+        functions = _functions(self._version, self._constructs)
         try:
-            tree = self._checker(source).check(source)
+            tree = self._constructed(source) if self._constructs else self._checker(source).check(source)
         except CompileError as error:
             dated = CompileError(error.source, _dated(error, self._version))
             raise explained(dated, self._names()) from None
-        check_literals(source, tree, _functions(self._version))
+        check_literals(source, tree, functions)
         if expect and tree.type not in expect:
             wanted = " or ".join(map(str, expect))
             message = f"must evaluate to {wanted} but got {tree.type}"
             raise CompileError(source, [Issue(message)])
-        return Program(source, tree, _functions(self._version))
+        return Program(source, tree, functions)
 
     def compile_unchecked(self, source: str) -> Program:
         """The program of an expression whose types nobody checked: everything is decided at run time."""
-        return Program(source, self._checker(source).parse(source), _functions(self._version))
+        return Program(source, self._checker(source).parse(source), _functions(self._version, self._constructs))
+
+    def _constructed(self, source: str) -> Expr:
+        """The checked tree of an expression that may construct messages, whose types it declares by using them."""
+        disguised = messages.disguise(source, self._checker(source).parse(source, {}))
+        # Not shared: another expression names other types.
+        frontend = Frontend(
+            self.variables,
+            _declarations(self._version, self._constructs),
+            self._container,
+            (*self._structs, *disguised.structs),
+        )
+        try:
+            tree = frontend.check(disguised.source, disguised.names)
+        except CompileError as error:
+            raise disguised.revealed(error, source) from None
+        messages.check_names(source, tree)
+        return tree
 
     def _names(self) -> Names:
-        functions = _functions(self._version)
+        functions = _functions(self._version, self._constructs)
         return Names(
             frozenset(self.variables),
             functions.names(member=False),
@@ -135,7 +171,9 @@ class Environment:
         checker = self._checkers.get(qualified)
         if checker is None:
             known = [each for each in self.variables.items() if qualified or not each[0].startswith("variables.")]
-            checker = _frontend(tuple(sorted(known, key=_first)), self._container, self._structs, self._version)
+            checker = _frontend(
+                tuple(sorted(known, key=_first)), self._container, self._structs, self._version, self._constructs
+            )
             self._checkers[qualified] = checker
         return checker
 
@@ -149,7 +187,7 @@ _QUALIFIED = re.compile(r"[A-Za-z_][\w.]*")
 _UNORDERED = re.compile(
     r"found no matching overload for '_[<>]=?_' applied to '\((?:int|uint|double), (?:int|uint|double)\)'"
 )
-_MUTATION = frozenset({"Object", "JSONPatch", "jsonpatch"})
+_CONSTRUCTED = frozenset({messages.OBJECT, messages.JSON_PATCH.name, jsonpatch.LIBRARY.name})
 
 
 def _dated(error: CompileError, version: Version) -> list[Issue]:
@@ -172,8 +210,8 @@ def _dated(error: CompileError, version: Version) -> list[Issue]:
 def _later(issue: Issue, match: re.Match[str] | None, source: str, version: Version) -> str:
     """Since when Kubernetes has what the issue misses; empty if that is not what is wrong."""
     if match is not None:
-        if match[1] in _MUTATION:
-            return "it is for mutations, which are not supported in CEL yet"
+        if match[1].partition(".")[0] in _CONSTRUCTED:
+            return "only the expressions of mutations have it"
         found = came_later(_name_at(source, issue) if "." not in match[1] else match[1], version)
         found = found or came_later(match[1], version)
         if found is None:

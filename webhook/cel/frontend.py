@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cel_expr_python import cel
@@ -155,8 +155,11 @@ class Frontend:
             container=container,
         )
 
-    def check(self, source: str) -> Expr:
-        """The checked tree of `source`. Raises CompileError with every issue that the checker found."""
+    def check(self, source: str, messages: Mapping[str, str] | None = None) -> Expr:
+        """The checked tree of `source`. Raises CompileError with every issue that the checker found.
+
+        messages: see Scope.
+        """
         source = self._prepared(source)
         quoted = _back_quote(source)
         if quoted is not None:
@@ -165,16 +168,16 @@ class Frontend:
             serialized = self._env.compile(source).serialize()
         except RuntimeError as error:
             raise CompileError(source, _issues(str(error))) from None
-        return decode(source, serialized, self._scope)
+        return decode(source, serialized, replace(self._scope, messages=messages))
 
-    def parse(self, source: str) -> Expr:
+    def parse(self, source: str, messages: Mapping[str, str] | None = None) -> Expr:
         """The unchecked tree: every type is dyn, and names are resolved against the declared variables."""
         source = self._prepared(source)
         try:
             serialized = self._env.compile(source, disable_check=True).serialize()
         except RuntimeError as error:
             raise CompileError(source, _issues(str(error))) from None
-        return decode(source, serialized, self._scope)
+        return decode(source, serialized, replace(self._scope, messages=messages))
 
     def _prepared(self, source: str) -> str:
         if len(source) > MAX_LENGTH:
@@ -195,7 +198,7 @@ class Frontend:
             parsed = self._env.compile(source, disable_check=True).serialize()
         except RuntimeError:
             return source
-        for node in _calls(decode(source, parsed, self._scope)):
+        for node in _calls(decode(source, parsed, replace(self._scope, messages={}))):
             name = node.function
             if name == "exists_one" and node.member and len(node.args) == 4:
                 # Kubernetes also spells the two-variable form so; the parser's macro is existsOne.

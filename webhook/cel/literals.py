@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from webhook.cel import types
-from webhook.cel.ast import Call, Const, Expr, Ident, ListLiteral, MapLiteral, children
+from webhook.cel.ast import Call, Const, Expr, Ident, ListLiteral, MapLiteral, StructLiteral, children
 from webhook.cel.errors import CompileError, EvaluationError, Issue, issue_at
 from webhook.cel.functions import Functions
 from webhook.cel.library.formatting import clauses, format_text
@@ -30,6 +30,8 @@ def check_literals(source: str, tree: Expr, functions: Functions) -> None:
         match node:
             case ListLiteral() if not exempt:
                 found += _mixed(source, list(_list_types(node)))
+            case StructLiteral():
+                pass  # its fields are of any type
             case MapLiteral() if not exempt:
                 keys = [(entry.key, entry.key.type) for entry in node.entries]
                 values = [(entry.value, _unwrapped(entry.value.type, entry.optional)) for entry in node.entries]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from webhook.cel.errors import BudgetExceeded, EvaluationError, no_such_key, no_such_overload
+from webhook.cel.messages import Message
 from webhook.cel.types import Type
 from webhook.cel.values import (
     FALSE_KEY,
@@ -317,6 +318,8 @@ def select(operand: Any, field: str) -> Any:
         return NONE if operand is NONE else optional_select(operand.value, field)
     if type(operand) is list:
         raise EvaluationError("unsupported index type 'string' in list")
+    if type(operand) is Message:
+        return operand.select(field)
     raise no_such_key(field)
 
 
@@ -328,7 +331,7 @@ def has(operand: Any, field: str) -> bool:
         return operand is not NONE and has(operand.value, field)
     if type(operand) is list:
         raise EvaluationError("unsupported index type 'string' in list")
-    return False
+    return type(operand) is Message and operand.has(field)
 
 
 def index(operand: Any, key: Any) -> Any:

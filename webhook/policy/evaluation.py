@@ -47,8 +47,31 @@ PASSED = Evaluation()
 """Nothing found, nothing to annotate."""
 
 
-class MutationError(Exception):
-    """A mutating policy could not be evaluated; str(error) is the text of the denial under failurePolicy Fail."""
+@dataclass(frozen=True, slots=True)
+class MutationFault:
+    """A mutation that could not be made; `message` is the text of the denial under failurePolicy Fail.
+
+    `internal`: what came of it is no object of its kind, so that no failurePolicy can let it pass.
+    """
+
+    message: str
+    internal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MutationResult:
+    """One mutating policy, run on one request with one param.
+
+    `object` is the object afterwards, None where nothing is changed. `ran`: its matchConditions let it run.
+    """
+
+    object: JSONObject | None = None
+    faults: Sequence[MutationFault] = ()
+    ran: bool = True
+
+
+UNCHANGED = MutationResult()
+"""It ran, and changed nothing."""
 
 
 class Validator(Protocol):
@@ -67,10 +90,14 @@ class Validator(Protocol):
 class Mutator(Protocol):
     """The working part of a mutating policy."""
 
-    def mutate(self, request: Request, params: Any) -> JSONObject | None:
-        """The object after this policy, or None where it changes nothing. `request.object` stays as it is.
+    @property
+    def reinvoked(self) -> bool:
+        """Whether it runs once more where the object was changed (reinvocationPolicy IfNeeded)."""
 
-        Raises MutationError, whatever the failurePolicy.
+    def mutate(self, request: Request, params: Any, namespace: RequestNamespace) -> MutationResult:
+        """Run the policy. `request.object` is there, and stays as it is; what of the policy failed leaves no trace.
+
+        Faults are told whatever the failurePolicy.
         """
 
     def programs(self) -> Iterator[tuple[Path, Program]]: ...

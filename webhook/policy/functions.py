@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from webhook.paths import Path
-from webhook.policy.evaluation import PASSED, Evaluation, Failure, MutationError
+from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
 from webhook.policy.json_values import copy_json, differs, require_json
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.params import ParamsError
@@ -80,9 +80,15 @@ class PythonMutator:
     def programs(self) -> Iterator[tuple[Path, Program]]:
         return iter(())
 
-    def mutate(self, request: Request, params: Any) -> JSONObject | None:
+    @property
+    def reinvoked(self) -> bool:
+        """See Mutator."""
+        return self.declaration.reinvoked
+
+    def mutate(self, request: Request, params: Any, namespace: RequestNamespace) -> MutationResult:
+        """See Mutator."""
         if request.object is None:
-            return None
+            return UNCHANGED
         before = _text(request.object)
         edited = request.with_object(copy_json(request.object) if before is None else orjson.loads(before))
         if edited.cluster is not None:
@@ -94,12 +100,12 @@ class PythonMutator:
             if not isinstance(edited.object, dict):
                 raise TypeError("request.object is no object any more; edit it in place")
             if before is not None and _text(edited.object) == before:
-                return None  # by far the commonest outcome: the same text, so the same value
+                return UNCHANGED  # by far the commonest outcome: the same text, so the same value
             require_json(edited.object)
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
-            raise MutationError(_describe(error, self.declaration, request, params)) from error
+            return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
         # A copy, for the function may have kept what it was given.
-        return copy_json(edited.object) if differs(request.object, edited.object) else None
+        return MutationResult(copy_json(edited.object)) if differs(request.object, edited.object) else UNCHANGED
 
 
 # Nothing but JSON's own types passes for them: a tuple or a date that a policy left in the object is told as wrong.

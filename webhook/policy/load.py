@@ -18,11 +18,12 @@ from webhook import documents
 from webhook.cel import Issue
 from webhook.documents import Document, Problem
 from webhook.paths import ROOT, Path, lookup, render
-from webhook.policy import kinds, model, refusals, translate, typechecking
+from webhook.policy import kinds, model, mutating, mutationchecking, refusals, translate, typechecking
 from webhook.policy.discovery import declarations
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.functions import PythonMutator, PythonValidator
 from webhook.policy.kinds import MUTATING, VALIDATING
+from webhook.policy.mutating import CELMutator
 from webhook.policy.places import place
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python import Declaration
@@ -130,7 +131,7 @@ class _Loader:
         if kind == VALIDATING:
             self._add_policy(document)
         elif kind == MUTATING:
-            self._refuse_mutating(document)
+            self._add_mutating_policy(document)
         elif kind in _BINDING_KINDS:
             self._add_binding(document)
         elif faults:
@@ -162,14 +163,27 @@ class _Loader:
             evaluator=validator,
         )
 
-    def _refuse_mutating(self, document: Document) -> None:
-        name = (document.value.get("metadata") or {}).get("name") or ""
-        self._is_new(document, MUTATING, name)
-        self._unusable.add((MUTATING, name))
-        self._fault(
-            document,
-            ("kind",),
-            "MutatingAdmissionPolicy in CEL is not supported yet; write the mutation as a Python function with @mutate",
+    def _add_mutating_policy(self, document: Document) -> None:
+        policy, mistyped = self._decoded(model.MutatingAdmissionPolicy, document)
+        refused = self._refused(document, refusals.of_mutating_policy(policy), mistyped)
+        mutator, issues = mutating.compile_policy(policy, self._version)
+        self.problems += (_in_expression(document, path, issue) for path, issue in issues)
+        name = policy.metadata.name
+        if not self._is_new(document, MUTATING, name) or refused or issues:
+            self._unusable.add((MUTATING, name))
+            return
+        self._documents[MUTATING, name] = document
+        self.policies[MUTATING, name] = Policy(
+            kind=MUTATING,
+            name=name,
+            language="cel",
+            description=policy.metadata.annotations.get("kubernetes.io/description", ""),
+            file=document.stream,
+            line=document.line,
+            failure_policy=policy.spec.failure_policy,
+            match=translate.match(policy.spec.match_constraints),
+            param_kind=translate.param_kind(policy.spec.param_kind),
+            evaluator=mutator,
         )
 
     def _add_binding(self, document: Document) -> None:
@@ -291,17 +305,20 @@ class _Loader:
                 self._fault(each.document, ("spec", "policyName"), self._unknown_policy(key))
         if self.problems:
             raise PolicyTreeError(self.problems)
-        validating: list[Policy[Validator]] = []
-        mutating: list[Policy[Mutator]] = []
+        validators: list[Policy[Validator]] = []
+        mutators: list[Policy[Mutator]] = []
+        schemas = Schemas.builtin().with_crds(document.value for document in self._objects.values())
         for key, policy in self.policies.items():
             if not bound[key]:
                 message = f"{policy.kind} '{policy.name}' has no binding, so it never runs"
                 self._notes.append(Problem(policy.file, policy.line, None, message))
             complete: Policy[Any] = replace(policy, bindings=tuple(sorted(bound[key], key=_name)))
-            (validating if policy.kind == VALIDATING else mutating).append(complete)
+            if isinstance(complete.evaluator, CELMutator):
+                complete = replace(complete, evaluator=complete.evaluator.with_schemas(schemas))
+            (validators if policy.kind == VALIDATING else mutators).append(complete)
         return PolicySet(
-            validating,
-            mutating,
+            validators,
+            mutators,
             objects=[document.value for document in self._objects.values()],
             revision=self._hash.hexdigest()[:16],
             notes=self._notes,
@@ -309,16 +326,18 @@ class _Loader:
         )
 
     def _warnings(self) -> Iterator[Problem]:
-        """Fields in expressions that the objects of a policy do not have."""
+        """Fields in expressions that the objects of a policy do not have, and objects that cannot be merged."""
         objects = [document.value for document in self._objects.values()]
         kinds, schemas = Kinds.builtin().with_crds(objects), Schemas.builtin().with_crds(objects)
         for key, document in self._documents.items():
             policy = self.policies[key]
             evaluator = policy.evaluator
-            if isinstance(evaluator, CELValidator):
+            if isinstance(evaluator, CELValidator | CELMutator):
                 found = typechecking.warnings(
                     policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
                 )
+                if isinstance(evaluator, CELMutator):
+                    found += mutationchecking.warnings(policy.match, evaluator.configurations(), kinds, schemas)
                 for path, issue in found:
                     yield _in_expression(document, path, issue)
 

@@ -151,6 +151,38 @@ class ValidatingAdmissionPolicyBinding(Model):
     spec: ValidatingAdmissionPolicyBindingSpec = ValidatingAdmissionPolicyBindingSpec()
 
 
+class ApplyConfiguration(Model):
+    expression: str = ""
+
+
+class JSONPatch(Model):
+    expression: str = ""
+
+
+class Mutation(Model):
+    patch_type: Literal["ApplyConfiguration", "JSONPatch"] | None = None
+    apply_configuration: ApplyConfiguration | None = None
+    json_patch: JSONPatch | None = None
+
+
+class MutatingAdmissionPolicySpec(Model):
+    param_kind: ParamKindRef | None = None
+    match_constraints: MatchResources | None = None
+    variables: list[Variable] = []
+    mutations: list[Mutation] = []
+    failure_policy: Literal["Fail", "Ignore"] = "Fail"
+    match_conditions: list[MatchCondition] = []
+    reinvocation_policy: Literal["Never", "IfNeeded"] | None = None
+
+
+class MutatingAdmissionPolicy(Model):
+    api_version: str = API_VERSION
+    kind: str = "MutatingAdmissionPolicy"
+    metadata: ObjectMeta = ObjectMeta()
+    spec: MutatingAdmissionPolicySpec = MutatingAdmissionPolicySpec()
+    status: Any = None
+
+
 class MutatingAdmissionPolicyBindingSpec(Model):
     policy_name: str = ""
     param_ref: ParamRefModel | None = None

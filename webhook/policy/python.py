@@ -25,6 +25,8 @@ MAX_MESSAGE = 5 * 1024
 Reason = Literal["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"]
 REASONS: tuple[str, ...] = ("Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge")
 
+ReinvocationPolicy = Literal["Never", "IfNeeded"]
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -89,6 +91,7 @@ class Declaration:
     file: str
     line: int
     reads: Reads = NOTHING
+    reinvoked: bool = False
 
 
 # The policies of the file that is being imported; the loader sets it. A function that is decorated elsewhere (in a test
@@ -141,13 +144,18 @@ def mutate(
     failure_policy: FailurePolicy = "Fail",
     scope: Scope = "*",
     reads: Collection[str] = (),
+    reinvocation_policy: ReinvocationPolicy = "Never",
 ) -> Callable[[Function], Function]:
     """Declare a mutating policy: a function that edits `request.object` in place, and returns nothing.
 
     It is given a copy of its own. An exception leaves nothing of what it changed. The arguments are those of
-    `validate`; DELETE, which has no object, is no operation of a mutation.
+    `validate`; DELETE, which has no object, is no operation of a mutation. `reinvocation_policy`: IfNeeded runs it once
+    more where this or any other mutating policy has changed the object.
     """
-    options = _Options(resources, operations, name, param_kind, failure_policy, scope, reads)
+    if reinvocation_policy not in ("Never", "IfNeeded"):
+        raise PolicyDefinitionError("@mutate: reinvocation_policy must be 'Never' or 'IfNeeded'")
+    reinvoked = reinvocation_policy == "IfNeeded"
+    options = _Options(resources, operations, name, param_kind, failure_policy, scope, reads, reinvoked)
     return lambda function: _declare("MutatingAdmissionPolicy", function, options)
 
 
@@ -160,6 +168,7 @@ class _Options:
     failure_policy: FailurePolicy
     scope: Scope
     reads: Collection[str]
+    reinvoked: bool = False
 
 
 def _declare(
@@ -203,6 +212,7 @@ def _declare(
         file=plain.__code__.co_filename,
         line=plain.__code__.co_firstlineno,
         reads=_reads(options.reads, decorator),
+        reinvoked=options.reinvoked,
     )
     declarations = declaring.get()
     if declarations is not None:

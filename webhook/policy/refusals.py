@@ -46,6 +46,27 @@ def of_policy(policy: model.ValidatingAdmissionPolicy) -> Iterator[Fault]:
     yield from _audit_annotations(policy.metadata.name, spec.audit_annotations, (*at, "auditAnnotations"))
 
 
+def of_mutating_policy(policy: model.MutatingAdmissionPolicy) -> Iterator[Fault]:
+    """What is wrong with a MutatingAdmissionPolicy."""
+    yield from _metadata(policy)
+    spec, at = policy.spec, ("spec",)
+    if spec.param_kind is not None:
+        yield from _param_kind(spec.param_kind, (*at, "paramKind"))
+    if spec.match_constraints is None or not spec.match_constraints.resource_rules:
+        yield (*at, "matchConstraints", "resourceRules"), "required: at least one rule"
+    if spec.match_constraints is not None:
+        yield from _match_resources(spec.match_constraints, (*at, "matchConstraints"))
+        yield from _mutable_operations(spec.match_constraints, (*at, "matchConstraints"))
+    yield from _match_conditions(spec.match_conditions, (*at, "matchConditions"))
+    yield from _variables(spec.variables, (*at, "variables"))
+    if not spec.mutations:
+        yield (*at, "mutations"), "required: at least one"
+    for index, mutation in enumerate(spec.mutations):
+        yield from _mutation(mutation, (*at, "mutations", index))
+    if spec.reinvocation_policy is None:
+        yield (*at, "reinvocationPolicy"), "required: Never or IfNeeded"
+
+
 def of_binding(
     binding: model.ValidatingAdmissionPolicyBinding | model.MutatingAdmissionPolicyBinding,
 ) -> Iterator[Fault]:
@@ -58,6 +79,8 @@ def of_binding(
         yield from _param_ref(spec.param_ref, (*at, "paramRef"))
     if spec.match_resources is not None:
         yield from _match_resources(spec.match_resources, (*at, "matchResources"))
+    if isinstance(spec, model.MutatingAdmissionPolicyBindingSpec) and spec.match_resources is not None:
+        yield from _mutable_operations(spec.match_resources, (*at, "matchResources"))
     if isinstance(spec, model.ValidatingAdmissionPolicyBindingSpec):
         yield from _validation_actions(spec.validation_actions, (*at, "validationActions"))
 
@@ -115,6 +138,30 @@ def _rule(rule: model.NamedRuleWithOperations, at: Path) -> Iterator[Fault]:
         elif not _is_path_segment(name):
             yield place, f"expected the name of an object, found {name!r}"
         seen.add(name)
+
+
+def _mutable_operations(match: model.MatchResources, at: Path) -> Iterator[Fault]:
+    for index, rule in enumerate(match.resource_rules):
+        for place, operation in enumerate(rule.operations):
+            if operation == "DELETE":
+                where = (*at, "resourceRules", index, "operations", place)
+                yield where, "DELETE has no object to mutate; expected CREATE, UPDATE, CONNECT or '*'"
+
+
+def _mutation(mutation: model.Mutation, at: Path) -> Iterator[Fault]:
+    given = {"ApplyConfiguration": mutation.apply_configuration, "JSONPatch": mutation.json_patch}
+    if mutation.patch_type is None:
+        yield (*at, "patchType"), "required: ApplyConfiguration or JSONPatch"
+        return
+    for patch_type, patch in given.items():
+        place = (*at, "applyConfiguration" if patch_type == "ApplyConfiguration" else "jsonPatch")
+        if patch_type != mutation.patch_type:
+            if patch is not None:
+                yield place, f"must not be there where patchType is {mutation.patch_type}"
+        elif patch is None:
+            yield place, f"required where patchType is {patch_type}"
+        else:
+            yield from _expression(patch.expression, (*place, "expression"))
 
 
 def _listed(items: Sequence[str], at: Path, expected: str) -> Iterator[Fault]:

@@ -114,7 +114,7 @@ def warnings(
     params = _params(param_kind, schemas)
     found: dict[_Undefined, _Lacking] = {}
     there: set[tuple[Path, int]] = set()
-    for resource in _types(match, kinds):
+    for resource in kinds_of(match, kinds):
         schema = schemas.of(resource.group, resource.version, resource.kind)
         if schema is None:
             continue
@@ -143,7 +143,7 @@ def _params(param_kind: ParamKind | None, schemas: Schemas) -> _Shape:
     return None if schema is None else _Known(schema, f"{param_kind.api_version} {param_kind.kind}")
 
 
-def _types(match: Match, kinds: Kinds) -> list[Resource]:
+def kinds_of(match: Match, kinds: Kinds) -> list[Resource]:
     """The kinds that the rules name, in the order of group, version and kind."""
     found: dict[tuple[str, str, str], Resource] = {}
     for rule in match.rules:
@@ -187,7 +187,7 @@ class _Checker:
     def undefined(self) -> Iterator[tuple[_Undefined, _Lacking]]:
         """Every field that is not there."""
         for place, program in self._programs:
-            if place[1] == "validations":
+            if place[1] in ("validations", "mutations"):
                 self._certain = True
                 self._look_at(place, program)
         return iter(self._found)

@@ -94,7 +94,7 @@ class CELValidator:
     def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
         """See Validator."""
         if self.conditions:
-            error = self._unmatched(request, params)
+            error = self.unmatched(request, params)
             if error is not None:
                 return self._error(error) if error else PASSED
         bindings = {"object": request.object, "oldObject": request.old_object, "params": params}
@@ -191,7 +191,7 @@ class CELValidator:
             return self._error(OUT_OF_BUDGET)
         return Evaluation([failures[index] for index in sorted(failures)], annotations, annotation_errors)
 
-    def _unmatched(self, request: Request, params: Any) -> str | None:
+    def unmatched(self, request: Request, params: Any) -> str | None:
         """None if the matchConditions let the policy run; else why not: "" if one is false, the errors if none is."""
         activation = self._condition_activation(Activation, request, params)
         errors: list[str] = []

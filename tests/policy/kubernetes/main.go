@@ -1,7 +1,8 @@
-// Answers what a kube-apiserver makes of a ValidatingAdmissionPolicy: one JSON object a line, a policy with a request to
-// evaluate it on; one JSON object a line back, with the compile errors, failures and audit annotations. Matching,
-// bindings and params are not part of it. With a folder of schemas (webhook/schema/kubernetes) as its argument it answers
-// the warnings of the server's type checking instead.
+// Answers what a kube-apiserver makes of a policy: one JSON object a line, a policy with a request to evaluate it on; one
+// JSON object a line back. Of a ValidatingAdmissionPolicy: the compile errors, failures and audit annotations; with a
+// folder of schemas (webhook/schema/kubernetes) as the argument, the warnings of the server's type checking instead. Of a
+// MutatingAdmissionPolicy, with that argument: what is refused, or the errors and the object afterwards. Matching,
+// bindings, params and reinvocation are not part of it.
 package main
 
 import (
@@ -32,6 +33,8 @@ import (
 )
 
 var base = environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())
+
+type caseNamespace = corev1.Namespace
 
 // Case is a policy and a request. Resource: group, version, resource, subresource; Kind: group, version, kind.
 type Case struct {
@@ -236,6 +239,22 @@ func main() {
 		}
 		if err := utiljson.Unmarshal(s.Bytes(), &c); err != nil {
 			panic(err)
+		}
+		if policy, _ := raw["Policy"].(map[string]interface{}); policy["kind"] == "MutatingAdmissionPolicy" {
+			var m Mutation
+			if err := json.Unmarshal(s.Bytes(), &m); err != nil {
+				panic(err)
+			}
+			get := func(k string) map[string]interface{} { v, _ := raw[k].(map[string]interface{}); return v }
+			if builtin == nil {
+				builtin = converter(os.Args[1], nil, schema.GroupVersionKind{})
+			}
+			b, err := json.Marshal(mutate(&m, get("Object"), get("OldObject"), get("Params"), c.Namespace))
+			if err != nil {
+				panic(err)
+			}
+			fmt.Println(string(b))
+			continue
 		}
 		if checker != nil {
 			b, _ := json.Marshal(map[string]any{"warnings": checker.Check(&c.Policy)})

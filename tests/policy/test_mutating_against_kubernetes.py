@@ -1,0 +1,103 @@
+"""Generated mutations in the API server's own packages and in ours: the same objects, texts and refusals.
+
+Their side is a Go program, see tests.policy.apiserver.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.policy import generated_mutations as generated
+from tests.policy.apiserver import asked
+from tests.policy.generated_mutations import Case, Mutations
+from tests.policy.trees import loaded, mutating_binding, mutating_policy, request
+from webhook import schema
+from webhook.policy.load import PolicyTreeError
+from webhook.policy.matching import RequestNamespace
+
+SCHEMAS = Path(schema.__file__).parent / "kubernetes"
+SEED, COUNT = 20261124, 1500
+
+
+def theirs(cases: list[Case]) -> list[dict[str, Any]]:
+    lines = (
+        {
+            "Policy": policy(case),
+            "Object": case.object,
+            "Operation": "CREATE",
+            "Resource": [generated.GROUP, generated.VERSION, generated.PLURAL, ""],
+            "Kind": [generated.GROUP, generated.VERSION, generated.KIND],
+            "Name": "w",
+            "NS": "default",
+            "Schema": generated.SCHEMA,
+        }
+        for case in cases
+    )
+    return asked(lines, str(SCHEMAS))
+
+
+def policy(case: Case) -> dict[str, Any]:
+    return mutating_policy("p", {case.patch_type: case.expression})
+
+
+def ours(case: Case) -> dict[str, Any]:
+    try:
+        policies = loaded(policy(case), mutating_binding("p"), generated.CRD)
+    except PolicyTreeError as error:
+        return {"refused": [problem.message for problem in error.problems]}
+    sent = request(
+        case.object, resource=f"{generated.GROUP}/{generated.VERSION}/{generated.PLURAL}", kind=generated.KIND
+    )
+    before = json.dumps(case.object)
+    found = policies.mutating[0].evaluator.mutate(sent, None, RequestNamespace(sent, lambda _name: None))
+    assert json.dumps(case.object) == before
+    return {
+        "errors": [fault.message for fault in found.faults],
+        "object": case.object if found.object is None else found.object,
+    }
+
+
+def comparable(answer: dict[str, Any]) -> dict[str, Any]:
+    """Without what is left to chance there (which of several faults is told, in which order), and panics as errors."""
+    if answer.get("refused"):
+        return {"refused": True}
+    texts = []
+    for text in answer["errors"]:
+        start, _, places = text.partition("may not mutate atomic arrays, maps or structs: ")
+        if places:
+            texts.append(start + ", ".join(sorted(places.split(", "))))
+        elif "field not declared" in text or "errors:" in text or text.count("unexpected type name") > 1:
+            texts.append(text.split(" object: ")[0].split(": ")[0])
+        elif text.startswith("panic: "):
+            texts.append("panic")
+        else:
+            texts.append(text)
+    return {"errors": texts, "object": as_written(answer["object"])}
+
+
+def as_written(value: Any) -> Any:
+    """Numbers as Go writes them: a whole one without a fraction."""
+    if isinstance(value, dict):
+        return {name: as_written(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [as_written(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def test_generated_mutations_give_the_same() -> None:
+    mutations = Mutations(SEED)
+    cases = [mutations.case() for _ in range(COUNT)]
+    refused = failed = changed = 0
+    for case, answer in zip(cases, theirs(cases), strict=True):
+        expected, found = comparable(answer), comparable(ours(case))
+        if expected.get("errors") == ["panic"]:
+            expected["errors"] = found["errors"]  # the API server fails in a way of its own
+        assert json.dumps(found, sort_keys=True) == json.dumps(expected, sort_keys=True), case
+        refused += "refused" in expected
+        failed += bool(expected.get("errors"))
+        changed += expected.get("object", case.object) != case.object
+    assert changed > COUNT / 4
+    assert failed > COUNT / 10
+    assert refused < COUNT / 4

@@ -1,0 +1,29 @@
+"""What mutation expressions have to write JSON patches with.
+
+https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-policy/#patch-type-json-patch. The types
+Object and JSONPatch, which come with it, are in webhook.cel.messages.
+"""
+
+from __future__ import annotations
+
+from webhook.cel.functions import Library, function
+
+
+def escape_key(key: str) -> str:
+    """The key as a JSON pointer (RFC 6901) has it between two slashes."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+LIBRARY = Library(
+    "jsonpatch",
+    (1, 32),
+    (
+        function(
+            "jsonpatch.escapeKey",
+            "string -> string",
+            escape_key,
+            "The text as a part of a JSON patch's path: `~` and `/` in it are escaped.",
+            "jsonpatch.escapeKey('k8s.io/my~label') == 'k8s.io~1my~0label'",
+        ),
+    ),
+)
