@@ -482,6 +482,15 @@ class TestTheWholeRequest:
         )
         assert (found.changed, found.policies) == (False, ())
 
+    def test_policies_that_cancel_out_are_no_change(self) -> None:
+        policies = loaded(
+            mutating_policy("a", LABEL),
+            mutating_policy("b", operations("op: 'remove', path: '/metadata/labels/seen'")),
+            mutating_binding("a", name="a"),
+            mutating_binding("b", name="b"),
+        )
+        assert run(policies, request()) == Mutation(pod())
+
     def test_the_patch_of_a_review_has_only_what_changed(self) -> None:
         found = mutated(LABEL, asked=request(pod(labels={"a": "b"})))
         assert patch.diff(pod(labels={"a": "b"}), made(found)) == [
