@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.policy.trees import (
     binding,
     config_map,
     loaded,
+    loaded_files,
     mutating_binding,
     mutating_policy,
     namespace,
@@ -437,6 +439,23 @@ class TestReinvocation:
         found = self.both(mutating_policy("a", APPEND, reinvocationPolicy="IfNeeded"), mutating_policy("b", other))
         assert made(found)["metadata"]["labels"] == {"mark": "xx", "other": "x"}
 
+    def test_python_policies_join_in_the_same_order(self, tmp_path: Path) -> None:
+        code = """\
+            from gatewright import mutate
+
+            @mutate(resources=["v1/pods"], reinvocation_policy="IfNeeded", name="b")
+            def order(request):
+                labels = request.object["metadata"]["labels"]
+                labels["order"] = labels.get("order", "") + "b" + ("a" if "mark" in labels else "")
+        """
+        objects = [mutating_policy("a", APPEND), mutating_policy("c", LABEL)]
+        bindings = [mutating_binding(name, name=name) for name in "abc"]
+        tree = {"apiVersion": "v1", "kind": "List", "items": [*objects, *bindings]}
+        policies = loaded_files(tmp_path, p_py=code, all_json=json.dumps(tree))
+        found = run(policies, request())
+        assert made(found)["metadata"]["labels"] == {"mark": "x", "order": "baba", "seen": "yes"}
+        assert found.policies == ("a", "b", "c")
+
     def test_without_a_change_nothing_runs_again(self) -> None:
         count = {"JSONPatch": "object.metadata.name == 'web' ? [JSONPatch{op: 'test', path: '/x', value: 1}] : []"}
         assert not mutated(count, reinvocationPolicy="IfNeeded").changed
@@ -481,6 +500,15 @@ class TestTheWholeRequest:
             operations("op: 'remove', path: '/metadata/labels/x'"),
         )
         assert (found.changed, found.policies) == (False, ())
+
+    def test_policies_that_cancel_out_are_no_change(self) -> None:
+        policies = loaded(
+            mutating_policy("a", LABEL),
+            mutating_policy("b", operations("op: 'remove', path: '/metadata/labels/seen'")),
+            mutating_binding("a", name="a"),
+            mutating_binding("b", name="b"),
+        )
+        assert run(policies, request()) == Mutation(pod())
 
     def test_the_patch_of_a_review_has_only_what_changed(self) -> None:
         found = mutated(LABEL, asked=request(pod(labels={"a": "b"})))

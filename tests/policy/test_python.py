@@ -337,6 +337,7 @@ class TestDeclaration:
             ("@validate(resources=['*'], param_kind='ConfigMap')", "param_kind must be a form such as v1/ConfigMap"),
             ("@validate(resources=['*'], param_kind='v1/configmap')", "param_kind must be a form such as v1/ConfigMap"),
             ("@mutate(resources=['*'], operations=['DELETE'])", "@mutate: DELETE has no object to mutate"),
+            ("@mutate(resources=['*'], reinvocation_policy='Always')", "@mutate: reinvocation_policy must be 'Never'"),
         ],
     )
     def test_misuse_is_an_error_with_its_line(self, tmp_path: Path, decorator: str, expected: str) -> None:

@@ -118,6 +118,11 @@ def test_items_that_stand_twice_give_way() -> None:
     assert merged(live, {"list": [{"id": "c"}]})["list"] == [*live["list"], {"id": "c"}]
 
 
+def test_where_something_stands_twice_new_items_come_after_its_second_place() -> None:
+    assert merged({"set": ["a", "a", "c"]}, {"set": ["a", "x"]})["set"] == ["a", "x", "c"]
+    assert merged({"set": ["a", "a", "c"]}, {"set": ["x", "a"]})["set"] == ["x", "a", "c"]
+
+
 @pytest.mark.parametrize(
     ("wanted", "text"),
     [

@@ -351,7 +351,7 @@ def apply(schema: Schema, live: dict[str, Any], wanted: dict[str, Any]) -> dict[
 
 
 def _merge(known: _Type, live: Any, wanted: Any) -> Any:
-    """Both are there, and fit the type."""
+    """Both fit the type; `live` is None where there is nothing to merge with."""
     shape = known.shape()
     if shape.map is not None and isinstance(live, dict) and (wanted is None or isinstance(wanted, dict)):
         if shape.map.atomic or not (live or wanted):
@@ -377,14 +377,8 @@ def _merge_lists(holder: _List, live: list[Any], wanted: list[Any]) -> list[Any]
     live_keys, wanted_keys = [_key(holder, item) for item in live], [_key(holder, item) for item in wanted]
     held: dict[_Key, Any] = {}
     for key, item in zip(live_keys, live, strict=True):
-        held[key] = _TWICE if key in held else item
+        held[key] = None if key in held else item  # what stands twice cannot be merged with: both give way
     asked = dict(zip(wanted_keys, wanted, strict=True))
-
-    def joined(key: _Key) -> Any:
-        # What stands twice cannot be merged with: both give way.
-        before = held.get(key, _TWICE)
-        return asked[key] if before is _TWICE else _merge(holder.items, before, asked[key])
-
     merged: list[Any] = []
     done: set[_Key] = set()
     in_both = (key for key in wanted_keys if key in held)
@@ -402,12 +396,9 @@ def _merge_lists(holder: _List, live: list[Any], wanted: list[Any]) -> list[Any]
             at += 1
         if at < len(live) and live_keys[at] == key:
             at += 1
-        merged.append(joined(key))
+        merged.append(_merge(holder.items, held.get(key), asked[key]))
         done.add(key)
         if awaited == key:
             awaited = next(in_both, None)
     merged += (item for item, key in zip(live[at:], live_keys[at:], strict=True) if key not in asked)
     return merged
-
-
-_TWICE: Final = object()
