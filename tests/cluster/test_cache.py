@@ -325,6 +325,26 @@ def test_one_name_in_one_namespace_is_all_that_is_asked_for(hold: threading.Even
         assert {each.query["fieldSelector"] for each in exchanges} == {"metadata.name=a"}
 
 
+def test_who_is_told_and_fails_is_not_the_end_of_it(hold: threading.Event) -> None:
+    def answer(exchange: Exchange) -> None:
+        if exchange.watching:
+            exchange.stream(event("ADDED", config_map("b", 8)), hold=hold)
+        else:
+            exchange.json(listed(7, config_map("a", 1)))
+
+    class Failing(Followed):
+        def _changed(self, cache: Cache) -> None:
+            super()._changed(cache)
+            raise OSError("nobody listens")
+
+    with playing(answer) as (url, _):
+        failing = Failing(CONFIG_MAPS, url, 20.0, QUICK)
+        failing.thread.start()
+        wait_for(lambda: failing.names() == ["a", "b"])
+        assert failing.cache.counts.errors == {"error": 1}
+        failing.stop()
+
+
 def test_it_stops_in_the_middle_of_anything(hold: threading.Event) -> None:
     def answer(exchange: Exchange) -> None:
         if exchange.watching:

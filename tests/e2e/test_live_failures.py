@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -73,10 +74,10 @@ def test_without_the_server_reviews_are_answered_by_what_was_known(
         cluster.apply(config_map("limits", "rules", open="no", why="not seen"))
         until = time.monotonic() + 3
         while time.monotonic() < until:
-            began = time.monotonic()
             assert server.asked() == ""
-            assert time.monotonic() - began < 1  # nothing waits for the cluster
             assert server.ready == ""
+        took = [line["duration_ms"] for line in server.running.events("review")]
+        assert statistics.median(took) < 20  # nothing waits for the cluster
         assert server.metric("gatewright_cluster_cache_age_seconds", **CACHE) > age + 2
         assert server.metric("gatewright_cluster_cache_synced", **CACHE) == 0
         proxy.open()

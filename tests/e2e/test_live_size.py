@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def test_ten_thousand_objects(many: ControlPlane, tmp_path: Path, capsys: pytest
         assert server.metric("gatewright_cluster_cache_objects") == COUNT
         took = server.running.started_in
         each = (memory(server) - without) / COUNT
-        longest = 0.0
+        took_each: list[float] = []
         began = time.monotonic()
         cut = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rule", "namespace": "many"}}
         many.apply({**cut, "metadata": {**cut["metadata"], "labels": {"rule": "yes"}}, "data": {"open": "no"}})
@@ -85,17 +86,19 @@ def test_ten_thousand_objects(many: ControlPlane, tmp_path: Path, capsys: pytest
             assert client.request("PATCH", path, changed, "application/merge-patch+json").ok
             began = time.monotonic()
             assert "closed" in server.asked()
-            longest = max(longest, time.monotonic() - began)
+            took_each.append(time.monotonic() - began)
         wait_for(lambda: server.metric("gatewright_cluster_cache_events_total") >= 101)
         assert server.metric("gatewright_cluster_cache_lists_total") == 1
+    median = statistics.median(took_each)
     with capsys.disabled():
         print(
             f"\n{COUNT} objects of {len(VALUE)} characters: serving {took:.1f} s after the start "
             f"({started:.1f} s without any), {each / 1024:.2f} KiB of memory each "
             f"({without / 2**20:.0f} MiB without any), "
-            f"a change seen after {seen:.2f} s, the slowest review beside changes {longest * 1000:.0f} ms"
+            f"a change seen after {seen:.2f} s, a review beside changes "
+            f"{median * 1000:.0f} ms over a connection of its own, the slowest {max(took_each) * 1000:.0f} ms"
         )
     assert told
     assert took < MAX_SECONDS
     assert each < MAX_EACH
-    assert longest < 1.0
+    assert median < 0.25

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from webhook.admission.decision import Finding
+from webhook.cluster.live import LiveView
+from webhook.cluster.lookups import NAMESPACES, Lookups
 from webhook.policy.load import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 from webhook.schema import Kinds
+from webhook.server.live import CacheMetrics
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 
@@ -109,6 +113,9 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     metrics.reload_failed("certificate")
     metrics.in_step("certificate")
     metrics.handshake_failed("timeout")
+    view = LiveView(Lookups((NAMESPACES,)))
+    view.caches[0].heard, view.caches[0].listed_at = time.monotonic(), time.time()  # as after a list
+    metrics.registry.register(CacheMetrics(view))
     exposed = {
         re.sub("_(bucket|count|sum)$", "", name) for name, *_ in _samples(metrics) if name.startswith("gatewright_")
     }

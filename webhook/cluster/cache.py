@@ -117,25 +117,33 @@ class Cache:
         """List and watch until stopped. Never raises."""
         while not self._stop.is_set():
             try:
-                resource = self._resource(connection)
-                if resource is None:
-                    continue
+                self._round(connection)
+            except Exception:  # a defect of ours, or of who is told of changes, must not be the end of it
+                self._count("error")
+                self._failures += 1
+                self._pause()
+
+    def _round(self, connection: Connection) -> None:
+        """List and watch until that has to begin anew; then it has been noted and waited."""
+        try:
+            resource = self._resource(connection)
+            if resource is not None:
                 self._list(connection, resource)
                 self._follow(connection, resource)
-            except _Gone:
-                self._count("gone")
-                self._failures += 1
-                if self._failures > 1:  # once is nothing: nobody changed anything for long
-                    self._pause()
-            except APIError as error:
-                if error.status == 404:
-                    self._not_served()
-                else:
-                    self._failed(error)
-            except Unreachable as error:
+        except _Gone:
+            self._count("gone")
+            self._failures += 1
+            if self._failures > 1:  # once is nothing: nobody changed anything for long
+                self._pause()
+        except APIError as error:
+            if error.status == 404:
+                self._not_served()
+            else:
                 self._failed(error)
-            except Exception as error:  # what it sent is not what an API server sends
-                self._failed(Unreachable(f"{type(error).__name__} over what the server sent"))
+        except Unreachable as error:
+            self._failed(error)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:  # it is not what an API server sends
+            self._failed(APIError(200, f"{type(error).__name__} over what the server sent"))
 
     def _resource(self, connection: Connection) -> Resource | None:
         """The resource of the kind; None, after a while, where it is not served."""
