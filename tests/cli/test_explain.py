@@ -336,7 +336,7 @@ def test_json_for_machines(tree: Path) -> None:
 def test_check_shows_the_tree_under_each_finding(tree: Path) -> None:
     policy(tree, SIZES)
     result = run("check", "map.yaml", "--explain")
-    assert result.output == (
+    assert result.stdout == (
         "map.yaml\n"
         "  map.yaml:7:3: deny sizes\n"
         "      ConfigMap default/settings: data.b\n"
