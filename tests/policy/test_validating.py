@@ -451,3 +451,11 @@ class TestWhatExpressionsSee:
     def test_params_are_declared_with_a_param_kind_alone_and_null_without_a_param_ref(self) -> None:
         kind = {"apiVersion": "v1", "kind": "ConfigMap"}
         assert decided(paramKind=kind, validations=[{"expression": "params == null"}]).allowed
+
+
+@pytest.mark.parametrize(
+    ("expression", "denied"), [("has(variables.m)", False), ("!has( variables . m ) || false", True)]
+)
+def test_a_variable_that_is_declared_is_there(expression: str, denied: bool) -> None:
+    found = decided(variables=[{"name": "m", "expression": "1 / 0"}], validations=[{"expression": expression}])
+    assert messages(found) == ([f"failed expression: {expression}"] if denied else [])

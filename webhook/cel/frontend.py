@@ -190,6 +190,16 @@ class Frontend:
             raise CompileError(source, [issue_at(source, error.start, "not valid Unicode: a lone surrogate")]) from None
         if "exists_one" in source or any(name in source for name in _RENAMED):
             source = self._as_declared(source)
+        if _HAS_VARIABLE.search(source):
+            source = self._with_variables_there(source)
+        return source
+
+    def _with_variables_there(self, source: str) -> str:
+        """The source with `true` for has(variables.NAME), which this checker takes for the variable's own value."""
+        bare = _LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
+        for match in _HAS_VARIABLE.finditer(bare):
+            if f"variables.{match[1]}" in self._scope.variables:
+                source = f"{source[: match.start()]}{'true'.ljust(len(match[0]))}{source[match.end() :]}"
         return source
 
     def _as_declared(self, source: str) -> str:
@@ -214,6 +224,9 @@ _LITERAL_OR_COMMENT = re.compile(
     r"""|\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|//[^\n]*""",
     re.DOTALL,
 )
+
+
+_HAS_VARIABLE = re.compile(r"\bhas\s{0,99}\(\s{0,99}variables\s{0,99}\.\s{0,99}(\w+)\s{0,99}\)")
 
 
 def _back_quote(source: str) -> int | None:
