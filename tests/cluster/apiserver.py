@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,6 +63,12 @@ class Exchange:
         self._handler.close_connection = True
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):  # a client that was stopped
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def playing(answer: Callable[[Exchange], None]) -> Iterator[tuple[str, list[Exchange]]]:
     """The server's URL, and the requests that came, as long as the block runs."""
@@ -80,7 +87,7 @@ def playing(answer: Callable[[Exchange], None]) -> Iterator[tuple[str, list[Exch
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
