@@ -14,6 +14,7 @@ import orjson
 
 from webhook.admission.decision import MUTATING, REASON_CODES, Decision, Finding, Mutation, shown_warnings
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
+from webhook.policy.conditions import ConditionError
 from webhook.policy.evaluation import PASSED, Evaluation, MutationError, Mutator
 from webhook.policy.matching import ALWAYS, NamespaceNotFound, RequestNamespace
 from webhook.policy.policyset import Binding, Candidate, Evaluator_co, Policy, PolicySet
@@ -132,7 +133,7 @@ def _matches(
                 params: tuple[Any, ...] = NONE
                 if kind is not None and resource is not None:
                     params = collect(kind, resource, binding, request.namespace, cluster)
-            except (NamespaceNotFound, ConfigurationError) as error:
+            except (NamespaceNotFound, ConditionError, ConfigurationError) as error:
                 fault(policy, binding, str(error))
                 continue
             yield policy, binding, params

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 from webhook import documents
 from webhook.documents import Document, Problem
 from webhook.paths import ROOT, Path, lookup, render
-from webhook.policy import kinds, model, refusals, translate
+from webhook.policy import conditions, kinds, model, refusals, translate
+from webhook.policy.conditions import Conditions
 from webhook.policy.discovery import declarations
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.functions import PythonMutator, PythonValidator
@@ -32,6 +33,8 @@ _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[mo
     f"{VALIDATING}Binding": model.ValidatingAdmissionPolicyBinding,
     f"{MUTATING}Binding": model.MutatingAdmissionPolicyBinding,
 }
+
+_CONDITIONS_AT: Path = ("metadata", "annotations", conditions.ANNOTATION)
 
 _LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
@@ -176,8 +179,19 @@ class _Loader:
         bound, mistyped = self._decoded(_BINDING_KINDS[kind], document)
         self._refused(document, refusals.of_binding(bound), mistyped)
         self._is_new(document, kind, bound.metadata.name)
+        conditioned = self._conditions(document, bound.metadata.annotations)
         # One that is refused is kept, too: what is wrong with it besides is told when all policies are known.
-        self._bindings.append(_Bound(translate.binding(bound, document.stream, document.line), document, mistyped))
+        binding = translate.binding(bound, document.stream, document.line, conditioned)
+        self._bindings.append(_Bound(binding, document, mistyped))
+
+    def _conditions(self, document: Document, annotations: dict[str, str]) -> Conditions | None:
+        text = annotations.get(conditions.ANNOTATION)
+        if text is None:
+            return None
+        found, faults = conditions.read(text)
+        for fault in faults:
+            self._fault(document, _CONDITIONS_AT, fault)
+        return found
 
     def _add_object(self, document: Document) -> None:
         metadata = document.value.get("metadata") or {}
@@ -285,6 +299,7 @@ class _Loader:
             key = (each.binding.kind.removesuffix("Binding"), each.binding.policy)
             if key in bound:
                 self._check_params(self.policies[key], each)
+                self._check_conditions(self.policies[key], each)
                 bound[key].append(each.binding)
             elif each.binding.policy and key not in self._unusable:
                 self._fault(each.document, ("spec", "policyName"), self._unknown_policy(key))
@@ -324,6 +339,11 @@ class _Loader:
         if bound.binding.param_ref is not None and policy.param_kind is None:
             message = f"{_subject(bound.document)}: {render(at)} is ignored: policy '{policy.name}' has no paramKind"
             self._notes.append(bound.document.problem(at, message))
+
+    def _check_conditions(self, policy: AnyPolicy, bound: _Bound) -> None:
+        if policy.language == "cel" and lookup(bound.document.value, _CONDITIONS_AT) is not None:
+            message = f"policy '{policy.name}' is in CEL and has matchConditions of its own: write them there"
+            self._fault(bound.document, _CONDITIONS_AT, message)
 
 
 def _follows(path: Path, wrong: Path) -> bool:

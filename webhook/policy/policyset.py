@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 from webhook.documents import Problem
 from webhook.paths import Path
+from webhook.policy.conditions import Conditioned, Conditions
 from webhook.policy.evaluation import FailurePolicy, Mutator, Validator
 from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual, Selector
 from webhook.policy.request import GroupVersionResource, JSONObject, Request
@@ -62,6 +63,7 @@ class Binding:
     match: Match | None
     file: str
     line: int
+    conditions: Conditions | None = None  # of policies in Python
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Candidate(NamedTuple, Generic[Evaluator_co]):
 
     policy: Policy[Evaluator_co]
     residual: Residual
-    bindings: tuple[tuple[Binding, Residual], ...]
+    bindings: tuple[tuple[Binding, Residual | Conditioned], ...]
 
 
 class PolicySet:
@@ -115,7 +117,7 @@ class PolicySet:
         self.objects = tuple(objects)
         self.revision = revision
         self.notes = tuple(notes)
-        self._kept: dict[tuple[GroupVersionResource, str, str], _Candidates] = {}
+        self._kept: dict[_Kind, _Candidates] = {}
         self._subsets: dict[FailurePolicy, PolicySet] = {}
 
     @property
@@ -166,16 +168,22 @@ class PolicySet:
         return subset
 
     def _candidates(self, request: Request) -> _Candidates:
-        kind = (request.resource, request.subresource, request.operation)
+        kind: _Kind = (request.resource, request.subresource, request.operation)
+        if request.request_resource is not request.resource and request.request_resource != request.resource:
+            kind = (*kind, request.request_resource, request.request_subresource)  # converted
         kept = self._kept.get(kind)
         if kept is None:
-            key = RequestKey.of(request)
-            kept = _Candidates(_narrow(self._validating, key), _narrow(self._mutating, key))
-            if sum(map(len, key)) <= _KEPT_LENGTH:
+            key, sent = RequestKey.of(request), RequestKey.sent(request)
+            kept = _Candidates(_narrow(self._validating, key, sent), _narrow(self._mutating, key, sent))
+            if sum(map(len, (*key, *sent))) <= 2 * _KEPT_LENGTH:
                 if len(self._kept) >= _KEPT_KINDS:
                     self._kept.clear()
                 self._kept[kind] = kept
         return kept
+
+
+# What a request is of: resource, subresource, operation; where it was converted also what was sent.
+_Kind = tuple[GroupVersionResource, str, str] | tuple[GroupVersionResource, str, str, GroupVersionResource, str]
 
 
 class _Candidates(NamedTuple):
@@ -185,7 +193,7 @@ class _Candidates(NamedTuple):
 
 # Never subject to policies: (group, resource), subresources included. Those who could bind a policy to these could lock
 # everybody out (and policies that deny the removal of policies stay for ever).
-_EXEMPT = frozenset(
+EXEMPT = frozenset(
     {
         ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
@@ -201,19 +209,22 @@ _EXEMPT = frozenset(
 )
 
 
-def _narrow(policies: tuple[Policy[Evaluator_co], ...], key: RequestKey) -> tuple[Candidate[Evaluator_co], ...]:
-    if (key.group, key.resource) in _EXEMPT:
+def _narrow(
+    policies: tuple[Policy[Evaluator_co], ...], key: RequestKey, sent: RequestKey
+) -> tuple[Candidate[Evaluator_co], ...]:
+    if (key.group, key.resource) in EXEMPT:
         return ()
     candidates = []
     for policy in policies:
-        residual = policy.match.narrow(key)
+        residual = policy.match.narrow(key, sent)
         if residual is None:
             continue
-        bindings = []
+        bindings: list[tuple[Binding, Residual | Conditioned]] = []
         for binding in policy.bindings:
-            bound = binding.match.narrow(key) if binding.match else ALWAYS
+            bound = binding.match.narrow_binding(key, sent) if binding.match else ALWAYS
             if bound is not None:
-                bindings.append((binding, bound))
+                conditions = binding.conditions
+                bindings.append((binding, Conditioned(bound, conditions) if conditions else bound))
         if bindings:
             candidates.append(Candidate(policy, residual, tuple(bindings)))
     return tuple(candidates)

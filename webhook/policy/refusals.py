@@ -39,7 +39,7 @@ def of_policy(policy: model.ValidatingAdmissionPolicy) -> Iterator[Fault]:
         yield from _match_resources(spec.match_constraints, (*at, "matchConstraints"))
     if not spec.validations and not spec.audit_annotations:
         yield (*at, "validations"), "required: validations or auditAnnotations, at least one"
-    yield from _match_conditions(spec.match_conditions, (*at, "matchConditions"))
+    yield from of_match_conditions(spec.match_conditions, (*at, "matchConditions"))
     yield from _variables(spec.variables, (*at, "variables"))
     for index, validation in enumerate(spec.validations):
         yield from _validation(validation, (*at, "validations", index))
@@ -175,7 +175,8 @@ def _selector(selector: model.LabelSelector, at: Path) -> Iterator[Fault]:
                 yield (*place, "values", position), f"expected a label value, found {value!r}"
 
 
-def _match_conditions(conditions: Sequence[model.MatchCondition], at: Path) -> Iterator[Fault]:
+def of_match_conditions(conditions: Sequence[model.MatchCondition], at: Path) -> Iterator[Fault]:
+    """What is wrong with the list of matchConditions that stands at `at`."""
     if len(conditions) > MAX_MATCH_CONDITIONS:
         yield at, f"at most {MAX_MATCH_CONDITIONS}, found {len(conditions)}"
     seen: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import overload
 
 from webhook.policy import model
+from webhook.policy.conditions import Conditions
 from webhook.policy.matching import Match, Requirement, Rule, Selector
 from webhook.policy.policyset import Binding, ParamKind, ParamRef
 
@@ -28,9 +29,12 @@ def param_kind(kind: model.ParamKindRef | None) -> ParamKind | None:
 
 
 def binding(
-    bound: model.ValidatingAdmissionPolicyBinding | model.MutatingAdmissionPolicyBinding, file: str, line: int
+    bound: model.ValidatingAdmissionPolicyBinding | model.MutatingAdmissionPolicyBinding,
+    file: str,
+    line: int,
+    conditions: Conditions | None = None,
 ) -> Binding:
-    """A binding of either kind."""
+    """A binding of either kind; `conditions` are those of its annotation."""
     spec = bound.spec
     actions = spec.validation_actions if isinstance(spec, model.ValidatingAdmissionPolicyBindingSpec) else []
     return Binding(
@@ -42,6 +46,7 @@ def binding(
         match=None if spec.match_resources is None else match(spec.match_resources),
         file=file,
         line=line,
+        conditions=conditions,
     )
 
 

@@ -124,7 +124,7 @@ class CELValidator:
                 "params": params,
                 "namespaceObject": None,  # the server has not looked it up yet at this point
             },
-            {"request": request.cel},
+            {"request": request.cel_in_conditions},
         )
         errors: list[str] = []
         for condition in self.conditions:
