@@ -13,6 +13,7 @@ from webhook.cli.streams import ensure
 
 COMMANDS: Final = {
     "check": "webhook.cli.check",
+    "manifests": "webhook.cli.manifests",
     "serve": "webhook.cli.serve",
     "test": "webhook.cli.test",
 }

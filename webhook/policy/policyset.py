@@ -6,7 +6,7 @@ bindings that may match it, each with what is left to check. They are worked out
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
@@ -166,6 +166,16 @@ class PolicySet:
                 notes=self.notes,
             )
         return subset
+
+    def without(self, names: Collection[str]) -> PolicySet:
+        """The set without the policies of these names."""
+        return PolicySet(
+            (policy for policy in self._validating if policy.name not in names),
+            (policy for policy in self._mutating if policy.name not in names),
+            objects=self.objects,
+            revision=self.revision,
+            notes=self.notes,
+        )
 
     def _candidates(self, request: Request) -> _Candidates:
         kind: _Kind = (request.resource, request.subresource, request.operation)

@@ -52,11 +52,13 @@ def report(outcome: Outcome, color: bool, width: int | None = None) -> str:
 
 def asides(outcome: Outcome, color: bool) -> str:
     """The notes and problems, a line each; "" if there are none."""
-    style = Style(color)
-    lines = [f"{style(_DIM, 'note:')} {visible(note)}" for note in outcome.notes]
-    return "".join(f"{line}\n" for line in lines) + "".join(
-        error_line(str(problem), color) for problem in outcome.problems
-    )
+    notes = [note_line(note, color) for note in outcome.notes]
+    return "".join((*notes, *(error_line(str(problem), color) for problem in outcome.problems)))
+
+
+def note_line(message: str, color: bool) -> str:
+    """One line for stderr, of what is worth knowing."""
+    return f"{Style(color)(_DIM, 'note:')} {visible(message)}\n"
 
 
 def error_line(message: str, color: bool) -> str:
