@@ -204,13 +204,22 @@ def _shared_selector(units: Sequence[Asked]) -> Selector:
         shared = frozenset(first.requirements)
         for unit in units[1:]:
             each = [shared & frozenset(selector.requirements) for selector in unit.selectors]
-            shared = max(each, key=lambda found: (len(found), _sorted(found)), default=frozenset())
-        best = max(best, shared, key=lambda found: (len(found), _sorted(found)))
+            shared = max(each, key=_most, default=frozenset())
+        best = max(best, shared, key=_most)
     return Selector(_sorted(best)) if best else EVERYTHING
 
 
+def _most(requirements: frozenset[Requirement]) -> tuple[int, list[tuple[str, str, list[str]]]]:
+    """Orders sets of requirements: by their number, and equal ones always in the same way."""
+    return len(requirements), sorted(map(_order, requirements))
+
+
 def _sorted(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
-    return tuple(sorted(requirements, key=lambda each: (each.key, each.operator, sorted(each.values))))
+    return tuple(sorted(requirements, key=_order))
+
+
+def _order(requirement: Requirement) -> tuple[str, str, list[str]]:
+    return requirement.key, requirement.operator, sorted(requirement.values)
 
 
 # Conditions
