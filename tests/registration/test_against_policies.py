@@ -192,6 +192,15 @@ def named(*versions: str, **others: Any) -> tuple[Json, list[Json], str]:
     return policy, [trees.binding(name, name=name)], ""
 
 
+def excluding(excluded: str) -> tuple[Json, list[Json], str]:
+    """A policy of all autoscalers but those of one version."""
+    policy, _, _ = named("*")
+    policy["metadata"]["name"] = f"not-{excluded}"
+    constraints = policy["spec"]["matchConstraints"]
+    constraints |= {"matchPolicy": "Exact", "excludeResourceRules": [{**RULE, "apiVersions": [excluded]}]}
+    return policy, [trees.binding(f"not-{excluded}", name=f"not-{excluded}")], ""
+
+
 AUTOSCALER = Sent("autoscaling", "v1", "horizontalpodautoscalers", "", "CREATE", "web", "shop", {}, None, {})
 
 
@@ -199,6 +208,8 @@ AUTOSCALER = Sent("autoscaling", "v1", "horizontalpodautoscalers", "", "CREATE",
 @given(policies(), st.lists(requests(), min_size=1, max_size=12))
 @example([named("v1"), named("v2"), named("v1", "v2"), named("*")], [AUTOSCALER])
 @example([named("v1"), named("*")], [replace(AUTOSCALER, version="v2")])
+@example([named("*"), (*named("v1")[:2], CONDITIONS[0])], [replace(AUTOSCALER, version="v2")])
+@example([excluding("v1"), excluding("v1beta1")], [AUTOSCALER])
 @example([named("v2"), named("v1", "v1beta1", operations=["UPDATE"])], [replace(AUTOSCALER, version="v1beta1")])
 def test_each_policy_is_run_where_the_api_server_would_and_once(
     given_policies: list[tuple[Json, list[Json], str]], sent: list[Sent]

@@ -7,15 +7,26 @@ handed Namespaces and params, which are looked up here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from webhook.admission.decision import MUTATING, REASON_CODES, Decision, Finding, Mutation, shown_warnings
+from webhook.admission import exceptions
+from webhook.admission.decision import (
+    MUTATING,
+    REASON_CODES,
+    Action,
+    Decision,
+    Excepted,
+    Finding,
+    Mutation,
+    shown_warnings,
+)
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
 from webhook.policy.conditions import ConditionError
-from webhook.policy.evaluation import PASSED, Evaluation, MutationError, Mutator
+from webhook.policy.evaluation import PASSED, Evaluation, Failure, MutationError, Mutator
 from webhook.policy.matching import ALWAYS, NamespaceNotFound, RequestNamespace
 from webhook.policy.policyset import Binding, Candidate, Evaluator_co, Policy, PolicySet
 from webhook.policy.request import Request
@@ -43,6 +54,7 @@ def decide(request: Request, policies: PolicySet, cluster: ClusterView) -> Decis
             causes=mutation.causes,
             mutation=mutation,
             evaluated=mutation.evaluated,
+            excepted=mutation.excepted,
         )
     if mutation.changed:
         request = request.with_object(mutation.object)
@@ -63,6 +75,7 @@ def mutate(request: Request, policies: PolicySet, cluster: ClusterView) -> Mutat
     changed: list[str] = []
     findings: list[Finding] = []
     evaluated: list[Binding] = []
+    excepted: list[Excepted] = []
 
     for policy, binding, params in _matches(candidates, request, namespace, cluster, _mutation_fault(findings)):
         evaluated.append(binding)
@@ -70,17 +83,35 @@ def mutate(request: Request, policies: PolicySet, cluster: ClusterView) -> Mutat
             try:
                 mutated = policy.evaluator.mutate(current, param)
             except MutationError as error:
+                if policy.exceptions and _leaves_out(policy, binding, request, str(error), excepted):
+                    continue
                 if policy.failure_policy == "Fail":
                     findings.append(_mutation_finding(policy, binding, "Invalid", str(error)))
                 continue
             if mutated is not None:
+                if policy.exceptions and _leaves_out(policy, binding, request, _LEFT_OUT, excepted):
+                    continue
                 current = current.with_object(mutated)
                 if policy.name not in changed:
                     changed.append(policy.name)
 
     if findings:
-        return Mutation(request.object, findings=tuple(findings), evaluated=tuple(evaluated))
-    return Mutation(current.object, bool(changed), tuple(changed), evaluated=tuple(evaluated))
+        return Mutation(request.object, findings=tuple(findings), evaluated=tuple(evaluated), excepted=tuple(excepted))
+    return Mutation(current.object, bool(changed), tuple(changed), evaluated=tuple(evaluated), excepted=tuple(excepted))
+
+
+_LEFT_OUT = "the object would be changed"
+
+
+def _leaves_out(
+    policy: Policy[Mutator], binding: Binding, request: Request, message: str, excepted: list[Excepted]
+) -> bool:
+    """Whether an exception leaves a mutation out, one that failed too; it is added to `excepted`."""
+    exception = exceptions.in_force(policy, binding.name, request, None)
+    if exception is None:
+        return False
+    excepted.append(Excepted(exception, replace(_mutation_finding(policy, binding, "Forbidden", message), error=False)))
+    return True
 
 
 def validate(request: Request, policies: PolicySet, cluster: ClusterView) -> Decision:
@@ -101,6 +132,8 @@ def _validate(request: Request, policies: PolicySet, cluster: ClusterView, mutat
         for param in params:
             evaluation = policy.evaluator.evaluate(request, param, namespace)
             if evaluation is not PASSED:
+                if policy.exceptions:
+                    evaluation = report.except_from(policy, binding, request, evaluation)
                 report.add(policy, binding, evaluation)
     return report.decision(mutation, tuple(evaluated))
 
@@ -167,29 +200,30 @@ def _mutation_fault(findings: list[Finding]) -> Fault:
 class _Report:
     """What the validating policies found, gathered into a Decision."""
 
-    __slots__ = ("_annotations", "_audited", "_findings", "_warnings")
+    __slots__ = ("_annotations", "_audited", "_excepted", "_findings", "_warnings")
 
     def __init__(self) -> None:
         self._findings: list[Finding] = []
         self._warnings: list[str] = []
         self._audited: list[dict[str, Any]] = []
         self._annotations: dict[str, list[str]] = {}
+        self._excepted: list[Excepted] = []
+
+    def except_from(
+        self, policy: Policy[Any], binding: Binding, request: Request, evaluation: Evaluation
+    ) -> Evaluation:
+        """What is left of an evaluation without the failures that exceptions cover."""
+        left, covered = exceptions.without_excepted(policy, binding.name, request, evaluation)
+        action = "Deny" if "Deny" in binding.actions else binding.actions[0]
+        for failure, exception in covered:
+            self._excepted.append(Excepted(exception, _finding(policy, binding, action, failure)))
+        return left
 
     def add(self, policy: Policy[Any], binding: Binding, evaluation: Evaluation) -> None:
         """What one evaluation found, under each of the binding's actions."""
         for failure in evaluation.failures:
             for action in binding.actions:
-                finding = Finding(
-                    policy=policy.name,
-                    binding=binding.name,
-                    action=action,
-                    reason=failure.reason,
-                    code=REASON_CODES[failure.reason],
-                    message=failure.message,
-                    path=failure.path,
-                    error=failure.error,
-                    index=failure.index,
-                )
+                finding = _finding(policy, binding, action, failure)
                 self._findings.append(finding)
                 if action == "Warn":
                     self._warnings.append(finding.text())
@@ -231,13 +265,17 @@ class _Report:
 
     def decision(self, mutation: Mutation | None, evaluated: tuple[Binding, ...]) -> Decision:
         """The verdict on all that was added."""
-        if not self._findings and not self._annotations:
-            return Decision(True, mutation=mutation, evaluated=evaluated)
+        excepted = mutation.excepted if mutation is not None else ()
+        if not self._findings and not self._annotations and not self._excepted:
+            return Decision(True, mutation=mutation, evaluated=evaluated, excepted=excepted)
         denials = [finding for finding in self._findings if finding.action == "Deny"]
         causes = tuple(finding.text() for finding in denials)
         annotations = {key: ", ".join(values) for key, values in self._annotations.items()}
         if self._audited:
             annotations["validation_failure"] = orjson.dumps(self._audited).decode()
+        if self._excepted:
+            annotations[exceptions.ANNOTATION] = exceptions.annotation(self._excepted)
+            self._warnings += exceptions.warnings(self._excepted)
         return Decision(
             allowed=not denials,
             findings=tuple(self._findings),
@@ -249,7 +287,22 @@ class _Report:
             causes=causes,
             mutation=mutation,
             evaluated=evaluated,
+            excepted=(*excepted, *self._excepted),
         )
+
+
+def _finding(policy: Policy[Any], binding: Binding, action: Action, failure: Failure) -> Finding:
+    return Finding(
+        policy=policy.name,
+        binding=binding.name,
+        action=action,
+        reason=failure.reason,
+        code=REASON_CODES[failure.reason],
+        message=failure.message,
+        path=failure.path,
+        error=failure.error,
+        index=failure.index,
+    )
 
 
 def _annotation_key(policy: str, key: str) -> str:

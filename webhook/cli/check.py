@@ -158,6 +158,7 @@ def _check(
         objects=len(results),
         policies=len({policy.name for policy in policies.policies}),
         changes=[change for verdict in results for change in verdict.changes],
+        excepted=[each for verdict in results for each in verdict.excepted],
         show_changes=diff,
     )
     if output is Format.JSON:

@@ -48,7 +48,7 @@ def _test(tree: Path, output: Format, verbose: bool) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     import os
 
-    from webhook.cli.report.text import Style, error_line
+    from webhook.cli.report.text import Style, error_line, note_line
     from webhook.cli.report.visible import visible
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
@@ -65,6 +65,8 @@ def _test(tree: Path, output: Format, verbose: bool) -> int:
             sys.stderr.write(error_line(str(problem), sys.stderr.isatty() and not plain))
         return _FAILED
 
+    for note in loaded.notes:
+        sys.stderr.write(note_line(str(note), sys.stderr.isatty() and not plain))
     results = list(caseruns.run(planned, loaded))
     tested = {each.policy for each in planned}
     untested = sorted({policy.name for policy in loaded.policies} - tested)

@@ -54,9 +54,15 @@ def _alone(name: str, policies: PolicySet, *, with_conditions: bool) -> PolicySe
     mutating = [policy for policy in policies.mutating if policy.name == name]
     if not any(policy.bindings for policy in policies.policies if policy.name == name):
         validating, mutating = [*map(_bound, validating)], [*map(_bound, mutating)]
+    # A test is about what the policy says, whoever is excepted from it.
+    validating, mutating = [*map(_unexcepted, validating)], [*map(_unexcepted, mutating)]
     if not with_conditions:
         validating, mutating = [*map(_unconditional, validating)], [*map(_unconditional, mutating)]
     return PolicySet(validating, mutating, objects=policies.objects)
+
+
+def _unexcepted(policy: Policy[Any]) -> Policy[Any]:
+    return replace(policy, exceptions=())
 
 
 def _unconditional(policy: Policy[Any]) -> Policy[Any]:

@@ -16,6 +16,7 @@ from webhook.offline.requests import Identity, PlannedRequest
 from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.offline.witness import witness
 from webhook.paths import ROOT, Path, parse
+from webhook.policy.exceptions import PolicyException
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 
@@ -55,12 +56,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of one document: its findings in the order of the file, and what mutation would change."""
+    """What came of one document: its findings in the order of the file, and what mutation would change.
+
+    `excepted`: what exceptions cover of it, which is no finding.
+    """
 
     document: Document
     identity: Identity
     findings: tuple[Located, ...]
     changes: tuple[Change, ...]
+    excepted: tuple[tuple[Located, PolicyException], ...] = ()
 
 
 def verdicts(requests: Iterable[PlannedRequest], policies: PolicySet, cluster: ClusterView) -> Iterator[Verdict]:
@@ -74,20 +79,29 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
     first = group[0]
     findings: list[Located] = []
     changes: list[Change] = []
+    excepted: list[tuple[Located, PolicyException]] = []
     for planned in group:
         cluster.forget()
         decision = decide(planned.request, policies, cluster)
         mutation = decision.mutation
-        if decision.findings:
+        if decision.findings or decision.excepted:
             after = mutation.object if mutation is not None else None
             redaction = Redaction.of(planned.request.object, planned.request.old_object, after, *cluster.seen)
             validated = planned.request if after is None else planned.request.with_object(after)
+
+            def located_of(finding: Finding) -> Located:
+                message = redaction.applied(finding.message)  # noqa: B023 - it is called in this round
+                place = finding.path or _place(finding, message, validated, policies, cluster)  # noqa: B023
+                return _located(finding, planned, message, place)  # noqa: B023
+
             for finding in decision.findings:
-                message = redaction.applied(finding.message)
-                place = finding.path or _place(finding, message, validated, policies, cluster)
-                located = _located(finding, planned, message, place)
+                located = located_of(finding)
                 if not any(_same(located, earlier) for earlier in findings):
                     findings.append(located)
+            for exception, finding in decision.excepted:
+                located = located_of(finding)
+                if not any(_same(located, earlier) for earlier, _ in excepted):
+                    excepted.append((located, exception))
         before = planned.request.object
         if mutation is not None and mutation.changed and mutation.object is not None and before is not None:
             prefix = planned.prefix if planned.of_template else ROOT
@@ -98,7 +112,8 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
                 )
             )
     findings.sort(key=lambda located: (located.line, located.column))
-    return Verdict(first.document, first.identity, tuple(findings), tuple(changes))
+    excepted.sort(key=lambda each: (each[0].line, each[0].column))
+    return Verdict(first.document, first.identity, tuple(findings), tuple(changes), tuple(excepted))
 
 
 def _place(finding: Finding, message: str, request: Request, policies: PolicySet, cluster: ClusterView) -> Path | None:

@@ -14,6 +14,7 @@ from webhook.documents import Problem
 from webhook.paths import Path
 from webhook.policy.conditions import Conditioned, Conditions
 from webhook.policy.evaluation import FailurePolicy, Mutator, Validator
+from webhook.policy.exceptions import Exemption, PolicyException
 from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual, Selector
 from webhook.policy.request import GroupVersionResource, JSONObject, Request
 
@@ -70,7 +71,7 @@ class Binding:
 class Policy(Generic[Evaluator_co]):
     """One policy, compiled. `kind`: ValidatingAdmissionPolicy or MutatingAdmissionPolicy, of Python policies too.
 
-    `bindings` are by name; without any the policy never runs.
+    `bindings` are by name; without any the policy never runs. `exceptions` are by name, the expired ones too.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class Policy(Generic[Evaluator_co]):
     param_kind: ParamKind | None
     evaluator: Evaluator_co
     bindings: tuple[Binding, ...] = ()
+    exceptions: tuple[Exemption, ...] = ()
 
 
 class Candidate(NamedTuple, Generic[Evaluator_co]):
@@ -139,6 +141,12 @@ class PolicySet:
     def bindings(self) -> tuple[Binding, ...]:
         """All bindings, in the order of their policies."""
         return tuple(binding for policy in self.policies for binding in policy.bindings)
+
+    @property
+    def exceptions(self) -> tuple[PolicyException, ...]:
+        """All exceptions, those that have expired too, by name."""
+        found = {exempt.exception.name: exempt.exception for policy in self.policies for exempt in policy.exceptions}
+        return tuple(found[name] for name in sorted(found))
 
     def expressions(self) -> Iterator[tuple[Policy[Validator | Mutator], Path, Program]]:
         """Every compiled CEL expression, with its policy and its place in the policy object."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import overload
 
-from webhook.policy import model
+from webhook.policy import exceptions, model
 from webhook.policy.conditions import Conditions
 from webhook.policy.matching import Match, Requirement, Rule, Selector
 from webhook.policy.policyset import Binding, ParamKind, ParamRef
@@ -73,6 +73,13 @@ def _rule(rule: model.NamedRuleWithOperations) -> Rule:
 def _resource(text: str) -> tuple[str, str]:
     resource, _, subresource = text.partition("/")
     return resource, subresource
+
+
+def exception(written: exceptions.PolicyExceptionModel, file: str, line: int) -> exceptions.PolicyException:
+    """An exception that is not refused."""
+    objects = written.spec.objects
+    selector = _selector(objects.label_selector) if objects else None
+    return exceptions.compiled(written, selector, file, line)
 
 
 @overload

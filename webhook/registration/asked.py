@@ -42,17 +42,18 @@ class Atom(NamedTuple):
         """Whether a request that matches `other` as it was sent always matches this one."""
         return all(mine in (ANY, theirs) for mine, theirs in zip(self, other, strict=True))
 
-    def meets(self, other: Atom) -> bool:
-        """Whether a request may match both as it was sent."""
-        return (self.version == other.version or ANY in (self.version, other.version)) and self.rivals(other)
+    def common(self, other: Atom) -> Atom | None:
+        """What matches both as it was sent; None if nothing does."""
+        fields: list[str] = []
+        for mine, theirs in zip(self, other, strict=True):
+            if mine != theirs and ANY not in (mine, theirs):
+                return None
+            fields.append(theirs if mine == ANY else mine)
+        return Atom(*fields)  # type: ignore[arg-type]  # the last is one of two scopes
 
     def rivals(self, other: Atom) -> bool:
-        """The same of any two versions."""
-        return all(
-            mine == theirs or ANY in (mine, theirs)
-            for field, mine, theirs in zip(self._fields, self, other, strict=True)
-            if field != "version"
-        )
+        """Whether something matches both, were they of one version."""
+        return self.common(other._replace(version=self.version)) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ def asked(policies: Iterable[Policy[Validator | Mutator]]) -> Iterator[Asked]:
 
 
 def _narrowed(match: Match, bound: Match, operations: Sequence[str]) -> Iterator[Atom]:
+    any_version = bound.match_policy == "Equivalent"
     for atom in _atoms(match.rules, operations):
         if not bound.rules:
             found: Iterable[Atom] = (atom,)
@@ -118,7 +120,7 @@ def _narrowed(match: Match, bound: Match, operations: Sequence[str]) -> Iterator
             found = (
                 common
                 for other in _atoms(bound.rules, operations)
-                if (common := _common(atom, other, any_version=bound.match_policy == "Equivalent"))
+                if (common := atom.common(other._replace(version=atom.version) if any_version else other))
             )
         yield from (each for each in found if not _never(each))
 
@@ -131,18 +133,6 @@ def _atoms(rules: Iterable[Rule], operations: Sequence[str]) -> Iterator[Atom]:
                 for resource, subresource in rule.resources:
                     for operation in named:
                         yield Atom(group, version, resource, subresource, operation, rule.scope)
-
-
-def _common(atom: Atom, other: Atom, *, any_version: bool) -> Atom | None:
-    """What both atoms match; None if nothing."""
-    if any_version:
-        other = other._replace(version=atom.version)
-    fields: list[str] = []
-    for mine, theirs in zip(atom, other, strict=True):
-        if mine != theirs and ANY not in (mine, theirs):
-            return None
-        fields.append(theirs if mine == ANY else mine)
-    return Atom(*fields)  # type: ignore[arg-type]  # the last is one of two scopes
 
 
 def _never(atom: Atom) -> bool:

@@ -127,7 +127,7 @@ def _groups(units: Sequence[Asked]) -> list[_Group]:
 def _group(match_policy: MatchPolicy, atoms: frozenset[Atom], members: Sequence[Asked]) -> _Group:
     conditions: list[tuple[str, str]] = []
     excludes = frozenset.intersection(*(unit.excludes for unit in members))
-    excluded = merged(exclude for exclude in excludes if any(exclude.meets(atom) for atom in atoms))
+    excluded = merged(exclude for exclude in excludes if any(exclude.common(atom) for atom in atoms))
     if excluded:
         conditions.append(("not-excluded", f"!({in_cel(excluded, _operations(atoms))})"))
     conditions += _own_conditions(members)
@@ -245,10 +245,13 @@ def _names_tokens(atom: Atom) -> bool:
 
 
 def _asked_once(group: _Group, earlier: Iterable[_Group]) -> Iterator[tuple[str, str]]:
-    """Passes over what an earlier webhook asks about as it was sent: all policies answer there."""
+    """Passes over what this webhook and an earlier one ask about as it was sent: all policies answer there.
+
+    What is only converted for this one is asked about nowhere else.
+    """
     parts = []
     for before in earlier:
-        common = [atom for atom in before.atoms if any(atom.meets(each) for each in group.atoms)]
+        common = {both for atom in before.atoms for each in group.atoms if (both := atom.common(each))}
         if common:
             rules = in_cel(merged(common), _operations(group.atoms))
             tests = [f"({rules})", *(_enclosed(expression) for _, expression in before.conditions)]

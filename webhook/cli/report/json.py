@@ -2,7 +2,8 @@
 
 {"findings": [{"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "policy", "binding", "action",
                "reason", "message", "path"}],
- "summary": {"files", "objects", "policies", "deny", "warn", "audit", "errors"},
+ "excepted": [the same, and "exception", "until"],
+ "summary": {"files", "objects", "policies", "deny", "warn", "audit", "excepted", "errors"},
  "errors": [{"file", "line", "column", "message"}], "notes": [text],
  "diffs": [{"file", "line", "object", "policies", "diff"}]}    (diffs with --diff only)
 
@@ -20,31 +21,24 @@ from webhook.cli.report.changes import unified
 from webhook.cli.report.outcome import ACTIONS, Outcome
 from webhook.cli.report.visible import encodable
 from webhook.offline.requests import Identity
+from webhook.offline.verdicts import Located
 from webhook.paths import render
 
 
 def report(outcome: Outcome) -> str:
     """The report, with a newline at its end."""
     value: dict[str, Any] = {
-        "findings": [
-            {
-                "file": located.file,
-                "line": located.line,
-                "object": _object(located.identity),
-                "policy": located.finding.policy,
-                "binding": located.finding.binding,
-                "action": located.finding.action,
-                "reason": located.finding.reason,
-                "message": located.message,
-                "path": None if located.path is None else render(located.path),
-            }
-            for located in outcome.findings
+        "findings": [_finding(located) for located in outcome.findings],
+        "excepted": [
+            {**_finding(located), "exception": exception.name, "until": exception.until}
+            for located, exception in outcome.excepted
         ],
         "summary": {
             "files": outcome.files,
             "objects": outcome.objects,
             "policies": outcome.policies,
             **{action: outcome.count(action) for action in ACTIONS},
+            "excepted": len(outcome.excepted),
             "errors": len(outcome.problems),
         },
         "errors": [
@@ -68,6 +62,20 @@ def report(outcome: Outcome) -> str:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
     except TypeError:  # half characters, in the name of a file or a policy's message
         return orjson.dumps(_encodable(value), option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def _finding(located: Located) -> dict[str, Any]:
+    return {
+        "file": located.file,
+        "line": located.line,
+        "object": _object(located.identity),
+        "policy": located.finding.policy,
+        "binding": located.finding.binding,
+        "action": located.finding.action,
+        "reason": located.finding.reason,
+        "message": located.message,
+        "path": None if located.path is None else render(located.path),
+    }
 
 
 def _streams(outcome: Outcome) -> list[str]:

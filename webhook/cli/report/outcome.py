@@ -8,6 +8,7 @@ from typing import Literal
 
 from webhook.documents import Problem
 from webhook.offline.verdicts import Change, Located
+from webhook.policy.exceptions import PolicyException
 
 Action = Literal["deny", "warn", "audit"]
 ACTIONS: tuple[Action, ...] = ("deny", "warn", "audit")
@@ -17,7 +18,7 @@ ACTIONS: tuple[Action, ...] = ("deny", "warn", "audit")
 class Outcome:
     """The findings of all files in the order of the inputs, and what went wrong on the way.
 
-    `streams` are the inputs that were read: files, or `<stdin>`.
+    `excepted` is what exceptions cover: it fails nothing. `streams` are the inputs that were read: files, or `<stdin>`.
     """
 
     findings: Sequence[Located]
@@ -27,6 +28,7 @@ class Outcome:
     objects: int
     policies: int
     changes: Sequence[Change] = field(default_factory=tuple)
+    excepted: Sequence[tuple[Located, PolicyException]] = ()
     show_changes: bool = False
 
     @property
