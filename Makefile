@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-all e2e e2e-assets soak lint format docs bench lock setup
+.PHONY: run test test-all e2e e2e-assets soak lint format docs bench lock manifests setup
 setup: $(READY)
 
 $(BIN)/python:
@@ -34,6 +34,9 @@ soak: $(READY)  ## the long runs of the server's tests, with their figures: five
 	GATEWRIGHT_TEST_CASES=100000 GATEWRIGHT_TEST_REQUESTS=10000 GATEWRIGHT_TEST_TIMES=20 GATEWRIGHT_TEST_SLOW=500 \
 	  $(BIN)/python -m pytest -s tests/server/test_hostile.py tests/server/test_certificates_under_load.py \
 	  tests/server/test_sigterm_under_load.py tests/server/test_slow_clients.py tests/server/test_workers.py
+
+manifests: $(READY)  ## write the registration of the shipped policies anew
+	$(BIN)/gatewright manifests policies --no-ca --write manifests/base/webhookconfigurations.yaml
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -158,7 +158,7 @@ def test_the_json_report(tree: Path) -> None:
     run = check(tree, DEPLOYMENT, "-o", "json")
     report = json.loads(run.stdout)
     assert run.returncode == 1
-    assert set(report) == {"findings", "summary", "errors", "warnings", "notes"}
+    assert set(report) == {"findings", "excepted", "summary", "errors", "warnings", "notes"}
     assert report["findings"][1] == {
         "file": "in.yaml",
         "line": 13,
@@ -170,7 +170,58 @@ def test_the_json_report(tree: Path) -> None:
         "message": "no hostPath",
         "path": "spec.template.spec.volumes[0].hostPath",
     }
-    assert report["summary"] == {"files": 1, "objects": 1, "policies": 4, "deny": 2, "warn": 0, "audit": 0, "errors": 0}
+    counts = {"deny": 2, "warn": 0, "audit": 0, "excepted": 0, "errors": 0}
+    assert report["summary"] == {"files": 1, "objects": 1, "policies": 4, **counts}
+
+
+EXCEPTION = """\
+apiVersion: gatewright.dev/v1
+kind: PolicyException
+metadata: {name: web-logs}
+spec:
+  policies: [{name: no-host}, {name: replicas}]
+  objects: {namespaces: [shop]}
+  reason: reads logs
+  approvedBy: security
+  expires: 2999-12-31
+"""
+
+
+def test_what_an_exception_covers_is_shown_and_fails_nothing(tree: Path) -> None:
+    (tree / "policies" / "exception.yaml").write_text(EXCEPTION.replace(", {name: replicas}", ""))
+    run = check(tree, DEPLOYMENT)
+    assert "  in.yaml:13:9: excepted by web-logs until 2999-12-31: no-host\n" in run.stdout
+    assert "Deployment shop/web: spec.template.spec.volumes[0].hostPath\n      no hostPath\n" in run.stdout
+    assert run.stdout.splitlines()[-1] == "1 denied, 1 excepted (1 object in 1 file, 4 policies)"
+    report = json.loads(check(tree, DEPLOYMENT, "-o", "json").stdout)
+    [excepted] = report["excepted"]
+    assert (excepted["exception"], excepted["until"]) == ("web-logs", "2999-12-31")
+    assert (excepted["policy"], excepted["action"], excepted["line"]) == ("no-host", "Deny", 13)
+    assert (report["summary"]["excepted"], report["summary"]["deny"]) == (1, 1)
+
+
+def test_the_pods_of_a_workload_that_is_named_are_not_named(tree: Path) -> None:
+    """As in the cluster: their names are others."""
+    text = EXCEPTION.replace(", {name: replicas}", "").replace("namespaces: [shop]", "names: [web]")
+    (tree / "policies" / "exception.yaml").write_text(text)
+    assert "2 denied, 1 excepted" in check(tree, DEPLOYMENT).stdout
+
+
+def test_where_all_is_excepted_the_run_passes(tree: Path) -> None:
+    other = json.loads(check(tree, DEPLOYMENT, "-o", "json").stdout)["findings"][0]["policy"]
+    (tree / "policies" / "exception.yaml").write_text(EXCEPTION.replace("replicas", other))
+    run = check(tree, DEPLOYMENT)
+    assert run.returncode == 0
+    assert run.stdout.splitlines()[-1] == "nothing denied, 2 excepted (1 object in 1 file, 4 policies)"
+
+
+def test_an_expired_exception_excepts_nothing_and_is_told_of(tree: Path) -> None:
+    text = EXCEPTION.replace(", {name: replicas}", "").replace("2999", "2020")
+    (tree / "policies" / "exception.yaml").write_text(text)
+    run = check(tree, DEPLOYMENT)
+    assert run.returncode == 1
+    assert "2 denied" in run.stdout
+    assert "exception.yaml:9:3: PolicyException 'web-logs' expired (2020-12-31) and does nothing" in run.stderr
 
 
 def test_a_place_that_the_message_names_is_not_told_twice(tree: Path) -> None:

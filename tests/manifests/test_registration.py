@@ -202,7 +202,7 @@ def test_whatever_a_policy_changes_is_sent_for_it(mutating: PolicySet, shipped: 
         change = engine.mutate(each, shipped, view)
         if change.changed:
             changed += 1
-            assert registrations.called(mutating, each) == ["finalizers.gatewright.dev"], name
+            assert registrations.called(mutating, each) == ["mutate-fail.gatewright.dev"], name
     assert changed > 20, "the variants test next to nothing"
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.policy.test_exceptions import exception
+from tests.policy.trees import binding, loaded, policy
 from webhook.admission.decision import Finding
 from webhook.cluster.live import LiveView
 from webhook.cluster.lookups import NAMESPACES, Lookups
@@ -103,12 +105,25 @@ def test_evaluations_are_counted_by_binding_over_one_tree_and_the_next() -> None
     assert set(counts.values()) == {2}
 
 
+def test_the_end_of_every_exception_is_told_until_it_is_gone() -> None:
+    metrics = _metrics()
+    name = "gatewright_policy_exception_expiry_timestamp_seconds"
+    metrics.policies(loaded(policy(), binding(), exception("a", expires="1970-01-01"), exception("b")))
+    samples = _samples(metrics)
+    assert samples[name, "a"] == 86400
+    assert samples[name, "b"] > time.time()
+    assert samples["gatewright_policy_exceptions_used_total", "a", "p"] == 0
+    metrics.policies(loaded(policy(), binding()))
+    assert not [key for key in _samples(metrics) if key[0] == name]
+
+
 def test_the_documentation_names_every_metric_and_no_other() -> None:
     metrics = _metrics()
     metrics.policies(load(SHIPPED))
     metrics.review("/validate", _request("", "pods"), "allow", 0.1)
     metrics.finding(Finding("p", "b", "Deny", "Invalid", 422, "no"), "deny")
     metrics.mutation("p")
+    metrics.policies(loaded(policy(), binding(), exception()))
     metrics.refused(400)
     metrics.reload_failed("certificate")
     metrics.in_step("certificate")

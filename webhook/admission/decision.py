@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from webhook.paths import Path
 
 if TYPE_CHECKING:
+    from webhook.policy.exceptions import PolicyException
     from webhook.policy.policyset import Binding
 
 Action = Literal["Deny", "Warn", "Audit"]
@@ -65,6 +66,16 @@ class Finding:
         return f"{self.kind} '{self.policy}' with binding '{self.binding}' denied request: {self.message}"
 
 
+class Excepted(NamedTuple):
+    """What a policy found, or would have changed, and an exception covers: it is in no verdict.
+
+    `finding.action` is the gravest of the binding's; a mutation that was left out has the message that says so.
+    """
+
+    exception: PolicyException
+    finding: Finding
+
+
 @dataclass(frozen=True, slots=True)
 class Mutation:
     """What the mutating policies made of the object.
@@ -72,7 +83,7 @@ class Mutation:
     `object` is the object afterwards (the very one that was sent where nothing `changed`; None on DELETE). `policies`:
     the names of those that changed it, in order. `findings`: policies that could not be evaluated under failurePolicy
     Fail; any of them denies the request, and then no mutation is to be applied. `evaluated`: the bindings that matched,
-    whose policies were evaluated.
+    whose policies were evaluated. `excepted`: mutations that an exception had left out.
     """
 
     object: dict[str, Any] | None = field(repr=False)  # may be a Secret
@@ -80,6 +91,7 @@ class Mutation:
     policies: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     evaluated: tuple[Binding, ...] = field(default=(), compare=False, repr=False)
+    excepted: tuple[Excepted, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -115,7 +127,7 @@ class Decision(NamedTuple):
     all denials. `warnings` are what the API server would show of them. `audit_annotations`: keys without a slash, as
     the API server demands of webhooks. `mutation` is set by `decide`: validation saw the object it holds. `evaluated`:
     the bindings that matched, whose policies were evaluated (those of validation; where it was not reached, of
-    mutation).
+    mutation). `excepted`: what exceptions cover, of the mutation too.
     """
 
     allowed: bool
@@ -128,6 +140,7 @@ class Decision(NamedTuple):
     causes: tuple[str, ...] = ()
     mutation: Mutation | None = None
     evaluated: tuple[Binding, ...] = ()
+    excepted: tuple[Excepted, ...] = ()
 
 
 def shown_warnings(texts: list[str]) -> tuple[str, ...]:

@@ -7,16 +7,28 @@ handed Namespaces and params, which are looked up here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from webhook.admission.decision import MUTATING, REASON_CODES, Decision, Finding, Mutation, shown_warnings
+from webhook.admission import exceptions
+from webhook.admission.decision import (
+    MUTATING,
+    REASON_CODES,
+    Action,
+    Decision,
+    Excepted,
+    Finding,
+    Mutation,
+    shown_warnings,
+)
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
 from webhook.cluster.view import NotAtHand, UnknownKind
-from webhook.policy.evaluation import PASSED, Evaluation, MutationFault, Mutator
+from webhook.policy.conditions import ConditionError
+from webhook.policy.evaluation import PASSED, Evaluation, Failure, MutationFault, Mutator
 from webhook.policy.json_values import differs
 from webhook.policy.matching import ALWAYS, NamespaceNotFound, RequestNamespace
 from webhook.policy.policyset import Binding, Candidate, Evaluator_co, Policy, PolicySet
@@ -45,6 +57,7 @@ def decide(request: Request, policies: PolicySet, cluster: ClusterView) -> Decis
             causes=mutation.causes,
             mutation=mutation,
             evaluated=mutation.evaluated,
+            excepted=mutation.excepted,
         )
     if mutation.changed:
         request = request.with_object(mutation.object)
@@ -81,7 +94,17 @@ def _invocation(policy: Policy[Mutator], binding: Binding, param: Any) -> _Invoc
 class _Mutating:
     """The mutating policies at work on one request."""
 
-    __slots__ = ("_again", "_candidates", "_changed", "_cluster", "_current", "_evaluated", "_sent", "findings")
+    __slots__ = (
+        "_again",
+        "_candidates",
+        "_changed",
+        "_cluster",
+        "_current",
+        "_evaluated",
+        "_excepted",
+        "_sent",
+        "findings",
+    )
 
     def __init__(self, request: Request, candidates: Iterable[Candidate[Mutator]], cluster: ClusterView) -> None:
         self._sent = request
@@ -91,6 +114,7 @@ class _Mutating:
         self._changed: list[str] = []
         self._evaluated: dict[tuple[str, str], Binding] = {}
         self._again: set[_Invocation] = set()
+        self._excepted: dict[tuple[str, str, str], Excepted] = {}
         self.findings: list[Finding] = []
 
     @property
@@ -123,6 +147,10 @@ class _Mutating:
     def _apply(self, policy: Policy[Mutator], binding: Binding, param: Any, namespace: RequestNamespace) -> bool:
         """Run one policy; whether its matchConditions let it."""
         result = policy.evaluator.mutate(self._current, param, namespace)
+        if policy.exceptions and (result.faults or result.object is not None):
+            left_out = result.faults[0].message if result.faults else _LEFT_OUT
+            if self._is_excepted(policy, binding, left_out):
+                return result.ran
         for fault in result.faults:
             if fault.internal or policy.failure_policy == "Fail":
                 self.findings.append(_mutation_finding(policy, binding, fault))
@@ -132,14 +160,28 @@ class _Mutating:
                 self._changed.append(policy.name)
         return result.ran
 
+    def _is_excepted(self, policy: Policy[Mutator], binding: Binding, message: str) -> bool:
+        """Whether an exception leaves the mutation out, one that failed too; it is noted then."""
+        exception = exceptions.in_force(policy, binding.name, self._sent, None)
+        if exception is None:
+            return False
+        finding = _mutation_finding(policy, binding, MutationFault(message), "Forbidden")
+        key = (policy.name, binding.name, message)
+        self._excepted.setdefault(key, Excepted(exception, replace(finding, error=False)))
+        return True
+
     def mutation(self) -> Mutation:
         """What came of it all."""
-        evaluated = tuple(self._evaluated.values())
+        evaluated, excepted = tuple(self._evaluated.values()), tuple(self._excepted.values())
         if self.findings:
-            return Mutation(self._sent.object, findings=tuple(self.findings), evaluated=evaluated)
+            findings = tuple(self.findings)
+            return Mutation(self._sent.object, findings=findings, evaluated=evaluated, excepted=excepted)
         if not self._changed or not differs(self._sent.object, self._current.object):
-            return Mutation(self._sent.object, evaluated=evaluated)
-        return Mutation(self._current.object, True, tuple(self._changed), evaluated=evaluated)
+            return Mutation(self._sent.object, evaluated=evaluated, excepted=excepted)
+        return Mutation(self._current.object, True, tuple(self._changed), evaluated=evaluated, excepted=excepted)
+
+
+_LEFT_OUT = "the object would be changed"
 
 
 def validate(request: Request, policies: PolicySet, cluster: ClusterView) -> Decision:
@@ -160,6 +202,8 @@ def _validate(request: Request, policies: PolicySet, cluster: ClusterView, mutat
         for param in params:
             evaluation = policy.evaluator.evaluate(request, param, namespace)
             if evaluation is not PASSED:
+                if policy.exceptions:
+                    evaluation = report.except_from(policy, binding, request, evaluation)
                 report.add(policy, binding, evaluation)
     return report.decision(mutation, tuple(evaluated))
 
@@ -199,7 +243,7 @@ def _matches(
                 params: tuple[Any, ...] = NONE
                 if kind is not None and resource is not None:
                     params = collect(kind, resource, binding, request.namespace, cluster)
-            except (NamespaceNotFound, ConfigurationError) as error:
+            except (NamespaceNotFound, ConditionError, ConfigurationError) as error:
                 fault(policy, binding, str(error))
                 continue
             yield policy, binding, params
@@ -236,29 +280,30 @@ def _mutation_fault(findings: list[Finding]) -> Fault:
 class _Report:
     """What the validating policies found, gathered into a Decision."""
 
-    __slots__ = ("_annotations", "_audited", "_findings", "_warnings")
+    __slots__ = ("_annotations", "_audited", "_excepted", "_findings", "_warnings")
 
     def __init__(self) -> None:
         self._findings: list[Finding] = []
         self._warnings: list[str] = []
         self._audited: list[dict[str, Any]] = []
         self._annotations: dict[str, list[str]] = {}
+        self._excepted: list[Excepted] = []
+
+    def except_from(
+        self, policy: Policy[Any], binding: Binding, request: Request, evaluation: Evaluation
+    ) -> Evaluation:
+        """What is left of an evaluation without the failures that exceptions cover."""
+        left, covered = exceptions.without_excepted(policy, binding.name, request, evaluation)
+        action = "Deny" if "Deny" in binding.actions else binding.actions[0]
+        for failure, exception in covered:
+            self._excepted.append(Excepted(exception, _finding(policy, binding, action, failure)))
+        return left
 
     def add(self, policy: Policy[Any], binding: Binding, evaluation: Evaluation) -> None:
         """What one evaluation found, under each of the binding's actions."""
         for failure in evaluation.failures:
             for action in binding.actions:
-                finding = Finding(
-                    policy=policy.name,
-                    binding=binding.name,
-                    action=action,
-                    reason=failure.reason,
-                    code=REASON_CODES[failure.reason],
-                    message=failure.message,
-                    path=failure.path,
-                    error=failure.error,
-                    index=failure.index,
-                )
+                finding = _finding(policy, binding, action, failure)
                 self._findings.append(finding)
                 if action == "Warn":
                     self._warnings.append(finding.text())
@@ -300,13 +345,17 @@ class _Report:
 
     def decision(self, mutation: Mutation | None, evaluated: tuple[Binding, ...]) -> Decision:
         """The verdict on all that was added."""
-        if not self._findings and not self._annotations:
-            return Decision(True, mutation=mutation, evaluated=evaluated)
+        excepted = mutation.excepted if mutation is not None else ()
+        if not self._findings and not self._annotations and not self._excepted:
+            return Decision(True, mutation=mutation, evaluated=evaluated, excepted=excepted)
         denials = [finding for finding in self._findings if finding.action == "Deny"]
         causes = tuple(finding.text() for finding in denials)
         annotations = {key: ", ".join(values) for key, values in self._annotations.items()}
         if self._audited:
             annotations["validation_failure"] = orjson.dumps(self._audited).decode()
+        if self._excepted:
+            annotations[exceptions.ANNOTATION] = exceptions.annotation(self._excepted)
+            self._warnings += exceptions.warnings(self._excepted)
         return Decision(
             allowed=not denials,
             findings=tuple(self._findings),
@@ -318,7 +367,22 @@ class _Report:
             causes=causes,
             mutation=mutation,
             evaluated=evaluated,
+            excepted=(*excepted, *self._excepted),
         )
+
+
+def _finding(policy: Policy[Any], binding: Binding, action: Action, failure: Failure) -> Finding:
+    return Finding(
+        policy=policy.name,
+        binding=binding.name,
+        action=action,
+        reason=failure.reason,
+        code=REASON_CODES[failure.reason],
+        message=failure.message,
+        path=failure.path,
+        error=failure.error,
+        index=failure.index,
+    )
 
 
 def _annotation_key(policy: str, key: str) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
-from webhook.admission import patch
-from webhook.admission.decision import Decision, Finding, Mutation
+from webhook.admission import exceptions, patch
+from webhook.admission.decision import Decision, Finding, Mutation, shown_warnings
 from webhook.paths import render
 from webhook.policy.request import OPERATIONS, GroupVersionKind, GroupVersionResource, Request, User
 
@@ -137,6 +137,11 @@ def respond_mutation(request: Request, mutation: Mutation) -> bytes:
         if operations:
             response["patchType"] = "JSONPatch"
             response["patch"] = base64.b64encode(orjson.dumps(operations)).decode("ascii")
+    if mutation.excepted:
+        response["auditAnnotations"] = {exceptions.ANNOTATION: exceptions.annotation(mutation.excepted)}
+        warnings = shown_warnings(exceptions.warnings(mutation.excepted))
+        if warnings:
+            response["warnings"] = list(warnings)
     return _dump(response)
 
 

@@ -174,6 +174,7 @@ def _check(
         policies=len({policy.name for policy in policies.policies}),
         warnings=policies.warnings,
         changes=[change for verdict in results for change in verdict.changes],
+        excepted=[each for verdict in results for each in verdict.excepted],
         show_changes=diff,
         explained=explain,
     )

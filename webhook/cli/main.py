@@ -14,6 +14,7 @@ from webhook.cli.streams import ensure
 COMMANDS: Final = {
     "check": "webhook.cli.check",
     "explain": "webhook.cli.explain",
+    "manifests": "webhook.cli.manifests",
     "serve": "webhook.cli.serve",
     "test": "webhook.cli.test",
 }

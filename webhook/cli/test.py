@@ -53,7 +53,7 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     import os
 
-    from webhook.cli.report.text import Style, error_line, error_text, warning_text
+    from webhook.cli.report.text import Style, error_line, error_text, note_line, warning_text
     from webhook.cli.report.visible import visible
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
@@ -78,6 +78,8 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
             sys.stderr.write("".join(error_text(problem, on_terminal) for problem in problems))
         return _FAILED
 
+    for note in loaded.notes:
+        sys.stderr.write(note_line(str(note), on_terminal))
     results = list(caseruns.run(planned, loaded))
     tested = {each.policy for each in planned}
     untested = sorted({policy.name for policy in loaded.policies} - tested)

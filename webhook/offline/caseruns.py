@@ -40,20 +40,34 @@ class Result:
 
 def run(planned: Iterable[PlannedCase], policies: PolicySet) -> Iterator[Result]:
     """Run the cases, one by one."""
-    alone: dict[str, PolicySet] = {}
+    alone: dict[tuple[str, bool], PolicySet] = {}
     for each in planned:
-        if each.policy not in alone:
-            alone[each.policy] = _alone(each.policy, policies)
-        yield _run(each, alone[each.policy])
+        # The conditions of a binding go by the params that it names; with params of the case's own they mean nothing.
+        key = (each.policy, each.case.params is None)
+        if key not in alone:
+            alone[key] = _alone(each.policy, policies, with_conditions=key[1])
+        yield _run(each, alone[key])
 
 
-def _alone(name: str, policies: PolicySet) -> PolicySet:
+def _alone(name: str, policies: PolicySet, *, with_conditions: bool) -> PolicySet:
     """The set with the policies of one name only: a validating one, a mutating one, or both."""
     validating = [policy for policy in policies.validating if policy.name == name]
     mutating = [policy for policy in policies.mutating if policy.name == name]
     if not any(policy.bindings for policy in policies.policies if policy.name == name):
         validating, mutating = [*map(_bound, validating)], [*map(_bound, mutating)]
+    # A test is about what the policy says, whoever is excepted from it.
+    validating, mutating = [*map(_unexcepted, validating)], [*map(_unexcepted, mutating)]
+    if not with_conditions:
+        validating, mutating = [*map(_unconditional, validating)], [*map(_unconditional, mutating)]
     return PolicySet(validating, mutating, objects=policies.objects)
+
+
+def _unexcepted(policy: Policy[Any]) -> Policy[Any]:
+    return replace(policy, exceptions=())
+
+
+def _unconditional(policy: Policy[Any]) -> Policy[Any]:
+    return replace(policy, bindings=tuple(replace(binding, conditions=None) for binding in policy.bindings))
 
 
 def _bound(policy: Policy[Any]) -> Policy[Any]:

@@ -17,7 +17,8 @@ def why_not(match: Match, request: Request, namespace: RequestNamespace, field: 
     field: what the match is called, `matchConstraints` or `matchResources`; of a binding, no rules mean everything.
     """
     key = RequestKey.of(request)
-    residual = match.narrow(key)
+    # Nothing is converted in a dry run.
+    residual = match.narrow(key, key) if field == "matchConstraints" else match.narrow_binding(key, key)
     try:
         if residual is not None and residual.matches(request, namespace):
             return None

@@ -18,6 +18,7 @@ from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.offline.witness import witness
 from webhook.paths import ROOT, Path, parse
 from webhook.policy.evaluation import Validator
+from webhook.policy.exceptions import PolicyException
 from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.request import Request
 
@@ -68,12 +69,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of one document: its findings in the order of the file, and what mutation would change."""
+    """What came of one document: its findings in the order of the file, and what mutation would change.
+
+    `excepted`: what exceptions cover of it, which is no finding.
+    """
 
     document: Document
     identity: Identity
     findings: tuple[Located, ...]
     changes: tuple[Change, ...]
+    excepted: tuple[tuple[Located, PolicyException], ...] = ()
 
 
 def verdicts(
@@ -92,24 +97,24 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
     first = group[0]
     findings: list[Located] = []
     changes: list[Change] = []
+    excepted: list[tuple[Located, PolicyException]] = []
     for planned in group:
         cluster.forget()
         decision = decide(planned.request, policies, cluster)
         mutation = decision.mutation
-        if decision.findings:
+        if decision.findings or decision.excepted:
             after = mutation.object if mutation is not None else None
             redaction = Redaction.of(planned.request.object, planned.request.old_object, after, *cluster.seen)
             validated = planned.request if after is None else planned.request.with_object(after)
-            asked = _Asked(planned, validated, policies, cluster) if explain or redaction else None
+            told = _Told(planned, validated, policies, cluster, redaction, explain)
             for finding in decision.findings:
-                explained = asked.why(finding) if asked else None
-                message = redaction.applied(shown_message(finding, explained.evaluated if explained else None))
-                place = finding.path or _place(finding, message, validated, policies, cluster, explained)
-                if place and redaction.names(place):
-                    place = None
-                located = _located(finding, planned, message, place, explained if explain else None)
+                located = told.located(finding)
                 if not any(_same(located, earlier) for earlier in findings):
                     findings.append(located)
+            for exception, finding in decision.excepted:
+                located = told.located(finding)
+                if not any(_same(located, earlier) for earlier, _ in excepted):
+                    excepted.append((located, exception))
         before = planned.request.object
         if mutation is not None and mutation.changed and mutation.object is not None and before is not None:
             prefix = planned.prefix if planned.of_template else ROOT
@@ -120,7 +125,37 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
                 )
             )
     findings.sort(key=lambda located: (located.line, located.column))
-    return Verdict(first.document, first.identity, tuple(findings), tuple(changes))
+    excepted.sort(key=lambda each: (each[0].line, each[0].column))
+    return Verdict(first.document, first.identity, tuple(findings), tuple(changes), tuple(excepted))
+
+
+class _Told:
+    """The findings on one request as they are told: each at its place, and with nothing of a Secret."""
+
+    def __init__(
+        self,
+        planned: PlannedRequest,
+        validated: Request,
+        policies: PolicySet,
+        cluster: SecretsSeen,
+        redaction: Redaction,
+        explain: bool,
+    ) -> None:
+        self._planned = planned
+        self._request = validated
+        self._policies = policies
+        self._cluster = cluster
+        self._redaction = redaction
+        self._explain = explain
+        self._asked = _Asked(planned, validated, policies, cluster) if explain or redaction else None
+
+    def located(self, finding: Finding) -> Located:
+        explained = self._asked.why(finding) if self._asked else None
+        message = self._redaction.applied(shown_message(finding, explained.evaluated if explained else None))
+        place = finding.path or _place(finding, message, self._request, self._policies, self._cluster, explained)
+        if place and self._redaction.names(place):
+            place = None
+        return _located(finding, self._planned, message, place, explained if self._explain else None)
 
 
 class _Asked:

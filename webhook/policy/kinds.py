@@ -19,7 +19,9 @@ POLICY_KINDS: Final = (VALIDATING, f"{VALIDATING}Binding", MUTATING, f"{MUTATING
 _GROUP = model.API_VERSION.rpartition("/")[0]
 _KINDS = (*POLICY_KINDS, "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 _OWN_GROUP = "gatewright.dev"
-_OWN_KINDS = ("PolicyTest",)  # read by `gatewright test`
+OWN_VERSION: Final = "gatewright.dev/v1"
+EXCEPTION: Final = "PolicyException"
+_OWN_KINDS = ("PolicyTest", EXCEPTION)  # the first is read by `gatewright test`
 
 # How alike two kinds are, from 0 to 1: inside the group, where a kind that is not known is an error anyway, and outside
 # of it, where other projects have kinds of their own (ValidatingAdmissionPolicyReport is 0.89 like ours).
@@ -39,6 +41,8 @@ def faults(api_version: str, kind: str) -> Iterator[Fault]:
             if kind not in _OWN_KINDS:
                 expected = f"expected {' or '.join(_OWN_KINDS)}"
                 yield ("kind",), f"{api_version} has no kind {model.describe(kind)}; {expected}"
+            elif kind == EXCEPTION and api_version != OWN_VERSION:
+                yield ("apiVersion",), f"expected {OWN_VERSION}, found {model.describe(api_version)}"
             return
         inside = api_version.rpartition("/")[0] == _GROUP
         meant = _nearest(kind, _LIKELY if inside else _SURE)

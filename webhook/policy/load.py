@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
@@ -18,9 +20,21 @@ from webhook import documents
 from webhook.cel import Issue
 from webhook.documents import Document, Problem
 from webhook.paths import ROOT, Path, lookup, render
-from webhook.policy import kinds, model, mutating, mutationchecking, refusals, translate, typechecking
+from webhook.policy import (
+    conditions,
+    exceptions,
+    kinds,
+    model,
+    mutating,
+    mutationchecking,
+    refusals,
+    translate,
+    typechecking,
+)
+from webhook.policy.conditions import Conditions
 from webhook.policy.discovery import declarations
 from webhook.policy.evaluation import Mutator, Validator
+from webhook.policy.exceptions import Exemption
 from webhook.policy.functions import PythonMutator, PythonValidator
 from webhook.policy.kinds import MUTATING, VALIDATING
 from webhook.policy.mutating import CELMutator
@@ -36,6 +50,8 @@ _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[mo
     f"{VALIDATING}Binding": model.ValidatingAdmissionPolicyBinding,
     f"{MUTATING}Binding": model.MutatingAdmissionPolicyBinding,
 }
+
+_CONDITIONS_AT: Path = ("metadata", "annotations", conditions.ANNOTATION)
 
 _LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
@@ -102,6 +118,7 @@ class _Loader:
         self.problems: list[Problem] = []
         self.policies: dict[tuple[str, str], AnyPolicy] = {}
         self._bindings: list[_Bound] = []
+        self._exceptions: list[tuple[exceptions.PolicyExceptionModel, Document, bool]] = []
         self._places: dict[tuple[str, str], str] = {}  # of policies and bindings, those with errors too
         self._objects: dict[tuple[str, str, str, str], Document] = {}
         self._unusable: set[tuple[str, str]] = set()  # policies with errors: their bindings are not to blame
@@ -134,6 +151,8 @@ class _Loader:
             self._add_mutating_policy(document)
         elif kind in _BINDING_KINDS:
             self._add_binding(document)
+        elif kind == kinds.EXCEPTION and kinds.is_own(api_version):
+            self._add_exception(document)
         elif faults:
             self._excuse_name(document)
         elif not kinds.is_own(api_version):
@@ -191,8 +210,25 @@ class _Loader:
         bound, mistyped = self._decoded(_BINDING_KINDS[kind], document)
         self._refused(document, refusals.of_binding(bound), mistyped)
         self._is_new(document, kind, bound.metadata.name)
+        conditioned = self._conditions(document, bound.metadata.annotations)
         # One that is refused is kept, too: what is wrong with it besides is told when all policies are known.
-        self._bindings.append(_Bound(translate.binding(bound, document.stream, document.line), document, mistyped))
+        binding = translate.binding(bound, document.stream, document.line, conditioned)
+        self._bindings.append(_Bound(binding, document, mistyped))
+
+    def _conditions(self, document: Document, annotations: dict[str, str]) -> Conditions | None:
+        text = annotations.get(conditions.ANNOTATION)
+        if text is None:
+            return None
+        found, faults = conditions.read(text)
+        for fault in faults:
+            self._fault(document, _CONDITIONS_AT, fault)
+        return found
+
+    def _add_exception(self, document: Document) -> None:
+        written, mistyped = self._decoded(exceptions.PolicyExceptionModel, document)
+        refused = self._refused(document, exceptions.refused(written), mistyped)
+        self._is_new(document, kinds.EXCEPTION, written.metadata.name)
+        self._exceptions.append((written, document, refused))
 
     def _add_object(self, document: Document) -> None:
         metadata = document.value.get("metadata") or {}
@@ -300,9 +336,11 @@ class _Loader:
             key = (each.binding.kind.removesuffix("Binding"), each.binding.policy)
             if key in bound:
                 self._check_params(self.policies[key], each)
+                self._check_conditions(self.policies[key], each)
                 bound[key].append(each.binding)
             elif each.binding.policy and key not in self._unusable:
                 self._fault(each.document, ("spec", "policyName"), self._unknown_policy(key))
+        exempt = self._exempt()
         if self.problems:
             raise PolicyTreeError(self.problems)
         validators: list[Policy[Validator]] = []
@@ -312,7 +350,9 @@ class _Loader:
             if not bound[key]:
                 message = f"{policy.kind} '{policy.name}' has no binding, so it never runs"
                 self._notes.append(Problem(policy.file, policy.line, None, message))
-            complete: Policy[Any] = replace(policy, bindings=tuple(sorted(bound[key], key=_name)))
+            complete: Policy[Any] = replace(
+                policy, bindings=tuple(sorted(bound[key], key=_name)), exceptions=tuple(exempt.get(key, ()))
+            )
             if isinstance(complete.evaluator, CELMutator):
                 complete = replace(complete, evaluator=complete.evaluator.with_schemas(schemas))
             (validators if policy.kind == VALIDATING else mutators).append(complete)
@@ -341,6 +381,63 @@ class _Loader:
                 for path, issue in found:
                     yield _in_expression(document, path, issue)
 
+    def _exempt(self) -> dict[tuple[str, str], list[Exemption]]:
+        """The exemptions of each policy, by the exception's name; notes those that have expired."""
+        found: dict[tuple[str, str], list[Exemption]] = {}
+        bindings = [each.binding for each in self._bindings]
+        for written, document, refused in sorted(self._exceptions, key=lambda each: each[0].metadata.name):
+            exception = None if refused else translate.exception(written, document.stream, document.line)
+            for index, named in enumerate(written.spec.policies):
+                keys = [key for key in self.policies if key[1] == named.name and named.kind in (None, key[0])]
+                for path, message in self._unknown_in_exception(named, keys, bindings):
+                    self._fault(document, ("spec", "policies", index, *path), message)
+                if exception is not None:
+                    for key in keys:
+                        exemption = Exemption(
+                            exception,
+                            None if named.bindings is None else frozenset(named.bindings),
+                            None if named.validations is None else frozenset(named.validations),
+                        )
+                        found.setdefault(key, []).append(exemption)
+            if exception is not None and exception.expires <= time.time():
+                message = (
+                    f"{_subject(document)} expired ({exception.until}) and does nothing: remove it, or have it "
+                    "approved anew"
+                )
+                self._notes.append(document.problem(("spec", "expires"), message))
+        return found
+
+    def _unknown_in_exception(
+        self, named: exceptions.ExceptedPolicyModel, keys: list[tuple[str, str]], bindings: list[Binding]
+    ) -> Iterator[model.Fault]:
+        """What an exception names of a policy and is not there."""
+        if not keys:
+            known = named.kind is not None and any(key[1] == named.name for key in self.policies)
+            if named.name and (
+                known or not any((kind, named.name) in self._unusable for kind in (VALIDATING, MUTATING))
+            ):
+                names = sorted({name for kind, name in self.policies if named.kind in (None, kind)})
+                what = named.kind or "policy"
+                yield ("name",), f"there is no {what} {model.describe(named.name)}; {_nearest(named.name, names)}"
+            return
+        for index, binding in enumerate(named.bindings or ()):
+            names = sorted({each.name for each in bindings if (each.kind.removesuffix("Binding"), each.policy) in keys})
+            if binding not in names:
+                message = f"there is no binding {model.describe(binding)} of '{named.name}'; {_nearest(binding, names)}"
+                yield ("bindings", index), message
+        counts = [
+            len(evaluator.validations)
+            for key in keys
+            if isinstance(evaluator := self.policies[key].evaluator, CELValidator)
+        ]
+        for index, number in enumerate(named.validations or ()):
+            if not counts:
+                message = f"'{named.name}' has no numbered validations; leave it out: all of the policy is excepted"
+                yield ("validations",), message
+                return
+            if not 0 <= number < max(counts):
+                yield ("validations", index), f"expected 0 to {max(counts) - 1}, found {number}"
+
     def _unknown_policy(self, key: tuple[str, str]) -> str:
         kind, name = key
         other = MUTATING if kind == VALIDATING else VALIDATING
@@ -359,6 +456,16 @@ class _Loader:
         if bound.binding.param_ref is not None and policy.param_kind is None:
             message = f"{_subject(bound.document)}: {render(at)} is ignored: policy '{policy.name}' has no paramKind"
             self._notes.append(bound.document.problem(at, message))
+
+    def _check_conditions(self, policy: AnyPolicy, bound: _Bound) -> None:
+        if policy.language == "cel" and lookup(bound.document.value, _CONDITIONS_AT) is not None:
+            message = f"policy '{policy.name}' is in CEL and has matchConditions of its own: write them there"
+            self._fault(bound.document, _CONDITIONS_AT, message)
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"expected one of: {', '.join(names) or '(none is defined)'}"
 
 
 def _order(problem: Problem) -> tuple[str, int, int, str]:

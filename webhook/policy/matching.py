@@ -1,14 +1,17 @@
 """Which requests a policy or a binding is about: resource rules, scopes, names and label selectors.
 
-Matching runs in two steps. `Match.narrow` decides what depends on the kind of request alone (group, version, resource,
-subresource, operation); policyset keeps its answer for all requests of a kind. What is left, the `Residual`, looks at
-the request itself: scope, names, labels. Where the specification is silent this follows k8s.io/apiserver,
-plugin/policy/matching and webhook/predicates.
+Matching runs in two steps. `Match.narrow` and `Match.narrow_binding` decide what depends on the kind of request alone
+(group, version, resource, subresource, operation, before and after conversion); policyset keeps their answer for all
+requests of a kind. What is left, the `Residual`, looks at the request itself: scope, names, labels. Where the
+specification is silent this follows k8s.io/apiserver, plugin/policy/matching and webhook/predicates.
+
+Nothing is converted here: the API server does that, for a webhook with matchPolicy Equivalent, and tells what was sent.
+Which policies a converted object is for follows from the two (docs/decisions/006).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -23,7 +26,7 @@ ANY = frozenset("*")
 
 
 class RequestKey(NamedTuple):
-    """What all requests of a kind have in common."""
+    """What all requests of a kind have in common: as the client sent them, or as the API server converted them."""
 
     group: str
     version: str
@@ -35,6 +38,12 @@ class RequestKey(NamedTuple):
     def of(cls, request: Request) -> RequestKey:
         group, version, resource = request.resource
         return cls(group, version, resource, request.subresource, request.operation)
+
+    @classmethod
+    def sent(cls, request: Request) -> RequestKey:
+        """What the client sent; differs only where the API server has converted the object."""
+        group, version, resource = request.request_resource
+        return cls(group, version, resource, request.request_subresource, request.operation)
 
 
 class NamespaceNotFound(EvaluationError):
@@ -153,10 +162,13 @@ class Rule:
 
     def covers(self, key: RequestKey) -> bool:
         """Whether the rule is about requests of this kind, scope and names aside."""
+        return (key.version in self.versions or "*" in self.versions) and self.covers_another_version(key)
+
+    def covers_another_version(self, key: RequestKey) -> bool:
+        """The same of any version: with matchPolicy Equivalent, a rule for one version stands for all of them."""
         return (
             (key.operation in self.operations or "*" in self.operations)
             and (key.group in self.groups or "*" in self.groups)
-            and (key.version in self.versions or "*" in self.versions)
             and any(
                 resource in ("*", key.resource) and subresource in ("*", key.subresource)
                 for resource, subresource in self.resources
@@ -233,14 +245,39 @@ class Match:
     object_selector: Selector = EVERYTHING
     match_policy: MatchPolicy = "Equivalent"
 
-    def narrow(self, key: RequestKey) -> Residual | None:
-        """What is left to check for requests of this kind; None if it matches none of them."""
-        excludes = tuple(rule.condition(key) for rule in self.excludes if rule.covers(key))
+    def narrow(self, key: RequestKey, sent: RequestKey) -> Residual | None:
+        """What is left of matchConstraints to check for requests of this kind; None if they match none of them.
+
+        Where the object was converted (`sent` is not `key`) it is for the policies that name the version it was
+        converted to and not the one that was sent: those get what was sent, from another webhook.
+        """
+        excludes = self._excludes(key, sent)
+        if key != sent:
+            if self.match_policy == "Exact":
+                return None
+            excludes = (*excludes, *(rule.condition(sent) for rule in self.rules if rule.covers(sent)))
+        return self._residual([rule for rule in self.rules if rule.covers(key)], excludes, key)
+
+    def narrow_binding(self, key: RequestKey, sent: RequestKey) -> Residual | None:
+        """The same of a binding's matchResources. Nothing is converted for them: what was sent must match, in this
+        version or, with matchPolicy Equivalent, in another."""
+        excludes = self._excludes(key, sent)
+        return self._residual([rule for rule in self.rules if self._covers(rule, key, sent)], excludes, key)
+
+    def _covers(self, rule: Rule, key: RequestKey, sent: RequestKey) -> bool:
+        if self.match_policy == "Exact":
+            return rule.covers(sent)
+        return rule.covers_another_version(sent) or (key != sent and rule.covers_another_version(key))
+
+    def _excludes(self, key: RequestKey, sent: RequestKey) -> tuple[Condition, ...]:
+        return tuple(rule.condition(sent) for rule in self.excludes if self._covers(rule, key, sent))
+
+    def _residual(self, covering: Sequence[Rule], excludes: tuple[Condition, ...], key: RequestKey) -> Residual | None:
         if any(condition.always for condition in excludes):
             return None
         rules: tuple[Condition, ...] | None = None
         if self.rules:
-            rules = tuple(rule.condition(key) for rule in self.rules if rule.covers(key))
+            rules = tuple(rule.condition(key) for rule in covering)
             if all(condition.scope == "never" for condition in rules):
                 return None
             if any(condition.always for condition in rules):

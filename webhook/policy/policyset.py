@@ -6,13 +6,15 @@ bindings that may match it, each with what is left to check. They are worked out
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
 from webhook.documents import Problem
 from webhook.paths import Path
+from webhook.policy.conditions import Conditioned, Conditions
 from webhook.policy.evaluation import FailurePolicy, Mutator, Validator
+from webhook.policy.exceptions import Exemption, PolicyException
 from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual, Selector
 from webhook.policy.request import GroupVersionResource, JSONObject, Request
 
@@ -62,13 +64,14 @@ class Binding:
     match: Match | None
     file: str
     line: int
+    conditions: Conditions | None = None  # of policies in Python
 
 
 @dataclass(frozen=True, slots=True)
 class Policy(Generic[Evaluator_co]):
     """One policy, compiled. `kind`: ValidatingAdmissionPolicy or MutatingAdmissionPolicy, of Python policies too.
 
-    `bindings` are by name; without any the policy never runs.
+    `bindings` are by name; without any the policy never runs. `exceptions` are by name, the expired ones too.
     """
 
     kind: str
@@ -82,6 +85,7 @@ class Policy(Generic[Evaluator_co]):
     param_kind: ParamKind | None
     evaluator: Evaluator_co
     bindings: tuple[Binding, ...] = ()
+    exceptions: tuple[Exemption, ...] = ()
 
 
 class Candidate(NamedTuple, Generic[Evaluator_co]):
@@ -89,7 +93,7 @@ class Candidate(NamedTuple, Generic[Evaluator_co]):
 
     policy: Policy[Evaluator_co]
     residual: Residual
-    bindings: tuple[tuple[Binding, Residual], ...]
+    bindings: tuple[tuple[Binding, Residual | Conditioned], ...]
 
 
 class PolicySet:
@@ -118,7 +122,7 @@ class PolicySet:
         self.revision = revision
         self.notes = tuple(notes)
         self.warnings = tuple(warnings)
-        self._kept: dict[tuple[GroupVersionResource, str, str], _Candidates] = {}
+        self._kept: dict[_Kind, _Candidates] = {}
         self._subsets: dict[FailurePolicy, PolicySet] = {}
 
     @property
@@ -140,6 +144,12 @@ class PolicySet:
     def bindings(self) -> tuple[Binding, ...]:
         """All bindings, in the order of their policies."""
         return tuple(binding for policy in self.policies for binding in policy.bindings)
+
+    @property
+    def exceptions(self) -> tuple[PolicyException, ...]:
+        """All exceptions, those that have expired too, by name."""
+        found = {exempt.exception.name: exempt.exception for policy in self.policies for exempt in policy.exceptions}
+        return tuple(found[name] for name in sorted(found))
 
     def expressions(self) -> Iterator[tuple[Policy[Validator | Mutator], Path, Program]]:
         """Every compiled CEL expression, with its policy and its place in the policy object."""
@@ -169,17 +179,33 @@ class PolicySet:
             )
         return subset
 
+    def without(self, names: Collection[str]) -> PolicySet:
+        """The set without the policies of these names."""
+        return PolicySet(
+            (policy for policy in self._validating if policy.name not in names),
+            (policy for policy in self._mutating if policy.name not in names),
+            objects=self.objects,
+            revision=self.revision,
+            notes=self.notes,
+        )
+
     def _candidates(self, request: Request) -> _Candidates:
-        kind = (request.resource, request.subresource, request.operation)
+        kind: _Kind = (request.resource, request.subresource, request.operation)
+        if request.request_resource is not request.resource and request.request_resource != request.resource:
+            kind = (*kind, request.request_resource, request.request_subresource)  # converted
         kept = self._kept.get(kind)
         if kept is None:
-            key = RequestKey.of(request)
-            kept = _Candidates(_narrow(self._validating, key), _narrow(self._mutating, key))
-            if sum(map(len, key)) <= _KEPT_LENGTH:
+            key, sent = RequestKey.of(request), RequestKey.sent(request)
+            kept = _Candidates(_narrow(self._validating, key, sent), _narrow(self._mutating, key, sent))
+            if sum(map(len, (*key, *sent))) <= 2 * _KEPT_LENGTH:
                 if len(self._kept) >= _KEPT_KINDS:
                     self._kept.clear()
                 self._kept[kind] = kept
         return kept
+
+
+# What a request is of: resource, subresource, operation; where it was converted also what was sent.
+_Kind = tuple[GroupVersionResource, str, str] | tuple[GroupVersionResource, str, str, GroupVersionResource, str]
 
 
 class _Candidates(NamedTuple):
@@ -189,7 +215,7 @@ class _Candidates(NamedTuple):
 
 # Never subject to policies: (group, resource), subresources included. Those who could bind a policy to these could lock
 # everybody out (and policies that deny the removal of policies stay for ever).
-_EXEMPT = frozenset(
+EXEMPT = frozenset(
     {
         ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
@@ -207,22 +233,25 @@ _EXEMPT = frozenset(
 
 def is_exempt(resource: GroupVersionResource) -> bool:
     """Whether requests for a resource are subject to no policy at all, whatever its rules say."""
-    return (resource.group, resource.resource) in _EXEMPT
+    return (resource.group, resource.resource) in EXEMPT
 
 
-def _narrow(policies: tuple[Policy[Evaluator_co], ...], key: RequestKey) -> tuple[Candidate[Evaluator_co], ...]:
-    if (key.group, key.resource) in _EXEMPT:
+def _narrow(
+    policies: tuple[Policy[Evaluator_co], ...], key: RequestKey, sent: RequestKey
+) -> tuple[Candidate[Evaluator_co], ...]:
+    if (key.group, key.resource) in EXEMPT:
         return ()
     candidates = []
     for policy in policies:
-        residual = policy.match.narrow(key)
+        residual = policy.match.narrow(key, sent)
         if residual is None:
             continue
-        bindings = []
+        bindings: list[tuple[Binding, Residual | Conditioned]] = []
         for binding in policy.bindings:
-            bound = binding.match.narrow(key) if binding.match else ALWAYS
+            bound = binding.match.narrow_binding(key, sent) if binding.match else ALWAYS
             if bound is not None:
-                bindings.append((binding, bound))
+                conditions = binding.conditions
+                bindings.append((binding, Conditioned(bound, conditions) if conditions else bound))
         if bindings:
             candidates.append(Candidate(policy, residual, tuple(bindings)))
     return tuple(candidates)

@@ -29,7 +29,7 @@ _KIND = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?", re.IGNORECASE)
 
 def of_policy(policy: model.ValidatingAdmissionPolicy) -> Iterator[Fault]:
     """What is wrong with a ValidatingAdmissionPolicy."""
-    yield from _metadata(policy)
+    yield from of_metadata(policy)
     spec, at = policy.spec, ("spec",)
     if spec.param_kind is not None:
         yield from _param_kind(spec.param_kind, (*at, "paramKind"))
@@ -39,7 +39,7 @@ def of_policy(policy: model.ValidatingAdmissionPolicy) -> Iterator[Fault]:
         yield from _match_resources(spec.match_constraints, (*at, "matchConstraints"))
     if not spec.validations and not spec.audit_annotations:
         yield (*at, "validations"), "required: validations or auditAnnotations, at least one"
-    yield from _match_conditions(spec.match_conditions, (*at, "matchConditions"))
+    yield from of_match_conditions(spec.match_conditions, (*at, "matchConditions"))
     yield from _variables(spec.variables, (*at, "variables"))
     for index, validation in enumerate(spec.validations):
         yield from _validation(validation, (*at, "validations", index))
@@ -48,7 +48,7 @@ def of_policy(policy: model.ValidatingAdmissionPolicy) -> Iterator[Fault]:
 
 def of_mutating_policy(policy: model.MutatingAdmissionPolicy) -> Iterator[Fault]:
     """What is wrong with a MutatingAdmissionPolicy."""
-    yield from _metadata(policy)
+    yield from of_metadata(policy)
     spec, at = policy.spec, ("spec",)
     if spec.param_kind is not None:
         yield from _param_kind(spec.param_kind, (*at, "paramKind"))
@@ -57,7 +57,7 @@ def of_mutating_policy(policy: model.MutatingAdmissionPolicy) -> Iterator[Fault]
     if spec.match_constraints is not None:
         yield from _match_resources(spec.match_constraints, (*at, "matchConstraints"))
         yield from _mutable_operations(spec.match_constraints, (*at, "matchConstraints"))
-    yield from _match_conditions(spec.match_conditions, (*at, "matchConditions"))
+    yield from of_match_conditions(spec.match_conditions, (*at, "matchConditions"))
     yield from _variables(spec.variables, (*at, "variables"))
     if not spec.mutations:
         yield (*at, "mutations"), "required: at least one"
@@ -71,7 +71,7 @@ def of_binding(
     binding: model.ValidatingAdmissionPolicyBinding | model.MutatingAdmissionPolicyBinding,
 ) -> Iterator[Fault]:
     """What is wrong with a binding of either kind."""
-    yield from _metadata(binding)
+    yield from of_metadata(binding)
     spec, at = binding.spec, ("spec",)
     if not spec.policy_name:
         yield (*at, "policyName"), "required: the name of a policy"
@@ -85,7 +85,8 @@ def of_binding(
         yield from _validation_actions(spec.validation_actions, (*at, "validationActions"))
 
 
-def _metadata(policy: model.ValidatingAdmissionPolicy | model.Model) -> Iterator[Fault]:
+def of_metadata(policy: model.Model) -> Iterator[Fault]:
+    """What is wrong with an object's name and labels."""
     metadata = getattr(policy, "metadata", model.ObjectMeta())
     if not metadata.name:
         yield ("metadata", "name"), "required"
@@ -114,8 +115,8 @@ def _param_kind(kind: model.ParamKindRef, at: Path) -> Iterator[Fault]:
 
 
 def _match_resources(match: model.MatchResources, at: Path) -> Iterator[Fault]:
-    yield from _selector(match.namespace_selector, (*at, "namespaceSelector"))
-    yield from _selector(match.object_selector, (*at, "objectSelector"))
+    yield from of_selector(match.namespace_selector, (*at, "namespaceSelector"))
+    yield from of_selector(match.object_selector, (*at, "objectSelector"))
     for index, rule in enumerate(match.resource_rules):
         yield from _rule(rule, (*at, "resourceRules", index))
     for index, rule in enumerate(match.exclude_resource_rules):
@@ -200,7 +201,8 @@ def _resources(resources: Sequence[str], at: Path) -> Iterator[Fault]:
         yield at, "if '*' is there, it stands with subresources alone"
 
 
-def _selector(selector: model.LabelSelector, at: Path) -> Iterator[Fault]:
+def of_selector(selector: model.LabelSelector, at: Path) -> Iterator[Fault]:
+    """What is wrong with the label selector that stands at `at`."""
     for key, value in selector.match_labels.items():
         place = (*at, "matchLabels", key)
         if not is_qualified_name(key):
@@ -222,7 +224,8 @@ def _selector(selector: model.LabelSelector, at: Path) -> Iterator[Fault]:
                 yield (*place, "values", position), f"expected a label value, found {value!r}"
 
 
-def _match_conditions(conditions: Sequence[model.MatchCondition], at: Path) -> Iterator[Fault]:
+def of_match_conditions(conditions: Sequence[model.MatchCondition], at: Path) -> Iterator[Fault]:
+    """What is wrong with the list of matchConditions that stands at `at`."""
     if len(conditions) > MAX_MATCH_CONDITIONS:
         yield at, f"at most {MAX_MATCH_CONDITIONS}, found {len(conditions)}"
     seen: set[str] = set()
@@ -287,7 +290,7 @@ def _param_ref(ref: model.ParamRefModel, at: Path) -> Iterator[Fault]:
     if not _is_path_segment(ref.name):
         yield (*at, "name"), f"expected the name of an object, found {ref.name!r}"
     if ref.selector is not None:
-        yield from _selector(ref.selector, (*at, "selector"))
+        yield from of_selector(ref.selector, (*at, "selector"))
     if ref.parameter_not_found_action is None:
         yield (*at, "parameterNotFoundAction"), "required: Deny or Allow"
 

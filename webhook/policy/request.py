@@ -118,6 +118,12 @@ class Request:
             self._cel = self._as_cel()
         return self._cel
 
+    def cel_in_conditions(self) -> JSONObject:
+        """The CEL variable `request` of matchConditions: of a converted object too, `resource` is the one that was sent
+        (k8s.io/apiserver, plugin/webhook/matchconditions)."""
+        value = self.cel()
+        return value if self.request_resource == self.resource else {**value, "resource": value["requestResource"]}
+
     def _as_cel(self) -> JSONObject:
         kind, resource = _kind(self.kind), _resource(self.resource)
         sent_as_is = self.request_kind == self.kind and self.request_resource == self.resource

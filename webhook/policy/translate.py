@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import overload
 
-from webhook.policy import model
+from webhook.policy import exceptions, model
+from webhook.policy.conditions import Conditions
 from webhook.policy.matching import Match, Requirement, Rule, Selector
 from webhook.policy.policyset import Binding, ParamKind, ParamRef
 
@@ -28,9 +29,12 @@ def param_kind(kind: model.ParamKindRef | None) -> ParamKind | None:
 
 
 def binding(
-    bound: model.ValidatingAdmissionPolicyBinding | model.MutatingAdmissionPolicyBinding, file: str, line: int
+    bound: model.ValidatingAdmissionPolicyBinding | model.MutatingAdmissionPolicyBinding,
+    file: str,
+    line: int,
+    conditions: Conditions | None = None,
 ) -> Binding:
-    """A binding of either kind."""
+    """A binding of either kind; `conditions` are those of its annotation."""
     spec = bound.spec
     actions = spec.validation_actions if isinstance(spec, model.ValidatingAdmissionPolicyBindingSpec) else []
     return Binding(
@@ -42,6 +46,7 @@ def binding(
         match=None if spec.match_resources is None else match(spec.match_resources),
         file=file,
         line=line,
+        conditions=conditions,
     )
 
 
@@ -68,6 +73,13 @@ def _rule(rule: model.NamedRuleWithOperations) -> Rule:
 def _resource(text: str) -> tuple[str, str]:
     resource, _, subresource = text.partition("/")
     return resource, subresource
+
+
+def exception(written: exceptions.PolicyExceptionModel, file: str, line: int) -> exceptions.PolicyException:
+    """An exception that is not refused."""
+    objects = written.spec.objects
+    selector = _selector(objects.label_selector) if objects else None
+    return exceptions.compiled(written, selector, file, line)
 
 
 @overload

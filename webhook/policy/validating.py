@@ -137,9 +137,9 @@ class CELValidator:
     ) -> dict[str, Callable[[], Any]]:
         """What gives the variables their values that few expressions use; no namespace for matchConditions, where it is
         not looked up yet. Messages and auditAnnotations have no authorizer."""
-        lazy: dict[str, Callable[[], Any]] = {"request": request.cel}
+        lazy: dict[str, Callable[[], Any]] = {"request": request.cel_in_conditions}
         if namespace is not None:
-            lazy["namespaceObject"] = namespace.object
+            lazy = {"request": request.cel, "namespaceObject": namespace.object}
         if authorizer and self.authorizing is not None:
             lazy |= authorization.bindings(request)
         return lazy

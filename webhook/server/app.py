@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -78,5 +79,24 @@ def listing(policies: PolicySet) -> dict[str, Any]:
                 ],
             }
             for policy in policies.policies
+        ],
+        "exceptions": [
+            {
+                "name": exception.name,
+                "policies": sorted(
+                    {
+                        policy.name
+                        for policy in policies.policies
+                        if any(exempt.exception is exception for exempt in policy.exceptions)
+                    }
+                ),
+                "expires": exception.until,
+                "inForce": time.time() < exception.expires,
+                "reason": exception.reason,
+                "approvedBy": exception.approved_by,
+                "file": exception.file,
+                "line": exception.line,
+            }
+            for exception in policies.exceptions
         ],
     }

@@ -68,6 +68,18 @@ class Metrics:
         self._mutations = Counter(
             "gatewright_policy_mutations", "Objects that a policy changed.", ("policy",), registry=self.registry
         )
+        self._excepted = Counter(
+            "gatewright_policy_exceptions_used",
+            "What a policy found, or would have changed, and an exception covered.",
+            ("policy", "exception"),
+            registry=self.registry,
+        )
+        self._exception_expiry = Gauge(
+            "gatewright_policy_exception_expiry_timestamp_seconds",
+            "When an exception ends, or has ended, in seconds since the epoch.",
+            ("exception",),
+            registry=self.registry,
+        )
         self._refused = Counter(
             "gatewright_requests_refused",
             "Requests that were no review, by HTTP status.",
@@ -149,6 +161,10 @@ class Metrics:
         """A policy changed an object."""
         self._mutations.labels(policy).inc()
 
+    def excepted(self, policy: str, exception: str) -> None:
+        """An exception covered what a policy found."""
+        self._excepted.labels(policy, exception).inc()
+
     def refused(self, code: int) -> None:
         """A request was answered with an HTTP error."""
         self._refused.labels(str(code)).inc()
@@ -160,6 +176,11 @@ class Metrics:
         self._revision.clear()
         self._revision.labels(policies.revision).set(1)
         self._loaded.set(time.time())
+        self._exception_expiry.clear()
+        for policy in policies.policies:
+            for exempt in policy.exceptions:
+                self._exception_expiry.labels(exempt.exception.name).set(exempt.exception.expires)
+                self._excepted.labels(policy.name, exempt.exception.name)  # 0 until it is used
         self._evaluated.bindings(policies.bindings)
 
     def ready(self, ready: bool) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import orjson
 
 from webhook.admission import engine, review
-from webhook.admission.decision import Decision, Finding, Mutation
+from webhook.admission.decision import Decision, Excepted, Finding, Mutation
 from webhook.cel.errors import EvaluationError
 from webhook.cel.metering import Deadline
 from webhook.cel.values import NANO, parse_duration
@@ -229,7 +229,7 @@ class Reviews:
         self._metrics.evaluated(outcome.evaluated)
         fields = _identity(path, request)
         fields["verdict"] = verdict
-        if outcome.findings or type(outcome) is Mutation:
+        if outcome.findings or outcome.excepted or type(outcome) is Mutation:
             fields |= self._told(request, outcome)
         else:
             fields["policies"] = ()
@@ -245,6 +245,11 @@ class Reviews:
             for finding in outcome.findings:
                 policies.add(finding.policy)
                 self._metrics.finding(finding, _result(finding))
+        if outcome.excepted:
+            told["exceptions"] = [_excepted(each, request) for each in outcome.excepted]
+            for each in outcome.excepted:
+                policies.add(each.finding.policy)
+                self._metrics.excepted(each.finding.policy, each.exception.name)
         if isinstance(outcome, Mutation) and outcome.changed:
             told["changed"] = True
             for policy in outcome.policies:
@@ -327,6 +332,18 @@ def _identity(path: str, request: Request) -> dict[str, Any]:
 
 def _finding(finding: Finding, request: Request) -> dict[str, Any]:
     told: dict[str, Any] = {"policy": finding.policy, "binding": finding.binding, "result": _result(finding)}
+    if not _is_secret(request):
+        told["message"] = cut(finding.message)
+    return told
+
+
+def _excepted(excepted: Excepted, request: Request) -> dict[str, Any]:
+    finding = excepted.finding
+    told: dict[str, Any] = {
+        "exception": excepted.exception.name,
+        "policy": finding.policy,
+        "binding": finding.binding,
+    }
     if not _is_secret(request):
         told["message"] = cut(finding.message)
     return told

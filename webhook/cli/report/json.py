@@ -3,7 +3,8 @@
 {"findings": [{"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "policy", "binding", "action",
                "reason", "message", "path",
                "explanation": with --explain only: {"param", "expressions"}, see explainedjson.py, or null}],
- "summary": {"files", "objects", "policies", "deny", "warn", "audit", "errors"},
+ "excepted": [the same, and "exception", "until"],
+ "summary": {"files", "objects", "policies", "deny", "warn", "audit", "excepted", "errors"},
  "errors": [{"file", "line", "column", "message"}], "warnings": [the same, about the policies], "notes": [text],
  "diffs": [{"file", "line", "object", "policies", "diff"}]}    (diffs with --diff only)
 
@@ -31,26 +32,17 @@ from webhook.paths import render
 def report(outcome: Outcome) -> str:
     """The report, with a newline at its end."""
     value: dict[str, Any] = {
-        "findings": [
-            {
-                "file": located.file,
-                "line": located.line,
-                "object": _object(located.identity),
-                "policy": located.finding.policy,
-                "binding": located.finding.binding,
-                "action": located.finding.action,
-                "reason": located.finding.reason,
-                "message": located.message,
-                "path": None if located.path is None else render(located.path),
-                **(_why(located) if outcome.explained else {}),
-            }
-            for located in outcome.findings
+        "findings": [_finding(located, outcome) for located in outcome.findings],
+        "excepted": [
+            {**_finding(located, outcome), "exception": exception.name, "until": exception.until}
+            for located, exception in outcome.excepted
         ],
         "summary": {
             "files": outcome.files,
             "objects": outcome.objects,
             "policies": outcome.policies,
             **{action: outcome.count(action) for action in ACTIONS},
+            "excepted": len(outcome.excepted),
             "errors": len(outcome.problems),
         },
         "errors": problems(outcome.problems),
@@ -80,6 +72,21 @@ def problems(found: Iterable[Problem]) -> list[dict[str, Any]]:
         {"file": encodable(each.file), "line": each.line, "column": each.column, "message": encodable(each.message)}
         for each in found
     ]
+
+
+def _finding(located: Located, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "file": located.file,
+        "line": located.line,
+        "object": _object(located.identity),
+        "policy": located.finding.policy,
+        "binding": located.finding.binding,
+        "action": located.finding.action,
+        "reason": located.finding.reason,
+        "message": located.message,
+        "path": None if located.path is None else render(located.path),
+        **(_why(located) if outcome.explained else {}),
+    }
 
 
 def _why(located: Located) -> dict[str, Any]:

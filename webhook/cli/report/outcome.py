@@ -8,6 +8,7 @@ from typing import Literal
 
 from webhook.documents import Problem
 from webhook.offline.verdicts import Change, Located
+from webhook.policy.exceptions import PolicyException
 
 Action = Literal["deny", "warn", "audit"]
 ACTIONS: tuple[Action, ...] = ("deny", "warn", "audit")
@@ -17,8 +18,8 @@ ACTIONS: tuple[Action, ...] = ("deny", "warn", "audit")
 class Outcome:
     """The findings of all files in the order of the inputs, and what went wrong on the way.
 
-    `warnings` are about the policies; no exit code comes of them. `streams` are the inputs that were read: files, or
-    `<stdin>`.
+    `warnings` are about the policies; no exit code comes of them, nor of `excepted`, what exceptions cover. `streams`
+    are the inputs that were read: files, or `<stdin>`.
     """
 
     findings: Sequence[Located]
@@ -29,6 +30,7 @@ class Outcome:
     policies: int
     warnings: Sequence[Problem] = ()
     changes: Sequence[Change] = field(default_factory=tuple)
+    excepted: Sequence[tuple[Located, PolicyException]] = ()
     show_changes: bool = False
     explained: bool = False
 

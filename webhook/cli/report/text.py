@@ -15,6 +15,7 @@ from webhook.cli.report.visible import visible
 from webhook.documents import Problem
 from webhook.offline.verdicts import Located, LocatedExplanation
 from webhook.paths import render
+from webhook.policy.exceptions import PolicyException
 
 _RESET: Final = "\x1b[0m"
 _BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"
@@ -44,6 +45,8 @@ def report(outcome: Outcome, color: bool, width: int | None = None, drawing: boo
     lines: list[str] = []
     for file, found in groupby(outcome.findings, key=lambda located: located.file):
         lines += _file(file, list(found), style, width, drawing)
+    for file, excepted in groupby(outcome.excepted, key=lambda each: each[0].file):
+        lines += _excepted(file, list(excepted), style, width)
     if outcome.show_changes:
         for change in outcome.changes:
             lines += [style(_DIFF_STYLES.get(line[:1], ""), line) for line in unified(change)]
@@ -54,10 +57,14 @@ def report(outcome: Outcome, color: bool, width: int | None = None, drawing: boo
 
 def asides(outcome: Outcome, color: bool) -> str:
     """The notes, warnings and problems, a line each and the place's own line below; "" if there are none."""
-    style = Style(color)
-    notes = [f"{style(_DIM, 'note:')} {visible(note)}\n" for note in outcome.notes]
+    notes = [note_line(note, color) for note in outcome.notes]
     warnings = [warning_text(problem, color) for problem in outcome.warnings]
     return "".join((*notes, *warnings, *(error_text(problem, color) for problem in outcome.problems)))
+
+
+def note_line(message: str, color: bool) -> str:
+    """One line for stderr, of what is worth knowing."""
+    return f"{Style(color)(_DIM, 'note:')} {visible(message)}\n"
 
 
 def error_text(problem: Problem, color: bool) -> str:
@@ -111,6 +118,21 @@ def _why(located: Located, why: LocatedExplanation, style: Style, width: int | N
         yield from tree_of(each, look, why.evaluated.private, why.planned, located, _INDENT)
 
 
+def _excepted(
+    file: str, found: list[tuple[Located, PolicyException]], style: Style, width: int | None
+) -> Iterator[str]:
+    yield style(_BOLD, visible(file))
+    for located, exception in found:
+        place = f"{visible(located.stream)}:{located.line}:{located.column}"
+        by = f"excepted by {visible(exception.name)} until {visible(exception.until)}"
+        yield f"  {place}: {style(_BOLD + _CYAN, by)}: {style(_BOLD, visible(located.finding.policy))}"
+        path = visible(render(located.path or ()))
+        where = f": {path}" if path and not located.message.startswith(path) else ""
+        yield f"{_INDENT}{object_name(located.identity)}{where}"
+        yield from (f"{_INDENT}{line}" for line in _message(located.message, width))
+    yield ""
+
+
 def _merged(found: Iterable[Located]) -> Iterable[tuple[list[Action], Located]]:
     """The findings in their order, those that differ in nothing but their action as one."""
     merged: dict[object, tuple[list[Action], Located]] = {}
@@ -142,6 +164,8 @@ def _summary(outcome: Outcome, style: Style) -> str:
         parts.append(style(_ACTION_STYLES["warn"], _counted(warned, "warning")))
     if audited:
         parts.append(style(_ACTION_STYLES["audit"], f"{audited:,} for the audit log"))
+    if outcome.excepted:
+        parts.append(style(_ACTION_STYLES["audit"], f"{len(outcome.excepted):,} excepted"))
     if outcome.problems:
         parts.append(style(_BOLD + _RED, _counted(len(outcome.problems), "error")))
     if not denied:

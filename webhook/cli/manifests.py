@@ -1,0 +1,217 @@
+"""`gatewright manifests`: the registration of the webhook, from the policies."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from webhook.registration.configurations import Options
+
+_FAILED = 2
+_SERVICE = "gatewright-system/gatewright"
+_NAME = "gatewright"
+_TIMEOUT = 5  # seconds
+
+
+def manifests(
+    policies: Annotated[
+        Path, typer.Argument(metavar="POLICIES", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
+    ] = Path("policies"),
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            "--check",
+            metavar="FILE",
+            help="Write nothing; compare with this file, `-` for stdin, and show how it differs.",
+        ),
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="FILE", help="Write it into this file instead of to stdout.")
+    ] = None,
+    service: Annotated[str, typer.Option(metavar="NS/NAME", help="The Service that the API server calls.")] = _SERVICE,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Called instead of a Service: for development, with a server on your machine."
+        ),
+    ] = None,
+    inject_ca_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NS/CERT",
+            help=f"The Certificate whose authority cert-manager puts in. [default: {_SERVICE}, without --url]",
+        ),
+    ] = None,
+    ca_bundle: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The authority itself, in PEM; cert-manager is not asked.")
+    ] = None,
+    no_ca: Annotated[bool, typer.Option("--no-ca", help="No authority: something else puts it in.")] = False,
+    exclude_namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NS",
+            help="A namespace never to be asked about, besides the Service's, kube-system, kube-node-lease and "
+            "cert-manager; may be repeated.",
+        ),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="POLICY", help="A policy that the API server runs itself, natively; may be repeated."),
+    ] = None,
+    timeout: Annotated[int, typer.Option(metavar="SECONDS", help="How long the API server waits, 1 to 30.")] = _TIMEOUT,
+    name: Annotated[str, typer.Option(metavar="NAME", help="The name of both configurations.")] = _NAME,
+) -> None:
+    """Write the ValidatingWebhookConfiguration and the MutatingWebhookConfiguration that send just what the policies
+    can match, as YAML on stdout.
+
+    The same policies and options give the same text: commit it, and let `--check` tell when it is out of date.
+
+    Exit code: **0** written, or up to date; **1** out of date; **2** the run itself failed: a bad policy, a bad file, a
+    bad option.
+    """
+    from webhook.registration.configurations import OptionError
+
+    try:
+        if check is not None and write is not None:
+            raise OptionError("--check writes nothing: leave --write out")
+        if sum((inject_ca_from is not None, ca_bundle is not None, no_ca)) > 1:
+            raise OptionError("--inject-ca-from, --ca-bundle and --no-ca exclude each other: give one of them")
+        options = _options(service, url, inject_ca_from, ca_bundle, no_ca, exclude_namespace or [], timeout, name)
+    except OptionError as error:
+        raise typer.Exit(_fail(str(error))) from None
+    command = _command(
+        policies,
+        ("--service", service if service != _SERVICE else None),
+        ("--url", url),
+        ("--inject-ca-from", inject_ca_from),
+        ("--ca-bundle", str(ca_bundle) if ca_bundle else None),
+        ("--no-ca", "" if no_ca else None),
+        *(("--exclude-namespace", each) for each in exclude_namespace or []),
+        *(("--without", each) for each in without or []),
+        ("--timeout", str(timeout) if timeout != _TIMEOUT else None),
+        ("--name", name if name != _NAME else None),
+    )
+    raise typer.Exit(_manifests(policies, options, command, check=check, write=write, without=without or []))
+
+
+def _options(
+    service: str,
+    url: str | None,
+    inject_ca_from: str | None,
+    ca_bundle: Path | None,
+    no_ca: bool,
+    namespaces: list[str],
+    timeout: int,
+    name: str,
+) -> Options:
+    """Raises OptionError, which names the option."""
+    from webhook import files
+    from webhook.registration.configurations import OptionError, Options, namespaced_name
+
+    try:
+        bundle = ca_bundle.read_bytes() if ca_bundle else None
+    except OSError as error:
+        raise OptionError(f"--ca-bundle: {ca_bundle}: {files.reason(error)}") from None
+    if inject_ca_from is None and not (no_ca or ca_bundle or url):
+        inject_ca_from = _SERVICE
+
+    def named(option: str, given: str) -> tuple[str, str]:
+        try:
+            return namespaced_name(given)
+        except OptionError as error:
+            raise OptionError(f"{option}: {error}") from None
+
+    return Options(
+        service=named("--service", service),
+        url=url,
+        namespaces=tuple(namespaces),
+        inject_from=None if inject_ca_from is None else named("--inject-ca-from", inject_ca_from),
+        ca_bundle=bundle,
+        timeout=timeout,
+        name=name,
+    )
+
+
+def _command(policies: Path, *options: tuple[str, str | None]) -> str:
+    """The command that makes this file, as its header tells."""
+    words = ["gatewright", "manifests", str(policies)]
+    for option, value in options:
+        if value is not None:
+            words += [option, value] if value else [option]
+    return shlex.join(words)
+
+
+def _manifests(
+    tree: Path, options: Options, command: str, *, check: Path | None, write: Path | None, without: list[str]
+) -> int:
+    # Imported here so that `gatewright --help` and wrong options answer at once.
+    from webhook import files
+    from webhook.cli.streams import put
+    from webhook.policy.load import PolicyTreeError, load
+    from webhook.registration.configurations import text
+    from webhook.registration.webhooks import never_asked, webhooks
+
+    try:
+        policies = load(tree)
+    except PolicyTreeError as error:
+        for problem in error.problems:
+            _fail(str(problem))
+        return _FAILED
+    names = {policy.name for policy in policies.policies}
+    if unknown := sorted(set(without) - names):
+        return _fail(f"--without: there is no policy {unknown[0]!r}; expected one of {', '.join(sorted(names))}")
+    policies = policies.without(without)
+    for note in (*policies.notes, *never_asked(policies)):
+        _note(str(note))
+    rendered = text(webhooks(policies), options, command)
+    if check is not None:
+        return _compared(check, rendered)
+    if write is None:
+        return 0 if put(rendered) else _FAILED
+    try:
+        write.write_text(rendered, encoding="utf-8")
+    except OSError as error:
+        return _fail(f"--write: {write}: {files.reason(error)}")
+    return 0
+
+
+def _compared(check: Path, rendered: str) -> int:
+    from webhook import files
+    from webhook.cli.streams import put
+
+    try:
+        there = sys.stdin.read() if str(check) == "-" else check.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = files.reason(error) if isinstance(error, OSError) else "not UTF-8"
+        return _fail(f"--check: {check}: {reason}")
+    if there == rendered:
+        return 0
+    lines = difflib.unified_diff(
+        there.splitlines(keepends=True), rendered.splitlines(keepends=True), str(check), "the policies' registration"
+    )
+    told = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    return 1 if put(told) else _FAILED
+
+
+def _fail(message: str) -> int:
+    from webhook.cli.report.text import error_line
+
+    sys.stderr.write(error_line(message, _colored()))
+    return _FAILED
+
+
+def _note(message: str) -> None:
+    from webhook.cli.report.text import note_line
+
+    sys.stderr.write(note_line(message, _colored()))
+
+
+def _colored() -> bool:
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

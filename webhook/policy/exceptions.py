@@ -1,0 +1,252 @@
+"""PolicyException: for whom a policy does not hold, why, who said so, and until when.
+
+    apiVersion: gatewright.dev/v1
+    kind: PolicyException
+    metadata: {name: node-agent}
+    spec:
+      policies:
+      - name: no-host-path
+      objects:
+        resources: [daemonsets.apps, pods]
+        namespaces: [monitoring]
+        labelSelector: {matchLabels: {app: node-agent}}
+      reason: reads the logs of its node; a CSI driver for them is on its way
+      approvedBy: platform-security
+      expires: 2027-03-31
+
+In force it turns what the policy would find into an entry of the audit log (webhook.admission.exceptions). It covers
+what it names and nothing else: names are whole names, and all of its criteria must hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from webhook.paths import Path
+from webhook.policy import kinds, model, refusals
+from webhook.policy.matching import Selector, labels_of
+from webhook.policy.model import Fault
+from webhook.policy.names import is_subdomain
+from webhook.policy.request import CONNECT, CREATE, Request
+
+
+class ExceptedPolicyModel(model.Model):
+    name: str = ""
+    kind: Literal["ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"] | None = None
+    bindings: list[str] | None = None
+    validations: list[int] | None = None
+
+
+class ObjectsModel(model.Model):
+    resources: list[str] | None = None
+    namespaces: list[str] | None = None
+    names: list[str] | None = None
+    label_selector: model.LabelSelector | None = None
+
+
+class SpecModel(model.Model):
+    policies: list[ExceptedPolicyModel] = []
+    objects: ObjectsModel | None = None
+    operations: list[Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]] | None = None
+    users: list[str] | None = None
+    reason: str = ""
+    approved_by: str = ""
+    expires: str = ""
+    warn: bool = False
+
+
+class PolicyExceptionModel(model.Model):
+    api_version: str = kinds.OWN_VERSION
+    kind: str = kinds.EXCEPTION
+    metadata: model.ObjectMeta = model.ObjectMeta()
+    spec: SpecModel = SpecModel()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyException:
+    """An exception. `expires` in seconds since the epoch; of each criterion None asks nothing.
+
+    `resources` are (group, resource, subresource).
+    """
+
+    name: str
+    reason: str
+    approved_by: str
+    until: str  # as it is written
+    expires: float
+    warn: bool
+    resources: frozenset[tuple[str, str, str]] | None
+    namespaces: frozenset[str] | None
+    names: frozenset[str] | None
+    selector: Selector | None
+    operations: frozenset[str] | None
+    users: frozenset[str] | None
+    file: str
+    line: int
+
+    def covers(self, request: Request) -> bool:
+        """Whether the request is one of those that the exception names."""
+        group, _, resource = request.resource
+        # A Namespace is in no namespace, though its request has one.
+        namespace = "" if (group, resource) == ("", "namespaces") else request.namespace
+        return (
+            (self.resources is None or (group, resource, request.subresource) in self.resources)
+            and (self.namespaces is None or namespace in self.namespaces)
+            and (self.names is None or _name(request) in self.names)
+            and (self.operations is None or request.operation in self.operations)
+            and (self.users is None or request.user.username in self.users)
+            and (self.selector is None or _selects(self.selector, request))
+        )
+
+
+def _name(request: Request) -> str:
+    # Validating, an object with generateName has its name, and the request has not.
+    if request.name or request.operation != CREATE or request.subresource or request.object is None:
+        return request.name
+    metadata = request.object.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _selects(selector: Selector, request: Request) -> bool:
+    """By the labels of the object as it will be; when it is deleted, as it was."""
+    if request.operation == CONNECT:
+        return False  # the options object has no labels
+    return selector.matches(labels_of(request.object if request.object is not None else request.old_object))
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """An exception as it concerns one policy: under which bindings (None: all), for which validations (None: all)."""
+
+    exception: PolicyException
+    bindings: frozenset[str] | None = None
+    validations: frozenset[int] | None = None
+
+    def concerns(self, binding: str, index: int | None) -> bool:
+        """Whether it is about this binding, and this validation; `index` is None where none of them is at fault, but
+        the policy as a whole, which an exception of single validations does not cover."""
+        return (self.bindings is None or binding in self.bindings) and (
+            self.validations is None or index in self.validations
+        )
+
+
+# Reading
+
+
+def refused(exception: PolicyExceptionModel) -> Iterator[Fault]:
+    """What is wrong with an exception, the policies that it names aside."""
+    yield from refusals.of_metadata(exception)
+    spec, at = exception.spec, ("spec",)
+    if not spec.policies:
+        yield (*at, "policies"), "required: the policies that do not hold, each with its name"
+    for index, policy in enumerate(spec.policies):
+        place = (*at, "policies", index)
+        if not policy.name:
+            yield (*place, "name"), "required: the name of a policy"
+        yield from _filled(policy.bindings, (*place, "bindings"), "names of bindings")
+        yield from _filled(policy.validations, (*place, "validations"), "numbers of validations, the first is 0")
+    yield from _objects(spec.objects, (*at, "objects"))
+    yield from _filled(spec.operations, (*at, "operations"), "CREATE, UPDATE, DELETE or CONNECT")
+    yield from _filled(spec.users, (*at, "users"), "names of users")
+    for field, text in (("reason", spec.reason), ("approvedBy", spec.approved_by)):
+        if not text.strip():
+            yield (*at, field), "required: " + ("why it is needed" if field == "reason" else "who approved it")
+    if not spec.expires:
+        yield (*at, "expires"), f"required: {_EXPECTED}"
+    elif moment(spec.expires) is None:
+        yield (*at, "expires"), f"expected {_EXPECTED}, found {model.describe(spec.expires)}"
+
+
+_EXPECTED = "a date such as 2027-03-31, the last day, or a time such as 2027-03-31T18:00:00Z"
+_RESOURCE = re.compile(
+    r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?(/[a-z0-9]([-a-z0-9]*[a-z0-9])?)?"
+)
+
+
+def _objects(objects: ObjectsModel | None, at: Path) -> Iterator[Fault]:
+    if objects is None:
+        yield at, "required: which objects, by namespaces, names or labelSelector"
+        return
+    yield from _filled(objects.resources, (*at, "resources"), "resources such as pods, deployments.apps, pods/exec")
+    yield from _filled(objects.namespaces, (*at, "namespaces"), "names of namespaces")
+    yield from _filled(objects.names, (*at, "names"), "names of objects")
+    for index, text in enumerate(objects.resources or ()):
+        if not _RESOURCE.fullmatch(text):
+            expected = "expected a resource such as pods, deployments.apps or pods/exec, without wildcards"
+            yield (*at, "resources", index), f"{expected}, found {model.describe(text)}"
+    for field, names in (("namespaces", objects.namespaces), ("names", objects.names)):
+        for index, text in enumerate(names or ()):
+            if any(each in text for each in "*?/") or not text:
+                yield (*at, field, index), f"expected a whole name, without wildcards, found {model.describe(text)}"
+    for index, text in enumerate(objects.namespaces or ()):
+        if text and not is_subdomain(text) and "*" not in text and "?" not in text and "/" not in text:
+            yield (*at, "namespaces", index), f"expected the name of a namespace, found {model.describe(text)}"
+    selector = objects.label_selector
+    if selector is not None:
+        yield from refusals.of_selector(selector, (*at, "labelSelector"))
+    named = bool(objects.namespaces or objects.names or (selector is not None and _asks(selector)))
+    if not named and objects.namespaces is None and objects.names is None:
+        what = "labels that an object must have" if selector is not None else "namespaces, names or labelSelector"
+        yield at, f"names no object; expected {what}, or it would cover everything"
+
+
+def _asks(selector: model.LabelSelector) -> bool:
+    """Whether the selector asks for a label. One that only forbids some selects nearly everything."""
+    return bool(selector.match_labels) or any(each.operator in ("In", "Exists") for each in selector.match_expressions)
+
+
+def _filled(items: Sequence[Any] | None, at: Path, expected: str) -> Iterator[Fault]:
+    if items is not None and not items:
+        yield at, f"must not be empty: {expected}; or leave it out"
+
+
+def moment(text: str) -> float | None:
+    """When an exception ends, in seconds since the epoch: with the time, or with the day (in UTC). None if neither."""
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return (datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=1)).timestamp()
+        if re.fullmatch(
+            r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})", text
+        ):
+            # Python reads at most six digits of a second.
+            return datetime.fromisoformat(re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", text.upper())).timestamp()
+    except (ValueError, OverflowError):
+        pass
+    return None
+
+
+def compiled(exception: PolicyExceptionModel, selector: Selector | None, file: str, line: int) -> PolicyException:
+    """An exception that is not refused, ready to be asked."""
+    spec = exception.spec
+    objects = spec.objects or ObjectsModel()
+    return PolicyException(
+        name=exception.metadata.name,
+        reason=spec.reason.strip(),
+        approved_by=spec.approved_by.strip(),
+        until=spec.expires,
+        expires=moment(spec.expires) or 0.0,
+        warn=spec.warn,
+        resources=None if objects.resources is None else frozenset(map(_resource, objects.resources)),
+        namespaces=_set(objects.namespaces),
+        names=_set(objects.names),
+        selector=selector,
+        operations=_set(spec.operations),
+        users=_set(spec.users),
+        file=file,
+        line=line,
+    )
+
+
+def _set(items: Sequence[str] | None) -> frozenset[str] | None:
+    return None if items is None else frozenset(items)
+
+
+def _resource(text: str) -> tuple[str, str, str]:
+    name, _, subresource = text.partition("/")
+    resource, _, group = name.partition(".")
+    return group, resource, subresource

@@ -1,0 +1,236 @@
+"""Webhooks as the two objects that register them, in YAML for git: the same policies give the same text."""
+
+from __future__ import annotations
+
+import base64
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import yaml
+
+from webhook.policy.matching import Requirement, Selector
+from webhook.policy.model import API_VERSION
+from webhook.policy.names import is_label_value, is_subdomain
+from webhook.registration.webhooks import PHASES, Phase, Webhook
+
+NEVER_ASKED: Final = ("cert-manager", "kube-node-lease", "kube-system")
+"""Namespaces that must work while Gatewright does not: the control plane's, of node heartbeats, and cert-manager's."""
+
+_NAME_LABEL: Final = "kubernetes.io/metadata.name"
+_KINDS: Final[dict[Phase, str]] = {
+    "validate": "ValidatingWebhookConfiguration",
+    "mutate": "MutatingWebhookConfiguration",
+}
+_PHASE_TEXTS: Final[dict[Phase, str]] = {
+    "validate": "What the API server asks about before it stores it.",
+    "mutate": "What the API server has changed.",
+}
+_WIDTH: Final = 118
+
+
+class OptionError(ValueError):
+    """What an operator asked for cannot be rendered; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What an operator decides about a registration.
+
+    `service` is (namespace, name); `url`, of development, takes its place. `namespaces` are never asked about, besides
+    NEVER_ASKED and the service's own. `inject_from` is the (namespace, name) of a Certificate of cert-manager's,
+    `ca_bundle` PEM; neither: the authority is put in by something else. `timeout` in seconds, 1 to 30.
+    """
+
+    service: tuple[str, str] = ("gatewright-system", "gatewright")
+    url: str | None = None
+    namespaces: tuple[str, ...] = ()
+    inject_from: tuple[str, str] | None = ("gatewright-system", "gatewright")
+    ca_bundle: bytes | None = None
+    timeout: int = 5
+    name: str = "gatewright"
+
+    def __post_init__(self) -> None:
+        """Raises OptionError."""
+        if not is_subdomain(self.name):
+            raise OptionError(f"the name {self.name!r} must be lower-case letters, digits, '-' and '.'")
+        if not 1 <= self.timeout <= 30:
+            raise OptionError(f"the timeout must be from 1 to 30 seconds, found {self.timeout}")
+        for namespace in self.namespaces:
+            if not namespace or not is_label_value(namespace) or not is_subdomain(namespace):
+                raise OptionError(f"{namespace!r} is no name of a namespace")
+        if self.url is not None and not _is_base(self.url):
+            raise OptionError(f"expected a form such as https://192.168.1.2:8443, found {self.url!r}")
+        if self.ca_bundle is not None and b"-----BEGIN CERTIFICATE-----" not in self.ca_bundle:
+            raise OptionError("the CA bundle holds no certificate in PEM")
+
+    @property
+    def never_asked(self) -> tuple[str, ...]:
+        """The namespaces that are left out, sorted."""
+        own = () if self.url is not None else (self.service[0],)
+        return tuple(sorted({*NEVER_ASKED, *self.namespaces, *own}))
+
+
+def _is_base(url: str) -> bool:
+    """Whether it is a URL that a path can be put behind, of those that the API server takes."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme == "https"
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not (parts.query or parts.fragment or parts.username)
+            and url.isprintable()
+        )
+    except ValueError:
+        return False
+
+
+def namespaced_name(text: str) -> tuple[str, str]:
+    """NAMESPACE/NAME as a pair. Raises OptionError."""
+    match = re.fullmatch(r"([a-z0-9]([-a-z0-9]*[a-z0-9])?)/([a-z0-9]([-a-z0-9.]*[a-z0-9])?)", text)
+    if match is None:
+        raise OptionError(f"expected NAMESPACE/NAME, found {text!r}")
+    return match[1], match[3]
+
+
+def text(webhooks: Sequence[Webhook], options: Options, command: str) -> str:
+    """Both configurations as a YAML stream. One without webhooks is there as well: applied, it takes old ones away.
+
+    `command` is what the header says made it.
+    """
+    return "---\n".join(
+        _document(phase, [webhook for webhook in webhooks if webhook.phase == phase], options, command)
+        for phase in PHASES
+    )
+
+
+def _document(phase: Phase, webhooks: Sequence[Webhook], options: Options, command: str) -> str:
+    metadata: dict[str, Any] = {"name": options.name, "labels": {"app.kubernetes.io/component": "registration"}}
+    if options.inject_from is not None and options.ca_bundle is None:
+        metadata["annotations"] = {"cert-manager.io/inject-ca-from": "/".join(options.inject_from)}
+    head = {"apiVersion": API_VERSION, "kind": _KINDS[phase], "metadata": metadata}
+    lines = [
+        *_comment(f"Generated by `{command}`: change the policies, not this."),
+        *_comment(f"{_PHASE_TEXTS[phase]} {_EXEMPTIONS}" if webhooks else f"{_PHASE_TEXTS[phase]} Nothing."),
+        _yaml(head).rstrip("\n"),
+    ]
+    if not webhooks:
+        return "\n".join([*lines, "webhooks: []"]) + "\n"
+    lines.append("webhooks:")
+    for webhook in webhooks:
+        lines += _comment(", ".join(webhook.policies))
+        lines.append(_yaml([_value(webhook, options)]).rstrip("\n"))
+    return "\n".join(lines) + "\n"
+
+
+_EXEMPTIONS = (
+    "Never about its own namespace, those of the control plane, of node heartbeats and of cert-manager, nor about who "
+    "somebody is and what they may do: nobody is to wait for Gatewright in order to repair it."
+)
+
+
+def _comment(words: str) -> list[str]:
+    # Names of policies are text that a comment may hold; a command line may hold anything.
+    printable = "".join(each if each.isprintable() else "?" for each in words)
+    return textwrap.wrap(
+        printable, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _value(webhook: Webhook, options: Options) -> dict[str, Any]:
+    """The webhook as JSON, its fields in the order that a reader wants them in."""
+    value: dict[str, Any] = {
+        "name": webhook.name,
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "matchPolicy": webhook.match_policy,
+        "failurePolicy": webhook.failure_policy,
+        "timeoutSeconds": options.timeout,
+    }
+    if webhook.phase == "mutate":
+        value["reinvocationPolicy"] = "IfNeeded"
+    value["clientConfig"] = _client(webhook, options)
+    exempt = {"key": _NAME_LABEL, "operator": "NotIn", "values": list(options.never_asked)}
+    value["namespaceSelector"] = {"matchExpressions": [exempt, *map(_requirement, webhook.labels)]}
+    if webhook.object_selector:
+        value["objectSelector"] = _selector(webhook.object_selector)
+    value["rules"] = [rule.value() for rule in webhook.rules]
+    if webhook.conditions:
+        value["matchConditions"] = [
+            {"name": name, "expression": _Expression(expression)} for name, expression in webhook.conditions
+        ]
+    return value
+
+
+def _client(webhook: Webhook, options: Options) -> dict[str, Any]:
+    client: dict[str, Any]
+    if options.url is not None:
+        client = {"url": f"{options.url.rstrip('/')}{webhook.path}"}
+    else:
+        namespace, name = options.service
+        client = {"service": {"name": name, "namespace": namespace, "port": 443, "path": webhook.path}}
+    if options.ca_bundle is not None:
+        client["caBundle"] = base64.b64encode(options.ca_bundle).decode("ascii")
+    return client
+
+
+def _selector(selector: Selector) -> dict[str, Any]:
+    """As short as it can be written: one value of a label as matchLabels."""
+    labels: dict[str, str] = {}
+    expressions: list[dict[str, Any]] = []
+    for requirement in selector.requirements:
+        if requirement.operator == "In" and len(requirement.values) == 1 and requirement.key not in labels:
+            (labels[requirement.key],) = requirement.values
+        else:
+            expressions.append(_requirement(requirement))
+    value: dict[str, Any] = {"matchLabels": labels} if labels else {}
+    return {**value, "matchExpressions": expressions} if expressions else value
+
+
+def _requirement(requirement: Requirement) -> dict[str, Any]:
+    value: dict[str, Any] = {"key": requirement.key, "operator": requirement.operator}
+    return {**value, "values": sorted(requirement.values)} if requirement.values else value
+
+
+# YAML
+
+
+class _Expression(str):
+    """A CEL expression, which is folded into lines."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Without anchors, lists of few short words in one line."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _list(dumper: _Dumper, items: Iterable[Any]) -> yaml.Node:
+    listed = list(items)
+    words = all(isinstance(item, str) for item in listed)
+    short = words and sum(map(len, listed)) + 2 * len(listed) <= _SHORT
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", listed, flow_style=short)
+
+
+_SHORT = 72
+
+
+def _expression(dumper: _Dumper, expression: _Expression) -> yaml.Node:
+    lines = expression.split("\n")
+    style = None if len(lines) == 1 and len(expression) < _SHORT else ">" if len(lines) == 1 else "|"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(expression), style=style)
+
+
+_Dumper.add_representer(list, _list)
+_Dumper.add_representer(_Expression, _expression)
+
+
+def _yaml(value: Any) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=_WIDTH, allow_unicode=True)

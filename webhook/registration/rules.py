@@ -1,0 +1,164 @@
+"""Atoms put together again: as few rules of a webhook as say the same, and the same in CEL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from webhook.policy.matching import Scope
+from webhook.policy.request import OPERATIONS
+from webhook.registration.asked import ANY, Atom
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRule:
+    """A rule of a webhook, each list in its order."""
+
+    groups: tuple[str, ...]
+    versions: tuple[str, ...]
+    operations: tuple[str, ...]
+    resources: tuple[str, ...]
+    scope: Scope
+
+    def value(self) -> dict[str, Any]:
+        """The rule as JSON. The default scope is left out."""
+        value: dict[str, Any] = {
+            "apiGroups": list(self.groups),
+            "apiVersions": list(self.versions),
+            "operations": list(self.operations),
+            "resources": list(self.resources),
+        }
+        return value if self.scope == ANY else {**value, "scope": self.scope}
+
+
+class _Part(NamedTuple):
+    """A rule that is being put together; it began as an atom."""
+
+    groups: frozenset[str]
+    versions: frozenset[str]
+    operations: frozenset[str]
+    resources: frozenset[str]
+    scope: Scope
+
+
+def merged(atoms: Iterable[Atom]) -> tuple[WebhookRule, ...]:
+    """The rules that match what the atoms match, in a fixed order, whatever that of the atoms.
+
+    One after the other what differs in nothing but the operation, the resource, the version and the group is joined.
+    """
+    parts = {
+        _Part(
+            frozenset((atom.group,)),
+            frozenset((atom.version,)),
+            frozenset((atom.operation,)),
+            frozenset((f"{atom.resource}/{atom.subresource}" if atom.subresource else atom.resource,)),
+            atom.scope,
+        )
+        for atom in pruned(atoms)
+    }
+    parts = _joined(parts, "operations", lambda part: (part.groups, part.versions, part.resources, part.scope))
+    parts = _joined(parts, "resources", lambda part: (part.groups, part.versions, part.operations, part.scope))
+    parts = _joined(parts, "versions", lambda part: (part.groups, part.operations, part.resources, part.scope))
+    parts = _joined(parts, "groups", lambda part: (part.versions, part.operations, part.resources, part.scope))
+    rules = (
+        WebhookRule(
+            _listed(part.groups),
+            _listed(part.versions),
+            _operations(part.operations),
+            _listed(part.resources),
+            part.scope,
+        )
+        for part in parts
+    )
+    return tuple(
+        sorted(rules, key=lambda rule: (rule.groups, rule.versions, rule.resources, rule.operations, rule.scope))
+    )
+
+
+def pruned(atoms: Iterable[Atom]) -> frozenset[Atom]:
+    """The atoms that no other one covers."""
+    every = frozenset(atoms)
+    return frozenset(atom for atom in every if not any(other != atom and other.covers(atom) for other in every))
+
+
+def _joined(parts: set[_Part], field: str, key: Callable[[_Part], Hashable]) -> set[_Part]:
+    found: dict[Hashable, _Part] = {}
+    for part in parts:
+        same = found.get(key(part))
+        found[key(part)] = (
+            part if same is None else part._replace(**{field: getattr(part, field) | getattr(same, field)})
+        )
+    return set(found.values())
+
+
+def _listed(items: frozenset[str]) -> tuple[str, ...]:
+    return (ANY,) if ANY in items and not any("/" in item for item in items) else tuple(sorted(items))
+
+
+def _operations(operations: frozenset[str]) -> tuple[str, ...]:
+    if len(operations) == len(OPERATIONS):
+        return (ANY,)
+    return tuple(operation for operation in OPERATIONS if operation in operations)
+
+
+# In CEL
+
+
+def in_cel(rules: Iterable[WebhookRule], operations: frozenset[str]) -> str:
+    """An expression of webhooks' matchConditions: whether what the client sent matches one of the rules.
+
+    `operations`: those that the webhook is asked about; no other is tested for.
+    """
+    return " || ".join(f"({_rule(rule, operations)})" for rule in rules)
+
+
+def _rule(rule: WebhookRule, operations: frozenset[str]) -> str:
+    tests = []
+    if rule.operations != (ANY,) and not operations <= set(rule.operations):
+        tests.append(_one_of("request.operation", rule.operations))
+    if rule.groups != (ANY,):
+        tests.append(_one_of("request.resource.group", rule.groups))
+    if rule.versions != (ANY,):
+        tests.append(_one_of("request.resource.version", rule.versions))
+    resources = _resources(rule.resources)
+    if resources:
+        tests.append(resources)
+    if rule.scope != ANY:
+        # A request for a Namespace has a namespace, its own name, and is cluster-scoped.
+        namespaced = "(has(request.namespace) && request.resource.resource != 'namespaces')"
+        tests.append(namespaced if rule.scope == "Namespaced" else f"!{namespaced}")
+    return " && ".join(tests) or "true"
+
+
+def _resources(resources: Sequence[str]) -> str:
+    if "*/*" in resources:
+        return ""
+    tests = []
+    plain = [text for text in resources if "*" not in text]
+    if plain and not any("/" in text for text in plain):
+        tests.append(f"!has(request.subResource) && {_one_of('request.resource.resource', plain)}")
+    elif plain:
+        name = "(request.resource.resource + (has(request.subResource) ? '/' + request.subResource : ''))"
+        tests.append(_one_of(name, plain))
+    for text in resources:
+        resource, slash, subresource = text.partition("/")
+        if text == ANY:
+            tests.append("!has(request.subResource)")
+        elif resource == ANY:
+            tests.append(f"has(request.subResource) && request.subResource == {_text(subresource)}")
+        elif slash and subresource == ANY:
+            tests.append(f"request.resource.resource == {_text(resource)}")
+    return tests[0] if len(tests) == 1 else "(" + " || ".join(f"({test})" for test in tests) + ")"
+
+
+def _one_of(what: str, values: Sequence[str]) -> str:
+    if len(values) == 1:
+        return f"{what} == {_text(values[0])}"
+    return f"{what} in [{', '.join(map(_text, values))}]"
+
+
+def _text(value: str) -> str:
+    """A CEL literal. Resources and groups of policies may be any text."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return "'" + "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in escaped) + "'"

@@ -1,0 +1,286 @@
+"""The webhooks that ask about what the policies match: as few as can be, none asking less than that.
+
+A path of the server runs all policies of its phase and failurePolicy that match what it is sent, so each request is to
+reach it once. Most trees need one webhook a path. There are more where
+
+- policies name different versions of a resource: the server converts for a webhook, to one of the versions that the
+  webhook names, so there is a webhook for each;
+- policies have matchPolicy Exact, for which nothing is to be converted;
+- bindings have conditions (webhook.policy.conditions), which their webhook then has, too.
+
+A webhook passes over what one before it asks about already. docs/decisions/006 tells why this is right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+from webhook.documents import Problem
+from webhook.policy.evaluation import FailurePolicy
+from webhook.policy.matching import EVERYTHING, MatchPolicy, Requirement, Selector
+from webhook.policy.policyset import PolicySet
+from webhook.registration.asked import ANY, REVIEWS, Asked, Atom, asked
+from webhook.registration.rules import WebhookRule, in_cel, merged, pruned
+
+Phase = Literal["validate", "mutate"]
+PHASES: tuple[Phase, ...] = ("validate", "mutate")
+FAILURE_POLICIES: tuple[FailurePolicy, ...] = ("Fail", "Ignore")
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A webhook, but for what an operator decides. `policies`: the names of those it is for.
+
+    `labels` are asked of Namespaces, besides the exemptions; `conditions` are (name, CEL expression).
+    """
+
+    name: str
+    phase: Phase
+    failure_policy: FailurePolicy
+    match_policy: MatchPolicy
+    rules: tuple[WebhookRule, ...]
+    labels: tuple[Requirement, ...]
+    object_selector: Selector
+    conditions: tuple[tuple[str, str], ...]
+    policies: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """Where the server answers."""
+        return f"/{self.phase}/{self.failure_policy.lower()}"
+
+
+def webhooks(policies: PolicySet) -> tuple[Webhook, ...]:
+    """The webhooks of all policies that are bound: the validating ones first, those under Fail before the others."""
+    found: list[Webhook] = []
+    for phase, failure_policy in product(PHASES, FAILURE_POLICIES):
+        of_phase = policies.validating if phase == "validate" else policies.mutating
+        units = tuple(asked(policy for policy in of_phase if policy.failure_policy == failure_policy))
+        if units:
+            found += _of_path(phase, failure_policy, units)
+    return tuple(found)
+
+
+def never_asked(policies: PolicySet) -> Iterator[Problem]:
+    """A note on each policy that is bound, and of which the API server asks no webhook."""
+    for policy in policies.policies:
+        if policy.bindings and not any(asked((policy,))):
+            message = (
+                f"{policy.kind} '{policy.name}' is never asked: it matches nothing under its bindings, or only what "
+                "the API server sends to no webhook"
+            )
+            yield Problem(policy.file, policy.line, None, message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What one webhook asks about, and on which conditions of its own."""
+
+    match_policy: MatchPolicy
+    atoms: frozenset[Atom]
+    conditions: tuple[tuple[str, str], ...]
+    policies: tuple[str, ...]
+
+
+def _of_path(phase: Phase, failure_policy: FailurePolicy, units: Sequence[Asked]) -> Iterator[Webhook]:
+    labels = _sorted(frozenset.intersection(*(unit.labels for unit in units)))
+    selector = _shared_selector(units)
+    tokens = any(_names_tokens(atom) for unit in units for atom in unit.atoms)
+    groups = _groups(units)
+    for index, group in enumerate(groups):
+        conditions = [*_not_identity(group.atoms, tokens), *_asked_once(group, groups[:index]), *group.conditions]
+        suffix = f"-{index + 1}" if index else ""
+        yield Webhook(
+            name=f"{phase}-{failure_policy.lower()}{suffix}.gatewright.dev",
+            phase=phase,
+            failure_policy=failure_policy,
+            match_policy=group.match_policy,
+            rules=merged(group.atoms),
+            labels=labels,
+            object_selector=selector,
+            conditions=tuple(_distinct(conditions)),
+            policies=group.policies,
+        )
+
+
+def _groups(units: Sequence[Asked]) -> list[_Group]:
+    """What each webhook asks about: first what has no conditions, then what has some, then the same of Exact."""
+    found: list[_Group] = []
+    for match_policy in ("Equivalent", "Exact"):
+        for conditional in (False, True):
+            chosen = [
+                unit for unit in units if unit.match_policy == match_policy and bool(unit.conditions) == conditional
+            ]
+            in_any_case = [atom for group in found if not group.conditions for atom in group.atoms]
+            for atoms in _layers(chosen, match_policy):
+                left = frozenset(atom for atom in atoms if not _asked_anyway(atom, in_any_case, match_policy))
+                if left:
+                    found.append(_group(match_policy, left, [unit for unit in chosen if unit.atoms & left]))
+    return found
+
+
+def _group(match_policy: MatchPolicy, atoms: frozenset[Atom], members: Sequence[Asked]) -> _Group:
+    conditions: list[tuple[str, str]] = []
+    excludes = frozenset.intersection(*(unit.excludes for unit in members))
+    excluded = merged(exclude for exclude in excludes if any(exclude.common(atom) for atom in atoms))
+    if excluded:
+        conditions.append(("not-excluded", f"!({in_cel(excluded, _operations(atoms))})"))
+    conditions += _own_conditions(members)
+    names = sorted({unit.policy.name for unit in members})
+    return _Group(match_policy, pruned(atoms), tuple(conditions), tuple(names))
+
+
+def _operations(atoms: Iterable[Atom]) -> frozenset[str]:
+    return frozenset(atom.operation for atom in atoms)
+
+
+def _asked_anyway(atom: Atom, earlier: Iterable[Atom], match_policy: MatchPolicy) -> bool:
+    """Whether an earlier webhook, which has no conditions, asks about all that this atom does.
+
+    What the server converts goes by the version that a webhook names, so that has to be the same.
+    """
+    return any(other.covers(atom) and (match_policy == "Exact" or other.version == atom.version) for other in earlier)
+
+
+# Versions
+
+
+def _layers(units: Sequence[Asked], match_policy: MatchPolicy) -> list[frozenset[Atom]]:
+    """The atoms, those apart that must not be in one webhook, the newest version in the first that can have it.
+
+    Two must not where a policy names the version of the one and not of the other: what is sent in the other's version
+    is to be converted for it, and no webhook is sent what it can have as it is.
+    """
+    owners: dict[Atom, frozenset[str]] = {}
+    every = frozenset(atom for unit in units for atom in unit.atoms)
+    for atom in every:
+        owners[atom] = frozenset(unit.policy.name for unit in units if any(other.covers(atom) for other in unit.atoms))
+    layers: list[list[Atom]] = []
+    for atom in sorted(every, key=_by_version):
+        for layer in layers:
+            if match_policy == "Exact" or not any(
+                other.version != atom.version and owners[other] != owners[atom] and other.rivals(atom)
+                for other in layer
+            ):
+                layer.append(atom)
+                break
+        else:
+            layers.append([atom])
+    return [frozenset(layer) for layer in layers]
+
+
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
+
+
+def _by_version(atom: Atom) -> tuple[object, ...]:
+    """Newest first, as Kubernetes orders versions (v2, v1, v1beta1, others by name); "*" last."""
+    match = _VERSION.fullmatch(atom.version)
+    if atom.version == ANY:
+        rank: tuple[object, ...] = (2,)
+    elif match is None:
+        rank = (1, atom.version)
+    else:
+        stability = {None: 0, "beta": 1, "alpha": 2}[match[2]]
+        rank = (0, stability, -int(match[1]), -int(match[3] or 0))
+    return (*rank, *atom)
+
+
+# Selectors
+
+
+def _shared_selector(units: Sequence[Asked]) -> Selector:
+    """What the objectSelectors of all units ask.
+
+    A policy's holds of the old object or the new one, and so does its binding's, perhaps of the other one: the two
+    together are no selector, so it is one of the two.
+    """
+    best: frozenset[Requirement] = frozenset()
+    for first in units[0].selectors:
+        shared = frozenset(first.requirements)
+        for unit in units[1:]:
+            each = [shared & frozenset(selector.requirements) for selector in unit.selectors]
+            shared = max(each, key=_most, default=frozenset())
+        best = max(best, shared, key=_most)
+    return Selector(_sorted(best)) if best else EVERYTHING
+
+
+def _most(requirements: frozenset[Requirement]) -> tuple[int, list[tuple[str, str, list[str]]]]:
+    """Orders sets of requirements: by their number, and equal ones always in the same way."""
+    return len(requirements), sorted(map(_order, requirements))
+
+
+def _sorted(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
+    return tuple(sorted(requirements, key=_order))
+
+
+def _order(requirement: Requirement) -> tuple[str, str, list[str]]:
+    return requirement.key, requirement.operator, sorted(requirement.values)
+
+
+# Conditions
+
+
+def _not_identity(atoms: Iterable[Atom], tokens: bool) -> Iterator[tuple[str, str]]:
+    """Keeps out who somebody is and what they may do, where a wildcard would let it in.
+
+    By kind, and so the tokens of service accounts (serviceaccounts/token) too, unless a policy asks for them by name.
+    """
+    if any(atom.group == ANY or (not tokens and _takes_tokens(atom)) for atom in atoms):
+        field = "request.resource.group" if tokens else "request.kind.group"
+        groups = ", ".join(f"'{group}'" for group in REVIEWS)
+        yield "no-reviews-of-identity", f"!({field} in [{groups}])"
+
+
+def _takes_tokens(atom: Atom) -> bool:
+    return atom.group in ("", ANY) and atom.resource in ("serviceaccounts", ANY) and atom.subresource in ("token", ANY)
+
+
+def _names_tokens(atom: Atom) -> bool:
+    return _takes_tokens(atom) and (atom.resource == "serviceaccounts" or atom.subresource == "token")
+
+
+def _asked_once(group: _Group, earlier: Iterable[_Group]) -> Iterator[tuple[str, str]]:
+    """Passes over what this webhook and an earlier one ask about as it was sent: all policies answer there.
+
+    What is only converted for this one is asked about nowhere else.
+    """
+    parts = []
+    for before in earlier:
+        common = {both for atom in before.atoms for each in group.atoms if (both := atom.common(each))}
+        if common:
+            rules = in_cel(merged(common), _operations(group.atoms))
+            tests = [f"({rules})", *(_enclosed(expression) for _, expression in before.conditions)]
+            parts.append(" && ".join(tests) if before.conditions else rules)
+    if parts:
+        yield "asked-once", f"!({' || '.join(f'({part})' for part in parts) if len(parts) > 1 else parts[0]})"
+
+
+def _own_conditions(members: Sequence[Asked]) -> list[tuple[str, str]]:
+    """The conditions of the bindings: as they are if all have the same, else that those of one of them hold."""
+    each = {
+        tuple((condition.name, condition.program.source) for condition in unit.conditions): None for unit in members
+    }
+    if len(each) == 1:
+        return list(next(iter(each)))
+    alternatives = sorted({" && ".join(_enclosed(expression) for _, expression in all_of) for all_of in each})
+    if "" in alternatives:
+        return []
+    return [("any-binding", " || ".join(f"({alternative})" for alternative in alternatives))]
+
+
+def _enclosed(expression: str) -> str:
+    # A comment would take the bracket along.
+    return f"({expression}\n)" if "//" in expression else f"({expression})"
+
+
+def _distinct(conditions: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The conditions, one whose name is taken under another."""
+    taken: Counter[str] = Counter()
+    for name, expression in conditions:
+        taken[name] += 1
+        yield (name if taken[name] == 1 else f"{name[:60]}-{taken[name]}"), expression
