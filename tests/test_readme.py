@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -47,12 +49,36 @@ def test_its_policies_load_and_deny(tmp_path: Path) -> None:
 
 
 def test_the_guides_policies_pass_the_guides_test(tmp_path: Path) -> None:
-    (python,), (tests,) = blocks("python", GUIDE), blocks("yaml", GUIDE)
+    (python,), (tests,) = blocks("python", GUIDE), [each for each in blocks("yaml", GUIDE) if "PolicyTest" in each]
     (tmp_path / "policy.py").write_text(python)
     (tmp_path / "tests.yaml").write_text(tests)
     result = gatewright("test", "--policies", str(tmp_path))
     assert (result.returncode, result.stderr) == (0, "")
     assert "1 case: 1 passed, 0 failed" in result.stdout
+
+
+def test_the_guides_exception_covers_what_the_guide_says_and_no_more(tmp_path: Path) -> None:
+    (exception,) = (each for each in blocks("yaml", GUIDE) if "PolicyException" in each)
+    tree = tmp_path / "policies"
+    shutil.copytree(ROOT / "policies" / "no-host-path", tree)
+    (tree / "exception.yaml").write_text(exception)
+    agent = """\
+        apiVersion: apps/v1
+        kind: DaemonSet
+        metadata: {name: agent, namespace: monitoring, labels: {app: LABEL}}
+        spec:
+          template:
+            metadata: {labels: {app: LABEL}}
+            spec: {volumes: [{name: logs, hostPath: {path: /var/log}}]}
+        """
+    for label, last in (
+        ("node-agent", "nothing denied, 1 excepted (1 object in 1 file, 1 policy)"),
+        ("other", "1 denied (1 object in 1 file, 1 policy)"),
+    ):
+        (tmp_path / "agent.yaml").write_text(textwrap.dedent(agent).replace("LABEL", label))
+        result = gatewright("check", "--policies", str(tree), str(tmp_path / "agent.yaml"))
+        assert result.stdout.splitlines()[-1] == last, result.stdout + result.stderr
+        assert ("excepted by node-agent until 2999-03-31" in result.stdout) == (label == "node-agent")
 
 
 def test_every_file_that_it_links_to_is_there() -> None:
