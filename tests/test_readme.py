@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 from webhook.offline import authorizations
@@ -57,7 +59,8 @@ def test_its_policies_load_and_deny(tmp_path: Path) -> None:
 
 
 def test_the_guides_policies_pass_the_guides_test(tmp_path: Path) -> None:
-    (python,), (_, *yaml) = blocks("python", GUIDE), blocks("yaml", GUIDE)
+    (python,) = blocks("python", GUIDE)
+    yaml = [each for each in blocks("yaml", GUIDE) if "PolicyTest" in each or "MutatingAdmissionPolicy" in each]
     assert len(yaml) == 3
     (tmp_path / "policy.py").write_text(python)
     (tmp_path / "policies.yaml").write_text("---\n".join(yaml))
@@ -72,6 +75,30 @@ def test_the_guides_answers_for_the_authorizer_are_read(tmp_path: Path) -> None:
     rules, wrong = authorizations.read(str(tmp_path / "access.yaml"))
     assert wrong == []
     assert [rule.decision.allowed for rule in rules] == [True, True, True, False]
+
+
+def test_the_guides_exception_covers_what_the_guide_says_and_no_more(tmp_path: Path) -> None:
+    (exception,) = (each for each in blocks("yaml", GUIDE) if "PolicyException" in each)
+    tree = tmp_path / "policies"
+    shutil.copytree(ROOT / "policies" / "no-host-path", tree)
+    (tree / "exception.yaml").write_text(exception)
+    agent = """\
+        apiVersion: apps/v1
+        kind: DaemonSet
+        metadata: {name: agent, namespace: monitoring, labels: {app: LABEL}}
+        spec:
+          template:
+            metadata: {labels: {app: LABEL}}
+            spec: {volumes: [{name: logs, hostPath: {path: /var/log}}]}
+        """
+    for label, last in (
+        ("node-agent", "nothing denied, 1 excepted (1 object in 1 file, 1 policy)"),
+        ("other", "1 denied (1 object in 1 file, 1 policy)"),
+    ):
+        (tmp_path / "agent.yaml").write_text(textwrap.dedent(agent).replace("LABEL", label))
+        result = gatewright("check", "--policies", str(tree), str(tmp_path / "agent.yaml"))
+        assert result.stdout.splitlines()[-1] == last, result.stdout + result.stderr
+        assert ("excepted by node-agent until 2999-03-31" in result.stdout) == (label == "node-agent")
 
 
 def test_every_file_that_it_links_to_is_there() -> None:

@@ -28,6 +28,17 @@ kind: ValidatingAdmissionPolicyBinding
 metadata: {name: no-latest}
 spec: {policyName: no-latest, validationActions: [Deny]}
 """
+EXPIRED = """\
+apiVersion: gatewright.dev/v1
+kind: PolicyException
+metadata: {name: old}
+spec:
+  policies: [{name: no-latest}]
+  objects: {names: [latest]}
+  reason: r
+  approvedBy: s
+  expires: 2020-01-31
+"""
 TESTS = """\
 apiVersion: gatewright.dev/v1
 kind: PolicyTest
@@ -139,3 +150,15 @@ def test_no_policies_fail_the_run(tmp_path: Path) -> None:
     done = gatewright(cwd=tmp_path)
     assert done.returncode == 2
     assert "no such file or folder" in done.stderr
+
+
+def test_exceptions_are_no_matter_of_tests_but_for_one_that_has_expired(root: Path) -> None:
+    write(root, TESTS.replace("NAME", "other"))
+    folder = root / "policies"
+    (folder / "exception.yaml").write_text(EXPIRED.replace("2020", "2999"))
+    run = gatewright(cwd=root)
+    assert (run.returncode, run.stderr) == (0, "")  # what is excepted is still denied
+    (folder / "exception.yaml").write_text(EXPIRED)
+    run = gatewright(cwd=root)
+    assert run.returncode == 0
+    assert "exception.yaml:9:3: PolicyException 'old' expired (2020-01-31) and does nothing" in run.stderr

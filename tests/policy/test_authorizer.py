@@ -72,7 +72,11 @@ def test_request_resource_is_what_was_sent() -> None:
         name="web",
         request_resource=GroupVersionResource("apps", "v1beta1", "deployments"),
     )
-    _, (question,) = decided(sent, validations=[{"expression": "authorizer.requestResource.check('scale').allowed()"}])
+    rules = [
+        {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["*"], "resources": ["deployments/scale"]},
+    ]
+    checked = [{"expression": "authorizer.requestResource.check('scale').allowed()"}]
+    _, (question,) = decided(sent, matchConstraints={"resourceRules": rules}, validations=checked)
     asked = (question.group, question.resource, question.subresource, question.namespace, question.name, question.verb)
     assert asked == ("apps", "deployments", "scale", "default", "web", "scale")
 

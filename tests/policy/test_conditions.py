@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ def annotated(text: str) -> dict[str, Any]:
 
 
 def conditioned(root: Path, *expressions: str) -> PolicySet:
-    text = str([{"name": f"c{index}", "expression": each} for index, each in enumerate(expressions)])
-    return loaded_files(root, p_py=PYTHON, binding_yaml=str(annotated(text)))
+    text = json.dumps([{"name": f"c{index}", "expression": each} for index, each in enumerate(expressions)])
+    return loaded_files(root, p_py=PYTHON, binding_yaml=json.dumps(annotated(text)))
 
 
 def test_a_request_of_which_one_is_false_is_passed_over(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_they_see_the_resource_that_was_sent(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_list_of_conditions_is_refused(tmp_path: Path, text: str, told: str) -> None:
-    found = wrong(tmp_path, p_py=PYTHON, binding_yaml=str(annotated(text)))
+    found = wrong(tmp_path, p_py=PYTHON, binding_yaml=json.dumps(annotated(text)))
     place = "ValidatingAdmissionPolicyBinding 'b': metadata.annotations['gatewright.dev/match-conditions']: "
     assert any(problem.message.startswith(place) and told in problem.message for problem in found), found
 

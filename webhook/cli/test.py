@@ -57,6 +57,7 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     from webhook.cli.report.visible import visible
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
+    from webhook.policy.exceptions import expired
     from webhook.policy.load import PolicyTreeError, load
 
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
@@ -78,7 +79,8 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
             sys.stderr.write("".join(error_text(problem, on_terminal) for problem in problems))
         return _FAILED
 
-    for note in loaded.notes:
+    ended = {expired(exception) for exception in loaded.exceptions}
+    for note in (note for note in loaded.notes if note.message in ended):  # the rest is no matter of tests
         sys.stderr.write(note_line(str(note), on_terminal))
     results = list(caseruns.run(planned, loaded))
     tested = {each.policy for each in planned}

@@ -68,7 +68,9 @@ def explain_requests(
             unmatched = "no binding names the policy: it never runs"
         bound: list[BindingExplained] = []
         for binding in policy.bindings if unmatched is None else ():
-            why = binding.match and why_not(binding.match, planned.request, namespace, "matchResources")
+            why = binding.match and why_not(
+                binding.match, planned.request, namespace, "matchResources", of_binding=True
+            )
             if why:
                 bound.append(BindingExplained(binding, why))
                 continue

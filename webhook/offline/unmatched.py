@@ -11,14 +11,16 @@ from webhook.policy.request import CONNECT, Request
 _MAX_NAMES = 12
 
 
-def why_not(match: Match, request: Request, namespace: RequestNamespace, field: str) -> str | None:
+def why_not(
+    match: Match, request: Request, namespace: RequestNamespace, field: str, *, of_binding: bool = False
+) -> str | None:
     """Why a match leaves the request out; None where it does not.
 
     field: what the match is called, `matchConstraints` or `matchResources`; of a binding, no rules mean everything.
     """
     key = RequestKey.of(request)
     # Nothing is converted in a dry run.
-    residual = match.narrow(key, key) if field == "matchConstraints" else match.narrow_binding(key, key)
+    residual = match.narrow_binding(key, key) if of_binding else match.narrow(key, key)
     try:
         if residual is not None and residual.matches(request, namespace):
             return None

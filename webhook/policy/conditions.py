@@ -113,7 +113,7 @@ def _told(path: Sequence[str | int], message: str) -> str:
 
 
 def _compiled(listed: Iterable[model.MatchCondition]) -> tuple[Conditions | None, list[str]]:
-    environment = base_environment(with_params=False)
+    environment = base_environment(with_params=False, with_authorizer=False)
     conditions: list[Condition] = []
     problems: list[str] = []
     for each in listed:

@@ -242,6 +242,14 @@ def compiled(exception: PolicyExceptionModel, selector: Selector | None, file: s
     )
 
 
+def expired(exception: PolicyException) -> str:
+    """What is told of an exception that has ended."""
+    return (
+        f"{kinds.EXCEPTION} '{exception.name}' expired ({exception.until}) and does nothing: remove it, or have it "
+        "approved anew"
+    )
+
+
 def _set(items: Sequence[str] | None) -> frozenset[str] | None:
     return None if items is None else frozenset(items)
 

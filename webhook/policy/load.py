@@ -400,11 +400,7 @@ class _Loader:
                         )
                         found.setdefault(key, []).append(exemption)
             if exception is not None and exception.expires <= time.time():
-                message = (
-                    f"{_subject(document)} expired ({exception.until}) and does nothing: remove it, or have it "
-                    "approved anew"
-                )
-                self._notes.append(document.problem(("spec", "expires"), message))
+                self._notes.append(document.problem(("spec", "expires"), exceptions.expired(exception)))
         return found
 
     def _unknown_in_exception(
