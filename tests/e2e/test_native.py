@@ -14,7 +14,7 @@ from tests.e2e.webhooks import POLICIES, Gatewright, rendered, until_seen
 CEL = sorted(path.parent for path in POLICIES.glob("*/policy.yaml"))
 PODS = "/api/v1/namespaces/default/pods?dryRun=All"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments?dryRun=All"
-HEADERS = ('pods "web" is forbidden: ', 'admission webhook "workloads.gatewright.dev" denied the request: ')
+HEADERS = ('pods "web" is forbidden: ', 'admission webhook "validate-fail.gatewright.dev" denied the request: ')
 DENIED = "ValidatingAdmissionPolicy '{0}' with binding '{0}' denied request: "
 
 

@@ -21,7 +21,7 @@ from tests.server.running import wait_for
 
 PODS = "/api/v1/namespaces/default/pods?dryRun=All"
 SERVICES = "/api/v1/namespaces/default/services?dryRun=All"
-REFUSED = 'admission webhook "workloads.gatewright.dev" denied the request: '
+REFUSED = 'admission webhook "validate-fail.gatewright.dev" denied the request: '
 HOST_PATH = (
     "ValidatingAdmissionPolicy 'no-host-path' with binding 'no-host-path' denied request: spec.volumes[0]: "
     "hostPath volumes open the files of the node to the Pod (h)"
@@ -207,7 +207,7 @@ def test_without_the_server_policies_that_must_hold_block_and_the_cluster_goes_o
     try:
         blocked = enforced.apply(pod("p"), user=DEVELOPER, check=False)
         assert blocked.returncode == 1
-        assert 'failed calling webhook "workloads.gatewright.dev"' in blocked.stderr
+        assert 'failed calling webhook "validate-fail.gatewright.dev"' in blocked.stderr
         # What no policy is about, or matchConditions sort out, goes on.
         assert enforced.kubectl("create", "configmap", "on", "--from-literal=a=b", user=DEVELOPER).stdout
         beat = {
