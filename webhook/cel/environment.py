@@ -62,7 +62,8 @@ def _declarations(version: Version, constructs: bool) -> Declarations:
     )
 
 
-@lru_cache(maxsize=256)
+# A checker is 300 kB. Those that many policies share are asked for again and again, and stay; the rest goes.
+@lru_cache(maxsize=24)
 def _frontend(
     variables: tuple[tuple[str, Type], ...],
     container: str,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from webhook.cel import operators, types
-from webhook.cel.ast import Call, Const, Expr, ListLiteral, Select
+from webhook.cel.ast import Call, Const, Expr, ListLiteral, MapLiteral, Select
 from webhook.cel.errors import EvaluationError
 from webhook.cel.values import INT_MAX, INT_MIN, UInt
 from webhook.cel.writer import Operand, Writer
@@ -65,7 +65,7 @@ def function(out: Writer, node: Call, value: Value) -> Operand | None:
 
 
 def optional_value(out: Writer, node: Call, value: Value) -> Operand | None:
-    """`a.?b.?c.orValue(d)` where d is a literal: the fields one after the other, without making optionals."""
+    """`a.?b[?'c'].orValue(d)` where d is a literal: the fields one after the other, without making optionals."""
     chain, default = node.args
     if node.function != "orValue" or not _is_literal(default):
         return None
@@ -74,9 +74,11 @@ def optional_value(out: Writer, node: Call, value: Value) -> Operand | None:
         if isinstance(chain, Select) and not chain.test:
             keys.append(chain.field)
             chain = chain.operand
-        elif isinstance(chain, Call) and chain.function == "_?._" and isinstance(chain.args[1], Const):
-            keys.append(chain.args[1].value)
-            chain = chain.args[0]
+        elif isinstance(chain, Call) and chain.function in ("_?._", "_[?_]"):
+            chain, field = chain.args
+            if not isinstance(field, Const) or type(field.value) is not str:
+                return None
+            keys.append(field.value)
         else:
             return None
     if not keys:
@@ -109,6 +111,8 @@ def _optional_chain(value: Any, keys: tuple[str, ...], default: Any) -> Any:
 
 
 def _is_literal(node: Expr) -> bool:
+    if isinstance(node, MapLiteral):
+        return not node.entries
     if isinstance(node, ListLiteral):
         return not node.optional and all(isinstance(element, Const) for element in node.elements)
     return isinstance(node, Const)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType
 from typing import Any, Final
 
 from webhook.cel.errors import EvaluationError
@@ -56,6 +58,12 @@ class Repeated:
     again: str
 
 
+@lru_cache(maxsize=4096)
+def _compiled(source: str) -> CodeType:
+    """Expressions of one shape are one source, for what they name is bound: policies have many of these."""
+    return compile(source, "<cel>", "exec")
+
+
 class _Frame:
     """One Python function being written."""
 
@@ -75,7 +83,7 @@ class Writer:
         """statements: every expression becomes a statement of its own."""
         self._statements = statements
         self._globals = dict(_NAMES)
-        self._bound: dict[tuple[str, int], str] = {}
+        self._bound: dict[tuple[str, int | str], str] = {}
         self._kept: list[Any] = []  # what _bound knows by id() stays alive
         self._counter = 0
         self._finished: list[str] = []
@@ -87,7 +95,7 @@ class Writer:
         self.emit(f"return {result.text}")
         self._finish()
         source = "\n".join(self._finished)
-        exec(compile(source, "<cel>", "exec"), self._globals)  # noqa: S102 - made of names and operators chosen here
+        exec(_compiled(source), self._globals)  # noqa: S102 - made of names and operators chosen here
         run: Callable[[Any], Any] = self._globals["run"]
         return run
 
@@ -170,7 +178,7 @@ class Writer:
 
     def bind(self, value: Any) -> str:
         """The global name of a Python value."""
-        key = (type(value).__name__, id(value))
+        key: tuple[str, int | str] = ("text", value) if type(value) is str else (type(value).__name__, id(value))
         name = self._bound.get(key)
         if name is None:
             name = self._bound[key] = self.fresh("k")
