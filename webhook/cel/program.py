@@ -167,7 +167,7 @@ class Program:
         self._counted: Callable[[Any], Any] | None = None
         self._exact: Callable[[Any], Any] | None = None
         self._recording: Callable[[Any], Any] | None = None
-        if _nodes(tree) > _LARGE:
+        if len(source) > _SHORT and _nodes(tree) > _LARGE:
             self._counted, _ = generate(tree, functions, "counted")
             self._exact, _ = generate(tree, functions, "exact")
 
@@ -259,7 +259,8 @@ def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:
         meter.exact = False
 
 
-_LARGE = 1_000
+_LARGE = 1_000  # nodes
+_SHORT = 80  # characters; of so few no macro makes so many nodes
 
 
 def _nodes(node: Expr) -> int:
