@@ -35,8 +35,9 @@ soak: $(READY)  ## the long runs of the server's tests, with their figures: five
 	  $(BIN)/python -m pytest -s tests/server/test_hostile.py tests/server/test_certificates_under_load.py \
 	  tests/server/test_sigterm_under_load.py tests/server/test_slow_clients.py tests/server/test_workers.py
 
-manifests: $(READY)  ## write the registration of the shipped policies anew
+manifests: $(READY)  ## write the registration of the shipped policies and their RBAC anew
 	$(BIN)/gatewright manifests policies --no-ca --write manifests/base/webhookconfigurations.yaml
+	$(BIN)/gatewright manifests policies --rbac --write manifests/base/rbac.yaml
 
 lint: $(READY)
 	$(BIN)/ruff check .

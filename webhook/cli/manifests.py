@@ -6,12 +6,14 @@ import difflib
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from webhook.policy.policyset import PolicySet
     from webhook.registration.configurations import Options
 
 _FAILED = 2
@@ -66,23 +68,32 @@ def manifests(
         typer.Option(metavar="POLICY", help="A policy that the API server runs itself, natively; may be repeated."),
     ] = None,
     timeout: Annotated[int, typer.Option(metavar="SECONDS", help="How long the API server waits, 1 to 30.")] = _TIMEOUT,
-    name: Annotated[str, typer.Option(metavar="NAME", help="The name of both configurations.")] = _NAME,
+    name: Annotated[str, typer.Option(metavar="NAME", help="The name of all that is written.")] = _NAME,
+    rbac: Annotated[
+        bool, typer.Option("--rbac", help="Write the roles of what the policies look up in the cluster instead.")
+    ] = False,
+    service_account: Annotated[
+        str, typer.Option(metavar="NS/NAME", help="With --rbac: whom the roles are bound to.")
+    ] = _SERVICE,
 ) -> None:
     """Write the ValidatingWebhookConfiguration and the MutatingWebhookConfiguration that send just what the policies
-    can match, as YAML on stdout.
+    can match, as YAML on stdout. With --rbac: the roles that let the server look up just what the policies do.
 
     The same policies and options give the same text: commit it, and let `--check` tell when it is out of date.
 
     Exit code: **0** written, or up to date; **1** out of date; **2** the run itself failed: a bad policy, a bad file, a
     bad option.
     """
+    from webhook.registration import configurations, roles
     from webhook.registration.configurations import OptionError
+    from webhook.registration.webhooks import webhooks
 
     try:
         if check is not None and write is not None:
             raise OptionError("--check writes nothing: leave --write out")
         if sum((inject_ca_from is not None, ca_bundle is not None, no_ca)) > 1:
             raise OptionError("--inject-ca-from, --ca-bundle and --no-ca exclude each other: give one of them")
+        account = configurations.namespaced_name(service_account) if rbac else None
         options = _options(service, url, inject_ca_from, ca_bundle, no_ca, exclude_namespace or [], timeout, name)
     except OptionError as error:
         raise typer.Exit(_fail(str(error))) from None
@@ -97,8 +108,16 @@ def manifests(
         *(("--without", each) for each in without or []),
         ("--timeout", str(timeout) if timeout != _TIMEOUT else None),
         ("--name", name if name != _NAME else None),
+        ("--rbac", "" if rbac else None),
+        ("--service-account", service_account if service_account != _SERVICE else None),
     )
-    raise typer.Exit(_manifests(policies, options, command, check=check, write=write, without=without or []))
+
+    def render(loaded: PolicySet) -> str:
+        if account is not None:
+            return roles.text(loaded, account, name, command)
+        return configurations.text(webhooks(loaded), options, command)
+
+    raise typer.Exit(_manifests(policies, render, check=check, write=write, without=without or []))
 
 
 def _options(
@@ -149,14 +168,18 @@ def _command(policies: Path, *options: tuple[str, str | None]) -> str:
 
 
 def _manifests(
-    tree: Path, options: Options, command: str, *, check: Path | None, write: Path | None, without: list[str]
+    tree: Path,
+    render: Callable[[PolicySet], str],
+    *,
+    check: Path | None,
+    write: Path | None,
+    without: list[str],
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook import files
     from webhook.cli.streams import put
     from webhook.policy.load import PolicyTreeError, load
-    from webhook.registration.configurations import text
-    from webhook.registration.webhooks import never_asked, webhooks
+    from webhook.registration.webhooks import never_asked
 
     try:
         policies = load(tree)
@@ -170,7 +193,7 @@ def _manifests(
     policies = policies.without(without)
     for note in (*policies.notes, *never_asked(policies)):
         _note(str(note))
-    rendered = text(webhooks(policies), options, command)
+    rendered = render(policies)
     if check is not None:
         return _compared(check, rendered)
     if write is None:
