@@ -211,8 +211,9 @@ class Residual:
 
     def matches(self, request: Request, namespace: RequestNamespace) -> bool:
         """Whether the request is matched. Raises NamespaceNotFound, and only if all else matches."""
-        if self.excludes and any(condition.holds(request) for condition in self.excludes):
-            return False
+        for condition in self.excludes:
+            if condition.holds(request):
+                return False
         if self.rules is not None and not any(condition.holds(request) for condition in self.rules):
             return False
         if self.object_selector and not self._selects_object(request):
