@@ -51,8 +51,10 @@ def test_it_says_why_it_does_not_start(assets: Path, tmp_path: Path) -> None:
     assert processes_of(tmp_path) == []
 
 
+# Whoever started the tests in the background may have had SIGINT ignored, and processes inherit that.
 BEGIN = """\
-import pathlib, sys, time
+import pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.e2e.controlplane import started
 with started(pathlib.Path(sys.argv[1])) as plane:
     print(plane.folder, flush=True)
