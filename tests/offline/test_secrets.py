@@ -86,3 +86,30 @@ def test_diffs_show_the_keys_of_a_secret_and_which_changed() -> None:
     assert shown_after["stringData"] == CHANGED_MASK
     assert shown_before["metadata"]["annotations"] == {LAST_APPLIED: MASK, "other": "kept"}
     assert SECRET["data"]["same"] == "c2FtZQ=="  # type: ignore[index]
+
+
+def test_a_diff_hides_what_a_policy_copies_out_of_a_secret() -> None:
+    before = {
+        "kind": "Secret",
+        "metadata": {"name": "opensesame", "annotations": {"a": "b"}},
+        "stringData": {"word": "opensesame"},
+    }
+    after = {
+        "kind": "Secret",
+        "metadata": {
+            "name": "opensesame",  # stood there before: nothing new is told
+            "annotations": {"a": "is opensesame", "opensesame": "c", "code": "b3BlbnNlc2FtZQ=="},
+            "finalizers": ["x/opensesame"],
+        },
+        "stringData": {"word": "opensesame", "opensesame": ""},
+    }
+    _, shown = masked(before, after)
+    assert shown == {
+        "kind": "Secret",
+        "metadata": {
+            "name": "opensesame",
+            "annotations": {"a": "is <10 characters>", "<10 characters>": "c", "code": "<16 characters>"},
+            "finalizers": ["x/<10 characters>"],
+        },
+        "stringData": {"word": "***", "<10 characters>": "***"},
+    }

@@ -29,7 +29,12 @@ LATE = "operation cancelled: the time for the request is over"
     [
         (b"timeout=5s", 4.0),
         (b"timeout=500ms", 0.4),
-        (b"timeout=1m0s", 48.0),
+        (b"timeout=30s", 24.0),
+        (b"timeout=1m0s", 24.0),  # a registration may say 30 s at most
+        (b"timeout=1000h", 24.0),
+        (b"timeout=0s", 0.0),
+        (b"timeout=-1s", 0.0),
+        (b"timeout=1e9h", 0.0),
         (b"a=b&timeout=10s&c=d", 8.0),
         (b"", 0.0),
         (b"timeout=", 0.0),

@@ -54,11 +54,6 @@ def map_of(key: Type, value: Type) -> Type:
     return Type("map", (key, value))
 
 
-def optional_of(value: Type) -> Type:
-    """optional_type(value)"""
-    return Type("optional_type", (value,))
-
-
 def parse(text: str) -> Type:
     """The type that a text such as `map(string, list(int))` names.
 

@@ -239,7 +239,8 @@ class SecretsSeen:
 
 
 def masked(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both objects fit to be shown side by side: of a Secret only the keys, and which values changed."""
+    """Both objects fit to be shown side by side: of a Secret only the keys, and which values changed. What a policy
+    copied out of it to another place shows as its length."""
     if not (is_secret(before) or is_secret(after)):
         return before, after
     shown_before, shown_after = dict(before), dict(after)
@@ -254,7 +255,29 @@ def masked(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any
         annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
         if isinstance(metadata, dict) and isinstance(annotations, dict) and LAST_APPLIED in annotations:
             shown["metadata"] = {**metadata, "annotations": {**annotations, LAST_APPLIED: MASK}}
+    redaction = Redaction.of(before)
+    for field, value in shown_after.items():
+        # Of the data the values are masked already: what is left are the keys that a policy added.
+        shown_after[field] = _copies_hidden(value, shown_before.get(field), redaction)
     return shown_before, shown_after
+
+
+def _copies_hidden(value: Any, old: Any, redaction: Redaction) -> Any:
+    """A value without what is in a Secret; what stood there before stays as it was."""
+    if value == old:
+        return value
+    if isinstance(value, str):
+        return redaction.applied(value)
+    if isinstance(value, list):
+        were = old if isinstance(old, list) else []
+        return [item if item in were else _copies_hidden(item, None, redaction) for item in value]
+    if isinstance(value, dict):
+        known = old if isinstance(old, dict) else {}
+        return {
+            key if key in known else redaction.applied(key): _copies_hidden(item, known.get(key), redaction)
+            for key, item in value.items()
+        }
+    return value
 
 
 def _masked(values: Any, old: Any) -> Any:

@@ -6,7 +6,7 @@ requests of a kind. What is left, the `Residual`, looks at the request itself: s
 specification is silent this follows k8s.io/apiserver, plugin/policy/matching and webhook/predicates.
 
 Nothing is converted here: the API server does that, for a webhook with matchPolicy Equivalent, and tells what was sent.
-Which policies a converted object is for follows from the two (docs/decisions/006).
+Which policies a converted object is for follows from the two (docs/decisions/009).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ reach it once. Most trees need one webhook a path. There are more where
 - policies have matchPolicy Exact, for which nothing is to be converted;
 - bindings have conditions (webhook.policy.conditions), which their webhook then has, too.
 
-A webhook passes over what one before it asks about already. docs/decisions/006 tells why this is right.
+A webhook passes over what one before it asks about already. docs/decisions/009 tells why this is right.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 _CLOSE = (b"connection", b"close")
 _WAITS = 8.0  # seconds for a review that comes without a timeout
+_LONGEST = 30 * NANO  # no registration may say more, but whoever reaches the port may: it is how long a question waits
 _FOR_ANSWERS = 0.875  # of the time for a review, what may be spent on asking the cluster
 
 
@@ -301,12 +302,13 @@ _TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9.hms]{1,20})(?:&|$)")
 @lru_cache(maxsize=64)  # the API server sends what the registration says, again and again
 def answer_within(query: bytes) -> float:
     """The seconds in which a review is to be decided, from the query `timeout=5s` (a Go duration) that the API server
-    adds to it: four fifths of that time, for the answer has a way to go. 0 where there is no such query."""
+    adds to it: four fifths of that time, for the answer has a way to go, and of 30 s at most, the API's own limit. 0
+    where there is no such query."""
     found = _TIMEOUT.search(query)
     if found is None:
         return 0.0
     try:
-        return parse_duration(found[1].decode()).ns * 0.8 / NANO
+        return min(parse_duration(found[1].decode()).ns, _LONGEST) * 0.8 / NANO
     except EvaluationError:
         return 0.0
 
