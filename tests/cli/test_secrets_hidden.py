@@ -322,6 +322,53 @@ def test_what_python_policies_say_of_secrets_is_masked(tmp_path: Path) -> None:
         assert "characters>" in output or "broken" in arguments
 
 
+MUTATION = """\
+from gatewright import mutate
+
+
+@mutate(resources=["v1/configmaps"], operations=["CREATE"], param_kind="v1/Secret")
+def copies(request, params):
+    word = params["stringData"]["word"]
+    annotations = request.object["metadata"].setdefault("annotations", {})
+    annotations["copied"] = "it is " + word
+    annotations["key-" + word] = "there"
+"""
+
+
+def test_a_diff_shows_nothing_of_a_secret_that_a_mutation_copied_from_its_params(tmp_path: Path) -> None:
+    tree = written(tmp_path, [])
+    (Path(tree) / "policy.py").write_text(MUTATION)
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": {"name": "copies"},
+        "spec": {
+            "policyName": "copies",
+            "paramRef": {"name": "words", "namespace": "default", "parameterNotFoundAction": "Deny"},
+        },
+    }
+    words = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "words", "namespace": "default"},
+        "stringData": {"word": "opensesame-4711"},
+    }
+    (Path(tree) / "policies.yaml").write_text(yaml.safe_dump_all([binding, words]))
+    target = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
+    manifest = tmp_path / "c.yaml"
+    manifest.write_text(yaml.safe_dump(target))
+    for arguments in (
+        ["check", str(manifest), "--diff"],
+        ["check", str(manifest), "--diff", "-o", "json"],
+        ["explain", "copies", str(manifest)],
+        ["explain", "copies", str(manifest), "-o", "json"],
+    ):
+        output = run(*arguments, "--policies", tree)
+        assert "opensesame" not in output, arguments
+        assert "4711" not in output, arguments
+        assert "it is <15 characters>" in output, arguments
+
+
 def test_a_leak_would_be_found() -> None:
     assert leaked(f"it is {CANARIES['data'][3:9]}")
     assert leaked(encoded(CANARIES["param"]))

@@ -80,7 +80,7 @@ def test_secrets_that_were_looked_up_are_remembered_until_the_next_request() -> 
 
 def test_diffs_show_the_keys_of_a_secret_and_which_changed() -> None:
     after = {**SECRET, "data": {"key": "bmV3", "same": "c2FtZQ==", "added": "eA=="}, "stringData": "nonsense"}
-    shown_before, shown_after = masked(SECRET, after)
+    shown_before, shown_after = masked(SECRET, after, Redaction.of(SECRET))
     assert shown_before["data"] == {"key": MASK, "same": MASK}
     assert shown_after["data"] == {"key": CHANGED_MASK, "same": MASK, "added": MASK}
     assert shown_after["stringData"] == CHANGED_MASK
@@ -103,7 +103,7 @@ def test_a_diff_hides_what_a_policy_copies_out_of_a_secret() -> None:
         },
         "stringData": {"word": "opensesame", "opensesame": ""},
     }
-    _, shown = masked(before, after)
+    _, shown = masked(before, after, Redaction.of(before))
     assert shown == {
         "kind": "Secret",
         "metadata": {

@@ -238,11 +238,16 @@ class SecretsSeen:
         return self._view.authorize(access)
 
 
-def masked(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def masked(
+    before: dict[str, Any], after: dict[str, Any], redaction: Redaction
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Both objects fit to be shown side by side: of a Secret only the keys, and which values changed. What a policy
-    copied out of it to another place shows as its length."""
+    copied to another place, out of it or out of another Secret that it was shown, shows as its length.
+
+    `redaction`: of all Secrets that the policies saw.
+    """
     if not (is_secret(before) or is_secret(after)):
-        return before, after
+        return before, _copies_hidden(after, before, redaction) if redaction else after
     shown_before, shown_after = dict(before), dict(after)
     for field in ("data", "stringData"):
         old, new = before.get(field), after.get(field)
@@ -255,7 +260,6 @@ def masked(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any
         annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
         if isinstance(metadata, dict) and isinstance(annotations, dict) and LAST_APPLIED in annotations:
             shown["metadata"] = {**metadata, "annotations": {**annotations, LAST_APPLIED: MASK}}
-    redaction = Redaction.of(before)
     for field, value in shown_after.items():
         # Of the data the values are masked already: what is left are the keys that a policy added.
         shown_after[field] = _copies_hidden(value, shown_before.get(field), redaction)

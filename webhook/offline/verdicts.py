@@ -56,7 +56,10 @@ class LocatedExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What mutation made of a request's object. `template` is the place of a workload's Pod template, else ()."""
+    """What mutation made of a request's object. `template` is the place of a workload's Pod template, else ().
+
+    `redaction`: of the Secrets that policies saw, for whoever shows the objects.
+    """
 
     identity: Identity
     file: str
@@ -65,6 +68,7 @@ class Change:
     policies: tuple[str, ...]
     before: dict[str, Any]
     after: dict[str, Any]
+    redaction: Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,12 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
         cluster.forget()
         decision = decide(planned.request, policies, cluster)
         mutation = decision.mutation
-        if decision.findings or decision.excepted:
+        changed = mutation is not None and mutation.changed
+        redaction = Redaction()
+        if decision.findings or decision.excepted or changed:
             after = mutation.object if mutation is not None else None
             redaction = Redaction.of(planned.request.object, planned.request.old_object, after, *cluster.seen)
+        if decision.findings or decision.excepted:
             validated = planned.request if after is None else planned.request.with_object(after)
             told = _Told(planned, validated, policies, cluster, redaction, explain)
             for finding in decision.findings:
@@ -119,11 +126,8 @@ def _verdict(group: list[PlannedRequest], policies: PolicySet, cluster: SecretsS
         if mutation is not None and mutation.changed and mutation.object is not None and before is not None:
             prefix = planned.prefix if planned.of_template else ROOT
             line = planned.document.position(prefix).line
-            changes.append(
-                Change(
-                    planned.identity, planned.document.file, line, prefix, mutation.policies, before, mutation.object
-                )
-            )
+            file, names = planned.document.file, mutation.policies
+            changes.append(Change(planned.identity, file, line, prefix, names, before, mutation.object, redaction))
     findings.sort(key=lambda located: (located.line, located.column))
     excepted.sort(key=lambda each: (each[0].line, each[0].column))
     return Verdict(first.document, first.identity, tuple(findings), tuple(changes), tuple(excepted))

@@ -17,7 +17,7 @@ _UNWRAPPED: Final = 2**31 - 1  # characters a line; libyaml takes no more
 
 def unified(change: Change) -> Iterator[str]:
     """The lines of the diff, without line ends."""
-    before, after = masked(change.before, change.after)
+    before, after = masked(change.before, change.after, change.redaction)
     what = object_name(change.identity)
     if change.template:
         what = f"Pod of {what} ({render(change.template)})"
