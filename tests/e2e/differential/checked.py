@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from typer.testing import CliRunner
 
 from tests.e2e.apiserver import Client
 from tests.e2e.controlplane import USERS
 from tests.e2e.differential.cases import Case, Object, Request, merged
 from tests.e2e.differential.verdicts import Verdict
+from webhook.cli.main import app
 
 _PREFIX = "Validation failed for "
 Told = tuple[str, str, str]
@@ -59,6 +64,23 @@ def asked(case: Case, request: Request, client: Client) -> Asked:
     if "oldObject" in policies or "objectSelector" in policies:
         raise NotAManifest("an update that is judged by what was there before, which check takes to be the same")
     return Asked(merged(stored.body, body), (*user, "--operation", "update"))
+
+
+def report(run: Asked, folder: Path) -> dict[str, Any]:
+    """What `gatewright check -o json` says, with the tree that is below the folder."""
+    file = folder / "manifest.json"
+    file.write_text(json.dumps(run.manifest))
+    try:
+        done = CliRunner().invoke(
+            app, ["check", str(file), "--policies", str(folder / "policies"), "-o", "json", *run.arguments]
+        )
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    assert done.exit_code in (0, 1), (done.output, done.exception)
+    said: dict[str, Any] = json.loads(done.stdout)
+    assert (said["summary"]["deny"] > 0) == (done.exit_code == 1)
+    return said
 
 
 def findings(report: Object) -> dict[str, set[Told]]:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-import json
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.differential.cases import SHARED, Case, cases
-from tests.e2e.differential.checked import Asked, NotAManifest, asked, findings, natively
+from tests.e2e.differential.checked import NotAManifest, asked, findings, natively, report
 from tests.e2e.differential.runs import Answers, prepare, run_natively, write_tree
 from tests.e2e.people import roles
-from webhook.cli.main import app
 
 CASES = cases()
 
@@ -79,23 +74,6 @@ def answers(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> 
                 except NotAManifest as error:
                     answered.left_out[case.name, index] = str(error)
     return answered
-
-
-def report(run: Asked, folder: Path) -> dict[str, Any]:
-    """What `gatewright check -o json` says."""
-    file = folder / "manifest.json"
-    file.write_text(json.dumps(run.manifest))
-    try:
-        done = CliRunner().invoke(
-            app, ["check", str(file), "--policies", str(folder / "policies"), "-o", "json", *run.arguments]
-        )
-    finally:
-        gc.enable()
-        gc.unfreeze()
-    assert done.exit_code in (0, 1), (done.output, done.exception)
-    said: dict[str, Any] = json.loads(done.stdout)
-    assert (said["summary"]["deny"] > 0) == (done.exit_code == 1)
-    return said
 
 
 def test_most_of_the_corpus_is_checked(answers: Answered, capsys: pytest.CaptureFixture[str]) -> None:
