@@ -29,7 +29,7 @@ def asked(program: Path, questions: list[tuple[str, Any]]) -> list[dict[str, str
 
 
 def bindings(x: Any) -> dict[str, Any]:
-    return {"x": x, "y": None, "object": None}
+    return {"x": x, "y": None, "object": {"spec": {"x": x}}}
 
 
 def exact_cost(program: Program, x: Any) -> int:

@@ -418,3 +418,12 @@ def test_output_and_time_are_bounded(tree: Path) -> None:
         assert len(output) < 250_000
     as_json = run("explain", "sizes", "big.json", "-o", "json").output
     assert len(as_json) < 20_000_000
+
+
+def test_what_the_authorizer_answers_is_taken_from_the_file(tree: Path) -> None:
+    policy(tree, "  validations:\n  - expression: authorizer.path('/x').check('get').allowed()\n    message: may not\n")
+    (tree / "access.yaml").write_text("authorizations: [{user: ann, allowed: true}, {allowed: false}]")
+    asked = ("explain", "sizes", "map.yaml", "--authorizations", "access.yaml")
+    assert run(*asked, "--as", "ann").exit_code == 0
+    assert run(*asked, "--as", "bob").exit_code == 1
+    assert run(*asked, "--kubernetes-version", "1.26").exit_code == 2

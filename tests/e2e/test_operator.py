@@ -1,7 +1,6 @@
 """The path of an operator and of the cluster's users: the shipped policies, manifests/ as rendered, a real API server.
 
-Until there is a live view of the cluster, Namespaces and params come from the policy tree: that a param changed in the
-cluster takes effect is not tested here yet.
+Namespaces and params are looked up in the cluster: the shipped params are applied there, and are not in the tree.
 """
 
 from __future__ import annotations
@@ -34,14 +33,18 @@ HTTPS = {"name": "web", "port": 443, "appProtocol": "https"}
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped policies, to be changed."""
-    return Path(shutil.copytree(POLICIES, tmp_path_factory.mktemp("tree") / "policies"))
+    """The shipped policies without their params, to be changed."""
+    ignored = shutil.ignore_patterns("params.yaml")
+    return Path(shutil.copytree(POLICIES, tmp_path_factory.mktemp("tree") / "policies", ignore=ignored))
 
 
 @pytest.fixture(scope="module")
 def enforced(cluster: ControlPlane, gatewright: Gatewright, tree: Path) -> ControlPlane:
-    """The cluster with Gatewright registered, and with people in it."""
+    """The cluster with Gatewright registered, and with the params and people in it."""
     cluster.apply(namespace("gatewright-system"), namespace("cert-manager"), *roles())
+    for params in POLICIES.glob("*/params.yaml"):
+        cluster.kubectl("apply", "--filename", str(params))
+    gatewright.look_up_in(cluster)
     gatewright.start(tree)
     register(cluster, gatewright, "overlays/enforcing")
     return cluster
@@ -96,6 +99,32 @@ def test_scaling_past_the_bound_is_refused(enforced: ControlPlane, made: None) -
         "'replica-bounds' denied request: spec.replicas is 11; set it from 1 to 10"
     )
     assert enforced.kubectl("scale", "deployment/web", "--replicas=10", user=DEVELOPER).stdout.endswith("scaled\n")
+
+
+def test_a_param_changed_with_kubectl_changes_what_scaling_may_do(enforced: ControlPlane, made: None) -> None:
+    enforced.apply(deployment("web", 2), user=DEVELOPER)
+
+    def scaled(replicas: int) -> str:
+        """What kubectl says to the developer; "" if it scales."""
+        arguments = ("scale", "deployment/web", f"--replicas={replicas}")
+        return enforced.kubectl(*arguments, user=DEVELOPER, check=False).stderr
+
+    def bound(most: int) -> None:
+        patch = json.dumps({"data": {"max": str(most)}})
+        where = ("configmap/replica-bounds", "--namespace=gatewright-system")
+        enforced.kubectl("patch", *where, "--type=merge", "--patch", patch)
+
+    assert "spec.replicas is 11; set it from 1 to 10" in scaled(11)
+    try:
+        bound(12)
+        wait_for(lambda: not scaled(11), SEEN)
+        assert "spec.replicas is 13; set it from 1 to 12" in scaled(13)
+        bound(5)
+        assert wait_for(lambda: scaled(6), SEEN).find("spec.replicas is 6; set it from 1 to 5") > 0
+    finally:
+        bound(10)
+        wait_for(lambda: not scaled(10), SEEN)
+    assert "spec.replicas is 11; set it from 1 to 10" in scaled(11)
 
 
 def test_a_service_says_what_it_speaks(enforced: ControlPlane, made: None) -> None:

@@ -36,6 +36,7 @@ class Gatewright:
             path.write_bytes(content)
         self._running: Running | None = None
         self._policies: Path | None = None
+        self._looks_up: tuple[str, ...] = ()
         self.port = 0
 
     @property
@@ -47,12 +48,17 @@ class Gatewright:
         assert self._running is not None
         return self._running
 
+    def look_up_in(self, cluster: ControlPlane) -> None:
+        """From its next start on, Namespaces and params are the cluster's, read as the administrator."""
+        config = cluster.kubeconfig("gatewright", cluster.tokens["admin"])
+        self._looks_up = ("--cluster", "kubeconfig", "--kubeconfig", str(config))
+
     def start(self, policies: Path) -> None:
         """Serve the policies; what was served before is ended."""
         self.kill()
         self._policies = policies
         files = ("--tls-cert", str(self._certificate), "--tls-key", str(self._key))
-        flags = ("--policies", str(policies), *files, "--port", str(self.port))
+        flags = ("--policies", str(policies), *files, "--port", str(self.port), *self._looks_up)
         self._running = launch(*flags, command=tether(COMMAND))
         self._running.ca = self._authority.pem
         self.port = self._running.port

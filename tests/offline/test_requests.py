@@ -69,9 +69,9 @@ def test_deleting_a_workload_creates_no_pod() -> None:
     assert len(planned(CRON_JOB, operation="DELETE").requests) == 1
 
 
-def test_a_generated_name_is_there_for_the_policies_but_not_in_the_request() -> None:
+def test_a_generated_name_is_there_for_the_policies_and_in_the_request() -> None:
     (one,) = planned("apiVersion: v1\nkind: Pod\nmetadata: {generateName: p-}\n").requests
-    assert one.request.name == ""
+    assert one.request.name == "p-xxxxx"
     assert one.request.object is not None
     assert one.request.object["metadata"]["name"] == "p-xxxxx"
 
@@ -80,7 +80,11 @@ def test_a_workload_is_followed_by_its_pod_whose_paths_lead_back_to_the_template
     own, pod = planned(CRON_JOB).requests
     assert own.request.resource.resource == "cronjobs"
     request = pod.request
-    assert (tuple(request.resource), request.namespace, request.name) == (("", "v1", "pods"), "shop", "")
+    assert (tuple(request.resource), request.namespace, request.name) == (
+        ("", "v1", "pods"),
+        "shop",
+        "c-xxxxxxxx-xxxxx",
+    )
     assert request.user.username == "system:serviceaccount:kube-system:job-controller"
     assert "system:serviceaccounts:kube-system" in request.user.groups
     template = ("spec", "jobTemplate", "spec", "template")

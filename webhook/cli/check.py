@@ -12,6 +12,7 @@ import typer
 
 from webhook.cli.options import (
     FAILED,
+    Authorizations,
     Color,
     Format,
     KubernetesVersion,
@@ -46,12 +47,7 @@ def check(
     ] = Operation.CREATE,
     output: Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")] = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
-    authorizations: Annotated[
-        Path | None,
-        typer.Option(
-            "--authorizations", metavar="FILE", help="YAML with what the authorizer answers, under authorizations."
-        ),
-    ] = None,
+    authorizations: Authorizations = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")

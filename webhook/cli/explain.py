@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from webhook.cli.options import FAILED, Color, Format, Operation, colored, columns, draws, fail
+from webhook.cli.options import (
+    FAILED,
+    Authorizations,
+    Color,
+    Format,
+    KubernetesVersion,
+    Operation,
+    colored,
+    columns,
+    draws,
+    fail,
+)
+from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
     from webhook.paths import Path as ObjectPath
@@ -44,6 +56,8 @@ def explain(
         str, typer.Option("--old", metavar="FILE", help="The objects as they were before: an UPDATE from these.")
     ] = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")] = Format.TEXT,
+    version: KubernetesVersion = NEWEST_TEXT,
+    authorizations: Authorizations = None,
     full: Annotated[bool, typer.Option("--full", help="Show what had no part in the outcome, too.")] = False,
     color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
 ) -> None:
@@ -63,6 +77,8 @@ def explain(
             operation=operation,
             old=old,
             output=output,
+            version=version,
+            authorizations=authorizations,
             full=full,
             color=color,
         )
@@ -84,6 +100,8 @@ def _explain(
     operation: Operation | None,
     old: str,
     output: Format,
+    version: str,
+    authorizations: Path | None,
     full: bool,
     color: Color,
 ) -> int:
@@ -94,6 +112,7 @@ def _explain(
     from webhook.cli.report.tree import PIPED_WIDTH, Look
     from webhook.cli.streams import put
     from webhook.cluster.manifests import ManifestsView
+    from webhook.offline import authorizations as access
     from webhook.offline.policyexplained import explain_requests
     from webhook.offline.requests import Options, impersonated, plan, with_old
     from webhook.policy.load import PolicyTreeError, load
@@ -108,9 +127,18 @@ def _explain(
     except ValueError as error:
         return fail(str(error), color)
     try:
-        policies = load(tree)
+        target = parse_version(version)
+    except ValueError as error:
+        return fail(f"--kubernetes-version: {error}, got {version!r}", color)
+    try:
+        policies = load(tree, target)
     except PolicyTreeError as error:
         for problem in error.problems:
+            fail(str(problem), color)
+        return FAILED
+    rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
+    if wrong:
+        for problem in wrong:
             fail(str(problem), color)
         return FAILED
     chosen = [policy for policy in policies.policies if policy.name == name]
@@ -124,13 +152,15 @@ def _explain(
     requests = list(planned.requests)
     notes = list(planned.notes)
     if old:
-        was, wrong = documents.read([old], stdin)
+        was, wrong_before = documents.read([old], stdin)
         before = plan(was, options, policies.objects)
-        problems += [*wrong, *before.problems]
+        problems += [*wrong_before, *before.problems]
         requests, unknown = with_old(requests, before)
         notes += [f"{what} is not in {old}: taken to be as it is now" for what in unknown]
     problems += planned.problems
-    cluster = ManifestsView([*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True)
+    cluster = ManifestsView(
+        [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
+    )
     reports = [
         explained.Report(policy, list(explain_requests(policy, requests, policies, cluster)), _places(policy))
         for policy in chosen

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
@@ -17,6 +18,13 @@ KubernetesVersion = Annotated[
         metavar="VERSION",
         envvar="GATEWRIGHT_KUBERNETES_VERSION",
         help="The Kubernetes that the policies are for: what it does not have yet is refused.",
+    ),
+]
+
+Authorizations = Annotated[
+    Path | None,
+    typer.Option(
+        "--authorizations", metavar="FILE", help="YAML with what the authorizer answers, under authorizations."
     ),
 ]
 

@@ -212,12 +212,11 @@ def _requests(
 
 def _request(value: dict[str, Any], resource: Resource, namespace: str, operation: str, user: User) -> Request:
     metadata = value["metadata"]
-    generated = bool(metadata.get("generateName")) and operation == CREATE
     return Request(
         operation=operation,
         resource=GroupVersionResource(resource.group, resource.version, resource.plural),
         kind=GroupVersionKind(resource.group, resource.version, resource.kind),
-        name="" if generated else metadata.get("name") or "",
+        name=metadata.get("name") or "",
         namespace=namespace,
         object=None if operation == DELETE else value,
         old_object=None if operation == CREATE else value,

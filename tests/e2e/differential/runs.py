@@ -93,7 +93,7 @@ def run_natively(cluster: ControlPlane, cases: list[Case]) -> Answers:
 def run_through_webhook(cluster: ControlPlane, gatewright: Gatewright, cases: list[Case], tree: Path) -> Answers:
     """The answers while we have them, registered for everything, by failurePolicy."""
     admin = cluster.client()
-    _write_tree(cluster, cases, tree)
+    write_tree(cluster, cases, tree)
     gatewright.start(tree)
     try:
         made(admin.post(REGISTRATIONS, _registration(gatewright)))
@@ -121,7 +121,7 @@ def _sent(
     }
 
 
-def _write_tree(cluster: ControlPlane, cases: list[Case], tree: Path) -> None:
+def write_tree(cluster: ControlPlane, cases: list[Case], tree: Path) -> None:
     """The policy tree of the batch. Until there is a live view of the cluster, Namespaces and params are in it too, as
     the server has them.
     """
