@@ -80,11 +80,9 @@ def test_a_workload_is_followed_by_its_pod_whose_paths_lead_back_to_the_template
     own, pod = planned(CRON_JOB).requests
     assert own.request.resource.resource == "cronjobs"
     request = pod.request
-    assert (tuple(request.resource), request.namespace, request.name) == (
-        ("", "v1", "pods"),
-        "shop",
-        "c-xxxxxxxx-xxxxx",
-    )
+    named = (request.resource.resource, request.namespace, request.name)
+    assert named == ("pods", "shop", "c-xxxxxxxx-xxxxx")
+    assert request.resource[:2] == ("", "v1")
     assert request.user.username == "system:serviceaccount:kube-system:job-controller"
     assert "system:serviceaccounts:kube-system" in request.user.groups
     template = ("spec", "jobTemplate", "spec", "template")
