@@ -31,6 +31,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CORPUS = Path(__file__).parent / "corpus"
+POLICIES = Path(__file__).parents[3] / "policies"
 SHARED = "shared"
 LABEL = "differential.gatewright.dev/case"
 GROUP = "admissionregistration.k8s.io/v1"
@@ -239,7 +240,8 @@ def merged(one: Any, other: Any) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with one tag more: `!times [x, 6000]` is the text x, so many times."""
+    """YAML with two tags more: `!times [x, 6000]` is the text x, so many times; `!shipped no-host-path` is the spec of
+    that policy of the library."""
 
 
 def _times(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> str:
@@ -247,7 +249,14 @@ def _times(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> str:
     return str(text) * int(times)
 
 
+def _shipped(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Object:
+    file = POLICIES / str(loader.construct_scalar(node)) / "policy.yaml"
+    spec: Object = yaml.safe_load(file.read_text())["spec"]
+    return spec
+
+
 _Loader.add_constructor("!times", _times)
+_Loader.add_constructor("!shipped", _shipped)
 
 
 def cases() -> list[Case]:
