@@ -65,6 +65,7 @@ VALUES: list[tuple[str, Any]] = [
     ("'%f'.format([123456789.5])", "123,456,789.500000"),
     ("'%e'.format([1234.5])", "1.234500\u00d710⁰³"),
     ("'%s'.format([['a', 1.5, null, {'k': b'v'}]])", '["a", 1.500000, null, {"k":b"v"}]'),
+    (r"'%s'.format([['a\u200bb', '\u0085\ufeff', '\U0001F600é\n']])", r'["a\u200bb", "\u0085\ufeff", "😀é\n"]'),
     ("strings.quote('a\\n\"')", '"a\\n\\""'),
     # lists
     ("[1, 2, 2].isSorted() && !['b', 'a'].isSorted()", True),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from webhook.cel.errors import BudgetExceeded, EvaluationError
+from webhook.cel.library.quoting import quoted
 from webhook.cel.operators import MAX_SIZE, type_of
 from webhook.cel.types import Type
 from webhook.cel.values import BoolKey, Duration, Timestamp, UInt, shortest_general
@@ -92,9 +93,9 @@ def _nested(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return _quoted(value)
+            return quoted(value)
         case bytes():
-            return f"b{_quoted(_text(value))}"
+            return f"b{quoted(_text(value))}"
         case int():
             return int.__repr__(value)
         case float():
@@ -122,26 +123,6 @@ def _text(value: bytes) -> str:
     except UnicodeDecodeError:
         reason = "invalid UTF-8 in bytes, cannot convert to string"
         raise EvaluationError(f'error during formatting: could not convert argument "{reason}" to string') from None
-
-
-_ESCAPES = {
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-    "\\": "\\\\",
-    '"': '\\"',
-}
-_CONTROL = re.compile(r'[\x00-\x1f\x7f"\\]')
-
-
-def _quoted(text: str) -> str:
-    """In double quotes, as Go's strconv.Quote."""
-    escaped = _CONTROL.sub(lambda match: _ESCAPES.get(match[0]) or f"\\x{ord(match[0]):02x}", text)
-    return f'"{escaped}"'
 
 
 def _decimal(value: Any, _: int) -> str:
