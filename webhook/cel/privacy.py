@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.cel.ast import Call, Comprehension, Expr, Ident, Select, children
+from webhook.cel.ast import Call, Expr, Select
 from webhook.cel.values import Optional
 
 CLEAN: Final = 0
@@ -69,21 +69,3 @@ def of_call(node: Call, levels: list[int]) -> int:
 def reaches(node: Expr) -> bool:
     """Whether a node selects a part of another's value."""
     return (isinstance(node, Select) and not node.test) or (isinstance(node, Call) and node.function in PROJECTIONS)
-
-
-def names(node: Expr, bound: frozenset[str] = frozenset()) -> set[str]:
-    """The variables that an expression uses, those of its own loops aside."""
-    found: set[str] = set()
-    stack = [(node, bound)]
-    while stack:
-        node, bound = stack.pop()
-        if isinstance(node, Ident):
-            if node.name not in bound:
-                found.add(node.name)
-        elif isinstance(node, Comprehension):
-            inner = bound | {node.var, node.var2, node.accu}
-            stack += ((node.range, bound), (node.init, bound))
-            stack += ((part, inner) for part in (node.condition, node.step, node.result))
-        else:
-            stack += ((child, bound) for child in children(node))
-    return found

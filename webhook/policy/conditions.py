@@ -1,4 +1,4 @@
-"""matchConditions of a binding, for policies in Python: which requests they have something to say about, in CEL.
+"""matchConditions, evaluated: those of a CEL policy, and those of a binding of a policy in Python.
 
 A CEL policy has matchConditions of its own. A Python policy often hangs on its params, which a binding names; so it is
 the binding that knows them, and has them in an annotation, since the standard has no place for them:
@@ -16,71 +16,90 @@ does not even ask.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from webhook import syntax
-from webhook.cel import Activation, CompileError, EvaluationError, Program, types
-from webhook.paths import render
-from webhook.policy import model, refusals
+from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Program, types
+from webhook.paths import Path, render
+from webhook.policy import authorization, model, refusals
 from webhook.policy.declared import base_environment
-from webhook.policy.matching import RequestNamespace, Residual
-from webhook.policy.request import Request
+from webhook.policy.reviewing import Review
 
 ANNOTATION: Final = "gatewright.dev/match-conditions"
 
-EXPRESSION_COST: Final = 1_000_000
-"""The budget of one condition, in the units of webhook.cel."""
-
-
-class ConditionError(EvaluationError):
-    """A condition that could not be evaluated, and none that is false; the text is the API server's."""
+COST: Final = 2_500_000
+"""The budget of all conditions together, in cost units."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition, compiled."""
+    """One condition, compiled. place: where it stands in the object that has it."""
 
     name: str
     program: Program
+    place: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """All conditions of a binding."""
+    """All conditions of a policy or a binding. authorizing: some of them use the authorizer."""
 
     conditions: tuple[Condition, ...]
+    authorizing: bool = False
 
-    def hold(self, request: Request) -> bool:
-        """Whether all are true. Raises ConditionError."""
-        activation = Activation(
-            {"object": request.object, "oldObject": request.old_object, "namespaceObject": None},
-            {"request": request.cel_in_conditions},
-            deadline=request.deadline,
+    def __bool__(self) -> bool:
+        return bool(self.conditions)
+
+    def unmatched(
+        self, review: Review, params: Any = None, form: Form = PLAIN, *, exactly: bool = False
+    ) -> Condition | str | None:
+        """None if they let the policy run; else the first that is false, or the text of the errors where none is.
+
+        The API server evaluates every condition, and only then one may be false; so do we `exactly`, by a form that
+        charges so, once the budget comes near. Else the first that is false is the last.
+        """
+        request = review.request
+        lazy: dict[str, Callable[[], Any]] = {"request": review.cel_in_conditions}
+        if self.authorizing:
+            lazy |= authorization.bindings(review)
+        activation = form.activation(
+            {
+                "object": request.object,
+                "oldObject": request.old_object,
+                "params": params,
+                "namespaceObject": None,  # the server has not looked it up yet at this point
+            },
+            lazy,
+            deadline=review.deadline,
         )
+        evaluate, limit = form.evaluate, COST if exactly else COST // 2
+        false: Condition | None = None
         errors: list[str] = []
         for condition in self.conditions:
             try:
-                if condition.program.evaluate(activation) is not True:
-                    return False
+                if evaluate(condition.program, activation) is not True:
+                    if not exactly:
+                        return condition
+                    false = false or condition
             except EvaluationError as error:
-                errors.append(f"expression '{condition.program.source}' resulted in error: {error}")
-        if errors:
-            raise ConditionError(errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
-        return True
+                text = error_text(condition.program, error)
+                if text not in errors:
+                    errors.append(text)
+            if activation.cost > limit:
+                return OUT_OF_BUDGET if exactly else self.unmatched(review, params, form.exactly(), exactly=True)
+        if false is not None or not errors:
+            return false
+        return errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Conditioned:
-    """What a binding with conditions still asks of a request. Takes the place of its Residual."""
+OUT_OF_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
 
-    residual: Residual
-    conditions: Conditions
 
-    def matches(self, request: Request, namespace: RequestNamespace) -> bool:
-        """Whether the request is matched. Raises NamespaceNotFound and ConditionError."""
-        return self.residual.matches(request, namespace) and self.conditions.hold(request)
+def error_text(program: Program, error: EvaluationError) -> str:
+    """How the API server words the error of an expression."""
+    return f"expression '{program.source}' resulted in error: {error}"
 
 
 class _List(model.Model):
@@ -122,5 +141,5 @@ def _compiled(listed: Iterable[model.MatchCondition]) -> tuple[Conditions | None
         except CompileError as error:
             problems += [f"{each.name}: {issue.message} (at {issue.line}:{issue.column})" for issue in error.issues]
         else:
-            conditions.append(Condition(each.name, program))
+            conditions.append(Condition(each.name, program, ("metadata", "annotations", ANNOTATION)))
     return (None if problems else Conditions(tuple(conditions))), problems

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from webhook.paths import Path
-from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
+from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult, failed
 from webhook.policy.json_values import copy_json, differs, require_json
-from webhook.policy.matching import RequestNamespace
 from webhook.policy.params import ParamsError
 from webhook.policy.python import Declaration, Violation
 from webhook.policy.reading import DeclaredView
 from webhook.policy.request import JSONObject, Request
+from webhook.policy.reviewing import Review
 
 if TYPE_CHECKING:
     from webhook.cel import Program
@@ -45,23 +45,20 @@ class PythonValidator:
     def programs(self) -> Iterator[tuple[Path, Program]]:
         return iter(())
 
-    def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
+    def evaluate(self, review: Review, params: Any) -> Evaluation:
+        """See Validator."""
         failures: list[Failure] = []
-        cluster = request.cluster
-        if cluster is not None:
-            request.cluster = DeclaredView(cluster, self.declaration.reads)
+        request = _seen(review, self.declaration)
         try:
             for given in _given(_call(self.declaration, request, params)):
                 violation = given if type(given) is Violation else _violation(given)
                 if len(failures) >= MAX_VIOLATIONS:
                     raise ValueError(f"it gave more than {MAX_VIOLATIONS} violations")
-                failures.append(Failure(violation.message, violation.reason, path=violation.path, index=len(failures)))
+                failures.append(failed(violation.message, violation.reason, path=violation.path, index=len(failures)))
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
             if self.declaration.failure_policy == "Fail":
                 message = _describe(error, self.declaration, request, params)
                 failures.append(Failure(message, error=True, index=len(failures)))
-        finally:
-            request.cluster = cluster  # the next policy's
         return Evaluation(failures) if failures else PASSED
 
 
@@ -85,27 +82,25 @@ class PythonMutator:
         """See Mutator."""
         return self.declaration.reinvoked
 
-    def mutate(self, request: Request, params: Any, namespace: RequestNamespace) -> MutationResult:
+    def mutate(self, review: Review, params: Any) -> MutationResult:
         """See Mutator."""
+        request = review.request
         if request.object is None:
             return UNCHANGED
         before = _text(request.object)
-        edited = request.with_object(copy_json(request.object) if before is None else orjson.loads(before))
-        if edited.cluster is not None:
-            edited.cluster = DeclaredView(edited.cluster, self.declaration.reads)
+        copy = copy_json(request.object) if before is None else orjson.loads(before)
+        edited = request.with_object(copy).with_cluster(_view(review, self.declaration))
         try:
             returned = _call(self.declaration, edited, params)
             if returned is not None:
                 raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
-            if not isinstance(edited.object, dict):
-                raise TypeError("request.object is no object any more; edit it in place")
-            if before is not None and _text(edited.object) == before:
+            if before is not None and _text(copy) == before:
                 return UNCHANGED  # by far the commonest outcome: the same text, so the same value
-            require_json(edited.object)
+            require_json(copy)
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
             return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
         # A copy, for the function may have kept what it was given.
-        return MutationResult(copy_json(edited.object)) if differs(request.object, edited.object) else UNCHANGED
+        return MutationResult(copy_json(copy)) if differs(request.object, copy) else UNCHANGED
 
 
 # Nothing but JSON's own types passes for them: a tuple or a date that a policy left in the object is told as wrong.
@@ -118,6 +113,21 @@ def _text(value: JSONObject) -> bytes | None:
         return orjson.dumps(value, option=_STRICT)
     except TypeError:
         return None
+
+
+def _seen(review: Review, declaration: Declaration) -> Request:
+    """The request as the function is given it: with its own view of the cluster. Functions that declare to read the
+    same share it."""
+    if review.seen is None:
+        review.seen = {}
+    seen = review.seen.get(declaration.reads)
+    if seen is None:
+        seen = review.seen[declaration.reads] = review.request.with_cluster(_view(review, declaration))
+    return seen
+
+
+def _view(review: Review, declaration: Declaration) -> DeclaredView | None:
+    return None if review.cluster is None else DeclaredView(review.cluster, declaration.reads)
 
 
 def _call(declaration: Declaration, request: Request, params: Any) -> Any:

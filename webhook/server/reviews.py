@@ -21,7 +21,7 @@ import orjson
 from webhook.admission import engine, review
 from webhook.admission.decision import Decision, Excepted, Finding, Mutation
 from webhook.cel.errors import EvaluationError
-from webhook.cel.metering import Deadline
+from webhook.cel.metering import NO_DEADLINE, Deadline
 from webhook.cel.values import NANO, parse_duration
 from webhook.cluster.view import ClusterView, Unanswered
 from webhook.policy.request import Request
@@ -146,11 +146,10 @@ class Reviews:
         except review.BadReview as error:
             return self._refusal(scope, _Refused(400, str(error)))
         seconds = answer_within(scope.get("query_string", b""))
-        if seconds:
-            request.deadline = Deadline(started + seconds)
+        deadline = Deadline(started + seconds) if seconds else NO_DEADLINE
         path = scope["path"]
         try:
-            outcome, text = self._decide(path, request, cluster)
+            outcome, text = self._decide(path, request, cluster, deadline)
         except Exception as error:
             # A defect of ours. The API server then applies the failurePolicy of the registration.
             self._metrics.review(path, request, "error", perf_counter() - started)
@@ -213,15 +212,17 @@ class Reviews:
     def _too_large(self) -> _Refused:
         return _Refused(413, f"the review is larger than the limit of {self._max_body} bytes", _CLOSE)
 
-    def _decide(self, path: str, request: Request, cluster: ClusterView) -> tuple[Decision | Mutation, bytes]:
+    def _decide(
+        self, path: str, request: Request, cluster: ClusterView, deadline: Deadline
+    ) -> tuple[Decision | Mutation, bytes]:
         endpoint, policies = ENDPOINTS[path], self._state.policies
         if endpoint.failure_policy is not None:
             policies = policies.only(endpoint.failure_policy)
         outcome: Decision | Mutation
         if endpoint.phase == "mutate":
-            outcome = engine.mutate(request, policies, cluster)
+            outcome = engine.mutate(request, policies, cluster, deadline=deadline)
             return outcome, review.respond_mutation(request, outcome)
-        outcome = engine.validate(request, policies, cluster)
+        outcome = engine.validate(request, policies, cluster, deadline=deadline)
         return outcome, review.respond(request, outcome)
 
     def _record(self, path: str, request: Request, outcome: Decision | Mutation, seconds: float) -> None:
