@@ -1,7 +1,7 @@
 """Frozen dataclasses, made in the time that open ones take.
 
-The constructor of a frozen dataclass sets each field by a call of `object.__setattr__`, which takes six times as long as
-an assignment. Where one is made for every review, or for every finding, that shows.
+The constructor of a frozen dataclass sets each field by a call of `object.__setattr__`, which takes six times as long
+as an assignment. Where one is made for every review, or for every finding, that shows.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ T = TypeVar("T")
 def maker(frozen: type[T]) -> Callable[..., T]:
     """The constructor of a frozen dataclass with slots, in a fifth of the time: `make_point = maker(Point)`.
 
-    It takes the fields in their order, or by name. What it returns is a Point like any other. (It is filled as an instance of a class that has the same fields and is
-    open; then its class is changed, which Python allows for classes with the same slots.) Raises TypeError for a class
-    of which that is not so.
+    It takes the fields in their order, or by name. What it returns is a Point like any other. (It is filled as an
+    instance of a class that has the same fields and is open; then its class is changed, which Python allows for classes
+    with the same slots.) Raises TypeError for a class of which that is not so.
     """
     if frozen.__bases__ != (object,) or "__slots__" not in vars(frozen):
         raise TypeError(f"{frozen.__name__} must be a dataclass with slots, and have no other base")

@@ -55,10 +55,9 @@ def test_past_the_deadline_what_takes_long_is_an_error_and_the_rest_is_still_dec
     tree = loaded(
         *slow, quick, *(binding(each["metadata"]["name"], name=each["metadata"]["name"]) for each in [*slow, quick])
     )
-    asked = request()
-    asked.deadline = Deadline(time.perf_counter() + 0.3)
+    deadline = Deadline(time.perf_counter() + 0.3)
     began = time.perf_counter()
-    decision = engine.validate(asked, tree, ManifestsView([], assume_namespaces=True))
+    decision = engine.validate(request(), tree, ManifestsView([], assume_namespaces=True), deadline=deadline)
     seconds = time.perf_counter() - began
     found = messages(decision)
     assert len(found) == 41

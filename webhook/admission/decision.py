@@ -40,10 +40,10 @@ class Finding:
     A validation that fails under a binding with the actions Deny and Audit gives two findings. `binding` is "" where
     the policy itself is at fault (`failed to configure policy: …`). `message` is the policy's own text, without the
     policy's name. `error`: the policy could not be evaluated and its failurePolicy is Fail. `path`: the offending place
-    in the object, where the policy named it. `index`: which of the policy's validations, from 0. `expression`: the place
-    of the expression that it came from, in the policy object (see webhook.policy.evaluation.Failure). `evaluated`: the
-    evaluation that it came from, with the param object and the request as the policy saw it; None where a policy or a
-    binding could not be configured, so that nothing was evaluated.
+    in the object, where the policy named it. `index`: which of the policy's validations, from 0. `expression`: the
+    place of the expression that it came from, in the policy object (see webhook.policy.evaluation.Failure).
+    `evaluated`: the evaluation that it came from, with the param object and the request as the policy saw it; None
+    where a policy or a binding could not be configured, so that nothing was evaluated.
     """
 
     policy: str

@@ -37,7 +37,6 @@ from webhook.policy.evaluation import (
     Evaluation,
     Failure,
     MutationFault,
-    MutationResult,
     Mutator,
     Validator,
 )

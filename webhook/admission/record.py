@@ -5,9 +5,9 @@ the request as the policy saw it, and the result with its failures. Who needs to
 
     record = Record()
     decision = engine.decide(request, policies, cluster, recording="everything", observer=record)
-    record.evaluated   # one for each policy, binding and param object, in the order of evaluation
-    record.skipped     # policies and bindings that were not evaluated, each with the reason
-    decision.excepted  # findings that an exception covers
+    record.evaluations(policy)    # one for each binding and param object, in the order of evaluation
+    record.skip(policy, binding)  # what kept it from being evaluated, with the reason; or None
+    decision.excepted             # findings that an exception covers, which the observer hears of too
 
 - `recording`: which evaluations of CEL policies bring their trace (webhook.policy.trace) along, as `result.trace`:
   `"failures"`, those that found something, at no cost for those that did not; `"everything"`, all of them, with every
@@ -111,11 +111,12 @@ class Record:
             if _same(each.policy, policy) and (binding is None or each.binding.name == binding.name)
         )
 
-    def why_skipped(self, policy: Policy[Any], binding: Binding | None = None) -> str | None:
-        """Why a policy, or one of its bindings, was not evaluated; None where it was."""
+    def skip(self, policy: Policy[Any], binding: Binding | None = None) -> Skipped | None:
+        """What kept a policy, or one of its bindings, from being evaluated; None where nothing did."""
+        name = binding.name if binding is not None else None
         for each in self._skipped:
-            if _same(each.policy, policy) and (each.binding and each.binding.name) == (binding and binding.name):
-                return each.why
+            if _same(each.policy, policy) and (each.binding.name if each.binding else None) == name:
+                return each
         return None
 
 

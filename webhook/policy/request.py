@@ -1,8 +1,8 @@
 """One admission request: what is asked of the API server, by whom, and of which object.
 
-`Request` is what policies see. It cannot be changed. Its objects are the plain JSON values of the AdmissionReview (or of
-a manifest), which policies must not change: every policy of a request reads the same ones. What the engine needs beside
-the request is in webhook.policy.reviewing.
+`Request` is what policies see. It cannot be changed. Its objects are the plain JSON values of the AdmissionReview (or
+of a manifest), which policies must not change: every policy of a request reads the same ones. What the engine needs
+beside the request is in webhook.policy.reviewing.
 """
 
 from __future__ import annotations

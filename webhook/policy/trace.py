@@ -1,8 +1,8 @@
 """How the expressions of a CEL policy came out: the trace of one evaluation.
 
 A `Recorder` takes the place of the plain form of the code (webhook.cel.program.Form) in the plan of a policy: the
-verdict then comes from the very evaluation that the trace shows. There is one trace an evaluation, so one for each param
-object, and it may be asked for explanations as long as the policy, the request and the param are there.
+verdict then comes from the very evaluation that the trace shows. There is one trace an evaluation, so one for each
+param object, and it may be asked for explanations as long as the policy, the request and the param are there.
 """
 
 from __future__ import annotations

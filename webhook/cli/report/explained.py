@@ -175,8 +175,9 @@ class _Text:
 
     def named(self, each: Explained) -> str:
         field, index = each.place[1], each.place[2]
-        name = f"{field}[{index}]" if isinstance(index, int) else f"{field} {visible(index)}"
-        return f"{name} {visible(each.name)}" if each.name and isinstance(index, int) else name
+        if field == "auditAnnotations":
+            return f"{field} {visible(each.name)}"
+        return f"{field}[{index}] {visible(each.name)}" if each.name else f"{field}[{index}]"
 
     def tree(
         self, each: Explained, request: RequestExplained, evaluated: ExplainedPolicy, located: Located | None = None
@@ -220,13 +221,9 @@ class _Told:
 
     def is_new(self, located: Located) -> bool:
         """Whether nothing like a finding was shown; it counts as shown from now on."""
-        known = any(_same(located, each) for each in self._findings)
+        known = any(located.reads_as(each) for each in self._findings)
         self._findings.append(located)
         return not known
-
-
-def _same(one: Located, other: Located) -> bool:
-    return (one.message, one.path, one.finding.index) == (other.message, other.path, other.finding.index)
 
 
 def _cut(text: str, limit: int) -> str:

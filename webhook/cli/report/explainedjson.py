@@ -101,7 +101,7 @@ def expression(each: Explained, private: Private, planned: PlannedRequest) -> di
         witnesses.append({"path": render(place), "line": position.line, "column": position.column})
     return {
         "field": field,
-        "index" if isinstance(index, int) else "key": index,
+        **({"key": each.name} if field == "auditAnnotations" else {"index": index}),
         "name": each.name or None,
         "source": explanation.source,
         "outcome": explanation.root.outcome,
