@@ -14,14 +14,14 @@ from webhook.cel import Program
 from webhook.offline import caseruns, policytest
 from webhook.offline.explaining import ExplainedPolicy, explained
 from webhook.paths import Path as ObjectPath
+from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import Evaluation
-from webhook.policy.load import load
+from webhook.policy.load.loading import load
 from webhook.policy.matching import Match, RequestNamespace, Requirement, Rule, Selector
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 from webhook.policy.reviewing import Recording, Review
 from webhook.policy.unmatched import why_not
-from webhook.policy.validating import CELValidator
 
 POLICIES = Path(__file__).parents[2] / "policies"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from webhook.admission import exceptions
+from webhook.admission import excepting
 from webhook.admission.decision import (
     MUTATING,
     REASON_CODES,
@@ -29,7 +29,7 @@ from webhook.admission.decision import (
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
 from webhook.admission.record import Evaluated, evaluated_as
 from webhook.admission.skipping import NO_OBJECT, Skips, configuration_text, skip_other_kinds
-from webhook.cel.metering import NO_DEADLINE, Deadline
+from webhook.cel.cost.metering import NO_DEADLINE, Deadline
 from webhook.cluster.view import NotAtHand, UnknownKind
 from webhook.policy.evaluation import (
     PASSED,
@@ -246,7 +246,7 @@ class _Mutating:
     def _is_excepted(self, evaluated: Evaluated, fault: MutationFault) -> bool:
         """Whether an exception leaves the mutation out, one that failed too; it is noted then."""
         policy, binding = evaluated.policy, evaluated.binding
-        exception = exceptions.in_force(policy, binding.name, self._sent, None)
+        exception = excepting.in_force(policy, binding.name, self._sent, None)
         if exception is None:
             return False
         finding = _mutation_finding(policy, binding, replace(fault, internal=False), "Forbidden", evaluated)
@@ -427,7 +427,7 @@ class _Report:
     def _not_excepted(self, evaluated: Evaluated, failures: Sequence[Failure]) -> Sequence[Failure]:
         """What is left of the failures without those that exceptions cover."""
         policy, binding = evaluated.policy, evaluated.binding
-        left, covered = exceptions.without_excepted(policy, binding.name, evaluated.request, failures)
+        left, covered = excepting.without_excepted(policy, binding.name, evaluated.request, failures)
         action = "Deny" if "Deny" in binding.actions else binding.actions[0]
         for failure, exception in covered:
             excepted = Excepted(exception, _finding(evaluated, action, failure))
@@ -462,8 +462,8 @@ class _Report:
         if self._audited:
             annotations["validation_failure"] = orjson.dumps(self._audited).decode()
         if self._excepted:
-            annotations[exceptions.ANNOTATION] = exceptions.annotation(self._excepted)
-            self._warnings += exceptions.warnings(self._excepted)
+            annotations[excepting.ANNOTATION] = excepting.annotation(self._excepted)
+            self._warnings += excepting.warnings(self._excepted)
         return Decision(
             allowed=not denials,
             findings=tuple(self._findings),

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.cel.explanation import Explanation, Step
-from webhook.cel.privacy import CLEAN, Private
+from webhook.cel.why.explanation import Explanation, Step
+from webhook.cel.why.privacy import CLEAN, Private
 from webhook.offline.secrets import hidden, private_parts
 from webhook.paths import Path
-from webhook.policy.validating import CELValidator
+from webhook.policy.cel.validating import CELValidator
 
 if TYPE_CHECKING:
     from webhook.admission.decision import Finding

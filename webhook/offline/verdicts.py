@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from webhook.admission.decision import Finding
     from webhook.admission.record import Evaluated, Record
     from webhook.cluster.view import ClusterView
-    from webhook.documents import Document
+    from webhook.documents.reader import Document
     from webhook.policy.evaluation import Validator
     from webhook.policy.exceptions import PolicyException
     from webhook.policy.policyset import Policy, PolicySet

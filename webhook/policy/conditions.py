@@ -20,12 +20,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook import syntax
 from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Program, types
+from webhook.documents import syntax
 from webhook.paths import Path, render
-from webhook.policy import authorization, model, refusals
-from webhook.policy.declared import base_environment
+from webhook.policy.cel import authorization
+from webhook.policy.cel.declared import base_environment
 from webhook.policy.reviewing import Review
+from webhook.policy.written import model, refusals
 
 ANNOTATION: Final = "gatewright.dev/match-conditions"
 

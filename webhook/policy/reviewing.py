@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from webhook.cel.metering import NO_DEADLINE, Deadline
+from webhook.cel.cost.metering import NO_DEADLINE, Deadline
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, JSONObject, Request
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from webhook.cel import EvaluationError, Program, Recording
-from webhook.cel.witness import witnesses
+from webhook.cel.why.witness import witnesses
 from webhook.paths import Path
 
 if TYPE_CHECKING:
-    from webhook.cel.explanation import Explanation
-    from webhook.cel.privacy import Private
+    from webhook.cel.why.explanation import Explanation
+    from webhook.cel.why.privacy import Private
 
 
 @dataclass(frozen=True, slots=True)

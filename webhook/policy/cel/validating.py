@@ -1,0 +1,419 @@
+"""A ValidatingAdmissionPolicy: its expressions compiled, and evaluated on requests.
+
+The order, the error handling and the texts are those of k8s.io/apiserver, plugin/policy/validating and plugin/cel.
+Not evaluated, for it can change no verdict unless it uses up half of a budget: the messageExpression of a validation
+that holds, and the matchConditions after one that is false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from webhook.cel import PLAIN, Activation, CompileError, Environment, EvaluationError, Form, Issue, Program, types
+from webhook.cel.tree.ast import variables_in
+from webhook.cel.tree.types import Type
+from webhook.paths import Path
+from webhook.policy.cel import authorization
+from webhook.policy.cel.declared import base_environment
+from webhook.policy.cel.paramvalues import ParamValues
+from webhook.policy.conditions import OUT_OF_BUDGET, Condition, Conditions, error_text
+from webhook.policy.evaluation import PASSED, Evaluation, Failure, FailurePolicy, evaluation, failed
+from webhook.policy.reviewing import Recording, Review
+from webhook.policy.trace import Recorder
+from webhook.policy.written import model
+from webhook.versions import NEWEST, Version
+
+MAX_MESSAGE = 5 * 1024
+"""The most bytes of what a messageExpression gives; more is dropped."""
+
+COST = 10_000_000
+"""The budget of a policy's validations and messages, and of its annotations too, in cost units."""
+
+_SURELY_WITHIN = COST * 9 // 20
+"""While all phases together, whose variables are evaluated once, cost no more than this, each is within its budget: the
+API server evaluates variables once a phase, and validations and messages share a budget."""
+
+_CHEAP = 100_000  # what variables that depend on params alone may cost for their values to be kept
+
+_BOOL = (types.BOOL,)
+_STRING = (types.STRING,)
+_STRING_OR_NULL = (types.STRING, types.NULL)
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A validation; `message` is the one to fall back to, never empty. place: of its expression, in the policy.
+
+    unexplained: the failure of a request of which it is false, with that message.
+    """
+
+    program: Program
+    message: str
+    message_program: Program | None
+    reason: str
+    index: int
+    place: Path
+    unexplained: Failure = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unexplained", self.failed(self.message))
+
+    def failed(self, message: str) -> Failure:
+        """The failure of a request of which it is false."""
+        return failed(message, self.reason, index=self.index, expression=self.place)
+
+    def in_error(self, message: str) -> Failure:
+        """The failure where it could not be evaluated."""
+        return Failure(message, error=True, index=self.index, expression=self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """An audit annotation. place: of its expression, in the policy."""
+
+    key: str
+    program: Program
+    place: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CELValidator:
+    """The expressions of a policy. `variables`: `variables.NAME` -> program, each seeing those declared before it.
+
+    `fixed_cost`: a bound on what evaluating each of them once costs beside what an activation adds up. `authorizing`:
+    the variables that use the authorizer; None if nothing here does.
+    """
+
+    conditions: Conditions
+    variables: Mapping[str, Program]
+    validations: tuple[Validation, ...]
+    annotations: tuple[Annotation, ...]
+    failure_policy: FailurePolicy
+    sources: tuple[tuple[Path, Program], ...]
+    param_values: ParamValues
+    fixed_cost: int
+    authorizing: frozenset[str] | None = None
+
+    def programs(self) -> Iterator[tuple[Path, Program]]:
+        """See Validator."""
+        return iter(self.sources)
+
+    def evaluate(self, review: Review, params: Any) -> Evaluation:
+        """See Validator."""
+        if review.recording is not None:
+            return self._recorded(review, params, review.recording)
+        return self._evaluated(review, params, PLAIN)
+
+    def _recorded(self, review: Review, params: Any, recording: Recording) -> Evaluation:
+        """The evaluation with its trace. As the exact form of an expression takes over where the plain one gives up,
+        the recording form takes over where the plain one finds something: what it finds is the verdict."""
+        if recording == "failures":
+            found = self._evaluated(review, params, PLAIN)
+            if not (found.failures or found.annotation_errors):
+                return found
+        recorder = Recorder(self.sources, everything=recording == "everything")
+        return replace(self._evaluated(review, params, recorder), trace=recorder.trace())
+
+    # The plan of an evaluation, written once for all forms of the code: matchConditions, validations, messages,
+    # auditAnnotations.
+
+    def _evaluated(self, review: Review, params: Any, form: Form, *, by_phases: bool = False) -> Evaluation:
+        """All phases on one activation, with the messages of what failed only; or, where a budget comes near,
+        `by_phases`, as the API server does it."""
+        if self.conditions.conditions and not by_phases:
+            unmatched = self.conditions.unmatched(review, params, form)
+            if unmatched is not None:
+                return self._error(unmatched) if isinstance(unmatched, str) else _unmet(unmatched.name)
+        request = review.request
+        bindings = {"object": request.object, "oldObject": request.old_object, "params": params}
+        known = self.param_values.of(params) if form is PLAIN else None
+        if known:
+            bindings.update(known)
+        activation = form.activation(bindings, self.lazy(review), self.variables, review.deadline)
+        evaluate = form.evaluate
+        failures: list[Failure] = []
+        denied: list[tuple[int, Validation]] = []  # where in `failures` a message is still to be found
+        for validation in self.validations:
+            try:
+                if evaluate(validation.program, activation) is not True:
+                    denied.append((len(failures), validation))
+                    failures.append(validation.unexplained)
+            except EvaluationError as error:
+                if self.failure_policy == "Fail":
+                    failures.append(validation.in_error(error_text(validation.program, error)))
+            if by_phases and activation.cost > COST:
+                return self._error(OUT_OF_BUDGET)
+        if by_phases:
+            return self._by_phases(review, params, form, failures, denied, COST - activation.cost)
+        bare = activation
+        if self.authorizing is not None and (denied or self.annotations):  # which know nothing of it
+            bare = self._without_authorizer(review, params, activation, form)
+        for place, validation in denied:
+            if validation.message_program is not None:
+                failures[place] = validation.failed(_message(validation, bare, form))
+        annotations, errors = self._annotated(bare, form) if self.annotations else ((), ())
+        activation.cost = bare.cost
+        if activation.cost + self.fixed_cost > _SURELY_WITHIN:
+            return self._evaluated(review, params, form.exactly(), by_phases=True)
+        if known is not None and activation.cost < _CHEAP:
+            self.param_values.keep(known, activation)
+        if not failures and not annotations and not errors:
+            return PASSED
+        return evaluation(failures, annotations, errors)
+
+    def _by_phases(
+        self,
+        review: Review,
+        params: Any,
+        form: Form,
+        failures: list[Failure],
+        denied: list[tuple[int, Validation]],
+        left: int,
+    ) -> Evaluation:
+        """What follows the validations in the API server, where each phase evaluates the variables anew. The messages
+        of all validations are evaluated, on what is `left` of the budget, and the annotations have one of their own."""
+        activation = self._fresh(review, params, form)
+        places = {validation.index: place for place, validation in denied}
+        for validation in self.validations:
+            message = _message(validation, activation, form)
+            if validation.index in places:
+                failures[places[validation.index]] = validation.failed(message)
+            if activation.cost > left:  # counts as an error of every validation, but for those that have one
+                failures = self._out_of_messages(failures)
+                break
+        activation = self._fresh(review, params, form)
+        annotations, errors = self._annotated(activation, form)
+        if activation.cost > COST:
+            return self._error(OUT_OF_BUDGET)
+        return Evaluation(failures, annotations, errors)
+
+    def _out_of_messages(self, failures: list[Failure]) -> list[Failure]:
+        if self.failure_policy != "Fail":
+            return []
+        in_error = {failure.index: failure for failure in failures if failure.error}
+        text = f"failed messageExpression: {OUT_OF_BUDGET}"
+        return [in_error.get(each.index) or each.in_error(text) for each in self.validations]
+
+    def _annotated(self, activation: Activation, form: Form) -> tuple[list[tuple[str, str]], list[Failure]]:
+        annotations: list[tuple[str, str]] = []
+        errors: list[Failure] = []
+        for annotation in self.annotations:
+            try:
+                value = form.evaluate(annotation.program, activation)
+            except EvaluationError as error:
+                if self.failure_policy == "Fail":
+                    text = error_text(annotation.program, error)
+                    errors.append(Failure(text, error=True, expression=annotation.place))
+            else:
+                if isinstance(value, str) and value.strip():
+                    annotations.append((annotation.key, value.strip()))
+        return annotations, errors
+
+    def lazy(self, review: Review, *, authorizer: bool = True) -> dict[str, Callable[[], Any]]:
+        """What gives the variables their values that few expressions use. Messages and auditAnnotations have no
+        authorizer."""
+        lazy: dict[str, Callable[[], Any]] = {"request": review.cel, "namespaceObject": review.namespace.object}
+        if authorizer and self.authorizing is not None:
+            lazy |= authorization.bindings(review)
+        return lazy
+
+    def _fresh(self, review: Review, params: Any, form: Form, *, authorizer: bool = False) -> Activation:
+        request = review.request
+        return form.activation(
+            {"object": request.object, "oldObject": request.old_object, "params": params},
+            self.lazy(review, authorizer=authorizer),
+            self.variables,
+            review.deadline,
+        )
+
+    def _without_authorizer(self, review: Review, params: Any, activation: Activation, form: Form) -> Activation:
+        """The activation where the authorizer has no value."""
+        if form is PLAIN and self.authorizing is not None:
+            lazy = self.lazy(review, authorizer=False)
+            return authorization.without(activation, lazy, self.variables, self.authorizing, review.deadline)
+        bare = self._fresh(review, params, form)
+        bare.cost = activation.cost
+        return bare
+
+    def _error(self, message: str) -> Evaluation:
+        """The policy as a whole could not be evaluated."""
+        return Evaluation([Failure(message, error=True)]) if self.failure_policy == "Fail" else PASSED
+
+
+@lru_cache(maxsize=1024)  # of a request that is passed over nothing is made
+def _unmet(condition: str) -> Evaluation:
+    return Evaluation(unmet=condition)
+
+
+def _message(validation: Validation, activation: Activation, form: Form) -> str:
+    program = validation.message_program
+    if program is None:
+        return validation.message
+    try:
+        value = form.evaluate(program, activation)
+    except EvaluationError:
+        return validation.message
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or "\n" in text or len(text.encode()) > MAX_MESSAGE:
+        return validation.message
+    return text
+
+
+def compile_policy(
+    policy: model.ValidatingAdmissionPolicy, version: Version = NEWEST
+) -> tuple[CELValidator, list[tuple[Path, Issue]]]:
+    """The policy's expressions compiled, and what is wrong with those that do not compile, each with its place.
+
+    version: of the Kubernetes that the policy is for. The validator holds only what compiled: it is not to be used if
+    there are issues.
+    """
+    return _Compiler(policy, version).compiled()
+
+
+class _Compiler:
+    """Compiles a policy's expressions, each in the environment of its place, and keeps what is wrong with them."""
+
+    def __init__(self, policy: model.ValidatingAdmissionPolicy, version: Version) -> None:
+        self._policy = policy
+        self._version = version
+        self._issues: list[tuple[Path, Issue]] = []
+        self._sources: list[tuple[Path, Program]] = []
+
+    def compiled(self) -> tuple[CELValidator, list[tuple[Path, Issue]]]:
+        spec = self._policy.spec
+        base = base_environment(with_params=spec.param_kind is not None, version=self._version)
+        conditions = [
+            Condition(condition.name, program, ("spec", "matchConditions", index, "expression"))
+            for index, condition in enumerate(spec.match_conditions)
+            if (program := self._compile(base, condition.expression, _BOOL, "matchConditions", index, "expression"))
+        ]
+        environment, variables = self._variables(base)
+        validations = [
+            validation
+            for index, declared in enumerate(spec.validations)
+            if (validation := self._validation(environment, declared, index))
+        ]
+        annotations = [
+            Annotation(annotation.key, program, ("spec", "auditAnnotations", index, "valueExpression"))
+            for index, annotation in enumerate(spec.audit_annotations)
+            if (
+                program := self._compile(
+                    environment,
+                    annotation.value_expression,
+                    _STRING_OR_NULL,
+                    "auditAnnotations",
+                    index,
+                    "valueExpression",
+                )
+            )
+        ]
+        authorizing = authorization.users((program for _, program in self._sources), variables)
+        validator = CELValidator(
+            Conditions(tuple(conditions), authorizing is not None),
+            variables,
+            tuple(validations),
+            tuple(annotations),
+            spec.failure_policy,
+            tuple(self._sources),
+            ParamValues(variables),
+            sum(program.fixed_cost for _, program in self._sources),
+            authorizing,
+        )
+        return validator, self._issues
+
+    def _variables(self, base: Environment) -> tuple[Environment, dict[str, Program]]:
+        """The environment with all variables, and their programs. Of two variables with one name the last counts,
+        everywhere: also for those declared in between.
+        """
+        environment = base
+        programs: dict[str, Program] = {}
+        places: dict[str, int] = {}
+        for index, variable in enumerate(self._policy.spec.variables):
+            name = f"variables.{variable.name}"
+            program = self._compile(environment, variable.expression, (), "variables", index, "expression")
+            declared: Type = program.type if program else types.DYN  # so that its users are not blamed too
+            if program:
+                programs[name] = program
+                places[name] = index
+            environment = environment.extend({name: declared})
+        for name in _circular({name: variables_in(program.tree) for name, program in programs.items()}):
+            circle = Issue(f"{name} comes to use itself, for a variable is declared twice")
+            self._issues.append((("spec", "variables", places[name], "expression"), circle))
+        return environment, programs
+
+    def _validation(self, environment: Environment, declared: model.Validation, index: int) -> Validation | None:
+        program = self._compile(environment, declared.expression, _BOOL, "validations", index, "expression")
+        message_program = None
+        if declared.message_expression.strip():
+            message_program = self._compile(
+                self._of_messages(environment, declared.message_expression),
+                declared.message_expression,
+                _STRING,
+                "validations",
+                index,
+                "messageExpression",
+            )
+        if program is None:
+            return None
+        message = declared.message.strip() or f"failed expression: {declared.expression.strip()}"
+        place: Path = ("spec", "validations", index, "expression")
+        return Validation(program, message, message_program, declared.reason or "Invalid", index, place)
+
+    def _of_messages(self, environment: Environment, source: str) -> Environment:
+        """What a messageExpression sees. An environment takes its time: it is another one only where that shows."""
+        if "authorizer" not in source:
+            return environment
+        known = environment.variables
+        base = base_environment(
+            with_params=self._policy.spec.param_kind is not None, with_authorizer=False, version=self._version
+        )
+        return base.extend({name: declared for name, declared in known.items() if name.startswith("variables.")})
+
+    def _compile(
+        self, environment: Environment, source: str, expect: tuple[Type, ...], *place: str | int
+    ) -> Program | None:
+        path = ("spec", *place)
+        if not source.strip():
+            return None  # refused already, as missing
+        try:
+            program = environment.compile(source, expect)
+        except CompileError as error:
+            self._issues += ((path, self._explained(issue, str(place[0]))) for issue in error.issues)
+            return None
+        self._sources.append((path, program))
+        return program
+
+    def _explained(self, issue: Issue, place: str) -> Issue:
+        """The issue, which says of a variable that is not declared at its place why it is not."""
+        spec = self._policy.spec
+        if issue.message.startswith("undeclared reference to 'params'") and spec.param_kind is None:
+            return replace(issue, message="undeclared reference to 'params': the policy has no paramKind")
+        prefix = "undeclared reference to 'variables"
+        if not issue.message.startswith(prefix):
+            return issue
+        name = issue.message[len(prefix) :].partition("'")[0].removeprefix(".")
+        told = f"{prefix}{'.' if name else ''}{name}'"
+        if place == "matchConditions":
+            return replace(issue, message=f"{told}: matchConditions run before the variables")
+        if not spec.variables:
+            return replace(issue, message=f"{told}: the policy has no variables")
+        if place == "variables" and (not name or any(each.name == name for each in spec.variables)):
+            return replace(issue, message=f"{told}: a variable sees those that are declared before it")
+        return issue
+
+
+def _circular(uses: Mapping[str, set[str]]) -> list[str]:
+    """The variables that come to use themselves. Only one that is declared twice can."""
+
+    def reached(name: str) -> set[str]:
+        found: set[str] = set()
+        ahead = set(uses[name])
+        while ahead:
+            found |= ahead
+            ahead = set().union(*(uses.get(each, set()) for each in ahead)) - found
+        return found
+
+    return [name for name in uses if name in reached(name)]
