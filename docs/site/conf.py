@@ -55,6 +55,7 @@ SIDEBAR = {
             The server <docs/serve>
         Work on Gatewright
             Contributing <CONTRIBUTING>
+            Architecture <docs/architecture>
             Tests <docs/testing>
             Decisions <docs/decisions/README>
             Changelog <CHANGELOG>
