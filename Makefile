@@ -52,7 +52,7 @@ docs: $(READY)  ## write docs/cel-functions.md anew from the tables of the funct
 	$(BIN)/python -m webhook.cel.reference > docs/cel-functions.md
 
 site: $(READY)  ## build the documentation as a site in build/site; a broken link or anchor fails it
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs/site -d build/doctrees . build/site
+	$(BIN)/sphinx-build --quiet --fresh-env --write-all --fail-on-warning --keep-going -c docs/site -d build/doctrees . build/site
 
 bench: $(READY)
 	$(BIN)/python -m bench
