@@ -1,4 +1,4 @@
-"""matchConditions, evaluated: those of a CEL policy, and those of a binding of a policy in Python.
+"""matchConditions of a binding, for policies in Python: which requests they have something to say about, in CEL.
 
 A CEL policy has matchConditions of its own. A Python policy often hangs on its params, which a binding names; so it is
 the binding that knows them, and has them in an annotation, since the standard has no place for them:
@@ -16,91 +16,17 @@ does not even ask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Program, types
+from webhook.cel import CompileError, types
 from webhook.documents import syntax
-from webhook.paths import Path, render
-from webhook.policy.cel import authorization
+from webhook.paths import render
 from webhook.policy.cel.declared import base_environment
-from webhook.policy.reviewing import Review
+from webhook.policy.cel.matchconditions import Condition, Conditions
 from webhook.policy.written import model, refusals
 
 ANNOTATION: Final = "gatewright.dev/match-conditions"
-
-COST: Final = 2_500_000
-"""The budget of all conditions together, in cost units."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition, compiled. place: where it stands in the object that has it."""
-
-    name: str
-    program: Program
-    place: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """All conditions of a policy or a binding. authorizing: some of them use the authorizer."""
-
-    conditions: tuple[Condition, ...]
-    authorizing: bool = False
-
-    def __bool__(self) -> bool:
-        return bool(self.conditions)
-
-    def unmatched(
-        self, review: Review, params: Any = None, form: Form = PLAIN, *, exactly: bool = False
-    ) -> Condition | str | None:
-        """None if they let the policy run; else the first that is false, or the text of the errors where none is.
-
-        The API server evaluates every condition, and only then one may be false; so do we `exactly`, by a form that
-        charges so, once the budget comes near. Else the first that is false is the last.
-        """
-        request = review.request
-        lazy: dict[str, Callable[[], Any]] = {"request": review.cel_in_conditions}
-        if self.authorizing:
-            lazy |= authorization.bindings(review)
-        activation = form.activation(
-            {
-                "object": request.object,
-                "oldObject": request.old_object,
-                "params": params,
-                "namespaceObject": None,  # the server has not looked it up yet at this point
-            },
-            lazy,
-            deadline=review.deadline,
-        )
-        evaluate, limit = form.evaluate, COST if exactly else COST // 2
-        false: Condition | None = None
-        errors: list[str] = []
-        for condition in self.conditions:
-            try:
-                if evaluate(condition.program, activation) is not True:
-                    if not exactly:
-                        return condition
-                    false = false or condition
-            except EvaluationError as error:
-                text = error_text(condition.program, error)
-                if text not in errors:
-                    errors.append(text)
-            if activation.cost > limit:
-                return OUT_OF_BUDGET if exactly else self.unmatched(review, params, form.exactly(), exactly=True)
-        if false is not None or not errors:
-            return false
-        return errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
-
-
-OUT_OF_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
-
-
-def error_text(program: Program, error: EvaluationError) -> str:
-    """How the API server words the error of an expression."""
-    return f"expression '{program.source}' resulted in error: {error}"
 
 
 class _List(model.Model):

@@ -18,8 +18,8 @@ from webhook.cel.tree.types import Type
 from webhook.paths import Path
 from webhook.policy.cel import authorization
 from webhook.policy.cel.declared import base_environment
+from webhook.policy.cel.matchconditions import OUT_OF_BUDGET, Condition, Conditions, error_text
 from webhook.policy.cel.paramvalues import ParamValues
-from webhook.policy.conditions import OUT_OF_BUDGET, Condition, Conditions, error_text
 from webhook.policy.evaluation import PASSED, Evaluation, Failure, FailurePolicy, evaluation, failed
 from webhook.policy.reviewing import Recording, Review
 from webhook.policy.trace import Recorder
