@@ -7,7 +7,6 @@ handed Namespaces and params, which are looked up here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -231,8 +230,7 @@ class _Mutating:
         if self._observer is not None:
             self._observer.evaluated(evaluated)
         if policy.exceptions and (result.faults or result.object is not None):
-            left_out = result.faults[0] if result.faults else _LEFT_OUT
-            if self._is_excepted(evaluated, left_out):
+            if self._is_excepted(evaluated, result.faults[0] if result.faults else _LEFT_OUT):
                 return result.ran
         for fault in result.faults:
             if fault.internal or policy.failure_policy == "Fail":
@@ -249,10 +247,9 @@ class _Mutating:
         exception = excepting.in_force(policy, binding.name, self._sent, None)
         if exception is None:
             return False
-        finding = _mutation_finding(policy, binding, replace(fault, internal=False), "Forbidden", evaluated)
         key = (policy.name, binding.name, fault.message)
         if key not in self._excepted:
-            excepted = self._excepted[key] = Excepted(exception, replace(finding, error=False))
+            excepted = self._excepted[key] = Excepted(exception, left_out(binding, fault, evaluated))
             if self._observer is not None:
                 self._observer.excepted(excepted)
         return True
@@ -266,9 +263,6 @@ class _Mutating:
         if not self._changed or not differs(before, after):
             return Mutation(before, evaluated=evaluated, excepted=excepted)
         return Mutation(after, True, tuple(self._changed), evaluated=evaluated, excepted=excepted)
-
-
-_LEFT_OUT: Final = MutationFault("the object would be changed")
 
 
 def _validate(
@@ -367,6 +361,24 @@ def _mutation_finding(
         code=500 if fault.internal else 403,
         message=fault.message,
         error=True,
+        kind=MUTATING,
+        expression=fault.expression,
+        evaluated=evaluated,
+    )
+
+
+_LEFT_OUT: Final = MutationFault("the object would be changed")
+
+
+def left_out(binding: Binding, fault: MutationFault = _LEFT_OUT, evaluated: Evaluated | None = None) -> Finding:
+    """What is noted of a mutation that an exception leaves out."""
+    return Finding(
+        policy=binding.policy,
+        binding=binding.name,
+        action="Deny",
+        reason="Forbidden",
+        code=403,
+        message=fault.message,
         kind=MUTATING,
         expression=fault.expression,
         evaluated=evaluated,

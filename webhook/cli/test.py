@@ -13,11 +13,12 @@ import typer
 
 from webhook.cli.options import KubernetesVersion
 from webhook.versions import NEWEST_TEXT, parse_version
+from webhook.visible import encodable, visible
 
 if TYPE_CHECKING:
     from webhook.cli.report.checktext import Style
     from webhook.documents.reader import Problem
-    from webhook.offline.caseruns import Result
+    from webhook.offline.caseruns import Exempted, Result
 
 _FAILED = 2
 
@@ -54,7 +55,6 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     import os
 
     from webhook.cli.report.checktext import Style, error_line, error_text, note_line, warning_text
-    from webhook.cli.report.visible import visible
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
     from webhook.policy.exceptions import expired
@@ -103,7 +103,6 @@ _BOLD, _DIM, _RED, _GREEN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m"
 
 def _text(results: Sequence[Result], style: Style, verbose: bool) -> str:
     """A line a policy, the cases that failed, and a line that sums it up."""
-    from webhook.cli.report.visible import visible
 
     lines: list[str] = []
     ok, failed = style(_GREEN, "pass"), style(_BOLD + _RED, "FAIL")
@@ -113,29 +112,47 @@ def _text(results: Sequence[Result], style: Style, verbose: bool) -> str:
         mark = ok if passed == len(found) else failed
         lines.append(f"{mark} {style(_BOLD, visible(policy))}: {passed} of {_count(len(found), 'case')}")
         for result in found:
-            if result.passed and not verbose:
-                continue
             planned = result.planned
             place = f"{visible(planned.file)}:{planned.line}"
+            if result.excepted and not planned.case.excepted_by:
+                lines.append(f"  {style(_DIM, 'note:')} {place}: {visible(planned.case.name)}: {_lets_pass(result)}")
+            if result.passed and not verbose:
+                continue
             lines.append(f"  {ok if result.passed else failed} {place}: {visible(planned.case.name)}")
             if not result.passed:
                 lines += [f"       {visible(failure)}" for failure in result.failures]
                 lines += [f"       found: {visible(text)}" for text in result.texts]
+            if planned.case.excepted_by:
+                lines += [f"       {_by(each)}: {visible(each.text)}" for each in result.excepted]
     total, wrong = len(results), sum(not result.passed for result in results)
     lines.append(f"{_count(total, 'case')}: {total - wrong} passed, {wrong} failed")
     return "\n".join(lines) + "\n"
 
 
+def _by(exempted: Exempted) -> str:
+    return f"excepted by {visible(exempted.exception.name)} until {visible(exempted.exception.until)}"
+
+
+def _lets_pass(result: Result) -> str:
+    """What is said of a case that says nothing of the exceptions that cover it."""
+    names = sorted({each.exception.name for each in result.excepted})
+    several = "exceptions" if len(names) > 1 else "exception"
+    return (
+        f"in the cluster the {several} {visible(', '.join(names))} would let this pass; tests leave exceptions out, "
+        "unless exceptedBy names one"
+    )
+
+
 def _json(
     results: Sequence[Result], untested: Sequence[str], errors: Sequence[Problem], warnings: Sequence[Problem]
 ) -> str:
-    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts}], "summary": {…},
-    "errors": [{file, line, column, message}], "warnings": [the same]}`
+    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts, exceptedBy, excepted}],
+    "summary": {…}, "errors": [{file, line, column, message}], "warnings": [the same]}`, excepted: `[{exception, until,
+    text}]`
     """
     import orjson
 
     from webhook.cli.report.checkjson import problems
-    from webhook.cli.report.visible import encodable
 
     cases = [
         {
@@ -148,6 +165,11 @@ def _json(
             "passed": result.passed,
             "failures": result.failures,
             "texts": result.texts,
+            "exceptedBy": result.planned.case.excepted_by or None,
+            "excepted": [
+                {"exception": each.exception.name, "until": each.exception.until, "text": each.text}
+                for each in result.excepted
+            ],
         }
         for result in results
     ]

@@ -82,6 +82,10 @@ class ExplainedPolicy:
             return tuple(each for each in self.conditions if each.explanation.failed)
         return tuple(each for each in (*self.validations, *self.annotations) if each.place == finding.expression)
 
+    def is_behind(self, finding: Finding, each: Explained) -> bool:
+        """Whether a finding is of this evaluation, and comes from one of its expressions."""
+        return finding.evaluated is self.evaluated and finding.expression == each.place
+
     def hidden_errors(self) -> Iterator[tuple[str, str]]:
         """The errors that must not be shown as they are, each with what is shown instead."""
         for each in (*self.conditions, *self.validations, *self.annotations):

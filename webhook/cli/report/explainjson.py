@@ -4,6 +4,7 @@
    {"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "template": PATH or null,
     "matched", "reason": why it is not matched or null, "denied",
     "findings": [{"binding", "action", "message", "file", "line", "column", "path"}],
+    "excepted": [the same, and "exception", "until"],
     "bindings": [{"binding", "actions", "applies", "reason", "evaluations": [EVALUATION]}]}]}],
  "notes": [text], "errors": [{"file", "line", "column", "message"}]}
 
@@ -35,6 +36,7 @@ from webhook.documents.reader import Problem
 from webhook.offline.explaining import Explained, ExplainedPolicy, error_of, param_name
 from webhook.offline.policyexplained import RequestExplained
 from webhook.offline.requests import Identity, PlannedRequest
+from webhook.offline.verdicts import Located
 from webhook.paths import Path, render
 
 MAX_VALUE: Final = 200
@@ -177,17 +179,10 @@ def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
         "matched": request.matched,
         "reason": request.unmatched,
         "denied": request.denied,
-        "findings": [
-            {
-                "binding": located.finding.binding,
-                "action": located.finding.action,
-                "message": located.message,
-                "file": located.stream,
-                "line": located.line,
-                "column": located.column,
-                "path": None if located.path is None else render(located.path),
-            }
-            for located in request.findings
+        "findings": [_finding(located) for located in request.findings],
+        "excepted": [
+            {**_finding(located), "exception": exception.name, "until": exception.until}
+            for located, exception in request.excepted
         ],
         "bindings": [
             {
@@ -203,6 +198,18 @@ def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
     if report.policy.kind == "MutatingAdmissionPolicy":
         made["diffs"] = ["\n".join(unified(change)) for change in request.changes]
     return made
+
+
+def _finding(located: Located) -> dict[str, Any]:
+    return {
+        "binding": located.finding.binding,
+        "action": located.finding.action,
+        "message": located.message,
+        "file": located.stream,
+        "line": located.line,
+        "column": located.column,
+        "path": None if located.path is None else render(located.path),
+    }
 
 
 def identity(of: Identity) -> dict[str, str]:

@@ -16,6 +16,7 @@ from webhook.offline.explaining import Explained, ExplainedPolicy, param_name
 from webhook.offline.policyexplained import BindingExplained, RequestExplained
 from webhook.offline.verdicts import Located
 from webhook.paths import Path, render
+from webhook.policy.exceptions import PolicyException
 from webhook.policy.policyset import Policy
 
 _BOLD, _DIM, _RED, _GREEN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m"
@@ -94,6 +95,9 @@ class _Text:
         for located in request.findings:  # of Python; of CEL what no expression says: params that are not there
             if told.is_new(located):
                 yield from self.finding(located)
+        for located, exception in request.excepted:  # of Python, and mutations that were left out
+            if told.is_new(located):
+                yield from self.exempted(located, exception)
         for change in request.changes:
             yield from (f"  {self.paint(_DIFF_STYLES.get(row[:1], ''), row)}" for row in unified(change))
 
@@ -108,6 +112,11 @@ class _Text:
             return "!", "is let in and written to the audit log", _BOLD + _CYAN
         if not request.matched or not self.ran(request):
             return "-", "is not matched by the policy", _BOLD
+        if request.excepted:
+            names = dict.fromkeys(
+                f"excepted by {visible(each.name)} until {visible(each.until)}" for _, each in request.excepted
+            )
+            return "✓" if not self.look.ascii else "+", f"passes, {' and '.join(names)}", _BOLD + _CYAN
         changed = " and changed" if request.changes else ""
         return "✓" if not self.look.ascii else "+", f"passes{changed}", _BOLD + _GREEN
 
@@ -117,9 +126,18 @@ class _Text:
 
     def finding(self, located: Located) -> Iterator[str]:
         yield from self.wrapped(visible(located.message), "  ", _BOLD)
+        yield self.place(located)
+
+    def place(self, located: Located) -> str:
         path = render(located.path or ())
         place = f"{visible(located.stream)}:{located.line}:{located.column}"
-        yield f"  {self.paint(_CYAN, place)}{f': {visible(path)}' if path else ''}"
+        return f"  {self.paint(_CYAN, place)}{f': {visible(path)}' if path else ''}"
+
+    def exempted(self, located: Located, exception: PolicyException) -> Iterator[str]:
+        """What an exception covers, which is no finding."""
+        by = f"excepted by {visible(exception.name)} until {visible(exception.until)}: "
+        yield from self.wrapped(by + visible(located.message), "  ", _BOLD + _CYAN)
+        yield self.place(located)
 
     # ----------------------------------------------------------------------------------------------- by expression
 
@@ -136,7 +154,7 @@ class _Text:
                 for located in self.of_binding(request, bound):
                     told.is_new(located)
                 continue
-            yield from self.evaluated(request, bound, evaluated, told)
+            yield from self.evaluated(request, evaluated, told)
             if self.look.full or all(each.holds for each in evaluated.validations):
                 yield ""
             yield from self.wrapped(name + (f", params {param}" if param else ""), "  ", _DIM)
@@ -144,9 +162,7 @@ class _Text:
     def of_binding(self, request: RequestExplained, bound: BindingExplained) -> list[Located]:
         return [located for located in request.findings if located.finding.binding == bound.binding.name]
 
-    def evaluated(
-        self, request: RequestExplained, bound: BindingExplained, evaluated: ExplainedPolicy, told: _Told
-    ) -> Iterator[str]:
+    def evaluated(self, request: RequestExplained, evaluated: ExplainedPolicy, told: _Told) -> Iterator[str]:
         if not evaluated.matched:
             for condition in evaluated.conditions:
                 if not condition.holds:
@@ -154,10 +170,14 @@ class _Text:
             return
         failed = [each for each in evaluated.validations if not each.holds]
         for each in failed:
-            of = [found for found in self.of_binding(request, bound) if found.finding.index == each.place[2]]
+            of = [found for found in request.findings if evaluated.is_behind(found.finding, each)]
             for located in of:
                 if told.is_new(located):
                     yield from self.finding(located)
+            for located, exception in request.excepted:
+                if evaluated.is_behind(located.finding, each) and told.is_new(located):
+                    yield from self.exempted(located, exception)
+                    of.append(located)
             yield from self.tree(each, request, evaluated, of[0] if of else None)
         annotations = [each for each in evaluated.annotations if each.explanation.failed]
         for each in annotations:
