@@ -229,9 +229,9 @@ class _Mutating:
         evaluated = evaluated_as(policy, binding, param, self._current.request, result)
         if self._observer is not None:
             self._observer.evaluated(evaluated)
-        if policy.exceptions and (result.faults or result.object is not None):
-            if self._is_excepted(evaluated, result.faults[0] if result.faults else _LEFT_OUT):
-                return result.ran
+        fault = result.faults[0] if result.faults else _LEFT_OUT if result.object is not None else None
+        if policy.exceptions and fault is not None and self._is_excepted(evaluated, fault):
+            return result.ran
         for fault in result.faults:
             if fault.internal or policy.failure_policy == "Fail":
                 self.findings.append(_mutation_finding(policy, binding, fault, evaluated=evaluated))

@@ -18,6 +18,7 @@ from webhook.admission import excepting, patch
 from webhook.admission.decision import Decision, Finding, Mutation, shown_warnings
 from webhook.paths import render
 from webhook.policy.request import OPERATIONS, GroupVersionKind, GroupVersionResource, Request, User, made
+from webhook.visible import encodable
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -182,17 +183,7 @@ def _dump(response: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(review)
     except TypeError:  # a policy's message may hold what UTF-8 cannot, such as half a surrogate pair
-        return orjson.dumps(_encodable(review))
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_encodable(entry) for entry in value]
-    return value
+        return orjson.dumps(encodable(review))
 
 
 def _kind(request: dict[str, Any], field: str) -> GroupVersionKind:

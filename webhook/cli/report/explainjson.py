@@ -77,7 +77,7 @@ def dumped(value: Any) -> str:
     except TypeError:  # half characters, in the name of a file or a policy's message; or nested very deeply
         import json
 
-        return json.dumps(_encodable(value), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(encodable(value), indent=2, ensure_ascii=False) + "\n"
 
 
 def evaluation(evaluated: ExplainedPolicy, planned: PlannedRequest) -> dict[str, Any]:
@@ -215,13 +215,3 @@ def _finding(located: Located) -> dict[str, Any]:
 def identity(of: Identity) -> dict[str, str]:
     """An object as reports name it."""
     return {"apiVersion": of.api_version, "kind": of.kind, "namespace": of.namespace, "name": of.name}
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return encodable(value)
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_encodable(item) for item in value]
-    return value
