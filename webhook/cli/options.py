@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+
+from webhook.versions import parse_version
+
+if TYPE_CHECKING:
+    from webhook.access import AccessRule
+    from webhook.documents.reader import Problem
+    from webhook.policy.policyset import PolicySet
+    from webhook.policy.request import User
 
 KubernetesVersion = Annotated[
     str,
@@ -26,6 +36,25 @@ Authorizations = Annotated[
     typer.Option(
         "--authorizations", metavar="FILE", help="YAML with what the authorizer answers, under authorizations."
     ),
+]
+
+
+Manifests = Annotated[
+    list[str], typer.Argument(metavar="PATH", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
+]
+
+PolicyTree = Annotated[
+    Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
+]
+
+Namespace = Annotated[
+    str, typer.Option("--namespace", "-n", metavar="NS", help="The namespace of objects that name none.")
+]
+
+AsUser = Annotated[str, typer.Option("--as", metavar="USER", help="Who applies them. Nobody in particular.")]
+
+AsGroups = Annotated[
+    list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group of that user; may be repeated.")
 ]
 
 
@@ -52,7 +81,78 @@ class Operation(StrEnum):
     DELETE = "DELETE"
 
 
+Output = Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")]
+
+Colors = Annotated[Color, typer.Option(help="When the report has colours.")]
+
+
 FAILED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the options of `check` and `explain` say, read: the policies, who applies the manifests, and the declared
+    answers of the authorizer."""
+
+    policies: PolicySet
+    user: User
+    access: tuple[AccessRule, ...]
+
+
+class NotGiven(Exception):
+    """Options that a run cannot be made of. `broken`: what is wrong with the policies, where it is that."""
+
+    def __init__(self, messages: Sequence[str], broken: Sequence[Problem] = ()) -> None:
+        super().__init__(*messages)
+        self.messages = messages
+        self.broken = broken
+
+
+def given(tree: Path, version: str, user: str, groups: Sequence[str], authorizations: Path | None) -> Given:
+    """Load what the options name. Raises NotGiven."""
+    # Imported here so that `gatewright --help` and wrong options answer at once.
+    from webhook.offline import authorizations as access
+    from webhook.offline.requests import impersonated
+    from webhook.policy.load.loading import PolicyTreeError, load
+
+    try:
+        as_user = impersonated(user, groups)
+    except ValueError as error:
+        raise NotGiven([str(error)]) from None
+    try:
+        target = parse_version(version)
+    except ValueError as error:
+        raise NotGiven([f"--kubernetes-version: {error}, got {version!r}"]) from None
+    try:
+        policies = load(tree, target)
+    except PolicyTreeError as error:
+        raise NotGiven([str(problem) for problem in error.problems], error.problems) from None
+    rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
+    if wrong:
+        raise NotGiven([str(problem) for problem in wrong])
+    return Given(policies, as_user, rules)
+
+
+def refuse(error: NotGiven, color: Color) -> int:
+    """Report on stderr what keeps the run from going on, with the lines of the policies that are broken; the exit
+    code."""
+    from webhook.cli.report.checktext import error_text
+
+    for problem in error.broken:
+        sys.stderr.write(error_text(problem, colored(color, sys.stderr)))
+    for message in () if error.broken else error.messages:
+        fail(message, color)
+    return FAILED
+
+
+def assumed(namespaces: Collection[str]) -> list[str]:
+    """The note on Namespaces that are not among the inputs; none where all are."""
+    if not namespaces:
+        return []
+    return [
+        f"no Namespace among the inputs for {', '.join(sorted(namespaces))}: taken to have no labels but "
+        "kubernetes.io/metadata.name"
+    ]
 
 
 def fail(message: str, color: Color) -> int:
