@@ -120,7 +120,8 @@ def test_json(root: Path) -> None:
         "verdict": "deny",
         "passed": True,
         "failures": [],
-        "texts": ["ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' denied request: not latest"],
+        "texts": ["ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' denied request: not latest"],        "exceptedBy": None,
+        "excepted": [],
     }
 
 

@@ -239,7 +239,7 @@ class _Locator:
             path=path,
             message=message,
             of_template=planned.of_template,
-            known=bool(place),
+            known=bool(place) and not (planned.of_template and path == planned.prefix),
             explained=explained,
         )
 
@@ -264,7 +264,7 @@ class _Once:
                 one = any(param is each for each in params) and _is_of_both(located, earlier)
             if one:
                 params.append(param)
-                if (located.known, len(located.path or ())) > (earlier.known, len(earlier.path or ())):
+                if (_is_placed(located), len(located.path or ())) > (_is_placed(earlier), len(earlier.path or ())):
                     self._found[index] = located
                 return
         self._found.append(located)
@@ -286,7 +286,7 @@ def _is_of_both(later: Located, earlier: Located) -> bool:
     one, other = later.finding, earlier.finding
     if not _is_of_one_binding(later, earlier) or one.error != other.error:
         return False
-    if later.known and earlier.known:
+    if _is_placed(later) and _is_placed(earlier):
         if later.path == earlier.path:
             return True
         if not _within(later.path or (), earlier.path or ()):
@@ -296,7 +296,12 @@ def _is_of_both(later: Located, earlier: Located) -> bool:
     if one.expression is not None or other.expression is not None:
         return one.expression == other.expression
     # Of a policy in Python or a budget that is used up: the same of its findings, where no place tells them apart.
-    return not (later.known and earlier.known) and one.index == other.index
+    return not (_is_placed(later) and _is_placed(earlier)) and one.index == other.index
+
+
+def _is_placed(located: Located) -> bool:
+    """Whether the place says which part of the object a finding is about; its kind does not."""
+    return located.known and located.path not in (("kind",), ("apiVersion",))
 
 
 def _param(finding: Finding) -> Any:
