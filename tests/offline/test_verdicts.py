@@ -117,7 +117,7 @@ def test_of_a_bare_pod_the_pods_own_places_are_told() -> None:
     assert (located.line, located.path) == (6, ("spec", "containers", 0, "image"))
 
 
-# ------------------------------------------------------------------------------- of several params, each its own finding
+# ----------------------------------------------------------------------------- of several params, each its own finding
 
 SUFFIXES = """\
 apiVersion: admissionregistration.k8s.io/v1
@@ -188,7 +188,7 @@ def test_what_two_params_find_at_one_place_in_the_same_words_is_one_finding() ->
     assert [located.line for located in verdict.findings] == [7]
 
 
-# ----------------------------------------------------------------------------------------- the Pod of a mutated workload
+# --------------------------------------------------------------------------------------- the Pod of a mutated workload
 
 LABELLING = """\
 apiVersion: admissionregistration.k8s.io/v1
@@ -246,7 +246,7 @@ def test_a_mutation_that_removes_the_template_leaves_no_pod() -> None:
     assert verdict.findings == ()
 
 
-# ---------------------------------------------------------------------------------------- of workload and Pod, only once
+# -------------------------------------------------------------------------------------- of workload and Pod, only once
 
 BOTH = """\
 apiVersion: admissionregistration.k8s.io/v1

@@ -276,7 +276,8 @@ def _validate(
     if observer is not None:
         skip_other_kinds(policies.validating, candidates, review, observer)
     if not candidates:
-        return Decision(allowed=True, mutation=mutation)
+        excepted = mutation.excepted if mutation is not None else ()
+        return Decision(allowed=True, mutation=mutation, excepted=excepted)
     report = _Report(observer)
     matched: list[Binding] = []
     for policy, binding, params in _matches(candidates, review, report.fault, observer):
