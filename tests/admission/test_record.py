@@ -113,14 +113,14 @@ def test_what_is_not_evaluated_is_heard_of_with_the_reason() -> None:
             if skipped is not None:
                 heard[under.name if under else each.name] = skipped.why
     assert heard == {
-        "kind": "matchConstraints.resourceRules are about apps/v1 deployments; this is v1 pods",
+        "kind": "matchConstraints.resourceRules are about deployments; this is v1 pods",
         "selected": "matchConstraints.objectSelector wants app=db (there is none)",
         "unbound": "no binding names the policy: it never runs",
-        "elsewhere": "matchResources.resourceRules are about apps/v1 deployments; this is v1 pods",
+        "elsewhere": "matchResources.resourceRules are about deployments; this is v1 pods",
         "labelled": "matchResources.objectSelector wants app=db (there is none)",
         "params": "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction",
         "optional": "no param object is there, and its parameterNotFoundAction is Allow",
-        "mutating": "matchConstraints.resourceRules are about apps/v1 deployments; this is v1 pods",
+        "mutating": "matchConstraints.resourceRules are about deployments; this is v1 pods",
     }
     (finding,) = decision.findings
     assert finding.evaluated is None  # nothing was
