@@ -12,6 +12,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value.values import INT_MAX, INT_MIN
@@ -191,6 +192,8 @@ LIBRARY = Library(
             "The quantity that a text shows.",
             "quantity('1') == quantity('1000m')",
             error=("quantity('1ki')", "unable to parse quantity's suffix"),
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "isQuantity",
@@ -198,6 +201,8 @@ LIBRARY = Library(
             _is_quantity,
             "Whether a text shows a quantity.",
             "isQuantity('1.5Gi') && !isQuantity('1ki')",
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "sign",

@@ -7,13 +7,15 @@ Patterns are RE2's (github.com/google/re2/wiki/Syntax): linear in the length of 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import re2
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, method
-from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.tree.errors import EvaluationError, no_such_overload
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
@@ -70,6 +72,24 @@ def matches(text: str, pattern: str) -> bool:
     return compiled(pattern).search(text) is not None
 
 
+MAX_KNOWN: Final = 128
+"""Code points of a text whose match with a literal pattern is remembered."""
+
+
+def matching(pattern: str) -> Callable[[Any, str], bool]:
+    """matches() with a literal pattern, which is compiled once."""
+    search = compiled(pattern).search
+    # Crossing over to RE2 costs microseconds, and policies ask the same of the same names and params again and again.
+    known = lru_cache(maxsize=512)(lambda text: search(text) is not None)
+
+    def call(text: Any, _: str) -> bool:
+        if type(text) is not str:
+            raise no_such_overload()
+        return known(text) if len(text) <= MAX_KNOWN else search(text) is not None
+
+    return call
+
+
 def _find(text: str, pattern: str) -> str:
     match = compiled(pattern).search(text)
     return "" if match is None else match[0]
@@ -86,6 +106,10 @@ def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
     return found
 
 
+def _found(text: Any, *_: Any) -> int:
+    return 1_000 + costs.size(text)
+
+
 LIBRARY = Library(
     "regex",
     (1, 23),
@@ -96,6 +120,9 @@ LIBRARY = Library(
             _find,
             "The first match, or the empty text.",
             "'abc 123'.find('[0-9]+') == '123'",
+            cost=costs.regex,
+            work=costs.compiling,
+            pattern=1,
         ),
         method(
             "findAll",
@@ -103,6 +130,9 @@ LIBRARY = Library(
             _find_all,
             "All matches.",
             "'1 22'.findAll('[0-9]+') == ['1', '22']",
+            cost=costs.regex,
+            work=_found,
+            pattern=1,
         ),
         method(
             "findAll",
@@ -110,6 +140,9 @@ LIBRARY = Library(
             _find_all,
             "At most so many matches; all if negative.",
             "'1 22'.findAll('[0-9]+', 1) == ['1']",
+            cost=costs.regex,
+            work=_found,
+            pattern=1,
         ),
     ),
 )

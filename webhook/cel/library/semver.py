@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.quoting import quoted
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
@@ -160,6 +161,8 @@ LIBRARY = Library(
             "The semantic version that a text shows.",
             "semver('1.2.3') == semver('1.2.3+build')",
             error=("semver('1.2')", "No Major.Minor.Patch elements found"),
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "semver",
@@ -168,6 +171,8 @@ LIBRARY = Library(
             "With true: a leading v and leading zeros are dropped, missing minor and patch are 0.",
             "semver('v01.2', true) == semver('1.2.0')",
             error=("semver('1.2-rc.1', true)", 'Invalid character(s) found in minor number "2-rc"'),
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "isSemver",
@@ -175,6 +180,8 @@ LIBRARY = Library(
             _is_semver,
             "Whether a text is a semantic version.",
             "isSemver('1.2.3-rc.1') && !isSemver('v1.2.3')",
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "isSemver",
@@ -182,6 +189,8 @@ LIBRARY = Library(
             _is_semver,
             "The same, with true of the text as `semver(text, true)` reads it.",
             "isSemver('v1.2', true)",
+            cost=costs.text,
+            work=costs.read,
         ),
         method(
             "isGreaterThan",

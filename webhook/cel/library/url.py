@@ -10,6 +10,7 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.ip import AddressError, parse_address
 from webhook.cel.library.quoting import quoted
@@ -328,6 +329,8 @@ LIBRARY = Library(
                 "url('example.com')",
                 'URL parse error during conversion from string: parse "example.com": invalid URI for request',
             ),
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "isURL",
