@@ -221,5 +221,6 @@ LIBRARY = Library(
         ),
     ),
     opaque={"net.CIDR": CIDR},
+    title="CIDR",
     named_types=("net.CIDR",),
 )

@@ -149,6 +149,8 @@ class Library:
     macros: tuple[Macro, ...] = ()
     variables: tuple[str, ...] = ()
     """The variables that come with it, where an expression has them."""
+    title: str = ""
+    """Its heading in the reference, where its name is not written like a word."""
 
     def at(self, version: Version) -> Library:
         """The library as a version of Kubernetes has it, which is not older than the library."""

@@ -325,5 +325,6 @@ LIBRARY = Library(
         ),
     ),
     opaque={"net.IP": IP},
+    title="IP",
     named_types=("net.IP",),
 )

@@ -383,4 +383,5 @@ LIBRARY = Library(
         ),
     ),
     opaque={_U: URLValue},
+    title="URL",
 )
