@@ -61,6 +61,7 @@ def _declarations(version: Version, constructs: bool) -> Declarations:
         excluded,
         extensions=sorted({library.extension for library in libraries if library.extension}),
         named_types=[name for library in libraries for name in library.named_types],
+        macros=[macro for library in libraries for macro in library.macros],
         bound=_functions(version, constructs),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from webhook.cel.library import (
     authorizer,
     cidr,
@@ -43,6 +45,9 @@ LIBRARIES: tuple[Library, ...] = (
     authorizer.LIBRARY,
 )
 """Of all versions, in the order of the reference."""
+
+MEMBER_MACROS: Final = frozenset(macro.name for library in LIBRARIES for macro in library.macros if macro.member)
+"""The macros that are written like methods; has() is the only other."""
 
 
 def libraries_of(version: Version) -> tuple[Library, ...]:

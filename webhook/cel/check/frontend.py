@@ -15,7 +15,7 @@ from cel_expr_python import cel
 
 from webhook.cel.check.decoding import Scope, decode
 from webhook.cel.check.structs import Struct, descriptors
-from webhook.cel.library.declaring import FunctionDeclaration
+from webhook.cel.library.declaring import FunctionDeclaration, Macro
 from webhook.cel.library.resolution import Functions
 from webhook.cel.tree.ast import Call, Expr, children
 from webhook.cel.tree.errors import CompileError, Issue, issue_at
@@ -82,12 +82,14 @@ class Declarations:
         *,
         extensions: Iterable[str] = ("optional", "two-var-comprehensions"),
         named_types: Collection[str] = (),
+        macros: Iterable[Macro] = (),
         bound: Functions | None = None,
     ) -> None:
         """bound: where calls find what is declared of their functions, without which no code is made of them."""
         # Declared through the configuration, which is YAML and so JSON too: only that takes type parameters.
         overloads: dict[str, list[dict[str, Any]]] = {}
         self.renamed: dict[str, str] = {}
+        self.respelled = {(each.name, each.arguments): each.parser_name for each in macros if each.parser_name}
         for function in functions:
             params = [_described(param) for param in function.params]
             overload = {"id": function.id, "args": params, "return": _described(function.result)}
@@ -136,6 +138,8 @@ class Frontend:
         structs: tuple[Struct, ...] = (),
     ) -> None:
         self._renamed = declarations.renamed
+        self._respelled = declarations.respelled
+        self._otherwise_named = frozenset((*self._renamed, *(name for name, _ in self._respelled)))
         original = {renamed: name for name, renamed in self._renamed.items()}
         self._scope = Scope(frozenset(variables) | declarations.named_types, declarations.bound, container, original)
         known = frozenset(struct.type for struct in structs)
@@ -180,7 +184,7 @@ class Frontend:
             source.encode()
         except UnicodeEncodeError as error:
             raise CompileError(source, [issue_at(source, error.start, "not valid Unicode: a lone surrogate")]) from None
-        if "exists_one" in source or any(name in source for name in self._renamed):
+        if any(name in source for name in self._otherwise_named):
             source = self._as_declared(source)
         if _HAS_VARIABLE.search(source):
             source = self._with_variables_there(source)
@@ -201,12 +205,12 @@ class Frontend:
         except RuntimeError:
             return source
         for node in _calls(decode(source, parsed, replace(self._scope, messages={}))):
-            name = node.function
-            if name == "exists_one" and node.member and len(node.args) == 4:
-                # Kubernetes also spells the two-variable form so; the parser's macro is existsOne.
-                source = _respelled(source, node, "existsOne ")
-            elif name in self._renamed and node.member:
-                source = _respelled(source, node, self._renamed[name])
+            if not node.member:
+                continue
+            macro = self._respelled.get((node.function, len(node.args) - 1))
+            parser_name = macro or self._renamed.get(node.function)
+            if parser_name:
+                source = _respelled(source, node, parser_name.ljust(len(node.function)))
         return source
 
 

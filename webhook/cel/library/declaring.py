@@ -122,13 +122,27 @@ class FunctionDeclaration:
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A macro, which the parser expands. `form` is what the reference shows as its signature; the rest is as above."""
+    """A macro, which the parser expands. `form` is what the reference shows as its signature; the rest is as above.
+
+    parser_name: how the parser spells it, where Kubernetes has another, longer name too.
+    """
 
     name: str
     form: str
     doc: str
     example: str
     error: Failure | None = None
+    parser_name: str = ""
+
+    @property
+    def member(self) -> bool:
+        """Whether it is written like a method."""
+        return f".{self.name}(" in self.form
+
+    @property
+    def arguments(self) -> int:
+        """How many arguments it has, without the value that it is called on."""
+        return self.form.partition(f"{self.name}(")[2].partition(")")[0].count(",") + 1
 
 
 @dataclass(frozen=True, slots=True)
