@@ -270,7 +270,9 @@ class Generator:
         args = self.operands(node)
         unequal = node.function == "_!=_"  # there an error of equality, which opaque values have, counts as unequal
         if charging.call_cost(node) is None:
-            return self.out.call(operators.alike if unequal else operators.equal, *args)
+            if all(arg.type.name in charging.SCALARS for arg in node.args):
+                return self.out.call(operators.equal, *args)
+            return self.metered(runtime.same_or_unequal if unequal else runtime.same, args)
         return self.metered(runtime.alike if unequal else runtime.equal, args)
 
     def function_call(self, node: Call) -> Operand:

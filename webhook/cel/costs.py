@@ -17,6 +17,9 @@ from typing import Any, Final
 import orjson
 
 from webhook.cel.library.lists_extension import MAX_RANGE
+from webhook.cel.library.quantity import Quantity
+from webhook.cel.library.semver import Semver
+from webhook.cel.library.url import URLValue
 from webhook.cel.types import Type
 from webhook.cel.values import NONE, BoolMap, Optional
 
@@ -303,6 +306,26 @@ def _each_with_each(a: Any, b: Any) -> int:
     return len(a) * (_weight(b) + 1)
 
 
+def comparison(left: Any, right: Any) -> int:
+    """The steps that comparing, or adding, two values that are neither lists nor maps takes beside what it costs."""
+    if type(left) is str or type(left) is bytes:
+        return len(left) // COMPARED
+    if type(left) is type(right) is Quantity:
+        return abs(left.exponent - right.exponent) // 8 + _span(left.digits) + _span(right.digits)
+    return _opaque(left)
+
+
+def _span(digits: int) -> int:
+    return digits.bit_length() >> 8
+
+
+def _opaque(value: Any, *_: Any) -> int:
+    """The steps that reading an opaque value takes, which is as long as its text."""
+    if type(value) is Semver:
+        return len(value.prerelease)
+    return sum(map(size, value.url)) // 8 if type(value) is URLValue else 0
+
+
 def _with_itself(items: Any, *_: Any) -> int:
     return _each_with_each(items, items)
 
@@ -355,8 +378,11 @@ def _pattern(text: Any, _: Any, *__: Any) -> int:
     return 1_000 + size(text) // 100
 
 
-MAX_WORK: Final = 1_000_000
-"""Steps that a single call may take."""
+MAX_WORK: Final = 10_000_000
+"""Steps that one expression may take: about a second."""
+
+COMPARED: Final = 1_000
+"""Characters that are compared in a step."""
 
 _CHARACTERS: Final = 50  # that are copied in a step
 
@@ -375,6 +401,12 @@ WORK: Final[Mapping[str, Cost]] = {
     "find": _pattern,
     "findAll": lambda text, *_: 1_000 + size(text),
     **dict.fromkeys(("quantity", "isQuantity", "semver", "isSemver", "url"), lambda text, *_: size(text)),
+    **dict.fromkeys(("isGreaterThan", "isLessThan", "compareTo", "add", "sub"), comparison),
+    **dict.fromkeys(
+        ("getScheme", "getHost", "getHostname", "getPort", "getEscapedPath"),
+        _opaque,
+    ),
+    "getQuery": lambda value: 8 * _opaque(value),
     "split": lambda text, *_: size(text) // 4,
 }
 """Function name -> work, where it is more than the cost tells."""
