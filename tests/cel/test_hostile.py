@@ -1,7 +1,6 @@
 """Hostile expressions on hostile inputs: each ends in time, with a value within the limits or a clear error.
 
-What is asserted is that nothing is hung and that every error says what it is; the worst processor time is printed, and
-only a lax bound on it is asserted, for tests run on busy machines.
+What is asserted is that every error says what it is, and by `make soak` how much processor time each takes at most.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.timing import ASSERTED
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
 from webhook.cel.check.frontend import MAX_LENGTH
 
@@ -346,7 +346,7 @@ def test_each_ends_in_time_with_a_value_or_a_clear_error(
         seconds = thread_time() - began
         slowest.append((seconds, expression[:90], name, text[:80]))
         found["cut off" if text.startswith("operation cancelled") else kind] += 1
-        assert seconds < MAX_SECONDS, (expression[:200], name, seconds)
+        assert seconds < MAX_SECONDS or not ASSERTED, (expression[:200], name, seconds)
         if kind == "error":
             assert text.startswith(KNOWN), (expression[:200], name, text[:200])
         if kind == "refused":
