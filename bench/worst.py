@@ -118,7 +118,7 @@ CASES: list[tuple[str, tuple[Make, ...]]] = [
             "'x'.matches('\\\\pL{' + string(a % 90) + '}' + string(b))",
             "'x'.matches('(\\\\pL{900}|[^\\\\pN]{900})' + string(a))",
             "optional.of(a).optMap(v, v + 1).orValue(0)",
-            "{'a': a, 'b': b} == {'b': b, 'a': a}",
+            "{'a': a} == {'a': a}",
         )
     ),
 ]
