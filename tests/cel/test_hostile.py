@@ -340,7 +340,8 @@ def test_each_ends_in_time_with_a_value_or_a_clear_error(
 ) -> None:
     found: Counter[str] = Counter()
     slowest: list[tuple[float, str, str, str]] = []
-    for expression, name in CASES:
+    cases = CASES if ASSERTED else CASES[::4]  # all of them take more than a minute: `make soak`
+    for expression, name in cases:
         began = thread_time()
         kind, text = outcome(expression, INPUTS[name], copies[name])
         seconds = thread_time() - began
@@ -354,7 +355,7 @@ def test_each_ends_in_time_with_a_value_or_a_clear_error(
     slowest.sort(reverse=True)
     over = sum(seconds > 0.1 for seconds, *_ in slowest)
     with capsys.disabled():
-        print(f"\n{len(CASES)} hostile cases: {dict(found)}; {over} took over 0.1 s of processor time. The slowest:")
+        print(f"\n{len(cases)} hostile cases: {dict(found)}; {over} took over 0.1 s of processor time. The slowest:")
         for seconds, expression, name, text in slowest[:15]:
             print(f"  {seconds * 1000:6.0f} ms  {expression!r} on {name}: {text}")
-    assert found["cut off"] > 100
+    assert found["cut off"] > len(cases) // 5
