@@ -149,7 +149,9 @@ def worst() -> Iterator[tuple[float, str, str, int, int, str]]:
                 if end in ("work", "cost"):
                     break
                 size *= 3
-            yield max(found)
+            slowest = max(found)
+            print(f"{slowest[0]:7.2f} s  {slowest[2]}: {source[:90]}", flush=True)
+            yield slowest
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cel.test_evaluation import with_variables
 from webhook.cel import Activation, Counting, Environment, EvaluationError, Program, types
-from webhook.cel.cost.costs import MAX_WORK
+from webhook.cel.cost import costs
 from webhook.cel.cost.metering import Deadline
 from webhook.cel.program import Recording
 from webhook.cel.tree.errors import LimitExceeded
@@ -17,6 +17,12 @@ from webhook.cel.tree.errors import LimitExceeded
 ENVIRONMENT = Environment({"x": types.DYN, "y": types.DYN})
 WORK = "operation cancelled: evaluation takes more work than is allowed"
 ROW = [[n] for n in range(1000)]
+
+
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fiftieth of the work is allowed, so that the tests are quick."""
+    monkeypatch.setattr(costs, "MAX_WORK", costs.MAX_WORK // 50)
 
 
 def ends(program: Program, bindings: dict[str, Any], kind: type[Activation] = Activation, **more: Any) -> str:
@@ -32,13 +38,15 @@ def ends(program: Program, bindings: dict[str, Any], kind: type[Activation] = Ac
         return str(error)
 
 
+@pytest.mark.usefixtures("little")
 def test_work_that_costs_little_ends_an_expression_by_count() -> None:
     program = ENVIRONMENT.compile("x.all(a, x == y)")  # 1,000 elements are compared at a cost of 100
     found = ends(program, {"x": ROW, "y": [list(each) for each in ROW]})
     assert found.startswith(WORK)
-    assert ends(ENVIRONMENT.compile("y.all(a, x == x)"), {"x": ROW, "y": [0] * 100}) == "True"
+    assert ends(ENVIRONMENT.compile("y.all(a, x == x)"), {"x": ROW, "y": [0] * 10}) == "True"
 
 
+@pytest.mark.usefixtures("little")
 def test_the_count_is_the_same_in_every_form_of_the_code() -> None:
     """At the limit exactly: one element more, and each form ends in the error."""
     program = ENVIRONMENT.compile("y.all(a, x == a)")
@@ -48,7 +56,7 @@ def test_the_count_is_the_same_in_every_form_of_the_code() -> None:
         bindings = {"x": ROW, "y": [copy] * rounds}
         return {ends(program, bindings, kind)[: len(WORK)] for kind in (Activation, Counting, Recording)}
 
-    enough, more = 1, 2000
+    enough, more = 1, 64
     while more - enough > 1:
         middle = (enough + more) // 2
         enough, more = (middle, more) if forms(middle) == {"True"} else (enough, middle)
@@ -71,6 +79,7 @@ REGEXES = [
 ]
 
 
+@pytest.mark.usefixtures("little")
 @pytest.mark.parametrize(("expression", "x", "y"), [each[1:] for each in REGEXES], ids=[each[0] for each in REGEXES])
 def test_regular_expressions_that_take_more_than_they_cost_are_counted(expression: str, x: Any, y: Any) -> None:
     program = ENVIRONMENT.compile(expression)
@@ -86,13 +95,14 @@ def test_patterns_that_params_give_are_compiled_once_an_expression() -> None:
         assert ends(program, {"x": names, "y": patterns}, kind) == "True"
 
 
+@pytest.mark.usefixtures("little")
 def test_a_variable_has_its_own_work_and_its_user_goes_on_with_its_own() -> None:
     loop = "[{}].all(i, lists.range({}).all(a, object == object))"
     value = [list(each) for each in ROW]
-    alone, _ = with_variables(loop.format("0", "1000"))
-    most = 1000
+    alone, _ = with_variables(loop.format("0", "40"))
+    most = 40
     while ends(alone, {"object": value}).startswith(WORK):
-        most -= 100
+        most -= 2
         alone, _ = with_variables(loop.format("0", str(most)))
     half = most * 2 // 3
     # Each takes two thirds of what one may: the variable and its user both are within it, the user twice is not.
@@ -128,4 +138,4 @@ def test_an_expression_may_take_half_of_the_time_that_is_left() -> None:
     activation.cost += 1
     activation.begun = activation.cost  # the next expression has half of what is left then
     activation.checkpoint()
-    assert MAX_WORK == 10_000_000  # as the error's text says
+    assert costs.MAX_WORK == 10_000_000  # as the error's text says
