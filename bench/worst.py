@@ -142,13 +142,13 @@ def worst() -> Iterator[tuple[float, str, str, int, int, str]]:
     for source, makes in CASES:
         for make in makes:
             found = []
-            size = 1000
+            size = 100
             while size <= _LARGEST:
                 seconds, cost, end = evaluated(source, make(size), make(size))
                 found.append((seconds, source, make.__name__.strip("_"), size, cost, end))
                 if end in ("work", "cost"):
                     break
-                size *= 3
+                size *= 2
             slowest = max(found)
             print(f"{slowest[0]:7.2f} s  {slowest[2]}: {source[:90]}", flush=True)
             yield slowest
