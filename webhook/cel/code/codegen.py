@@ -28,7 +28,7 @@ from webhook.cel.code import native, runtime
 from webhook.cel.code.loops import CHECK, Loops
 from webhook.cel.code.recording import error_key
 from webhook.cel.code.writer import Account, Operand, Writer
-from webhook.cel.cost import charging, costs
+from webhook.cel.cost import charging
 from webhook.cel.library.operation import OPERATORS
 from webhook.cel.library.regex import MAX_KNOWN
 from webhook.cel.tree import types
@@ -256,7 +256,9 @@ class Generator:
         args = self.operands(node)
         unequal = node.function == "_!=_"  # there an error of equality, which opaque values have, counts as unequal
         if charging.call_cost(node) is None:
-            return self.out.call(operators.alike if unequal else operators.equal, *args)
+            if all(arg.type.name in charging.SCALARS for arg in node.args):
+                return self.out.call(operators.equal, *args)
+            return self.metered(runtime.same_or_unequal if unequal else runtime.same, args)
         return self.metered(runtime.alike if unequal else runtime.equal, args)
 
     def function_call(self, node: Call) -> Operand:
@@ -266,11 +268,12 @@ class Generator:
             return written
         function, cost, known = self.implementation(node), charging.call_cost(node), charging.known_cost(node)
         args = self.operands(node)
-        work = node.declared.work
-        if work is costs.compiling and _literal_pattern(node) is not None:
-            work = None  # it is compiled once
-        if work is not None:
-            return self.worked(cost or _nothing, work, function, args)
+        declared = node.declared
+        if declared.metered is not None and not _has_light_pattern(node):
+            literal = isinstance(node.args[declared.pattern or 0], Const)
+            return self.metered(declared.metered, [*self.bound(function), Operand(repr(literal), atomic=True), *args])
+        if declared.work is not None:
+            return self.worked(cost or _nothing, declared.work, function, args)
         if cost is None or known is not None:
             self.out.charge(known or 0)
             return self.out.call(function, *args)
@@ -284,6 +287,8 @@ class Generator:
         if not searches and node.declared.of_pattern is None:
             return None
         if cost is None or not isinstance(literal, Const) or type(literal.value) is not str:
+            return None
+        if not searches and not _has_light_pattern(node):
             return None
         longest = _SEARCHED if searches else MAX_KNOWN
         self.out.charge(cost("-" * longest, literal.value))
@@ -475,6 +480,14 @@ def _literal_pattern(node: Call) -> str | None:
     """The regular expression that a call takes, where it is a literal."""
     pattern = None if node.declared.pattern is None else node.args[node.declared.pattern]
     return pattern.value if isinstance(pattern, Const) and type(pattern.value) is str else None
+
+
+def _has_light_pattern(node: Call) -> bool:
+    """Whether a call searches once for a regular expression that is compiled when the policy is, and cheap."""
+    pattern = None if node.declared.pattern is None else node.args[node.declared.pattern]
+    if node.declared.light is None or not isinstance(pattern, Const):
+        return False
+    return type(pattern.value) is not str or node.declared.light(pattern.value)
 
 
 def _doubtful(node: Expr) -> bool:

@@ -140,8 +140,11 @@ def each_by_each_twice(a: Any, b: Any) -> int:
 # --------------------------------------------------------------------------------------------------------------- work
 
 
-MAX_WORK: Final = 1_000_000
-"""Steps that a single call may take."""
+MAX_WORK: Final = 10_000_000
+"""Steps that one expression may take: about a second."""
+
+COMPARED: Final = 1_000
+"""Characters that are compared in a step."""
 
 CHARACTERS: Final = 50
 """Characters that are copied in a step."""
@@ -169,6 +172,15 @@ def each_with_each(a: Any, b: Any) -> int:
     return len(a) * (weight(b) + 1)
 
 
+def comparison(left: Any, right: Any) -> int:
+    """Two values that are neither lists nor maps are compared, or added. What opaque ones take they say themselves:
+    `cel_comparing(other)` gives the steps."""
+    if type(left) is str or type(left) is bytes:
+        return len(left) // COMPARED
+    steps = getattr(left, "cel_comparing", None)
+    return int(steps(right)) if callable(steps) else 0
+
+
 def with_itself(items: Any, *_: Any) -> int:
     """The elements of a list are compared with each other."""
     return each_with_each(items, items)
@@ -178,7 +190,7 @@ def gone_over(items: Any, *_: Any) -> int:
     """The first argument is gone over, its elements compared with one value or with their neighbours."""
     if type(items) not in (list, dict):
         return 1
-    return 2 * weight(items) if deep(items) else len(items) * 3 // 2
+    return len(items) * 6 + 2 * weight(items) if deep(items) else len(items) * 2
 
 
 def deep(value: Any) -> bool:
@@ -186,11 +198,6 @@ def deep(value: Any) -> bool:
     if isinstance(value, dict):
         return True
     return type(value) is list and not {list, dict}.isdisjoint(map(type, value))
-
-
-def compiling(value: Any, *_: Any) -> int:
-    """A pattern that is made at run time has to be compiled: RE2 gives up within milliseconds."""
-    return 1_000 + size(value) // 100
 
 
 def read(value: Any, *_: Any) -> int:

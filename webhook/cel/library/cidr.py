@@ -131,6 +131,10 @@ def _holds_cidr_of_text(network: Any, other: Any) -> int:
     return _holds_cidr(network, other) + (costs.text(other) if type(other) is str else 0)
 
 
+def _reading(_: Any, text: Any) -> int:
+    return costs.size(text) if type(text) is str else 0
+
+
 LIBRARY = Library(
     "cidr",
     (1, 30),
@@ -164,6 +168,7 @@ LIBRARY = Library(
             "cidr('10.0.0.0/8').containsIP('10.1.2.3')",
             error=("cidr('10.0.0.0/8').containsIP('10')", "no such overload"),
             cost=where_fixed(_holds_ip_of_text, otherwise=_holds_ip),
+            work=_reading,
         ),
         method(
             "containsIP",
@@ -180,6 +185,7 @@ LIBRARY = Library(
             "Whether the network that a text shows lies within this one.",
             "cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')",
             cost=where_fixed(_holds_cidr_of_text, otherwise=_holds_cidr),
+            work=_reading,
         ),
         method(
             "containsCIDR",

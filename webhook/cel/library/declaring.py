@@ -22,7 +22,7 @@ declared here (webhook.cel.tree.declared.Declared, which says what each of the f
 - `work`: where Python takes longer than the cost tells, or needs memory: steps of about 0.1 µs.
 - `privacy`: a result is taken for made from its arguments, and hidden if they are; say so where it is otherwise.
 - `shape`, and `element`: where the result is a part of an argument, so that findings point at where it comes from.
-- `lazy` and `otherwise`, `folds`, `mixes`, `pattern` and `of_pattern`, `check`: see Declared.
+- `lazy` and `otherwise`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `check`: see Declared.
 - `since`: the Kubernetes version that has it, where its library is older.
 - `parser_name`: a name of the same length that the parser does not know, where its own function of that name is typed
   otherwise.
@@ -77,6 +77,8 @@ class Facts(TypedDict, total=False):
     mixes: bool
     pattern: int
     of_pattern: Callable[[str], Callable[..., Any]]
+    metered: Callable[..., Any]
+    light: Callable[[str], bool]
     check: Check
     since: Version
     parser_name: str
@@ -226,6 +228,8 @@ def _overload(
         mixes=facts.get("mixes", False),
         pattern=facts.get("pattern"),
         of_pattern=facts.get("of_pattern"),
+        metered=facts.get("metered"),
+        light=facts.get("light"),
         check=facts.get("check"),
     )
     return Overload(

@@ -188,6 +188,7 @@ def _of_any(overloads: list[Overload]) -> Declared:
         folds=any(each.folds for each in every),
         mixes=any(each.mixes for each in every),
         pattern=next((each.pattern for each in every if each.pattern is not None), None),
+        metered=next((each.metered for each in every if each.metered is not None), None),
         check=next((each.check for each in every if each.check is not None), None),
     )
 

@@ -40,6 +40,10 @@ class Semver:
     def __hash__(self) -> int:
         return hash((self.core, self.prerelease))
 
+    def cel_comparing(self, _: object) -> int:
+        """The steps that comparing with another one takes."""
+        return len(self.prerelease)
+
     def __str__(self) -> str:
         return f"{'.'.join(map(str, self.core))}{f'-{self.prerelease}' if self.prerelease else ''}"
 
@@ -198,6 +202,7 @@ LIBRARY = Library(
             lambda a, b: _compare(a, b) == 1,
             "Whether it comes after the other.",
             "semver('1.10.0').isGreaterThan(semver('1.9.0'))",
+            work=costs.comparison,
         ),
         method(
             "isLessThan",
@@ -205,6 +210,7 @@ LIBRARY = Library(
             lambda a, b: _compare(a, b) == -1,
             "Whether it comes before the other.",
             "semver('1.0.0-rc.1').isLessThan(semver('1.0.0'))",
+            work=costs.comparison,
         ),
         method(
             "compareTo",
@@ -212,6 +218,7 @@ LIBRARY = Library(
             _compare,
             "-1, 0 or 1.",
             "semver('1.0.0').compareTo(semver('2.0.0')) == -1",
+            work=costs.comparison,
         ),
         method(
             "major", f"{_V} -> int", lambda v: _signed(v.core[0]), "The first number.", "semver('1.2.3').major() == 1"

@@ -14,7 +14,7 @@ from typing import Any, Unpack
 
 from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Facts, Library, Overload, function, method, unnamed, where_fixed
-from webhook.cel.library.regex import matches, matching
+from webhook.cel.library.regex import light, matches, matching, search
 from webhook.cel.tree.ast import Const, Expr
 from webhook.cel.tree.declared import Check, Privacy, Shape
 from webhook.cel.tree.errors import EvaluationError
@@ -291,9 +291,10 @@ _STRINGS: tuple[Overload, ...] = (
             "Whether RE2 finds the pattern.",
             example,
             cost=costs.regex,
-            work=costs.compiling,
             pattern=1,
             of_pattern=matching,
+            metered=search,
+            light=light,
             missing=_matches_nothing,
         )
         for declare, example in ((method, "'abc'.matches('^a.c$')"), (function, "matches('abc', 'b')"))

@@ -77,8 +77,11 @@ class Declared:
 
     folds: the API server evaluates a call on constants when it builds the program. mixes: literals among its arguments
     may be of several types. pattern: the place of the argument that is a regular expression; where it is a constant,
-    it is checked when a policy is loaded, and `of_pattern`, if given, makes the implementation for it. check: what else
-    the API server checks of literals when a policy is created.
+    it is checked when a policy is loaded, and `of_pattern`, if given, makes the implementation for it. metered: called
+    in place of the implementation where what is known before a call does not bound its work: (activation,
+    implementation, whether the pattern is a literal, *arguments) -> the result; it charges the cost, too. light:
+    whether a literal pattern needs none of that. check: what else the API server checks of literals when a policy is
+    created.
     """
 
     call: Callable[..., Any]
@@ -93,6 +96,8 @@ class Declared:
     mixes: bool = False
     pattern: int | None = None
     of_pattern: Callable[[str], Callable[..., Any]] | None = None
+    metered: Callable[..., Any] | None = None
+    light: Callable[[str], bool] | None = None
     check: Check | None = None
 
 
