@@ -142,10 +142,11 @@ def contains(a: Metered, item: Any, container: Any) -> bool:
             return item in container
         except EvaluationError:  # an opaque value among them
             pass
+    small = item is None or type(item) in (int, float, bool)  # whatever it is compared with
     for element in container:
-        if same_or_unequal(a, item, element):
+        if operators.alike(item, element) if small else same_or_unequal(a, item, element):
             return True
-        a.limit -= 3
+        a.limit -= 4
         if a.cost > a.limit:
             a.checkpoint()
     return False
