@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final
 from webhook import excerpts, files, syntax
 from webhook.excerpts import Excerpt
 from webhook.paths import ROOT, Path, lookup
+from webhook.visible import visible
 
 STDIN: Final = files.STDIN
 SUFFIXES: Final = files.SUFFIXES
@@ -46,10 +47,13 @@ class Problem:
         return f"{self.file}{place}: {self.message}"
 
 
-def full_text(problem: Problem) -> str:
-    """A problem's text, and below it the line that it is in with a caret under the place."""
-    shown = excerpts.lines(problem.excerpt) if problem.excerpt else []
-    return "\n".join([str(problem), *shown])
+def full_text(problem: Problem, width: int | None = None) -> str:
+    """A problem's text, fit for a terminal, and below it the line that it is in with a caret under the place.
+
+    width: the columns of the terminal, None where it is not shown on one.
+    """
+    shown = excerpts.lines(problem.excerpt, width) if problem.excerpt else []
+    return "\n".join([visible(str(problem)), *shown])
 
 
 @dataclass(slots=True)

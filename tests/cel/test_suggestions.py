@@ -7,8 +7,8 @@ import time
 import pytest
 
 from webhook.cel import CompileError
-from webhook.cel.suggestions import LONGEST_NAME
 from webhook.cel.types import INT, list_of
+from webhook.nearest import LONGEST_NAME
 from webhook.policy.declared import base_environment
 
 ENVIRONMENT = base_environment(with_params=False).extend({"variables.replicas": INT, "variables.names": list_of(INT)})

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 BROKEN = """\
 apiVersion: admissionregistration.k8s.io/v1
@@ -104,7 +111,9 @@ def gatewright(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
-@pytest.mark.parametrize("arguments", [("check", "in.yaml"), ("test",)])
+@pytest.mark.parametrize(
+    "arguments", [("check", "in.yaml"), ("test",), ("explain", "broken", "in.yaml"), ("manifests", "policies")]
+)
 def test_a_broken_policy_is_shown_line_by_line(tree: Path, arguments: tuple[str, ...]) -> None:
     (tree / "policies" / "broken.yaml").write_text(BROKEN)
     run = gatewright(tree, *arguments)
@@ -127,7 +136,54 @@ def test_serve_shows_it_and_does_not_start(tree: Path) -> None:
     (tree / "policies" / "broken.yaml").write_text(BROKEN)
     run = gatewright(tree, "serve", "--port", "0", "--plain-port", "0")
     assert run.returncode == 2
-    assert SEEN.partition("\n")[2].partition("\nerror:")[0] in run.stderr  # the first line with its caret
+    assert SEEN.replace("error: ", "") in run.stderr
+
+
+LONG = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: long}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  validations:
+  - expression: object.metadata.name != '日本語' && object.metadata.name != '日本語の' && objct.spec.x == 1 \
+|| object.metadata.name == 'a' || object.metadata.name == 'b'
+"""
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize(
+    "arguments", [("check", "in.yaml"), ("test",), ("explain", "long", "in.yaml"), ("manifests", "policies")]
+)
+def test_an_excerpt_fits_the_terminal(tree: Path, arguments: tuple[str, ...], width: int) -> None:
+    (tree / "policies" / "long.yaml").write_text(LONG)
+    error, line, caret = on_terminal(tree, width, *arguments)
+    assert error.endswith("undeclared reference to 'objct'; did you mean 'object'?")
+    assert cell_len(line) <= width
+    assert len(caret) <= width
+    before = next(place for place in range(len(line)) if cell_len(line[:place]) == len(caret) - 1)
+    assert line[before:].startswith("objct")
+
+
+def on_terminal(tree: Path, width: int, *arguments: str) -> list[str]:
+    """The lines that a command writes on a terminal of that width, without colours."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    environment = {each: value for each, value in os.environ.items() if each not in ("COLUMNS", "LINES")}
+    command = [sys.executable, "-m", "webhook.cli.main", *arguments]
+    with subprocess.Popen(
+        command, cwd=tree, stdin=slave, stdout=slave, stderr=slave, env={**environment, "NO_COLOR": "1"}
+    ) as process:
+        os.close(slave)
+        written = b""
+        with contextlib.suppress(OSError):  # EIO: the other end is closed
+            while found := os.read(master, 65536):
+                written += found
+    os.close(master)
+    assert process.returncode == 2
+    return written.decode().splitlines()
 
 
 class TestAWarning:

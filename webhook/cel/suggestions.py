@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 from webhook.cel.errors import CompileError, Issue, issue_at, offset_of
+from webhook.nearest import LONGEST_NAME, nearest
 
 MEMBER_MACROS: Final = frozenset(
     {
@@ -31,12 +31,7 @@ MEMBER_MACROS: Final = frozenset(
 )
 """The macros that are written like methods; has() is the only other."""
 
-LONGEST_NAME: Final = 80
-"""Characters of a name that an error repeats."""
-
-_ALIKE = 0.6  # from 0 to 1
 _FEW = 12  # fields that an error names, all of them
-_MANY = 500  # names among which the nearest is looked for; more has only what somebody made to take long
 _BEFORE = 200  # characters before a function's name in which its receiver is looked for
 
 _UNDECLARED = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
@@ -56,18 +51,6 @@ class Names:
     @property
     def namespaces(self) -> frozenset[str]:
         return frozenset(name.partition(".")[0] for name in self.functions if "." in name)
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like `name`, whatever their case; None if none is."""
-    candidates = sorted(known)
-    if len(name) > LONGEST_NAME or len(candidates) > _MANY:
-        return None
-    lower: dict[str, str] = {}
-    for each in candidates:
-        lower.setdefault(each.lower(), each)
-    close = get_close_matches(name.lower(), lower, n=1, cutoff=_ALIKE)
-    return lower[close[0]] if close else None
 
 
 def hint(name: str, known: Iterable[str]) -> str:

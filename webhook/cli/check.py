@@ -18,10 +18,11 @@ from webhook.cli.options import (
     KubernetesVersion,
     Operation,
     colored,
-    columns,
     draws,
     fail,
+    fail_with,
 )
+from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT, parse_version
 
 
@@ -127,13 +128,11 @@ def _check(
         if output is Format.JSON:
             put(json.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
         else:
-            sys.stderr.write("".join(text.error_text(each, colored(color, sys.stderr)) for each in error.problems))
+            fail_with(error.problems, color)
         return FAILED
     rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
     if wrong:
-        for problem in wrong:
-            fail(str(problem), color)
-        return FAILED
+        return fail_with(wrong, color)
 
     with Telling(sys.stderr) as telling:
         files = count(1)
@@ -177,7 +176,7 @@ def _check(
     if output is Format.JSON:
         written = put(json.report(outcome))
     else:
-        sys.stderr.write(text.asides(outcome, colored(color, sys.stderr)))
+        sys.stderr.write(text.asides(outcome, colored(color, sys.stderr), columns(sys.stderr)))
         sys.stderr.flush()
         written = put(text.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
     return outcome.exit_code if written else FAILED

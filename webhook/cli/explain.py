@@ -18,10 +18,11 @@ from webhook.cli.options import (
     KubernetesVersion,
     Operation,
     colored,
-    columns,
     draws,
     fail,
+    fail_with,
 )
+from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def _explain(
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook import documents
     from webhook.cli.report import explained, explainedjson
-    from webhook.cli.report.text import Style, error_line
+    from webhook.cli.report.problems import note_line
+    from webhook.cli.report.style import Style
     from webhook.cli.report.tree import PIPED_WIDTH, Look
     from webhook.cli.streams import put
     from webhook.cluster.manifests import ManifestsView
@@ -133,14 +135,10 @@ def _explain(
     try:
         policies = load(tree, target)
     except PolicyTreeError as error:
-        for problem in error.problems:
-            fail(str(problem), color)
-        return FAILED
+        return fail_with(error.problems, color)
     rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
     if wrong:
-        for problem in wrong:
-            fail(str(problem), color)
-        return FAILED
+        return fail_with(wrong, color)
     chosen = [policy for policy in policies.policies if policy.name == name]
     if not chosen:
         return fail(_unknown(name, [policy.name for policy in policies.policies], tree), color)
@@ -175,23 +173,14 @@ def _explain(
     if output is Format.JSON:
         written = put(explainedjson.report(reports, notes, problems))
     else:
-        from webhook.cli.report.visible import visible
-
-        on_stderr = Style(colored(color, sys.stderr))
-        for note in notes:
-            sys.stderr.write(f"{on_stderr(_DIM, 'note:')} {visible(note)}\n")
-        for problem in problems:
-            sys.stderr.write(error_line(str(problem), colored(color, sys.stderr)))
-        sys.stderr.flush()
+        sys.stderr.write("".join(note_line(note, colored(color, sys.stderr)) for note in notes))
+        fail_with(problems, color)
         width = columns(sys.stdout) or PIPED_WIDTH
         look = Look(Style(colored(color, sys.stdout)), width, full, ascii=not draws(sys.stdout))
         written = put("\n".join(explained.report(_told(each), look) for each in reports))
     if not written or problems:
         return FAILED
     return 1 if any(report.denied for report in reports) else 0
-
-
-_DIM = "\x1b[2m"
 
 
 def _told(report: Any) -> Any:
@@ -208,10 +197,10 @@ def _told(report: Any) -> Any:
 
 
 def _unknown(name: str, known: list[str], tree: Path) -> str:
-    from difflib import get_close_matches
+    from webhook.nearest import nearest
 
-    near = get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(set(known))) or 'none'}"
+    near = nearest(name, set(known))
+    hint = f"; did you mean {near}?" if near else f"; there are {', '.join(sorted(set(known))) or 'none'}"
     return f"no policy {name!r} in {tree}{hint}"
 
 

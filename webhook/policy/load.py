@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 from webhook import documents
 from webhook.cel import Issue
 from webhook.documents import Document, Problem
+from webhook.nearest import nearest
 from webhook.paths import ROOT, Path, lookup, render
 from webhook.policy import (
     conditions,
@@ -460,8 +460,8 @@ class _Loader:
 
 
 def _nearest(name: str, names: list[str]) -> str:
-    close = get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}?" if close else f"expected one of: {', '.join(names) or '(none is defined)'}"
+    close = nearest(name, names)
+    return f"did you mean {close}?" if close else f"expected one of: {', '.join(names) or '(none is defined)'}"
 
 
 def _order(problem: Problem) -> tuple[str, int, int, str]:

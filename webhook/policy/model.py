@@ -9,12 +9,12 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from webhook.nearest import nearest
 from webhook.paths import Path, lookup
 
 API_VERSION = "admissionregistration.k8s.io/v1"
@@ -260,9 +260,8 @@ def _message(model: type[Model], path: Path, item: dict[str, Any]) -> str:
     match item["type"]:
         case "extra_forbidden":
             names = sorted(_fields(model, path[:-1]))
-            lower = {name.lower(): name for name in names}
-            close = get_close_matches(str(path[-1]).lower(), lower, n=1, cutoff=0.7)
-            hint = f"did you mean {lower[close[0]]}?" if close else f"expected one of {', '.join(names)}"
+            close = nearest(str(path[-1]), names)
+            hint = f"did you mean {close}?" if close else f"expected one of {', '.join(names)}"
             return f"unknown field; {hint}"
         case "string_type":
             if isinstance(item["input"], bool):

@@ -22,8 +22,9 @@ from typing import Any, Final
 from webhook.cel import Issue, Program, types
 from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.errors import issue_at
-from webhook.cel.suggestions import LONGEST_NAME, field_hint, field_offset
+from webhook.cel.suggestions import field_hint, field_offset
 from webhook.cel.types import NUMBERS, Type
+from webhook.nearest import LONGEST_NAME
 from webhook.paths import Path
 from webhook.policy.matching import Match
 from webhook.policy.policyset import ParamKind

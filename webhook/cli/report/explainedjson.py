@@ -30,12 +30,12 @@ from webhook.cel.privacy import CLEAN, PRIVATE, Private
 from webhook.cli.report.changes import unified
 from webhook.cli.report.explained import Report
 from webhook.cli.report.values import cut, shown, type_name
-from webhook.cli.report.visible import encodable
 from webhook.documents import Problem
 from webhook.offline.explaining import Explained, ExplainedPolicy, error_of, param_name
 from webhook.offline.policyexplained import RequestExplained
 from webhook.offline.requests import Identity, PlannedRequest
 from webhook.paths import Path, render
+from webhook.visible import encodable
 
 MAX_VALUE: Final = 200
 MAX_STEPS: Final = 5_000

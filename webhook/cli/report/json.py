@@ -21,12 +21,12 @@ import orjson
 
 from webhook.cli.report.changes import unified
 from webhook.cli.report.outcome import ACTIONS, Outcome
-from webhook.cli.report.visible import encodable
 from webhook.documents import Problem
 from webhook.offline.explaining import param_name
 from webhook.offline.requests import Identity
 from webhook.offline.verdicts import Located
 from webhook.paths import render
+from webhook.visible import encodable
 
 
 def report(outcome: Outcome) -> str:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from webhook.cel.privacy import CLEAN, NOTHING, PRIVATE, Private
 from webhook.cel.types import Type
 from webhook.cel.values import NONE, BoolMap, Duration, Optional, Timestamp, UInt
-from webhook.cli.report.visible import visible
 from webhook.offline.secrets import hidden
+from webhook.visible import visible
 
 CUT: Final = "…"
 
