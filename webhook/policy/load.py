@@ -9,13 +9,13 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
-from webhook import documents
+from webhook import documents, syntax
 from webhook.cel import Issue
 from webhook.documents import Document, Problem
 from webhook.nearest import nearest
@@ -56,6 +56,7 @@ _CONDITIONS_AT: Path = ("metadata", "annotations", conditions.ANNOTATION)
 _LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
 Kind = TypeVar("Kind", bound=model.Model)
+Issues = Sequence[tuple[Path, Issue]]
 AnyPolicy = Policy[Validator] | Policy[Mutator]
 
 
@@ -162,9 +163,9 @@ class _Loader:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_policy(policy), mistyped)
         validator, issues = compile_policy(policy, self._version)
-        self.problems += (_in_expression(document, path, issue) for path, issue in issues)
+        refused = self._uncompiled(document, issues, mistyped) or refused
         name = policy.metadata.name
-        if not self._is_new(document, VALIDATING, name) or refused or issues:
+        if not self._is_new(document, VALIDATING, name) or refused:
             self._unusable.add((VALIDATING, name))
             return
         self._documents[VALIDATING, name] = document
@@ -186,9 +187,9 @@ class _Loader:
         policy, mistyped = self._decoded(model.MutatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_mutating_policy(policy), mistyped)
         mutator, issues = mutating.compile_policy(policy, self._version)
-        self.problems += (_in_expression(document, path, issue) for path, issue in issues)
+        refused = self._uncompiled(document, issues, mistyped) or refused
         name = policy.metadata.name
-        if not self._is_new(document, MUTATING, name) or refused or issues:
+        if not self._is_new(document, MUTATING, name) or refused:
             self._unusable.add((MUTATING, name))
             return
         self._documents[MUTATING, name] = document
@@ -244,11 +245,19 @@ class _Loader:
         self._objects[key] = document
 
     def _decoded(self, kind: type[Kind], document: Document) -> tuple[Kind, list[Path]]:
-        """The document's model, and where its fields are unknown or of a wrong type, which is reported."""
+        """The document's model, and where its fields are unknown or no value of theirs, which is reported."""
         decoded, faults = model.decode(kind, document.value)
+        # kubectl drops the tag and sends what is left: an expression without its `!` says the opposite.
+        tagged: list[Path] = []
+        for path, position, tag in document.tags():
+            tagged.append(path)
+            wrong = _problem(document, path, syntax.misread.as_tag(tag, lookup(document.value, path)))
+            excerpt = document.excerpt(position)
+            self.problems.append(replace(wrong, line=position.line, column=position.column, excerpt=excerpt))
+        faults = [fault for fault in faults if fault[0] not in tagged]
         for path, message in faults:
             self._fault(document, path, message)
-        return decoded, [path for path, _ in faults]
+        return decoded, [*tagged, *(path for path, _ in faults)]
 
     def _refused(self, document: Document, faults: Iterable[model.Fault], mistyped: list[Path]) -> bool:
         """Report what is wrong with a document, but for what follows from a field of a wrong type; whether any is."""
@@ -260,7 +269,15 @@ class _Loader:
         return refused
 
     def _fault(self, document: Document, path: Path, message: str) -> None:
-        self.problems.append(_problem(document, path, message))
+        wants_text = message == refusals.NO_EXPRESSION or message.startswith(model.NO_TEXT)
+        misread = document.misread(path) if wants_text else None
+        self.problems.append(_problem(document, path, f"{message}; {misread}" if misread else message))
+
+    def _uncompiled(self, document: Document, issues: Issues, mistyped: list[Path]) -> bool:
+        """Report what is wrong in expressions, but for those that are not what was written; whether any is."""
+        found = [(path, issue) for path, issue in issues if path not in mistyped]
+        self.problems += (_in_expression(document, path, issue) for path, issue in found)
+        return bool(found)
 
     def _is_new(self, document: Document, kind: str, name: str) -> bool:
         """Whether this is the first of its kind and name. That a name is missing is told elsewhere."""
@@ -482,6 +499,8 @@ def _in_expression(document: Document, path: Path, issue: Issue) -> Problem:
     """What is wrong in an expression, at its place in the file."""
     found = place(document, path, issue)
     where = "" if found.exact else f" (at {issue.line}:{issue.column} of the expression)"
+    if issue.message.startswith("Syntax error") and (comment := document.comment_behind(path)):
+        where += f"; YAML reads what begins with # in column {comment.column} as a comment; {syntax.misread.QUOTE}"
     problem = _problem(document, path, f"{issue.message}{where}")
     return replace(problem, line=found.position.line, column=found.position.column, excerpt=found.excerpt)
 

@@ -219,6 +219,8 @@ def decode(model: type[Kind], value: dict[str, Any]) -> tuple[Kind, list[Fault]]
     return model(), faults
 
 
+NO_TEXT = "expected text, found"
+
 _MAX_ROUNDS = 5  # the second succeeds, unless a model's validators look at several fields
 
 
@@ -265,9 +267,9 @@ def _message(model: type[Model], path: Path, item: dict[str, Any]) -> str:
             return f"unknown field; {hint}"
         case "string_type":
             if isinstance(item["input"], bool):
-                return f"expected text, found {found}; quote it (YAML reads y, n, yes, no, on and off as booleans)"
+                return f"{NO_TEXT} {found}; quote it (YAML reads y, n, yes, no, on and off as booleans)"
             quoting = "; quote it" if isinstance(item["input"], int | float) else ""
-            return f"expected text, found {found}{quoting}"
+            return f"{NO_TEXT} {found}{quoting}"
         case "list_type":
             return f"expected a list, found {found}"
         case "model_type" | "dict_type" | "model_attributes_type":

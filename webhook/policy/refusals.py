@@ -19,6 +19,7 @@ from webhook.policy.names import (
     is_subdomain,
 )
 
+NO_EXPRESSION = "required: a CEL expression"
 MAX_MATCH_CONDITIONS = 64
 MAX_AUDIT_ANNOTATIONS = 20
 MAX_VALUE_EXPRESSION = 5 * 1024  # bytes
@@ -281,7 +282,7 @@ def _audit_annotations(policy: str, annotations: Sequence[model.AuditAnnotation]
 
 def _expression(expression: str, at: Path) -> Iterator[Fault]:
     if not expression.strip():
-        yield at, "required: a CEL expression"
+        yield at, NO_EXPRESSION
 
 
 def _param_ref(ref: model.ParamRefModel, at: Path) -> Iterator[Fault]:

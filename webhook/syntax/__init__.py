@@ -1,5 +1,6 @@
 """YAML and JSON text to plain JSON values, as kubectl reads them."""
 
+from webhook.syntax import misread
 from webhook.syntax.jsontext import read_json
 from webhook.syntax.spans import Scalars, places_in_json
 from webhook.syntax.text import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
@@ -13,6 +14,7 @@ __all__ = [
     "Root",
     "Scalars",
     "SyntaxProblem",
+    "misread",
     "places_in_json",
     "read_json",
     "read_yaml",
