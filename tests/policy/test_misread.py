@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from webhook.documents import full_text
-from webhook.policy.load import PolicyTreeError, load
+from webhook.documents.reader import full_text
+from webhook.policy.load.loading import PolicyTreeError, load
 
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1

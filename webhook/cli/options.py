@@ -14,7 +14,7 @@ import typer
 from webhook.excerpts import columns
 
 if TYPE_CHECKING:
-    from webhook.documents import Problem
+    from webhook.documents.reader import Problem
 
 KubernetesVersion = Annotated[
     str,

@@ -16,7 +16,7 @@ from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
     from webhook.cli.report.style import Style
-    from webhook.documents import Problem
+    from webhook.documents.reader import Problem
     from webhook.offline.caseruns import Result
 
 
@@ -47,7 +47,7 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
     from webhook.policy.exceptions import expired
-    from webhook.policy.load import PolicyTreeError, load
+    from webhook.policy.load.loading import PolicyTreeError, load
 
     try:
         target = parse_version(version)
@@ -119,7 +119,7 @@ def _json(
     """
     import orjson
 
-    from webhook.cli.report.json import problems
+    from webhook.cli.report.checkjson import problems
     from webhook.visible import encodable
 
     cases = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webhook.cli.report.style import DIM, ERROR, WARNING, Style
-from webhook.documents import Problem, full_text
+from webhook.documents.reader import Problem, full_text
 from webhook.visible import visible
 
 
