@@ -121,15 +121,15 @@ def test_a_broken_policy_is_shown_line_by_line(tree: Path, arguments: tuple[str,
     assert (run.stdout, run.returncode) == ("", 2)
 
 
-@pytest.mark.parametrize("arguments", [("check", "in.yaml", "-o", "json"), ("test", "-o", "json")])
+@pytest.mark.parametrize("arguments", [("check", "in.yaml"), ("test",), ("explain", "broken", "in.yaml")])
 def test_a_machine_is_given_the_same_places(tree: Path, arguments: tuple[str, ...]) -> None:
     (tree / "policies" / "broken.yaml").write_text(BROKEN)
-    run = gatewright(tree, *arguments)
+    run = gatewright(tree, *arguments, "-o", "json")
     report: dict[str, Any] = json.loads(run.stdout)
     assert (run.stderr, run.returncode) == ("", 2)
     lines = [line.removeprefix("error: ") for line in SEEN.splitlines() if line.startswith("error: ")]
     assert [f"{each['file']}:{each['line']}:{each['column']}: {each['message']}" for each in report["errors"]] == lines
-    assert report["warnings"] == []
+    assert not report.get("warnings")
 
 
 def test_serve_shows_it_and_does_not_start(tree: Path) -> None:
@@ -201,3 +201,32 @@ class TestAWarning:
         [found] = json.loads(gatewright(tree, *arguments).stdout)["warnings"]
         assert (found["file"], found["line"], found["column"]) == ("policies/warned.yaml", 11, 9)
         assert found["message"].startswith("ValidatingAdmissionPolicy 'warned': spec.validations[0].expression: ")
+
+
+FOREIGN = """\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: require-labels}
+spec: {}
+"""
+NAMED = """\
+policies/kyverno.yaml:2:1: ClusterPolicy 'require-labels' is of Kyverno (kyverno.io/v1), and Gatewright does not \
+evaluate it\
+"""
+
+
+@pytest.mark.parametrize("arguments", [("check", "in.yaml"), ("test",), ("manifests", "policies")])
+def test_a_policy_of_another_engine_is_named(tree: Path, arguments: tuple[str, ...]) -> None:
+    (tree / "policies" / "warned.yaml").write_text(WARNED)
+    (tree / "policies" / "kyverno.yaml").write_text(FOREIGN)
+    run = gatewright(tree, *arguments)
+    assert f"warning: {NAMED}\n   2 | kind: ClusterPolicy\n     | ^\n" in run.stderr
+    assert run.returncode == 0
+
+
+def test_explain_names_it_too(tree: Path) -> None:
+    (tree / "policies" / "warned.yaml").write_text(WARNED)
+    (tree / "policies" / "kyverno.yaml").write_text(FOREIGN)
+    run = gatewright(tree, "explain", "require-labels", "in.yaml")
+    assert run.stderr == f"error: no policy 'require-labels' in policies that Gatewright evaluates; {NAMED}\n"
+    assert run.returncode == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +26,7 @@ from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
+    from webhook.documents.reader import Problem
     from webhook.paths import Path as ObjectPath
     from webhook.policy.policyset import Policy
 
@@ -135,13 +136,16 @@ def _explain(
     try:
         policies = load(tree, target)
     except PolicyTreeError as error:
+        if output is Format.JSON:
+            put(explainjson.report((), (), error.problems))
+            return FAILED
         return fail_with(error.problems, color)
     rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
     if wrong:
         return fail_with(wrong, color)
     chosen = [policy for policy in policies.policies if policy.name == name]
     if not chosen:
-        return fail(_unknown(name, [policy.name for policy in policies.policies], tree), color)
+        return fail(_unknown(name, [policy.name for policy in policies.policies], tree, policies.warnings), color)
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     options = Options(namespace, as_user, done.value)
@@ -196,9 +200,12 @@ def _told(report: Any) -> Any:
     return replace(report, requests=once)
 
 
-def _unknown(name: str, known: list[str], tree: Path) -> str:
+def _unknown(name: str, known: list[str], tree: Path, warnings: Sequence[Problem]) -> str:
     from webhook.nearest import nearest
 
+    foreign = next((each for each in warnings if f" '{name}' is of " in each.message), None)
+    if foreign is not None:
+        return f"no policy {name!r} in {tree} that Gatewright evaluates; {foreign}"
     near = nearest(name, set(known))
     hint = f"; did you mean {near}?" if near else f"; there are {', '.join(sorted(set(known))) or 'none'}"
     return f"no policy {name!r} in {tree}{hint}"

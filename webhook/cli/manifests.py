@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from webhook.cli.options import FAILED, Color, colored, fail, fail_with
+from webhook.excerpts import columns
 
 if TYPE_CHECKING:
     from webhook.policy.policyset import PolicySet
@@ -176,7 +177,7 @@ def _manifests(
     without: list[str],
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
-    from webhook.cli.report.problems import note_line
+    from webhook.cli.report.problems import note_line, warning_text
     from webhook.cli.streams import put
     from webhook.documents import files
     from webhook.policy.load.loading import PolicyTreeError, load
@@ -193,6 +194,8 @@ def _manifests(
     on_stderr = colored(Color.AUTO, sys.stderr)
     for note in (*policies.notes, *never_asked(policies)):
         sys.stderr.write(note_line(str(note), on_stderr))
+    for warning in policies.warnings:
+        sys.stderr.write(warning_text(warning, on_stderr, columns(sys.stderr)))
     rendered = render(policies)
     if check is not None:
         return _compared(check, rendered)

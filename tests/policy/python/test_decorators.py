@@ -320,7 +320,7 @@ class TestDeclaration:
             ("@validate(resource=['v1/pods'])", "@validate: validate() got an unexpected keyword argument 'resource'"),
             ("@validate(resources='v1/pods')", "@validate: resources must be a list such as ['v1/pods'"),
             ("@validate(resources=[])", "@validate: resources must be a list such as ['v1/pods'"),
-            ("@validate(resources=['pods'])", "@validate: 'pods' names no resource; expected a form such as v1/pods"),
+            ("@validate(resources=['pods'])", "@validate: 'pods' names no resource; did you mean v1/pods?"),
             ("@validate(resources=['apps/deployments'])", "'apps/deployments' names no resource"),
             ("@validate(resources=['v1/pods/exec/x'])", "'v1/pods/exec/x' names no resource"),
             ("@validate(resources=['v1/Pods'])", "'v1/Pods' names no resource"),

@@ -29,6 +29,7 @@ from webhook.cel.why.explanation import Round, Step
 from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
 from webhook.cli.report.celvalues import cut, shown, type_name
 from webhook.cli.report.changes import unified
+from webhook.cli.report.checkjson import problems
 from webhook.cli.report.explaintext import Report
 from webhook.documents.reader import Problem
 from webhook.offline.explaining import Explained, ExplainedPolicy, error_of, param_name
@@ -45,7 +46,7 @@ MAX_DEPTH: Final = 50
 """The most levels, likewise: readers of JSON have limits."""
 
 
-def report(reports: Sequence[Report], notes: Sequence[str], problems: Sequence[Problem]) -> str:
+def report(reports: Sequence[Report], notes: Sequence[str], found: Sequence[Problem]) -> str:
     """The report, with a newline at its end."""
     value = {
         "policies": [
@@ -60,10 +61,7 @@ def report(reports: Sequence[Report], notes: Sequence[str], problems: Sequence[P
             for each in reports
         ],
         "notes": list(notes),
-        "errors": [
-            {"file": problem.file, "line": problem.line, "column": problem.column, "message": problem.message}
-            for problem in problems
-        ],
+        "errors": problems(found),
     }
     return dumped(value)
 

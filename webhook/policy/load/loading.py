@@ -36,7 +36,7 @@ from webhook.policy.python.importing import declarations
 from webhook.policy.python.running import PythonMutator, PythonValidator
 from webhook.policy.written import model, policykinds, refusals
 from webhook.policy.written.policykinds import MUTATING, VALIDATING
-from webhook.schema import Kinds, Schemas
+from webhook.schema import Kinds, Schemas, resourcenames
 from webhook.versions import NEWEST, Version
 
 _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[model.MutatingAdmissionPolicyBinding]] = {
@@ -80,7 +80,7 @@ def load(root: str | os.PathLike[str], version: Version = NEWEST) -> PolicySet:
     loader.add_documents(read)
     loader.add_python_files(file for file in files if file.suffix == ".py")
     if not loader.problems and not loader.policies:
-        loader.problems.append(Problem(str(root), None, None, "there is no policy in it"))
+        loader.problems += [Problem(str(root), None, None, "there is no policy in it"), *loader.foreign]
     return loader.finished()
 
 
@@ -118,6 +118,7 @@ class _Loader:
         self._unusable: set[tuple[str, str]] = set()  # policies with errors: their bindings are not to blame
         self._documents: dict[tuple[str, str], Document] = {}  # of policies in CEL
         self._notes: list[Problem] = []
+        self.foreign: list[Problem] = []  # objects of other policy engines
         self._hash = sha256()
 
     # Documents
@@ -151,6 +152,9 @@ class _Loader:
             self._excuse_name(document)
         elif not policykinds.is_own(api_version):
             self._add_object(document)
+            if engine := policykinds.engine_of(api_version):
+                message = f"is of {engine} ({api_version}), and Gatewright does not evaluate it"
+                self.foreign.append(_warning(document, ("kind",), f"{_subject(document)} {message}"))
 
     def _add_policy(self, document: Document) -> None:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
@@ -372,13 +376,14 @@ class _Loader:
             objects=[document.value for document in self._objects.values()],
             revision=self._hash.hexdigest()[:16],
             notes=self._notes,
-            warnings=sorted(self._warnings(), key=_order),
+            warnings=sorted([*self.foreign, *self._warnings()], key=_order),
         )
 
     def _warnings(self) -> Iterator[Problem]:
         """Fields in expressions that the objects of a policy do not have, and objects that cannot be merged."""
         objects = [document.value for document in self._objects.values()]
         kinds, schemas = Kinds.builtin().with_crds(objects), Schemas.builtin().with_crds(objects)
+        yield from self._unserved(kinds)
         for key, document in self._documents.items():
             policy = self.policies[key]
             evaluator = policy.evaluator
@@ -390,6 +395,25 @@ class _Loader:
                     found += mutationchecking.warnings(policy.match, evaluator.configurations(), kinds, schemas)
                 for path, issue in found:
                     yield _in_expression(document, path, issue)
+
+    def _unserved(self, kinds: Kinds) -> Iterator[Problem]:
+        """Resources that policies are about and no cluster serves: such a policy never runs."""
+        for key, policy in self.policies.items():
+            document = self._documents.get(key)
+            for index, rule in enumerate(policy.match.rules):
+                for number, (resource, _) in enumerate(rule.resources):
+                    if resource == "*" or not resourcenames.unknown(rule.groups, resource, kinds):
+                        continue
+                    groups = ", ".join(group or "v1" for group in sorted(rule.groups))
+                    meant = resourcenames.meant_by("/".join((*sorted(rule.groups), resource)), kinds)
+                    hint = f"; did you mean {meant}?" if meant else ""
+                    message = f"there is no resource {model.describe(resource)} in {groups}{hint}"
+                    if document is None:
+                        where = f"{policy.kind} '{policy.name}': {message}"
+                        yield Problem(policy.file, policy.line, None, where)
+                    else:
+                        at = ("spec", "matchConstraints", "resourceRules", index, "resources", number)
+                        yield _warning(document, at, f"{_subject(document)}: {render(at)}: {message}")
 
     def _exempt(self) -> dict[tuple[str, str], list[Exemption]]:
         """The exemptions of each policy, by the exception's name; notes those that have expired."""
@@ -481,6 +505,12 @@ def _order(problem: Problem) -> tuple[str, int, int, str]:
 def _follows(path: Path, wrong: Path) -> bool:
     """Whether what is wrong at `path` may come of the wrong type at `wrong`: below it, or of the list that it is in."""
     return path[: len(wrong)] == wrong or (path == wrong[:-1] and isinstance(wrong[-1], int))
+
+
+def _warning(document: Document, path: Path, message: str) -> Problem:
+    """What is worth a warning at a place, with its line."""
+    position = document.position(path)
+    return replace(document.problem(path, message), excerpt=document.excerpt(position))
 
 
 def _problem(document: Document, path: Path, message: str) -> Problem:

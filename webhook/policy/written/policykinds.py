@@ -28,6 +28,23 @@ _OWN_KINDS = ("PolicyTest", EXCEPTION)  # the first is read by `gatewright test`
 _SURE = 0.95
 
 
+_ENGINES: Final = {
+    "kyverno.io": "Kyverno",
+    "gatekeeper.sh": "Gatekeeper",
+    "kubewarden.io": "Kubewarden",
+    "jspolicy.com": "jsPolicy",
+    "pepr.dev": "Pepr",
+    "policy.sigstore.dev": "the Sigstore Policy Controller",
+}
+"""The API group, or what it ends with behind a dot -> the policy engine whose objects these are."""
+
+
+def engine_of(api_version: str) -> str | None:
+    """The policy engine, other than this one and the API server, that reads objects of this apiVersion; else None."""
+    group = api_version.rpartition("/")[0]
+    return next((name for known, name in _ENGINES.items() if group == known or group.endswith(f".{known}")), None)
+
+
 def is_own(api_version: str) -> bool:
     """Whether the group is Gatewright's, whose objects are none of a cluster."""
     return api_version.rpartition("/")[0] == _OWN_GROUP
