@@ -190,11 +190,12 @@ def _manifests(
     names = {policy.name for policy in policies.policies}
     if unknown := sorted(set(without) - names):
         return fail(f"--without: there is no policy {unknown[0]!r}; expected one of {', '.join(sorted(names))}")
+    warnings = policies.warnings
     policies = policies.without(without)
     on_stderr = colored(Color.AUTO, sys.stderr)
     for note in (*policies.notes, *never_asked(policies)):
         sys.stderr.write(note_line(str(note), on_stderr))
-    for warning in policies.warnings:
+    for warning in warnings:
         sys.stderr.write(warning_text(warning, on_stderr, columns(sys.stderr)))
     rendered = render(policies)
     if check is not None:
