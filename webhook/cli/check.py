@@ -17,6 +17,7 @@ from webhook.cli.options import (
     Format,
     KubernetesVersion,
     Operation,
+    Verbose,
     colored,
     draws,
     fail,
@@ -53,6 +54,7 @@ def check(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
     ] = False,
+    verbose: Verbose = False,
     color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
 ) -> None:
     """Check manifests against the policies, as if they were applied: nothing is sent anywhere.
@@ -76,6 +78,7 @@ def check(
             authorizations=authorizations,
             diff=diff,
             explain=explain,
+            verbose=verbose,
             color=color,
         )
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
@@ -99,6 +102,7 @@ def _check(
     authorizations: Path | None,
     diff: bool,
     explain: bool,
+    verbose: bool,
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
@@ -110,9 +114,11 @@ def _check(
     from webhook.documents import reader
     from webhook.documents.reader import Problem
     from webhook.offline import authorizations as access
+    from webhook.offline.background import Background
     from webhook.offline.requests import Options, impersonated, plan
     from webhook.offline.verdicts import verdicts
     from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.python.raised import tracebacks
 
     try:
         as_user = impersonated(user, groups)
@@ -147,9 +153,10 @@ def _check(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
         )
         results = []
-        for verdict in verdicts(planned.requests, policies, cluster, explain=explain):
-            results.append(verdict)
-            telling.step("checking", len(results), len(planned.objects))
+        with tracebacks() as raised:
+            for verdict in verdicts(planned.requests, policies, cluster, explain=explain):
+                results.append(verdict)
+                telling.step("checking", len(results), len(planned.objects))
     notes = [*map(str, policies.notes), *planned.notes]
     if cluster.assumed:
         notes.append(
@@ -172,6 +179,8 @@ def _check(
         excepted=[each for verdict in results for each in verdict.excepted],
         show_changes=diff,
         explained=explain,
+        background=Background(policies, raised),
+        verbose=verbose,
     )
     if output is Format.JSON:
         written = put(checkjson.report(outcome))

@@ -17,6 +17,7 @@ from webhook.cli.options import (
     Format,
     KubernetesVersion,
     Operation,
+    Verbose,
     colored,
     draws,
     fail,
@@ -61,6 +62,7 @@ def explain(
     version: KubernetesVersion = NEWEST_TEXT,
     authorizations: Authorizations = None,
     full: Annotated[bool, typer.Option("--full", help="Show what had no part in the outcome, too.")] = False,
+    verbose: Verbose = False,
     color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
 ) -> None:
     """Explain what a policy makes of manifests: the verdict, and the values that led to it, step by step.
@@ -82,6 +84,7 @@ def explain(
             version=version,
             authorizations=authorizations,
             full=full,
+            verbose=verbose,
             color=color,
         )
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
@@ -105,6 +108,7 @@ def _explain(
     version: str,
     authorizations: Path | None,
     full: bool,
+    verbose: bool,
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
@@ -116,9 +120,11 @@ def _explain(
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents import reader
     from webhook.offline import authorizations as access
+    from webhook.offline.background import Background
     from webhook.offline.policyexplained import explain_requests
     from webhook.offline.requests import Options, impersonated, plan, with_old
     from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.python.raised import tracebacks
 
     if old and operation not in (None, Operation.UPDATE):
         return fail("--old is of an UPDATE", color)
@@ -163,10 +169,18 @@ def _explain(
     cluster = ManifestsView(
         [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
     )
-    reports = [
-        explaintext.Report(policy, list(explain_requests(policy, requests, policies, cluster)), _places(policy))
-        for policy in chosen
-    ]
+    with tracebacks() as raised:
+        background = Background(policies, raised)
+        reports = [
+            explaintext.Report(
+                policy,
+                list(explain_requests(policy, requests, policies, cluster)),
+                _places(policy),
+                background,
+                verbose,
+            )
+            for policy in chosen
+        ]
     if cluster.assumed:
         notes.append(
             f"no Namespace among the inputs for {', '.join(sorted(cluster.assumed))}: taken to have no labels but "

@@ -34,6 +34,11 @@ Authorizations = Annotated[
 ]
 
 
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show the traceback of an exception in a Python policy, too.")
+]
+
+
 class Format(StrEnum):
     """How the report is written."""
 

@@ -17,6 +17,7 @@ from webhook.versions import NEWEST_TEXT, parse_version
 if TYPE_CHECKING:
     from webhook.cli.report.style import Style
     from webhook.documents.reader import Problem
+    from webhook.offline.background import Background
     from webhook.offline.caseruns import Result
 
 
@@ -26,7 +27,9 @@ def test(
     ] = Path("policies"),
     output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too; show tracebacks of Python policies.")
+    ] = False,
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
@@ -46,8 +49,10 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     from webhook.cli.report.style import Style
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
+    from webhook.offline.background import Background
     from webhook.policy.exceptions import expired
     from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.python.raised import tracebacks
 
     try:
         target = parse_version(version)
@@ -69,25 +74,27 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     ended = {expired(exception) for exception in loaded.exceptions}
     for note in (note for note in loaded.notes if note.message in ended):  # the rest is no matter of tests
         sys.stderr.write(note_line(str(note), on_stderr))
-    results = list(caseruns.run(planned, loaded))
+    with tracebacks() as raised:
+        results = list(caseruns.run(planned, loaded))
+    background = Background(loaded, raised)
     tested = {each.policy for each in planned}
     untested = sorted({policy.name for policy in loaded.policies} - tested)
     if output is Format.JSON:
-        written = put(_json(results, untested, (), loaded.warnings))
+        written = put(_json(results, untested, (), loaded.warnings, background, verbose))
     else:
         sys.stderr.write("".join(warning_text(problem, on_stderr, width) for problem in loaded.warnings))
         sys.stderr.flush()
         style = Style(colored(Color.AUTO, sys.stdout))
         notes = (note_line(f"{name} has no tests", colored(Color.AUTO, sys.stdout)) for name in untested)
-        written = put("".join(notes) + _text(results, style, verbose))
+        written = put("".join(notes) + _text(results, style, verbose, background))
     if not written:
         return FAILED
     return 1 if any(not result.passed for result in results) else 0
 
 
-def _text(results: Sequence[Result], style: Style, verbose: bool) -> str:
+def _text(results: Sequence[Result], style: Style, verbose: bool, background: Background) -> str:
     """A line a policy, the cases that failed, and a line that sums it up."""
-    from webhook.cli.report.style import BOLD, ERROR, GREEN
+    from webhook.cli.report.style import BOLD, DIM, ERROR, GREEN
     from webhook.visible import visible
 
     lines: list[str] = []
@@ -106,15 +113,32 @@ def _text(results: Sequence[Result], style: Style, verbose: bool) -> str:
             if not result.passed:
                 lines += [f"       {visible(failure)}" for failure in result.failures]
                 lines += [f"       found: {visible(text)}" for text in result.texts]
+            if verbose or not result.passed:
+                lines += [f"       {style(DIM, visible(line))}" for line in _beside(result, background, verbose)]
     total, wrong = len(results), sum(not result.passed for result in results)
     lines.append(f"{_count(total, 'case')}: {total - wrong} passed, {wrong} failed")
     return "\n".join(lines) + "\n"
 
 
+def _beside(result: Result, background: Background, verbose: bool) -> list[str]:
+    """What is known of a case's findings besides: what params were looked for, and tracebacks where they are wanted."""
+    lines: list[str] = []
+    for finding in result.findings:
+        looked_for = background.looked_for(finding, result.planned.request.namespace)
+        lines += [str(looked_for)] if looked_for else []
+        lines += background.traceback(finding) if verbose else ()
+    return lines
+
+
 def _json(
-    results: Sequence[Result], untested: Sequence[str], errors: Sequence[Problem], warnings: Sequence[Problem]
+    results: Sequence[Result],
+    untested: Sequence[str],
+    errors: Sequence[Problem],
+    warnings: Sequence[Problem],
+    background: Background | None = None,
+    verbose: bool = False,
 ) -> str:
-    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts}], "summary": {…},
+    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts, notes}], "summary": {…},
     "errors": [{file, line, column, message}], "warnings": [the same]}`
     """
     import orjson
@@ -133,6 +157,7 @@ def _json(
             "passed": result.passed,
             "failures": result.failures,
             "texts": result.texts,
+            "notes": _beside(result, background, verbose) if background else [],
         }
         for result in results
     ]

@@ -9,7 +9,7 @@ from typing import Final
 
 from webhook.cli.report.changes import unified
 from webhook.cli.report.naming import object_name
-from webhook.cli.report.outcome import Action, Outcome, action_of
+from webhook.cli.report.outcome import Action, Outcome, action_of, beside
 from webhook.cli.report.problems import error_text, note_line, warning_text
 from webhook.cli.report.style import ACTIONS, BOLD, DIFF, DIM, ERROR, PASSED, Style
 from webhook.offline.verdicts import Located, LocatedExplanation
@@ -29,7 +29,7 @@ def report(outcome: Outcome, color: bool, width: int | None = None, drawing: boo
     style = Style(color)
     lines: list[str] = []
     for file, found in groupby(outcome.findings, key=lambda located: located.file):
-        lines += _file(file, list(found), style, width, drawing)
+        lines += _file(file, list(found), outcome, style, width, drawing)
     for file, excepted in groupby(outcome.excepted, key=lambda each: each[0].file):
         lines += _excepted(file, list(excepted), style, width)
     if outcome.show_changes:
@@ -50,7 +50,9 @@ def asides(outcome: Outcome, color: bool, width: int | None = None) -> str:
     return "".join((*notes, *warnings, *(error_text(problem, color, width) for problem in outcome.problems)))
 
 
-def _file(file: str, found: list[Located], style: Style, width: int | None, drawing: bool) -> Iterator[str]:
+def _file(
+    file: str, found: list[Located], outcome: Outcome, style: Style, width: int | None, drawing: bool
+) -> Iterator[str]:
     title = style(BOLD, visible(file))
     if found[0].stream != file:
         title += style(DIM, f" (lines are those of {visible(found[0].stream)})")
@@ -62,11 +64,15 @@ def _file(file: str, found: list[Located], style: Style, width: int | None, draw
         bound = style(DIM, f" ({visible(binding)})") if binding not in ("", located.finding.policy) else ""
         policy = style(BOLD, visible(located.finding.policy))
         told = ", ".join(style(ACTIONS[action], action) for action in actions)
+        if located.finding.error:
+            told += f" {style(ERROR, '(error)')}"
         yield f"  {place}: {told} {policy}{bound}"
         path = visible(render(located.path or ()))
         where = f": {path}" if path and not located.message.startswith(path) else ""  # not twice
         yield f"{_INDENT}{object_name(located.identity)}{where}"
         yield from (f"{_INDENT}{line}" for line in _message(located.message, width))
+        for line in beside(located, outcome.background, outcome.verbose):
+            yield from (f"{_INDENT}{style(DIM, each)}" for each in _wrapped([visible(line)], width))
         if located.explained is not None:
             yield from _why(located, located.explained, style, width, drawing)
     yield ""
@@ -112,6 +118,10 @@ def _message(message: str, width: int | None) -> Iterable[str]:
     lines = [visible(line) for line in message.strip().splitlines()]
     if len(lines) > MAX_MESSAGE_LINES:
         lines = [*lines[:MAX_MESSAGE_LINES], f"… {len(lines) - MAX_MESSAGE_LINES} more lines"]
+    return _wrapped(lines, width)
+
+
+def _wrapped(lines: list[str], width: int | None) -> Iterable[str]:
     if width is None:
         return lines
     columns = max(width - len(_INDENT), 20)

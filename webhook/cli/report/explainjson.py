@@ -3,7 +3,8 @@
 {"policies": [{"policy", "kind", "language", "file", "line", "objects": [
    {"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "template": PATH or null,
     "matched", "reason": why it is not matched or null, "denied",
-    "findings": [{"binding", "action", "message", "file", "line", "column", "path"}],
+    "findings": [{"binding", "action", "message", "file", "line", "column", "path", "error", "lookedFor",
+                  "traceback": with --verbose only}],  (the last three as in checkjson.py)
     "bindings": [{"binding", "actions", "applies", "reason", "evaluations": [EVALUATION]}]}]}],
  "notes": [text], "errors": [{"file", "line", "column", "message"}]}
 
@@ -29,7 +30,7 @@ from webhook.cel.why.explanation import Round, Step
 from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
 from webhook.cli.report.celvalues import cut, shown, type_name
 from webhook.cli.report.changes import unified
-from webhook.cli.report.checkjson import problems
+from webhook.cli.report.checkjson import beside, problems
 from webhook.cli.report.explaintext import Report
 from webhook.documents.reader import Problem
 from webhook.offline.explaining import Explained, ExplainedPolicy, error_of, param_name
@@ -177,6 +178,7 @@ def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
         "denied": request.denied,
         "findings": [
             {
+                **beside(located, report.background, report.verbose),
                 "binding": located.finding.binding,
                 "action": located.finding.action,
                 "message": located.message,

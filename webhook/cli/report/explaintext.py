@@ -11,7 +11,9 @@ from webhook.cli.report.celvalues import one_line
 from webhook.cli.report.changes import unified
 from webhook.cli.report.explaintree import Look, tree_of
 from webhook.cli.report.naming import object_name
-from webhook.cli.report.style import ACTIONS, BOLD, CYAN, DIFF, DIM, PASSED
+from webhook.cli.report.outcome import beside
+from webhook.cli.report.style import ACTIONS, BOLD, CYAN, DIFF, DIM, ERROR, PASSED
+from webhook.offline.background import Background
 from webhook.offline.explaining import Explained, ExplainedPolicy, param_name
 from webhook.offline.policyexplained import BindingExplained, RequestExplained
 from webhook.offline.verdicts import Located
@@ -25,11 +27,13 @@ PlaceOf = Callable[[Path], str]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `explain` found. `place_of`: where the policy's expressions stand."""
+    """What `explain` found. `place_of`: where the policy's expressions stand. `verbose`: tracebacks are shown."""
 
     policy: Policy[Any]
     requests: Sequence[RequestExplained]
     place_of: PlaceOf
+    background: Background | None = None
+    verbose: bool = False
 
     @property
     def denied(self) -> bool:
@@ -84,7 +88,7 @@ class _Text:
         if request.unmatched is not None:
             yield from self.wrapped(visible(request.unmatched), "  ")
             return
-        told = _Told()
+        told = _Told(self.found.background)
         if self.found.policy.language == "cel":
             for bound in request.bindings:
                 yield from self.binding(request, bound, told)
@@ -114,9 +118,12 @@ class _Text:
 
     def finding(self, located: Located) -> Iterator[str]:
         yield from self.wrapped(visible(located.message), "  ", BOLD)
+        for line in beside(located, self.found.background, self.found.verbose):
+            yield from self.wrapped(visible(line), "  ", DIM)
         path = render(located.path or ())
         place = f"{visible(located.stream)}:{located.line}:{located.column}"
-        yield f"  {self.paint(CYAN, place)}{f': {visible(path)}' if path else ''}"
+        error = f" {self.paint(ERROR, '(error)')}" if located.finding.error else ""
+        yield f"  {self.paint(CYAN, place)}{f': {visible(path)}' if path else ''}{error}"
 
     # ----------------------------------------------------------------------------------------------- by expression
 
@@ -205,7 +212,8 @@ def _repeats(request: RequestExplained, before: RequestExplained) -> bool:
 class _Told:
     """What was said of a request already: of the findings, and under which params the policy was shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, background: Background | None) -> None:
+        self._background = background
         self._findings: list[Located] = []
         self._params: list[Any] = []
 
@@ -217,7 +225,10 @@ class _Told:
 
     def is_new(self, located: Located) -> bool:
         """Whether nothing like a finding was shown; it counts as shown from now on."""
-        known = any(_same(located, each) for each in self._findings)
+        said = beside(located, self._background, verbose=False)  # the params of two bindings are two matters
+        known = any(
+            _same(located, each) and beside(each, self._background, verbose=False) == said for each in self._findings
+        )
         self._findings.append(located)
         return not known
 
