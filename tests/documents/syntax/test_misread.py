@@ -138,3 +138,33 @@ def test_a_comment_that_cuts_an_expression_off(tmp_path: Path) -> None:
 )
 def test_expressions_that_yaml_reads_as_they_are_written(tmp_path: Path, written: str) -> None:
     assert problems(tmp_path, f"{POLICY}{written}\n") == []
+
+
+class TestACommentThatIsFolded:
+    FOLDED = "YAML makes one line of these, so that the comment goes on to their end; write | instead of >"
+
+    def test_and_takes_the_rest_along_is_warned_of(self, tmp_path: Path) -> None:
+        written = ">-\n      object.metadata.name != 'a' // not this\n      && object.metadata.name != 'b'"
+        (tmp_path / "p.yaml").write_text(f"{POLICY}{written}\n")
+        [warning] = load(tmp_path).warnings
+        assert (warning.line, warning.column, warning.message) == (10, 35, f"{FIELD}{self.FOLDED}")
+        assert warning.excerpt is not None
+        assert warning.excerpt.text[34:] == "// not this"
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            "|-\n      object.metadata.name != 'a' // not this\n      && object.metadata.name != 'b'",
+            ">-\n      object.metadata.name != 'a' &&\n      object.metadata.name != 'b' // the last line",
+            ">-\n      object.metadata.name != 'a'\n      // two lines\n      // of comment",
+            ">-\n      object.metadata.name != 'http://a' &&\n      object.metadata.name != 'b'",
+            "object.metadata.name != 'a' // on one line",
+        ],
+    )
+    def test_and_takes_nothing_along_is_not(self, tmp_path: Path, written: str) -> None:
+        (tmp_path / "p.yaml").write_text(f"{POLICY}{written}\n")
+        assert load(tmp_path).warnings == ()
+
+    def test_is_the_reason_of_a_syntax_error(self, tmp_path: Path) -> None:
+        [problem] = problems(tmp_path, f"{POLICY}>-\n      (object.metadata.name != 'a' // not this\n      )\n")
+        assert f"; {self.FOLDED} (line 10)\n" in problem

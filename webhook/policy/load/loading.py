@@ -28,7 +28,7 @@ from webhook.policy.conditions import Conditions
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.exceptions import Exemption
 from webhook.policy.load import translate
-from webhook.policy.load.expressionplaces import place
+from webhook.policy.load.expressionplaces import folded_comment, place
 from webhook.policy.load.treefiles import walk
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python.decorators import Declaration
@@ -45,6 +45,8 @@ _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[mo
 }
 
 _CONDITIONS_AT: Path = ("metadata", "annotations", conditions.ANNOTATION)
+
+_FOLDED = "YAML makes one line of these, so that the comment goes on to their end; write | instead of >"
 
 _LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
@@ -388,6 +390,11 @@ class _Loader:
             policy = self.policies[key]
             evaluator = policy.evaluator
             if isinstance(evaluator, CELValidator | CELMutator):
+                for path, _ in evaluator.programs():
+                    if folded := folded_comment(document, path):
+                        warning = _problem(document, path, _FOLDED)
+                        excerpt = document.excerpt(folded)
+                        yield replace(warning, line=folded.line, column=folded.column, excerpt=excerpt)
                 found = typechecking.warnings(
                     policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
                 )
@@ -524,6 +531,8 @@ def _in_expression(document: Document, path: Path, issue: Issue) -> Problem:
     where = "" if found.exact else f" (at {issue.line}:{issue.column} of the expression)"
     if issue.message.startswith("Syntax error") and (comment := document.comment_behind(path)):
         where += f"; YAML reads what begins with # in column {comment.column} as a comment; {syntax.misread.QUOTE}"
+    if issue.message.startswith("Syntax error") and (folded := folded_comment(document, path)):
+        where += f"; {_FOLDED} (line {folded.line})"
     problem = _problem(document, path, f"{issue.message}{where}")
     return replace(problem, line=found.position.line, column=found.position.column, excerpt=found.excerpt)
 
