@@ -390,7 +390,7 @@ def _problem(problem: syntax.SyntaxProblem, text: str, first_line: int, stream: 
 
 
 def _glued(found: re.Match[str], line: int, file: str, stream: str) -> Problem:
-    message = f"the separator --- must stand alone on its line; put what follows it ({found['what']} …) on the next"
+    message = "the separator --- must stand alone on its line; put what follows it on the next"
     return Problem(stream, line, found.start("what") + 1, _of_template(message, file, stream))
 
 

@@ -153,38 +153,39 @@ REQUEST_FIELDS: Final = {
 }
 
 
-def _applied(function: str, arguments: str) -> re.Pattern[str]:
-    return re.compile(rf"found no matching overload for '{re.escape(function)}' applied to '\({arguments}\)'")
+def _applied(function: str, arguments: str) -> str:
+    return rf"found no matching overload for '{re.escape(function)}' applied to '\({arguments}\)'"
 
 
 _OPAQUE = r"kubernetes\.(?:Quantity|Semver)"
 _ORDER = r"_(?:<|<=|>|>=)_"
 _NUMBERS = "(?:int|uint|double)"
-_OVERLOADS: Final[Sequence[tuple[re.Pattern[str], str]]] = (
+# Not compiled here: most runs have no error.
+_OVERLOADS: Final[Sequence[tuple[str, str]]] = (
     (_applied("contains", r"list\(.*\), .*"), "contains is of texts; of a list write ELEMENT in LIST"),
     (_applied("contains", r"map\(.*\), .*"), "contains is of texts; of a map write KEY in MAP"),
     (
-        re.compile(rf"found no matching overload for '{_ORDER}' applied to '\((?P<a>{_OPAQUE}), (?P=a)\)'"),
+        rf"found no matching overload for '{_ORDER}' applied to '\((?P<a>{_OPAQUE}), (?P=a)\)'",
         "write A.isLessThan(B), A.isGreaterThan(B), or A.compareTo(B) <= 0",
     ),
     (
-        re.compile(rf"found no matching overload for '(?:{_ORDER}|_[!=]=_)' applied to '\(kubernetes\.Quantity, .*\)'"),
+        rf"found no matching overload for '(?:{_ORDER}|_[!=]=_)' applied to '\(kubernetes\.Quantity, .*\)'",
         "a quantity is compared with a quantity: A.compareTo(quantity('1')) <= 0",
     ),
     (
-        re.compile(rf"found no matching overload for '(?:{_ORDER}|_[!=]=_)' applied to '\(.*, kubernetes\.Quantity\)'"),
+        rf"found no matching overload for '(?:{_ORDER}|_[!=]=_)' applied to '\(.*, kubernetes\.Quantity\)'",
         "a quantity is compared with a quantity: quantity(A).compareTo(B) <= 0",
     ),
     (
-        re.compile(rf"found no matching overload for '(?:{_ORDER}|_[!=]=_)' applied to '\(kubernetes\.Semver, .*\)'"),
+        rf"found no matching overload for '(?:{_ORDER}|_[!=]=_)' applied to '\(kubernetes\.Semver, .*\)'",
         "a version is compared with a version: A.compareTo(semver('1.2.3')) <= 0",
     ),
     (
-        re.compile(r"found no matching overload for '_[-+]_' applied to '\(kubernetes\.Quantity, .*\)'"),
+        r"found no matching overload for '_[-+]_' applied to '\(kubernetes\.Quantity, .*\)'",
         "write A.add(B) or A.sub(B)",
     ),
     (
-        re.compile(r"found no matching overload for '_[!=]=_' applied to '\(net\.(?P<type>IP|CIDR), string\)'"),
+        r"found no matching overload for '_[!=]=_' applied to '\(net\.(?P<type>IP|CIDR), string\)'",
         "compare string(A) with the text, or A with ip('…') or cidr('…')",
     ),
     (
@@ -196,29 +197,29 @@ _OVERLOADS: Final[Sequence[tuple[re.Pattern[str], str]]] = (
     (_applied("_+_", r".*, string"), "write string(VALUE) for what is no text"),
     (_applied("_%_", r"string, .*"), "write 'TEXT %s'.format([VALUE])"),
     (
-        re.compile(rf"found no matching overload for '_[-+*/%]_' applied to '\({_NUMBERS}, {_NUMBERS}\)'"),
+        rf"found no matching overload for '_[-+*/%]_' applied to '\({_NUMBERS}, {_NUMBERS}\)'",
         "numbers of two types are not mixed: convert one by int(…) or double(…)",
     ),
     (
-        re.compile(r"found no matching overload for '_(?:&&|\|\|)_' applied to '\(.*(?:string|list\(.*\))\)'"),
+        r"found no matching overload for '_(?:&&|\|\|)_' applied to '\(.*(?:string|list\(.*\))\)'",
         "both sides are conditions; to compare with several values write VALUE in ['a', 'b']",
     ),
     (
-        re.compile(r"found no matching overload for '_[!=]=_' applied to '\(type\(.*\), string\)'"),
+        r"found no matching overload for '_[!=]=_' applied to '\(type\(.*\), string\)'",
         "a type is written without quotes: type(VALUE) == string",
     ),
     (
-        re.compile(r"found no matching overload for '[^']+' applied to '\(optional_type\(.*\).*\)'"),
+        r"found no matching overload for '[^']+' applied to '\(optional_type\(.*\).*\)'",
         "it is an optional; write VALUE.orValue(DEFAULT)",
     ),
     (_applied("_[_]", "string, int"), "write TEXT.charAt(INDEX)"),
     (_applied("!_", "string|int|dyn"), "! is of conditions; write VALUE == '' or so"),
     (_applied("format", r"string, (?!list).*"), "write 'TEXT %s'.format([VALUE])"),
     (
-        re.compile(r"expression of type '(?:list\(.*\)|string)' cannot be the operand of a select operation"),
+        r"expression of type '(?:list\(.*\)|string)' cannot be the operand of a select operation",
         "it has no fields; its length is size(VALUE)",
     ),
-    (re.compile(r"has\(\) argument must be a field selection"), "write has(object.FIELD), or KEY in MAP"),
+    (r"has\(\) argument must be a field selection", "write has(object.FIELD), or KEY in MAP"),
 )
 
 _BLANK = re.compile(r"\s*")
@@ -238,43 +239,43 @@ _COUNTED: Final = {
 _MACRO = "a macro is given a name and an expression: LIST.all(x, CONDITION)"
 
 # What no parser of CEL takes, as it stands in the source: outside of literals, the first that is there.
-_NO_SYNTAX: Final[Sequence[tuple[re.Pattern[str], str]]] = (
-    (re.compile(r"(?<![&])&(?![&])"), "write && instead of &"),
-    (re.compile(r"(?<![|])\|(?![|])"), "write || instead of |"),
-    (re.compile(r"==="), "write == instead of ==="),
-    (re.compile(r"!=="), "write != instead of !=="),
-    (re.compile(r"=~|!~|~"), "write TEXT.matches(PATTERN)"),
-    (re.compile(r"->"), _MACRO),
-    (re.compile(r"(?<=[({])\s*\w+\s*(?P<at>=>)|\(\s*\w+\s*\)\s*(?P<at2>=>)"), _MACRO),
-    (re.compile(r"=>"), "write >= instead of =>"),
-    (re.compile(r"=<"), "write <= instead of =<"),
-    (re.compile(r"<>"), "write != instead of <>"),
-    (re.compile(r":=|(?<![<>=!])=(?![=])"), "write == to compare"),
-    (re.compile(r"\?\?"), _DEFAULT),
+_NO_SYNTAX: Final[Sequence[tuple[str, str]]] = (
+    (r"(?<![&])&(?![&])", "write && instead of &"),
+    (r"(?<![|])\|(?![|])", "write || instead of |"),
+    (r"===", "write == instead of ==="),
+    (r"!==", "write != instead of !=="),
+    (r"=~|!~|~", "write TEXT.matches(PATTERN)"),
+    (r"->", _MACRO),
+    (r"(?<=[({])\s*\w+\s*(?P<at>=>)|\(\s*\w+\s*\)\s*(?P<at2>=>)", _MACRO),
+    (r"=>", "write >= instead of =>"),
+    (r"=<", "write <= instead of =<"),
+    (r"<>", "write != instead of <>"),
+    (r":=|(?<![<>=!])=(?![=])", "write == to compare"),
+    (r"\?\?", _DEFAULT),
     (
-        re.compile(r"\?\.(?!\d)"),
+        r"\?\.(?!\d)",
         "of a field that may be absent write has(object.FIELD) && …, or VALUE.?FIELD.orValue(…)",
     ),
-    (re.compile(r"\[\s{0,9}-?\w{0,9}\s{0,9}:\s{0,9}-?\w{0,9}\s{0,9}\]"), "part of a text is TEXT.substring(FROM, TO)"),
-    (re.compile(r"\w\s*\(\s*[A-Za-z_]\w*\s*(?P<at>:)"), _MACRO),
-    (re.compile(r";"), "an expression ends without ;"),
-    (re.compile("[\u201c\u201d\u201e\u2018\u2019«»]"), "write quotes as ' or \""),
-    (re.compile(r"#"), "a comment begins with //"),
-    (re.compile(r"\$\{|\$\("), "nothing is filled in; write object.FIELD"),
-    (re.compile(r"\*\*|\^"), "CEL has no such operator"),
+    (r"\[\s{0,9}-?\w{0,9}\s{0,9}:\s{0,9}-?\w{0,9}\s{0,9}\]", "part of a text is TEXT.substring(FROM, TO)"),
+    (r"\w\s*\(\s*[A-Za-z_]\w*\s*(?P<at>:)", _MACRO),
+    (r";", "an expression ends without ;"),
+    ("[\u201c\u201d\u201e\u2018\u2019«»]", "write quotes as ' or \""),
+    (r"#", "a comment begins with //"),
+    (r"\$\{|\$\(", "nothing is filled in; write object.FIELD"),
+    (r"\*\*|\^", "CEL has no such operator"),
 )
 
 # Words that are operators elsewhere.
-_NO_WORDS: Final[Sequence[tuple[re.Pattern[str], str]]] = (
-    (re.compile(r"(?<![.\w])(?<=[\w)\]'\" ])\bnot\s+in\b"), "write !(ELEMENT in LIST)"),
-    (re.compile(r"(?<![.\w])and\b(?!\s*[.(:])"), "write && instead of and"),
-    (re.compile(r"(?<![.\w])or\b(?!\s*[.(:])"), "write || instead of or"),
-    (re.compile(r"(?<![.\w])is\s+not\b"), "write != instead of is not"),
-    (re.compile(r"(?<![.\w])is\b(?!\s*[.(:])"), "write == instead of is"),
-    (re.compile(r"(?<![.\w])not\b(?!\s*[.:])"), "write ! instead of not"),
-    (re.compile(r"(?<![.\w])instanceof\b"), "write type(VALUE) == string"),
-    (re.compile(r"(?<![.\w])if\b"), f"a choice is written {_CONDITION}"),
-    (re.compile(r"(?<![.\w])for\b"), "write LIST.map(x, VALUE) or LIST.filter(x, CONDITION)"),
+_NO_WORDS: Final[Sequence[tuple[str, str]]] = (
+    (r"(?<![.\w])(?<=[\w)\]'\" ])\bnot\s+in\b", "write !(ELEMENT in LIST)"),
+    (r"(?<![.\w])and\b(?!\s*[.(:])", "write && instead of and"),
+    (r"(?<![.\w])or\b(?!\s*[.(:])", "write || instead of or"),
+    (r"(?<![.\w])is\s+not\b", "write != instead of is not"),
+    (r"(?<![.\w])is\b(?!\s*[.(:])", "write == instead of is"),
+    (r"(?<![.\w])not\b(?!\s*[.:])", "write ! instead of not"),
+    (r"(?<![.\w])instanceof\b", "write type(VALUE) == string"),
+    (r"(?<![.\w])if\b", f"a choice is written {_CONDITION}"),
+    (r"(?<![.\w])for\b", "write LIST.map(x, VALUE) or LIST.filter(x, CONDITION)"),
 )
 
 
@@ -303,7 +304,7 @@ def qualified(namespace: str, name: str, known: bool = False) -> str | None:
 def overload(message: str) -> str | None:
     """What to write where an operation is not there for its operands, None if nothing is known of it."""
     for pattern, advice in _OVERLOADS:
-        if pattern.fullmatch(message):
+        if re.fullmatch(pattern, message):
             return advice
     counted = _COUNTED_MESSAGE.fullmatch(message)
     return _COUNTED.get(counted[1]) if counted else None
@@ -317,11 +318,11 @@ def syntax(source: str, issues: Sequence[Issue]) -> Issue | None:
     bare = LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
     matches: list[tuple[int, str]] = []
     for pattern, advice in _NO_SYNTAX:
-        match = pattern.search(bare)
+        match = re.search(pattern, bare)
         if match and match.start() <= max(found):
             matches.append((match.start(match.lastgroup or 0), advice))
     for pattern, advice in _NO_WORDS:
-        for match in pattern.finditer(bare):
+        for match in re.finditer(pattern, bare):
             # As names they are allowed: only where the parser stumbles over one, or over what follows it.
             behind = _BLANK.match(bare, match.end())
             if any(match.start() <= at <= (behind.end() if behind else 0) for at in found):

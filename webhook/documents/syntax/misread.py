@@ -54,7 +54,7 @@ def syntax_error(text: str, offset: int, problem: str) -> str | None:
     start = text.rfind("\n", 0, offset) + 1
     tagged = _TAGGED.match(text[start : start + 2000])
     if tagged and start + tagged.start("tag") <= offset:
-        return f"YAML reads {_cut(tagged['tag'])} as a tag; if it is text, {QUOTE}"
+        return f"YAML reads what begins with ! as a tag; if it is text, {QUOTE}"  # not named: it may be a password
     if "mapping values are not allowed" in problem and _PLAIN.search(before):
         return f"YAML reads ': ' as the end of a key, and a key may not stand in a value; if it is text, {QUOTE}"
     if "did not find expected key" in problem or "did not find expected '-'" in problem:
