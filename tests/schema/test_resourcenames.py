@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from webhook.schema import Kinds
-from webhook.schema.resourcenames import SHORT_NAMES, meant_by, unknown
+from webhook.schema.resourcenames import SHORT_NAMES, kind_meant_by, meant_by, unknown
 
 KINDS = Kinds.builtin()
 
@@ -39,6 +39,20 @@ KINDS = Kinds.builtin()
 )
 def test_the_resource_that_is_meant(text: str, expected: str | None) -> None:
     assert meant_by(text, KINDS) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("v1/configmaps", "v1/ConfigMap"),
+        ("ConfigMap", "v1/ConfigMap"),
+        ("cm", "v1/ConfigMap"),
+        ("apps/v1/deployment", "apps/v1/Deployment"),
+        ("v1/zebras", None),
+    ],
+)
+def test_the_kind_that_is_meant(text: str, expected: str | None) -> None:
+    assert kind_meant_by(text, KINDS) == expected
 
 
 def test_each_short_name_is_of_a_resource() -> None:

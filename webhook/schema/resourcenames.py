@@ -49,6 +49,18 @@ def meant_by(text: str, kinds: Kinds) -> str | None:
     text: of parts with slashes between them; one of them is the kind, the resource or its short name, in any case, and
     the ones before it the group and the version, as far as they are there.
     """
+    found = _found(text, kinds)
+    return "/".join(filter(None, (found[0].api_version, found[0].plural, found[1]))) if found else None
+
+
+def kind_meant_by(text: str, kinds: Kinds) -> str | None:
+    """The kind that such a text may name, as `apps/v1/Deployment`; None if none is like it."""
+    found = _found(text, kinds)
+    return f"{found[0].api_version}/{found[0].kind}" if found else None
+
+
+def _found(text: str, kinds: Kinds) -> tuple[Resource, str] | None:
+    """The resource, and the subresource that is named behind it."""
     parts = [part for part in text.split("/") if part]
     written = [(place, part, parts[:place]) for place, part in enumerate(parts)]
     # And as kubectl takes them: deployments.apps
@@ -56,12 +68,11 @@ def meant_by(text: str, kinds: Kinds) -> str | None:
     for place, name, groups in written:
         found = None if _VERSION.fullmatch(name) else resource_meant(name, groups, kinds)
         if found is not None:
-            subresource = parts[place + 1].lower() if place + 1 < len(parts) else ""
-            return "/".join(filter(None, (found.api_version, found.plural, subresource)))
+            return found, parts[place + 1].lower() if place + 1 < len(parts) else ""
     last = next((part for part in reversed(parts) if not _VERSION.fullmatch(part)), "")
     names = {name: resource for resource in kinds for name in (resource.plural, resource.kind)}
     close = nearest(last, names)
-    return f"{names[close].api_version}/{names[close].plural}" if close else None
+    return (names[close], "") if close else None
 
 
 def resource_meant(name: str, groups: list[str], kinds: Kinds) -> Resource | None:

@@ -301,6 +301,7 @@ def _param_kind(text: str | None, decorator: str) -> ParamKind | None:
     if kind is None:
         raise PolicyDefinitionError(
             f"{decorator}: param_kind must be a form such as v1/ConfigMap or rules.example.com/v1/Rule, not {text!r}"
+            f"{_kind_hint(text)}"
         )
     return kind
 
@@ -314,9 +315,18 @@ def _reads(kinds: Collection[str], decorator: str) -> Reads:
         if kind is None:
             raise PolicyDefinitionError(
                 f"{decorator}: reads has {text!r}; expected kinds such as 'v1/ConfigMap' or 'apps/v1/Deployment'"
+                f"{_kind_hint(text)}"
             )
         reads.add((kind.api_version, kind.kind))
     return frozenset(reads)
+
+
+def _kind_hint(text: Any) -> str:
+    from webhook.schema import Kinds
+    from webhook.schema.resourcenames import kind_meant_by
+
+    meant = kind_meant_by(text, Kinds.builtin()) if isinstance(text, str) else None
+    return f"; did you mean {meant}?" if meant else ""
 
 
 def _kind(text: Any) -> ParamKind | None:
