@@ -32,7 +32,7 @@ def issues(expression: str) -> list[str]:
         ("base64.decode('YQ==') == b'a'", "1:1", "base64.decode", "no base64"),
         ("strings.split('a', ',') == []", "1:1", "strings", "TEXT.NAME(…)"),
         ("sets.union([1], [1]) == [1]", "1:1", "sets.union", "write A + B"),
-        ("timestamp.now() == null", "1:1", "timestamp.now", "no clock"),
+        ("timestamp.now() == null", "1:1", "timestamp.now", "cannot read a clock"),
         ("object.spec.containers.forall(c, c.image != '')", "1:24", "forall", "write LIST.all(x, CONDITION)"),
         ("[1].any(x, x == 1)", "1:5", "any", "write LIST.exists(x, CONDITION)"),
         ("[1].some(x, x == 1)", "1:5", "some", "write LIST.exists(x, CONDITION)"),
@@ -67,20 +67,20 @@ def test_a_name_of_another_language(expression: str, place: str, name: str, advi
 @pytest.mark.parametrize(
     ("expression", "advice"),
     [
-        ("['a'].contains('a')", "of a list write ELEMENT in LIST"),
-        ("{'a': 1}.contains('a')", "of a map write KEY in MAP"),
+        ("['a'].contains('a')", "for a list, write ELEMENT in LIST"),
+        ("{'a': 1}.contains('a')", "for a map, write KEY in MAP"),
         ("quantity('1') < quantity('2')", "write A.isLessThan(B), A.isGreaterThan(B), or A.compareTo(B) <= 0"),
         ("quantity(object.x) < '1'", "a quantity is compared with a quantity"),
         ("'1' > quantity(object.x)", "a quantity is compared with a quantity"),
         ("quantity('1') + quantity('2') == quantity('3')", "write A.add(B) or A.sub(B)"),
         ("semver('1.2.3') >= semver('1.2.4')", "write A.isLessThan(B), A.isGreaterThan(B)"),
         ("ip('1.1.1.1') == '1.1.1.1'", "A with ip('…')"),
-        ("'x' in 'xyz'", "of texts write TEXT.contains(PART)"),
+        ("'x' in 'xyz'", "for strings, write TEXT.contains(PART)"),
         ("!object.x in ['a']", "write !(ELEMENT in LIST)"),
-        ("'a' + 1 == 'a1'", "write string(VALUE)"),
+        ("'a' + 1 == 'a1'", "string(VALUE)"),
         ("'%s' % 'a' == 'a'", "write 'TEXT %s'.format([VALUE])"),
         ("'%s'.format('a') == 'a'", "write 'TEXT %s'.format([VALUE])"),
-        ("1 + 1.0 == 2.0", "convert one by int(…) or double(…)"),
+        ("1 + 1.0 == 2.0", "convert one with int(…) or double(…)"),
         ("object.x == 'a' || 'b'", "write VALUE in ['a', 'b']"),
         ("type(object.x) == 'string'", "type(VALUE) == string"),
         ("object.?x == 1", "it is an optional; write VALUE.orValue(DEFAULT)"),
@@ -98,7 +98,7 @@ def test_an_operation_that_is_another_in_cel(expression: str, advice: str) -> No
 
 def test_request_has_no_object() -> None:
     [issue] = issues("request.object.metadata.name == 'a'")
-    assert issue == "1:9: undefined field 'object'; what is admitted is the variable object"
+    assert issue == "1:9: undefined field 'object'; the object under review is the variable object"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_request_has_no_object() -> None:
         ("object.x ?? 'a' == ''", "1:10: Syntax error: write has(object.FIELD) ? object.FIELD : DEFAULT"),
         (
             "object.spec?.x == 1",
-            "1:12: Syntax error: of a field that may be absent write has(object.FIELD) && …, "
+            "1:12: Syntax error: for a field that may be absent, write has(object.FIELD) && …, "
             "or VALUE.?FIELD.orValue(…)",
         ),
         ("if (true) {true}", "1:1: Syntax error: a choice is written CONDITION ? A : B"),

@@ -35,12 +35,12 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("!object.x", "YAML reads !object.x as a tag, and no text"),
+        ("!object.x", "YAML reads !object.x as a tag, with no text after it"),
         (
             "! has(object.spec.hostNetwork)",
             "YAML reads ! as a tag, and only 'has(object.spec.hostNetwork)' as the text",
         ),
-        ("!!object.x", "YAML reads !!object.x as a tag, and no text"),
+        ("!!object.x", "YAML reads !!object.x as a tag, with no text after it"),
         ("! >-\n      object.x == 1", "YAML reads ! as a tag, and only 'object.x == 1' as the text"),
         (
             f"!{'a' * 50} {'b' * 50}",
@@ -70,7 +70,7 @@ def test_what_is_wrong_besides_is_told_in_the_same_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("&x", f"required: a CEL expression; YAML reads &x as the name of an anchor, and no text; {QUOTE}"),
+        ("&x", f"required: a CEL expression; YAML reads &x as the name of an anchor, with no text after it; {QUOTE}"),
         ("# object.x", f"required: a CEL expression; YAML reads what begins with # as a comment; {QUOTE}"),
         ("", "required: a CEL expression"),
         ("{object.x: 1}", f"expected text, found a mapping; YAML reads what begins with {{ as a mapping; {QUOTE}"),
@@ -106,7 +106,7 @@ def test_what_is_no_text_to_yaml(tmp_path: Path, written: str, expected: str) ->
         (
             "> 1",
             19,
-            "behind | and > the line ends in YAML, and the text begins on the next one; put it there, or in quotes",
+            "after | and > the text begins on the next line in YAML; put it there, or in quotes",
         ),
         (
             r'''"object.x.matches('a\.b')"''',

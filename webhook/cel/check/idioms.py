@@ -15,7 +15,7 @@ from webhook.cel.tree.errors import Issue, issue_at, offset_of
 
 _CONDITION = "CONDITION ? A : B"
 _NO_MATH = "Kubernetes' CEL has no math library"
-_NO_CLOCK = "no clock can be read: the same request has the same verdict whenever it is made"
+_NO_CLOCK = "policies cannot read a clock"
 _NO_BASE64 = "Kubernetes' CEL has no base64; data of a Secret stays encoded"
 _PRESENT = "write has(object.FIELD)"
 _EMPTY = "write size(VALUE) == 0"
@@ -23,7 +23,7 @@ _LOWER, _UPPER = "write VALUE.lowerAscii()", "write VALUE.upperAscii()"
 _JOINED = "lists are joined by A + B"
 _DEFAULT = "write has(object.FIELD) ? object.FIELD : DEFAULT"
 _NULL = "write null"
-_BEGINS = "write object.{name}: what is admitted is the variable object"
+_BEGINS = "write object.{name}: the object under review is the variable object"
 
 MACROS: Final = {
     "forall": "write LIST.all(x, CONDITION)",
@@ -101,8 +101,8 @@ FUNCTIONS: Final = {
     "typeof": "write type(VALUE)",
     "not": "write !CONDITION",
     "now": _NO_CLOCK,
-    "uuid": "nothing random can be made",
-    "rand": "nothing random can be made",
+    "uuid": "policies cannot make anything random",
+    "rand": "policies cannot make anything random",
     "base64": _NO_BASE64,
 }
 
@@ -123,7 +123,7 @@ NAMESPACES: Final = {
     "base64": {"": _NO_BASE64},
     "regex": {"": "write TEXT.matches(PATTERN), TEXT.find(PATTERN) or TEXT.findAll(PATTERN)"},
     "re": {"": "write TEXT.matches(PATTERN), TEXT.find(PATTERN) or TEXT.findAll(PATTERN)"},
-    "strings": {"": "it is a method of the text: TEXT.NAME(…)"},
+    "strings": {"": "these are methods of strings: TEXT.NAME(…)"},
     "time": {"": _NO_CLOCK},
     "timestamp": {"": _NO_CLOCK},
     "Math": {"": _NO_MATH},
@@ -141,13 +141,13 @@ NAMES: Final = {
     **dict.fromkeys(("True", "TRUE"), "write true"),
     **dict.fromkeys(("False", "FALSE"), "write false"),
     **{name: _BEGINS.format(name=name) for name in ("spec", "metadata", "status", "data")},
-    **dict.fromkeys(("self", "this", "resource", "input"), "what is admitted is the variable object"),
+    **dict.fromkeys(("self", "this", "resource", "input"), "the object under review is the variable object"),
 }
 """Names that stand where a variable is expected."""
 
 REQUEST_FIELDS: Final = {
-    "object": "what is admitted is the variable object",
-    "oldObject": "what was there before is the variable oldObject",
+    "object": "the object under review is the variable object",
+    "oldObject": "the object as it was is the variable oldObject",
     "user": "write request.userInfo.username",
     "username": "write request.userInfo.username",
 }
@@ -162,8 +162,8 @@ _ORDER = r"_(?:<|<=|>|>=)_"
 _NUMBERS = "(?:int|uint|double)"
 # Not compiled here: most runs have no error.
 _OVERLOADS: Final[Sequence[tuple[str, str]]] = (
-    (_applied("contains", r"list\(.*\), .*"), "contains is of texts; of a list write ELEMENT in LIST"),
-    (_applied("contains", r"map\(.*\), .*"), "contains is of texts; of a map write KEY in MAP"),
+    (_applied("contains", r"list\(.*\), .*"), "contains() is a method of strings; for a list, write ELEMENT in LIST"),
+    (_applied("contains", r"map\(.*\), .*"), "contains() is a method of strings; for a map, write KEY in MAP"),
     (
         rf"found no matching overload for '{_ORDER}' applied to '\((?P<a>{_OPAQUE}), (?P=a)\)'",
         "write A.isLessThan(B), A.isGreaterThan(B), or A.compareTo(B) <= 0",
@@ -190,19 +190,19 @@ _OVERLOADS: Final[Sequence[tuple[str, str]]] = (
     ),
     (
         _applied("@in", "string, string"),
-        "in is of lists and maps; of texts write TEXT.contains(PART)",
+        "in works on lists and maps; for strings, write TEXT.contains(PART)",
     ),
-    (_applied("@in", r"bool, (?:list|map)\(.*\)"), "! is before in: write !(ELEMENT in LIST)"),
-    (_applied("_+_", r"string, .*"), "write string(VALUE) for what is no text"),
-    (_applied("_+_", r".*, string"), "write string(VALUE) for what is no text"),
+    (_applied("@in", r"bool, (?:list|map)\(.*\)"), "! binds tighter than in; write !(ELEMENT in LIST)"),
+    (_applied("_+_", r"string, .*"), "convert what is not a string with string(VALUE)"),
+    (_applied("_+_", r".*, string"), "convert what is not a string with string(VALUE)"),
     (_applied("_%_", r"string, .*"), "write 'TEXT %s'.format([VALUE])"),
     (
         rf"found no matching overload for '_[-+*/%]_' applied to '\({_NUMBERS}, {_NUMBERS}\)'",
-        "numbers of two types are not mixed: convert one by int(…) or double(…)",
+        "CEL does not mix number types; convert one with int(…) or double(…)",
     ),
     (
         r"found no matching overload for '_(?:&&|\|\|)_' applied to '\(.*(?:string|list\(.*\))\)'",
-        "both sides are conditions; to compare with several values write VALUE in ['a', 'b']",
+        "both sides must be conditions; to compare with several values, write VALUE in ['a', 'b']",
     ),
     (
         r"found no matching overload for '_[!=]=_' applied to '\(type\(.*\), string\)'",
@@ -213,7 +213,7 @@ _OVERLOADS: Final[Sequence[tuple[str, str]]] = (
         "it is an optional; write VALUE.orValue(DEFAULT)",
     ),
     (_applied("_[_]", "string, int"), "write TEXT.charAt(INDEX)"),
-    (_applied("!_", "string|int|dyn"), "! is of conditions; write VALUE == '' or so"),
+    (_applied("!_", "string|int|dyn"), "! negates conditions only; compare instead, such as VALUE == ''"),
     (_applied("format", r"string, (?!list).*"), "write 'TEXT %s'.format([VALUE])"),
     (
         r"expression of type '(?:list\(.*\)|string)' cannot be the operand of a select operation",
@@ -254,7 +254,7 @@ _NO_SYNTAX: Final[Sequence[tuple[str, str]]] = (
     (r"\?\?", _DEFAULT),
     (
         r"\?\.(?!\d)",
-        "of a field that may be absent write has(object.FIELD) && …, or VALUE.?FIELD.orValue(…)",
+        "for a field that may be absent, write has(object.FIELD) && …, or VALUE.?FIELD.orValue(…)",
     ),
     (r"\[\s{0,9}-?\w{0,9}\s{0,9}:\s{0,9}-?\w{0,9}\s{0,9}\]", "part of a text is TEXT.substring(FROM, TO)"),
     (r"\w\s*\(\s*[A-Za-z_]\w*\s*(?P<at>:)", _MACRO),

@@ -26,8 +26,8 @@ _HEADER = re.compile(_KEY + r"[|>][^\n]*\Z", re.MULTILINE)
 
 def as_tag(tag: str, text: Any) -> str:
     """What is wrong with a scalar that YAML gives a tag; `text`: what it leaves of the scalar."""
-    left = f"only {_cut(text)!r} as the text" if isinstance(text, str) and text else "no text"
-    return f"YAML reads {_cut(tag)} as a tag, and {left}; {QUOTE}"
+    left = f"and only {_cut(text)!r} as the text" if isinstance(text, str) and text else "with no text after it"
+    return f"YAML reads {_cut(tag)} as a tag, {left}; {QUOTE}"
 
 
 def instead_of_text(raw: str, value: Any) -> str | None:
@@ -38,7 +38,7 @@ def instead_of_text(raw: str, value: Any) -> str | None:
     anchor = re.match(r"&\S+", raw)
     if value in (None, ""):
         if anchor:
-            return f"YAML reads {_cut(anchor[0])} as the name of an anchor, and no text; {QUOTE}"
+            return f"YAML reads {_cut(anchor[0])} as the name of an anchor, with no text after it; {QUOTE}"
         return f"YAML reads what begins with # as a comment; {QUOTE}" if raw.startswith("#") else None
     if isinstance(value, dict | list) and raw.startswith(("{", "[")):
         kind = "a mapping" if isinstance(value, dict) else "a list"
@@ -69,7 +69,7 @@ def syntax_error(text: str, offset: int, problem: str) -> str | None:
     if "mapping keys are not allowed" in problem and _OPENING.search(before):
         return f"YAML reads what begins with ? and a blank as a key; if it is text, {QUOTE}"
     if "expected comment or line break" in problem and _HEADER.search(before):
-        return "behind | and > the line ends in YAML, and the text begins on the next one; put it there, or in quotes"
+        return "after | and > the text begins on the next line in YAML; put it there, or in quotes"
     if "unknown escape character" in problem:
         return r"\ begins an escape in double quotes, and this is none that YAML knows; write \\ or use single quotes"
     return None
