@@ -482,7 +482,7 @@ class TestMutate:
         ("body", "expected"),
         [
             ("return request.object", "TypeError: it returned dict; edit request.object in place, return nothing"),
-            ("request.object = None", "TypeError: request.object is no object any more; edit it in place"),
+            ("request.object = None", "ReadOnlyError: request.object cannot be set; a @mutate function edits request.object"),
             ("request.object['x'] = {1, 2}", "NotJSON: x is of type set, which JSON does not have"),
             ("request.object['x'] = float('nan')", "NotJSON: x is nan, which JSON does not have"),
             ("request.object['x'] = [{5: 6}]", "NotJSON: x[0] has a key of type int; keys are text"),
