@@ -77,7 +77,10 @@ def _path(path: str | Path | None) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a decorator was told: a policy before it is bound."""
+    """What a decorator was given: a policy before it is bound.
+
+    `only_reads`: its file proves that it changes nothing of what it is given (webhook.policy.python.onlyreads).
+    """
 
     kind: Literal["ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"]
     name: str
@@ -92,6 +95,7 @@ class Declaration:
     line: int
     reads: Reads = NOTHING
     reinvoked: bool = False
+    only_reads: bool = False
 
 
 # The policies of the file that is being imported; the loader sets it. A function that is decorated elsewhere (in a test

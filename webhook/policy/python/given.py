@@ -29,12 +29,12 @@ class Request:
     those that the test passes.
     """
 
-    __slots__ = ("_cluster", "_reads", "_sent", "_user", "object", "old_object")
+    __slots__ = ("_cluster", "_sent", "_user", "object", "old_object")
 
     _sent: requests.Request
-    _cluster: Cluster | ClusterView | None
-    _reads: Reads | None  # None in a unit test, whose cluster is its own
-    _user: User | None
+    # What there is, the kinds that may be looked up, and whether as views; in a unit test a Cluster of its own.
+    _cluster: tuple[ClusterView | None, Reads, bool] | Cluster | None
+    _user: User  # made at the first question
 
     # Any: whether one can be None is known by the operations that a policy is for, and not by its type.
     object: JSONObject | Any
@@ -83,8 +83,6 @@ class Request:
         _set_object(self, object)
         _set_old_object(self, old_object)
         _set_cluster(self, cluster)
-        _set_reads(self, None)
-        _set_user(self, None)
 
     @property
     def operation(self) -> Operation:
@@ -119,12 +117,13 @@ class Request:
     @property
     def user(self) -> User:
         """Who asks."""
-        user = self._user
-        if user is None:
+        try:
+            return self._user
+        except AttributeError:
             sent = self._sent.user
             user = User(sent.username, sent.uid, sent.groups, view(sent.extra))
             _set_user(self, user)
-        return user
+            return user
 
     @property
     def options(self) -> JSONObject | None:
@@ -163,11 +162,13 @@ class Request:
         Raises LookupError where there is no cluster: a unit test passes one, Request(…, cluster=…).
         """
         cluster = self._cluster
-        if cluster is None:
-            raise LookupError("there is no cluster here: a unit test passes one, Request(…, cluster=…)")
-        if self._reads is None:
-            return cast("Cluster", cluster)
-        return DeclaredView(cast("ClusterView", cluster), self._reads, self._sent.user)
+        if isinstance(cluster, tuple):
+            known, reads, as_views = cluster
+            if known is not None:
+                return DeclaredView(known, reads, self._sent.user, as_views)
+        elif cluster is not None:
+            return cluster
+        raise LookupError("there is no cluster here: a unit test passes one, Request(…, cluster=…)")
 
     if not TYPE_CHECKING:  # or a type checker would let any attribute be set
 
@@ -183,22 +184,35 @@ class Request:
         return f"<Request: {sent.operation} {about} {sent.namespace}/{sent.name}>"
 
 
-def given(
-    sent: requests.Request, cluster: ClusterView | None, reads: Reads, edited: JSONObject | None = None
-) -> Request:
-    """The Request of one evaluation: `edited` is the object of a `@mutate` function; else it cannot be changed."""
+def given_views(sent: requests.Request, cluster: ClusterView | None, reads: Reads) -> Request:
+    """The Request of one evaluation, of which nothing can be changed."""
     made = _new(Request)
     _set_sent(made, sent)
-    _set_object(made, edited if edited is not None else view(sent.object))
+    _set_object(made, view(sent.object))
     _set_old_object(made, view(sent.old_object))
-    _set_cluster(made, cluster)
-    _set_reads(made, reads)
-    _set_user(made, None)
+    _set_cluster(made, (cluster, reads, True))
+    return made
+
+
+def given_plain(sent: requests.Request, cluster: ClusterView | None, reads: Reads) -> Request:
+    """The Request of one evaluation of a policy that is known to read only, with the objects themselves."""
+    made = _new(Request)
+    _set_sent(made, sent)
+    _set_object(made, sent.object)
+    _set_old_object(made, sent.old_object)
+    _set_cluster(made, (cluster, reads, False))
+    return made
+
+
+def given_copy(sent: requests.Request, cluster: ClusterView | None, reads: Reads, copy: JSONObject) -> Request:
+    """The Request of a `@mutate` function, which edits this copy of the object; nothing else can be changed."""
+    made = given_views(sent, cluster, reads)
+    _set_object(made, copy)
     return made
 
 
 _new = object.__new__
 # The slots themselves: what `object.__setattr__` comes to, in half the time.
-_set_sent, _set_object, _set_old_object, _set_cluster, _set_reads, _set_user = (
-    Request.__dict__[name].__set__ for name in ("_sent", "object", "old_object", "_cluster", "_reads", "_user")
+_set_sent, _set_object, _set_old_object, _set_cluster, _set_user = (
+    Request.__dict__[name].__set__ for name in ("_sent", "object", "old_object", "_cluster", "_user")
 )

@@ -95,11 +95,15 @@ class Cluster(Protocol):
 
 
 class DeclaredView:
-    """The Cluster of one policy. Every lookup of an undeclared kind raises UndeclaredLookup."""
+    """The Cluster of one policy. Every lookup of an undeclared kind raises UndeclaredLookup.
 
-    __slots__ = ("_cluster", "_reads", "_user")
+    `as_views`: what is found cannot be changed; it is the ClusterView's own.
+    """
 
-    def __init__(self, cluster: ClusterView, reads: Reads, user: User) -> None:
+    __slots__ = ("_as_views", "_cluster", "_reads", "_user")
+
+    def __init__(self, cluster: ClusterView, reads: Reads, user: User, as_views: bool = True) -> None:
+        self._as_views = as_views
         self._cluster = cluster
         self._reads = reads
         self._user = user
@@ -112,13 +116,13 @@ class DeclaredView:
         """See Cluster."""
         self._check(api_version, kind)
         answer = self._cluster.get(api_version, kind, name, namespace)
-        return Found(view(answer.value), answer.age)
+        return Found(view(answer.value) if self._as_views else answer.value, answer.age)
 
     def list(self, api_version: str, kind: str, namespace: str | None = None) -> Found[Sequence[JSONObject]]:
         """See Cluster."""
         self._check(api_version, kind)
         answer = self._cluster.list(api_version, kind, namespace)
-        return Found(view(answer.value), answer.age)
+        return Found(view(answer.value) if self._as_views else answer.value, answer.age)
 
     def authorize(self, access: Access | str, /, *, user: User | None = None, **about: str) -> AccessDecision:
         """See Cluster."""

@@ -10,6 +10,7 @@ import re
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,7 +21,7 @@ from webhook.policy.json_values import copy_json, differs, require_json
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.python.decorators import Declaration, Violation
 from webhook.policy.python.given import Request as GivenRequest
-from webhook.policy.python.given import given
+from webhook.policy.python.given import given_copy, given_plain, given_views
 from webhook.policy.python.models import ParamsError
 from webhook.policy.readonly import plain, view
 from webhook.policy.request import JSONObject, Request
@@ -52,7 +53,9 @@ class PythonValidator:
         declaration = self.declaration
         failures: list[Failure] = []
         try:
-            for found in _found(_call(declaration, given(request, request.cluster, declaration.reads), params)):
+            given = given_plain if declaration.only_reads else given_views
+            seen = given(request, request.cluster, declaration.reads)
+            for found in _found(_call(declaration, seen, params)):
                 violation = found if type(found) is Violation else _violation(found)
                 if len(failures) >= MAX_VIOLATIONS:
                     raise ValueError(f"it gave more than {MAX_VIOLATIONS} violations")
@@ -91,7 +94,9 @@ class PythonMutator:
         before = _text(request.object)
         edited: JSONObject = copy_json(request.object) if before is None else orjson.loads(before)
         try:
-            returned = _call(self.declaration, given(request, request.cluster, self.declaration.reads, edited), params)
+            returned = _call(
+                self.declaration, given_copy(request, request.cluster, self.declaration.reads, edited), params
+            )
             if returned is not None:
                 raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
             if before is not None and _text(edited) == before:
@@ -119,15 +124,20 @@ def _text(value: JSONObject) -> bytes | None:
 def _call(declaration: Declaration, request: GivenRequest, params: Any) -> Any:
     if not declaration.takes_params:
         return declaration.function(request)
-    params = view(params) if declaration.model is None else declaration.model.read(params)
+    if declaration.model is not None:
+        params = declaration.model.read(params)
+    elif not declaration.only_reads:
+        params = view(params)
     return declaration.function(request, params)
 
 
 def _found(returned: Any) -> Iterable[Any]:
     """What a validating function gave, one by one."""
+    if type(returned) is GeneratorType:
+        return returned
     if returned is None:
         return ()
-    if isinstance(returned, str | Violation):
+    if isinstance(returned, (str, Violation)):  # a union would be made anew each time
         return (returned,)
     if isinstance(returned, dict) or not hasattr(returned, "__iter__"):
         raise TypeError(f"it returned {type(returned).__name__}; expected Violations, text or None")
