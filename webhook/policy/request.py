@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from webhook.cel.cost.metering import NO_DEADLINE, Deadline
 
 if TYPE_CHECKING:
+    from webhook.cel.cost.metering import Deadline
     from webhook.access import Access, AccessDecision
     from webhook.cluster.view import ClusterView
 
@@ -63,6 +63,12 @@ class User:
     extra: dict[str, list[str]] = field(default_factory=dict)
 
 
+def _no_deadline() -> Deadline:
+    from webhook.cel.cost.metering import NO_DEADLINE
+
+    return NO_DEADLINE
+
+
 @dataclass(slots=True, kw_only=True)
 class Request:
     """One admission request.
@@ -94,7 +100,7 @@ class Request:
     # What the authorizer has answered, for this review: made at the first question.
     answers: dict[Access, AccessDecision] | None = field(default=None, repr=False, compare=False)
     # When its evaluation has to be done; whoever waits for the answer sets it. Never from the wire.
-    deadline: Deadline = field(default=NO_DEADLINE, repr=False, compare=False)
+    deadline: Deadline = field(default_factory=_no_deadline, repr=False, compare=False)
     _cel: JSONObject | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -1,78 +1,52 @@
-"""Python policies, as their authors write them: the decorators `validate` and `mutate`, and `Violation`."""
+"""Python policies, as their authors declare them: the decorators `validate` and `mutate`.
+
+Authors import this module, by way of `gatewright`, in tests and editors too: what only a policy tree needs is imported
+where it is used.
+"""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from webhook import paths
-from webhook.paths import Path
-from webhook.policy.evaluation import FailurePolicy
-from webhook.policy.matching import Match, Rule, Scope
-from webhook.policy.policyset import ParamKind
-from webhook.policy.python.models import ModelParams, model_of
-from webhook.policy.python.reading import NOTHING, Reads
+from webhook.policy.python.given import Operation, Request
+from webhook.policy.python.violation import Violation
 from webhook.policy.request import OPERATIONS
 from webhook.policy.written.names import is_subdomain
 
-MAX_MESSAGE = 5 * 1024
-"""The most characters of a message; what is over is cut."""
-
-Reason = Literal["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"]
-REASONS: tuple[str, ...] = ("Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge")
+if TYPE_CHECKING:
+    from webhook.policy.evaluation import FailurePolicy
+    from webhook.policy.matching import Match, Scope
+    from webhook.policy.policyset import ParamKind
+    from webhook.policy.python.models import ModelParams
+    from webhook.policy.python.reading import Reads
 
 ReinvocationPolicy = Literal["Never", "IfNeeded"]
 
+Texts = list[str] | tuple[str, ...] | set[str] | frozenset[str]
+"""Several texts. Not Collection[str], of which one text is one, too."""
+Operations = Collection[Operation | Literal["*"]]
+
+Result = Iterable[Violation | str] | Violation | str | None
+"""What a validating function may yield or return."""
+
+ValidateFunction = TypeVar("ValidateFunction", bound=Callable[[Request], Result] | Callable[[Request, None], Result])
+ValidateFunctionWithParams = TypeVar(
+    "ValidateFunctionWithParams", bound=Callable[[Request], Result] | Callable[[Request, Any], Result]
+)
+MutateFunction = TypeVar("MutateFunction", bound=Callable[[Request], None] | Callable[[Request, None], None])
+MutateFunctionWithParams = TypeVar(
+    "MutateFunctionWithParams", bound=Callable[[Request], None] | Callable[[Request, Any], None]
+)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class PolicyDefinitionError(TypeError):
     """A decorator was used wrongly; the text says how, and what is expected."""
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class Violation:
-    """One thing that is wrong with a request.
-
-    `message` is for the person whose request is refused. It is one line: line breaks become spaces. `path` is the
-    offending place in the object, as text (`spec.containers[0].image`, `metadata.labels['a.b/c']`) or as a tuple of
-    keys and indexes. `reason` is the API status that a denial is given: Invalid (422, unless told otherwise),
-    Forbidden (403), RequestEntityTooLarge (413) or Unauthorized (401).
-
-    Raises TypeError or ValueError on anything else.
-    """
-
-    message: str
-    path: Path | None
-    reason: Reason
-
-    def __init__(self, message: str, path: str | Path | None = None, reason: Reason | None = None) -> None:
-        if not isinstance(message, str):
-            raise TypeError(f"Violation: message must be text, not {type(message).__name__}")
-        line = message.strip()
-        if "\n" in line or "\r" in line:
-            line = re.sub(r"\s*[\r\n]\s*", " ", line)
-        if not line:
-            raise ValueError("Violation: message must not be blank")
-        if reason is not None and reason not in REASONS:
-            raise ValueError(f"Violation: reason must be one of {', '.join(REASONS)}, not {reason!r}")
-        object.__setattr__(self, "message", line[:MAX_MESSAGE])
-        object.__setattr__(self, "path", _path(path))
-        object.__setattr__(self, "reason", reason or "Invalid")
-
-
-def _path(path: str | Path | None) -> Path | None:
-    if path is None:
-        return None
-    if isinstance(path, str):
-        return paths.parse(path)
-    if isinstance(path, tuple) and all(type(step) in (str, int) for step in path):
-        return path
-    raise TypeError("Violation: path must be text such as spec.containers[0].image, or a tuple of keys and indexes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +67,7 @@ class Declaration:
     failure_policy: FailurePolicy
     file: str
     line: int
-    reads: Reads = NOTHING
+    reads: Reads = frozenset()
     reinvoked: bool = False
     only_reads: bool = False
 
@@ -103,15 +77,41 @@ class Declaration:
 declaring: ContextVar[list[Declaration] | None] = ContextVar("declaring", default=None)
 
 
+@overload
 def validate(
     *,
-    resources: Collection[str],
-    operations: Collection[str] = ("CREATE", "UPDATE"),
+    resources: Texts,
+    operations: Operations = ...,
+    name: str | None = None,
+    param_kind: None = None,
+    failure_policy: FailurePolicy = "Fail",
+    scope: Scope = "*",
+    reads: Texts = (),
+) -> Callable[[ValidateFunction], ValidateFunction]: ...
+
+
+@overload
+def validate(
+    *,
+    resources: Texts,
+    operations: Operations = ...,
+    name: str | None = None,
+    param_kind: str,
+    failure_policy: FailurePolicy = "Fail",
+    scope: Scope = "*",
+    reads: Texts = (),
+) -> Callable[[ValidateFunctionWithParams], ValidateFunctionWithParams]: ...
+
+
+def validate(
+    *,
+    resources: Texts,
+    operations: Operations = ("CREATE", "UPDATE"),
     name: str | None = None,
     param_kind: str | None = None,
     failure_policy: FailurePolicy = "Fail",
     scope: Scope = "*",
-    reads: Collection[str] = (),
+    reads: Texts = (),
 ) -> Callable[[Function], Function]:
     """Declare a validating policy: a function of the request, or of the request and the params.
 
@@ -139,15 +139,43 @@ def validate(
     return lambda function: _declare("ValidatingAdmissionPolicy", function, options)
 
 
+@overload
 def mutate(
     *,
-    resources: Collection[str],
-    operations: Collection[str] = ("CREATE", "UPDATE"),
+    resources: Texts,
+    operations: Operations = ...,
+    name: str | None = None,
+    param_kind: None = None,
+    failure_policy: FailurePolicy = "Fail",
+    scope: Scope = "*",
+    reads: Texts = (),
+    reinvocation_policy: ReinvocationPolicy = "Never",
+) -> Callable[[MutateFunction], MutateFunction]: ...
+
+
+@overload
+def mutate(
+    *,
+    resources: Texts,
+    operations: Operations = ...,
+    name: str | None = None,
+    param_kind: str,
+    failure_policy: FailurePolicy = "Fail",
+    scope: Scope = "*",
+    reads: Texts = (),
+    reinvocation_policy: ReinvocationPolicy = "Never",
+) -> Callable[[MutateFunctionWithParams], MutateFunctionWithParams]: ...
+
+
+def mutate(
+    *,
+    resources: Texts,
+    operations: Operations = ("CREATE", "UPDATE"),
     name: str | None = None,
     param_kind: str | None = None,
     failure_policy: FailurePolicy = "Fail",
     scope: Scope = "*",
-    reads: Collection[str] = (),
+    reads: Texts = (),
     reinvocation_policy: ReinvocationPolicy = "Never",
 ) -> Callable[[Function], Function]:
     """Declare a mutating policy: a function that edits `request.object` in place, and returns nothing.
@@ -195,32 +223,49 @@ def _declare(
             f"{decorator}: the policy's name {name!r} must be lower-case letters, digits, '-' and '.'; give name=…"
         )
     operations = _operations(options.operations, decorator)
-    param_kind = _param_kind(options.param_kind, decorator)
+    resources = _resources(options.resources, decorator)
+    param_kind = None if options.param_kind is None else _param_kind(options.param_kind, decorator)
+    reads = _reads(options.reads, decorator)
     params = _params_parameter(function, decorator)
-    model = model_of(params, function) if params else None
+    model = None
+    if params is not None:
+        from webhook.policy.python.models import ModelParams, model_of
+
+        found = model_of(params, function)
+        model = ModelParams(*found) if found else None
     if model is not None and param_kind is None:
         raise PolicyDefinitionError(
             f"{decorator}: {name} takes params of a model: give param_kind='v1/ConfigMap' or so"
         )
-    plain = inspect.unwrap(function)
-    declaration = Declaration(
-        kind=kind,
-        name=name,
-        description=inspect.getdoc(function) or "",
-        function=function,
-        takes_params=params is not None,
-        model=ModelParams(*model) if model else None,
-        match=Match(rules=_rules(options.resources, operations, options.scope, decorator)),
-        param_kind=param_kind,
-        failure_policy=options.failure_policy,
-        file=plain.__code__.co_filename,
-        line=plain.__code__.co_firstlineno,
-        reads=_reads(options.reads, decorator),
-        reinvoked=options.reinvoked,
-    )
     declarations = declaring.get()
-    if declarations is not None:
-        declarations.append(declaration)
+    if declarations is None:
+        return function
+
+    from webhook.policy.matching import Match, Rule
+    from webhook.policy.policyset import ParamKind
+
+    rules = (
+        Rule(frozenset((group,)), frozenset((version,)), ((resource, subresource),), operations, options.scope)
+        for group, version, resource, subresource in resources
+    )
+    plain = inspect.unwrap(function)
+    declarations.append(
+        Declaration(
+            kind=kind,
+            name=name,
+            description=inspect.getdoc(function) or "",
+            function=function,
+            takes_params=params is not None,
+            model=model,
+            match=Match(rules=tuple(rules)),
+            param_kind=ParamKind(*param_kind) if param_kind else None,
+            failure_policy=options.failure_policy,
+            file=plain.__code__.co_filename,
+            line=plain.__code__.co_firstlineno,
+            reads=reads,
+            reinvoked=options.reinvoked,
+        )
+    )
     return function
 
 
@@ -255,10 +300,14 @@ _GROUP = re.compile(r"\*|[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _RESOURCE = re.compile(r"\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
-def _rules(resources: Collection[str], operations: frozenset[str], scope: Scope, decorator: str) -> tuple[Rule, ...]:
+_Resource = tuple[str, str, str, str]
+"""Group, version, resource, subresource; each may be `*`."""
+
+
+def _resources(resources: Collection[str], decorator: str) -> tuple[_Resource, ...]:
     if isinstance(resources, str) or not isinstance(resources, Collection) or not resources:
         raise PolicyDefinitionError(f"{decorator}: resources must be a list such as ['v1/pods', 'apps/v1/deployments']")
-    rules = []
+    named = []
     for text in resources:
         parsed = _resource(text)
         if parsed is None:
@@ -266,13 +315,12 @@ def _rules(resources: Collection[str], operations: frozenset[str], scope: Scope,
                 f"{decorator}: {text!r} names no resource; expected a form such as v1/pods, apps/v1/deployments, "
                 "apps/v1/deployments/scale, */scale, * (everything but subresources) or */*"
             )
-        group, version, resource, subresource = parsed
-        rules.append(Rule(frozenset((group,)), frozenset((version,)), ((resource, subresource),), operations, scope))
-    return tuple(rules)
+        named.append(parsed)
+    return tuple(named)
 
 
-def _resource(text: Any) -> tuple[str, str, str, str] | None:
-    """(group, version, resource, subresource) that a text such as `v1/pods` names."""
+def _resource(text: Any) -> _Resource | None:
+    """The resource that a text such as `v1/pods` names."""
     if not isinstance(text, str):
         return None
     parts = text.split("/")
@@ -292,9 +340,11 @@ def _resource(text: Any) -> tuple[str, str, str, str] | None:
     return group, version, resource, subresource
 
 
-def _param_kind(text: str | None, decorator: str) -> ParamKind | None:
-    if text is None:
-        return None
+_Kind = tuple[str, str]
+"""apiVersion and kind."""
+
+
+def _param_kind(text: str, decorator: str) -> _Kind:
     kind = _kind(text)
     if kind is None:
         raise PolicyDefinitionError(
@@ -313,11 +363,11 @@ def _reads(kinds: Collection[str], decorator: str) -> Reads:
             raise PolicyDefinitionError(
                 f"{decorator}: reads has {text!r}; expected kinds such as 'v1/ConfigMap' or 'apps/v1/Deployment'"
             )
-        reads.add((kind.api_version, kind.kind))
+        reads.add(kind)
     return frozenset(reads)
 
 
-def _kind(text: Any) -> ParamKind | None:
+def _kind(text: Any) -> _Kind | None:
     """The kind that a text such as `apps/v1/Deployment` names; None if it is no such text."""
     api_version, _, kind = text.rpartition("/") if isinstance(text, str) else ("", "", "")
     group, slash, version = api_version.rpartition("/")
@@ -327,4 +377,4 @@ def _kind(text: Any) -> ParamKind | None:
         or (slash and not is_subdomain(group))
     ):
         return None
-    return ParamKind(api_version, kind)
+    return api_version, kind
