@@ -19,9 +19,8 @@ from webhook.policy.request import OPERATIONS
 from webhook.policy.written.names import is_subdomain
 
 if TYPE_CHECKING:
-    from webhook.policy.evaluation import FailurePolicy
+    from webhook.policy.evaluation import FailurePolicy, ParamKind
     from webhook.policy.matching import Match, Scope
-    from webhook.policy.policyset import ParamKind
     from webhook.policy.python.models import ModelParams
     from webhook.policy.python.reading import Reads
 
@@ -241,8 +240,8 @@ def _declare(
     if declarations is None:
         return function
 
+    from webhook.policy.evaluation import ParamKind
     from webhook.policy.matching import Match, Rule
-    from webhook.policy.policyset import ParamKind
 
     rules = (
         Rule(frozenset((group,)), frozenset((version,)), ((resource, subresource),), operations, options.scope)
