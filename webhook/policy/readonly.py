@@ -15,6 +15,7 @@ in a pydantic model) may come to hold a plain container of the object.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 _SHORT = 64  # items of a list that are made views at once: lists are nearly always read from end to end
@@ -52,11 +53,10 @@ class ReadOnlyDict(dict[str, Any]):
         return dict(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        made: dict[str, Any] = plain(self)
-        return made
+        return {key: deepcopy(item, memo) for key, item in dict.items(self)}
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return dict, (plain(self),)
+        return dict, (dict(self),)
 
     if not TYPE_CHECKING:  # dict's own signatures are the ones that readers know
         update = _refused("dict", "update()")
@@ -80,11 +80,10 @@ class ReadOnlyList(list[Any]):
         return list(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
-        made: list[Any] = plain(self)
-        return made
+        return [deepcopy(item, memo) for item in list.__iter__(self)]
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return list, (plain(self),)
+        return list, (list(self),)
 
     if not TYPE_CHECKING:
         append = _refused("list", "append()")

@@ -19,7 +19,8 @@ from hashlib import sha256
 from pathlib import Path as FilePath
 
 from webhook.documents.reader import Problem
-from webhook.policy.python.decorators import Declaration, PolicyDefinitionError, declaring
+from webhook.policy.python.declaring import Declaration, declaring
+from webhook.policy.python.decorators import PolicyDefinitionError
 from webhook.policy.python.onlyreads import only_reading
 
 

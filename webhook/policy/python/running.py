@@ -19,7 +19,7 @@ from webhook.paths import Path
 from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
 from webhook.policy.json_values import copy_json, differs, require_json
 from webhook.policy.matching import RequestNamespace
-from webhook.policy.python.decorators import Declaration
+from webhook.policy.python.declaring import Declaration
 from webhook.policy.python.given import Request as GivenRequest
 from webhook.policy.python.given import given_copy, given_plain, given_views
 from webhook.policy.python.models import ParamsError
