@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 
-from bench import check_manifests, expressions, load_tree, policies, serve
+from bench import authors, check_manifests, expressions, load_tree, policies, serve
 
 BENCHMARKS = {
     "cel": expressions.main,
     "policies": policies.main,
+    "authors": authors.main,
     "load": load_tree.main,
     "check": check_manifests.main,
     "serve": serve.main,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
-from webhook.policy.python.given import Operation, Request
+from webhook.policy.python.given import Request
 from webhook.policy.python.violation import Violation
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ ReinvocationPolicy = Literal["Never", "IfNeeded"]
 
 Texts = list[str] | tuple[str, ...] | set[str] | frozenset[str]
 """Several texts. Not Collection[str], of which one text is one, too."""
-Operations = Collection[Operation | Literal["*"]]
+_Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT", "*"]
+Operations = list[_Operation] | tuple[_Operation, ...] | set[_Operation] | frozenset[_Operation]
 
 Result = Iterable[Violation | str] | Violation | str | None
 """What a validating function may yield or return."""
