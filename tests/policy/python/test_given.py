@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,7 @@ def asked() -> Request:
     spec = {"list": [{"n": n} for n in range(100)], "numbers": [3, 1, 2]}
     user = User("ann", "1", ("a", "b"), {"k": ["v"]})
     made = request(pod("web", labels={"a": "1"}, **spec), "UPDATE", old_object=pod("web", labels={"a": "0"}, **spec))
-    made.options = {"kind": "UpdateOptions"}
-    made.user = user
-    return made
+    return replace(made, options={"kind": "UpdateOptions"}, user=user)
 
 
 def decided(root: Path, body: str, decorator: str = "validate") -> Decision:
