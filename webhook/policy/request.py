@@ -62,12 +62,6 @@ class User:
     extra: dict[str, list[str]] = field(default_factory=dict)
 
 
-def _no_deadline() -> Deadline:
-    from webhook.cel.cost.metering import NO_DEADLINE
-
-    return NO_DEADLINE
-
-
 @dataclass(slots=True, kw_only=True)
 class Request:
     """One admission request.
@@ -99,7 +93,7 @@ class Request:
     # What the authorizer has answered, for this review: made at the first question.
     answers: dict[Access, AccessDecision] | None = field(default=None, repr=False, compare=False)
     # When its evaluation has to be done; whoever waits for the answer sets it. Never from the wire.
-    deadline: Deadline = field(default_factory=_no_deadline, repr=False, compare=False)
+    deadline: Deadline | None = field(default=None, repr=False, compare=False)
     _cel: JSONObject | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
