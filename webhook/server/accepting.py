@@ -35,7 +35,7 @@ class Acceptor:
     def __init__(
         self,
         bound: socket.socket,
-        protocol: Callable[[], asyncio.Protocol],
+        protocol: Callable[[], asyncio.BaseProtocol],
         context: ssl.SSLContext | None = None,
         *,
         handshakes: int,

@@ -90,7 +90,7 @@ def failure(error: BaseException) -> dict[str, Any]:
 
 
 class LibraryRecords(logging.Handler):
-    """Errors that uvicorn and asyncio report through `logging`, as lines of the same log."""
+    """Errors that asyncio reports through `logging`, as lines of the same log."""
 
     def __init__(self, write: Callable[[str, str, dict[str, Any]], None]) -> None:
         super().__init__(logging.ERROR)
@@ -108,11 +108,10 @@ def route_library_records(log: Log) -> None:
 
     Their warnings are about single requests that no HTTP parser understands: anybody could fill the disk with them.
     """
-    for name in ("uvicorn.error", "asyncio"):
-        logger = logging.getLogger(name)
-        logger.handlers = [LibraryRecords(log.write)]
-        logger.setLevel(logging.ERROR)
-        logger.propagate = False
+    logger = logging.getLogger("asyncio")
+    logger.handlers = [LibraryRecords(log.write)]
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
 
 
 def _encodable(value: Any) -> Any:
