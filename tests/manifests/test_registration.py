@@ -11,8 +11,8 @@ from tests.manifests import kustomize, registrations
 from tests.manifests.kustomize import BASE, OVERLAYS, ROOT
 from tests.manifests.requests import FINALIZER, KEPT, Raw, made, recorded, variants
 from webhook.admission import engine, review
-from webhook.cluster.manifests import ManifestsView
-from webhook.policy.load import load
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.schema import Kinds
@@ -167,7 +167,7 @@ def test_what_keeps_a_cluster_alive_is_never_asked_about(validating: PolicySet, 
 def test_nothing_in_an_exempt_namespace_is_asked_about(
     validating: PolicySet, mutating: PolicySet, namespace: str
 ) -> None:
-    kept = {"labels": KEPT, "finalizers": [FINALIZER]}
+    kept: dict[str, Any] = {"labels": KEPT, "finalizers": [FINALIZER]}
     for raw in (
         made("/v1/pods", "/v1/Pod", "CREATE", namespace=namespace, **kept),
         made("/v1/secrets", "/v1/Secret", "CREATE", namespace=namespace, **kept),

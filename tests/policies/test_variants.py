@@ -14,7 +14,7 @@ from webhook.admission import review
 from webhook.admission.decision import Decision
 from webhook.admission.engine import decide
 from webhook.admission.patch import diff
-from webhook.cluster.manifests import ManifestsView
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 
 CREATE_DEPLOYMENT = "004-validate-create-deployments.json"
@@ -180,6 +180,7 @@ def test_a_labelled_object_gets_its_finalizer(library: PolicySet, cluster: Manif
     assert decision.mutation is not None
     assert decision.mutation.policies == ("finalizer-enforcement",)
     assert request.object is not None
+    assert decision.mutation.object is not None
     assert diff(request.object, decision.mutation.object) == [
         {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}
     ]

@@ -20,8 +20,8 @@ import orjson
 import pytest
 
 from tests.server.running import REVIEWS
-from webhook.cluster.manifests import ManifestsView
-from webhook.policy.load import load
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.load.loading import load
 from webhook.schema import Kinds
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
@@ -131,7 +131,9 @@ async def _answers(reviews: Reviews, seed: int) -> int:
 
 
 def _reviewed(reviews: Reviews, body: bytes) -> Any:
-    status, answer, _ = reviews.answer(_scope("/validate"), body)
+    answered = reviews.answer(_scope("/validate"), body)
+    assert answered is not None
+    status, answer, _ = answered
     assert status == 200
     return orjson.loads(answer)
 

@@ -8,12 +8,12 @@ import time
 import pytest
 
 from tests.cel.test_hostile import in_tens
-from tests.policy.test_validating import messages
+from tests.policy.cel.test_validating import messages
 from tests.policy.trees import binding, loaded, policy, request
 from tests.server.running import recorded
 from webhook.admission import engine
-from webhook.cel.metering import Deadline
-from webhook.cluster.manifests import ManifestsView
+from webhook.cel.cost.metering import Deadline
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.schema.kinds import Kinds
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
@@ -80,7 +80,9 @@ def test_the_review_port_takes_it_from_the_query() -> None:
         "headers": [(b"content-type", b"application/json")],
     }
     began = time.perf_counter()
-    status, body, _ = reviews.answer(scope, recorded("020"))
+    answer = reviews.answer(scope, recorded("020"))
+    assert answer is not None
+    status, body, _ = answer
     assert time.perf_counter() - began < 2.5
     response = json.loads(body)["response"]
     assert status == 200

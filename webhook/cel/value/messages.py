@@ -1,0 +1,129 @@
+"""Messages: typed objects that an expression constructs, `Object.spec{replicas: 2}`, `JSONPatch{op: 'remove', …}`.
+
+Only mutations have them (k8s.io/apiserver, pkg/cel/mutation). JSONPatch is a type with four fields. `Object` and all
+types below it are named by the expression alone, take any field, and hold anything in it; whether a type's name fits
+the field that it stands in shows when the object is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from webhook.cel.tree.ast import Call, Const, Expr, StructLiteral
+from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.value.values import NONE, Duration, Optional, Timestamp, UInt
+
+JSON_PATCH_NAME: Final = "JSONPatch"
+TEXTS: Final = ("op", "path", "from")
+"""The fields of a JSONPatch that hold text; its `value` holds anything."""
+
+_GO_TYPES: Final[Mapping[type, str]] = {
+    type(None): "structpb.NullValue",
+    bool: "bool",
+    int: "int64",
+    UInt: "uint64",
+    float: "float64",
+    bytes: "[]uint8",
+    list: "[]interface {}",
+    dict: "map[string]interface {}",
+    Duration: "time.Duration",
+    Timestamp: "time.Time",
+}
+
+
+class Message:
+    """A constructed object. `cel_type` is the name of its type, `fields` are those that were given."""
+
+    __slots__ = ("cel_type", "fields")
+
+    def __init__(self, name: str, fields: dict[str, Any]) -> None:
+        self.cel_type = name
+        self.fields = fields
+
+    def __eq__(self, other: object) -> bool:
+        from webhook.cel.value.operators import equal  # which knows of messages
+
+        return type(other) is Message and self.cel_type == other.cel_type and equal(self.fields, other.fields)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{self.cel_type}{self.fields!r}"
+
+    def select(self, field: str) -> Any:
+        """message.field: what was given, else an empty text where texts stand, else null."""
+        return self.fields.get(field, "" if self._is_text(field) else None)
+
+    def has(self, field: str) -> bool:
+        """has(message.field): whether it was given, and is no empty text where texts stand."""
+        return bool(self.fields.get(field)) if self._is_text(field) else field in self.fields
+
+    def _is_text(self, field: str) -> bool:
+        return self.cel_type == JSON_PATCH_NAME and field in TEXTS
+
+
+class Raw:
+    """A list or map that stands in a list or map that the expression makes, in a field of an object.
+
+    The API server does not convert it: to everything that reads the object it is neither a list nor a map.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Raw and bool(self.value == other.value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def constructor(node: StructLiteral) -> Callable[[list[tuple[int, tuple[str, Any]]]], Message]:
+    """What makes the message of a literal of (optional, (field, value)), in order; the last of one field counts."""
+    name = node.name
+    nested = {str(entry.key.value) for entry in node.entries if isinstance(entry.key, Const) and _nests(entry.value)}
+
+    def construct(entries: list[tuple[int, tuple[str, Any]]]) -> Message:
+        fields: dict[str, Any] = {}
+        for optional, (field, value) in entries:
+            if not optional:
+                fields[field] = value
+            elif type(value) is not Optional:
+                raise EvaluationError("no such overload")
+            elif value is not NONE:
+                fields[field] = value.value
+        if name == JSON_PATCH_NAME:
+            for field in TEXTS:
+                if type(fields.get(field, "")) is not str:
+                    found = _GO_TYPES.get(type(fields[field]), "ref.Val")
+                    raise EvaluationError(f"unexpected type {found} for JSONPatchType '{field}' field")
+        else:
+            fields.update((field, _unconverted(fields[field])) for field in nested if field in fields)
+        return Message(name, fields)
+
+    return construct
+
+
+_CONTAINERS: Final = frozenset({"list", "map"})
+
+
+def _nests(node: Expr) -> bool:
+    """Whether the value is a list or map of lists or maps that the expression makes. Sums of lists are converted."""
+    declared = node.type
+    is_sum = isinstance(node, Call) and node.function == "_+_"
+    return (
+        not is_sum
+        and declared.name in _CONTAINERS
+        and bool(declared.params)
+        and declared.params[-1].name in _CONTAINERS
+    )
+
+
+def _unconverted(value: Any) -> Any:
+    if type(value) is list:
+        return [Raw(item) if isinstance(item, list | dict) else item for item in value]
+    if isinstance(value, dict):
+        return {key: Raw(item) if isinstance(item, list | dict) else item for key, item in value.items()}
+    return value
