@@ -95,7 +95,7 @@ class Port:
     open: set[Connection] = field(default_factory=set)
     waiting: dict[Connection, None] = field(default_factory=dict)  # for their client; the longest waiting first
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    heads: dict[tuple[bytes, bytes], Head] = field(default_factory=dict)  # see Connection._known
+    known: list[Known] = field(default_factory=list)  # heads that came lately
     arriving: int = 0  # bytes of the bodies that are incomplete
     # One buffer serves all connections: what was read into it is used up before anything else is read.
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ)))
@@ -115,6 +115,42 @@ class Port:
             connection.cut()
         for task in self.tasks:
             task.cancel()
+
+
+class Known(NamedTuple):
+    """A head that httptools has parsed, without the digits of Content-Length.
+
+    API servers send the same head with every review but for these digits. A request that is all of a piece of data and
+    has the same bytes around other digits would be parsed to the same head, so it is not parsed again: that takes
+    several times as long as comparing.
+    """
+
+    before: bytes
+    after: bytes
+    head: Head
+
+    @classmethod
+    def of(cls, data: bytes, length: bytes, head: Head) -> Known | None:
+        """`data` is one request with this head and a body of this length, and nothing else."""
+        end = data.find(b"\r\n\r\n") + 4
+        name = _LENGTH.search(data, 0, end)
+        if name is None or end > _MAX_KNOWN_HEAD or int(length) != len(data) - end:
+            return None
+        at, after = name.end(), name.end() + len(length)
+        return cls(data[:at], data[after:end], head) if data[at:after] == length else None
+
+    def body(self, data: bytes) -> bytes | None:
+        """The body of the request that is all of `data`; None if it is not known to be one with this head."""
+        before, after, _ = self
+        if not data.startswith(before):
+            return None
+        at = len(before)
+        end = data.find(b"\r", at, at + _MAX_DIGITS)
+        if not data.startswith(after, end):
+            return None
+        digits = data[at:end]
+        body = data[end + len(after) :]
+        return body if digits.isdigit() and int(digits) == len(body) else None
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -219,21 +255,23 @@ class Connection(asyncio.BufferedProtocol):
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(self._port.buffer[:nbytes])
-        split = None
-        if not (self._arriving or self._busy or self._reading_paused or self._last):
-            split = _split(data)
-            if split is not None:
-                head = self._port.heads.get(split[0])
-                if head is not None and len(split[1]) <= self._limits.body:
-                    self._begun += 1
+        port = self._port
+        data = port.buffer[:nbytes].tobytes()
+        if self._arriving or self._busy or self._reading_paused or self._last:
+            self._feed(data)
+            return
+        for known in port.known:
+            body = known.body(data)
+            if body is not None and len(body) <= self._limits.body:
+                if self._read_timer is not None:
                     self._stop_read_timer()
-                    self._answer(head, split[1], None, True)
-                    return
+                self._begun += 1
+                self._answer(known.head, body, None, True)
+                return
         begun = self._begun
         self._feed(data)
-        if split is not None and self._begun == begun + 1:
-            self._remember(split[0])
+        if self._begun == begun + 1:
+            self._remember(data)
 
     def eof_received(self) -> bool:
         # Over TLS nothing can be sent any more: the transport closes whatever is returned.
@@ -248,6 +286,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
+        if self._transport.is_closing():
+            return
         if self._drain_timer is not None:
             self._drain_timer.cancel()
             self._drain_timer = None
@@ -399,18 +439,17 @@ class Connection(asyncio.BufferedProtocol):
         self._keep = version == "1.1" and not self._parser.should_upgrade()
         return head, length, expects
 
-    def _remember(self, key: tuple[bytes, bytes]) -> None:
-        """The request that was just read is all of a piece of data: from now on its head is known. See `_split`."""
+    def _remember(self, data: bytes) -> None:
+        """The parser was fed `data`, and one request began in it: if that is all of the data, its head is known now."""
         head = self._head
         if head is None or self._arriving or self._last or self._refusal is not None:
             return
-        lengths = [name for name, _ in head.headers if name in _FRAMING]
-        if lengths != [b"content-length"] or len(key[0]) + len(key[1]) > _MAX_KNOWN_HEAD:
-            return
-        heads = self._port.heads
-        if len(heads) >= _MAX_KNOWN_HEADS:
-            heads.clear()
-        heads[key] = head
+        framing = [(name, value) for name, value in head.headers if name in _FRAMING]
+        if len(framing) == 1 and framing[0][0] == b"content-length":
+            known = Known.of(data, framing[0][1], head)
+            if known is not None:
+                self._port.known.insert(0, known)
+                del self._port.known[_MAX_KNOWN:]
 
     def _count_head(self, size: int) -> None:
         self._head_size += size
@@ -486,11 +525,11 @@ class Connection(asyncio.BufferedProtocol):
         if close or not keep or (self._ending and not self._queue and not self._arriving):
             keep = False
             more += b"connection: close\r\n"
-        text = b"%scontent-type: %s\r\ncontent-length: %d\r\n%s\r\n" % (
-            *(_STATUS_LINES[status], content_type),
-            *(len(body), more),
-        )
-        self._transport.write(text + body if head.method != "HEAD" else text)
+        length = len(body)
+        if head.method == "HEAD":
+            body = b""
+        text = b"%scontent-type: %s\r\ncontent-length: %d\r\n%s\r\n%s"
+        self._transport.write(text % (_STATUS_LINES[status], content_type, length, more, body))
         if not keep:
             self._last = True
             self._queue.clear()
@@ -574,25 +613,6 @@ class _Stop(Exception):
         self.answer = answer
 
 
-def _split(data: bytes) -> tuple[tuple[bytes, bytes], bytes] | None:
-    """The head of a request that is all of `data`, without the digits of Content-Length, and its body.
-
-    API servers send the same head with every review, but for those digits. What httptools has read once as a complete
-    request with these bytes around some digits, it would read as one with these digits too, so it need not: parsing
-    takes several times as long. None where the head cannot be told from the body this way.
-    """
-    end = data.find(b"\r\n\r\n")
-    at = data.find(_LENGTH, 0, end) if end > 0 else -1
-    if at < 0:
-        return None
-    digits_at = at + len(_LENGTH)
-    digits_end = data.find(b"\r", digits_at)
-    digits = data[digits_at:digits_end]
-    if len(digits) > _MAX_DIGITS or not digits.isdigit() or int(digits) != len(data) - end - 4:
-        return None
-    return (data[:digits_at], data[digits_end:end]), data[end + 4 :]
-
-
 @lru_cache(maxsize=64)
 def _target(url: bytes) -> tuple[str, bytes]:
     """Path and query of a request's target. API servers ask for two or three of them, over and over."""
@@ -609,11 +629,11 @@ _Request = tuple[Head, bytes, Answer | None, bool]
 _UNREAD: Final = Head("", "", b"", b"", (), b"")
 _READ: Final = 64 << 10  # bytes that are read at once
 _VERSIONS: Final = ("1.1", "1.0")
-_LENGTH: Final = b"\r\nContent-Length: "
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: ", re.IGNORECASE)
 _MAX_DIGITS: Final = 9
 _FRAMING: Final = (b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"connection")
+_MAX_KNOWN: Final = 8
 _MAX_KNOWN_HEAD: Final = 2 << 10  # bytes
-_MAX_KNOWN_HEADS: Final = 64
 _MAX_KEPT_TARGET: Final = 256
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,32}) (/[!-~]{0,1024}) HTTP/1\.1\r\n")
 _STATUS_LINES: Final = {

@@ -12,6 +12,7 @@ import asyncio
 import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, Literal
@@ -31,8 +32,8 @@ from webhook.server.protocol import Answer, Head
 from webhook.server.state import State
 
 _WAITS = 8.0  # seconds for a review that comes without a timeout
-_LONGEST = 30 * NANO  # no registration may say more, but whoever reaches the port may: it is how long a question waits
-_FOR_ANSWERS = 0.875  # of the time for a review, what may be spent on asking the cluster
+_LONGEST = 30 * NANO  # the most that a registration may say; a hostile client may say more
+_FOR_ANSWERS = 0.875  # the share of the time for a review that may be spent on asking the cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class Reviews:
         except Exception as error:
             # A defect of ours. The API server then applies the failurePolicy of the registration.
             self._metrics.review(path, request, "error", perf_counter() - started)
-            self._log.write("error", "review failed", {**_identity(path, request), **failure(error)})
+            self._log.put({**_line("error", "review failed", path, request), **failure(error)})
             message = f"the review could not be decided ({type(error).__name__}); see the log"
             return Answer(500, orjson.dumps({"error": message}), close=self._state.stopping)
         self._record(path, request, outcome, perf_counter() - started)
@@ -140,36 +141,36 @@ class Reviews:
         verdict = "allow" if outcome.allowed else "deny"
         self._metrics.review(path, request, verdict, seconds)
         self._metrics.evaluated(outcome.evaluated)
-        fields = _identity(path, request)
-        fields["verdict"] = verdict
+        line = _line("info", "review", path, request)
+        line["verdict"] = verdict
         if outcome.findings or outcome.excepted or type(outcome) is Mutation:
-            fields |= self._told(request, outcome)
+            line |= self._counted(request, outcome)
         else:
-            fields["policies"] = ()
-        fields["duration_ms"] = int(seconds * 1_000_000) / 1000
-        self._log.write("info", "review", fields)
+            line["policies"] = ()
+        line["duration_ms"] = int(seconds * 1_000_000) / 1000
+        self._log.put(line)
 
-    def _told(self, request: Request, outcome: Decision | Mutation) -> dict[str, Any]:
-        """What a log line tells of policies that found or changed something; counted too."""
-        told: dict[str, Any] = {}
+    def _counted(self, request: Request, outcome: Decision | Mutation) -> dict[str, Any]:
+        """The fields of a log line for policies that found or changed something, which are counted."""
+        fields: dict[str, Any] = {}
         policies: set[str] = set()
         if outcome.findings:
-            told["findings"] = [_finding(finding, request) for finding in outcome.findings]
+            fields["findings"] = [_finding(finding, request) for finding in outcome.findings]
             for finding in outcome.findings:
                 policies.add(finding.policy)
                 self._metrics.finding(finding, _result(finding))
         if outcome.excepted:
-            told["exceptions"] = [_excepted(each, request) for each in outcome.excepted]
+            fields["exceptions"] = [_excepted(each, request) for each in outcome.excepted]
             for each in outcome.excepted:
                 policies.add(each.finding.policy)
                 self._metrics.excepted(each.finding.policy, each.exception.name)
         if isinstance(outcome, Mutation) and outcome.changed:
-            told["changed"] = True
+            fields["changed"] = True
             for policy in outcome.policies:
                 policies.add(policy)
                 self._metrics.mutation(policy)
-        told["policies"] = sorted(policies)
-        return told
+        fields["policies"] = sorted(policies)
+        return fields
 
     def _refusal(self, status: int, message: str, head: Head, client: str, *headers: tuple[bytes, bytes]) -> Answer:
         self.refused(status, message, head, client)
@@ -181,9 +182,11 @@ _TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9.hms]{1,20})(?:&|$)")
 
 @lru_cache(maxsize=64)  # the API server sends what the registration says, again and again
 def answer_within(query: bytes) -> float:
-    """The seconds in which a review is to be decided, from the query `timeout=5s` (a Go duration) that the API server
-    adds to it: four fifths of that time, for the answer has a way to go, and of 30 s at most, the API's own limit. 0
-    where there is no such query."""
+    """The seconds that deciding a review may take; 0 where the query does not say.
+
+    The API server adds `timeout=5s` (a Go duration) to the query. Four fifths of that time are for the decision, the
+    rest for the way of the answer; more than 30 s, the API's own limit, counts as 30 s.
+    """
     found = _TIMEOUT.search(query)
     if found is None:
         return 0.0
@@ -197,10 +200,13 @@ def _is_json(content_type: bytes) -> bool:
     return content_type.split(b";", 1)[0].strip().lower() == b"application/json"
 
 
-def _identity(path: str, request: Request) -> dict[str, Any]:
-    """What a log line tells of a request: who does what to which object, and nothing that is in the object."""
+def _line(level: str, event: str, path: str, request: Request) -> dict[str, Any]:
+    """The beginning of a log line: who does what to which object, and nothing of the object's content."""
     group, version, resource = request.resource
     return {
+        "time": datetime.now(UTC),
+        "level": level,
+        "event": event,
         "path": path,
         "uid": request.uid[:MAX_TEXT],
         "user": request.user.username[:MAX_TEXT],
@@ -213,22 +219,22 @@ def _identity(path: str, request: Request) -> dict[str, Any]:
 
 
 def _finding(finding: Finding, request: Request) -> dict[str, Any]:
-    told: dict[str, Any] = {"policy": finding.policy, "binding": finding.binding, "result": _result(finding)}
+    fields: dict[str, Any] = {"policy": finding.policy, "binding": finding.binding, "result": _result(finding)}
     if not _is_secret(request):
-        told["message"] = cut(finding.message)
-    return told
+        fields["message"] = cut(finding.message)
+    return fields
 
 
 def _excepted(excepted: Excepted, request: Request) -> dict[str, Any]:
     finding = excepted.finding
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "exception": excepted.exception.name,
         "policy": finding.policy,
         "binding": finding.binding,
     }
     if not _is_secret(request):
-        told["message"] = cut(finding.message)
-    return told
+        fields["message"] = cut(finding.message)
+    return fields
 
 
 def _result(finding: Finding) -> str:
