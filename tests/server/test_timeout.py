@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.cel.test_hostile import in_tens
 from tests.policy.cel.test_validating import messages
 from tests.policy.trees import binding, loaded, policy, request
+from tests.server.direct import HEAD, Direct
 from tests.server.running import recorded
 from webhook.admission import engine
 from webhook.cel.cost.metering import Deadline
 from webhook.cluster.manifestsview import ManifestsView
-from webhook.schema.kinds import Kinds
-from webhook.server.logs import Log
-from webhook.server.metrics import Metrics
-from webhook.server.reviews import Reviews, answer_within
-from webhook.server.state import State
+from webhook.server.reviews import answer_within
 
 SLOW = in_tens(7, "1 / 0 == 1 || true")  # stopped after 0.1 s by its own limit
 LATE = "operation cancelled: the time for the request is over"
@@ -67,22 +65,11 @@ def test_past_the_deadline_what_takes_long_is_an_error_and_the_rest_is_still_dec
     assert seconds < 2  # 4 without a deadline
 
 
-def test_the_review_port_takes_it_from_the_query() -> None:
+def test_the_review_port_takes_it_from_the_query(tmp_path: Path) -> None:
     tree = loaded(policy(validations=[{"expression": SLOW}] * 30), binding())
-    state = State(tree, ManifestsView([], assume_namespaces=True))
-    log = Log(-1)
-    reviews = Reviews(state, Metrics(Kinds.builtin(), log), log, max_body=2**20, max_buffered=2**20)
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/validate",
-        "query_string": b"timeout=1s",
-        "headers": [(b"content-type", b"application/json")],
-    }
+    direct = Direct(tmp_path, tree)
     began = time.perf_counter()
-    answer = reviews.answer(scope, recorded("020"))
-    assert answer is not None
-    status, body, _ = answer
+    status, body, *_ = direct.answer(recorded("020"), HEAD._replace(query=b"timeout=1s"))
     assert time.perf_counter() - began < 2.5
     response = json.loads(body)["response"]
     assert status == 200
