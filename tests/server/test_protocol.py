@@ -557,6 +557,22 @@ def test_an_answer_that_fails_is_a_500_and_is_reported(port: Served) -> None:
     port.errors.clear()
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"GET /1 HTTP/1.0\r\nconnection: keep-alive\r\n\r\n",
+        request(b"/1", b"connection: close"),
+        request(b"/1", b"connection: upgrade", b"upgrade: h2c", method=b"GET").replace(b"/1", b"/refused/1"),
+        request(b"/1", b"expect: 100-continue", b"content-length: 20000"),
+    ],
+)
+def test_nothing_after_the_last_request_is_read(port: Served, first: bytes) -> None:
+    got = _exchanged(port, first + request(b"/2"), request(b"/3"))
+    assert len(_statuses(got)) == 1
+    assert b"connection: close" in got
+    assert port.app.asked in ([], ["/1"])
+
+
 @pytest.mark.parametrize("sent", [b"PO", H, H + b"content-length: 900\r\n\r\n{", request(b"/later") * 3, THREE])
 @pytest.mark.parametrize("way", ["reset", "no close_notify", "close_notify"])
 def test_a_client_that_leaves_leaves_nothing_behind(port: Served, sent: bytes, way: str) -> None:

@@ -13,13 +13,13 @@ from webhook.server.protocol import Application, Limits, Port
 from webhook.server.settings import Settings, flag
 
 _BACKLOG = 1024
-# An idle client may be about to send: this long it can, and is answered, before the connection is closed under it.
+# A request that an idle client sends in this time is still answered; then idle connections are closed.
 _LINGER = 1.0  # seconds
 _LOOK_AGAIN = 0.02  # seconds
 
 
 class CannotListen(Exception):
-    """The port cannot be had; the text says why, and which flag chooses another."""
+    """The port cannot be listened on; the text says why, and which flag chooses another."""
 
 
 def bind(settings: Settings, name: str) -> socket.socket:
@@ -105,11 +105,11 @@ class Server:
             await asyncio.sleep(0)  # for the transports to close their sockets
 
     def force(self) -> None:
-        """Have `end` wait for nothing any more."""
+        """End without waiting: `end` closes all connections at once."""
         self._forced.set()
 
     async def _closed(self, seconds: float) -> bool:
-        """Wait until there are no connections, at most so long; whether there are none."""
+        """Wait until all connections are closed, for so many seconds at most. Returns whether they are."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while self._port.open or (self._acceptor is not None and self._acceptor.under_way):

@@ -47,7 +47,7 @@ class Log:
         self.put({"time": datetime.now(UTC), "level": level, "event": event, **fields})
 
     def put(self, line: dict[str, Any]) -> None:
-        """One line that has `time`, `level` and `event` already; it is changed. For the hot path: one dict a line."""
+        """Write a line that has `time`, `level` and `event` already; changes it. For the hot path: one dict a line."""
         if self._fields:
             line |= self._fields
         try:
@@ -83,7 +83,7 @@ def cut(text: str) -> str:
 
 
 def failure(error: BaseException) -> dict[str, Any]:
-    """What a line may tell of an unexpected exception: its type and where it was raised.
+    """The fields of a line about an unexpected exception: its type and where it was raised.
 
     Its text is left out: it may quote the object under review.
     """
@@ -109,9 +109,9 @@ class LibraryRecords(logging.Handler):
 
 
 def route_library_records(log: Log) -> None:
-    """Send what the libraries below the server report as errors to `log`, and drop the rest.
+    """Send the errors that asyncio reports to `log`, and drop its warnings.
 
-    Their warnings are about single requests that no HTTP parser understands: anybody could fill the disk with them.
+    Warnings are about single connections: any client could fill the disk with them.
     """
     logger = logging.getLogger("asyncio")
     logger.handlers = [LibraryRecords(log.write)]

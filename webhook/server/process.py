@@ -71,7 +71,7 @@ def run(settings: Settings) -> int:
 
 
 def _prepare(settings: Settings, log: Log) -> Serving:
-    """All that can fail, before anything listens."""
+    """Load and check everything that serving takes. Raises StartError."""
     policies = _load(settings)
     kinds = Kinds.builtin().with_crds(policies.objects)
     metrics = Metrics(kinds, log)
@@ -130,7 +130,7 @@ def _raise_descriptor_limit() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Everything that serves, ready to. Both sockets listen already."""
+    """Everything that serving takes. Both sockets listen already."""
 
     settings: Settings
     state: State
@@ -157,7 +157,7 @@ class Serving:
         plain_server.begin()
         async with _beside(_force(stop, plain_server)):
             await self._answer_reviews(stop, self._announce, self._announce_stop)
-            await plain_server.end()  # the last: until the end it tells that this server is not ready
+            await plain_server.end()  # last, for /readyz has to say that this server is stopping
         self.log.write("info", "stopped", {})
 
     def by_workers(self) -> int:
@@ -206,17 +206,18 @@ class Serving:
         line = Line(door, index, self.state, self.metrics)
 
         def changed() -> None:
-            tasks.append(asyncio.ensure_future(line.tell()))
+            tasks.append(asyncio.ensure_future(line.report()))
 
         tasks: list[asyncio.Future[None]] = []
         async with _beside(line.keep()):
             await self._answer_reviews(stop, changed, changed)
-            await line.tell()
+            await line.report()
 
     async def _answer_reviews(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
-        """Answer reviews until stopped, and those in flight to their end; tells when it has begun, and will end.
+        """Answer reviews until stopped, and those in flight to their end. Calls `serving` and `stopping` in between.
 
-        With a cluster it begins once all is at hand: a review that comes before waits to be let in.
+        With a cluster, connections are accepted once everything that policies look up has been listed; clients that
+        connect before wait.
         """
         if self.cluster is None:
             await self._answer_at_once(stop, serving, stopping)
@@ -312,7 +313,7 @@ class Serving:
 
 @contextlib.asynccontextmanager
 async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Does the work as long as the block runs."""
+    """Run the work while the block runs."""
     task = asyncio.create_task(work)
     try:
         yield

@@ -38,7 +38,7 @@ _FOR_ANSWERS = 0.875  # the share of the time for a review that may be spent on 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What a path answers: which phase, with which of the policies."""
+    """The phase that a path stands for, and the policies that it evaluates."""
 
     phase: Literal["validate", "mutate"]
     failure_policy: Literal["Fail", "Ignore"] | None  # None: all policies
