@@ -588,15 +588,31 @@ def test_a_client_that_leaves_leaves_nothing_behind(port: Served, sent: bytes, w
     wait_for(lambda: not port.port.open)  # before its answers are there
 
 
-def test_who_closes_its_half_gets_the_answers_that_are_due() -> None:
+@pytest.mark.parametrize("paths", [["/later/1"], ["/later/1", "/2"], ["/1"]])
+def test_who_closes_its_half_gets_the_answers_that_are_due(paths: list[str]) -> None:
     with served(Echo(), secure=False) as port, port.connected() as connection:
-        connection.sendall(request(b"/later/1") + request(b"/2") + request(b"/3", b"content-length: 10"))
+        port.app.release = port.call(asyncio.Event)
+        unfinished = request(b"/3", b"content-length: 10")
+        connection.sendall(b"".join(request(path.encode()) for path in paths) + unfinished)
         connection.shutdown(socket.SHUT_WR)
+        time.sleep(0.05)
+        port.call(port.app.release.set)
         stream = connection.makefile("rb")
-        assert [response(stream)[2][1] for _ in range(2)] == ["/later/1", "/2"]
-        assert stream.read() == b""
+        assert [response(stream)[2][1] for _ in paths] == paths
+        stream.read()
         wait_for(lambda: not port.port.open)
         assert port.errors == []
+
+
+def test_who_reads_no_answers_is_cut_off(port: Served) -> None:
+    with port.connected() as connection:
+        connection.settimeout(0.2)
+        begun = time.monotonic()
+        with contextlib.suppress(OSError):  # until the buffers between the two are full
+            while True:
+                connection.sendall(request(b"/" + b"x" * 900, method=b"GET") * 100)
+        wait_for(lambda: not port.port.open, 5)
+        assert time.monotonic() - begun > 0.9  # read_timeout 1
 
 
 def test_what_waits_behind_a_late_answer_is_not_read_without_bound(port: Served) -> None:
