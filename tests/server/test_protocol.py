@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import random
 import re
@@ -22,7 +23,7 @@ import pytest
 
 from tests.server.ports import LIMITS, Echo, Served, request, response, rest, served
 from tests.server.running import Running, recorded, wait_for
-from webhook.server.protocol import MAX_HEAD, MAX_HEADERS
+from webhook.server.protocol import MAX_HEAD, MAX_HEADERS, Connection
 
 CREATE_POD = recorded("020")
 HEAD = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -586,6 +587,31 @@ def test_a_client_that_leaves_leaves_nothing_behind(port: Served, sent: bytes, w
         elif way == "no close_notify":
             connection.shutdown(socket.SHUT_RDWR)
     wait_for(lambda: not port.port.open)  # before its answers are there
+
+
+def _connections() -> int:
+    return sum(isinstance(each, Connection) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("sent", [THREE, THREE[:60], request(b"/later"), b"nonsense\r\n\r\n", H + b"host: y\r\n\r\n"])
+@pytest.mark.parametrize("secure", [True, False])
+def test_a_connection_is_freed_without_a_garbage_collection(sent: bytes, secure: bool) -> None:
+    """The server collects seldom: what a connection left behind would pile up."""
+    with served(Echo(), secure=secure) as port:
+        gc.collect()
+        before = _connections()
+        gc.disable()
+        try:
+            for _ in range(8):
+                with port.connected() as connection:
+                    connection.sendall(sent)
+                    connection.settimeout(0.02)
+                    with contextlib.suppress(OSError):
+                        connection.recv(65536)
+            wait_for(lambda: not port.port.open)
+            wait_for(lambda: _connections() <= before)
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("paths", [["/later/1"], ["/later/1", "/2"], ["/1"]])

@@ -249,7 +249,10 @@ class Connection(asyncio.BufferedProtocol):
             if timer is not None:
                 timer.cancel()
         self._read_timer = self._drain_timer = self._idle_timer = None
-        self._parser = None  # type: ignore[assignment]  # it holds this connection, which holds it
+        # Both hold this connection, which holds them: without these lines only a garbage collection would free them,
+        # and there is none for hours, as reviews leave no garbage.
+        self._parser = None  # type: ignore[assignment]
+        self._transport = _CLOSED
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._port.buffer
@@ -320,8 +323,10 @@ class Connection(asyncio.BufferedProtocol):
             stop = error.__context__
             if not isinstance(stop, _Stop):
                 raise
-            if stop.answer is not None:
-                self._end_with(stop.answer)
+            answer = stop.answer
+            del stop  # its traceback holds this frame
+            if answer is not None:
+                self._end_with(answer)
         except httptools.HttpParserInvalidMethodError:
             self._end_with(self._unknown_method(data))
         except httptools.HttpParserError:
@@ -603,6 +608,16 @@ class Connection(asyncio.BufferedProtocol):
         head = Head(method, path, line[2], b"", (), b"")
         refusal = self._application.refuse(head, self._client)
         return refusal or self._refused(405, f"the method {method} is not known")
+
+
+class _Closed(asyncio.Transport):
+    """Stands for the transport of a connection that is lost."""
+
+    def is_closing(self) -> bool:
+        return True
+
+
+_CLOSED: Final = _Closed()
 
 
 class _Stop(Exception):
