@@ -111,9 +111,7 @@ class Reviews:
             request = review.parse(body)
         except review.BadReview as error:
             return self._refusal(400, str(error), head, client)
-        seconds = answer_within(head.query)
-        if seconds:
-            request.deadline = Deadline(started + seconds)
+        request.deadline = Deadline(started + (answer_within(head.query) or _WAITS))
         path = head.path
         try:
             outcome, text = self._decide(path, request, cluster)
