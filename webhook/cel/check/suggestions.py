@@ -9,28 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from webhook.cel.check import idioms
+from webhook.cel.functions import MEMBER_MACROS
 from webhook.cel.tree.errors import CompileError, Issue, issue_at, offset_of
 from webhook.nearest import LONGEST_NAME, nearest
-
-MEMBER_MACROS: Final = frozenset(
-    {
-        "all",
-        "exists",
-        "exists_one",
-        "existsOne",
-        "map",
-        "filter",
-        "optMap",
-        "optFlatMap",
-        "transformList",
-        "transformMap",
-        "transformMapEntry",
-    }
-)
-"""The macros that are written like methods; has() is the only other."""
 
 _FEW = 12  # fields that an error names, all of them
 _BEFORE = 200  # characters before a function's name in which its receiver is looked for

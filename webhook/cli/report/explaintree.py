@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from webhook.cel.functions import LIBRARIES
 from webhook.cel.why.explanation import Explanation, Round, Step
 from webhook.cel.why.privacy import Private
 from webhook.cli.report.celvalues import cut, one_line, shown
@@ -24,6 +25,9 @@ PIPED_WIDTH: Final = 120
 """Columns of a line where there is no terminal."""
 
 _LOGICAL: Final = frozenset({"&&", "||", "!", "?:"})
+_DEFAULTING: Final = frozenset(
+    overload.name for library in LIBRARIES for overload in library.overloads if overload.declared.otherwise
+)
 
 Paint = Callable[[str, str], str]
 """(style, text) -> text in that style."""
@@ -217,5 +221,5 @@ def _silent(step: Step, child: Step, full: bool) -> bool:
     if child.name == "literal" or full:
         return child.name == "literal"
     looped = bool(step.rounds) or step.name in ("all", "exists", "filter", "map")
-    selects = step.name.startswith((".", "?", "[", "orValue", "optMap", "optFlatMap"))
+    selects = step.name in _DEFAULTING or step.name.startswith((".", "?", "[", "optMap", "optFlatMap"))
     return child.plain and (looped or (selects and step.outcome == "value") or child.name == "object")
