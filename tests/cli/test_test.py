@@ -121,6 +121,7 @@ def test_json(root: Path) -> None:
         "passed": True,
         "failures": [],
         "texts": ["ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' denied request: not latest"],
+        "notes": [],
         "exceptedBy": None,
         "excepted": [],
     }
@@ -164,70 +165,3 @@ def test_exceptions_are_no_matter_of_tests_but_for_one_that_has_expired(root: Pa
     run = gatewright(cwd=root)
     assert run.returncode == 0
     assert "exception.yaml:9:3: PolicyException 'old' expired (2020-01-31) and does nothing" in run.stderr
-
-
-EXCEPTION = EXPIRED.replace("name: old", "name: legacy").replace("2020-01-31", "2999-01-31")
-STATED = """\
-apiVersion: gatewright.dev/v1
-kind: PolicyTest
-metadata: {name: excepted}
-policy: no-latest
-cases:
-- name: the exception lets it pass
-  object: {apiVersion: v1, kind: Pod, metadata: {name: latest}}
-  expect: allow
-  exceptedBy: NAME
-  message: not latest
-- name: it is of latest alone
-  object: {apiVersion: v1, kind: Pod, metadata: {name: other}}
-  expect: allow
-"""
-
-
-def with_exceptions(root: Path, tests: str, *exceptions: str) -> None:
-    write(root, "\n---\n".join((tests, *exceptions)))
-
-
-def test_a_case_states_the_exception_that_lets_it_pass(root: Path) -> None:
-    with_exceptions(root, STATED.replace("NAME", "legacy"), EXCEPTION)
-    done = gatewright("-v", cwd=root)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (
-        "       excepted by legacy until 2999-01-31: ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' "
-        "denied request: not latest\n"
-    ) in done.stdout
-    report = json.loads(gatewright("-o", "json", cwd=root).stdout)
-    first, second = report["cases"]
-    assert (first["verdict"], first["texts"], first["exceptedBy"]) == ("allow", [], "legacy")
-    (excepted,) = first["excepted"]
-    assert (excepted["exception"], excepted["until"]) == ("legacy", "2999-01-31")
-    assert second["excepted"] == []
-
-
-def test_a_case_whose_exception_covers_nothing_fails(root: Path) -> None:
-    with_exceptions(root, STATED.replace("NAME", "old").replace("expect: allow\n  e", "expect: deny\n  e"), EXPIRED)
-    done = gatewright(cwd=root)
-    assert done.returncode == 1
-    assert "expected the exception 'old' to let it pass; it expired (2020-01-31)" in done.stdout
-    elsewhere = EXCEPTION.replace("[latest]", "[another]")
-    with_exceptions(
-        root, STATED.replace("NAME", "legacy").replace("expect: allow\n  e", "expect: deny\n  e"), elsewhere
-    )
-    assert "expected the exception 'legacy' to let it pass, and no exception covers" in gatewright(cwd=root).stdout
-
-
-def test_an_exception_that_the_tree_does_not_have_is_an_error(root: Path) -> None:
-    with_exceptions(root, STATED.replace("NAME", "legcy"), EXCEPTION)
-    done = gatewright(cwd=root)
-    assert done.returncode == 2
-    assert "cases[0].exceptedBy: there is no PolicyException 'legcy'; those of the policy are legacy" in done.stderr
-
-
-def test_a_case_that_says_nothing_of_its_exception_is_of_the_policy_and_notes_it(root: Path) -> None:
-    with_exceptions(root, TESTS.replace("NAME", "web"), EXCEPTION)
-    done = gatewright(cwd=root)
-    assert done.returncode == 0
-    assert "tests.yaml:6: latest is denied: in the cluster the exception legacy would let this pass" in done.stdout
-    first, second = json.loads(gatewright("-o", "json", cwd=root).stdout)["cases"]
-    assert (first["verdict"], [each["exception"] for each in first["excepted"]]) == ("deny", ["legacy"])
-    assert second["excepted"] == []

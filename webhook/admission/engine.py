@@ -28,7 +28,7 @@ from webhook.admission.decision import (
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
 from webhook.admission.record import Evaluated, evaluated_as
 from webhook.admission.skipping import NO_OBJECT, Skips, configuration_text, skip_other_kinds
-from webhook.cel.cost.metering import NO_DEADLINE, Deadline
+from webhook.cel.cost.metering import Deadline
 from webhook.cluster.view import NotAtHand, UnknownKind
 from webhook.policy.evaluation import (
     PASSED,
@@ -61,7 +61,7 @@ def decide(
     policies: PolicySet,
     cluster: ClusterView,
     *,
-    deadline: Deadline = NO_DEADLINE,
+    deadline: Deadline | None = None,
     recording: Recording | None = None,
     observer: Observer | None = None,
 ) -> Decision:
@@ -93,7 +93,7 @@ def mutate(
     policies: PolicySet,
     cluster: ClusterView,
     *,
-    deadline: Deadline = NO_DEADLINE,
+    deadline: Deadline | None = None,
     recording: Recording | None = None,
     observer: Observer | None = None,
 ) -> Mutation:
@@ -116,7 +116,7 @@ def validate(
     policies: PolicySet,
     cluster: ClusterView,
     *,
-    deadline: Deadline = NO_DEADLINE,
+    deadline: Deadline | None = None,
     recording: Recording | None = None,
     observer: Observer | None = None,
 ) -> Decision:

@@ -47,7 +47,7 @@ def parse(body: bytes) -> Request:
     """The request in the JSON text of an AdmissionReview. Raises BadReview.
 
     `object`, `oldObject` and `options` are handed on as they came; of them only `metadata.labels`, which selectors
-    read, is checked. `cluster` is not set: nothing on the wire is trusted to say what the cluster holds.
+    read, is checked.
     """
     try:
         document = orjson.loads(body)

@@ -12,49 +12,50 @@ import typer
 
 from webhook.cli.options import (
     FAILED,
-    AsGroups,
-    AsUser,
     Authorizations,
     Color,
-    Colors,
     Format,
     KubernetesVersion,
-    Manifests,
-    Namespace,
-    NotGiven,
     Operation,
-    Output,
-    PolicyTree,
-    assumed,
+    Verbose,
     colored,
-    columns,
     draws,
-    given,
-    refuse,
+    fail,
+    fail_with,
 )
-from webhook.versions import NEWEST_TEXT
+from webhook.excerpts import columns
+from webhook.versions import NEWEST_TEXT, parse_version
 
 
 def check(
-    paths: Manifests,
-    policies: PolicyTree = Path("policies"),
-    namespace: Namespace = "default",
-    user: AsUser = "",
-    groups: AsGroups = None,
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
+    ],
+    policies: Annotated[
+        Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
+    ] = Path("policies"),
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NS", help="The namespace of objects that name none.")
+    ] = "default",
+    user: Annotated[str, typer.Option("--as", metavar="USER", help="Who applies them. Nobody in particular.")] = "",
+    groups: Annotated[
+        list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group of that user; may be repeated.")
+    ] = None,
     operation: Annotated[
         Operation,
         typer.Option(
             help="UPDATE: the same objects were there before. DELETE: they are removed.", case_sensitive=False
         ),
     ] = Operation.CREATE,
-    output: Output = Format.TEXT,
+    output: Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")] = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
     authorizations: Authorizations = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
     ] = False,
-    color: Colors = Color.AUTO,
+    verbose: Verbose = False,
+    color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
 ) -> None:
     """Check manifests against the policies, as if they were applied: nothing is sent anywhere.
 
@@ -77,6 +78,7 @@ def check(
             authorizations=authorizations,
             diff=diff,
             explain=explain,
+            verbose=verbose,
             color=color,
         )
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
@@ -100,6 +102,7 @@ def _check(
     authorizations: Path | None,
     diff: bool,
     explain: bool,
+    verbose: bool,
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
@@ -110,17 +113,32 @@ def _check(
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents import reader
     from webhook.documents.reader import Problem
-    from webhook.offline.requests import Options, plan
+    from webhook.offline import authorizations as access
+    from webhook.offline.background import Background
+    from webhook.offline.requests import Options, impersonated, plan
     from webhook.offline.verdicts import verdicts
+    from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.python.raised import tracebacks
 
     try:
-        run = given(tree, version, user, groups, authorizations)
-    except NotGiven as error:
-        if error.broken and output is Format.JSON:
-            put(checkjson.report(Outcome((), error.broken, (), files=0, objects=0, policies=0)))
-            return FAILED
-        return refuse(error, color)
-    policies = run.policies
+        as_user = impersonated(user, groups)
+    except ValueError as error:
+        return fail(str(error), color)
+    try:
+        target = parse_version(version)
+    except ValueError as error:
+        return fail(f"--kubernetes-version: {error}, got {version!r}", color)
+    try:
+        policies = load(tree, target)
+    except PolicyTreeError as error:
+        if output is Format.JSON:
+            put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
+        else:
+            fail_with(error.problems, color)
+        return FAILED
+    rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
+    if wrong:
+        return fail_with(wrong, color)
 
     with Telling(sys.stderr) as telling:
         files = count(1)
@@ -130,16 +148,21 @@ def _check(
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
             problems.append(Problem("<stdin>" if named == "-" else named, None, None, "no objects in it to check"))
-        planned = plan(read, Options(namespace, run.user, operation.value), policies.objects)
+        planned = plan(read, Options(namespace, as_user, operation.value), policies.objects)
         cluster = ManifestsView(
-            [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
+            [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
         )
         results = []
-        for verdict in verdicts(planned.requests, policies, cluster, explain=explain):
-            results.append(verdict)
-            telling.step("checking", len(results), len(planned.objects))
+        with tracebacks() as raised:
+            for verdict in verdicts(planned.requests, policies, cluster, explain=explain):
+                results.append(verdict)
+                telling.step("checking", len(results), len(planned.objects))
     notes = [*map(str, policies.notes), *planned.notes]
-    notes += assumed(cluster.assumed)
+    if cluster.assumed:
+        notes.append(
+            f"no Namespace among the inputs for {', '.join(sorted(cluster.assumed))}: taken to have no labels but "
+            "kubernetes.io/metadata.name"
+        )
     findings = [located for verdict in results for located in verdict.findings]
     errors = [located.message for located in findings if located.finding.error]
     if not user and any("request.userInfo" in message or "authorizer: user ''" in message for message in errors):
@@ -156,11 +179,13 @@ def _check(
         excepted=[each for verdict in results for each in verdict.excepted],
         show_changes=diff,
         explained=explain,
+        background=Background(policies, raised),
+        verbose=verbose,
     )
     if output is Format.JSON:
         written = put(checkjson.report(outcome))
     else:
-        sys.stderr.write(checktext.asides(outcome, colored(color, sys.stderr)))
+        sys.stderr.write(checktext.asides(outcome, colored(color, sys.stderr), columns(sys.stderr)))
         sys.stderr.flush()
         written = put(checktext.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
     return outcome.exit_code if written else FAILED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,29 +12,22 @@ import typer
 
 from webhook.cli.options import (
     FAILED,
-    AsGroups,
-    AsUser,
     Authorizations,
     Color,
-    Colors,
     Format,
     KubernetesVersion,
-    Namespace,
-    NotGiven,
     Operation,
-    Output,
-    PolicyTree,
-    assumed,
+    Verbose,
     colored,
-    columns,
     draws,
     fail,
-    given,
-    refuse,
+    fail_with,
 )
-from webhook.versions import NEWEST_TEXT
+from webhook.excerpts import columns
+from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
+    from webhook.documents.reader import Problem
     from webhook.paths import Path as ObjectPath
     from webhook.policy.policyset import Policy
 
@@ -45,10 +38,16 @@ def explain(
         list[str],
         typer.Argument(metavar="MANIFEST", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin."),
     ],
-    policies: PolicyTree = Path("policies"),
-    namespace: Namespace = "default",
-    user: AsUser = "",
-    groups: AsGroups = None,
+    policies: Annotated[
+        Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
+    ] = Path("policies"),
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NS", help="The namespace of objects that name none.")
+    ] = "default",
+    user: Annotated[str, typer.Option("--as", metavar="USER", help="Who applies them. Nobody in particular.")] = "",
+    groups: Annotated[
+        list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group of that user; may be repeated.")
+    ] = None,
     operation: Annotated[
         Operation | None,
         typer.Option(
@@ -59,11 +58,12 @@ def explain(
     old: Annotated[
         str, typer.Option("--old", metavar="FILE", help="The objects as they were before: an UPDATE from these.")
     ] = "",
-    output: Output = Format.TEXT,
+    output: Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")] = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
     authorizations: Authorizations = None,
     full: Annotated[bool, typer.Option("--full", help="Show what had no part in the outcome, too.")] = False,
-    color: Colors = Color.AUTO,
+    verbose: Verbose = False,
+    color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
 ) -> None:
     """Explain what a policy makes of manifests: the verdict, and the values that led to it, step by step.
 
@@ -84,6 +84,7 @@ def explain(
             version=version,
             authorizations=authorizations,
             full=full,
+            verbose=verbose,
             color=color,
         )
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
@@ -107,17 +108,23 @@ def _explain(
     version: str,
     authorizations: Path | None,
     full: bool,
+    verbose: bool,
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.report import explainjson, explaintext
-    from webhook.cli.report.checktext import Style, error_line
     from webhook.cli.report.explaintree import PIPED_WIDTH, Look
+    from webhook.cli.report.problems import note_line
+    from webhook.cli.report.style import Style
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents import reader
+    from webhook.offline import authorizations as access
+    from webhook.offline.background import Background
     from webhook.offline.policyexplained import explain_requests
-    from webhook.offline.requests import Options, plan, with_old
+    from webhook.offline.requests import Options, impersonated, plan, with_old
+    from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.python.raised import tracebacks
 
     if old and operation not in (None, Operation.UPDATE):
         return fail("--old is of an UPDATE", color)
@@ -125,16 +132,29 @@ def _explain(
         return fail("stdin cannot be both the manifests and what they were before", color)
     done = Operation.UPDATE if old else operation or Operation.CREATE
     try:
-        run = given(tree, version, user, groups, authorizations)
-    except NotGiven as error:
-        return refuse(error, color)
-    policies = run.policies
+        as_user = impersonated(user, groups)
+    except ValueError as error:
+        return fail(str(error), color)
+    try:
+        target = parse_version(version)
+    except ValueError as error:
+        return fail(f"--kubernetes-version: {error}, got {version!r}", color)
+    try:
+        policies = load(tree, target)
+    except PolicyTreeError as error:
+        if output is Format.JSON:
+            put(explainjson.report((), (), error.problems))
+            return FAILED
+        return fail_with(error.problems, color)
+    rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
+    if wrong:
+        return fail_with(wrong, color)
     chosen = [policy for policy in policies.policies if policy.name == name]
     if not chosen:
-        return fail(_unknown(name, [policy.name for policy in policies.policies], tree), color)
+        return fail(_unknown(name, [policy.name for policy in policies.policies], tree, policies.warnings), color)
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
-    options = Options(namespace, run.user, done.value)
+    options = Options(namespace, as_user, done.value)
     read, problems = reader.read(paths, stdin)
     planned = plan(read, options, policies.objects)
     requests = list(planned.requests)
@@ -147,35 +167,38 @@ def _explain(
         notes += [f"{what} is not in {old}: taken to be as it is now" for what in unknown]
     problems += planned.problems
     cluster = ManifestsView(
-        [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
+        [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
     )
-    reports = [
-        explaintext.Report(policy, list(explain_requests(policy, requests, policies, cluster)), _places(policy))
-        for policy in chosen
-    ]
-    notes += assumed(cluster.assumed)
+    with tracebacks() as raised:
+        background = Background(policies, raised)
+        reports = [
+            explaintext.Report(
+                policy,
+                list(explain_requests(policy, requests, policies, cluster)),
+                _places(policy),
+                background,
+                verbose,
+            )
+            for policy in chosen
+        ]
+    if cluster.assumed:
+        notes.append(
+            f"no Namespace among the inputs for {', '.join(sorted(cluster.assumed))}: taken to have no labels but "
+            "kubernetes.io/metadata.name"
+        )
     if not requests and not problems:
         problems.append(reader.Problem(paths[0], None, None, "no objects in it to explain"))
     if output is Format.JSON:
         written = put(explainjson.report(reports, notes, problems))
     else:
-        from webhook.cli.report.visible import visible
-
-        on_stderr = Style(colored(color, sys.stderr))
-        for note in notes:
-            sys.stderr.write(f"{on_stderr(_DIM, 'note:')} {visible(note)}\n")
-        for problem in problems:
-            sys.stderr.write(error_line(str(problem), colored(color, sys.stderr)))
-        sys.stderr.flush()
+        sys.stderr.write("".join(note_line(note, colored(color, sys.stderr)) for note in notes))
+        fail_with(problems, color)
         width = columns(sys.stdout) or PIPED_WIDTH
         look = Look(Style(colored(color, sys.stdout)), width, full, ascii=not draws(sys.stdout))
         written = put("\n".join(explaintext.report(_told(each), look) for each in reports))
     if not written or problems:
         return FAILED
     return 1 if any(report.denied for report in reports) else 0
-
-
-_DIM = "\x1b[2m"
 
 
 def _told(report: Any) -> Any:
@@ -191,11 +214,14 @@ def _told(report: Any) -> Any:
     return replace(report, requests=once)
 
 
-def _unknown(name: str, known: list[str], tree: Path) -> str:
-    from difflib import get_close_matches
+def _unknown(name: str, known: list[str], tree: Path, warnings: Sequence[Problem]) -> str:
+    from webhook.nearest import nearest
 
-    near = get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(set(known))) or 'none'}"
+    foreign = next((each for each in warnings if f" '{name}' is of " in each.message), None)
+    if foreign is not None:
+        return f"no policy {name!r} in {tree} that Gatewright evaluates; {foreign}"
+    near = nearest(name, set(known))
+    hint = f"; did you mean {near}?" if near else f"; there are {', '.join(sorted(set(known))) or 'none'}"
     return f"no policy {name!r} in {tree}{hint}"
 
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from webhook.versions import parse_version
+from webhook.excerpts import columns
 
 if TYPE_CHECKING:
-    from webhook.access import AccessRule
     from webhook.documents.reader import Problem
-    from webhook.policy.policyset import PolicySet
-    from webhook.policy.request import User
 
 KubernetesVersion = Annotated[
     str,
@@ -39,22 +34,8 @@ Authorizations = Annotated[
 ]
 
 
-Manifests = Annotated[
-    list[str], typer.Argument(metavar="PATH", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
-]
-
-PolicyTree = Annotated[
-    Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
-]
-
-Namespace = Annotated[
-    str, typer.Option("--namespace", "-n", metavar="NS", help="The namespace of objects that name none.")
-]
-
-AsUser = Annotated[str, typer.Option("--as", metavar="USER", help="Who applies them. Nobody in particular.")]
-
-AsGroups = Annotated[
-    list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group of that user; may be repeated.")
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show the traceback of an exception in a Python policy, too.")
 ]
 
 
@@ -81,85 +62,24 @@ class Operation(StrEnum):
     DELETE = "DELETE"
 
 
-Output = Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")]
-
-Colors = Annotated[Color, typer.Option(help="When the report has colours.")]
-
-
 FAILED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What the options of `check` and `explain` say, read: the policies, who applies the manifests, and the declared
-    answers of the authorizer."""
+def fail(message: str, color: Color = Color.AUTO) -> int:
+    """Write to stderr what keeps the run from going on; the exit code."""
+    from webhook.cli.report.problems import error_line
 
-    policies: PolicySet
-    user: User
-    access: tuple[AccessRule, ...]
-
-
-class NotGiven(Exception):
-    """Options that a run cannot be made of. `broken`: what is wrong with the policies, where it is that."""
-
-    def __init__(self, messages: Sequence[str], broken: Sequence[Problem] = ()) -> None:
-        super().__init__(*messages)
-        self.messages = messages
-        self.broken = broken
-
-
-def given(tree: Path, version: str, user: str, groups: Sequence[str], authorizations: Path | None) -> Given:
-    """Load what the options name. Raises NotGiven."""
-    # Imported here so that `gatewright --help` and wrong options answer at once.
-    from webhook.offline import authorizations as access
-    from webhook.offline.requests import impersonated
-    from webhook.policy.load.loading import PolicyTreeError, load
-
-    try:
-        as_user = impersonated(user, groups)
-    except ValueError as error:
-        raise NotGiven([str(error)]) from None
-    try:
-        target = parse_version(version)
-    except ValueError as error:
-        raise NotGiven([f"--kubernetes-version: {error}, got {version!r}"]) from None
-    try:
-        policies = load(tree, target)
-    except PolicyTreeError as error:
-        raise NotGiven([str(problem) for problem in error.problems], error.problems) from None
-    rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
-    if wrong:
-        raise NotGiven([str(problem) for problem in wrong])
-    return Given(policies, as_user, rules)
-
-
-def refuse(error: NotGiven, color: Color) -> int:
-    """Report on stderr what keeps the run from going on, with the lines of the policies that are broken; the exit
-    code."""
-    from webhook.cli.report.checktext import error_text
-
-    for problem in error.broken:
-        sys.stderr.write(error_text(problem, colored(color, sys.stderr)))
-    for message in () if error.broken else error.messages:
-        fail(message, color)
+    sys.stderr.write(error_line(message, colored(color, sys.stderr)))
     return FAILED
 
 
-def assumed(namespaces: Collection[str]) -> list[str]:
-    """The note on Namespaces that are not among the inputs; none where all are."""
-    if not namespaces:
-        return []
-    return [
-        f"no Namespace among the inputs for {', '.join(sorted(namespaces))}: taken to have no labels but "
-        "kubernetes.io/metadata.name"
-    ]
+def fail_with(problems: Iterable[Problem], color: Color = Color.AUTO) -> int:
+    """Write to stderr all that is wrong with files, each with the line that it is in; the exit code."""
+    from webhook.cli.report.problems import error_text
 
-
-def fail(message: str, color: Color) -> int:
-    """Tell on stderr what keeps the run from going on; the exit code."""
-    from webhook.cli.report.checktext import error_line
-
-    sys.stderr.write(error_line(message, colored(color, sys.stderr)))
+    with_colors, width = colored(color, sys.stderr), columns(sys.stderr)
+    sys.stderr.write("".join(error_text(problem, with_colors, width) for problem in problems))
+    sys.stderr.flush()
     return FAILED
 
 
@@ -168,11 +88,6 @@ def colored(color: Color, stream: TextIO) -> bool:
     if color is Color.AUTO:
         return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return color is Color.ALWAYS
-
-
-def columns(stream: TextIO) -> int | None:
-    """The columns of a terminal; None where text is not to be wrapped."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def draws(stream: TextIO) -> bool:

@@ -36,7 +36,7 @@ class Exempted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a case. `texts` are all findings, as the API server words them; `failures` why it did not pass.
+    """What came of a case. `texts` are all `findings`, as the API server words them; `failures` why it did not pass.
 
     `excepted`: what exceptions of the tree cover. Of a case that states its exception (`exceptedBy`) that is no part of
     the verdict and of the texts; of any other it is, for a test is about what the policy says.
@@ -47,6 +47,7 @@ class Result:
     texts: tuple[str, ...]
     failures: tuple[str, ...]
     excepted: tuple[Exempted, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -129,7 +130,7 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
     covered = decision.excepted if case.excepted_by else _covered(decision, request, tree)
     excepted = tuple(Exempted(each.exception, redaction.applied(each.finding.text())) for each in covered)
     failures = [*_failures(case, verdict, texts, after, excepted), *_not_excepted(case, excepted, tree)]
-    return Result(planned, verdict, texts, tuple(failures), excepted)
+    return Result(planned, verdict, texts, tuple(failures), excepted, decision.findings)
 
 
 def _covered(decision: Decision, request: Request, tree: PolicySet) -> Iterator[Excepted]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from webhook.cel.cost.metering import NO_DEADLINE, Deadline
+from webhook.cel.cost.metering import Deadline
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, JSONObject, Request
 
@@ -25,9 +25,8 @@ class Review:
     """A request under review.
 
     cluster: what may be looked up; None where there is no cluster. namespace: the request's Namespace, looked up at its
-    first use. deadline: when all evaluations have to be done. recording: None where nobody asks why. answers: what the
-    authorizer answered. seen: the request as authors of Python policies get it, by what they declare to read. Both are
-    made at their first use, by those who use them.
+    first use. deadline: when all evaluations have to be done; None offline. recording: None where nobody asks why.
+    answers: what the authorizer answered, from its first question on.
     """
 
     __slots__ = (
@@ -40,7 +39,6 @@ class Review:
         "namespace",
         "recording",
         "request",
-        "seen",
     )
 
     def __init__(
@@ -48,7 +46,7 @@ class Review:
         request: Request,
         cluster: ClusterView | None,
         find_namespace: Callable[[str], Any],
-        deadline: Deadline = NO_DEADLINE,
+        deadline: Deadline | None = None,
         recording: Recording | None = None,
     ) -> None:
         self.request = request
@@ -58,7 +56,6 @@ class Review:
         self.deadline = deadline
         self.recording: Recording | None = recording
         self.answers: dict[Access, AccessDecision] | None = None
-        self.seen: dict[Any, Request] | None = None
         self._cel: JSONObject | None = None
         self._in_conditions: JSONObject | None = None
 
