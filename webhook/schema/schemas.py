@@ -169,16 +169,6 @@ class Schema:
         """Whether objects and maps are merged field by field (granular) or replaced as a whole (atomic)."""
         return "atomic" if self._said("x-kubernetes-map-type") == "atomic" else "granular"
 
-    @property
-    def patch_strategy(self) -> tuple[str, ...]:
-        """The strategies of a strategic merge patch: merge, replace, retainKeys."""
-        return tuple(each for each in self._text("x-kubernetes-patch-strategy").split(",") if each)
-
-    @property
-    def patch_merge_key(self) -> str:
-        """The field by which a strategic merge patch tells a list's items apart, "" for none."""
-        return self._text("x-kubernetes-patch-merge-key")
-
     @cached_property
     def int_or_string(self) -> bool:
         """Whether an integer or a string may stand here."""
