@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,10 +12,11 @@ from webhook.admission.engine import decide
 from webhook.cluster.view import ClusterView
 from webhook.documents import Document
 from webhook.offline.explaining import ExplainedPolicy, behind, explain_binding, shown_message
+from webhook.offline.places import place_of
 from webhook.offline.requests import Identity, PlannedRequest
 from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.offline.witness import witness
-from webhook.paths import ROOT, Path, parse
+from webhook.paths import ROOT, Path
 from webhook.policy.evaluation import Validator
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.policyset import Policy, PolicySet
@@ -156,10 +156,18 @@ class _Told:
     def located(self, finding: Finding) -> Located:
         explained = self._asked.why(finding) if self._asked else None
         message = self._redaction.applied(shown_message(finding, explained.evaluated if explained else None))
-        place = finding.path or _place(finding, message, self._request, self._policies, self._cluster, explained)
+        place = finding.path or self._place(finding, message, explained)
         if place and self._redaction.names(place):
             place = None
         return _located(finding, self._planned, message, place, explained if self._explain else None)
+
+    def _place(self, finding: Finding, message: str, explained: LocatedExplanation | None) -> Path | None:
+        if explained is not None:
+            decided = explained.evaluated.witness(finding)
+        else:
+            decided = witness(finding, self._request, self._policies, self._cluster)
+        value = self._request.object or self._request.old_object
+        return place_of(message, value, () if decided is None else (decided,))
 
 
 class _Asked:
@@ -183,22 +191,6 @@ class _Asked:
             self._known[key] = explain_binding(policy, binding, self._request, self._cluster)
         evaluated = behind(finding, self._known[key])
         return LocatedExplanation(evaluated, policy, self._planned) if evaluated else None
-
-
-def _place(
-    finding: Finding,
-    message: str,
-    request: Request,
-    policies: PolicySet,
-    cluster: ClusterView,
-    explained: LocatedExplanation | None,
-) -> Path | None:
-    """What the message names; the part of that which decided, where the policy's expression tells."""
-    named = named_path(message, request.object or request.old_object)
-    decided = explained.evaluated.witness(finding) if explained else witness(finding, request, policies, cluster)
-    if named and (decided is None or decided[: len(named)] != named):
-        return named
-    return decided
 
 
 def _located(
@@ -240,22 +232,3 @@ def _same(later: Located, earlier: Located) -> bool:
     if not (later.known and earlier.known):
         return one.index == other.index  # the same validation; where, it does not say
     return later.path == earlier.path
-
-
-_LEADING_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[[0-9]{1,9}\]|\['[^']*'\]|\[\"[^\"]*\"\])+")
-
-
-def named_path(message: str, value: dict[str, Any] | None) -> Path | None:
-    """The place that a message names: the path, of two steps or more, that it begins with, as the API server's own do.
-
-    `spec.replicas is 50; …` is about spec.replicas. None where the message begins otherwise, or the first step is no
-    field of the object.
-    """
-    match = _LEADING_PATH.match(message)
-    if match is None or value is None:
-        return None
-    try:
-        path = parse(match[0])
-    except ValueError:
-        return None
-    return path if path[0] in value else None
