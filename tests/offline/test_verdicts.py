@@ -1,4 +1,3 @@
-
 from webhook.cluster.manifests import ManifestsView
 from webhook.documents import parse
 from webhook.offline.requests import Options, plan

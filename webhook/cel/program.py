@@ -229,14 +229,17 @@ class Program:
         return explain.explain(self, Recording.of(activation), private or privacy.NOTHING)
 
     def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
-        """The Paths into the variable `root` that decide the expression's value, the most telling first.
+        """The Paths into the variable `root` that decide the expression's value or error, the best first.
 
-        Empty where nothing of it does. The activation must be fresh; errors count as no witness.
+        A Path may lead to a field that is absent. Empty where nothing of `root` decides, or a budget ran out. The
+        activation must be fresh.
         """
         try:
             self.evaluate_recording(activation)
-        except EvaluationError:
+        except (CostError, LimitError):
             return ()
+        except EvaluationError:
+            pass  # what it is about is to be found
         return witnesses(self, activation, root)
 
 

@@ -2,7 +2,7 @@
 
 A record is flat: id(node) -> value of the last time that the node was evaluated. Before each round of a loop, what the
 round before it recorded of the loop's body is dropped, so that the record always tells of one round: that which the
-loop is in, or ended in. Rounds worth a look are copied first.
+loop is in, or ended in. It is copied before, as far as there is room.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ FIRST: Final = 3
 NOTABLE: Final = 3
 """How many more are kept of those that chose their element, or failed."""
 
+MAX_ENTRIES: Final = 100_000
+"""How many entries of a record are copied, for all loops together, before only the rounds above are kept."""
+
+_ENTRIES: Final = "entries"
+
 Record = dict[Any, Any]
 Key = tuple[str, int]
 
@@ -30,7 +35,7 @@ def place_key(node: Comprehension) -> Key:
 
 
 def chosen_key(node: Comprehension) -> Key:
-    """The key in a record of the elements that passed a filter, each as its place and the record at that time."""
+    """The key in a record of the places, from 0, of the elements that passed a filter."""
     return ("chosen", id(node))
 
 
@@ -49,11 +54,13 @@ class Rounds:
     """The rounds of one run of a loop.
 
     kept: (place, item, what the body recorded) of some rounds, in order; an item is the element, or a pair of key and
-    value in the two-variable forms. finished: the loop came to its end; else it was left in its latest round (`place`
-    and `item`), which is in the record itself.
+    value in the two-variable forms. records: what the body recorded, by place, of as many rounds as there is room for.
+    finished: the loop came to its end; else it was left in its latest round (`place` and `item`), which is in the
+    record itself.
     """
 
     kept: list[tuple[int, Any, Record]] = field(default_factory=list)
+    records: dict[int, Record] = field(default_factory=dict)
     place: int = -1
     item: Any = None
     finished: bool = False
@@ -103,9 +110,15 @@ def tracked(record: Record, body: Body, items: Iterable[Any]) -> Iterator[Any]:
         rounds.item = item
         yield item
         notable = rounds.notable < NOTABLE and rounds.place >= FIRST and body.is_notable(record)
-        if notable or rounds.place < FIRST:
-            rounds.notable += notable
-            rounds.kept.append((rounds.place, item, {key: record[key] for key in body.keys & record.keys()}))
+        shown = notable or rounds.place < FIRST
+        entries = record.get(_ENTRIES, 0)
+        if shown or entries < MAX_ENTRIES:
+            made = {key: record[key] for key in body.keys & record.keys()}
+            record[_ENTRIES] = entries + len(made)
+            rounds.records[rounds.place] = made
+            if shown:
+                rounds.notable += notable
+                rounds.kept.append((rounds.place, item, made))
     rounds.finished = True
 
 

@@ -1,216 +1,465 @@
-"""Which parts of the object an expression's value comes from.
+"""Which parts of the object an expression's value, or its error, comes from.
 
 After a recorded evaluation the tree is walked from its root to what decided: the false term of a conjunction, the
-failing element of `all`, the operands of a comparison, the field that `has` asked for. What is reached is told as Paths
-into one variable, `object` as a rule.
+failing element of `all`, the operands of a comparison, the field that `has` asked for. Where several parts decided
+together, as all terms of a false `||` do, they are ranked as a reader would: see _rank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
+from webhook.cel import operators
 from webhook.cel.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.codegen import logical_terms
-from webhook.cel.macros import recognise
-from webhook.cel.rounds import chosen_key, place_key
-from webhook.cel.values import NONE, Optional
-from webhook.paths import Path
+from webhook.cel.errors import EvaluationError
+from webhook.cel.macros import Fold, recognise
+from webhook.cel.origins import At, Frame, Made, Origin, Origins
+from webhook.cel.rounds import Rounds, error_key, rounds_key
+from webhook.cel.values import NONE
+from webhook.paths import Path, lookup
 
 if TYPE_CHECKING:
     from webhook.cel.program import Program, Recording
 
-_MAX_PATHS = 50
+MAX_PATHS: Final = 50
+_MAX_STEPS: Final = 20_000
+_MISSING: Final = object()
 
-Scope = Mapping[str, Path | None]
-"""Where the variables of the loops around stand in the root variable; None where they do not."""
+_COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
+_EXEMPTION: Final = re.compile(r"exempt|exclu|ignor|skip|except|bypass", re.IGNORECASE)
 
 
 def witnesses(program: Program, activation: Recording, root: str, *, private: bool = False) -> tuple[Path, ...]:
-    """The Paths into `root` that decided the value of a program just recorded on this activation.
+    """The Paths into `root` that decided the value of a program just recorded on this activation, the best first.
 
-    private: the variables hold what must not be shown; see Search.
+    Of an expression that ended in an error: the places that the error is about. A Path may lead to what is absent: a
+    field that the expression asked for. private: the variables hold what must not be shown; see Origins.
     """
-    found = dict.fromkeys(Search(activation, root, private=private).decisive(program.tree, {}))
+    found = dict.fromkeys(Search(activation, root, private=private).of(program.tree))
     # A guard such as `!has(c.ports) || c.ports.all(…)` names ports too: what stands inside it tells more.
-    inner = (path for path in found if not any(other[: len(path)] == path for other in found if other != path))
-    return tuple(inner)[:_MAX_PATHS]
+    inner = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
+    return tuple(inner[:MAX_PATHS])
 
 
 class Search:
-    """Looks for Paths into the variable `root` in what was recorded.
-
-    private: a key that the expression computed may be one of the secrets, and is no part of a Path then.
-    """
+    """Looks for what decided in what was recorded: see witnesses."""
 
     def __init__(self, activation: Recording, root: str, *, private: bool = False) -> None:
+        self.origins = Origins(activation, root, private=private)
         self.activation = activation
-        self.record = activation.record
-        self.root = root
-        self.private = private
+        self._object = activation.get(root)
+        self._variables: dict[str, list[Path]] = {}
+        self._steps = 0
 
-    def decisive(self, node: Expr, scope: Scope) -> list[Path]:
-        """The Paths that decide a node's value."""
-        place = self.place(node, scope)
-        if place is not None:
-            return [place]
+    def of(self, tree: Expr) -> list[Path]:
+        """What decided the value or error of a whole expression."""
+        base = self.origins.base
+        recorded = isinstance(tree, Const) or id(tree) in base.record
+        found = self.decisive(tree, base) if recorded else self.failed(tree, base)
+        return sorted(found, key=lambda path: self._level(path) == _KIND)
+
+    # --------------------------------------------------------------------------------------------------- the ranking
+
+    def _level(self, path: Path) -> int:
+        """How likely a place is only a condition for asking about another, from 0."""
+        if not path or path[-1] in ("kind", "apiVersion"):
+            return _KIND
+        if path == ("metadata",) or path[:2] in _IDENTITY or path[-2:] == ("os", "name"):
+            return _NAME
+        if path[0] == "metadata" or (path[-1] == "name" and len(path) > 1 and isinstance(path[-2], int)):
+            return _ASIDE
+        return 0
+
+    def _present(self, path: Path) -> bool:
+        return lookup(self._object, path, _MISSING) is not _MISSING
+
+    def _depth(self, path: Path) -> int:
+        """How deep the deepest part of a path is that the object has."""
+        return next((size for size in range(len(path), 0, -1) if self._present(path[:size])), 0)
+
+    def _rank(self, path: Path) -> tuple[int, bool, int]:
+        """The order in which the alternatives of a choice are told.
+
+        What only tests kind, name, operating system, or labels stands back; what the object has comes before what it
+        lacks, the deeper place before the less deep one.
+        """
+        depth = self._depth(path)
+        level = self._level(path)
+        if not depth and level < _KIND:
+            level = _NAME  # it could only be told of the object as a whole
+        return level, depth < len(path), -depth
+
+    def _chosen(self, alternatives: Sequence[tuple[Expr, list[Path]]]) -> list[Path]:
+        """The places of alternatives of which any would have sufficed, the best first."""
+        ranked: list[tuple[Any, int, list[Path]]] = []
+        for place, (term, paths) in enumerate(alternatives):
+            if paths:
+                ranked.append(((_exempts(term), *self._rank(paths[0])), -place, paths))
+        ranked.sort(key=lambda each: each[:2])
+        return [path for _, _, paths in ranked for path in paths]
+
+    def _together(self, found: Iterable[Path]) -> list[Path]:
+        """The places of values that one value was made of."""
+        return sorted(found, key=lambda path: (self._level(path) >= _NAME, not self._present(path)))
+
+    # ------------------------------------------------------------------------------------------------------- by node
+
+    def decisive(self, node: Expr, frame: Frame) -> list[Path]:
+        """The places that decide a node's value."""
+        self._steps += 1
+        if self._steps > _MAX_STEPS:
+            return []
+        origin = self.origins.of(node, frame)
+        if isinstance(origin, At):
+            return [origin.path]
         match node:
             case Const():
                 return []
             case Ident():
-                variable = self.activation.variables.get(node.name)
-                return [] if variable is None or node.name in scope else self.decisive(variable.tree, {})
+                return self._named(node, frame)
             case Select():
-                return self.selected(node, scope)
+                return self._selected(node, origin, frame)
             case Call():
-                return self.called(node, scope)
+                return self._called(node, origin, frame)
             case Comprehension():
-                return self.looped(node, scope)
+                return self._looped(node, frame)
             case ListLiteral() | MapLiteral():
-                return self.all_of(children(node), scope)
+                return self._all_of(children(node), frame)
 
-    def all_of(self, nodes: Iterable[Expr], scope: Scope) -> list[Path]:
+    def of_origin(self, origin: Origin) -> list[Path]:
+        """The places that decide a value of that origin."""
+        match origin:
+            case At(path):
+                return [path]
+            case Made(node, frame):
+                return self.decisive(node, frame)
+            case None:
+                return []
+
+    def _all_of(self, nodes: Iterable[Expr], frame: Frame) -> list[Path]:
         found: list[Path] = []
         for node in nodes:
-            found += self.decisive(node, scope)
-            if len(found) >= _MAX_PATHS:
+            found += self.decisive(node, frame)
+            if len(found) >= MAX_PATHS:
                 break
         return found
 
-    def selected(self, node: Select, scope: Scope) -> list[Path]:
-        operand = self.place(node.operand, scope)
-        # The place of a field that is absent is where it would stand.
-        return [(*operand, node.field)] if operand is not None else self.decisive(node.operand, scope)
+    def _named(self, node: Ident, frame: Frame) -> list[Path]:
+        if node.name in frame.scope:
+            return self.of_origin(frame.scope[node.name])
+        variable = self.activation.variables.get(node.name)
+        if variable is None:
+            return []
+        if node.name not in self._variables:
+            self._variables[node.name] = []
+            self._variables[node.name] = self.decisive(variable.tree, self.origins.base)
+        return self._variables[node.name]
 
-    def called(self, node: Call, scope: Scope) -> list[Path]:
-        match node.function:
-            case "_&&_" | "_||_":
-                decides = node.function == "_||_"
-                terms = list(logical_terms(node, node.function))
-                deciding = [term for term in terms if self.record.get(id(term)) is decides]
-                return self.decisive(deciding[0], scope) if deciding else self.all_of(terms, scope)
-            case "_?_:_":
-                condition, yes, no = node.args
-                branch = yes if self.record.get(id(condition)) is True else no
-                return self.decisive(branch, scope) or self.decisive(condition, scope)
-            case "orValue" | "or" if node.member:
-                optional, default = node.args
-                found = self.decisive(optional, scope)
-                return found or self.decisive(default, scope)
-            case _:
-                return self.all_of(node.args, scope)
+    def _selected(self, node: Select, origin: Origin, frame: Frame) -> list[Path]:
+        operand = self.origins.of(node.operand, frame)
+        if isinstance(operand, At):
+            return [(*operand.path, node.field)]  # of has(): where it stands, or would stand
+        return self._part(node, node.operand, origin, frame)
 
-    def looped(self, node: Comprehension, scope: Scope) -> list[Path]:
-        fold = recognise(node)
-        if fold.kind == "bind":
-            bound = self.place(node.init, scope)
-            return self.decisive(node.result, {**scope, node.accu: bound}) or self.decisive(node.init, scope)
-        value = self.record.get(id(node))
-        if (fold.kind == "all" and value is False) or (fold.kind == "exists" and value is True):
-            inner = self.inside(node, self.record.get(place_key(node), 0), scope)
-            return self.decisive(fold.value, inner) or self.elements(node, [inner])
-        chosen = self.record.get(chosen_key(node))
-        if chosen and fold.kind == "list" and fold.filter is not None:
-            return self.passed(node, fold.filter, chosen[:_MAX_PATHS], scope)
-        return self.decisive(node.range, scope)
+    def _part(self, node: Expr, operand: Expr, origin: Origin, frame: Frame) -> list[Path]:
+        """What decides a part of a value that the expression made."""
+        if isinstance(origin, Made) and origin.node is not node:
+            found = self.of_origin(origin)
+            if found:
+                return found
+        return self.decisive(operand, frame)
 
-    def passed(
-        self, node: Comprehension, condition: Expr, chosen: list[tuple[int, dict[Any, Any]]], scope: Scope
-    ) -> list[Path]:
-        """What made elements pass a filter, from the record as it was then."""
-        found: list[Path] = []
-        latest = self.record
-        for place, self.record in chosen:
-            inner = self.inside(node, place, scope)
-            found += self.decisive(condition, inner) or self.elements(node, [inner])
-        self.record = latest
+    def _called(self, node: Call, origin: Origin, frame: Frame) -> list[Path]:
+        function, args = node.function, node.args
+        if function in ("_&&_", "_||_"):
+            return self._logical(node, frame)
+        if function == "_?_:_":
+            return self._conditional(node, frame)
+        if function in ("orValue", "or") and node.member:
+            return self._defaulted(node, frame)
+        if function in ("@in", "_in_"):
+            return self._member(node, frame)
+        if function in _COMPARISONS:
+            return self._compared(node, frame)
+        if function in ("_?._", "_[_]", "_[?_]"):
+            found = self._part(node, args[0], origin, frame)
+            return found or self.decisive(args[1], frame)
+        if function in ("sets.contains", "sets.intersects"):
+            return self._sets(node, frame)
+        return self._together(self._all_of(args, frame))
+
+    def _logical(self, node: Call, frame: Frame) -> list[Path]:
+        decides = node.function == "_||_"
+        terms = list(logical_terms(node, node.function))
+        deciding = [term for term in terms if self.origins.value(term, frame) is decides]
+        if deciding and frame.record.get(id(node)) is decides:
+            return self.decisive(deciding[0], frame)
+        return self._chosen([(term, self.decisive(term, frame)) for term in terms])
+
+    def _conditional(self, node: Call, frame: Frame) -> list[Path]:
+        condition, yes, no = node.args
+        held = self.origins.value(condition, frame)
+        branch = self.decisive(yes if held is True else no, frame)
+        if not isinstance(held, bool):
+            branch = self._all_of((yes, no), frame)
+        asked = self.decisive(condition, frame)
+
+        def rank(each: tuple[bool, Path]) -> tuple[bool, bool, bool]:
+            is_asked, path = each
+            level, absent, _ = self._rank(path)
+            return level >= (_ASIDE if is_asked else _NAME), absent, is_asked
+
+        return [path for _, path in sorted([*((False, p) for p in branch), *((True, p) for p in asked)], key=rank)]
+
+    def _defaulted(self, node: Call, frame: Frame) -> list[Path]:
+        """a.orValue(b)"""
+        optional, default = node.args
+        found = self.decisive(optional, frame)
+        if frame.record.get(id(optional)) is NONE:
+            return self._together([*found, *self.decisive(default, frame)])
         return found
 
-    def elements(self, node: Comprehension, scopes: list[dict[str, Path | None]]) -> list[Path]:
-        name = node.var2 or node.var
-        return [place for place in (scope[name] for scope in scopes) if place is not None]
+    def _member(self, node: Call, frame: Frame) -> list[Path]:
+        """item in container"""
+        item, container = node.args
+        found = self.decisive(item, frame)
+        if self.origins.value(node, frame) is not True:
+            return self._together([*found, *self.decisive(container, frame)])
+        items, wanted = self.origins.value(container, frame), self.origins.value(item, frame)
+        at = _index(items, wanted) if isinstance(items, list | dict) else None
+        if at is not None:
+            inner = self.origins.item(self.origins.of(container, frame), at)
+            return self._together([*found, *self.of_origin(inner)])
+        return self._together([*found, *self.decisive(container, frame)])
 
-    def inside(self, node: Comprehension, at: int, scope: Scope) -> dict[str, Path | None]:
-        """The scope of a loop's body in the round `at`."""
-        outer = self.place(node.range, scope)
-        element: Path | None = None
-        if outer is not None:
-            value = self.record.get(id(node.range))
-            if isinstance(value, Optional):
-                value = value.value
-            element = (*outer, _step(value, at)) if isinstance(value, list | dict) and at < len(value) else None
-        if outer is None:
-            element = self.element_of_made(node.range, at, scope)
-        if node.var2:
-            return {**scope, node.var: None, node.var2: element}
-        return {**scope, node.var: element}
+    def _compared(self, node: Call, frame: Frame) -> list[Path]:
+        """A comparison: of the sizes of lists, what is one too many, or what is missing."""
+        found: list[Path] = []
+        for one, other in (node.args, node.args[::-1]):
+            counted, against = _counted(one, other), _counted(other, one)
+            size, wanted = (_size(self.origins.value(each, frame)) for each in (one, other))
+            if counted is None or size is None or wanted is None or size >= wanted:
+                found += self.decisive(one, frame)
+            elif against is None:
+                found += self._whole(counted, frame)
+            else:
+                left_out = self._left_out(counted, frame)
+                if left_out:
+                    return left_out
+                found += self.decisive(one, frame)
+        return self._together(found)
 
-    def element_of_made(self, node: Expr, at: int, scope: Scope) -> Path | None:
-        """Where the element `at` of a list that is no part of the object, but was made of such, comes from."""
-        outer = self.place(node, scope)
-        if outer is not None:
-            return (*outer, at)
-        if isinstance(node, Ident) and node.name not in scope and node.name in self.activation.variables:
-            return self.element_of_made(self.activation.variables[node.name].tree, at, {})
-        if isinstance(node, Call) and node.function == "_+_":
-            first = self.record.get(id(node.args[0]))
-            if not isinstance(first, list):
-                return None
-            within = at < len(first)
-            return self.element_of_made(node.args[0 if within else 1], at if within else at - len(first), scope)
-        if not isinstance(node, Comprehension):
-            return None
+    def _left_out(self, node: Expr, frame: Frame) -> list[Path]:
+        """What kept elements out of a list that was filtered."""
+        made, inner = self._filtered(node, frame)
+        if made is None:
+            return []
+        fold = recognise(made)
+        chosen = set(self.origins.chosen(made, inner))
+        size = _size(self.origins.value(made.range, inner)) or 0
+        return self._of_rounds(made, fold.filter, [at for at in range(size) if at not in chosen], inner)
+
+    def _whole(self, node: Expr, frame: Frame) -> list[Path]:
+        """The list that a filter had too little to take from."""
+        made, inner = self._filtered(node, frame)
+        if made is None:
+            return self.decisive(node, frame)
+        return self._ranged(made, recognise(made), inner)
+
+    def _filtered(self, node: Expr, frame: Frame) -> tuple[Comprehension | None, Frame]:
+        origin = self.origins.of(node, frame)
+        if isinstance(origin, Made) and isinstance(origin.node, Comprehension):
+            fold = recognise(origin.node)
+            if fold.kind == "list" and fold.filter is not None:
+                return origin.node, origin.frame
+        return None, frame
+
+    def _sets(self, node: Call, frame: Frame) -> list[Path]:
+        """sets.intersects(a, b) that have something in common, sets.contains(a, b) where something of b is not in a."""
+        left, right = node.args
+        one, other = self.origins.value(left, frame), self.origins.value(right, frame)
+        held = self.origins.value(node, frame)
+        found: list[Path] = []
+        if isinstance(one, list) and isinstance(other, list):
+            if node.function == "sets.intersects" and held is True:
+                for side, items, against in ((left, one, other), (right, other, one)):
+                    at = next((at for at, item in enumerate(items) if _index(against, item) is not None), None)
+                    if at is not None:
+                        found += self.of_origin(self.origins.item(self.origins.of(side, frame), at))
+            elif node.function == "sets.contains" and held is False:
+                at = next((at for at, item in enumerate(other) if _index(one, item) is None), None)
+                found += self.of_origin(self.origins.item(self.origins.of(right, frame), at)) if at is not None else []
+        return self._together([*found, *self._all_of(node.args, frame)])
+
+    # --------------------------------------------------------------------------------------------------------- loops
+
+    def _looped(self, node: Comprehension, frame: Frame) -> list[Path]:
         fold = recognise(node)
-        if fold.kind != "list":
-            return None
-        if fold.filter is not None:
-            chosen = self.record.get(chosen_key(node), ())
-            if at >= len(chosen):
-                return None
-            at, _ = chosen[at]
-        return self.place(fold.value, self.inside(node, at, scope))
+        if fold.kind == "bind":
+            inner = Frame(frame.record, {**frame.scope, node.accu: self.origins.of(node.init, frame)})
+            return self.decisive(node.result, inner) or self.decisive(node.init, frame)
+        value = self.origins.value(node, frame)
+        rounds = frame.record.get(rounds_key(node))
+        if not isinstance(rounds, Rounds):
+            return self._ranged(node, fold, frame)
+        if (fold.kind == "all" and value is False) or (fold.kind == "exists" and value is True):
+            return self._of_rounds(node, fold.value, [rounds.place], frame) or self.decisive(node.range, frame)
+        if fold.kind == "exists_one":
+            chosen = [at for at, record in rounds.records.items() if record.get(id(fold.value)) is True]
+            if chosen and (len(chosen) > 1 or value is True):
+                return self._of_rounds(node, fold.value, [*chosen[1:], chosen[0]], frame)
+        if fold.kind == "list" and fold.filter is not None:
+            found = self._of_rounds(node, fold.filter, self.origins.chosen(node, frame), frame)
+            if found:
+                return found
+        return self._ranged(node, fold, frame)
 
-    def place(self, node: Expr, scope: Scope) -> Path | None:
-        """Where a node's value stands in the root variable, if it is a part of it."""
+    def _of_rounds(
+        self, node: Comprehension, condition: Expr | None, places: Sequence[int], frame: Frame
+    ) -> list[Path]:
+        """What decided a condition in some rounds of a loop: inside the element first."""
+        found: list[Path] = []
+        for at in places[:MAX_PATHS]:
+            inner = self.origins.inside(node, at, frame)
+            element = inner.scope[node.var2 or node.var]
+            decided = self.decisive(condition, inner) if condition is not None else []
+            if isinstance(element, At):
+                within = element.path
+                decided.sort(key=lambda path: path[: len(within)] != within)
+            found += decided or self.of_origin(element)
+            if len(found) >= MAX_PATHS:
+                break
+        return found
+
+    def _ranged(self, node: Comprehension, fold: Fold, frame: Frame) -> list[Path]:
+        """What decided a loop in which no round did: the list, or what its elements were compared with."""
+        found = self.decisive(node.range, frame)
+        if fold.kind not in ("all", "exists", "exists_one", "list"):
+            return found
+        condition = fold.filter if fold.filter is not None else fold.value
+        rounds = frame.record.get(rounds_key(node))
+        last = rounds.place if isinstance(rounds, Rounds) else -1
+        inner = self.origins.inside(node, max(last, 0), frame)
+        around = [path for path in self.decisive(condition, inner) if not any(path[: len(p)] == p for p in found)]
+        return self._together([*found, *around])
+
+    # -------------------------------------------------------------------------------------------------------- errors
+
+    def failed(self, node: Expr, frame: Frame) -> list[Path]:
+        """The places that the error is about that a node ended in."""
+        self._steps += 1
+        if self._steps > _MAX_STEPS:
+            return []
         match node:
             case Ident():
-                if node.name in scope:
-                    return scope[node.name]
-                if node.name == self.root:
-                    return ()
                 variable = self.activation.variables.get(node.name)
-                return None if variable is None else self.place(variable.tree, {})
-            case Select(test=False):
-                operand = self.place(node.operand, scope)
-                return None if operand is None else (*operand, node.field)
-            case Call():
-                return self.place_of_call(node, scope)
+                if variable is None or node.name in frame.scope:
+                    return []
+                base = self.origins.base
+                if id(variable.tree) in base.record:
+                    return self.decisive(variable.tree, base)
+                return self.failed(variable.tree, base)
+            case Call(function="_&&_" | "_||_"):
+                for term in logical_terms(node, node.function):
+                    if error_key(term) in frame.record:
+                        return self._failed_or_unfit(term, frame)
+                return self._raised(children(node), frame)
+            case Comprehension():
+                return self._failed_loop(node, frame)
+            case Call(function="_?_:_"):
+                held = self.origins.value(node.args[0], frame)
+                if isinstance(held, bool):
+                    return self.failed(node.args[1 if held else 2], frame)
+                return self._failed_or_unfit(node.args[0], frame)
+            case Select() | Call(function="_[_]" | "_?._" | "_[?_]"):
+                parts = children(node)[:1] if isinstance(node, Select) or node.function == "_?._" else children(node)
+                broken = self._broken(parts, frame)
+                if broken is not None:
+                    return self.failed(broken, frame)
+                place = self.origins.place(node, frame)  # where what is not there would stand
+                return [place] if place is not None else self.decisive(parts[0], frame)
             case _:
-                return None
+                return self._raised(children(node), frame)
 
-    def place_of_call(self, node: Call, scope: Scope) -> Path | None:
-        match node.function:
-            case "_?._" | "_[_]" | "_[?_]":
-                operand = self.place(node.args[0], scope)
-                key = node.args[1].value if isinstance(node.args[1], Const) else self.record.get(id(node.args[1]))
-                if operand is None or isinstance(key, bool) or not isinstance(key, str | int):
-                    return None
-                if self.private and not isinstance(node.args[1], Const):
-                    return None
-                return (*operand, key)
-            case "orValue" if node.member:
-                present = self.record.get(id(node.args[0])) is not NONE
-                return self.place(node.args[0 if present else 1], scope)
-            case "value" | "optional.of" | "dyn":
-                return self.place(node.args[0], scope)
-            case "_?_:_":
-                condition, yes, no = node.args
-                return self.place(yes if self.record.get(id(condition)) is True else no, scope)
-            case _:
-                return None
+    def _broken(self, nodes: Iterable[Expr], frame: Frame) -> Expr | None:
+        """The first of nodes evaluated in order that has no value."""
+        return next((node for node in nodes if not isinstance(node, Const) and id(node) not in frame.record), None)
+
+    def _raised(self, nodes: Sequence[Expr], frame: Frame) -> list[Path]:
+        broken = self._broken(nodes, frame)
+        return self.failed(broken, frame) if broken is not None else self._together(self._all_of(nodes, frame))
+
+    def _failed_or_unfit(self, node: Expr, frame: Frame) -> list[Path]:
+        """Of a node that has no value, or one of the wrong type."""
+        return self.decisive(node, frame) if id(node) in frame.record else self.failed(node, frame)
+
+    def _failed_loop(self, node: Comprehension, frame: Frame) -> list[Path]:
+        fold = recognise(node)
+        if fold.kind == "bind":
+            if id(node.init) not in frame.record and not isinstance(node.init, Const):
+                return self.failed(node.init, frame)
+            inner = Frame(frame.record, {**frame.scope, node.accu: self.origins.of(node.init, frame)})
+            return self.failed(node.result, inner)
+        if id(node.range) not in frame.record and not isinstance(node.range, Const):
+            return self.failed(node.range, frame)
+        rounds = frame.record.get(rounds_key(node))
+        if not isinstance(rounds, Rounds) or rounds.place < 0:
+            return self.decisive(node.range, frame)
+        # Of errors in the values the first counts, of those in a filter the last.
+        for part, pick in ((fold.filter, -1), (fold.value, 0)):
+            if part is None:
+                continue
+            failed = [at for at, record in rounds.records.items() if error_key(part) in record]
+            if failed:
+                inner = self.origins.inside(node, failed[pick], frame)
+                return self._failed_or_unfit(part, inner) or self.of_origin(inner.scope[node.var2 or node.var])
+        inner = self.origins.inside(node, rounds.place, frame)
+        return self.of_origin(inner.scope[node.var2 or node.var]) or self.decisive(node.range, frame)
 
 
-def _step(value: list[Any] | dict[Any, Any], at: int) -> str | int:
-    if isinstance(value, list):
-        return at
-    return str(list(value)[at])
+_ASIDE, _NAME, _KIND = 1, 2, 3
+_IDENTITY: Final = (("metadata", "name"), ("metadata", "namespace"), ("metadata", "generateName"))
+
+
+def _exempts(term: Expr) -> bool:
+    """Whether a term asks for an exemption by its name: `c.image in variables.exemptImages`."""
+    match term:
+        case Ident():
+            return _EXEMPTION.search(term.name) is not None
+        case Select() if _EXEMPTION.search(term.field):
+            return True
+        case Const():
+            return isinstance(term.value, str) and _EXEMPTION.search(term.value) is not None
+        case _:
+            return any(map(_exempts, children(term)))
+
+
+def _counted(node: Expr, other: Expr) -> Expr | None:
+    """The list whose size is compared: of `size(list) == 0`, and of `list == []`."""
+    if isinstance(node, Call) and node.function == "size":
+        return node.args[0]
+    if isinstance(other, ListLiteral) and not other.elements:
+        return node
+    return None
+
+
+def _size(value: Any) -> int | None:
+    if isinstance(value, list | dict):
+        return len(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _index(items: list[Any] | dict[Any, Any], wanted: Any) -> Any:
+    """The index or key under which a container has an item, None if it has not."""
+    if isinstance(items, dict):
+        return wanted if isinstance(wanted, str | int) and wanted in items else None
+    for at, item in enumerate(items):
+        try:
+            if operators.equal(item, wanted):
+                return at
+        except EvaluationError:
+            continue
+    return None

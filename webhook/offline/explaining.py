@@ -69,12 +69,9 @@ class ExplainedPolicy:
         """Whether the matchConditions let the policy run."""
         return all(condition.holds for condition in self.conditions)
 
-    def witness(self, finding: Finding) -> Path | None:
-        """The place in the object that the validation behind a finding turned on, None if it is not known."""
-        if finding.error or finding.index >= len(self.validations):
-            return None
-        explanation = self.validations[finding.index].explanation
-        return next(iter(explanation.witnesses), None) if explanation.value is False else None
+    def witnesses(self, finding: Finding) -> tuple[Path, ...]:
+        """The places in the object that the expressions behind a finding turned on, the best first."""
+        return tuple(path for each in self.behind(finding) for path in each.explanation.witnesses)
 
     def behind(self, finding: Finding) -> tuple[Explained, ...]:
         """The expressions that a finding comes from: its validation, or what could not be evaluated."""

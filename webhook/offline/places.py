@@ -3,25 +3,57 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from webhook.paths import Path, parse
+from webhook.paths import Path, lookup, parse
+
+MAX_VALUES: Final = 20_000
+"""How many values of an object are looked at for elements that have a name."""
+
+_MISSING: Final = object()
 
 
 def place_of(message: str, value: dict[str, Any] | None, decided: Sequence[Path]) -> Path | None:
-    """The place that a message names, or the part of it that decided; None where neither is known.
+    """The place in the object that a finding is about; None where it is not known.
 
-    value: the object. decided: the places in it that the policy's expression turned on, the best first.
+    value: the object. decided: the places in it that the policy's expression turned on, the best first; they may lead
+    to what is absent. The place is there: of a field that is missing it is the deepest parent that the object has. It
+    is the best of those that decided, unless the message names another: a path that it begins with, or an element of a
+    list, by its index (`containers[2]`) or its name (`container 'app'`).
     """
+    if value is None:
+        return None
+    places = [path for path in (existing(path, value) for path in decided) if path]
     named = named_path(message, value)
-    first = next(iter(decided), None)
-    if named and (first is None or first[: len(named)] != named):
-        return named
-    return first
+    if named is not None:
+        named = existing(named, value)
+        return next((path for path in places if path[: len(named)] == named), named) or None
+    mentions = [*_indexed(message, value), *_named(message, value)]
+    for mention in mentions:
+        for path in places:
+            if path[: len(mention.path)] == mention.path:
+                return path
+    if not places:
+        return next((mention.path for mention in mentions if mention.sure), None) or _path_within(message, value)
+    best = places[0]
+    for mention in mentions:
+        if mention.speaks_of(best):
+            return mention.path
+    return best
 
 
-_LEADING_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[[0-9]{1,9}\]|\['[^']*'\]|\[\"[^\"]*\"\])+")
+def existing(path: Path, value: Any) -> Path:
+    """The part of a path that the object has: the path itself, or its deepest parent that is there."""
+    while path and lookup(value, path, _MISSING) is _MISSING:
+        path = path[:-1]
+    return path
+
+
+_PATH = r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[[0-9]{1,9}\]|\['[^']*'\]|\[\"[^\"]*\"\])+"
+_LEADING_PATH = re.compile(_PATH)
+_ANY_PATH = re.compile(rf"(?<![\w.\]/-]){_PATH}")
 
 
 def named_path(message: str, value: dict[str, Any] | None) -> Path | None:
@@ -31,10 +63,97 @@ def named_path(message: str, value: dict[str, Any] | None) -> Path | None:
     field of the object.
     """
     match = _LEADING_PATH.match(message)
-    if match is None or value is None:
-        return None
+    return None if match is None or value is None else _from_root(match[0], value)
+
+
+def _from_root(text: str, value: dict[str, Any]) -> Path | None:
     try:
-        path = parse(match[0])
+        path = parse(text)
     except ValueError:
         return None
     return path if path[0] in value else None
+
+
+def _path_within(message: str, value: dict[str, Any]) -> Path | None:
+    """A path that a message names somewhere."""
+    for match in _ANY_PATH.finditer(message):
+        path = _from_root(match[0], value)
+        if path is not None and lookup(value, path, _MISSING) is not _MISSING:
+            return path
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    """An element of a list, or a part of one, that a message speaks of. sure: the words leave no doubt."""
+
+    path: Path
+    sure: bool
+
+    def speaks_of(self, place: Path) -> bool:
+        """Whether the mention tells more than a place: it is in that list, or is another element of it."""
+        element = next(size for size in range(len(self.path), 0, -1) if isinstance(self.path[size - 1], int))
+        holder = self.path[: element - 1]
+        if place == holder:
+            return True
+        return self.sure and (self.path[: len(place)] == place or place[: len(holder)] == holder)
+
+
+_INDEXED = re.compile(r"(?<![\w.-])((?:[A-Za-z_][\w-]*\.)*)([A-Za-z_][\w-]*)\[([0-9]{1,9})\]([\w.\[\]-]*)")
+
+
+def _indexed(message: str, value: dict[str, Any]) -> Iterator[_Mention]:
+    """Elements that a message names by list and index: `containers[2]`, `template.spec.containers[2].image`."""
+    for match in _INDEXED.finditer(message):
+        before = tuple(match[1].split(".")[:-1])
+        ending: Path = (*before, match[2], int(match[3]))
+        try:
+            rest = parse(match[4].lstrip(".").rstrip(".-[")) if match[4].startswith((".", "[")) else ()
+        except ValueError:
+            rest = ()
+        for path, _ in _elements(value):
+            if path[-len(ending) :] == ending:
+                yield _Mention(existing((*path, *rest), value), sure=True)
+
+
+_WORD = re.compile(r"[^\s'\"`\[\](){}<>,;:=]+")
+_QUOTES: Final = "'\"`"
+
+
+def _named(message: str, value: dict[str, Any]) -> Iterator[_Mention]:
+    """Elements that a message names by their name, in the order of the message.
+
+    A name is sure in quotes, or after the word for what it is the name of: `container app`.
+    """
+    words = [(match[0].rstrip(".!?"), match.start()) for match in _WORD.finditer(message)]
+    known: dict[str, list[Path]] = {}
+    for path, element in _elements(value):
+        name = element.get("name") if isinstance(element, dict) else None
+        if isinstance(name, str) and name:
+            known.setdefault(name, []).append(path)
+    for place, (word, start) in enumerate(words):
+        paths = known.get(word, [])
+        before = words[place - 1][0].lower().removesuffix("s") if place else ""
+        told = [path for path in paths if len(before) > 2 and before in str(path[-2]).lower()]
+        quoted = message[start - 1 : start] in _QUOTES and start > 0
+        sure = bool(told) or (quoted and len(paths) == 1)
+        yield from (_Mention(path, sure) for path in told or paths)
+
+
+def _elements(value: Any) -> Iterable[tuple[Path, Any]]:
+    """The elements of all lists in an object, each with its path; outer ones before inner ones."""
+    found: list[tuple[Path, Any]] = []
+    ahead: list[tuple[Path, Any]] = [((), value)]
+    looked_at = 0
+    while ahead and looked_at < MAX_VALUES:
+        following: list[tuple[Path, Any]] = []
+        for path, each in ahead:
+            looked_at += 1
+            if isinstance(each, dict):
+                following += [((*path, key), inner) for key, inner in each.items() if isinstance(inner, dict | list)]
+            elif isinstance(each, list):
+                items = [((*path, index), item) for index, item in enumerate(each)]
+                found += items
+                following += items
+        ahead = following
+    return found

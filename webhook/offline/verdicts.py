@@ -15,7 +15,7 @@ from webhook.offline.explaining import ExplainedPolicy, behind, explain_binding,
 from webhook.offline.places import place_of
 from webhook.offline.requests import Identity, PlannedRequest
 from webhook.offline.secrets import Redaction, SecretsSeen
-from webhook.offline.witness import witness
+from webhook.offline.witness import witnesses_of
 from webhook.paths import ROOT, Path
 from webhook.policy.evaluation import Validator
 from webhook.policy.exceptions import PolicyException
@@ -163,11 +163,11 @@ class _Told:
 
     def _place(self, finding: Finding, message: str, explained: LocatedExplanation | None) -> Path | None:
         if explained is not None:
-            decided = explained.evaluated.witness(finding)
+            decided = explained.evaluated.witnesses(finding)
         else:
-            decided = witness(finding, self._request, self._policies, self._cluster)
+            decided = witnesses_of(finding, self._request, self._policies, self._cluster)
         value = self._request.object or self._request.old_object
-        return place_of(message, value, () if decided is None else (decided,))
+        return place_of(message, value, decided)
 
 
 class _Asked:

@@ -14,26 +14,26 @@ from webhook.policy.request import Request
 from webhook.policy.validating import CELValidator
 
 
-def witness(finding: Finding, request: Request, policies: PolicySet, cluster: ClusterView) -> Path | None:
-    """The Path into the request's object that the failed validation turned on; None where it is no part of the object.
+def witnesses_of(finding: Finding, request: Request, policies: PolicySet, cluster: ClusterView) -> tuple[Path, ...]:
+    """The Paths into the request's object that the failed validation turned on, the best first; see Program.witnesses.
 
     The validation is evaluated once more, recording. `request` is as validation saw it: after mutation.
     """
-    if finding.error or request.object is None:
-        return None
+    if request.object is None:
+        return ()
     policy = next((policy for policy in policies.validating if policy.name == finding.policy), None)
     if policy is None or not isinstance(policy.evaluator, CELValidator):
-        return None
+        return ()
     validator = policy.evaluator
     program = validator.validations[finding.index].program
     namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
     binding = next((binding for binding in policy.bindings if binding.name == finding.binding), None)
     if binding is None:
-        return None
+        return ()
     try:
         params = params_of(policy, binding, request, cluster)
     except ConfigurationError:
-        return None
+        return ()
     for param in params:
         recording = Recording(
             {"object": request.object, "oldObject": request.old_object, "params": param},
@@ -41,6 +41,7 @@ def witness(finding: Finding, request: Request, policies: PolicySet, cluster: Cl
             validator.variables,
         )
         found = program.witnesses(recording)
-        if recording.record.get(id(program.tree)) is False and found:  # else another of the params failed it
-            return found[0]
-    return None
+        value = recording.record.get(id(program.tree))
+        if found and (value is None if finding.error else value is False):  # else another of the params failed it
+            return found
+    return ()
