@@ -101,9 +101,13 @@ class Search:
         ranked.sort(key=lambda each: each[:2])
         return [path for _, _, paths in ranked for path in paths]
 
-    def _together(self, found: Iterable[Path]) -> list[Path]:
-        """The places of values that one value was made of."""
-        return sorted(found, key=lambda path: (self._level(path) >= _NAME, not self._present(path)))
+    def _together(self, parts: Iterable[list[Path]]) -> list[Path]:
+        """The places of the values that one value was made of: those that the object has come first."""
+        ranked = sorted(
+            (paths for paths in parts if paths),
+            key=lambda paths: (self._level(paths[0]) >= _NAME, not self._present(paths[0])),
+        )
+        return [path for paths in ranked for path in paths]
 
     # ------------------------------------------------------------------------------------------------------- by node
 
@@ -140,12 +144,7 @@ class Search:
                 return []
 
     def _all_of(self, nodes: Iterable[Expr], frame: Frame) -> list[Path]:
-        found: list[Path] = []
-        for node in nodes:
-            found += self.decisive(node, frame)
-            if len(found) >= MAX_PATHS:
-                break
-        return found
+        return self._together(self.decisive(node, frame) for node in nodes)
 
     def _named(self, node: Ident, frame: Frame) -> list[Path]:
         if node.name in frame.scope:
@@ -189,7 +188,7 @@ class Search:
             return found or self.decisive(args[1], frame)
         if function in ("sets.contains", "sets.intersects"):
             return self._sets(node, frame)
-        return self._together(self._all_of(args, frame))
+        return self._all_of(args, frame)
 
     def _logical(self, node: Call, frame: Frame) -> list[Path]:
         decides = node.function == "_||_"
@@ -219,7 +218,7 @@ class Search:
         optional, default = node.args
         found = self.decisive(optional, frame)
         if frame.record.get(id(optional)) is NONE:
-            return self._together([*found, *self.decisive(default, frame)])
+            return self._together([found, self.decisive(default, frame)])
         return found
 
     def _member(self, node: Call, frame: Frame) -> list[Path]:
@@ -227,30 +226,40 @@ class Search:
         item, container = node.args
         found = self.decisive(item, frame)
         if self.origins.value(node, frame) is not True:
-            return self._together([*found, *self.decisive(container, frame)])
+            return self._together([found, self.decisive(container, frame)])
         items, wanted = self.origins.value(container, frame), self.origins.value(item, frame)
         at = _index(items, wanted) if isinstance(items, list | dict) else None
         if at is not None:
             inner = self.origins.item(self.origins.of(container, frame), at)
-            return self._together([*found, *self.of_origin(inner)])
-        return self._together([*found, *self.decisive(container, frame)])
+            return self._together([found, self.of_origin(inner)])
+        return self._together([found, self.decisive(container, frame)])
 
     def _compared(self, node: Call, frame: Frame) -> list[Path]:
         """A comparison: of the sizes of lists, what is one too many, or what is missing."""
-        found: list[Path] = []
+        found: list[list[Path]] = []
         for one, other in (node.args, node.args[::-1]):
             counted, against = _counted(one, other), _counted(other, one)
             size, wanted = (_size(self.origins.value(each, frame)) for each in (one, other))
-            if counted is None or size is None or wanted is None or size >= wanted:
-                found += self.decisive(one, frame)
+            if counted is None or size is None or wanted is None or size == wanted:
+                found.append(self.decisive(one, frame))
+            elif size > wanted:
+                found.append(self._excess(counted, wanted, frame) or self.decisive(one, frame))
             elif against is None:
-                found += self._whole(counted, frame)
+                found.append(self._whole(counted, frame))
             else:
                 left_out = self._left_out(counted, frame)
                 if left_out:
                     return left_out
-                found += self.decisive(one, frame)
+                found.append(self.decisive(one, frame))
         return self._together(found)
+
+    def _excess(self, node: Expr, wanted: int, frame: Frame) -> list[Path]:
+        """What let so many elements into a list that was filtered: of those past the number that was wanted first."""
+        made, inner = self._filtered(node, frame)
+        if made is None:
+            return []
+        chosen = self.origins.chosen(made, inner)
+        return self._of_rounds(made, recognise(made).filter, [*chosen[wanted:], *chosen[:wanted]], inner)
 
     def _left_out(self, node: Expr, frame: Frame) -> list[Path]:
         """What kept elements out of a list that was filtered."""
@@ -282,17 +291,18 @@ class Search:
         left, right = node.args
         one, other = self.origins.value(left, frame), self.origins.value(right, frame)
         held = self.origins.value(node, frame)
-        found: list[Path] = []
+        found: list[list[Path]] = []
         if isinstance(one, list) and isinstance(other, list):
             if node.function == "sets.intersects" and held is True:
                 for side, items, against in ((left, one, other), (right, other, one)):
                     at = next((at for at, item in enumerate(items) if _index(against, item) is not None), None)
                     if at is not None:
-                        found += self.of_origin(self.origins.item(self.origins.of(side, frame), at))
+                        found.append(self.of_origin(self.origins.item(self.origins.of(side, frame), at)))
             elif node.function == "sets.contains" and held is False:
                 at = next((at for at, item in enumerate(other) if _index(one, item) is None), None)
-                found += self.of_origin(self.origins.item(self.origins.of(right, frame), at)) if at is not None else []
-        return self._together([*found, *self._all_of(node.args, frame)])
+                if at is not None:
+                    found.append(self.of_origin(self.origins.item(self.origins.of(right, frame), at)))
+        return self._together([*found, self._all_of(node.args, frame)])
 
     # --------------------------------------------------------------------------------------------------------- loops
 
@@ -320,14 +330,14 @@ class Search:
     def _of_rounds(
         self, node: Comprehension, condition: Expr | None, places: Sequence[int], frame: Frame
     ) -> list[Path]:
-        """What decided a condition in some rounds of a loop: inside the element first."""
+        """What decided a condition in some rounds of a loop: what stands in the list first."""
         found: list[Path] = []
         for at in places[:MAX_PATHS]:
             inner = self.origins.inside(node, at, frame)
             element = inner.scope[node.var2 or node.var]
             decided = self.decisive(condition, inner) if condition is not None else []
             if isinstance(element, At):
-                within = element.path
+                within = element.path[:-1]  # the list: another element of it may be the one too many
                 decided.sort(key=lambda path: path[: len(within)] != within)
             found += decided or self.of_origin(element)
             if len(found) >= MAX_PATHS:
@@ -339,12 +349,14 @@ class Search:
         found = self.decisive(node.range, frame)
         if fold.kind not in ("all", "exists", "exists_one", "list"):
             return found
+        if found and fold.kind == "list" and fold.filter is None:
+            return found
         condition = fold.filter if fold.filter is not None else fold.value
         rounds = frame.record.get(rounds_key(node))
         last = rounds.place if isinstance(rounds, Rounds) else -1
         inner = self.origins.inside(node, max(last, 0), frame)
         around = [path for path in self.decisive(condition, inner) if not any(path[: len(p)] == p for p in found)]
-        return self._together([*found, *around])
+        return self._together([found, around])
 
     # -------------------------------------------------------------------------------------------------------- errors
 
@@ -390,7 +402,7 @@ class Search:
 
     def _raised(self, nodes: Sequence[Expr], frame: Frame) -> list[Path]:
         broken = self._broken(nodes, frame)
-        return self.failed(broken, frame) if broken is not None else self._together(self._all_of(nodes, frame))
+        return self.failed(broken, frame) if broken is not None else self._all_of(nodes, frame)
 
     def _failed_or_unfit(self, node: Expr, frame: Frame) -> list[Path]:
         """Of a node that has no value, or one of the wrong type."""
