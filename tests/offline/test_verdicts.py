@@ -1,8 +1,8 @@
-from webhook.cluster.manifests import ManifestsView
-from webhook.documents import parse
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.documents.reader import parse
 from webhook.offline.requests import Options, plan
 from webhook.offline.verdicts import Located, verdicts
-from webhook.policy.load import load_documents
+from webhook.policy.load.loading import load_documents
 
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1

@@ -1,0 +1,477 @@
+"""Which parts of the object an expression's value, or its error, comes from.
+
+After a recorded evaluation the tree is walked from its root to what decided: the false term of a conjunction, the
+failing element of `all`, the operands of a comparison, the field that `has` asked for. Where several parts decided
+together, as all terms of a false `||` do, they are ranked as a reader would: see _rank.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from webhook.cel.code.codegen import logical_terms
+from webhook.cel.code.recording import Rounds, error_key, rounds_key
+from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.tree.macros import Fold, recognise
+from webhook.cel.value import operators
+from webhook.cel.value.values import NONE
+from webhook.cel.why.origins import At, Frame, Made, Origin, Origins
+from webhook.paths import Path, lookup
+
+if TYPE_CHECKING:
+    from webhook.cel.program import Program, Recording
+
+MAX_PATHS: Final = 50
+_MAX_STEPS: Final = 20_000
+_MISSING: Final = object()
+
+_COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
+_EXEMPTION: Final = re.compile(r"exempt|exclu|ignor|skip|except|bypass", re.IGNORECASE)
+
+
+def witnesses(program: Program, activation: Recording, root: str, *, private: bool = False) -> tuple[Path, ...]:
+    """The Paths into `root` that decided the value of a program just recorded on this activation, the best first.
+
+    Of an expression that ended in an error: the places that the error is about. A Path may lead to what is absent: a
+    field that the expression asked for. private: the variables hold what must not be shown; see Origins.
+    """
+    found = dict.fromkeys(Search(activation, root, private=private).of(program.tree))
+    # A guard such as `!has(c.ports) || c.ports.all(…)` names ports too: what stands inside it tells more.
+    inner = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
+    return tuple(inner[:MAX_PATHS])
+
+
+class Search:
+    """Looks for what decided in what was recorded: see witnesses."""
+
+    def __init__(self, activation: Recording, root: str, *, private: bool = False) -> None:
+        self.origins = Origins(activation, root, private=private)
+        self.activation = activation
+        self._object = activation.get(root)
+        self._variables: dict[str, list[Path]] = {}
+        self._steps = 0
+
+    def of(self, tree: Expr) -> list[Path]:
+        """What decided the value or error of a whole expression."""
+        base = self.origins.base
+        recorded = isinstance(tree, Const) or id(tree) in base.record
+        found = self.decisive(tree, base) if recorded else self.failed(tree, base)
+        return sorted(found, key=lambda path: self._level(path) == _KIND)
+
+    # --------------------------------------------------------------------------------------------------- the ranking
+
+    def _level(self, path: Path) -> int:
+        """How likely a place is only a condition for asking about another, from 0."""
+        if not path or path[-1] in ("kind", "apiVersion"):
+            return _KIND
+        if path == ("metadata",) or path[:2] in _IDENTITY or path[-2:] == ("os", "name"):
+            return _NAME
+        if path[0] == "metadata" or (path[-1] == "name" and len(path) > 1 and isinstance(path[-2], int)):
+            return _ASIDE
+        return 0
+
+    def _present(self, path: Path) -> bool:
+        return lookup(self._object, path, _MISSING) is not _MISSING
+
+    def _depth(self, path: Path) -> int:
+        """How deep the deepest part of a path is that the object has."""
+        return next((size for size in range(len(path), 0, -1) if self._present(path[:size])), 0)
+
+    def _rank(self, path: Path) -> tuple[int, bool, int]:
+        """The order in which the alternatives of a choice are told.
+
+        What only tests kind, name, operating system, or labels stands back; what the object has comes before what it
+        lacks, the deeper place before the less deep one.
+        """
+        depth = self._depth(path)
+        level = self._level(path)
+        if not depth and level < _KIND:
+            level = _NAME  # it could only be told of the object as a whole
+        return level, depth < len(path), -depth
+
+    def _chosen(self, alternatives: Sequence[tuple[Expr, list[Path]]]) -> list[Path]:
+        """The places of alternatives of which any would have sufficed, the best first."""
+        ranked: list[tuple[Any, int, list[Path]]] = []
+        for place, (term, paths) in enumerate(alternatives):
+            if paths:
+                ranked.append(((_exempts(term), *self._rank(paths[0])), -place, paths))
+        ranked.sort(key=lambda each: each[:2])
+        return [path for _, _, paths in ranked for path in paths]
+
+    def _together(self, parts: Iterable[list[Path]]) -> list[Path]:
+        """The places of the values that one value was made of: those that the object has come first."""
+        ranked = sorted(
+            (paths for paths in parts if paths),
+            key=lambda paths: (self._level(paths[0]) >= _NAME, not self._present(paths[0])),
+        )
+        return [path for paths in ranked for path in paths]
+
+    # ------------------------------------------------------------------------------------------------------- by node
+
+    def decisive(self, node: Expr, frame: Frame) -> list[Path]:
+        """The places that decide a node's value."""
+        self._steps += 1
+        if self._steps > _MAX_STEPS:
+            return []
+        origin = self.origins.of(node, frame)
+        if isinstance(origin, At):
+            return [origin.path]
+        match node:
+            case Const():
+                return []
+            case Ident():
+                return self._named(node, frame)
+            case Select():
+                return self._selected(node, origin, frame)
+            case Call():
+                return self._called(node, origin, frame)
+            case Comprehension():
+                return self._looped(node, frame)
+            case ListLiteral() | MapLiteral():
+                return self._all_of(children(node), frame)
+
+    def of_origin(self, origin: Origin) -> list[Path]:
+        """The places that decide a value of that origin."""
+        match origin:
+            case At(path):
+                return [path]
+            case Made(node, frame):
+                return self.decisive(node, frame)
+            case None:
+                return []
+
+    def _all_of(self, nodes: Iterable[Expr], frame: Frame) -> list[Path]:
+        return self._together(self.decisive(node, frame) for node in nodes)
+
+    def _named(self, node: Ident, frame: Frame) -> list[Path]:
+        if node.name in frame.scope:
+            return self.of_origin(frame.scope[node.name])
+        variable = self.activation.variables.get(node.name)
+        if variable is None:
+            return []
+        if node.name not in self._variables:
+            self._variables[node.name] = []
+            self._variables[node.name] = self.decisive(variable.tree, self.origins.base)
+        return self._variables[node.name]
+
+    def _selected(self, node: Select, origin: Origin, frame: Frame) -> list[Path]:
+        operand = self.origins.of(node.operand, frame)
+        if isinstance(operand, At):
+            return [(*operand.path, node.field)]  # of has(): where it stands, or would stand
+        return self._part(node, node.operand, origin, frame)
+
+    def _part(self, node: Expr, operand: Expr, origin: Origin, frame: Frame) -> list[Path]:
+        """What decides a part of a value that the expression made."""
+        if isinstance(origin, Made) and origin.node is not node:
+            found = self.of_origin(origin)
+            if found:
+                return found
+        return self.decisive(operand, frame)
+
+    def _called(self, node: Call, origin: Origin, frame: Frame) -> list[Path]:
+        function, args = node.function, node.args
+        if function in ("_&&_", "_||_"):
+            return self._logical(node, frame)
+        if function == "_?_:_":
+            return self._conditional(node, frame)
+        if function in ("orValue", "or") and node.member:
+            return self._defaulted(node, frame)
+        if function in ("@in", "_in_"):
+            return self._member(node, frame)
+        if function in _COMPARISONS:
+            return self._compared(node, frame)
+        if function in ("_?._", "_[_]", "_[?_]"):
+            found = self._part(node, args[0], origin, frame)
+            return found or self.decisive(args[1], frame)
+        if function in ("sets.contains", "sets.intersects"):
+            return self._sets(node, frame)
+        return self._all_of(args, frame)
+
+    def _logical(self, node: Call, frame: Frame) -> list[Path]:
+        decides = node.function == "_||_"
+        terms = list(logical_terms(node, node.function))
+        deciding = [term for term in terms if self.origins.value(term, frame) is decides]
+        if deciding and frame.record.get(id(node)) is decides:
+            return self.decisive(deciding[0], frame)
+        return self._chosen([(term, self.decisive(term, frame)) for term in terms])
+
+    def _conditional(self, node: Call, frame: Frame) -> list[Path]:
+        condition, yes, no = node.args
+        held = self.origins.value(condition, frame)
+        branch = self.decisive(yes if held is True else no, frame)
+        if not isinstance(held, bool):
+            branch = self._all_of((yes, no), frame)
+        asked = self.decisive(condition, frame)
+
+        def rank(each: tuple[bool, Path]) -> tuple[bool, bool, bool]:
+            is_asked, path = each
+            level, absent, _ = self._rank(path)
+            return level >= (_ASIDE if is_asked else _NAME), absent, is_asked
+
+        return [path for _, path in sorted([*((False, p) for p in branch), *((True, p) for p in asked)], key=rank)]
+
+    def _defaulted(self, node: Call, frame: Frame) -> list[Path]:
+        """a.orValue(b)"""
+        optional, default = node.args
+        found = self.decisive(optional, frame)
+        if frame.record.get(id(optional)) is NONE:
+            return self._together([found, self.decisive(default, frame)])
+        return found
+
+    def _member(self, node: Call, frame: Frame) -> list[Path]:
+        """item in container"""
+        item, container = node.args
+        found = self.decisive(item, frame)
+        if self.origins.value(node, frame) is not True:
+            return self._together([found, self.decisive(container, frame)])
+        items, wanted = self.origins.value(container, frame), self.origins.value(item, frame)
+        at = _index(items, wanted) if isinstance(items, list | dict) else None
+        if at is not None:
+            inner = self.origins.item(self.origins.of(container, frame), at)
+            return self._together([found, self.of_origin(inner)])
+        return self._together([found, self.decisive(container, frame)])
+
+    def _compared(self, node: Call, frame: Frame) -> list[Path]:
+        """A comparison: of the sizes of lists, what is one too many, or what is missing."""
+        found: list[list[Path]] = []
+        for one, other in (node.args, node.args[::-1]):
+            counted, against = _counted(one, other), _counted(other, one)
+            size, wanted = (_size(self.origins.value(each, frame)) for each in (one, other))
+            if counted is None or size is None or wanted is None or size == wanted:
+                found.append(self.decisive(one, frame))
+            elif size > wanted:
+                found.append(self._excess(counted, wanted, frame) or self.decisive(one, frame))
+            elif against is None:
+                found.append(self._whole(counted, frame))
+            else:
+                left_out = self._left_out(counted, frame)
+                if left_out:
+                    return left_out
+                found.append(self.decisive(one, frame))
+        return self._together(found)
+
+    def _excess(self, node: Expr, wanted: int, frame: Frame) -> list[Path]:
+        """What let so many elements into a list that was filtered: of those past the number that was wanted first."""
+        made, inner = self._filtered(node, frame)
+        if made is None:
+            return []
+        chosen = self.origins.chosen(made, inner)
+        return self._of_rounds(made, recognise(made).filter, [*chosen[wanted:], *chosen[:wanted]], inner)
+
+    def _left_out(self, node: Expr, frame: Frame) -> list[Path]:
+        """What kept elements out of a list that was filtered."""
+        made, inner = self._filtered(node, frame)
+        if made is None:
+            return []
+        fold = recognise(made)
+        chosen = set(self.origins.chosen(made, inner))
+        size = _size(self.origins.value(made.range, inner)) or 0
+        return self._of_rounds(made, fold.filter, [at for at in range(size) if at not in chosen], inner)
+
+    def _whole(self, node: Expr, frame: Frame) -> list[Path]:
+        """The list that a filter had too little to take from."""
+        made, inner = self._filtered(node, frame)
+        if made is None:
+            return self.decisive(node, frame)
+        return self._ranged(made, recognise(made), inner)
+
+    def _filtered(self, node: Expr, frame: Frame) -> tuple[Comprehension | None, Frame]:
+        origin = self.origins.of(node, frame)
+        if isinstance(origin, Made) and isinstance(origin.node, Comprehension):
+            fold = recognise(origin.node)
+            if fold.kind == "list" and fold.filter is not None:
+                return origin.node, origin.frame
+        return None, frame
+
+    def _sets(self, node: Call, frame: Frame) -> list[Path]:
+        """sets.intersects(a, b) that have something in common, sets.contains(a, b) where something of b is not in a."""
+        left, right = node.args
+        one, other = self.origins.value(left, frame), self.origins.value(right, frame)
+        held = self.origins.value(node, frame)
+        found: list[list[Path]] = []
+        if isinstance(one, list) and isinstance(other, list):
+            if node.function == "sets.intersects" and held is True:
+                for side, items, against in ((left, one, other), (right, other, one)):
+                    at = next((at for at, item in enumerate(items) if _index(against, item) is not None), None)
+                    if at is not None:
+                        found.append(self.of_origin(self.origins.item(self.origins.of(side, frame), at)))
+            elif node.function == "sets.contains" and held is False:
+                at = next((at for at, item in enumerate(other) if _index(one, item) is None), None)
+                if at is not None:
+                    found.append(self.of_origin(self.origins.item(self.origins.of(right, frame), at)))
+        return self._together([*found, self._all_of(node.args, frame)])
+
+    # --------------------------------------------------------------------------------------------------------- loops
+
+    def _looped(self, node: Comprehension, frame: Frame) -> list[Path]:
+        fold = recognise(node)
+        if fold.kind == "bind":
+            inner = Frame(frame.record, {**frame.scope, node.accu: self.origins.of(node.init, frame)})
+            return self.decisive(node.result, inner) or self.decisive(node.init, frame)
+        value = self.origins.value(node, frame)
+        rounds = frame.record.get(rounds_key(node))
+        if not isinstance(rounds, Rounds):
+            return self._ranged(node, fold, frame)
+        if (fold.kind == "all" and value is False) or (fold.kind == "exists" and value is True):
+            return self._of_rounds(node, fold.value, [rounds.place], frame) or self.decisive(node.range, frame)
+        if fold.kind == "exists_one":
+            chosen = [at for at, record in rounds.records.items() if record.get(id(fold.value)) is True]
+            if chosen and (len(chosen) > 1 or value is True):
+                return self._of_rounds(node, fold.value, [*chosen[1:], chosen[0]], frame)
+        if fold.kind == "list" and fold.filter is not None:
+            found = self._of_rounds(node, fold.filter, self.origins.chosen(node, frame), frame)
+            if found:
+                return found
+        return self._ranged(node, fold, frame)
+
+    def _of_rounds(
+        self, node: Comprehension, condition: Expr | None, places: Sequence[int], frame: Frame
+    ) -> list[Path]:
+        """What decided a condition in some rounds of a loop: what stands in the list first."""
+        found: list[Path] = []
+        for at in places[:MAX_PATHS]:
+            inner = self.origins.inside(node, at, frame)
+            element = inner.scope[node.var2 or node.var]
+            decided = self.decisive(condition, inner) if condition is not None else []
+            if isinstance(element, At):
+                within = element.path[:-1]  # the list: another element of it may be the one too many
+                decided.sort(key=lambda path: path[: len(within)] != within)
+            found += decided or self.of_origin(element)
+            if len(found) >= MAX_PATHS:
+                break
+        return found
+
+    def _ranged(self, node: Comprehension, fold: Fold, frame: Frame) -> list[Path]:
+        """What decided a loop in which no round did: the list, or what its elements were compared with."""
+        found = self.decisive(node.range, frame)
+        if fold.kind not in ("all", "exists", "exists_one", "list"):
+            return found
+        if found and fold.kind == "list" and fold.filter is None:
+            return found
+        condition = fold.filter if fold.filter is not None else fold.value
+        rounds = frame.record.get(rounds_key(node))
+        last = rounds.place if isinstance(rounds, Rounds) else -1
+        inner = self.origins.inside(node, max(last, 0), frame)
+        around = [path for path in self.decisive(condition, inner) if not any(path[: len(p)] == p for p in found)]
+        return self._together([found, around])
+
+    # -------------------------------------------------------------------------------------------------------- errors
+
+    def failed(self, node: Expr, frame: Frame) -> list[Path]:
+        """The places that the error is about that a node ended in."""
+        self._steps += 1
+        if self._steps > _MAX_STEPS:
+            return []
+        match node:
+            case Ident():
+                variable = self.activation.variables.get(node.name)
+                if variable is None or node.name in frame.scope:
+                    return []
+                base = self.origins.base
+                if id(variable.tree) in base.record:
+                    return self.decisive(variable.tree, base)
+                return self.failed(variable.tree, base)
+            case Call(function="_&&_" | "_||_"):
+                for term in logical_terms(node, node.function):
+                    if error_key(term) in frame.record:
+                        return self._failed_or_unfit(term, frame)
+                return self._raised(children(node), frame)
+            case Comprehension():
+                return self._failed_loop(node, frame)
+            case Call(function="_?_:_"):
+                held = self.origins.value(node.args[0], frame)
+                if isinstance(held, bool):
+                    return self.failed(node.args[1 if held else 2], frame)
+                return self._failed_or_unfit(node.args[0], frame)
+            case Select() | Call(function="_[_]" | "_?._" | "_[?_]"):
+                parts = children(node)[:1] if isinstance(node, Select) or node.function == "_?._" else children(node)
+                broken = self._broken(parts, frame)
+                if broken is not None:
+                    return self.failed(broken, frame)
+                place = self.origins.place(node, frame)  # where what is not there would stand
+                return [place] if place is not None else self.decisive(parts[0], frame)
+            case _:
+                return self._raised(children(node), frame)
+
+    def _broken(self, nodes: Iterable[Expr], frame: Frame) -> Expr | None:
+        """The first of nodes evaluated in order that has no value."""
+        return next((node for node in nodes if not isinstance(node, Const) and id(node) not in frame.record), None)
+
+    def _raised(self, nodes: Sequence[Expr], frame: Frame) -> list[Path]:
+        broken = self._broken(nodes, frame)
+        return self.failed(broken, frame) if broken is not None else self._all_of(nodes, frame)
+
+    def _failed_or_unfit(self, node: Expr, frame: Frame) -> list[Path]:
+        """Of a node that has no value, or one of the wrong type."""
+        return self.decisive(node, frame) if id(node) in frame.record else self.failed(node, frame)
+
+    def _failed_loop(self, node: Comprehension, frame: Frame) -> list[Path]:
+        fold = recognise(node)
+        if fold.kind == "bind":
+            if id(node.init) not in frame.record and not isinstance(node.init, Const):
+                return self.failed(node.init, frame)
+            inner = Frame(frame.record, {**frame.scope, node.accu: self.origins.of(node.init, frame)})
+            return self.failed(node.result, inner)
+        if id(node.range) not in frame.record and not isinstance(node.range, Const):
+            return self.failed(node.range, frame)
+        rounds = frame.record.get(rounds_key(node))
+        if not isinstance(rounds, Rounds) or rounds.place < 0:
+            return self.decisive(node.range, frame)
+        # Of errors in the values the first counts, of those in a filter the last.
+        for part, pick in ((fold.filter, -1), (fold.value, 0)):
+            if part is None:
+                continue
+            failed = [at for at, record in rounds.records.items() if error_key(part) in record]
+            if failed:
+                inner = self.origins.inside(node, failed[pick], frame)
+                return self._failed_or_unfit(part, inner) or self.of_origin(inner.scope[node.var2 or node.var])
+        inner = self.origins.inside(node, rounds.place, frame)
+        return self.of_origin(inner.scope[node.var2 or node.var]) or self.decisive(node.range, frame)
+
+
+_ASIDE, _NAME, _KIND = 1, 2, 3
+_IDENTITY: Final = (("metadata", "name"), ("metadata", "namespace"), ("metadata", "generateName"))
+
+
+def _exempts(term: Expr) -> bool:
+    """Whether a term asks for an exemption by its name: `c.image in variables.exemptImages`."""
+    match term:
+        case Ident():
+            return _EXEMPTION.search(term.name) is not None
+        case Select() if _EXEMPTION.search(term.field):
+            return True
+        case Const():
+            return isinstance(term.value, str) and _EXEMPTION.search(term.value) is not None
+        case _:
+            return any(map(_exempts, children(term)))
+
+
+def _counted(node: Expr, other: Expr) -> Expr | None:
+    """The list whose size is compared: of `size(list) == 0`, and of `list == []`."""
+    if isinstance(node, Call) and node.function == "size":
+        return node.args[0]
+    if isinstance(other, ListLiteral) and not other.elements:
+        return node
+    return None
+
+
+def _size(value: Any) -> int | None:
+    if isinstance(value, list | dict):
+        return len(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _index(items: list[Any] | dict[Any, Any], wanted: Any) -> Any:
+    """The index or key under which a container has an item, None if it has not."""
+    if isinstance(items, dict):
+        return wanted if isinstance(wanted, str | int) and wanted in items else None
+    for at, item in enumerate(items):
+        try:
+            if operators.equal(item, wanted):
+                return at
+        except EvaluationError:
+            continue
+    return None
