@@ -18,7 +18,7 @@ from tests.cel.generated import Expressions, X
 from tests.cel.generated_libraries import Calls
 from webhook.access import Access, AccessDecision
 from webhook.cel import Activation, CompileError, Environment, EvaluationError
-from webhook.cel.library import LIBRARIES
+from webhook.cel.functions import LIBRARIES
 from webhook.cel.library.authorizer import LIBRARY as AUTHORIZER
 from webhook.cel.library.authorizer import Authorizer
 from webhook.versions import NEWEST, OLDEST, Version

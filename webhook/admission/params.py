@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from webhook.cluster.view import ClusterView, NotAtHand, UnknownKind
+from webhook.policy.evaluation import ParamKind
 from webhook.policy.matching import labels_of
-from webhook.policy.policyset import Binding, ParamKind, ParamRef
+from webhook.policy.policyset import Binding, ParamRef
 from webhook.schema import Resource
 
 NONE: tuple[None] = (None,)

@@ -6,18 +6,20 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from webhook.cel.check.frontend import Declarations, Frontend, FunctionDeclaration
+from webhook.cel.check import construction
+from webhook.cel.check.frontend import Declarations, Frontend
 from webhook.cel.check.literals import check_literals
 from webhook.cel.check.structs import Struct
 from webhook.cel.check.suggestions import Names, explained
-from webhook.cel.library import came_later, form, jsonpatch, libraries_of, standard
-from webhook.cel.library.declaring import Functions
+from webhook.cel.functions import came_later, form, libraries_of
+from webhook.cel.library import jsonpatch, standard
+from webhook.cel.library.declaring import FunctionDeclaration
+from webhook.cel.library.resolution import Functions
 from webhook.cel.program import Program
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import CompileError, Issue
 from webhook.cel.tree.types import Type
-from webhook.cel.value import messages
 from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
 
 # CEL's own checker compares only values of one type. Kubernetes compares numbers across types since 1.28, so these
@@ -80,7 +82,7 @@ class Environment:
 
     structs: those that the variables' types name. version: the Kubernetes version whose functions there are.
     constructs: whether expressions may construct objects and JSON patches (`Object{…}`, `JSONPatch{…}`; see
-    webhook.cel.value.messages), and have jsonpatch.escapeKey.
+    webhook.cel.check.construction), and have jsonpatch.escapeKey.
 
     Environments that declare the same variables share their checker.
     """
@@ -113,7 +115,7 @@ class Environment:
 
     def constructing(self) -> Environment:
         """The same environment for expressions that construct objects and JSON patches."""
-        structs = (*self._structs, messages.JSON_PATCH)
+        structs = (*self._structs, construction.JSON_PATCH)
         return Environment(
             self.variables, container=self._container, structs=structs, version=self._version, constructs=True
         )
@@ -142,7 +144,7 @@ class Environment:
 
     def _constructed(self, source: str) -> Expr:
         """The checked tree of an expression that may construct messages, whose types it declares by using them."""
-        disguised = messages.disguise(source, self._checker(source).parse(source, {}))
+        disguised = construction.disguise(source, self._checker(source).parse(source, {}))
         # Not shared: another expression names other types.
         frontend = Frontend(
             self.variables,
@@ -154,7 +156,7 @@ class Environment:
             tree = frontend.check(disguised.source, disguised.names)
         except CompileError as error:
             raise disguised.revealed(error, source) from None
-        messages.check_names(source, tree)
+        construction.check_names(source, tree)
         return tree
 
     def _names(self) -> Names:
@@ -189,7 +191,7 @@ _QUALIFIED = re.compile(r"[A-Za-z_][\w.]*")
 _UNORDERED = re.compile(
     r"found no matching overload for '_[<>]=?_' applied to '\((?:int|uint|double), (?:int|uint|double)\)'"
 )
-_CONSTRUCTED = frozenset({messages.OBJECT, messages.JSON_PATCH.name, jsonpatch.LIBRARY.name})
+_CONSTRUCTED = frozenset({construction.OBJECT, construction.JSON_PATCH.name, jsonpatch.LIBRARY.name})
 
 
 def _dated(error: CompileError, version: Version) -> list[Issue]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from webhook.cel.code.codegen import generate
 from webhook.cel.cost.metering import NO_DEADLINE, RESERVE, Deadline, Metered
-from webhook.cel.library.declaring import Functions
+from webhook.cel.library.resolution import Functions
 from webhook.cel.tree.ast import Expr, children
 from webhook.cel.tree.errors import (
     BudgetExceeded,

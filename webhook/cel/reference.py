@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from webhook.cel.library import LIBRARIES
+from webhook.cel.functions import LIBRARIES
 from webhook.cel.library.declaring import Failure, Library, Macro, Overload
 from webhook.versions import OLDEST, Version, shown
 

@@ -17,6 +17,18 @@ FailurePolicy = Literal["Fail", "Ignore"]
 
 
 @dataclass(frozen=True, slots=True)
+class ParamKind:
+    """What kind a policy's params are of: apiVersion as manifests write it ("v1", "rules.example.com/v1"), and kind."""
+
+    api_version: str
+    kind: str
+
+    def __str__(self) -> str:
+        group, _, version = self.api_version.rpartition("/")
+        return f"{group}/{version}, Kind={self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """One thing that a policy holds against a request.
 

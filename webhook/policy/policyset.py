@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 from webhook.documents.reader import Problem
 from webhook.paths import Path
 from webhook.policy.conditions import Conditioned, Conditions
-from webhook.policy.evaluation import FailurePolicy, Mutator, Validator
+from webhook.policy.evaluation import FailurePolicy, Mutator, ParamKind, Validator
 from webhook.policy.exceptions import Exemption, PolicyException
 from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual, Selector
 from webhook.policy.request import GroupVersionResource, JSONObject, Request
@@ -28,18 +28,6 @@ _KEPT_LENGTH = 512
 
 Action = Literal["Deny", "Warn", "Audit"]
 Evaluator_co = TypeVar("Evaluator_co", bound="Validator | Mutator", covariant=True)
-
-
-@dataclass(frozen=True, slots=True)
-class ParamKind:
-    """What kind a policy's params are of: apiVersion as manifests write it ("v1", "rules.example.com/v1"), and kind."""
-
-    api_version: str
-    kind: str
-
-    def __str__(self) -> str:
-        group, _, version = self.api_version.rpartition("/")
-        return f"{group}/{version}, Kind={self.kind}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import pytest
 
 from tests.cel.evaluating import ENVIRONMENT, evaluate
 from webhook.cel import EvaluationError
-from webhook.cel.library import LIBRARIES, standard
+from webhook.cel.functions import LIBRARIES
+from webhook.cel.library import standard
 from webhook.cel.library.declaring import Macro, Overload
 from webhook.cel.reference import reference
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
+from webhook.cel.check.construction import JSON_PATCH_TYPE, OBJECT_TYPE
 from webhook.cel.library import jsonpatch
-from webhook.cel.value.messages import JSON_PATCH_TYPE, OBJECT_TYPE, Message, Raw
+from webhook.cel.value.messages import Message, Raw
 
 ENVIRONMENT = Environment({"object": types.DYN, "flag": types.BOOL}).constructing()
 OBJECT = {"name": "web", "items": [{"name": "a"}, {"name": "b"}]}

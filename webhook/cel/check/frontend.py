@@ -8,30 +8,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from cel_expr_python import cel
 
 from webhook.cel.check.decoding import Scope, decode
 from webhook.cel.check.structs import Struct, descriptors
+from webhook.cel.library.declaring import FunctionDeclaration
 from webhook.cel.tree.ast import Call, Expr, children
 from webhook.cel.tree.errors import CompileError, Issue, issue_at
 from webhook.cel.tree.types import Type
 
 MAX_LENGTH = 100_000
 """Code points in an expression; the API server's limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionDeclaration:
-    """A function overload as the checker needs it. `id` is unique among all overloads."""
-
-    id: str
-    name: str
-    params: tuple[Type, ...]
-    result: Type
-    member: bool
 
 
 # ------------------------------------------------------------------------------------------------ the checker's side

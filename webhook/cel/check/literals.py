@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from webhook.cel.library.declaring import Functions
 from webhook.cel.library.formatting import clauses, format_text
 from webhook.cel.library.regex import compiled
+from webhook.cel.library.resolution import Functions
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import Call, Const, Expr, Ident, ListLiteral, MapLiteral, StructLiteral, children
 from webhook.cel.tree.errors import CompileError, EvaluationError, Issue, issue_at

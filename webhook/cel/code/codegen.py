@@ -28,7 +28,7 @@ from webhook.cel.code.loops import CHECK, Loops
 from webhook.cel.code.recording import error_key
 from webhook.cel.code.writer import Account, Operand, Writer
 from webhook.cel.cost import charging, costs
-from webhook.cel.library.declaring import Functions
+from webhook.cel.library.resolution import Functions
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import (
     Call,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from webhook.cel.code import runtime
 from webhook.cel.code.recording import Body, chosen_key, place_key, tracked
 from webhook.cel.code.writer import Operand
+from webhook.cel.cost import charging
 from webhook.cel.tree.ast import Comprehension, Expr
 from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.value import operators
@@ -40,7 +41,7 @@ class Loops:
         variables = self.enter(node)
         target = self.out.fresh()
         counted, loop = self.loop_header(node, source)
-        self.out.charge(fold.costs.whole)
+        self.out.charge(charging.loop_costs(fold).whole)
         self.code.loops += 1
         with self.rounds(counted):
             match fold.kind:
@@ -92,7 +93,7 @@ class Loops:
         with self.out.block(loop, counted=True), self.code.account():
             if not self.code.bounds:
                 self.out.emit(CHECK)
-            self.out.charge(fold.costs.round)
+            self.out.charge(charging.loop_costs(fold).round)
             yield
 
     def loop_header(self, node: Comprehension, source: Operand) -> tuple[str, str]:
@@ -119,7 +120,7 @@ class Loops:
         holds = fold.kind == "all"
         last = ""
         if not self.code.bounds:  # a round more finds that all is decided, unless no element is left
-            last = f"; a.cost += {fold.costs.last}"
+            last = f"; a.cost += {charging.loop_costs(fold).last}"
             if not self.code.recording:
                 items, end = self.out.fresh(), self.out.bind(_END)
                 head, _, text = loop.rstrip(":").partition(" in ")
@@ -151,7 +152,7 @@ class Loops:
         with self.failing(loop, fold) as failed:
             condition = self.condition(fold.value, failed)
             with self.out.block(f"if {condition.text}:"), self.code.account():
-                self.out.charge(fold.costs.passing)
+                self.out.charge(charging.loop_costs(fold).passing)
                 self.out.emit(f"{count} += 1")
         self.out.emit(f"{target} = {count} == 1")
 
@@ -200,14 +201,14 @@ class Loops:
     def collected(self, fold: Fold, error: str, collect: Callable[[], None]) -> None:
         """One element; of errors in it the first counts."""
         if not error:
-            self.out.charge(fold.costs.passing)
+            self.out.charge(charging.loop_costs(fold).passing)
             collect()
             return
         if fold.kind == "map":  # nothing is inserted into an error, so that the rest is not evaluated
             self.out.charge(1)
             self.out.emit(f"if {error} is not None: continue")
         with self.out.block("try:", counted=True), self.code.account():
-            self.out.charge(fold.costs.passing - (fold.kind == "map"))
+            self.out.charge(charging.loop_costs(fold).passing - (fold.kind == "map"))
             collect()
         with self.out.block("except EvaluationError as x:"):
             self.out.emit(f"{error} = {error} or x")

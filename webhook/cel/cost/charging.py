@@ -8,10 +8,12 @@ the chain in its branch; constants, and what is folded to one, cost nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from webhook.cel.cost import costs
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.tree.macros import Fold
 
 _INDEXED: Final = frozenset({"_[_]", "_[?_]", "_?._"})
 _CONVERSIONS: Final = frozenset(
@@ -189,3 +191,34 @@ def _known(node: Expr) -> Any:
     if isinstance(node, ListLiteral) and is_constant(node):
         return [None] * len(node.elements)  # for its size
     return _UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class LoopCosts:
+    """What the API server charges for a macro beside what its author wrote: for what the macro expands to.
+
+    round: each round. passing: each round whose element passes the filter, or is collected. last: the round in which a
+    quantifier is decided before the end. whole: the loop.
+    """
+
+    round: int = 0
+    passing: int = 0
+    last: int = 0
+    whole: int = 0
+
+
+_COSTS = {
+    "all": LoopCosts(round=3, last=2, whole=1),
+    "exists": LoopCosts(round=4, last=3, whole=1),
+    "exists_one": LoopCosts(passing=2, whole=2),
+    "list": LoopCosts(passing=2, whole=1),
+    "map": LoopCosts(passing=2, whole=1),
+}
+
+
+def loop_costs(fold: Fold) -> LoopCosts:
+    """What a loop costs beside the fold's `value`, `key` and `filter`."""
+    found = _COSTS.get(fold.kind, LoopCosts())
+    if fold.kind == "list" and not is_constant(fold.value):
+        return replace(found, passing=found.passing + costs.NEW_LIST)
+    return found

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import orjson
 
-from webhook.cel.library.lists_extension import MAX_RANGE
 from webhook.cel.tree.types import Type
 from webhook.cel.value.values import NONE, BoolMap, Optional
 
@@ -27,6 +26,9 @@ _CALL: Final = 1
 _NEW_LIST: Final = 10
 NEW_LIST: Final = _NEW_LIST
 NEW_MAP: Final = 30
+
+MAX_RANGE: Final = 1_000_000
+"""The most elements that lists.range makes."""
 
 
 def size(value: Any) -> int:

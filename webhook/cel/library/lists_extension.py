@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from webhook.cel.cost.costs import MAX_RANGE
 from webhook.cel.library.declaring import Library, Macro, Overload, function, method
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.operators import alike
 from webhook.cel.value.values import Duration, Timestamp, UInt
-
-MAX_RANGE = 1_000_000
-"""The most elements that lists.range makes."""
 
 _COMPARED = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
 _ORDERED = (int, UInt, float, bool, Duration, Timestamp, str, bytes)

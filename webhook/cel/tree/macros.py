@@ -6,34 +6,9 @@ which macro it was. A fold of any other form is still a fold.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from webhook.cel.cost.charging import is_constant
-from webhook.cel.cost.costs import NEW_LIST
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral
-
-
-@dataclass(frozen=True, slots=True)
-class LoopCosts:
-    """What the API server charges for a macro beside what its author wrote: for what the macro expands to.
-
-    round: each round. passing: each round whose element passes the filter, or is collected. last: the round in which a
-    quantifier is decided before the end. whole: the loop.
-    """
-
-    round: int = 0
-    passing: int = 0
-    last: int = 0
-    whole: int = 0
-
-
-_COSTS = {
-    "all": LoopCosts(round=3, last=2, whole=1),
-    "exists": LoopCosts(round=4, last=3, whole=1),
-    "exists_one": LoopCosts(passing=2, whole=2),
-    "list": LoopCosts(passing=2, whole=1),
-    "map": LoopCosts(passing=2, whole=1),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +24,6 @@ class Fold:
     value: Expr
     key: Expr | None = None
     filter: Expr | None = None
-
-    @property
-    def costs(self) -> LoopCosts:
-        """What the loop costs beside `value`, `key` and `filter`."""
-        found = _COSTS.get(self.kind, LoopCosts())
-        if self.kind == "list" and not is_constant(self.value):
-            return replace(found, passing=found.passing + NEW_LIST)
-        return found
 
 
 def recognise(node: Comprehension) -> Fold:

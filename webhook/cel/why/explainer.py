@@ -24,7 +24,7 @@ from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
 from webhook.cel.why.witness import witnesses
 from webhook.paths import Path
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the types only: a program explains itself by these modules
     from webhook.cel.program import Program, Recording
 
 _MISSING: Final = object()

@@ -16,7 +16,7 @@ from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.value.values import NONE, Optional
 from webhook.paths import Path, lookup
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the types only: a program explains itself by these modules
     from webhook.cel.program import Recording
 
 _PASSING: Final = frozenset({"value", "optional.of", "optional.ofNonZeroValue", "dyn"})

@@ -21,7 +21,7 @@ from webhook.cel.value.values import NONE
 from webhook.cel.why.origins import At, Frame, Made, Origin, Origins
 from webhook.paths import Path, lookup
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the types only: a program explains itself by these modules
     from webhook.cel.program import Program, Recording
 
 MAX_PATHS: Final = 50

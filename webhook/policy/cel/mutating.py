@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from webhook.cel import Activation, CompileError, EvaluationError, Issue, Program, types
-from webhook.cel.value.messages import JSON_PATCH_TYPE, OBJECT_TYPE, Message
+from webhook.cel.check.construction import JSON_PATCH_TYPE, OBJECT_TYPE
+from webhook.cel.value.messages import Message
 from webhook.paths import Path
 from webhook.policy.cel import authorization, constructed, jsonpatches, structuredmerge, validating
 from webhook.policy.cel.declared import base_environment

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from webhook.cel import Issue, Program
+from webhook.cel.check.construction import OBJECT
 from webhook.cel.check.suggestions import field_hint
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, ListLiteral, MapLiteral, StructLiteral
 from webhook.cel.tree.errors import issue_at
 from webhook.cel.tree.macros import recognise
-from webhook.cel.value.messages import OBJECT
 from webhook.paths import Path
 from webhook.policy.cel.typechecking import kinds_of
 from webhook.policy.matching import Match

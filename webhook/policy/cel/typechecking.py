@@ -25,8 +25,8 @@ from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLi
 from webhook.cel.tree.errors import issue_at
 from webhook.cel.tree.types import NUMBERS, Type
 from webhook.paths import Path
+from webhook.policy.evaluation import ParamKind
 from webhook.policy.matching import Match
-from webhook.policy.policyset import ParamKind
 from webhook.schema import Kinds, Resource, Schema, Schemas
 
 MAX_TYPES: Final = 10

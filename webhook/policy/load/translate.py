@@ -6,8 +6,9 @@ from typing import overload
 
 from webhook.policy import exceptions
 from webhook.policy.conditions import Conditions
+from webhook.policy.evaluation import ParamKind
 from webhook.policy.matching import Match, Requirement, Rule, Selector
-from webhook.policy.policyset import Binding, ParamKind, ParamRef
+from webhook.policy.policyset import Binding, ParamRef
 from webhook.policy.written import model
 
 

@@ -11,9 +11,8 @@ from typing import Any, Literal, TypeVar
 
 from webhook import paths
 from webhook.paths import Path
-from webhook.policy.evaluation import FailurePolicy
+from webhook.policy.evaluation import FailurePolicy, ParamKind
 from webhook.policy.matching import Match, Rule, Scope
-from webhook.policy.policyset import ParamKind
 from webhook.policy.python.models import ModelParams, model_of
 from webhook.policy.python.reading import NOTHING, Reads
 from webhook.policy.request import OPERATIONS
