@@ -9,7 +9,7 @@ Each `*.yaml` file is a list of cases of one family. A case has these fields, al
     operations   of matchConstraints, CREATE and UPDATE by default
     variables    name -> expression, in this order
     matchConditions
-    params       the object that the binding names, as parsed YAML
+    params       the object that the binding names, as parsed YAML; or several, which it selects
     beside       other objects in the policy tree, as a YAML text: CustomResourceDefinitions, Namespaces
     file         the manifest's name, `manifest.yaml` by default
     options      more options of `gatewright check`
@@ -131,12 +131,14 @@ def _policy(given: dict[str, Any]) -> list[dict[str, Any]]:
     if "matchConditions" in given:
         spec["matchConditions"] = given["matchConditions"]
     binding: dict[str, Any] = {"policyName": "checked", "validationActions": ["Deny"]}
-    objects = []
+    objects: list[dict[str, Any]] = []
     if "params" in given:
-        params = given["params"]
-        spec["paramKind"] = {"apiVersion": params["apiVersion"], "kind": params["kind"]}
-        binding["paramRef"] = {**params["metadata"], "parameterNotFoundAction": "Deny"}
-        objects.append(params)
+        several = isinstance(given["params"], list)
+        objects = given["params"] if several else [given["params"]]
+        first = objects[0]
+        spec["paramKind"] = {"apiVersion": first["apiVersion"], "kind": first["kind"]}
+        named = {"namespace": first["metadata"]["namespace"], "selector": {}} if several else first["metadata"]
+        binding["paramRef"] = {**named, "parameterNotFoundAction": "Deny"}
     api = "admissionregistration.k8s.io/v1"
     metadata = {"name": "checked"}
     return [

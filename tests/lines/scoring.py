@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def at_the_object(self) -> bool:
-        """Whether a finding stands at the file's first line, or at `kind:` or `apiVersion:`, and does not belong there."""
+        """Whether a finding stands at the first line, `kind:` or `apiVersion:`, and does not belong there."""
         right = (*self.case.expected, *self.case.others)
         astray = [number for number in self.found if number not in right]
         return any(number == 1 or _OBJECT.match(self.case.lines[number - 1]) for number in astray)
