@@ -29,7 +29,7 @@ _SUBJECTS = (
 _MEASURED = """
 import gc, pathlib, sys, time
 
-import webhook.policy.load
+import webhook.policy.load.loading
 from webhook.cel import Environment, types
 
 def resident():
@@ -46,7 +46,7 @@ else:
     gc.collect()
     gc.disable()  # as `gatewright check` does
     before, start = resident(), time.process_time()
-    loaded = webhook.policy.load.load(sys.argv[1])
+    loaded = webhook.policy.load.loading.load(sys.argv[1])
     elapsed = time.process_time() - start
     assert not loaded.warnings and not loaded.notes, (loaded.warnings, loaded.notes)
     gc.collect()

@@ -13,8 +13,8 @@ from pathlib import Path
 from bench.deployment import DEPLOYMENT
 from bench.expressions import EXPRESSIONS, engines, microseconds
 from webhook.admission import engine
-from webhook.cluster.manifests import ManifestsView
-from webhook.policy.load import load
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.load.loading import load
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 
 ROUNDS = 6

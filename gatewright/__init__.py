@@ -12,7 +12,7 @@ ValidatingAdmissionPolicyBinding binds a `@validate` function, a MutatingAdmissi
             yield Violation("at least 2 replicas, please", path="spec.replicas")
 """
 
-from webhook.policy.python import Violation, mutate, validate
+from webhook.policy.python.decorators import Violation, mutate, validate
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request, User
 
 __all__ = ["GroupVersionKind", "GroupVersionResource", "Request", "User", "Violation", "mutate", "validate"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.policy.test_python import tree
+from tests.policy.python.test_decorators import tree
 from tests.policy.trees import (
     binding,
     config_map,
@@ -23,7 +23,7 @@ from tests.policy.trees import (
 )
 from webhook.admission import engine
 from webhook.admission.decision import Decision
-from webhook.cluster.manifests import ManifestsView
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from webhook.admission.engine import decide, mutate, validate
-from webhook.cluster.manifests import ManifestsView
-from webhook.policy.load import load
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 

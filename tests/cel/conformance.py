@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
-from webhook.cel.frontend import Declarations, Frontend, FunctionDeclaration
-from webhook.cel.operators import TYPE_NAMES, equal, make_map
-from webhook.cel.types import Type
-from webhook.cel.values import Duration, Optional, Timestamp, UInt
+from webhook.cel.check.frontend import Declarations, Frontend, FunctionDeclaration
+from webhook.cel.tree.types import Type
+from webhook.cel.value.operators import TYPE_NAMES, equal, make_map
+from webhook.cel.value.values import Duration, Optional, Timestamp, UInt
 
 SUITE = Path(__file__).parents[3] / "shared" / "conformance"
 

@@ -22,7 +22,7 @@ from tests.cel.cel_cpp import EPOCH, tagged
 from tests.cel.core_generated import CoreExpressions, X
 from tests.cel.evaluating import ENVIRONMENT
 from webhook.cel import Activation, CompileError, EvaluationError
-from webhook.cel.values import BoolKey, Duration, Timestamp
+from webhook.cel.value.values import BoolKey, Duration, Timestamp
 
 SEED, COUNT = 20261124, 20_000
 

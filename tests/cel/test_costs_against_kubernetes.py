@@ -16,7 +16,8 @@ from tests import goprograms
 from tests.cel.evaluating import ENVIRONMENT
 from tests.cel.generated import Expressions, X
 from tests.cel.test_against_kubernetes import kubernetes
-from webhook.cel import Activation, CompileError, Counting, EvaluationError, Program, metering
+from webhook.cel import Activation, CompileError, Counting, EvaluationError, Program
+from webhook.cel.cost import metering
 
 __all__ = ["kubernetes"]
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.cel.evaluating import ENVIRONMENT, evaluate
 from webhook.cel import Activation, CostError, EvaluationError, Program
-from webhook.cel.types import Type
-from webhook.cel.values import Duration, Timestamp
+from webhook.cel.tree.types import Type
+from webhook.cel.value.values import Duration, Timestamp
 
 VALUES: list[tuple[str, dict[str, Any], Any]] = [
     # selection and presence

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
-from webhook.cel.frontend import MAX_LENGTH
+from webhook.cel.check.frontend import MAX_LENGTH
 
 ENVIRONMENT = Environment({"object": types.DYN, "x": types.DYN, "oldObject": types.DYN})
 MAX_SECONDS = 3.0

@@ -12,18 +12,18 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from webhook import documents
 from webhook.cli.main import app
-from webhook.cli.report import explained, explainedjson, text
-from webhook.cli.report import json as report_json
+from webhook.cli.report import checkjson as report_json
+from webhook.cli.report import checktext, explainjson, explaintext
+from webhook.cli.report.explaintree import Look
 from webhook.cli.report.outcome import Outcome
-from webhook.cli.report.tree import Look
-from webhook.cluster.manifests import ManifestsView
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.documents import reader
 from webhook.offline.policyexplained import explain_requests
 from webhook.offline.requests import Options, plan, with_old
 from webhook.offline.secrets import LAST_APPLIED
 from webhook.offline.verdicts import verdicts
-from webhook.policy.load import load
+from webhook.policy.load.loading import load
 
 CANARIES = {
     "data": "Kx7vQ2mZr9-Jq5b-Wp4LnT8s",
@@ -36,7 +36,7 @@ CANARIES = {
 
 
 def encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+    return base64.b64encode(checktext.encode()).decode()
 
 
 def secret(name: str, data: str, string: str, applied: str) -> dict[str, Any]:
@@ -187,9 +187,9 @@ def spoken(request):
     for text in texts(request):
         yield f"it is {text}"
         yield f"begins with {text[:8]}, ends with {text[-9:]}"
-        yield f"in capitals {text.upper()}"
+        yield f"in capitals {checktext.upper()}"
         yield "in base64 " + base64.b64encode(("user:" + text).encode()).decode()
-        yield "in hexadecimal " + text.encode().hex()
+        yield "in hexadecimal " + checktext.encode().hex()
         yield Violation("at a place", path=("stringData", text[:12]))
 
 @validate(resources=["v1/secrets"])
@@ -250,9 +250,9 @@ class Reports:
 
     def __init__(self, tree: str, manifest: str, old: str) -> None:
         self.policies = load(Path(tree))
-        planned = plan(documents.read([manifest])[0], Options(), self.policies.objects)
-        updates = plan(documents.read([manifest])[0], Options(operation="UPDATE"), self.policies.objects)
-        before = plan(documents.read([old])[0], Options(operation="UPDATE"), self.policies.objects)
+        planned = plan(reader.read([manifest])[0], Options(), self.policies.objects)
+        updates = plan(reader.read([manifest])[0], Options(operation="UPDATE"), self.policies.objects)
+        before = plan(reader.read([old])[0], Options(operation="UPDATE"), self.policies.objects)
         self.requests = [*planned.requests, *with_old(updates.requests, before)[0]]
         self.cluster = ManifestsView([*self.policies.objects, *planned.objects], planned.kinds, assume_namespaces=True)
         self.by_name = {policy.name: policy for policy in self.policies.policies}
@@ -262,14 +262,14 @@ class Reports:
             found = list(verdicts(self.requests, self.policies, self.cluster, explain=explain))
             findings = [located for verdict in found for located in verdict.findings]
             outcome = Outcome(findings, [], [], 1, 1, 1, explained=explain)
-            yield text.report(outcome, color=False)
+            yield checktext.report(outcome, color=False)
             yield report_json.report(outcome)
 
     def explained(self, name: str) -> Iterator[str]:
         found = list(explain_requests(self.by_name[name], self.requests, self.policies, self.cluster))
-        report = explained.Report(self.by_name[name], found, lambda path: "policy.yaml:1")
-        yield explained.report(report, Look(lambda style, text: text, 400, full=True))
-        yield explainedjson.report([report], [], [])
+        report = explaintext.Report(self.by_name[name], found, lambda path: "policy.yaml:1")
+        yield explaintext.report(report, Look(lambda style, text: text, 400, full=True))
+        yield explainjson.report([report], [], [])
 
 
 def test_nothing_of_secrets_within_other_objects_is_shown(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from tests.e2e.webhooks import rendered
 from tests.manifests.kustomize import OVERLAYS
 from tests.server.running import wait_for
 from webhook.cluster import permissions
-from webhook.policy.load import load
-from webhook.policy.lookups import lookups_of
+from webhook.policy.load.loading import load
+from webhook.policy.needed import lookups_of
 from webhook.schema import Kinds
 
 Object = dict[str, Any]

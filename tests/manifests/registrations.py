@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from webhook import documents
 from webhook.admission import engine
-from webhook.cluster.manifests import ManifestsView
-from webhook.policy.load import load_documents
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.documents import reader
+from webhook.policy.load.loading import load_documents
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.schema import Kinds
@@ -46,7 +46,7 @@ def as_policies(webhooks: list[dict[str, Any]]) -> PolicySet:
             "spec": {"policyName": webhook["name"], "validationActions": ["Deny"]},
         }
         objects += [policy, binding]
-    read, problems = documents.parse("\n---\n".join(map(json.dumps, objects)), "registration")
+    read, problems = reader.parse("\n---\n".join(map(json.dumps, objects)), "registration")
     assert problems == []
     return load_documents(read)
 

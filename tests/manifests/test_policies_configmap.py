@@ -11,7 +11,7 @@ import yaml
 
 from tests.manifests import kustomize
 from tests.manifests.kustomize import OVERLAYS, ROOT
-from webhook.policy.load import load
+from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 
 ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS

@@ -11,8 +11,8 @@ from tests.manifests import kustomize, registrations
 from tests.manifests.kustomize import BASE, OVERLAYS, ROOT
 from tests.manifests.requests import FINALIZER, KEPT, Raw, made, recorded, variants
 from webhook.admission import engine, review
-from webhook.cluster.manifests import ManifestsView
-from webhook.policy.load import load
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.schema import Kinds

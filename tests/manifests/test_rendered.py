@@ -14,8 +14,8 @@ import yaml
 from tests.manifests import kustomize
 from tests.manifests.kustomize import BASE, OVERLAYS, ROOT
 from webhook.cluster import permissions
-from webhook.policy.load import load
-from webhook.policy.lookups import lookups_of
+from webhook.policy.load.loading import load
+from webhook.policy.needed import lookups_of
 from webhook.server.settings import Settings, resolve
 
 ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS

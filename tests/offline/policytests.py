@@ -8,7 +8,7 @@ from typing import Any
 
 from webhook.offline import caseruns, policytest
 from webhook.offline.caseruns import Result
-from webhook.policy.load import load
+from webhook.policy.load.loading import load
 
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1

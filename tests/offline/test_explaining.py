@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from webhook.cel import Program
-from webhook.cel.privacy import NOTHING
+from webhook.cel.why.privacy import NOTHING
 from webhook.offline import caseruns, policytest
 from webhook.offline.explaining import explain_policy
 from webhook.offline.unmatched import why_not
 from webhook.paths import Path as ObjectPath
+from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import Evaluation
-from webhook.policy.load import load
+from webhook.policy.load.loading import load
 from webhook.policy.matching import Match, RequestNamespace, Requirement, Rule, Selector
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
-from webhook.policy.validating import CELValidator
 
 POLICIES = Path(__file__).parents[2] / "policies"
 

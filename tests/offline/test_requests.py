@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from webhook.documents import parse
+from webhook.documents.reader import parse
 from webhook.offline.requests import Options, Plan, impersonated, plan
 from webhook.policy.request import User
 

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from webhook.cel.privacy import CLEAN, HOLDS, PRIVATE
-from webhook.cluster.manifests import ManifestsView
+from webhook.cel.why.privacy import CLEAN, HOLDS, PRIVATE
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline.secrets import CHANGED_MASK, LAST_APPLIED, MASK, Redaction, SecretsSeen, masked, private_parts
 
 SECRET = {

@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from webhook.cluster.manifests import ManifestsView
-from webhook.documents import parse
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.documents.reader import parse
 from webhook.offline.requests import Options, plan
 from webhook.offline.verdicts import Located, named_path, verdicts
-from webhook.policy.load import load_documents
+from webhook.policy.load.loading import load_documents
 
 OBJECT: dict[str, Any] = {"spec": {"replicas": 50, "ports": [{"name": "a"}]}, "metadata": {"labels": {"a.b/c": "x"}}}
 

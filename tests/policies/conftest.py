@@ -14,8 +14,8 @@ import pytest
 from webhook.admission import review
 from webhook.admission.decision import Decision
 from webhook.admission.engine import validate
-from webhook.cluster.manifests import ManifestsView
-from webhook.policy.load import load
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 
 LIBRARY = Path(__file__).parent.parent.parent / "policies"

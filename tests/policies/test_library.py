@@ -11,7 +11,7 @@ import yaml
 from tests.policies.conftest import LIBRARY
 from webhook.offline import caseruns, policytest
 from webhook.offline.policytest import PlannedCase
-from webhook.policy.load import load
+from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 
 POLICIES = sorted(path.name for path in LIBRARY.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))

@@ -10,7 +10,7 @@ import pytest
 from tests.policies.conftest import REVIEWS
 from webhook.admission import review
 from webhook.admission.engine import mutate, validate
-from webhook.cluster.manifests import ManifestsView
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 
 VERDICTS: dict[str, dict[str, Any]] = json.loads((REVIEWS / "expected.json").read_bytes())["verdicts"]

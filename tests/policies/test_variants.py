@@ -14,7 +14,7 @@ from webhook.admission import review
 from webhook.admission.decision import Decision
 from webhook.admission.engine import decide
 from webhook.admission.patch import diff
-from webhook.cluster.manifests import ManifestsView
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 
 CREATE_DEPLOYMENT = "004-validate-create-deployments.json"

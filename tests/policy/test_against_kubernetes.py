@@ -12,7 +12,7 @@ import pytest
 from tests.policy.apiserver import asked
 from tests.policy.generated import Case, Cases
 from tests.policy.trees import binding, loaded, request
-from webhook.policy.load import PolicyTreeError
+from webhook.policy.load.loading import PolicyTreeError
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.policyset import PolicySet
 

@@ -7,7 +7,7 @@ import pytest
 from tests.policy.apiserver import asked
 from tests.policy.constants import expressions
 from webhook.cel import CompileError, types
-from webhook.policy.declared import base_environment
+from webhook.policy.cel.declared import base_environment
 
 
 def refused(expression: str) -> str:

@@ -14,7 +14,7 @@ from tests.policy.apiserver import asked
 from tests.policy.generated_mutations import Case, Mutations
 from tests.policy.trees import loaded, mutating_binding, mutating_policy, request
 from webhook import schema
-from webhook.policy.load import PolicyTreeError
+from webhook.policy.load.loading import PolicyTreeError
 from webhook.policy.matching import RequestNamespace
 
 SCHEMAS = Path(schema.__file__).parent / "kubernetes"

@@ -11,9 +11,9 @@ import yaml
 
 from webhook.admission.decision import Decision
 from webhook.admission.engine import decide
-from webhook.cluster.manifests import ManifestsView
-from webhook.documents import Problem, parse
-from webhook.policy.load import PolicyTreeError, load, load_documents
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.documents.reader import Problem, parse
+from webhook.policy.load.loading import PolicyTreeError, load, load_documents
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request, User
 

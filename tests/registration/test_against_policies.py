@@ -14,7 +14,7 @@ from tests.policy import trees
 from tests.registration import simulated
 from tests.registration.simulated import VERSIONS, Json, Sent
 from webhook.admission import engine
-from webhook.cluster.manifests import ManifestsView
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy import conditions
 from webhook.policy.policyset import PolicySet
 from webhook.registration.configurations import Options, text

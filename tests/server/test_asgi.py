@@ -13,7 +13,7 @@ import pytest
 
 from tests.server.running import recorded
 from webhook.admission import engine
-from webhook.cluster.manifests import ManifestsView
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
 from webhook.server.logs import Log

@@ -20,8 +20,8 @@ import orjson
 import pytest
 
 from tests.server.running import REVIEWS
-from webhook.cluster.manifests import ManifestsView
-from webhook.policy.load import load
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.load.loading import load
 from webhook.schema import Kinds
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics

@@ -13,11 +13,11 @@ from tests.policy.trees import binding, loaded, policy
 from webhook.admission.decision import Finding
 from webhook.cluster.live import LiveView
 from webhook.cluster.lookups import NAMESPACES, Lookups
-from webhook.policy.load import load
+from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 from webhook.schema import Kinds
-from webhook.server.live import CacheMetrics
+from webhook.server.livecluster import CacheMetrics
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 

@@ -8,12 +8,12 @@ import time
 import pytest
 
 from tests.cel.test_hostile import in_tens
-from tests.policy.test_validating import messages
+from tests.policy.cel.test_validating import messages
 from tests.policy.trees import binding, loaded, policy, request
 from tests.server.running import recorded
 from webhook.admission import engine
-from webhook.cel.metering import Deadline
-from webhook.cluster.manifests import ManifestsView
+from webhook.cel.cost.metering import Deadline
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.schema.kinds import Kinds
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics

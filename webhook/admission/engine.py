@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from webhook.admission import exceptions
+from webhook.admission import excepting
 from webhook.admission.decision import (
     MUTATING,
     REASON_CODES,
@@ -162,7 +162,7 @@ class _Mutating:
 
     def _is_excepted(self, policy: Policy[Mutator], binding: Binding, message: str) -> bool:
         """Whether an exception leaves the mutation out, one that failed too; it is noted then."""
-        exception = exceptions.in_force(policy, binding.name, self._sent, None)
+        exception = excepting.in_force(policy, binding.name, self._sent, None)
         if exception is None:
             return False
         finding = _mutation_finding(policy, binding, MutationFault(message), "Forbidden")
@@ -293,7 +293,7 @@ class _Report:
         self, policy: Policy[Any], binding: Binding, request: Request, evaluation: Evaluation
     ) -> Evaluation:
         """What is left of an evaluation without the failures that exceptions cover."""
-        left, covered = exceptions.without_excepted(policy, binding.name, request, evaluation)
+        left, covered = excepting.without_excepted(policy, binding.name, request, evaluation)
         action = "Deny" if "Deny" in binding.actions else binding.actions[0]
         for failure, exception in covered:
             self._excepted.append(Excepted(exception, _finding(policy, binding, action, failure)))
@@ -354,8 +354,8 @@ class _Report:
         if self._audited:
             annotations["validation_failure"] = orjson.dumps(self._audited).decode()
         if self._excepted:
-            annotations[exceptions.ANNOTATION] = exceptions.annotation(self._excepted)
-            self._warnings += exceptions.warnings(self._excepted)
+            annotations[excepting.ANNOTATION] = excepting.annotation(self._excepted)
+            self._warnings += excepting.warnings(self._excepted)
         return Decision(
             allowed=not denials,
             findings=tuple(self._findings),

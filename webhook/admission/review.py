@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from webhook.admission import exceptions, patch
+from webhook.admission import excepting, patch
 from webhook.admission.decision import Decision, Finding, Mutation, shown_warnings
 from webhook.paths import render
 from webhook.policy.request import OPERATIONS, GroupVersionKind, GroupVersionResource, Request, User
@@ -138,8 +138,8 @@ def respond_mutation(request: Request, mutation: Mutation) -> bytes:
             response["patchType"] = "JSONPatch"
             response["patch"] = base64.b64encode(orjson.dumps(operations)).decode("ascii")
     if mutation.excepted:
-        response["auditAnnotations"] = {exceptions.ANNOTATION: exceptions.annotation(mutation.excepted)}
-        warnings = shown_warnings(exceptions.warnings(mutation.excepted))
+        response["auditAnnotations"] = {excepting.ANNOTATION: excepting.annotation(mutation.excepted)}
+        warnings = shown_warnings(excepting.warnings(mutation.excepted))
         if warnings:
             response["warnings"] = list(warnings)
     return _dump(response)

@@ -6,17 +6,18 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from webhook.cel import messages, types
-from webhook.cel.ast import Expr
-from webhook.cel.errors import CompileError, Issue
-from webhook.cel.frontend import Declarations, Frontend, FunctionDeclaration
-from webhook.cel.functions import Functions
+from webhook.cel.check.frontend import Declarations, Frontend, FunctionDeclaration
+from webhook.cel.check.literals import check_literals
+from webhook.cel.check.structs import Struct
+from webhook.cel.check.suggestions import Names, explained
 from webhook.cel.library import came_later, form, jsonpatch, libraries_of, standard
-from webhook.cel.literals import check_literals
+from webhook.cel.library.declaring import Functions
 from webhook.cel.program import Program
-from webhook.cel.structs import Struct
-from webhook.cel.suggestions import Names, explained
-from webhook.cel.types import Type
+from webhook.cel.tree import types
+from webhook.cel.tree.ast import Expr
+from webhook.cel.tree.errors import CompileError, Issue
+from webhook.cel.tree.types import Type
+from webhook.cel.value import messages
 from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
 
 # CEL's own checker compares only values of one type. Kubernetes compares numbers across types since 1.28, so these
@@ -79,7 +80,7 @@ class Environment:
 
     structs: those that the variables' types name. version: the Kubernetes version whose functions there are.
     constructs: whether expressions may construct objects and JSON patches (`Object{…}`, `JSONPatch{…}`; see
-    webhook.cel.messages), and have jsonpatch.escapeKey.
+    webhook.cel.value.messages), and have jsonpatch.escapeKey.
 
     Environments that declare the same variables share their checker.
     """

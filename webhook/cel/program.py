@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from webhook.cel.ast import Expr, children
-from webhook.cel.codegen import generate
-from webhook.cel.errors import BudgetExceeded, CostError, EvaluationError, LimitError, LimitExceeded, no_such_overload
-from webhook.cel.functions import Functions
-from webhook.cel.metering import NO_DEADLINE, RESERVE, Deadline, Metered
-from webhook.cel.types import Type
-from webhook.cel.witness import witnesses
+from webhook.cel.code.codegen import generate
+from webhook.cel.cost.metering import NO_DEADLINE, RESERVE, Deadline, Metered
+from webhook.cel.library.declaring import Functions
+from webhook.cel.tree.ast import Expr, children
+from webhook.cel.tree.errors import (
+    BudgetExceeded,
+    CostError,
+    EvaluationError,
+    LimitError,
+    LimitExceeded,
+    no_such_overload,
+)
+from webhook.cel.tree.types import Type
+from webhook.cel.why.witness import witnesses
 from webhook.paths import Path
 
 if TYPE_CHECKING:
-    from webhook.cel.explanation import Explanation
-    from webhook.cel.privacy import Private
+    from webhook.cel.why.explanation import Explanation
+    from webhook.cel.why.privacy import Private
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -219,14 +226,14 @@ class Program:
         return _guarded(self._recording, activation)
 
     def explain(self, activation: Activation, private: Private | None = None) -> Explanation:
-        """Why the expression has the value that `evaluate` gives: see webhook.cel.explain.
+        """Why the expression has the value that `evaluate` gives: see webhook.cel.why.explainer.
 
         A fresh activation, or the Recording of expressions evaluated before it (the variables of one policy). Errors of
         the expression are part of the explanation. private: what must not be shown of the variables' values.
         """
-        from webhook.cel import explain, privacy  # wanted rarely, and loaded then
+        from webhook.cel.why import explainer, privacy  # wanted rarely, and loaded then
 
-        return explain.explain(self, Recording.of(activation), private or privacy.NOTHING)
+        return explainer.explain(self, Recording.of(activation), private or privacy.NOTHING)
 
     def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
         """The Paths into the variable `root` that decide the expression's value, the most telling first.

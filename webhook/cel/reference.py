@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from webhook.cel.functions import Failure, Library, Macro, Overload
 from webhook.cel.library import LIBRARIES
+from webhook.cel.library.declaring import Failure, Library, Macro, Overload
 from webhook.versions import OLDEST, Version, shown
 
 _HEAD = """\

@@ -101,17 +101,17 @@ def _check(
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
-    from webhook import documents
     from webhook.cli.progress import Telling
-    from webhook.cli.report import json, text
+    from webhook.cli.report import checkjson, checktext
     from webhook.cli.report.outcome import Outcome
     from webhook.cli.streams import put
-    from webhook.cluster.manifests import ManifestsView
-    from webhook.documents import Problem
+    from webhook.cluster.manifestsview import ManifestsView
+    from webhook.documents import reader
+    from webhook.documents.reader import Problem
     from webhook.offline import authorizations as access
     from webhook.offline.requests import Options, impersonated, plan
     from webhook.offline.verdicts import verdicts
-    from webhook.policy.load import PolicyTreeError, load
+    from webhook.policy.load.loading import PolicyTreeError, load
 
     try:
         as_user = impersonated(user, groups)
@@ -125,9 +125,9 @@ def _check(
         policies = load(tree, target)
     except PolicyTreeError as error:
         if output is Format.JSON:
-            put(json.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
+            put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
         else:
-            sys.stderr.write("".join(text.error_text(each, colored(color, sys.stderr)) for each in error.problems))
+            sys.stderr.write("".join(checktext.error_text(each, colored(color, sys.stderr)) for each in error.problems))
         return FAILED
     rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
     if wrong:
@@ -138,7 +138,7 @@ def _check(
     with Telling(sys.stderr) as telling:
         files = count(1)
         stdin = sys.stdin.buffer if sys.stdin is not None else None
-        read, problems = documents.read(paths, stdin, lambda _: telling.step("reading", next(files)))
+        read, problems = reader.read(paths, stdin, lambda _: telling.step("reading", next(files)))
         if not read and not problems:
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
@@ -175,9 +175,9 @@ def _check(
         explained=explain,
     )
     if output is Format.JSON:
-        written = put(json.report(outcome))
+        written = put(checkjson.report(outcome))
     else:
-        sys.stderr.write(text.asides(outcome, colored(color, sys.stderr)))
+        sys.stderr.write(checktext.asides(outcome, colored(color, sys.stderr)))
         sys.stderr.flush()
-        written = put(text.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
+        written = put(checktext.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
     return outcome.exit_code if written else FAILED

@@ -106,16 +106,16 @@ def _explain(
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
-    from webhook import documents
-    from webhook.cli.report import explained, explainedjson
-    from webhook.cli.report.text import Style, error_line
-    from webhook.cli.report.tree import PIPED_WIDTH, Look
+    from webhook.cli.report import explainjson, explaintext
+    from webhook.cli.report.checktext import Style, error_line
+    from webhook.cli.report.explaintree import PIPED_WIDTH, Look
     from webhook.cli.streams import put
-    from webhook.cluster.manifests import ManifestsView
+    from webhook.cluster.manifestsview import ManifestsView
+    from webhook.documents import reader
     from webhook.offline import authorizations as access
     from webhook.offline.policyexplained import explain_requests
     from webhook.offline.requests import Options, impersonated, plan, with_old
-    from webhook.policy.load import PolicyTreeError, load
+    from webhook.policy.load.loading import PolicyTreeError, load
 
     if old and operation not in (None, Operation.UPDATE):
         return fail("--old is of an UPDATE", color)
@@ -147,12 +147,12 @@ def _explain(
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     options = Options(namespace, as_user, done.value)
-    read, problems = documents.read(paths, stdin)
+    read, problems = reader.read(paths, stdin)
     planned = plan(read, options, policies.objects)
     requests = list(planned.requests)
     notes = list(planned.notes)
     if old:
-        was, wrong_before = documents.read([old], stdin)
+        was, wrong_before = reader.read([old], stdin)
         before = plan(was, options, policies.objects)
         problems += [*wrong_before, *before.problems]
         requests, unknown = with_old(requests, before)
@@ -162,7 +162,7 @@ def _explain(
         [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
     )
     reports = [
-        explained.Report(policy, list(explain_requests(policy, requests, policies, cluster)), _places(policy))
+        explaintext.Report(policy, list(explain_requests(policy, requests, policies, cluster)), _places(policy))
         for policy in chosen
     ]
     if cluster.assumed:
@@ -171,9 +171,9 @@ def _explain(
             "kubernetes.io/metadata.name"
         )
     if not requests and not problems:
-        problems.append(documents.Problem(paths[0], None, None, "no objects in it to explain"))
+        problems.append(reader.Problem(paths[0], None, None, "no objects in it to explain"))
     if output is Format.JSON:
-        written = put(explainedjson.report(reports, notes, problems))
+        written = put(explainjson.report(reports, notes, problems))
     else:
         from webhook.cli.report.visible import visible
 
@@ -185,7 +185,7 @@ def _explain(
         sys.stderr.flush()
         width = columns(sys.stdout) or PIPED_WIDTH
         look = Look(Style(colored(color, sys.stdout)), width, full, ascii=not draws(sys.stdout))
-        written = put("\n".join(explained.report(_told(each), look) for each in reports))
+        written = put("\n".join(explaintext.report(_told(each), look) for each in reports))
     if not written or problems:
         return FAILED
     return 1 if any(report.denied for report in reports) else 0
@@ -217,9 +217,9 @@ def _unknown(name: str, known: list[str], tree: Path) -> str:
 
 def _places(policy: Policy[Any]) -> Callable[[ObjectPath], str]:
     """Where an expression stands in the policy's file: `FILE:LINE`."""
-    from webhook import documents
+    from webhook.documents import reader
 
-    read, _ = documents.read([policy.file]) if policy.language == "cel" else ([], [])
+    read, _ = reader.read([policy.file]) if policy.language == "cel" else ([], [])
     for document in read:
         value = document.value
         if isinstance(value, dict) and value.get("kind") == policy.kind and document.line == policy.line:

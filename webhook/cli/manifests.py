@@ -131,7 +131,7 @@ def _options(
     name: str,
 ) -> Options:
     """Raises OptionError, which names the option."""
-    from webhook import files
+    from webhook.documents import files
     from webhook.registration.configurations import OptionError, Options, namespaced_name
 
     try:
@@ -176,9 +176,9 @@ def _manifests(
     without: list[str],
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
-    from webhook import files
     from webhook.cli.streams import put
-    from webhook.policy.load import PolicyTreeError, load
+    from webhook.documents import files
+    from webhook.policy.load.loading import PolicyTreeError, load
     from webhook.registration.webhooks import never_asked
 
     try:
@@ -206,8 +206,8 @@ def _manifests(
 
 
 def _compared(check: Path, rendered: str) -> int:
-    from webhook import files
     from webhook.cli.streams import put
+    from webhook.documents import files
 
     try:
         there = sys.stdin.read() if str(check) == "-" else check.read_text(encoding="utf-8")
@@ -224,14 +224,14 @@ def _compared(check: Path, rendered: str) -> int:
 
 
 def _fail(message: str) -> int:
-    from webhook.cli.report.text import error_line
+    from webhook.cli.report.checktext import error_line
 
     sys.stderr.write(error_line(message, _colored()))
     return _FAILED
 
 
 def _note(message: str) -> None:
-    from webhook.cli.report.text import note_line
+    from webhook.cli.report.checktext import note_line
 
     sys.stderr.write(note_line(message, _colored()))
 

@@ -57,7 +57,7 @@ FAILED = 2
 
 def fail(message: str, color: Color) -> int:
     """Tell on stderr what keeps the run from going on; the exit code."""
-    from webhook.cli.report.text import error_line
+    from webhook.cli.report.checktext import error_line
 
     sys.stderr.write(error_line(message, colored(color, sys.stderr)))
     return FAILED

@@ -15,8 +15,8 @@ from webhook.cli.options import KubernetesVersion
 from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
-    from webhook.cli.report.text import Style
-    from webhook.documents import Problem
+    from webhook.cli.report.checktext import Style
+    from webhook.documents.reader import Problem
     from webhook.offline.caseruns import Result
 
 _FAILED = 2
@@ -53,12 +53,12 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     import os
 
-    from webhook.cli.report.text import Style, error_line, error_text, note_line, warning_text
+    from webhook.cli.report.checktext import Style, error_line, error_text, note_line, warning_text
     from webhook.cli.report.visible import visible
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
     from webhook.policy.exceptions import expired
-    from webhook.policy.load import PolicyTreeError, load
+    from webhook.policy.load.loading import PolicyTreeError, load
 
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     on_terminal = sys.stderr.isatty() and not plain
@@ -134,7 +134,7 @@ def _json(
     """
     import orjson
 
-    from webhook.cli.report.json import problems
+    from webhook.cli.report.checkjson import problems
     from webhook.cli.report.visible import encodable
 
     cases = [

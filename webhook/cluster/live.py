@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from webhook.access import Access, AccessDecision, AccessUnknown
-from webhook.cluster.access import ask
 from webhook.cluster.cache import Cache, State
 from webhook.cluster.connection import APIError, Connection, Unreachable
 from webhook.cluster.lookups import NAMESPACES_KIND, Lookups, Target
+from webhook.cluster.subjectaccess import ask
 from webhook.cluster.view import Answer, NotAtHand, Question, Unanswered, UnknownKind
 from webhook.schema import Kinds
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from webhook import documents
 from webhook.access import AccessDecision, AccessRule
-from webhook.documents import Problem
+from webhook.documents import reader
+from webhook.documents.reader import Problem
 from webhook.paths import Path, render
-from webhook.policy import model
+from webhook.policy.written import model
 
 
 class Authorization(model.Model):
@@ -81,7 +81,7 @@ def rules(authorizations: Iterable[Authorization]) -> tuple[AccessRule, ...]:
 
 def read(file: str) -> tuple[tuple[AccessRule, ...], list[Problem]]:
     """The rules of a YAML or JSON file with the one key `authorizations`, and what is wrong with it."""
-    found, problems = documents.read([file])
+    found, problems = reader.read([file])
     if problems:
         return (), problems
     if len(found) != 1 or not isinstance(found[0].value, dict):

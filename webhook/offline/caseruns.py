@@ -10,7 +10,7 @@ import orjson
 
 from webhook.admission.decision import Finding
 from webhook.admission.engine import decide, validate
-from webhook.cluster.manifests import ManifestsView
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline.authorizations import rules
 from webhook.offline.policytest import Case, Expectation, PlannedCase
 from webhook.offline.secrets import Redaction, SecretsSeen

@@ -13,16 +13,16 @@ from typing import Any, Final
 from webhook.admission.decision import Finding
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
 from webhook.cel import Program
-from webhook.cel.explanation import Explanation, Step
-from webhook.cel.privacy import CLEAN, Private
 from webhook.cel.program import Recording
+from webhook.cel.why.explanation import Explanation, Step
+from webhook.cel.why.privacy import CLEAN, Private
 from webhook.cluster.view import ClusterView
 from webhook.offline.secrets import hidden, private_parts
 from webhook.paths import Path
+from webhook.policy.cel.validating import CELValidator
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.policyset import Binding, Policy
 from webhook.policy.request import Request
-from webhook.policy.validating import CELValidator
 
 HIDDEN_ERROR: Final = "(hidden: the text is made from the content of a Secret)"
 

@@ -21,12 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-from webhook import documents
-from webhook.documents import Document, Problem
+from webhook.documents import reader
+from webhook.documents.reader import Document, Problem
 from webhook.offline import authorizations
 from webhook.offline.authorizations import Authorization
 from webhook.paths import Path, render
-from webhook.policy import model
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import (
     CONNECT,
@@ -39,6 +38,7 @@ from webhook.policy.request import (
     Request,
     User,
 )
+from webhook.policy.written import model
 from webhook.schema import Kinds
 
 API_VERSION = "gatewright.dev/v1"
@@ -131,16 +131,16 @@ class PlannedCase:
 def plan(tree: FilePath, policies: PolicySet) -> tuple[list[PlannedCase], list[Problem]]:
     """The cases of all PolicyTests in the tree that `policies` was loaded from, and what is wrong with them."""
     # What else is wrong with the files, loading the policies has told. A tree that is one Python file has no tests.
-    read, _ = documents.read([str(tree)]) if tree.suffix != ".py" else ([], [])
+    read, _ = reader.read([str(tree)]) if tree.suffix != ".py" else ([], [])
     kinds = Kinds.builtin().with_crds(policies.objects)
     planned: list[PlannedCase] = []
     problems: list[Problem] = []
     for document in read:
         value = document.value
         if isinstance(value, dict) and value.get("kind") == KIND and str(value.get("apiVersion")).startswith(_GROUP):
-            reader = _Reader(document, tree, policies, kinds)
-            planned += reader.cases()
-            problems += reader.problems
+            cases = _Reader(document, tree, policies, kinds)
+            planned += cases.cases()
+            problems += cases.problems
     return planned, problems
 
 
@@ -257,8 +257,8 @@ class _Reader:
             inside = False
         if not inside:
             raise _CaseError(path, f"'{name}' leads out of the policy tree")
-        read, problems = documents.read([str(file)])
-        good, not_objects = documents.objects(read)
+        read, problems = reader.read([str(file)])
+        good, not_objects = reader.objects(read)
         if problems or not_objects:
             raise _CaseError(path, str([*problems, *not_objects][0]))
         if len(good) != 1:

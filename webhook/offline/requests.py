@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from webhook.admission import review
-from webhook.documents import Document, Problem, objects
+from webhook.documents.reader import Document, Problem, objects
 from webhook.offline.podtemplates import SUFFIX, ControlledPod, pod_of
 from webhook.paths import ROOT, Path
 from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User

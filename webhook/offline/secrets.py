@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from webhook.access import Access, AccessDecision
-from webhook.cel.privacy import Private
-from webhook.cel.values import Optional
+from webhook.cel.value.values import Optional
+from webhook.cel.why.privacy import Private
 from webhook.cluster.view import Answer, ClusterView
 from webhook.paths import Path
 from webhook.schema import Kinds

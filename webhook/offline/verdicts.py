@@ -11,7 +11,7 @@ from typing import Any
 from webhook.admission.decision import VALIDATING, Finding
 from webhook.admission.engine import decide
 from webhook.cluster.view import ClusterView
-from webhook.documents import Document
+from webhook.documents.reader import Document
 from webhook.offline.explaining import ExplainedPolicy, behind, explain_binding, shown_message
 from webhook.offline.requests import Identity, PlannedRequest
 from webhook.offline.secrets import Redaction, SecretsSeen

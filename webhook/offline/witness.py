@@ -8,10 +8,10 @@ from webhook.cel.program import Recording
 from webhook.cluster.view import ClusterView
 from webhook.offline.explaining import params_of
 from webhook.paths import Path
+from webhook.policy.cel.validating import CELValidator
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
-from webhook.policy.validating import CELValidator
 
 
 def witness(finding: Finding, request: Request, policies: PolicySet, cluster: ClusterView) -> Path | None:

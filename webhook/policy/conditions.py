@@ -20,13 +20,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook import syntax
 from webhook.cel import Activation, CompileError, EvaluationError, Program, types
+from webhook.documents import syntax
 from webhook.paths import render
-from webhook.policy import model, refusals
-from webhook.policy.declared import base_environment
+from webhook.policy.cel.declared import base_environment
 from webhook.policy.matching import RequestNamespace, Residual
 from webhook.policy.request import Request
+from webhook.policy.written import model, refusals
 
 ANNOTATION: Final = "gatewright.dev/match-conditions"
 

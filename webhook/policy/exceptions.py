@@ -14,7 +14,7 @@
       approvedBy: platform-security
       expires: 2027-03-31
 
-In force it turns what the policy would find into an entry of the audit log (webhook.admission.exceptions). It covers
+In force it turns what the policy would find into an entry of the audit log (webhook.admission.excepting). It covers
 what it names and nothing else: names are whole names, and all of its criteria must hold.
 """
 
@@ -27,11 +27,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from webhook.paths import Path
-from webhook.policy import kinds, model, refusals
 from webhook.policy.matching import Selector, labels_of
-from webhook.policy.model import Fault
-from webhook.policy.names import is_subdomain
 from webhook.policy.request import CONNECT, CREATE, Request
+from webhook.policy.written import model, policykinds, refusals
+from webhook.policy.written.model import Fault
+from webhook.policy.written.names import is_subdomain
 
 
 class ExceptedPolicyModel(model.Model):
@@ -60,8 +60,8 @@ class SpecModel(model.Model):
 
 
 class PolicyExceptionModel(model.Model):
-    api_version: str = kinds.OWN_VERSION
-    kind: str = kinds.EXCEPTION
+    api_version: str = policykinds.OWN_VERSION
+    kind: str = policykinds.EXCEPTION
     metadata: model.ObjectMeta = model.ObjectMeta()
     spec: SpecModel = SpecModel()
 
@@ -245,8 +245,8 @@ def compiled(exception: PolicyExceptionModel, selector: Selector | None, file: s
 def expired(exception: PolicyException) -> str:
     """What is told of an exception that has ended."""
     return (
-        f"{kinds.EXCEPTION} '{exception.name}' expired ({exception.until}) and does nothing: remove it, or have it "
-        "approved anew"
+        f"{policykinds.EXCEPTION} '{exception.name}' expired ({exception.until}) and does nothing: remove it, or have "
+        "it approved anew"
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
 
-from webhook.documents import Problem
+from webhook.documents.reader import Problem
 from webhook.paths import Path
 from webhook.policy.conditions import Conditioned, Conditions
 from webhook.policy.evaluation import FailurePolicy, Mutator, Validator

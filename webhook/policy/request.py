@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from webhook.cel.metering import NO_DEADLINE, Deadline
+from webhook.cel.cost.metering import NO_DEADLINE, Deadline
 
 if TYPE_CHECKING:
     from webhook.access import Access, AccessDecision

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from webhook.policy.matching import Requirement, Selector
-from webhook.policy.model import API_VERSION
-from webhook.policy.names import is_label_value, is_subdomain
+from webhook.policy.written.model import API_VERSION
+from webhook.policy.written.names import is_label_value, is_subdomain
 from webhook.registration.webhooks import PHASES, Phase, Webhook
 
 NEVER_ASKED: Final = ("cert-manager", "kube-node-lease", "kube-system")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webhook.cluster import permissions
-from webhook.policy.lookups import lookups_of
+from webhook.policy.needed import lookups_of
 from webhook.policy.policyset import PolicySet
 from webhook.registration.configurations import comment, dumped
 from webhook.schema import Kinds

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from webhook.documents import Problem
+from webhook.documents.reader import Problem
 from webhook.policy.evaluation import FailurePolicy
 from webhook.policy.matching import EVERYTHING, MatchPolicy, Requirement, Selector
 from webhook.policy.policyset import PolicySet

@@ -20,9 +20,9 @@ import orjson
 
 from webhook.admission import engine, review
 from webhook.admission.decision import Decision, Excepted, Finding, Mutation
-from webhook.cel.errors import EvaluationError
-from webhook.cel.metering import Deadline
-from webhook.cel.values import NANO, parse_duration
+from webhook.cel.cost.metering import Deadline
+from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.value.values import NANO, parse_duration
 from webhook.cluster.view import ClusterView, Unanswered
 from webhook.policy.request import Request
 from webhook.server.logs import MAX_TEXT, Log, cut, failure

@@ -15,7 +15,7 @@ from tests.e2e.controlplane import ControlPlane
 from tests.e2e.differential.cases import Case
 from tests.e2e.differential.checked import Asked, findings, natively, report
 from tests.e2e.differential.runs import prepare, run_natively, write_tree
-from webhook.cel import metering
+from webhook.cel.cost import metering
 
 GROUP, KIND = "costs.example.com", "Load"
 CRD = {

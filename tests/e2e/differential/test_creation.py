@@ -11,8 +11,8 @@ import yaml
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.differential.cases import CORPUS, GROUP, merged
 from tests.e2e.differential.runs import BINDINGS, POLICIES
-from webhook import documents
-from webhook.policy.load import PolicyTreeError, load_documents
+from webhook.documents import reader
+from webhook.policy.load.loading import PolicyTreeError, load_documents
 
 TEXT = (CORPUS / "creation" / "policies.yaml").read_text().replace("LONG", "x" * 6000)
 WRITTEN: list[dict[str, Any]] = yaml.safe_load(TEXT)["policies"]
@@ -39,7 +39,7 @@ def objects(written: dict[str, Any]) -> list[dict[str, Any]]:
 
 def problems(made: list[dict[str, Any]]) -> str:
     """What is wrong with a tree of these objects; "" if it loads."""
-    read, unread = documents.parse("\n---\n".join(map(json.dumps, made)), "policy.json")
+    read, unread = reader.parse("\n---\n".join(map(json.dumps, made)), "policy.json")
     try:
         load_documents(read)
     except PolicyTreeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from webhook.cel.functions import Library
 from webhook.cel.library import (
     authorizer,
     cidr,
@@ -20,6 +19,7 @@ from webhook.cel.library import (
     strings,
     url,
 )
+from webhook.cel.library.declaring import Library
 from webhook.versions import Version
 
 LIBRARIES: tuple[Library, ...] = (

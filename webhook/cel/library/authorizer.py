@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from webhook.access import Access, AccessDecision, AccessUnknown, Authorize
-from webhook.cel.errors import EvaluationError, no_such_overload
-from webhook.cel.functions import Library, method
+from webhook.cel.library.declaring import Library, method
 from webhook.cel.library.named_format import dns_label, dns_subdomain
+from webhook.cel.tree.errors import EvaluationError, no_such_overload
 
 AUTHORIZER = "kubernetes.authorization.Authorizer"
 RESOURCE_CHECK = "kubernetes.authorization.ResourceCheck"

@@ -5,10 +5,10 @@ https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-cidr-library
 
 from __future__ import annotations
 
-from webhook.cel.errors import EvaluationError, no_such_overload
-from webhook.cel.functions import Library, function, method, remembered
+from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.ip import IP, AddressError, is_mapped, parse_address, parse_ip
 from webhook.cel.library.quoting import quoted
+from webhook.cel.tree.errors import EvaluationError, no_such_overload
 
 
 class CIDR:

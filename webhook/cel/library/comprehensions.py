@@ -6,7 +6,7 @@ ext.TwoVarComprehensions. The parser expands them all.
 
 from __future__ import annotations
 
-from webhook.cel.functions import Library, Macro
+from webhook.cel.library.declaring import Library, Macro
 
 LIBRARY = Library(
     "macros",

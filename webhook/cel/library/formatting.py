@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from webhook.cel.errors import BudgetExceeded, EvaluationError
 from webhook.cel.library.quoting import quoted
-from webhook.cel.operators import MAX_SIZE, type_of
-from webhook.cel.types import Type
-from webhook.cel.values import BoolKey, Duration, Timestamp, UInt, shortest_general
+from webhook.cel.tree.errors import BudgetExceeded, EvaluationError
+from webhook.cel.tree.types import Type
+from webhook.cel.value.operators import MAX_SIZE, type_of
+from webhook.cel.value.values import BoolKey, Duration, Timestamp, UInt, shortest_general
 
 _CLAUSE = re.compile(r"%(?:(%)|(?:\.([0-9]{1,9}))?(.)?)", re.DOTALL)
 _MAX_PRECISION = 1000  # digits after the point; a double has at most 1,074 that mean anything

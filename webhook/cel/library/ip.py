@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from webhook.cel.errors import EvaluationError, no_such_overload
-from webhook.cel.functions import Library, function, method, remembered
+from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.quoting import quoted
+from webhook.cel.tree.errors import EvaluationError, no_such_overload
 
 _TELLING = re.compile("[.:%]")  # the first of these tells what a text is meant to be
 _HEX = frozenset("0123456789abcdefABCDEF")

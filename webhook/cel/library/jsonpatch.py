@@ -1,12 +1,12 @@
 """What mutation expressions have to write JSON patches with.
 
 https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-policy/#patch-type-json-patch. The types
-Object and JSONPatch, which come with it, are in webhook.cel.messages.
+Object and JSONPatch, which come with it, are in webhook.cel.value.messages.
 """
 
 from __future__ import annotations
 
-from webhook.cel.functions import Library, function
+from webhook.cel.library.declaring import Library, function
 
 
 def escape_key(key: str) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from webhook.cel.errors import EvaluationError
-from webhook.cel.functions import Failure, Library, Overload, method
-from webhook.cel.operators import add, alike, less, type_of
-from webhook.cel.values import Duration, UInt
+from webhook.cel.library.declaring import Failure, Library, Overload, method
+from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.value.operators import add, alike, less, type_of
+from webhook.cel.value.values import Duration, UInt
 
 _SUMMED = ("int", "uint", "double", "duration")
 _COMPARED = (*_SUMMED, "bool", "string", "bytes", "timestamp")

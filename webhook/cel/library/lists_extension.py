@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from webhook.cel.errors import EvaluationError
-from webhook.cel.functions import Library, Macro, Overload, function, method
-from webhook.cel.operators import alike
-from webhook.cel.values import Duration, Timestamp, UInt
+from webhook.cel.library.declaring import Library, Macro, Overload, function, method
+from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.value.operators import alike
+from webhook.cel.value.values import Duration, Timestamp, UInt
 
 MAX_RANGE = 1_000_000
 """The most elements that lists.range makes."""

@@ -10,11 +10,11 @@ import re
 from calendar import monthrange
 from collections.abc import Callable
 
-from webhook.cel.errors import no_such_overload
-from webhook.cel.functions import Library, Overload, function, method
+from webhook.cel.library.declaring import Library, Overload, function, method
 from webhook.cel.library.regex import compiled
 from webhook.cel.library.url import URLError, parse_request_uri
-from webhook.cel.values import NONE, Optional
+from webhook.cel.tree.errors import no_such_overload
+from webhook.cel.value.values import NONE, Optional
 
 Check = Callable[[str], list[str]]
 """What is wrong with a text; nothing if it has the format."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from webhook.cel.errors import EvaluationError
-from webhook.cel.functions import Library, Macro, function, method
-from webhook.cel.values import NONE, Duration, Optional, UInt
+from webhook.cel.library.declaring import Library, Macro, function, method
+from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.value.values import NONE, Duration, Optional, UInt
 
 
 def _of_non_zero(value: Any) -> Optional:

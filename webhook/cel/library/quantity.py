@@ -12,9 +12,9 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from webhook.cel.errors import EvaluationError, no_such_overload
-from webhook.cel.functions import Library, function, method, remembered
-from webhook.cel.values import INT_MAX, INT_MIN
+from webhook.cel.library.declaring import Library, function, method, remembered
+from webhook.cel.tree.errors import EvaluationError, no_such_overload
+from webhook.cel.value.values import INT_MAX, INT_MIN
 
 _FORM = re.compile(r"([+-]?)([0-9]*)(\.[0-9]*)?([eEinumkKMGTP]*[-+]?[0-9]*)")
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}

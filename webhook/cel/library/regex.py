@@ -12,8 +12,8 @@ from typing import Any
 
 import re2
 
-from webhook.cel.errors import EvaluationError
-from webhook.cel.functions import Library, method
+from webhook.cel.library.declaring import Library, method
+from webhook.cel.tree.errors import EvaluationError
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False

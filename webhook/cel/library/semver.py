@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
-from webhook.cel.errors import EvaluationError, no_such_overload
-from webhook.cel.functions import Library, function, method, remembered
+from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.quoting import quoted
+from webhook.cel.tree.errors import EvaluationError, no_such_overload
 
 _UINT64 = 2**64
 _DIGITS = re.compile(r"[0-9]*")

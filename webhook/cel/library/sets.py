@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from webhook.cel.functions import Library, function
-from webhook.cel.operators import contains
+from webhook.cel.library.declaring import Library, function
+from webhook.cel.value.operators import contains
 
 
 def _contains(items: list[Any], wanted: list[Any]) -> bool:

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from webhook.cel.errors import EvaluationError
-from webhook.cel.functions import Library, Overload, function, method
+from webhook.cel.library.declaring import Library, Overload, function, method
 from webhook.cel.library.regex import matches
-from webhook.cel.operators import checked_int, checked_uint, size, type_of
-from webhook.cel.values import (
+from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.value.operators import checked_int, checked_uint, size, type_of
+from webhook.cel.value.values import (
     INT_MAX,
     INT_MIN,
     NANO,

@@ -5,10 +5,10 @@ https://kubernetes.io/docs/reference/using-api/cel/#cel-extended-strings-library
 
 from __future__ import annotations
 
-from webhook.cel.errors import BudgetExceeded, EvaluationError
-from webhook.cel.functions import Library, function, method
+from webhook.cel.library.declaring import Library, function, method
 from webhook.cel.library.formatting import format_text
-from webhook.cel.operators import MAX_SIZE
+from webhook.cel.tree.errors import BudgetExceeded, EvaluationError
+from webhook.cel.value.operators import MAX_SIZE
 
 _UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")

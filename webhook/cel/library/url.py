@@ -10,10 +10,10 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from webhook.cel.errors import EvaluationError, no_such_overload
-from webhook.cel.functions import Library, function, method, remembered
+from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.ip import AddressError, parse_address
 from webhook.cel.library.quoting import quoted
+from webhook.cel.tree.errors import EvaluationError, no_such_overload
 
 _ALPHANUMERIC = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # What may stand as it is, by part of the URL.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from webhook.documents import Problem
+from webhook.documents.reader import Problem
 from webhook.offline.verdicts import Change, Located
 from webhook.policy.exceptions import PolicyException
 

@@ -1,0 +1,275 @@
+"""Source text to checked syntax tree, by the CEL project's own parser and type checker (cel-expr-python).
+
+What is declared here is the API server's: Kubernetes' functions, and none that it does not have.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cel_expr_python import cel
+
+from webhook.cel.check.decoding import Scope, decode
+from webhook.cel.check.structs import Struct, descriptors
+from webhook.cel.tree.ast import Call, Expr, children
+from webhook.cel.tree.errors import CompileError, Issue, issue_at
+from webhook.cel.tree.types import Type
+
+MAX_LENGTH = 100_000
+"""Code points in an expression; the API server's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionDeclaration:
+    """A function overload as the checker needs it. `id` is unique among all overloads."""
+
+    id: str
+    name: str
+    params: tuple[Type, ...]
+    result: Type
+    member: bool
+
+
+# ------------------------------------------------------------------------------------------------ the checker's side
+
+_VERSIONS = {"lists": 2}
+"""Of the parser's extensions: the version where it is not the first."""
+
+# Functions of the parser's extensions that Kubernetes types otherwise: declared under a name of their own, of the same
+# length so that every position in the source stays as it was, and written so before the checker reads the source.
+_RENAMED = {"flatten": "_latten"}
+_ORIGINAL = {renamed: name for name, renamed in _RENAMED.items()}
+
+_PRIMITIVES: dict[str, Any] = {
+    "dyn": cel.Type.DYN,
+    "null": cel.Type.NULL,
+    "bool": cel.Type.BOOL,
+    "int": cel.Type.INT,
+    "uint": cel.Type.UINT,
+    "double": cel.Type.DOUBLE,
+    "string": cel.Type.STRING,
+    "bytes": cel.Type.BYTES,
+    "duration": cel.Type.DURATION,
+    "timestamp": cel.Type.TIMESTAMP,
+    "type": cel.Type.TYPE,
+}
+
+
+def _checker_type(declared: Type, structs: frozenset[Type]) -> Any:
+    if declared in structs:
+        return cel.Type(declared.name)
+    params = [_checker_type(param, structs) for param in declared.params]
+    match declared.name:
+        case "list":
+            return cel.Type.List(params[0]) if params else cel.Type.LIST
+        case "map":
+            return cel.Type.Map(*params) if params else cel.Type.MAP
+        case "type" if params:
+            return cel.Type.Type(params[0])
+        case name if name in _PRIMITIVES:
+            return _PRIMITIVES[name]
+        case name:
+            return cel.Type.AbstractType(name, params)
+
+
+def _described(declared: Type) -> dict[str, Any]:
+    """A type as the checker's configuration writes it."""
+    if declared.is_param:
+        return {"type_name": declared.name, "is_type_param": True}
+    described: dict[str, Any] = {"type_name": declared.name}
+    if declared.params:
+        described["params"] = [_described(param) for param in declared.params]
+    return described
+
+
+class Declarations:
+    """What every environment declares alike: extensions and functions. Building it takes milliseconds: share it."""
+
+    def __init__(
+        self,
+        functions: Iterable[FunctionDeclaration],
+        excluded: Iterable[str] = (),
+        *,
+        extensions: Iterable[str] = ("optional", "two-var-comprehensions"),
+        named_types: Collection[str] = (),
+    ) -> None:
+        # Declared through the configuration, which is YAML and so JSON too: only that takes type parameters.
+        overloads: dict[str, list[dict[str, Any]]] = {}
+        for function in functions:
+            params = [_described(param) for param in function.params]
+            overload = {"id": function.id, "args": params, "return": _described(function.result)}
+            if function.member:
+                overload |= {"target": params[0], "args": params[1:]}
+            overloads.setdefault(_RENAMED.get(function.name, function.name), []).append(overload)
+        self.named_types = frozenset(named_types)
+        self._config: dict[str, Any] = {
+            "stdlib": {"exclude_functions": [{"name": name} for name in excluded]},
+            "extensions": [
+                {"name": name, **({"version": _VERSIONS[name]} if name in _VERSIONS else {})} for name in extensions
+            ],
+            "functions": [{"name": name, "overloads": found} for name, found in overloads.items()],
+            "variables": [
+                {"name": name, "type_name": "type", "params": [{"type_name": name}]}
+                for name in sorted(self.named_types)
+            ],
+        }
+        self.functions = frozenset(overloads)
+        self._shared = cel.NewEnvConfigFromYaml(json.dumps(self._config))
+
+    def config(self, optionals: Mapping[str, Type]) -> Any:
+        """The configuration with these variables, whose types hold optionals: only in it do such types work."""
+        if not optionals:
+            return self._shared
+        variables = [{"name": name, **_described(declared)} for name, declared in optionals.items()]
+        variables += self._config["variables"]
+        return cel.NewEnvConfigFromYaml(json.dumps({**self._config, "variables": variables}))
+
+
+def _holds_optional(declared: Type) -> bool:
+    return declared.name == "optional_type" or any(map(_holds_optional, declared.params))
+
+
+class Frontend:
+    """A checker for one set of variables."""
+
+    def __init__(
+        self,
+        variables: Mapping[str, Type],
+        declarations: Declarations,
+        container: str = "",
+        structs: tuple[Struct, ...] = (),
+    ) -> None:
+        self._scope = Scope(
+            frozenset(variables) | declarations.named_types, declarations.functions, container, _ORIGINAL
+        )
+        known = frozenset(struct.type for struct in structs)
+        optionals = {name: declared for name, declared in variables.items() if _holds_optional(declared)}
+        self._env = cel.NewEnv(
+            config=declarations.config(optionals),
+            descriptor_pool=descriptors(structs) if structs else None,
+            variables={name: _checker_type(each, known) for name, each in variables.items() if name not in optionals},
+            container=container,
+        )
+
+    def check(self, source: str, messages: Mapping[str, str] | None = None) -> Expr:
+        """The checked tree of `source`. Raises CompileError with every issue that the checker found.
+
+        messages: see Scope.
+        """
+        source = self._prepared(source)
+        quoted = _back_quote(source)
+        if quoted is not None:
+            raise CompileError(source, [issue_at(source, quoted, "unsupported syntax: '`'")])
+        try:
+            serialized = self._env.compile(source).serialize()
+        except RuntimeError as error:
+            raise CompileError(source, _issues(str(error))) from None
+        return decode(source, serialized, replace(self._scope, messages=messages))
+
+    def parse(self, source: str, messages: Mapping[str, str] | None = None) -> Expr:
+        """The unchecked tree: every type is dyn, and names are resolved against the declared variables."""
+        source = self._prepared(source)
+        try:
+            serialized = self._env.compile(source, disable_check=True).serialize()
+        except RuntimeError as error:
+            raise CompileError(source, _issues(str(error))) from None
+        return decode(source, serialized, replace(self._scope, messages=messages))
+
+    def _prepared(self, source: str) -> str:
+        if len(source) > MAX_LENGTH:
+            raise CompileError(source, [Issue(f"expression is longer than {MAX_LENGTH} code points: {len(source)}")])
+        if not source.strip():
+            raise CompileError(source, [Issue("expression is empty; expected a CEL expression")])
+        try:
+            source.encode()
+        except UnicodeEncodeError as error:
+            raise CompileError(source, [issue_at(source, error.start, "not valid Unicode: a lone surrogate")]) from None
+        if "exists_one" in source or any(name in source for name in _RENAMED):
+            source = self._as_declared(source)
+        if _HAS_VARIABLE.search(source):
+            source = self._with_variables_there(source)
+        return source
+
+    def _with_variables_there(self, source: str) -> str:
+        """The source with `true` for has(variables.NAME), which this checker takes for the variable's own value."""
+        bare = _LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
+        for match in _HAS_VARIABLE.finditer(bare):
+            if f"variables.{match[1]}" in self._scope.variables:
+                source = f"{source[: match.start()]}{'true'.ljust(len(match[0]))}{source[match.end() :]}"
+        return source
+
+    def _as_declared(self, source: str) -> str:
+        """The source with names as the checker knows them, every position in it as it was."""
+        try:
+            parsed = self._env.compile(source, disable_check=True).serialize()
+        except RuntimeError:
+            return source
+        for node in _calls(decode(source, parsed, replace(self._scope, messages={}))):
+            name = node.function
+            if name == "exists_one" and node.member and len(node.args) == 4:
+                # Kubernetes also spells the two-variable form so; the parser's macro is existsOne.
+                source = _respelled(source, node, "existsOne ")
+            elif name in _RENAMED and node.member:
+                source = _respelled(source, node, _RENAMED[name])
+        return source
+
+
+# String literals of every form and comments, so that what stands in them is not taken for source.
+_LITERAL_OR_COMMENT = re.compile(
+    r"""(?P<raw>[rR][bB]?|[bB][rR])(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')"""
+    r"""|\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|//[^\n]*""",
+    re.DOTALL,
+)
+
+
+_HAS_VARIABLE = re.compile(r"\bhas\s{0,99}\(\s{0,99}variables\s{0,99}\.\s{0,99}(\w+)\s{0,99}\)")
+
+
+def _back_quote(source: str) -> int | None:
+    """Where a field name is written in back quotes, which this parser reads and Kubernetes does not."""
+    if "`" not in source:
+        return None
+    bare = _LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
+    place = bare.find("`")
+    return place if place >= 0 else None
+
+
+def _respelled(source: str, call: Call, name: str) -> str:
+    """The source with another name, of the same length, for the function that is called there."""
+    start = source.rfind(call.function, 0, call.offset + 1)
+    return f"{source[:start]}{name}{source[start + len(name) :]}"
+
+
+_ISSUE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*?)(?=\n \||\nERROR: <input>:|\Z)", re.DOTALL)
+_STATUS = re.compile(r"\s*\[[A-Z_]+\]$")
+_TOO_DEEP = re.compile(r"recursion (?:limit|depth)")
+
+
+def _issues(text: str) -> list[Issue]:
+    if _TOO_DEEP.search(text):
+        return [Issue("expression is nested too deeply: at most 32 levels can be parsed")]
+    issues = [Issue(_worded(match[3]), max(int(match[1]), 1), max(int(match[2]), 1)) for match in _ISSUE.finditer(text)]
+    if issues:
+        # What an undefined field was used for is no error of its own.
+        return [issue for issue in issues if "'*error*'" not in issue.message] or issues
+    first = _STATUS.sub("", text.split("\n", 1)[0]).removeprefix("INVALID_ARGUMENT: ")
+    return [Issue(first)]
+
+
+def _worded(message: str) -> str:
+    """A message of the checker's as the API server words it."""
+    message = _STATUS.sub("", message).replace(" (in container '')", "")
+    for name, renamed in _RENAMED.items():
+        message = message.replace(f"'{renamed}'", f"'{name}'")
+    return message
+
+
+def _calls(node: Expr) -> Iterable[Call]:
+    if isinstance(node, Call):
+        yield node
+    for child in children(node):
+        yield from _calls(child)

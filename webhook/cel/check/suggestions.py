@@ -1,0 +1,213 @@
+"""Compile errors for people: where a name is not known, the place of the name and the nearest one that is.
+
+The checker points at the operator that a name stands behind (the dot, the parenthesis) and reports what follows from a
+misspelt macro as errors of their own. Here each such error points at the name, and says what may have been meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from webhook.cel.tree.errors import CompileError, Issue, issue_at, offset_of
+
+MEMBER_MACROS: Final = frozenset(
+    {
+        "all",
+        "exists",
+        "exists_one",
+        "existsOne",
+        "map",
+        "filter",
+        "optMap",
+        "optFlatMap",
+        "transformList",
+        "transformMap",
+        "transformMapEntry",
+    }
+)
+"""The macros that are written like methods; has() is the only other."""
+
+LONGEST_NAME: Final = 80
+"""Characters of a name that an error repeats."""
+
+_ALIKE = 0.6  # from 0 to 1
+_FEW = 12  # fields that an error names, all of them
+_MANY = 500  # names among which the nearest is looked for; more has only what somebody made to take long
+_BEFORE = 200  # characters before a function's name in which its receiver is looked for
+
+_UNDECLARED = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
+_UNDEFINED = re.compile(r"undefined field '(?P<name>[^']*)'(?: not found in struct '(?P<struct>[^']*)')?")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What an expression may name. `namespaces`: what qualified function names begin with (`sets`)."""
+
+    variables: frozenset[str]
+    functions: frozenset[str]
+    methods: frozenset[str]
+    fields: Mapping[str, tuple[str, ...]]
+    """Struct name -> its fields."""
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        return frozenset(name.partition(".")[0] for name in self.functions if "." in name)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like `name`, whatever their case; None if none is."""
+    candidates = sorted(known)
+    if len(name) > LONGEST_NAME or len(candidates) > _MANY:
+        return None
+    lower: dict[str, str] = {}
+    for each in candidates:
+        lower.setdefault(each.lower(), each)
+    close = get_close_matches(name.lower(), lower, n=1, cutoff=_ALIKE)
+    return lower[close[0]] if close else None
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'object'?`, or nothing."""
+    found = nearest(name, known)
+    return f"; did you mean '{found}'?" if found and found != name else ""
+
+
+def field_hint(name: str, fields: Iterable[str]) -> str:
+    """The same for the fields of an object; where none is like it and they are few, all are named."""
+    known = sorted(fields)
+    few = f"; expected one of {', '.join(known)}" if 0 < len(known) <= _FEW else ""
+    return hint(name, known) or few
+
+
+def explained(error: CompileError, names: Names) -> CompileError:
+    """The error with each unknown name at its place, and the nearest known one."""
+    source, found = error.source, error.issues  # the checker stops after twenty
+    calls: list[_Call] = []
+    for issue in found:
+        undeclared = _UNDECLARED.fullmatch(issue.message)
+        call = _call(source, issue, undeclared["name"], names) if undeclared else None
+        if call:
+            calls.append(call)
+    loops = frozenset(each for match in _LOOP.finditer(source) for each in match.groups() if each)
+    issues: list[Issue] = []
+    for issue in found:
+        undeclared = _UNDECLARED.fullmatch(issue.message)
+        undefined = _UNDEFINED.fullmatch(issue.message)
+        if undeclared:
+            told = _undeclared(source, issue, undeclared["name"], names, calls, loops)
+            issues += [told] if told else []
+        elif undefined:
+            issues.append(_undefined(source, issue, undefined["name"], undefined["struct"] or "", names))
+        else:
+            issues.append(issue)
+    return CompileError(source, list(dict.fromkeys(issues)) or error.issues)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of a function that is not there: where its name stands, and what its first argument is if one name.
+
+    `macro`: the macro that may have been meant, whose first arguments are names of its own making.
+    """
+
+    issue: Issue
+    start: int
+    name: str
+    written: str
+    macro: str | None
+    loop: frozenset[str]
+
+
+_LOOP = re.compile(rf"\.\s*(?:{'|'.join(sorted(MEMBER_MACROS))})\s*\(\s*([A-Za-z_]\w*)\s*,\s*(?:([A-Za-z_]\w*)\s*,)?")
+_RECEIVER = re.compile(r"([A-Za-z_]\w*)?\s*\.\s*\Z")
+_ARGUMENTS = re.compile(r"\s*\(\s*([A-Za-z_]\w*)\s*,\s*(?:([A-Za-z_]\w*)\s*,)?")
+
+
+def _call(source: str, issue: Issue, name: str, names: Names) -> _Call | None:
+    """The call that an undeclared reference is the function of, if it is one: the checker points at its parenthesis."""
+    at = offset_of(source, issue)
+    before = source[:at].rstrip()
+    if not source.startswith("(", at) or not before.endswith(name):
+        return None
+    start = len(before) - len(name)
+    nearby = max(0, start - _BEFORE)
+    receiver = _RECEIVER.search(source, nearby, start)
+    written, macro, loop = name, None, frozenset[str]()
+    if receiver and receiver[1] in names.namespaces and receiver[1] not in names.variables:
+        start, written = receiver.start(1), f"{receiver[1]}.{name}"
+    elif receiver:
+        macro = nearest(name, MEMBER_MACROS | names.methods)
+        macro = macro if macro in MEMBER_MACROS else None
+        arguments = _ARGUMENTS.match(source, at)
+        if macro and arguments:
+            loop = frozenset(each for each in arguments.groups() if each)
+    return _Call(issue, start, name, written, macro, loop)
+
+
+def _undeclared(
+    source: str, issue: Issue, name: str, names: Names, calls: list[_Call], loops: frozenset[str]
+) -> Issue | None:
+    for call in calls:
+        if call.issue == issue:
+            return _unknown_function(source, call, names)
+    at = offset_of(source, issue)
+    for call in calls:
+        # What stands for the variable of a macro, or for the namespace of a function, that is misspelt.
+        if at > call.start and name.partition(".")[0] in call.loop:
+            return None
+        if at == call.start and call.written.startswith(f"{name}."):
+            return None
+    start = _start(source, at, name)
+    first, dot, _ = name.partition(".")
+    same = [each for each in names.variables if each.startswith(f"{first}.")]
+    if dot and same:  # variables.replcas
+        return issue_at(source, start, f"undeclared reference to '{_cut(name)}'{hint(name, same)}")
+    known = loops | {each.partition(".")[0] for each in names.variables}
+    return issue_at(source, start, f"undeclared reference to '{_cut(first)}'{hint(first, known)}")
+
+
+def _unknown_function(source: str, call: _Call, names: Names) -> Issue:
+    is_member = call.written == call.name and source[: call.start].rstrip().endswith(".")
+    known = names.methods | MEMBER_MACROS if is_member else names.functions | {"has"}
+    other = names.functions if is_member else names.methods | MEMBER_MACROS
+    if call.written in known:
+        return issue_at(source, call.start, f"found no matching overload for '{_cut(call.written)}'")
+    told = f"undeclared reference to '{_cut(call.written)}'"
+    if call.written in other:
+        form = f"{call.name}(…)" if is_member else f"VALUE.{call.name}(…)"
+        return issue_at(source, call.start, f"{told}; it is written {form}")
+    meant = f"; did you mean '{call.macro}'?" if call.macro else hint(call.written, known)
+    return issue_at(source, call.start, told + meant)
+
+
+def _undefined(source: str, issue: Issue, name: str, struct: str, names: Names) -> Issue:
+    start = field_offset(source, offset_of(source, issue), name)
+    return issue_at(source, start, f"undefined field '{_cut(name)}'{field_hint(name, names.fields.get(struct, ()))}")
+
+
+def field_offset(source: str, at: int, name: str) -> int:
+    """Where the name of a field stands that is selected at `at`: behind the dot, or in the parentheses of has().
+
+    Of one that is selected by index, where the index stands.
+    """
+    if not source.startswith((".", "("), at):
+        return at
+    match = re.compile(rf"\.\s*(?:\?\s*)?({re.escape(name)})(?!\w)").search(source, at)
+    return match.start(1) if match else at
+
+
+def _start(source: str, at: int, name: str) -> int:
+    """Where a qualified name begins whose last dot stands at `at`."""
+    *before, _ = name.split(".")
+    if not before or not source.startswith(".", at):
+        return at
+    match = re.search(r"\s*\.\s*".join(map(re.escape, before)) + r"\s*$", source[:at])
+    return match.start() if match else at
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"

@@ -1,0 +1,1 @@
+"""Checked syntax tree to Python functions, and what these functions call."""

@@ -1,0 +1,503 @@
+"""Syntax tree to one Python function.
+
+The function takes an Activation and gives the expression's value. It is generated in one of four forms:
+
+- plain: Python's own operators on plain JSON values, one expression wherever possible (native.py). Nothing is caught:
+  any exception means only that the value has to be found the careful way. It charges a bound on the cost: for a loop
+  before its first round, and nothing for what has no loop and looks into no text.
+- counted: the same, but charging what the API server charges, for each round when it begins. It is what a program runs
+  when the bound passed the limit.
+- exact: one statement a node, through the functions of `operators`, with CEL's errors and their absorption by `&&`,
+  `||` and the macros. It is what a program runs after the plain form raised, so the plain form may give up at will,
+  but may never give a value that the exact form would not.
+- recording: the exact form, which also keeps in `a.record` the value of each node, the errors that were absorbed, and
+  of each loop its place and some of its rounds (rounds.py).
+
+Nothing of a policy enters the generated source as text: constants, field names and functions are bound through a table
+of globals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any, Final, Literal
+
+from webhook.cel.code import native, runtime
+from webhook.cel.code.loops import CHECK, Loops
+from webhook.cel.code.recording import error_key
+from webhook.cel.code.writer import Account, Operand, Writer
+from webhook.cel.cost import charging, costs
+from webhook.cel.library.declaring import Functions
+from webhook.cel.tree import types
+from webhook.cel.tree.ast import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    ListLiteral,
+    MapLiteral,
+    Select,
+    StructLiteral,
+    children,
+)
+from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.value import operators
+from webhook.cel.value.messages import constructor
+from webhook.cel.value.values import NONE
+
+Form = Literal["plain", "counted", "exact", "recording"]
+
+_BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "_==_": operators.equal,
+    "_<_": operators.less,
+    "_<=_": operators.less_equal,
+    "_>_": operators.greater,
+    "_>=_": operators.greater_equal,
+    "_+_": operators.add,
+    "_-_": operators.subtract,
+    "_*_": operators.multiply,
+    "_/_": operators.divide,
+    "_%_": operators.modulo,
+    "@in": operators.contains,
+    "_in_": operators.contains,
+    "_[_]": operators.index,
+    "_?._": operators.optional_select,
+    "_[?_]": operators.optional_index,
+}
+_UNARY: Final[Mapping[str, Callable[[Any], Any]]] = {"!_": operators.invert, "-_": operators.negate}
+
+
+def generate(tree: Expr, functions: Functions, form: Form) -> tuple[Callable[[Any], Any], int]:
+    """The Python function of a tree, in one of the forms, and a bound on what it costs beside what it charges itself.
+
+    Only the plain form leaves anything out, which is then the same for every evaluation.
+    """
+    return Generator(functions, form, trusting=not _doubtful(tree)).function(tree)
+
+
+class Generator:
+    """Writes the code of one tree."""
+
+    def __init__(self, functions: Functions, form: Form, *, trusting: bool) -> None:
+        """trusting: the types that the checker inferred hold."""
+        self.functions = functions
+        self.trusting = trusting
+        self.native = trusting and form in ("plain", "counted")
+        self.bounds = form == "plain"
+        self.recording = form == "recording"
+        self.out = Writer(statements=not self.native)
+        self.scope: dict[str, str] = {}  # the variables of the loops around, and their locals
+        self.loops = 0
+        self.fixed: Mapping[int, int] = {}
+
+    def function(self, tree: Expr) -> tuple[Callable[[Any], Any], int]:
+        self.fixed = charging.fixed(tree)
+        with self.account():
+            result = self.value(tree)
+        if not self.bounds:
+            self.out.emit(CHECK)
+        return self.out.function(result), self.out.charged
+
+    def account(self) -> AbstractContextManager[None]:
+        """What is charged within is charged where this begins. In the plain form the loop around charges for it, as if
+        all of a round were evaluated, so that it is a bound."""
+        return nullcontext() if self.bounds else self.out.account()
+
+    # --------------------------------------------------------------------------------------------------- the nodes
+
+    def value(self, node: Expr) -> Operand:
+        """Python for the value of a node, after emitting what statements it needs."""
+        if self.out.full():
+            return self.out.outlined(set(self.scope.values()), lambda: self.value(node))
+        self.out.charge(self.fixed[id(node)])
+        operand = self.node(node)
+        if not self.bounds and _finds(node):
+            operand = self.found(operand)
+        if self.recording:
+            self.out.emit(f"a.record[{self.out.bind(id(node))}] = {operand.text}")
+        return operand
+
+    def found(self, operand: Operand) -> Operand:
+        """A selection from an optional, or that gives one: it is charged only where it finds something."""
+        self.out.charge(-1)
+        operand = self.out.spill(operand)
+        self.out.emit(f"if {operand.text} is not {self.out.bind(NONE)}: a.cost += 1")
+        return operand
+
+    def node(self, node: Expr) -> Operand:
+        match node:
+            case Const():
+                return self.constant(node.value)
+            case Ident():
+                return self.identifier(node)
+            case Select():
+                return self.select(node)
+            case Call():
+                return self.call(node)
+            case ListLiteral():
+                return self.list_literal(node)
+            case StructLiteral():
+                return self.map_literal(node, constructor(node))
+            case MapLiteral():
+                return self.map_literal(node, runtime.map_with_optionals)
+            case Comprehension():
+                return Loops(self).comprehension(node)
+
+    def constant(self, value: Any) -> Operand:
+        if value is None or value is True or value is False:
+            return Operand(repr(value), atomic=True)
+        return Operand(self.out.bind(value), atomic=True)
+
+    def identifier(self, node: Ident) -> Operand:
+        local = self.scope.get(node.name)
+        if local is not None:
+            return Operand(local, atomic=True)
+        named = operators.TYPE_NAMES.get(node.name)
+        if named is not None and node.type.name in ("type", "dyn"):
+            return self.constant(named)
+        name = self.out.bind(node.name.removeprefix("."))  # `.x` is the variable x, whatever loops call theirs
+        if not self.native:
+            return self.out.expression(f"{self.out.bind(runtime.variable)}(a, {name})")
+        if node.name.startswith("variables."):
+            # A composited variable is evaluated at its first use, which may never come.
+            return Operand(f"a[{name}]", 1)
+        return self.out.hoisted(name)
+
+    def select(self, node: Select) -> Operand:
+        written = native.select(self.out, node, self.value) if self.native else None
+        if written is not None:
+            return written
+        function = operators.has if node.test else operators.select
+        return self.out.call(function, self.value(node.operand), Operand(self.out.bind(node.field)))
+
+    def list_literal(self, node: ListLiteral) -> Operand:
+        if all(isinstance(element, Const) for element in node.elements):
+            return self.constant([element.value for element in node.elements if isinstance(element, Const)])
+        parts = [self.value(element) for element in node.elements]
+        if not node.optional:
+            return self.out.expression(f"[{', '.join(part.text for part in parts)}]", *parts)
+        items = (f"({int(place in node.optional)}, {part.text})" for place, part in enumerate(parts))
+        return self.out.expression(f"{self.out.bind(runtime.with_optionals)}([{', '.join(items)}])", *parts)
+
+    def map_literal(self, node: MapLiteral, make: Callable[..., Any]) -> Operand:
+        parts: list[Operand] = []
+        items: list[str] = []
+        for entry in node.entries:
+            key, value = self.value(entry.key), self.value(entry.value)
+            parts += (key, value)
+            items.append(f"({int(entry.optional)}, ({key.text}, {value.text}))")
+        return self.out.expression(f"{self.out.bind(make)}([{', '.join(items)}])", *parts)
+
+    # --------------------------------------------------------------------------------------------------- the calls
+
+    def call(self, node: Call) -> Operand:
+        match node.function:
+            case "_&&_" | "_||_":
+                return self.logical(node)
+            case "_?_:_":
+                return self.conditional(node)
+            case "_!=_":
+                return self.negated(self.equality(node))
+            case "_==_":
+                return self.equality(node)
+            case "or" | "orValue" if node.member and len(node.args) == 2:
+                return self.optional_default(node)
+            case "@not_strictly_false":
+                return self.not_strictly_false(node)
+        if node.function in _BINARY and len(node.args) == 2:
+            return self.binary(node)
+        if node.function in _UNARY and len(node.args) == 1:
+            operand = self.value(node.args[0])
+            if node.function == "!_" and self.native and node.args[0].type == types.BOOL:
+                return self.negated(operand)
+            return self.out.call(_UNARY[node.function], operand)
+        return self.function_call(node)
+
+    def negated(self, operand: Operand) -> Operand:
+        return self.out.expression(f"(not {operand.text})", operand)
+
+    def binary(self, node: Call) -> Operand:
+        if node.function == "@in" and isinstance(node.args[1], ListLiteral) and not node.args[1].elements:
+            return self.constant(False)  # the API server does not look at the item then, not even for errors
+        written = self.written(node, native.binary)
+        if written is not None:
+            return written
+        cost = charging.call_cost(node)
+        args = self.operands(node)
+        if node.function in ("@in", "_in_"):
+            return self.metered(runtime.contains if cost is None else runtime.contains_charged, args)
+        if node.function == "_+_":
+            if cost is None and node.args[0].type in types.NUMBERS:
+                return self.out.call(operators.add, *args)
+            return self.metered(runtime.added if cost is None else runtime.concatenated, args)
+        function = _BINARY[node.function]
+        return self.out.call(function, *args) if cost is None else self.charged(cost, function, args)
+
+    def operands(self, node: Call) -> list[Operand]:
+        """The arguments of a call. The API server evaluates the second one even after an error in the first, and
+        charges for it."""
+        if self.native or len(node.args) != 2 or not _loops(node.args[1]) or isinstance(node.args[0], Const):
+            return [self.value(arg) for arg in node.args]
+        left, error = self.out.fresh(), self.out.fresh("e")
+        self.out.emit(f"{error} = None")
+        with self.out.block("try:", counted=True):
+            self.out.emit(f"{left} = {self.value(node.args[0]).text}")
+        with self.out.block("except EvaluationError as x:"):
+            self.out.emit(f"{error} = x")
+            self.absorbed(node.args[0])
+        with self.out.block("try:", counted=True):
+            right = self.out.spill(self.value(node.args[1]))
+        with self.out.block("finally:"):
+            self.out.emit(f"if {error} is not None: raise {error}")
+        return [Operand(left, atomic=True), right]
+
+    def written(self, node: Call, write: Callable[[Writer, Call, native.Value], Operand | None]) -> Operand | None:
+        """A call by Python's own operators, where that is wanted and possible and its cost is known without its values:
+        exactly, or as a bound in the plain form. Within a loop a search in a container is not, for it takes time.
+        """
+        searches = node.function in ("@in", "_in_") and not isinstance(node.args[1], ListLiteral)
+        cost = charging.at_most(node) if self.bounds else charging.known_cost(node)
+        if not self.native or cost is None or (searches and self.loops):
+            return None
+        operand = write(self.out, node, self.value)
+        if operand is not None:
+            self.out.charge(cost)
+        return operand
+
+    def equality(self, node: Call) -> Operand:
+        written = self.written(node, native.equality)
+        if written is not None:
+            return written
+        args = self.operands(node)
+        unequal = node.function == "_!=_"  # there an error of equality, which opaque values have, counts as unequal
+        if charging.call_cost(node) is None:
+            return self.out.call(operators.alike if unequal else operators.equal, *args)
+        return self.metered(runtime.alike if unequal else runtime.equal, args)
+
+    def function_call(self, node: Call) -> Operand:
+        written = self.searched(node) or self.prefixed(node) if self.native and self.bounds else None
+        written = written or self.written(node, native.function)
+        if written is not None:
+            return written
+        function, cost, known = self.implementation(node), charging.call_cost(node), charging.known_cost(node)
+        args = self.operands(node)
+        if node.function in costs.WORK and not _has_literal_pattern(node):
+            return self.worked(cost or _nothing, costs.WORK[node.function], function, args)
+        if cost is None or known is not None:
+            self.out.charge(known or 0)
+            return self.out.call(function, *args)
+        return self.charged(cost, function, args)
+
+    def searched(self, node: Call) -> Operand | None:
+        """text.contains(literal) and text.matches(literal) in the plain form: charged, as a bound, like a search in a
+        text of some length; longer ones are charged for what they are."""
+        name, literal = node.function, node.args[-1] if node.args else None
+        if name not in ("contains", "matches") or not isinstance(literal, Const) or type(literal.value) is not str:
+            return None
+        longest, cost = _SEARCHED if name == "contains" else runtime.MAX_KNOWN, costs.CALLS[name]
+        self.out.charge(cost("-" * longest, literal.value))
+        text, part = self.out.repeated(self.value(node.args[0])), self.value(literal).text
+        charge, cost_of, function = (each.text for each in self.bound(runtime.charged, cost, self.implementation(node)))
+        careful = f"{charge}(a, {cost_of}, {function}, {text.again}, {part})"
+        if name == "contains":
+            test, quick = f"type({text.first}) is str and len({text.again})", f"{part} in {text.again}"
+        else:
+            test, quick = f"len({text.first})", f"{function}({text.again}, {part})"
+        return self.out.expression(f"({quick} if {test} <= {longest} else {careful})", text.operand)
+
+    def prefixed(self, node: Call) -> Operand | None:
+        """text.startsWith(part) and text.endsWith(part) in the plain form, for parts that are known only then."""
+        name = node.function
+        if name not in ("startsWith", "endsWith") or charging.known_cost(node) is not None:
+            return None
+        cost = costs.CALLS[name]
+        self.out.charge(cost("", "-" * _PREFIX))
+        text, part = self.value(node.args[0]), self.out.repeated(self.value(node.args[1]))
+        charge, cost_of, function = (each.text for each in self.bound(runtime.charged, cost, self.implementation(node)))
+        careful = f"{charge}(a, {cost_of}, {function}, {text.text}, {part.again})"
+        test = f"type({part.first}) is str and len({part.again}) <= {_PREFIX}"
+        quick = f"{text.text}.{name.lower()}({part.again})"
+        return self.out.expression(f"({quick} if {test} else {careful})", text, part.operand)
+
+    def implementation(self, node: Call) -> Callable[..., Any]:
+        if node.function == "matches" and isinstance(node.args[-1], Const) and type(node.args[-1].value) is str:
+            with suppress(EvaluationError):  # a bad pattern that nobody checked fails when it is used
+                return runtime.matching(node.args[-1].value)
+        function = self.functions.resolve(node.function, node.member, tuple(arg.type for arg in node.args))
+        return function or runtime.unbound(node.function)
+
+    def metered(self, function: Callable[..., Any], args: list[Operand]) -> Operand:
+        """A call of a function that charges for itself."""
+        return self.out.call(function, _ACTIVATION, *args)
+
+    def charged(self, cost: costs.Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
+        return self.metered(runtime.charged, [*self.bound(cost, function), *args])
+
+    def worked(self, cost: costs.Cost, work: costs.Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
+        return self.metered(runtime.worked, [*self.bound(cost, work, function), *args])
+
+    def bound(self, *values: Any) -> list[Operand]:
+        return [Operand(self.out.bind(value), atomic=True) for value in values]
+
+    def optional_default(self, node: Call) -> Operand:
+        """a.or(b) and a.orValue(b): b is evaluated only where a is absent."""
+        written = native.optional_value(self.out, node, self.value) if self.bounds else None
+        if written is not None:
+            self.charge_chain(node.args[0])
+            return written
+        optional = self.out.spill(self.value(node.args[0]))
+        target = self.out.fresh()
+        with self.out.block(f"if {self.out.bind(runtime.is_absent)}({optional.text}):"), self.account():
+            default = self.value(node.args[1])
+            if node.function == "or":
+                default = self.out.call(runtime.must_be_optional, default)
+            self.out.emit(f"{target} = {default.text}")
+        with self.out.block("else:"):
+            self.out.emit(f"{target} = {optional.text}{'.value' if node.function == 'orValue' else ''}")
+        return Operand(target, atomic=True)
+
+    def charge_chain(self, node: Expr) -> None:
+        """Charges for the selections of an optional that were written as one."""
+        while node.type.name == "optional_type":
+            self.out.charge(self.fixed[id(node)])
+            node = children(node)[0]
+
+    # ------------------------------------------------------------------------------------- conditions and absorption
+
+    def logical(self, node: Call) -> Operand:
+        terms = list(logical_terms(node, node.function))
+        conjunction = node.function == "_&&_"
+        return self.logical_plain(terms, conjunction) if self.native else self.logical_exact(terms, conjunction)
+
+    def logical_plain(self, terms: list[Expr], conjunction: bool) -> Operand:
+        target = ""
+        written: list[Operand] = []
+        word = " and " if conjunction else " or "
+        for term in terms:
+            with self.out.captured() as lines, self.account():
+                operand = self.boolean(term)
+            if not lines:
+                written.append(operand)
+                continue
+            # This term needs statements: what came before is decided first, and they run only if it leaves it open.
+            if not target:
+                target = self.out.fresh()
+                start = word.join(each.text for each in written) if written else repr(conjunction)
+                self.out.emit(f"{target} = {start}")
+            elif written:
+                self.out.emit(f"{target} = {target}{word}{word.join(each.text for each in written)}")
+            written = []
+            with self.out.block(f"if {'' if conjunction else 'not '}{target}:"):
+                self.out.splice(lines)
+                self.out.emit(f"{target} = {operand.text}")
+        if target and written:
+            self.out.emit(f"{target} = {target}{word}{word.join(each.text for each in written)}")
+        if target:
+            return Operand(target, atomic=True)
+        return self.out.expression(f"({word.join(each.text for each in written)})", *written)
+
+    def logical_exact(self, terms: list[Expr], conjunction: bool) -> Operand:
+        target, error = self.out.fresh(), self.out.fresh("e")
+        self.out.emit(f"{target} = {conjunction}")
+        self.out.emit(f"{error} = None")
+        still_open = f"if {'' if conjunction else 'not '}{target}"
+        self.forget(terms)
+        for term in terms:
+            with self.out.block(f"{still_open}:"):
+                with self.out.block("try:", counted=True), self.account():
+                    self.out.emit(f"{target} = {self.boolean(term).text}")
+                with self.out.block("except EvaluationError as x:"):
+                    self.out.emit(f"{error} = {error} or x")
+                    self.absorbed(term)
+        self.out.emit(f"{still_open} and {error} is not None: raise {error}")
+        return Operand(target, atomic=True)
+
+    def boolean(self, node: Expr) -> Operand:
+        """The value of a node, which must be a bool."""
+        operand = self.value(node)
+        return operand if self.trusting and node.type == types.BOOL else self.out.call(operators.truth, operand)
+
+    def conditional(self, node: Call) -> Operand:
+        condition = self.boolean(node.args[0])
+        condition = condition if self.native else self.out.spill(condition)
+        self.forget(node.args[1:])
+        branches: list[tuple[Operand, list[str | Account]]] = []
+        for branch in node.args[1:]:
+            with self.out.captured() as lines, self.account():
+                operand = self.value(branch)
+            branches.append((operand, lines))
+        (yes, yes_lines), (no, no_lines) = branches
+        if not yes_lines and not no_lines:
+            return self.out.expression(f"({yes.text} if {condition.text} else {no.text})", condition, yes, no)
+        target = self.out.fresh()
+        with self.out.block(f"if {condition.text}:"):
+            self.out.splice(yes_lines)
+            self.out.emit(f"{target} = {yes.text}")
+        with self.out.block("else:"):
+            self.out.splice(no_lines)
+            self.out.emit(f"{target} = {no.text}")
+        return Operand(target, atomic=True)
+
+    def forget(self, nodes: Iterable[Expr]) -> None:
+        """Drops what an earlier round of a loop recorded of nodes that this round may not reach."""
+        if self.recording:
+            for node in nodes:
+                self.out.emit(f"a.record.pop({self.out.bind(id(node))}, None)")
+
+    def absorbed(self, node: Expr) -> None:
+        """Keeps the error that a node ended in, which another's value may outweigh."""
+        if self.recording:
+            self.out.emit(f"a.record[{self.out.bind(error_key(node))}] = x")
+
+    def not_strictly_false(self, node: Call) -> Operand:
+        target = self.out.fresh()
+        with self.out.block("try:", counted=True):
+            self.out.emit(f"{target} = {self.value(node.args[0]).text} is not False")
+        with self.out.block("except EvaluationError:"):
+            self.out.emit(f"{target} = True")
+        return Operand(target, atomic=True)
+
+
+def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
+    """The operands of a chain of one logical operator; it associates."""
+    if isinstance(node, Call) and node.function == function:
+        for arg in node.args:
+            yield from logical_terms(arg, function)
+    else:
+        yield node
+
+
+_SEARCHED: Final = 500  # code points
+_PREFIX: Final = 100
+_ACTIVATION: Final = Operand("a", atomic=True)
+
+
+def _finds(node: Expr) -> bool:
+    """Whether a node selects from an optional, or gives one for what it selects."""
+    if isinstance(node, Select):
+        return not node.test and node.operand.type.name == "optional_type"
+    if isinstance(node, Call) and node.function == "_[_]":
+        return node.args[0].type.name == "optional_type"
+    return isinstance(node, Call) and node.function in ("_?._", "_[?_]")
+
+
+def _has_literal_pattern(node: Call) -> bool:
+    """Whether a call takes a regular expression that is compiled only once."""
+    return node.function in ("matches", "find") and isinstance(node.args[1], Const)
+
+
+def _doubtful(node: Expr) -> bool:
+    """Whether the checker may be wrong about types: it takes `[1] + dyn(x)` for a list of ints, whatever x is."""
+    joins = isinstance(node, Call) and node.function == "_+_" and node.type.name == "list"
+    parts = children(node)
+    return (joins and any(part.type == types.DYN for part in parts)) or any(map(_doubtful, parts))
+
+
+def _loops(node: Expr) -> bool:
+    return isinstance(node, Comprehension) or any(map(_loops, children(node)))
+
+
+def _nothing(*_: Any) -> int:
+    return 0

@@ -1,0 +1,215 @@
+"""Python's own operators for CEL's, in the plain form of generated code.
+
+Each function here gives generated code for a node, or None where Python's operator would not do. Code from here may
+raise anything where CEL has an error, since the exact form then finds out which; but it may never give a value that
+CEL would not. So the types of operands are tested wherever Python is laxer: True equals 1, a text is a sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from webhook.cel.code.writer import Operand, Writer
+from webhook.cel.tree import types
+from webhook.cel.tree.ast import Call, Const, Expr, ListLiteral, MapLiteral, Select
+from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.value import operators
+from webhook.cel.value.values import INT_MAX, INT_MIN, UInt
+
+Value = Callable[[Expr], Operand]
+"""Code for the value of a node."""
+
+_SYMBOLS: Final = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">=", "_+_": "+", "_-_": "-", "_*_": "*"}
+_ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "_<_": operators.less,
+    "_<=_": operators.less_equal,
+    "_>_": operators.greater,
+    "_>=_": operators.greater_equal,
+}
+_CLASSES: Final = {"int": "int", "string": "str"}
+
+# Integers up to here are doubles too: equality with them is exact either way, while CEL compares by converting.
+_EXACT_DOUBLE: Final = 2**53
+# Values of these types equal only their like, in Python as in CEL.
+_SELF_EQUAL: Final = frozenset({"string", "bytes", "timestamp", "duration"})
+
+
+def select(out: Writer, node: Select, value: Value) -> Operand | None:
+    """operand.field and has(operand.field)."""
+    held_type = node.operand.type.name
+    if (
+        held_type not in ("dyn", "map") and "." not in held_type
+    ):  # only of structs, among types with a dot, are there fields
+        return None
+    operand, field = value(node.operand), out.bind(node.field)
+    if not node.test:
+        return out.expression(f"{operand.text}[{field}]", operand)
+    held = out.repeated(operand)
+    careful = f"{out.bind(operators.has)}({held.again}, {field})"
+    return out.expression(f"({field} in {held.again} if type({held.first}) is dict else {careful})", operand)
+
+
+def function(out: Writer, node: Call, value: Value) -> Operand | None:
+    """The commonest functions."""
+    name, args = node.function, node.args
+    if name == "size" and len(args) == 1:
+        operand = value(args[0])
+        return out.expression(f"len({operand.text})", operand)
+    if len(args) != 2 or args[1].type != types.STRING:
+        return None
+    receiver = args[0].type.name
+    if name in ("startsWith", "endsWith") and receiver in ("string", "dyn"):
+        text, part = value(args[0]), value(args[1])
+        return out.expression(f"{text.text}.{name.lower()}({part.text})", text, part)
+    return None
+
+
+def optional_value(out: Writer, node: Call, value: Value) -> Operand | None:
+    """`a.?b[?'c'].orValue(d)` where d is a literal: the fields one after the other, without making optionals."""
+    chain, default = node.args
+    if node.function != "orValue" or not _is_literal(default):
+        return None
+    keys: list[str] = []
+    while chain.type.name == "optional_type":
+        if isinstance(chain, Select) and not chain.test:
+            keys.append(chain.field)
+            chain = chain.operand
+        elif isinstance(chain, Call) and chain.function in ("_?._", "_[?_]"):
+            chain, field = chain.args
+            if not isinstance(field, Const) or type(field.value) is not str:
+                return None
+            keys.append(field.value)
+        else:
+            return None
+    if not keys:
+        return None
+    keys.reverse()
+    start, otherwise = out.spill(value(chain)), value(default)
+    missing, held, tests = out.bind(_MISSING), start.text, []
+    for key in keys:
+        found = out.fresh()
+        tests.append(f"type({held}) is dict and ({found} := {held}.get({out.bind(key)}, {missing})) is not {missing}")
+        held = found
+    careful = f"{out.bind(_optional_chain)}({start.text}, {out.bind(tuple(keys))}, {otherwise.text})"
+    return out.expression(f"({held} if {' and '.join(tests)} else {careful})", start, otherwise)
+
+
+_MISSING: Final = object()
+
+
+def _optional_chain(value: Any, keys: tuple[str, ...], default: Any) -> Any:
+    for key in keys:
+        if type(value) is dict:
+            value = value.get(key, _MISSING)
+            if value is _MISSING:
+                return default
+        elif value is None:
+            return default
+        else:
+            raise EvaluationError("left to the exact form")
+    return value
+
+
+def _is_literal(node: Expr) -> bool:
+    if isinstance(node, MapLiteral):
+        return not node.entries
+    if isinstance(node, ListLiteral):
+        return not node.optional and all(isinstance(element, Const) for element in node.elements)
+    return isinstance(node, Const)
+
+
+def binary(out: Writer, node: Call, value: Value) -> Operand | None:
+    """The operators of two operands, but for equality and the logical ones."""
+    left, right = node.args
+    name = node.function
+    if name in ("@in", "_in_"):
+        return _membership(out, left, right, value)
+    if name == "_[_]":
+        return _index(out, left, right, value)
+    if name in _ORDER:
+        return _order(out, node, value)
+    if name not in ("_+_", "_-_", "_*_") or left.type != right.type:
+        return None
+    if left.type == types.INT:
+        a, b = value(left), value(right)
+        total = out.fresh()
+        low, high, overflow = out.bind(INT_MIN), out.bind(INT_MAX), out.bind(operators.checked_int)
+        made = f"({total} := {a.text} {_SYMBOLS[name]} {b.text})"
+        return out.expression(f"({total} if {low} <= {made} <= {high} else {overflow}({total}))", a, b)
+    if left.type == types.DOUBLE:
+        a, b = value(left), value(right)
+        return out.expression(f"({a.text} {_SYMBOLS[name]} {b.text})", a, b)
+    return None
+
+
+def _index(out: Writer, left: Expr, right: Expr, value: Value) -> Operand | None:
+    string_key = right.type == types.STRING and left.type.name in ("map", "dyn")
+    # A negative place would count from the end.
+    place = left.type.name == "list" and isinstance(right, Const) and type(right.value) is int and right.value >= 0
+    if not string_key and not place:
+        return None
+    container, key = value(left), value(right)
+    return out.expression(f"{container.text}[{key.text}]", container, key)
+
+
+def _membership(out: Writer, item: Expr, container: Expr, value: Value) -> Operand | None:
+    if isinstance(container, ListLiteral) and _all_strings(container) and not container.optional:
+        wanted = value(item)
+        strings = frozenset(element.value for element in container.elements if isinstance(element, Const))
+        return out.expression(f"({wanted.text} in {out.bind(strings)})", wanted)
+    if item.type != types.STRING or container.type.name not in ("list", "map", "dyn"):
+        return None
+    wanted, held = value(item), value(container)
+    if container.type != types.DYN:
+        return out.expression(f"({wanted.text} in {held.text})", wanted, held)
+    wanted, again = out.spill(wanted), out.repeated(held)
+    careful = f"{out.bind(operators.contains)}({wanted.text}, {again.again})"
+    test = f"type({again.first}) is list or type({again.again}) is dict"
+    return out.expression(f"({wanted.text} in {again.again} if {test} else {careful})", wanted, held)
+
+
+def _order(out: Writer, node: Call, value: Value) -> Operand | None:
+    left, right = node.args
+    symbol, careful = _SYMBOLS[node.function], out.bind(_ORDER[node.function])
+    kinds = left.type.name, right.type.name
+    if kinds in (("string", "string"), ("int", "int"), ("uint", "uint")):
+        a, b = value(left), value(right)
+        return out.expression(f"({a.text} {symbol} {b.text})", a, b)
+    if kinds[0] == "dyn" and kinds[1] in _CLASSES:
+        again, b = out.repeated(value(left)), out.spill(value(right))
+        test = f"type({again.first}) is {_CLASSES[kinds[1]]}"
+        text = f"({again.again} {symbol} {b.text} if {test} else {careful}({again.again}, {b.text}))"
+        return out.expression(text, again.operand, b)
+    if kinds[1] == "dyn" and kinds[0] in _CLASSES:
+        a, again = out.spill(value(left)), out.repeated(value(right))
+        test = f"type({again.first}) is {_CLASSES[kinds[0]]}"
+        text = f"({a.text} {symbol} {again.again} if {test} else {careful}({a.text}, {again.again}))"
+        return out.expression(text, a, again.operand)
+    return None
+
+
+def equality(out: Writer, node: Call, value: Value) -> Operand | None:
+    """left == right."""
+    left, right = node.args
+    if isinstance(left, Const):
+        left, right = right, left
+    kinds = {left.type.name, right.type.name}
+    if isinstance(right, Const) and (right.value is None or type(right.value) is bool):
+        operand = value(left)
+        return out.expression(f"({operand.text} is {right.value!r})", operand)
+    if kinds & _SELF_EQUAL or left.type == right.type in types.NUMBERS:
+        a, b = value(left), value(right)
+        return out.expression(f"({a.text} == {b.text})", a, b)
+    if isinstance(right, Const) and type(right.value) in (int, UInt, float) and abs(right.value) < _EXACT_DOUBLE:
+        a, b = value(left), value(right)
+        if right.value not in (0, 1):
+            return out.expression(f"({a.text} == {b.text})", a, b)
+        again = out.repeated(a)
+        alike = bool(right.value)  # the boolean that Python takes for this number
+        return out.expression(f"({again.first} == {b.text} and {again.again} is not {alike})", a, b)
+    return None
+
+
+def _all_strings(node: ListLiteral) -> bool:
+    return all(isinstance(element, Const) and type(element.value) is str for element in node.elements)

@@ -1,0 +1,223 @@
+"""What generated code calls, and nobody else: it charges for what costs by the size of values, and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from math import ceil
+from typing import Any, Final
+
+from webhook.cel.cost import costs
+from webhook.cel.cost.metering import Metered
+from webhook.cel.library.regex import compiled
+from webhook.cel.tree.errors import EvaluationError, no_such_overload
+from webhook.cel.value import operators
+from webhook.cel.value.values import NONE, Optional
+
+# --------------------------------------------------------------------------------------------------------- charging
+
+
+def charged(a: Metered, cost: costs.Cost, function: Callable[..., Any], *args: Any) -> Any:
+    """A call that costs by its arguments."""
+    a.cost += cost(*args)
+    if a.cost > a.limit:
+        a.checkpoint()
+    return function(*args)
+
+
+def worked(a: Metered, cost: costs.Cost, work: costs.Cost, function: Callable[..., Any], *args: Any) -> Any:
+    """A call that also takes more time or memory than it costs."""
+    steps = work(*args)
+    if steps > costs.MAX_WORK and costs.deep(args[0]):  # even to find out what it costs would take too long
+        a.work(steps)
+    a.spend(cost(*args))
+    a.work(steps)
+    return function(*args)
+
+
+def equal(a: Metered, left: Any, right: Any) -> bool:
+    """left == right."""
+    kind = type(left)
+    if kind is type(right):
+        if kind is str:
+            a.cost += ceil(min(len(left), len(right)) * 0.1)
+            if a.cost > a.limit:
+                a.checkpoint()
+            return bool(left == right)
+        if kind is int or kind is bool:
+            a.cost += 1
+            return bool(left == right)
+    a.spend(costs.equality(left, right))
+    return _equal(a, left, right) if kind is list or isinstance(left, dict) else operators.equal(left, right)
+
+
+def alike(a: Metered, left: Any, right: Any) -> bool:
+    """left == right, where an error counts as no."""
+    try:
+        return equal(a, left, right)
+    except EvaluationError:
+        return False
+
+
+# Lists of one of these, on both sides, are compared by Python alone.
+_PLAIN: Final = ({str}, {int}, {bool}, {bytes})
+_SHORT: Final = 16
+
+
+def _equal(a: Metered, left: Any, right: Any) -> bool:
+    """operators.equal, with an eye on the clock: what the API server charges does not grow with what is inside."""
+    pairs: Iterable[tuple[Any, Any]]
+    if type(left) is list and type(right) is list:
+        if len(left) != len(right):
+            return False
+        if len(left) > _SHORT:
+            kinds = set(map(type, left))
+            if kinds in _PLAIN and set(map(type, right)) == kinds:
+                a.work(len(left) // 8)
+                return bool(left == right)
+        pairs = zip(left, right, strict=True)
+    elif isinstance(left, dict) and isinstance(right, dict):
+        if left.keys() != right.keys():
+            return False
+        pairs = ((value, right[key]) for key, value in left.items())
+    else:
+        return operators.equal(left, right)
+    a.work(2 + len(left) // 2)
+    for one, other in pairs:
+        if not (_equal(a, one, other) if type(one) in (list, dict) else operators.equal(one, other)):
+            return False
+        a.limit -= 1
+        if a.cost > a.limit:
+            a.checkpoint()
+    return True
+
+
+def _alike(a: Metered, item: Any, element: Any) -> bool:
+    try:
+        return _equal(a, item, element)
+    except EvaluationError:
+        return False
+
+
+def contains(a: Metered, item: Any, container: Any) -> bool:
+    """item in container."""
+    if type(container) is not list:
+        return operators.contains(item, container)
+    if type(item) is str:
+        a.work(len(container) // 8)
+        try:
+            return item in container
+        except EvaluationError:  # an opaque value among them
+            pass
+    for element in container:
+        if _alike(a, item, element):
+            return True
+        a.limit -= 1
+        if a.cost > a.limit:
+            a.checkpoint()
+    return False
+
+
+def contains_charged(a: Metered, item: Any, container: Any) -> bool:
+    """item in a list."""
+    a.spend(costs.membership(item, container))
+    return contains(a, item, container)
+
+
+def concatenated(a: Metered, left: Any, right: Any) -> Any:
+    """left + right, one of which is a text, as the checker knows."""
+    if type(left) is str and type(right) is str:
+        a.cost += ceil((len(left) + len(right)) * 0.1)
+        if a.cost > a.limit:
+            a.checkpoint()
+        return left + right
+    a.spend(costs.concatenation(left, right))
+    return operators.add(left, right)
+
+
+def added(a: Metered, left: Any, right: Any) -> Any:
+    """left + right."""
+    if type(left) is int and type(right) is int:
+        return operators.checked_int(left + right)
+    if type(left) is list and type(right) is list:
+        a.make(len(left) + len(right))
+    elif type(left) is str and type(right) is str:
+        a.make((len(left) + len(right)) // 8)
+    return operators.add(left, right)
+
+
+# ------------------------------------------------------------------------------------------- recording and the rest
+
+
+_MAX_KEPT: Final = 50
+
+
+def keep(record: dict[Any, Any], place: tuple[str, int], chosen: tuple[str, int]) -> None:
+    kept = record[chosen]
+    kept.append((record[place], dict(record) if len(kept) < _MAX_KEPT else {}))
+
+
+def variable(activation: Mapping[str, Any], name: str) -> Any:
+    try:
+        return activation[name]
+    except KeyError:
+        raise EvaluationError(f"no such attribute(s): {name}") from None
+
+
+def unbound(name: str) -> Callable[..., Any]:
+    def call(*_: Any) -> Any:
+        raise EvaluationError(f"no such overload: {name}")
+
+    return call
+
+
+MAX_KNOWN: Final = 128
+"""Code points of a text whose match with a literal pattern is remembered."""
+
+
+def matching(pattern: str) -> Callable[[Any, str], bool]:
+    """matches() with a literal pattern, which is compiled once."""
+    search = compiled(pattern).search
+    # Crossing over to RE2 costs microseconds, and policies ask the same of the same names and params again and again.
+    known = lru_cache(maxsize=512)(lambda text: search(text) is not None)
+
+    def call(text: Any, _: str) -> bool:
+        if type(text) is not str:
+            raise no_such_overload()
+        return known(text) if len(text) <= MAX_KNOWN else search(text) is not None
+
+    return call
+
+
+def is_absent(optional: Any) -> bool:
+    if type(optional) is not Optional:
+        raise no_such_overload()
+    return optional is NONE
+
+
+def must_be_optional(value: Any) -> Optional:
+    if type(value) is not Optional:
+        raise no_such_overload()
+    return value
+
+
+def with_optionals(items: list[tuple[int, Any]]) -> list[Any]:
+    """The elements of a list literal, those marked optional only where present."""
+    made: list[Any] = []
+    for optional, value in items:
+        if not optional:
+            made.append(value)
+        elif must_be_optional(value) is not NONE:
+            made.append(value.value)
+    return made
+
+
+def map_with_optionals(items: list[tuple[int, tuple[Any, Any]]]) -> dict[Any, Any]:
+    """The map of a literal, entries marked optional only where present."""
+    entries: list[tuple[Any, Any]] = []
+    for optional, (key, value) in items:
+        if not optional:
+            entries.append((key, value))
+        elif must_be_optional(value) is not NONE:
+            entries.append((key, value.value))
+    return operators.make_map(entries)

@@ -1,0 +1,191 @@
+"""What each node of an expression costs in the API server when it is evaluated, apart from what depends on values.
+
+cel-go charges while it goes over its own plan of the expression (interpreter/planner.go, interpreter/runtimecost.go):
+a chain of selections is one step there, whose parts cost 1 each; a conditional costs nothing, and takes the place of
+the chain in its branch; constants, and what is folded to one, cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from webhook.cel.cost import costs
+from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+
+_INDEXED: Final = frozenset({"_[_]", "_[?_]", "_?._"})
+_CONVERSIONS: Final = frozenset(
+    {"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"}
+)
+_FREE: Final = frozenset({"_&&_", "_||_", "_?_:_", "or", "orValue"})
+_EQUALITY: Final = frozenset({"_==_", "_!=_"})
+_ORDER: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
+_TEXTS: Final = frozenset({"string", "bytes"})
+_SCALARS: Final = frozenset({"bool", "int", "uint", "double", "null", "duration", "timestamp", "type"})
+
+
+def is_type_name(node: Expr) -> bool:
+    """Whether a node is the name of a type, which is a constant."""
+    return isinstance(node, Ident) and node.type.name == "type" and not node.name.startswith("variables.")
+
+
+def is_constant(node: Expr) -> bool:
+    """Whether the API server has the node's value before it evaluates anything."""
+    match node:
+        case Const():
+            return True
+        case Ident():
+            return is_type_name(node)
+        case ListLiteral():
+            return not node.optional and all(map(is_constant, node.elements))
+        case MapLiteral():
+            return all(is_constant(each.key) and is_constant(each.value) and not each.optional for each in node.entries)
+        case Call():
+            if node.function in _CONVERSIONS and len(node.args) == 1:
+                return is_constant(node.args[0])
+            return node.function == "@in" and isinstance(node.args[1], ListLiteral) and not node.args[1].elements
+        case _:
+            return False
+
+
+def call_cost(node: Call) -> costs.Cost | None:
+    """The cost of a call from its arguments; None where `fixed` has all of it."""
+    name, args = node.function, node.args
+    names = {arg.type.name for arg in args}
+    if name in _EQUALITY:
+        # Two scalars, or a value of a type that has no size.
+        return None if names <= _SCALARS or _sizeless(args[0]) or _sizeless(args[1]) else costs.equality
+    if name in _ORDER:
+        return costs.equality if names & _TEXTS else None
+    if name == "_+_":
+        return costs.concatenation if names & _TEXTS else None
+    if name in ("@in", "_in_"):
+        return costs.membership if args[1].type.name == "list" and not _is_set(args[1]) else None
+    return costs.of_call(name, tuple(arg.type for arg in args))
+
+
+def fixed(tree: Expr) -> Mapping[int, int]:
+    """id(node) -> what the node costs whenever it is evaluated, without the nodes below it and without `call_cost`.
+
+    A selection from an optional costs that only where it finds something; a round of a loop costs `round_cost` too.
+    """
+    found: dict[int, int] = {}
+    _charge(tree, found, 0)
+    return found
+
+
+def _charge(node: Expr, found: dict[int, int], saved: int) -> None:
+    """saved: what the node costs less for where it stands."""
+    if is_constant(node):
+        found[id(node)] = 0
+        for child in children(node):
+            _charge(child, found, 0)
+        return
+    less = dict.fromkeys(map(id, children(node)), 0)
+    own = 1
+    match node:
+        case Ident():
+            own = 2 if node.name.startswith("variables.") else 1
+        case Select():
+            own = 1 + _relative(node.operand) - node.test
+        case ListLiteral():
+            own = costs.NEW_LIST
+        case MapLiteral():
+            own = costs.NEW_MAP
+        case Comprehension():
+            own = 0
+        case Call(function=function) if function in _INDEXED:
+            own = 1 + _relative(node.args[0])
+            less[id(node.args[1])] = _as_part(node.args[1])
+        case Call(function="_?_:_"):
+            own = 0
+            for branch in node.args[1:]:
+                less[id(branch)] = _as_part(branch)
+        case Call(function=function) if function in _FREE and (function.startswith("_") or node.member):
+            own = 0
+        case Call(function="@in") if _is_set(node.args[1]):
+            own = 0
+        case Call():
+            own = 1 if call_cost(node) is None else 0
+    found[id(node)] = own - saved
+    for child in children(node):
+        _charge(child, found, less[id(child)])
+
+
+def _relative(operand: Expr) -> int:
+    """What a chain of selections costs for standing on something that is no chain itself."""
+    return 0 if _is_chain(operand) or _is_conditional(operand) else 1
+
+
+def _as_part(node: Expr) -> int:
+    """What a chain saves as an index or as the branch of a conditional: it is no step of its own there."""
+    if is_constant(node) or not _is_chain(node) or (isinstance(node, Select) and node.test):
+        return 0
+    while not isinstance(node, Ident):
+        below = _below(node)
+        if below is None:
+            break
+        node = below
+        if _is_conditional(node):
+            return 0
+    return 1
+
+
+def _below(node: Expr) -> Expr | None:
+    if isinstance(node, Select):
+        return node.operand
+    return node.args[0] if isinstance(node, Call) and node.function in _INDEXED else None
+
+
+def _is_chain(node: Expr) -> bool:
+    return isinstance(node, Ident | Select) or (isinstance(node, Call) and node.function in _INDEXED)
+
+
+def _is_conditional(node: Expr) -> bool:
+    return isinstance(node, Call) and node.function == "_?_:_"
+
+
+def _is_set(node: Expr) -> bool:
+    """Whether membership in a list literal is looked up in a set: it costs nothing then."""
+    return is_constant(node) and isinstance(node, ListLiteral) and all(map(_is_primitive, node.elements))
+
+
+def _is_primitive(node: Expr) -> bool:
+    return isinstance(node, Const) and isinstance(node.value, bool | int | float | str)
+
+
+def _sizeless(node: Expr) -> bool:
+    return "." in node.type.name  # an opaque value
+
+
+def known_cost(node: Call) -> int | None:
+    """`call_cost` where it is the same whatever the values are; None where it is not."""
+    cost = call_cost(node)
+    if cost is None:
+        return 0
+    known = [_known(arg) for arg in node.args]
+    if all(value is not _UNKNOWN for value in known):
+        return cost(*known)
+    if node.function in ("startsWith", "endsWith") and known[1] is not _UNKNOWN:
+        return cost("", known[1])
+    return None
+
+
+def at_most(node: Call) -> int | None:
+    """A bound on `call_cost` that holds whatever the values are; None if there is none."""
+    cost = known_cost(node)
+    if cost is None and call_cost(node) is costs.equality:
+        known = [value for value in map(_known, node.args) if value is not _UNKNOWN]
+        return max((costs.equality(value, value) for value in known), default=None)
+    return cost
+
+
+_UNKNOWN: Final = object()
+
+
+def _known(node: Expr) -> Any:
+    if isinstance(node, Const):
+        return node.value
+    if isinstance(node, ListLiteral) and is_constant(node):
+        return [None] * len(node.elements)  # for its size
+    return _UNKNOWN

@@ -1,0 +1,118 @@
+"""The checked syntax tree of an expression.
+
+Nodes mirror cel.expr.Expr (cel-spec, proto/cel/expr/syntax.proto), with what the checker found joined in: each node
+has its type and `offset`, its position in the source in code points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.cel.tree.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What every node has."""
+
+    id: int
+    type: Type
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Const(Node):
+    """A literal: None, bool, int, UInt, float, str or bytes."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Ident(Node):
+    """A variable, under its qualified name (`variables.replicas` is one name), or a type's name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Select(Node):
+    """operand.field, or has(operand.field) where `test` is set."""
+
+    operand: Expr
+    field: str
+    test: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """A function call or operator; `target` is the receiver of a method call, included as the first of `args` too."""
+
+    function: str
+    args: tuple[Expr, ...]
+    member: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListLiteral(Node):
+    """[a, ?b]: `optional` holds the indexes of the elements marked with a question mark."""
+
+    elements: tuple[Expr, ...]
+    optional: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a map literal."""
+
+    key: Expr
+    value: Expr
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MapLiteral(Node):
+    """{k: v, ?o: optional}"""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StructLiteral(MapLiteral):
+    """Name{field: v, ?other: optional}: a map literal, whose keys are the names of fields, of a type of its own."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comprehension(Node):
+    """The fold that every macro expands to; `var2` is empty in the one-variable form."""
+
+    var: str
+    var2: str
+    range: Expr
+    accu: str
+    init: Expr
+    condition: Expr
+    step: Expr
+    result: Expr
+
+
+Expr = Const | Ident | Select | Call | ListLiteral | MapLiteral | Comprehension
+
+
+def children(node: Expr) -> tuple[Expr, ...]:
+    """The direct sub-expressions of a node, in evaluation order."""
+    match node:
+        case Select():
+            return (node.operand,)
+        case Call():
+            return node.args
+        case ListLiteral():
+            return node.elements
+        case MapLiteral():
+            return tuple(part for entry in node.entries for part in (entry.key, entry.value))
+        case Comprehension():
+            return (node.range, node.init, node.condition, node.step, node.result)
+        case _:
+            return ()

@@ -1,0 +1,164 @@
+"""Where the nodes of a syntax tree stand in the source: from the first character of each to its last.
+
+The parser tells one offset a node: a literal's or name's own, the operator's, the dot's of a selection, the bracket's
+of a call or macro. The rest follows from the tree and the source's tokens. A macro spans what was written, not what it
+was expanded to; brackets around an expression belong to what stands around it.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import Final
+
+from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select
+
+Span = tuple[int, int]
+"""Start and end offset, in code points: source[start:end]."""
+
+_TOKEN: Final = re.compile(
+    r"""(?P<blank>\s+|//[^\n]*)"""
+    r"""|(?P<text>(?:[rR][bB]?|[bB][rR])(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')"""
+    r"""|[bB]?(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'))"""
+    r"""|(?P<number>0[xX][0-9a-fA-F]+[uU]?|(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[uU]?)"""
+    r"""|(?P<name>[A-Za-z_][A-Za-z0-9_]*|`[^`]*`)"""
+    r"""|(?P<sign>&&|\|\||[=!<>]=|.)""",
+    re.DOTALL,
+)
+_CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
+
+
+class Spans:
+    """The spans of one expression's nodes."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self._kinds: list[str] = []
+        for match in _TOKEN.finditer(source):
+            kind = match.lastgroup or ""
+            if kind == "blank":
+                continue
+            self._starts.append(match.start())
+            self._ends.append(match.end())
+            self._kinds.append("sign" if match[0] == "in" else kind)
+        self._matching = self._matched()
+        self._known: dict[int, Span] = {}
+
+    def of(self, node: Expr) -> Span:
+        """The span of a node, without brackets around it."""
+        span = self._known.get(id(node))
+        if span is None:
+            span = self._known[id(node)] = self._span(node)
+        return span
+
+    def text_at(self, offset: int) -> str:
+        """The token that `offset` is in."""
+        return self._text(self._at(offset))
+
+    def macro(self, node: Expr) -> str:
+        """The name of the macro that a node was expanded from and stands for, else ""."""
+        if not isinstance(node, Comprehension | Select | Call) or self.text_at(node.offset) != "(":
+            return ""
+        named = self._at(node.offset) - 1
+        if isinstance(node, Select) and not node.test:
+            return ""
+        if isinstance(node, Call) and node.function == self._text(named):
+            return ""
+        return self._text(named) if named >= 0 and self._kinds[named] == "name" else ""
+
+    # ---------------------------------------------------------------------------------------------------- by node
+
+    def _span(self, node: Expr) -> Span:
+        at = self._at(node.offset)
+        match node:
+            case Const():
+                last = at + 1 if self._text(at) in "+-" else at
+                return self._starts[at], self._end(last)
+            case Ident():
+                return self._name(at)
+            case Select(test=False):
+                return self._whole(node.operand)[0], self._end(at + 1)
+            case ListLiteral() | MapLiteral():
+                return self._starts[at], self._end(self._matching.get(at, at))
+            case Comprehension(range=of) if not (isinstance(of, ListLiteral) and of.offset == node.offset):
+                return self._whole(of)[0], self._end(self._matching.get(at, at))
+            case Call():
+                return self._call(node, at)
+        return self._named_call(at)
+
+    def _call(self, node: Call, at: int) -> Span:
+        if self._text(at) == "(":
+            target = _target_of_macro(node)
+            if node.member or target is not None:
+                first = node.args[0] if target is None else target
+                return self._whole(first)[0], self._end(self._matching.get(at, at))
+            return self._named_call(at)
+        if node.function in ("_[_]", "_[?_]"):
+            return self._whole(node.args[0])[0], self._end(self._matching.get(at, at))
+        if node.function == "_?._":
+            return self._whole(node.args[0])[0], self._end(at + 2)
+        if not node.args:
+            return self._starts[at], self._ends[at]
+        last = self._whole(node.args[-1])[1]
+        return (self._starts[at] if len(node.args) == 1 else self._whole(node.args[0])[0]), last
+
+    def _named_call(self, bracket: int) -> Span:
+        """name(…), where the name may be qualified."""
+        return self._name(bracket - 1)[0], self._end(self._matching.get(bracket, bracket))
+
+    def _name(self, at: int) -> Span:
+        """A name that the token `at` is part of: the dots and names before it, and what follows a dot."""
+        last = at + 1 if self._text(at) == "." else at
+        first = at
+        while first > 0:
+            after_dot = self._kinds[first] == "name" and self._text(first - 1) == "."
+            after_name = self._text(first) == "." and self._kinds[first - 1] == "name"
+            if not (after_dot or after_name):
+                break
+            first -= 1
+        return self._starts[max(first, 0)], self._end(last)
+
+    def _whole(self, node: Expr) -> Span:
+        """The span of a node with the brackets around it."""
+        start, end = self.of(node)
+        before, after = self._at(start) - 1, self._at(end - 1) + 1
+        while before >= 0 and self._text(before) == "(" and self._matching.get(before) == after:
+            if before > 0 and self._kinds[before - 1] == "name":
+                break  # the bracket of a call
+            start, end = self._starts[before], self._ends[after]
+            before, after = before - 1, after + 1
+        return start, end
+
+    # ----------------------------------------------------------------------------------------------------- tokens
+
+    def _at(self, offset: int) -> int:
+        return max(bisect_right(self._starts, offset) - 1, 0)
+
+    def _text(self, token: int) -> str:
+        return self._source[self._starts[token] : self._ends[token]] if 0 <= token < len(self._starts) else ""
+
+    def _end(self, token: int) -> int:
+        return self._ends[min(token, len(self._ends) - 1)]
+
+    def _matched(self) -> dict[int, int]:
+        """Opening bracket -> closing bracket, by token."""
+        found: dict[int, int] = {}
+        opened: list[int] = []
+        for token, kind in enumerate(self._kinds):
+            if kind != "sign":
+                continue
+            text = self._text(token)
+            if text in _CLOSING:
+                opened.append(token)
+            elif text in _CLOSING.values() and opened:
+                found[opened.pop()] = token
+        return found
+
+
+def _target_of_macro(node: Call) -> Expr | None:
+    """What optMap or optFlatMap is called on; None for other calls. They expand to `t.hasValue() ? … : none`."""
+    if node.function == "_?_:_" and isinstance(node.args[0], Call) and node.args[0].offset == node.offset:
+        return node.args[0].args[0]
+    return None

@@ -1,0 +1,1 @@
+"""The values of expressions that Python lacks, and the operators on values."""

@@ -1,0 +1,541 @@
+"""The operators of CEL on Python values: equality, order, arithmetic, selection, index, membership.
+
+Every function here is exact: it gives CEL's value or raises EvaluationError with the API server's text. Generated code
+calls them where the checker could not fix the types, and does the rest with Python's own operators.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from webhook.cel.tree.errors import BudgetExceeded, EvaluationError, no_such_key, no_such_overload
+from webhook.cel.tree.types import Type
+from webhook.cel.value.messages import Message
+from webhook.cel.value.values import (
+    FALSE_KEY,
+    INT_MAX,
+    INT_MIN,
+    NONE,
+    TRUE_KEY,
+    UINT_MAX,
+    BoolKey,
+    BoolMap,
+    Duration,
+    Optional,
+    Timestamp,
+    UInt,
+)
+
+MAX_SIZE = 10_000_000
+"""Code points, bytes or elements in a value that `+` makes: what a budget of 1,000,000 pays for at 0.1 a unit."""
+
+_NUMBERS = (int, UInt, float)
+_ORDERED = (str, bytes, bool, Timestamp, Duration)
+
+
+# ------------------------------------------------------------------------------------------------------- equality
+
+
+def equal(a: Any, b: Any) -> bool:
+    """a == b over any two values. Numbers compare across types; other types differ from each other; NaN from itself."""
+    kind = type(a)
+    if kind is str or kind is Timestamp or kind is Duration or kind is bytes or kind is Type or kind is Optional:
+        return (type(b) is kind and bool(a == b)) if kind is not Optional else _optionals_equal(a, b)
+    if kind is bool or a is None:
+        return a is b
+    if kind is int or kind is float or kind is UInt:
+        other = type(b)
+        if other is bool or other not in _NUMBERS:
+            return False
+        # As cel-go: an integer is converted when it meets a double.
+        return bool(a == b) if (kind is float) is (other is float) else float(a) == float(b)
+    if kind is list:
+        return type(b) is list and len(a) == len(b) and all(map(equal, a, b))
+    if isinstance(a, dict):
+        return isinstance(b, dict) and len(a) == len(b) and _entries_equal(a, b)
+    return b is not None and bool(a == b)  # opaque: no such overload for a value of another type
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Whether two values are equal, where an error counts as no: as `in` and the functions on lists compare."""
+    try:
+        return equal(a, b)
+    except EvaluationError:
+        return False
+
+
+def _entries_equal(a: dict[Any, Any], b: dict[Any, Any]) -> bool:
+    return all(key in b and equal(value, b[key]) for key, value in a.items())
+
+
+def _optionals_equal(a: Optional, b: Any) -> bool:
+    if type(b) is not Optional:
+        return False
+    if a is NONE or b is NONE:
+        return a is b
+    return equal(a.value, b.value)
+
+
+# ---------------------------------------------------------------------------------------------------------- order
+
+
+def less(a: Any, b: Any) -> bool:
+    """a < b: numbers across types, else two of one type."""
+    left, right = _comparable(a, b, "_<_")
+    return bool(left < right)
+
+
+def less_equal(a: Any, b: Any) -> bool:
+    """a <= b"""
+    left, right = _comparable(a, b, "_<=_")
+    return bool(left <= right)
+
+
+def greater(a: Any, b: Any) -> bool:
+    """a > b"""
+    left, right = _comparable(a, b, "_>_")
+    return bool(right < left)
+
+
+def greater_equal(a: Any, b: Any) -> bool:
+    """a >= b"""
+    left, right = _comparable(a, b, "_>=_")
+    return bool(right <= left)
+
+
+def _comparable(a: Any, b: Any, operator: str) -> tuple[Any, Any]:
+    """Both operands as Python orders them: an integer that meets a double as a double, as cel-go converts it."""
+    left, right = type(a), type(b)
+    if left is float or right is float:
+        if left not in _NUMBERS or right not in _NUMBERS:
+            raise _not_comparable(left, operator)
+        a, b = float(a), float(b)
+        if math.isnan(a) or math.isnan(b):
+            raise EvaluationError("NaN values cannot be ordered")
+        return a, b
+    if (left is right and left in _ORDERED) or (left in _NUMBERS and right in _NUMBERS):
+        return a, b
+    raise _not_comparable(left, operator)
+
+
+def _not_comparable(left: type, operator: str) -> EvaluationError:
+    # cel-go names the operator only where the left operand's type has no order at all.
+    if left in _NUMBERS or left in _ORDERED:
+        return no_such_overload()
+    return EvaluationError(f"no such overload: {operator}")
+
+
+# ----------------------------------------------------------------------------------------------------- arithmetic
+
+
+def checked_int(value: int) -> int:
+    """`value` as an int64, or `integer overflow`."""
+    if INT_MIN <= value <= INT_MAX:
+        return value
+    raise EvaluationError("integer overflow")
+
+
+def checked_uint(value: int) -> UInt:
+    """`value` as a uint64, or `unsigned integer overflow`."""
+    if 0 <= value <= UINT_MAX:
+        return UInt(value)
+    raise EvaluationError("unsigned integer overflow")
+
+
+def _joined(a: Any, b: Any) -> Any:
+    if len(a) + len(b) > MAX_SIZE:
+        raise BudgetExceeded
+    return a + b
+
+
+def _timestamp_plus(a: Timestamp, b: Duration) -> Timestamp:
+    return Timestamp(a.ns + b.ns)
+
+
+_ADD: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
+    (int, int): lambda a, b: checked_int(a + b),
+    (UInt, UInt): lambda a, b: checked_uint(int(a) + int(b)),
+    (float, float): lambda a, b: a + b,
+    (str, str): _joined,
+    (bytes, bytes): _joined,
+    (list, list): _joined,
+    (Duration, Duration): lambda a, b: Duration(a.ns + b.ns),
+    (Timestamp, Duration): _timestamp_plus,
+    (Duration, Timestamp): lambda a, b: _timestamp_plus(b, a),
+}
+_SUBTRACT: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
+    (int, int): lambda a, b: checked_int(a - b),
+    (UInt, UInt): lambda a, b: checked_uint(int(a) - int(b)),
+    (float, float): lambda a, b: a - b,
+    (Duration, Duration): lambda a, b: Duration(a.ns - b.ns),
+    (Timestamp, Timestamp): lambda a, b: Duration(a.ns - b.ns),
+    (Timestamp, Duration): lambda a, b: Timestamp(a.ns - b.ns),
+}
+_MULTIPLY: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
+    (int, int): lambda a, b: checked_int(a * b),
+    (UInt, UInt): lambda a, b: checked_uint(int(a) * int(b)),
+    (float, float): lambda a, b: a * b,
+}
+
+
+def _divide_ints(a: int, b: int) -> int:
+    if b == 0:
+        raise EvaluationError("division by zero")
+    quotient = abs(a) // abs(b)
+    return checked_int(quotient if (a < 0) == (b < 0) else -quotient)
+
+
+def _divide_uints(a: UInt, b: UInt) -> UInt:
+    if b == 0:
+        raise EvaluationError("division by zero")
+    return UInt(int(a) // int(b))
+
+
+def _divide_doubles(a: float, b: float) -> float:
+    if b != 0:
+        return a / b
+    if a == 0 or math.isnan(a):
+        return math.nan
+    return math.copysign(math.inf, math.copysign(1, a) * math.copysign(1, b))
+
+
+def _modulo_ints(a: int, b: int) -> int:
+    if b == 0:
+        raise EvaluationError("modulus by zero")
+    if a == INT_MIN and b == -1:
+        raise EvaluationError("integer overflow")
+    remainder = abs(a) % abs(b)
+    return -remainder if a < 0 else remainder
+
+
+def _modulo_uints(a: UInt, b: UInt) -> UInt:
+    if b == 0:
+        raise EvaluationError("modulus by zero")
+    return UInt(int(a) % int(b))
+
+
+_DIVIDE: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
+    (int, int): _divide_ints,
+    (UInt, UInt): _divide_uints,
+    (float, float): _divide_doubles,
+}
+_MODULO: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
+    (int, int): _modulo_ints,
+    (UInt, UInt): _modulo_uints,
+}
+
+
+# cel-go asks these operands themselves, whatever the operator; of others it knows by their type that they cannot.
+_ASKED = (str, Timestamp, Duration)
+
+
+def _not_defined(operator: str, table: Mapping[tuple[type, type], Any], left: Any) -> EvaluationError:
+    if type(left) in _ASKED or any(type(left) is first for first, _ in table):
+        return no_such_overload()
+    return EvaluationError(f"no such overload: {operator}")
+
+
+def add(a: Any, b: Any) -> Any:
+    """a + b: numbers of one type, strings, bytes, lists, durations, timestamps."""
+    operation = _ADD.get((type(a), type(b)))
+    if operation is None:
+        raise _not_defined("_+_", _ADD, a)
+    return operation(a, b)
+
+
+def subtract(a: Any, b: Any) -> Any:
+    """a - b: numbers of one type, durations, timestamps."""
+    operation = _SUBTRACT.get((type(a), type(b)))
+    if operation is None:
+        raise _not_defined("_-_", _SUBTRACT, a)
+    return operation(a, b)
+
+
+def multiply(a: Any, b: Any) -> Any:
+    """a * b: numbers of one type."""
+    operation = _MULTIPLY.get((type(a), type(b)))
+    if operation is None:
+        raise _not_defined("_*_", _MULTIPLY, a)
+    return operation(a, b)
+
+
+def divide(a: Any, b: Any) -> Any:
+    """a / b: numbers of one type; ints truncate towards zero."""
+    operation = _DIVIDE.get((type(a), type(b)))
+    if operation is None:
+        raise _not_defined("_/_", _DIVIDE, a)
+    return operation(a, b)
+
+
+def modulo(a: Any, b: Any) -> Any:
+    """a % b: int or uint, with the sign of a."""
+    operation = _MODULO.get((type(a), type(b)))
+    if operation is None:
+        raise _not_defined("_%_", _MODULO, a)
+    return operation(a, b)
+
+
+def negate(a: Any) -> Any:
+    """-a: int, double or duration."""
+    kind = type(a)
+    if kind is int:
+        return checked_int(-a)
+    if kind is float:
+        return -a
+    if kind is Duration:
+        return Duration(-a.ns)
+    raise no_such_overload() if kind in (*_ASKED, bool, UInt) else EvaluationError("no such overload: -_")
+
+
+def invert(a: Any) -> bool:
+    """!a"""
+    if a is True:
+        return False
+    if a is False:
+        return True
+    raise no_such_overload()
+
+
+def truth(a: Any) -> bool:
+    """`a` where a bool is needed: the operand of a condition."""
+    if a is True or a is False:
+        return bool(a)
+    raise no_such_overload()
+
+
+# ------------------------------------------------------------------------------------------ containers and fields
+
+
+def select(operand: Any, field: str) -> Any:
+    """operand.field; a selection from an optional is an optional again."""
+    if isinstance(operand, dict):
+        if field in operand:
+            return operand[field]
+        raise no_such_key(field)
+    if type(operand) is Optional:
+        return NONE if operand is NONE else optional_select(operand.value, field)
+    if type(operand) is list:
+        raise EvaluationError("unsupported index type 'string' in list")
+    if type(operand) is Message:
+        return operand.select(field)
+    raise no_such_key(field)
+
+
+def has(operand: Any, field: str) -> bool:
+    """has(operand.field)"""
+    if isinstance(operand, dict):
+        return field in operand
+    if type(operand) is Optional:
+        return operand is not NONE and has(operand.value, field)
+    if type(operand) is list:
+        raise EvaluationError("unsupported index type 'string' in list")
+    return type(operand) is Message and operand.has(field)
+
+
+def index(operand: Any, key: Any) -> Any:
+    """operand[key]"""
+    if type(operand) is Optional:
+        return NONE if operand is NONE else optional_index(operand.value, key)
+    if type(operand) is list:
+        place = _list_index(key)
+        if 0 <= place < len(operand):
+            return operand[place]
+        raise EvaluationError(f"index out of bounds: {place}")
+    found = map_key(key)
+    if isinstance(operand, dict) and found in operand:
+        return operand[found]
+    raise no_such_key(_shown(key))
+
+
+def _list_index(key: Any) -> int:
+    kind = type(key)
+    if kind is int or kind is UInt:
+        return int(key)
+    if kind is float:
+        if key.is_integer():
+            return int(key)
+        raise EvaluationError(f"unsupported index value {key!r} in list")
+    raise EvaluationError(f"unsupported index type '{type_of(key)}' in list")
+
+
+def map_key(key: Any) -> Any:
+    """`key` as maps hold it. Raises EvaluationError on a value that can be no key."""
+    kind = type(key)
+    if kind is str or kind is int or kind is UInt or kind is float:
+        return key
+    if kind is bool:
+        return TRUE_KEY if key else FALSE_KEY
+    raise EvaluationError(f"invalid qualifier type: {_GO_TYPES.get(kind, str(type_of(key)))}")
+
+
+_GO_TYPES: dict[type, str] = {
+    list: "[]interface {}",
+    dict: "map[string]interface {}",
+    type(None): "<nil>",
+    bytes: "types.Bytes",
+}
+
+
+def _shown(key: Any) -> str:
+    return ("true" if key else "false") if type(key) is bool else str(key)
+
+
+def optional_select(operand: Any, field: str) -> Optional:
+    """operand.?field"""
+    if type(operand) is Optional:
+        return NONE if operand is NONE else optional_select(operand.value, field)
+    if isinstance(operand, dict):
+        return Optional(operand[field]) if field in operand else NONE
+    if type(operand) is list:
+        raise EvaluationError("unsupported index type 'string' in list")
+    return NONE
+
+
+def optional_index(operand: Any, key: Any) -> Optional:
+    """operand[?key]"""
+    if type(operand) is Optional:
+        return NONE if operand is NONE else optional_index(operand.value, key)
+    if type(operand) is list:
+        place = _list_index(key)
+        return Optional(operand[place]) if 0 <= place < len(operand) else NONE
+    found = map_key(key)
+    if isinstance(operand, dict):
+        return Optional(operand[found]) if found in operand else NONE
+    return NONE
+
+
+def contains(item: Any, container: Any) -> bool:
+    """item in container: an element of a list, a key of a map."""
+    if type(container) is list:
+        if type(item) is str:
+            try:
+                return item in container
+            except EvaluationError:  # an opaque value among them
+                pass
+        return any(alike(item, element) for element in container)
+    if isinstance(container, dict):
+        kind = type(item)
+        if kind is bool:
+            return (TRUE_KEY if item else FALSE_KEY) in container
+        return (kind is str or kind is int or kind is UInt or kind is float) and item in container
+    raise no_such_overload()
+
+
+def elements(container: Any) -> list[Any]:
+    """What a one-variable macro goes over: the elements of a list, the keys of a map."""
+    if type(container) is list:
+        return container
+    if type(container) is dict:
+        return list(container)
+    if type(container) is BoolMap:
+        return list(container.keys_as_values())
+    raise EvaluationError(f"got '{_CEL_GO_TYPES.get(type(container), 'types.Unknown')}', expected iterable type")
+
+
+def pairs(container: Any) -> list[tuple[Any, Any]]:
+    """What a two-variable macro goes over: (index, element) of a list, (key, value) of a map."""
+    if type(container) is list:
+        return list(enumerate(container))
+    if type(container) is dict:
+        return list(container.items())
+    if type(container) is BoolMap:
+        return list(zip(container.keys_as_values(), container.values(), strict=True))
+    raise EvaluationError(
+        f"unsupported comprehension range type: {_CEL_GO_TYPES.get(type(container), 'types.Unknown')}"
+    )
+
+
+_CEL_GO_TYPES: dict[type, str] = {
+    type(None): "types.Null",
+    bool: "types.Bool",
+    int: "types.Int",
+    UInt: "types.Uint",
+    float: "types.Double",
+    str: "types.String",
+    bytes: "types.Bytes",
+    Timestamp: "types.Timestamp",
+    Duration: "types.Duration",
+    Optional: "*types.Optional",
+}
+
+
+def make_map(entries: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """The map of a literal. Raises EvaluationError on a repeated key and on a key of an unsupported type."""
+    made: dict[Any, Any] = {}
+    for key, value in entries:
+        kind = type(key)
+        if kind is bool:
+            if type(made) is dict:
+                made = BoolMap(made)
+            key = TRUE_KEY if key else FALSE_KEY  # noqa: PLW2901
+        elif kind is not str and kind is not int and kind is not UInt:
+            raise EvaluationError(f"unsupported key type: {type_of(key)}")
+        if key in made:
+            raise EvaluationError(f"Failed with repeated key: {_key_shown(key)}")
+        made[key] = value
+    return made
+
+
+def insert(target: dict[Any, Any], key: Any, value: Any) -> dict[Any, Any]:
+    """`target`, a map that a transforming macro is building, with one more entry; the map may be another one."""
+    if type(key) is bool:
+        if type(target) is dict:
+            target = BoolMap(target)
+        key = TRUE_KEY if key else FALSE_KEY
+    elif type(key) is not str and type(key) is not int and type(key) is not UInt:
+        raise EvaluationError(f"unsupported key type: {type_of(key)}")
+    if key in target:
+        raise EvaluationError(f"insert failed: key {_key_shown(key)} already exists")
+    target[key] = value
+    return target
+
+
+def insert_all(target: dict[Any, Any], entries: Any) -> dict[Any, Any]:
+    """`target` with every entry of another map."""
+    for key, value in pairs(entries):
+        target = insert(target, key, value)
+    return target
+
+
+def _key_shown(key: Any) -> str:
+    return _shown(key.value if type(key) is BoolKey else key)
+
+
+def size(value: Any) -> int:
+    """size(value): code points, bytes, elements or entries."""
+    if isinstance(value, str | bytes | list | dict):
+        return len(value)
+    raise EvaluationError("no such overload: size")
+
+
+# ---------------------------------------------------------------------------------------------------------- types
+
+_TYPES: dict[type, Type] = {
+    type(None): Type("null_type"),
+    bool: Type("bool"),
+    int: Type("int"),
+    UInt: Type("uint"),
+    float: Type("double"),
+    str: Type("string"),
+    bytes: Type("bytes"),
+    list: Type("list"),
+    dict: Type("map"),
+    BoolMap: Type("map"),
+    Timestamp: Type("google.protobuf.Timestamp"),
+    Duration: Type("google.protobuf.Duration"),
+    Optional: Type("optional_type"),
+    Type: Type("type"),
+}
+
+TYPE_NAMES = {str(named): named for named in _TYPES.values()} | {name: Type(name) for name in ("net.IP", "net.CIDR")}
+"""The identifiers that name a type: `int`, `list`, `google.protobuf.Timestamp`, `net.IP`."""
+
+
+def type_of(value: Any) -> Type:
+    """type(value); an opaque value names its type in its class, as `cel_type`."""
+    found = _TYPES.get(type(value))
+    if found is None:
+        found = Type(getattr(value, "cel_type", "dyn"))
+    return found

@@ -1,0 +1,1 @@
+"""Why an expression has its value: explanations, and the parts of the object that decided."""

@@ -1,0 +1,233 @@
+"""The report of `explain` for people: per object the verdict, where it belongs, and the tree of what failed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from webhook.cli.report.celvalues import one_line
+from webhook.cli.report.changes import unified
+from webhook.cli.report.explaintree import Look, tree_of
+from webhook.cli.report.naming import object_name
+from webhook.cli.report.visible import visible
+from webhook.offline.explaining import Explained, ExplainedPolicy, param_name
+from webhook.offline.policyexplained import BindingExplained, RequestExplained
+from webhook.offline.verdicts import Located
+from webhook.paths import Path, render
+from webhook.policy.policyset import Policy
+
+_BOLD, _DIM, _RED, _GREEN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m"
+_YELLOW, _CYAN = "\x1b[33m", "\x1b[36m"
+_DIFF_STYLES: Final = {"+": _GREEN, "-": _RED, "@": _CYAN}
+
+PlaceOf = Callable[[Path], str]
+"""The place of an expression in its policy's file, as `FILE:LINE`, by its Path in the policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `explain` found. `place_of`: where the policy's expressions stand."""
+
+    policy: Policy[Any]
+    requests: Sequence[RequestExplained]
+    place_of: PlaceOf
+
+    @property
+    def denied(self) -> bool:
+        """Whether the policy refuses any of the objects."""
+        return any(request.denied for request in self.requests)
+
+
+def report(found: Report, look: Look) -> str:
+    """The report, with a newline at its end."""
+    return "\n".join(_Text(found, look).lines()) + "\n"
+
+
+class _Text:
+    def __init__(self, found: Report, look: Look) -> None:
+        self.found = found
+        self.look = look
+        self.paint = look.paint
+
+    def lines(self) -> Iterator[str]:
+        policy = self.found.policy
+        language = "Python" if policy.language == "python" else "CEL"
+        yield self.paint(_BOLD, visible(policy.name))
+        if policy.description:
+            yield from self.wrapped(one_line(policy.description), "  ")
+        yield from self.wrapped(f"{policy.kind} in {language}, {visible(policy.file)}:{policy.line}", "  ", _DIM)
+        if policy.language == "python":
+            yield from self.wrapped(
+                f"A policy in Python has no expressions to take apart: its reasons are in the function, "
+                f"{visible(policy.file)}:{policy.line}.",
+                "  ",
+                _DIM,
+            )
+        before: RequestExplained | None = None
+        # What the policy is not about comes last: somebody was refused, and looks for that.
+        for request in sorted(self.found.requests, key=lambda request: not request.matched):
+            yield ""
+            yield from self.request(request, before)
+            before = request
+
+    def request(self, request: RequestExplained, before: RequestExplained | None) -> Iterator[str]:
+        mark, verdict, style = self.verdict(request)
+        planned = request.planned
+        what = object_name(planned.identity)
+        if planned.of_template:
+            what = f"Pod of {what}"
+        if before is not None and _repeats(request, before):
+            yield self.paint(style, f"{mark} {what} {verdict}") + self.paint(_DIM, ", for the same reason")
+            return
+        line = planned.document.position(planned.prefix if planned.of_template else ()).line
+        place = f"{visible(planned.document.stream)}:{line}"
+        yield f"{self.paint(style, f'{mark} {what} {verdict}')}{self.paint(_DIM, f'  {place}')}"
+        if request.unmatched is not None:
+            yield from self.wrapped(visible(request.unmatched), "  ")
+            return
+        told = _Told()
+        if self.found.policy.language == "cel":
+            for bound in request.bindings:
+                yield from self.binding(request, bound, told)
+        for located in request.findings:  # of Python; of CEL what no expression says: params that are not there
+            if told.is_new(located):
+                yield from self.finding(located)
+        for change in request.changes:
+            yield from (f"  {self.paint(_DIFF_STYLES.get(row[:1], ''), row)}" for row in unified(change))
+
+    def verdict(self, request: RequestExplained) -> tuple[str, str, str]:
+        """A mark, what is said of the object, and in which style."""
+        actions = {located.finding.action for located in request.findings}
+        if "Deny" in actions:
+            return "✗" if not self.look.ascii else "x", "is denied", _BOLD + _RED
+        if "Warn" in actions:
+            return "!", "is let in with a warning", _BOLD + _YELLOW
+        if "Audit" in actions:
+            return "!", "is let in and written to the audit log", _BOLD + _CYAN
+        if not request.matched or not self.ran(request):
+            return "-", "is not matched by the policy", _BOLD
+        changed = " and changed" if request.changes else ""
+        return "✓" if not self.look.ascii else "+", f"passes{changed}", _BOLD + _GREEN
+
+    def ran(self, request: RequestExplained) -> bool:
+        evaluated = [each for bound in request.bindings for each in bound.evaluated]
+        return not evaluated or any(each.matched for each in evaluated)
+
+    def finding(self, located: Located) -> Iterator[str]:
+        yield from self.wrapped(visible(located.message), "  ", _BOLD)
+        path = render(located.path or ())
+        place = f"{visible(located.stream)}:{located.line}:{located.column}"
+        yield f"  {self.paint(_CYAN, place)}{f': {visible(path)}' if path else ''}"
+
+    # ----------------------------------------------------------------------------------------------- by expression
+
+    def binding(self, request: RequestExplained, bound: BindingExplained, told: _Told) -> Iterator[str]:
+        actions = ", ".join(bound.binding.actions)
+        name = f"binding {visible(bound.binding.name)}" + (f" ({actions})" if actions else "")
+        if bound.unmatched:
+            yield from self.wrapped(f"{name} does not apply: {visible(bound.unmatched)}", "  ", _DIM)
+            return
+        for evaluated in bound.evaluated:
+            param = visible(param_name(evaluated.param))
+            if told.is_known(evaluated.param):
+                yield self.paint(_DIM, f"  the same under {name}")
+                for located in self.of_binding(request, bound):
+                    told.is_new(located)
+                continue
+            yield from self.evaluated(request, bound, evaluated, told)
+            if self.look.full or all(each.holds for each in evaluated.validations):
+                yield ""
+            yield from self.wrapped(name + (f", params {param}" if param else ""), "  ", _DIM)
+
+    def of_binding(self, request: RequestExplained, bound: BindingExplained) -> list[Located]:
+        return [located for located in request.findings if located.finding.binding == bound.binding.name]
+
+    def evaluated(
+        self, request: RequestExplained, bound: BindingExplained, evaluated: ExplainedPolicy, told: _Told
+    ) -> Iterator[str]:
+        if not evaluated.matched:
+            for condition in evaluated.conditions:
+                if not condition.holds:
+                    yield from self.tree(condition, request, evaluated)
+            return
+        failed = [each for each in evaluated.validations if not each.holds]
+        for each in failed:
+            of = [found for found in self.of_binding(request, bound) if found.finding.index == each.place[2]]
+            for located in of:
+                if told.is_new(located):
+                    yield from self.finding(located)
+            yield from self.tree(each, request, evaluated, of[0] if of else None)
+        annotations = [each for each in evaluated.annotations if each.explanation.failed]
+        for each in annotations:
+            yield from self.tree(each, request, evaluated)
+        rest = [*evaluated.conditions, *(each for each in evaluated.validations if each.holds)]
+        if self.look.full or not failed:
+            for each in rest:
+                yield from self.tree(each, request, evaluated)
+        else:
+            yield ""
+            for each in rest:
+                source = one_line(each.explanation.source)
+                head = f"  {self.named(each)} holds: "
+                yield self.paint(_DIM, head + _cut(source, self.look.width - len(head)))
+
+    def named(self, each: Explained) -> str:
+        field, index = each.place[1], each.place[2]
+        name = f"{field}[{index}]" if isinstance(index, int) else f"{field} {visible(index)}"
+        return f"{name} {visible(each.name)}" if each.name and isinstance(index, int) else name
+
+    def tree(
+        self, each: Explained, request: RequestExplained, evaluated: ExplainedPolicy, located: Located | None = None
+    ) -> Iterator[str]:
+        outcome = {True: "holds", False: "is false"}.get(each.explanation.value, "gives no boolean")
+        if each.explanation.failed:
+            outcome = "fails"
+        place = self.found.place_of(each.place)
+        yield ""
+        yield f"  {self.named(each)} {outcome}{self.paint(_DIM, f'  {place}')}"
+        yield from tree_of(each, self.look, evaluated.private, request.planned, located, "    ")
+
+    def wrapped(self, text: str, indent: str, style: str = "") -> Iterator[str]:
+        width = max(self.look.width - len(indent), 20)
+        for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False):
+            yield indent + self.paint(style, line)
+
+
+def _repeats(request: RequestExplained, before: RequestExplained) -> bool:
+    """Whether the Pod of a workload is told what the workload was told already."""
+    if not request.planned.of_template or before.planned.document is not request.planned.document:
+        return False
+    told = {(each.path, each.finding.index, each.finding.action) for each in before.findings}
+    return bool(request.findings) and all(
+        each.known and (each.path, each.finding.index, each.finding.action) in told for each in request.findings
+    )
+
+
+class _Told:
+    """What was said of a request already: of the findings, and under which params the policy was shown."""
+
+    def __init__(self) -> None:
+        self._findings: list[Located] = []
+        self._params: list[Any] = []
+
+    def is_known(self, param: Any) -> bool:
+        """Whether the policy was shown for a param; it counts as shown from now on."""
+        known = any(param is each for each in self._params)
+        self._params.append(param)
+        return known
+
+    def is_new(self, located: Located) -> bool:
+        """Whether nothing like a finding was shown; it counts as shown from now on."""
+        known = any(_same(located, each) for each in self._findings)
+        self._findings.append(located)
+        return not known
+
+
+def _same(one: Located, other: Located) -> bool:
+    return (one.message, one.path, one.finding.index) == (other.message, other.path, other.finding.index)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"

@@ -1,0 +1,222 @@
+"""An explanation as a tree for people: what decided stands out, what was skipped is dim, and a line is a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from webhook.cel.why.explanation import Explanation, Round, Step
+from webhook.cel.why.privacy import Private
+from webhook.cli.report.celvalues import cut, one_line, shown
+from webhook.offline.explaining import Explained, error_of
+from webhook.offline.requests import PlannedRequest
+from webhook.offline.verdicts import Located
+from webhook.paths import Path
+
+MAX_LINES: Final = 200
+MAX_BRANCHES: Final = 30
+MAX_DEPTH: Final = 24
+MIN_WIDTH: Final = 40
+PIPED_WIDTH: Final = 120
+"""Columns of a line where there is no terminal."""
+
+_BOLD, _DIM, _RED, _GREEN, _CYAN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[36m"
+_MAGENTA: Final = "\x1b[35m"  # on light backgrounds yellow is hard to read
+_LOGICAL: Final = frozenset({"&&", "||", "!", "?:"})
+
+Paint = Callable[[str, str], str]
+"""(style, text) -> text in that style."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How trees are drawn. width: columns of a line. full: also what had no part in the outcome. ascii: no line art."""
+
+    paint: Paint
+    width: int
+    full: bool = False
+    ascii: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """A node of the drawn tree: the text, the outcome beside it, a note after that, and what is below."""
+
+    text: str
+    outcome: str
+    style: str
+    note: str
+    strong: bool
+    """It had a part in the outcome."""
+    telling: bool
+    """It leads to where the outcome was decided."""
+    below: tuple[Step | Round, ...]
+
+
+def focused(explanation: Explanation, planned: PlannedRequest, located: Located | None) -> Path | None:
+    """The Path into the request's object that a tree is to lead to: the finding's, where it is known."""
+    if located is not None and located.known and located.path is not None:
+        prefix = planned.prefix if located.path[: len(planned.prefix)] == planned.prefix else ()
+        return located.path[len(prefix) :] or None
+    return next(iter(explanation.witnesses), None)
+
+
+def tree_of(
+    each: Explained, look: Look, private: Private, planned: PlannedRequest, located: Located | None, indent: str
+) -> list[str]:
+    """The tree of a policy's expression on a planned request: it leads to the place of its finding."""
+    focus = focused(each.explanation, planned, located)
+
+    def line_of(path: Path) -> int:
+        return planned.document.position(planned.place(path)).line
+
+    return tree(each.explanation, look, private, focus, line_of, indent)
+
+
+def tree(
+    explanation: Explanation,
+    look: Look,
+    private: Private,
+    focus: Path | None,
+    line_of: Callable[[Path], int],
+    indent: str,
+) -> list[str]:
+    """The lines of the tree, without line ends.
+
+    focus: the Path into the object that decided. What leads to it is unfolded, the rest is told in a line each; where
+    nothing leads to it, all that decided is unfolded. line_of: the line of a Path, told beside what is at the focus.
+    """
+    drawing = _Drawing(explanation, look, private, focus, line_of)
+    drawn = drawing.lines(explanation.root, indent, indent, True, 0)
+    lines = list(islice(drawn, MAX_LINES))
+    if next(drawn, None) is not None:
+        lines.append(look.paint(_DIM, f"{indent}… more than {MAX_LINES} lines; -o json has more"))
+    return lines
+
+
+class _Drawing:
+    def __init__(
+        self, explanation: Explanation, look: Look, private: Private, focus: Path | None, line_of: Callable[[Path], int]
+    ) -> None:
+        self.look = look
+        self.private = private
+        self.focus = focus
+        self.line_of = line_of
+        self.variables = explanation.variables
+        self.drawn: set[str] = set()  # the variables whose expressions were drawn
+        self.telling: set[int] | None = set()  # id() of the steps that lead to the focus, None: there are none
+        if not self.leads(explanation.root):
+            self.telling = None
+
+    def leads(self, step: Step) -> bool:
+        """Whether a step is at the focus, or in error, or something below it is; notes the steps of which it is so."""
+        variable = self.variables.get(step.name)
+        below = [*step.children, *(child for each in step.rounds for child in each.children)]
+        found = self.at_focus(step) or (step.outcome == "error" and step.decides)
+        for each in below:
+            found = self.leads(each) or found
+        if variable is not None and not found:
+            found = self.leads(variable)
+        if found and self.telling is not None:
+            self.telling.add(id(step))
+        return found
+
+    def at_focus(self, step: Step) -> bool:
+        return self.focus is not None and step.path is not None and step.path[: len(self.focus)] == self.focus
+
+    def lines(
+        self, step: Step | Round, first: str, rest: str, strong: bool, depth: int, near: bool = False
+    ) -> Iterator[str]:
+        """The line of a step and those below it; `first` stands before its own, `rest` before the others.
+
+        near: it is compared or computed with what is at the focus: where it comes from matters too.
+        """
+        branch = self.branch(step, strong, near) if isinstance(step, Step) else self.round(step, strong)
+        yield self.line(branch, first)
+        below = branch.below
+        if not below or (depth >= MAX_DEPTH and not self.look.full):
+            return
+        last = len(below) - 1
+        beside = isinstance(step, Step) and not step.rounds and step.name not in _LOGICAL and strong
+        tee, corner, bar = ("|-", "`-", "| ") if self.look.ascii else ("├─", "└─", "│ ")
+        for place, child in enumerate(below):
+            if place >= MAX_BRANCHES:
+                yield self.look.paint(_DIM, f"{rest}{corner} … {len(below) - place} more")
+                return
+            ends = place == last
+            inner = strong and (not isinstance(child, Step) or child.decides)
+            mark, space = (f"{corner} ", "   ") if ends else (f"{tee} ", f"{bar} ")
+            yield from self.lines(child, rest + mark, rest + space, inner, depth + 1, beside)
+
+    def line(self, branch: _Branch, first: str) -> str:
+        """One line, cut to the width: the text first, then the value, the note never."""
+        paint = self.look.paint
+        columns = max(self.look.width, MIN_WIDTH) - len(first) - len(branch.note)
+        columns = max(columns, MIN_WIDTH // 2)
+        outcome = cut(branch.outcome, max(columns - len(branch.text), columns // 2, 1))
+        text = cut(branch.text, max(columns - len(outcome), 8))
+        text = paint(_DIM if not branch.strong else _BOLD if branch.telling else "", text)
+        note = paint(_MAGENTA, branch.note) if branch.note else ""
+        return f"{paint(_DIM, first)}{text}{paint(branch.style, outcome)}{note}"
+
+    def branch(self, step: Step, strong: bool, near: bool) -> _Branch:
+        width = self.look.width
+        text = one_line(step.text[: 4 * width])
+        if step.outcome == "skipped":
+            return _Branch(text, "  not evaluated", _DIM, "", False, False, ())
+        note = self.note(step)
+        if step.outcome == "error":
+            error = f"  error: {one_line(error_of(step))}"
+            return _Branch(text, error, _BOLD + _RED, note, strong, strong, self.below(step))
+        below = self.below(step) if self.look.full or (strong and self.unfolds(step, near)) else ()
+        value = shown(step.value, step.level, self.private, width)
+        style = {True: _GREEN, False: _RED}[step.value] if isinstance(step.value, bool) else _CYAN
+        return _Branch(text, f" = {value}", style if strong else _DIM, note, strong, self.unfolds(step, False), below)
+
+    def note(self, step: Step) -> str:
+        if step.path is None or not self.at_focus(step):
+            return ""
+        return f"  {'<-' if self.look.ascii else '←'} line {self.line_of(step.path)}"
+
+    def unfolds(self, step: Step, near: bool) -> bool:
+        """Whether what is below a step is drawn, though not everything is to be."""
+        return self.telling is None or id(step) in self.telling or (near and step.name in self.variables)
+
+    def round(self, each: Round, strong: bool) -> _Branch:
+        items = ", ".join(
+            f"{name} = {shown(value, level, self.private, self.look.width)}" for name, value, level in each.items
+        )
+        below = tuple(child for child in each.children if child.name != "literal")
+        return _Branch(f"[{each.place}] {one_line(items)}", "", "", "", strong, each.decides, below)
+
+    def below(self, step: Step) -> tuple[Step | Round, ...]:
+        """What is drawn below a step."""
+        full = self.look.full
+        variable = self.variables.get(step.name)
+        if variable is not None:
+            at = self.at_focus(step) and not full and step.outcome == "value"
+            if step.name in self.drawn or at:
+                return ()
+            self.drawn.add(step.name)
+            return (variable,)
+        if step.plain or (step.outcome == "value" and _says_all(step)):
+            return ()
+        return (*(child for child in step.children if not _silent(step, child, full)), *step.rounds)
+
+
+def _says_all(step: Step) -> bool:
+    """Whether nothing below a step tells more than its own line: `!has(v.hostPath) = false`."""
+    if step.name == "has":
+        return all(child.plain for child in step.children)
+    return step.name == "!" and bool(step.children) and step.children[0].name == "has" and _says_all(step.children[0])
+
+
+def _silent(step: Step, child: Step, full: bool) -> bool:
+    """Whether a child needs no line of its own."""
+    if child.name == "literal" or full:
+        return child.name == "literal"
+    looped = bool(step.rounds) or step.name in ("all", "exists", "filter", "map")
+    selects = step.name.startswith((".", "?", "[", "orValue", "optMap", "optFlatMap"))
+    return child.plain and (looped or (selects and step.outcome == "value") or child.name == "object")

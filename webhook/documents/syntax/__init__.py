@@ -1,0 +1,19 @@
+"""YAML and JSON text to plain JSON values, as kubectl reads them."""
+
+from webhook.documents.syntax.jsontext import read_json
+from webhook.documents.syntax.text import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
+from webhook.documents.syntax.valuespans import Scalars, places_in_json
+from webhook.documents.syntax.yamltext import MAX_ALIASED, read_yaml
+
+__all__ = [
+    "MAX_ALIASED",
+    "MAX_DEPTH",
+    "DuplicateKey",
+    "Places",
+    "Root",
+    "Scalars",
+    "SyntaxProblem",
+    "places_in_json",
+    "read_json",
+    "read_yaml",
+]

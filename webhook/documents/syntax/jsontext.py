@@ -1,0 +1,144 @@
+"""JSON text to plain JSON values, as kubectl reads it, and the places of these values in the text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from webhook.documents.syntax import scalars
+from webhook.documents.syntax.text import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_BLANK = re.compile(r"[ \t\r\n]*")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class _Repeated(ValueError):
+    """A JSON object names a key twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise _Repeated
+    return mapping
+
+
+def _integer(text: str) -> int | float:
+    if len(text) < 19 or -(2**63) <= int(text[: scalars.LONGEST_NUMBER]) < 2**63:
+        return int(text)
+    return _float(text)
+
+
+def _float(text: str) -> int | float:
+    value = float(text)
+    if value - value != 0.0:
+        raise ValueError("a number is too large")
+    return scalars.whole_number(value)
+
+
+def _constant(text: str) -> Any:
+    raise ValueError(f"{text} is no value in JSON")
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_integer, parse_constant=_constant)
+
+
+def read_json(text: str, *, with_places: bool = False) -> list[Root]:
+    """The values of a text that is JSON, one or several after each other. Raises SyntaxProblem."""
+    roots: list[Root] = []
+    at = _skip_blank(text, 0)
+    while at < len(text):
+        try:
+            value, end = _JSON.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            raise SyntaxProblem(f"not JSON: {error.msg}", error.pos) from None
+        except _Repeated:
+            list(_walk(text, at, {}))  # raises, with both places
+            raise SyntaxProblem("not JSON: a key stands twice", at) from None
+        except RecursionError:
+            raise SyntaxProblem(f"nested more than {MAX_DEPTH} levels deep", at) from None
+        except ValueError as error:
+            raise SyntaxProblem(f"not JSON: {error}", at) from None
+        if _too_deep(value):
+            raise SyntaxProblem(f"nested more than {MAX_DEPTH} levels deep", at)
+        if _SURROGATE.search(text, at, end):
+            value = _without_lone_surrogates(value)
+        places: Places = {}
+        if with_places:
+            value = next(_walk(text, at, places))
+        roots.append(Root(value, at, places))
+        at = _skip_blank(text, end)
+    return roots
+
+
+def _skip_blank(text: str, at: int) -> int:
+    match = _BLANK.match(text, at)
+    return match.end() if match else at
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            item
+            for holder in level
+            for item in (holder.values() if type(holder) is dict else holder if type(holder) is list else ())
+            if type(item) is dict or type(item) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _without_lone_surrogates(value: Any) -> Any:
+    """JSON can escape half a character; Go reads U+FFFD there, and Python could not write it out again."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_without_lone_surrogates(key): _without_lone_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_lone_surrogates(item) for item in value]
+    return value
+
+
+def _walk(text: str, start: int, places: Places) -> Iterator[Any]:
+    """Yield the one JSON value at `start` (its scalars left out as None), having filled `places`.
+
+    The text is known to be JSON but for repeated keys, which raise.
+    """
+    root: list[Any] = []
+    container: Any = root
+    key: str | None = None
+    stack: list[tuple[Any, str | None]] = []
+    for token in _TOKEN.finditer(text, start):
+        at, mark = token.start(), text[token.start()]
+        if mark in ",:":
+            continue
+        if mark in "}]":
+            container, key = stack.pop()
+            key = None
+        elif type(container) is dict and key is None:
+            key = json.loads(token[0])
+            if (id(container), key) in places:
+                first = text.count("\n", 0, places[id(container), key]) + 1
+                raise DuplicateKey(key, first, at)
+            places[id(container), key] = at
+            continue
+        else:
+            value: Any = {} if mark == "{" else [] if mark == "[" else None
+            if type(container) is dict:
+                container[key] = value
+            else:
+                places[id(container), len(container)] = at
+                container.append(value)
+            if value is None:
+                key = None
+            else:
+                stack.append((container, key))
+                container, key = value, None
+        if not stack and root:
+            yield root[0]
+            return

@@ -1,0 +1,1 @@
+"""Policies in CEL: compiled, checked, and evaluated on requests."""

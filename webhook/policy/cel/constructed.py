@@ -1,0 +1,233 @@
+"""Objects that a mutation's expression constructed, as JSON.
+
+The API server reads them in two ways (k8s.io/apiserver, pkg/cel/mutation, and plugin/policy/mutating/patch): the object
+of an ApplyConfiguration as Go's own values, of which some are no JSON; the values of a JSON patch through protobuf's
+Value, whose numbers are doubles.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any, Final
+
+from webhook.cel.tree.types import Type
+from webhook.cel.value.messages import Message, Raw
+from webhook.cel.value.operators import type_of
+from webhook.cel.value.values import INT_MAX, INT_MIN, NONE, BoolKey, Duration, Optional, Timestamp, UInt
+from webhook.policy.cel import golang
+from webhook.policy.cel.golang import Opaque
+
+MAX_EXACT: Final = 2**53 - 1
+"""Integers further from 0 are no doubles, so that protobuf's Value has them as text."""
+
+
+class UnfitValue(ValueError):
+    """A value that cannot be what it is needed for; str(error) is the API server's text."""
+
+
+def mismatch(root: Message) -> str:
+    """What the API server says where the types' names do not match the fields that the objects stand in; else ""."""
+    found = dict.fromkeys(_mismatches(root, root.cel_type))
+    return "\n".join(
+        f'unexpected type name "{name}", expected "{expected}", which matches field name path from root Object type'
+        for name, expected in found
+    )
+
+
+def _mismatches(value: Any, expected: str) -> Iterator[tuple[str, str]]:
+    match value:
+        case Message():
+            if value.cel_type != expected:
+                yield value.cel_type, expected
+            for name, item in value.fields.items():
+                yield from _mismatches(item, f"{expected}.{name}")
+        case list():
+            for item in value:
+                yield from _mismatches(item, expected)
+        case dict():
+            for item in value.values():
+                yield from _mismatches(item, expected)
+
+
+# ------------------------------------------------------------------------------------------------ ApplyConfiguration
+
+
+def configuration(root: Message) -> dict[str, Any]:
+    """The object of an ApplyConfiguration: JSON, and golang.Opaque for what the API server takes for none.
+
+    Raises UnfitValue where a map of the object itself has keys that are no texts.
+    """
+    return {name: _go_value(name, value) for name, value in root.fields.items()}
+
+
+class _EmptyList(list[Any]):
+    """An empty list, which the API server has as a list without a value: it is written as null."""
+
+
+def written(value: Any) -> Any:
+    """What a merge gave, as the API server writes it; the value itself where that is the same."""
+    if isinstance(value, dict):
+        changed = {name: after for name, item in value.items() if (after := written(item)) is not item}
+        return {**value, **changed} if changed else value
+    if isinstance(value, list):
+        if type(value) is _EmptyList:
+            return None
+        items = [written(item) for item in value]
+        return items if any(after is not item for after, item in zip(items, value, strict=True)) else value
+    return value
+
+
+def _go_value(name: str, value: Any) -> Any:
+    match value:
+        case None:
+            return Opaque("structpb.NullValue", "NULL_VALUE", "0")
+        case bool() | str():
+            return value
+        case UInt():
+            return Opaque("uint64", str(int(value)), hex(value))
+        case int():
+            return value
+        case float():  # Go writes a whole one without a fraction
+            return int(value) if value.is_integer() and INT_MIN <= value <= INT_MAX else value
+        case bytes():
+            digits = ", ".join(hex(byte) for byte in value)
+            return Opaque("[]uint8", f"[{' '.join(map(str, value))}]", f"[]uint8{{{digits}}}")
+        case Duration():
+            return Opaque("time.Duration", str(value), str(value.ns))
+        case Timestamp():
+            return Opaque("time.Time", str(value), str(value))
+        case Optional():
+            return None if value is NONE else _go_value(name, value.value)
+        case Type():
+            return str(value)
+        case Message():
+            try:
+                return configuration(value)
+            except UnfitValue as error:  # it is then the error that stands in its place
+                return Opaque("*types.Err", str(error), str(error))
+        case Raw():
+            return _raw(value.value)
+        case list():
+            return _EmptyList() if not value else [_go_value(name, item) for item in value]
+        case dict():
+            for key in value:
+                if not isinstance(key, str):
+                    raise _bad_key(name, key)
+            return {key: _go_value(key, item) for key, item in value.items()}
+        case _:
+            name = str(type_of(value))
+            return Opaque(name, name, name)
+
+
+def _raw(value: Any) -> Opaque:
+    plain = _plain(value)
+    if isinstance(plain, list):
+        return Opaque("[]ref.Val", golang.text(plain), f"[]ref.Val{{{', '.join(map(golang.syntax, plain))}}}")
+    entries = ", ".join(f"{golang.quoted(key)}:{golang.syntax(item)}" for key, item in sorted(plain.items()))
+    return Opaque("map[ref.Val]ref.Val", golang.text(plain), f"map[ref.Val]ref.Val{{{entries}}}")
+
+
+def _plain(value: Any) -> Any:
+    """A value to be shown only."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Message):
+        return _plain(value.fields)
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _bad_key(name: str, key: Any) -> UnfitValue:
+    kind = {BoolKey: "types.Bool", UInt: "types.Uint"}.get(type(key), "types.Int")
+    # Go shows an integer as the character that it is the code of.
+    shown = f"'\\x{key:02x}'" if kind == "types.Int" and 0 <= key < 32 else repr(key)
+    return UnfitValue(f"fail to convert field {golang.quoted(name)}: map key {shown} is of type {kind}, not string")
+
+
+# ---------------------------------------------------------------------------------------------------------- JSONPatch
+
+
+def patch_value(value: Any) -> Any:
+    """The value of a JSON patch's operation. Raises UnfitValue."""
+    if isinstance(value, Message) and value.cel_type.partition(".")[0] == "Object":
+        wrong = mismatch(value)
+        if wrong:
+            raise UnfitValue(f"type mismatch: {wrong}")
+    try:
+        return _json(value)
+    except UnfitValue as error:
+        raise UnfitValue(
+            f"JSONPath valueExpression evaluated to a type that could not marshal to JSON: {error}"
+        ) from None
+
+
+def _json(value: Any) -> Any:
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return int(value) if abs(value) <= MAX_EXACT else str(int(value))
+        case float():
+            return _double(value)
+        case bytes():
+            return b64encode(value).decode()
+        case Duration() | Timestamp():
+            return str(value)
+        case Optional():
+            if value is NONE:
+                raise UnfitValue("optional.none() dereference")
+            return _json(value.value)
+        case list():
+            return [_json(item) for item in value]
+        case dict():
+            return {_json_key(key): _json(item) for key, item in value.items()}
+        case Type():
+            raise UnfitValue("type conversion not supported for 'type'")
+        case Message() if value.cel_type == "JSONPatch":
+            raise UnfitValue("cannot convert to native type: *structpb.Value")
+        case Message():
+            return _through_protobuf(configuration(value))
+        case _:
+            name = str(type_of(value)).rpartition(".")[2]
+            raise UnfitValue(f"type conversion error from '{name}' to '*structpb.Value'")
+
+
+def _json_key(key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    if isinstance(key, BoolKey):
+        raise UnfitValue("type conversion error from bool to 'string'")
+    raise UnfitValue(f"unsupported type conversion from '{'uint' if isinstance(key, UInt) else 'int'}' to string")
+
+
+def _through_protobuf(value: Any) -> Any:
+    """An object of Go's values as protobuf's Value takes it: all numbers are doubles there."""
+    match value:
+        case None | bool() | str():
+            return value
+        case int() | float():
+            return _double(float(value))
+        case list():
+            return [_through_protobuf(item) for item in value]
+        case dict():
+            return {key: _through_protobuf(item) for key, item in value.items()}
+        case Opaque(type="uint64"):
+            return _double(float(value.text))
+        case Opaque(type="[]uint8"):
+            return b64encode(bytes(map(int, value.text.strip("[]").split()))).decode()
+        case _:
+            raise UnfitValue(f"proto: invalid type: {value.type}")
+
+
+def _double(value: float) -> int | float:
+    """A double as JSON has it: a whole one is written without a fraction, and read as an integer if it fits."""
+    if not math.isfinite(value):
+        name = "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+        raise UnfitValue(
+            "json: error calling MarshalJSON for type *structpb.Value: "
+            f"proto: google.protobuf.Value.number_value: invalid {name} value"
+        )
+    return int(value) if value.is_integer() and INT_MIN <= value <= INT_MAX else value

@@ -1,0 +1,89 @@
+"""The variables that the expressions of policies see, with their types.
+
+The fields of `request` and `namespaceObject` are those of k8s.io/apiserver, plugin/cel: BuildRequestType and
+BuildNamespaceType, with all that they leave out.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from webhook.cel import Environment
+from webhook.cel.check.structs import Struct
+from webhook.cel.library.authorizer import LIBRARY as AUTHORIZER
+from webhook.cel.tree.types import BOOL, DYN, INT, STRING, TIMESTAMP, list_of, map_of
+from webhook.policy.cel import authorization
+from webhook.versions import NEWEST, Version
+
+_STRINGS = list_of(STRING)
+
+_KIND = Struct("kubernetes.GroupVersionKind", (("group", STRING), ("version", STRING), ("kind", STRING)))
+_RESOURCE = Struct("kubernetes.GroupVersionResource", (("group", STRING), ("version", STRING), ("resource", STRING)))
+_USER = Struct(
+    "kubernetes.UserInfo",
+    (("username", STRING), ("uid", STRING), ("groups", _STRINGS), ("extra", map_of(STRING, _STRINGS))),
+)
+_REQUEST = Struct(
+    "kubernetes.AdmissionRequest",
+    (
+        ("kind", _KIND.type),
+        ("resource", _RESOURCE.type),
+        ("subResource", STRING),
+        ("requestKind", _KIND.type),
+        ("requestResource", _RESOURCE.type),
+        ("requestSubResource", STRING),
+        ("name", STRING),
+        ("namespace", STRING),
+        ("operation", STRING),
+        ("userInfo", _USER.type),
+        ("dryRun", BOOL),
+        ("options", DYN),
+    ),
+)
+_CONDITION = Struct(
+    "kubernetes.NamespaceCondition",
+    (
+        ("status", STRING),
+        ("type", STRING),
+        ("lastTransitionTime", TIMESTAMP),
+        ("message", STRING),
+        ("reason", STRING),
+    ),
+)
+_METADATA = Struct(
+    "kubernetes.NamespaceMetadata",
+    (
+        ("name", STRING),
+        ("generateName", STRING),
+        ("namespace", STRING),
+        ("labels", map_of(STRING, STRING)),
+        ("annotations", map_of(STRING, STRING)),
+        ("UID", STRING),  # as the API server declares it; the value has `uid`, so neither works
+        ("creationTimestamp", TIMESTAMP),
+        ("deletionGracePeriodSeconds", INT),
+        ("deletionTimestamp", TIMESTAMP),
+        ("generation", INT),
+        ("resourceVersion", STRING),
+        ("finalizers", _STRINGS),
+    ),
+)
+_SPEC = Struct("kubernetes.NamespaceSpec", (("finalizers", _STRINGS),))
+_STATUS = Struct("kubernetes.NamespaceStatus", (("conditions", list_of(_CONDITION.type)), ("phase", STRING)))
+_NAMESPACE = Struct(
+    "kubernetes.Namespace", (("metadata", _METADATA.type), ("spec", _SPEC.type), ("status", _STATUS.type))
+)
+
+_STRUCTS = (_KIND, _RESOURCE, _USER, _REQUEST, _CONDITION, _METADATA, _SPEC, _STATUS, _NAMESPACE)
+_VARIABLES = {"object": DYN, "oldObject": DYN, "request": _REQUEST.type, "namespaceObject": _NAMESPACE.type}
+
+
+@cache
+def base_environment(*, with_params: bool, with_authorizer: bool = True, version: Version = NEWEST) -> Environment:
+    """What a policy's expressions see before its own variables; `params` only where it has a paramKind.
+
+    with_authorizer: messageExpressions do not see the authorizer. version: of the Kubernetes that the policy is for.
+    """
+    variables = _VARIABLES | ({"params": DYN} if with_params else {})
+    if with_authorizer and version >= AUTHORIZER.since:
+        variables |= authorization.VARIABLES
+    return Environment(variables, structs=_STRUCTS, version=version)

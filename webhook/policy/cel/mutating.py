@@ -1,0 +1,231 @@
+"""A MutatingAdmissionPolicy: its expressions compiled, and run on requests.
+
+The order, the error handling and the texts are those of k8s.io/apiserver, plugin/policy/mutating. Its matchConditions
+and variables are compiled and evaluated as those of a ValidatingAdmissionPolicy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from webhook.cel import Activation, CompileError, EvaluationError, Issue, Program, types
+from webhook.cel.value.messages import JSON_PATCH_TYPE, OBJECT_TYPE, Message
+from webhook.paths import Path
+from webhook.policy.cel import authorization, constructed, jsonpatches, structuredmerge, validating
+from webhook.policy.cel.declared import base_environment
+from webhook.policy.cel.validating import CELValidator
+from webhook.policy.evaluation import UNCHANGED, MutationFault, MutationResult
+from webhook.policy.json_values import differs
+from webhook.policy.matching import RequestNamespace
+from webhook.policy.request import GroupVersionKind, JSONObject, Request
+from webhook.policy.written import model
+from webhook.schema import Schema, Schemas
+from webhook.versions import NEWEST, Version
+
+PatchType = Literal["ApplyConfiguration", "JSONPatch"]
+
+_NOT_RUN = MutationResult(ran=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One mutation: an expression that gives an object to merge, or the operations of a JSON patch."""
+
+    patch_type: PatchType
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class CELMutator:
+    """The expressions of a policy. `shared` has its matchConditions and variables, `schemas` the kinds it may merge."""
+
+    shared: CELValidator
+    mutations: tuple[Mutation, ...]
+    reinvoked: bool
+    sources: tuple[tuple[Path, Program], ...]
+    schemas: Schemas
+
+    def programs(self) -> Iterator[tuple[Path, Program]]:
+        """See Mutator."""
+        return iter(self.sources)
+
+    @property
+    def variables(self) -> Mapping[str, Program]:
+        """`variables.NAME` -> program."""
+        return self.shared.variables
+
+    def configurations(self) -> Iterator[tuple[Path, Program]]:
+        """The expressions of ApplyConfigurations, each with its place in the policy object."""
+        merging = {id(each.program) for each in self.mutations if each.patch_type == "ApplyConfiguration"}
+        return ((path, program) for path, program in self.sources if id(program) in merging)
+
+    def with_schemas(self, schemas: Schemas) -> CELMutator:
+        """The same mutator, where these kinds are known."""
+        return replace(self, schemas=schemas)
+
+    def mutate(self, request: Request, params: Any, namespace: RequestNamespace) -> MutationResult:
+        """See Mutator."""
+        if request.object is None:
+            return UNCHANGED
+        if self.shared.conditions:
+            error = self.shared.unmatched(request, params)
+            if error is not None:
+                return MutationResult(faults=[MutationFault(error)], ran=False) if error else _NOT_RUN
+        current = request.object
+        faults: list[MutationFault] = []
+        for mutation in self.mutations:
+            try:
+                current = self._mutated(mutation, request, current, params, namespace)
+            except _Refused as refused:
+                faults.append(refused.fault)
+        if current is request.object or not differs(request.object, current):
+            return MutationResult(faults=faults) if faults else UNCHANGED
+        return MutationResult(current, faults)
+
+    def _mutated(
+        self, mutation: Mutation, request: Request, current: JSONObject, params: Any, namespace: RequestNamespace
+    ) -> JSONObject:
+        # A new one for each mutation: variables are evaluated again, on the object as it is now.
+        activation = Activation(
+            {"object": current, "oldObject": request.old_object, "params": params},
+            self.shared.lazy(request, namespace),
+            self.shared.variables,
+            request.deadline,
+        )
+        try:
+            value = mutation.program.evaluate(activation)
+        except EvaluationError as error:
+            raise _Refused(f"expression '{mutation.program.source}' resulted in error: {error}") from None
+        if mutation.patch_type == "ApplyConfiguration":
+            return _merged(value, current, request.kind, self.schemas.of(*request.kind))
+        # Custom objects are read as whatever they are, and validated later.
+        return _patched(value, current, Schemas.builtin().of(*request.kind))
+
+
+class _Refused(Exception):
+    """A mutation that cannot be made."""
+
+    def __init__(self, message: str, *, internal: bool = False) -> None:
+        super().__init__(message)
+        self.fault = MutationFault(message, internal)
+
+
+def _merged(wanted: Message, current: JSONObject, kind: GroupVersionKind, schema: Schema | None) -> JSONObject:
+    wrong = constructed.mismatch(wanted)
+    if wrong:
+        raise _Refused(f"type mismatch: {wrong}")
+    if schema is None:
+        raise _Refused(
+            f"error applying patch: no schema of {kind.kind} ({kind.api_version}) is known here, without which nothing "
+            "can be merged; put its CustomResourceDefinition into the policy tree, or use a JSONPatch"
+        )
+    try:
+        configuration = {**constructed.configuration(wanted), "apiVersion": kind.api_version, "kind": kind.kind}
+        merged: JSONObject = constructed.written(structuredmerge.apply(schema, current, configuration))
+    except constructed.UnfitValue:
+        raise _Refused("invalid return type: *dynamic.ObjectVal") from None
+    except structuredmerge.MergeError as error:
+        raise _Refused(f"error applying patch: {error}") from None
+    # Of the server's own kinds an object is made of what was merged; custom ones are validated later.
+    for integer in structuredmerge.fractions(schema, configuration) if Schemas.builtin().of(*kind) else ():
+        into = f"{kind.group}/{kind.version}, Kind={kind.kind}"
+        raise _Refused(f"unable to convert unstructured object to {into}: cannot convert float64 to {integer}")
+    return merged
+
+
+def _patched(messages: list[Message], current: JSONObject, schema: Schema | None) -> JSONObject:
+    try:
+        operations = [_operation(message) for message in messages]
+    except constructed.UnfitValue as error:
+        raise _Refused(str(error)) from None
+    if not operations:
+        return current
+    try:
+        patched = jsonpatches.apply(current, operations)
+    except jsonpatches.FailedTest:
+        return current
+    except jsonpatches.PatchError as error:
+        raise _Refused(f"JSON Patch: {error}") from None
+    wrong = _not_of_its_kind(patched, current, schema)
+    if wrong:
+        raise _Refused(f"Internal error occurred: {wrong}", internal=True)
+    changed: JSONObject = patched
+    return changed
+
+
+def _operation(message: Message) -> jsonpatches.Operation:
+    fields = message.fields
+    value = constructed.patch_value(fields["value"]) if "value" in fields else jsonpatches.NO_VALUE
+    return jsonpatches.Operation(fields.get("op", ""), fields.get("path", ""), fields.get("from", ""), value)
+
+
+def _not_of_its_kind(patched: Any, before: JSONObject, schema: Schema | None) -> str:
+    """Why what a JSON patch made cannot be read as an object of its kind; "" if it can.
+
+    What was wrong with it before is not the patch's doing.
+    """
+    if not isinstance(patched, dict):
+        return "the patch leaves no object"
+    for field in ("apiVersion", "kind"):
+        if patched.get(field) != before.get(field):
+            return f"the patch changes the object's {field}"
+    if schema is None:
+        return ""
+    wrong = structuredmerge.faults(schema, patched, twice=True)
+    known = structuredmerge.faults(schema, before, twice=True) if wrong else []
+    new = [fault for fault in wrong if fault not in known]
+    unknown = [
+        f'unknown field "{where.removeprefix(".")}"' for where, what in new if what == structuredmerge.UNDECLARED
+    ]
+    if unknown:
+        return f"strict decoding error: {', '.join(unknown)}"
+    return structuredmerge.told(new) if new else ""
+
+
+# --------------------------------------------------------------------------------------------------------- compiling
+
+
+def compile_policy(
+    policy: model.MutatingAdmissionPolicy, version: Version = NEWEST
+) -> tuple[CELMutator, list[tuple[Path, Issue]]]:
+    """The policy's expressions compiled, and what is wrong with those that do not compile, each with its place.
+
+    version: of the Kubernetes that the policy is for. The mutator holds only what compiled: it is not to be used if
+    there are issues.
+    """
+    spec = policy.spec
+    gate = {name: getattr(spec, name) for name in ("param_kind", "match_conditions", "variables", "failure_policy")}
+    shared, issues = validating.compile_policy(
+        model.ValidatingAdmissionPolicy(spec=model.ValidatingAdmissionPolicySpec().model_copy(update=gate)), version
+    )
+    declared = {}
+    for variable in spec.variables:
+        name = f"variables.{variable.name}"
+        program = shared.variables.get(name)
+        declared[name] = program.type if program else types.DYN  # so that its users are not blamed too
+    base = base_environment(with_params=spec.param_kind is not None, version=version)
+    environment = base.extend(declared).constructing()
+    mutations: list[Mutation] = []
+    sources = list(shared.programs())
+    for index, mutation in enumerate(spec.mutations):
+        for patch_type, field, patch in (
+            ("ApplyConfiguration", "applyConfiguration", mutation.apply_configuration),
+            ("JSONPatch", "jsonPatch", mutation.json_patch),
+        ):
+            if patch is None or patch_type != mutation.patch_type or not patch.expression.strip():
+                continue  # refused already
+            path = ("spec", "mutations", index, field, "expression")
+            expected = OBJECT_TYPE if patch_type == "ApplyConfiguration" else types.list_of(JSON_PATCH_TYPE)
+            try:
+                program = environment.compile(patch.expression, (expected,))
+            except CompileError as error:
+                issues += ((path, issue) for issue in error.issues)
+                continue
+            mutations.append(Mutation(mutation.patch_type, program))
+            sources.append((path, program))
+    reinvoked = spec.reinvocation_policy == "IfNeeded"
+    authorizing = authorization.users((program for _, program in sources), shared.variables)
+    shared = replace(shared, authorizing=authorizing)
+    return CELMutator(shared, tuple(mutations), reinvoked, tuple(sources), Schemas.builtin()), issues

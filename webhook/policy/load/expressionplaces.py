@@ -1,0 +1,42 @@
+"""Where in a file a place inside a CEL expression stands, and what a person is shown of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webhook.cel import Issue
+from webhook.documents.reader import Document, Position
+from webhook.excerpts import Excerpt
+from webhook.paths import Path, lookup
+
+_LONGEST_LINE = 200
+"""Characters of a file's line that is shown; of a longer one (JSON, mostly) the expression's own line is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an issue stands: in the file, as exactly as can be told, and the line to show.
+
+    `exact`: whether the position is the issue's own, and not that of the expression's key.
+    """
+
+    position: Position
+    exact: bool
+    excerpt: Excerpt | None
+
+
+def place(document: Document, path: Path, issue: Issue) -> Place:
+    """The place of an issue with the expression at `path`."""
+    text = lookup(document.value, path)
+    if not isinstance(text, str):
+        return Place(document.position(path), False, None)
+    lines = text.split("\n")
+    line = lines[issue.line - 1] if issue.line <= len(lines) else ""
+    offset = sum(len(each) + 1 for each in lines[: issue.line - 1]) + issue.column - 1
+    position = document.position_in(path, offset)
+    if position is None:
+        return Place(document.position(path), False, Excerpt(line, issue.column))
+    shown = document.excerpt(position)
+    if len(shown.text) > _LONGEST_LINE:
+        shown = Excerpt(line, issue.column)
+    return Place(position, True, shown)

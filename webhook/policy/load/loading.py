@@ -1,0 +1,492 @@
+"""A policy tree -> PolicySet, or every error at once, each with file, line and field.
+
+A set is whole or not at all: with one error nothing is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path as FilePath
+from typing import Any, TypeVar
+
+from webhook.cel import Issue
+from webhook.documents import reader
+from webhook.documents.reader import Document, Problem
+from webhook.paths import ROOT, Path, lookup, render
+from webhook.policy import conditions, exceptions
+from webhook.policy.cel import mutating, mutationchecking, typechecking
+from webhook.policy.cel.mutating import CELMutator
+from webhook.policy.cel.validating import CELValidator, compile_policy
+from webhook.policy.conditions import Conditions
+from webhook.policy.evaluation import Mutator, Validator
+from webhook.policy.exceptions import Exemption
+from webhook.policy.load import translate
+from webhook.policy.load.expressionplaces import place
+from webhook.policy.load.treefiles import walk
+from webhook.policy.policyset import Binding, Policy, PolicySet
+from webhook.policy.python.decorators import Declaration
+from webhook.policy.python.importing import declarations
+from webhook.policy.python.running import PythonMutator, PythonValidator
+from webhook.policy.written import model, policykinds, refusals
+from webhook.policy.written.policykinds import MUTATING, VALIDATING
+from webhook.schema import Kinds, Schemas
+from webhook.versions import NEWEST, Version
+
+_BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[model.MutatingAdmissionPolicyBinding]] = {
+    f"{VALIDATING}Binding": model.ValidatingAdmissionPolicyBinding,
+    f"{MUTATING}Binding": model.MutatingAdmissionPolicyBinding,
+}
+
+_CONDITIONS_AT: Path = ("metadata", "annotations", conditions.ANNOTATION)
+
+_LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
+
+Kind = TypeVar("Kind", bound=model.Model)
+AnyPolicy = Policy[Validator] | Policy[Mutator]
+
+
+class PolicyTreeError(ValueError):
+    """A policy tree that cannot be used. `problems`: everything that is wrong with it, by file and line."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(set(problems), key=_order)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def load(root: str | os.PathLike[str], version: Version = NEWEST) -> PolicySet:
+    """The policies of a folder, or of a file: *.yaml, *.yml, *.json and *.py, recursively.
+
+    In folders, entries whose name starts with `.` or `_` are left out, and kustomizations. A `root` that is a pipe with
+    YAML or JSON is read. `version`: of the Kubernetes that the policies are for, which has all that they may use.
+    Raises PolicyTreeError, also if there is no policy at all.
+    """
+    tree = FilePath(root)
+    if not tree.exists():
+        raise PolicyTreeError([Problem(str(root), None, None, "no such file or folder; expected a policy tree")])
+    files, special = walk(tree)
+    read, problems = reader.read(str(file) for file in files if file.suffix != ".py")
+    loader = _Loader(tree if tree.is_dir() else tree.parent, version)
+    loader.problems += special + problems
+    for file in {problem.file for problem in problems}:
+        loader.excuse(FilePath(file))
+    loader.add_documents(read)
+    loader.add_python_files(file for file in files if file.suffix == ".py")
+    if not loader.problems and not loader.policies:
+        loader.problems.append(Problem(str(root), None, None, "there is no policy in it"))
+    return loader.finished()
+
+
+def load_documents(
+    read: Iterable[Document], python_files: Iterable[FilePath] = (), root: FilePath = FilePath()
+) -> PolicySet:
+    """The policies among documents that have been read, and in Python files below `root`. Raises PolicyTreeError."""
+    loader = _Loader(root)
+    loader.add_documents(read)
+    loader.add_python_files(python_files)
+    return loader.finished()
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A binding, where it was written, and its fields that are of a wrong type."""
+
+    binding: Binding
+    document: Document
+    mistyped: list[Path]
+
+
+class _Loader:
+    """Gathers policies, bindings and problems, until all is read and can be put together."""
+
+    def __init__(self, root: FilePath, version: Version = NEWEST) -> None:
+        self._root = root
+        self._version = version
+        self.problems: list[Problem] = []
+        self.policies: dict[tuple[str, str], AnyPolicy] = {}
+        self._bindings: list[_Bound] = []
+        self._exceptions: list[tuple[exceptions.PolicyExceptionModel, Document, bool]] = []
+        self._places: dict[tuple[str, str], str] = {}  # of policies and bindings, those with errors too
+        self._objects: dict[tuple[str, str, str, str], Document] = {}
+        self._unusable: set[tuple[str, str]] = set()  # policies with errors: their bindings are not to blame
+        self._documents: dict[tuple[str, str], Document] = {}  # of policies in CEL
+        self._notes: list[Problem] = []
+        self._hash = sha256()
+
+    # Documents
+
+    def add_documents(self, read: Iterable[Document]) -> None:
+        """Sort documents into policies, bindings and other objects."""
+        for document in read:
+            _, problems = reader.objects([document])
+            self.problems += problems
+            if problems:
+                self._excuse_name(document)
+            else:
+                self._add_document(document)
+
+    def _add_document(self, document: Document) -> None:
+        self._hash.update(json.dumps(document.value, sort_keys=True).encode())
+        api_version, kind = document.value["apiVersion"], document.value["kind"]
+        faults = list(policykinds.faults(api_version, kind))
+        for path, message in faults:
+            self._fault(document, path, message)
+        # The kind alone tells what a document was meant to be, so that its other errors come in the same run.
+        if kind == VALIDATING:
+            self._add_policy(document)
+        elif kind == MUTATING:
+            self._add_mutating_policy(document)
+        elif kind in _BINDING_KINDS:
+            self._add_binding(document)
+        elif kind == policykinds.EXCEPTION and policykinds.is_own(api_version):
+            self._add_exception(document)
+        elif faults:
+            self._excuse_name(document)
+        elif not policykinds.is_own(api_version):
+            self._add_object(document)
+
+    def _add_policy(self, document: Document) -> None:
+        policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
+        refused = self._refused(document, refusals.of_policy(policy), mistyped)
+        validator, issues = compile_policy(policy, self._version)
+        self.problems += (_in_expression(document, path, issue) for path, issue in issues)
+        name = policy.metadata.name
+        if not self._is_new(document, VALIDATING, name) or refused or issues:
+            self._unusable.add((VALIDATING, name))
+            return
+        self._documents[VALIDATING, name] = document
+        annotations = policy.metadata.annotations
+        self.policies[VALIDATING, name] = Policy(
+            kind=VALIDATING,
+            name=name,
+            language="cel",
+            description=annotations.get("kubernetes.io/description", ""),
+            file=document.stream,
+            line=document.line,
+            failure_policy=policy.spec.failure_policy,
+            match=translate.match(policy.spec.match_constraints),
+            param_kind=translate.param_kind(policy.spec.param_kind),
+            evaluator=validator,
+        )
+
+    def _add_mutating_policy(self, document: Document) -> None:
+        policy, mistyped = self._decoded(model.MutatingAdmissionPolicy, document)
+        refused = self._refused(document, refusals.of_mutating_policy(policy), mistyped)
+        mutator, issues = mutating.compile_policy(policy, self._version)
+        self.problems += (_in_expression(document, path, issue) for path, issue in issues)
+        name = policy.metadata.name
+        if not self._is_new(document, MUTATING, name) or refused or issues:
+            self._unusable.add((MUTATING, name))
+            return
+        self._documents[MUTATING, name] = document
+        self.policies[MUTATING, name] = Policy(
+            kind=MUTATING,
+            name=name,
+            language="cel",
+            description=policy.metadata.annotations.get("kubernetes.io/description", ""),
+            file=document.stream,
+            line=document.line,
+            failure_policy=policy.spec.failure_policy,
+            match=translate.match(policy.spec.match_constraints),
+            param_kind=translate.param_kind(policy.spec.param_kind),
+            evaluator=mutator,
+        )
+
+    def _add_binding(self, document: Document) -> None:
+        kind = document.value["kind"]
+        bound, mistyped = self._decoded(_BINDING_KINDS[kind], document)
+        self._refused(document, refusals.of_binding(bound), mistyped)
+        self._is_new(document, kind, bound.metadata.name)
+        conditioned = self._conditions(document, bound.metadata.annotations)
+        # One that is refused is kept, too: what is wrong with it besides is told when all policies are known.
+        binding = translate.binding(bound, document.stream, document.line, conditioned)
+        self._bindings.append(_Bound(binding, document, mistyped))
+
+    def _conditions(self, document: Document, annotations: dict[str, str]) -> Conditions | None:
+        text = annotations.get(conditions.ANNOTATION)
+        if text is None:
+            return None
+        found, faults = conditions.read(text)
+        for fault in faults:
+            self._fault(document, _CONDITIONS_AT, fault)
+        return found
+
+    def _add_exception(self, document: Document) -> None:
+        written, mistyped = self._decoded(exceptions.PolicyExceptionModel, document)
+        refused = self._refused(document, exceptions.refused(written), mistyped)
+        self._is_new(document, policykinds.EXCEPTION, written.metadata.name)
+        self._exceptions.append((written, document, refused))
+
+    def _add_object(self, document: Document) -> None:
+        metadata = document.value.get("metadata") or {}
+        key = (
+            document.value["apiVersion"],
+            document.value["kind"],
+            metadata.get("namespace") or "",
+            metadata.get("name") or "",
+        )
+        before = self._objects.get(key)
+        if before is not None and key[-1]:
+            self._fault(document, ("metadata", "name"), f"{key[1]} '{key[-1]}' stands in {_place(before)} already")
+        self._objects[key] = document
+
+    def _decoded(self, kind: type[Kind], document: Document) -> tuple[Kind, list[Path]]:
+        """The document's model, and where its fields are unknown or of a wrong type, which is reported."""
+        decoded, faults = model.decode(kind, document.value)
+        for path, message in faults:
+            self._fault(document, path, message)
+        return decoded, [path for path, _ in faults]
+
+    def _refused(self, document: Document, faults: Iterable[model.Fault], mistyped: list[Path]) -> bool:
+        """Report what is wrong with a document, but for what follows from a field of a wrong type; whether any is."""
+        refused = bool(mistyped)
+        for path, message in faults:
+            if not any(_follows(path, wrong) for wrong in mistyped):
+                self._fault(document, path, message)
+                refused = True
+        return refused
+
+    def _fault(self, document: Document, path: Path, message: str) -> None:
+        self.problems.append(_problem(document, path, message))
+
+    def _is_new(self, document: Document, kind: str, name: str) -> bool:
+        """Whether this is the first of its kind and name. That a name is missing is told elsewhere."""
+        before = self._places.get((kind, name))
+        if before is not None:
+            self._fault(document, ("metadata", "name"), f"{kind} '{name}' stands in {before} already")
+            return False
+        if name:
+            self._places[kind, name] = _place(document)
+        return True
+
+    def _excuse_name(self, document: Document) -> None:
+        """Hold no binding against the policy that a document may have been meant to be."""
+        name = lookup(document.value, ("metadata", "name"))
+        if name is not None:
+            self._unusable.update((kind, str(name)) for kind in (VALIDATING, MUTATING))
+
+    # Python
+
+    def add_python_files(self, files: Iterable[FilePath]) -> None:
+        """Import policy files and take what they declare."""
+        for file in files:
+            declared, problems = declarations(file, self._root)
+            self.problems += problems
+            if problems:
+                self.excuse(file)
+            else:
+                self._hash.update(file.read_bytes())
+            if not declared and not problems:
+                self._notes.append(Problem(str(file), None, None, "declares no policy"))
+            for declaration in declared:
+                self._add_declaration(declaration)
+
+    def _add_declaration(self, declaration: Declaration) -> None:
+        key = (declaration.kind, declaration.name)
+        before = self._places.get(key)
+        if before is not None:
+            message = f"{declaration.kind} '{declaration.name}' stands in {before} already; give name=…"
+            self.problems.append(Problem(declaration.file, declaration.line, None, message))
+            return
+        self._places[key] = f"{declaration.file}:{declaration.line}"
+        evaluator: Any = PythonValidator(declaration) if declaration.kind == VALIDATING else PythonMutator(declaration)
+        self.policies[key] = Policy(
+            kind=declaration.kind,
+            name=declaration.name,
+            language="python",
+            description=declaration.description,
+            file=declaration.file,
+            line=declaration.line,
+            failure_policy=declaration.failure_policy,
+            match=declaration.match,
+            param_kind=declaration.param_kind,
+            evaluator=evaluator,
+        )
+
+    def excuse(self, file: FilePath) -> None:
+        """Hold no binding against the policies that a file which cannot be read looks as if it declared."""
+        try:
+            if not file.is_file():  # a pipe is read but once
+                return
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return
+        names = {name.replace("_", "-").lower() for name in _LIKELY_NAME.findall(text)}
+        self._unusable.update((kind, name) for name in names for kind in (VALIDATING, MUTATING))
+
+    # All together
+
+    def finished(self) -> PolicySet:
+        """The set of all that was added. Raises PolicyTreeError."""
+        bound: dict[tuple[str, str], list[Binding]] = {key: [] for key in self.policies}
+        for each in self._bindings:
+            key = (each.binding.kind.removesuffix("Binding"), each.binding.policy)
+            if key in bound:
+                self._check_params(self.policies[key], each)
+                self._check_conditions(self.policies[key], each)
+                bound[key].append(each.binding)
+            elif each.binding.policy and key not in self._unusable:
+                self._fault(each.document, ("spec", "policyName"), self._unknown_policy(key))
+        exempt = self._exempt()
+        if self.problems:
+            raise PolicyTreeError(self.problems)
+        validators: list[Policy[Validator]] = []
+        mutators: list[Policy[Mutator]] = []
+        schemas = Schemas.builtin().with_crds(document.value for document in self._objects.values())
+        for key, policy in self.policies.items():
+            if not bound[key]:
+                message = f"{policy.kind} '{policy.name}' has no binding, so it never runs"
+                self._notes.append(Problem(policy.file, policy.line, None, message))
+            complete: Policy[Any] = replace(
+                policy, bindings=tuple(sorted(bound[key], key=_name)), exceptions=tuple(exempt.get(key, ()))
+            )
+            if isinstance(complete.evaluator, CELMutator):
+                complete = replace(complete, evaluator=complete.evaluator.with_schemas(schemas))
+            (validators if policy.kind == VALIDATING else mutators).append(complete)
+        return PolicySet(
+            validators,
+            mutators,
+            objects=[document.value for document in self._objects.values()],
+            revision=self._hash.hexdigest()[:16],
+            notes=self._notes,
+            warnings=sorted(self._warnings(), key=_order),
+        )
+
+    def _warnings(self) -> Iterator[Problem]:
+        """Fields in expressions that the objects of a policy do not have, and objects that cannot be merged."""
+        objects = [document.value for document in self._objects.values()]
+        kinds, schemas = Kinds.builtin().with_crds(objects), Schemas.builtin().with_crds(objects)
+        for key, document in self._documents.items():
+            policy = self.policies[key]
+            evaluator = policy.evaluator
+            if isinstance(evaluator, CELValidator | CELMutator):
+                found = typechecking.warnings(
+                    policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
+                )
+                if isinstance(evaluator, CELMutator):
+                    found += mutationchecking.warnings(policy.match, evaluator.configurations(), kinds, schemas)
+                for path, issue in found:
+                    yield _in_expression(document, path, issue)
+
+    def _exempt(self) -> dict[tuple[str, str], list[Exemption]]:
+        """The exemptions of each policy, by the exception's name; notes those that have expired."""
+        found: dict[tuple[str, str], list[Exemption]] = {}
+        bindings = [each.binding for each in self._bindings]
+        for written, document, refused in sorted(self._exceptions, key=lambda each: each[0].metadata.name):
+            exception = None if refused else translate.exception(written, document.stream, document.line)
+            for index, named in enumerate(written.spec.policies):
+                keys = [key for key in self.policies if key[1] == named.name and named.kind in (None, key[0])]
+                for path, message in self._unknown_in_exception(named, keys, bindings):
+                    self._fault(document, ("spec", "policies", index, *path), message)
+                if exception is not None:
+                    for key in keys:
+                        exemption = Exemption(
+                            exception,
+                            None if named.bindings is None else frozenset(named.bindings),
+                            None if named.validations is None else frozenset(named.validations),
+                        )
+                        found.setdefault(key, []).append(exemption)
+            if exception is not None and exception.expires <= time.time():
+                self._notes.append(document.problem(("spec", "expires"), exceptions.expired(exception)))
+        return found
+
+    def _unknown_in_exception(
+        self, named: exceptions.ExceptedPolicyModel, keys: list[tuple[str, str]], bindings: list[Binding]
+    ) -> Iterator[model.Fault]:
+        """What an exception names of a policy and is not there."""
+        if not keys:
+            known = named.kind is not None and any(key[1] == named.name for key in self.policies)
+            if named.name and (
+                known or not any((kind, named.name) in self._unusable for kind in (VALIDATING, MUTATING))
+            ):
+                names = sorted({name for kind, name in self.policies if named.kind in (None, kind)})
+                what = named.kind or "policy"
+                yield ("name",), f"there is no {what} {model.describe(named.name)}; {_nearest(named.name, names)}"
+            return
+        for index, binding in enumerate(named.bindings or ()):
+            names = sorted({each.name for each in bindings if (each.kind.removesuffix("Binding"), each.policy) in keys})
+            if binding not in names:
+                message = f"there is no binding {model.describe(binding)} of '{named.name}'; {_nearest(binding, names)}"
+                yield ("bindings", index), message
+        counts = [
+            len(evaluator.validations)
+            for key in keys
+            if isinstance(evaluator := self.policies[key].evaluator, CELValidator)
+        ]
+        for index, number in enumerate(named.validations or ()):
+            if not counts:
+                message = f"'{named.name}' has no numbered validations; leave it out: all of the policy is excepted"
+                yield ("validations",), message
+                return
+            if not 0 <= number < max(counts):
+                yield ("validations", index), f"expected 0 to {max(counts) - 1}, found {number}"
+
+    def _unknown_policy(self, key: tuple[str, str]) -> str:
+        kind, name = key
+        other = MUTATING if kind == VALIDATING else VALIDATING
+        if (other, name) in self.policies or (other, name) in self._unusable:
+            return f"'{name}' is a {other}, which a {other}Binding binds"
+        names = sorted(name for each, name in self.policies if each == kind)
+        return f"there is no {kind} '{name}'; expected one of: {', '.join(names) or '(none is defined)'}"
+
+    def _check_params(self, policy: AnyPolicy, bound: _Bound) -> None:
+        at = ("spec", "paramRef")
+        if any(_follows(at, wrong) for wrong in bound.mistyped):
+            return
+        needed = isinstance(policy.evaluator, PythonValidator | PythonMutator) and policy.evaluator.needs_params
+        if bound.binding.param_ref is None and needed:
+            self._fault(bound.document, at, f"required: policy '{policy.name}' needs params")
+        if bound.binding.param_ref is not None and policy.param_kind is None:
+            message = f"{_subject(bound.document)}: {render(at)} is ignored: policy '{policy.name}' has no paramKind"
+            self._notes.append(bound.document.problem(at, message))
+
+    def _check_conditions(self, policy: AnyPolicy, bound: _Bound) -> None:
+        if policy.language == "cel" and lookup(bound.document.value, _CONDITIONS_AT) is not None:
+            message = f"policy '{policy.name}' is in CEL and has matchConditions of its own: write them there"
+            self._fault(bound.document, _CONDITIONS_AT, message)
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"expected one of: {', '.join(names) or '(none is defined)'}"
+
+
+def _order(problem: Problem) -> tuple[str, int, int, str]:
+    return problem.file, problem.line or 0, problem.column or 0, problem.message
+
+
+def _follows(path: Path, wrong: Path) -> bool:
+    """Whether what is wrong at `path` may come of the wrong type at `wrong`: below it, or of the list that it is in."""
+    return path[: len(wrong)] == wrong or (path == wrong[:-1] and isinstance(wrong[-1], int))
+
+
+def _problem(document: Document, path: Path, message: str) -> Problem:
+    field = f"{render(path)}: " if path != ROOT else ""
+    return document.problem(path, f"{_subject(document)}: {field}{message}")
+
+
+def _in_expression(document: Document, path: Path, issue: Issue) -> Problem:
+    """What is wrong in an expression, at its place in the file."""
+    found = place(document, path, issue)
+    where = "" if found.exact else f" (at {issue.line}:{issue.column} of the expression)"
+    problem = _problem(document, path, f"{issue.message}{where}")
+    return replace(problem, line=found.position.line, column=found.position.column, excerpt=found.excerpt)
+
+
+def _subject(document: Document) -> str:
+    name = (document.value.get("metadata") or {}).get("name")
+    return f"{document.value['kind']} '{name}'" if name else str(document.value["kind"])
+
+
+def _name(binding: Binding) -> str:
+    return binding.name
+
+
+def _place(document: Document) -> str:
+    return f"{document.stream}:{document.line}"

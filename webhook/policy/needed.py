@@ -1,0 +1,65 @@
+"""What the policies of a set look up in the cluster: their params, Namespaces, and what Python policies declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from webhook.cel.tree.ast import Expr, Ident, children
+from webhook.cluster.lookups import ACCESS_KIND, NAMESPACES, Lookups, Target
+from webhook.policy.cel.authorization import VARIABLES
+from webhook.policy.policyset import Policy, PolicySet
+from webhook.policy.python.running import PythonMutator, PythonValidator
+from webhook.schema import Kinds
+
+if TYPE_CHECKING:
+    from webhook.paths import Path
+
+
+def lookups_of(policies: PolicySet) -> Lookups:
+    """What these policies may ask for. Those without a binding never run, and ask for nothing."""
+    targets: set[Target] = set()
+    access = False
+    for policy in policies.policies:
+        if not policy.bindings:
+            continue
+        targets.update(_params(policy))
+        if policy.match.namespace_selector or any(
+            binding.match is not None and binding.match.namespace_selector for binding in policy.bindings
+        ):
+            targets.add(NAMESPACES)
+        for path, program in policy.evaluator.programs():
+            names = set(_names(program.tree))
+            access = access or not names.isdisjoint(VARIABLES)
+            if "namespaceObject" in names and not _before_the_namespace(path):
+                targets.add(NAMESPACES)
+        if isinstance(policy.evaluator, PythonValidator | PythonMutator):
+            for read in policy.evaluator.declaration.reads:
+                if read == ACCESS_KIND:
+                    access = True
+                else:
+                    targets.add(Target(*read))
+    return Lookups.of(targets, access)
+
+
+def _params(policy: Policy[Any]) -> Iterator[Target]:
+    kind = policy.param_kind
+    if kind is None:
+        return
+    referred = [binding.param_ref for binding in policy.bindings if binding.param_ref is not None]
+    for ref in referred:
+        yield Target(kind.api_version, kind.kind, ref.namespace, ref.name if ref.selector is None else "")
+    if not referred and Kinds.builtin().for_kind(kind.api_version, kind.kind) is None:
+        yield Target(kind.api_version, kind.kind)  # a policy whose paramKind is not served is in error all the same
+
+
+def _before_the_namespace(path: Path) -> bool:
+    """Whether an expression is evaluated before the Namespace is looked up: matchConditions see null."""
+    return path[1:2] == ("matchConditions",)
+
+
+def _names(node: Expr) -> Iterator[str]:
+    if isinstance(node, Ident):
+        yield node.name
+    for child in children(node):
+        yield from _names(child)

@@ -1,0 +1,1 @@
+"""Policies in Python: imported, declared by decorators, and run on requests."""

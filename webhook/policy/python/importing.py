@@ -1,0 +1,97 @@
+"""Python policy files, imported: the policies that each declares, or what is wrong with it.
+
+Files are imported by path, each as a module of its own name, so that two files of one name do not collide; nothing is
+put on sys.path, and no bytecode is written into the policy tree. A policy file stands alone: it imports what is
+installed, and no file beside it.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path as FilePath
+
+from webhook.documents.reader import Problem
+from webhook.policy.python.decorators import Declaration, PolicyDefinitionError, declaring
+
+
+def declarations(file: FilePath, root: FilePath) -> tuple[list[Declaration], list[Problem]]:
+    """The policies of a file below `root`; none, if anything is wrong with it."""
+    try:
+        resolved = file.resolve(strict=True)
+        if not resolved.is_relative_to(root.resolve(strict=True)):
+            raise OSError("it leads out of the policy tree")
+        if not resolved.is_file():  # reading a pipe or a device may never end
+            raise OSError("it is no regular file")
+        source = resolved.read_bytes()
+    except (OSError, RuntimeError) as error:
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return [], [Problem(str(file), None, None, f"cannot be read: {text}")]
+
+    declared: list[Declaration] = []
+    token = declaring.set(declared)
+    try:
+        _import(file, resolved, source)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a policy file may raise what it likes, SystemExit too
+        return [], [_problem(error, file)]
+    finally:
+        declaring.reset(token)
+    # Functions that a library declares are not this file's policies.
+    return [declaration for declaration in declared if declaration.file == str(file)], []
+
+
+class _Loader(importlib.abc.InspectLoader):
+    """Runs source that has been read; under the file's name as the person gave it, for tracebacks."""
+
+    def __init__(self, file: FilePath, source: bytes) -> None:
+        self._file = file
+        self._source = source
+
+    def get_source(self, fullname: str) -> str:
+        return importlib.util.decode_source(self._source)
+
+    def get_code(self, fullname: str):  # type: ignore[no-untyped-def]  # the code object
+        return self.source_to_code(self._source, str(self._file))
+
+
+def _import(file: FilePath, resolved: FilePath, source: bytes) -> None:
+    stem = re.sub(r"\W", "_", file.stem)
+    name = f"gatewright_policy_{sha256(str(resolved).encode()).hexdigest()[:12]}_{stem}"
+    loader = _Loader(file, source)
+    module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=str(file)))
+    module.__file__ = str(file)
+    # Dataclasses and pydantic models look their module up by name. A file that is loaded again replaces the module,
+    # one that fails leaves the module that is in use.
+    previous = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        if previous is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = previous
+        raise
+
+
+def _problem(error: BaseException, file: FilePath) -> Problem:
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        return Problem(str(file), error.lineno, error.offset, f"not Python: {error.msg}")
+    frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
+    line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(file)), None)
+    text = re.sub(r"\s+", " ", str(error)).strip()[:500]
+    if isinstance(error, PolicyDefinitionError):
+        return Problem(str(file), line, None, text)
+    if isinstance(error, TypeError) and text.startswith(("validate()", "mutate()")):
+        decorator = text.partition("(")[0]
+        expected = f"expected a form such as @{decorator}(resources=['v1/pods'])"
+        return Problem(str(file), line, None, f"@{decorator}: {text}; {expected}")
+    return Problem(str(file), line, None, f"cannot be imported: {type(error).__name__}{': ' if text else ''}{text}")

@@ -1,0 +1,167 @@
+"""Running Python policies: a function, a request, and what came of it.
+
+A policy file is code, trusted like any code that a review let in. What a function may get wrong is caught all the same,
+and becomes an evaluation error, which the policy's failurePolicy decides on.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from webhook.paths import Path
+from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
+from webhook.policy.json_values import copy_json, differs, require_json
+from webhook.policy.matching import RequestNamespace
+from webhook.policy.python.decorators import Declaration, Violation
+from webhook.policy.python.models import ParamsError
+from webhook.policy.python.reading import DeclaredView
+from webhook.policy.request import JSONObject, Request
+
+if TYPE_CHECKING:
+    from webhook.cel import Program
+
+MAX_VIOLATIONS = 1000
+"""The most that one evaluation may give: a generator that does not end would take the server with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PythonValidator:
+    """A `@validate` function, run on requests."""
+
+    declaration: Declaration
+
+    @property
+    def needs_params(self) -> bool:
+        """Whether it cannot run without a param object: it takes a model, and no None."""
+        model = self.declaration.model
+        return model is not None and not model.optional
+
+    def programs(self) -> Iterator[tuple[Path, Program]]:
+        return iter(())
+
+    def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
+        failures: list[Failure] = []
+        cluster = request.cluster
+        if cluster is not None:
+            request.cluster = DeclaredView(cluster, self.declaration.reads)
+        try:
+            for given in _given(_call(self.declaration, request, params)):
+                violation = given if type(given) is Violation else _violation(given)
+                if len(failures) >= MAX_VIOLATIONS:
+                    raise ValueError(f"it gave more than {MAX_VIOLATIONS} violations")
+                failures.append(Failure(violation.message, violation.reason, path=violation.path, index=len(failures)))
+        except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
+            if self.declaration.failure_policy == "Fail":
+                message = _describe(error, self.declaration, request, params)
+                failures.append(Failure(message, error=True, index=len(failures)))
+        finally:
+            request.cluster = cluster  # the next policy's
+        return Evaluation(failures) if failures else PASSED
+
+
+@dataclass(frozen=True, slots=True)
+class PythonMutator:
+    """A `@mutate` function, run on requests."""
+
+    declaration: Declaration
+
+    @property
+    def needs_params(self) -> bool:
+        """Whether it cannot run without a param object: it takes a model, and no None."""
+        model = self.declaration.model
+        return model is not None and not model.optional
+
+    def programs(self) -> Iterator[tuple[Path, Program]]:
+        return iter(())
+
+    @property
+    def reinvoked(self) -> bool:
+        """See Mutator."""
+        return self.declaration.reinvoked
+
+    def mutate(self, request: Request, params: Any, namespace: RequestNamespace) -> MutationResult:
+        """See Mutator."""
+        if request.object is None:
+            return UNCHANGED
+        before = _text(request.object)
+        edited = request.with_object(copy_json(request.object) if before is None else orjson.loads(before))
+        if edited.cluster is not None:
+            edited.cluster = DeclaredView(edited.cluster, self.declaration.reads)
+        try:
+            returned = _call(self.declaration, edited, params)
+            if returned is not None:
+                raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
+            if not isinstance(edited.object, dict):
+                raise TypeError("request.object is no object any more; edit it in place")
+            if before is not None and _text(edited.object) == before:
+                return UNCHANGED  # by far the commonest outcome: the same text, so the same value
+            require_json(edited.object)
+        except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
+            return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
+        # A copy, for the function may have kept what it was given.
+        return MutationResult(copy_json(edited.object)) if differs(request.object, edited.object) else UNCHANGED
+
+
+# Nothing but JSON's own types passes for them: a tuple or a date that a policy left in the object is told as wrong.
+_STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+def _text(value: JSONObject) -> bytes | None:
+    """The JSON text of an object; None where it cannot be written as such."""
+    try:
+        return orjson.dumps(value, option=_STRICT)
+    except TypeError:
+        return None
+
+
+def _call(declaration: Declaration, request: Request, params: Any) -> Any:
+    if not declaration.takes_params:
+        return declaration.function(request)
+    if declaration.model is not None:
+        params = declaration.model.read(params)
+    return declaration.function(request, params)
+
+
+def _given(returned: Any) -> Iterable[Any]:
+    """What a validating function gave, one by one."""
+    if returned is None:
+        return ()
+    if isinstance(returned, str | Violation):
+        return (returned,)
+    if isinstance(returned, dict) or not hasattr(returned, "__iter__"):
+        raise TypeError(f"it returned {type(returned).__name__}; expected Violations, text or None")
+    given: Iterable[Any] = returned
+    return given
+
+
+def _violation(given: Any) -> Violation:
+    if isinstance(given, Violation):
+        return given
+    if isinstance(given, str):
+        return Violation(given)
+    raise TypeError(f"it gave {type(given).__name__}; expected a Violation or text")
+
+
+def _describe(error: BaseException, declaration: Declaration, request: Request, params: Any) -> str:
+    """The text of an evaluation error: what was raised, and the line of the policy that raised it.
+
+    Of an error on a Secret only the type is told: Python's own texts quote values (int('…')).
+    """
+    if isinstance(error, ParamsError):
+        return str(error)
+    secret = (
+        request.kind[::2] == ("", "Secret")
+        or (isinstance(params, dict) and params.get("kind") == "Secret")
+        or ("v1", "Secret") in declaration.reads
+    )
+    text = "" if secret or isinstance(error, RecursionError | MemoryError) else re.sub(r"\s+", " ", str(error)).strip()
+    what = f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == declaration.file]
+    where = f" (line {lines[-1]})" if lines and lines[-1] else ""
+    return f"function '{declaration.function.__name__}' resulted in error: {what}{where}"

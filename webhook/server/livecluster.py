@@ -1,0 +1,161 @@
+"""The live cluster of a server: where it is, what of it is looked up, what the log and the metrics tell of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from webhook.cluster import connection
+from webhook.cluster.cache import REASONS, Cache, State
+from webhook.cluster.connection import ConfigurationError
+from webhook.cluster.live import LiveView, describe
+from webhook.cluster.lookups import Lookups
+from webhook.policy.needed import lookups_of
+from webhook.policy.policyset import PolicySet
+from webhook.server.logs import Log, cut
+from webhook.server.settings import Settings, flag
+
+if TYPE_CHECKING:
+    from kubernetes.client import Configuration
+
+_LOOK_AGAIN = 0.02  # seconds
+_LEVELS = {State.WAITING: "error", State.INTERRUPTED: "error", State.NOT_SERVED: "warning", State.SYNCED: "info"}
+_SHOWN_OBJECTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCluster:
+    """A view that is not started yet, and what it connects with."""
+
+    view: LiveView
+    configuration: Configuration
+    lookups: Lookups
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Looks things up as long as the block runs. Nothing need be synced yet when it begins."""
+        self.view.start(self.configuration)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.view.stop)
+
+    async def synced(self, stopped: asyncio.Event) -> bool:
+        """Wait until everything has been listed. False: it was stopped before."""
+        while self.view.waits_for() is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), _LOOK_AGAIN)
+                return False
+        gc.collect()
+        gc.freeze()  # what was listed mostly stays, and need not be looked through again and again
+        return True
+
+
+def prepare(settings: Settings, policies: PolicySet, log: Log) -> LiveCluster | None:
+    """The cluster that the settings name; None where that is none. Raises ConfigurationError."""
+    where = settings.cluster
+    if where == "auto":
+        where = "in-cluster" if connection.in_cluster() else "none"
+    if where == "none":
+        return None
+    try:
+        configuration = connection.configuration(where, settings.kubeconfig)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{flag('cluster')} {settings.cluster}: {error}") from None
+
+    def changed(cache: Cache) -> None:
+        told = {name: cut(value) if isinstance(value, str) else value for name, value in describe(cache).items()}
+        log.write(_LEVELS[cache.state], "cluster", told)
+
+    lookups = lookups_of(policies)
+    return LiveCluster(LiveView(lookups, changed), configuration, lookups)
+
+
+def unused(policies: PolicySet, lookups: Lookups) -> str | None:
+    """What is to be told of objects in the policy tree that a live cluster has instead; None if there are none."""
+    kinds = {target[:2] for target in lookups.targets}
+    names = [_name(value) for value in policies.objects if (value["apiVersion"], value["kind"]) in kinds]
+    if not names:
+        return None
+    shown = ", ".join(names[:_SHOWN_OBJECTS]) + (", …" if len(names) > _SHOWN_OBJECTS else "")
+    return f"objects in the policy tree that are not used, for the cluster's are: {shown}"
+
+
+def _name(value: dict[str, Any]) -> str:
+    metadata = value.get("metadata") or {}
+    return f"{value['kind']} " + "/".join(part for part in (metadata.get("namespace"), metadata.get("name")) if part)
+
+
+class CacheMetrics(Collector):
+    """What /metrics tells of the caches, looked up when it is asked for."""
+
+    def __init__(self, view: LiveView) -> None:
+        self._view = view
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ("resource", "namespace", "name")
+        objects = GaugeMetricFamily("gatewright_cluster_cache_objects", "Objects at hand.", labels=labels)
+        synced = GaugeMetricFamily(
+            "gatewright_cluster_cache_synced", "1 while the cache follows the cluster.", labels=labels
+        )
+        age = GaugeMetricFamily(
+            "gatewright_cluster_cache_age_seconds",
+            "How stale the objects may be: time since the API server last told anything.",
+            labels=labels,
+        )
+        listed = GaugeMetricFamily(
+            "gatewright_cluster_cache_list_timestamp_seconds",
+            "When the objects were last listed, in seconds since the epoch.",
+            labels=labels,
+        )
+        events = CounterMetricFamily("gatewright_cluster_cache_events", "Changes that were told.", labels=labels)
+        lists = CounterMetricFamily("gatewright_cluster_cache_lists", "Lists of all objects.", labels=labels)
+        restarts = CounterMetricFamily(
+            "gatewright_cluster_cache_watch_restarts",
+            "Watches that ended, in order too, and were begun anew.",
+            labels=labels,
+        )
+        errors = CounterMetricFamily(
+            "gatewright_cluster_cache_errors",
+            "Failures, by reason.",
+            labels=(*labels, "reason"),
+        )
+        for cache in self._view.caches:
+            key = _labels(cache)
+            objects.add_metric(key, cache.snapshot.count)
+            synced.add_metric(key, cache.state is State.SYNCED)
+            if cache.heard is not None:
+                age.add_metric(key, cache.age)
+            if cache.listed_at is not None:
+                listed.add_metric(key, cache.listed_at)
+            events.add_metric(key, cache.counts.events)
+            lists.add_metric(key, cache.counts.lists)
+            restarts.add_metric(key, cache.counts.restarts)
+            for reason in REASONS:
+                errors.add_metric((*key, reason), cache.counts.errors[reason])
+        yield from (objects, synced, age, listed, events, lists, restarts, errors)
+        asked = CounterMetricFamily(
+            "gatewright_cluster_access_reviews", "Questions of the authorizer, by answer.", labels=("answer",)
+        )
+        for answer in ("allowed", "refused", "error"):
+            asked.add_metric((answer,), self._view.asked[answer])
+        yield asked
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+
+def _labels(cache: Cache) -> tuple[str, str, str]:
+    """Bounded by what the policies and their bindings name."""
+    api_version, kind, namespace, name = cache.target
+    group = api_version.rpartition("/")[0]
+    plural = cache.resource.plural if cache.resource else kind.lower()
+    return f"{plural}.{group}" if group else plural, namespace, name
