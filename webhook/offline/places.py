@@ -94,9 +94,7 @@ class _Mention:
         """Whether the mention tells more than a place: it is in that list, or is another element of it."""
         element = next(size for size in range(len(self.path), 0, -1) if isinstance(self.path[size - 1], int))
         holder = self.path[: element - 1]
-        if place == holder:
-            return True
-        return self.sure and (self.path[: len(place)] == place or place[: len(holder)] == holder)
+        return place == holder or (self.sure and (self.path[: len(place)] == place or place[: len(holder)] == holder))
 
 
 _INDEXED = re.compile(r"(?<![\w.-])((?:[A-Za-z_][\w-]*\.)*)([A-Za-z_][\w-]*)\[([0-9]{1,9})\]([\w.\[\]-]*)")
@@ -123,21 +121,26 @@ _QUOTES: Final = "'\"`"
 def _named(message: str, value: dict[str, Any]) -> Iterator[_Mention]:
     """Elements that a message names by their name, in the order of the message.
 
-    A name is sure in quotes, or after the word for what it is the name of: `container app`.
+    A name is sure in quotes, or after the word for what it is the name of: `container app`. Without, a word of the
+    message may be a name by chance: it counts at the start, in an enumeration, and where it is no plain word.
     """
-    words = [(match[0].rstrip(".!?"), match.start()) for match in _WORD.finditer(message)]
     known: dict[str, list[Path]] = {}
     for path, element in _elements(value):
         name = element.get("name") if isinstance(element, dict) else None
         if isinstance(name, str) and name:
             known.setdefault(name, []).append(path)
-    for place, (word, start) in enumerate(words):
+    before = ""
+    for match in _WORD.finditer(message):
+        word = match[0].rstrip(".!?")
         paths = known.get(word, [])
-        before = words[place - 1][0].lower().removesuffix("s") if place else ""
-        told = [path for path in paths if len(before) > 2 and before in str(path[-2]).lower()]
-        quoted = message[start - 1 : start] in _QUOTES and start > 0
-        sure = bool(told) or (quoted and len(paths) == 1)
-        yield from (_Mention(path, sure) for path in told or paths)
+        kinds = [path for path in paths if len(before) > 2 and before in str(path[-2]).lower()]
+        around = message[: match.start()].rstrip(" ")
+        quoted = match.start() > 0 and message[match.start() - 1] in _QUOTES
+        listed = not around or around[-1] in ":,([" or not word.isalpha()
+        if kinds or quoted or listed:
+            sure = bool(kinds) or (quoted and len(paths) == 1)
+            yield from (_Mention(path, sure) for path in kinds or paths)
+        before = word.lower().removesuffix("s")
 
 
 def _elements(value: Any) -> Iterable[tuple[Path, Any]]:

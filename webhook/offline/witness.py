@@ -19,8 +19,6 @@ def witnesses_of(finding: Finding, request: Request, policies: PolicySet, cluste
 
     The validation is evaluated once more, recording. `request` is as validation saw it: after mutation.
     """
-    if request.object is None:
-        return ()
     policy = next((policy for policy in policies.validating if policy.name == finding.policy), None)
     if policy is None or not isinstance(policy.evaluator, CELValidator):
         return ()

@@ -211,7 +211,10 @@ def first(expression: str, **variables: str) -> str:
         ("x.labels.all(l, object.metadata.labels[?l].hasValue())", "metadata.labels.cost"),
         ("object.metadata.?annotations['owner'].orValue('') != ''", "metadata.annotations.owner"),
         ("object.metadata.?annotations['contact'].orValue('') != ''", "metadata.annotations.contact"),
-        ("object.spec.type != 'LoadBalancer' || has(object.metadata.annotations.internal)", "spec.type"),
+        (
+            "object.spec.type != 'LoadBalancer' || has(object.metadata.annotations.internal)",
+            "metadata.annotations.internal",
+        ),
         ("object.metadata.labels.app == 'web' ? object.spec.replicas >= 2 : true", "spec.replicas"),
         (
             "object.metadata.?annotations['allow'].orValue('no') == 'yes' || !object.spec.hostNetwork",

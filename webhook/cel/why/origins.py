@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # the types only: a program explains itself by these modules
 
 _PASSING: Final = frozenset({"value", "optional.of", "optional.ofNonZeroValue", "dyn"})
 _REORDERING: Final = frozenset({"distinct", "sort", "@sortByAssociatedKeys"})
+_RESTATED: Final = frozenset({"name", "namespace"})
+"""What a request repeats of its object's metadata."""
+
 _MAX_STEPS: Final = 200_000
 _UNKNOWN: Final = object()
 
@@ -76,7 +79,7 @@ class Origins:
             case Ident():
                 return self._named(node, frame)
             case Select(test=False):
-                return self.item(self.of(node.operand, frame), node.field) or Made(node, frame)
+                return self._selected(node, frame)
             case Call():
                 return self._called(node, frame)
             case Comprehension():
@@ -134,6 +137,12 @@ class Origins:
             self._variables[node.name] = None  # a variable does not come to use itself
             self._variables[node.name] = self.of(variable.tree, self.base)
         return self._variables[node.name]
+
+    def _selected(self, node: Select, frame: Frame) -> Origin:
+        of = node.operand
+        if isinstance(of, Ident) and of.name == "request" and "request" not in frame.scope and node.field in _RESTATED:
+            return At(("metadata", node.field))
+        return self.item(self.of(of, frame), node.field) or Made(node, frame)
 
     def _called(self, node: Call, frame: Frame) -> Origin:
         match node.function:

@@ -39,6 +39,8 @@ def witnesses(program: Program, activation: Recording, root: str, *, private: bo
     field that the expression asked for. private: the variables hold what must not be shown; see Origins.
     """
     found = dict.fromkeys(Search(activation, root, private=private).of(program.tree))
+    if not found and root == "object":  # a deletion has but the old one, and an update may ask of it what still holds
+        found = dict.fromkeys(Search(activation, "oldObject", private=private).of(program.tree))
     # A guard such as `!has(c.ports) || c.ports.all(…)` names ports too: what stands inside it tells more.
     inner = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
     return tuple(inner[:MAX_PATHS])
@@ -81,7 +83,7 @@ class Search:
         return next((size for size in range(len(path), 0, -1) if self._present(path[:size])), 0)
 
     def _rank(self, path: Path) -> tuple[int, bool, int]:
-        """The order in which the alternatives of a choice are told.
+        """The order of the alternatives of a choice.
 
         What only tests kind, name, operating system, or labels stands back; what the object has comes before what it
         lacks, the deeper place before the less deep one.
@@ -92,14 +94,30 @@ class Search:
             level = _NAME  # it could only be told of the object as a whole
         return level, depth < len(path), -depth
 
-    def _chosen(self, alternatives: Sequence[tuple[Expr, list[Path]]]) -> list[Path]:
+    def _chosen(self, alternatives: Sequence[tuple[Expr, list[Path]]], frame: Frame) -> list[Path]:
         """The places of alternatives of which any would have sufficed, the best first."""
         ranked: list[tuple[Any, int, list[Path]]] = []
         for place, (term, paths) in enumerate(alternatives):
             if paths:
-                ranked.append(((_exempts(term), *self._rank(paths[0])), -place, paths))
+                level, absent, depth = self._rank(paths[0])
+                asks = self._is_condition(term, frame)
+                rank = (_exempts(term), max(level, _ASIDE) if asks else level, asks, absent, depth)
+                ranked.append((rank, -place, paths))
         ranked.sort(key=lambda each: each[:2])
         return [path for _, _, paths in ranked for path in paths]
+
+    def _is_condition(self, term: Expr, frame: Frame) -> bool:
+        """Whether a term says what the others are about: `type != 'LoadBalancer' || …`, where it is one."""
+        if not isinstance(term, Call):
+            return False
+        if term.function == "!_":
+            return self._is_condition(term.args[0], frame)
+        if term.function not in ("_==_", "_!=_"):
+            return False
+        texts = [arg.value for arg in term.args if isinstance(arg, Const) and isinstance(arg.value, str) and arg.value]
+        return bool(texts) and any(
+            self.origins.value(arg, frame) == texts[0] for arg in term.args if not isinstance(arg, Const)
+        )
 
     def _together(self, parts: Iterable[list[Path]]) -> list[Path]:
         """The places of the values that one value was made of: those that the object has come first."""
@@ -151,7 +169,7 @@ class Search:
             return self.of_origin(frame.scope[node.name])
         variable = self.activation.variables.get(node.name)
         if variable is None:
-            return []
+            return [_NAMESPACE] if node.name == "namespaceObject" else []
         if node.name not in self._variables:
             self._variables[node.name] = []
             self._variables[node.name] = self.decisive(variable.tree, self.origins.base)
@@ -196,7 +214,7 @@ class Search:
         deciding = [term for term in terms if self.origins.value(term, frame) is decides]
         if deciding and frame.record.get(id(node)) is decides:
             return self.decisive(deciding[0], frame)
-        return self._chosen([(term, self.decisive(term, frame)) for term in terms])
+        return self._chosen([(term, self.decisive(term, frame)) for term in terms], frame)
 
     def _conditional(self, node: Call, frame: Frame) -> list[Path]:
         condition, yes, no = node.args
@@ -433,7 +451,8 @@ class Search:
 
 
 _ASIDE, _NAME, _KIND = 1, 2, 3
-_IDENTITY: Final = (("metadata", "name"), ("metadata", "namespace"), ("metadata", "generateName"))
+_NAMESPACE: Final = ("metadata", "namespace")
+_IDENTITY: Final = (("metadata", "name"), _NAMESPACE, ("metadata", "generateName"))
 
 
 def _exempts(term: Expr) -> bool:
