@@ -13,13 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import kopf
 import yaml
 
 POLICIES = Path(__file__).parents[1] / "policies"
-WRITES = ["CREATE", "UPDATE"]
+WRITES: Final[list[Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]]] = ["CREATE", "UPDATE"]
 WORKLOADS = {
     ("", "podtemplates"),
     ("", "replicationcontrollers"),
@@ -103,7 +103,7 @@ def pods_of(obj: Object | None) -> tuple[Any, dict[str, Any]]:
     return template, at(template, "spec") or {}
 
 
-@kopf.on.validate(mounts, operations=WRITES)
+@kopf.on.validate(mounts, operations=WRITES)  # type: ignore[arg-type]
 async def no_host_path(body: kopf.Body, old: kopf.Body | None, namespace: str | None, **_: Any) -> None:
     if namespace == "kube-system":
         return
@@ -123,7 +123,7 @@ def is_allowed(count: int) -> bool:
 
 
 @kopf.on.validate(is_replicated, operations=WRITES)
-@kopf.on.validate(scales, id="replica_bounds_scale", subresource="scale", operations=WRITES)
+@kopf.on.validate(scales, id="replica_bounds_scale", subresource="scale", operations=WRITES)  # type: ignore[arg-type]
 async def replica_bounds(body: kopf.Body, old: kopf.Body | None, **_: Any) -> None:
     if body["kind"] == "HorizontalPodAutoscaler":
         deny(autoscaler_problems(body.get("spec") or {}, old))
@@ -176,7 +176,7 @@ async def finalizer_enforcement(body: kopf.Body, patch: kopf.Patch, resource: ko
 
 
 @kopf.on.validate(is_guarded, operations=WRITES)
-@kopf.on.validate(is_guarded, id="finalizers_stay_sub", subresource="*", operations=WRITES)
+@kopf.on.validate(is_guarded, id="finalizers_stay_sub", subresource="*", operations=WRITES)  # type: ignore[arg-type]
 async def finalizers_stay(
     body: kopf.Body,
     old: kopf.Body | None,
@@ -206,7 +206,7 @@ def is_pod(resource: kopf.Resource) -> bool:
 
 
 @kopf.on.validate(opens_ports, operations=WRITES)
-@kopf.on.validate(is_pod, id="protocol_whitelist_ephemeral", subresource="ephemeralcontainers", operations=WRITES)
+@kopf.on.validate(is_pod, id="protocol_whitelist_ephemeral", subresource="ephemeralcontainers", operations=WRITES)  # type: ignore[arg-type]
 async def protocol_whitelist(body: kopf.Body, old: kopf.Body | None, namespace: str | None, **_: Any) -> None:
     if namespace in PROTOCOLS["exemptNamespaces"]:
         return

@@ -95,7 +95,7 @@ async def serve(certificate: str, key: str, port: int) -> None:
             registry=REGISTRY,
             insights=insights,
             memories=inventory.ResourceMemories(),
-            memobase=kopf.Memo(),
+            memobase=kopf.Memo(),  # type: ignore[arg-type]
             indices=indexing.OperatorIndexers().indices,
         ),
     )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from webhook.admission.decision import MUTATING, Decision, Finding, Mutation, shown_warnings
 
 
-def finding(**fields: object) -> Finding:
-    return Finding(
-        **(
-            {"policy": "p", "binding": "b", "action": "Deny", "reason": "Invalid", "code": 422, "message": "no"}
-            | fields
-        )  # type: ignore[arg-type]
-    )
+def finding(**fields: Any) -> Finding:
+    usual: dict[str, Any] = {"policy": "p", "binding": "b", "action": "Deny", "reason": "Invalid", "code": 422}
+    return Finding(**{**usual, "message": "no", **fields})
 
 
 @pytest.mark.parametrize(

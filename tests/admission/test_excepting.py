@@ -27,7 +27,7 @@ from webhook.admission.engine import mutate
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.request import Request, User
 
-LEGACY = {"namespace": "legacy"}
+LEGACY: dict[str, Any] = {"namespace": "legacy"}
 
 
 def decided(asked: Request, *actions: str, policy_spec: dict[str, Any] | None = None, **spec: Any) -> Decision:
@@ -64,9 +64,9 @@ def test_it_ends_while_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     policies = loaded(policy(), binding(), exception(expires="2999-12-31T00:00:00Z"))
     assert verdict(policies, request(**LEGACY)).allowed
     [by] = policies.exceptions
-    monkeypatch.setattr(excepting.time, "time", lambda: by.expires - 0.001)
+    monkeypatch.setattr("webhook.admission.excepting.time.time", lambda: by.expires - 0.001)
     assert verdict(policies, request(**LEGACY)).allowed
-    monkeypatch.setattr(excepting.time, "time", lambda: by.expires)
+    monkeypatch.setattr("webhook.admission.excepting.time.time", lambda: by.expires)
     assert not verdict(policies, request(**LEGACY)).allowed
 
 
@@ -186,7 +186,7 @@ def test_another_policy_is_not_excepted() -> None:
 
 
 def test_what_is_wrongly_configured_is_not_excepted() -> None:
-    kind = {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}
+    kind: dict[str, Any] = {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}
     bound = binding(paramRef={"name": "gone", "namespace": "legacy", "parameterNotFoundAction": "Deny"})
     decision = verdict(loaded(policy(**kind), bound, exception()), request(**LEGACY))
     assert not decision.allowed

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
-from webhook.cel.check.frontend import Declarations, Frontend, FunctionDeclaration
+from webhook.cel.check.frontend import Declarations, Frontend
+from webhook.cel.library.declaring import FunctionDeclaration
 from webhook.cel.tree.types import Type
 from webhook.cel.value.operators import TYPE_NAMES, equal, make_map
 from webhook.cel.value.values import Duration, Optional, Timestamp, UInt

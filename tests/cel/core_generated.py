@@ -46,6 +46,8 @@ NUMBERS = ("int", "double", "uint")
 DATE_PARTS = ["FullYear", "Month", "Date", "DayOfMonth", "DayOfWeek", "DayOfYear"]
 DATE_PARTS += ["Hours", "Minutes", "Seconds", "Milliseconds"]
 
+Depth = int  # a method of CoreExpressions has that name
+
 
 class CoreExpressions:
     """A source of expressions; the same seed gives the same ones."""
@@ -68,7 +70,7 @@ class CoreExpressions:
         text = str(self.random.choice(KINDS[kind]))
         return f"dyn({text})" if self.random.random() < 0.1 else text
 
-    def of(self, kind: str, depth: int) -> str:
+    def of(self, kind: str, depth: Depth) -> str:
         if self.random.random() < 0.03:
             kind = self.random.choice(list(KINDS))  # mistyped on purpose
         if depth <= 0 or self.random.random() < 0.15:
@@ -77,13 +79,13 @@ class CoreExpressions:
             return f"({self.of('bool', depth - 1)} ? {self.of(kind, depth - 1)} : {self.of(kind, depth - 1)})"
         return str(getattr(self, kind)(depth - 1))
 
-    def loop(self, variable: str, kind: str, depth: int) -> str:
+    def loop(self, variable: str, kind: str, depth: Depth) -> str:
         self.variables.append(variable)
         body = self.of(kind, depth)
         self.variables.pop()
         return body
 
-    def int(self, depth: int) -> str:
+    def int(self, depth: Depth) -> str:
         return str(
             self.pick(
                 lambda: f"({self.of('int', depth)} {self.pick(*'+-*/%')} {self.of('int', depth)})",
@@ -100,7 +102,7 @@ class CoreExpressions:
     def zone(self) -> str:
         return str(self.pick("", "", "'UTC'", "'-08:00'", "'+05:30'"))
 
-    def double(self, depth: int) -> str:
+    def double(self, depth: Depth) -> str:
         return str(
             self.pick(
                 lambda: f"({self.of('double', depth)} {self.pick(*'+-*/')} {self.of('double', depth)})",
@@ -109,7 +111,7 @@ class CoreExpressions:
             )()
         )
 
-    def uint(self, depth: int) -> str:
+    def uint(self, depth: Depth) -> str:
         return str(
             self.pick(
                 lambda: f"({self.of('uint', depth)} {self.pick(*'+-*/%')} {self.of('uint', depth)})",
@@ -117,7 +119,7 @@ class CoreExpressions:
             )()
         )
 
-    def string(self, depth: int) -> str:
+    def string(self, depth: Depth) -> str:
         return str(
             self.pick(
                 lambda: f"({self.of('string', depth)} + {self.of('string', depth)})",
@@ -127,7 +129,7 @@ class CoreExpressions:
             )()
         )
 
-    def bytes(self, depth: int) -> str:
+    def bytes(self, depth: Depth) -> str:
         return str(
             self.pick(
                 lambda: f"({self.of('bytes', depth)} + {self.of('bytes', depth)})",
@@ -135,7 +137,7 @@ class CoreExpressions:
             )()
         )
 
-    def duration(self, depth: int) -> str:
+    def duration(self, depth: Depth) -> str:
         return str(
             self.pick(
                 lambda: f"({self.of('duration', depth)} {self.pick('+', '-')} {self.of('duration', depth)})",
@@ -143,10 +145,10 @@ class CoreExpressions:
             )()
         )
 
-    def timestamp(self, depth: int) -> str:
+    def timestamp(self, depth: Depth) -> str:
         return f"({self.of('timestamp', depth)} {self.pick('+', '-')} {self.of('duration', depth)})"
 
-    def map(self, depth: int) -> str:
+    def map(self, depth: Depth) -> str:
         return str(
             self.pick(
                 lambda: f"{{'a': {self.of('int', depth)}, 'b': {self.of('int', depth)}}}",
@@ -155,7 +157,7 @@ class CoreExpressions:
             )()
         )
 
-    def list(self, depth: int) -> str:
+    def list(self, depth: Depth) -> str:
         return str(
             self.pick(
                 lambda: f"[{self.of('int', depth)}, {self.of('int', depth)}]",
@@ -167,7 +169,7 @@ class CoreExpressions:
             )()
         )
 
-    def bool(self, depth: int) -> str:
+    def bool(self, depth: Depth) -> str:
         kind = self.pick(*KINDS)
         return str(
             self.pick(
@@ -195,7 +197,7 @@ class CoreExpressions:
             )()
         )
 
-    def ordered(self, depth: int) -> str:
+    def ordered(self, depth: Depth) -> str:
         kind = self.pick("int", "double", "uint", "string", "bytes", "bool", "duration", "timestamp")
         left, right = self.of(kind, depth), self.of(kind, depth)
         if kind in NUMBERS and self.random.random() < 0.3:

@@ -36,7 +36,7 @@ CANARIES = {
 
 
 def encoded(text: str) -> str:
-    return base64.b64encode(checktext.encode()).decode()
+    return base64.b64encode(text.encode()).decode()
 
 
 def secret(name: str, data: str, string: str, applied: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,11 @@ def test_ten_thousand_objects(many: ControlPlane, tmp_path: Path, capsys: pytest
         each = (memory(server) - without) / COUNT
         took_each: list[float] = []
         began = time.monotonic()
-        cut = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rule", "namespace": "many"}}
+        cut: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "rule", "namespace": "many"},
+        }
         many.apply({**cut, "metadata": {**cut["metadata"], "labels": {"rule": "yes"}}, "data": {"open": "no"}})
         told = server.becomes("closed", seconds=FAR)
         seen = time.monotonic() - began

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ HOST_PATH = (
     "ValidatingAdmissionPolicy 'no-host-path' with binding 'no-host-path' denied request: spec.volumes[0]: "
     "hostPath volumes open the files of the node to the Pod (h)"
 )
-KEPT = {"labels": {"gatewright.dev/keep-finalizer": "true"}}
+KEPT: dict[str, Any] = {"labels": {"gatewright.dev/keep-finalizer": "true"}}
 FINALIZER = "gatewright.dev/cleanup"
 NO_FINALIZERS = json.dumps({"metadata": {"finalizers": []}})
 HTTPS = {"name": "web", "port": 443, "appProtocol": "https"}

@@ -5,9 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+
+if TYPE_CHECKING:
+    from tests.e2e.controlplane import ControlPlane
 
 controlplane = pytest.importorskip("tests.e2e.controlplane", reason="the real control plane is not here")
 
@@ -64,9 +68,7 @@ def rendered(tree: Path, *arguments: str) -> str:
 @pytest.mark.parametrize(
     "arguments", [[], ["--no-ca", "--exclude-namespace", "calico-system"], ["--url", "https://[::1]:1"]]
 )
-def test_the_server_takes_what_is_rendered(
-    cluster: controlplane.ControlPlane, tmp_path: Path, arguments: list[str]
-) -> None:
+def test_the_server_takes_what_is_rendered(cluster: ControlPlane, tmp_path: Path, arguments: list[str]) -> None:
     for tree in (ROOT / "policies", written(tmp_path, *TREE)):
         strict = ("--dry-run=server", "--validate=strict", "--filename", "-")
         applied = cluster.kubectl("apply", *strict, stdin=rendered(tree, *arguments))
@@ -85,7 +87,7 @@ def autoscaler(version: str) -> dict[str, object]:
 
 
 def test_each_policy_is_asked_once_in_the_version_that_it_names(
-    cluster: controlplane.ControlPlane, gatewright: object, tmp_path: Path
+    cluster: ControlPlane, gatewright: object, tmp_path: Path
 ) -> None:
     """Audited rather than denied, so that all webhooks are called, and the server's own conversions seen."""
     folder = written(tmp_path, *TREE[:2])

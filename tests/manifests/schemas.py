@@ -8,7 +8,14 @@ from typing import Any
 
 from kubernetes import client
 
-_SCALARS = {"str": str, "int": int, "bool": bool, "float": (int, float), "datetime": str, "object": object}
+_SCALARS: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "bool": bool,
+    "float": (int, float),
+    "datetime": str,
+    "object": object,
+}
 
 
 def problems(value: Any) -> list[str]:

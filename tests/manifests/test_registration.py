@@ -167,7 +167,7 @@ def test_what_keeps_a_cluster_alive_is_never_asked_about(validating: PolicySet, 
 def test_nothing_in_an_exempt_namespace_is_asked_about(
     validating: PolicySet, mutating: PolicySet, namespace: str
 ) -> None:
-    kept = {"labels": KEPT, "finalizers": [FINALIZER]}
+    kept: dict[str, Any] = {"labels": KEPT, "finalizers": [FINALIZER]}
     for raw in (
         made("/v1/pods", "/v1/Pod", "CREATE", namespace=namespace, **kept),
         made("/v1/secrets", "/v1/Secret", "CREATE", namespace=namespace, **kept),

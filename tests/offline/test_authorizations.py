@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_the_first_that_covers_a_question_answers_it(tmp_path: Path, access: Acc
 
 
 @pytest.mark.parametrize("change", [{"user": "bob"}, {"verb": "get"}, {"group": ""}, {"namespace": ""}, {"name": "x"}])
-def test_every_field_that_is_given_must_be_so(tmp_path: Path, change: dict[str, str]) -> None:
+def test_every_field_that_is_given_must_be_so(tmp_path: Path, change: dict[str, Any]) -> None:
     (tmp_path / "access.yaml").write_text(FILE)
     rules, _ = read(str(tmp_path / "access.yaml"))
     with pytest.raises(AccessUnknown, match="no answer is declared for the authorizer: user '"):

@@ -4,7 +4,10 @@ import pytest
 
 from webhook.offline.podtemplates import pod_of
 
-TEMPLATE = {"metadata": {"labels": {"app": "web"}, "annotations": {"a": "b"}}, "spec": {"containers": [{"name": "c"}]}}
+TEMPLATE: dict[str, Any] = {
+    "metadata": {"labels": {"app": "web"}, "annotations": {"a": "b"}},
+    "spec": {"containers": [{"name": "c"}]},
+}
 
 
 def workload(api_version: str, kind: str, **spec: Any) -> dict[str, Any]:

@@ -180,6 +180,7 @@ def test_a_labelled_object_gets_its_finalizer(library: PolicySet, cluster: Manif
     assert decision.mutation is not None
     assert decision.mutation.policies == ("finalizer-enforcement",)
     assert request.object is not None
+    assert decision.mutation.object is not None
     assert diff(request.object, decision.mutation.object) == [
         {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}
     ]

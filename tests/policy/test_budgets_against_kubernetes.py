@@ -46,7 +46,7 @@ def conditions(count: int, last: str) -> dict[str, Any]:
     return validations("false", matchConditions=[*found, {"name": "last", "expression": last}])
 
 
-def annotations(count: int) -> dict[str, Any]:
+def audited(count: int) -> dict[str, Any]:
     found = [{"key": f"k{number}", "valueExpression": f"string({LOOP})"} for number in range(count)]
     return validations(LOOP, "false", auditAnnotations=found)
 
@@ -72,8 +72,8 @@ SPECS: dict[str, dict[str, Any]] = {
     "4 conditions": conditions(4, "true"),
     "5 conditions": conditions(5, "true"),
     "4 conditions, one false": conditions(4, "false"),
-    "17 annotations": annotations(17),
-    "18 annotations": annotations(18),
+    "17 annotations": audited(17),
+    "18 annotations": audited(18),
     "loops over the object": validations(
         f"{CONTAINERS}.all(a, {CONTAINERS}.all(b, {CONTAINERS}.exists(c, c.image == a.image)))",
         f"{CONTAINERS}.all(a, {CONTAINERS}.all(b, {CONTAINERS}.all(c, c.name.size() + b.name.size() > 2)))",

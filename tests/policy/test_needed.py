@@ -1,5 +1,6 @@
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -38,11 +39,11 @@ def looked_up(root: Path, *documents: str, python: str = "") -> Lookups:
     return lookups_of(load(root))
 
 
-def ref(**fields: object) -> dict[str, object]:
+def ref(**fields: object) -> dict[str, Any]:
     return {"paramRef": {"parameterNotFoundAction": "Deny", **fields}}
 
 
-CONFIG_MAPS = {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}
+CONFIG_MAPS: dict[str, Any] = {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}
 
 
 def test_the_shipped_policies_look_up_their_params_and_nothing_else() -> None:
@@ -63,9 +64,7 @@ def test_a_policy_without_params_and_namespaces_looks_up_nothing(tmp_path: Path)
         (ref(selector={"matchLabels": {"a": "b"}}), Target("v1", "ConfigMap")),
     ],
 )
-def test_params_are_looked_up_where_the_binding_says(
-    tmp_path: Path, param_ref: dict[str, object], target: Target
-) -> None:
+def test_params_are_looked_up_where_the_binding_says(tmp_path: Path, param_ref: dict[str, Any], target: Target) -> None:
     assert looked_up(tmp_path, policy(**CONFIG_MAPS), binding(**param_ref)).targets == (target,)
 
 

@@ -50,18 +50,18 @@ class Walk:
                 value = f"{value}.?{name}.orValue({value}.{name})" if self.random.random() < 0.05 else f"{value}.{name}"
             elif schema.values is not None:
                 schema, value = schema.values, f"{value}[{self.random.choice(['0', '1'])!r}]"
-            elif schema.items is not None:
+            elif (items := schema.items) is not None:
                 variable = "abcdefgh"[depth]
                 match self.random.randint(0, 3):
                     case 0:
-                        schema, value = schema.items, f"{value}[0]"
+                        schema, value = items, f"{value}[0]"
                     case 1:
-                        return f"{value}.all({variable}, {self.one(variable, schema.items, depth)})"
+                        return f"{value}.all({variable}, {self.one(variable, items, depth)})"
                     case 2:
-                        return f"{value}.exists({variable}, {self.one(variable, schema.items, depth)})"
+                        return f"{value}.exists({variable}, {self.one(variable, items, depth)})"
                     case _:
-                        inner = self.one(variable, schema.items, depth)
-                        then = self.one(variable, schema.items, depth)
+                        inner = self.one(variable, items, depth)
+                        then = self.one(variable, items, depth)
                         return (
                             f"{value}.filter({variable}, {inner}).map({variable}, {variable}).all({variable}, {then})"
                         )

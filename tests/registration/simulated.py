@@ -99,8 +99,8 @@ def selects(selector: Json, labels: Json) -> bool:
     def holds(requirement: Json) -> bool:
         key, operator = requirement["key"], requirement["operator"]
         if operator in ("Exists", "DoesNotExist"):
-            return (key in labels) == (operator == "Exists")
-        return (labels.get(key) in requirement["values"]) == (operator == "In")
+            return bool((key in labels) == (operator == "Exists"))
+        return bool((labels.get(key) in requirement["values"]) == (operator == "In"))
 
     return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(
         map(holds, selector.get("matchExpressions", []))

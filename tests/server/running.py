@@ -90,9 +90,10 @@ class Running:
 
     def events(self, event: str, count: int = 1) -> list[dict[str, Any]]:
         """The log lines of one event, once there are `count` of them."""
-        return wait_for(
+        found: list[dict[str, Any]] = wait_for(
             lambda: (found := [line for line in self.lines if line["event"] == event])[count - 1 :] and found
         )
+        return found
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""

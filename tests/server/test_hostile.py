@@ -131,7 +131,9 @@ async def _answers(reviews: Reviews, seed: int) -> int:
 
 
 def _reviewed(reviews: Reviews, body: bytes) -> Any:
-    status, answer, _ = reviews.answer(_scope("/validate"), body)
+    answered = reviews.answer(_scope("/validate"), body)
+    assert answered is not None
+    status, answer, _ = answered
     assert status == 200
     return orjson.loads(answer)
 

@@ -14,12 +14,10 @@ from webhook.cel.library import standard
 from webhook.cel.library.declaring import Macro, Overload
 from webhook.cel.reference import reference
 
-DOCUMENTED: list[Overload | Macro] = [
-    each
-    for library in LIBRARIES
-    for each in (*library.overloads, *library.macros)
-    if not each.name.startswith("@")  # what a macro calls
-]
+DECLARED: list[Overload | Macro] = []
+for each_library in LIBRARIES:
+    DECLARED += (*each_library.overloads, *each_library.macros)
+DOCUMENTED = [each for each in DECLARED if not each.name.startswith("@")]  # what a macro calls
 PAGE = Path(__file__).parents[3] / "docs" / "cel-functions.md"
 
 

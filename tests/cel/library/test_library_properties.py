@@ -170,7 +170,7 @@ def test_addresses_are_equal_if_they_are_one(
 def networks(draw: st.DrawFn) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
     address = draw(ADDRESSES)
     interface = ipaddress.ip_interface(f"{address}/{draw(st.integers(0, address.max_prefixlen))}")
-    assume(interface.version == 4 or interface.network.network_address.ipv4_mapped is None)  # type: ignore[union-attr]
+    assume(interface.version == 4 or interface.network.network_address.ipv4_mapped is None)
     return interface
 
 

@@ -20,7 +20,9 @@ def places_in_yaml(text: str, at: int, is_item: bool, value: str) -> list[int] |
 
 def spelled(text: str) -> tuple[str, list[int]]:
     """The value of the first key of a text, and the places of its characters."""
-    key, value = yaml.compose(text, Loader=yaml.CSafeLoader).value[0]
+    root = yaml.compose(text, Loader=yaml.CSafeLoader)
+    assert root is not None
+    key, value = root.value[0]
     places = places_in_yaml(text, key.start_mark.index, False, value.value)
     assert places is not None, text
     assert len(places) == len(value.value) + 1

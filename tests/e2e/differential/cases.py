@@ -199,10 +199,11 @@ class Case(Part):
         return f"{version}/namespaces/{namespace or self.name}/{rest}"
 
     def _plain(self, resource: str, content: Object) -> Object:
-        made = merged(PLAIN[resource], {"metadata": {"name": "it"}})
+        made: Object = merged(PLAIN[resource], {"metadata": {"name": "it"}})
         if "generateName" in content.get("metadata", {}):
             made = merged(made, {"metadata": {"name": None}})
-        return merged(made, content)
+        made = merged(made, content)
+        return made
 
 
 def _grouped(place: str) -> bool:

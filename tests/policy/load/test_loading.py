@@ -419,7 +419,7 @@ class TestFields:
             ),
         ],
     )
-    def test_unknown_ones_and_wrong_types(self, spec: dict[str, object], expected: str) -> None:
+    def test_unknown_ones_and_wrong_types(self, spec: dict[str, Any], expected: str) -> None:
         [found] = problems(policy(**spec), binding())
         assert expected in found
 

@@ -229,7 +229,7 @@ def test_an_expression_that_does_not_compile_or_is_not_of_its_type(spec: dict[st
 
 
 def test_a_variable_that_does_not_compile_is_not_held_against_its_users() -> None:
-    spec = {
+    spec: dict[str, Any] = {
         "variables": [{"name": "x", "expression": "nope"}],
         "validations": [{"expression": "variables.x == 1"}, {"expression": "variables.x > 2"}],
     }
@@ -238,7 +238,7 @@ def test_a_variable_that_does_not_compile_is_not_held_against_its_users() -> Non
 
 
 def test_a_variable_that_is_declared_again_cannot_come_to_use_itself() -> None:
-    spec = {
+    spec: dict[str, Any] = {
         "variables": [
             {"name": "a", "expression": "1"},
             {"name": "b", "expression": "variables.a"},
@@ -270,7 +270,7 @@ def test_the_fields_of_request_and_namespace_object_are_known(expression: str, e
 
 
 def test_their_types_count() -> None:
-    spec = {
+    spec: dict[str, Any] = {
         "validations": [{"expression": "request.dryRun", "messageExpression": "request.userInfo.username"}],
         "auditAnnotations": [{"key": "k", "valueExpression": "namespaceObject.metadata.labels['team']"}],
     }
