@@ -23,6 +23,7 @@ _ACTION_STYLES: Final[dict[Action, str]] = {"deny": _BOLD + _RED, "warn": _BOLD 
 _DIFF_STYLES: Final = {"+": _GREEN, "-": _RED, "@": _CYAN}
 
 MAX_MESSAGE_LINES: Final = 20
+_LAST_LINES: Final = 5
 _INDENT: Final = " " * 6
 
 
@@ -146,8 +147,10 @@ def _merged(found: Iterable[Located]) -> Iterable[tuple[list[Action], Located]]:
 
 def _message(message: str, width: int | None) -> Iterable[str]:
     lines = [visible(line) for line in message.strip().splitlines()]
-    if len(lines) > MAX_MESSAGE_LINES:
-        lines = [*lines[:MAX_MESSAGE_LINES], f"… {len(lines) - MAX_MESSAGE_LINES} more lines"]
+    if len(lines) > MAX_MESSAGE_LINES:  # of a long expression that `resulted in error: …` the end is the cause
+        head = MAX_MESSAGE_LINES - _LAST_LINES
+        left = len(lines) - MAX_MESSAGE_LINES
+        lines = [*lines[:head], f"… {left} more line{'s' if left > 1 else ''}", *lines[-_LAST_LINES:]]
     if width is None:
         return lines
     columns = max(width - len(_INDENT), 20)
