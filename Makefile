@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-all e2e e2e-assets soak lint format docs bench lock manifests setup
+.PHONY: run test test-all e2e e2e-assets soak lint format docs site bench lock manifests setup
 setup: $(READY)
 
 $(BIN)/python:
@@ -50,6 +50,9 @@ format: $(READY)
 
 docs: $(READY)  ## write docs/cel-functions.md anew from the tables of the function libraries
 	$(BIN)/python -m webhook.cel.reference > docs/cel-functions.md
+
+site: $(READY)  ## build the documentation as a site in build/site; a broken link or anchor fails it
+	$(BIN)/sphinx-build --quiet --fresh-env --write-all --fail-on-warning --keep-going -c docs/site -d build/doctrees . build/site
 
 bench: $(READY)
 	$(BIN)/python -m bench

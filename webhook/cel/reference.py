@@ -12,16 +12,16 @@ from webhook.versions import OLDEST, Version, shown
 _HEAD = """\
 # CEL functions
 
-What expressions of policies may call, besides CEL's operators. Every example here is true, and every error is the one
-that comes; the tests run them all. This page is made by `make docs` from the tables in `webhook/cel/library/`.
+The functions that expressions of policies may call, besides CEL's operators. The tests run every example and every
+error on this page. `make docs` writes the page from the tables in `webhook/cel/library/`.
 
-A version is that of the Kubernetes which declares the library: `--kubernetes-version` says which one the policies are
-for, and whatever came later is refused when they are loaded. (A kube-apiserver takes a function into *new* policies one
-minor version after that, so that it can be rolled back; it evaluates stored ones at once.)
+The version of a library is the Kubernetes version that declares it. `--kubernetes-version` says which version the
+policies are for; a function that came later is refused when they are loaded. (A kube-apiserver accepts a function in
+*new* policies one minor version after that, so that it can be rolled back; in stored policies it evaluates it at once.)
 
 Methods are called on their first value: `string.charAt(int)` is `'hello'.charAt(1)`. `T`, `U`, `K`, `V` and `J` stand
-for any type. Where a type is not known when the policy is loaded, as below `object`, the function is chosen by the
-values, and the error of a wrong one is `no such overload`.
+for any type. If a type is not known when the policy is loaded, as below `object`, the function is chosen by the values
+at run time, and a wrong value gives the error `no such overload`.
 """
 
 
@@ -30,11 +30,16 @@ def reference() -> str:
     parts = [_HEAD]
     for name, group in groupby(LIBRARIES, key=lambda library: library.name):
         libraries = list(group)
-        parts.append(f"\n## {name[:1].upper()}{name[1:]}\n\n{_since(libraries[0].since)}\n")
+        parts.append(f"\n## {_title(name)}\n\n{_since(libraries[0].since)}\n")
         for library in libraries:
             later = "" if library is libraries[0] else _later(library.since, libraries[0].since)
             parts += (f"\n{entry}" for entry in _entries(library, later))
     return "".join(parts)
+
+
+def _title(name: str) -> str:
+    """A library's name as a heading: `optional_lists` is Optional lists, `cidr` is CIDR."""
+    return name.upper() if name in {"cidr", "ip", "url"} else name[:1].upper() + name[1:].replace("_", " ")
 
 
 def _since(since: Version) -> str:
