@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from webhook.cel.code.codegen import generate
+from webhook.cel.code.recording import SPENT
 from webhook.cel.cost.metering import NO_DEADLINE, RESERVE, Deadline, Metered
 from webhook.cel.library.resolution import Functions
 from webhook.cel.tree.ast import Expr, children
@@ -18,7 +20,6 @@ from webhook.cel.tree.errors import (
     no_such_overload,
 )
 from webhook.cel.tree.types import Type
-from webhook.cel.why.witness import witnesses
 from webhook.paths import Path
 
 if TYPE_CHECKING:
@@ -223,7 +224,12 @@ class Program:
         """The same value or error; `activation.record` has every node's value then."""
         if self._recording is None:
             self._recording, _ = generate(self.tree, self._functions, "recording")
-        return _guarded(self._recording, activation)
+        activation.record.pop(SPENT, None)
+        try:
+            return _guarded(self._recording, activation)
+        except (CostError, LimitError):
+            activation.record[SPENT] = id(self.tree)
+            raise
 
     def explain(self, activation: Activation, private: Private | None = None) -> Explanation:
         """Why the expression has the value that `evaluate` gives: see webhook.cel.why.explainer.
@@ -241,12 +247,10 @@ class Program:
         A Path may lead to a field that is absent. Empty where nothing of `root` decides, or a budget ran out. The
         activation must be fresh.
         """
-        try:
+        from webhook.cel.why.witness import witnesses  # wanted rarely, and loaded then
+
+        with suppress(EvaluationError):  # what it is about is to be found
             self.evaluate_recording(activation)
-        except (CostError, LimitError):
-            return ()
-        except EvaluationError:
-            pass  # what it is about is to be found
         return witnesses(self, activation, root)
 
 

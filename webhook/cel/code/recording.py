@@ -25,6 +25,9 @@ MAX_ENTRIES: Final = 100_000
 
 _ENTRIES: Final = "entries"
 
+SPENT: Final = "spent"
+"""The key in a record of the id() of the tree whose evaluation ran out of its budget."""
+
 Record = dict[Any, Any]
 Key = tuple[str, int]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from webhook.cel.code.codegen import logical_terms
 from webhook.cel.code.recording import Record, Rounds, error_key, rounds_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
-from webhook.cel.tree.errors import CostError, EvaluationError, LimitError
+from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.tree.spans import Spans
 from webhook.cel.value.values import NONE
@@ -36,18 +36,15 @@ def explain(program: Program, activation: Recording, private: Private = privacy.
     private: what must not be shown of the variables. Nothing is hidden here: every Step says its level.
     """
     error = ""
-    spent = False
     try:
         program.evaluate_recording(activation)
     except EvaluationError as raised:
         error = str(raised)
-        spent = isinstance(raised, CostError | LimitError)
     context = _Context(activation, private)
     if error:  # the root may have its value in the record, of an evaluation that had more budget left
         activation.record.pop(id(program.tree), None)
     root = _Tree(context, program).step(program.tree, activation.record, {}, error)
-    # A budget runs out wherever it does: no place is to blame.
-    found = () if spent else witnesses(program, activation, "object", private=bool(private))
+    found = witnesses(program, activation, "object", private=bool(private))
     return Explanation(root, found, context.variables)
 
 

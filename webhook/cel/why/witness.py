@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cel.code.codegen import logical_terms
-from webhook.cel.code.recording import Rounds, error_key, rounds_key
+from webhook.cel.code.recording import SPENT, Rounds, error_key, rounds_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the types only: a program explains itself by these modules
 
 MAX_PATHS: Final = 50
 _MAX_STEPS: Final = 20_000
+_MAX_COMPARED: Final = 500
 _MISSING: Final = object()
 
 _COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
@@ -38,6 +39,8 @@ def witnesses(program: Program, activation: Recording, root: str, *, private: bo
     Of an expression that ended in an error: the places that the error is about. A Path may lead to what is absent: a
     field that the expression asked for. private: the variables hold what must not be shown; see Origins.
     """
+    if activation.record.get(SPENT) == id(program.tree):
+        return ()  # a budget runs out wherever it does
     found = dict.fromkeys(Search(activation, root, private=private).of(program.tree))
     if not found and root == "object":  # a deletion has but the old one, and an update may ask of it what still holds
         found = dict.fromkeys(Search(activation, "oldObject", private=private).of(program.tree))
@@ -244,7 +247,11 @@ class Search:
         item, container = node.args
         found = self.decisive(item, frame)
         if self.origins.value(node, frame) is not True:
-            return self._together([found, self.decisive(container, frame)])
+            holder = self.decisive(container, frame)
+            is_key = isinstance(self.origins.value(container, frame), dict)
+            if holder and is_key and not isinstance(self.origins.of(item, frame), At):
+                return holder  # that lacks a key which was put together
+            return self._together([found, holder])
         items, wanted = self.origins.value(container, frame), self.origins.value(item, frame)
         at = _index(items, wanted) if isinstance(items, list | dict) else None
         if at is not None:
@@ -280,14 +287,27 @@ class Search:
         return self._of_rounds(made, recognise(made).filter, [*chosen[wanted:], *chosen[:wanted]], inner)
 
     def _left_out(self, node: Expr, frame: Frame) -> list[Path]:
-        """What kept elements out of a list that was filtered."""
+        """What kept elements out of a list that was filtered, or of which each was to be there once."""
         made, inner = self._filtered(node, frame)
         if made is None:
-            return []
+            return self._repeated(node, frame)
         fold = recognise(made)
         chosen = set(self.origins.chosen(made, inner))
         size = _size(self.origins.value(made.range, inner)) or 0
         return self._of_rounds(made, fold.filter, [at for at in range(size) if at not in chosen], inner)
+
+    def _repeated(self, node: Expr, frame: Frame) -> list[Path]:
+        """The elements that distinct() left out."""
+        origin = self.origins.of(node, frame)
+        if not (isinstance(origin, Made) and isinstance(origin.node, Call) and origin.node.function == "distinct"):
+            return []
+        source = origin.node.args[0]
+        items = self.origins.value(source, origin.frame)
+        if not isinstance(items, list):
+            return []
+        again = [at for at, item in enumerate(items[:_MAX_COMPARED]) if _index(items, item) != at][:MAX_PATHS]
+        whole = self.origins.of(source, origin.frame)
+        return [path for at in again for path in self.of_origin(self.origins.item(whole, at))]
 
     def _whole(self, node: Expr, frame: Frame) -> list[Path]:
         """The list that a filter had too little to take from."""
