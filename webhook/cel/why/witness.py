@@ -254,7 +254,8 @@ class Search:
             return self._together([found, holder])
         items, wanted = self.origins.value(container, frame), self.origins.value(item, frame)
         at = _index(items, wanted) if isinstance(items, list | dict) else None
-        if at is not None:
+        computed = isinstance(items, dict) and not isinstance(item, Const)
+        if at is not None and not (computed and self.origins.private):
             inner = self.origins.item(self.origins.of(container, frame), at)
             return self._together([found, self.of_origin(inner)])
         return self._together([found, self.decisive(container, frame)])
