@@ -275,6 +275,8 @@ def first(expression: str, **variables: str) -> str:
         ("object.spec.containers.filter(c, has(c.ports)).size() <= 1", "spec.containers[1].ports"),
         ("object.spec.volumes.all(v, v.all(k, k in ['name', 'emptyDir']))", "spec.volumes[1].hostPath"),
         ("object.spec.volumes.all(v, ['emptyDir', 'configMap'].exists(t, t in v))", "spec.volumes[1]"),
+        ("object.spec.containers.all(c, object.spec.volumes.exists(v, v.name == c.name))", "spec.containers[0].name"),
+        ("object.spec.hostNetwork == false || object.spec.serviceAccountName in ['operator']", "spec.hostNetwork"),
         ("object.metadata.labels.transformList(k, v, v).all(v, v == 'web')", "metadata.labels.team"),
         ("object.spec.containers.sortBy(c, c.image).all(c, c.image.startsWith('ok'))", "spec.containers[1].image"),
     ],
@@ -374,3 +376,15 @@ def test_rounds_beyond_those_that_are_shown_are_told_of_too() -> None:
     images[33]["image"] = "bad.io/x:1"
     program, _ = with_variables("object.c.map(e, e.image.split('/')[0]).all(r, r == 'ok.io')")
     assert program.witnesses(Recording({"object": {"c": images}})) == (("c", 33, "image"),)
+
+
+def test_of_names_that_repeat_the_later_one_is_at_fault_though_lists_were_joined() -> None:
+    value = {"a": [{"n": "x"}, {"n": "y"}], "b": [{"n": "z"}, {"n": "y"}]}
+    for expression in (
+        "(object.a + object.b).all(e, (object.a + object.b).exists_one(o, o.n == e.n))",
+        "(object.a + object.b).map(e, e.n).all(n, (object.a + object.b).exists_one(o, o.n == n))",
+        "(object.a + object.b).all(e, (object.a + object.b).filter(o, o.n == e.n).size() == 1)",
+        "(object.a + object.b).map(e, e.n).distinct().size() == (object.a + object.b).size()",
+    ):
+        program, _ = with_variables(expression)
+        assert program.witnesses(Recording({"object": value}))[0] == ("b", 1, "n"), expression

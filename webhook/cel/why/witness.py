@@ -74,7 +74,11 @@ class Search:
             return _KIND
         if path == ("metadata",) or path[:2] in _IDENTITY or path[-2:] == ("os", "name"):
             return _NAME
-        if path[0] == "metadata" or (path[-1] == "name" and len(path) > 1 and isinstance(path[-2], int)):
+        if (
+            path[0] == "metadata"
+            or path[-1] == "serviceAccountName"
+            or (path[-1] == "name" and len(path) > 1 and isinstance(path[-2], int))
+        ):
             return _ASIDE
         return 0
 
@@ -369,15 +373,12 @@ class Search:
     def _of_rounds(
         self, node: Comprehension, condition: Expr | None, places: Sequence[int], frame: Frame
     ) -> list[Path]:
-        """What decided a condition in some rounds of a loop: what stands in the list first."""
+        """What decided a condition in some rounds of a loop; the elements where that is no part of the object."""
         found: list[Path] = []
         for at in places[:MAX_PATHS]:
             inner = self.origins.inside(node, at, frame)
             element = inner.scope[node.var2 or node.var]
             decided = self.decisive(condition, inner) if condition is not None else []
-            if isinstance(element, At):
-                within = element.path[:-1]  # the list: another element of it may be the one too many
-                decided.sort(key=lambda path: path[: len(within)] != within)
             found += decided or self.of_origin(element)
             if len(found) >= MAX_PATHS:
                 break
@@ -395,7 +396,10 @@ class Search:
         last = rounds.place if isinstance(rounds, Rounds) else -1
         inner = self.origins.inside(node, max(last, 0), frame)
         around = [path for path in self.decisive(condition, inner) if not any(path[: len(p)] == p for p in found)]
-        return self._together([found, around])
+        # Of `containers.all(c, volumes.exists(v, v.name == c.volume))` the container is at fault, not the volumes.
+        elements = [origin.path for origin in frame.scope.values() if isinstance(origin, At)]
+        at_fault = [path for path in around if any(path[: len(element)] == element for element in elements)]
+        return [*at_fault, *self._together([found, [path for path in around if path not in at_fault]])]
 
     # -------------------------------------------------------------------------------------------------------- errors
 
