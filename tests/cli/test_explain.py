@@ -180,6 +180,9 @@ def test_the_cause_of_an_error_is_written_in_full(tree: Path) -> None:
     long = "\n".join(f"        // line {number}" for number in range(40))
     policy(tree, f"  validations:\n  - expression: |\n      object.data.nope == 'x' ||\n{long}\n        false\n")
     assert "' resulted in error: no such key: nope" in run("check", "map.yaml").output.replace("\n      ", "")
+    output = run("explain", "sizes", "map.yaml").output
+    assert "\n  object.data.nope == 'x' ||\n" in output.replace("expression '", "\n  ")
+    assert "\n  ' resulted in error: no such key: nope\n" in output
 
 
 JOINED = """\

@@ -116,7 +116,8 @@ class _Text:
         return not evaluated or any(each.matched for each in evaluated)
 
     def finding(self, located: Located) -> Iterator[str]:
-        yield from self.wrapped(visible(located.message), "  ", _BOLD)
+        for line in located.message.strip().splitlines():  # of an expression over several lines
+            yield from self.wrapped(visible(line.rstrip()), "  ", _BOLD)
         path = render(located.path or ())
         place = f"{visible(located.stream)}:{located.line}:{located.column}"
         yield f"  {self.paint(_CYAN, place)}{f': {visible(path)}' if path else ''}"
