@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.cel.evaluating import ENVIRONMENT
 from tests.cel.test_evaluation import with_variables
+from webhook.cel import types
 from webhook.cel.program import Recording
-from webhook.paths import render
+from webhook.paths import Path, render
 
 OBJECT: dict[str, Any] = {
     "metadata": {"name": "web", "labels": {"a.b/c": "1", "team": "x"}},
@@ -388,3 +390,27 @@ def test_of_names_that_repeat_the_later_one_is_at_fault_though_lists_were_joined
     ):
         program, _ = with_variables(expression)
         assert program.witnesses(Recording({"object": value}))[0] == ("b", 1, "n"), expression
+
+
+def test_the_kind_of_something_else_is_a_field_like_others() -> None:
+    value = {"kind": "RoleBinding", "subjects": [{"kind": "User", "name": "ann"}], "roleRef": {"name": "admin"}}
+    program, _ = with_variables("object.kind == 'Role' || object.subjects.all(s, s.kind in ['Group'])")
+    assert program.witnesses(Recording({"object": value}))[0] == ("subjects", 0, "kind")
+
+
+def test_a_deletion_and_what_was_there_before_have_places_too() -> None:
+    before = {"metadata": {"labels": {"keep": "1"}}}
+    environment = ENVIRONMENT.extend({"oldObject": types.DYN, "request": types.DYN, "namespaceObject": types.DYN})
+
+    def places(expression: str, **bindings: Any) -> tuple[Path, ...]:
+        return environment.compile(expression).witnesses(Recording({"object": None, **bindings}))
+
+    assert places("!has(oldObject.metadata.labels.keep)", oldObject=before) == (("metadata", "labels", "keep"),)
+    assert places("oldObject.metadata.labels.keep == '2'", object={}, oldObject=before) == (
+        ("metadata", "labels", "keep"),
+    )
+    assert places("request.name.size() < 3", request={"name": "long"}) == (("metadata", "name"),)
+    assert places("request.namespace != 'a' && true", request={"namespace": "a"}) == (("metadata", "namespace"),)
+    labels = {"metadata": {"labels": {"env": "test"}}}
+    assert places("namespaceObject.metadata.labels.env == 'x'", namespaceObject=labels) == (("metadata", "namespace"),)
+    assert places("request.userInfo.username == 'x'", request={"userInfo": {"username": "y"}}) == ()

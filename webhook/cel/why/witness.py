@@ -70,15 +70,12 @@ class Search:
 
     def _level(self, path: Path) -> int:
         """How likely a place is only a condition for asking about another, from 0."""
-        if not path or path[-1] in ("kind", "apiVersion"):
+        if path in _KINDS:
             return _KIND
         if path == ("metadata",) or path[:2] in _IDENTITY or path[-2:] == ("os", "name"):
             return _NAME
-        if (
-            path[0] == "metadata"
-            or path[-1] == "serviceAccountName"
-            or (path[-1] == "name" and len(path) > 1 and isinstance(path[-2], int))
-        ):
+        names_element = path[-1] == "name" and len(path) > 1 and isinstance(path[-2], int)
+        if names_element or "metadata" in path or path[-1] in ("kind", "serviceAccountName"):
             return _ASIDE
         return 0
 
@@ -476,6 +473,7 @@ class Search:
 
 
 _ASIDE, _NAME, _KIND = 1, 2, 3
+_KINDS: Final = ((), ("kind",), ("apiVersion",))
 _NAMESPACE: Final = ("metadata", "namespace")
 _IDENTITY: Final = (("metadata", "name"), _NAMESPACE, ("metadata", "generateName"))
 

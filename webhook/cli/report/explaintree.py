@@ -288,5 +288,7 @@ def _silent(step: Step, child: Step, full: bool) -> bool:
     if child.name == "literal" or full:
         return child.name == "literal"
     looped = bool(step.rounds) or step.name in ("all", "exists", "filter", "map")
+    if child.outcome == "skipped" and step.name in ("or", "orValue"):
+        return True  # the default of what is there
     selects = step.name.startswith((".", "?", "[", "orValue", "optMap", "optFlatMap"))
     return child.plain and (looped or (selects and step.outcome == "value") or child.name == "object")
