@@ -69,6 +69,18 @@ class Rounds:
     finished: bool = False
     notable: int = 0
 
+    def keep(self, over: Record, record: Record, body: Body) -> None:
+        """Keeps what the body recorded in the round that is over, as far as there is room."""
+        entries = record.get(_ENTRIES, 0)
+        notable = self.notable < NOTABLE and self.place >= FIRST and body.is_notable(over)
+        shown = notable or self.place < FIRST
+        if shown or entries < MAX_ENTRIES:
+            record[_ENTRIES] = entries + len(over)
+            self.records[self.place] = over
+            if shown:
+                self.notable += notable
+                self.kept.append((self.place, self.item, over))
+
 
 @dataclass(frozen=True, slots=True)
 class Body:
@@ -106,22 +118,15 @@ class Body:
 def tracked(record: Record, body: Body, items: Iterable[Any]) -> Iterator[Any]:
     """The items of a loop, with the record kept as above. It runs on from `yield` when a round is over."""
     rounds = record[body.rounds] = Rounds()
-    for rounds.place, item in enumerate(items):
-        for key in body.keys & record.keys():
-            del record[key]
-        record[body.place] = rounds.place
+    for place, item in enumerate(items):
+        over = {key: record.pop(key) for key in body.keys & record.keys()}
+        if place:
+            rounds.keep(over, record, body)
+        record[body.place] = rounds.place = place
         rounds.item = item
         yield item
-        notable = rounds.notable < NOTABLE and rounds.place >= FIRST and body.is_notable(record)
-        shown = notable or rounds.place < FIRST
-        entries = record.get(_ENTRIES, 0)
-        if shown or entries < MAX_ENTRIES:
-            made = {key: record[key] for key in body.keys & record.keys()}
-            record[_ENTRIES] = entries + len(made)
-            rounds.records[rounds.place] = made
-            if shown:
-                rounds.notable += notable
-                rounds.kept.append((rounds.place, item, made))
+    if rounds.place >= 0:
+        rounds.keep({key: record[key] for key in body.keys & record.keys()}, record, body)
     rounds.finished = True
 
 
