@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from webhook.cel.code.codegen import generate
 from webhook.cel.code.recording import SPENT
-from webhook.cel.cost.metering import NO_DEADLINE, RESERVE, Deadline, Metered
+from webhook.cel.cost.metering import RESERVE, STEP, Deadline, Metered
 from webhook.cel.library.resolution import Functions
 from webhook.cel.tree.ast import Expr, children
 from webhook.cel.tree.errors import (
@@ -34,7 +34,8 @@ class Activation(Metered):
 
     bindings: name -> value, as JSON gives it. lazy: name -> function that gives the value, called at the first use.
     variables: `variables.NAME` -> the program of a composited variable, evaluated at its first use and at most once;
-    its error, too, is kept and surfaces at each use. deadline: when all has to be done.
+    its error, too, is kept and surfaces at each use. deadline: when all has to be done; None offline, where no clock is
+    read.
 
     Each expression may cost what one may in the API server, and so may each variable, which is one; `cost` is what all
     evaluations on this activation have cost together, or a bound on it.
@@ -47,7 +48,7 @@ class Activation(Metered):
         bindings: Mapping[str, Any] = _NOTHING,
         lazy: Mapping[str, Callable[[], Any]] = _NOTHING,
         variables: Mapping[str, Program] = _NOTHING,
-        deadline: Deadline = NO_DEADLINE,
+        deadline: Deadline | None = None,
     ) -> None:
         dict.__init__(self, bindings)
         self._lazy = lazy
@@ -56,14 +57,15 @@ class Activation(Metered):
         self._meter = None
         self._deadline = deadline
         self.cost = self.begun = 0
-        self.limit = deadline.step
+        self.limit = STEP if deadline is None else deadline.step
 
     def __missing__(self, name: str) -> Any:
         program = self._variables.get(name)
         if program is None:
             value = self[name] = self._lazy[name]()
             return value
-        if self._meter is not None:
+        meter = self._meter
+        if meter is not None:
             return self._variable(name, program)
         # As `_variable`, where all has been cheap so far and nothing is wrong.
         start, begun = self.cost, self.begun
@@ -74,15 +76,14 @@ class Activation(Metered):
             self.cost, self.begun = start, begun
             return self._variable(name, program)
         self.begun = begun + self.cost - start
+        if self._meter is not None:
+            self._meter.begun = -1  # what it knows is of the variable
         return value
 
     def _variable(self, name: str, program: Program) -> Any:
         """The value of a composited variable. What it costs is not charged to the expression that uses it."""
         if self._errors is None or name not in self._errors:
-            start, begun = self.cost, self.begun
-            exact = self._meter is not None and self._meter.exact
-            if exact:
-                self.meter().exact = False
+            suspended = self.suspend()
             try:
                 value = self[name] = self._evaluated(program)
             except EvaluationError as error:
@@ -93,9 +94,7 @@ class Activation(Metered):
             else:
                 return value
             finally:
-                self.begun = begun + self.cost - start
-                if exact:
-                    self.meter().exact = True
+                self.resume(suspended)
         raise EvaluationError(self._errors[name])
 
     def _evaluated(self, program: Program) -> Any:
@@ -125,8 +124,6 @@ class Recording(Activation):
     """
 
     __slots__ = ("record",)
-
-    slowness = 50  # nothing waits for it, and it has to come to the same end
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -186,7 +183,7 @@ class Program:
         """The value of the expression: None, bool, int, float, str, bytes, list, dict, or a type of `values`.
 
         Raises EvaluationError with the API server's text; CostError, one of them, when the expression costs more than
-        it may; LimitError, another, when it takes more time or memory than it may.
+        it may; LimitError, another, when it takes more work, memory or time than it may.
         """
         activation.begun = cost = activation.cost
         try:
@@ -255,9 +252,7 @@ class Program:
 
 
 def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:
-    activation.begun = activation.cost
-    meter = activation.meter()
-    meter.exact = True
+    activation.begin_exactly()
     try:
         return run(activation)
     except LimitExceeded as limit:
@@ -270,7 +265,7 @@ def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:
         # The checker takes `dyn` for whatever stands beside it (`[1] + dyn(x)` for a list of ints), and was wrong.
         raise no_such_overload() from None
     finally:
-        meter.exact = False
+        activation.end_exactly()
 
 
 _LARGE = 1_000  # nodes

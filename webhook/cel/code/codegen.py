@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final, Literal
 
-from webhook.cel.code import native, runtime
+from webhook.cel.code import native, runtime, searching
 from webhook.cel.code.loops import CHECK, Loops
 from webhook.cel.code.recording import error_key
 from webhook.cel.code.writer import Account, Operand, Writer
@@ -273,7 +273,9 @@ class Generator:
         args = self.operands(node)
         unequal = node.function == "_!=_"  # there an error of equality, which opaque values have, counts as unequal
         if charging.call_cost(node) is None:
-            return self.out.call(operators.alike if unequal else operators.equal, *args)
+            if all(arg.type.name in charging.SCALARS for arg in node.args):
+                return self.out.call(operators.equal, *args)
+            return self.metered(runtime.same_or_unequal if unequal else runtime.same, args)
         return self.metered(runtime.alike if unequal else runtime.equal, args)
 
     def function_call(self, node: Call) -> Operand:
@@ -283,7 +285,11 @@ class Generator:
             return written
         function, cost, known = self.implementation(node), charging.call_cost(node), charging.known_cost(node)
         args = self.operands(node)
-        if node.function in costs.WORK and not _has_literal_pattern(node):
+        if node.function in searching.METERED and len(args) > 1 and not _has_light_pattern(node):
+            literal = isinstance(node.args[1], Const)
+            search = searching.METERED[node.function]
+            return self.metered(search, [*self.bound(function), Operand(repr(literal), atomic=True), *args])
+        if node.function in costs.WORK:
             return self.worked(cost or _nothing, costs.WORK[node.function], function, args)
         if cost is None or known is not None:
             self.out.charge(known or 0)
@@ -295,6 +301,8 @@ class Generator:
         text of some length; longer ones are charged for what they are."""
         name, literal = node.function, node.args[-1] if node.args else None
         if name not in ("contains", "matches") or not isinstance(literal, Const) or type(literal.value) is not str:
+            return None
+        if name == "matches" and not _has_light_pattern(node):
             return None
         longest, cost = _SEARCHED if name == "contains" else runtime.MAX_KNOWN, costs.CALLS[name]
         self.out.charge(cost("-" * longest, literal.value))
@@ -483,9 +491,12 @@ def _finds(node: Expr) -> bool:
     return isinstance(node, Call) and node.function in ("_?._", "_[?_]")
 
 
-def _has_literal_pattern(node: Call) -> bool:
-    """Whether a call takes a regular expression that is compiled only once."""
-    return node.function in ("matches", "find") and isinstance(node.args[1], Const)
+def _has_light_pattern(node: Call) -> bool:
+    """Whether a call searches once for a regular expression that is compiled when the policy is, and cheap."""
+    pattern = node.args[1]
+    if node.function not in ("matches", "find") or not isinstance(pattern, Const):
+        return False
+    return type(pattern.value) is not str or searching.light(pattern.value)
 
 
 def _doubtful(node: Expr) -> bool:

@@ -23,7 +23,8 @@ _FREE: Final = frozenset({"_&&_", "_||_", "_?_:_", "or", "orValue"})
 _EQUALITY: Final = frozenset({"_==_", "_!=_"})
 _ORDER: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
 _TEXTS: Final = frozenset({"string", "bytes"})
-_SCALARS: Final = frozenset({"bool", "int", "uint", "double", "null", "duration", "timestamp", "type"})
+SCALARS: Final = frozenset({"bool", "int", "uint", "double", "null", "duration", "timestamp", "type"})
+"""Names of the types whose values are small, whatever they are."""
 
 
 def is_type_name(node: Expr) -> bool:
@@ -56,7 +57,7 @@ def call_cost(node: Call) -> costs.Cost | None:
     names = {arg.type.name for arg in args}
     if name in _EQUALITY:
         # Two scalars, or a value of a type that has no size.
-        return None if names <= _SCALARS or _sizeless(args[0]) or _sizeless(args[1]) else costs.equality
+        return None if names <= SCALARS or _sizeless(args[0]) or _sizeless(args[1]) else costs.equality
     if name in _ORDER:
         return costs.equality if names & _TEXTS else None
     if name == "_+_":

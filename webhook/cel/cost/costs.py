@@ -16,6 +16,9 @@ from typing import Any, Final
 
 import orjson
 
+from webhook.cel.library.quantity import Quantity
+from webhook.cel.library.semver import Semver
+from webhook.cel.library.url import URLValue
 from webhook.cel.tree.types import Type
 from webhook.cel.value.values import NONE, BoolMap, Optional
 
@@ -305,6 +308,26 @@ def _each_with_each(a: Any, b: Any) -> int:
     return len(a) * (_weight(b) + 1)
 
 
+def comparison(left: Any, right: Any) -> int:
+    """The steps that comparing, or adding, two values that are neither lists nor maps takes beside what it costs."""
+    if type(left) is str or type(left) is bytes:
+        return len(left) // COMPARED
+    if type(left) is type(right) is Quantity:
+        return abs(left.exponent - right.exponent) // 8 + _span(left.digits) + _span(right.digits)
+    return _opaque(left)
+
+
+def _span(digits: int) -> int:
+    return digits.bit_length() >> 8
+
+
+def _opaque(value: Any, *_: Any) -> int:
+    """The steps that reading an opaque value takes, which is as long as its text."""
+    if type(value) is Semver:
+        return len(value.prerelease)
+    return sum(map(size, value.url)) // 8 if type(value) is URLValue else 0
+
+
 def _with_itself(items: Any, *_: Any) -> int:
     return _each_with_each(items, items)
 
@@ -312,7 +335,7 @@ def _with_itself(items: Any, *_: Any) -> int:
 def _gone_over(items: Any, *_: Any) -> int:
     if type(items) not in (list, dict):
         return 1
-    return 2 * _weight(items) if deep(items) else len(items) * 3 // 2
+    return len(items) * 6 + 2 * _weight(items) if deep(items) else len(items) * 2
 
 
 def deep(value: Any) -> bool:
@@ -352,13 +375,11 @@ def _shown(value: Any) -> int:
     return 10 * _weight(value) if type(value) in (list, dict) else 10
 
 
-def _pattern(text: Any, _: Any, *__: Any) -> int:
-    # A pattern that is made at run time has to be compiled: RE2 gives up within milliseconds.
-    return 1_000 + size(text) // 100
+MAX_WORK: Final = 10_000_000
+"""Steps that one expression may take: about a second."""
 
-
-MAX_WORK: Final = 1_000_000
-"""Steps that a single call may take."""
+COMPARED: Final = 1_000
+"""Characters that are compared in a step."""
 
 _CHARACTERS: Final = 50  # that are copied in a step
 
@@ -373,10 +394,15 @@ WORK: Final[Mapping[str, Cost]] = {
     "replace": _replaced,
     "format": _formatted,
     "join": lambda parts, separator="": _joined_length(parts, separator) // _CHARACTERS,
-    "matches": _pattern,
-    "find": _pattern,
-    "findAll": lambda text, *_: 1_000 + size(text),
     **dict.fromkeys(("quantity", "isQuantity", "semver", "isSemver", "url"), lambda text, *_: size(text)),
+    **dict.fromkeys(("isGreaterThan", "isLessThan", "compareTo", "add", "sub"), comparison),
+    **dict.fromkeys(
+        ("getScheme", "getHost", "getHostname", "getPort", "getEscapedPath"),
+        _opaque,
+    ),
+    "getQuery": lambda value: 8 * _opaque(value),
+    "isURL": lambda text: size(text) // 2,
+    **dict.fromkeys(("containsIP", "containsCIDR"), lambda _, other: size(other) if type(other) is str else 0),
     "split": lambda text, *_: size(text) // 4,
 }
 """Function name -> work, where it is more than the cost tells."""
