@@ -2,24 +2,25 @@
 
 After a recorded evaluation the tree is walked from its root to what decided: the false term of a conjunction, the
 failing element of `all`, the operands of a comparison, the field that `has` asked for. Where several parts decided
-together, as all terms of a false `||` do, they are ranked as a reader would: see _rank.
+together, as all terms of a false `||` do, they are ranked (webhook.cel.why.ranking).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cel.code.codegen import logical_terms
-from webhook.cel.code.recording import SPENT, Rounds, error_key, rounds_key
+from webhook.cel.code.recording import SPENT, Rounds, rounds_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.value import operators
 from webhook.cel.value.values import NONE
+from webhook.cel.why.errorplaces import ErrorPlaces
 from webhook.cel.why.origins import At, Frame, Made, Origin, Origins
-from webhook.paths import Path, lookup
+from webhook.cel.why.ranking import NAMESPACE, Alternative, Ranking, speaks_of_exemptions
+from webhook.paths import Path
 
 if TYPE_CHECKING:  # the types only: a program explains itself by these modules
     from webhook.cel.program import Program, Recording
@@ -27,10 +28,8 @@ if TYPE_CHECKING:  # the types only: a program explains itself by these modules
 MAX_PATHS: Final = 50
 _MAX_STEPS: Final = 20_000
 _MAX_COMPARED: Final = 500
-_MISSING: Final = object()
 
 _COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
-_EXEMPTION: Final = re.compile(r"exempt|exclu|ignor|skip|except|bypass", re.IGNORECASE)
 
 
 def witnesses(program: Program, activation: Recording, root: str, *, private: bool = False) -> tuple[Path, ...]:
@@ -55,7 +54,7 @@ class Search:
     def __init__(self, activation: Recording, root: str, *, private: bool = False) -> None:
         self.origins = Origins(activation, root, private=private)
         self.activation = activation
-        self._object = activation.get(root)
+        self.ranking = Ranking(activation.get(root))
         self._variables: dict[str, list[Path]] = {}
         self._steps = 0
 
@@ -63,73 +62,7 @@ class Search:
         """What decided the value or error of a whole expression."""
         base = self.origins.base
         recorded = isinstance(tree, Const) or id(tree) in base.record
-        found = self.decisive(tree, base) if recorded else self.failed(tree, base)
-        return sorted(found, key=lambda path: self._level(path) == _KIND)
-
-    # --------------------------------------------------------------------------------------------------- the ranking
-
-    def _level(self, path: Path) -> int:
-        """How likely a place is only a condition for asking about another, from 0."""
-        if path in _KINDS:
-            return _KIND
-        if path == ("metadata",) or path[:2] in _IDENTITY or path[-2:] == ("os", "name"):
-            return _NAME
-        names_element = path[-1] == "name" and len(path) > 1 and isinstance(path[-2], int)
-        if names_element or "metadata" in path or path[-1] in ("kind", "serviceAccountName"):
-            return _ASIDE
-        return 0
-
-    def _present(self, path: Path) -> bool:
-        return lookup(self._object, path, _MISSING) is not _MISSING
-
-    def _depth(self, path: Path) -> int:
-        """How deep the deepest part of a path is that the object has."""
-        return next((size for size in range(len(path), 0, -1) if self._present(path[:size])), 0)
-
-    def _rank(self, path: Path) -> tuple[int, bool, int]:
-        """The order of the alternatives of a choice.
-
-        What only tests kind, name, operating system, or labels stands back; what the object has comes before what it
-        lacks, the deeper place before the less deep one.
-        """
-        depth = self._depth(path)
-        level = self._level(path)
-        if not depth and level < _KIND:
-            level = _NAME  # it could only be told of the object as a whole
-        return level, depth < len(path), -depth
-
-    def _chosen(self, alternatives: Sequence[tuple[Expr, list[Path]]], frame: Frame) -> list[Path]:
-        """The places of alternatives of which any would have sufficed, the best first."""
-        ranked: list[tuple[Any, int, list[Path]]] = []
-        for place, (term, paths) in enumerate(alternatives):
-            if paths:
-                level, absent, depth = self._rank(paths[0])
-                asks = self._is_condition(term, frame)
-                rank = (_exempts(term), max(level, _ASIDE) if asks else level, asks, absent, depth)
-                ranked.append((rank, -place, paths))
-        ranked.sort(key=lambda each: each[:2])
-        return [path for _, _, paths in ranked for path in paths]
-
-    def _is_condition(self, term: Expr, frame: Frame) -> bool:
-        """Whether a term says what the others are about: `type != 'LoadBalancer' || …`, where it is one."""
-        if not isinstance(term, Call):
-            return False
-        if term.function == "!_":
-            return self._is_condition(term.args[0], frame)
-        if term.function not in ("_==_", "_!=_"):
-            return False
-        texts = [arg.value for arg in term.args if isinstance(arg, Const) and isinstance(arg.value, str) and arg.value]
-        return bool(texts) and any(
-            self.origins.value(arg, frame) == texts[0] for arg in term.args if not isinstance(arg, Const)
-        )
-
-    def _together(self, parts: Iterable[list[Path]]) -> list[Path]:
-        """The places of the values that one value was made of: those that the object has come first."""
-        ranked = sorted(
-            (paths for paths in parts if paths),
-            key=lambda paths: (self._level(paths[0]) >= _NAME, not self._present(paths[0])),
-        )
-        return [path for paths in ranked for path in paths]
+        return self.ranking.in_the_end(self.decisive(tree, base) if recorded else ErrorPlaces(self).of(tree, base))
 
     # ------------------------------------------------------------------------------------------------------- by node
 
@@ -153,7 +86,7 @@ class Search:
             case Comprehension():
                 return self._looped(node, frame)
             case ListLiteral() | MapLiteral():
-                return self._all_of(children(node), frame)
+                return self.all_of(children(node), frame)
 
     def of_origin(self, origin: Origin) -> list[Path]:
         """The places that decide a value of that origin."""
@@ -165,15 +98,15 @@ class Search:
             case None:
                 return []
 
-    def _all_of(self, nodes: Iterable[Expr], frame: Frame) -> list[Path]:
-        return self._together(self.decisive(node, frame) for node in nodes)
+    def all_of(self, nodes: Iterable[Expr], frame: Frame) -> list[Path]:
+        return self.ranking.together(self.decisive(node, frame) for node in nodes)
 
     def _named(self, node: Ident, frame: Frame) -> list[Path]:
         if node.name in frame.scope:
             return self.of_origin(frame.scope[node.name])
         variable = self.activation.variables.get(node.name)
         if variable is None:
-            return [_NAMESPACE] if node.name == "namespaceObject" else []
+            return [NAMESPACE] if node.name == "namespaceObject" else []
         if node.name not in self._variables:
             self._variables[node.name] = []
             self._variables[node.name] = self.decisive(variable.tree, self.origins.base)
@@ -210,7 +143,7 @@ class Search:
             return found or self.decisive(args[1], frame)
         if function in ("sets.contains", "sets.intersects"):
             return self._sets(node, frame)
-        return self._all_of(args, frame)
+        return self.all_of(args, frame)
 
     def _logical(self, node: Call, frame: Frame) -> list[Path]:
         decides = node.function == "_||_"
@@ -218,29 +151,39 @@ class Search:
         deciding = [term for term in terms if self.origins.value(term, frame) is decides]
         if deciding and frame.record.get(id(node)) is decides:
             return self.decisive(deciding[0], frame)
-        return self._chosen([(term, self.decisive(term, frame)) for term in terms], frame)
+        return self.ranking.of_alternatives(
+            Alternative(self.decisive(term, frame), self._is_condition(term, frame), speaks_of_exemptions(term))
+            for term in terms
+        )
+
+    def _is_condition(self, term: Expr, frame: Frame) -> bool:
+        """Whether a term says what the others are about: `type != 'LoadBalancer' || …`, where it is one."""
+        if not isinstance(term, Call):
+            return False
+        if term.function == "!_":
+            return self._is_condition(term.args[0], frame)
+        if term.function not in ("_==_", "_!=_"):
+            return False
+        texts = [arg.value for arg in term.args if isinstance(arg, Const) and isinstance(arg.value, str) and arg.value]
+        return bool(texts) and any(
+            self.origins.value(arg, frame) == texts[0] for arg in term.args if not isinstance(arg, Const)
+        )
 
     def _conditional(self, node: Call, frame: Frame) -> list[Path]:
         condition, yes, no = node.args
         held = self.origins.value(condition, frame)
         branch = self.decisive(yes if held is True else no, frame)
         if not isinstance(held, bool):
-            branch = self._all_of((yes, no), frame)
+            branch = self.all_of((yes, no), frame)
         asked = self.decisive(condition, frame)
-
-        def rank(each: tuple[bool, Path]) -> tuple[bool, bool, bool]:
-            is_asked, path = each
-            level, absent, _ = self._rank(path)
-            return level >= (_ASIDE if is_asked else _NAME), absent, is_asked
-
-        return [path for _, path in sorted([*((False, p) for p in branch), *((True, p) for p in asked)], key=rank)]
+        return self.ranking.of_branch(branch, asked)
 
     def _defaulted(self, node: Call, frame: Frame) -> list[Path]:
         """a.orValue(b)"""
         optional, default = node.args
         found = self.decisive(optional, frame)
         if frame.record.get(id(optional)) is NONE:
-            return self._together([found, self.decisive(default, frame)])
+            return self.ranking.together([found, self.decisive(default, frame)])
         return found
 
     def _member(self, node: Call, frame: Frame) -> list[Path]:
@@ -252,14 +195,14 @@ class Search:
             is_key = isinstance(self.origins.value(container, frame), dict)
             if holder and is_key and not isinstance(self.origins.of(item, frame), At):
                 return holder  # that lacks a key which was put together
-            return self._together([found, holder])
+            return self.ranking.together([found, holder])
         items, wanted = self.origins.value(container, frame), self.origins.value(item, frame)
         at = _index(items, wanted) if isinstance(items, list | dict) else None
         computed = isinstance(items, dict) and not isinstance(item, Const)
         if at is not None and not (computed and self.origins.private):
             inner = self.origins.item(self.origins.of(container, frame), at)
-            return self._together([found, self.of_origin(inner)])
-        return self._together([found, self.decisive(container, frame)])
+            return self.ranking.together([found, self.of_origin(inner)])
+        return self.ranking.together([found, self.decisive(container, frame)])
 
     def _compared(self, node: Call, frame: Frame) -> list[Path]:
         """A comparison: of the sizes of lists, what is one too many, or what is missing."""
@@ -278,7 +221,7 @@ class Search:
                 if left_out:
                     return left_out
                 found.append(self.decisive(one, frame))
-        return self._together(found)
+        return self.ranking.together(found)
 
     def _excess(self, node: Expr, wanted: int, frame: Frame) -> list[Path]:
         """What let so many elements into a list that was filtered: of those past the number that was wanted first."""
@@ -342,7 +285,7 @@ class Search:
                 at = next((at for at, item in enumerate(other) if _index(one, item) is None), None)
                 if at is not None:
                     found.append(self.of_origin(self.origins.item(self.origins.of(right, frame), at)))
-        return self._together([*found, self._all_of(node.args, frame)])
+        return self.ranking.together([*found, self.all_of(node.args, frame)])
 
     # --------------------------------------------------------------------------------------------------------- loops
 
@@ -396,99 +339,7 @@ class Search:
         # Of `containers.all(c, volumes.exists(v, v.name == c.volume))` the container is at fault, not the volumes.
         elements = [origin.path for origin in frame.scope.values() if isinstance(origin, At)]
         at_fault = [path for path in around if any(path[: len(element)] == element for element in elements)]
-        return [*at_fault, *self._together([found, [path for path in around if path not in at_fault]])]
-
-    # -------------------------------------------------------------------------------------------------------- errors
-
-    def failed(self, node: Expr, frame: Frame) -> list[Path]:
-        """The places that the error is about that a node ended in."""
-        self._steps += 1
-        if self._steps > _MAX_STEPS:
-            return []
-        match node:
-            case Ident():
-                variable = self.activation.variables.get(node.name)
-                if variable is None or node.name in frame.scope:
-                    return []
-                base = self.origins.base
-                if id(variable.tree) in base.record:
-                    return self.decisive(variable.tree, base)
-                return self.failed(variable.tree, base)
-            case Call(function="_&&_" | "_||_"):
-                for term in logical_terms(node, node.function):
-                    if error_key(term) in frame.record:
-                        return self._failed_or_unfit(term, frame)
-                return self._raised(children(node), frame)
-            case Comprehension():
-                return self._failed_loop(node, frame)
-            case Call(function="_?_:_"):
-                held = self.origins.value(node.args[0], frame)
-                if isinstance(held, bool):
-                    return self.failed(node.args[1 if held else 2], frame)
-                return self._failed_or_unfit(node.args[0], frame)
-            case Select() | Call(function="_[_]" | "_?._" | "_[?_]"):
-                parts = children(node)[:1] if isinstance(node, Select) or node.function == "_?._" else children(node)
-                broken = self._broken(parts, frame)
-                if broken is not None:
-                    return self.failed(broken, frame)
-                place = self.origins.place(node, frame)  # where what is not there would stand
-                return [place] if place is not None else self.decisive(parts[0], frame)
-            case _:
-                return self._raised(children(node), frame)
-
-    def _broken(self, nodes: Iterable[Expr], frame: Frame) -> Expr | None:
-        """The first of nodes evaluated in order that has no value."""
-        return next((node for node in nodes if not isinstance(node, Const) and id(node) not in frame.record), None)
-
-    def _raised(self, nodes: Sequence[Expr], frame: Frame) -> list[Path]:
-        broken = self._broken(nodes, frame)
-        return self.failed(broken, frame) if broken is not None else self._all_of(nodes, frame)
-
-    def _failed_or_unfit(self, node: Expr, frame: Frame) -> list[Path]:
-        """Of a node that has no value, or one of the wrong type."""
-        return self.decisive(node, frame) if id(node) in frame.record else self.failed(node, frame)
-
-    def _failed_loop(self, node: Comprehension, frame: Frame) -> list[Path]:
-        fold = recognise(node)
-        if fold.kind == "bind":
-            if id(node.init) not in frame.record and not isinstance(node.init, Const):
-                return self.failed(node.init, frame)
-            inner = Frame(frame.record, {**frame.scope, node.accu: self.origins.of(node.init, frame)})
-            return self.failed(node.result, inner)
-        if id(node.range) not in frame.record and not isinstance(node.range, Const):
-            return self.failed(node.range, frame)
-        rounds = frame.record.get(rounds_key(node))
-        if not isinstance(rounds, Rounds) or rounds.place < 0:
-            return self.decisive(node.range, frame)
-        # Of errors in the values the first counts, of those in a filter the last.
-        for part, pick in ((fold.filter, -1), (fold.value, 0)):
-            if part is None:
-                continue
-            failed = [at for at, record in rounds.records.items() if error_key(part) in record]
-            if failed:
-                inner = self.origins.inside(node, failed[pick], frame)
-                return self._failed_or_unfit(part, inner) or self.of_origin(inner.scope[node.var2 or node.var])
-        inner = self.origins.inside(node, rounds.place, frame)
-        return self.of_origin(inner.scope[node.var2 or node.var]) or self.decisive(node.range, frame)
-
-
-_ASIDE, _NAME, _KIND = 1, 2, 3
-_KINDS: Final = ((), ("kind",), ("apiVersion",))
-_NAMESPACE: Final = ("metadata", "namespace")
-_IDENTITY: Final = (("metadata", "name"), _NAMESPACE, ("metadata", "generateName"))
-
-
-def _exempts(term: Expr) -> bool:
-    """Whether a term asks for an exemption by its name: `c.image in variables.exemptImages`."""
-    match term:
-        case Ident():
-            return _EXEMPTION.search(term.name) is not None
-        case Select() if _EXEMPTION.search(term.field):
-            return True
-        case Const():
-            return isinstance(term.value, str) and _EXEMPTION.search(term.value) is not None
-        case _:
-            return any(map(_exempts, children(term)))
+        return [*at_fault, *self.ranking.together([found, [path for path in around if path not in at_fault]])]
 
 
 def _counted(node: Expr, other: Expr) -> Expr | None:
