@@ -81,6 +81,14 @@ CONTAINERS, SECOND = "spec.containers", "spec.containers[1].image"
         ("side-car lacks limits", [CONTAINERS], "spec.containers[1]"),
         ("container side-car", ["spec.containers[0].image", "spec.containers[1]"], "spec.containers[1]"),
         ("init container setup", [], "spec.initContainers[0]"),
+        # An expression that the message quotes.
+        ("failed expression: c.name == 'app'", ["spec.containers[1].image"], SECOND),
+        (
+            "expression 'c.name == 'app'' resulted in error: no such key: x",
+            ["spec.containers[1]"],
+            "spec.containers[1]",
+        ),
+        ("failed expression: c.name == 'app'", [], None),
         # No name: a word that happens to be one, and a name elsewhere than what decided.
         ("the image is not pinned", [CONTAINERS], CONTAINERS),
         ("the app label must be set", [CONTAINERS], CONTAINERS),

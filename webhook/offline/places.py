@@ -12,6 +12,9 @@ from webhook.paths import Path, lookup, parse
 MAX_VALUES: Final = 20_000
 """How many values of an object are looked at for elements that have a name."""
 
+_OF_EXPRESSIONS: Final = ("failed expression: ", "expression '", "[expression '")
+"""How the API server's own messages begin: for a validation without a message, and for errors."""
+
 _MISSING: Final = object()
 
 
@@ -26,6 +29,8 @@ def place_of(message: str, value: dict[str, Any] | None, decided: Sequence[Path]
     if value is None:
         return None
     places = [path for path in (existing(path, value) for path in decided) if path]
+    if message.startswith(_OF_EXPRESSIONS):
+        return next(iter(places), None)  # the message quotes the expression, whose texts name nothing in the object
     named = named_path(message, value)
     if named is not None:
         named = existing(named, value)
