@@ -12,24 +12,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
+from webhook.cel.functions import MEMBER_MACROS
 from webhook.cel.tree.errors import CompileError, Issue, issue_at, offset_of
-
-MEMBER_MACROS: Final = frozenset(
-    {
-        "all",
-        "exists",
-        "exists_one",
-        "existsOne",
-        "map",
-        "filter",
-        "optMap",
-        "optFlatMap",
-        "transformList",
-        "transformMap",
-        "transformMapEntry",
-    }
-)
-"""The macros that are written like methods; has() is the only other."""
 
 LONGEST_NAME: Final = 80
 """Characters of a name that an error repeats."""

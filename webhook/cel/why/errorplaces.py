@@ -10,6 +10,7 @@ from webhook.cel.code.recording import Rounds, error_key, rounds_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, Select, children
 from webhook.cel.tree.macros import recognise
 from webhook.cel.why.origins import Frame
+from webhook.cel.why.privacy import reaches
 from webhook.paths import Path
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class ErrorPlaces:
                 if isinstance(held, bool):
                     return self.of(node.args[1 if held else 2], frame)
                 return self._failed_or_unfit(node.args[0], frame)
-            case Select() | Call(function="_[_]" | "_?._" | "_[?_]"):
+            case Select() | Call() if reaches(node):
                 parts = children(node)[:1] if isinstance(node, Select) or node.function == "_?._" else children(node)
                 broken = self._broken(parts, frame)
                 if broken is not None:

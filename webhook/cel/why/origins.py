@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cel.code.recording import Record, Rounds, chosen_key, rounds_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.value.values import NONE, Optional
 from webhook.paths import Path, lookup
@@ -19,12 +20,11 @@ from webhook.paths import Path, lookup
 if TYPE_CHECKING:  # the types only: a program explains itself by these modules
     from webhook.cel.program import Recording
 
-_PASSING: Final = frozenset({"value", "optional.of", "optional.ofNonZeroValue", "dyn"})
-_REORDERING: Final = frozenset({"distinct", "sort", "@sortByAssociatedKeys"})
 _RESTATED: Final = frozenset({"name", "namespace"})
 """What a request repeats of its object's metadata."""
 
 _MAX_STEPS: Final = 200_000
+_MAX_ELEMENTS: Final = 500
 _UNKNOWN: Final = object()
 
 
@@ -123,6 +123,17 @@ class Origins:
         """The rounds whose element passed a filter."""
         return list(frame.record.get(chosen_key(node), ()))
 
+    def left_out(self, node: Call, frame: Frame) -> list[Origin]:
+        """The elements of a call's first argument that its result does not have, if that is a list of such elements."""
+        made, items = self.value(node, frame), self.value(node.args[0], frame) if node.args else None
+        if node.declared.shape is not Shape.ELEMENTS or not isinstance(made, list) or not isinstance(items, list):
+            return []
+        arguments = [self.value(arg, frame) for arg in node.args]
+        element = node.declared.element
+        found = {element(at, made, *arguments) for at in range(min(len(made), _MAX_ELEMENTS))} if element else set()
+        outer = self.of(node.args[0], frame)
+        return [self.item(outer, at) for at in range(min(len(items), _MAX_ELEMENTS)) if (at,) not in found]
+
     # ------------------------------------------------------------------------------------------------------ by node
 
     def _named(self, node: Ident, frame: Frame) -> Origin:
@@ -145,33 +156,32 @@ class Origins:
         return self.item(self.of(of, frame), node.field) or Made(node, frame)
 
     def _called(self, node: Call, frame: Frame) -> Origin:
-        match node.function:
-            case "_?._" | "_[_]" | "_[?_]":
-                key_node = node.args[1]
-                key = key_node.value if isinstance(key_node, Const) else self._recorded(key_node, frame)
-                if isinstance(key, bool) or not isinstance(key, str | int):
-                    return Made(node, frame)
-                operand = self.of(node.args[0], frame)
-                if self.private and isinstance(operand, At) and not isinstance(key_node, Const):
-                    return Made(node, frame)
-                return self.item(operand, key) or Made(node, frame)
-            case "orValue" | "or" if node.member:
+        match node.declared.shape:
+            case Shape.SAME:
+                return self.of(node.args[0], frame)
+            case Shape.EITHER:
                 present = frame.record.get(id(node.args[0])) is not NONE
                 return self.of(node.args[0 if present else 1], frame)
-            case "first" | "last" if node.member:
-                items = self._recorded(node.args[0], frame)
-                if not isinstance(items, list) or not items:
-                    return Made(node, frame)
-                at = 0 if node.function == "first" else len(items) - 1
-                return self.item(self.of(node.args[0], frame), at) or Made(node, frame)
-            case "_?_:_":
+            case Shape.CHOSEN:
                 condition, yes, no = node.args
                 held = self._recorded(condition, frame)
                 return self.of(yes if held is True else no, frame) if isinstance(held, bool) else Made(node, frame)
-            case name if name in _PASSING:
-                return self.of(node.args[0], frame)
+            case Shape.PART:
+                return self._part(node, frame)
+            case Shape.ELEMENT:
+                return self._element_of_call(node, 0, frame) or Made(node, frame)
             case _:
                 return Made(node, frame)
+
+    def _part(self, node: Call, frame: Frame) -> Origin:
+        key_node = node.args[1]
+        key = self._recorded(key_node, frame)
+        if isinstance(key, bool) or not isinstance(key, str | int):
+            return Made(node, frame)
+        operand = self.of(node.args[0], frame)
+        if self.private and isinstance(operand, At) and not isinstance(key_node, Const):
+            return Made(node, frame)
+        return self.item(operand, key) or Made(node, frame)
 
     # ----------------------------------------------------------------------------------------------- parts of values
 
@@ -209,51 +219,28 @@ class Origins:
         return None
 
     def _item_of_call(self, node: Call, at: Any, frame: Frame) -> Origin:
-        if not node.args or not isinstance(at, int):
+        if not isinstance(at, int):
             return None
-        items = self._recorded(node.args[0], frame)
-        if not isinstance(items, list):
+        if node.declared.shape is not Shape.JOINED:
+            return self._element_of_call(node, at, frame)
+        first = self._recorded(node.args[0], frame)
+        if not isinstance(first, list):
             return None
-        source = node.args[0]
-        match node.function:
-            case "_+_" if at >= len(items):
-                return self.item(self.of(node.args[1], frame), at - len(items))
-            case "_+_":
-                return self.item(self.of(source, frame), at)
-            case "flatten":
-                depth = self._recorded(node.args[1], frame) if len(node.args) > 1 else 1
-                return self._flattened(self.of(source, frame), items, at, depth)[0]
-            case "optional.unwrap" | "unwrapOpt":
-                present = [index for index, each in enumerate(items) if each is not NONE]
-                return self.item(self.of(source, frame), present[at]) if at < len(present) else None
-            case "slice":
-                start = self._recorded(node.args[1], frame)
-                return self.item(self.of(source, frame), at + start) if isinstance(start, int) else None
-            case "reverse":
-                return self.item(self.of(source, frame), len(items) - 1 - at)
-            case name if name in _REORDERING:
-                made = self._recorded(node, frame)
-                if not isinstance(made, list) or at >= len(made):
-                    return None
-                index = next((index for index, each in enumerate(items) if each is made[at]), None)
-                return None if index is None else self.item(self.of(source, frame), index)
-            case _:
-                return None
+        within = at < len(first)
+        return self.item(self.of(node.args[0 if within else 1], frame), at if within else at - len(first))
 
-    def _flattened(self, origin: Origin, items: list[Any], at: int, depth: Any) -> tuple[Origin, int]:
-        """The origin of the element `at` of a flattened list, or how many elements there are before it ends."""
-        passed = 0
-        for index, each in enumerate(items):
-            if type(each) is list and depth:
-                size = _flat_size(each, depth - 1)
-                if at < passed + size:
-                    return self._flattened(self.item(origin, index), each, at - passed, depth - 1)
-                passed += size
-            elif at == passed:
-                return self.item(origin, index), passed
-            else:
-                passed += 1
-        return None, passed
+    def _element_of_call(self, node: Call, at: int, frame: Frame) -> Origin:
+        """The origin of the element `at` of a call's result, where that is one of the first argument."""
+        if node.declared.element is None:
+            return None
+        arguments = [self.value(arg, frame) for arg in node.args]
+        places = node.declared.element(at, self.value(node, frame), *arguments)
+        if places is None:
+            return None
+        origin = self.of(node.args[0], frame)
+        for place in places:
+            origin = self.item(origin, place)
+        return origin
 
     def _collected(self, node: Comprehension, fold: Fold, key: Any, frame: Frame) -> Origin:
         """What map, filter and the transforming macros collected under an index or key."""
@@ -290,7 +277,3 @@ class Origins:
         if kept is not None:
             return kept
         return frame.record if at == rounds.place else {}
-
-
-def _flat_size(items: list[Any], depth: int) -> int:
-    return sum(_flat_size(each, depth - 1) if type(each) is list and depth else 1 for each in items)

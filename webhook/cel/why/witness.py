@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from webhook.cel.code.codegen import logical_terms
 from webhook.cel.code.recording import SPENT, Rounds, rounds_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.value import operators
@@ -27,7 +28,6 @@ if TYPE_CHECKING:  # the types only: a program explains itself by these modules
 
 MAX_PATHS: Final = 50
 _MAX_STEPS: Final = 20_000
-_MAX_COMPARED: Final = 500
 
 _COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
 
@@ -130,15 +130,15 @@ class Search:
         function, args = node.function, node.args
         if function in ("_&&_", "_||_"):
             return self._logical(node, frame)
-        if function == "_?_:_":
+        if node.declared.shape is Shape.CHOSEN:
             return self._conditional(node, frame)
-        if function in ("orValue", "or") and node.member:
+        if node.declared.shape is Shape.EITHER:
             return self._defaulted(node, frame)
         if function in ("@in", "_in_"):
             return self._member(node, frame)
         if function in _COMPARISONS:
             return self._compared(node, frame)
-        if function in ("_?._", "_[_]", "_[?_]"):
+        if node.declared.shape is Shape.PART:
             found = self._part(node, args[0], origin, frame)
             return found or self.decisive(args[1], frame)
         if function in ("sets.contains", "sets.intersects"):
@@ -242,17 +242,12 @@ class Search:
         return self._of_rounds(made, fold.filter, [at for at in range(size) if at not in chosen], inner)
 
     def _repeated(self, node: Expr, frame: Frame) -> list[Path]:
-        """The elements that distinct() left out."""
+        """The elements that a call such as distinct() left out of its list."""
         origin = self.origins.of(node, frame)
-        if not (isinstance(origin, Made) and isinstance(origin.node, Call) and origin.node.function == "distinct"):
+        if not (isinstance(origin, Made) and isinstance(origin.node, Call)):
             return []
-        source = origin.node.args[0]
-        items = self.origins.value(source, origin.frame)
-        if not isinstance(items, list):
-            return []
-        again = [at for at, item in enumerate(items[:_MAX_COMPARED]) if _index(items, item) != at][:MAX_PATHS]
-        whole = self.origins.of(source, origin.frame)
-        return [path for at in again for path in self.of_origin(self.origins.item(whole, at))]
+        left_out = self.origins.left_out(origin.node, origin.frame)[:MAX_PATHS]
+        return [path for element in left_out for path in self.of_origin(element)]
 
     def _whole(self, node: Expr, frame: Frame) -> list[Path]:
         """The list that a filter had too little to take from."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from webhook.cel.functions import LIBRARIES
 from webhook.cel.why.explanation import Explanation, Round, Step
 from webhook.cel.why.privacy import Private
 from webhook.cli.report.celvalues import cut, one_line, shown
@@ -26,6 +27,9 @@ PIPED_WIDTH: Final = 120
 _BOLD, _DIM, _RED, _GREEN, _CYAN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[36m"
 _MAGENTA: Final = "\x1b[35m"  # on light backgrounds yellow is hard to read
 _LOGICAL: Final = frozenset({"&&", "||", "!", "?:"})
+_DEFAULTING: Final = frozenset(
+    overload.name for library in LIBRARIES for overload in library.overloads if overload.declared.otherwise
+)
 
 Paint = Callable[[str, str], str]
 """(style, text) -> text in that style."""
@@ -288,7 +292,7 @@ def _silent(step: Step, child: Step, full: bool) -> bool:
     if child.name == "literal" or full:
         return child.name == "literal"
     looped = bool(step.rounds) or step.name in ("all", "exists", "filter", "map")
-    if child.outcome == "skipped" and step.name in ("or", "orValue"):
+    if child.outcome == "skipped" and step.name in _DEFAULTING:
         return True  # the default of what is there
-    selects = step.name.startswith((".", "?", "[", "orValue", "optMap", "optFlatMap"))
+    selects = step.name in _DEFAULTING or step.name.startswith((".", "?", "[", "optMap", "optFlatMap"))
     return child.plain and (looped or (selects and step.outcome == "value") or child.name == "object")
