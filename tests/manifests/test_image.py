@@ -177,7 +177,7 @@ def test_it_holds_what_is_locked_and_no_tools(built: Built) -> None:
     locked = dict(REQUIREMENT.findall((ROOT / "requirements.lock").read_text()))
     assert installed.pop("gatewright") == values(FINAL, "ARG")["VERSION"]
     assert installed.items() <= locked.items()
-    assert {"uvicorn", "fastapi", "cel-expr-python", "kubernetes"} <= installed.keys()
+    assert {"uvloop", "fastapi", "cel-expr-python", "kubernetes"} <= installed.keys()
     assert not {"pip", "setuptools", "pytest", "uv"} & installed.keys()
 
 

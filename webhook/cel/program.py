@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from webhook.cel.code.codegen import generate
 from webhook.cel.code.recording import SPENT
@@ -236,6 +236,13 @@ class Program:
 
         return explainer.explain(self, Recording.of(activation), private or privacy.NOTHING)
 
+    def explained(self, activation: Recording, error: str, private: Private | None = None) -> Explanation:
+        """The same of an evaluation that took place: `evaluate_recording` was called on this activation, and raised
+        `error` ("" where it gave a value)."""
+        from webhook.cel.why import explainer, privacy
+
+        return explainer.explanation(self, activation, error, private or privacy.NOTHING)
+
     def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
         """The Paths into the variable `root` that decide the expression's value or error, the best first.
 
@@ -247,6 +254,42 @@ class Program:
         with suppress(EvaluationError):  # what it is about is to be found
             self.evaluate_recording(activation)
         return witnesses(self, activation, root)
+
+
+class Form(Protocol):
+    """Which of the forms of its code a plan of several programs uses: the activation it needs, and the call."""
+
+    @property
+    def activation(self) -> type[Activation]: ...
+
+    def evaluate(self, program: Program, activation: Any, /) -> Any:
+        """The program's value; raises EvaluationError."""
+
+    def exactly(self) -> Form:
+        """The form that charges exactly, for a plan that comes near its budget."""
+
+
+class _Plain:
+    activation = Activation
+    evaluate = staticmethod(Program.evaluate)
+
+    def exactly(self) -> Form:
+        return COUNTED
+
+
+class _Counted:
+    activation = Counting
+    evaluate = staticmethod(Program.evaluate_counting)
+
+    def exactly(self) -> Form:
+        return self
+
+
+PLAIN: Form = _Plain()
+"""What a server uses."""
+
+COUNTED: Form = _Counted()
+"""The same at the API server's cost exactly."""
 
 
 def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:

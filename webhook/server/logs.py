@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from webhook.visible import encodable
+
 MAX_TEXT = 1024
 """Characters of a string from a request that a line holds; hostile ones may be megabytes long."""
 
@@ -44,11 +46,16 @@ class Log:
 
     def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         """One line: `time` (RFC 3339, UTC), `level` (info, warning, error), `event`, then the fields in their order."""
-        line = {"time": datetime.now(UTC), "level": level, "event": event, **self._fields, **fields}
+        self.put({"time": datetime.now(UTC), "level": level, "event": event, **fields})
+
+    def put(self, line: dict[str, Any]) -> None:
+        """Write a line that has `time`, `level` and `event` already; changes it. For the hot path: one dict a line."""
+        if self._fields:
+            line |= self._fields
         try:
             text = orjson.dumps(line, option=_OPTIONS)
         except TypeError:  # a policy's message may hold what UTF-8 cannot, such as half a surrogate pair
-            text = orjson.dumps(_encodable(line), default=str, option=_OPTIONS)
+            text = orjson.dumps(encodable(line), default=str, option=_OPTIONS)
         try:
             if self._shared:
                 self._write_alone(text)
@@ -78,7 +85,7 @@ def cut(text: str) -> str:
 
 
 def failure(error: BaseException) -> dict[str, Any]:
-    """What a line may tell of an unexpected exception: its type and where it was raised.
+    """The fields of a line about an unexpected exception: its type and where it was raised.
 
     Its text is left out: it may quote the object under review.
     """
@@ -90,7 +97,7 @@ def failure(error: BaseException) -> dict[str, Any]:
 
 
 class LibraryRecords(logging.Handler):
-    """Errors that uvicorn and asyncio report through `logging`, as lines of the same log."""
+    """Errors that asyncio reports through `logging`, as lines of the same log."""
 
     def __init__(self, write: Callable[[str, str, dict[str, Any]], None]) -> None:
         super().__init__(logging.ERROR)
@@ -104,22 +111,11 @@ class LibraryRecords(logging.Handler):
 
 
 def route_library_records(log: Log) -> None:
-    """Send what the libraries below the server report as errors to `log`, and drop the rest.
+    """Send the errors that asyncio reports to `log`, and drop its warnings.
 
-    Their warnings are about single requests that no HTTP parser understands: anybody could fill the disk with them.
+    Warnings are about single connections: any client could fill the disk with them.
     """
-    for name in ("uvicorn.error", "asyncio"):
-        logger = logging.getLogger(name)
-        logger.handlers = [LibraryRecords(log.write)]
-        logger.setLevel(logging.ERROR)
-        logger.propagate = False
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_encodable(str(key)): _encodable(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_encodable(entry) for entry in value]
-    return value
+    logger = logging.getLogger("asyncio")
+    logger.handlers = [LibraryRecords(log.write)]
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False

@@ -192,7 +192,7 @@ class Frontend:
 
     def _with_variables_there(self, source: str) -> str:
         """The source with `true` for has(variables.NAME), which this checker takes for the variable's own value."""
-        bare = _LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
+        bare = LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
         for match in _HAS_VARIABLE.finditer(bare):
             if f"variables.{match[1]}" in self._scope.variables:
                 source = f"{source[: match.start()]}{'true'.ljust(len(match[0]))}{source[match.end() :]}"
@@ -215,7 +215,7 @@ class Frontend:
 
 
 # String literals of every form and comments, so that what stands in them is not taken for source.
-_LITERAL_OR_COMMENT = re.compile(
+LITERAL_OR_COMMENT = re.compile(
     r"""(?P<raw>[rR][bB]?|[bB][rR])(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')"""
     r"""|\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|//[^\n]*""",
     re.DOTALL,
@@ -229,7 +229,7 @@ def _back_quote(source: str) -> int | None:
     """Where a field name is written in back quotes, which this parser reads and Kubernetes does not."""
     if "`" not in source:
         return None
-    bare = _LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
+    bare = LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
     place = bare.find("`")
     return place if place >= 0 else None
 
@@ -254,7 +254,7 @@ def _issues(text: str, renamed: Mapping[str, str]) -> list[Issue]:
     ]
     if issues:
         # What an undefined field was used for is no error of its own.
-        return [issue for issue in issues if "'*error*'" not in issue.message] or issues
+        return [issue for issue in issues if "*error*" not in issue.message] or issues
     first = _STATUS.sub("", text.split("\n", 1)[0]).removeprefix("INVALID_ARGUMENT: ")
     return [Issue(first)]
 

@@ -3,7 +3,9 @@
 {"policies": [{"policy", "kind", "language", "file", "line", "objects": [
    {"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "template": PATH or null,
     "matched", "reason": why it is not matched or null, "denied",
-    "findings": [{"binding", "action", "message", "file", "line", "column", "path"}],
+    "findings": [{"binding", "action", "message", "file", "line", "column", "path", "error", "lookedFor",
+                  "traceback": with --verbose only}],  (the last three as in checkjson.py)
+    "excepted": [the same, and "exception", "until"],
     "bindings": [{"binding", "actions", "applies", "reason", "evaluations": [EVALUATION]}]}]}],
  "notes": [text], "errors": [{"file", "line", "column", "message"}]}
 
@@ -30,13 +32,15 @@ from webhook.cel.why.explanation import Round, Step
 from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
 from webhook.cli.report.celvalues import cut, shown, type_name
 from webhook.cli.report.changes import unified
+from webhook.cli.report.checkjson import beside, problems
 from webhook.cli.report.explaintext import Report
-from webhook.cli.report.visible import encodable
 from webhook.documents.reader import Problem
 from webhook.offline.explaining import Explained, ExplainedPolicy, error_of, param_name
 from webhook.offline.policyexplained import RequestExplained
 from webhook.offline.requests import Identity, PlannedRequest
+from webhook.offline.verdicts import Located
 from webhook.paths import Path, render
+from webhook.visible import encodable
 
 MAX_VALUE: Final = 200
 MAX_STEPS: Final = 5_000
@@ -46,7 +50,7 @@ MAX_DEPTH: Final = 50
 """The most levels, likewise: readers of JSON have limits."""
 
 
-def report(reports: Sequence[Report], notes: Sequence[str], problems: Sequence[Problem]) -> str:
+def report(reports: Sequence[Report], notes: Sequence[str], found: Sequence[Problem]) -> str:
     """The report, with a newline at its end."""
     value = {
         "policies": [
@@ -61,10 +65,7 @@ def report(reports: Sequence[Report], notes: Sequence[str], problems: Sequence[P
             for each in reports
         ],
         "notes": list(notes),
-        "errors": [
-            {"file": problem.file, "line": problem.line, "column": problem.column, "message": problem.message}
-            for problem in problems
-        ],
+        "errors": problems(found),
     }
     return dumped(value)
 
@@ -76,7 +77,7 @@ def dumped(value: Any) -> str:
     except TypeError:  # half characters, in the name of a file or a policy's message; or nested very deeply
         import json
 
-        return json.dumps(_encodable(value), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(encodable(value), indent=2, ensure_ascii=False) + "\n"
 
 
 def evaluation(evaluated: ExplainedPolicy, planned: PlannedRequest) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def expression(each: Explained, private: Private, planned: PlannedRequest) -> di
         witnesses.append({"path": render(place), "line": position.line, "column": position.column})
     return {
         "field": field,
-        "index" if isinstance(index, int) else "key": index,
+        **({"key": each.name} if field == "auditAnnotations" else {"index": index}),
         "name": each.name or None,
         "source": explanation.source,
         "outcome": explanation.root.outcome,
@@ -178,17 +179,10 @@ def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
         "matched": request.matched,
         "reason": request.unmatched,
         "denied": request.denied,
-        "findings": [
-            {
-                "binding": located.finding.binding,
-                "action": located.finding.action,
-                "message": located.message,
-                "file": located.stream,
-                "line": located.line,
-                "column": located.column,
-                "path": None if located.path is None else render(located.path),
-            }
-            for located in request.findings
+        "findings": [_finding(located, report) for located in request.findings],
+        "excepted": [
+            {**_finding(located, report), "exception": exception.name, "until": exception.until}
+            for located, exception in request.excepted
         ],
         "bindings": [
             {
@@ -206,16 +200,19 @@ def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
     return made
 
 
+def _finding(located: Located, report: Report) -> dict[str, Any]:
+    return {
+        **beside(located, report.background, report.verbose),
+        "binding": located.finding.binding,
+        "action": located.finding.action,
+        "message": located.message,
+        "file": located.stream,
+        "line": located.line,
+        "column": located.column,
+        "path": None if located.path is None else render(located.path),
+    }
+
+
 def identity(of: Identity) -> dict[str, str]:
     """An object as reports name it."""
     return {"apiVersion": of.api_version, "kind": of.kind, "namespace": of.namespace, "name": of.name}
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return encodable(value)
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_encodable(item) for item in value]
-    return value

@@ -12,6 +12,7 @@ from webhook.cel.functions import LIBRARIES
 from webhook.cel.why.explanation import Explanation, Round, Step
 from webhook.cel.why.privacy import Private
 from webhook.cli.report.celvalues import cut, one_line, shown
+from webhook.cli.report.style import BOLD, CYAN, DIM, ERROR, GREEN, MAGENTA, RED
 from webhook.offline.explaining import Explained, error_of
 from webhook.offline.requests import PlannedRequest
 from webhook.offline.verdicts import Located
@@ -24,8 +25,6 @@ MIN_WIDTH: Final = 40
 PIPED_WIDTH: Final = 120
 """Columns of a line where there is no terminal."""
 
-_BOLD, _DIM, _RED, _GREEN, _CYAN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[36m"
-_MAGENTA: Final = "\x1b[35m"  # on light backgrounds yellow is hard to read
 _LOGICAL: Final = frozenset({"&&", "||", "!", "?:"})
 _DEFAULTING: Final = frozenset(
     overload.name for library in LIBRARIES for overload in library.overloads if overload.declared.otherwise
@@ -117,7 +116,7 @@ def tree(
     drawn = drawing.lines(explanation.root, indent, indent, True, 0)
     lines = list(islice(drawn, MAX_LINES))
     if next(drawn, None) is not None:
-        lines.append(look.paint(_DIM, f"{indent}{look.more} more than {MAX_LINES} lines; -o json has more"))
+        lines.append(look.paint(DIM, f"{indent}{look.more} more than {MAX_LINES} lines; -o json has more"))
     return lines
 
 
@@ -185,7 +184,7 @@ class _Drawing:
         near: it is compared or computed with what is at the focus: where it comes from matters too.
         """
         if isinstance(step, _Rest):
-            yield self.look.paint(_DIM, first + step.text)
+            yield self.look.paint(DIM, first + step.text)
             return
         branch = self.branch(step, strong, near) if isinstance(step, Step) else self.round(step, strong)
         yield from self.written(branch, first, rest)
@@ -197,7 +196,7 @@ class _Drawing:
         tee, corner, bar = ("|-", "`-", "| ") if self.look.ascii else ("├─", "└─", "│ ")
         for place, child in enumerate(below):
             if place >= MAX_BRANCHES:
-                yield self.look.paint(_DIM, f"{rest}{corner} {self.look.more} {len(below) - place} more")
+                yield self.look.paint(DIM, f"{rest}{corner} {self.look.more} {len(below) - place} more")
                 return
             ends = place == last
             inner = strong and (not isinstance(child, Step) or child.decides)
@@ -219,27 +218,27 @@ class _Drawing:
             width = max(self.look.width - len(rest) - 3, MIN_WIDTH // 2)
             following = textwrap.wrap(branch.outcome.strip(), width, break_on_hyphens=False)
         text = cut(branch.text, max(columns - len(outcome), 8))
-        text = paint(_DIM if not branch.strong else _BOLD if branch.leads else "", text)
-        note = paint(_MAGENTA, branch.note) if branch.note else ""
-        yield f"{paint(_DIM, first)}{text}{paint(branch.style, outcome)}{note}"
+        text = paint(DIM if not branch.strong else BOLD if branch.leads else "", text)
+        note = paint(MAGENTA, branch.note) if branch.note else ""
+        yield f"{paint(DIM, first)}{text}{paint(branch.style, outcome)}{note}"
         for line in following:
-            yield f"{paint(_DIM, rest)}   {paint(branch.style, line)}"
+            yield f"{paint(DIM, rest)}   {paint(branch.style, line)}"
 
     def branch(self, step: Step, strong: bool, near: bool) -> _Branch:
         width = self.look.width
         text = one_line(step.text[: 4 * width])
         if step.outcome == "skipped":
-            return _Branch(text, "  not evaluated", _DIM, "", False, False, ())
+            return _Branch(text, "  not evaluated", DIM, "", False, False, ())
         note = self.note(step)
         if step.outcome == "error":
             error = f"  error: {one_line(error_of(step))}"
             below = self.below(step)
             arose = not step.rounds and not any(isinstance(each, Step) and each.outcome == "error" for each in below)
-            return _Branch(text, error, _BOLD + _RED, note if arose else "", strong, strong, below, arose)
+            return _Branch(text, error, ERROR, note if arose else "", strong, strong, below, arose)
         below = self.below(step) if self.look.full or (strong and self.unfolds(step, near)) else ()
         value = shown(step.value, step.level, self.private, width)
-        style = {True: _GREEN, False: _RED}[step.value] if isinstance(step.value, bool) else _CYAN
-        return _Branch(text, f" = {value}", style if strong else _DIM, note, strong, self.unfolds(step, False), below)
+        style = {True: GREEN, False: RED}[step.value] if isinstance(step.value, bool) else CYAN
+        return _Branch(text, f" = {value}", style if strong else DIM, note, strong, self.unfolds(step, False), below)
 
     def note(self, step: Step) -> str:
         while step.name == "!" and _says_all(step):

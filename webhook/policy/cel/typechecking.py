@@ -20,11 +20,12 @@ from itertools import islice
 from typing import Any, Final
 
 from webhook.cel import Issue, Program, types
-from webhook.cel.check.suggestions import LONGEST_NAME, field_hint, field_offset
+from webhook.cel.check.suggestions import field_hint, field_offset
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import issue_at
 from webhook.cel.tree.types import NUMBERS, Type
+from webhook.nearest import LONGEST_NAME
 from webhook.paths import Path
 from webhook.policy.evaluation import ParamKind
 from webhook.policy.matching import Match
