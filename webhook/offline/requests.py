@@ -14,7 +14,7 @@ from webhook.admission import review
 from webhook.documents.reader import Document, Problem, objects
 from webhook.offline.podtemplates import SUFFIX, ControlledPod, pod_of
 from webhook.paths import ROOT, Path
-from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User
+from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User, made
 from webhook.schema import Kinds, Resource
 
 DEFAULT_NAMESPACE: Final = "default"
@@ -241,7 +241,7 @@ def _requests(
 
 def _request(value: dict[str, Any], resource: Resource, namespace: str, operation: str, user: User) -> Request:
     metadata = value["metadata"]
-    return Request(
+    return made(
         operation=operation,
         resource=GroupVersionResource(resource.group, resource.version, resource.plural),
         kind=GroupVersionKind(resource.group, resource.version, resource.kind),

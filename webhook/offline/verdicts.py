@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from webhook.admission.engine import decide
+from webhook.frozen import maker
 from webhook.offline.explaining import ExplainedPolicy, explained, shown_message
 from webhook.offline.places import place_of
 from webhook.offline.requests import Identity, PlannedRequest, by_document, pod_after
@@ -105,6 +106,9 @@ class Decided:
     excepted: tuple[tuple[Located, PolicyException], ...]
 
 
+_made = maker(Decided)
+
+
 def verdicts(
     requests: Iterable[PlannedRequest], policies: PolicySet, cluster: ClusterView, *, explain: bool = False
 ) -> Iterator[Verdict]:
@@ -159,7 +163,7 @@ def decided(
             excepted = tuple((locator.located(each.finding), each.exception) for each in decision.excepted)
             if changed and before is not None and after is not None and decision.mutation is not None:
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
-        yield Decided(planned, observer, findings, changes, excepted)
+        yield _made(planned, observer, findings, changes, excepted)
         if changed and after is not None and not planned.of_template:
             pod = pod_after(planned, after)
             ahead = [each for each in ahead if not each.of_template] + ([pod] if pod is not None else [])
