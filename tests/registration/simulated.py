@@ -12,6 +12,7 @@ from typing import Any
 
 from webhook.policy import conditions
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
+from webhook.policy.reviewing import Review
 
 VERSIONS = ("v2", "v1", "v1beta1")  # in the order that the server knows them
 KINDS = {"deployments": "Deployment", "horizontalpodautoscalers": "HorizontalPodAutoscaler", "pods": "Pod"}
@@ -134,7 +135,9 @@ def hold(match_conditions: list[Json], request: Request) -> bool:
         return True
     compiled, faults = conditions.read(str(match_conditions))
     assert compiled is not None, faults
-    return compiled.hold(request)
+    unmatched = compiled.unmatched(Review(request, None, lambda _name: None))
+    assert not isinstance(unmatched, str)
+    return unmatched is None
 
 
 def called(configurations: list[Json], sent: Sent) -> Iterator[tuple[Json, Request]]:
