@@ -26,7 +26,7 @@ from webhook.admission.decision import (
     shown_warnings,
 )
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
-from webhook.cluster.view import NotAtHand, UnknownKind
+from webhook.cluster.view import NotCached, UnknownKind
 from webhook.policy.conditions import ConditionError
 from webhook.policy.evaluation import PASSED, Evaluation, Failure, MutationFault, Mutator
 from webhook.policy.json_values import differs
@@ -211,7 +211,7 @@ def _validate(request: Request, policies: PolicySet, cluster: ClusterView, mutat
 def _namespace(cluster: ClusterView, name: str) -> Any:
     try:
         return cluster.namespace(name).value
-    except (NotAtHand, UnknownKind) as error:
+    except (NotCached, UnknownKind) as error:
         raise NamespaceNotFound(name, str(error)) from None
 
 

@@ -531,7 +531,7 @@ class TestRefused:
             ({"mutations": [{}]}, "spec.mutations[0].patchType: required: ApplyConfiguration or JSONPatch"),
             (
                 {"mutations": [{"patchType": "JSONPatch"}]},
-                "spec.mutations[0].jsonPatch: required where patchType is JSONPatch",
+                "spec.mutations[0].jsonPatch: required if patchType is JSONPatch",
             ),
             (
                 {
@@ -543,7 +543,7 @@ class TestRefused:
                         }
                     ]
                 },
-                "spec.mutations[0].jsonPatch: must not be there where patchType is ApplyConfiguration",
+                "spec.mutations[0].jsonPatch: must be absent if patchType is ApplyConfiguration",
             ),
             (
                 {"mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": " "}}]},
