@@ -1,8 +1,8 @@
 """The worst case of one expression: the longest processor time within the API server's cost limit.
 
 Each case is evaluated on growing inputs, until the expression exceeds its cost limit or its work limit, or the input is
-as large as an object can be (3 MB). That time bounds every expression, even if policy and object are hostile. On an idle
-core, no case may take longer than WANTED.
+as large as an object can be (3 MB). The longest time bounds every expression, even if policy and object are hostile.
+On an idle core, no case may take longer than WANTED.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def test_a_rendered_error_shows_the_line_with_a_caret() -> None:
 )
 def test_what_kubernetes_refuses(expression: str, message: str) -> None:
     found = issues(expression)
-    assert found == [message] or found[0].endswith(message.partition(": ")[2])
+    assert found[0].startswith(message) or found[0].endswith(message.partition(": ")[2])
 
 
 @pytest.mark.parametrize("expression", ["math.greatest(1, 2)", "base64.encode(b'a')", "cel.bind(v, 1, v)"])

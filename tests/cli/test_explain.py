@@ -160,7 +160,7 @@ def test_an_error_is_shown_where_it_arose(tree: Path) -> None:
     result = run("explain", "sizes", "map.yaml")
     assert (
         "  expression 'object.data.nope.size() > 1' resulted in error: no such key: nope\n"
-        "  map.yaml:1:1\n"
+        "  map.yaml:1:1 (error)\n"
         "\n"
         "  validations[0] fails  policies/sizes.yaml:10\n"
         "    object.data.nope.size() > 1  error: no such key: nope\n"

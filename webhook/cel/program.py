@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from webhook.cel.code.codegen import generate
 from webhook.cel.cost.metering import RESERVE, STEP, Deadline, Metered
-from webhook.cel.library.resolution import Functions
 from webhook.cel.tree.ast import Expr, children
 from webhook.cel.tree.errors import (
     BudgetExceeded,
@@ -157,14 +156,13 @@ class Program:
     evaluation costs beside what it adds to the activation's `cost` in the plain form.
     """
 
-    __slots__ = ("_counted", "_exact", "_functions", "_recording", "fixed_cost", "plain", "source", "tree", "type")
+    __slots__ = ("_counted", "_exact", "_recording", "fixed_cost", "plain", "source", "tree", "type")
 
-    def __init__(self, source: str, tree: Expr, functions: Functions) -> None:
+    def __init__(self, source: str, tree: Expr) -> None:
         self.source = source
         self.tree = tree
         self.type: Type = tree.type
-        self._functions = functions
-        self.plain, self.fixed_cost = generate(tree, functions, "plain")
+        self.plain, self.fixed_cost = generate(tree, "plain")
         if self.fixed_cost > RESERVE:
             self.plain, self.fixed_cost = _left_to_the_exact_form, 0
         # The other forms are wanted rarely, and made then; but not while a request waits, where that takes long.
@@ -172,8 +170,8 @@ class Program:
         self._exact: Callable[[Any], Any] | None = None
         self._recording: Callable[[Any], Any] | None = None
         if len(source) > _SHORT and _nodes(tree) > _LARGE:
-            self._counted, _ = generate(tree, functions, "counted")
-            self._exact, _ = generate(tree, functions, "exact")
+            self._counted, _ = generate(tree, "counted")
+            self._exact, _ = generate(tree, "exact")
 
     def __repr__(self) -> str:
         return f"Program({self.source!r}: {self.type})"
@@ -200,7 +198,7 @@ class Program:
     def evaluate_counting(self, activation: Activation) -> Any:
         """The same value or error, at the API server's cost exactly."""
         if self._counted is None:
-            self._counted, _ = generate(self.tree, self._functions, "counted")
+            self._counted, _ = generate(self.tree, "counted")
         cost = activation.cost
         try:
             return _guarded(self._counted, activation)
@@ -213,13 +211,13 @@ class Program:
     def evaluate_exactly(self, activation: Activation) -> Any:
         """The same value or error, by the careful form of the code. Only tests call it for more than errors."""
         if self._exact is None:
-            self._exact, _ = generate(self.tree, self._functions, "exact")
+            self._exact, _ = generate(self.tree, "exact")
         return _guarded(self._exact, activation)
 
     def evaluate_recording(self, activation: Recording) -> Any:
         """The same value or error; `activation.record` has every node's value then."""
         if self._recording is None:
-            self._recording, _ = generate(self.tree, self._functions, "recording")
+            self._recording, _ = generate(self.tree, "recording")
         return _guarded(self._recording, activation)
 
     def explain(self, activation: Activation, private: Private | None = None) -> Explanation:

@@ -8,8 +8,8 @@ import pytest
 
 from tests.timing import within
 from webhook.cel import CompileError
-from webhook.cel.check.suggestions import LONGEST_NAME
 from webhook.cel.tree.types import INT, list_of
+from webhook.nearest import LONGEST_NAME
 from webhook.policy.cel.declared import base_environment
 
 ENVIRONMENT = base_environment(with_params=False).extend({"variables.replicas": INT, "variables.names": list_of(INT)})

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from math import ceil
 from typing import Any, Final
 
 from webhook.cel.cost import costs
 from webhook.cel.cost.metering import Metered
-from webhook.cel.library.regex import compiled
+from webhook.cel.tree.declared import Cost
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value import operators
 from webhook.cel.value.messages import Message
@@ -18,7 +17,7 @@ from webhook.cel.value.values import NONE, Optional
 # --------------------------------------------------------------------------------------------------------- charging
 
 
-def charged(a: Metered, cost: costs.Cost, function: Callable[..., Any], *args: Any) -> Any:
+def charged(a: Metered, cost: Cost, function: Callable[..., Any], *args: Any) -> Any:
     """A call that costs by its arguments."""
     a.cost += cost(*args)
     if a.cost > a.limit:
@@ -26,7 +25,7 @@ def charged(a: Metered, cost: costs.Cost, function: Callable[..., Any], *args: A
     return function(*args)
 
 
-def worked(a: Metered, cost: costs.Cost, work: costs.Cost, function: Callable[..., Any], *args: Any) -> Any:
+def worked(a: Metered, cost: Cost, work: Cost, function: Callable[..., Any], *args: Any) -> Any:
     """A call that also takes more time or memory than it costs."""
     steps = work(*args)
     if steps > costs.MAX_WORK and costs.deep(args[0]):  # even to find out what it costs would take too long
@@ -197,31 +196,6 @@ def variable(activation: Mapping[str, Any], name: str) -> Any:
         return activation[name]
     except KeyError:
         raise EvaluationError(f"no such attribute(s): {name}") from None
-
-
-def unbound(name: str) -> Callable[..., Any]:
-    def call(*_: Any) -> Any:
-        raise EvaluationError(f"no such overload: {name}")
-
-    return call
-
-
-MAX_KNOWN: Final = 128
-"""Code points of a text whose match with a literal pattern is remembered."""
-
-
-def matching(pattern: str) -> Callable[[Any, str], bool]:
-    """matches() with a literal pattern, which is compiled once."""
-    search = compiled(pattern).search
-    # Crossing over to RE2 costs microseconds, and policies ask the same of the same names and params again and again.
-    known = lru_cache(maxsize=512)(lambda text: search(text) is not None)
-
-    def call(text: Any, _: str) -> bool:
-        if type(text) is not str:
-            raise no_such_overload()
-        return known(text) if len(text) <= MAX_KNOWN else search(text) is not None
-
-    return call
 
 
 def is_absent(optional: Any) -> bool:

@@ -7,9 +7,9 @@ ordinary object.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Final
 
+from webhook.nearest import ALIKE, nearest
 from webhook.policy.written import model
 from webhook.policy.written.model import Fault
 
@@ -24,9 +24,25 @@ OWN_VERSION: Final = "gatewright.dev/v1"
 EXCEPTION: Final = "PolicyException"
 _OWN_KINDS = ("PolicyTest", EXCEPTION)  # the first is read by `gatewright test`
 
-# The least similarity, from 0 to 1, of a misspelt kind. Inside the policies' API group an unknown kind is an error
-# anyway. Other groups have kinds with similar names: ValidatingAdmissionPolicyReport has 0.89.
-_LIKELY, _SURE = 0.6, 0.95
+# The least similarity, from 0 to 1, of a misspelt kind in another API group. Other projects have kinds with similar
+# names: ValidatingAdmissionPolicyReport has 0.89.
+_SURE = 0.95
+
+_ENGINES: Final = {
+    "kyverno.io": "Kyverno",
+    "gatekeeper.sh": "Gatekeeper",
+    "kubewarden.io": "Kubewarden",
+    "jspolicy.com": "jsPolicy",
+    "pepr.dev": "Pepr",
+    "policy.sigstore.dev": "the Sigstore Policy Controller",
+}
+"""The domain of an API group -> the policy engine that reads the group's objects."""
+
+
+def engine_of(api_version: str) -> str | None:
+    """The name of another policy engine that reads objects of this apiVersion; None if there is none."""
+    group = api_version.rpartition("/")[0]
+    return next((name for known, name in _ENGINES.items() if group == known or group.endswith(f".{known}")), None)
 
 
 def is_own(api_version: str) -> bool:
@@ -46,19 +62,13 @@ def faults(api_version: str, kind: str) -> Iterator[Fault]:
                 yield ("apiVersion",), f"expected {OWN_VERSION}, found {model.describe(api_version)}"
             return
         inside = api_version.rpartition("/")[0] == _GROUP
-        meant = _nearest(kind, _LIKELY if inside else _SURE)
+        meant = nearest(kind, _KINDS, ALIKE if inside else _SURE)
         if meant is None and not inside:
             return
         hint = f"did you mean {meant}?" if meant else f"expected one of {', '.join(_KINDS)}"
         yield ("kind",), f"{model.API_VERSION} has no kind {model.describe(kind)}; {hint}"
     if meant in POLICY_KINDS and api_version != model.API_VERSION:
         yield ("apiVersion",), _expected_version(api_version, meant)
-
-
-def _nearest(kind: str, likeness: float) -> str | None:
-    lower = {each.lower(): each for each in _KINDS}
-    close = get_close_matches(kind.lower(), lower, n=1, cutoff=likeness)
-    return lower[close[0]] if close else None
 
 
 def _expected_version(api_version: str, kind: str) -> str:
