@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 # C0 and C1 controls, DEL, line and paragraph separators, bidirectional controls, half characters.
 _HIDDEN = re.compile(
@@ -15,9 +18,17 @@ def visible(text: str) -> str:
     return _HIDDEN.sub(_escape, text) if _HIDDEN.search(text) else text
 
 
-def encodable(text: str) -> str:
-    """`text` without half characters, such as the undecodable bytes of a file's name: fit for UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def encodable(value: T) -> T:
+    """A text without half characters, such as the undecodable bytes of a file's name: fit for UTF-8. Of a JSON value
+    the same, with all texts and keys in it."""
+    made: Any = value
+    if isinstance(value, str):
+        made = value.encode("utf-8", "backslashreplace").decode()
+    elif isinstance(value, dict):
+        made = {encodable(key): encodable(item) for key, item in value.items()}
+    elif isinstance(value, list | tuple):
+        made = [encodable(item) for item in value]
+    return cast("T", made)
 
 
 def _escape(match: re.Match[str]) -> str:

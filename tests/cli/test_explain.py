@@ -426,3 +426,45 @@ def test_what_the_authorizer_answers_is_taken_from_the_file(tree: Path) -> None:
     assert run(*asked, "--as", "ann").exit_code == 0
     assert run(*asked, "--as", "bob").exit_code == 1
     assert run(*asked, "--kubernetes-version", "1.26").exit_code == 2
+
+
+# ------------------------------------------------------------------------------------------------------- exceptions
+
+EXCEPTION = """\
+apiVersion: gatewright.dev/v1
+kind: PolicyException
+metadata: {name: legacy}
+spec:
+  policies: [{name: NAME}]
+  objects: {names: [settings]}
+  reason: r
+  approvedBy: s
+  expires: 2999-01-31
+"""
+
+
+@pytest.mark.parametrize("name", ["sizes", "no-a", "labelled"])
+def test_an_exception_that_lets_a_finding_pass_shows(tree: Path, name: str) -> None:
+    policy(tree, SIZES)
+    (tree / "policies" / "python.py").write_text(PYTHON)
+    for kind, bound in (("Validating", "no-a"), ("Mutating", "labelled")):
+        actions = ", validationActions: [Deny]" if kind == "Validating" else ""
+        (tree / "policies" / f"{bound}-binding.yaml").write_text(
+            "apiVersion: admissionregistration.k8s.io/v1\n"
+            f"kind: {kind}AdmissionPolicyBinding\n"
+            f"metadata: {{name: {bound}}}\n"
+            f"spec: {{policyName: {bound}{actions}}}\n"
+        )
+    (tree / "policies" / "exception.yaml").write_text(EXCEPTION.replace("NAME", name))
+    result = run("explain", name, "map.yaml")
+    message = {"sizes": "values are short", "no-a": "there is a key a", "labelled": "the object would be changed"}[name]
+    assert result.exit_code == 0
+    assert "✓ ConfigMap default/settings passes, excepted by legacy until 2999-01-31  map.yaml:1\n" in result.output
+    assert f"  excepted by legacy until 2999-01-31: {message}\n" in result.output
+    assert ("validations[0] is false" in result.output) == (name == "sizes")
+    (report,) = json.loads(run("explain", name, "map.yaml", "-o", "json").output)["policies"]
+    (found,) = report["objects"]
+    (excepted,) = found["excepted"]
+    assert (excepted["exception"], excepted["until"], excepted["message"]) == ("legacy", "2999-01-31", message)
+    assert found["findings"] == []
+    assert excepted["line"] == {"sizes": 7, "no-a": 6, "labelled": 1}[name]

@@ -122,6 +122,8 @@ def test_json(root: Path) -> None:
         "failures": [],
         "texts": ["ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' denied request: not latest"],
         "notes": [],
+        "exceptedBy": None,
+        "excepted": [],
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from webhook.policy import conditions
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
+from webhook.policy.reviewing import Review
 
 VERSIONS = ("v2", "v1", "v1beta1")  # in the API server's order of preference
 KINDS = {"deployments": "Deployment", "horizontalpodautoscalers": "HorizontalPodAutoscaler", "pods": "Pod"}
@@ -135,7 +136,9 @@ def hold(match_conditions: list[Json], request: Request) -> bool:
         return True
     compiled, faults = conditions.read(str(match_conditions))
     assert compiled is not None, faults
-    return compiled.hold(request)
+    unmatched = compiled.unmatched(Review(request, None, lambda _name: None))
+    assert not isinstance(unmatched, str)
+    return unmatched is None
 
 
 def called(configurations: list[Json], sent: Sent) -> Iterator[tuple[Json, Request]]:

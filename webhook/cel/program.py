@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from webhook.cel.code.codegen import generate
 from webhook.cel.cost.metering import RESERVE, STEP, Deadline, Metered
@@ -230,6 +230,13 @@ class Program:
 
         return explainer.explain(self, Recording.of(activation), private or privacy.NOTHING)
 
+    def explained(self, activation: Recording, error: str, private: Private | None = None) -> Explanation:
+        """The same of an evaluation that took place: `evaluate_recording` was called on this activation, and raised
+        `error` ("" where it gave a value)."""
+        from webhook.cel.why import explainer, privacy
+
+        return explainer.explanation(self, activation, error, private or privacy.NOTHING)
+
     def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
         """The Paths into the variable `root` that decide the expression's value, the most telling first.
 
@@ -240,6 +247,42 @@ class Program:
         except EvaluationError:
             return ()
         return witnesses(self, activation, root)
+
+
+class Form(Protocol):
+    """Which of the forms of its code a plan of several programs uses: the activation it needs, and the call."""
+
+    @property
+    def activation(self) -> type[Activation]: ...
+
+    def evaluate(self, program: Program, activation: Any, /) -> Any:
+        """The program's value; raises EvaluationError."""
+
+    def exactly(self) -> Form:
+        """The form that charges exactly, for a plan that comes near its budget."""
+
+
+class _Plain:
+    activation = Activation
+    evaluate = staticmethod(Program.evaluate)
+
+    def exactly(self) -> Form:
+        return COUNTED
+
+
+class _Counted:
+    activation = Counting
+    evaluate = staticmethod(Program.evaluate_counting)
+
+    def exactly(self) -> Form:
+        return self
+
+
+PLAIN: Form = _Plain()
+"""What a server uses."""
+
+COUNTED: Form = _Counted()
+"""The same at the API server's cost exactly."""
 
 
 def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:

@@ -17,70 +17,16 @@ does not even ask.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.cel import Activation, CompileError, EvaluationError, Program, types
+from webhook.cel import CompileError, types
 from webhook.documents import syntax
 from webhook.paths import render
 from webhook.policy.cel.declared import base_environment
-from webhook.policy.matching import RequestNamespace, Residual
-from webhook.policy.request import Request
+from webhook.policy.cel.matchconditions import Condition, Conditions
 from webhook.policy.written import model, refusals
 
 ANNOTATION: Final = "gatewright.dev/match-conditions"
-
-EXPRESSION_COST: Final = 1_000_000
-"""The budget of one condition, in the units of webhook.cel."""
-
-
-class ConditionError(EvaluationError):
-    """A condition that could not be evaluated, and none that is false; the text is the API server's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition, compiled."""
-
-    name: str
-    program: Program
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """All conditions of a binding."""
-
-    conditions: tuple[Condition, ...]
-
-    def hold(self, request: Request) -> bool:
-        """Whether all are true. Raises ConditionError."""
-        activation = Activation(
-            {"object": request.object, "oldObject": request.old_object, "namespaceObject": None},
-            {"request": request.cel_in_conditions},
-            deadline=request.deadline,
-        )
-        errors: list[str] = []
-        for condition in self.conditions:
-            try:
-                if condition.program.evaluate(activation) is not True:
-                    return False
-            except EvaluationError as error:
-                errors.append(f"expression '{condition.program.source}' resulted in error: {error}")
-        if errors:
-            raise ConditionError(errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class Conditioned:
-    """What a binding with conditions still asks of a request. Takes the place of its Residual."""
-
-    residual: Residual
-    conditions: Conditions
-
-    def matches(self, request: Request, namespace: RequestNamespace) -> bool:
-        """Whether the request is matched. Raises NamespaceNotFound and ConditionError."""
-        return self.residual.matches(request, namespace) and self.conditions.hold(request)
 
 
 class _List(model.Model):
@@ -122,5 +68,5 @@ def _compiled(listed: Iterable[model.MatchCondition]) -> tuple[Conditions | None
         except CompileError as error:
             problems += [f"{each.name}: {issue.message} (at {issue.line}:{issue.column})" for issue in error.issues]
         else:
-            conditions.append(Condition(each.name, program))
+            conditions.append(Condition(each.name, program, ("metadata", "annotations", ANNOTATION)))
     return (None if problems else Conditions(tuple(conditions))), problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from webhook.cel.tree.ast import Expr, Ident, children
+from webhook.cel.tree.ast import variables_in
 from webhook.cluster.lookups import ACCESS_KIND, NAMESPACES, Lookups, Target
 from webhook.policy.cel.authorization import VARIABLES
 from webhook.policy.policyset import Policy, PolicySet
@@ -29,7 +29,7 @@ def lookups_of(policies: PolicySet) -> Lookups:
         ):
             targets.add(NAMESPACES)
         for path, program in policy.evaluator.programs():
-            names = set(_names(program.tree))
+            names = variables_in(program.tree)
             access = access or not names.isdisjoint(VARIABLES)
             if "namespaceObject" in names and not _before_the_namespace(path):
                 targets.add(NAMESPACES)
@@ -56,10 +56,3 @@ def _params(policy: Policy[Any]) -> Iterator[Target]:
 def _before_the_namespace(path: Path) -> bool:
     """Whether an expression is evaluated before the Namespace is looked up: matchConditions see null."""
     return path[1:2] == ("matchConditions",)
-
-
-def _names(node: Expr) -> Iterator[str]:
-    if isinstance(node, Ident):
-        yield node.name
-    for child in children(node):
-        yield from _names(child)

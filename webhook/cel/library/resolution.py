@@ -185,6 +185,7 @@ def _of_any(overloads: list[Overload]) -> Declared:
         privacy=next(each for each in (Privacy.MADE, Privacy.PASSED, Privacy.OPEN) if each in privacy),
         shape=first.shape if alike else Shape.MADE,
         element=first.element if alike else None,
+        deciding=next((each.deciding for each in every if each.deciding is not None), None),
         folds=any(each.folds for each in every),
         mixes=any(each.mixes for each in every),
         pattern=next((each.pattern for each in every if each.pattern is not None), None),

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cel.code.codegen import logical_terms
 from webhook.cel.code.recording import Record, Rounds, error_key, rounds_key
-from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.tree.ast import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    ListLiteral,
+    MapLiteral,
+    Select,
+    children,
+    variables_in,
+)
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
@@ -31,15 +42,20 @@ _MISSING: Final = object()
 
 
 def explain(program: Program, activation: Recording, private: Private = privacy.NOTHING) -> Explanation:
-    """The explanation of a program's value on an activation. Errors of the expression are part of it.
-
-    private: what must not be shown of the variables. Nothing is hidden here: every Step says its level.
-    """
+    """Evaluate a program on an activation, and explain its value or error: see `explanation`."""
     error = ""
     try:
         program.evaluate_recording(activation)
     except EvaluationError as raised:
         error = str(raised)
+    return explanation(program, activation, error, private)
+
+
+def explanation(program: Program, activation: Recording, error: str, private: Private = privacy.NOTHING) -> Explanation:
+    """The explanation of a program that was evaluated on an activation. error: the text that it ended in, if it did.
+
+    private: what must not be shown of the variables. Nothing is hidden here: every Step says its level.
+    """
     context = _Context(activation, private)
     if error:  # the root may have its value in the record, of an evaluation that had more budget left
         activation.record.pop(id(program.tree), None)
@@ -97,7 +113,7 @@ class _Context:
             return self.private.level(self.activation.get(name))
         if name not in self._static:
             self._static[name] = CLEAN  # a variable does not come to use itself
-            self._static[name] = max(map(self.root_level, privacy.names(program.tree)), default=CLEAN)
+            self._static[name] = max(map(self.root_level, variables_in(program.tree)), default=CLEAN)
         return self._static[name]
 
 
@@ -303,7 +319,7 @@ class _Tree:
         rounds = record.get(rounds_key(node))
         total = len(outer.value) if isinstance(outer.value, list | dict) else 0
         # Not every round is kept: what none of those shows may still have been made from something private.
-        used = privacy.names(node.step, frozenset((node.var, node.var2, node.accu)))
+        used = variables_in(node.step, frozenset((node.var, node.var2, node.accu)))
         touched = (scope[name].level if name in scope else self.context.root_level(name) for name in used)
         level = PRIVATE if max(outer.level, *touched, CLEAN) else CLEAN
         if failed or rounds is None:

@@ -6,7 +6,7 @@ Questions are answered by the ClusterView of the review, each at most once. Wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -14,32 +14,33 @@ from webhook.access import Access, AccessDecision, AccessUnknown
 from webhook.cel import Activation, Program
 from webhook.cel.cost.metering import Deadline
 from webhook.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK, Authorizer, ResourceCheck
-from webhook.cel.tree.ast import Expr, Ident, children
+from webhook.cel.tree.ast import variables_in
 from webhook.cel.tree.types import Type
-from webhook.policy.request import Request
+from webhook.policy.reviewing import Review
 
 VARIABLES: Final = {"authorizer": Type(AUTHORIZER), "authorizer.requestResource": Type(RESOURCE_CHECK)}
 """Name -> type, as of k8s.io/apiserver, plugin/cel."""
 
 
-def bindings(request: Request) -> dict[str, Callable[[], Any]]:
+def bindings(review: Review) -> dict[str, Callable[[], Any]]:
     """What gives the variables their values, at their first use."""
     return {
-        "authorizer": partial(_authorizer, request),
-        "authorizer.requestResource": partial(_request_resource, request),
+        "authorizer": partial(_authorizer, review),
+        "authorizer.requestResource": partial(_request_resource, review),
     }
 
 
-def _authorizer(request: Request) -> Authorizer:
-    user = request.user
+def _authorizer(review: Review) -> Authorizer:
+    user = review.request.user
     extra = tuple((key, tuple(values)) for key, values in sorted(user.extra.items()))
     access = Access(user=user.username, verb="", uid=user.uid, groups=user.groups, extra=extra)
-    return Authorizer(access, partial(_answer, request))
+    return Authorizer(access, partial(_answer, review))
 
 
-def _request_resource(request: Request) -> ResourceCheck:
+def _request_resource(review: Review) -> ResourceCheck:
     """A check of what the request is about, as it was sent."""
-    authorizer = _authorizer(request)
+    authorizer = _authorizer(review)
+    request = review.request
     access = authorizer.access._replace(
         group=request.request_resource.group,
         resource=request.request_resource.resource,
@@ -50,14 +51,14 @@ def _request_resource(request: Request) -> ResourceCheck:
     return ResourceCheck(access, authorizer.authorize)
 
 
-def _answer(request: Request, access: Access) -> AccessDecision:
-    if request.cluster is None:
+def _answer(review: Review, access: Access) -> AccessDecision:
+    if review.cluster is None:
         raise AccessUnknown(f"there is no cluster here to ask the authorizer: {access}")
-    if request.answers is None:
-        request.answers = {}
-    found = request.answers.get(access)
+    if review.answers is None:
+        review.answers = {}
+    found = review.answers.get(access)
     if found is None:
-        found = request.answers[access] = request.cluster.authorize(access)
+        found = review.answers[access] = review.cluster.authorize(access)
     return found
 
 
@@ -75,7 +76,7 @@ def users(programs: Iterable[Program], variables: Mapping[str, Program]) -> froz
 def _uses(program: Program, variables: set[str]) -> bool:
     if not variables and "authorizer" not in program.source:
         return False  # nearly always, and seen without a walk
-    return any(name in VARIABLES or name in variables for name in _names(program.tree))
+    return not variables_in(program.tree).isdisjoint((*VARIABLES, *variables))
 
 
 def without(
@@ -93,10 +94,3 @@ def without(
     bare = Activation(kept, lazy, programs, deadline)
     bare.cost = activation.cost
     return bare
-
-
-def _names(node: Expr) -> Iterator[str]:
-    if isinstance(node, Ident):
-        yield node.name
-    for child in children(node):
-        yield from _names(child)

@@ -6,11 +6,11 @@ request. Such a variable is evaluated once a param object. Errors are not kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from webhook.cel import Activation, Program
-from webhook.cel.tree.ast import Comprehension, Expr, Ident, children
+from webhook.cel.tree.ast import variables_in
 from webhook.policy.request import JSONObject
 
 _KEPT = 64
@@ -25,7 +25,7 @@ class ParamValues:
     def __init__(self, variables: Mapping[str, Program]) -> None:
         names: set[str] = set()
         for name, program in variables.items():  # each sees those before it only
-            if set(_free(program.tree, frozenset())) <= {"params", *names}:
+            if variables_in(program.tree) <= {"params", *names}:
                 names.add(name)
         self._names = frozenset(names)
         # By identity, with the object itself so that its identity stays its own.
@@ -49,20 +49,3 @@ class ParamValues:
         """Notes what an evaluation found out."""
         if len(known) < len(self._names):
             known.update((name, activation[name]) for name in self._names if name in activation)
-
-
-def _free(node: Expr, bound: frozenset[str]) -> Iterator[str]:
-    """The variables that an expression uses, those of its own loops aside."""
-    match node:
-        case Ident():
-            if node.name not in bound and node.type.name != "type":
-                yield node.name
-        case Comprehension():
-            inside = bound | {node.var, node.var2, node.accu}
-            yield from _free(node.range, bound)
-            yield from _free(node.init, bound)
-            for part in (node.condition, node.step, node.result):
-                yield from _free(part, inside)
-        case _:
-            for child in children(node):
-                yield from _free(child, bound)
