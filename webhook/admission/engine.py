@@ -29,7 +29,7 @@ from webhook.admission.params import NONE, ConfigurationError, collect, resource
 from webhook.admission.record import Evaluated, evaluated_as
 from webhook.admission.skipping import NO_OBJECT, Skips, configuration_text, skip_other_kinds
 from webhook.cel.cost.metering import Deadline
-from webhook.cluster.view import NotAtHand, UnknownKind
+from webhook.cluster.view import NotCached, UnknownKind
 from webhook.policy.evaluation import (
     PASSED,
     UNCHANGED,
@@ -136,7 +136,7 @@ def validate(
 def _namespace(cluster: ClusterView, name: str) -> Any:
     try:
         return cluster.namespace(name).value
-    except (NotAtHand, UnknownKind) as error:
+    except (NotCached, UnknownKind) as error:
         raise NamespaceNotFound(name, str(error)) from None
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from webhook.cel.code.codegen import generate
+from webhook.cel.code.recording import SPENT
 from webhook.cel.cost.metering import RESERVE, STEP, Deadline, Metered
 from webhook.cel.tree.ast import Expr, children
 from webhook.cel.tree.errors import (
@@ -17,7 +19,6 @@ from webhook.cel.tree.errors import (
     no_such_overload,
 )
 from webhook.cel.tree.types import Type
-from webhook.cel.why.witness import witnesses
 from webhook.paths import Path
 
 if TYPE_CHECKING:
@@ -218,7 +219,12 @@ class Program:
         """The same value or error; `activation.record` has every node's value then."""
         if self._recording is None:
             self._recording, _ = generate(self.tree, "recording")
-        return _guarded(self._recording, activation)
+        activation.record.pop(SPENT, None)
+        try:
+            return _guarded(self._recording, activation)
+        except (CostError, LimitError):
+            activation.record[SPENT] = id(self.tree)
+            raise
 
     def explain(self, activation: Activation, private: Private | None = None) -> Explanation:
         """Why the expression has the value that `evaluate` gives: see webhook.cel.why.explainer.
@@ -238,14 +244,15 @@ class Program:
         return explainer.explanation(self, activation, error, private or privacy.NOTHING)
 
     def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
-        """The Paths into the variable `root` that decide the expression's value, the most telling first.
+        """The Paths into the variable `root` that decide the expression's value or error, the best first.
 
-        Empty where nothing of it does. The activation must be fresh; errors count as no witness.
+        A Path may lead to a field that is absent. Empty where nothing of `root` decides, or a budget ran out. The
+        activation must be fresh.
         """
-        try:
+        from webhook.cel.why.witness import witnesses  # wanted rarely, and loaded then
+
+        with suppress(EvaluationError):  # what it is about is to be found
             self.evaluate_recording(activation)
-        except EvaluationError:
-            return ()
         return witnesses(self, activation, root)
 
 

@@ -72,9 +72,9 @@ class ExplainedPolicy:
         """Whether the matchConditions let the policy run."""
         return all(condition.holds for condition in self.conditions)
 
-    def witness(self, finding: Finding) -> Path | None:
-        """The place in the object that a finding of this evaluation turned on, None if it is not known."""
-        return next((path for each in self.behind(finding) for path in each.explanation.witnesses), None)
+    def witnesses(self, finding: Finding) -> tuple[Path, ...]:
+        """The places in the object that a finding of this evaluation turned on, the best first."""
+        return tuple(path for each in self.behind(finding) for path in each.explanation.witnesses)
 
     def behind(self, finding: Finding) -> tuple[Explained, ...]:
         """The expressions that a finding of this evaluation comes from: its validation, or what is in error."""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from webhook.admission.engine import decide
 from webhook.frozen import maker
 from webhook.offline.explaining import ExplainedPolicy, explained, shown_message
+from webhook.offline.places import place_of
 from webhook.offline.requests import Identity, PlannedRequest, by_document, pod_after
 from webhook.offline.secrets import Redaction, SecretsSeen
-from webhook.paths import ROOT, Path, parse
+from webhook.paths import ROOT, Path
 
 if TYPE_CHECKING:
     from webhook.admission.decision import Finding
@@ -210,18 +211,11 @@ class _Locator:
         return self._explained[id(evaluated)]
 
     def _place(self, finding: Finding, message: str, why: ExplainedPolicy | None) -> Path | None:
-        """What the message names; the part of that which decided, where the trace shows it."""
+        """What the message names, or what decided, where the trace shows it."""
         evaluated = finding.evaluated
         request = evaluated.request if evaluated is not None else self._planned.request
-        if why is not None:
-            decided = why.witness(finding)
-        else:
-            traced = evaluated.result.trace.at(finding.expression) if evaluated and evaluated.result.trace else None
-            decided = next(iter(traced.witnesses()), None) if traced is not None else None
-        named = named_path(message, request.object or request.old_object)
-        if named and (decided is None or decided[: len(named)] != named):
-            return named
-        return decided
+        decided = why.witnesses(finding) if why is not None else _decided(finding)
+        return place_of(message, request.object or request.old_object, decided)
 
     def _in_file(
         self, finding: Finding, message: str, place: Path | None, explained: LocatedExplanation | None
@@ -246,6 +240,18 @@ class _Locator:
             known=bool(place) and not (planned.of_template and path == planned.prefix),
             explained=explained,
         )
+
+
+def _decided(finding: Finding) -> tuple[Path, ...]:
+    """The places in the object that the expressions behind a finding turned on, the best first."""
+    trace = finding.evaluated.result.trace if finding.evaluated is not None else None
+    if trace is None:
+        return ()
+    if finding.expression is not None:
+        traced = trace.at(finding.expression)
+        return traced.witnesses() if traced is not None else ()
+    conditions = trace.below("spec", "matchConditions")
+    return tuple(path for each in conditions if each.error for path in each.witnesses())
 
 
 # ------------------------------------------------------------------------------------------- what is reported once
@@ -324,24 +330,3 @@ _TEMPLATE = re.compile(r"\b(?:spec\.jobTemplate\.)?spec\.template\.(?=spec\b|met
 def _without_template(message: str) -> str:
     """A message on a workload in the words of one on its Pod."""
     return _TEMPLATE.sub("", message)
-
-
-# ----------------------------------------------------------------------------------------------- what a message names
-
-_LEADING_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[[0-9]{1,9}\]|\['[^']*'\]|\[\"[^\"]*\"\])+")
-
-
-def named_path(message: str, value: dict[str, Any] | None) -> Path | None:
-    """The place that a message names: the path, of two steps or more, that it begins with, as the API server's own do.
-
-    `spec.replicas is 50; …` is about spec.replicas. None where the message begins otherwise, or the first step is no
-    field of the object.
-    """
-    match = _LEADING_PATH.match(message)
-    if match is None or value is None:
-        return None
-    try:
-        path = parse(match[0])
-    except ValueError:
-        return None
-    return path if path[0] in value else None

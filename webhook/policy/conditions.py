@@ -1,7 +1,7 @@
-"""matchConditions of a binding, for policies in Python: which requests they have something to say about, in CEL.
+"""matchConditions of a binding, for Python policies: the requests that the policy needs to see, in CEL.
 
-A CEL policy has matchConditions of its own. A Python policy often hangs on its params, which a binding names; so it is
-the binding that knows them, and has them in an annotation, since the standard has no place for them:
+A CEL policy has matchConditions of its own. Which requests a Python policy needs often depends on its params, and these
+are named by the binding. So the binding states the conditions, in an annotation, because the API has no field for them:
 
     metadata:
       annotations:
@@ -9,9 +9,9 @@ the binding that knows them, and has them in an annotation, since the standard h
           - name: has-finalizers
             expression: object.?metadata.?finalizers.orValue([]).size() > 0
 
-They mean what matchConditions mean, without `params`: all must be true; one that is false lets the binding pass over
-the request even when another errors. `gatewright manifests` puts them into the webhooks too, so that the API server
-does not even ask.
+They work like matchConditions, without `params`: all must be true. If one is false, the binding does not match, even if
+another one fails with an error. `gatewright manifests` copies them into the webhook configurations, so that the API
+server does not send the other requests.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ ANNOTATION: Final = "gatewright.dev/match-conditions"
 
 
 class _List(model.Model):
-    """What stands in the annotation, below a key, as a model needs one."""
+    """The annotation's list, under a key because a model needs one."""
 
     conditions: list[model.MatchCondition] = []
 
 
 def read(text: str) -> tuple[Conditions | None, list[str]]:
-    """The conditions that an annotation holds, or None and what is wrong with it."""
+    """The conditions in an annotation's text; None and the errors if it is malformed."""
     try:
         roots = syntax.read_yaml(text)
     except syntax.SyntaxProblem as problem:
@@ -45,16 +45,17 @@ def read(text: str) -> tuple[Conditions | None, list[str]]:
     if not isinstance(value, list) or not value:
         return None, ["expected a YAML list of conditions, each with name and expression"]
     listed, faults = model.decode(_List, {"conditions": value})
-    problems = [_told(path, message) for path, message in faults]
+    problems = [_located(path, message) for path, message in faults]
     if not faults:
         wrong = refusals.of_match_conditions(listed.conditions, ())
-        problems += [_told(("conditions", *path), message) for path, message in wrong]
+        problems += [_located(("conditions", *path), message) for path, message in wrong]
     if problems:
         return None, problems
     return _compiled(listed.conditions)
 
 
-def _told(path: Sequence[str | int], message: str) -> str:
+def _located(path: Sequence[str | int], message: str) -> str:
+    """The message after its path in the annotation's list."""
     return f"{render(tuple(path[1:]))}: {message}" if path[1:] else message
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from webhook.cel import EvaluationError, Program, Recording
-from webhook.cel.why.witness import witnesses
 from webhook.paths import Path
 
 if TYPE_CHECKING:
@@ -40,8 +39,10 @@ class Traced:
         return self.program.explained(self.recording, self.error, private)
 
     def witnesses(self) -> tuple[Path, ...]:
-        """The Paths into the request's object that decided its value, the most telling first; none of an error."""
-        return () if self.error else witnesses(self.program, self.recording, "object")
+        """The Paths into the request's object that decided its value or error, the best first."""
+        from webhook.cel.why.witness import witnesses  # wanted rarely, and loaded then
+
+        return witnesses(self.program, self.recording, "object")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def _no_overload(name: str, args: tuple[Any, ...]) -> str:
 class Dispatch:
     """A function called on values whose types the checker does not know: the overload is chosen at each call."""
 
-    __slots__ = ("_chosen", "_missing", "_name", "_overloads")
+    __slots__ = ("_chosen", "_missing", "_name", "_overloads", "only")
 
     def __init__(
         self,
@@ -52,12 +52,9 @@ class Dispatch:
         self._name = name
         self._overloads = tuple(overloads)
         self._missing = missing
+        # The implementation, where there is only one.
+        self.only: Callable[..., Any] | None = self._overloads[0][1] if len(self._overloads) == 1 else None
         self._chosen: dict[tuple[type, ...], Callable[..., Any]] = {}
-
-    @property
-    def only(self) -> Callable[..., Any] | None:
-        """The implementation, where there is only one overload."""
-        return self._overloads[0][1] if len(self._overloads) == 1 else None
 
     def __call__(self, *args: Any) -> Any:
         classes = tuple(map(type, args))

@@ -126,7 +126,8 @@ class _Text:
         return not evaluated or any(each.matched for each in evaluated)
 
     def finding(self, located: Located) -> Iterator[str]:
-        yield from self.wrapped(visible(located.message), "  ", BOLD)
+        for line in located.message.strip().splitlines():  # of an expression over several lines
+            yield from self.wrapped(visible(line.rstrip()), "  ", BOLD)
         for line in beside(located, self.found.background, self.found.verbose):
             yield from self.wrapped(visible(line), "  ", DIM)
         yield self.place(located)

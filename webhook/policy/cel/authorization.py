@@ -1,7 +1,7 @@
-"""The variables `authorizer` and `authorizer.requestResource` of CEL policies: declared, and bound to a request.
+"""The variables `authorizer` and `authorizer.requestResource` of CEL policies: their types, and their values.
 
-Questions are answered by the ClusterView of the review, each at most once. Where a policy may not use the variables
-(messages, auditAnnotations), a variable of its own that does use them has no value either.
+The ClusterView of the review answers each access check at most once. Where a policy may not use these variables
+(messages, auditAnnotations), it may not use its own variables that depend on them either: those have no value there.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from webhook.cel.tree.types import Type
 from webhook.policy.reviewing import Review
 
 VARIABLES: Final = {"authorizer": Type(AUTHORIZER), "authorizer.requestResource": Type(RESOURCE_CHECK)}
-"""Name -> type, as of k8s.io/apiserver, plugin/cel."""
+"""Name -> type, as in k8s.io/apiserver, plugin/cel."""
 
 
 def bindings(review: Review) -> dict[str, Callable[[], Any]]:
-    """What gives the variables their values, at their first use."""
+    """Name -> a function that creates the variable's value, which is called at the first use."""
     return {
         "authorizer": partial(_authorizer, review),
         "authorizer.requestResource": partial(_request_resource, review),
@@ -38,7 +38,7 @@ def _authorizer(review: Review) -> Authorizer:
 
 
 def _request_resource(review: Review) -> ResourceCheck:
-    """A check of what the request is about, as it was sent."""
+    """A check for the resource of the original request, before conversion."""
     authorizer = _authorizer(review)
     request = review.request
     access = authorizer.access._replace(
@@ -53,7 +53,7 @@ def _request_resource(review: Review) -> ResourceCheck:
 
 def _answer(review: Review, access: Access) -> AccessDecision:
     if review.cluster is None:
-        raise AccessUnknown(f"there is no cluster here to ask the authorizer: {access}")
+        raise AccessUnknown(f"no cluster to ask the authorizer: {access}")
     if review.answers is None:
         review.answers = {}
     found = review.answers.get(access)
@@ -63,7 +63,10 @@ def _answer(review: Review, access: Access) -> AccessDecision:
 
 
 def users(programs: Iterable[Program], variables: Mapping[str, Program]) -> frozenset[str] | None:
-    """The composited variables, in their order, that come to use the authorizer; None if nothing of a policy does."""
+    """The composited variables that use the authorizer, directly or through others; None if no expression uses it.
+
+    variables: in the order of their declaration.
+    """
     found: set[str] = set()
     for name, program in variables.items():
         if _uses(program, found):
@@ -75,7 +78,7 @@ def users(programs: Iterable[Program], variables: Mapping[str, Program]) -> froz
 
 def _uses(program: Program, variables: set[str]) -> bool:
     if not variables and "authorizer" not in program.source:
-        return False  # nearly always, and seen without a walk
+        return False  # the common case, without a walk over the tree
     return not variables_in(program.tree).isdisjoint((*VARIABLES, *variables))
 
 
@@ -86,9 +89,9 @@ def without(
     using: frozenset[str],
     deadline: Deadline | None,
 ) -> Activation:
-    """The same activation where the authorizer has no value: what variables found out by it is forgotten.
+    """The activation without the authorizer, and without the values of variables that use it.
 
-    lazy, programs: those of the activation, without the authorizer. using: the variables that use it.
+    lazy, programs: those of the activation, without the authorizer. using: the variables that use it (see `users`).
     """
     kept = {name: value for name, value in activation.items() if name not in VARIABLES and name not in using}
     bare = Activation(kept, lazy, programs, deadline)

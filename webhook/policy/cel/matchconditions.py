@@ -1,6 +1,6 @@
-"""matchConditions, evaluated: those of a CEL policy, and those of a binding of a policy in Python.
+"""Evaluates matchConditions: those of a CEL policy, and those of a Python policy's binding.
 
-The order, the budget and the texts are those of k8s.io/apiserver, plugin/webhook/matchconditions.
+The order, the cost budget and the error texts are those of k8s.io/apiserver, plugin/webhook/matchconditions.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from webhook.policy.cel import authorization
 from webhook.policy.reviewing import Review
 
 COST: Final = 2_500_000
-"""The budget of all conditions together, in cost units."""
+"""The cost budget of all conditions of a policy together, in CEL cost units."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition, compiled. place: where it stands in the object that has it."""
+    """One compiled condition. place: its path in the policy or binding."""
 
     name: str
     program: Program
@@ -29,7 +29,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """All conditions of a policy or a binding. authorizing: some of them use the authorizer."""
+    """All conditions of a policy or a binding. authorizing: whether one of them uses the authorizer."""
 
     conditions: tuple[Condition, ...]
     authorizing: bool = False
@@ -40,10 +40,10 @@ class Conditions:
     def unmatched(
         self, review: Review, params: Any = None, form: Form = PLAIN, *, exactly: bool = False
     ) -> Condition | str | None:
-        """None if they let the policy run; else the first that is false, or the text of the errors where none is.
+        """None if the policy matches. Otherwise the first false condition or, if none is false, the text of the errors.
 
-        The API server evaluates every condition, and only then one may be false; so do we `exactly`, by a form that
-        charges so, once the budget comes near. Else the first that is false is the last.
+        The API server evaluates all conditions even if one is false, which matters only for the cost budget. So the
+        evaluation stops at the first false one, and is repeated `exactly` if the cost exceeds half of the budget.
         """
         request = review.request
         lazy: dict[str, Callable[[], Any]] = {"request": review.cel_in_conditions}
@@ -54,7 +54,7 @@ class Conditions:
                 "object": request.object,
                 "oldObject": request.old_object,
                 "params": params,
-                "namespaceObject": None,  # the server has not looked it up yet at this point
+                "namespaceObject": None,  # as in the API server, which has not looked it up yet
             },
             lazy,
             deadline=review.deadline,
@@ -83,5 +83,5 @@ OUT_OF_BUDGET: Final = "validation failed due to running out of cost budget, no 
 
 
 def error_text(program: Program, error: EvaluationError) -> str:
-    """How the API server words the error of an expression."""
+    """The API server's text for an error of an expression."""
     return f"expression '{program.source}' resulted in error: {error}"

@@ -185,15 +185,15 @@ def _not_of_its_kind(patched: Any, before: JSONObject, schema: Schema | None) ->
             return f"the patch changes the object's {field}"
     if schema is None:
         return ""
-    wrong = structuredmerge.faults(schema, patched, twice=True)
-    known = structuredmerge.faults(schema, before, twice=True) if wrong else []
+    wrong = structuredmerge.faults(schema, patched, allow_duplicates=True)
+    known = structuredmerge.faults(schema, before, allow_duplicates=True) if wrong else []
     new = [fault for fault in wrong if fault not in known]
     unknown = [
         f'unknown field "{where.removeprefix(".")}"' for where, what in new if what == structuredmerge.UNDECLARED
     ]
     if unknown:
         return f"strict decoding error: {', '.join(unknown)}"
-    return structuredmerge.told(new) if new else ""
+    return structuredmerge.summary(new) if new else ""
 
 
 # --------------------------------------------------------------------------------------------------------- compiling

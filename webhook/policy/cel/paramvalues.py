@@ -1,7 +1,7 @@
-"""Composited variables that depend on nothing but the params, kept between requests.
+"""Caches the values of composited variables that depend only on the params.
 
-Policies read their params in variables (`int(params.data.max)`), and the params are the same object request after
-request. Such a variable is evaluated once a param object. Errors are not kept.
+Policies read their params in variables (`int(params.data.max)`), and many requests share the same param object. Such a
+variable is evaluated once for each param object. Errors are not cached.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from webhook.cel.tree.ast import variables_in
 from webhook.policy.request import JSONObject
 
 _KEPT = 64
-"""Param objects whose values are kept."""
+"""The number of param objects for which values are cached."""
 
 
 class ParamValues:
-    """The values of a policy's variables that depend on the params alone, by param object."""
+    """A cache of the values of a policy's variables that depend only on the params, by param object."""
 
     __slots__ = ("_names", "_values")
 
     def __init__(self, variables: Mapping[str, Program]) -> None:
         names: set[str] = set()
-        for name, program in variables.items():  # each sees those before it only
+        for name, program in variables.items():  # a variable can use only earlier ones
             if variables_in(program.tree) <= {"params", *names}:
                 names.add(name)
         self._names = frozenset(names)
-        # By identity, with the object itself so that its identity stays its own.
+        # By id(). The entry holds the object too, so that its id is not reused.
         self._values: dict[int, tuple[JSONObject, dict[str, Any]]] = {}
 
     def of(self, params: Any) -> dict[str, Any] | None:
-        """What is known of a param object, by `variables.NAME`; to be given to `keep` after the evaluation.
+        """The cached values for a param object, by `variables.NAME`. Pass them to `keep` after the evaluation.
 
-        None where there is nothing to know.
+        None if no variable depends only on the params, or if there are no params.
         """
         if not self._names or params is None:
             return None
@@ -46,6 +46,6 @@ class ParamValues:
         return found[1]
 
     def keep(self, known: dict[str, Any], activation: Activation) -> None:
-        """Notes what an evaluation found out."""
+        """Add the values that an evaluation computed. known: from `of`."""
         if len(known) < len(self._names):
             known.update((name, activation[name]) for name in self._names if name in activation)
