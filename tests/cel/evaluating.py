@@ -49,3 +49,11 @@ def evaluate(expression: str, **bindings: Any) -> Any:
     if kind == "error":
         raise EvaluationError(result)
     return result
+
+
+def with_variables(expression: str, **sources: str) -> tuple[Program, dict[str, Program]]:
+    environment, programs = ENVIRONMENT, {}
+    for name, source in sources.items():
+        programs[f"variables.{name}"] = environment.compile(source)
+        environment = environment.extend({f"variables.{name}": programs[f"variables.{name}"].type})
+    return environment.compile(expression), programs

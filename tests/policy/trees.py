@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -42,6 +44,14 @@ BINDING = """\
       policyName: p
       validationActions: [Deny]
     """
+
+EXCEPTION: dict[str, Any] = {
+    "policies": [{"name": "p"}],
+    "objects": {"namespaces": ["legacy"]},
+    "reason": "the agent reads the node's log",
+    "approvedBy": "security",
+    "expires": "2999-12-31",
+}
 
 
 def policy(name: str = "p", *, rules: list[dict[str, Any]] | None = None, **spec: Any) -> dict[str, Any]:
@@ -177,3 +187,22 @@ def verdict(
     """The decision, in a cluster of the tree's objects and these."""
     view = ManifestsView([*policies.objects, *cluster], assume_namespaces=assume)
     return decide(asked or request(), policies, view)
+
+
+def messages(decision: Decision) -> list[str]:
+    """The messages of the findings, in their order."""
+    return [finding.message for finding in decision.findings]
+
+
+def tree(root: Path, code: str, *bindings: dict[str, Any], **files: str) -> PolicySet:
+    """A tree with this code after `from gatewright import …`, bound by `p`'s binding unless others are given."""
+    for bound in bindings or (binding(),):
+        (root / f"{bound['kind']}-{bound['metadata']['name']}.json").write_text(json.dumps(bound))
+    header = "from gatewright import Request, Violation, mutate, validate\n"
+    return loaded_files(root, policy_py=header + dedent(code), **files)
+
+
+def exception(name: str = "x", **spec: Any) -> dict[str, Any]:
+    changed = {**copy.deepcopy(EXCEPTION), **spec}
+    body = {key: value for key, value in changed.items() if value is not ...}
+    return {"apiVersion": "gatewright.dev/v1", "kind": "PolicyException", "metadata": {"name": name}, "spec": body}

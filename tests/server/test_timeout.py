@@ -7,9 +7,8 @@ import time
 
 import pytest
 
-from tests.cel.test_hostile import in_tens
-from tests.policy.cel.test_validating import messages
-from tests.policy.trees import binding, loaded, policy, request
+from tests.cel.costly import in_tens
+from tests.policy.trees import binding, loaded, messages, policy, request
 from tests.server.running import recorded
 from webhook.admission import engine
 from webhook.cel.cost.metering import Deadline

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.cel import conformance
-from tests.cel.evaluating import ENVIRONMENT
+from tests.cel.evaluating import ENVIRONMENT, with_variables
+from tests.cel.expressions import ERRORS, VALUES
 from tests.cel.generated import Expressions, X
-from tests.cel.test_evaluation import ERRORS, VALUES, with_variables
 from webhook.cel import Activation, CompileError, CostError, Environment, EvaluationError, types
 from webhook.cel.program import Program, Recording
 from webhook.cel.why.explanation import Explanation, Step

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cel.test_evaluation import with_variables
+from tests.cel.evaluating import with_variables
 from webhook.cel.program import Recording
 from webhook.paths import render
 
