@@ -80,3 +80,10 @@ def is_refused(expression: str, text: str) -> None:
     with pytest.raises(CompileError) as caught:
         ENVIRONMENT.compile(expression)
     assert text in str(caught.value)
+
+
+def issues(expression: str, **options: Any) -> list[str]:
+    """The issues of an expression that does not compile, each with its place; options: of Environment.compile."""
+    with pytest.raises(CompileError) as caught:
+        ENVIRONMENT.compile(expression, **options)
+    return [str(issue) for issue in caught.value.issues]

@@ -1,28 +1,11 @@
-"""Values and errors of the core language. The error texts are a kube-apiserver's."""
+"""Programs: variables of variables, and the budget of an evaluation."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
 from tests.cel.evaluating import ENVIRONMENT, evaluate, with_variables
-from tests.cel.expressions import ERRORS, VALUES
 from webhook.cel import Activation, CostError, EvaluationError
-
-
-@pytest.mark.parametrize(("expression", "bindings", "value"), VALUES)
-def test_value(expression: str, bindings: dict[str, Any], value: Any) -> None:
-    result = evaluate(expression, **bindings)
-    assert type(result) is type(value)
-    assert result == value
-
-
-@pytest.mark.parametrize(("expression", "bindings", "text"), ERRORS)
-def test_error(expression: str, bindings: dict[str, Any], text: str) -> None:
-    with pytest.raises(EvaluationError) as caught:
-        evaluate(expression, **bindings)
-    assert str(caught.value) == text
 
 
 def test_a_composited_variable_is_evaluated_at_its_first_use_and_once() -> None:
