@@ -9,8 +9,10 @@ import pytest
 
 from webhook.access import Access, AccessDecision, AccessRule, declared
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
+from webhook.cel.environment import _functions
 from webhook.cel.library.authorizer import AUTHORIZER, Authorizer
 from webhook.cel.program import Program, Recording
+from webhook.versions import NEWEST
 
 VARIABLES = {"object": types.DYN, "x": types.DYN, "y": types.DYN, "authorizer": types.parse(AUTHORIZER)}
 ENVIRONMENT = Environment(VARIABLES)
@@ -59,6 +61,11 @@ def with_variables(expression: str, **sources: str) -> tuple[Program, dict[str, 
         programs[f"variables.{name}"] = environment.compile(source)
         environment = environment.extend({f"variables.{name}": programs[f"variables.{name}"].type})
     return environment.compile(expression), programs
+
+
+def unchecked(source: str, environment: Environment = ENVIRONMENT) -> Program:
+    """The program of an expression whose types nobody checks: everything is decided when it is evaluated."""
+    return Program(source, environment._checker(source).parse(source), _functions(NEWEST, False))
 
 
 def has_value(expression: str, value: Any) -> None:

@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
+from tests.policy.trees import loaded_text
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import parse
 from webhook.offline.requests import Options, plan
 from webhook.offline.verdicts import Located, named_path, verdicts
-from webhook.policy.load.loading import load_documents
 
 OBJECT: dict[str, Any] = {"spec": {"replicas": 50, "ports": [{"name": "a"}]}, "metadata": {"labels": {"a.b/c": "x"}}}
 
@@ -92,7 +92,7 @@ spec:
 
 
 def found(text: str) -> list[Located]:
-    policies = load_documents(parse(POLICY, "policy.yaml")[0])
+    policies = loaded_text(POLICY)
     planned = plan(parse(text, "f.yaml")[0], Options())
     params = [document.value for document in parse(PARAMS, "params.yaml")[0]]
     cluster = ManifestsView([*params, *planned.objects])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import dedent
 from typing import Any
 
@@ -14,8 +16,8 @@ import yaml
 from webhook.admission.decision import Decision
 from webhook.admission.engine import decide
 from webhook.cluster.manifestsview import ManifestsView
-from webhook.documents.reader import Problem, parse
-from webhook.policy.load.loading import PolicyTreeError, load, load_documents
+from webhook.documents.reader import Problem
+from webhook.policy.load.loading import PolicyTreeError, load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request, User
 
@@ -117,10 +119,16 @@ def pod(name: str = "web", *, labels: dict[str, str] | None = None, **spec: Any)
 
 
 def loaded(*objects: dict[str, Any]) -> PolicySet:
-    """The set of these objects, read as YAML."""
-    documents, problems = parse(yaml.safe_dump_all(objects, sort_keys=False), "tree.yaml")
-    assert not problems
-    return load_documents(documents)
+    """The set of these objects. Raises PolicyTreeError."""
+    return loaded_text(yaml.safe_dump_all(objects, sort_keys=False))
+
+
+def loaded_text(text: str) -> PolicySet:
+    """The set of a YAML file with this text. Raises PolicyTreeError."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "tree.yaml"
+        file.write_text(text)
+        return load(file)
 
 
 def loaded_files(root: Path, **files: str) -> PolicySet:
@@ -136,7 +144,7 @@ def problems(*objects: dict[str, Any]) -> list[str]:
     try:
         loaded(*objects)
     except PolicyTreeError as error:
-        return [problem.message for problem in error.problems]
+        return [re.sub(r"\S*/tree\.yaml", "tree.yaml", problem.message) for problem in error.problems]
     return []
 
 

@@ -144,16 +144,6 @@ class Schema:
         return self._node.get("default", MISSING)
 
     @property
-    def required(self) -> frozenset[str]:
-        """The fields that must be there."""
-        return frozenset(_texts(self._own.get("required")))
-
-    @property
-    def nullable(self) -> bool:
-        """Whether null may stand here."""
-        return self._flag("nullable")
-
-    @property
     def list_type(self) -> ListType:
         """How lists are merged: replaced as a whole (atomic, as are those that say nothing), as a set, by keys."""
         declared = self._said("x-kubernetes-list-type")
@@ -168,16 +158,6 @@ class Schema:
     def map_type(self) -> MapType:
         """Whether objects and maps are merged field by field (granular) or replaced as a whole (atomic)."""
         return "atomic" if self._said("x-kubernetes-map-type") == "atomic" else "granular"
-
-    @property
-    def patch_strategy(self) -> tuple[str, ...]:
-        """The strategies of a strategic merge patch: merge, replace, retainKeys."""
-        return tuple(each for each in self._text("x-kubernetes-patch-strategy").split(",") if each)
-
-    @property
-    def patch_merge_key(self) -> str:
-        """The field by which a strategic merge patch tells a list's items apart, "" for none."""
-        return self._text("x-kubernetes-patch-merge-key")
 
     @cached_property
     def int_or_string(self) -> bool:
