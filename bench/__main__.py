@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 
-from bench import check_manifests, expressions, load_tree, policies, serve
+from bench import check_manifests, expressions, load_tree, policies, serve, worst
 
 BENCHMARKS = {
     "cel": expressions.main,
+    "worst": worst.main,
     "policies": policies.main,
     "load": load_tree.main,
     "check": check_manifests.main,

@@ -43,7 +43,7 @@ webhook.cluster
 webhook.schema
 webhook.documents
 webhook.excerpts
-webhook.access webhook.paths webhook.versions webhook.visible
+webhook.access webhook.nearest webhook.paths webhook.versions webhook.visible
 """
 RANK = {room: rank for rank, line in enumerate(reversed(ORDER.split("\n"))) for room in line.split()}
 

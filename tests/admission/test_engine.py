@@ -246,7 +246,7 @@ class TestMutate:
         decision = verdict(self.policies(tmp_path, policy("validates"), binding("validates")), asked)
         assert decision.message == (
             "policy 'c' with binding 'bind-c' denied request: "
-            "function 'c' resulted in error: ValueError: broken (line 20)"
+            f"function 'c' resulted in error: ValueError: broken ({tmp_path}/policy.py:20, in c)"
         )
         assert (decision.allowed, decision.code, decision.reason) == (False, 403, "Invalid")
         assert decision.mutation is not None

@@ -9,10 +9,8 @@ import pytest
 
 from webhook.access import Access, AccessDecision, AccessRule, declared
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
-from webhook.cel.environment import _functions
 from webhook.cel.library.authorizer import AUTHORIZER, Authorizer
 from webhook.cel.program import Program, Recording
-from webhook.versions import NEWEST
 
 VARIABLES = {"object": types.DYN, "x": types.DYN, "y": types.DYN, "authorizer": types.parse(AUTHORIZER)}
 ENVIRONMENT = Environment(VARIABLES)
@@ -65,7 +63,7 @@ def with_variables(expression: str, **sources: str) -> tuple[Program, dict[str, 
 
 def unchecked(source: str, environment: Environment = ENVIRONMENT) -> Program:
     """The program of an expression whose types nobody checks: everything is decided when it is evaluated."""
-    return Program(source, environment._checker(source).parse(source), _functions(NEWEST, False))
+    return Program(source, environment._checker(source).parse(source))
 
 
 def has_value(expression: str, value: Any) -> None:

@@ -63,7 +63,7 @@ def test_of_a_macro_that_is_not_there_the_variables_are_no_errors() -> None:
 
 
 def test_what_kubernetes_never_had_is_undeclared_without_a_version() -> None:
-    assert "undeclared reference to 'math'" in refused("math.abs(-1) == 1", (1, 30))
+    assert refused("math.abs(-1) == 1", (1, 30))[0].startswith("undeclared reference to 'math.abs'; ")
     assert refused("[1].nope()", (1, 30)) == ["undeclared reference to 'nope'"]
 
 

@@ -1,7 +1,6 @@
 """Hostile expressions on hostile inputs: each ends in time, with a value within the limits or a clear error.
 
-What is asserted is that nothing is hung and that every error says what it is; the worst processor time is printed, and
-only a lax bound on it is asserted, for tests run on busy machines.
+What is asserted is that every error says what it is, and by `make soak` how much processor time each takes at most.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cel.costly import in_tens
+from tests.timing import ASSERTED
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
 from webhook.cel.check.frontend import MAX_LENGTH
 
@@ -333,13 +333,14 @@ def test_each_ends_in_time_with_a_value_or_a_clear_error(
 ) -> None:
     found: Counter[str] = Counter()
     slowest: list[tuple[float, str, str, str]] = []
-    for expression, name in CASES:
+    cases = CASES if ASSERTED else CASES[::4]  # all of them take more than a minute: `make soak`
+    for expression, name in cases:
         began = thread_time()
         kind, text = outcome(expression, INPUTS[name], copies[name])
         seconds = thread_time() - began
         slowest.append((seconds, expression[:90], name, text[:80]))
         found["cut off" if text.startswith("operation cancelled") else kind] += 1
-        assert seconds < MAX_SECONDS, (expression[:200], name, seconds)
+        assert seconds < MAX_SECONDS or not ASSERTED, (expression[:200], name, seconds)
         if kind == "error":
             assert text.startswith(KNOWN), (expression[:200], name, text[:200])
         if kind == "refused":
@@ -347,7 +348,7 @@ def test_each_ends_in_time_with_a_value_or_a_clear_error(
     slowest.sort(reverse=True)
     over = sum(seconds > 0.1 for seconds, *_ in slowest)
     with capsys.disabled():
-        print(f"\n{len(CASES)} hostile cases: {dict(found)}; {over} took over 0.1 s of processor time. The slowest:")
+        print(f"\n{len(cases)} hostile cases: {dict(found)}; {over} took over 0.1 s of processor time. The slowest:")
         for seconds, expression, name, text in slowest[:15]:
             print(f"  {seconds * 1000:6.0f} ms  {expression!r} on {name}: {text}")
-    assert found["cut off"] > 100
+    assert found["cut off"] > len(cases) // 5

@@ -61,7 +61,7 @@ def test_work_hidden_in_functions_is_charged_too(expression: str) -> None:
 def test_doubling_a_text_again_and_again_ends_in_the_budget_of_a_variable() -> None:
     sources = {"v0": "string(object)"} | {f"v{n}": f"variables.v{n - 1} + variables.v{n - 1}" for n in range(1, 30)}
     program, variables = with_variables("variables.v29.size() > 0", **sources)
-    with pytest.raises(EvaluationError, match='variable "v21" fails to evaluate: operation cancelled: actual cost'):
+    with pytest.raises(EvaluationError, match='variable "v20" fails to evaluate: operation cancelled: actual cost'):
         program.evaluate(Activation({"object": "0123456789"}, variables=variables))
 
 

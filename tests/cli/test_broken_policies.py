@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 BROKEN = """\
 apiVersion: admissionregistration.k8s.io/v1
@@ -104,7 +111,9 @@ def gatewright(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
-@pytest.mark.parametrize("arguments", [("check", "in.yaml"), ("test",)])
+@pytest.mark.parametrize(
+    "arguments", [("check", "in.yaml"), ("test",), ("explain", "broken", "in.yaml"), ("manifests", "policies")]
+)
 def test_a_broken_policy_is_shown_line_by_line(tree: Path, arguments: tuple[str, ...]) -> None:
     (tree / "policies" / "broken.yaml").write_text(BROKEN)
     run = gatewright(tree, *arguments)
@@ -112,22 +121,69 @@ def test_a_broken_policy_is_shown_line_by_line(tree: Path, arguments: tuple[str,
     assert (run.stdout, run.returncode) == ("", 2)
 
 
-@pytest.mark.parametrize("arguments", [("check", "in.yaml", "-o", "json"), ("test", "-o", "json")])
+@pytest.mark.parametrize("arguments", [("check", "in.yaml"), ("test",), ("explain", "broken", "in.yaml")])
 def test_a_machine_is_given_the_same_places(tree: Path, arguments: tuple[str, ...]) -> None:
     (tree / "policies" / "broken.yaml").write_text(BROKEN)
-    run = gatewright(tree, *arguments)
+    run = gatewright(tree, *arguments, "-o", "json")
     report: dict[str, Any] = json.loads(run.stdout)
     assert (run.stderr, run.returncode) == ("", 2)
     lines = [line.removeprefix("error: ") for line in SEEN.splitlines() if line.startswith("error: ")]
     assert [f"{each['file']}:{each['line']}:{each['column']}: {each['message']}" for each in report["errors"]] == lines
-    assert report["warnings"] == []
+    assert not report.get("warnings")
 
 
 def test_serve_shows_it_and_does_not_start(tree: Path) -> None:
     (tree / "policies" / "broken.yaml").write_text(BROKEN)
     run = gatewright(tree, "serve", "--port", "0", "--plain-port", "0")
     assert run.returncode == 2
-    assert SEEN.partition("\n")[2].partition("\nerror:")[0] in run.stderr  # the first line with its caret
+    assert SEEN.replace("error: ", "") in run.stderr
+
+
+LONG = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: long}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  validations:
+  - expression: object.metadata.name != '日本語' && object.metadata.name != '日本語の' && objct.spec.x == 1 \
+|| object.metadata.name == 'a' || object.metadata.name == 'b'
+"""
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize(
+    "arguments", [("check", "in.yaml"), ("test",), ("explain", "long", "in.yaml"), ("manifests", "policies")]
+)
+def test_an_excerpt_fits_the_terminal(tree: Path, arguments: tuple[str, ...], width: int) -> None:
+    (tree / "policies" / "long.yaml").write_text(LONG)
+    error, line, caret = on_terminal(tree, width, *arguments)
+    assert error.endswith("undeclared reference to 'objct'; did you mean 'object'?")
+    assert cell_len(line) <= width
+    assert len(caret) <= width
+    before = next(place for place in range(len(line)) if cell_len(line[:place]) == len(caret) - 1)
+    assert line[before:].startswith("objct")
+
+
+def on_terminal(tree: Path, width: int, *arguments: str) -> list[str]:
+    """The lines that a command writes on a terminal of that width, without colours."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    environment = {each: value for each, value in os.environ.items() if each not in ("COLUMNS", "LINES")}
+    command = [sys.executable, "-m", "webhook.cli.main", *arguments]
+    with subprocess.Popen(
+        command, cwd=tree, stdin=slave, stdout=slave, stderr=slave, env={**environment, "NO_COLOR": "1"}
+    ) as process:
+        os.close(slave)
+        written = b""
+        with contextlib.suppress(OSError):  # EIO: the other end is closed
+            while found := os.read(master, 65536):
+                written += found
+    os.close(master)
+    assert process.returncode == 2
+    return written.decode().splitlines()
 
 
 class TestAWarning:
@@ -145,3 +201,32 @@ class TestAWarning:
         [found] = json.loads(gatewright(tree, *arguments).stdout)["warnings"]
         assert (found["file"], found["line"], found["column"]) == ("policies/warned.yaml", 11, 9)
         assert found["message"].startswith("ValidatingAdmissionPolicy 'warned': spec.validations[0].expression: ")
+
+
+FOREIGN = """\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: require-labels}
+spec: {}
+"""
+NAMED = """\
+policies/kyverno.yaml:2:1: ClusterPolicy 'require-labels' is of Kyverno (kyverno.io/v1), and Gatewright does not \
+evaluate it\
+"""
+
+
+@pytest.mark.parametrize("arguments", [("check", "in.yaml"), ("test",), ("manifests", "policies")])
+def test_a_policy_of_another_engine_is_named(tree: Path, arguments: tuple[str, ...]) -> None:
+    (tree / "policies" / "warned.yaml").write_text(WARNED)
+    (tree / "policies" / "kyverno.yaml").write_text(FOREIGN)
+    run = gatewright(tree, *arguments)
+    assert f"warning: {NAMED}\n   2 | kind: ClusterPolicy\n     | ^\n" in run.stderr
+    assert run.returncode == 0
+
+
+def test_explain_names_it_too(tree: Path) -> None:
+    (tree / "policies" / "warned.yaml").write_text(WARNED)
+    (tree / "policies" / "kyverno.yaml").write_text(FOREIGN)
+    run = gatewright(tree, "explain", "require-labels", "in.yaml")
+    assert run.stderr == f"error: no policy 'require-labels' in policies that Gatewright evaluates; {NAMED}\n"
+    assert run.returncode == 2

@@ -169,6 +169,8 @@ def test_the_json_report(tree: Path) -> None:
         "reason": "Invalid",
         "message": "no hostPath",
         "path": "spec.template.spec.volumes[0].hostPath",
+        "error": False,
+        "lookedFor": None,
     }
     counts = {"deny": 2, "warn": 0, "audit": 0, "excepted": 0, "errors": 0}
     assert report["summary"] == {"files": 1, "objects": 1, "policies": 4, **counts}

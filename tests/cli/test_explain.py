@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.timing import within
 from webhook.cli.main import app
 
 POLICY = """\
@@ -159,7 +160,7 @@ def test_an_error_is_shown_where_it_arose(tree: Path) -> None:
     result = run("explain", "sizes", "map.yaml")
     assert (
         "  expression 'object.data.nope.size() > 1' resulted in error: no such key: nope\n"
-        "  map.yaml:1:1\n"
+        "  map.yaml:1:1 (error)\n"
         "\n"
         "  validations[0] fails  policies/sizes.yaml:10\n"
         "    object.data.nope.size() > 1  error: no such key: nope\n"
@@ -410,9 +411,8 @@ def test_output_and_time_are_bounded(tree: Path) -> None:
         ["explain", "sizes", "big.json", "--full"],
         ["check", "--explain", "big.json"],
     ):
-        start = time.process_time()
-        output = run(*arguments).output
-        assert time.process_time() - start < 20
+        with within(20, time.process_time):
+            output = run(*arguments).output
         assert output.count("\n") < len(validations) * 220
         assert len(output) < 250_000
     as_json = run("explain", "sizes", "big.json", "-o", "json").output

@@ -121,6 +121,7 @@ def test_json(root: Path) -> None:
         "passed": True,
         "failures": [],
         "texts": ["ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' denied request: not latest"],
+        "notes": [],
     }
 
 

@@ -255,6 +255,45 @@ def test_an_unrendered_template_gets_advice() -> None:
     assert problem.endswith("render it first (helm template CHART | gatewright check -)")
 
 
+@pytest.mark.parametrize(
+    ("content", "column"),
+    [
+        ("---apiVersion: v1\nkind: Pod\n", 4),
+        ("--- apiVersion: v1\nkind: Pod\n", 5),
+        ("---\tkind: Pod\n", 5),
+        ("---{kind: Pod}\n", 4),
+    ],
+)
+def test_a_separator_that_does_not_stand_alone_is_named(content: str, column: int) -> None:
+    documents, problems = parse(f"a: 1\n{content}---\nb: 2\n", "m.yaml")
+    assert [document.value for document in documents] == [{"a": 1}, {"b": 2}]
+    assert list(map(str, problems)) == [
+        f"m.yaml:2:{column}: the separator --- must stand alone on its line; put what follows it on the next"
+    ]
+
+
+@pytest.mark.parametrize(
+    "separator",
+    ["--- # comment\n", "---# comment\n", "--- \n---\t\n", "---\n\n", "---  \n", "---\r\n", "--- {c: 3}\n---\n"],
+)
+def test_separators_as_kubectl_takes_them(separator: str) -> None:
+    documents, problems = parse(f"a: 1\n{separator}b: 2\n", "m.yaml")
+    values = [document.value for document in documents if document.value != {"c": 3}]
+    assert (values, problems) == ([{"a": 1}, {"b": 2}], [])
+
+
+def test_what_looks_like_a_separator_inside_a_text_is_text() -> None:
+    [document], problems = parse("x: |\n  ---apiVersion: v1\n  -----BEGIN CERTIFICATE-----\n", "m.yaml")
+    assert (document.value, problems) == ({"x": "---apiVersion: v1\n-----BEGIN CERTIFICATE-----\n"}, [])
+
+
+def test_a_text_with_a_tag_of_no_meaning_is_read_as_kubectl_reads_it() -> None:
+    [document], problems = parse("a: !x b\nc: [! d, !!str 1]\n", "m.yaml")
+    assert (document.value, problems) == ({"a": "b", "c": ["d", "1"]}, [])
+    tags = sorted((path, position.line, position.column, tag) for path, position, tag in document.tags())
+    assert tags == [(("a",), 1, 4, "!x"), (("c", 0), 2, 5, "!")]
+
+
 def test_one_bad_document_leaves_the_others() -> None:
     parsed, wrong = parse("a: 1\n---\nb: [\n---\nc: 3\n", "f")
     assert [document.value for document in parsed] == [{"a": 1}, {"c": 3}]
@@ -391,3 +430,10 @@ def test_standard_input() -> None:
 
 def test_a_path_that_no_file_can_have_is_named() -> None:
     assert len(read(["a\0b"])[1]) == 1
+
+
+@pytest.mark.parametrize("value", ["!hunter2 a: b", "!hunter2 || a", "*hunter2", "&hunter2 a: b", "'hunter2' hunter2"])
+def test_what_is_wrong_with_a_text_does_not_repeat_it(value: str) -> None:
+    _, problems = parse(f"kind: Secret\nstringData:\n  password: {value}\n", "m.yaml")
+    assert len(problems) == 1
+    assert "hunter2" not in str(problems[0])

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.timing import patience
+
 COMMAND = [sys.executable, "-c", "from webhook.cli.main import main; main()"]
 REVIEWS = Path(__file__).parent.parent / "fixtures" / "reviews"
 START_TIMEOUT = 30.0  # seconds; how long it really may take is a test of its own
@@ -64,13 +66,13 @@ class Running:
     def connected(self) -> Iterator[ssl.SSLSocket]:
         """A connection to write to by hand."""
         with (
-            socket.create_connection(("127.0.0.1", self.port), timeout=10) as plain,
+            socket.create_connection(("127.0.0.1", self.port), timeout=60) as plain,
             self.trust.wrap_socket(plain, server_hostname="localhost") as connection,
         ):
             yield connection
 
     def connect(self) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self.trust)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self.trust)
 
     def post(
         self, path: str, body: bytes, content_type: str | None = "application/json", method: str = "POST"
@@ -82,7 +84,7 @@ class Running:
             connection.close()
 
     def get(self, path: str, method: str = "GET") -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.plain_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.plain_port, timeout=60)
         try:
             return ask(connection, method, path, b"", None)
         finally:
@@ -111,7 +113,7 @@ def ask(
 
 def wait_for(found: Callable[[], Any], seconds: float = 10.0) -> Any:
     """What `found` returns once it is true."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + patience(seconds)
     while True:
         value = found()
         if value:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.running import Running, recorded, wait_for
+from tests.timing import within
 
 CREATE_POD = recorded("020")
 HEAD = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -37,8 +38,9 @@ def test_a_request_that_never_ends_is_answered_408(server: Running, sent: bytes)
     with server.connected() as connection:
         connection.sendall(sent)
         begun = time.monotonic()
-        got = _rest(connection)
-        assert 0.5 < time.monotonic() - begun < 5  # --read-timeout 1
+        with within(5):
+            got = _rest(connection)
+        assert time.monotonic() - begun > 0.5  # --read-timeout 1
     assert got.startswith(b"HTTP/1.1 408 ")
     assert "error" in json.loads(got.split(b"\r\n\r\n", 1)[1])
     _good(server)
@@ -46,12 +48,15 @@ def test_a_request_that_never_ends_is_answered_408(server: Running, sent: bytes)
 
 def test_a_byte_at_a_time_gains_nothing(server: Running) -> None:
     with server.connected() as connection:
-        begun = time.monotonic()
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
-            for byte in HEAD * 10:
-                connection.sendall(bytes([byte]))
-                time.sleep(0.02)
-        assert time.monotonic() - begun < 6
+        cut_off = False
+        with within(6):
+            try:
+                for byte in HEAD * 100:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.02)
+            except (ConnectionError, ssl.SSLError):
+                cut_off = True
+        assert cut_off
 
 
 def test_a_client_that_says_nothing_is_cut_off(server: Running) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.running import COMMAND, POLICIES, Running, environment, recorded, wait_for, write_policies
+from tests.timing import ASSERTED
 from webhook.server import tls
 
 CREATE_POD = recorded("020")
@@ -45,7 +46,7 @@ def test_it_says_where_it_serves_and_that_its_certificate_is_for_development(ser
 
 def test_it_serves_within_three_seconds(start: Callable[..., Running], policies: Path) -> None:
     took = min(start("--policies", str(policies)).started_in for _ in range(3))
-    assert took < 3.0
+    assert took < 3.0 or not ASSERTED
 
 
 def test_a_given_certificate_is_served_and_none_is_made(

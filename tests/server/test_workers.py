@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.running import Running, ask, changed, recorded, wait_for
+from tests.timing import within
 from webhook.server.gathering import Family, merged
 
 CREATE_POD = recorded("020")
@@ -93,9 +94,8 @@ def test_metrics_do_not_wait_for_a_worker_that_hangs(two: Running) -> None:
     worker = _children(two)[1]
     os.kill(worker, signal.SIGSTOP)
     try:
-        begun = time.monotonic()
-        assert _values(two, "gatewright_reviews_total") == [10]
-        assert time.monotonic() - begun < 3
+        with within(3):
+            assert _values(two, "gatewright_reviews_total") == [10]
         if "GATEWRIGHT_TEST_TIMES" in os.environ:
             assert b"has not answered for" in wait_for(lambda: (a := two.get("/healthz")).status == 503 and a.body, 15)
     finally:

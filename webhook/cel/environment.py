@@ -32,12 +32,6 @@ _ORDERED = (
 _COMPARISONS = [
     FunctionDeclaration(f"{name}{a}_{b}", name, (a, b), types.BOOL, False) for name in _ORDER for a, b in _ORDERED
 ]
-# So is what converts to string, where opaque types are converted too.
-_STRING = [
-    FunctionDeclaration(f"string_{number}", "string", overload.params, overload.result, False)
-    for number, overload in enumerate(standard.LIBRARY.overloads)
-    if overload.name == "string"
-]
 
 
 @lru_cache(maxsize=32)
@@ -54,14 +48,21 @@ def _declarations(version: Version, constructs: bool) -> Declarations:
     if version >= CROSS_TYPE_COMPARISON:
         declared += _COMPARISONS
         excluded += _ORDER
-    if any(function.name == "string" for function in declared):
-        declared += _STRING
-        excluded.append("string")
+    # So is a standard function of which a library has more overloads: string(), of opaque types.
+    extended = {function.name for function in declared} & {each.name for each in standard.LIBRARY.overloads}
+    declared += [
+        FunctionDeclaration(f"{each.name}_{number}", each.name, each.params, each.result, each.member)
+        for number, each in enumerate(standard.LIBRARY.overloads)
+        if each.name in extended
+    ]
+    excluded += sorted(extended)
     return Declarations(
         declared,
         excluded,
         extensions=sorted({library.extension for library in libraries if library.extension}),
         named_types=[name for library in libraries for name in library.named_types],
+        macros=[macro for library in libraries for macro in library.macros],
+        bound=_functions(version, constructs),
     )
 
 
@@ -125,18 +126,17 @@ class Environment:
 
         Raises CompileError with every issue and its place.
         """
-        functions = _functions(self._version, self._constructs)
         try:
             tree = self._constructed(source) if self._constructs else self._checker(source).check(source)
         except CompileError as error:
             dated = CompileError(error.source, _dated(error, self._version))
             raise explained(dated, self._names()) from None
-        check_literals(source, tree, functions)
+        check_literals(source, tree)
         if expect and tree.type not in expect:
             wanted = " or ".join(map(str, expect))
             message = f"must evaluate to {wanted} but got {tree.type}"
             raise CompileError(source, [Issue(message)])
-        return Program(source, tree, functions)
+        return Program(source, tree)
 
     def _constructed(self, source: str) -> Expr:
         """The checked tree of an expression that may construct messages, whose types it declares by using them."""

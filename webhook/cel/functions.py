@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from webhook.cel.library import (
     authorizer,
     cidr,
@@ -30,11 +32,8 @@ LIBRARIES: tuple[Library, ...] = (
     optionals.UNWRAP,
     optionals.ENDS,
     strings.LIBRARY,
-    strings.FORMAT,
     lists.LIBRARY,
-    lists.INCLUDES,
     lists_extension.LIBRARY,
-    lists_extension.FLATTEN,
     sets.LIBRARY,
     regex.LIBRARY,
     url.LIBRARY,
@@ -44,14 +43,16 @@ LIBRARIES: tuple[Library, ...] = (
     semver.LIBRARY,
     named_format.LIBRARY,
     authorizer.LIBRARY,
-    authorizer.SELECTORS,
 )
 """Of all versions, in the order of the reference."""
+
+MEMBER_MACROS: Final = frozenset(macro.name for library in LIBRARIES for macro in library.macros if macro.member)
+"""The macros that are written like methods; has() is the only other."""
 
 
 def libraries_of(version: Version) -> tuple[Library, ...]:
     """What a version of Kubernetes has."""
-    return tuple(library for library in LIBRARIES if library.since <= version)
+    return tuple(library.at(version) for library in LIBRARIES if library.since <= version)
 
 
 def came_later(name: str, version: Version) -> tuple[str, Version] | None:
@@ -61,23 +62,24 @@ def came_later(name: str, version: Version) -> tuple[str, Version] | None:
     """
     found: tuple[str, Version] | None = None
     for library in LIBRARIES:
-        if library.since <= version:
-            continue
-        for called in _names(library):
+        for called, since in _names(library):
+            if since <= version:
+                continue
             if called in (f"{name}()", name):
-                return called, library.since
+                return called, since
             if found is None and called.startswith(f"{name}."):
-                found = called, library.since
+                found = called, since
     return found
 
 
-def _names(library: Library) -> list[str]:
-    functions = [f"{overload.name}()" for overload in library.overloads]
+def _names(library: Library) -> list[tuple[str, Version]]:
+    functions = [(f"{overload.name}()", overload.since or library.since) for overload in library.overloads]
     macros = [f"{macro.name}()" for macro in library.macros]
-    return [*functions, *macros, *library.named_types, *library.variables]
+    return [*functions, *((name, library.since) for name in (*macros, *library.named_types, *library.variables))]
 
 
 def form(name: str, since: Version) -> str:
     """What came, in words: of a macro that was there before, only with one variable, the other form."""
-    two_variables = since == comprehensions.TWO_VARIABLES.since and name in _names(comprehensions.TWO_VARIABLES)
+    of_macros = [each for each, _ in _names(comprehensions.TWO_VARIABLES)]
+    two_variables = since == comprehensions.TWO_VARIABLES.since and name in of_macros
     return f"{name} with two variables" if two_variables else name

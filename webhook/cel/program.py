@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from webhook.cel.code.codegen import generate
-from webhook.cel.cost.metering import NO_DEADLINE, RESERVE, Deadline, Metered
-from webhook.cel.library.resolution import Functions
+from webhook.cel.cost.metering import RESERVE, STEP, Deadline, Metered
 from webhook.cel.tree.ast import Expr, children
 from webhook.cel.tree.errors import (
     BudgetExceeded,
@@ -33,7 +32,8 @@ class Activation(Metered):
 
     bindings: name -> value, as JSON gives it. lazy: name -> function that gives the value, called at the first use.
     variables: `variables.NAME` -> the program of a composited variable, evaluated at its first use and at most once;
-    its error, too, is kept and surfaces at each use. deadline: when all has to be done.
+    its error, too, is kept and surfaces at each use. deadline: when all has to be done; None offline, where no clock is
+    read.
 
     Each expression may cost what one may in the API server, and so may each variable, which is one; `cost` is what all
     evaluations on this activation have cost together, or a bound on it.
@@ -46,7 +46,7 @@ class Activation(Metered):
         bindings: Mapping[str, Any] = _NOTHING,
         lazy: Mapping[str, Callable[[], Any]] = _NOTHING,
         variables: Mapping[str, Program] = _NOTHING,
-        deadline: Deadline = NO_DEADLINE,
+        deadline: Deadline | None = None,
     ) -> None:
         dict.__init__(self, bindings)
         self._lazy = lazy
@@ -55,14 +55,15 @@ class Activation(Metered):
         self._meter = None
         self._deadline = deadline
         self.cost = self.begun = 0
-        self.limit = deadline.step
+        self.limit = STEP if deadline is None else deadline.step
 
     def __missing__(self, name: str) -> Any:
         program = self._variables.get(name)
         if program is None:
             value = self[name] = self._lazy[name]()
             return value
-        if self._meter is not None:
+        meter = self._meter
+        if meter is not None:
             return self._variable(name, program)
         # As `_variable`, where all has been cheap so far and nothing is wrong.
         start, begun = self.cost, self.begun
@@ -73,15 +74,14 @@ class Activation(Metered):
             self.cost, self.begun = start, begun
             return self._variable(name, program)
         self.begun = begun + self.cost - start
+        if self._meter is not None:
+            self._meter.begun = -1  # what it knows is of the variable
         return value
 
     def _variable(self, name: str, program: Program) -> Any:
         """The value of a composited variable. What it costs is not charged to the expression that uses it."""
         if self._errors is None or name not in self._errors:
-            start, begun = self.cost, self.begun
-            exact = self._meter is not None and self._meter.exact
-            if exact:
-                self.meter().exact = False
+            suspended = self.suspend()
             try:
                 value = self[name] = self._evaluated(program)
             except EvaluationError as error:
@@ -92,9 +92,7 @@ class Activation(Metered):
             else:
                 return value
             finally:
-                self.begun = begun + self.cost - start
-                if exact:
-                    self.meter().exact = True
+                self.resume(suspended)
         raise EvaluationError(self._errors[name])
 
     def _evaluated(self, program: Program) -> Any:
@@ -124,8 +122,6 @@ class Recording(Activation):
     """
 
     __slots__ = ("record",)
-
-    slowness = 50  # nothing waits for it, and it has to come to the same end
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -160,14 +156,13 @@ class Program:
     evaluation costs beside what it adds to the activation's `cost` in the plain form.
     """
 
-    __slots__ = ("_counted", "_exact", "_functions", "_recording", "fixed_cost", "plain", "source", "tree", "type")
+    __slots__ = ("_counted", "_exact", "_recording", "fixed_cost", "plain", "source", "tree", "type")
 
-    def __init__(self, source: str, tree: Expr, functions: Functions) -> None:
+    def __init__(self, source: str, tree: Expr) -> None:
         self.source = source
         self.tree = tree
         self.type: Type = tree.type
-        self._functions = functions
-        self.plain, self.fixed_cost = generate(tree, functions, "plain")
+        self.plain, self.fixed_cost = generate(tree, "plain")
         if self.fixed_cost > RESERVE:
             self.plain, self.fixed_cost = _left_to_the_exact_form, 0
         # The other forms are wanted rarely, and made then; but not while a request waits, where that takes long.
@@ -175,8 +170,8 @@ class Program:
         self._exact: Callable[[Any], Any] | None = None
         self._recording: Callable[[Any], Any] | None = None
         if len(source) > _SHORT and _nodes(tree) > _LARGE:
-            self._counted, _ = generate(tree, functions, "counted")
-            self._exact, _ = generate(tree, functions, "exact")
+            self._counted, _ = generate(tree, "counted")
+            self._exact, _ = generate(tree, "exact")
 
     def __repr__(self) -> str:
         return f"Program({self.source!r}: {self.type})"
@@ -185,7 +180,7 @@ class Program:
         """The value of the expression: None, bool, int, float, str, bytes, list, dict, or a type of `values`.
 
         Raises EvaluationError with the API server's text; CostError, one of them, when the expression costs more than
-        it may; LimitError, another, when it takes more time or memory than it may.
+        it may; LimitError, another, when it takes more work, memory or time than it may.
         """
         activation.begun = cost = activation.cost
         try:
@@ -203,7 +198,7 @@ class Program:
     def evaluate_counting(self, activation: Activation) -> Any:
         """The same value or error, at the API server's cost exactly."""
         if self._counted is None:
-            self._counted, _ = generate(self.tree, self._functions, "counted")
+            self._counted, _ = generate(self.tree, "counted")
         cost = activation.cost
         try:
             return _guarded(self._counted, activation)
@@ -216,13 +211,13 @@ class Program:
     def evaluate_exactly(self, activation: Activation) -> Any:
         """The same value or error, by the careful form of the code. Only tests call it for more than errors."""
         if self._exact is None:
-            self._exact, _ = generate(self.tree, self._functions, "exact")
+            self._exact, _ = generate(self.tree, "exact")
         return _guarded(self._exact, activation)
 
     def evaluate_recording(self, activation: Recording) -> Any:
         """The same value or error; `activation.record` has every node's value then."""
         if self._recording is None:
-            self._recording, _ = generate(self.tree, self._functions, "recording")
+            self._recording, _ = generate(self.tree, "recording")
         return _guarded(self._recording, activation)
 
     def explain(self, activation: Activation, private: Private | None = None) -> Explanation:
@@ -248,9 +243,7 @@ class Program:
 
 
 def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:
-    activation.begun = activation.cost
-    meter = activation.meter()
-    meter.exact = True
+    activation.begin_exactly()
     try:
         return run(activation)
     except LimitExceeded as limit:
@@ -263,7 +256,7 @@ def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:
         # The checker takes `dyn` for whatever stands beside it (`[1] + dyn(x)` for a list of ints), and was wrong.
         raise no_such_overload() from None
     finally:
-        meter.exact = False
+        activation.end_exactly()
 
 
 _LARGE = 1_000  # nodes

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from webhook.cel.functions import LIBRARIES
 from webhook.cel.library.declaring import Failure, Library, Macro, Overload
+from webhook.cel.tree.declared import Cost
 from webhook.versions import OLDEST, Version, shown
 
 _HEAD = """\
@@ -22,24 +23,26 @@ policies are for; a function that came later is refused when they are loaded. (A
 Methods are called on their first value: `string.charAt(int)` is `'hello'.charAt(1)`. `T`, `U`, `K`, `V` and `J` stand
 for any type. If a type is not known when the policy is loaded, as below `object`, the function is chosen by the values
 at run time, and a wrong value gives the error `no such overload`.
+
+A call costs 1 of the 1,000,000 that an expression may cost in the API server, unless another cost is given here. Sizes
+are code points, bytes, elements and entries; fractions are rounded up.
 """
 
 
 def reference() -> str:
     """The page, in Markdown."""
     parts = [_HEAD]
-    for name, group in groupby(LIBRARIES, key=lambda library: library.name):
+    for _, group in groupby(LIBRARIES, key=lambda library: library.name):
         libraries = list(group)
-        parts.append(f"\n## {_title(name)}\n\n{_since(libraries[0].since)}\n")
+        parts.append(f"\n## {_title(libraries[0])}\n\n{_since(libraries[0].since)}\n")
         for library in libraries:
-            later = "" if library is libraries[0] else _later(library.since, libraries[0].since)
-            parts += (f"\n{entry}" for entry in _entries(library, later))
+            parts += (f"\n{entry}" for entry in _entries(library, libraries[0].since))
     return "".join(parts)
 
 
-def _title(name: str) -> str:
-    """A library's name as a heading: `optional_lists` is Optional lists, `cidr` is CIDR."""
-    return name.upper() if name in {"cidr", "ip", "url"} else name[:1].upper() + name[1:].replace("_", " ")
+def _title(library: Library) -> str:
+    """A library's name as a heading: `optional_lists` is Optional lists."""
+    return library.title or library.name[:1].upper() + library.name[1:].replace("_", " ")
 
 
 def _since(since: Version) -> str:
@@ -50,22 +53,43 @@ def _later(since: Version, first: Version) -> str:
     return f" Since Kubernetes {shown(since)}." if since != first else ""
 
 
-def _entries(library: Library, later: str) -> Iterator[str]:
+def _entries(library: Library, first: Version) -> Iterator[str]:
     for macro in library.macros:
-        yield _entry([macro.form], macro, later)
+        yield _entry([macro.form], macro, _later(library.since, first), "")
     overloads = (overload for overload in library.overloads if not overload.name.startswith("@"))
     for _, group in groupby(overloads, key=lambda each: (each.name, each.member, each.doc, each.example)):
         same = list(group)
-        yield _entry([_signature(overload) for overload in same], same[0], later)
+        later = _later(same[0].since or library.since, first)
+        yield _entry([_signature(overload) for overload in same], same[0], later, _cost(same[0]))
 
 
-def _entry(signatures: Iterable[str], told: Overload | Macro, later: str) -> str:
+def _entry(signatures: Iterable[str], told: Overload | Macro, later: str, cost: str) -> str:
     lines = [f"**{' <br> '.join(f'`{signature}`' for signature in signatures)}** \\\n", f"{told.doc}{later}\n"]
     if told.example:
         lines.append(f"- `{told.example}`\n")
     if told.error:
         lines.append(_failure(told.error))
+    if cost:
+        lines.append(f"- cost: {cost}\n")
     return "".join(lines)
+
+
+def _cost(overload: Overload) -> str:
+    if overload.declared.lazy:
+        return "0"
+    cost, unfixed = overload.declared.cost, overload.unfixed_cost
+    if cost is None:
+        return ""
+    where = "" if cost is unfixed else f"; where the types leave the overload open, {_formula(unfixed)}"
+    return _formula(cost) + where
+
+
+def _formula(cost: Cost | None) -> str:
+    """A formula in words: how its documentation begins, as part of a sentence."""
+    if cost is None:
+        return "1"
+    first = (cost.__doc__ or "").split("\n")[0].removesuffix(".")
+    return first[:1].lower() + first[1:]
 
 
 def _failure(failure: Failure) -> str:

@@ -17,11 +17,13 @@ from webhook.cli.options import (
     Format,
     KubernetesVersion,
     Operation,
+    Verbose,
     colored,
-    columns,
     draws,
     fail,
+    fail_with,
 )
+from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT, parse_version
 
 
@@ -52,6 +54,7 @@ def check(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
     ] = False,
+    verbose: Verbose = False,
     color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
 ) -> None:
     """Check manifests against the policies, as if they were applied: nothing is sent anywhere.
@@ -75,6 +78,7 @@ def check(
             authorizations=authorizations,
             diff=diff,
             explain=explain,
+            verbose=verbose,
             color=color,
         )
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
@@ -98,6 +102,7 @@ def _check(
     authorizations: Path | None,
     diff: bool,
     explain: bool,
+    verbose: bool,
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
@@ -109,9 +114,11 @@ def _check(
     from webhook.documents import reader
     from webhook.documents.reader import Problem
     from webhook.offline import authorizations as access
+    from webhook.offline.background import Background
     from webhook.offline.requests import Options, impersonated, plan
     from webhook.offline.verdicts import verdicts
     from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.python.raised import tracebacks
 
     try:
         as_user = impersonated(user, groups)
@@ -127,13 +134,11 @@ def _check(
         if output is Format.JSON:
             put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
         else:
-            sys.stderr.write("".join(checktext.error_text(each, colored(color, sys.stderr)) for each in error.problems))
+            fail_with(error.problems, color)
         return FAILED
     rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
     if wrong:
-        for problem in wrong:
-            fail(str(problem), color)
-        return FAILED
+        return fail_with(wrong, color)
 
     with Telling(sys.stderr) as telling:
         files = count(1)
@@ -148,9 +153,10 @@ def _check(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
         )
         results = []
-        for verdict in verdicts(planned.requests, policies, cluster, explain=explain):
-            results.append(verdict)
-            telling.step("checking", len(results), len(planned.objects))
+        with tracebacks() as raised:
+            for verdict in verdicts(planned.requests, policies, cluster, explain=explain):
+                results.append(verdict)
+                telling.step("checking", len(results), len(planned.objects))
     notes = [*map(str, policies.notes), *planned.notes]
     if cluster.assumed:
         notes.append(
@@ -173,11 +179,13 @@ def _check(
         excepted=[each for verdict in results for each in verdict.excepted],
         show_changes=diff,
         explained=explain,
+        background=Background(policies, raised),
+        verbose=verbose,
     )
     if output is Format.JSON:
         written = put(checkjson.report(outcome))
     else:
-        sys.stderr.write(checktext.asides(outcome, colored(color, sys.stderr)))
+        sys.stderr.write(checktext.asides(outcome, colored(color, sys.stderr), columns(sys.stderr)))
         sys.stderr.flush()
         written = put(checktext.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
     return outcome.exit_code if written else FAILED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,14 +17,17 @@ from webhook.cli.options import (
     Format,
     KubernetesVersion,
     Operation,
+    Verbose,
     colored,
-    columns,
     draws,
     fail,
+    fail_with,
 )
+from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
+    from webhook.documents.reader import Problem
     from webhook.paths import Path as ObjectPath
     from webhook.policy.policyset import Policy
 
@@ -59,6 +62,7 @@ def explain(
     version: KubernetesVersion = NEWEST_TEXT,
     authorizations: Authorizations = None,
     full: Annotated[bool, typer.Option("--full", help="Show what had no part in the outcome, too.")] = False,
+    verbose: Verbose = False,
     color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
 ) -> None:
     """Explain what a policy makes of manifests: the verdict, and the values that led to it, step by step.
@@ -80,6 +84,7 @@ def explain(
             version=version,
             authorizations=authorizations,
             full=full,
+            verbose=verbose,
             color=color,
         )
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
@@ -103,19 +108,23 @@ def _explain(
     version: str,
     authorizations: Path | None,
     full: bool,
+    verbose: bool,
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.report import explainjson, explaintext
-    from webhook.cli.report.checktext import Style, error_line
     from webhook.cli.report.explaintree import PIPED_WIDTH, Look
+    from webhook.cli.report.problems import note_line
+    from webhook.cli.report.style import Style
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents import reader
     from webhook.offline import authorizations as access
+    from webhook.offline.background import Background
     from webhook.offline.policyexplained import explain_requests
     from webhook.offline.requests import Options, impersonated, plan, with_old
     from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.python.raised import tracebacks
 
     if old and operation not in (None, Operation.UPDATE):
         return fail("--old is of an UPDATE", color)
@@ -133,17 +142,16 @@ def _explain(
     try:
         policies = load(tree, target)
     except PolicyTreeError as error:
-        for problem in error.problems:
-            fail(str(problem), color)
-        return FAILED
+        if output is Format.JSON:
+            put(explainjson.report((), (), error.problems))
+            return FAILED
+        return fail_with(error.problems, color)
     rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
     if wrong:
-        for problem in wrong:
-            fail(str(problem), color)
-        return FAILED
+        return fail_with(wrong, color)
     chosen = [policy for policy in policies.policies if policy.name == name]
     if not chosen:
-        return fail(_unknown(name, [policy.name for policy in policies.policies], tree), color)
+        return fail(_unknown(name, [policy.name for policy in policies.policies], tree, policies.warnings), color)
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     options = Options(namespace, as_user, done.value)
@@ -161,10 +169,18 @@ def _explain(
     cluster = ManifestsView(
         [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
     )
-    reports = [
-        explaintext.Report(policy, list(explain_requests(policy, requests, policies, cluster)), _places(policy))
-        for policy in chosen
-    ]
+    with tracebacks() as raised:
+        background = Background(policies, raised)
+        reports = [
+            explaintext.Report(
+                policy,
+                list(explain_requests(policy, requests, policies, cluster)),
+                _places(policy),
+                background,
+                verbose,
+            )
+            for policy in chosen
+        ]
     if cluster.assumed:
         notes.append(
             f"no Namespace among the inputs for {', '.join(sorted(cluster.assumed))}: taken to have no labels but "
@@ -175,23 +191,14 @@ def _explain(
     if output is Format.JSON:
         written = put(explainjson.report(reports, notes, problems))
     else:
-        from webhook.cli.report.visible import visible
-
-        on_stderr = Style(colored(color, sys.stderr))
-        for note in notes:
-            sys.stderr.write(f"{on_stderr(_DIM, 'note:')} {visible(note)}\n")
-        for problem in problems:
-            sys.stderr.write(error_line(str(problem), colored(color, sys.stderr)))
-        sys.stderr.flush()
+        sys.stderr.write("".join(note_line(note, colored(color, sys.stderr)) for note in notes))
+        fail_with(problems, color)
         width = columns(sys.stdout) or PIPED_WIDTH
         look = Look(Style(colored(color, sys.stdout)), width, full, ascii=not draws(sys.stdout))
         written = put("\n".join(explaintext.report(_told(each), look) for each in reports))
     if not written or problems:
         return FAILED
     return 1 if any(report.denied for report in reports) else 0
-
-
-_DIM = "\x1b[2m"
 
 
 def _told(report: Any) -> Any:
@@ -207,11 +214,14 @@ def _told(report: Any) -> Any:
     return replace(report, requests=once)
 
 
-def _unknown(name: str, known: list[str], tree: Path) -> str:
-    from difflib import get_close_matches
+def _unknown(name: str, known: list[str], tree: Path, warnings: Sequence[Problem]) -> str:
+    from webhook.nearest import nearest
 
-    near = get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(set(known))) or 'none'}"
+    foreign = next((each for each in warnings if f" '{name}' is of " in each.message), None)
+    if foreign is not None:
+        return f"no policy {name!r} in {tree} that Gatewright evaluates; {foreign}"
+    near = nearest(name, set(known))
+    hint = f"; did you mean {near}?" if near else f"; there are {', '.join(sorted(set(known))) or 'none'}"
     return f"no policy {name!r} in {tree}{hint}"
 
 

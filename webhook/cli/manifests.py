@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -12,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from webhook.cli.options import FAILED, Color, colored, fail, fail_with
+from webhook.excerpts import columns
+
 if TYPE_CHECKING:
     from webhook.policy.policyset import PolicySet
     from webhook.registration.configurations import Options
 
-_FAILED = 2
 _SERVICE = "gatewright-system/gatewright"
 _NAME = "gatewright"
 _TIMEOUT = 5  # seconds
@@ -96,7 +97,7 @@ def manifests(
         account = configurations.namespaced_name(service_account) if rbac else None
         options = _options(service, url, inject_ca_from, ca_bundle, no_ca, exclude_namespace or [], timeout, name)
     except OptionError as error:
-        raise typer.Exit(_fail(str(error))) from None
+        raise typer.Exit(fail(str(error))) from None
     command = _command(
         policies,
         ("--service", service if service != _SERVICE else None),
@@ -176,6 +177,7 @@ def _manifests(
     without: list[str],
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
+    from webhook.cli.report.problems import note_line, warning_text
     from webhook.cli.streams import put
     from webhook.documents import files
     from webhook.policy.load.loading import PolicyTreeError, load
@@ -184,24 +186,26 @@ def _manifests(
     try:
         policies = load(tree)
     except PolicyTreeError as error:
-        for problem in error.problems:
-            _fail(str(problem))
-        return _FAILED
+        return fail_with(error.problems)
     names = {policy.name for policy in policies.policies}
     if unknown := sorted(set(without) - names):
-        return _fail(f"--without: there is no policy {unknown[0]!r}; expected one of {', '.join(sorted(names))}")
+        return fail(f"--without: there is no policy {unknown[0]!r}; expected one of {', '.join(sorted(names))}")
+    warnings = policies.warnings
     policies = policies.without(without)
+    on_stderr = colored(Color.AUTO, sys.stderr)
     for note in (*policies.notes, *never_asked(policies)):
-        _note(str(note))
+        sys.stderr.write(note_line(str(note), on_stderr))
+    for warning in warnings:
+        sys.stderr.write(warning_text(warning, on_stderr, columns(sys.stderr)))
     rendered = render(policies)
     if check is not None:
         return _compared(check, rendered)
     if write is None:
-        return 0 if put(rendered) else _FAILED
+        return 0 if put(rendered) else FAILED
     try:
         write.write_text(rendered, encoding="utf-8")
     except OSError as error:
-        return _fail(f"--write: {write}: {files.reason(error)}")
+        return fail(f"--write: {write}: {files.reason(error)}")
     return 0
 
 
@@ -213,28 +217,11 @@ def _compared(check: Path, rendered: str) -> int:
         there = sys.stdin.read() if str(check) == "-" else check.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = files.reason(error) if isinstance(error, OSError) else "not UTF-8"
-        return _fail(f"--check: {check}: {reason}")
+        return fail(f"--check: {check}: {reason}")
     if there == rendered:
         return 0
     lines = difflib.unified_diff(
         there.splitlines(keepends=True), rendered.splitlines(keepends=True), str(check), "the policies' registration"
     )
     told = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-    return 1 if put(told) else _FAILED
-
-
-def _fail(message: str) -> int:
-    from webhook.cli.report.checktext import error_line
-
-    sys.stderr.write(error_line(message, _colored()))
-    return _FAILED
-
-
-def _note(message: str) -> None:
-    from webhook.cli.report.checktext import note_line
-
-    sys.stderr.write(note_line(message, _colored()))
-
-
-def _colored() -> bool:
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return 1 if put(told) else FAILED

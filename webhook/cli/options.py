@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+
+from webhook.excerpts import columns
+
+if TYPE_CHECKING:
+    from webhook.documents.reader import Problem
 
 KubernetesVersion = Annotated[
     str,
@@ -26,6 +31,11 @@ Authorizations = Annotated[
     typer.Option(
         "--authorizations", metavar="FILE", help="YAML with what the authorizer answers, under authorizations."
     ),
+]
+
+
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show the traceback of an exception in a Python policy, too.")
 ]
 
 
@@ -55,11 +65,21 @@ class Operation(StrEnum):
 FAILED = 2
 
 
-def fail(message: str, color: Color) -> int:
-    """Tell on stderr what keeps the run from going on; the exit code."""
-    from webhook.cli.report.checktext import error_line
+def fail(message: str, color: Color = Color.AUTO) -> int:
+    """Write to stderr what keeps the run from going on; the exit code."""
+    from webhook.cli.report.problems import error_line
 
     sys.stderr.write(error_line(message, colored(color, sys.stderr)))
+    return FAILED
+
+
+def fail_with(problems: Iterable[Problem], color: Color = Color.AUTO) -> int:
+    """Write to stderr all that is wrong with files, each with the line that it is in; the exit code."""
+    from webhook.cli.report.problems import error_text
+
+    with_colors, width = colored(color, sys.stderr), columns(sys.stderr)
+    sys.stderr.write("".join(error_text(problem, with_colors, width) for problem in problems))
+    sys.stderr.flush()
     return FAILED
 
 
@@ -68,11 +88,6 @@ def colored(color: Color, stream: TextIO) -> bool:
     if color is Color.AUTO:
         return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return color is Color.ALWAYS
-
-
-def columns(stream: TextIO) -> int | None:
-    """The columns of a terminal; None where text is not to be wrapped."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def draws(stream: TextIO) -> bool:

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.cli.options import KubernetesVersion
+from webhook.cli.options import FAILED, Color, Format, KubernetesVersion, colored, fail, fail_with
+from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
-    from webhook.cli.report.checktext import Style
+    from webhook.cli.report.style import Style
     from webhook.documents.reader import Problem
+    from webhook.offline.background import Background
     from webhook.offline.caseruns import Result
-
-_FAILED = 2
-
-
-class Format(StrEnum):
-    """How the results are written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def test(
@@ -35,7 +27,9 @@ def test(
     ] = Path("policies"),
     output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too; show tracebacks of Python policies.")
+    ] = False,
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
@@ -51,22 +45,19 @@ test.__test__ = False  # type: ignore[attr-defined]
 
 def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
-    import os
-
-    from webhook.cli.report.checktext import Style, error_line, error_text, note_line, warning_text
-    from webhook.cli.report.visible import visible
+    from webhook.cli.report.problems import note_line, warning_text
+    from webhook.cli.report.style import Style
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
+    from webhook.offline.background import Background
     from webhook.policy.exceptions import expired
     from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.python.raised import tracebacks
 
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    on_terminal = sys.stderr.isatty() and not plain
     try:
         target = parse_version(version)
     except ValueError as error:
-        sys.stderr.write(error_line(f"--kubernetes-version: {error}, got {version!r}", on_terminal))
-        return _FAILED
+        return fail(f"--kubernetes-version: {error}, got {version!r}")
     try:
         loaded = load(tree, target)
         planned, problems = policytest.plan(tree, loaded)
@@ -76,42 +67,43 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
         if output is Format.JSON:
             put(_json((), (), problems, ()))
         else:
-            sys.stderr.write("".join(error_text(problem, on_terminal) for problem in problems))
-        return _FAILED
+            fail_with(problems)
+        return FAILED
 
+    on_stderr, width = colored(Color.AUTO, sys.stderr), columns(sys.stderr)
     ended = {expired(exception) for exception in loaded.exceptions}
     for note in (note for note in loaded.notes if note.message in ended):  # the rest is no matter of tests
-        sys.stderr.write(note_line(str(note), on_terminal))
-    results = list(caseruns.run(planned, loaded))
+        sys.stderr.write(note_line(str(note), on_stderr))
+    with tracebacks() as raised:
+        results = list(caseruns.run(planned, loaded))
+    background = Background(loaded, raised)
     tested = {each.policy for each in planned}
     untested = sorted({policy.name for policy in loaded.policies} - tested)
     if output is Format.JSON:
-        written = put(_json(results, untested, (), loaded.warnings))
+        written = put(_json(results, untested, (), loaded.warnings, background, verbose))
     else:
-        sys.stderr.write("".join(warning_text(problem, on_terminal) for problem in loaded.warnings))
+        sys.stderr.write("".join(warning_text(problem, on_stderr, width) for problem in loaded.warnings))
         sys.stderr.flush()
-        style = Style(sys.stdout.isatty() and not plain)
-        notes = (f"{style(_DIM, 'note:')} {visible(name)} has no tests\n" for name in untested)
-        written = put("".join(notes) + _text(results, style, verbose))
+        style = Style(colored(Color.AUTO, sys.stdout))
+        notes = (note_line(f"{name} has no tests", colored(Color.AUTO, sys.stdout)) for name in untested)
+        written = put("".join(notes) + _text(results, style, verbose, background))
     if not written:
-        return _FAILED
+        return FAILED
     return 1 if any(not result.passed for result in results) else 0
 
 
-_BOLD, _DIM, _RED, _GREEN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m"
-
-
-def _text(results: Sequence[Result], style: Style, verbose: bool) -> str:
+def _text(results: Sequence[Result], style: Style, verbose: bool, background: Background) -> str:
     """A line a policy, the cases that failed, and a line that sums it up."""
-    from webhook.cli.report.visible import visible
+    from webhook.cli.report.style import BOLD, DIM, ERROR, GREEN
+    from webhook.visible import visible
 
     lines: list[str] = []
-    ok, failed = style(_GREEN, "pass"), style(_BOLD + _RED, "FAIL")
+    ok, failed = style(GREEN, "pass"), style(ERROR, "FAIL")
     for policy, group in groupby(sorted(results, key=_policy), key=_policy):
         found = list(group)
         passed = sum(result.passed for result in found)
         mark = ok if passed == len(found) else failed
-        lines.append(f"{mark} {style(_BOLD, visible(policy))}: {passed} of {_count(len(found), 'case')}")
+        lines.append(f"{mark} {style(BOLD, visible(policy))}: {passed} of {_count(len(found), 'case')}")
         for result in found:
             if result.passed and not verbose:
                 continue
@@ -121,21 +113,38 @@ def _text(results: Sequence[Result], style: Style, verbose: bool) -> str:
             if not result.passed:
                 lines += [f"       {visible(failure)}" for failure in result.failures]
                 lines += [f"       found: {visible(text)}" for text in result.texts]
+            if verbose or not result.passed:
+                lines += [f"       {style(DIM, visible(line))}" for line in _beside(result, background, verbose)]
     total, wrong = len(results), sum(not result.passed for result in results)
     lines.append(f"{_count(total, 'case')}: {total - wrong} passed, {wrong} failed")
     return "\n".join(lines) + "\n"
 
 
+def _beside(result: Result, background: Background, verbose: bool) -> list[str]:
+    """What is known of a case's findings besides: what params were looked for, and tracebacks where they are wanted."""
+    lines: list[str] = []
+    for finding in result.findings:
+        looked_for = background.looked_for(finding, result.planned.request.namespace)
+        lines += [str(looked_for)] if looked_for else []
+        lines += background.traceback(finding) if verbose else ()
+    return lines
+
+
 def _json(
-    results: Sequence[Result], untested: Sequence[str], errors: Sequence[Problem], warnings: Sequence[Problem]
+    results: Sequence[Result],
+    untested: Sequence[str],
+    errors: Sequence[Problem],
+    warnings: Sequence[Problem],
+    background: Background | None = None,
+    verbose: bool = False,
 ) -> str:
-    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts}], "summary": {…},
+    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts, notes}], "summary": {…},
     "errors": [{file, line, column, message}], "warnings": [the same]}`
     """
     import orjson
 
     from webhook.cli.report.checkjson import problems
-    from webhook.cli.report.visible import encodable
+    from webhook.visible import encodable
 
     cases = [
         {
@@ -148,6 +157,7 @@ def _json(
             "passed": result.passed,
             "failures": result.failures,
             "texts": result.texts,
+            "notes": _beside(result, background, verbose) if background else [],
         }
         for result in results
     ]

@@ -17,6 +17,7 @@ from webhook import excerpts
 from webhook.documents import files, syntax
 from webhook.excerpts import Excerpt
 from webhook.paths import ROOT, Path, lookup
+from webhook.visible import visible
 
 STDIN: Final = files.STDIN
 SUFFIXES: Final = files.SUFFIXES
@@ -47,10 +48,13 @@ class Problem:
         return f"{self.file}{place}: {self.message}"
 
 
-def full_text(problem: Problem) -> str:
-    """A problem's text, and below it the line that it is in with a caret under the place."""
-    shown = excerpts.lines(problem.excerpt) if problem.excerpt else []
-    return "\n".join([str(problem), *shown])
+def full_text(problem: Problem, width: int | None = None) -> str:
+    """A problem's text, fit for a terminal, and below it the line that it is in with a caret under the place.
+
+    width: the columns of the terminal, None where it is not shown on one.
+    """
+    shown = excerpts.lines(problem.excerpt, width) if problem.excerpt else []
+    return "\n".join([visible(str(problem)), *shown])
 
 
 @dataclass(slots=True)
@@ -95,6 +99,41 @@ class Document:
             return None
         return self._text.position(places[offset])
 
+    def tags(self) -> Iterator[tuple[Path, Position, str]]:
+        """The texts in it that YAML gives tags of the writer's own (`!object.x`): each with the tag and its place."""
+        if self._text.is_json or not self._text.tagged:
+            return
+        root = self._text.roots()[self._index]
+        start = lookup(root.value, self._base)
+        pending: list[tuple[Path, Any]] = [(ROOT, start)]
+        while pending:
+            path, holder = pending.pop()
+            for step, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
+                at = root.tags.get((id(holder), step))
+                if at is not None:
+                    yield (*path, step), self._text.position(at), self._text.word(at)
+                if isinstance(value, dict | list):
+                    pending.append(((*path, step), value))
+
+    def misread(self, path: Path) -> str | None:
+        """What YAML has taken the value at `path` for, which was to be text; None if its writing shows no reason."""
+        at, exact = self._find(path)
+        if self._text.is_json or not exact:
+            return None
+        raw = self._text.scalars().raw(at, isinstance((self._base + path)[-1], int))
+        return syntax.misread.instead_of_text(raw, lookup(self.value, path))
+
+    def comment_behind(self, path: Path) -> Position | None:
+        """Where a YAML comment begins behind the unquoted text at `path`, on its line; None if there is none."""
+        at, exact = self._find(path)
+        if self._text.is_json or not exact:
+            return None
+        span = self._text.scalars().span(at, isinstance((self._base + path)[-1], int))
+        if span is None or span[2]:
+            return None
+        comment = _COMMENT.match(self._text.text, span[1])
+        return self._text.position(comment.end() - 1) if comment else None
+
     def excerpt(self, position: Position) -> Excerpt:
         """The line of the input at a position, to be shown with a mark below."""
         return Excerpt(self._text.line(position.line), position.column, position.line)
@@ -121,6 +160,8 @@ class Document:
 
 
 _LINE_END = re.compile("\n")
+_COMMENT = re.compile(r"[ \t]+#")
+_WORD = re.compile(r"\S*")
 
 
 @dataclass(slots=True)
@@ -131,6 +172,7 @@ class _Text:
     first_line: int
     is_json: bool
     starts: list[int]  # the offset of each document's first key
+    tagged: bool = False  # whether any scalar has a tag of the writer's own
     _roots: list[syntax.Root] | None = None
     _scalars: syntax.Scalars | None = None
     _line_starts: list[int] | None = None
@@ -151,9 +193,17 @@ class _Text:
         """The offsets of the characters of the text at a key or item, see syntax.Scalars."""
         if self.is_json:
             return syntax.places_in_json(self.text, at, is_item, value)
+        return self.scalars().places(at, is_item, value)
+
+    def scalars(self) -> syntax.Scalars:
         if self._scalars is None:
             self._scalars = syntax.Scalars(self.text)
-        return self._scalars.places(at, is_item, value)
+        return self._scalars
+
+    def word(self, at: int) -> str:
+        """The text at an offset up to the next blank."""
+        found = _WORD.match(self.text, at)
+        return found[0] if found else ""
 
     def roots(self) -> list[syntax.Root]:
         if self._roots is None:
@@ -201,8 +251,13 @@ def parse(content: str | bytes, file: str) -> tuple[list[Document], list[Problem
     problems: list[Problem] = []
     for text, first_line in _pieces(content):
         source = _helm_source(text)
+        if glued := _GLUED.match(text):
+            problems.append(_glued(glued, first_line, source or file, file))
+            continue
         try:
-            piece, values = _read_piece(text, first_line, file)
+            # With a comment behind it, it is a separator to kubectl, but text to YAML.
+            yaml = f"####{text[4:]}" if text.startswith("---#") else text
+            piece, values = _read_piece(yaml, first_line, file)
         except syntax.SyntaxProblem as problem:
             problems.append(_problem(problem, text, first_line, file, source or file))
             continue
@@ -263,7 +318,10 @@ def _not_an_object(value: Any) -> tuple[Path, str] | None:
 
 # Text
 
-_SEPARATOR = re.compile(r"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_GLUED = re.compile(r"---[ \t]*(?P<what>[A-Za-z_][\w.-]*:(?=[ \t\r\n])|(?<=---)\{)")
+"""A separator and the begin of a document on one line: to YAML a key or text that begins with ---."""
+
+_SEPARATOR = re.compile(rf"^(?:---(?=[ \t\r\n#]|\Z)|(?={_GLUED.pattern}))", re.MULTILINE)
 _SOURCE = re.compile(r"(?:---[ \t]*)?\s*(?:#(?! Source: )[^\n]*\n\s*)*# Source: (?P<file>[^\r\n]*\S)")
 
 
@@ -314,7 +372,8 @@ def _read_piece(text: str, first_line: int, file: str) -> tuple[_Text, list[Any]
 
 
 def _text(text: str, first_line: int, is_json: bool, roots: list[syntax.Root]) -> tuple[_Text, list[Any]]:
-    return _Text(text, first_line, is_json, [root.offset for root in roots]), [root.value for root in roots]
+    tagged = any(root.tags for root in roots)
+    return _Text(text, first_line, is_json, [root.offset for root in roots], tagged), [root.value for root in roots]
 
 
 def _problem(problem: syntax.SyntaxProblem, text: str, first_line: int, stream: str, file: str) -> Problem:
@@ -328,6 +387,11 @@ def _problem(problem: syntax.SyntaxProblem, text: str, first_line: int, stream: 
         return Problem(stream, first_line, None, message)
     position = _Text(text, first_line, False, []).position(problem.offset)
     return Problem(stream, position.line, position.column, message)
+
+
+def _glued(found: re.Match[str], line: int, file: str, stream: str) -> Problem:
+    message = "the separator --- must stand alone on its line; put what follows it on the next"
+    return Problem(stream, line, found.start("what") + 1, _of_template(message, file, stream))
 
 
 def _of_template(message: str, file: str, stream: str) -> str:

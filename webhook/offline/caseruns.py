@@ -26,12 +26,13 @@ _UNBOUND = ParamRef(name="params", namespace="default")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a case. `texts` are all findings, as the API server words them; `failures` why it did not pass."""
+    """What came of a case. `texts` are all `findings`, as the API server words them; `failures` why it did not pass."""
 
     planned: PlannedCase
     verdict: Expectation
     texts: tuple[str, ...]
     failures: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -108,7 +109,7 @@ def _run(planned: PlannedCase, policies: PolicySet) -> Result:
     redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
     verdict = _verdict(decision.findings)
     texts = tuple(redaction.applied(finding.text()) for finding in decision.findings)
-    return Result(planned, verdict, texts, tuple(_failures(case, verdict, texts, after)))
+    return Result(planned, verdict, texts, tuple(_failures(case, verdict, texts, after)), decision.findings)
 
 
 def _params(given: JSONObject, policies: PolicySet, request: Request) -> Iterator[JSONObject]:

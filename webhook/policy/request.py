@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from webhook.cel.cost.metering import NO_DEADLINE, Deadline
+from webhook.cel.cost.metering import Deadline
 
 if TYPE_CHECKING:
     from webhook.access import Access, AccessDecision
@@ -94,7 +94,7 @@ class Request:
     # What the authorizer has answered, for this review: made at the first question.
     answers: dict[Access, AccessDecision] | None = field(default=None, repr=False, compare=False)
     # When its evaluation has to be done; whoever waits for the answer sets it. Never from the wire.
-    deadline: Deadline = field(default=NO_DEADLINE, repr=False, compare=False)
+    deadline: Deadline | None = field(default=None, repr=False, compare=False)
     _cel: JSONObject | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -1,1 +1,2 @@
-"""From the policies of a tree to what the API server is to ask about: webhook configurations."""
+"""Policies → the webhook configurations that register the server with the API server, and the RBAC that it needs.
+---"""

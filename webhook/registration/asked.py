@@ -1,7 +1,8 @@
-"""What a policy, as one of its bindings narrows it, is to be asked about, in atoms: the rules of webhooks taken apart.
+"""The requests that a policy under one binding needs to see, as atoms: webhook rules split into their smallest parts.
 
-An atom names one group, version, resource, subresource, operation and scope, each perhaps "*". What rules of webhooks
-cannot say (resourceNames, excludeResourceRules) is left out, so atoms cover what the policy matches, and more at most.
+An atom names one group, version, resource, subresource, operation and scope; each may be "*". Webhook rules cannot
+express resourceNames and excludeResourceRules, so atoms leave these out: they cover all that the policy matches, and
+sometimes more.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from webhook.policy.request import CONNECT, CREATE, OPERATIONS, UPDATE
 ANY = "*"
 
 REVIEWS = ("authentication.k8s.io", "authorization.k8s.io")
-"""The groups of which nothing is asked: who somebody is, and what they may do."""
+"""The groups that no webhook is asked about: authentication and authorization."""
 
 # The API server calls no webhook for these (k8s.io/apiserver, IsExemptAdmissionConfigurationResource).
 _UNASKED = EXEMPT | {
@@ -29,7 +30,7 @@ _UNASKED = EXEMPT | {
 
 
 class Atom(NamedTuple):
-    """The smallest rule. `subresource` "" is the resource itself; "*" is it and all its subresources."""
+    """The smallest rule. `subresource`: "" is the resource itself, "*" the resource and all its subresources."""
 
     group: str
     version: str
@@ -39,11 +40,11 @@ class Atom(NamedTuple):
     scope: Scope
 
     def covers(self, other: Atom) -> bool:
-        """Whether a request that matches `other` as it was sent always matches this one."""
+        """Whether every request that matches `other`, before conversion, matches this atom too."""
         return all(mine in (ANY, theirs) for mine, theirs in zip(self, other, strict=True))
 
     def common(self, other: Atom) -> Atom | None:
-        """What matches both as it was sent; None if nothing does."""
+        """The atom of the requests that match both before conversion; None if there are none."""
         fields: list[str] = []
         for mine, theirs in zip(self, other, strict=True):
             if mine != theirs and ANY not in (mine, theirs):
@@ -52,7 +53,7 @@ class Atom(NamedTuple):
         return Atom(*fields)  # type: ignore[arg-type]  # the last is one of two scopes
 
     def rivals(self, other: Atom) -> bool:
-        """Whether something matches both, were they of one version."""
+        """Whether some request would match both if they named the same version."""
         return self.common(other._replace(version=self.version)) is not None
 
 
@@ -60,8 +61,8 @@ class Atom(NamedTuple):
 class Asked:
     """A policy under one binding.
 
-    `selectors`: the objectSelectors, of policy and binding, that are not empty. `labels`: what both namespaceSelectors
-    ask of a Namespace. `conditions`: the binding's. `excludes`: what is not asked about, as it was sent.
+    `selectors`: the non-empty objectSelectors of policy and binding. `labels`: the requirements of both
+    namespaceSelectors. `conditions`: the binding's. `excludes`: the requests that are left out, before conversion.
     """
 
     policy: Policy[Validator | Mutator]
@@ -78,8 +79,10 @@ class Asked:
 
 
 def asked(policies: Iterable[Policy[Validator | Mutator]]) -> Iterator[Asked]:
-    """What each policy under each of its bindings is to be asked about; nothing for one without bindings, as it never
-    runs, and for a binding whose rules have nothing in common with the policy's."""
+    """The requests that each policy needs to see under each of its bindings.
+
+    A policy without bindings never runs and yields nothing. A binding yields nothing if its rules exclude all of the
+    policy's."""
     for policy in policies:
         mutates = policy.kind.startswith("Mutating")
         operations = (CREATE, UPDATE, CONNECT) if mutates else OPERATIONS
@@ -136,7 +139,7 @@ def _atoms(rules: Iterable[Rule], operations: Sequence[str]) -> Iterator[Atom]:
 
 
 def _never(atom: Atom) -> bool:
-    """Whether the API server asks no webhook, or Gatewright is not to be asked."""
+    """Whether the API server calls no webhook for it, or Gatewright does not want to be called."""
     return (atom.group, atom.resource) in _UNASKED or atom.group in REVIEWS
 
 
@@ -146,7 +149,7 @@ def _excluded(match: Match, operations: Sequence[str]) -> Iterator[Atom]:
 
 
 def _excluded_in_any_version(match: Match, operations: Sequence[str]) -> Iterator[Atom]:
-    """Those that hold for an object that the server converts, too: from whatever version."""
+    """The excludeResourceRules that also hold for an object that the API server converts, from any version."""
     for atom in _excluded(match, operations):
         if match.match_policy == "Equivalent":
             yield atom._replace(version=ANY)

@@ -1,4 +1,7 @@
-"""Webhooks as the two objects that register them, in YAML for git: the same policies give the same text."""
+"""Webhooks as ValidatingWebhookConfiguration and MutatingWebhookConfiguration, in YAML for git.
+
+The same policies and options give the same text, byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from webhook.policy.written.names import is_label_value, is_subdomain
 from webhook.registration.webhooks import PHASES, Phase, Webhook
 
 NEVER_ASKED: Final = ("cert-manager", "kube-node-lease", "kube-system")
-"""Namespaces that must work while Gatewright does not: the control plane's, of node heartbeats, and cert-manager's."""
+"""Namespaces that must work while Gatewright is down: the control plane's, that of node leases, and cert-manager's."""
 
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
 _KINDS: Final[dict[Phase, str]] = {
@@ -33,16 +36,16 @@ _WIDTH: Final = 118
 
 
 class OptionError(ValueError):
-    """What an operator asked for cannot be rendered; the text says why."""
+    """An option that cannot be rendered; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What an operator decides about a registration.
+    """The operator's part of a registration.
 
-    `service` is (namespace, name); `url`, of development, takes its place. `namespaces` are never asked about, besides
-    NEVER_ASKED and the service's own. `inject_from` is the (namespace, name) of a Certificate of cert-manager's,
-    `ca_bundle` PEM; neither: the authority is put in by something else. `timeout` in seconds, 1 to 30.
+    `service` is (namespace, name); for development `url` takes its place. `namespaces` are exempt, besides NEVER_ASKED
+    and the service's own namespace. `inject_from`: (namespace, name) of the cert-manager Certificate whose authority
+    is injected; `ca_bundle`: PEM. With neither, something else must fill in caBundle. `timeout`: seconds, 1 to 30.
     """
 
     service: tuple[str, str] = ("gatewright-system", "gatewright")
@@ -69,13 +72,13 @@ class Options:
 
     @property
     def never_asked(self) -> tuple[str, ...]:
-        """The namespaces that are left out, sorted."""
+        """The exempt namespaces, sorted."""
         own = () if self.url is not None else (self.service[0],)
         return tuple(sorted({*NEVER_ASKED, *self.namespaces, *own}))
 
 
 def _is_base(url: str) -> bool:
-    """Whether it is a URL that a path can be put behind, of those that the API server takes."""
+    """Whether the API server accepts the URL and a path can be appended to it."""
     try:
         parts = urlsplit(url)
         return (
@@ -98,9 +101,10 @@ def namespaced_name(text: str) -> tuple[str, str]:
 
 
 def text(webhooks: Sequence[Webhook], options: Options, command: str) -> str:
-    """Both configurations as a YAML stream. One without webhooks is there as well: applied, it takes old ones away.
+    """Both configurations as a YAML stream.
 
-    `command` is what the header says made it.
+    A configuration without webhooks is written too: applying it removes the webhooks of an earlier version.
+    `command`: the command line that the header names.
     """
     return "---\n".join(
         _document(phase, [webhook for webhook in webhooks if webhook.phase == phase], options, command)
@@ -135,7 +139,7 @@ _EXEMPTIONS = (
 
 def comment(words: str) -> list[str]:
     """The words as lines of a YAML comment."""
-    # Names of policies are text that a comment may hold; a command line may hold anything.
+    # Names of policies are safe in a comment; a command line may contain anything.
     printable = "".join(each if each.isprintable() else "?" for each in words)
     return textwrap.wrap(
         printable, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False, break_on_hyphens=False
@@ -143,7 +147,7 @@ def comment(words: str) -> list[str]:
 
 
 def _value(webhook: Webhook, options: Options) -> dict[str, Any]:
-    """The webhook as JSON, its fields in the order that a reader wants them in."""
+    """The webhook as JSON, its most telling fields first."""
     value: dict[str, Any] = {
         "name": webhook.name,
         "admissionReviewVersions": ["v1"],
@@ -180,7 +184,7 @@ def _client(webhook: Webhook, options: Options) -> dict[str, Any]:
 
 
 def _selector(selector: Selector) -> dict[str, Any]:
-    """As short as it can be written: one value of a label as matchLabels."""
+    """The selector as JSON. A requirement for one value of a label is written as matchLabels."""
     labels: dict[str, str] = {}
     expressions: list[dict[str, Any]] = []
     for requirement in selector.requirements:
@@ -201,13 +205,13 @@ def _requirement(requirement: Requirement) -> dict[str, Any]:
 
 
 class _Expression(str):
-    """A CEL expression, which is folded into lines."""
+    """A CEL expression, which is written as a folded scalar."""
 
     __slots__ = ()
 
 
 class _Dumper(yaml.SafeDumper):
-    """Without anchors, lists of few short words in one line."""
+    """Writes no anchors, and short lists of short words in one line."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -234,5 +238,5 @@ _Dumper.add_representer(_Expression, _expression)
 
 
 def dumped(value: Any) -> str:
-    """A value as YAML, its fields in their order."""
+    """A value as YAML; fields keep their order."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=_WIDTH, allow_unicode=True)

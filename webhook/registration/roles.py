@@ -1,4 +1,7 @@
-"""The RBAC of what the policies look up, as YAML for git. Which rules these are is in webhook.cluster.permissions."""
+"""The RBAC that the server needs to look up what its policies read, as YAML for git.
+
+webhook.cluster.permissions works out the rules.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from webhook.schema import Kinds
 
 
 def text(policies: PolicySet, account: tuple[str, str], name: str, command: str) -> str:
-    """The roles and their bindings to the service account (namespace, name); a comment alone where nothing is needed.
+    """The roles and their bindings to the service account (namespace, name); only a comment if no role is needed.
 
-    `command` is what the header says made it.
+    `command`: the command line that the header names.
     """
     kinds = Kinds.builtin().with_crds(policies.objects)
     objects = permissions.manifests(lookups_of(policies), kinds, name=name, account=account)

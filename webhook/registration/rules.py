@@ -1,4 +1,4 @@
-"""Atoms put together again: as few rules of a webhook as say the same, and the same in CEL."""
+"""Atoms → the fewest webhook rules that match the same requests, and the same rules as a CEL expression."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from webhook.registration.asked import ANY, Atom
 
 @dataclass(frozen=True, slots=True)
 class WebhookRule:
-    """A rule of a webhook, each list in its order."""
+    """A rule of a webhook; each list is sorted."""
 
     groups: tuple[str, ...]
     versions: tuple[str, ...]
@@ -33,7 +33,7 @@ class WebhookRule:
 
 
 class _Part(NamedTuple):
-    """A rule that is being put together; it began as an atom."""
+    """A rule under construction: an atom whose fields have become sets."""
 
     groups: frozenset[str]
     versions: frozenset[str]
@@ -43,9 +43,10 @@ class _Part(NamedTuple):
 
 
 def merged(atoms: Iterable[Atom]) -> tuple[WebhookRule, ...]:
-    """The rules that match what the atoms match, in a fixed order, whatever that of the atoms.
+    """The rules that match what the atoms match. Their order does not depend on the order of the atoms.
 
-    One after the other what differs in nothing but the operation, the resource, the version and the group is joined.
+    Parts that differ only in the operation are joined first, then those that differ only in the resource, the version,
+    and the group.
     """
     parts = {
         _Part(
@@ -77,7 +78,7 @@ def merged(atoms: Iterable[Atom]) -> tuple[WebhookRule, ...]:
 
 
 def pruned(atoms: Iterable[Atom]) -> frozenset[Atom]:
-    """The atoms that no other one covers."""
+    """The atoms that no other atom covers."""
     every = frozenset(atoms)
     return frozenset(atom for atom in every if not any(other != atom and other.covers(atom) for other in every))
 
@@ -106,9 +107,9 @@ def _operations(operations: frozenset[str]) -> tuple[str, ...]:
 
 
 def in_cel(rules: Iterable[WebhookRule], operations: frozenset[str]) -> str:
-    """An expression of webhooks' matchConditions: whether what the client sent matches one of the rules.
+    """A CEL expression for matchConditions of a webhook: whether the unconverted request matches one of the rules.
 
-    `operations`: those that the webhook is asked about; no other is tested for.
+    `operations`: those of the webhook's own rules. The expression does not test for others.
     """
     return " || ".join(f"({_rule(rule, operations)})" for rule in rules)
 
@@ -125,7 +126,7 @@ def _rule(rule: WebhookRule, operations: frozenset[str]) -> str:
     if resources:
         tests.append(resources)
     if rule.scope != ANY:
-        # A request for a Namespace has a namespace, its own name, and is cluster-scoped.
+        # A request for a Namespace is cluster-scoped, but its `namespace` is the Namespace's own name.
         namespaced = "(has(request.namespace) && request.resource.resource != 'namespaces')"
         tests.append(namespaced if rule.scope == "Namespaced" else f"!{namespaced}")
     return " && ".join(tests) or "true"
@@ -159,6 +160,6 @@ def _one_of(what: str, values: Sequence[str]) -> str:
 
 
 def _text(value: str) -> str:
-    """A CEL literal. Resources and groups of policies may be any text."""
+    """The text as a CEL literal: resources and groups in a policy may be any text."""
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return "'" + "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in escaped) + "'"

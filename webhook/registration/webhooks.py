@@ -1,14 +1,15 @@
-"""The webhooks that ask about what the policies match: as few as can be, none asking less than that.
+"""The webhooks to register: the fewest that send the server every request that its policies match.
 
-A path of the server runs all policies of its phase and failurePolicy that match what it is sent, so each request is to
-reach it once. Most trees need one webhook a path. There are more where
+Each path of the server runs all policies of one phase and one failurePolicy, so a request should reach a path once.
+Most trees need one webhook a path. There are more if
 
-- policies name different versions of a resource: the server converts for a webhook, to one of the versions that the
-  webhook names, so there is a webhook for each;
-- policies have matchPolicy Exact, for which nothing is to be converted;
-- bindings have conditions (webhook.policy.conditions), which their webhook then has, too.
+- policies name different versions of a resource: the API server converts an object to a version that the webhook names,
+  so each version needs a webhook;
+- policies have matchPolicy Exact: their webhook must not receive converted objects;
+- bindings have conditions (webhook.policy.conditions): their webhook has these conditions too.
 
-A webhook passes over what one before it asks about already. docs/decisions/009 tells why this is right.
+A webhook's matchConditions exclude requests that an earlier webhook of its path already receives; docs/decisions/009
+says why that is right.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ FAILURE_POLICIES: tuple[FailurePolicy, ...] = ("Fail", "Ignore")
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook, but for what an operator decides. `policies`: the names of those it is for.
+    """A webhook without the operator's part (see configurations.Options). `policies`: the names of its policies.
 
-    `labels` are asked of Namespaces, besides the exemptions; `conditions` are (name, CEL expression).
+    `labels`: requirements on the Namespace, besides the exempt names. `conditions`: (name, CEL expression).
     """
 
     name: str
@@ -56,7 +57,7 @@ class Webhook:
 
 
 def webhooks(policies: PolicySet) -> tuple[Webhook, ...]:
-    """The webhooks of all policies that are bound: the validating ones first, those under Fail before the others."""
+    """The webhooks of all bound policies: validating before mutating, failurePolicy Fail before Ignore."""
     found: list[Webhook] = []
     for phase, failure_policy in product(PHASES, FAILURE_POLICIES):
         of_phase = policies.validating if phase == "validate" else policies.mutating
@@ -67,7 +68,7 @@ def webhooks(policies: PolicySet) -> tuple[Webhook, ...]:
 
 
 def never_asked(policies: PolicySet) -> Iterator[Problem]:
-    """A note on each policy that is bound, and of which the API server asks no webhook."""
+    """A note on each bound policy whose requests the API server never sends to a webhook."""
     for policy in policies.policies:
         if policy.bindings and not any(asked((policy,))):
             message = (
@@ -79,7 +80,7 @@ def never_asked(policies: PolicySet) -> Iterator[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """What one webhook asks about, and on which conditions of its own."""
+    """The atoms of one webhook, and the bindings whose conditions it has."""
 
     match_policy: MatchPolicy
     atoms: frozenset[Atom]
@@ -109,7 +110,7 @@ def _of_path(phase: Phase, failure_policy: FailurePolicy, units: Sequence[Asked]
 
 
 def _groups(units: Sequence[Asked]) -> list[_Group]:
-    """What each webhook asks about: first what has no conditions, then what has some, then the same of Exact."""
+    """The groups of one path, in order: without conditions, with conditions, then the same under matchPolicy Exact."""
     found: list[_Group] = []
     for match_policy in ("Equivalent", "Exact"):
         for conditional in (False, True):
@@ -140,9 +141,9 @@ def _operations(atoms: Iterable[Atom]) -> frozenset[str]:
 
 
 def _asked_anyway(atom: Atom, earlier: Iterable[Atom], match_policy: MatchPolicy) -> bool:
-    """Whether an earlier webhook, which has no conditions, asks about all that this atom does.
+    """Whether an earlier webhook without conditions receives every request of this atom.
 
-    What the server converts goes by the version that a webhook names, so that has to be the same.
+    The API server converts to the version that a webhook names, so both must name the same version.
     """
     return any(other.covers(atom) and (match_policy == "Exact" or other.version == atom.version) for other in earlier)
 
@@ -151,10 +152,10 @@ def _asked_anyway(atom: Atom, earlier: Iterable[Atom], match_policy: MatchPolicy
 
 
 def _layers(units: Sequence[Asked], match_policy: MatchPolicy) -> list[frozenset[Atom]]:
-    """The atoms, those apart that must not be in one webhook, the newest version in the first that can have it.
+    """The atoms, distributed over as many webhooks as needed; newer versions go into earlier webhooks.
 
-    Two must not where a policy names the version of the one and not of the other: what is sent in the other's version
-    is to be converted for it, and no webhook is sent what it can have as it is.
+    Two atoms must not share a webhook if a policy names the version of one and not of the other. The API server does
+    not convert what a webhook accepts in the version it was sent in, but the policy needs it converted.
     """
     owners: dict[Atom, frozenset[str]] = {}
     every = frozenset(atom for unit in units for atom in unit.atoms)
@@ -194,10 +195,10 @@ def _by_version(atom: Atom) -> tuple[object, ...]:
 
 
 def _shared_selector(units: Sequence[Asked]) -> Selector:
-    """What the objectSelectors of all units ask.
+    """An objectSelector that selects every object that one of the units selects.
 
-    A policy's holds of the old object or the new one, and so does its binding's, perhaps of the other one: the two
-    together are no selector, so it is one of the two.
+    A selector matches if the old or the new object matches. The selector of a policy may match one of them and that of
+    its binding the other, so the two cannot be joined into one: the result comes from one of the two.
     """
     best: frozenset[Requirement] = frozenset()
     for first in units[0].selectors:
@@ -210,7 +211,7 @@ def _shared_selector(units: Sequence[Asked]) -> Selector:
 
 
 def _most(requirements: frozenset[Requirement]) -> tuple[int, list[tuple[str, str, list[str]]]]:
-    """Orders sets of requirements: by their number, and equal ones always in the same way."""
+    """A sort key for sets of requirements: by their number, then by content, so that the order is fixed."""
     return len(requirements), sorted(map(_order, requirements))
 
 
@@ -226,9 +227,10 @@ def _order(requirement: Requirement) -> tuple[str, str, list[str]]:
 
 
 def _not_identity(atoms: Iterable[Atom], tokens: bool) -> Iterator[tuple[str, str]]:
-    """Keeps out who somebody is and what they may do, where a wildcard would let it in.
+    """Conditions that exclude authentication and authorization kinds, if a wildcard would include them.
 
-    By kind, and so the tokens of service accounts (serviceaccounts/token) too, unless a policy asks for them by name.
+    They test the kind, so they exclude tokens of service accounts (serviceaccounts/token) too, unless a policy names
+    these.
     """
     if any(atom.group == ANY or (not tokens and _takes_tokens(atom)) for atom in atoms):
         field = "request.resource.group" if tokens else "request.kind.group"
@@ -245,9 +247,9 @@ def _names_tokens(atom: Atom) -> bool:
 
 
 def _asked_once(group: _Group, earlier: Iterable[_Group]) -> Iterator[tuple[str, str]]:
-    """Passes over what this webhook and an earlier one ask about as it was sent: all policies answer there.
+    """Conditions that exclude what an earlier webhook of the path receives unconverted: all policies run there.
 
-    What is only converted for this one is asked about nowhere else.
+    A request that is only converted for this webhook reaches no earlier one, and stays.
     """
     parts = []
     for before in earlier:
@@ -261,7 +263,7 @@ def _asked_once(group: _Group, earlier: Iterable[_Group]) -> Iterator[tuple[str,
 
 
 def _own_conditions(members: Sequence[Asked]) -> list[tuple[str, str]]:
-    """The conditions of the bindings: as they are if all have the same, else that those of one of them hold."""
+    """The conditions of the bindings: unchanged if all bindings have the same, else one that ORs the bindings."""
     each = {
         tuple((condition.name, condition.program.source) for condition in unit.conditions): None for unit in members
     }
@@ -274,12 +276,12 @@ def _own_conditions(members: Sequence[Asked]) -> list[tuple[str, str]]:
 
 
 def _enclosed(expression: str) -> str:
-    # A comment would take the bracket along.
+    # A CEL comment at the end would swallow the closing bracket.
     return f"({expression}\n)" if "//" in expression else f"({expression})"
 
 
 def _distinct(conditions: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """The conditions, one whose name is taken under another."""
+    """The conditions with unique names: a name that is taken gets a suffix."""
     taken: Counter[str] = Counter()
     for name, expression in conditions:
         taken[name] += 1

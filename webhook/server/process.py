@@ -19,6 +19,7 @@ import uvloop
 from webhook.cluster.connection import ConfigurationError
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import full_text
+from webhook.excerpts import columns
 from webhook.policy.load.loading import PolicyTreeError, load
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
@@ -101,7 +102,8 @@ def _load(settings: Settings) -> PolicySet:
     try:
         return load(settings.policies, parse_version(settings.kubernetes_version))
     except PolicyTreeError as error:
-        problems = "\n".join(map(full_text, error.problems))
+        width = columns(sys.stderr)
+        problems = "\n".join(full_text(problem, width) for problem in error.problems)
         raise StartError(
             f"{problems}\nthe policies in {settings.policies} cannot be loaded; nothing is served"
         ) from None
@@ -286,7 +288,8 @@ class Serving:
         if self.cluster is not None:
             told["cluster"] = self.cluster.configuration.host
         self.log.write("info", "serving", told)
-        lines = [*map(full_text, (*policies.notes, *policies.warnings))]
+        width = columns(sys.stderr)
+        lines = [full_text(each, width) for each in (*policies.notes, *policies.warnings)]
         told_too = list(map(str, (*policies.notes, *policies.warnings)))
         if self.cluster is not None and (left := unused(policies, self.cluster.lookups)) is not None:
             lines.append(left)

@@ -145,9 +145,7 @@ class Reviews:
             return self._refusal(scope, refused)
         except review.BadReview as error:
             return self._refusal(scope, _Refused(400, str(error)))
-        seconds = answer_within(scope.get("query_string", b""))
-        if seconds:
-            request.deadline = Deadline(started + seconds)
+        request.deadline = Deadline(started + (answer_within(scope.get("query_string", b"")) or _WAITS))
         path = scope["path"]
         try:
             outcome, text = self._decide(path, request, cluster)

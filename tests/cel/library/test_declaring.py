@@ -1,48 +1,379 @@
-"""The declarations of all libraries: each function is documented, and its examples and errors hold."""
+"""What a function's declaration says is all that anything knows of the function."""
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from tests.cel.evaluating import ENVIRONMENT, evaluate
-from webhook.cel import EvaluationError
+from tests.cel.evaluating import ENVIRONMENT
+from webhook.cel import Activation, CompileError, Counting, EvaluationError, Program, types
+from webhook.cel.check.frontend import Declarations, Frontend
+from webhook.cel.check.literals import check_literals
 from webhook.cel.functions import LIBRARIES
-from webhook.cel.library import standard
-from webhook.cel.library.declaring import Macro, Overload
+from webhook.cel.library import jsonpatch, optionals, standard
+from webhook.cel.library.declaring import Library, Overload, function, method, same_element, where_fixed
+from webhook.cel.library.resolution import Functions
+from webhook.cel.program import Recording
+from webhook.cel.tree.ast import Call, Expr, children
+from webhook.cel.tree.declared import Privacy, Shape
+from webhook.cel.value.values import Optional
+from webhook.cel.why.privacy import CLEAN, HOLDS, PRIVATE, Private
 
-DECLARED: list[Overload | Macro] = []
-for each_library in LIBRARIES:
-    DECLARED += (*each_library.overloads, *each_library.macros)
-DOCUMENTED = [each for each in DECLARED if not each.name.startswith("@")]  # what a macro calls
+WEBHOOK = Path(__file__).parents[3] / "webhook"
+OVERLOADS = [overload for library in (*LIBRARIES, jsonpatch.LIBRARY) for overload in library.overloads]
 
+# ----------------------------------------------------------------------------------------------- names are nowhere else
 
-@pytest.mark.parametrize("each", [each for each in DOCUMENTED if each.example], ids=lambda each: each.name)
-def test_a_documented_example_holds(each: Overload | Macro) -> None:
-    assert evaluate(each.example) is True
-
-
-@pytest.mark.parametrize("each", [each for each in DOCUMENTED if each.error], ids=lambda each: each.name)
-def test_a_documented_error_comes(each: Overload | Macro) -> None:
-    assert each.error is not None
-    expression, text = each.error
-    with pytest.raises(EvaluationError) as caught:
-        evaluate(expression)
-    assert str(caught.value) == text
-
-
-def test_every_function_is_documented() -> None:
-    assert [each.name for each in DOCUMENTED if not each.doc] == []
-    # Conversions to one's own type, and dates, whose example another overload gives, have none.
-    plain = {overload.name for library in (standard.LIBRARY,) for overload in library.overloads}
-    assert [each.name for each in DOCUMENTED if not each.example and each.name not in plain] == []
-
-
-def test_a_wrong_argument_is_a_compile_error() -> None:
-    with pytest.raises(ValueError, match="found no matching overload for 'quantity' applied to"):
-        ENVIRONMENT.compile("quantity(1)")
-    with pytest.raises(ValueError, match="found no matching overload for 'indexOf' applied to"):
-        ENVIRONMENT.compile("[1].indexOf('a')")
+# Texts that are a function's name and mean something else.
+TYPES = {"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"}
+OTHERWISE = {
+    "error": {"why/explainer.py", "why/explanation.py", "code/recording.py"},  # an outcome; what a record's key is of
+    "name": {"check/frontend.py", "check/suggestions.py", "tree/spans.py"},  # the checker's configuration; in patterns
+    "path": {"value/messages.py"},  # a field of JSONPatch
+    "replace": {"cost/costs.py"},  # what str.encode does with a lone surrogate
+    "sign": {"tree/spans.py"},  # in a pattern
+    "value": {  # fields of messages and classes, an outcome, and a fact that declarations give
+        *("check/construction.py", "check/structs.py", "code/codegen.py", "code/native.py", "tree/declared.py"),
+        *("value/messages.py", "value/values.py", "why/explainer.py", "why/explanation.py"),
+    },
+}
 
 
-def test_names_of_functions_stay_names_of_fields() -> None:
-    assert evaluate("x.flatten + x.sortBy + x.format", x={"flatten": 1, "sortBy": 2, "format": 3}) == 6
+WORDS = {"check/idioms.py"}
+"""Modules that hold words which people write: what other languages call what CEL has."""
+
+
+def texts(path: Path) -> list[tuple[str, int]]:
+    """The texts in a module, documentation aside, each with its line."""
+    tree = ast.parse(path.read_text())
+    documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return [
+        (node.value, node.lineno)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and type(node.value) is str and id(node) not in documented
+    ]
+
+
+def names_in(folder: Path) -> list[str]:
+    """Where a function's name stands as a text in CEL's rooms, but for the libraries'."""
+    names = {overload.name for overload in OVERLOADS} - TYPES
+    found: list[str] = []
+    for path in sorted(folder.rglob("*.py")):
+        module = path.relative_to(folder).as_posix()
+        if not module.startswith("library/") and module not in WORDS:
+            found += [
+                f"{module}:{line} {text}"
+                for text, line in texts(path)
+                if text in names and module not in OTHERWISE.get(text, ())
+            ]
+    return found
+
+
+def test_no_function_is_known_by_its_name_outside_its_library() -> None:
+    assert names_in(WEBHOOK / "cel") == []
+
+
+def test_a_name_that_is_known_elsewhere_is_found(tmp_path: Path) -> None:
+    (tmp_path / "cost").mkdir()
+    (tmp_path / "cost" / "charging.py").write_text('"""orValue"""\nFREE = {"orValue"}\n')
+    assert names_in(tmp_path) == ["cost/charging.py:2 orValue"]
+
+
+def compared(path: Path) -> list[str]:
+    """The names that a module compares a call's function with."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        sides: list[ast.expr] = []
+        if isinstance(node, ast.Compare) and any(_is_function(each) for each in (node.left, *node.comparators)):
+            sides = [node.left, *node.comparators]
+        elif isinstance(node, ast.Match) and _is_function(node.subject):
+            sides = [each for case in node.cases for each in ast.walk(case.pattern) if isinstance(each, ast.Constant)]
+        elif isinstance(node, ast.MatchClass) and "function" in node.kwd_attrs:
+            pattern = node.kwd_patterns[node.kwd_attrs.index("function")]
+            sides = [each for each in ast.walk(pattern) if isinstance(each, ast.Constant)]
+        found += [
+            constant.value
+            for side in sides
+            for constant in ast.walk(side)
+            if isinstance(constant, ast.Constant) and type(constant.value) is str
+        ]
+    return found
+
+
+def _is_function(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "function"
+
+
+def test_calls_are_compared_with_operators_only() -> None:
+    """Type names are functions' names too: nothing asks `node.function == "string"`."""
+    operator = re.compile(r"[^a-zA-Z]*_[^a-zA-Z]*|@in|_in_|@not_strictly_false|cel\.@mapInsert")
+    modules = [path for path in WEBHOOK.rglob("*.py") if "library" not in path.relative_to(WEBHOOK).parts]
+    found = {path: [name for name in compared(path) if not operator.fullmatch(name)] for path in modules}
+    assert {path.name: names for path, names in found.items() if names} == {}
+    assert sum(len(compared(path)) for path in modules) > 20, "the test sees no comparison at all"
+
+
+# -------------------------------------------------------------------------------------------- one declaration is enough
+
+
+def by_tens(value: Any, *_: Any) -> int:
+    """10 for each element."""
+    return 10 * len(value) if type(value) in (str, list) else 1
+
+
+def endless(*_: Any) -> int:
+    """More steps than anything may take."""
+    return 10**9
+
+
+def _even(value: int) -> int:
+    if value % 2:
+        raise EvaluationError("odd")
+    return value
+
+
+MINE = Library(
+    "mine",
+    (1, 30),
+    (
+        method("tripled", "list(int) -> list(int)", lambda items: items * 3, "", cost=by_tens),
+        method("shown", "string -> string", lambda text: f"<{text}>", "", cost=where_fixed(by_tens)),
+        method("shown", "int -> string", lambda number: f"<{number}>", ""),
+        method("heavy", "list(T) -> int", len, "", work=endless),
+        method("itself", "T -> T", lambda value: value, "", privacy=Privacy.PASSED, shape=Shape.SAME),
+        method("counted", "T -> int", len, "", privacy=Privacy.OPEN),
+        method("made", "T -> T", lambda value: value + "!", ""),
+        method(
+            "otherwise",
+            "optional_type(T), T -> T",
+            lambda optional, other: optional.value if optional.value is not None else other,
+            "",
+            lazy=True,
+            otherwise="value",
+            shape=Shape.EITHER,
+        ),
+        function("even", "int -> int", _even, "", folds=True),
+        method(
+            "like", "string, string -> bool", lambda text, pattern: re.search(pattern, text) is not None, "", pattern=1
+        ),
+        method("any", "dyn, list(dyn) -> bool", lambda value, items: value in items, "", mixes=True),
+        method("_ldest", "list(T) -> T", lambda items: items[0], "", since=(1, 36)),
+        method("eldest", "list(T) -> T", lambda items: items[0], "", parser_name="_ldest"),
+    ),
+)
+
+
+FUNCTIONS = Functions((standard.LIBRARY, optionals.LIBRARY, MINE.at((1, 35))))
+VARIABLES = {"object": types.DYN, "n": types.parse("list(int)"), "text": types.STRING}
+FRONTEND = Frontend(
+    VARIABLES, Declarations(FUNCTIONS.declarations, extensions=("optional",), bound=FUNCTIONS)
+)  # none of the extensions has a function of these names
+SECRET = {"password": "hunter2", "name": "x"}
+
+
+def compiled(source: str) -> Program:
+    tree = FRONTEND.check(source)
+    check_literals(source, tree)
+    return Program(source, tree)
+
+
+def counted(source: str, **bindings: Any) -> tuple[Any, int]:
+    """The value, the same in all forms of the code, and what it costs."""
+    program = compiled(source)
+    activation = Counting(bindings)
+    value = program.evaluate_counting(activation)
+    careful = Activation(bindings)
+    assert program.evaluate(Activation(bindings)) == program.evaluate_exactly(careful) == value
+    assert careful.cost == activation.cost
+    return value, activation.cost
+
+
+def test_a_call_costs_what_is_declared() -> None:
+    assert counted("n.tripled()", n=[1, 2]) == ([1, 2] * 3, 1 + 20)
+    assert counted("object.a.tripled()", object={"a": [1, 2]}) == ([1, 2] * 3, 2 + 20)
+
+
+def test_a_cost_of_an_overload_is_charged_where_the_overload_is_fixed() -> None:
+    assert counted("text.shown()", text="abc") == ("<abc>", 1 + 30)
+    assert counted("object.a.shown()", object={"a": "abc"}) == ("<abc>", 2 + 1)
+    assert counted("object.a.shown()", object={"a": 1}) == ("<1>", 2 + 1)
+
+
+def test_work_ends_an_evaluation() -> None:
+    with pytest.raises(EvaluationError, match="operation cancelled"):
+        compiled("n.heavy() > 0").evaluate(Activation({"n": [1]}))
+
+
+def test_an_argument_is_evaluated_only_where_it_is_wanted() -> None:
+    assert counted("object.?a.otherwise(1 / 0)", object={"a": 5}) == (5, 2)
+    with pytest.raises(EvaluationError, match="division by zero"):
+        compiled("object.?b.otherwise(1 / 0)").evaluate(Activation({"object": {}}))
+
+
+def test_a_conversion_of_a_constant_that_fails_is_a_compile_error() -> None:
+    assert counted("even(2)") == (2, 0)
+    with pytest.raises(CompileError, match="program instantiation failed: odd"):
+        compiled("even(3)")
+
+
+def test_a_pattern_is_checked_when_it_is_compiled() -> None:
+    with pytest.raises(CompileError, match="invalid like argument: error parsing regexp"):
+        compiled("text.like('(')")
+    assert compiled("text.like('a')").evaluate(Activation({"text": "abc"})) is True
+
+
+def test_literals_may_mix_where_that_is_declared() -> None:
+    assert compiled("text.any([1, 'abc'])").evaluate(Activation({"text": "abc"})) is True
+    with pytest.raises(CompileError, match="expected type 'int' but found 'string'"):
+        compiled("[1, 'abc'].itself()")
+
+
+def test_the_parser_may_know_a_function_by_another_name() -> None:
+    assert compiled("n.eldest()").evaluate(Activation({"n": [7]})) == 7
+    with pytest.raises(CompileError, match="'eldest'"):
+        compiled("text.eldest()")
+    with pytest.raises(ValueError, match="has another length"):
+        method("old", "T -> T", lambda value: value, "", parser_name="o")
+
+
+def test_a_function_is_there_since_its_version() -> None:
+    assert [each.name for each in MINE.at((1, 36)).overloads if each.name == "_ldest"] == ["_ldest"]
+    assert [each.name for each in MINE.at((1, 35)).overloads if each.name == "_ldest"] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "level"),
+    [
+        ("object.password.itself()", PRIVATE),
+        ("object.itself()", HOLDS),
+        ("object.password.counted()", CLEAN),
+        ("object.password.made()", PRIVATE),
+        ("object.name.made()", CLEAN),
+    ],
+)
+def test_a_private_argument_is_hidden_as_declared(source: str, level: int) -> None:
+    private = Private(frozenset({id(SECRET["password"])}), frozenset({id(SECRET)}))
+    assert compiled(source).explain(Activation({"object": SECRET}), private).root.level == level
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("object.a.itself().b == 1", ("a", "b")),
+        ("object.?x.otherwise(object.a).b == 1", ("a", "b")),
+        ("object.?a.otherwise(object.x).b == 1", ("a", "b")),
+    ],
+)
+def test_a_place_is_followed_as_declared(source: str, path: tuple[str, ...]) -> None:
+    program, activation = compiled(source), {"object": {"a": {"b": 2}}}
+    assert program.witnesses(Recording(activation)) == (path,)
+    steps = [program.explain(Activation(activation)).root]
+    paths = []
+    for step in steps:
+        steps += step.children
+        paths.append(step.path)
+    assert path in paths
+
+
+# ----------------------------------------------------------------------------------------------- the declared libraries
+
+
+def keys() -> dict[tuple[str, bool, int], list[Overload]]:
+    found: dict[tuple[str, bool, int], list[Overload]] = {}
+    for overload in OVERLOADS:
+        found.setdefault((overload.name, overload.member, len(overload.params)), []).append(overload)
+    return found
+
+
+def test_overloads_that_only_values_tell_apart_cost_the_same() -> None:
+    differing = [key for key, overloads in keys().items() if len({each.unfixed_cost for each in overloads}) > 1]
+    assert differing == []
+
+
+def test_every_cost_is_put_into_words() -> None:
+    """The reference shows them."""
+    costs = {each.declared.cost for each in OVERLOADS} | {each.unfixed_cost for each in OVERLOADS}
+    assert [cost for cost in costs if cost is not None and not cost.__doc__] == []
+
+
+HOSTILE: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    10**18,
+    1.5,
+    "",
+    "a",
+    b"a",
+    [],
+    [[]],
+    [1, [2]],
+    {},
+    Optional(1),
+    object(),
+)
+
+
+def test_costs_and_work_take_whatever_comes() -> None:
+    for overload in OVERLOADS:
+        for formula in (overload.declared.cost, overload.unfixed_cost, overload.declared.work):
+            for value in HOSTILE if formula else ():
+                assert type(formula and formula(*[value] * len(overload.params))) is int, (overload.name, value)
+
+
+WHERE = [
+    ("['a', 'b', 'c'].first()", 0),
+    ("['a', 'b', 'c'].last()", 0),
+    ("[3, 1, 2].min()", 0),
+    ("[3, 1, 2].max()", 0),
+    ("['c', 'a', 'b'].sort()", 2),
+    ("['c', 'a', 'b'].sortBy(e, e)", 2),
+    ("['a', 'b', 'a', 'c'].distinct()", 2),
+    ("['a', 'b', 'c'].reverse()", 2),
+    ("['a', 'b', 'c', 'd'].slice(1, 4)", 2),
+    ("[['a', 'b'], [], ['c']].flatten()", 2),
+    ("[[['a'], ['b', 'd']], [], [['c']]].flatten(2)", 3),
+    ("[optional.of('a'), optional.none(), optional.of('b')].unwrapOpt()", 1),
+    ("optional.unwrap([optional.of('a'), optional.none(), optional.of('b')])", 1),
+]
+
+
+def calls(node: Expr) -> list[Call]:
+    return [*([node] if isinstance(node, Call) else []), *(each for child in children(node) for each in calls(child))]
+
+
+@pytest.mark.parametrize(("expression", "place"), WHERE)
+def test_elements_stand_where_the_declaration_says(expression: str, place: int) -> None:
+    program, activation = ENVIRONMENT.compile(expression), Recording({})
+    made = program.evaluate_recording(activation)
+    result = made.value if isinstance(made, Optional) else made
+    call = next(each for each in calls(program.tree) if each.declared.element is not None)
+    args = [activation.record.get(id(arg), getattr(arg, "value", None)) for arg in call.args]
+    element = call.declared.element
+    assert element is not None
+    for at in range(place + 1):
+        where = element(at, result, *args)
+        assert where is not None
+        found: Any = args[0]
+        for index in where:
+            found = found[index]
+        found = found.value if isinstance(found, Optional) else found
+        assert found is (result[at] if isinstance(result, list) else result)
+    assert element(99, [None], *args) is None or call.declared.shape is Shape.ELEMENT
+
+
+def test_every_list_that_is_made_of_elements_says_of_which() -> None:
+    made_of = (Shape.ELEMENT, Shape.ELEMENTS, Shape.FLATTENED)
+    tried = {call.function for expression, _ in WHERE for call in calls(ENVIRONMENT.compile(expression).tree)}
+    for overload in OVERLOADS:
+        assert (overload.declared.shape in made_of) == (overload.declared.element is not None), overload.name
+        assert overload.declared.element is None or overload.name in tried, overload.name
+        for value in HOSTILE:
+            if overload.declared.element is not None:
+                overload.declared.element(0, value, *[value] * len(overload.params))
+    assert same_element(0, 5, [4]) is None

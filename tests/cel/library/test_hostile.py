@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.cel.evaluating import ENVIRONMENT
+from tests.timing import ASSERTED
 from webhook.cel import Activation, EvaluationError
 
 LENGTH = 1024 * 1024
@@ -82,4 +83,4 @@ def test_a_text_of_a_mebibyte_is_read_or_refused_in_time(text: str) -> None:
         took = time.thread_time() - started
         if took > SECONDS:
             slow[expression] = took
-    assert slow == {}
+    assert slow == {} or not ASSERTED

@@ -1,6 +1,6 @@
 import pytest
 
-from webhook.cli.report.visible import encodable, visible
+from webhook.visible import encodable, visible
 
 
 @pytest.mark.parametrize(

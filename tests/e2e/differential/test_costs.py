@@ -15,7 +15,6 @@ from tests.e2e.controlplane import ControlPlane
 from tests.e2e.differential.cases import Case
 from tests.e2e.differential.checked import Asked, findings, natively, report
 from tests.e2e.differential.runs import prepare, run_natively, write_tree
-from webhook.cel.cost import metering
 
 GROUP, KIND = "costs.example.com", "Load"
 CRD = {
@@ -89,9 +88,8 @@ def case_of(asked: list[Question]) -> Case:
 
 
 def test_expressions_at_half_and_at_double_the_limit_end_as_in_the_server(
-    cluster: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cluster: ControlPlane, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(metering, "EXPRESSION_SECONDS", 10.0)  # only costs decide
     asked = questions()
     case = case_of(asked)
     prepare(cluster, [case])

@@ -551,8 +551,7 @@ class TestRefused:
             ),
             (
                 {"validations": [{"expression": "true"}]},
-                "spec.validations: unknown field; expected one of failurePolicy, matchConditions, matchConstraints, "
-                "mutations, paramKind, reinvocationPolicy, variables",
+                "spec.validations: unknown field; did you mean mutations?",
             ),
         ],
     )

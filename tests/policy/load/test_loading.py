@@ -457,3 +457,108 @@ def test_a_tree_without_a_policy_is_an_error(tmp_path: Path) -> None:
         load(tmp_path)
     with pytest.raises(PolicyTreeError, match="there is no policy in it"):
         loaded_files(tmp_path, c_yaml="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n")
+
+
+class TestAResourceThatNobodyServes:
+    @pytest.mark.parametrize(
+        ("groups", "resource", "hint"),
+        [
+            ([""], "pod", "'pod' in v1; did you mean v1/pods?"),
+            ([""], "Pod", "'Pod' in v1; did you mean v1/pods?"),
+            ([""], "deployments", "'deployments' in v1; did you mean apps/v1/deployments?"),
+            (["apps"], "deploy", "'deploy' in apps; did you mean apps/v1/deployments?"),
+            (["core"], "pods/exec", "'pods' in core; did you mean v1/pods?"),
+            ([""], "zebras", "'zebras' in v1"),
+        ],
+    )
+    def test_is_warned_of_at_its_place(self, tmp_path: Path, groups: list[str], resource: str, hint: str) -> None:
+        rules = [ALL, {"apiGroups": groups, "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource]}]
+        (tmp_path / "p.json").write_text(json.dumps(policy(rules=rules)))
+        [warning] = load(tmp_path).warnings
+        at = "spec.matchConstraints.resourceRules[1].resources[0]"
+        assert warning.message == f"ValidatingAdmissionPolicy 'p': {at}: there is no resource {hint}"
+        assert warning.excerpt is not None
+        assert warning.excerpt.text[(warning.column or 0) - 1 :].startswith(json.dumps(resource))
+
+    @pytest.mark.parametrize(
+        ("groups", "resource"),
+        [(["", "apps"], "deployments"), (["example.com"], "thing"), (["*"], "pod"), ([""], "*"), ([""], "pods/exec")],
+    )
+    def test_is_not_what_some_cluster_may_serve(self, groups: list[str], resource: str) -> None:
+        rule = {"apiGroups": groups, "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource]}
+        assert loaded(policy(rules=[rule])).warnings == ()
+
+    def test_is_none_where_the_tree_defines_it(self) -> None:
+        crd = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "things.example.com"},
+            "spec": {
+                "group": "example.com",
+                "scope": "Namespaced",
+                "names": {"kind": "Thing", "plural": "things"},
+                "versions": [{"name": "v1", "served": True, "storage": True}],
+            },
+        }
+        rule = {"apiGroups": ["example.com"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["thing"]}
+        [warning] = loaded(policy(rules=[rule]), crd).warnings
+        assert warning.message.endswith("'thing' in example.com; did you mean example.com/v1/things?")
+        rule["resources"] = ["things"]
+        assert loaded(policy(rules=[rule]), crd).warnings == ()
+
+    def test_of_a_python_policy_is_warned_of_at_its_line(self, tmp_path: Path) -> None:
+        (tmp_path / "p.py").write_text(
+            "from gatewright import validate\n\n\n@validate(resources=['v1/pod'])\ndef no_pods(request):\n    pass\n"
+        )
+        [warning] = load(tmp_path).warnings
+        assert (warning.line, warning.message) == (
+            4,
+            "ValidatingAdmissionPolicy 'no-pods': there is no resource 'pod' in v1; did you mean v1/pods?",
+        )
+
+    def test_in_no_form_of_a_resource_is_an_error(self, tmp_path: Path) -> None:
+        (tmp_path / "p.py").write_text(
+            "from gatewright import validate\n\n\n@validate(resources=['v1/Pod'])\ndef no_pods(request):\n    pass\n"
+        )
+        with pytest.raises(PolicyTreeError) as caught:
+            load(tmp_path)
+        [problem] = caught.value.problems
+        assert (problem.line, problem.message) == (4, "@validate: 'v1/Pod' names no resource; did you mean v1/pods?")
+
+
+class TestAnotherEngine:
+    @pytest.mark.parametrize(
+        ("api_version", "kind", "engine"),
+        [
+            ("kyverno.io/v1", "ClusterPolicy", "Kyverno"),
+            ("policies.kyverno.io/v1alpha1", "ValidatingPolicy", "Kyverno"),
+            ("templates.gatekeeper.sh/v1", "ConstraintTemplate", "Gatekeeper"),
+            ("constraints.gatekeeper.sh/v1beta1", "K8sRequiredLabels", "Gatekeeper"),
+            ("policies.kubewarden.io/v1", "ClusterAdmissionPolicy", "Kubewarden"),
+        ],
+    )
+    def test_s_policy_is_named(self, tmp_path: Path, api_version: str, kind: str, engine: str) -> None:
+        (tmp_path / "p.yaml").write_text(dedent(POLICY))
+        (tmp_path / "other.yaml").write_text(f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: other}}\n")
+        [warning] = load(tmp_path).warnings
+        assert str(warning) == (
+            f"{tmp_path}/other.yaml:2:1: {kind} 'other' is of {engine} ({api_version}), "
+            "and Gatewright does not evaluate it"
+        )
+        assert warning.excerpt is not None
+        assert warning.excerpt.text == f"kind: {kind}"
+
+    def test_s_policies_alone_are_no_policy_tree(self, tmp_path: Path) -> None:
+        (tmp_path / "other.yaml").write_text("apiVersion: kyverno.io/v1\nkind: Policy\nmetadata: {name: other}\n")
+        with pytest.raises(PolicyTreeError) as caught:
+            load(tmp_path)
+        found = [problem.message for problem in caught.value.problems]
+        assert found == [
+            "there is no policy in it",
+            "Policy 'other' is of Kyverno (kyverno.io/v1), and Gatewright does not evaluate it",
+        ]
+
+    @pytest.mark.parametrize("api_version", ["cilium.io/v2", "notkyverno.io/v1", "example.com/v1"])
+    def test_is_not_whatever_has_a_group(self, api_version: str) -> None:
+        thing = {"apiVersion": api_version, "kind": "Policy", "metadata": {"name": "x"}}
+        assert loaded(policy(), thing).warnings == ()

@@ -99,7 +99,7 @@ class TestExceptions:
         decision = decided(tmp_path, "request.object['nope']")
         assert decision.message == (
             "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: "
-            "function 'p' resulted in error: KeyError: 'nope' (line 4)"
+            f"function 'p' resulted in error: KeyError: 'nope' ({tmp_path}/policy.py:4, in p)"
         )
         assert decision.findings[0].error
 
@@ -110,7 +110,7 @@ class TestExceptions:
         decision = decided(tmp_path, "yield 'no'\n1 / 0")
         assert messages(decision) == [
             "no",
-            "function 'p' resulted in error: ZeroDivisionError: division by zero (line 5)",
+            f"function 'p' resulted in error: ZeroDivisionError: division by zero ({tmp_path}/policy.py:5, in p)",
         ]
         assert messages(decided(tmp_path, "yield 'no'\n1 / 0", options=", failure_policy='Ignore'")) == ["no"]
 
@@ -125,12 +125,12 @@ class TestExceptions:
     def test_on_a_secret_tell_nothing_but_their_type(self, tmp_path: Path) -> None:
         asked = request(SECRET, resource="v1/secrets", kind="Secret")
         decision = decided(tmp_path, "int(request.object['data']['password'])", asked)
-        assert messages(decision) == ["function 'p' resulted in error: ValueError (line 4)"]
+        assert messages(decision) == [f"function 'p' resulted in error: ValueError ({tmp_path}/policy.py:4, in p)"]
         assert "hunter2" not in repr(decision)
 
     def test_with_line_breaks_become_one_line(self, tmp_path: Path) -> None:
         assert messages(decided(tmp_path, "raise ValueError('a\\n  b')")) == [
-            "function 'p' resulted in error: ValueError: a b (line 4)"
+            f"function 'p' resulted in error: ValueError: a b ({tmp_path}/policy.py:4, in p)"
         ]
 
 
@@ -198,7 +198,7 @@ class TestTheRequest:
 
     def test_what_a_policy_that_reads_secrets_raises_is_not_told(self, tmp_path: Path) -> None:
         decision = decided(tmp_path, "int('hunter2')", options=", reads=['v1/Secret']")
-        assert messages(decision) == ["function 'p' resulted in error: ValueError (line 4)"]
+        assert messages(decision) == [f"function 'p' resulted in error: ValueError ({tmp_path}/policy.py:4, in p)"]
 
     @pytest.mark.parametrize("reads", ["'v1/ConfigMap'", "['configmaps']", "['v1/configmaps']", "[1]", "['ConfigMap']"])
     def test_what_is_read_are_kinds(self, tmp_path: Path, reads: str) -> None:
@@ -306,7 +306,7 @@ class TestDeclaration:
             ("@validate(resource=['v1/pods'])", "@validate: validate() got an unexpected keyword argument 'resource'"),
             ("@validate(resources='v1/pods')", "@validate: resources must be a list such as ['v1/pods'"),
             ("@validate(resources=[])", "@validate: resources must be a list such as ['v1/pods'"),
-            ("@validate(resources=['pods'])", "@validate: 'pods' names no resource; expected a form such as v1/pods"),
+            ("@validate(resources=['pods'])", "@validate: 'pods' names no resource; did you mean v1/pods?"),
             ("@validate(resources=['apps/deployments'])", "'apps/deployments' names no resource"),
             ("@validate(resources=['v1/pods/exec/x'])", "'v1/pods/exec/x' names no resource"),
             ("@validate(resources=['v1/Pods'])", "'v1/Pods' names no resource"),
@@ -453,7 +453,7 @@ class TestMutate:
         assert not decision.allowed
         assert decision.message == (
             "policy 'p' with binding 'b' denied request: "
-            "function 'p' resulted in error: ZeroDivisionError: division by zero (line 5)"
+            f"function 'p' resulted in error: ZeroDivisionError: division by zero ({tmp_path}/policy.py:5, in p)"
         )
         assert (decision.code, decision.reason) == (403, "Invalid")
         assert asked.object == pod("web")

@@ -13,6 +13,7 @@ from typing import Any
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 
+from webhook.cel.library.resolution import Functions
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import (
     Call,
@@ -110,20 +111,16 @@ _WELL_KNOWN_TYPES = (types.DYN, types.DYN, types.TIMESTAMP, types.DURATION)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the names of an unchecked expression may mean."""
+    """What names mean: those of functions; in an unchecked expression all others, too."""
 
     variables: frozenset[str]
-    functions: frozenset[str]
+    functions: Functions
     container: str
     renamed: Mapping[str, str]
     """The names of functions that the checker knows by another one."""
     messages: Mapping[str, str] | None = None
     """The types that may be constructed, where any may: what the checker calls them -> their names where they differ.
     """
-
-
-# Namespaced functions that the checker itself declares.
-_NAMESPACED = frozenset({"optional.of", "optional.none", "optional.ofNonZeroValue", "lists.range"})
 
 
 def decode(source: str, serialized: bytes, scope: Scope) -> Expr:
@@ -224,14 +221,18 @@ class _Decoder:
     def _call(self, call: Any, place: tuple[int, Type, int], depth: int) -> Expr:
         args = tuple(self.expr(arg, depth) for arg in call.args)
         if not call.HasField("target"):
-            return Call(*place, function=call.function, args=args, member=False)
+            return self._bound(place, call.function, args, member=False)
         target = self.expr(call.target, depth)
         if not self.checked:
             name = f"{_qualified_name(target)}.{call.function}"
-            if name in self.scope.functions or name in _NAMESPACED:
-                return Call(*place, function=name, args=args, member=False)
-        function = self.scope.renamed.get(call.function, call.function)
-        return Call(*place, function=function, args=(target, *args), member=True)
+            if name in self.scope.functions.names(member=False):
+                return self._bound(place, name, args, member=False)
+        return self._bound(place, call.function, (target, *args), member=True)
+
+    def _bound(self, place: tuple[int, Type, int], name: str, args: tuple[Expr, ...], *, member: bool) -> Call:
+        function = self.scope.renamed.get(name, name)
+        declared = self.scope.functions.declared(function, member, tuple([arg.type for arg in args]))
+        return Call(*place, function=function, args=args, member=member, declared=declared)
 
     def _struct(self, struct: Any, place: tuple[int, Type, int], depth: int) -> Expr:
         if struct.message_name and self.scope.messages is not None:

@@ -15,7 +15,8 @@ from cel_expr_python import cel
 
 from webhook.cel.check.decoding import Scope, decode
 from webhook.cel.check.structs import Struct, descriptors
-from webhook.cel.library.declaring import FunctionDeclaration
+from webhook.cel.library.declaring import FunctionDeclaration, Macro
+from webhook.cel.library.resolution import Functions
 from webhook.cel.tree.ast import Call, Expr, children
 from webhook.cel.tree.errors import CompileError, Issue, issue_at
 from webhook.cel.tree.types import Type
@@ -28,11 +29,6 @@ MAX_LENGTH = 100_000
 
 _VERSIONS = {"lists": 2}
 """Of the parser's extensions: the version where it is not the first."""
-
-# Functions of the parser's extensions that Kubernetes types otherwise: declared under a name of their own, of the same
-# length so that every position in the source stays as it was, and written so before the checker reads the source.
-_RENAMED = {"flatten": "_latten"}
-_ORIGINAL = {renamed: name for name, renamed in _RENAMED.items()}
 
 _PRIMITIVES: dict[str, Any] = {
     "dyn": cel.Type.DYN,
@@ -86,15 +82,23 @@ class Declarations:
         *,
         extensions: Iterable[str] = ("optional", "two-var-comprehensions"),
         named_types: Collection[str] = (),
+        macros: Iterable[Macro] = (),
+        bound: Functions | None = None,
     ) -> None:
+        """bound: where calls find what is declared of their functions, without which no code is made of them."""
         # Declared through the configuration, which is YAML and so JSON too: only that takes type parameters.
         overloads: dict[str, list[dict[str, Any]]] = {}
+        self.renamed: dict[str, str] = {}
+        self.respelled = {(each.name, each.arguments): each.parser_name for each in macros if each.parser_name}
         for function in functions:
             params = [_described(param) for param in function.params]
             overload = {"id": function.id, "args": params, "return": _described(function.result)}
             if function.member:
                 overload |= {"target": params[0], "args": params[1:]}
-            overloads.setdefault(_RENAMED.get(function.name, function.name), []).append(overload)
+            overloads.setdefault(function.parser_name or function.name, []).append(overload)
+            if function.parser_name:
+                # Of the same length, so that every position in the source stays as it was.
+                self.renamed[function.name] = function.parser_name
         self.named_types = frozenset(named_types)
         self._config: dict[str, Any] = {
             "stdlib": {"exclude_functions": [{"name": name} for name in excluded]},
@@ -107,7 +111,7 @@ class Declarations:
                 for name in sorted(self.named_types)
             ],
         }
-        self.functions = frozenset(overloads)
+        self.bound = Functions(()) if bound is None else bound
         self._shared = cel.NewEnvConfigFromYaml(json.dumps(self._config))
 
     def config(self, optionals: Mapping[str, Type]) -> Any:
@@ -133,9 +137,11 @@ class Frontend:
         container: str = "",
         structs: tuple[Struct, ...] = (),
     ) -> None:
-        self._scope = Scope(
-            frozenset(variables) | declarations.named_types, declarations.functions, container, _ORIGINAL
-        )
+        self._renamed = declarations.renamed
+        self._respelled = declarations.respelled
+        self._otherwise_named = frozenset((*self._renamed, *(name for name, _ in self._respelled)))
+        original = {renamed: name for name, renamed in self._renamed.items()}
+        self._scope = Scope(frozenset(variables) | declarations.named_types, declarations.bound, container, original)
         known = frozenset(struct.type for struct in structs)
         optionals = {name: declared for name, declared in variables.items() if _holds_optional(declared)}
         self._env = cel.NewEnv(
@@ -157,7 +163,7 @@ class Frontend:
         try:
             serialized = self._env.compile(source).serialize()
         except RuntimeError as error:
-            raise CompileError(source, _issues(str(error))) from None
+            raise CompileError(source, _issues(str(error), self._renamed)) from None
         return decode(source, serialized, replace(self._scope, messages=messages))
 
     def parse(self, source: str, messages: Mapping[str, str] | None = None) -> Expr:
@@ -166,7 +172,7 @@ class Frontend:
         try:
             serialized = self._env.compile(source, disable_check=True).serialize()
         except RuntimeError as error:
-            raise CompileError(source, _issues(str(error))) from None
+            raise CompileError(source, _issues(str(error), self._renamed)) from None
         return decode(source, serialized, replace(self._scope, messages=messages))
 
     def _prepared(self, source: str) -> str:
@@ -178,7 +184,7 @@ class Frontend:
             source.encode()
         except UnicodeEncodeError as error:
             raise CompileError(source, [issue_at(source, error.start, "not valid Unicode: a lone surrogate")]) from None
-        if "exists_one" in source or any(name in source for name in _RENAMED):
+        if any(name in source for name in self._otherwise_named):
             source = self._as_declared(source)
         if _HAS_VARIABLE.search(source):
             source = self._with_variables_there(source)
@@ -186,7 +192,7 @@ class Frontend:
 
     def _with_variables_there(self, source: str) -> str:
         """The source with `true` for has(variables.NAME), which this checker takes for the variable's own value."""
-        bare = _LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
+        bare = LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
         for match in _HAS_VARIABLE.finditer(bare):
             if f"variables.{match[1]}" in self._scope.variables:
                 source = f"{source[: match.start()]}{'true'.ljust(len(match[0]))}{source[match.end() :]}"
@@ -199,17 +205,17 @@ class Frontend:
         except RuntimeError:
             return source
         for node in _calls(decode(source, parsed, replace(self._scope, messages={}))):
-            name = node.function
-            if name == "exists_one" and node.member and len(node.args) == 4:
-                # Kubernetes also spells the two-variable form so; the parser's macro is existsOne.
-                source = _respelled(source, node, "existsOne ")
-            elif name in _RENAMED and node.member:
-                source = _respelled(source, node, _RENAMED[name])
+            if not node.member:
+                continue
+            macro = self._respelled.get((node.function, len(node.args) - 1))
+            parser_name = macro or self._renamed.get(node.function)
+            if parser_name:
+                source = _respelled(source, node, parser_name.ljust(len(node.function)))
         return source
 
 
 # String literals of every form and comments, so that what stands in them is not taken for source.
-_LITERAL_OR_COMMENT = re.compile(
+LITERAL_OR_COMMENT = re.compile(
     r"""(?P<raw>[rR][bB]?|[bB][rR])(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')"""
     r"""|\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|//[^\n]*""",
     re.DOTALL,
@@ -223,7 +229,7 @@ def _back_quote(source: str) -> int | None:
     """Where a field name is written in back quotes, which this parser reads and Kubernetes does not."""
     if "`" not in source:
         return None
-    bare = _LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
+    bare = LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
     place = bare.find("`")
     return place if place >= 0 else None
 
@@ -239,22 +245,25 @@ _STATUS = re.compile(r"\s*\[[A-Z_]+\]$")
 _TOO_DEEP = re.compile(r"recursion (?:limit|depth)")
 
 
-def _issues(text: str) -> list[Issue]:
+def _issues(text: str, renamed: Mapping[str, str]) -> list[Issue]:
     if _TOO_DEEP.search(text):
         return [Issue("expression is nested too deeply: at most 32 levels can be parsed")]
-    issues = [Issue(_worded(match[3]), max(int(match[1]), 1), max(int(match[2]), 1)) for match in _ISSUE.finditer(text)]
+    issues = [
+        Issue(_worded(match[3], renamed), max(int(match[1]), 1), max(int(match[2]), 1))
+        for match in _ISSUE.finditer(text)
+    ]
     if issues:
         # What an undefined field was used for is no error of its own.
-        return [issue for issue in issues if "'*error*'" not in issue.message] or issues
+        return [issue for issue in issues if "*error*" not in issue.message] or issues
     first = _STATUS.sub("", text.split("\n", 1)[0]).removeprefix("INVALID_ARGUMENT: ")
     return [Issue(first)]
 
 
-def _worded(message: str) -> str:
+def _worded(message: str, renamed: Mapping[str, str]) -> str:
     """A message of the checker's as the API server words it."""
     message = _STATUS.sub("", message).replace(" (in container '')", "")
-    for name, renamed in _RENAMED.items():
-        message = message.replace(f"'{renamed}'", f"'{name}'")
+    for name, parser_name in renamed.items():
+        message = message.replace(f"'{parser_name}'", f"'{name}'")
     return message
 
 

@@ -8,38 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Final
+from dataclasses import dataclass, replace
 
+from webhook.cel.check import idioms
+from webhook.cel.functions import MEMBER_MACROS
 from webhook.cel.tree.errors import CompileError, Issue, issue_at, offset_of
+from webhook.nearest import LONGEST_NAME, nearest
 
-MEMBER_MACROS: Final = frozenset(
-    {
-        "all",
-        "exists",
-        "exists_one",
-        "existsOne",
-        "map",
-        "filter",
-        "optMap",
-        "optFlatMap",
-        "transformList",
-        "transformMap",
-        "transformMapEntry",
-    }
-)
-"""The macros that are written like methods; has() is the only other."""
-
-LONGEST_NAME: Final = 80
-"""Characters of a name that an error repeats."""
-
-_ALIKE = 0.6  # from 0 to 1
 _FEW = 12  # fields that an error names, all of them
-_MANY = 500  # names among which the nearest is looked for; more has only what somebody made to take long
 _BEFORE = 200  # characters before a function's name in which its receiver is looked for
 
 _UNDECLARED = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
+_NO_TREE = "<<nil>> parsetree"  # after a syntax error
 _UNDEFINED = re.compile(r"undefined field '(?P<name>[^']*)'(?: not found in struct '(?P<struct>[^']*)')?")
 
 
@@ -58,18 +38,6 @@ class Names:
         return frozenset(name.partition(".")[0] for name in self.functions if "." in name)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like `name`, whatever their case; None if none is."""
-    candidates = sorted(known)
-    if len(name) > LONGEST_NAME or len(candidates) > _MANY:
-        return None
-    lower: dict[str, str] = {}
-    for each in candidates:
-        lower.setdefault(each.lower(), each)
-    close = get_close_matches(name.lower(), lower, n=1, cutoff=_ALIKE)
-    return lower[close[0]] if close else None
-
-
 def hint(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'object'?`, or nothing."""
     found = nearest(name, known)
@@ -86,6 +54,9 @@ def field_hint(name: str, fields: Iterable[str]) -> str:
 def explained(error: CompileError, names: Names) -> CompileError:
     """The error with each unknown name at its place, and the nearest known one."""
     source, found = error.source, error.issues  # the checker stops after twenty
+    habit = idioms.syntax(source, found)
+    if habit:
+        return CompileError(source, [habit])  # the others come of it
     calls: list[_Call] = []
     for issue in found:
         undeclared = _UNDECLARED.fullmatch(issue.message)
@@ -102,8 +73,9 @@ def explained(error: CompileError, names: Names) -> CompileError:
             issues += [told] if told else []
         elif undefined:
             issues.append(_undefined(source, issue, undefined["name"], undefined["struct"] or "", names))
-        else:
-            issues.append(issue)
+        elif issue.message != _NO_TREE or len(found) == 1:
+            advice = idioms.overload(issue.message)
+            issues.append(replace(issue, message=f"{issue.message}; {advice}") if advice else issue)
     return CompileError(source, list(dict.fromkeys(issues)) or error.issues)
 
 
@@ -137,14 +109,17 @@ def _call(source: str, issue: Issue, name: str, names: Names) -> _Call | None:
     nearby = max(0, start - _BEFORE)
     receiver = _RECEIVER.search(source, nearby, start)
     written, macro, loop = name, None, frozenset[str]()
-    if receiver and receiver[1] in names.namespaces and receiver[1] not in names.variables:
+    arguments = _ARGUMENTS.match(source, at)
+    bound = frozenset(each for each in arguments.groups() if each) if arguments else loop
+    namespaces = names.namespaces | idioms.NAMESPACES.keys()
+    if receiver and receiver[1] in namespaces and receiver[1] not in names.variables:
         start, written = receiver.start(1), f"{receiver[1]}.{name}"
+        loop = bound if written == "cel.bind" else loop
     elif receiver:
         macro = nearest(name, MEMBER_MACROS | names.methods)
         macro = macro if macro in MEMBER_MACROS else None
-        arguments = _ARGUMENTS.match(source, at)
-        if macro and arguments:
-            loop = frozenset(each for each in arguments.groups() if each)
+        if macro or idioms.binds(name):
+            loop = bound
     return _Call(issue, start, name, written, macro, loop)
 
 
@@ -166,6 +141,9 @@ def _undeclared(
     same = [each for each in names.variables if each.startswith(f"{first}.")]
     if dot and same:  # variables.replcas
         return issue_at(source, start, f"undeclared reference to '{_cut(name)}'{hint(name, same)}")
+    elsewhere = idioms.qualified(first, "") if source.startswith(".", at + len(first)) else idioms.NAMES.get(first)
+    if elsewhere and first not in names.variables | loops:
+        return issue_at(source, start, f"undeclared reference to '{_cut(first)}'; {elsewhere}")
     known = loops | {each.partition(".")[0] for each in names.variables}
     return issue_at(source, start, f"undeclared reference to '{_cut(first)}'{hint(first, known)}")
 
@@ -175,8 +153,17 @@ def _unknown_function(source: str, call: _Call, names: Names) -> Issue:
     known = names.methods | MEMBER_MACROS if is_member else names.functions | {"has"}
     other = names.functions if is_member else names.methods | MEMBER_MACROS
     if call.written in known:
-        return issue_at(source, call.start, f"found no matching overload for '{_cut(call.written)}'")
+        message = f"found no matching overload for '{_cut(call.written)}'"
+        advice = idioms.overload(message)
+        return issue_at(source, call.start, f"{message}; {advice}" if advice else message)
     told = f"undeclared reference to '{_cut(call.written)}'"
+    namespace, dot, _ = call.written.rpartition(".")
+    if dot:
+        advice = idioms.qualified(namespace, call.name, namespace in names.namespaces)
+    else:
+        advice = idioms.method(call.name, bool(call.loop)) if is_member else idioms.function(call.name)
+    if advice:
+        return issue_at(source, call.start, f"{told}; {advice}")
     if call.written in other:
         form = f"{call.name}(…)" if is_member else f"VALUE.{call.name}(…)"
         return issue_at(source, call.start, f"{told}; it is written {form}")
@@ -186,7 +173,10 @@ def _unknown_function(source: str, call: _Call, names: Names) -> Issue:
 
 def _undefined(source: str, issue: Issue, name: str, struct: str, names: Names) -> Issue:
     start = field_offset(source, offset_of(source, issue), name)
-    return issue_at(source, start, f"undefined field '{_cut(name)}'{field_hint(name, names.fields.get(struct, ()))}")
+    fields = names.fields.get(struct, ())
+    if "userInfo" in fields and name in idioms.REQUEST_FIELDS:
+        return issue_at(source, start, f"undefined field '{_cut(name)}'; {idioms.REQUEST_FIELDS[name]}")
+    return issue_at(source, start, f"undefined field '{_cut(name)}'{field_hint(name, fields)}")
 
 
 def field_offset(source: str, at: int, name: str) -> int:

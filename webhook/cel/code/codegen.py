@@ -19,6 +19,7 @@ of globals.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final, Literal
@@ -27,8 +28,9 @@ from webhook.cel.code import native, runtime
 from webhook.cel.code.loops import CHECK, Loops
 from webhook.cel.code.recording import error_key
 from webhook.cel.code.writer import Account, Operand, Writer
-from webhook.cel.cost import charging, costs
-from webhook.cel.library.resolution import Functions
+from webhook.cel.cost import charging
+from webhook.cel.library.operation import OPERATORS
+from webhook.cel.library.regex import MAX_KNOWN
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import (
     Call,
@@ -42,6 +44,7 @@ from webhook.cel.tree.ast import (
     StructLiteral,
     children,
 )
+from webhook.cel.tree.declared import Cost
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value import operators
 from webhook.cel.value.messages import constructor
@@ -49,40 +52,20 @@ from webhook.cel.value.values import NONE
 
 Form = Literal["plain", "counted", "exact", "recording"]
 
-_BINARY: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
-    "_==_": operators.equal,
-    "_<_": operators.less,
-    "_<=_": operators.less_equal,
-    "_>_": operators.greater,
-    "_>=_": operators.greater_equal,
-    "_+_": operators.add,
-    "_-_": operators.subtract,
-    "_*_": operators.multiply,
-    "_/_": operators.divide,
-    "_%_": operators.modulo,
-    "@in": operators.contains,
-    "_in_": operators.contains,
-    "_[_]": operators.index,
-    "_?._": operators.optional_select,
-    "_[?_]": operators.optional_index,
-}
-_UNARY: Final[Mapping[str, Callable[[Any], Any]]] = {"!_": operators.invert, "-_": operators.negate}
 
-
-def generate(tree: Expr, functions: Functions, form: Form) -> tuple[Callable[[Any], Any], int]:
+def generate(tree: Expr, form: Form) -> tuple[Callable[[Any], Any], int]:
     """The Python function of a tree, in one of the forms, and a bound on what it costs beside what it charges itself.
 
     Only the plain form leaves anything out, which is then the same for every evaluation.
     """
-    return Generator(functions, form, trusting=not _doubtful(tree)).function(tree)
+    return Generator(form, trusting=not _doubtful(tree)).function(tree)
 
 
 class Generator:
     """Writes the code of one tree."""
 
-    def __init__(self, functions: Functions, form: Form, *, trusting: bool) -> None:
+    def __init__(self, form: Form, *, trusting: bool) -> None:
         """trusting: the types that the checker inferred hold."""
-        self.functions = functions
         self.trusting = trusting
         self.native = trusting and form in ("plain", "counted")
         self.bounds = form == "plain"
@@ -202,18 +185,18 @@ class Generator:
                 return self.negated(self.equality(node))
             case "_==_":
                 return self.equality(node)
-            case "or" | "orValue" if node.member and len(node.args) == 2:
-                return self.optional_default(node)
             case "@not_strictly_false":
                 return self.not_strictly_false(node)
-        if node.function in _BINARY and len(node.args) == 2:
+        if node.declared.otherwise:
+            return self.optional_default(node)
+        if node.function not in OPERATORS:
+            return self.function_call(node)
+        if len(node.args) == 2:
             return self.binary(node)
-        if node.function in _UNARY and len(node.args) == 1:
-            operand = self.value(node.args[0])
-            if node.function == "!_" and self.native and node.args[0].type == types.BOOL:
-                return self.negated(operand)
-            return self.out.call(_UNARY[node.function], operand)
-        return self.function_call(node)
+        operand = self.value(node.args[0])
+        if node.function == "!_" and self.native and node.args[0].type == types.BOOL:
+            return self.negated(operand)
+        return self.out.call(node.declared.call, operand)
 
     def negated(self, operand: Operand) -> Operand:
         return self.out.expression(f"(not {operand.text})", operand)
@@ -232,7 +215,7 @@ class Generator:
             if cost is None and node.args[0].type in types.NUMBERS:
                 return self.out.call(operators.add, *args)
             return self.metered(runtime.added if cost is None else runtime.concatenated, args)
-        function = _BINARY[node.function]
+        function = node.declared.call
         return self.out.call(function, *args) if cost is None else self.charged(cost, function, args)
 
     def operands(self, node: Call) -> list[Operand]:
@@ -273,7 +256,9 @@ class Generator:
         args = self.operands(node)
         unequal = node.function == "_!=_"  # there an error of equality, which opaque values have, counts as unequal
         if charging.call_cost(node) is None:
-            return self.out.call(operators.alike if unequal else operators.equal, *args)
+            if all(arg.type.name in charging.SCALARS for arg in node.args):
+                return self.out.call(operators.equal, *args)
+            return self.metered(runtime.same_or_unequal if unequal else runtime.same, args)
         return self.metered(runtime.alike if unequal else runtime.equal, args)
 
     def function_call(self, node: Call) -> Operand:
@@ -283,25 +268,34 @@ class Generator:
             return written
         function, cost, known = self.implementation(node), charging.call_cost(node), charging.known_cost(node)
         args = self.operands(node)
-        if node.function in costs.WORK and not _has_literal_pattern(node):
-            return self.worked(cost or _nothing, costs.WORK[node.function], function, args)
+        declared = node.declared
+        if declared.metered is not None and not _has_light_pattern(node):
+            literal = isinstance(node.args[declared.pattern or 0], Const)
+            return self.metered(declared.metered, [*self.bound(function), Operand(repr(literal), atomic=True), *args])
+        if declared.work is not None:
+            return self.worked(cost or _nothing, declared.work, function, args)
         if cost is None or known is not None:
             self.out.charge(known or 0)
             return self.out.call(function, *args)
         return self.charged(cost, function, args)
 
     def searched(self, node: Call) -> Operand | None:
-        """text.contains(literal) and text.matches(literal) in the plain form: charged, as a bound, like a search in a
-        text of some length; longer ones are charged for what they are."""
-        name, literal = node.function, node.args[-1] if node.args else None
-        if name not in ("contains", "matches") or not isinstance(literal, Const) or type(literal.value) is not str:
+        """A search for a literal, or a match with a literal pattern, in the plain form: charged, as a bound, like one
+        in a text of some length; longer ones are charged for what they are."""
+        literal, cost = node.args[-1] if node.args else None, node.declared.cost
+        searches = native.implements(node, operator.contains)
+        if not searches and node.declared.of_pattern is None:
             return None
-        longest, cost = _SEARCHED if name == "contains" else runtime.MAX_KNOWN, costs.CALLS[name]
+        if cost is None or not isinstance(literal, Const) or type(literal.value) is not str:
+            return None
+        if not searches and not _has_light_pattern(node):
+            return None
+        longest = _SEARCHED if searches else MAX_KNOWN
         self.out.charge(cost("-" * longest, literal.value))
         text, part = self.out.repeated(self.value(node.args[0])), self.value(literal).text
         charge, cost_of, function = (each.text for each in self.bound(runtime.charged, cost, self.implementation(node)))
         careful = f"{charge}(a, {cost_of}, {function}, {text.again}, {part})"
-        if name == "contains":
+        if searches:
             test, quick = f"type({text.first}) is str and len({text.again})", f"{part} in {text.again}"
         else:
             test, quick = f"len({text.first})", f"{function}({text.again}, {part})"
@@ -309,33 +303,32 @@ class Generator:
 
     def prefixed(self, node: Call) -> Operand | None:
         """text.startsWith(part) and text.endsWith(part) in the plain form, for parts that are known only then."""
-        name = node.function
-        if name not in ("startsWith", "endsWith") or charging.known_cost(node) is not None:
+        name, cost = native.prefix_method(node), node.declared.cost
+        if not name or cost is None or charging.known_cost(node) is not None:
             return None
-        cost = costs.CALLS[name]
         self.out.charge(cost("", "-" * _PREFIX))
         text, part = self.value(node.args[0]), self.out.repeated(self.value(node.args[1]))
         charge, cost_of, function = (each.text for each in self.bound(runtime.charged, cost, self.implementation(node)))
         careful = f"{charge}(a, {cost_of}, {function}, {text.text}, {part.again})"
         test = f"type({part.first}) is str and len({part.again}) <= {_PREFIX}"
-        quick = f"{text.text}.{name.lower()}({part.again})"
+        quick = f"{text.text}.{name}({part.again})"
         return self.out.expression(f"({quick} if {test} else {careful})", text, part.operand)
 
     def implementation(self, node: Call) -> Callable[..., Any]:
-        if node.function == "matches" and isinstance(node.args[-1], Const) and type(node.args[-1].value) is str:
+        pattern = _literal_pattern(node)
+        if node.declared.of_pattern is not None and pattern is not None:
             with suppress(EvaluationError):  # a bad pattern that nobody checked fails when it is used
-                return runtime.matching(node.args[-1].value)
-        function = self.functions.resolve(node.function, node.member, tuple(arg.type for arg in node.args))
-        return function or runtime.unbound(node.function)
+                return node.declared.of_pattern(pattern)
+        return node.declared.call
 
     def metered(self, function: Callable[..., Any], args: list[Operand]) -> Operand:
         """A call of a function that charges for itself."""
         return self.out.call(function, _ACTIVATION, *args)
 
-    def charged(self, cost: costs.Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
+    def charged(self, cost: Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
         return self.metered(runtime.charged, [*self.bound(cost, function), *args])
 
-    def worked(self, cost: costs.Cost, work: costs.Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
+    def worked(self, cost: Cost, work: Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
         return self.metered(runtime.worked, [*self.bound(cost, work, function), *args])
 
     def bound(self, *values: Any) -> list[Operand]:
@@ -351,11 +344,11 @@ class Generator:
         target = self.out.fresh()
         with self.out.block(f"if {self.out.bind(runtime.is_absent)}({optional.text}):"), self.account():
             default = self.value(node.args[1])
-            if node.function == "or":
+            if node.declared.otherwise == "optional":
                 default = self.out.call(runtime.must_be_optional, default)
             self.out.emit(f"{target} = {default.text}")
         with self.out.block("else:"):
-            self.out.emit(f"{target} = {optional.text}{'.value' if node.function == 'orValue' else ''}")
+            self.out.emit(f"{target} = {optional.text}{'.value' if node.declared.otherwise == 'value' else ''}")
         return Operand(target, atomic=True)
 
     def charge_chain(self, node: Expr) -> None:
@@ -483,9 +476,18 @@ def _finds(node: Expr) -> bool:
     return isinstance(node, Call) and node.function in ("_?._", "_[?_]")
 
 
-def _has_literal_pattern(node: Call) -> bool:
-    """Whether a call takes a regular expression that is compiled only once."""
-    return node.function in ("matches", "find") and isinstance(node.args[1], Const)
+def _literal_pattern(node: Call) -> str | None:
+    """The regular expression that a call takes, where it is a literal."""
+    pattern = None if node.declared.pattern is None else node.args[node.declared.pattern]
+    return pattern.value if isinstance(pattern, Const) and type(pattern.value) is str else None
+
+
+def _has_light_pattern(node: Call) -> bool:
+    """Whether a call searches once for a regular expression that is compiled when the policy is, and cheap."""
+    pattern = None if node.declared.pattern is None else node.args[node.declared.pattern]
+    if node.declared.light is None or not isinstance(pattern, Const):
+        return False
+    return type(pattern.value) is not str or node.declared.light(pattern.value)
 
 
 def _doubtful(node: Expr) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from webhook.cel.code.writer import Operand, Writer
+from webhook.cel.library.resolution import Dispatch
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import Call, Const, Expr, ListLiteral, MapLiteral, Select
 from webhook.cel.tree.errors import EvaluationError
@@ -52,23 +53,32 @@ def select(out: Writer, node: Select, value: Value) -> Operand | None:
 
 def function(out: Writer, node: Call, value: Value) -> Operand | None:
     """The commonest functions."""
-    name, args = node.function, node.args
-    if name == "size" and len(args) == 1:
+    args = node.args
+    if node.declared.call is operators.size:
         operand = value(args[0])
         return out.expression(f"len({operand.text})", operand)
-    if len(args) != 2 or args[1].type != types.STRING:
-        return None
-    receiver = args[0].type.name
-    if name in ("startsWith", "endsWith") and receiver in ("string", "dyn"):
+    name = prefix_method(node)
+    if name and args[1].type == types.STRING and args[0].type.name in ("string", "dyn"):
         text, part = value(args[0]), value(args[1])
-        return out.expression(f"{text.text}.{name.lower()}({part.text})", text, part)
+        return out.expression(f"{text.text}.{name}({part.text})", text, part)
     return None
+
+
+def prefix_method(node: Call) -> str:
+    """The method of Python's strings that a call of startsWith or endsWith comes down to; empty for other functions."""
+    return "startswith" if implements(node, str.startswith) else "endswith" if implements(node, str.endswith) else ""
+
+
+def implements(node: Call, function: Callable[..., Any]) -> bool:
+    """Whether a Python function is the implementation of what is called, for the values that it takes at all."""
+    call = node.declared.call
+    return call is function or (isinstance(call, Dispatch) and call.only is function)
 
 
 def optional_value(out: Writer, node: Call, value: Value) -> Operand | None:
     """`a.?b[?'c'].orValue(d)` where d is a literal: the fields one after the other, without making optionals."""
     chain, default = node.args
-    if node.function != "orValue" or not _is_literal(default):
+    if node.declared.otherwise != "value" or not _is_literal(default):
         return None
     keys: list[str] = []
     while chain.type.name == "optional_type":

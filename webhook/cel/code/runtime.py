@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from math import ceil
 from typing import Any, Final
 
 from webhook.cel.cost import costs
 from webhook.cel.cost.metering import Metered
-from webhook.cel.library.regex import compiled
+from webhook.cel.tree.declared import Cost
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value import operators
+from webhook.cel.value.messages import Message
 from webhook.cel.value.values import NONE, Optional
 
 # --------------------------------------------------------------------------------------------------------- charging
 
 
-def charged(a: Metered, cost: costs.Cost, function: Callable[..., Any], *args: Any) -> Any:
+def charged(a: Metered, cost: Cost, function: Callable[..., Any], *args: Any) -> Any:
     """A call that costs by its arguments."""
     a.cost += cost(*args)
     if a.cost > a.limit:
@@ -25,7 +25,7 @@ def charged(a: Metered, cost: costs.Cost, function: Callable[..., Any], *args: A
     return function(*args)
 
 
-def worked(a: Metered, cost: costs.Cost, work: costs.Cost, function: Callable[..., Any], *args: Any) -> Any:
+def worked(a: Metered, cost: Cost, work: Cost, function: Callable[..., Any], *args: Any) -> Any:
     """A call that also takes more time or memory than it costs."""
     steps = work(*args)
     if steps > costs.MAX_WORK and costs.deep(args[0]):  # even to find out what it costs would take too long
@@ -48,7 +48,7 @@ def equal(a: Metered, left: Any, right: Any) -> bool:
             a.cost += 1
             return bool(left == right)
     a.spend(costs.equality(left, right))
-    return _equal(a, left, right) if kind is list or isinstance(left, dict) else operators.equal(left, right)
+    return same(a, left, right)
 
 
 def alike(a: Metered, left: Any, right: Any) -> bool:
@@ -59,44 +59,74 @@ def alike(a: Metered, left: Any, right: Any) -> bool:
         return False
 
 
+def same(a: Metered, left: Any, right: Any) -> bool:
+    """left == right at no cost. What is inside of the two is work."""
+    kind = type(left)
+    if kind is list:
+        return type(right) is list and _lists_equal(a, left, right)
+    if isinstance(left, dict):
+        return isinstance(right, dict) and _maps_equal(a, left, right)
+    if kind is Optional and type(right) is Optional and left is not NONE and right is not NONE:
+        return same(a, left.value, right.value)
+    if kind is Message and type(right) is Message:
+        return bool(left.cel_type == right.cel_type) and _maps_equal(a, left.fields, right.fields)
+    a.work(costs.comparison(left, right))
+    return operators.equal(left, right)
+
+
+def same_or_unequal(a: Metered, left: Any, right: Any) -> bool:
+    """left == right at no cost, where an error counts as no."""
+    try:
+        return same(a, left, right)
+    except EvaluationError:
+        return False
+
+
 # Lists of one of these, on both sides, are compared by Python alone.
-_PLAIN: Final = ({str}, {int}, {bool}, {bytes})
+_TEXTS: Final = ({str}, {bytes})
+_PLAIN: Final = (*_TEXTS, {int}, {bool})
 _SHORT: Final = 16
 
 
-def _equal(a: Metered, left: Any, right: Any) -> bool:
-    """operators.equal, with an eye on the clock: what the API server charges does not grow with what is inside."""
-    pairs: Iterable[tuple[Any, Any]]
-    if type(left) is list and type(right) is list:
-        if len(left) != len(right):
-            return False
-        if len(left) > _SHORT:
-            kinds = set(map(type, left))
-            if kinds in _PLAIN and set(map(type, right)) == kinds:
-                a.work(len(left) // 8)
-                return bool(left == right)
-        pairs = zip(left, right, strict=True)
-    elif isinstance(left, dict) and isinstance(right, dict):
-        if left.keys() != right.keys():
-            return False
-        pairs = ((value, right[key]) for key, value in left.items())
-    else:
-        return operators.equal(left, right)
-    a.work(2 + len(left) // 2)
+def _lists_equal(a: Metered, left: list[Any], right: list[Any]) -> bool:
+    if len(left) != len(right):
+        return False
+    a.work(2 + len(left))
+    if len(left) > _SHORT:
+        kinds = set(map(type, left))
+        if kinds in _PLAIN and set(map(type, right)) == kinds:
+            if kinds in _TEXTS:
+                a.work(sum(map(len, left)) // costs.COMPARED)
+            return bool(left == right)
+    return _each_equal(a, zip(left, right, strict=True))
+
+
+def _maps_equal(a: Metered, left: dict[Any, Any], right: dict[Any, Any]) -> bool:
+    if len(left) != len(right):
+        return False
+    a.work(2 + 2 * len(left) + sum(len(key) for key in left if type(key) is str) // costs.COMPARED)
+    if left.keys() != right.keys():
+        return False
+    return _each_equal(a, ((value, right[key]) for key, value in left.items()))
+
+
+def _each_equal(a: Metered, pairs: Iterable[tuple[Any, Any]]) -> bool:
     for one, other in pairs:
-        if not (_equal(a, one, other) if type(one) in (list, dict) else operators.equal(one, other)):
+        kind = type(one)
+        if kind is str:
+            a.limit -= 2 + len(one) // costs.COMPARED
+            unequal = type(other) is not str or one != other
+        elif kind is int or kind is float or kind is bool or one is None:
+            a.limit -= 3
+            unequal = not operators.equal(one, other)
+        else:
+            a.limit -= 3
+            unequal = not same(a, one, other)
+        if unequal:
             return False
-        a.limit -= 1
         if a.cost > a.limit:
             a.checkpoint()
     return True
-
-
-def _alike(a: Metered, item: Any, element: Any) -> bool:
-    try:
-        return _equal(a, item, element)
-    except EvaluationError:
-        return False
 
 
 def contains(a: Metered, item: Any, container: Any) -> bool:
@@ -104,15 +134,19 @@ def contains(a: Metered, item: Any, container: Any) -> bool:
     if type(container) is not list:
         return operators.contains(item, container)
     if type(item) is str:
-        a.work(len(container) // 8)
+        a.work(len(container) // 2)
+        if len(item) > costs.COMPARED:
+            alike = sum(len(element) == len(item) for element in container if type(element) is str)
+            a.work(alike * (len(item) // costs.COMPARED))
         try:
             return item in container
         except EvaluationError:  # an opaque value among them
             pass
+    small = item is None or type(item) in (int, float, bool)  # whatever it is compared with
     for element in container:
-        if _alike(a, item, element):
+        if operators.alike(item, element) if small else same_or_unequal(a, item, element):
             return True
-        a.limit -= 1
+        a.limit -= 4
         if a.cost > a.limit:
             a.checkpoint()
     return False
@@ -162,31 +196,6 @@ def variable(activation: Mapping[str, Any], name: str) -> Any:
         return activation[name]
     except KeyError:
         raise EvaluationError(f"no such attribute(s): {name}") from None
-
-
-def unbound(name: str) -> Callable[..., Any]:
-    def call(*_: Any) -> Any:
-        raise EvaluationError(f"no such overload: {name}")
-
-    return call
-
-
-MAX_KNOWN: Final = 128
-"""Code points of a text whose match with a literal pattern is remembered."""
-
-
-def matching(pattern: str) -> Callable[[Any, str], bool]:
-    """matches() with a literal pattern, which is compiled once."""
-    search = compiled(pattern).search
-    # Crossing over to RE2 costs microseconds, and policies ask the same of the same names and params again and again.
-    known = lru_cache(maxsize=512)(lambda text: search(text) is not None)
-
-    def call(text: Any, _: str) -> bool:
-        if type(text) is not str:
-            raise no_such_overload()
-        return known(text) if len(text) <= MAX_KNOWN else search(text) is not None
-
-    return call
 
 
 def is_absent(optional: Any) -> bool:

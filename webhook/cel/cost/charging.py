@@ -13,17 +13,14 @@ from typing import Any, Final
 
 from webhook.cel.cost import costs
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.tree.declared import Cost, Shape
 from webhook.cel.tree.macros import Fold
 
-_INDEXED: Final = frozenset({"_[_]", "_[?_]", "_?._"})
-_CONVERSIONS: Final = frozenset(
-    {"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"}
-)
-_FREE: Final = frozenset({"_&&_", "_||_", "_?_:_", "or", "orValue"})
 _EQUALITY: Final = frozenset({"_==_", "_!=_"})
 _ORDER: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
 _TEXTS: Final = frozenset({"string", "bytes"})
-_SCALARS: Final = frozenset({"bool", "int", "uint", "double", "null", "duration", "timestamp", "type"})
+SCALARS: Final = frozenset({"bool", "int", "uint", "double", "null", "duration", "timestamp", "type"})
+"""Names of the types whose values are small, whatever they are."""
 
 
 def is_type_name(node: Expr) -> bool:
@@ -43,27 +40,27 @@ def is_constant(node: Expr) -> bool:
         case MapLiteral():
             return all(is_constant(each.key) and is_constant(each.value) and not each.optional for each in node.entries)
         case Call():
-            if node.function in _CONVERSIONS and len(node.args) == 1:
-                return is_constant(node.args[0])
+            if node.declared.folds:
+                return all(map(is_constant, node.args))
             return node.function == "@in" and isinstance(node.args[1], ListLiteral) and not node.args[1].elements
         case _:
             return False
 
 
-def call_cost(node: Call) -> costs.Cost | None:
+def call_cost(node: Call) -> Cost | None:
     """The cost of a call from its arguments; None where `fixed` has all of it."""
     name, args = node.function, node.args
     names = {arg.type.name for arg in args}
     if name in _EQUALITY:
         # Two scalars, or a value of a type that has no size.
-        return None if names <= _SCALARS or _sizeless(args[0]) or _sizeless(args[1]) else costs.equality
+        return None if names <= SCALARS or _sizeless(args[0]) or _sizeless(args[1]) else costs.equality
     if name in _ORDER:
         return costs.equality if names & _TEXTS else None
     if name == "_+_":
         return costs.concatenation if names & _TEXTS else None
     if name in ("@in", "_in_"):
         return costs.membership if args[1].type.name == "list" and not _is_set(args[1]) else None
-    return costs.of_call(name, tuple(arg.type for arg in args))
+    return node.declared.cost
 
 
 def fixed(tree: Expr) -> Mapping[int, int]:
@@ -96,14 +93,14 @@ def _charge(node: Expr, found: dict[int, int], saved: int) -> None:
             own = costs.NEW_MAP
         case Comprehension():
             own = 0
-        case Call(function=function) if function in _INDEXED:
+        case Call() if node.declared.shape is Shape.PART:
             own = 1 + _relative(node.args[0])
             less[id(node.args[1])] = _as_part(node.args[1])
         case Call(function="_?_:_"):
             own = 0
             for branch in node.args[1:]:
                 less[id(branch)] = _as_part(branch)
-        case Call(function=function) if function in _FREE and (function.startswith("_") or node.member):
+        case Call() if node.declared.lazy:
             own = 0
         case Call(function="@in") if _is_set(node.args[1]):
             own = 0
@@ -136,11 +133,11 @@ def _as_part(node: Expr) -> int:
 def _below(node: Expr) -> Expr | None:
     if isinstance(node, Select):
         return node.operand
-    return node.args[0] if isinstance(node, Call) and node.function in _INDEXED else None
+    return node.args[0] if isinstance(node, Call) and node.declared.shape is Shape.PART else None
 
 
 def _is_chain(node: Expr) -> bool:
-    return isinstance(node, Ident | Select) or (isinstance(node, Call) and node.function in _INDEXED)
+    return isinstance(node, Ident | Select) or (isinstance(node, Call) and node.declared.shape is Shape.PART)
 
 
 def _is_conditional(node: Expr) -> bool:
@@ -168,7 +165,7 @@ def known_cost(node: Call) -> int | None:
     known = [_known(arg) for arg in node.args]
     if all(value is not _UNKNOWN for value in known):
         return cost(*known)
-    if node.function in ("startsWith", "endsWith") and known[1] is not _UNKNOWN:
+    if cost is costs.second_text and known[1] is not _UNKNOWN:
         return cost("", known[1])
     return None
 

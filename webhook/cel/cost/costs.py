@@ -1,8 +1,8 @@
-"""What a function call costs in the API server, by the function's name, and how much Python it takes here.
+"""The formulas of what calls cost in the API server, and of how much Python they take here.
 
 Costs are cel-go's at run time (interpreter/runtimecost.go, ext/lists.go, ext/sets.go) and Kubernetes' own
-(k8s.io/apiserver, pkg/cel/library/cost.go); a function that is not in the tables costs 1. The floating-point products
-are written as there, so that they round as there.
+(k8s.io/apiserver, pkg/cel/library/cost.go). The floating-point products are written as there, so that they round as
+there. A function names its formula where it is declared (webhook.cel.library), and has it there if it is its own.
 
 Work is what the API server does not charge for but Python takes time or memory for. It is counted in steps of about
 0.1 µs, and bounds a call before it is made.
@@ -10,25 +10,16 @@ Work is what the API server does not charge for but Python takes time or memory 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any, Final
 
 import orjson
 
-from webhook.cel.tree.types import Type
 from webhook.cel.value.values import NONE, BoolMap, Optional
 
-Cost = Callable[..., int]
-"""The cost of a call or the work it takes, from its arguments; never raises, whatever these are."""
-
-_CALL: Final = 1
-_NEW_LIST: Final = 10
-NEW_LIST: Final = _NEW_LIST
+NEW_LIST: Final = 10
 NEW_MAP: Final = 30
-
-MAX_RANGE: Final = 1_000_000
-"""The most elements that lists.range makes."""
+_CALL: Final = 1
 
 
 def size(value: Any) -> int:
@@ -40,12 +31,8 @@ def size(value: Any) -> int:
         return 1
     if kind is Optional and value is not NONE:
         return size(value.value)
-    named = getattr(value, "cel_type", "")
-    if named == "net.IP":
-        return 16 if ":" in str(value) else 4
-    if named == "net.CIDR":
-        return ceil(int(str(value).rpartition("/")[2] or 0) / 8)
-    return 1
+    length = getattr(value, "cel_size", 1)  # of an opaque value
+    return length if type(length) is int else 1
 
 
 def traversal(value: Any) -> int:
@@ -87,204 +74,83 @@ def membership(_: Any, container: Any) -> int:
 # ------------------------------------------------------------------------------------------------- costs of functions
 
 
-def _text(value: Any, *_: Any) -> int:
+def text(value: Any, *_: Any) -> int:
+    """A tenth of the size of the first value."""
     return ceil(size(value) * 0.1)
 
 
-def _text_twice(value: Any, *_: Any) -> int:
+def text_twice(value: Any, *_: Any) -> int:
+    """A fifth of the size of the first value."""
     return ceil(size(value) * 2 * 0.1)
 
 
-def _second_text(_: Any, value: Any) -> int:
+def second_text(_: Any, value: Any) -> int:
+    """A tenth of the size of the second value."""
     return ceil(size(value) * 0.1)
 
 
-def _traversed(value: Any, *_: Any) -> int:
+def traversed(value: Any, *_: Any) -> int:
+    """1 for each element of a list, or a tenth of the bytes of a text; what is nested is counted, too."""
     return traversal(value)
 
 
-def _search(text: Any, part: Any) -> int:
-    return ceil(size(text) * 0.1) * ceil(size(part) * 0.1)
+def search(value: Any, part: Any) -> int:
+    """A tenth of the size of the text times a tenth of that of the part."""
+    return ceil(size(value) * 0.1) * ceil(size(part) * 0.1)
 
 
-def regex(text: Any, pattern: Any, *_: Any) -> int:
-    """matches, find and findAll."""
-    return ceil((1.0 + size(text)) * 0.1) * ceil(size(pattern) * 0.25)
+def regex(value: Any, pattern: Any, *_: Any) -> int:
+    """A tenth of the size of the text times a quarter of that of the pattern."""
+    return matched(value, size(pattern))
 
 
-def _joined(parts: Any, separator: Any = "", *_: Any) -> int:
-    """By the length of the result."""
-    return ceil(_joined_length(parts, separator) * 2 * 0.1)
+def matched(value: Any, pattern_length: int) -> int:
+    """A text that is matched with a pattern of that length."""
+    return ceil((1.0 + size(value)) * 0.1) * ceil(pattern_length * 0.25)
 
 
-def _joined_length(parts: Any, separator: Any = "") -> int:
-    if type(parts) is not list or not parts or not all(type(part) is str for part in parts):
-        return 0
-    return sum(map(len, parts)) + size(separator) * (len(parts) - 1)
+def allocating(elements: int) -> int:
+    """A call that makes a list of so many elements."""
+    return elements + _CALL + NEW_LIST
 
 
-def _allocating(value: int) -> int:
-    return value + _CALL + _NEW_LIST
+def same_length(items: Any) -> int:
+    """11, and 1 for each element."""
+    return allocating(size(items))
 
 
-def _range(count: Any) -> int:
-    # One that is refused costs nothing: its error comes before the charge.
-    return _allocating(count if type(count) is int and 0 <= count <= MAX_RANGE else 0)
-
-
-def _slice(items: Any, start: Any, end: Any) -> int:
-    if type(start) is not int or type(end) is not int:
-        return _allocating(0)
-    return _allocating(max(min(end, size(items)) - max(start, 0), 0))
-
-
-def _same_length(items: Any) -> int:
-    return _allocating(size(items))
-
-
-def _flatten(items: Any, depth: Any = 1) -> int:
-    depth = depth if type(depth) is int and depth >= 0 else 1
-    return _allocating(int(size(items) * float(depth)))
-
-
-def _self_compared(items: Any) -> int:
+def self_compared(items: Any) -> int:
+    """11, and twice the square of the number of elements (2.1 times it, of texts)."""
     if type(items) is not list or not items:
-        return _allocating(0)
+        return allocating(0)
     factor = 2.1 if type(items[0]) in (str, bytes) else 2.0
-    return _allocating(int(len(items) ** 2 * factor))
+    return allocating(int(len(items) ** 2 * factor))
 
 
-def _sorted_by(_: Any, keys: Any) -> int:
-    return _self_compared(keys)
-
-
-def _sets(a: Any, b: Any) -> int:
+def each_by_each(a: Any, b: Any) -> int:
+    """1, and the elements of one list times those of the other."""
     return _CALL + size(a) * size(b)
 
 
-def _sets_twice(a: Any, b: Any) -> int:
+def each_by_each_twice(a: Any, b: Any) -> int:
+    """1, and twice the elements of one list times those of the other."""
     return _CALL + size(a) * size(b) * 2
-
-
-def _selector(_: Any, selector: Any = "") -> int:
-    length = size(selector)
-    return _NEW_LIST + ceil(length * 0.1) + ceil(ceil(length * 0.5) * 50.0)
-
-
-def _holds_ip(network: Any, _: Any) -> int:
-    return ceil(2 * size(network) * 0.1)
-
-
-def _contains_ip(network: Any, address: Any) -> int:
-    parsed = ceil(size(address) * 0.1) if type(address) is str else 0
-    return _holds_ip(network, address) + parsed
-
-
-def _holds_cidr(network: Any, _: Any) -> int:
-    return ceil(2 * size(network) * 0.1) + ceil(size(network) * 0.1) + 1
-
-
-def _contains_cidr(network: Any, other: Any) -> int:
-    parsed = ceil(size(other) * 0.1) if type(other) is str else 0
-    return _holds_cidr(network, other) + parsed
-
-
-def _ip(value: Any) -> int:
-    return ceil(size(value) * 0.1) if type(value) is str else 1
-
-
-# What named formats are charged as the length of their pattern; of an unknown one the longest is taken.
-_PATTERNS: Final[Mapping[str, int]] = {
-    "dns1123label": 30,
-    "dns1123subdomain": 60,
-    "dns1035label": 30,
-    "qualifiedname": 60,
-    "dns1123labelprefix": 30,
-    "dns1123subdomainprefix": 60,
-    "dns1035labelprefix": 30,
-    "labelvalue": 40,
-    "uri": 1103,
-    "uuid": 70,
-    "byte": 84,
-    "date": 71,
-    "datetime": 71,
-}
-
-
-def _validate(named: Any, text: Any) -> int:
-    pattern = _PATTERNS.get(str(getattr(named, "name", "")).lower(), max(_PATTERNS.values()))
-    return ceil((1.0 + size(text)) * 0.1) * ceil(pattern * 0.25)
-
-
-CALLS: Final[Mapping[str, Cost]] = {
-    # standard
-    "startsWith": _second_text,
-    "endsWith": _second_text,
-    "contains": _search,
-    "matches": regex,
-    # strings
-    **dict.fromkeys(("lowerAscii", "upperAscii", "substring", "trim", "jsonpatch.escapeKey"), _text),
-    **dict.fromkeys(("replace", "split"), _text_twice),
-    "join": _joined,
-    "format": _text,
-    "strings.quote": _text,
-    # Kubernetes' lists; indexOf and lastIndexOf of strings too
-    **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf", "includes"), _traversed),
-    # regex
-    "find": regex,
-    "findAll": regex,
-    # urls, ip, cidr, quantity, semver, format
-    **dict.fromkeys(("url", "cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver"), _text),
-    "ip": _ip,
-    "ip.isCanonical": _text_twice,
-    "containsIP": _contains_ip,
-    "containsCIDR": _contains_cidr,
-    "validate": _validate,
-    # authorizer
-    "check": lambda *_: 350_000,
-    "fieldSelector": _selector,
-    "labelSelector": _selector,
-    # sets
-    "sets.contains": _sets,
-    "sets.intersects": _sets,
-    "sets.equivalent": _sets_twice,
-    # lists
-    "slice": _slice,
-    "flatten": _flatten,
-    "lists.range": _range,
-    "reverse": _same_length,
-    "distinct": _self_compared,
-    "sort": _self_compared,
-    "@sortByAssociatedKeys": _sorted_by,
-}
-"""Function name -> cost, for every overload of it."""
-
-# Reading a text is charged where the checker knows that it is one.
-_PARSING: Final[Mapping[str, Cost]] = {"containsIP": _holds_ip, "containsCIDR": _holds_cidr}
-
-_BY_ELEMENT: Final[Mapping[str, int]] = {"sort": 0, "@sortByAssociatedKeys": 1}
-
-
-def of_call(name: str, types: tuple[Type, ...]) -> Cost | None:
-    """How a call is charged, given the static types of its arguments; None where it costs 1 whatever they are.
-
-    The API server charges some functions only where its checker fixed the overload.
-    """
-    if name in ("bytes", "string") and len(types) == 1:
-        converted = types[0].name == ("string" if name == "bytes" else "bytes")
-        return _text if converted else None
-    if name in _PARSING and len(types) == 2 and types[1].name == "dyn":
-        return _PARSING[name]
-    if name in _BY_ELEMENT and len(types) > _BY_ELEMENT[name]:
-        params = types[_BY_ELEMENT[name]].params
-        return CALLS[name] if params and params[0].name != "dyn" else None
-    return CALLS.get(name)
 
 
 # --------------------------------------------------------------------------------------------------------------- work
 
 
-def _weight(value: Any) -> int:
+MAX_WORK: Final = 10_000_000
+"""Steps that one expression may take: about a second."""
+
+COMPARED: Final = 1_000
+"""Characters that are compared in a step."""
+
+CHARACTERS: Final = 50
+"""Characters that are copied in a step."""
+
+
+def weight(value: Any) -> int:
     """Steps that going over a value takes, found without going over it in Python."""
     if type(value) not in (list, dict):
         return 1
@@ -296,23 +162,35 @@ def _weight(value: Any) -> int:
         return len(value) * 4
 
 
-def _each_with_each(a: Any, b: Any) -> int:
+def each_with_each(a: Any, b: Any) -> int:
+    """The elements of one list are compared with those of the other."""
     if type(a) is not list or type(b) is not list or not a or not b:
         return 1
     first, second = {type(a[0]), type(a[-1])}, {type(b[0]), type(b[-1])}
     if first | second <= {str}:
         return len(a) * len(b) // 4
-    return len(a) * (_weight(b) + 1)
+    return len(a) * (weight(b) + 1)
 
 
-def _with_itself(items: Any, *_: Any) -> int:
-    return _each_with_each(items, items)
+def comparison(left: Any, right: Any) -> int:
+    """Two values that are neither lists nor maps are compared, or added. What opaque ones take they say themselves:
+    `cel_comparing(other)` gives the steps."""
+    if type(left) is str or type(left) is bytes:
+        return len(left) // COMPARED
+    steps = getattr(left, "cel_comparing", None)
+    return int(steps(right)) if callable(steps) else 0
 
 
-def _gone_over(items: Any, *_: Any) -> int:
+def with_itself(items: Any, *_: Any) -> int:
+    """The elements of a list are compared with each other."""
+    return each_with_each(items, items)
+
+
+def gone_over(items: Any, *_: Any) -> int:
+    """The first argument is gone over, its elements compared with one value or with their neighbours."""
     if type(items) not in (list, dict):
         return 1
-    return 2 * _weight(items) if deep(items) else len(items) * 3 // 2
+    return len(items) * 6 + 2 * weight(items) if deep(items) else len(items) * 2
 
 
 def deep(value: Any) -> bool:
@@ -322,61 +200,6 @@ def deep(value: Any) -> bool:
     return type(value) is list and not {list, dict}.isdisjoint(map(type, value))
 
 
-def _flattened(items: Any, depth: Any = 1) -> int:
-    depth = min(depth if type(depth) is int and depth >= 0 else 1, 100)
-    made = 0
-    while depth and type(items) is list and made < MAX_WORK:
-        nested = [each for each in items if type(each) is list]
-        level = sum(map(len, nested))
-        made += len(items) + level
-        if not nested or made > MAX_WORK:
-            break
-        items = [each for part in nested for each in part]
-        depth -= 1
-    return made
-
-
-def _replaced(text: Any, old: Any, new: Any, *_: Any) -> int:
-    if not type(text) is type(old) is type(new) is str:
-        return 1
-    return (len(text) + text.count(old) * len(new)) // _CHARACTERS
-
-
-def _formatted(_: Any, items: Any) -> int:
-    return sum(map(_shown, items)) if type(items) is list else 1
-
-
-def _shown(value: Any) -> int:
-    if type(value) in (str, bytes):
-        return len(value) // _CHARACTERS + 1
-    return 10 * _weight(value) if type(value) in (list, dict) else 10
-
-
-def _pattern(text: Any, _: Any, *__: Any) -> int:
-    # A pattern that is made at run time has to be compiled: RE2 gives up within milliseconds.
-    return 1_000 + size(text) // 100
-
-
-MAX_WORK: Final = 1_000_000
-"""Steps that a single call may take."""
-
-_CHARACTERS: Final = 50  # that are copied in a step
-
-WORK: Final[Mapping[str, Cost]] = {
-    **dict.fromkeys(("sets.contains", "sets.intersects"), _each_with_each),
-    "sets.equivalent": lambda a, b: 2 * _each_with_each(a, b),
-    **dict.fromkeys(("isSorted", "sum", "max", "min", "includes", "indexOf", "lastIndexOf"), _gone_over),
-    "distinct": _with_itself,
-    "sort": _gone_over,
-    "@sortByAssociatedKeys": lambda items, keys: size(items) + _gone_over(keys),
-    "flatten": _flattened,
-    "replace": _replaced,
-    "format": _formatted,
-    "join": lambda parts, separator="": _joined_length(parts, separator) // _CHARACTERS,
-    "matches": _pattern,
-    "find": _pattern,
-    "findAll": lambda text, *_: 1_000 + size(text),
-    **dict.fromkeys(("quantity", "isQuantity", "semver", "isSemver", "url"), lambda text, *_: size(text)),
-    "split": lambda text, *_: size(text) // 4,
-}
-"""Function name -> work, where it is more than the cost tells."""
+def read(value: Any, *_: Any) -> int:
+    """A text is read character by character."""
+    return size(value)

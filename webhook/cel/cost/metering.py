@@ -1,14 +1,17 @@
-"""What an evaluation may take: the API server's cost units, and what it takes of this process: time and memory.
+"""What an evaluation may take: the API server's cost units, and what it takes of this process: work and memory.
+
+All three are counted, so that a verdict is the same on every machine, however slow or busy it is. Only the deadline of
+a review, which the server sets, is time.
 
 Generated code adds to `cost` where it loops or calls a function, and comes to `checkpoint` when `cost` has passed
-`limit`, which is every few thousand units. Only there clocks are read, so that small evaluations never read one.
+`limit`, which is every few thousand units. Only there the deadline is looked at, so that small evaluations never read
+a clock.
 """
 
 from __future__ import annotations
 
-from math import inf
-from time import perf_counter, thread_time
-from typing import Any, ClassVar, Final
+from time import perf_counter
+from typing import Any, Final, NamedTuple
 
 from webhook.cel.cost import costs
 from webhook.cel.tree.errors import BudgetExceeded, LimitExceeded
@@ -16,20 +19,24 @@ from webhook.cel.tree.errors import BudgetExceeded, LimitExceeded
 EXPRESSION_COST: Final = 1_000_000
 """Cost units of one evaluation of one expression; the API server's limit."""
 
-EXPRESSION_SECONDS = 0.08
-"""Processor time that one expression may take; it is found out a little later, within 0.1 s in all."""
-
 MAX_MADE: Final = 4_000_000
 """Elements and, by the eighth, characters that one activation may make of values that are there already: 32 MB."""
 
 RESERVE: Final = 50_000
 """What the plain form of a program leaves free of the budget for the fixed costs that it does not add up."""
 
-_STEP: Final = 10_000  # units between two looks at the clock
+SHARE: Final = 0.5
+"""How much of the time that a review has left one expression may take."""
 
-_TIME = "operation cancelled: evaluation took longer than 100ms"
+STEP: Final = 10_000
+"""Units or steps between two checkpoints."""
+
 _LATE = "operation cancelled: the time for the request is over"
-_WORK = "operation cancelled: a single function call would take longer than 100ms"
+_SHARE = "operation cancelled: evaluation took more than half of the time that the request had left"
+_WORK = (
+    "operation cancelled: evaluation takes more work than is allowed: what the cost limit does not bound, such as "
+    "comparing large values, is counted, up to 10,000,000 steps an expression"
+)
 _MEMORY = "operation cancelled: evaluation would take too much memory"
 
 
@@ -41,31 +48,56 @@ class Deadline:
 
     __slots__ = ("at", "step")
 
-    def __init__(self, at: float = inf) -> None:
+    def __init__(self, at: float) -> None:
         self.at = at
-        self.step = _STEP
+        self.step = STEP
 
-    def late(self) -> bool:
+    def late(self, now: float) -> bool:
         """Whether it has passed."""
-        if perf_counter() <= self.at:
+        if now <= self.at:
             return False
         self.step = 0
         return True
 
 
-NO_DEADLINE: Final = Deadline()
+class Suspended(NamedTuple):
+    """Where an expression stands while another one is evaluated: see _Meter."""
+
+    begun: int
+    cost: int
+    work: int
+    until: float | None
+    exact: bool
+    made_before: int
+    patterns: dict[str, Any]
 
 
 class _Meter:
-    """What is known of an activation that has come to a checkpoint."""
+    """What is known of an activation that has come to a checkpoint.
 
-    __slots__ = ("exact", "made", "timed", "until")
+    `begun`, `work` and `until` are of one expression: the cost that it began at, its steps up to when `armed` was set,
+    and the time until which it may take. `made_before`: what `made` was when the expression began.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("armed", "begun", "exact", "made", "made_before", "patterns", "until", "work")
+
+    def __init__(self, armed: int) -> None:
+        self.armed = armed  # what the activation's limit was set to: how far it has sunk below is work
+        self.begun = -1
         self.exact = False  # what runs now charges exactly
-        self.made = 0
-        self.timed = -1  # the expression that `until` is of, by the cost that it began at
-        self.until = inf
+        self.made = self.made_before = 0
+        self.patterns: dict[str, Any] = {}  # regular expressions that the expression has compiled
+        self.until: float | None = None
+        self.work = 0
+
+    def enter(self, begun: int) -> None:
+        """What runs from now on is of the expression that began at this cost, unless it is so already."""
+        if self.begun != begun:
+            self.begun = begun
+            self.work = 0
+            self.until = None
+            self.patterns = {}
+            self.made_before = self.made
 
 
 class Metered(dict[str, Any]):
@@ -77,37 +109,82 @@ class Metered(dict[str, Any]):
 
     __slots__ = ("_deadline", "_meter", "begun", "cost", "limit")
 
-    slowness: ClassVar[int] = 1
-    """How many times as long an expression may take here: some forms of the code do more than evaluate."""
-
-    _deadline: Deadline
+    _deadline: Deadline | None
     _meter: _Meter | None
     begun: int
     cost: int
     limit: int
 
     def checkpoint(self) -> None:
-        """Raises BudgetExceeded if the expression may take no more; LimitExceeded if it has no time left."""
+        """Raises BudgetExceeded if the expression may take no more, LimitExceeded if that is for a limit of ours.
+
+        What is not known exactly, as in the plain form, is only a suspicion: BudgetExceeded whatever the limit is.
+        """
         meter = self.meter()
-        cost, begun = self.cost, self.begun
-        allowed = begun + EXPRESSION_COST - (0 if meter.exact else RESERVE)
-        if cost > allowed:
+        meter.enter(self.begun)
+        meter.work += meter.armed - self.limit
+        meter.armed = self.limit
+        allowed = self.begun + EXPRESSION_COST - (0 if meter.exact else RESERVE)
+        if self.cost > allowed:
             raise BudgetExceeded
-        now = thread_time()
-        if meter.timed != begun:
-            meter.timed = begun
-            meter.until = now + EXPRESSION_SECONDS * self.slowness
-        elif now > meter.until:
-            raise LimitExceeded(_TIME)
-        if self._deadline.late():
+        left = costs.MAX_WORK - meter.work
+        if left < 0:
+            raise LimitExceeded(_WORK) if meter.exact else BudgetExceeded
+        if self._deadline is not None:
+            self._look_at_the_clock(meter, self._deadline)
+        self.limit = meter.armed = min(allowed, self.cost + min(STEP, left))
+
+    def _look_at_the_clock(self, meter: _Meter, deadline: Deadline) -> None:
+        now = perf_counter()
+        if deadline.late(now):
             raise LimitExceeded(_LATE)
-        self.limit = min(allowed, cost + _STEP)
+        if meter.until is None:
+            meter.until = now + (deadline.at - now) * SHARE
+        elif now > meter.until:
+            raise LimitExceeded(_SHARE)
 
     def meter(self) -> _Meter:
         """The meter, made at its first use."""
         if self._meter is None:
-            self._meter = _Meter()
+            self._meter = _Meter(_step(self._deadline))
         return self._meter
+
+    def begin_exactly(self) -> None:
+        """An expression begins, or begins anew, in a form that charges exactly."""
+        meter = self.meter()
+        self.begun = self.cost
+        meter.enter(self.begun)
+        meter.work = 0
+        meter.patterns = {}
+        meter.made = meter.made_before
+        meter.exact = True
+        self.limit = meter.armed = self.cost + _step(self._deadline)
+
+    def end_exactly(self) -> None:
+        """The end of what `begin_exactly` began."""
+        self.meter().exact = False
+
+    def suspend(self) -> Suspended:
+        """Another expression begins within the present one, which goes on with `resume`."""
+        meter = self.meter()
+        meter.enter(self.begun)
+        work = meter.work + meter.armed - self.limit
+        suspended = Suspended(self.begun, self.cost, work, meter.until, meter.exact, meter.made_before, meter.patterns)
+        meter.begun = -1
+        meter.exact = False
+        self.limit = meter.armed = self.cost - 1  # a checkpoint is due
+        return suspended
+
+    def resume(self, suspended: Suspended) -> None:
+        """The expression goes on. What the other one took is not charged to it."""
+        meter = self.meter()
+        self.begun = meter.begun = suspended.begun + self.cost - suspended.cost
+        meter.work = suspended.work
+        meter.until = suspended.until
+        meter.exact = suspended.exact
+        meter.made_before = suspended.made_before
+        meter.patterns = suspended.patterns
+        self.limit = meter.armed = self.cost - 1
 
     def spend(self, units: int) -> None:
         """Charges for units of cost."""
@@ -117,8 +194,6 @@ class Metered(dict[str, Any]):
 
     def work(self, steps: int) -> None:
         """Notes work that costs nothing: the next checkpoint comes earlier."""
-        if steps > costs.MAX_WORK:
-            raise LimitExceeded(_WORK)
         self.limit -= steps
         if self.cost > self.limit:
             self.checkpoint()
@@ -126,7 +201,12 @@ class Metered(dict[str, Any]):
     def make(self, elements: int) -> None:
         """Notes elements of a value that is about to be made at no cost."""
         meter = self.meter()
+        meter.enter(self.begun)
         meter.made += elements
         if meter.made > MAX_MADE:
-            raise LimitExceeded(_MEMORY)
+            raise LimitExceeded(_MEMORY) if meter.exact else BudgetExceeded
         self.work(elements // 32)
+
+
+def _step(deadline: Deadline | None) -> int:
+    return STEP if deadline is None else deadline.step

@@ -7,9 +7,11 @@ answered by the function that the value of the variable `authorizer` was made wi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from math import ceil
+from typing import Any, ClassVar
 
 from webhook.access import Access, AccessDecision, AccessUnknown, Authorize
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, method
 from webhook.cel.library.named_format import dns_label, dns_subdomain
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
@@ -137,6 +139,17 @@ def _check(check: PathCheck | ResourceCheck, verb: str) -> Decision:
         raise EvaluationError(str(error)) from None
 
 
+def _asking(*_: Any) -> int:
+    """350,000"""
+    return 350_000
+
+
+def _selecting(_: Any, selector: Any) -> int:
+    """10, and 25.1 for each character of the selector."""
+    length = costs.size(selector)
+    return costs.NEW_LIST + ceil(length * 0.1) + ceil(ceil(length * 0.5) * 50.0)
+
+
 _GET_PODS = "authorizer.group('').resource('pods').namespace('default').check('get')"
 
 LIBRARY = Library(
@@ -201,6 +214,7 @@ LIBRARY = Library(
             _check,
             "The decision on an HTTP verb in lower case: get, post, …",
             "authorizer.path('/healthz').check('get').allowed()",
+            cost=_asking,
         ),
         method(
             "check",
@@ -208,6 +222,7 @@ LIBRARY = Library(
             _check,
             "The decision on a verb of the API: get, list, create, delete, use, or any other that rules name.",
             f"{_GET_PODS}.allowed()",
+            cost=_asking,
         ),
         method(
             "allowed",
@@ -237,6 +252,24 @@ LIBRARY = Library(
             "What went wrong while deciding; empty if nothing did.",
             f"{_GET_PODS}.error() == ''",
         ),
+        method(
+            "fieldSelector",
+            f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
+            _field_selector,
+            "The same of what a field selector selects; an invalid one counts as none.",
+            "!authorizer.group('').resource('pods').fieldSelector('spec.nodeName=a').check('list').allowed()",
+            cost=_selecting,
+            since=(1, 31),
+        ),
+        method(
+            "labelSelector",
+            f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
+            _label_selector,
+            "The same of what a label selector selects; an invalid one counts as none.",
+            "!authorizer.group('').resource('pods').labelSelector('app=a').check('list').allowed()",
+            cost=_selecting,
+            since=(1, 31),
+        ),
     ),
     opaque={
         AUTHORIZER: Authorizer,
@@ -246,25 +279,4 @@ LIBRARY = Library(
         _DECISION: Decision,
     },
     variables=("authorizer",),
-)
-
-SELECTORS = Library(
-    "authorizer selectors",
-    (1, 31),
-    (
-        method(
-            "fieldSelector",
-            f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
-            _field_selector,
-            "The same of what a field selector selects; an invalid one counts as none.",
-            "!authorizer.group('').resource('pods').fieldSelector('spec.nodeName=a').check('list').allowed()",
-        ),
-        method(
-            "labelSelector",
-            f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
-            _label_selector,
-            "The same of what a label selector selects; an invalid one counts as none.",
-            "!authorizer.group('').resource('pods').labelSelector('app=a').check('list').allowed()",
-        ),
-    ),
 )

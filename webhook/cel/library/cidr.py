@@ -5,8 +5,12 @@ https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-cidr-library
 
 from __future__ import annotations
 
-from webhook.cel.library.declaring import Library, function, method, remembered
-from webhook.cel.library.ip import IP, AddressError, is_mapped, parse_address, parse_ip
+from math import ceil
+from typing import Any
+
+from webhook.cel.cost import costs
+from webhook.cel.library.declaring import Library, function, method, remembered, where_fixed
+from webhook.cel.library.ip import IP, AddressError, is_mapped, parse_address, parse_ip, text_read
 from webhook.cel.library.quoting import quoted
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 
@@ -31,6 +35,11 @@ class CIDR:
 
     def __str__(self) -> str:
         return f"{self.address}/{self.length}"
+
+    @property
+    def cel_size(self) -> int:
+        """What costs go by: the bytes of the prefix."""
+        return ceil(self.length / 8)
 
     __repr__ = __str__
 
@@ -99,6 +108,33 @@ def _masked(network: CIDR) -> CIDR:
     return CIDR(IP(network.address.number >> host << host, network.address.bits), network.length)
 
 
+# ---------------------------------------------------------------------------------------------------------------- cost
+
+
+def _holds_ip(network: Any, _: Any) -> int:
+    """At most 1 for an IPv4 network, and 4 for an IPv6 one."""
+    return ceil(2 * costs.size(network) * 0.1)
+
+
+def _holds_ip_of_text(network: Any, address: Any) -> int:
+    """As of an address, and a tenth of the size of the text."""
+    return _holds_ip(network, address) + (costs.text(address) if type(address) is str else 0)
+
+
+def _holds_cidr(network: Any, _: Any) -> int:
+    """At most 3 for an IPv4 network, and 7 for an IPv6 one."""
+    return ceil(2 * costs.size(network) * 0.1) + ceil(costs.size(network) * 0.1) + 1
+
+
+def _holds_cidr_of_text(network: Any, other: Any) -> int:
+    """As of a network, and a tenth of the size of the text."""
+    return _holds_cidr(network, other) + (costs.text(other) if type(other) is str else 0)
+
+
+def _reading(_: Any, text: Any) -> int:
+    return costs.size(text) if type(text) is str else 0
+
+
 LIBRARY = Library(
     "cidr",
     (1, 30),
@@ -114,6 +150,7 @@ LIBRARY = Library(
                 "network address parse error during conversion from string: network address parse error during "
                 'conversion from string: netip.ParsePrefix("10.0.0.0/33"): prefix length out of range',
             ),
+            cost=costs.text,
         ),
         function(
             "isCIDR",
@@ -121,6 +158,7 @@ LIBRARY = Library(
             _is_cidr,
             "Whether a text shows a network that `cidr` takes.",
             "isCIDR('2001:db8::/32') && !isCIDR('10.0.0.0')",
+            cost=costs.text,
         ),
         method(
             "containsIP",
@@ -129,6 +167,8 @@ LIBRARY = Library(
             "Whether the address that a text shows is in the network.",
             "cidr('10.0.0.0/8').containsIP('10.1.2.3')",
             error=("cidr('10.0.0.0/8').containsIP('10')", "no such overload"),
+            cost=where_fixed(_holds_ip_of_text, otherwise=_holds_ip),
+            work=_reading,
         ),
         method(
             "containsIP",
@@ -136,6 +176,7 @@ LIBRARY = Library(
             _contains_ip,
             "Whether an address is in the network. One of the other family never is.",
             "!cidr('10.0.0.0/8').containsIP(ip('::1'))",
+            cost=_holds_ip,
         ),
         method(
             "containsCIDR",
@@ -143,6 +184,8 @@ LIBRARY = Library(
             lambda network, text: _contains_cidr(network, parse_cidr(text)),
             "Whether the network that a text shows lies within this one.",
             "cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')",
+            cost=where_fixed(_holds_cidr_of_text, otherwise=_holds_cidr),
+            work=_reading,
         ),
         method(
             "containsCIDR",
@@ -150,6 +193,7 @@ LIBRARY = Library(
             _contains_cidr,
             "Whether another network lies within this one.",
             "!cidr('10.0.0.0/8').containsCIDR(cidr('0.0.0.0/0'))",
+            cost=_holds_cidr,
         ),
         method(
             "ip",
@@ -157,6 +201,7 @@ LIBRARY = Library(
             lambda network: network.address,
             "The address that was written before the slash.",
             "cidr('10.0.0.1/8').ip() == ip('10.0.0.1')",
+            cost=text_read,
         ),
         method(
             "prefixLength",
@@ -178,8 +223,10 @@ LIBRARY = Library(
             str,
             "The canonical form, host bits and all.",
             "string(cidr('2001:DB8::1/32')) == '2001:db8::1/32'",
+            folds=True,
         ),
     ),
     opaque={"net.CIDR": CIDR},
+    title="CIDR",
     named_types=("net.CIDR",),
 )

@@ -87,6 +87,7 @@ TWO_VARIABLES = Library(
             "list(T).exists_one(i, e, condition) -> bool",
             "Another name of existsOne.",
             "[0, 2].exists_one(i, e, e == i)",
+            parser_name="existsOne",
         ),
         Macro(
             "transformList",

@@ -1,56 +1,150 @@
-"""How a function library is declared: a table of overloads with signature, meaning, example, error, implementation."""
+"""How a function is declared: signature, meaning, example, and all else that is to be known of it, in one call beside
+its implementation.
+
+To add a function, write a `function` or `method` into the overloads of its library's module:
+
+    method(
+        "initials",
+        "list(string) -> string",
+        _initials,
+        "The first letters of the texts.",
+        "['a1', 'b2'].initials() == 'ab'",
+        cost=costs.traversed,
+        since=(1, 38),
+    )
+
+Nothing else has to know it: the checker gets its signature, and all that reads a checked tree asks the call for what is
+declared here (webhook.cel.tree.declared.Declared, which says what each of the facts means).
+
+- `cost`: what the API server charges, from the arguments: a formula of webhook.cel.cost.costs, or one beside the
+  implementation. Without it a call costs 1. The API server finds some costs by the overload, which its checker has not
+  fixed where an argument is dyn: `where_fixed(cost, otherwise)`.
+- `work`: where Python takes longer than the cost tells, or needs memory: steps of about 0.1 µs.
+- `privacy`: a result is taken for made from its arguments, and hidden if they are; say so where it is otherwise.
+- `shape`, and `element`: where the result is a part of an argument, so that findings point at where it comes from.
+- `lazy` and `otherwise`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `check`: see Declared.
+- `since`: the Kubernetes version that has it, where its library is older.
+- `parser_name`: a name of the same length that the parser does not know, where its own function of that name is typed
+  otherwise.
+- `missing`: the words for a call whose arguments fit no overload, where they are not the usual ones.
+
+`make docs` writes the reference page; the tests run its examples, and compare costs with the API server's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
 
 from webhook.cel.tree import types
+from webhook.cel.tree.declared import Check, Cost, Declared, Element, Privacy, Shape
 from webhook.cel.tree.types import Type
+from webhook.versions import Version
 
 Failure = tuple[str, str]
 """An expression that gives an error, and the text of the error."""
+
+Missing = Callable[[str, tuple[Any, ...]], str]
+"""(function, arguments) -> the text of the error where no overload fits the arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhereFixed:
+    """A cost that the API server charges only where its checker has fixed the overload; else `otherwise`."""
+
+    cost: Cost
+    otherwise: Cost | None
+
+
+def where_fixed(cost: Cost, otherwise: Cost | None = None) -> WhereFixed:
+    """The cost of an overload that the API server charges by the overload, not by the function."""
+    return WhereFixed(cost, otherwise)
+
+
+class Facts(TypedDict, total=False):
+    """What `function` and `method` take beside signature and documentation; see the module's text."""
+
+    cost: Cost | WhereFixed
+    work: Cost
+    privacy: Privacy
+    shape: Shape
+    element: Element
+    lazy: bool
+    otherwise: Literal["optional", "value"]
+    folds: bool
+    mixes: bool
+    pattern: int
+    of_pattern: Callable[[str], Callable[..., Any]]
+    metered: Callable[..., Any]
+    light: Callable[[str], bool]
+    check: Check
+    since: Version
+    parser_name: str
+    missing: Missing
 
 
 @dataclass(frozen=True, slots=True)
 class Overload:
     """One overload of a function; a method has its receiver as the first of `params`.
 
-    `example` is an expression that is true, `error` one that fails; both are run as tests.
+    `example` is an expression that is true, `error` one that fails; both are run as tests. `unfixed_cost`: what a call
+    costs that may be one of several overloads. `since`: None where it came with its library.
     """
 
     name: str
     params: tuple[Type, ...]
     result: Type
     member: bool
-    call: Callable[..., Any]
+    declared: Declared
+    unfixed_cost: Cost | None
     doc: str
     example: str
     error: Failure | None = None
+    since: Version | None = None
+    parser_name: str = ""
+    missing: Missing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionDeclaration:
-    """A function overload as the checker needs it. `id` is unique among all overloads."""
+    """A function overload as the checker needs it. `id` is unique among all overloads.
+
+    parser_name: its name in what the parser is given, where that differs.
+    """
 
     id: str
     name: str
     params: tuple[Type, ...]
     result: Type
     member: bool
+    parser_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A macro, which the parser expands. `form` is what the reference shows as its signature; the rest is as above."""
+    """A macro, which the parser expands. `form` is what the reference shows as its signature; the rest is as above.
+
+    parser_name: how the parser spells it, where Kubernetes has another, longer name too.
+    """
 
     name: str
     form: str
     doc: str
     example: str
     error: Failure | None = None
+    parser_name: str = ""
+
+    @property
+    def member(self) -> bool:
+        """Whether it is written like a method."""
+        return f".{self.name}(" in self.form
+
+    @property
+    def arguments(self) -> int:
+        """How many arguments it has, without the value that it is called on."""
+        return self.form.partition(f"{self.name}(")[2].partition(")")[0].count(",") + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +152,10 @@ class Library:
     """A set of functions that a Kubernetes version has or has not. `since` is that version, as (1, 28)."""
 
     name: str
-    since: tuple[int, int]
+    since: Version
     overloads: tuple[Overload, ...]
     checked_by_parser: bool = False
-    """The parser's own checker declares these already; only implementations are given here."""
+    """The parser's own checker declares these already, but those with a `parser_name`."""
     opaque: Mapping[str, type] | None = None
     """Opaque type names and the Python classes of their values."""
     named_types: tuple[str, ...] = ()
@@ -71,27 +165,101 @@ class Library:
     macros: tuple[Macro, ...] = ()
     variables: tuple[str, ...] = ()
     """The variables that come with it, where an expression has them."""
+    title: str = ""
+    """Its heading in the reference, where its name is not written like a word."""
+
+    def at(self, version: Version) -> Library:
+        """The library as a version of Kubernetes has it, which is not older than the library."""
+        kept = tuple(overload for overload in self.overloads if (overload.since or self.since) <= version)
+        return self if len(kept) == len(self.overloads) else replace(self, overloads=kept)
 
 
 def function(
-    name: str, signature: str, call: Callable[..., Any], doc: str, example: str = "", error: Failure | None = None
+    name: str,
+    signature: str,
+    call: Callable[..., Any],
+    doc: str,
+    example: str = "",
+    error: Failure | None = None,
+    **facts: Unpack[Facts],
 ) -> Overload:
     """A global function. The signature reads `string, int -> list(string)`."""
-    return _overload(name, signature, call, (doc, example, error), member=False)
+    return _overload(name, signature, call, (doc, example, error), facts, member=False)
 
 
 def method(
-    name: str, signature: str, call: Callable[..., Any], doc: str, example: str = "", error: Failure | None = None
+    name: str,
+    signature: str,
+    call: Callable[..., Any],
+    doc: str,
+    example: str = "",
+    error: Failure | None = None,
+    **facts: Unpack[Facts],
 ) -> Overload:
     """A method: the first parameter of the signature is the receiver."""
-    return _overload(name, signature, call, (doc, example, error), member=True)
+    return _overload(name, signature, call, (doc, example, error), facts, member=True)
 
 
 def _overload(
-    name: str, signature: str, call: Callable[..., Any], told: tuple[str, str, Failure | None], *, member: bool
+    name: str,
+    signature: str,
+    call: Callable[..., Any],
+    documented: tuple[str, str, Failure | None],
+    facts: Facts,
+    *,
+    member: bool,
 ) -> Overload:
     params, _, result = signature.partition("->")
-    return Overload(name, tuple(_split(params)), types.parse(result.strip()), member, call, *told)
+    cost = facts.get("cost")
+    fixed, unfixed = (cost.cost, cost.otherwise) if isinstance(cost, WhereFixed) else (cost, cost)
+    parser_name = facts.get("parser_name", "")
+    if parser_name and len(parser_name) != len(name):
+        raise ValueError(f"{name}: its parser_name {parser_name!r} has another length, which would shift positions")
+    declared = Declared(
+        call,
+        cost=fixed,
+        work=facts.get("work"),
+        privacy=facts.get("privacy", Privacy.MADE),
+        shape=facts.get("shape", Shape.MADE),
+        element=facts.get("element"),
+        lazy=facts.get("lazy", False),
+        otherwise=facts.get("otherwise", ""),
+        folds=facts.get("folds", False),
+        mixes=facts.get("mixes", False),
+        pattern=facts.get("pattern"),
+        of_pattern=facts.get("of_pattern"),
+        metered=facts.get("metered"),
+        light=facts.get("light"),
+        check=facts.get("check"),
+    )
+    return Overload(
+        name,
+        tuple(_split(params)),
+        types.parse(result.strip()),
+        member,
+        declared,
+        unfixed,
+        *documented,
+        since=facts.get("since"),
+        parser_name=parser_name,
+        missing=facts.get("missing"),
+    )
+
+
+def unnamed(_: str, __: tuple[Any, ...]) -> str:
+    """The words for a call whose arguments fit no overload, as cel-go has them for its own methods."""
+    return "no such overload"
+
+
+def same_element(place: int, result: Any, items: Any, *_: Any) -> tuple[int, ...] | None:
+    """The Element of a function that picks or orders elements by what they are: the first that is the very one."""
+    if type(items) is not list:
+        return None
+    if type(result) is list:
+        if place >= len(result):
+            return None
+        result = result[place]
+    return next(((at,) for at, each in enumerate(items) if each is result), None)
 
 
 Value = TypeVar("Value")

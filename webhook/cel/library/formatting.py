@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from webhook.cel.library.quoting import quoted
+from webhook.cel.tree import types
+from webhook.cel.tree.ast import Const, Expr, ListLiteral
 from webhook.cel.tree.errors import BudgetExceeded, EvaluationError
 from webhook.cel.tree.types import Type
 from webhook.cel.value.operators import MAX_SIZE, type_of
-from webhook.cel.value.values import BoolKey, Duration, Timestamp, UInt, shortest_general
+from webhook.cel.value.values import BoolKey, Duration, Optional, Timestamp, UInt, shortest_general
 
 _CLAUSE = re.compile(r"%(?:(%)|(?:\.([0-9]{1,9}))?(.)?)", re.DOTALL)
 _MAX_PRECISION = 1000  # digits after the point; a double has at most 1,074 that mean anything
@@ -202,3 +204,75 @@ _FORMATTERS: dict[str, Callable[[Any, int], str]] = {
     "x": _hex,
     "X": lambda value, precision: _hex(value, precision).upper(),
 }
+
+
+# -------------------------------------------------------------------------------------------------- when a policy loads
+
+
+class _Opaque:
+    """Stands for a value of an opaque type."""
+
+    def __init__(self, cel_type: str) -> None:
+        self.cel_type = cel_type
+
+
+# A value of each type, to try a formatting clause on. A type that is not here is known at run time only.
+_SAMPLES: dict[Type, Any] = {
+    types.NULL: None,
+    types.BOOL: True,
+    types.INT: 1,
+    types.UINT: UInt(1),
+    types.DOUBLE: 1.0,
+    types.STRING: "a",
+    types.BYTES: b"a",
+    types.DURATION: Duration(0),
+    types.TIMESTAMP: Timestamp(0),
+}
+
+
+def check_format(args: Sequence[Expr], _: Any) -> Iterator[tuple[Expr, str]]:
+    """What is wrong with a format string that is a literal, and a list literal of arguments: the first thing."""
+    text, arguments = args
+    if not isinstance(text, Const) or not isinstance(arguments, ListLiteral):
+        return
+    try:
+        wanted = clauses(text.value)
+    except EvaluationError as error:
+        yield text, str(error)
+        return
+    given = len(arguments.elements)
+    if len(wanted) > given:
+        yield text, f"index {given} out of range"
+        return
+    if len(wanted) < given:
+        yield arguments, f"too many arguments supplied to string.format (expected {len(wanted)}, got {given})"
+        return
+    for (letter, _), argument in zip(wanted, arguments.elements, strict=True):
+        problem = _clause_problem(letter, argument.type)
+        if problem:
+            yield argument, problem
+            return
+
+
+def _clause_problem(letter: str, given: Type) -> str:
+    if letter in ("e", "f") and given == types.STRING:
+        return ""  # it may be NaN or an infinity
+    if given in _SAMPLES:
+        sample = _SAMPLES[given]
+    elif given.name == "list":
+        sample = []
+    elif given.name == "map":
+        sample = {}
+    elif given.name == "optional_type":
+        sample = Optional(1)
+    elif given.name == "type":
+        sample = given
+    elif given == types.DYN:
+        return ""
+    else:
+        sample = _Opaque(str(given))
+    try:
+        format_text(f"%{letter}", [sample])
+    except EvaluationError as error:
+        return str(error)
+    return ""

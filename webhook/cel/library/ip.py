@@ -7,7 +7,9 @@ IPv6 form, leading zeros.
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.quoting import quoted
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
@@ -42,6 +44,11 @@ class IP:
         return _shown_v6([self.number >> shift & 0xFFFF for shift in range(112, -1, -16)])
 
     __repr__ = __str__
+
+    @property
+    def cel_size(self) -> int:
+        """What costs go by: its bytes."""
+        return self.bits // 8
 
 
 def _shown_v6(groups: list[int]) -> str:
@@ -223,6 +230,11 @@ def _is_global_unicast(address: IP) -> bool:
     return not (_is_loopback(address) or _is_multicast(address) or _is_link_local_unicast(address))
 
 
+def text_read(value: Any) -> int:
+    """A tenth of the size of a text, 1 of a network."""
+    return costs.text(value) if type(value) is str else 1
+
+
 _BAD = (
     "ip('10.0.0')",
     'IP Address "10.0.0" parse error during conversion from string: ParseAddr("10.0.0"): IPv4 address too short',
@@ -239,6 +251,7 @@ LIBRARY = Library(
             "The address that a text shows, IPv4 or IPv6.",
             "ip('::1') == ip('0:0:0:0:0:0:0:1')",
             error=_BAD,
+            cost=text_read,
         ),
         function(
             "isIP",
@@ -246,6 +259,7 @@ LIBRARY = Library(
             _is_ip,
             "Whether a text shows an address that `ip` takes.",
             "isIP('10.0.0.1') && !isIP('10.0.0.01') && !isIP('::ffff:10.0.0.1')",
+            cost=costs.text,
         ),
         function(
             "ip.isCanonical",
@@ -257,6 +271,7 @@ LIBRARY = Library(
                 "ip.isCanonical('x')",
                 'IP Address "x" parse error during conversion from string: ParseAddr("x"): unable to parse IP',
             ),
+            cost=costs.text_twice,
         ),
         method(
             "family",
@@ -301,9 +316,15 @@ LIBRARY = Library(
             "ip('192.168.0.1').isGlobalUnicast()",
         ),
         function(
-            "string", "net.IP -> string", str, "The canonical form.", "string(ip('2001:DB8::0A')) == '2001:db8::a'"
+            "string",
+            "net.IP -> string",
+            str,
+            "The canonical form.",
+            "string(ip('2001:DB8::0A')) == '2001:db8::a'",
+            folds=True,
         ),
     ),
     opaque={"net.IP": IP},
+    title="IP",
     named_types=("net.IP",),
 )

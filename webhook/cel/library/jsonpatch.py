@@ -6,6 +6,7 @@ Object and JSONPatch, which come with it, are in webhook.cel.value.messages.
 
 from __future__ import annotations
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function
 
 
@@ -24,6 +25,7 @@ LIBRARY = Library(
             escape_key,
             "The text as a part of a JSON patch's path: `~` and `/` in it are escaped.",
             "jsonpatch.escapeKey('k8s.io/my~label') == 'k8s.io~1my~0label'",
+            cost=costs.text,
         ),
     ),
 )

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, Unpack
 
-from webhook.cel.library.declaring import Failure, Library, Overload, method
+from webhook.cel.cost import costs
+from webhook.cel.library.declaring import Facts, Failure, Library, Overload, method, same_element
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.operators import add, alike, less, type_of
 from webhook.cel.value.values import Duration, UInt
@@ -85,8 +87,26 @@ def _each(
     doc: str,
     example: str,
     error: Failure | None = None,
+    **facts: Unpack[Facts],
 ) -> list[Overload]:
-    return [method(name, f"list({kind}) -> {result.replace('T', kind)}", call, doc, example, error) for kind in kinds]
+    return [
+        _method(name, f"list({kind}) -> {result.replace('T', kind)}", call, doc, example, error, **facts)
+        for kind in kinds
+    ]
+
+
+def _method(
+    name: str,
+    signature: str,
+    call: Callable[..., Any],
+    doc: str,
+    example: str,
+    error: Failure | None = None,
+    **facts: Unpack[Facts],
+) -> Overload:
+    """All of them go over the list."""
+    facts |= {"cost": costs.traversed, "work": costs.gone_over}
+    return method(name, signature, call, doc, example, error, **facts)
 
 
 LIBRARY = Library(
@@ -102,7 +122,7 @@ LIBRARY = Library(
             "[1, 2, 2].isSorted()",
         ),
         *(
-            method(
+            _method(
                 "sum",
                 f"list({kind}) -> {kind}",
                 _sum_from(_ZEROS[kind]),
@@ -119,6 +139,8 @@ LIBRARY = Library(
             "The least element; an error if empty.",
             "[2, 1].min() == 1",
             ("[1].filter(e, e > 1).min()", "min called on empty list"),
+            shape=Shape.ELEMENT,
+            element=same_element,
         ),
         *_each(
             "max",
@@ -128,34 +150,30 @@ LIBRARY = Library(
             "The greatest element; an error if empty.",
             "[2, 3].max() == 3",
             ("[1].filter(e, e > 1).max()", "max called on empty list"),
+            shape=Shape.ELEMENT,
+            element=same_element,
         ),
-        method(
+        _method(
             "indexOf",
             "list(T), T -> int",
             _index_of,
             "Where the element first stands, or -1.",
             "[1, 2, 2].indexOf(2) == 1",
         ),
-        method(
+        _method(
             "lastIndexOf",
             "list(T), T -> int",
             _last_index_of,
             "Where the element last stands, or -1.",
             "[1, 2, 2].lastIndexOf(2) == 2",
         ),
-    ),
-)
-
-INCLUDES = Library(
-    "lists",
-    (1, 37),
-    (
-        method(
+        _method(
             "includes",
             "dyn, dyn -> bool",
             _includes,
             "Whether a list has the element; of anything else, whether it equals it.",
             "['a', 'b'].includes('b') && 'a'.includes('a')",
+            since=(1, 37),
         ),
     ),
 )

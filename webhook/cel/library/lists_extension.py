@@ -6,18 +6,22 @@ with the keys of all elements.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from webhook.cel.cost.costs import MAX_RANGE
-from webhook.cel.library.declaring import Library, Macro, Overload, function, method
+from webhook.cel.cost import costs
+from webhook.cel.library.declaring import Library, Macro, Overload, function, method, same_element, unnamed, where_fixed
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
-from webhook.cel.value.operators import alike
+from webhook.cel.value.operators import alike, type_of
 from webhook.cel.value.values import Duration, Timestamp, UInt
 
 _COMPARED = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
 _ORDERED = (int, UInt, float, bool, Duration, Timestamp, str, bytes)
 _EXACT_DOUBLE = 2**53
 _TRUE, _FALSE = object(), object()
+
+MAX_RANGE: Final = 1_000_000
+"""The most elements that lists.range makes."""
 
 
 def _slice(items: list[Any], start: int, end: int) -> list[Any]:
@@ -93,6 +97,83 @@ def _sort_by_keys(items: list[Any], keys: list[Any]) -> list[Any]:
     return [items[place] for place in sorted(places, key=keys.__getitem__)]
 
 
+# ------------------------------------------------------------------------------------------------------ cost and work
+
+
+def _sliced(items: Any, start: Any, end: Any) -> int:
+    """11, and 1 for each element that is taken."""
+    if type(start) is not int or type(end) is not int:
+        return costs.allocating(0)
+    return costs.allocating(max(min(end, costs.size(items)) - max(start, 0), 0))
+
+
+def _ranged(count: Any) -> int:
+    """11, and 1 for each number."""
+    # One that is refused costs nothing: its error comes before the charge.
+    return costs.allocating(count if type(count) is int and 0 <= count <= MAX_RANGE else 0)
+
+
+def _flattening(items: Any, depth: Any = 1) -> int:
+    """11, and 1 for each element of the outer list, times the levels."""
+    depth = depth if type(depth) is int and depth >= 0 else 1
+    return costs.allocating(int(costs.size(items) * float(depth)))
+
+
+def _flattening_work(items: Any, depth: Any = 1) -> int:
+    depth = min(depth if type(depth) is int and depth >= 0 else 1, 100)
+    made = 0
+    while depth and type(items) is list and made < costs.MAX_WORK:
+        nested = [each for each in items if type(each) is list]
+        level = sum(map(len, nested))
+        made += len(items) + level
+        if not nested or made > costs.MAX_WORK:
+            break
+        items = [each for part in nested for each in part]
+        depth -= 1
+    return made
+
+
+def _sorted_by(_: Any, keys: Any) -> int:
+    """11, and twice the square of the number of keys (2.1 times it, of texts)."""
+    return costs.self_compared(keys)
+
+
+def _sorted_by_work(items: Any, keys: Any) -> int:
+    return costs.size(items) + costs.gone_over(keys)
+
+
+# -------------------------------------------------------------------------------------------------- where elements are
+
+
+def _slice_of(place: int, _: Any, items: Any, start: Any, __: Any) -> tuple[int, ...] | None:
+    return (place + start,) if type(items) is list and type(start) is int and place + start < len(items) else None
+
+
+def _reverse_of(place: int, _: Any, items: Any) -> tuple[int, ...] | None:
+    return (len(items) - 1 - place,) if type(items) is list and place < len(items) else None
+
+
+def _flatten_of(place: int, _: Any, items: Any, depth: Any = 1) -> tuple[int, ...] | None:
+    if type(items) is not list or type(depth) is not int or depth < 0:
+        return None
+    for at, item in enumerate(items):
+        if type(item) is list and depth:
+            size = len(_flatten(item, depth - 1))
+            if place < size:
+                return at, *(_flatten_of(place, None, item, depth - 1) or ())
+            place -= size
+        elif place == 0:
+            return (at,)
+        else:
+            place -= 1
+    return None
+
+
+def _no_flatten(_: str, args: tuple[Any, ...]) -> str:
+    receiver, *others = (str(type_of(arg)) for arg in args)
+    return f"no such overload: {receiver}.flatten({', '.join(others)})"
+
+
 def _is_sortable(kind: str) -> tuple[Overload, Overload]:
     return (
         method(
@@ -102,12 +183,22 @@ def _is_sortable(kind: str) -> tuple[Overload, Overload]:
             "The elements in ascending order; an error if they are of several types.",
             "[3, 1, 2].sort() == [1, 2, 3]",
             error=("[1, 2].map(e, e == 1 ? dyn(e) : dyn('a')).sort()", "list elements must have the same type"),
+            cost=where_fixed(costs.self_compared),
+            work=costs.gone_over,
+            shape=Shape.ELEMENTS,
+            element=same_element,
+            missing=unnamed,
         ),
         method(
             "@sortByAssociatedKeys",
             f"list(T), list({kind}) -> list(T)",
             _sort_by_keys,
             "What the macro sortBy calls: the elements in the order of their keys.",
+            cost=where_fixed(_sorted_by),
+            work=_sorted_by_work,
+            shape=Shape.ELEMENTS,
+            element=same_element,
+            missing=unnamed,
         ),
     )
 
@@ -123,6 +214,9 @@ LIBRARY = Library(
             "The elements from one place up to before another.",
             "[1, 2, 3, 4].slice(1, 3) == [2, 3]",
             error=("[1, 2].slice(1, 3)", "cannot slice(1, 3), list is length 2"),
+            cost=_sliced,
+            shape=Shape.ELEMENTS,
+            element=_slice_of,
         ),
         function(
             "lists.range",
@@ -131,6 +225,7 @@ LIBRARY = Library(
             "The numbers from 0 up to before another; at most 1,000,000.",
             "lists.range(3) == [0, 1, 2]",
             error=("lists.range(-1)", "lists.range: size must be non-negative, got -1"),
+            cost=_ranged,
         ),
         method(
             "distinct",
@@ -138,6 +233,10 @@ LIBRARY = Library(
             _distinct,
             "The elements without those that equal an earlier one.",
             "[1, 2, 2, 1].distinct() == [1, 2]",
+            cost=costs.self_compared,
+            work=costs.with_itself,
+            shape=Shape.ELEMENTS,
+            element=same_element,
         ),
         method(
             "reverse",
@@ -145,8 +244,39 @@ LIBRARY = Library(
             lambda items: items[::-1],
             "The elements in reverse order.",
             "[1, 2, 3].reverse() == [3, 2, 1]",
+            cost=costs.same_length,
+            shape=Shape.ELEMENTS,
+            element=_reverse_of,
         ),
         *(overload for kind in _COMPARED for overload in _is_sortable(kind)),
+        # The parser's own flatten makes list(dyn) of everything; Kubernetes' knows the type.
+        method(
+            "flatten",
+            "list(list(T)) -> list(T)",
+            _flatten,
+            "The elements of all elements.",
+            "[[1], [2, 3], []].flatten() == [1, 2, 3]",
+            cost=_flattening,
+            work=_flattening_work,
+            shape=Shape.FLATTENED,
+            element=_flatten_of,
+            parser_name="_latten",
+            missing=_no_flatten,
+        ),
+        method(
+            "flatten",
+            "list(dyn), int -> list(dyn)",
+            _flatten,
+            "The same, so many levels deep.",
+            "[[[1]], [[2]]].flatten(2) == [1, 2]",
+            error=("[[1]].flatten(-1)", "level must be non-negative"),
+            cost=_flattening,
+            work=_flattening_work,
+            shape=Shape.FLATTENED,
+            element=_flatten_of,
+            parser_name="_latten",
+            missing=_no_flatten,
+        ),
     ),
     checked_by_parser=True,
     extension="lists",
@@ -157,29 +287,6 @@ LIBRARY = Library(
             "The elements in ascending order of their keys; keys are of one type that has an order.",
             "[{'n': 2}, {'n': 1}].sortBy(e, e.n).map(e, e.n) == [1, 2]",
             error=("[{'n': 1}, {'n': 2}].sortBy(e, dyn(e))", "list elements must be comparable"),
-        ),
-    ),
-)
-
-# The checker's own flatten makes list(dyn) of everything; Kubernetes' knows the type.
-FLATTEN = Library(
-    "lists extension",
-    (1, 34),
-    (
-        method(
-            "flatten",
-            "list(list(T)) -> list(T)",
-            _flatten,
-            "The elements of all elements.",
-            "[[1], [2, 3], []].flatten() == [1, 2, 3]",
-        ),
-        method(
-            "flatten",
-            "list(dyn), int -> list(dyn)",
-            _flatten,
-            "The same, so many levels deep.",
-            "[[[1]], [[2]]].flatten(2) == [1, 2]",
-            error=("[[1]].flatten(-1)", "level must be non-negative"),
         ),
     ),
 )

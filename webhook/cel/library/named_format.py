@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Callable
+from typing import Any
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, Overload, function, method
 from webhook.cel.library.regex import compiled
 from webhook.cel.library.url import URLError, parse_request_uri
@@ -23,12 +25,14 @@ Check = Callable[[str], list[str]]
 class NamedFormat:
     """A format. Two are equal if they have one name."""
 
-    __slots__ = ("check", "name")
+    __slots__ = ("charged_length", "check", "name")
     cel_type = "kubernetes.NamedFormat"
 
-    def __init__(self, name: str, check: Check) -> None:
+    def __init__(self, name: str, check: Check, charged_length: int) -> None:
+        """charged_length: the length of the pattern that a check is charged as the match with."""
         self.name = name
         self.check = check
+        self.charged_length = charged_length
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not NamedFormat:
@@ -188,47 +192,51 @@ def _datetime(text: str) -> list[str]:
 
 # What CEL calls a format -> the format, what it is, and a text that has it.
 _FORMATS: dict[str, tuple[NamedFormat, str, str]] = {
-    "dns1123Label": (NamedFormat("DNS1123Label", dns_label), "A DNS label: the name of a Service.", "my-name"),
+    "dns1123Label": (NamedFormat("DNS1123Label", dns_label, 30), "A DNS label: the name of a Service.", "my-name"),
     "dns1123Subdomain": (
-        NamedFormat("DNS1123Subdomain", dns_subdomain),
+        NamedFormat("DNS1123Subdomain", dns_subdomain, 60),
         "DNS labels with dots between them: the name of most objects.",
         "my.name",
     ),
     "dns1035Label": (
-        NamedFormat("DNS1035Label", _dns_1035_label),
+        NamedFormat("DNS1035Label", _dns_1035_label, 30),
         "A DNS label that begins with a letter.",
         "my-name",
     ),
     "qualifiedName": (
-        NamedFormat("QualifiedName", _qualified_name),
+        NamedFormat("QualifiedName", _qualified_name, 60),
         "The key of a label or annotation: a name, after a DNS subdomain and a slash or without.",
         "example.com/MyName",
     ),
     "dns1123LabelPrefix": (
-        NamedFormat("DNS1123LabelPrefix", _as_prefix(dns_label)),
+        NamedFormat("DNS1123LabelPrefix", _as_prefix(dns_label), 30),
         "What a DNS label may begin with: it may end with a dash.",
         "my-name-",
     ),
     "dns1123SubdomainPrefix": (
-        NamedFormat("DNS1123SubdomainPrefix", _as_prefix(dns_subdomain)),
+        NamedFormat("DNS1123SubdomainPrefix", _as_prefix(dns_subdomain), 60),
         "What a DNS subdomain may begin with.",
         "my.name-",
     ),
     "dns1035LabelPrefix": (
-        NamedFormat("DNS1035LabelPrefix", _as_prefix(_dns_1035_label)),
+        NamedFormat("DNS1035LabelPrefix", _as_prefix(_dns_1035_label), 30),
         "What a DNS label that begins with a letter may begin with.",
         "my-name-",
     ),
-    "labelValue": (NamedFormat("LabelValue", _label_value), "The value of a label.", "my_value"),
-    "uri": (NamedFormat("URI", _uri), "An absolute URI or an absolute path, as `isURL` takes it.", "https://a.io/b"),
+    "labelValue": (NamedFormat("LabelValue", _label_value, 40), "The value of a label.", "my_value"),
+    "uri": (
+        NamedFormat("URI", _uri, 1103),
+        "An absolute URI or an absolute path, as `isURL` takes it.",
+        "https://a.io/b",
+    ),
     "uuid": (
-        NamedFormat("uuid", _matches(_UUID, "does not match the UUID format")),
+        NamedFormat("uuid", _matches(_UUID, "does not match the UUID format"), 70),
         "A UUID, its dashes optional.",
         "123e4567-e89b-12d3-a456-426614174000",
     ),
-    "byte": (NamedFormat("byte", _matches(_BASE64, "invalid base64")), "Base64 with padding.", "aGVsbG8="),
-    "date": (NamedFormat("date", _date), "A date as YYYY-MM-DD.", "2026-02-28"),
-    "datetime": (NamedFormat("datetime", _datetime), "A date and time of RFC 3339.", "2026-02-28T12:00:00Z"),
+    "byte": (NamedFormat("byte", _matches(_BASE64, "invalid base64"), 84), "Base64 with padding.", "aGVsbG8="),
+    "date": (NamedFormat("date", _date, 71), "A date as YYYY-MM-DD.", "2026-02-28"),
+    "datetime": (NamedFormat("datetime", _datetime, 71), "A date and time of RFC 3339.", "2026-02-28T12:00:00Z"),
 }
 
 
@@ -240,6 +248,14 @@ def _named(name: str) -> Optional:
 def _validate(named: NamedFormat, text: str) -> Optional:
     found = named.check(text)
     return Optional(found) if found else NONE
+
+
+_LONGEST = max(named.charged_length for named, _, _ in _FORMATS.values())
+
+
+def _matched(named: Any, text: Any) -> int:
+    """A tenth of the size of the text times a quarter of that of the format's pattern in the API server."""
+    return costs.matched(text, named.charged_length if type(named) is NamedFormat else _LONGEST)
 
 
 def _constant(name: str, named: NamedFormat, doc: str, example: str) -> Overload:
@@ -271,6 +287,7 @@ LIBRARY = Library(
             _validate,
             "What is wrong with a text, in the API server's words; absent if it has the format.",
             "format.date().validate('2026-02-30').value() == ['invalid date']",
+            cost=_matched,
         ),
     ),
     opaque={_F: NamedFormat},

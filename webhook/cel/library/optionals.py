@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from webhook.cel.library.declaring import Library, Macro, function, method
-from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.tree.declared import Privacy, Shape
+from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value.values import NONE, Duration, Optional, UInt
 
 
@@ -33,23 +34,52 @@ def _value(optional: Optional) -> Any:
     return optional.value
 
 
+def _or(optional: Optional, other: Any) -> Optional:
+    if optional is not NONE:
+        return optional
+    if type(other) is not Optional:
+        raise no_such_overload()
+    return other
+
+
+def _or_value(optional: Optional, other: Any) -> Any:
+    return other if optional is NONE else optional.value
+
+
 def _unwrap(optionals: list[Any]) -> list[Any]:
     if not all(type(each) is Optional for each in optionals):
         raise EvaluationError("value is not an optional type")
     return [each.value for each in optionals if each is not NONE]
 
 
+def _present(place: int, _: Any, optionals: Any) -> tuple[int, ...] | None:
+    if type(optionals) is not list:
+        return None
+    present = [at for at, each in enumerate(optionals) if each is not NONE]
+    return (present[place],) if place < len(present) else None
+
+
 LIBRARY = Library(
     "optional",
     (1, 28),
     (
-        function("optional.of", "T -> optional_type(T)", Optional, "The value, present.", "optional.of(1).hasValue()"),
+        function(
+            "optional.of",
+            "T -> optional_type(T)",
+            Optional,
+            "The value, present.",
+            "optional.of(1).hasValue()",
+            privacy=Privacy.PASSED,
+            shape=Shape.SAME,
+        ),
         function(
             "optional.ofNonZeroValue",
             "T -> optional_type(T)",
             _of_non_zero,
             "Present unless empty or zero.",
             "!optional.ofNonZeroValue('').hasValue()",
+            privacy=Privacy.PASSED,
+            shape=Shape.SAME,
         ),
         function("optional.none", " -> optional_type(T)", lambda: NONE, "Absent.", "!optional.none().hasValue()"),
         method(
@@ -58,6 +88,7 @@ LIBRARY = Library(
             lambda optional: optional is not NONE,
             "Whether it is present.",
             "optional.of(1).hasValue()",
+            privacy=Privacy.OPEN,
         ),
         method(
             "value",
@@ -66,6 +97,30 @@ LIBRARY = Library(
             "The value; an error if absent.",
             "optional.of(1).value() == 1",
             error=("optional.none().value()", "optional.none() dereference"),
+            privacy=Privacy.PASSED,
+            shape=Shape.SAME,
+        ),
+        method(
+            "or",
+            "optional_type(T), optional_type(T) -> optional_type(T)",
+            _or,
+            "The first of the two that is present.",
+            "optional.none().or(optional.of(1)).value() == 1",
+            privacy=Privacy.PASSED,
+            shape=Shape.EITHER,
+            lazy=True,
+            otherwise="optional",
+        ),
+        method(
+            "orValue",
+            "optional_type(T), T -> T",
+            _or_value,
+            "The value, or another one if it is absent.",
+            "{'a': 1}[?'b'].orValue(2) == 2",
+            privacy=Privacy.PASSED,
+            shape=Shape.EITHER,
+            lazy=True,
+            otherwise="value",
         ),
     ),
     checked_by_parser=True,
@@ -83,18 +138,6 @@ LIBRARY = Library(
             "The same, where what is made is an optional itself.",
             "!optional.of('').optFlatMap(e, optional.ofNonZeroValue(e)).hasValue()",
         ),
-        Macro(
-            "or",
-            "optional_type(T).or(optional_type(T)) -> optional_type(T)",
-            "The first of the two that is present.",
-            "optional.none().or(optional.of(1)).value() == 1",
-        ),
-        Macro(
-            "orValue",
-            "optional_type(T).orValue(T) -> T",
-            "The value, or another one if it is absent.",
-            "{'a': 1}[?'b'].orValue(2) == 2",
-        ),
     ),
 )
 
@@ -108,6 +151,8 @@ UNWRAP = Library(
             _unwrap,
             "The values that are present.",
             "optional.unwrap([optional.of(1), optional.none()]) == [1]",
+            shape=Shape.ELEMENTS,
+            element=_present,
         ),
         method(
             "unwrapOpt",
@@ -115,6 +160,8 @@ UNWRAP = Library(
             _unwrap,
             "The values that are present.",
             "[optional.of(1), optional.none()].unwrapOpt() == [1]",
+            shape=Shape.ELEMENTS,
+            element=_present,
         ),
     ),
 )
@@ -129,6 +176,8 @@ ENDS = Library(
             lambda items: Optional(items[0]) if items else NONE,
             "The first element.",
             "[1, 2].first().value() == 1",
+            shape=Shape.ELEMENT,
+            element=lambda _, __, items: (0,) if type(items) is list and items else None,
         ),
         method(
             "last",
@@ -136,6 +185,8 @@ ENDS = Library(
             lambda items: Optional(items[-1]) if items else NONE,
             "The last element.",
             "[1, 2].last().value() == 2",
+            shape=Shape.ELEMENT,
+            element=lambda _, __, items: (len(items) - 1,) if type(items) is list and items else None,
         ),
     ),
     checked_by_parser=True,

@@ -12,6 +12,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value.values import INT_MAX, INT_MIN
@@ -53,8 +54,18 @@ class Quantity:
     def __hash__(self) -> int:
         return hash(self.value)
 
+    def cel_comparing(self, other: object) -> int:
+        """The steps that comparing with another one, or adding it, takes."""
+        if type(other) is not Quantity:
+            return 0
+        return abs(self.exponent - other.exponent) // 8 + _span(self.digits) + _span(other.digits)
+
     def __repr__(self) -> str:
         return f"quantity('{self.digits}e{self.exponent}')"
+
+
+def _span(digits: int) -> int:
+    return digits.bit_length() >> 8
 
 
 @remembered
@@ -191,6 +202,8 @@ LIBRARY = Library(
             "The quantity that a text shows.",
             "quantity('1') == quantity('1000m')",
             error=("quantity('1ki')", "unable to parse quantity's suffix"),
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "isQuantity",
@@ -198,6 +211,8 @@ LIBRARY = Library(
             _is_quantity,
             "Whether a text shows a quantity.",
             "isQuantity('1.5Gi') && !isQuantity('1ki')",
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "sign",
@@ -212,6 +227,7 @@ LIBRARY = Library(
             lambda a, b: _compare(a, b) > 0,
             "Whether it is more.",
             "quantity('1Ki').isGreaterThan(quantity('1k'))",
+            work=costs.comparison,
         ),
         method(
             "isLessThan",
@@ -219,6 +235,7 @@ LIBRARY = Library(
             lambda a, b: _compare(a, b) < 0,
             "Whether it is less.",
             "quantity('1k').isLessThan(quantity('1Ki'))",
+            work=costs.comparison,
         ),
         method(
             "compareTo",
@@ -226,6 +243,7 @@ LIBRARY = Library(
             _compare,
             "-1, 0 or 1.",
             "quantity('50k').compareTo(quantity('50000')) == 0",
+            work=costs.comparison,
         ),
         method(
             "asApproximateFloat",
@@ -250,18 +268,36 @@ LIBRARY = Library(
             "quantity('50k').isInteger() && !quantity('0.5').isInteger()",
         ),
         method(
-            "add", f"{_Q}, {_Q} -> {_Q}", _add, "The sum.", "quantity('50k').add(quantity('20')) == quantity('50020')"
+            "add",
+            f"{_Q}, {_Q} -> {_Q}",
+            _add,
+            "The sum.",
+            "quantity('50k').add(quantity('20')) == quantity('50020')",
+            work=costs.comparison,
         ),
-        method("add", f"{_Q}, int -> {_Q}", _add, "The sum.", "quantity('50k').add(20) == quantity('50020')"),
+        method(
+            "add",
+            f"{_Q}, int -> {_Q}",
+            _add,
+            "The sum.",
+            "quantity('50k').add(20) == quantity('50020')",
+            work=costs.comparison,
+        ),
         method(
             "sub",
             f"{_Q}, {_Q} -> {_Q}",
             _subtract,
             "The difference.",
             "quantity('50k').sub(quantity('20')) == quantity('49980')",
+            work=costs.comparison,
         ),
         method(
-            "sub", f"{_Q}, int -> {_Q}", _subtract, "The difference.", "quantity('50k').sub(20) == quantity('49980')"
+            "sub",
+            f"{_Q}, int -> {_Q}",
+            _subtract,
+            "The difference.",
+            "quantity('50k').sub(20) == quantity('49980')",
+            work=costs.comparison,
         ),
     ),
     opaque={_Q: Quantity},

@@ -7,13 +7,16 @@ Patterns are RE2's (github.com/google/re2/wiki/Syntax): linear in the length of 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import re2
 
+from webhook.cel.cost import costs
+from webhook.cel.cost.metering import Metered
 from webhook.cel.library.declaring import Library, method
-from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.tree.errors import EvaluationError, no_such_overload
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
@@ -70,6 +73,24 @@ def matches(text: str, pattern: str) -> bool:
     return compiled(pattern).search(text) is not None
 
 
+MAX_KNOWN: Final = 128
+"""Code points of a text whose match with a literal pattern is remembered."""
+
+
+def matching(pattern: str) -> Callable[[Any, str], bool]:
+    """matches() with a literal pattern, which is compiled once."""
+    search = compiled(pattern).search
+    # Crossing over to RE2 costs microseconds, and policies ask the same of the same names and params again and again.
+    known = lru_cache(maxsize=512)(lambda text: search(text) is not None)
+
+    def call(text: Any, _: str) -> bool:
+        if type(text) is not str:
+            raise no_such_overload()
+        return known(text) if len(text) <= MAX_KNOWN else search(text) is not None
+
+    return call
+
+
 def _find(text: str, pattern: str) -> str:
     match = compiled(pattern).search(text)
     return "" if match is None else match[0]
@@ -86,6 +107,89 @@ def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
     return found
 
 
+# ----------------------------------------------------------------------------------- work that the cost does not bound
+
+# RE2 takes time by the length of the text times the size of its program, which counted repetition makes large:
+# `a.{1000}` has 8,000 instructions. Compiling takes time by that size, too.
+
+_MATCH: Final = 40
+"""Steps that each match of findAll takes."""
+
+_SCANNED: Final = 100
+"""Characters that one instruction of a program, or findAll behind a match, goes over in a step."""
+
+_COMPILING: Final = 200
+_PER_INSTRUCTION: Final = 4
+_PER_CHARACTER: Final = 10
+_PER_CLASS: Final = 300  # steps a character, where it may name a class of Unicode
+_TOO_LARGE: Final = 400_000  # what RE2 takes at most until it gives up
+
+_KEPT: Final = 256  # patterns an expression
+_LIGHT: Final = 300
+
+
+def light(pattern: str) -> bool:
+    """Whether the cost of searching for a literal pattern bounds the time that it takes."""
+    try:
+        return bool(compiled(pattern).programsize <= 2 * len(pattern) + _LIGHT)
+    except EvaluationError:
+        return True  # there is nothing to search with
+
+
+def search(a: Metered, function: Callable[..., Any], literal: bool, text: Any, pattern: Any) -> Any:
+    """matches and find: `function` does it."""
+    a.spend(costs.regex(text, pattern))
+    if type(text) is str and type(pattern) is str:
+        _scan(a, _program(a, pattern, literal), text)
+    return function(text, pattern)
+
+
+def search_all(a: Metered, function: Callable[..., Any], literal: bool, text: Any, pattern: Any, *limit: Any) -> Any:
+    """findAll, match by match."""
+    a.spend(costs.regex(text, pattern))
+    if type(text) is not str or type(pattern) is not str or any(type(each) is not int for each in limit):
+        return function(text, pattern, *limit)
+    program = _program(a, pattern, literal)
+    _scan(a, program, text)
+    found: list[str] = []
+    if limit == (0,):
+        return found
+    for match in program.finditer(text):
+        found.append(match[0])
+        a.work(_MATCH + (len(text) - match.end()) // _SCANNED)
+        if limit and len(found) == limit[0]:
+            break
+    return found
+
+
+def _program(a: Metered, pattern: str, literal: bool) -> Any:
+    """The pattern compiled. What that takes is work, but for patterns that are literals and those that are kept."""
+    if literal:
+        return compiled(pattern)
+    kept = a.meter().patterns
+    known = kept.get(pattern)
+    if known is not None:
+        return known
+    classes = "\\p" in pattern or "\\P" in pattern or "(?" in pattern
+    a.work(_COMPILING + len(pattern) * (_PER_CLASS if classes else _PER_CHARACTER))
+    try:
+        program = compiled(pattern)
+    except EvaluationError as error:
+        if "too large" in str(error):
+            a.work(_TOO_LARGE)
+        raise
+    a.work(_PER_INSTRUCTION * program.programsize)
+    if len(kept) < _KEPT:
+        kept[pattern] = program
+    return program
+
+
+def _scan(a: Metered, program: Any, text: str) -> None:
+    size = program.programsize
+    if size > _LIGHT:
+        a.work(len(text) * size // _SCANNED)
+
+
 LIBRARY = Library(
     "regex",
     (1, 23),
@@ -96,6 +200,10 @@ LIBRARY = Library(
             _find,
             "The first match, or the empty text.",
             "'abc 123'.find('[0-9]+') == '123'",
+            cost=costs.regex,
+            pattern=1,
+            metered=search,
+            light=light,
         ),
         method(
             "findAll",
@@ -103,6 +211,9 @@ LIBRARY = Library(
             _find_all,
             "All matches.",
             "'1 22'.findAll('[0-9]+') == ['1', '22']",
+            cost=costs.regex,
+            pattern=1,
+            metered=search_all,
         ),
         method(
             "findAll",
@@ -110,6 +221,9 @@ LIBRARY = Library(
             _find_all,
             "At most so many matches; all if negative.",
             "'1 22'.findAll('[0-9]+', 1) == ['1']",
+            cost=costs.regex,
+            pattern=1,
+            metered=search_all,
         ),
     ),
 )

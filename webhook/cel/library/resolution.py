@@ -1,16 +1,18 @@
-"""From a call to the overload that it calls: fixed where the checker knows the types, else chosen by the values.
-
-The generator binds the implementation itself where the types are known, and a Dispatch where they are not.
+"""From a call to what is declared of the function: of its overload, where the checker knows the types, else of all that
+it may be, which are told apart by the values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
-from webhook.cel.library.declaring import FunctionDeclaration, Library, Overload
+from webhook.cel.library.declaring import FunctionDeclaration, Library, Missing, Overload
+from webhook.cel.library.operation import OPERATORS
 from webhook.cel.tree import types
-from webhook.cel.tree.errors import EvaluationError, no_such_overload
+from webhook.cel.tree.declared import Cost, Declared, Privacy, Shape
+from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.types import Type
 from webhook.cel.value.operators import type_of
 from webhook.cel.value.values import BoolMap, Duration, Optional, Timestamp, UInt
@@ -31,19 +33,31 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "optional_type": (Optional,),
 }
 
-# Functions whose missing overload cel-go reports without naming them.
-_UNNAMED = frozenset({"contains", "startsWith", "endsWith", "sort", "@sortByAssociatedKeys"})
+
+def _no_overload(name: str, args: tuple[Any, ...]) -> str:
+    return f"no such overload: {name}({', '.join(str(type_of(arg)) for arg in args)})"
 
 
 class Dispatch:
     """A function called on values whose types the checker does not know: the overload is chosen at each call."""
 
-    __slots__ = ("_chosen", "_name", "_overloads")
+    __slots__ = ("_chosen", "_missing", "_name", "_overloads")
 
-    def __init__(self, name: str, overloads: Iterable[tuple[tuple[tuple[type, ...], ...], Callable[..., Any]]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        overloads: Iterable[tuple[tuple[tuple[type, ...], ...], Callable[..., Any]]],
+        missing: Missing = _no_overload,
+    ) -> None:
         self._name = name
         self._overloads = tuple(overloads)
+        self._missing = missing
         self._chosen: dict[tuple[type, ...], Callable[..., Any]] = {}
+
+    @property
+    def only(self) -> Callable[..., Any] | None:
+        """The implementation, where there is only one overload."""
+        return self._overloads[0][1] if len(self._overloads) == 1 else None
 
     def __call__(self, *args: Any) -> Any:
         classes = tuple(map(type, args))
@@ -57,30 +71,27 @@ class Dispatch:
             if all(not allowed or found in allowed for allowed, found in zip(accepted, classes, strict=True)):
                 self._chosen[classes] = call  # bounded: value classes are few
                 return call
-        if self._name in _UNNAMED or (self._name == "matches" and classes[0] is str):
-            raise no_such_overload()
-        if self._name == "matches":
-            raise EvaluationError("no such overload: matches")
-        found = [str(type_of(arg)) for arg in args]
-        if self._name == "flatten":
-            raise EvaluationError(f"no such overload: {found[0]}.flatten({', '.join(found[1:])})")
-        raise EvaluationError(f"no such overload: {self._name}({', '.join(found)})")
+        raise EvaluationError(self._missing(self._name, args))
+
+
+_Key = tuple[str, bool, int]  # name, whether it is a method, number of arguments
 
 
 class Functions:
-    """All the overloads of an environment, and the way from a call to its implementation."""
+    """All the overloads of an environment, and the way from a call to what is declared of it."""
 
     def __init__(self, libraries: Iterable[Library]) -> None:
-        self._by_call: dict[tuple[str, bool, int], list[Overload]] = {}
+        self._by_call: dict[_Key, list[Overload]] = {}
         self._classes = dict(_CLASSES)
-        self._dispatches: dict[tuple[str, bool, int], Dispatch] = {}
+        self._dispatches: dict[_Key, Dispatch] = {}
+        self._unfixed: dict[tuple[_Key, tuple[int, ...]], Declared] = {}
         self.declarations: list[FunctionDeclaration] = []
         for library in libraries:
             self._classes.update({name: (cls,) for name, cls in (library.opaque or {}).items()})
             for number, overload in enumerate(library.overloads):
                 key = (overload.name, overload.member, len(overload.params))
                 self._by_call.setdefault(key, []).append(overload)
-                if not library.checked_by_parser:
+                if overload.parser_name or not library.checked_by_parser:
                     self.declarations.append(
                         FunctionDeclaration(
                             f"{library.name}_{number}_{overload.name}",
@@ -88,33 +99,45 @@ class Functions:
                             overload.params,
                             overload.result,
                             overload.member,
+                            overload.parser_name,
                         )
                     )
-
-    def known(self, name: str, member: bool, arity: int) -> bool:
-        """Whether there is such a function at all."""
-        return (name, member, arity) in self._by_call
+        self._names = {
+            member: frozenset(name for name, method, _ in self._by_call if method == member and name[0].isalpha())
+            for member in (True, False)
+        }
 
     def names(self, *, member: bool) -> frozenset[str]:
         """The names of all methods, or of all global functions; those of operators are none."""
-        return frozenset(name for name, method, _ in self._by_call if method == member and name[0].isalpha())
+        return self._names[member]
 
-    def resolve(self, name: str, member: bool, argument_types: tuple[Type, ...]) -> Callable[..., Any] | None:
-        """The implementation for a call with arguments of these types; a Dispatch where they leave it open.
+    def declared(self, name: str, member: bool, argument_types: tuple[Type, ...]) -> Declared:
+        """What is declared of the function that a call with arguments of these types calls.
 
-        None if there is no such function.
+        Where they leave several overloads open, what holds for any of them, and an implementation that chooses by the
+        values. A function that is not there gives an error when it is called.
         """
         key = (name, member, len(argument_types))
         overloads = self._by_call.get(key)
         if overloads is None:
-            return None
+            return OPERATORS.get(name) or Declared(_absent(name))
         for overload in overloads:
-            if all(_fixed(given, wanted) for given, wanted in zip(argument_types, overload.params, strict=True)):
-                return overload.call
+            if all(map(_fixed, argument_types, overload.params)):
+                return overload.declared
+        places = range(len(overloads))
+        possible = tuple(place for place in places if all(map(_possible, argument_types, overloads[place].params)))
+        found = self._unfixed.get((key, possible))
+        if found is None:
+            chosen = [overloads[place] for place in possible or places]
+            found = self._unfixed[key, possible] = replace(_of_any(chosen), call=self._dispatch(key))
+        return found
+
+    def _dispatch(self, key: _Key) -> Dispatch:
         if key not in self._dispatches:
-            self._dispatches[key] = Dispatch(
-                name, ((tuple(map(self._accepted, overload.params)), overload.call) for overload in overloads)
-            )
+            overloads = self._by_call[key]
+            choices = ((tuple(map(self._accepted, each.params)), each.declared.call) for each in overloads)
+            missing = next((each.missing for each in overloads if each.missing is not None), _no_overload)
+            self._dispatches[key] = Dispatch(key[0], choices, missing)
         return self._dispatches[key]
 
     def _accepted(self, declared: Type) -> tuple[type, ...]:
@@ -124,6 +147,13 @@ class Functions:
         return self._classes[declared.name]
 
 
+def _absent(name: str) -> Callable[..., Any]:
+    def call(*_: Any) -> Any:
+        raise EvaluationError(f"no such overload: {name}")
+
+    return call
+
+
 def _fixed(given: Type, wanted: Type) -> bool:
     """Whether an argument checked as `given` is sure to be a `wanted`."""
     if wanted.is_param or wanted == types.DYN:
@@ -131,3 +161,40 @@ def _fixed(given: Type, wanted: Type) -> bool:
     if given.name != wanted.name:
         return False
     return all(map(_fixed, given.params, wanted.params)) if len(given.params) == len(wanted.params) else True
+
+
+def _possible(given: Type, wanted: Type) -> bool:
+    """Whether an argument checked as `given` may be a `wanted`."""
+    if wanted.is_param or types.DYN in (given, wanted):
+        return True
+    return given.name == wanted.name and all(map(_possible, given.params, wanted.params))
+
+
+def _of_any(overloads: list[Overload]) -> Declared:
+    """What holds for a call that may be one of several overloads: what costs, takes and hides the most."""
+    first = overloads[0].declared
+    if len(overloads) == 1:  # the checker has fixed it
+        return first
+    every = [overload.declared for overload in overloads]
+    alike = all((each.shape, each.element) == (first.shape, first.element) for each in every)
+    privacy = {each.privacy for each in every}
+    return Declared(
+        first.call,
+        cost=_most([overload.unfixed_cost for overload in overloads]),
+        work=_most([each.work for each in every]),
+        privacy=next(each for each in (Privacy.MADE, Privacy.PASSED, Privacy.OPEN) if each in privacy),
+        shape=first.shape if alike else Shape.MADE,
+        element=first.element if alike else None,
+        folds=any(each.folds for each in every),
+        mixes=any(each.mixes for each in every),
+        pattern=next((each.pattern for each in every if each.pattern is not None), None),
+        metered=next((each.metered for each in every if each.metered is not None), None),
+        check=next((each.check for each in every if each.check is not None), None),
+    )
+
+
+def _most(costs: list[Cost | None]) -> Cost | None:
+    known = list(dict.fromkeys(cost for cost in costs if cost is not None))
+    if len(known) < 2:
+        return known[0] if known else None
+    return lambda *args: max(cost(*args) for cost in known)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.quoting import quoted
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
@@ -38,6 +39,10 @@ class Semver:
 
     def __hash__(self) -> int:
         return hash((self.core, self.prerelease))
+
+    def cel_comparing(self, _: object) -> int:
+        """The steps that comparing with another one takes."""
+        return len(self.prerelease)
 
     def __str__(self) -> str:
         return f"{'.'.join(map(str, self.core))}{f'-{self.prerelease}' if self.prerelease else ''}"
@@ -160,6 +165,8 @@ LIBRARY = Library(
             "The semantic version that a text shows.",
             "semver('1.2.3') == semver('1.2.3+build')",
             error=("semver('1.2')", "No Major.Minor.Patch elements found"),
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "semver",
@@ -168,6 +175,8 @@ LIBRARY = Library(
             "With true: a leading v and leading zeros are dropped, missing minor and patch are 0.",
             "semver('v01.2', true) == semver('1.2.0')",
             error=("semver('1.2-rc.1', true)", 'Invalid character(s) found in minor number "2-rc"'),
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "isSemver",
@@ -175,6 +184,8 @@ LIBRARY = Library(
             _is_semver,
             "Whether a text is a semantic version.",
             "isSemver('1.2.3-rc.1') && !isSemver('v1.2.3')",
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "isSemver",
@@ -182,6 +193,8 @@ LIBRARY = Library(
             _is_semver,
             "The same, with true of the text as `semver(text, true)` reads it.",
             "isSemver('v1.2', true)",
+            cost=costs.text,
+            work=costs.read,
         ),
         method(
             "isGreaterThan",
@@ -189,6 +202,7 @@ LIBRARY = Library(
             lambda a, b: _compare(a, b) == 1,
             "Whether it comes after the other.",
             "semver('1.10.0').isGreaterThan(semver('1.9.0'))",
+            work=costs.comparison,
         ),
         method(
             "isLessThan",
@@ -196,6 +210,7 @@ LIBRARY = Library(
             lambda a, b: _compare(a, b) == -1,
             "Whether it comes before the other.",
             "semver('1.0.0-rc.1').isLessThan(semver('1.0.0'))",
+            work=costs.comparison,
         ),
         method(
             "compareTo",
@@ -203,6 +218,7 @@ LIBRARY = Library(
             _compare,
             "-1, 0 or 1.",
             "semver('1.0.0').compareTo(semver('2.0.0')) == -1",
+            work=costs.comparison,
         ),
         method(
             "major", f"{_V} -> int", lambda v: _signed(v.core[0]), "The first number.", "semver('1.2.3').major() == 1"

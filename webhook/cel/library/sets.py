@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function
 from webhook.cel.value.operators import contains
 
@@ -33,6 +34,8 @@ LIBRARY = Library(
             _contains,
             "Whether the first list has every element of the second.",
             "sets.contains([1, 2, 3], [3, 1])",
+            cost=costs.each_by_each,
+            work=costs.each_with_each,
         ),
         function(
             "sets.equivalent",
@@ -40,6 +43,8 @@ LIBRARY = Library(
             _equivalent,
             "Whether each has every element of the other.",
             "sets.equivalent([1, 1, 2], [2, 1])",
+            cost=costs.each_by_each_twice,
+            work=lambda a, b: 2 * costs.each_with_each(a, b),
         ),
         function(
             "sets.intersects",
@@ -47,6 +52,8 @@ LIBRARY = Library(
             _intersects,
             "Whether they have an element in common.",
             "sets.intersects([1, 2], [2, 3])",
+            cost=costs.each_by_each,
+            work=costs.each_with_each,
         ),
     ),
 )

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from operator import contains
+from typing import Any, Unpack
 
-from webhook.cel.library.declaring import Library, Overload, function, method
-from webhook.cel.library.regex import matches
+from webhook.cel.cost import costs
+from webhook.cel.library.declaring import Facts, Library, Overload, function, method, unnamed, where_fixed
+from webhook.cel.library.regex import light, matches, matching, search
+from webhook.cel.tree.ast import Const, Expr
+from webhook.cel.tree.declared import Check, Privacy, Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.operators import checked_int, checked_uint, size, type_of
 from webhook.cel.value.values import (
@@ -125,98 +129,180 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _conversion(
+    name: str, signature: str, call: Callable[..., Any], doc: str, example: str = "", **facts: Unpack[Facts]
+) -> Overload:
+    facts |= {"folds": True}
+    return function(name, signature, call, doc, example, **facts)
+
+
+def _literal(name: str, parse: Callable[[str], Any], expected: str) -> Check:
+    """The check of a text that is to be parsed."""
+
+    def check(args: Sequence[Expr], _: Any) -> Iterator[tuple[Expr, str]]:
+        if isinstance(args[0], Const) and type(args[0].value) is str:
+            try:
+                parse(args[0].value)
+            except EvaluationError:
+                yield args[0], f"invalid {name} argument: {args[0].value!r}; expected {expected}"
+
+    return check
+
+
+_A_DURATION = _literal("duration", parse_duration, "a form such as 1h30m")
+_A_TIMESTAMP = _literal("timestamp", parse_timestamp, "a form such as 2006-01-02T15:04:05Z")
+
 _CONVERSIONS: tuple[Overload, ...] = (
-    function("bool", "bool -> bool", _same, "The value itself."),
-    function("bool", "string -> bool", _bool_from_string, "1, t, T, true … are true.", "bool('true')"),
-    function("bytes", "bytes -> bytes", _same, "The value itself."),
-    function("bytes", "string -> bytes", str.encode, "The text in UTF-8.", "bytes('é') == b'\\xc3\\xa9'"),
-    function("double", "double -> double", _same, "The value itself."),
-    function("double", "int -> double", float, "The nearest double.", "double(3) == 3.0"),
-    function("double", "uint -> double", float, "The nearest double.", "double(3u) == 3.0"),
-    function(
+    _conversion("bool", "bool -> bool", _same, "The value itself."),
+    _conversion("bool", "string -> bool", _bool_from_string, "1, t, T, true … are true.", "bool('true')"),
+    _conversion("bytes", "bytes -> bytes", _same, "The value itself."),
+    _conversion(
+        "bytes",
+        "string -> bytes",
+        str.encode,
+        "The text in UTF-8.",
+        "bytes('é') == b'\\xc3\\xa9'",
+        cost=where_fixed(costs.text),
+    ),
+    _conversion("double", "double -> double", _same, "The value itself."),
+    _conversion("double", "int -> double", float, "The nearest double.", "double(3) == 3.0"),
+    _conversion("double", "uint -> double", float, "The nearest double.", "double(3u) == 3.0"),
+    _conversion(
         "double", "string -> double", _double_from_string, "The number that the text shows.", "double('1.5') == 1.5"
     ),
-    function("duration", "duration -> duration", _same, "The value itself."),
-    function(
+    _conversion("duration", "duration -> duration", _same, "The value itself."),
+    _conversion(
         "duration",
         "string -> duration",
         _duration_from_string,
         "A Go duration.",
         "duration('1h30m').getMinutes() == 90",
+        check=_A_DURATION,
     ),
-    function("dyn", "T -> dyn", _same, "The value, its type unchecked.", "dyn(1) == dyn(1.0)"),
-    function("int", "int -> int", _same, "The value itself."),
-    function("int", "uint -> int", lambda value: checked_int(int(value)), "The same number.", "int(3u) == 3"),
-    function("int", "double -> int", _int_from_double, "Truncated towards zero.", "int(3.9) == 3"),
-    function("int", "string -> int", _int_from_string, "The decimal that the text shows.", "int('42') == 42"),
-    function("int", "duration -> int", lambda value: value.ns, "Nanoseconds.", "int(duration('1us')) == 1000"),
-    function(
+    _conversion(
+        "dyn",
+        "T -> dyn",
+        _same,
+        "The value, its type unchecked.",
+        "dyn(1) == dyn(1.0)",
+        privacy=Privacy.PASSED,
+        shape=Shape.SAME,
+    ),
+    _conversion("int", "int -> int", _same, "The value itself."),
+    _conversion("int", "uint -> int", lambda value: checked_int(int(value)), "The same number.", "int(3u) == 3"),
+    _conversion("int", "double -> int", _int_from_double, "Truncated towards zero.", "int(3.9) == 3"),
+    _conversion("int", "string -> int", _int_from_string, "The decimal that the text shows.", "int('42') == 42"),
+    _conversion("int", "duration -> int", lambda value: value.ns, "Nanoseconds.", "int(duration('1us')) == 1000"),
+    _conversion(
         "int",
         "timestamp -> int",
         lambda value: value.ns // NANO,
         "Seconds from 1970.",
         "int(timestamp('1970-01-01T00:01:00Z')) == 60",
     ),
-    function("string", "string -> string", _same, "The value itself."),
-    function(
+    _conversion("string", "string -> string", _same, "The value itself."),
+    _conversion(
         "string",
         "bool -> string",
         lambda value: "true" if value else "false",
         "true or false.",
         "string(true) == 'true'",
     ),
-    function("string", "bytes -> string", _string_from_bytes, "The bytes read as UTF-8.", "string(b'abc') == 'abc'"),
-    function("string", "double -> string", shortest_general, "The shortest form.", "string(1.5) == '1.5'"),
-    function("string", "duration -> string", str, "Seconds.", "string(duration('1m')) == '60s'"),
-    function("string", "int -> string", int.__repr__, "Decimal.", "string(42) == '42'"),
-    function(
+    _conversion(
+        "string",
+        "bytes -> string",
+        _string_from_bytes,
+        "The bytes read as UTF-8.",
+        "string(b'abc') == 'abc'",
+        cost=where_fixed(costs.text),
+    ),
+    _conversion("string", "double -> string", shortest_general, "The shortest form.", "string(1.5) == '1.5'"),
+    _conversion("string", "duration -> string", str, "Seconds.", "string(duration('1m')) == '60s'"),
+    _conversion("string", "int -> string", int.__repr__, "Decimal.", "string(42) == '42'"),
+    _conversion(
         "string",
         "timestamp -> string",
         str,
         "RFC 3339 in UTC.",
         "string(timestamp('2020-01-01T01:00:00+01:00')) == '2020-01-01T00:00:00Z'",
     ),
-    function("string", "uint -> string", int.__repr__, "Decimal.", "string(42u) == '42'"),
-    function("timestamp", "timestamp -> timestamp", _same, "The value itself."),
-    function(
+    _conversion("string", "uint -> string", int.__repr__, "Decimal.", "string(42u) == '42'"),
+    _conversion("timestamp", "timestamp -> timestamp", _same, "The value itself."),
+    _conversion(
         "timestamp",
         "int -> timestamp",
         lambda value: Timestamp(value * NANO),
         "Seconds from 1970.",
         "timestamp(0) == timestamp('1970-01-01T00:00:00Z')",
     ),
-    function(
+    _conversion(
         "timestamp",
         "string -> timestamp",
         _timestamp_from_string,
         "RFC 3339.",
         "timestamp('2020-01-01T00:00:00Z').getFullYear() == 2020",
+        check=_A_TIMESTAMP,
     ),
-    function("type", "T -> type", type_of, "The type of a value.", "type(1) == int"),
-    function("uint", "uint -> uint", _same, "The value itself."),
-    function("uint", "int -> uint", checked_uint, "The same number.", "uint(3) == 3u"),
-    function("uint", "double -> uint", _uint_from_double, "Truncated.", "uint(3.9) == 3u"),
-    function("uint", "string -> uint", _uint_from_string, "The decimal that the text shows.", "uint('3') == 3u"),
+    _conversion("type", "T -> type", type_of, "The type of a value.", "type(1) == int", privacy=Privacy.OPEN),
+    _conversion("uint", "uint -> uint", _same, "The value itself."),
+    _conversion("uint", "int -> uint", checked_uint, "The same number.", "uint(3) == 3u"),
+    _conversion("uint", "double -> uint", _uint_from_double, "Truncated.", "uint(3.9) == 3u"),
+    _conversion("uint", "string -> uint", _uint_from_string, "The decimal that the text shows.", "uint('3') == 3u"),
 )
+
+
+def _matches_nothing(name: str, args: tuple[Any, ...]) -> str:
+    return "no such overload" if type(args[0]) is str else f"no such overload: {name}"
+
 
 _STRINGS: tuple[Overload, ...] = (
     method(
         "contains",
         "string, string -> bool",
-        lambda text, part: part in text,
+        contains,
         "Whether the text has the part.",
         "'abc'.contains('b')",
+        cost=costs.search,
+        missing=unnamed,
     ),
-    method("endsWith", "string, string -> bool", str.endswith, "Whether the text ends so.", "'abc'.endsWith('c')"),
     method(
-        "startsWith", "string, string -> bool", str.startswith, "Whether the text begins so.", "'abc'.startsWith('a')"
+        "endsWith",
+        "string, string -> bool",
+        str.endswith,
+        "Whether the text ends so.",
+        "'abc'.endsWith('c')",
+        cost=costs.second_text,
+        missing=unnamed,
     ),
-    method("matches", "string, string -> bool", matches, "Whether RE2 finds the pattern.", "'abc'.matches('^a.c$')"),
-    function("matches", "string, string -> bool", matches, "Whether RE2 finds the pattern.", "matches('abc', 'b')"),
+    method(
+        "startsWith",
+        "string, string -> bool",
+        str.startswith,
+        "Whether the text begins so.",
+        "'abc'.startsWith('a')",
+        cost=costs.second_text,
+        missing=unnamed,
+    ),
+    *(
+        declare(
+            "matches",
+            "string, string -> bool",
+            matches,
+            "Whether RE2 finds the pattern.",
+            example,
+            cost=costs.regex,
+            pattern=1,
+            of_pattern=matching,
+            metered=search,
+            light=light,
+            missing=_matches_nothing,
+        )
+        for declare, example in ((method, "'abc'.matches('^a.c$')"), (function, "matches('abc', 'b')"))
+    ),
 )
 
 _SIZES: tuple[Overload, ...] = tuple(
-    declare("size", "T -> int", size, "Code points, bytes, elements or entries.", example)
+    declare("size", "T -> int", size, "Code points, bytes, elements or entries.", example, privacy=Privacy.OPEN)
     for declare, example in ((function, "size('é') == 1"), (method, "[1, 2].size() == 2"))
 )
 

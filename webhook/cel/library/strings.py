@@ -5,8 +5,12 @@ https://kubernetes.io/docs/reference/using-api/cel/#cel-extended-strings-library
 
 from __future__ import annotations
 
+from math import ceil
+from typing import Any
+
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method
-from webhook.cel.library.formatting import format_text
+from webhook.cel.library.formatting import check_format, format_text
 from webhook.cel.tree.errors import BudgetExceeded, EvaluationError
 from webhook.cel.value.operators import MAX_SIZE
 
@@ -94,6 +98,44 @@ def _substring(text: str, start: int, end: int | None = None) -> str:
     return text[start:end]
 
 
+# ------------------------------------------------------------------------------------------------------ cost and work
+
+
+def _joined(parts: Any, separator: Any = "") -> int:
+    """A fifth of the size of the result."""
+    return ceil(_joined_length(parts, separator) * 2 * 0.1)
+
+
+def _joined_length(parts: Any, separator: Any) -> int:
+    if type(parts) is not list or not parts or not all(type(part) is str for part in parts):
+        return 0
+    return sum(map(len, parts)) + costs.size(separator) * (len(parts) - 1)
+
+
+def _joined_work(parts: Any, separator: Any = "") -> int:
+    return _joined_length(parts, separator) // costs.CHARACTERS
+
+
+def _replaced(text: Any, old: Any, new: Any, *_: Any) -> int:
+    if not type(text) is type(old) is type(new) is str:
+        return 1
+    return (len(text) + text.count(old) * len(new)) // costs.CHARACTERS
+
+
+def _parted(text: Any, *_: Any) -> int:
+    return costs.size(text) // 4
+
+
+def _formatted(_: Any, items: Any) -> int:
+    return sum(map(_shown, items)) if type(items) is list else 1
+
+
+def _shown(value: Any) -> int:
+    if type(value) in (str, bytes):
+        return len(value) // costs.CHARACTERS + 1
+    return 10 * costs.weight(value) if type(value) in (list, dict) else 10
+
+
 LIBRARY = Library(
     "strings",
     (1, 23),
@@ -111,6 +153,7 @@ LIBRARY = Library(
             _index_of,
             "Where the part first stands, or -1.",
             "'hello'.indexOf('l') == 2",
+            cost=costs.traversed,
         ),
         method(
             "indexOf",
@@ -118,6 +161,7 @@ LIBRARY = Library(
             _index_of,
             "The same, from a position on.",
             "'hello'.indexOf('l', 3) == 3",
+            cost=costs.traversed,
         ),
         method(
             "lastIndexOf",
@@ -125,6 +169,7 @@ LIBRARY = Library(
             _last_index_of,
             "Where the part last stands, or -1.",
             "'hello'.lastIndexOf('l') == 3",
+            cost=costs.traversed,
         ),
         method(
             "lastIndexOf",
@@ -132,14 +177,25 @@ LIBRARY = Library(
             _last_index_of,
             "The same, up to a position.",
             "'hello'.lastIndexOf('l', 2) == 2",
+            cost=costs.traversed,
         ),
-        method("join", "list(string) -> string", _join, "The texts as one.", "['a', 'b'].join() == 'ab'"),
+        method(
+            "join",
+            "list(string) -> string",
+            _join,
+            "The texts as one.",
+            "['a', 'b'].join() == 'ab'",
+            cost=_joined,
+            work=_joined_work,
+        ),
         method(
             "join",
             "list(string), string -> string",
             _join,
             "The texts with a separator between them.",
             "['a', 'b'].join(', ') == 'a, b'",
+            cost=_joined,
+            work=_joined_work,
         ),
         method(
             "lowerAscii",
@@ -147,6 +203,7 @@ LIBRARY = Library(
             lambda text: text.translate(_LOWER),
             "A to Z in lower case.",
             "'AbÉ'.lowerAscii() == 'abÉ'",
+            cost=costs.text,
         ),
         method(
             "upperAscii",
@@ -154,6 +211,7 @@ LIBRARY = Library(
             lambda text: text.translate(_UPPER),
             "a to z in upper case.",
             "'abé'.upperAscii() == 'ABé'",
+            cost=costs.text,
         ),
         method(
             "replace",
@@ -161,6 +219,8 @@ LIBRARY = Library(
             _replace,
             "Every occurrence replaced.",
             "'hello'.replace('l', 'L') == 'heLLo'",
+            cost=costs.text_twice,
+            work=_replaced,
         ),
         method(
             "replace",
@@ -168,6 +228,8 @@ LIBRARY = Library(
             _replace,
             "At most so many replaced; all if negative.",
             "'hello'.replace('l', 'L', 1) == 'heLlo'",
+            cost=costs.text_twice,
+            work=_replaced,
         ),
         method(
             "split",
@@ -175,6 +237,8 @@ LIBRARY = Library(
             _split,
             "The parts between separators.",
             "'a,b'.split(',') == ['a', 'b']",
+            cost=costs.text_twice,
+            work=_parted,
         ),
         method(
             "split",
@@ -182,14 +246,24 @@ LIBRARY = Library(
             _split,
             "At most so many parts; all if negative.",
             "'a,b,c'.split(',', 2) == ['a', 'b,c']",
+            cost=costs.text_twice,
+            work=_parted,
         ),
-        method("substring", "string, int -> string", _substring, "From a position on.", "'hello'.substring(3) == 'lo'"),
+        method(
+            "substring",
+            "string, int -> string",
+            _substring,
+            "From a position on.",
+            "'hello'.substring(3) == 'lo'",
+            cost=costs.text,
+        ),
         method(
             "substring",
             "string, int, int -> string",
             _substring,
             "From a position up to before another.",
             "'hello'.substring(1, 3) == 'el'",
+            cost=costs.text,
         ),
         method(
             "trim",
@@ -197,20 +271,19 @@ LIBRARY = Library(
             lambda text: text.strip(_SPACE),
             "Without white space around.",
             "' a '.trim() == 'a'",
+            cost=costs.text,
         ),
-    ),
-)
-
-FORMAT = Library(
-    "strings_format",
-    (1, 29),
-    (
         method(
             "format",
             "string, list(dyn) -> string",
             format_text,
             "The text with %s, %d, %f, %e, %b, %o, %x, %X filled in.",
             "'%s has %d'.format(['a', 2]) == 'a has 2'",
+            cost=costs.text,
+            work=_formatted,
+            mixes=True,
+            check=check_format,
+            since=(1, 29),
         ),
         function(
             "strings.quote",
@@ -218,6 +291,8 @@ FORMAT = Library(
             lambda text: f'"{text.translate(_QUOTED)}"',
             "In double quotes, control characters escaped.",
             "strings.quote('a\"b') == '\"a\\\\\"b\"'",
+            cost=costs.text,
+            since=(1, 29),
         ),
     ),
 )

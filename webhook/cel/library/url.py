@@ -10,6 +10,7 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.ip import AddressError, parse_address
 from webhook.cel.library.quoting import quoted
@@ -72,6 +73,10 @@ class URLValue:
 
     def __hash__(self) -> int:
         return hash(_written(self.url))
+
+    def cel_comparing(self, _: object = None) -> int:
+        """The steps that comparing with another one, or reading a part of it, takes."""
+        return sum(map(costs.size, self.url)) // 8
 
     def __repr__(self) -> str:
         return _written(self.url).decode(errors="replace")
@@ -314,6 +319,20 @@ def _query(value: URLValue) -> dict[str, Any]:
 
 
 _U = "kubernetes.URL"
+
+
+def _reading(value: Any) -> int:
+    return value.cel_comparing() if type(value) is URLValue else 0
+
+
+def _reading_the_query(value: Any) -> int:
+    return 8 * _reading(value)
+
+
+def _reading_text(text: Any) -> int:
+    return costs.size(text) // 2
+
+
 LIBRARY = Library(
     "url",
     (1, 23),
@@ -328,6 +347,8 @@ LIBRARY = Library(
                 "url('example.com')",
                 'URL parse error during conversion from string: parse "example.com": invalid URI for request',
             ),
+            cost=costs.text,
+            work=costs.read,
         ),
         function(
             "isURL",
@@ -335,6 +356,7 @@ LIBRARY = Library(
             _is_url,
             "Whether a text shows a URL that `url` takes.",
             "isURL('https://example.com:443/a?b=c') && isURL('/a') && !isURL('a/b')",
+            work=_reading_text,
         ),
         method(
             "getScheme",
@@ -342,6 +364,7 @@ LIBRARY = Library(
             lambda value: _text(value.url.scheme),
             "The scheme in lower case; empty for a path.",
             "url('HTTPS://example.com').getScheme() == 'https'",
+            work=_reading,
         ),
         method(
             "getHost",
@@ -349,6 +372,7 @@ LIBRARY = Library(
             lambda value: _text(value.url.host),
             "Host and port; an IPv6 address in brackets.",
             "url('https://user@example.com:80/a').getHost() == 'example.com:80'",
+            work=_reading,
         ),
         method(
             "getHostname",
@@ -356,6 +380,7 @@ LIBRARY = Library(
             lambda value: _text(_hostname_and_port(value)[0]),
             "The host without its port, an IPv6 address without brackets.",
             "url('https://[::1]:80/').getHostname() == '::1'",
+            work=_reading,
         ),
         method(
             "getPort",
@@ -363,6 +388,7 @@ LIBRARY = Library(
             lambda value: _text(_hostname_and_port(value)[1]),
             "The port as text; empty where none is given.",
             "url('https://example.com:80/').getPort() == '80'",
+            work=_reading,
         ),
         method(
             "getEscapedPath",
@@ -370,6 +396,7 @@ LIBRARY = Library(
             lambda value: _text(_escaped_path(value.url)),
             "The path, escaped.",
             "url('https://example.com/a b').getEscapedPath() == '/a%20b'",
+            work=_reading,
         ),
         method(
             "getQuery",
@@ -377,7 +404,9 @@ LIBRARY = Library(
             _query,
             "The parameters of the query, unescaped; each has all its values.",
             "url('/?a=1&a=2&b').getQuery() == {'a': ['1', '2'], 'b': ['']}",
+            work=_reading_the_query,
         ),
     ),
     opaque={_U: URLValue},
+    title="URL",
 )

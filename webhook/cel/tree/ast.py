@@ -1,14 +1,15 @@
 """The checked syntax tree of an expression.
 
 Nodes mirror cel.expr.Expr (cel-spec, proto/cel/expr/syntax.proto), with what the checker found joined in: each node
-has its type and `offset`, its position in the source in code points.
+has its type and `offset`, its position in the source in code points; a call has what is declared of its function.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from webhook.cel.tree.declared import UNBOUND, Declared
 from webhook.cel.tree.types import Type
 
 
@@ -46,11 +47,12 @@ class Select(Node):
 
 @dataclass(frozen=True, slots=True)
 class Call(Node):
-    """A function call or operator; `target` is the receiver of a method call, included as the first of `args` too."""
+    """A function call or operator; the receiver of a method call is the first of `args`."""
 
     function: str
     args: tuple[Expr, ...]
     member: bool
+    declared: Declared = field(default=UNBOUND, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class BudgetExceeded(BaseException):
 
 
 class LimitExceeded(BudgetExceeded):
-    """Raised inside generated code at a limit that the API server does not have: time, memory. `text` tells which."""
+    """Raised inside generated code at a limit that only this server has (work, memory, time): `text` says which."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

@@ -255,7 +255,7 @@ def _time_zone(name: str) -> tzinfo:
         if offset >= timedelta(hours=24):
             raise EvaluationError(f"unknown time zone {name}")
         return timezone(-offset if match[1] == "-" else offset)
-    if not _ZONE_NAME.fullmatch(name):  # zoneinfo looks the name up as a file
+    if len(name) > 255 or not _ZONE_NAME.fullmatch(name):  # zoneinfo looks the name up as a file
         raise EvaluationError(f"unknown time zone {name}")
     try:
         return ZoneInfo(name)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from webhook.cel.code.codegen import logical_terms
 from webhook.cel.code.recording import Record, Rounds, error_key, rounds_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.tree.spans import Spans
@@ -237,7 +238,7 @@ class _Tree:
                 plain = all(step.plain for step in steps)
             case Call():
                 level = privacy.of_call(node, levels)
-                if node.function in ("or", "orValue") and done and steps[0].value is not NONE:
+                if node.declared.lazy and done and steps[0].value is not NONE:
                     steps[1:] = [self.skipped(each) for each in nodes[1:]]
             case _:
                 level = max(levels, default=CLEAN)
@@ -280,7 +281,7 @@ class _Tree:
         target_node = children(present)[0]
         name = self.spans.macro(node)
         (target,), failed = self.parts([target_node], record, scope, error, id(present) in record)
-        fold = yes.args[0] if isinstance(yes, Call) and yes.function == "optional.of" else yes
+        fold = yes.args[0] if isinstance(yes, Call) and yes.declared.shape is Shape.SAME else yes
         if not isinstance(fold, Comprehension):
             return _Made(name, PRIVATE if target.level else CLEAN, (target,))
         if failed or record.get(id(present)) is not True:

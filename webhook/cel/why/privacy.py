@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from webhook.cel.tree.ast import Call, Comprehension, Expr, Ident, Select, children
+from webhook.cel.tree.declared import Privacy, Shape
 from webhook.cel.value.values import Optional
 
 CLEAN: Final = 0
@@ -52,23 +53,20 @@ class Private:
 
 NOTHING: Final = Private()
 
-PROJECTIONS: Final = frozenset({"_[_]", "_[?_]", "_?._"})
-_PASSING: Final = frozenset({"optional.of", "optional.ofNonZeroValue", "value", "or", "orValue", "dyn"})
-_TELLING: Final = frozenset({"size", "type", "hasValue"})
-"""Functions whose results are no secret: of a private text the length is told anyway."""
-
 
 def of_call(node: Call, levels: list[int]) -> int:
     """The level of a call's value, from those of its arguments. Not for projections."""
     highest = max(levels, default=CLEAN)
-    if highest == CLEAN or node.function in _TELLING:
+    if highest == CLEAN or node.declared.privacy is Privacy.OPEN:
         return CLEAN
-    return highest if node.function in _PASSING else PRIVATE
+    return highest if node.declared.privacy is Privacy.PASSED else PRIVATE
 
 
 def reaches(node: Expr) -> bool:
     """Whether a node selects a part of another's value."""
-    return (isinstance(node, Select) and not node.test) or (isinstance(node, Call) and node.function in PROJECTIONS)
+    if isinstance(node, Call):
+        return node.declared.shape is Shape.PART
+    return isinstance(node, Select) and not node.test
 
 
 def names(node: Expr, bound: frozenset[str] = frozenset()) -> set[str]:

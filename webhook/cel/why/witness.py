@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from webhook.cel.code.codegen import logical_terms
 from webhook.cel.code.recording import chosen_key, place_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.macros import recognise
 from webhook.cel.value.values import NONE, Optional
 from webhook.paths import Path
@@ -93,7 +94,7 @@ class Search:
                 condition, yes, no = node.args
                 branch = yes if self.record.get(id(condition)) is True else no
                 return self.decisive(branch, scope) or self.decisive(condition, scope)
-            case "orValue" | "or" if node.member:
+            case _ if node.declared.shape is Shape.EITHER:
                 optional, default = node.args
                 found = self.decisive(optional, scope)
                 return found or self.decisive(default, scope)
@@ -198,16 +199,22 @@ class Search:
                 if self.private and not isinstance(node.args[1], Const):
                     return None
                 return (*operand, key)
-            case "orValue" if node.member:
-                present = self.record.get(id(node.args[0])) is not NONE
-                return self.place(node.args[0 if present else 1], scope)
-            case "value" | "optional.of" | "dyn":
-                return self.place(node.args[0], scope)
-            case "_?_:_":
-                condition, yes, no = node.args
-                return self.place(yes if self.record.get(id(condition)) is True else no, scope)
             case _:
-                return None
+                source = passed(node, self.record)
+                return None if source is None else self.place(source, scope)
+
+
+def passed(node: Call, record: Mapping[Any, Any]) -> Expr | None:
+    """The argument that the call gave, or put into an optional, or took out of one; None where it made its value."""
+    match node.declared.shape:
+        case Shape.SAME:
+            return node.args[0]
+        case Shape.EITHER:
+            return node.args[0 if record.get(id(node.args[0])) is not NONE else 1]
+        case Shape.CHOSEN:
+            return node.args[1 if record.get(id(node.args[0])) is True else 2]
+        case _:
+            return None
 
 
 def _step(value: list[Any] | dict[Any, Any], at: int) -> str | int:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from webhook.cel.tree.types import Type
 from webhook.cel.value.values import NONE, BoolMap, Duration, Optional, Timestamp, UInt
 from webhook.cel.why.privacy import CLEAN, NOTHING, PRIVATE, Private
-from webhook.cli.report.visible import visible
 from webhook.offline.secrets import hidden
+from webhook.visible import visible
 
 CUT: Final = "…"
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from webhook.cli.report.naming import object_name
-from webhook.cli.report.visible import visible
 from webhook.offline.secrets import masked
 from webhook.offline.verdicts import Change
 from webhook.paths import render
+from webhook.visible import visible
 
 _UNWRAPPED: Final = 2**31 - 1  # characters a line; libyaml takes no more
 

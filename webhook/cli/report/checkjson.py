@@ -1,7 +1,9 @@
 """The report as one JSON object. Its fields are an interface: add, never rename.
 
 {"findings": [{"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "policy", "binding", "action",
-               "reason", "message", "path",
+               "reason", "message", "path", "error": whether the policy failed, so that this is no violation,
+               "lookedFor": where no params were found {"apiVersion", "kind", "name" or "selector", "namespace",
+               "binding", "file", "line"}, else null, "traceback": with --verbose only, [line],
                "explanation": with --explain only: {"param", "expressions"}, see explainedjson.py, or null}],
  "excepted": [the same, and "exception", "until"],
  "summary": {"files", "objects", "policies", "deny", "warn", "audit", "excepted", "errors"},
@@ -21,12 +23,13 @@ import orjson
 
 from webhook.cli.report.changes import unified
 from webhook.cli.report.outcome import ACTIONS, Outcome
-from webhook.cli.report.visible import encodable
 from webhook.documents.reader import Problem
+from webhook.offline.background import Background
 from webhook.offline.explaining import param_name
 from webhook.offline.requests import Identity
 from webhook.offline.verdicts import Located
 from webhook.paths import render
+from webhook.visible import encodable
 
 
 def report(outcome: Outcome) -> str:
@@ -85,8 +88,31 @@ def _finding(located: Located, outcome: Outcome) -> dict[str, Any]:
         "reason": located.finding.reason,
         "message": located.message,
         "path": None if located.path is None else render(located.path),
+        **beside(located, outcome.background, outcome.verbose),
         **(_why(located) if outcome.explained else {}),
     }
+
+
+def beside(located: Located, background: Background | None, verbose: bool) -> dict[str, Any]:
+    """What is known of a finding besides: `error`, `lookedFor`, and `traceback` where it is asked for."""
+    looked_for = background and background.looked_for(located.finding, located.identity.namespace)
+    fields: dict[str, Any] = {
+        "error": located.finding.error,
+        "lookedFor": looked_for
+        and {
+            "apiVersion": looked_for.api_version,
+            "kind": looked_for.kind,
+            "name": looked_for.name or None,
+            "selector": looked_for.selector or None,
+            "namespace": looked_for.namespace,
+            "binding": looked_for.binding,
+            "file": looked_for.file,
+            "line": looked_for.line,
+        },
+    }
+    if verbose:
+        fields["traceback"] = list(background.traceback(located.finding)) if background else []
+    return fields
 
 
 def _why(located: Located) -> dict[str, Any]:

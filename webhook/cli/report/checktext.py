@@ -7,33 +7,18 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 from typing import Final
 
-from webhook import excerpts
 from webhook.cli.report.changes import unified
 from webhook.cli.report.naming import object_name
-from webhook.cli.report.outcome import Action, Outcome, action_of
-from webhook.cli.report.visible import visible
-from webhook.documents.reader import Problem
+from webhook.cli.report.outcome import Action, Outcome, action_of, beside
+from webhook.cli.report.problems import error_text, note_line, warning_text
+from webhook.cli.report.style import ACTIONS, BOLD, DIFF, DIM, ERROR, PASSED, Style
 from webhook.offline.verdicts import Located, LocatedExplanation
 from webhook.paths import render
 from webhook.policy.exceptions import PolicyException
-
-_RESET: Final = "\x1b[0m"
-_BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"
-_ACTION_STYLES: Final[dict[Action, str]] = {"deny": _BOLD + _RED, "warn": _BOLD + _YELLOW, "audit": _BOLD + _CYAN}
-_DIFF_STYLES: Final = {"+": _GREEN, "-": _RED, "@": _CYAN}
+from webhook.visible import visible
 
 MAX_MESSAGE_LINES: Final = 20
 _INDENT: Final = " " * 6
-
-
-class Style:
-    """Colours, or none."""
-
-    def __init__(self, color: bool) -> None:
-        self._color = color
-
-    def __call__(self, style: str, text: str) -> str:
-        return f"{style}{text}{_RESET}" if self._color and style else text
 
 
 def report(outcome: Outcome, color: bool, width: int | None = None, drawing: bool = True) -> str:
@@ -44,65 +29,50 @@ def report(outcome: Outcome, color: bool, width: int | None = None, drawing: boo
     style = Style(color)
     lines: list[str] = []
     for file, found in groupby(outcome.findings, key=lambda located: located.file):
-        lines += _file(file, list(found), style, width, drawing)
+        lines += _file(file, list(found), outcome, style, width, drawing)
     for file, excepted in groupby(outcome.excepted, key=lambda each: each[0].file):
         lines += _excepted(file, list(excepted), style, width)
     if outcome.show_changes:
         for change in outcome.changes:
-            lines += [style(_DIFF_STYLES.get(line[:1], ""), line) for line in unified(change)]
+            lines += [style(DIFF.get(line[:1], ""), line) for line in unified(change)]
             lines.append("")
     lines.append(_summary(outcome, style))
     return "\n".join(lines) + "\n"
 
 
-def asides(outcome: Outcome, color: bool) -> str:
-    """The notes, warnings and problems, a line each and the place's own line below; "" if there are none."""
+def asides(outcome: Outcome, color: bool, width: int | None = None) -> str:
+    """The notes, warnings and problems, a line each and the place's own line below; "" if there are none.
+
+    `width`: the columns of the terminal that they are shown on, None if they are not.
+    """
     notes = [note_line(note, color) for note in outcome.notes]
-    warnings = [warning_text(problem, color) for problem in outcome.warnings]
-    return "".join((*notes, *warnings, *(error_text(problem, color) for problem in outcome.problems)))
+    warnings = [warning_text(problem, color, width) for problem in outcome.warnings]
+    return "".join((*notes, *warnings, *(error_text(problem, color, width) for problem in outcome.problems)))
 
 
-def note_line(message: str, color: bool) -> str:
-    """One line for stderr, of what is worth knowing."""
-    return f"{Style(color)(_DIM, 'note:')} {visible(message)}\n"
-
-
-def error_text(problem: Problem, color: bool) -> str:
-    """An error for stderr, with the line that it is in and a caret below the place."""
-    return error_line(str(problem), color) + _excerpt(problem)
-
-
-def warning_text(problem: Problem, color: bool) -> str:
-    """The same for what is only a warning."""
-    return f"{Style(color)(_BOLD + _YELLOW, 'warning:')} {visible(str(problem))}\n{_excerpt(problem)}"
-
-
-def _excerpt(problem: Problem) -> str:
-    return "".join(f"{line}\n" for line in excerpts.lines(problem.excerpt)) if problem.excerpt else ""
-
-
-def error_line(message: str, color: bool) -> str:
-    """One line for stderr."""
-    return f"{Style(color)(_BOLD + _RED, 'error:')} {visible(message)}\n"
-
-
-def _file(file: str, found: list[Located], style: Style, width: int | None, drawing: bool) -> Iterator[str]:
-    title = style(_BOLD, visible(file))
+def _file(
+    file: str, found: list[Located], outcome: Outcome, style: Style, width: int | None, drawing: bool
+) -> Iterator[str]:
+    title = style(BOLD, visible(file))
     if found[0].stream != file:
-        title += style(_DIM, f" (lines are those of {visible(found[0].stream)})")
+        title += style(DIM, f" (lines are those of {visible(found[0].stream)})")
     yield title
     for actions, located in _merged(found):
         # The place is written as editors and terminals follow it: FILE:LINE:COLUMN.
         place = f"{visible(located.stream)}:{located.line}:{located.column}"
         binding = located.finding.binding
-        bound = style(_DIM, f" ({visible(binding)})") if binding not in ("", located.finding.policy) else ""
-        policy = style(_BOLD, visible(located.finding.policy))
-        told = ", ".join(style(_ACTION_STYLES[action], action) for action in actions)
+        bound = style(DIM, f" ({visible(binding)})") if binding not in ("", located.finding.policy) else ""
+        policy = style(BOLD, visible(located.finding.policy))
+        told = ", ".join(style(ACTIONS[action], action) for action in actions)
+        if located.finding.error:
+            told += f" {style(ERROR, '(error)')}"
         yield f"  {place}: {told} {policy}{bound}"
         path = visible(render(located.path or ()))
         where = f": {path}" if path and not located.message.startswith(path) else ""  # not twice
         yield f"{_INDENT}{object_name(located.identity)}{where}"
         yield from (f"{_INDENT}{line}" for line in _message(located.message, width))
+        for line in beside(located, outcome.background, outcome.verbose):
+            yield from (f"{_INDENT}{style(DIM, each)}" for each in _wrapped([visible(line)], width))
         if located.explained is not None:
             yield from _why(located, located.explained, style, width, drawing)
     yield ""
@@ -114,18 +84,18 @@ def _why(located: Located, why: LocatedExplanation, style: Style, width: int | N
 
     look = Look(style, width or PIPED_WIDTH, ascii=not drawing)
     for each in why.evaluated.behind(located.finding):
-        yield f"{_INDENT}{style(_DIM, f'why: {visible(render(each.place))}')}"
+        yield f"{_INDENT}{style(DIM, f'why: {visible(render(each.place))}')}"
         yield from tree_of(each, look, why.evaluated.private, why.planned, located, _INDENT)
 
 
 def _excepted(
     file: str, found: list[tuple[Located, PolicyException]], style: Style, width: int | None
 ) -> Iterator[str]:
-    yield style(_BOLD, visible(file))
+    yield style(BOLD, visible(file))
     for located, exception in found:
         place = f"{visible(located.stream)}:{located.line}:{located.column}"
         by = f"excepted by {visible(exception.name)} until {visible(exception.until)}"
-        yield f"  {place}: {style(_BOLD + _CYAN, by)}: {style(_BOLD, visible(located.finding.policy))}"
+        yield f"  {place}: {style(ACTIONS['audit'], by)}: {style(BOLD, visible(located.finding.policy))}"
         path = visible(render(located.path or ()))
         where = f": {path}" if path and not located.message.startswith(path) else ""
         yield f"{_INDENT}{object_name(located.identity)}{where}"
@@ -148,6 +118,10 @@ def _message(message: str, width: int | None) -> Iterable[str]:
     lines = [visible(line) for line in message.strip().splitlines()]
     if len(lines) > MAX_MESSAGE_LINES:
         lines = [*lines[:MAX_MESSAGE_LINES], f"… {len(lines) - MAX_MESSAGE_LINES} more lines"]
+    return _wrapped(lines, width)
+
+
+def _wrapped(lines: list[str], width: int | None) -> Iterable[str]:
     if width is None:
         return lines
     columns = max(width - len(_INDENT), 20)
@@ -159,17 +133,17 @@ def _summary(outcome: Outcome, style: Style) -> str:
     denied, warned, audited = (outcome.count(action) for action in ("deny", "warn", "audit"))
     parts = []
     if denied:
-        parts.append(style(_ACTION_STYLES["deny"], f"{denied:,} denied"))
+        parts.append(style(ACTIONS["deny"], f"{denied:,} denied"))
     if warned:
-        parts.append(style(_ACTION_STYLES["warn"], _counted(warned, "warning")))
+        parts.append(style(ACTIONS["warn"], _counted(warned, "warning")))
     if audited:
-        parts.append(style(_ACTION_STYLES["audit"], f"{audited:,} for the audit log"))
+        parts.append(style(ACTIONS["audit"], f"{audited:,} for the audit log"))
     if outcome.excepted:
-        parts.append(style(_ACTION_STYLES["audit"], f"{len(outcome.excepted):,} excepted"))
+        parts.append(style(ACTIONS["audit"], f"{len(outcome.excepted):,} excepted"))
     if outcome.problems:
-        parts.append(style(_BOLD + _RED, _counted(len(outcome.problems), "error")))
+        parts.append(style(ERROR, _counted(len(outcome.problems), "error")))
     if not denied:
-        parts.insert(0, style(_BOLD + _GREEN, "nothing denied"))
+        parts.insert(0, style(PASSED, "nothing denied"))
     checked = f"{_counted(outcome.objects, 'object')} in {_counted(outcome.files, 'file')}"
     return f"{', '.join(parts)} ({checked}, {_counted(outcome.policies, 'policy', 'policies')})"
 

@@ -3,7 +3,8 @@
 {"policies": [{"policy", "kind", "language", "file", "line", "objects": [
    {"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "template": PATH or null,
     "matched", "reason": why it is not matched or null, "denied",
-    "findings": [{"binding", "action", "message", "file", "line", "column", "path"}],
+    "findings": [{"binding", "action", "message", "file", "line", "column", "path", "error", "lookedFor",
+                  "traceback": with --verbose only}],  (the last three as in checkjson.py)
     "bindings": [{"binding", "actions", "applies", "reason", "evaluations": [EVALUATION]}]}]}],
  "notes": [text], "errors": [{"file", "line", "column", "message"}]}
 
@@ -29,13 +30,14 @@ from webhook.cel.why.explanation import Round, Step
 from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
 from webhook.cli.report.celvalues import cut, shown, type_name
 from webhook.cli.report.changes import unified
+from webhook.cli.report.checkjson import beside, problems
 from webhook.cli.report.explaintext import Report
-from webhook.cli.report.visible import encodable
 from webhook.documents.reader import Problem
 from webhook.offline.explaining import Explained, ExplainedPolicy, error_of, param_name
 from webhook.offline.policyexplained import RequestExplained
 from webhook.offline.requests import Identity, PlannedRequest
 from webhook.paths import Path, render
+from webhook.visible import encodable
 
 MAX_VALUE: Final = 200
 MAX_STEPS: Final = 5_000
@@ -45,7 +47,7 @@ MAX_DEPTH: Final = 50
 """The most levels, likewise: readers of JSON have limits."""
 
 
-def report(reports: Sequence[Report], notes: Sequence[str], problems: Sequence[Problem]) -> str:
+def report(reports: Sequence[Report], notes: Sequence[str], found: Sequence[Problem]) -> str:
     """The report, with a newline at its end."""
     value = {
         "policies": [
@@ -60,10 +62,7 @@ def report(reports: Sequence[Report], notes: Sequence[str], problems: Sequence[P
             for each in reports
         ],
         "notes": list(notes),
-        "errors": [
-            {"file": problem.file, "line": problem.line, "column": problem.column, "message": problem.message}
-            for problem in problems
-        ],
+        "errors": problems(found),
     }
     return dumped(value)
 
@@ -179,6 +178,7 @@ def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
         "denied": request.denied,
         "findings": [
             {
+                **beside(located, report.background, report.verbose),
                 "binding": located.finding.binding,
                 "action": located.finding.action,
                 "message": located.message,

@@ -5,22 +5,21 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from webhook.cli.report.celvalues import one_line
 from webhook.cli.report.changes import unified
 from webhook.cli.report.explaintree import Look, tree_of
 from webhook.cli.report.naming import object_name
-from webhook.cli.report.visible import visible
+from webhook.cli.report.outcome import beside
+from webhook.cli.report.style import ACTIONS, BOLD, CYAN, DIFF, DIM, ERROR, PASSED
+from webhook.offline.background import Background
 from webhook.offline.explaining import Explained, ExplainedPolicy, param_name
 from webhook.offline.policyexplained import BindingExplained, RequestExplained
 from webhook.offline.verdicts import Located
 from webhook.paths import Path, render
 from webhook.policy.policyset import Policy
-
-_BOLD, _DIM, _RED, _GREEN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m"
-_YELLOW, _CYAN = "\x1b[33m", "\x1b[36m"
-_DIFF_STYLES: Final = {"+": _GREEN, "-": _RED, "@": _CYAN}
+from webhook.visible import visible
 
 PlaceOf = Callable[[Path], str]
 """The place of an expression in its policy's file, as `FILE:LINE`, by its Path in the policy."""
@@ -28,11 +27,13 @@ PlaceOf = Callable[[Path], str]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `explain` found. `place_of`: where the policy's expressions stand."""
+    """What `explain` found. `place_of`: where the policy's expressions stand. `verbose`: tracebacks are shown."""
 
     policy: Policy[Any]
     requests: Sequence[RequestExplained]
     place_of: PlaceOf
+    background: Background | None = None
+    verbose: bool = False
 
     @property
     def denied(self) -> bool:
@@ -54,16 +55,16 @@ class _Text:
     def lines(self) -> Iterator[str]:
         policy = self.found.policy
         language = "Python" if policy.language == "python" else "CEL"
-        yield self.paint(_BOLD, visible(policy.name))
+        yield self.paint(BOLD, visible(policy.name))
         if policy.description:
             yield from self.wrapped(one_line(policy.description), "  ")
-        yield from self.wrapped(f"{policy.kind} in {language}, {visible(policy.file)}:{policy.line}", "  ", _DIM)
+        yield from self.wrapped(f"{policy.kind} in {language}, {visible(policy.file)}:{policy.line}", "  ", DIM)
         if policy.language == "python":
             yield from self.wrapped(
                 f"A policy in Python has no expressions to take apart: its reasons are in the function, "
                 f"{visible(policy.file)}:{policy.line}.",
                 "  ",
-                _DIM,
+                DIM,
             )
         before: RequestExplained | None = None
         # What the policy is not about comes last: somebody was refused, and looks for that.
@@ -79,15 +80,15 @@ class _Text:
         if planned.of_template:
             what = f"Pod of {what}"
         if before is not None and _repeats(request, before):
-            yield self.paint(style, f"{mark} {what} {verdict}") + self.paint(_DIM, ", for the same reason")
+            yield self.paint(style, f"{mark} {what} {verdict}") + self.paint(DIM, ", for the same reason")
             return
         line = planned.document.position(planned.prefix if planned.of_template else ()).line
         place = f"{visible(planned.document.stream)}:{line}"
-        yield f"{self.paint(style, f'{mark} {what} {verdict}')}{self.paint(_DIM, f'  {place}')}"
+        yield f"{self.paint(style, f'{mark} {what} {verdict}')}{self.paint(DIM, f'  {place}')}"
         if request.unmatched is not None:
             yield from self.wrapped(visible(request.unmatched), "  ")
             return
-        told = _Told()
+        told = _Told(self.found.background)
         if self.found.policy.language == "cel":
             for bound in request.bindings:
                 yield from self.binding(request, bound, told)
@@ -95,31 +96,34 @@ class _Text:
             if told.is_new(located):
                 yield from self.finding(located)
         for change in request.changes:
-            yield from (f"  {self.paint(_DIFF_STYLES.get(row[:1], ''), row)}" for row in unified(change))
+            yield from (f"  {self.paint(DIFF.get(row[:1], ''), row)}" for row in unified(change))
 
     def verdict(self, request: RequestExplained) -> tuple[str, str, str]:
         """A mark, what is said of the object, and in which style."""
         actions = {located.finding.action for located in request.findings}
         if "Deny" in actions:
-            return "✗" if not self.look.ascii else "x", "is denied", _BOLD + _RED
+            return "✗" if not self.look.ascii else "x", "is denied", ACTIONS["deny"]
         if "Warn" in actions:
-            return "!", "is let in with a warning", _BOLD + _YELLOW
+            return "!", "is let in with a warning", ACTIONS["warn"]
         if "Audit" in actions:
-            return "!", "is let in and written to the audit log", _BOLD + _CYAN
+            return "!", "is let in and written to the audit log", ACTIONS["audit"]
         if not request.matched or not self.ran(request):
-            return "-", "is not matched by the policy", _BOLD
+            return "-", "is not matched by the policy", BOLD
         changed = " and changed" if request.changes else ""
-        return "✓" if not self.look.ascii else "+", f"passes{changed}", _BOLD + _GREEN
+        return "✓" if not self.look.ascii else "+", f"passes{changed}", PASSED
 
     def ran(self, request: RequestExplained) -> bool:
         evaluated = [each for bound in request.bindings for each in bound.evaluated]
         return not evaluated or any(each.matched for each in evaluated)
 
     def finding(self, located: Located) -> Iterator[str]:
-        yield from self.wrapped(visible(located.message), "  ", _BOLD)
+        yield from self.wrapped(visible(located.message), "  ", BOLD)
+        for line in beside(located, self.found.background, self.found.verbose):
+            yield from self.wrapped(visible(line), "  ", DIM)
         path = render(located.path or ())
         place = f"{visible(located.stream)}:{located.line}:{located.column}"
-        yield f"  {self.paint(_CYAN, place)}{f': {visible(path)}' if path else ''}"
+        error = f" {self.paint(ERROR, '(error)')}" if located.finding.error else ""
+        yield f"  {self.paint(CYAN, place)}{f': {visible(path)}' if path else ''}{error}"
 
     # ----------------------------------------------------------------------------------------------- by expression
 
@@ -127,19 +131,19 @@ class _Text:
         actions = ", ".join(bound.binding.actions)
         name = f"binding {visible(bound.binding.name)}" + (f" ({actions})" if actions else "")
         if bound.unmatched:
-            yield from self.wrapped(f"{name} does not apply: {visible(bound.unmatched)}", "  ", _DIM)
+            yield from self.wrapped(f"{name} does not apply: {visible(bound.unmatched)}", "  ", DIM)
             return
         for evaluated in bound.evaluated:
             param = visible(param_name(evaluated.param))
             if told.is_known(evaluated.param):
-                yield self.paint(_DIM, f"  the same under {name}")
+                yield self.paint(DIM, f"  the same under {name}")
                 for located in self.of_binding(request, bound):
                     told.is_new(located)
                 continue
             yield from self.evaluated(request, bound, evaluated, told)
             if self.look.full or all(each.holds for each in evaluated.validations):
                 yield ""
-            yield from self.wrapped(name + (f", params {param}" if param else ""), "  ", _DIM)
+            yield from self.wrapped(name + (f", params {param}" if param else ""), "  ", DIM)
 
     def of_binding(self, request: RequestExplained, bound: BindingExplained) -> list[Located]:
         return [located for located in request.findings if located.finding.binding == bound.binding.name]
@@ -171,7 +175,7 @@ class _Text:
             for each in rest:
                 source = one_line(each.explanation.source)
                 head = f"  {self.named(each)} holds: "
-                yield self.paint(_DIM, head + _cut(source, self.look.width - len(head)))
+                yield self.paint(DIM, head + _cut(source, self.look.width - len(head)))
 
     def named(self, each: Explained) -> str:
         field, index = each.place[1], each.place[2]
@@ -186,7 +190,7 @@ class _Text:
             outcome = "fails"
         place = self.found.place_of(each.place)
         yield ""
-        yield f"  {self.named(each)} {outcome}{self.paint(_DIM, f'  {place}')}"
+        yield f"  {self.named(each)} {outcome}{self.paint(DIM, f'  {place}')}"
         yield from tree_of(each, self.look, evaluated.private, request.planned, located, "    ")
 
     def wrapped(self, text: str, indent: str, style: str = "") -> Iterator[str]:
@@ -208,7 +212,8 @@ def _repeats(request: RequestExplained, before: RequestExplained) -> bool:
 class _Told:
     """What was said of a request already: of the findings, and under which params the policy was shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, background: Background | None) -> None:
+        self._background = background
         self._findings: list[Located] = []
         self._params: list[Any] = []
 
@@ -220,7 +225,10 @@ class _Told:
 
     def is_new(self, located: Located) -> bool:
         """Whether nothing like a finding was shown; it counts as shown from now on."""
-        known = any(_same(located, each) for each in self._findings)
+        said = beside(located, self._background, verbose=False)  # the params of two bindings are two matters
+        known = any(
+            _same(located, each) and beside(each, self._background, verbose=False) == said for each in self._findings
+        )
         self._findings.append(located)
         return not known
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from webhook.cel.functions import LIBRARIES
 from webhook.cel.why.explanation import Explanation, Round, Step
 from webhook.cel.why.privacy import Private
 from webhook.cli.report.celvalues import cut, one_line, shown
+from webhook.cli.report.style import BOLD, CYAN, DIM, ERROR, GREEN, MAGENTA, RED
 from webhook.offline.explaining import Explained, error_of
 from webhook.offline.requests import PlannedRequest
 from webhook.offline.verdicts import Located
@@ -22,9 +24,10 @@ MIN_WIDTH: Final = 40
 PIPED_WIDTH: Final = 120
 """Columns of a line where there is no terminal."""
 
-_BOLD, _DIM, _RED, _GREEN, _CYAN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[36m"
-_MAGENTA: Final = "\x1b[35m"  # on light backgrounds yellow is hard to read
 _LOGICAL: Final = frozenset({"&&", "||", "!", "?:"})
+_DEFAULTING: Final = frozenset(
+    overload.name for library in LIBRARIES for overload in library.overloads if overload.declared.otherwise
+)
 
 Paint = Callable[[str, str], str]
 """(style, text) -> text in that style."""
@@ -92,7 +95,7 @@ def tree(
     drawn = drawing.lines(explanation.root, indent, indent, True, 0)
     lines = list(islice(drawn, MAX_LINES))
     if next(drawn, None) is not None:
-        lines.append(look.paint(_DIM, f"{indent}… more than {MAX_LINES} lines; -o json has more"))
+        lines.append(look.paint(DIM, f"{indent}… more than {MAX_LINES} lines; -o json has more"))
     return lines
 
 
@@ -143,7 +146,7 @@ class _Drawing:
         tee, corner, bar = ("|-", "`-", "| ") if self.look.ascii else ("├─", "└─", "│ ")
         for place, child in enumerate(below):
             if place >= MAX_BRANCHES:
-                yield self.look.paint(_DIM, f"{rest}{corner} … {len(below) - place} more")
+                yield self.look.paint(DIM, f"{rest}{corner} … {len(below) - place} more")
                 return
             ends = place == last
             inner = strong and (not isinstance(child, Step) or child.decides)
@@ -157,23 +160,23 @@ class _Drawing:
         columns = max(columns, MIN_WIDTH // 2)
         outcome = cut(branch.outcome, max(columns - len(branch.text), columns // 2, 1))
         text = cut(branch.text, max(columns - len(outcome), 8))
-        text = paint(_DIM if not branch.strong else _BOLD if branch.telling else "", text)
-        note = paint(_MAGENTA, branch.note) if branch.note else ""
-        return f"{paint(_DIM, first)}{text}{paint(branch.style, outcome)}{note}"
+        text = paint(DIM if not branch.strong else BOLD if branch.telling else "", text)
+        note = paint(MAGENTA, branch.note) if branch.note else ""
+        return f"{paint(DIM, first)}{text}{paint(branch.style, outcome)}{note}"
 
     def branch(self, step: Step, strong: bool, near: bool) -> _Branch:
         width = self.look.width
         text = one_line(step.text[: 4 * width])
         if step.outcome == "skipped":
-            return _Branch(text, "  not evaluated", _DIM, "", False, False, ())
+            return _Branch(text, "  not evaluated", DIM, "", False, False, ())
         note = self.note(step)
         if step.outcome == "error":
             error = f"  error: {one_line(error_of(step))}"
-            return _Branch(text, error, _BOLD + _RED, note, strong, strong, self.below(step))
+            return _Branch(text, error, ERROR, note, strong, strong, self.below(step))
         below = self.below(step) if self.look.full or (strong and self.unfolds(step, near)) else ()
         value = shown(step.value, step.level, self.private, width)
-        style = {True: _GREEN, False: _RED}[step.value] if isinstance(step.value, bool) else _CYAN
-        return _Branch(text, f" = {value}", style if strong else _DIM, note, strong, self.unfolds(step, False), below)
+        style = {True: GREEN, False: RED}[step.value] if isinstance(step.value, bool) else CYAN
+        return _Branch(text, f" = {value}", style if strong else DIM, note, strong, self.unfolds(step, False), below)
 
     def note(self, step: Step) -> str:
         if step.path is None or not self.at_focus(step):
@@ -218,5 +221,5 @@ def _silent(step: Step, child: Step, full: bool) -> bool:
     if child.name == "literal" or full:
         return child.name == "literal"
     looped = bool(step.rounds) or step.name in ("all", "exists", "filter", "map")
-    selects = step.name.startswith((".", "?", "[", "orValue", "optMap", "optFlatMap"))
+    selects = step.name in _DEFAULTING or step.name.startswith((".", "?", "[", "optMap", "optFlatMap"))
     return child.plain and (looped or (selects and step.outcome == "value") or child.name == "object")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from webhook.cli.report.visible import visible
 from webhook.offline.requests import Identity
+from webhook.visible import visible
 
 
 def object_name(identity: Identity) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from webhook.documents.reader import Problem
+from webhook.offline.background import Background
 from webhook.offline.verdicts import Change, Located
 from webhook.policy.exceptions import PolicyException
 
@@ -19,7 +20,7 @@ class Outcome:
     """The findings of all files in the order of the inputs, and what went wrong on the way.
 
     `warnings` are about the policies; no exit code comes of them, nor of `excepted`, what exceptions cover. `streams`
-    are the inputs that were read: files, or `<stdin>`.
+    are the inputs that were read: files, or `<stdin>`. `verbose`: tracebacks of policies in Python are shown.
     """
 
     findings: Sequence[Located]
@@ -33,6 +34,8 @@ class Outcome:
     excepted: Sequence[tuple[Located, PolicyException]] = ()
     show_changes: bool = False
     explained: bool = False
+    background: Background | None = None
+    verbose: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -44,6 +47,15 @@ class Outcome:
     def count(self, action: Action) -> int:
         """How many findings have this action."""
         return sum(1 for located in self.findings if action_of(located) == action)
+
+
+def beside(located: Located, background: Background | None, verbose: bool) -> list[str]:
+    """The lines to be shown below a finding's message, besides what the API server says."""
+    if background is None:
+        return []
+    looked_for = background.looked_for(located.finding, located.identity.namespace)
+    traceback = background.traceback(located.finding) if verbose else ()
+    return [*([str(looked_for)] if looked_for else []), *traceback]
 
 
 def action_of(located: Located) -> Action:

@@ -1,5 +1,6 @@
 """YAML and JSON text to plain JSON values, as kubectl reads them."""
 
+from webhook.documents.syntax import misread
 from webhook.documents.syntax.jsontext import read_json
 from webhook.documents.syntax.text import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
 from webhook.documents.syntax.valuespans import Scalars, places_in_json
@@ -13,6 +14,7 @@ __all__ = [
     "Root",
     "Scalars",
     "SyntaxProblem",
+    "misread",
     "places_in_json",
     "read_json",
     "read_yaml",

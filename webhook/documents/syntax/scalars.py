@@ -38,7 +38,16 @@ _MISPLACED = re.compile(r"(?<![0-9])_|_(?![0-9])")
 _BASES = {"hex": 16, "bin": 2, "oct": 8, "dec": 10}
 LONGEST_NUMBER = 1000  # characters; beyond, no 64-bit number is written so, and Python's int() refuses or crawls
 
-_TAG = "tag:yaml.org,2002:"
+TAG: Final = "tag:yaml.org,2002:"
+"""What the tags that are written !!NAME begin with."""
+
+TAGS: Final = frozenset(
+    (
+        *("binary", "bool", "float", "int", "map", "merge", "null"),
+        *("omap", "pairs", "seq", "set", "str", "timestamp", "value"),
+    )
+)
+"""The names of those that YAML defines."""
 
 
 def number(text: str) -> int | float | str:
@@ -87,7 +96,7 @@ def tagged(tag: str, text: str) -> Scalar:
 
     Raises ValueError where the tag does not fit. Tags that YAML does not define leave the text a string.
     """
-    kind = tag.removeprefix(_TAG)
+    kind = tag.removeprefix(TAG)
     if kind == "binary" and tag != kind:
         try:
             return base64.b64decode("".join(text.split()), validate=True).decode(errors="replace")

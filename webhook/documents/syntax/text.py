@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 MAX_DEPTH: Final = 250
@@ -26,12 +26,14 @@ class Root:
     """One document of a text: its value, and the offset (in characters) of its first key or value.
 
     `places` maps (id of a list or mapping inside `value`, key or index) to the offset of that key or item; it is filled
-    only when asked for, and then values that aliases repeat are shared.
+    only when asked for, and then values that aliases repeat are shared. `tags` has the offset of each scalar with a tag
+    that YAML does not define, in the same way.
     """
 
     value: Any
     offset: int
     places: Places
+    tags: Places = field(default_factory=dict)
 
 
 class DuplicateKey(SyntaxProblem):

@@ -18,6 +18,7 @@ from yaml._yaml import CParser
 from yaml.events import AliasEvent, ScalarEvent
 
 _BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
+_COLON = re.compile(r"[ \t]*:[ \t]*")
 _HEADER = re.compile(r"[|>](?:(?P<indent>[1-9])[+-]?|[+-](?P<after>[1-9])?)?[ \t]*(?:#[^\r\n]*)?(?:\r\n|[\r\n])")
 _CHOMP = re.compile(r"[|>][1-9]?(?P<mark>[+-])?")
 _JSON_VALUE = re.compile(r'"(?:[^"\\]|\\.)*"[ \t\r\n]*:[ \t\r\n]*(?P<value>"(?:[^"\\]|\\.)*")')
@@ -46,7 +47,8 @@ _ESCAPES: Final = {
 }
 
 
-_Span = tuple[int, int, str]  # start, end, style
+Span = tuple[int, int, str]
+"""Start, end, style."""
 
 _DEEPEST: Final = 200
 """The most that lines are taken to be indented where the header of their block says how far."""
@@ -75,10 +77,10 @@ class Scalars:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._spans: list[_Span | None] = []  # of every event: the scalar that it is or stands for
+        self._spans: list[Span | None] = []  # of every event: the scalar that it is or stands for
         self._at: dict[int, int] = {}  # offset -> which scalar starts there
         self._known: dict[tuple[int, bool], list[int] | None] = {}
-        anchors: dict[str, _Span] = {}
+        anchors: dict[str, Span] = {}
         next_event: Any = CParser(text).get_event
         try:
             while True:
@@ -87,7 +89,7 @@ class Scalars:
                     break
                 kind: Any = type(event)
                 here: int = event.start_mark.index
-                span: _Span | None = None
+                span: Span | None = None
                 if kind is ScalarEvent:
                     span = (here, event.end_mark.index, event.style or "")
                     if event.anchor:
@@ -100,6 +102,30 @@ class Scalars:
         except yaml.YAMLError:
             return  # what was read so far has its places
 
+    def span(self, at: int, is_item: bool) -> Span | None:
+        """Where a scalar begins and ends in the text, and its style: a quote, `|`, `>`, or "" for plain.
+
+        None if there is no scalar. at, is_item: see `places`. The end is that of the scalar as libyaml has it.
+        """
+        index = self._at.get(at)
+        if index is None:
+            return None
+        index += not is_item
+        return self._spans[index] if index < len(self._spans) else None
+
+    def raw(self, at: int, is_item: bool) -> str:
+        """The text from where a value begins to the end of the line; "" where it begins on a later line."""
+        index = self._at.get(at)
+        key = None if is_item or index is None else self._spans[index]
+        start = at
+        if not is_item:
+            colon = _COLON.match(self._text, key[1]) if key else None
+            if colon is None:
+                return ""
+            start = colon.end()
+        end = _BREAK.search(self._text, start)
+        return self._text[start : end.start() if end else None]
+
     def places(self, at: int, is_item: bool, value: str) -> list[int] | None:
         """The offset in the text of each character of `value`, and of its end; None if that cannot be told.
 
@@ -111,11 +137,7 @@ class Scalars:
         return self._known[key]
 
     def _found(self, at: int, is_item: bool, value: str) -> list[int] | None:
-        index = self._at.get(at)
-        if index is None:
-            return None
-        index += not is_item
-        span = self._spans[index] if index < len(self._spans) else None
+        span = self.span(at, is_item)
         if span is None:
             return None
         if not value:

@@ -23,7 +23,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from webhook.documents.syntax import scalars
+from webhook.documents.syntax import misread, scalars
 from webhook.documents.syntax.text import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
 
 MAX_ALIASED: Final = 500_000
@@ -55,6 +55,8 @@ def read_yaml(text: str, *, with_places: bool = False) -> list[Root]:
         what = " ".join(part for part in (error.problem, error.context) if part)
         if offset is not None and text.startswith("\t", offset):
             what = "a tab cannot indent; use spaces"
+        elif offset is not None:
+            what = misread.syntax_error(text, offset, what) or what
         raise SyntaxProblem(f"not YAML: {what}", offset) from None
     except yaml.reader.ReaderError as error:
         offset = len(text.encode()[: error.position].decode(errors="ignore"))
@@ -88,6 +90,7 @@ class _Reading:
         keys = self._keys
         constants, numeric = scalars.CONSTANTS, scalars.NUMERIC
         places: Places | None = {} if self._with_places else None
+        tags: Places = {}
         root: list[Any] = []  # holds the document's value once it is there
         container: Any = root
         value: Any
@@ -119,6 +122,8 @@ class _Reading:
                     continue
                 if event.tag is not None:
                     value = self._scalar(event)
+                    if not event.tag.startswith(scalars.TAG) or event.tag[len(scalars.TAG) :] not in scalars.TAGS:
+                        tags[id(container), len(container) if is_list else key] = event.start_mark.index
                 elif event.implicit[0]:
                     if text in constants:
                         value = constants[text]
@@ -193,7 +198,7 @@ class _Reading:
                 else:
                     container[key] = value
                 key = _NO_KEY
-        return Root(root[0] if root else None, offset, places or {})
+        return Root(root[0] if root else None, offset, places or {}, tags)
 
     def _scalar(self, event: Any) -> scalars.Scalar:
         """The value of a scalar that is quoted or has a tag."""

@@ -83,7 +83,7 @@ def without(
     lazy: Mapping[str, Callable[[], Any]],
     programs: Mapping[str, Program],
     using: frozenset[str],
-    deadline: Deadline,
+    deadline: Deadline | None,
 ) -> Activation:
     """The same activation where the authorizer has no value: what variables found out by it is forgotten.
 

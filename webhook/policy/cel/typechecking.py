@@ -20,10 +20,12 @@ from itertools import islice
 from typing import Any, Final
 
 from webhook.cel import Issue, Program, types
-from webhook.cel.check.suggestions import LONGEST_NAME, field_hint, field_offset
+from webhook.cel.check.suggestions import field_hint, field_offset
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import issue_at
 from webhook.cel.tree.types import NUMBERS, Type
+from webhook.nearest import LONGEST_NAME
 from webhook.paths import Path
 from webhook.policy.evaluation import ParamKind
 from webhook.policy.matching import Match
@@ -36,12 +38,9 @@ MAX_WARNINGS: Final = 100
 """Warnings that are given about one policy."""
 
 _CEL_TYPES: Final = {"array": "list", "boolean": "bool", "integer": "int", "number": "double", "string": "string"}
-_SAME: Final = frozenset({"value", "optional.of", "optional.ofNonZeroValue", "distinct", "slice", "sort", "reverse"})
 _SCALARS: Final = {each.name: each for each in (types.BOOL, types.INT, types.DOUBLE, types.STRING)}
 _COMPARISONS: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_", "@in"})  # of numbers of any type
 _ALIKE_OPERANDS: Final = _COMPARISONS | {"_+_", "_-_", "_*_", "_/_", "_%_"}
-_SHORT_CIRCUITS: Final = frozenset({"_&&_", "_||_", "_?_:_", "or", "orValue"})
-_EITHER: Final = frozenset({"or", "orValue", "_+_"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +245,7 @@ class _Checker:
             self._certain = certain
 
     def _called(self, node: Call, scope: Mapping[str, _Shape]) -> _Shape:
-        look = self._perhaps if node.function in _SHORT_CIRCUITS else self._shape
+        look = self._perhaps if node.declared.lazy else self._shape
         shapes = [(look if index else self._shape)(arg, scope) for index, arg in enumerate(node.args)]
         if node.function in _ALIKE_OPERANDS:
             self._compare(node, shapes)
@@ -255,13 +254,17 @@ class _Checker:
                 return self._selected(shapes[0], node.args[0], str(node.args[1].value), node.offset, certain=False)
             case "_[_]" | "_[?_]":
                 return self._indexed(shapes[0], node)
-            case "_?_:_":
+        match node.declared.shape:
+            case Shape.CHOSEN:
                 return _either(shapes[1:])
-            case name if name in _EITHER:
+            case Shape.EITHER | Shape.JOINED:
                 return _either(shapes)
-            case name if name in _SAME and shapes:
+            case Shape.SAME:
+                # dyn(), a conversion, is written to be rid of what is known.
+                return None if node.declared.folds else shapes[0]
+            case Shape.ELEMENTS:
                 return shapes[0]
-            case "first" | "last":
+            case Shape.ELEMENT:
                 return _item(shapes[0])
         return None
 
@@ -395,7 +398,7 @@ def _written(node: Expr) -> str:
                 key = node.args[1]
                 fields.append(f"[{_constant(key)!r}]" if isinstance(key, Const) else "[…]")
                 node = node.args[0]
-            case Call(function="orValue" | "value", member=True):
+            case Call(member=True) if node.declared.shape in (Shape.SAME, Shape.EITHER):
                 node = node.args[0]
             case Ident():
                 return _cut(node.name + "".join(reversed(fields)))

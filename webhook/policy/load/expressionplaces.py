@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from webhook.cel import Issue
+from webhook.cel.check.frontend import LITERAL_OR_COMMENT
 from webhook.documents.reader import Document, Position
 from webhook.excerpts import Excerpt
 from webhook.paths import Path, lookup
@@ -40,3 +41,24 @@ def place(document: Document, path: Path, issue: Issue) -> Place:
     if len(shown.text) > _LONGEST_LINE:
         shown = Excerpt(line, issue.column)
     return Place(position, True, shown)
+
+
+def folded_comment(document: Document, path: Path) -> Position | None:
+    """Where a comment begins in the expression at `path` that takes lines with it which are none; None if none does.
+
+    YAML folds the lines of a text below `>`, or without a mark, into one, and a comment of CEL goes to the line's end.
+    """
+    text = lookup(document.value, path)
+    if not isinstance(text, str) or "//" not in text:
+        return None
+    for comment in LITERAL_OR_COMMENT.finditer(text):
+        if not comment[0].startswith("//"):
+            continue
+        begin = document.position_in(path, comment.start())
+        end = document.position_in(path, comment.end() - 1)
+        if begin is None or end is None:
+            return None
+        below = (document.excerpt(Position(line, 1)).text.strip() for line in range(begin.line + 1, end.line + 1))
+        if any(line and not line.startswith("//") for line in below):
+            return begin
+    return None

@@ -9,16 +9,16 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from webhook.cel import Issue
-from webhook.documents import reader
+from webhook.documents import reader, syntax
 from webhook.documents.reader import Document, Problem
+from webhook.nearest import nearest
 from webhook.paths import ROOT, Path, lookup, render
 from webhook.policy import conditions, exceptions
 from webhook.policy.cel import mutating, mutationchecking, typechecking
@@ -28,7 +28,7 @@ from webhook.policy.conditions import Conditions
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.exceptions import Exemption
 from webhook.policy.load import translate
-from webhook.policy.load.expressionplaces import place
+from webhook.policy.load.expressionplaces import folded_comment, place
 from webhook.policy.load.treefiles import walk
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python.decorators import Declaration
@@ -36,7 +36,7 @@ from webhook.policy.python.importing import declarations
 from webhook.policy.python.running import PythonMutator, PythonValidator
 from webhook.policy.written import model, policykinds, refusals
 from webhook.policy.written.policykinds import MUTATING, VALIDATING
-from webhook.schema import Kinds, Schemas
+from webhook.schema import Kinds, Schemas, resourcenames
 from webhook.versions import NEWEST, Version
 
 _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[model.MutatingAdmissionPolicyBinding]] = {
@@ -46,9 +46,12 @@ _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[mo
 
 _CONDITIONS_AT: Path = ("metadata", "annotations", conditions.ANNOTATION)
 
+_FOLDED = "YAML makes one line of these, so that the comment goes on to their end; write | instead of >"
+
 _LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
 Kind = TypeVar("Kind", bound=model.Model)
+Issues = Sequence[tuple[Path, Issue]]
 AnyPolicy = Policy[Validator] | Policy[Mutator]
 
 
@@ -79,7 +82,7 @@ def load(root: str | os.PathLike[str], version: Version = NEWEST) -> PolicySet:
     loader.add_documents(read)
     loader.add_python_files(file for file in files if file.suffix == ".py")
     if not loader.problems and not loader.policies:
-        loader.problems.append(Problem(str(root), None, None, "there is no policy in it"))
+        loader.problems += [Problem(str(root), None, None, "there is no policy in it"), *loader.foreign]
     return loader.finished()
 
 
@@ -107,6 +110,7 @@ class _Loader:
         self._unusable: set[tuple[str, str]] = set()  # policies with errors: their bindings are not to blame
         self._documents: dict[tuple[str, str], Document] = {}  # of policies in CEL
         self._notes: list[Problem] = []
+        self.foreign: list[Problem] = []  # objects of other policy engines
         self._hash = sha256()
 
     # Documents
@@ -140,14 +144,17 @@ class _Loader:
             self._excuse_name(document)
         elif not policykinds.is_own(api_version):
             self._add_object(document)
+            if engine := policykinds.engine_of(api_version):
+                message = f"is of {engine} ({api_version}), and Gatewright does not evaluate it"
+                self.foreign.append(_warning(document, ("kind",), f"{_subject(document)} {message}"))
 
     def _add_policy(self, document: Document) -> None:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_policy(policy), mistyped)
         validator, issues = compile_policy(policy, self._version)
-        self.problems += (_in_expression(document, path, issue) for path, issue in issues)
+        refused = self._uncompiled(document, issues, mistyped) or refused
         name = policy.metadata.name
-        if not self._is_new(document, VALIDATING, name) or refused or issues:
+        if not self._is_new(document, VALIDATING, name) or refused:
             self._unusable.add((VALIDATING, name))
             return
         self._documents[VALIDATING, name] = document
@@ -169,9 +176,9 @@ class _Loader:
         policy, mistyped = self._decoded(model.MutatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_mutating_policy(policy), mistyped)
         mutator, issues = mutating.compile_policy(policy, self._version)
-        self.problems += (_in_expression(document, path, issue) for path, issue in issues)
+        refused = self._uncompiled(document, issues, mistyped) or refused
         name = policy.metadata.name
-        if not self._is_new(document, MUTATING, name) or refused or issues:
+        if not self._is_new(document, MUTATING, name) or refused:
             self._unusable.add((MUTATING, name))
             return
         self._documents[MUTATING, name] = document
@@ -227,11 +234,19 @@ class _Loader:
         self._objects[key] = document
 
     def _decoded(self, kind: type[Kind], document: Document) -> tuple[Kind, list[Path]]:
-        """The document's model, and where its fields are unknown or of a wrong type, which is reported."""
+        """The document's model, and where its fields are unknown or no value of theirs, which is reported."""
         decoded, faults = model.decode(kind, document.value)
+        # kubectl drops the tag and sends what is left: an expression without its `!` says the opposite.
+        tagged: list[Path] = []
+        for path, position, tag in document.tags():
+            tagged.append(path)
+            wrong = _problem(document, path, syntax.misread.as_tag(tag, lookup(document.value, path)))
+            excerpt = document.excerpt(position)
+            self.problems.append(replace(wrong, line=position.line, column=position.column, excerpt=excerpt))
+        faults = [fault for fault in faults if fault[0] not in tagged]
         for path, message in faults:
             self._fault(document, path, message)
-        return decoded, [path for path, _ in faults]
+        return decoded, [*tagged, *(path for path, _ in faults)]
 
     def _refused(self, document: Document, faults: Iterable[model.Fault], mistyped: list[Path]) -> bool:
         """Report what is wrong with a document, but for what follows from a field of a wrong type; whether any is."""
@@ -243,7 +258,15 @@ class _Loader:
         return refused
 
     def _fault(self, document: Document, path: Path, message: str) -> None:
-        self.problems.append(_problem(document, path, message))
+        wants_text = message == refusals.NO_EXPRESSION or message.startswith(model.NO_TEXT)
+        misread = document.misread(path) if wants_text else None
+        self.problems.append(_problem(document, path, f"{message}; {misread}" if misread else message))
+
+    def _uncompiled(self, document: Document, issues: Issues, mistyped: list[Path]) -> bool:
+        """Report what is wrong in expressions, but for those that are not what was written; whether any is."""
+        found = [(path, issue) for path, issue in issues if path not in mistyped]
+        self.problems += (_in_expression(document, path, issue) for path, issue in found)
+        return bool(found)
 
     def _is_new(self, document: Document, kind: str, name: str) -> bool:
         """Whether this is the first of its kind and name. That a name is missing is told elsewhere."""
@@ -345,17 +368,23 @@ class _Loader:
             objects=[document.value for document in self._objects.values()],
             revision=self._hash.hexdigest()[:16],
             notes=self._notes,
-            warnings=sorted(self._warnings(), key=_order),
+            warnings=sorted([*self.foreign, *self._warnings()], key=_order),
         )
 
     def _warnings(self) -> Iterator[Problem]:
         """Fields in expressions that the objects of a policy do not have, and objects that cannot be merged."""
         objects = [document.value for document in self._objects.values()]
         kinds, schemas = Kinds.builtin().with_crds(objects), Schemas.builtin().with_crds(objects)
+        yield from self._unserved(kinds)
         for key, document in self._documents.items():
             policy = self.policies[key]
             evaluator = policy.evaluator
             if isinstance(evaluator, CELValidator | CELMutator):
+                for path, _ in evaluator.programs():
+                    if folded := folded_comment(document, path):
+                        warning = _problem(document, path, _FOLDED)
+                        excerpt = document.excerpt(folded)
+                        yield replace(warning, line=folded.line, column=folded.column, excerpt=excerpt)
                 found = typechecking.warnings(
                     policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
                 )
@@ -363,6 +392,25 @@ class _Loader:
                     found += mutationchecking.warnings(policy.match, evaluator.configurations(), kinds, schemas)
                 for path, issue in found:
                     yield _in_expression(document, path, issue)
+
+    def _unserved(self, kinds: Kinds) -> Iterator[Problem]:
+        """Resources that policies are about and no cluster serves: such a policy never runs."""
+        for key, policy in self.policies.items():
+            document = self._documents.get(key)
+            for index, rule in enumerate(policy.match.rules):
+                for number, (resource, _) in enumerate(rule.resources):
+                    if resource == "*" or not resourcenames.unknown(rule.groups, resource, kinds):
+                        continue
+                    groups = ", ".join(group or "v1" for group in sorted(rule.groups))
+                    meant = resourcenames.meant_by("/".join((*sorted(rule.groups), resource)), kinds)
+                    hint = f"; did you mean {meant}?" if meant else ""
+                    message = f"there is no resource {model.describe(resource)} in {groups}{hint}"
+                    if document is None:
+                        where = f"{policy.kind} '{policy.name}': {message}"
+                        yield Problem(policy.file, policy.line, None, where)
+                    else:
+                        at = ("spec", "matchConstraints", "resourceRules", index, "resources", number)
+                        yield _warning(document, at, f"{_subject(document)}: {render(at)}: {message}")
 
     def _exempt(self) -> dict[tuple[str, str], list[Exemption]]:
         """The exemptions of each policy, by the exception's name; notes those that have expired."""
@@ -443,8 +491,8 @@ class _Loader:
 
 
 def _nearest(name: str, names: list[str]) -> str:
-    close = get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}?" if close else f"expected one of: {', '.join(names) or '(none is defined)'}"
+    close = nearest(name, names)
+    return f"did you mean {close}?" if close else f"expected one of: {', '.join(names) or '(none is defined)'}"
 
 
 def _order(problem: Problem) -> tuple[str, int, int, str]:
@@ -456,6 +504,12 @@ def _follows(path: Path, wrong: Path) -> bool:
     return path[: len(wrong)] == wrong or (path == wrong[:-1] and isinstance(wrong[-1], int))
 
 
+def _warning(document: Document, path: Path, message: str) -> Problem:
+    """What is worth a warning at a place, with its line."""
+    position = document.position(path)
+    return replace(document.problem(path, message), excerpt=document.excerpt(position))
+
+
 def _problem(document: Document, path: Path, message: str) -> Problem:
     field = f"{render(path)}: " if path != ROOT else ""
     return document.problem(path, f"{_subject(document)}: {field}{message}")
@@ -465,6 +519,10 @@ def _in_expression(document: Document, path: Path, issue: Issue) -> Problem:
     """What is wrong in an expression, at its place in the file."""
     found = place(document, path, issue)
     where = "" if found.exact else f" (at {issue.line}:{issue.column} of the expression)"
+    if issue.message.startswith("Syntax error") and (comment := document.comment_behind(path)):
+        where += f"; YAML reads what begins with # in column {comment.column} as a comment; {syntax.misread.QUOTE}"
+    if issue.message.startswith("Syntax error") and (folded := folded_comment(document, path)):
+        where += f"; {_FOLDED} (line {folded.line})"
     problem = _problem(document, path, f"{issue.message}{where}")
     return replace(problem, line=found.position.line, column=found.position.column, excerpt=found.excerpt)
 

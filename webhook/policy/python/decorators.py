@@ -257,13 +257,20 @@ def _rules(resources: Collection[str], operations: frozenset[str], scope: Scope,
     for text in resources:
         parsed = _resource(text)
         if parsed is None:
-            raise PolicyDefinitionError(
-                f"{decorator}: {text!r} names no resource; expected a form such as v1/pods, apps/v1/deployments, "
-                "apps/v1/deployments/scale, */scale, * (everything but subresources) or */*"
-            )
+            raise PolicyDefinitionError(f"{decorator}: {text!r} names no resource; {_expected(text)}")
         group, version, resource, subresource = parsed
         rules.append(Rule(frozenset((group,)), frozenset((version,)), ((resource, subresource),), operations, scope))
     return tuple(rules)
+
+
+def _expected(text: Any) -> str:
+    # Only where something is wrong: whoever tests a policy imports no tables of kinds.
+    from webhook.schema import Kinds
+    from webhook.schema.resourcenames import meant_by
+
+    meant = meant_by(text, Kinds.builtin()) if isinstance(text, str) else None
+    form = "a form such as v1/pods, apps/v1/deployments, apps/v1/deployments/scale, */scale, * (everything but "
+    return f"did you mean {meant}?" if meant else f"expected {form}subresources) or */*"
 
 
 def _resource(text: Any) -> tuple[str, str, str, str] | None:
@@ -294,6 +301,7 @@ def _param_kind(text: str | None, decorator: str) -> ParamKind | None:
     if kind is None:
         raise PolicyDefinitionError(
             f"{decorator}: param_kind must be a form such as v1/ConfigMap or rules.example.com/v1/Rule, not {text!r}"
+            f"{_kind_hint(text)}"
         )
     return kind
 
@@ -307,9 +315,18 @@ def _reads(kinds: Collection[str], decorator: str) -> Reads:
         if kind is None:
             raise PolicyDefinitionError(
                 f"{decorator}: reads has {text!r}; expected kinds such as 'v1/ConfigMap' or 'apps/v1/Deployment'"
+                f"{_kind_hint(text)}"
             )
         reads.add((kind.api_version, kind.kind))
     return frozenset(reads)
+
+
+def _kind_hint(text: Any) -> str:
+    from webhook.schema import Kinds
+    from webhook.schema.resourcenames import kind_meant_by
+
+    meant = kind_meant_by(text, Kinds.builtin()) if isinstance(text, str) else None
+    return f"; did you mean {meant}?" if meant else ""
 
 
 def _kind(text: Any) -> ParamKind | None:

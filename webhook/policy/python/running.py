@@ -7,7 +7,6 @@ and becomes an evaluation error, which the policy's failurePolicy decides on.
 from __future__ import annotations
 
 import re
-import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from webhook.paths import Path
 from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
 from webhook.policy.json_values import copy_json, differs, require_json
 from webhook.policy.matching import RequestNamespace
+from webhook.policy.python import raised
 from webhook.policy.python.decorators import Declaration, Violation
 from webhook.policy.python.models import ParamsError
 from webhook.policy.python.reading import DeclaredView
@@ -149,7 +149,7 @@ def _violation(given: Any) -> Violation:
 
 
 def _describe(error: BaseException, declaration: Declaration, request: Request, params: Any) -> str:
-    """The text of an evaluation error: what was raised, and the line of the policy that raised it.
+    """The text of an evaluation error: what was raised, and the file, line and function of the policy that raised it.
 
     Of an error on a Secret only the type is told: Python's own texts quote values (int('…')).
     """
@@ -162,6 +162,7 @@ def _describe(error: BaseException, declaration: Declaration, request: Request, 
     )
     text = "" if secret or isinstance(error, RecursionError | MemoryError) else re.sub(r"\s+", " ", str(error)).strip()
     what = f"{type(error).__name__}: {text[:500]}" if text else type(error).__name__
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == declaration.file]
-    where = f" (line {lines[-1]})" if lines and lines[-1] else ""
-    return f"function '{declaration.function.__name__}' resulted in error: {what}{where}"
+    place = raised.place_of(error, declaration.file)
+    message = f"function '{declaration.function.__name__}' resulted in error: {what}{f' ({place})' if place else ''}"
+    raised.heard(error, declaration.kind, declaration.name, declaration.file, message)
+    return message

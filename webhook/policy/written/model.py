@@ -9,12 +9,12 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from webhook.nearest import nearest
 from webhook.paths import Path, lookup
 
 API_VERSION = "admissionregistration.k8s.io/v1"
@@ -219,6 +219,8 @@ def decode(model: type[Kind], value: dict[str, Any]) -> tuple[Kind, list[Fault]]
     return model(), faults
 
 
+NO_TEXT = "expected text, found"
+
 _MAX_ROUNDS = 5  # the second succeeds, unless a model's validators look at several fields
 
 
@@ -260,15 +262,14 @@ def _message(model: type[Model], path: Path, item: dict[str, Any]) -> str:
     match item["type"]:
         case "extra_forbidden":
             names = sorted(_fields(model, path[:-1]))
-            lower = {name.lower(): name for name in names}
-            close = get_close_matches(str(path[-1]).lower(), lower, n=1, cutoff=0.7)
-            hint = f"did you mean {lower[close[0]]}?" if close else f"expected one of {', '.join(names)}"
+            close = nearest(str(path[-1]), names)
+            hint = f"did you mean {close}?" if close else f"expected one of {', '.join(names)}"
             return f"unknown field; {hint}"
         case "string_type":
             if isinstance(item["input"], bool):
-                return f"expected text, found {found}; quote it (YAML reads y, n, yes, no, on and off as booleans)"
+                return f"{NO_TEXT} {found}; quote it (YAML reads y, n, yes, no, on and off as booleans)"
             quoting = "; quote it" if isinstance(item["input"], int | float) else ""
-            return f"expected text, found {found}{quoting}"
+            return f"{NO_TEXT} {found}{quoting}"
         case "list_type":
             return f"expected a list, found {found}"
         case "model_type" | "dict_type" | "model_attributes_type":

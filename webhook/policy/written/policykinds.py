@@ -6,9 +6,9 @@ An object that is not taken for a policy is not enforced. So what only looks lik
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Final
 
+from webhook.nearest import ALIKE, nearest
 from webhook.policy.written import model
 from webhook.policy.written.model import Fault
 
@@ -25,7 +25,24 @@ _OWN_KINDS = ("PolicyTest", EXCEPTION)  # the first is read by `gatewright test`
 
 # How alike two kinds are, from 0 to 1: inside the group, where a kind that is not known is an error anyway, and outside
 # of it, where other projects have kinds of their own (ValidatingAdmissionPolicyReport is 0.89 like ours).
-_LIKELY, _SURE = 0.6, 0.95
+_SURE = 0.95
+
+
+_ENGINES: Final = {
+    "kyverno.io": "Kyverno",
+    "gatekeeper.sh": "Gatekeeper",
+    "kubewarden.io": "Kubewarden",
+    "jspolicy.com": "jsPolicy",
+    "pepr.dev": "Pepr",
+    "policy.sigstore.dev": "the Sigstore Policy Controller",
+}
+"""The API group, or what it ends with behind a dot -> the policy engine whose objects these are."""
+
+
+def engine_of(api_version: str) -> str | None:
+    """The policy engine, other than this one and the API server, that reads objects of this apiVersion; else None."""
+    group = api_version.rpartition("/")[0]
+    return next((name for known, name in _ENGINES.items() if group == known or group.endswith(f".{known}")), None)
 
 
 def is_own(api_version: str) -> bool:
@@ -45,19 +62,13 @@ def faults(api_version: str, kind: str) -> Iterator[Fault]:
                 yield ("apiVersion",), f"expected {OWN_VERSION}, found {model.describe(api_version)}"
             return
         inside = api_version.rpartition("/")[0] == _GROUP
-        meant = _nearest(kind, _LIKELY if inside else _SURE)
+        meant = nearest(kind, _KINDS, ALIKE if inside else _SURE)
         if meant is None and not inside:
             return
         hint = f"did you mean {meant}?" if meant else f"expected one of {', '.join(_KINDS)}"
         yield ("kind",), f"{model.API_VERSION} has no kind {model.describe(kind)}; {hint}"
     if meant in POLICY_KINDS and api_version != model.API_VERSION:
         yield ("apiVersion",), _expected_version(api_version, meant)
-
-
-def _nearest(kind: str, likeness: float) -> str | None:
-    lower = {each.lower(): each for each in _KINDS}
-    close = get_close_matches(kind.lower(), lower, n=1, cutoff=likeness)
-    return lower[close[0]] if close else None
 
 
 def _expected_version(api_version: str, kind: str) -> str:

@@ -14,6 +14,7 @@ from webhook.policy.written import model
 from webhook.policy.written.model import Fault
 from webhook.policy.written.names import is_cel_identifier, is_label_value, is_qualified_name, is_subdomain
 
+NO_EXPRESSION = "required: a CEL expression"
 MAX_MATCH_CONDITIONS = 64
 MAX_AUDIT_ANNOTATIONS = 20
 MAX_VALUE_EXPRESSION = 5 * 1024  # bytes
@@ -276,7 +277,7 @@ def _audit_annotations(policy: str, annotations: Sequence[model.AuditAnnotation]
 
 def _expression(expression: str, at: Path) -> Iterator[Fault]:
     if not expression.strip():
-        yield at, "required: a CEL expression"
+        yield at, NO_EXPRESSION
 
 
 def _param_ref(ref: model.ParamRefModel, at: Path) -> Iterator[Fault]:

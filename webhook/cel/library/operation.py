@@ -1,0 +1,44 @@
+"""What is declared of CEL's operators, in the form that functions have.
+
+Their costs depend on the types of both operands, and are webhook.cel.cost.charging's; the code of those that do not
+evaluate every operand is the generator's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from webhook.cel.tree.declared import Declared, Privacy, Shape
+from webhook.cel.value import operators
+
+
+def _written(*_: Any) -> Any:
+    raise TypeError("an operator that generated code does not call")
+
+
+OPERATORS: Final[Mapping[str, Declared]] = {
+    "_&&_": Declared(_written, lazy=True),
+    "_||_": Declared(_written, lazy=True),
+    "_?_:_": Declared(_written, lazy=True, privacy=Privacy.PASSED, shape=Shape.CHOSEN),
+    "!_": Declared(operators.invert),
+    "-_": Declared(operators.negate),
+    "_==_": Declared(operators.equal),
+    "_!=_": Declared(_written),
+    "_<_": Declared(operators.less),
+    "_<=_": Declared(operators.less_equal),
+    "_>_": Declared(operators.greater),
+    "_>=_": Declared(operators.greater_equal),
+    "_+_": Declared(operators.add, shape=Shape.JOINED),
+    "_-_": Declared(operators.subtract),
+    "_*_": Declared(operators.multiply),
+    "_/_": Declared(operators.divide),
+    "_%_": Declared(operators.modulo),
+    "@in": Declared(operators.contains),
+    "_in_": Declared(operators.contains),
+    "_[_]": Declared(operators.index, privacy=Privacy.PASSED, shape=Shape.PART),
+    "_[?_]": Declared(operators.optional_index, privacy=Privacy.PASSED, shape=Shape.PART),
+    "_?._": Declared(operators.optional_select, privacy=Privacy.PASSED, shape=Shape.PART),
+    "@not_strictly_false": Declared(_written),
+}
+"""The name that the checker gives an operator -> what is declared of it. The last one is what macros expand to."""

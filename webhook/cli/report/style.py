@@ -1,0 +1,34 @@
+"""How reports look on a terminal: the colours, what each is used for, and text in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from webhook.cli.report.outcome import Action
+
+BOLD: Final = "\x1b[1m"
+DIM: Final = "\x1b[2m"
+RED: Final = "\x1b[31m"
+GREEN: Final = "\x1b[32m"
+YELLOW: Final = "\x1b[33m"
+MAGENTA: Final = "\x1b[35m"  # on light backgrounds yellow is hard to read
+CYAN: Final = "\x1b[36m"
+_RESET: Final = "\x1b[0m"
+
+ERROR: Final = BOLD + RED
+WARNING: Final = BOLD + YELLOW
+PASSED: Final = BOLD + GREEN
+ACTIONS: Final[dict[Action, str]] = {"deny": BOLD + RED, "warn": BOLD + YELLOW, "audit": BOLD + CYAN}
+DIFF: Final = {"+": GREEN, "-": RED, "@": CYAN}
+"""The first character of a line of a unified diff -> the line's style."""
+
+
+class Style:
+    """Text in a style, or as it was where the report has no colours."""
+
+    def __init__(self, color: bool) -> None:
+        self._color = color
+
+    def __call__(self, style: str, text: str) -> str:
+        return f"{style}{text}{_RESET}" if self._color and style else text

@@ -1,0 +1,101 @@
+"""What stands beside a finding though no API server says it: what was looked for, and where a policy's code failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from webhook.admission.decision import Finding
+from webhook.policy.matching import Requirement, Selector
+from webhook.policy.policyset import PolicySet
+from webhook.policy.python.raised import Raised
+from webhook.schema import Kinds
+
+_NONE_FOUND = "no params found"
+
+
+@dataclass(frozen=True, slots=True)
+class LookedFor:
+    """The params that a binding names, none of which is there.
+
+    `name` or `selector`, as text, is given. `namespace` is "" where the kind has none. `file`, `line`: of the binding.
+    """
+
+    api_version: str
+    kind: str
+    name: str
+    selector: str
+    namespace: str
+    binding: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        kind = f"{self.api_version} {self.kind}"
+        what = f"{kind} '{self.name}'" if self.name else f"a {kind} with the labels {self.selector}"
+        where = f" in namespace '{self.namespace}'" if self.namespace else ""
+        return f"looked for {what}{where}, as binding '{self.binding}' says ({self.file}:{self.line})"
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What is known of findings besides: the policies with their bindings, and the exceptions of those in Python."""
+
+    policies: PolicySet
+    raised: Sequence[Raised] = ()
+
+    def looked_for(self, finding: Finding, namespace: str) -> LookedFor | None:
+        """What was looked for where no params were found, by a request in a namespace; None of any other finding."""
+        if _NONE_FOUND not in finding.message:
+            return None
+        for policy in self.policies.policies:
+            if (policy.kind, policy.name) != (finding.kind, finding.policy) or policy.param_kind is None:
+                continue
+            for binding in policy.bindings:
+                ref = binding.param_ref
+                if binding.name != finding.binding or ref is None:
+                    continue
+                kind = policy.param_kind
+                kinds = Kinds.builtin().with_crds(self.policies.objects)
+                resource = kinds.for_kind(kind.api_version, kind.kind)
+                namespaced = resource is None or resource.namespaced
+                return LookedFor(
+                    api_version=kind.api_version,
+                    kind=kind.kind,
+                    name=ref.name,
+                    selector=_shown(ref.selector) if ref.selector is not None else "",
+                    namespace=(ref.namespace or namespace) if namespaced else "",
+                    binding=binding.name,
+                    file=binding.file,
+                    line=binding.line,
+                )
+        return None
+
+    def traceback(self, finding: Finding) -> tuple[str, ...]:
+        """The lines of the traceback behind an error of a policy in Python; none of any other finding."""
+        if not finding.error:
+            return ()
+        found = (
+            each.lines
+            for each in self.raised
+            if (each.kind, each.policy, each.message) == (finding.kind, finding.policy, finding.message)
+        )
+        return next(found, ())
+
+
+def _shown(selector: Selector) -> str:
+    """A label selector as kubectl takes it: `app=web,tier in (a,b),!old`."""
+    return ",".join(map(_requirement, selector.requirements)) or "(any)"
+
+
+def _requirement(requirement: Requirement) -> str:
+    values = sorted(requirement.values)
+    match requirement.operator:
+        case "In" if len(values) == 1:
+            return f"{requirement.key}={values[0]}"
+        case "In" | "NotIn":
+            return f"{requirement.key} {'in' if requirement.operator == 'In' else 'notin'} ({','.join(values)})"
+        case "Exists":
+            return requirement.key
+        case _:
+            return f"!{requirement.key}"

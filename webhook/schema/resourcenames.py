@@ -1,0 +1,100 @@
+"""What somebody may have meant who names a resource that no cluster serves: `v1/Pod`, `deploy`, `apps/v1/pod`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from webhook.nearest import nearest
+from webhook.schema.crds import Resource
+from webhook.schema.kinds import Kinds
+
+SHORT_NAMES: Final = {
+    "cj": "cronjobs",
+    "cm": "configmaps",
+    "crd": "customresourcedefinitions",
+    "csr": "certificatesigningrequests",
+    "deploy": "deployments",
+    "ds": "daemonsets",
+    "ep": "endpoints",
+    "ev": "events",
+    "hpa": "horizontalpodautoscalers",
+    "ing": "ingresses",
+    "limits": "limitranges",
+    "netpol": "networkpolicies",
+    "no": "nodes",
+    "ns": "namespaces",
+    "pc": "priorityclasses",
+    "pdb": "poddisruptionbudgets",
+    "po": "pods",
+    "pv": "persistentvolumes",
+    "pvc": "persistentvolumeclaims",
+    "quota": "resourcequotas",
+    "rc": "replicationcontrollers",
+    "rs": "replicasets",
+    "sa": "serviceaccounts",
+    "sc": "storageclasses",
+    "sts": "statefulsets",
+    "svc": "services",
+}
+"""The names that kubectl knows besides; only there are they names of resources."""
+
+_VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]+)?|\*")
+
+
+def meant_by(text: str, kinds: Kinds) -> str | None:
+    """The resource that a text may name, as `apps/v1/deployments/scale`; None if none is like it.
+
+    text: of parts with slashes between them; one of them is the kind, the resource or its short name, in any case, and
+    the ones before it the group and the version, as far as they are there.
+    """
+    found = _found(text, kinds)
+    return "/".join(filter(None, (found[0].api_version, found[0].plural, found[1]))) if found else None
+
+
+def kind_meant_by(text: str, kinds: Kinds) -> str | None:
+    """The kind that such a text may name, as `apps/v1/Deployment`; None if none is like it."""
+    found = _found(text, kinds)
+    return f"{found[0].api_version}/{found[0].kind}" if found else None
+
+
+def _found(text: str, kinds: Kinds) -> tuple[Resource, str] | None:
+    """The resource, and the subresource that is named behind it."""
+    parts = [part for part in text.split("/") if part]
+    written = [(place, part, parts[:place]) for place, part in enumerate(parts)]
+    # And as kubectl takes them: deployments.apps
+    written += [(place, part.partition(".")[0], [part.partition(".")[2]]) for place, part in enumerate(parts)]
+    for place, name, groups in written:
+        found = None if _VERSION.fullmatch(name) else resource_meant(name, groups, kinds)
+        if found is not None:
+            return found, parts[place + 1].lower() if place + 1 < len(parts) else ""
+    last = next((part for part in reversed(parts) if not _VERSION.fullmatch(part)), "")
+    names = {name: resource for resource in kinds for name in (resource.plural, resource.kind)}
+    close = nearest(last, names)
+    return (names[close], "") if close else None
+
+
+def resource_meant(name: str, groups: list[str], kinds: Kinds) -> Resource | None:
+    """The resource whose plural, kind or short name is `name`, in any case; of several, one in one of the groups."""
+    lower = name.lower()
+    plural = SHORT_NAMES.get(lower, lower)
+    found = [each for each in kinds if plural in (each.plural, each.kind.lower(), f"{each.kind.lower()}s")]
+    named = [each for each in found if each.group in groups]
+    return next(iter((*named, *_preferred(found))), None)
+
+
+def unknown(groups: frozenset[str], resource: str, kinds: Kinds) -> bool:
+    """Whether a resource is in none of these groups, of all of which it is known what they have.
+
+    Those are the groups that are known, and any without a dot, which none can be that somebody defines.
+    """
+    known = {each.group for each in kinds}
+    if any(group == "*" or (group not in known and "." in group) for group in groups):
+        return False
+    return not any(each.group in groups and each.plural == resource for each in kinds)
+
+
+def _preferred(found: list[Resource]) -> Iterator[Resource]:
+    """The core group's first, then stable versions: events are in two groups, and some kinds in several versions."""
+    yield from sorted(found, key=lambda each: (each.group != "", "alpha" in each.version, "beta" in each.version))
