@@ -26,6 +26,7 @@ cel/library/optionals: cel/value/test_operators
 cel/library/resolution: cel/library/test_declaring
 cel/library/standard: cel/value/test_operators
 cel/tree/ast: cel/tree/test_spans
+cel/tree/declared: cel/library/test_declaring
 cel/tree/macros: cel/tree/test_spans
 cel/why/explanation: cel/why/test_explainer
 cel/why/privacy: cli/test_secrets_hidden
@@ -37,6 +38,7 @@ cli/report/checktext: cli/test_check
 cli/report/explainjson: cli/test_explain
 cli/report/explaintext: cli/test_explain
 cli/report/explaintree: cli/test_explain
+cli/report/outcome: cli/test_check
 cli/serve: server/test_settings
 cluster/connection: cluster/test_live
 cluster/snapshot: cluster/test_live
@@ -46,15 +48,18 @@ access: offline/test_authorizations
 documents/files: documents/test_reader
 documents/syntax/jsontext: documents/syntax/test_valuespans
 documents/syntax/yamltext: documents/syntax/test_valuespans
+offline/background: cli/test_failing_policies
 offline/policyexplained: offline/test_explaining
 offline/unmatched: offline/test_explaining
 policy/cel/constructed: policy/cel/test_mutating
 policy/cel/declared: policy/cel/test_typechecking
 policy/cel/mutationchecking: policy/cel/test_mutating
 policy/evaluation: policy/cel/test_validating
+policy/load/expressionplaces: cli/test_broken_policies
 policy/load/translate: policy/load/test_loading
 policy/policyset: policy/load/test_loading
 policy/python/importing: policy/python/test_decorators
+policy/python/raised: cli/test_failing_policies
 policy/python/reading: policy/python/test_decorators
 policy/python/running: policy/python/test_decorators
 policy/written/model: policy/written/test_refusals
