@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 
-from bench import check_manifests, expressions, load_tree, policies, serve, worst
+from bench import authors, check_manifests, expressions, load_tree, policies, serve, worst
 
 BENCHMARKS = {
     "cel": expressions.main,
     "worst": worst.main,
     "policies": policies.main,
+    "authors": authors.main,
     "load": load_tree.main,
     "check": check_manifests.main,
     "serve": serve.main,

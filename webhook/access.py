@@ -50,11 +50,17 @@ class Access(NamedTuple):
 
 
 class AccessDecision(NamedTuple):
-    """The answer. `error`: what went wrong while deciding, which need not mean that access is refused."""
+    """The answer: true if access is allowed.
+
+    `error`: what went wrong while deciding, which need not mean that access is refused.
+    """
 
     allowed: bool
     reason: str = ""
     error: str = ""
+
+    def __bool__(self) -> bool:
+        return self.allowed
 
 
 class AccessUnknown(LookupError):

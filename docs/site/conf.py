@@ -45,6 +45,7 @@ SIDEBAR = {
     "README": """
         Write policies
             Policies, tests, exceptions <docs/policies>
+            The API of policies in Python <docs/policy-api>
             CEL functions <docs/cel-functions>
             Policies that ship <policies/README>
             Differences in CEL <docs/conformance>

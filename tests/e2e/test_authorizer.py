@@ -58,8 +58,7 @@ POLICIES = (
 )
 BINDINGS = tuple(binding(each["metadata"]["name"]) for each in POLICIES)
 PYTHON = """\
-from gatewright import validate
-from webhook.access import Access
+from gatewright import Access, validate
 
 
 @validate(

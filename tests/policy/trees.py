@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+import gatewright
 from webhook.admission.decision import Decision
 from webhook.admission.engine import decide
 from webhook.cluster.manifestsview import ManifestsView
@@ -214,3 +215,14 @@ def exception(name: str = "x", **spec: Any) -> dict[str, Any]:
     changed = {**copy.deepcopy(EXCEPTION), **spec}
     body = {key: value for key, value in changed.items() if value is not ...}
     return {"apiVersion": "gatewright.dev/v1", "kind": "PolicyException", "metadata": {"name": name}, "spec": body}
+
+
+def unit_test_request() -> gatewright.Request:
+    """A request as an author's own test makes one."""
+    return gatewright.Request(
+        operation="CREATE",
+        resource=gatewright.GroupVersionResource("", "v1", "pods"),
+        kind=gatewright.GroupVersionKind("", "v1", "Pod"),
+        name="web",
+        object=pod("web"),
+    )

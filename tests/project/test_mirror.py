@@ -58,9 +58,9 @@ policy/evaluation: policy/cel/test_validating
 policy/load/expressionplaces: cli/test_broken_policies
 policy/load/translate: policy/load/test_loading
 policy/policyset: policy/load/test_loading
+policy/python/declaring: policy/python/test_decorators
 policy/python/importing: policy/python/test_decorators
 policy/python/raised: cli/test_failing_policies
-policy/python/reading: policy/python/test_decorators
 policy/python/running: policy/python/test_decorators
 policy/written/model: policy/written/test_refusals
 registration/asked: registration/test_against_policies

@@ -1,155 +1,76 @@
-"""The review application by itself, as any ASGI server would call it: what no client can bring about at will."""
+"""An ASGI application behind the protocol: what it sees of a request, and what becomes of its response."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
-import pytest
+from starlette.responses import StreamingResponse
 
-from tests.server.running import recorded
-from webhook.admission import engine
-from webhook.cluster.manifestsview import ManifestsView
-from webhook.policy.policyset import PolicySet
-from webhook.schema import Kinds
-from webhook.server.logs import Log
-from webhook.server.metrics import Metrics
-from webhook.server.reviews import Reviews
-from webhook.server.state import State
-
-BODY = recorded("028")  # a Secret
-SCOPE = {
-    "type": "http",
-    "method": "POST",
-    "path": "/validate",
-    "headers": [(b"content-type", b"application/json")],
-    "client": ("192.0.2.1", 4711),
-}
-MAX_BODY = 10_000
+from tests.server.ports import Served, request, response, served
+from webhook.server.asgi import ASGI
 
 
-class App:
-    """The application, its log in a file."""
-
-    def __init__(self, folder: Path) -> None:
-        self._log = folder / "log"
-        log = Log(os.open(self._log, os.O_WRONLY | os.O_CREAT))
-        self.state = State(PolicySet(), ManifestsView(()))
-        self.metrics = Metrics(Kinds.builtin(), log)
-        self.reviews = Reviews(self.state, self.metrics, log, max_body=MAX_BODY, max_buffered=2 * MAX_BODY)
-
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
-
-    async def call(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> list[dict[str, Any]]:
-        sent: list[dict[str, Any]] = []
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        await self.reviews(dict(SCOPE), receive, send)
-        return sent
-
-    def post(self, *pieces: bytes, gone: bool = False) -> list[dict[str, Any]]:
-        messages: list[dict[str, Any]] = [
-            {"type": "http.request", "body": piece, "more_body": gone or at < len(pieces) - 1}
-            for at, piece in enumerate(pieces)
-        ]
-        if gone:
-            messages.append({"type": "http.disconnect"})
-
-        async def receive() -> dict[str, Any]:
-            return messages.pop(0)
-
-        return asyncio.run(self.call(receive))
+async def _mirror(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with what it was asked, in two pieces; fails at /broken; streams at /stream."""
+    message = await receive()
+    if scope["path"] == "/broken":
+        raise RuntimeError("out of order")
+    if scope["path"] == "/stream":
+        await StreamingResponse(iter(["[1,", "2]"]))(scope, receive, send)
+        return
+    seen = {key: scope[key] for key in ("type", "method", "path", "scheme", "http_version")}
+    seen |= {key: scope[key].decode() for key in ("raw_path", "query_string")}
+    seen |= {
+        "client": scope["client"][0],
+        "headers": [[name.decode(), value.decode()] for name, value in scope["headers"]],
+    }
+    seen |= {"body": message["body"].decode(), "more": message["more_body"]}
+    text = json.dumps(seen).encode()
+    headers = [(b"Content-Type", b"text/x"), (b"content-length", b"%d" % len(text)), (b"x-further", b"1")]
+    await send({"type": "http.response.start", "status": 201, "headers": headers})
+    await send({"type": "http.response.body", "body": text[:10], "more_body": True})
+    await send({"type": "http.response.body", "body": text[10:]})
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> App:
-    return App(tmp_path)
+def _asked(port: Served, *texts: bytes) -> list[tuple[int, bytes, Any]]:
+    with port.connected() as connection:
+        connection.sendall(b"".join(texts))
+        stream = connection.makefile("rb")
+        return [response(stream) for _ in texts]
 
 
-def test_a_review_is_answered_by_two_messages(app: App) -> None:
-    start, body = app.post(BODY)
-    assert start["status"] == 200
-    assert dict(start["headers"])[b"content-length"] == b"%d" % len(body["body"])
-    assert json.loads(body["body"])["response"]["allowed"] is True
+def test_the_application_sees_the_request_and_the_client_its_response() -> None:
+    with served(ASGI(_mirror), secure=False) as port:
+        ((status, head, seen),) = _asked(port, request(b"/a%20b?c=d", b"X-Sent: y", body=b"hello"))
+    assert status == 201
+    assert b"content-type: text/x\r\n" in head
+    assert b"x-further: 1\r\n" in head
+    assert head.lower().count(b"content-length") == 1
+    assert seen == {
+        "type": "http",
+        "method": "POST",
+        "path": "/a b",
+        "raw_path": "/a%20b",
+        "query_string": "c=d",
+        "scheme": "http",
+        "http_version": "1.1",
+        "client": "127.0.0.1",
+        "headers": [["host", "x"], ["x-sent", "y"], ["content-length", "5"]],
+        "body": "hello",
+        "more": False,
+    }
 
 
-def test_a_body_in_pieces_is_the_same_body(app: App) -> None:
-    assert app.post(BODY) == app.post(BODY[:10], BODY[10:500], b"", BODY[500:])
+def test_a_response_that_is_streamed_is_gathered() -> None:
+    with served(ASGI(_mirror), secure=False) as port:
+        ((status, _, body),) = _asked(port, request(b"/stream"))
+        assert (status, body) == (200, [1, 2])
 
 
-def test_a_defect_is_a_500_that_tells_nothing_of_the_object(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> Any:
-        raise RuntimeError("hunter2")
-
-    monkeypatch.setattr(engine, "validate", broken)
-    start, body = app.post(BODY)
-    assert start["status"] == 500
-    assert json.loads(body["body"]) == {"error": "the review could not be decided (RuntimeError); see the log"}
-    (line,) = app.lines()
-    assert (line["level"], line["event"], line["error"]) == ("error", "review failed", "RuntimeError")
-    assert line["uid"] == json.loads(BODY)["request"]["uid"]
-    assert "broken" in line["at"][-1]
-    assert "hunter2" not in json.dumps(line)
-    assert 'resource="secrets",verdict="error"} 1.0' in app.metrics.exposition().decode()
-
-
-@pytest.mark.parametrize("pieces", [(), (BODY[:100],), (BODY[:100], b"")])
-def test_nobody_answers_a_client_that_has_left(app: App, pieces: tuple[bytes, ...]) -> None:
-    assert app.post(*pieces, gone=True) == []
-    assert app.lines() == []
-
-
-def test_bodies_that_arrive_at_the_same_time_are_bounded_together(app: App) -> None:
-    async def many() -> list[int]:
-        go_on = asyncio.Event()
-
-        def client() -> Callable[[], Awaitable[dict[str, Any]]]:
-            begun = False
-
-            async def receive() -> dict[str, Any]:
-                nonlocal begun
-                if not begun:
-                    begun = True
-                    return {"type": "http.request", "body": b" " * 9000, "more_body": True}
-                await go_on.wait()
-                return {"type": "http.request", "body": b"{}", "more_body": False}
-
-            return receive
-
-        clients = [asyncio.create_task(app.call(client())) for _ in range(5)]
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        go_on.set()
-        return [(await answered)[0]["status"] for answered in clients]
-
-    assert asyncio.run(many()) == [400, 400, 503, 503, 503]
-    assert app.post(BODY)[0]["status"] == 200  # what was held is given back
-    assert asyncio.run(many()) == [400, 400, 503, 503, 503]
-
-
-def test_a_body_over_the_limit_is_read_to_twice_the_limit_and_no_further(app: App) -> None:
-    asked = 0
-
-    async def receive() -> dict[str, Any]:
-        nonlocal asked
-        asked += 1000
-        return {"type": "http.request", "body": b" " * 1000, "more_body": True}
-
-    start, _ = asyncio.run(app.call(receive))
-    assert start["status"] == 413
-    assert (b"connection", b"close") in start["headers"]
-    assert 2 * MAX_BODY <= asked <= 2 * MAX_BODY + 1000
-
-
-def test_a_server_that_stops_sends_its_clients_elsewhere(app: App) -> None:
-    app.state.stopping = True
-    start, _ = app.post(BODY)
-    assert start["status"] == 200
-    assert (b"connection", b"close") in start["headers"]
+def test_an_application_that_fails_is_a_500_and_the_next_request_is_served() -> None:
+    with served(ASGI(_mirror), secure=False) as port:
+        broken, next_one = _asked(port, request(b"/broken"), request(b"/"))
+        assert (broken[0], next_one[0]) == (500, 201)
+        (error,) = port.errors
+        assert str(error["exception"]) == "out of order"

@@ -5,7 +5,6 @@ Each case comes from a seed of its own, which a failure names; GATEWRIGHT_TEST_C
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import gc
 import json
@@ -19,14 +18,10 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.server.direct import HEAD, Direct
 from tests.server.running import REVIEWS
-from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.load.loading import load
-from webhook.schema import Kinds
-from webhook.server.logs import Log
-from webhook.server.metrics import Metrics
-from webhook.server.reviews import ENDPOINTS, Reviews
-from webhook.server.state import State
+from webhook.server.reviews import ENDPOINTS
 
 CASES = int(os.environ.get("GATEWRIGHT_TEST_CASES", "6000"))
 GROWTH = 8 << 20  # bytes that all reviews after the first quarter may leave behind
@@ -98,57 +93,28 @@ def _malformed(chance: random.Random) -> bytes:
     return bytes(text)
 
 
-def _scope(path: str) -> dict[str, Any]:
-    return {"type": "http", "method": "POST", "path": path, "headers": [(b"content-type", b"application/json")]}
-
-
-async def _answers(reviews: Reviews, seed: int) -> int:
+def _answers(direct: Direct, seed: int) -> int:
     chance = random.Random(seed)
     body = _mutated(chance) if seed % 3 else _malformed(chance)
-    sent: list[dict[str, Any]] = []
-    pieces = [body] if chance.random() < 0.8 else [body[:100], body[100:], b""]
-    messages = [{"type": "http.request", "body": piece, "more_body": piece is not pieces[-1]} for piece in pieces]
-
-    async def receive() -> dict[str, Any]:
-        return messages.pop(0)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await reviews(_scope(chance.choice(list(ENDPOINTS))), receive, send)
-    start, content = sent
-    status: int = start["status"]
-    answer = orjson.loads(content["body"])
-    if status == 200:
-        response = answer["response"]
+    answer = direct.answer(body, HEAD._replace(path=chance.choice(list(ENDPOINTS))))
+    document = orjson.loads(answer.body)
+    if answer.status == 200:
+        response = document["response"]
         assert response["uid"] == orjson.loads(body)["request"]["uid"], seed
         assert type(response["allowed"]) is bool, seed
         assert all(type(value) is str for value in response.get("auditAnnotations", {}).values()), seed
         assert ("patch" in response) == ("patchType" in response), seed
     else:
-        assert (status, list(answer)) == (400, ["error"]), (seed, status, answer)
-    return status
-
-
-def _reviewed(reviews: Reviews, body: bytes) -> Any:
-    answered = reviews.answer(_scope("/validate"), body)
-    assert answered is not None
-    status, answer, _ = answered
-    assert status == 200
-    return orjson.loads(answer)
+        assert (answer.status, list(document)) == (400, ["error"]), (seed, answer)
+    return answer.status
 
 
 @pytest.fixture
-def reviews(tmp_path: Path) -> Iterator[Reviews]:
+def direct(tmp_path: Path) -> Iterator[Direct]:
     """The review application with the shipped policies, its log in a file."""
-    policies = load(Path(__file__).parent.parent.parent / "policies")
-    descriptor = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
-    log = Log(descriptor)
-    state = State(policies, ManifestsView(policies.objects))
-    yield Reviews(state, Metrics(Kinds.builtin(), log), log, max_body=8 << 20, max_buffered=64 << 20)
-    os.close(descriptor)
-    for line in (tmp_path / "log").read_bytes().splitlines():
-        assert orjson.loads(line)["level"] != "error"
+    direct = Direct(tmp_path, load(Path(__file__).parent.parent.parent / "policies"))
+    yield direct
+    assert not [line for line in direct.lines() if line["level"] == "error"]
 
 
 def _resident() -> int:
@@ -158,17 +124,17 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_no_review_is_answered_by_a_failure_of_the_server(reviews: Reviews) -> None:
+def test_no_review_is_answered_by_a_failure_of_the_server(direct: Direct) -> None:
     good = RECORDED[0]
 
-    async def answers(seeds: range) -> Counter[int]:
-        return Counter([await _answers(reviews, seed) for seed in seeds])
+    def answers(seeds: range) -> Counter[int]:
+        return Counter(_answers(direct, seed) for seed in seeds)
 
     warm = CASES // 4  # so many, and everything that is kept for each kind of request is there
-    answered = asyncio.run(answers(range(warm)))
+    answered = answers(range(warm))
     gc.collect()
     before = _resident()
-    answered += asyncio.run(answers(range(warm, CASES)))
+    answered += answers(range(warm, CASES))
     gc.collect()
     grown = _resident() - before
     print(
@@ -179,5 +145,5 @@ def test_no_review_is_answered_by_a_failure_of_the_server(reviews: Reviews) -> N
     assert set(answered) == {200, 400}  # so both ways were gone
     assert min(answered.values()) > CASES / 20
     assert grown < GROWTH
-    document = _reviewed(reviews, orjson.dumps(good))
+    document = orjson.loads(direct.answer(orjson.dumps(good)).body)
     assert document["response"]["uid"] == good["request"]["uid"]

@@ -62,7 +62,7 @@ def test_an_unexpected_exception_is_told_without_its_text() -> None:
 
 def test_errors_of_the_libraries_become_lines() -> None:
     lines: list[tuple[str, str, dict[str, object]]] = []
-    logger = logging.Logger("uvicorn.error")
+    logger = logging.Logger("asyncio")
     logger.addHandler(LibraryRecords(lambda *line: lines.append(line)))
     logger.warning("somebody sent nonsense")
     try:

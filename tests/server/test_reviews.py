@@ -9,11 +9,15 @@ import ssl
 import time
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.server.direct import HEAD as DIRECT
+from tests.server.direct import Direct
 from tests.server.running import REVIEWS, Running, ask, changed, recorded, wait_for
+from webhook.admission import engine
 
 CREATE_POD = recorded("020")
 CREATE_SERVICE = recorded("011")
@@ -252,3 +256,48 @@ def test_hostile_names_stay_inside_their_line(server: Running) -> None:
 def _lines(server: Running, uid: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = wait_for(lambda: [line for line in server.lines if line.get("uid") == uid])
     return found
+
+
+# What no client can bring about: the application by itself.
+
+
+def test_a_defect_is_a_500_that_tells_nothing_of_the_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr(engine, "validate", broken)
+    direct, secret = Direct(tmp_path), recorded("028")
+    answer = direct.answer(secret)
+    assert answer.status == 500
+    assert json.loads(answer.body) == {"error": "the review could not be decided (RuntimeError); see the log"}
+    (line,) = direct.lines()
+    assert (line["level"], line["event"], line["error"]) == ("error", "review failed", "RuntimeError")
+    assert line["uid"] == json.loads(secret)["request"]["uid"]
+    assert "broken" in line["at"][-1]
+    assert "hunter2" not in json.dumps(line)
+    assert 'resource="secrets",verdict="error"} 1.0' in direct.metrics.exposition().decode()
+
+
+def test_a_server_that_stops_sends_its_clients_elsewhere(tmp_path: Path) -> None:
+    direct = Direct(tmp_path)
+    assert not direct.answer(recorded("028")).close
+    direct.state.stopping = True
+    assert direct.answer(recorded("028")).close
+    assert direct.answer(b"{").close
+    refusal = direct.reviews.refuse(DIRECT._replace(path="/"), "192.0.2.1")
+    assert refusal is not None
+    assert refusal.close
+
+
+def test_a_refusal_is_one_line_with_the_client(tmp_path: Path) -> None:
+    direct = Direct(tmp_path)
+    direct.reviews.refuse(DIRECT._replace(path="/" + "x" * 5000), "192.0.2.1")
+    direct.reviews.refused(431, "too large", None, "192.0.2.1")  # never became a request: counted only
+    (line,) = direct.lines()
+    assert (line["event"], line["status"], line["client"], len(line["path"])) == (
+        "request refused",
+        404,
+        "192.0.2.1",
+        1024,
+    )
+    assert 'gatewright_requests_refused_total{code="431"} 1.0' in direct.metrics.exposition().decode()

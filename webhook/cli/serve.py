@@ -79,6 +79,6 @@ def serve(
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
 
-    from webhook.server.process import run  # FastAPI and uvicorn: a second to import, for this command alone
+    from webhook.server.process import run  # FastAPI: a second to import, for this command alone
 
     raise typer.Exit(run(resolved))

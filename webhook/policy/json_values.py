@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from webhook.paths import ROOT, Path, render
+from webhook.policy.readonly import ReadOnlyDict, ReadOnlyList
 
 MAX_DEPTH = 500
 
@@ -35,14 +36,17 @@ def differs(left: Any, right: Any) -> bool:
 
 
 def require_json(value: Any, at: Path = ROOT) -> None:
-    """Raise NotJSON unless `value` is made of dict (keys are text), list, str, int, float, bool and None alone."""
-    if type(value) is dict:
+    """Raise NotJSON unless `value` is made of dict (keys are text), list, str, int, float, bool and None alone.
+
+    Views (webhook.policy.readonly) are the dicts and lists that they show.
+    """
+    if type(value) is dict or isinstance(value, ReadOnlyDict):
         _require_depth(at)
         for key, item in value.items():
             if type(key) is not str:
                 raise NotJSON(f"{render(at) or 'the object'} has a key of type {type(key).__name__}; keys are text")
             require_json(item, (*at, key))
-    elif type(value) is list:
+    elif type(value) is list or isinstance(value, ReadOnlyList):
         _require_depth(at)
         for index, item in enumerate(value):
             require_json(item, (*at, index))

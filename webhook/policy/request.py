@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from webhook.cel.cost.metering import Deadline
-
 if TYPE_CHECKING:
     from webhook.access import Access, AccessDecision
+    from webhook.cel.cost.metering import Deadline
     from webhook.cluster.view import ClusterView
 
 JSONObject = dict[str, Any]

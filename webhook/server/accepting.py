@@ -1,8 +1,8 @@
-"""Connections from a listening socket to the protocol that serves them.
+"""Accepts connections on a listening socket and hands each to a protocol.
 
-The event loop's own server could do it, but for three things: handshakes under way are bounded here like all other
-connections, one connection is taken at a time, so that processes that share the socket share the work, and closing
-leaves no connection behind in the kernel's queue: its client would find it reset in the middle of a request.
+The event loop's own server lacks three things. Here the number of TLS handshakes in progress is bounded. One
+connection is accepted at a time, so that processes that share the socket share the work. And closing first accepts
+every connection that the kernel has completed: otherwise its client would see it reset in the middle of a request.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from collections.abc import Callable
 
 _SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _PAUSE = 0.1  # seconds, after the system had no room for another connection
-_HALF_MADE = 0.1  # seconds that a client may take to answer the kernel's half of a handshake
+_HALF_MADE = 0.1  # seconds for a client to complete a TCP handshake that it has begun
 _SO_ATTACH_FILTER = 26  # of Linux; the socket module has no name for it before Python 3.14
 _CLOSE_TIMEOUT = 1.0  # seconds a client has to take part in closing TLS
 
 
 class Acceptor:
-    """Accepts on `bound` until closed; each connection gets a protocol of `protocol`.
+    """Accepts connections on `bound` until closed; `protocol` makes the protocol of each.
 
-    At most `handshakes` may be under way, past that the oldest gives way; each has `timeout` seconds. `failed` is told
-    why a handshake came to nothing: OpenSSL's reason in lower case, `timeout`, or `closed` by the client or for want
-    of room.
+    At most `handshakes` TLS handshakes are in progress; a connection past that closes the oldest of them. Each has
+    `timeout` seconds. `failed` is called with the reason why a handshake failed: OpenSSL's in lower case, `timeout`, or
+    `closed`, by the client or to make room.
     """
 
     def __init__(
         self,
         bound: socket.socket,
-        protocol: Callable[[], asyncio.Protocol],
+        protocol: Callable[[], asyncio.BaseProtocol],
         context: ssl.SSLContext | None = None,
         *,
         handshakes: int,
@@ -54,19 +54,22 @@ class Acceptor:
 
     @property
     def under_way(self) -> int:
-        """Connections whose handshake is not done."""
+        """The number of connections whose TLS handshake is in progress."""
         return len(self._under_way)
 
     async def close(self) -> None:
-        """Take the connections that clients believe to have, and no more."""
+        """Stop accepting, after a last round: every connection that the kernel has completed is served.
+
+        For its client such a connection is open. The last accept and the close of the socket are two system calls, and
+        a connection completed between them would be reset; so the kernel is told first to complete no more.
+        """
         if self._bound.fileno() < 0:
             return
-        # Between the last accept and the close a connection could come in, and be reset. So new ones are let in no
-        # more first; their clients try again after a second, and are refused. Those half made have time to be made.
-        # Without that (another system than Linux) there is a gap of some microseconds.
+        # A client whose first packet is dropped tries again after a second, and is refused then. Without the filter
+        # (on other systems than Linux) connections of a few microseconds are reset.
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
-                _let_none_in(self._bound)
+                _drop_new_connections(self._bound)
                 await asyncio.sleep(_HALF_MADE)
         self._loop.remove_reader(self._bound.fileno())
         while self._accept():
@@ -119,8 +122,8 @@ class Acceptor:
             self._loop.add_reader(self._bound.fileno(), self._accept)
 
 
-def _let_none_in(bound: socket.socket) -> None:
-    """Have the kernel drop the packets that begin a connection. The filter is of the socket, whoever shares it."""
+def _drop_new_connections(bound: socket.socket) -> None:
+    """Have the kernel drop packets that begin a connection, for all processes that share the socket."""
     # struct sock_filter {u16 code; u8 jt, jf; u32 k}, for a packet that begins with the TCP header (socket(7)).
     filters = b"".join(
         struct.pack("HBBI", *step)

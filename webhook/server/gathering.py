@@ -1,8 +1,8 @@
-"""Several workers behind one plain port: what each of them tells, and what it comes to.
+"""Readiness and metrics of several worker processes, gathered by the process of the plain port.
 
-Every worker has a line to the process of the plain port, a socket pair whose one end it passes through the "door", a
-socket that both have inherited. The plain port asks with a byte; a worker answers with a frame: whether it wants
-reviews, and its metrics. A line that ends is a worker that ended.
+Each worker opens a line to that process: it makes a socket pair and sends one end through the `door`, a socket that
+both processes inherited. The process of the plain port asks by sending a byte; the worker answers with a frame, four
+bytes of length and then JSON: whether it is ready, and its metrics. When a line ends, its worker has ended.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from webhook.server.state import State
 HUNG_AFTER = 10.0
 """Seconds without an answer after which a worker counts as hung."""
 
-_ASK_EVERY = 2.0  # seconds; what a worker that is killed has counted since then is lost
-_WAIT = 1.0  # seconds that one who asks for metrics waits for a worker; past it, its last known ones are shown
-_QUESTIONS = 16  # that wait for an answer of one worker
-_AGAIN = 0.2  # seconds until a worker tries anew to reach the plain port
-_LENGTH = 4  # bytes of a frame's length, which stands before it
+_ASK_EVERY = 2.0  # seconds; a worker that is killed loses what it counted since it was last asked
+_WAIT = 1.0  # seconds that /metrics waits for a worker; then the metrics of its last answer are used
+_QUESTIONS = 16  # unanswered questions to one worker, at most
+_AGAIN = 0.2  # seconds before a worker tries again to open its line
+_LENGTH = 4  # bytes of the length at the beginning of a frame
 
 Family = dict[str, Any]
 """A metric family as JSON: name, type, help, and samples, each of name, labels and value."""
 
 
 def families(metrics: Iterable[Metric]) -> list[Family]:
-    """What the collectors of a registry give, as it goes over a line."""
+    """The metrics of a registry's collectors, as they are sent over a line."""
     return [
         {
             "name": metric.name,
@@ -49,8 +49,8 @@ def families(metrics: Iterable[Metric]) -> list[Family]:
     ]
 
 
-# How the values of several processes make one. Counters and histograms are summed; of gauges the least is shown, which
-# is the one to worry about (the earliest expiry, the last that is not ready), but for these.
+# How a gauge's values of several processes become one; counters and histograms are summed. Gauges that are not named
+# here show the least value, the one to act on: the earliest expiry, the worker that is not ready.
 _GAUGES: dict[str, Callable[[float, float], float]] = {
     "gatewright_workers": operator.add,
     "process_resident_memory_bytes": operator.add,
@@ -61,7 +61,7 @@ _GAUGES: dict[str, Callable[[float, float], float]] = {
 
 
 def merged(snapshots: Iterable[Sequence[Family]]) -> Iterator[Metric]:
-    """One family of each name, over all snapshots."""
+    """The families of all snapshots, those of one name combined into one."""
     known: dict[str, tuple[Family, dict[tuple[str, str], tuple[dict[str, str], float]]]] = {}
     for snapshot in snapshots:
         for family in snapshot:
@@ -80,7 +80,7 @@ def merged(snapshots: Iterable[Sequence[Family]]) -> Iterator[Metric]:
 
 
 class Line:
-    """A worker's end: keeps a line to the plain port open, and answers on it."""
+    """A worker's end of its line: opens it, opens it again when it breaks, and answers on it."""
 
     def __init__(self, door: socket.socket, worker: int, state: State, metrics: Metrics) -> None:
         self._door = door
@@ -91,23 +91,23 @@ class Line:
         self._answered = 0
 
     async def keep(self) -> None:
-        """Answer until cancelled; when the process of the plain port is another one, to that."""
+        """Answer questions until cancelled; after a restart of the process of the plain port, those of the new one."""
         while True:
             with contextlib.suppress(OSError):
                 await self._answer()
             await asyncio.sleep(_AGAIN)
 
-    async def tell(self) -> None:
-        """Tell how things are, unasked: whether reviews are wanted has changed, or this is the end."""
+    async def report(self) -> None:
+        """Send a frame without a question: readiness has changed, or the worker ends."""
         if self._writer is None:
             return
-        told = {
+        report = {
             "worker": self._worker,
             "not_ready": self._state.not_ready(),
             "answered": self._answered,
             "families": families(self._metrics.registry.collect()),
         }
-        frame = orjson.dumps(told)
+        frame = orjson.dumps(report)
         self._writer.write(len(frame).to_bytes(_LENGTH, "big") + frame)
         with contextlib.suppress(OSError):
             await self._writer.drain()
@@ -119,10 +119,10 @@ class Line:
         reader, self._writer = await asyncio.open_unix_connection(sock=ours)
         try:
             self._answered = 0
-            await self.tell()
+            await self.report()
             while asked := await reader.read(64):
                 self._answered += len(asked)
-                await self.tell()
+                await self.report()
         finally:
             self._writer.close()
             self._writer = None
@@ -133,17 +133,17 @@ class _Worker:
     """The plain port's end of one line."""
 
     writer: asyncio.StreamWriter
-    index: int = -1  # not known before its first frame
+    index: int = -1  # unknown before its first frame
     not_ready: str | None = "starting"
     families: list[Family] = field(default_factory=list)
     asked: int = 0
     answered: int = 0
-    waited_since: float | None = None  # for the oldest question that is not answered
+    waited_since: float | None = None  # loop time; since when a question is unanswered
     asking: list[tuple[int, asyncio.Future[None]]] = field(default_factory=list)
 
 
 class Gathering:
-    """All workers as the plain port sees them. Keeps `state.waits_for` true to them."""
+    """All workers, as the process of the plain port knows them. Sets `state.waits_for` while too few are ready."""
 
     def __init__(self, door: socket.socket, count: int, state: State) -> None:
         self._door = door
@@ -154,20 +154,20 @@ class Gathering:
         self._ready = Gauge("gatewright_ready", READY_HELP, registry=self._own)
         ProcessCollector(registry=self._own)
         self._workers: dict[_Worker, None] = {}
-        self._ended: list[Family] = []  # counts of workers that are no more
+        self._ended: list[Family] = []  # counts of workers that have ended
         self._seen: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self.all_ready = asyncio.Event()
-        """Set while every worker serves."""
+        """Set while every worker is ready."""
         self.none_left = asyncio.Event()
-        """Set while there is no worker."""
+        """Set while no worker has a line."""
         self._note()
         door.setblocking(False)
         self._loop.add_reader(door.fileno(), self._admit)
 
     async def keep_asking(self) -> None:
-        """Ask regularly, so that a worker that hangs is noticed, and little is lost of one that is killed."""
+        """Ask every worker regularly: a worker that hangs is noticed, and one that is killed loses few counts."""
         while True:
             await asyncio.sleep(_ASK_EVERY)
             for worker in self._workers:
@@ -175,7 +175,7 @@ class Gathering:
                     self._ask(worker)
 
     async def exposition(self) -> bytes:
-        """The text of /metrics: the sum of the workers, of those that ended, and of this process."""
+        """The text of /metrics: the workers, those that have ended, and this process, combined."""
         asked = [self._ask(worker) for worker in self._workers]
         if asked:
             await asyncio.wait(asked, timeout=_WAIT)
@@ -185,7 +185,7 @@ class Gathering:
         return generate_latest(_Collected(list(merged(snapshots))))
 
     def hung(self) -> str | None:
-        """Which worker has not answered for HUNG_AFTER seconds; None if each has."""
+        """Names a worker that has left a question unanswered for HUNG_AFTER seconds; None if there is none."""
         for worker in self._workers:
             since = worker.waited_since
             if since is not None and self._loop.time() - since > HUNG_AFTER:
@@ -222,15 +222,15 @@ class Gathering:
             self._ended = families(merged([self._ended, counts]))
             self._note()
 
-    def _heard(self, worker: _Worker, told: dict[str, Any]) -> None:
+    def _heard(self, worker: _Worker, report: dict[str, Any]) -> None:
         if worker.index < 0:
-            worker.index = told["worker"]
+            worker.index = report["worker"]
             if worker.index in self._seen:
                 self._restarts.inc()
             self._seen.add(worker.index)
-        worker.not_ready = told["not_ready"]
-        worker.families = told["families"]
-        worker.answered = told["answered"]
+        worker.not_ready = report["not_ready"]
+        worker.families = report["families"]
+        worker.answered = report["answered"]
         worker.waited_since = None if worker.answered >= worker.asked else self._loop.time()
         while worker.asking and worker.asking[0][0] <= worker.answered:
             _, future = worker.asking.pop(0)
@@ -257,7 +257,7 @@ class Gathering:
         _set(self.none_left, not self._workers)
 
     def _why(self) -> str:
-        """What keeps the workers that do not serve, but for starting and stopping, which is over soon."""
+        """The reasons of workers that are not ready, without those that pass soon: starting and stopping."""
         reasons = {worker.not_ready for worker in self._workers} - {None, "starting", "shutting down"}
         return f": {'; '.join(sorted(map(str, reasons)))}" if reasons else ""
 
@@ -271,7 +271,7 @@ def _set(event: asyncio.Event, value: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Collected:
-    """What `generate_latest` wants of a registry."""
+    """A registry for `generate_latest` that holds metrics."""
 
     metrics: list[Metric]
 

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
-import math
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from typing import Any
-
-import uvicorn
+from collections.abc import Callable
 
 from webhook.server.accepting import Acceptor
-from webhook.server.connections import BoundedProtocol, Limits
+from webhook.server.protocol import Application, Limits, Port
 from webhook.server.settings import Settings, flag
-from webhook.server.whole import WholeRequestsProtocol
 
 _BACKLOG = 1024
-# An idle client may be about to send: this long it can, and is answered, before the connection is closed under it.
+# A request that an idle client sends in this time is still answered; then idle connections are closed.
 _LINGER = 1.0  # seconds
+_LOOK_AGAIN = 0.02  # seconds
 
 
 class CannotListen(Exception):
-    """The port cannot be had; the text says why, and which flag chooses another."""
+    """The port cannot be listened on; the text says why, and which flag chooses another."""
 
 
 def bind(settings: Settings, name: str) -> socket.socket:
@@ -59,85 +54,66 @@ def shown(bound: socket.socket) -> str:
     return f"[{host}]:{port}" if bound.family == socket.AF_INET6 else f"{host}:{port}"
 
 
-class Server(uvicorn.Server):
-    """One listening socket: uvicorn's server without its hold on the process's signals, and with our protocol.
+class Server:
+    """One listening socket and the connections that came in on it.
 
-    With a `context` it speaks TLS; `handshake_failed` is told why a connection came to nothing (see Acceptor).
+    With a `context` it speaks TLS; `handshake_failed` is called with the reason why a connection came to nothing (see
+    Acceptor).
     """
 
     def __init__(
         self,
-        app: Any,
+        application: Application,
         bound: socket.socket,
-        settings: Settings,
         limits: Limits,
+        shutdown_timeout: float,
         context: ssl.SSLContext | None = None,
         handshake_failed: Callable[[str], None] = lambda reason: None,
     ) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                loop="none",
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                date_header=False,
-                timeout_keep_alive=math.ceil(settings.idle_timeout),
-                timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout),
-            )
-        )
+        self._port = Port(application, limits)
         self._bound = bound
+        self._shutdown_timeout = shutdown_timeout
         self._context = context
-        self._limits = limits
         self._handshake_failed = handshake_failed
         self._acceptor: Acceptor | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._forced = asyncio.Event()
 
-    async def begin(self) -> None:
-        """Return once the socket accepts connections."""
-        self._serving = asyncio.create_task(self.serve([]))
-        while not self.started and not self._serving.done():
-            await asyncio.sleep(0)
-        if self._serving.done():
-            self._serving.result()
-
-    async def end(self) -> None:
-        """Accept no more, let the requests in flight finish, and return when all connections are closed."""
-        self.should_exit = True
-        if self._serving is not None:
-            await self._serving
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        loop = asyncio.get_running_loop()
-        protocol = WholeRequestsProtocol if hasattr(self.config.app, "answer") else BoundedProtocol
-        self.servers = []  # none of the event loop's: the acceptor serves
+    def begin(self) -> None:
+        """Accept connections from now on. Needs a running event loop."""
+        limits = self._port.limits
         self._acceptor = Acceptor(
             self._bound,
-            lambda: protocol(self._limits, self.config, self.server_state, {}, loop),
+            self._port.connection,
             self._context,
-            handshakes=self._limits.connections,
-            timeout=self._limits.read_timeout,
+            handshakes=limits.connections,
+            timeout=limits.read_timeout,
             failed=self._handshake_failed,
         )
-        self.started = True
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._acceptor is not None:
-            await self._acceptor.close()
-            loop = asyncio.get_running_loop()
-            until = loop.time() + _LINGER
-            while (self.server_state.connections or self._acceptor.under_way) and loop.time() < until:
-                if self.force_exit:
-                    break
-                await asyncio.sleep(0.02)
-        await super().shutdown(sockets)
+    async def end(self) -> None:
+        """Accept no more connections, answer the requests that have begun, and return when all connections are closed.
+
+        What is not answered after `shutdown_timeout` seconds is cut off.
+        """
+        if self._acceptor is None:
+            return
+        await self._acceptor.close()
+        await self._closed(_LINGER)
+        self._port.finish()
+        if not await self._closed(self._shutdown_timeout):
+            self._port.cut()
+            await asyncio.sleep(0)  # for the transports to close their sockets
+
+    def force(self) -> None:
+        """End without waiting: `end` closes all connections at once."""
+        self._forced.set()
+
+    async def _closed(self, seconds: float) -> bool:
+        """Wait until all connections are closed, for so many seconds at most. Returns whether they are."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while self._port.open or (self._acceptor is not None and self._acceptor.under_way):
+            if self._forced.is_set() or loop.time() >= until:
+                return False
+            await asyncio.sleep(_LOOK_AGAIN)
+        return True

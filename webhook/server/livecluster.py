@@ -1,4 +1,4 @@
-"""The live cluster of a server: where it is, what of it is looked up, what the log and the metrics tell of it."""
+"""The live cluster of a server: its connection, what is looked up in it, its log lines and its metrics."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SHOWN_OBJECTS = 5
 
 @dataclass(frozen=True, slots=True)
 class LiveCluster:
-    """A view that is not started yet, and what it connects with."""
+    """A view that is not started yet, and the configuration that it connects with."""
 
     view: LiveView
     configuration: Configuration
@@ -80,7 +80,7 @@ def prepare(settings: Settings, policies: PolicySet, log: Log) -> LiveCluster | 
 
 
 def unused(policies: PolicySet, lookups: Lookups) -> str | None:
-    """What is to be told of objects in the policy tree that a live cluster has instead; None if there are none."""
+    """A note on objects in the policy tree that are not used, as the live cluster has them; None if there are none."""
     kinds = {target[:2] for target in lookups.targets}
     names = [_name(value) for value in policies.objects if (value["apiVersion"], value["kind"]) in kinds]
     if not names:
@@ -95,7 +95,7 @@ def _name(value: dict[str, Any]) -> str:
 
 
 class CacheMetrics(Collector):
-    """What /metrics tells of the caches, looked up when it is asked for."""
+    """The metrics of the caches, read at each scrape."""
 
     def __init__(self, view: LiveView) -> None:
         self._view = view

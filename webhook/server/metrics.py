@@ -1,4 +1,4 @@
-"""What /metrics tells. Each name, its labels and their values stand in docs/serve.md.
+"""The metrics of the server. docs/serve.md lists their names, labels and values.
 
 Labels are bounded whatever is sent: resources and subresources that Kubernetes does not know are "other".
 """
@@ -192,7 +192,7 @@ class Metrics:
         self._expiry.set(expiry)
 
     def in_step(self, file: str) -> None:
-        """What the files hold that are looked at for changes (`certificate`, `client-ca`) is what is served."""
+        """The content of a watched file (`certificate`, `client-ca`) is what is served."""
         self._reloads.labels(file)
         self._reload_failures.labels(file)
         self._reload_good.labels(file).set(1)
@@ -209,7 +209,7 @@ class Metrics:
         self._reload_good.labels(file).set(0)
 
     def handshake_failed(self, reason: str) -> None:
-        """A connection came to nothing before a request; `reason` is OpenSSL's, `timeout`, or `closed`."""
+        """A TLS handshake failed; `reason` is OpenSSL's, `timeout`, or `closed`."""
         self._handshakes.labels(reason).inc()
 
     def exposition(self) -> bytes:
@@ -294,7 +294,7 @@ class _Evaluated(Collector):
         self._before: Counts[tuple[str, str, str]] = Counts()
 
     def bindings(self, bindings: tuple[Binding, ...]) -> None:
-        """From now on these are counted; they are kept, so that none of them is another one's identity."""
+        """Count these bindings from now on. They are kept, so that no other object gets the identity of one."""
         self._before.update(self._named())
         self._bindings, self.counts = bindings, {}
 

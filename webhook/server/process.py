@@ -25,12 +25,13 @@ from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
 from webhook.server import tls
 from webhook.server.app import plain
-from webhook.server.connections import Limits
+from webhook.server.asgi import ASGI
 from webhook.server.gathering import Gathering, Line
 from webhook.server.listening import CannotListen, Server, bind, shown
 from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unused
 from webhook.server.logs import Log, route_library_records
 from webhook.server.metrics import Metrics
+from webhook.server.protocol import Limits
 from webhook.server.reload import Certificates
 from webhook.server.reviews import Reviews
 from webhook.server.settings import Settings, flag
@@ -38,7 +39,7 @@ from webhook.server.state import State
 from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
 
-_PLAIN_MAX_MESSAGE = 1 << 20  # bytes; nothing there takes a body
+_PLAIN_MAX_BODY = 1 << 16  # bytes; nothing there takes a body
 _BODIES_AT_ONCE = 16  # largest bodies that may be arriving at the same time; API servers send them in one go
 _CLOSING = 2.0  # seconds at most between the last request and the end of a process
 
@@ -71,7 +72,7 @@ def run(settings: Settings) -> int:
 
 
 def _prepare(settings: Settings, log: Log) -> Serving:
-    """All that can fail, before anything listens."""
+    """Load and check everything that serving takes. Raises StartError."""
     policies = _load(settings)
     kinds = Kinds.builtin().with_crds(policies.objects)
     metrics = Metrics(kinds, log)
@@ -131,7 +132,7 @@ def _raise_descriptor_limit() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Everything that serves, ready to. Both sockets listen already."""
+    """Everything that serving takes. Both sockets listen already."""
 
     settings: Settings
     state: State
@@ -155,10 +156,10 @@ class Serving:
             return self.metrics.exposition()
 
         plain_server = self._plain_server(plain(self.state, exposition))
-        await plain_server.begin()
+        plain_server.begin()
         async with _beside(_force(stop, plain_server)):
             await self._answer_reviews(stop, self._announce, self._announce_stop)
-            await plain_server.end()  # the last: until the end it tells that this server is not ready
+            await plain_server.end()  # last, for /readyz has to say that this server is stopping
         self.log.write("info", "stopped", {})
 
     def by_workers(self) -> int:
@@ -185,7 +186,7 @@ class Serving:
         self.state.live = None  # each worker has its own
         gathering = Gathering(door, self.settings.workers, self.state)
         server = self._plain_server(plain(self.state, gathering.exposition, gathering.hung))
-        await server.begin()
+        server.begin()
         async with (
             _beside(gathering.keep_asking()),
             _beside(self._when_ready(gathering)),
@@ -207,17 +208,18 @@ class Serving:
         line = Line(door, index, self.state, self.metrics)
 
         def changed() -> None:
-            tasks.append(asyncio.ensure_future(line.tell()))
+            tasks.append(asyncio.ensure_future(line.report()))
 
         tasks: list[asyncio.Future[None]] = []
         async with _beside(line.keep()):
             await self._answer_reviews(stop, changed, changed)
-            await line.tell()
+            await line.report()
 
     async def _answer_reviews(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
-        """Answer reviews until stopped, and those in flight to their end; tells when it has begun, and will end.
+        """Answer reviews until stopped, and those in flight to their end. Calls `serving` and `stopping` in between.
 
-        With a cluster it begins once all is at hand: a review that comes before waits to be let in.
+        With a cluster, connections are accepted once everything that policies look up has been listed; clients that
+        connect before wait.
         """
         if self.cluster is None:
             await self._answer_at_once(stop, serving, stopping)
@@ -231,23 +233,15 @@ class Serving:
 
     async def _answer_at_once(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
         settings, state = self.settings, self.state
-        reviews = Reviews(
-            state,
-            self.metrics,
-            self.log,
-            max_body=settings.max_body,
-            max_buffered=_BODIES_AT_ONCE * settings.max_body,
-        )
         server = Server(
-            reviews,
+            Reviews(state, self.metrics, self.log),
             self.bound,
-            settings,
-            # Twice the limit is read of a body that is too large; what is over that is framing and headers.
-            self._limits(2 * settings.max_body + (1 << 20), self.metrics.refused),
+            self._limits(settings.max_body),
+            settings.shutdown_timeout,
             self.certificates.listening,
             self.metrics.handshake_failed,
         )
-        await server.begin()
+        server.begin()
         state.listening = True
         self.metrics.ready(True)
         serving()
@@ -266,10 +260,17 @@ class Serving:
         return self.settings.shutdown_delay + self.settings.shutdown_timeout + _CLOSING
 
     def _plain_server(self, app: Any) -> Server:
-        return Server(app, self.plain_bound, self.settings, self._limits(_PLAIN_MAX_MESSAGE))
+        return Server(ASGI(app), self.plain_bound, self._limits(_PLAIN_MAX_BODY), self.settings.shutdown_timeout)
 
-    def _limits(self, message: int, refused: Callable[[int], None] = lambda status: None) -> Limits:
-        return Limits(self.settings.max_connections, message, self.settings.read_timeout, refused)
+    def _limits(self, body: int) -> Limits:
+        settings = self.settings
+        return Limits(
+            connections=settings.max_connections,
+            body=body,
+            bodies=_BODIES_AT_ONCE * body,
+            read_timeout=settings.read_timeout,
+            idle_timeout=settings.idle_timeout,
+        )
 
     def _announce_stop(self) -> None:
         self.log.write("info", "stopping", {"delay_seconds": self.settings.shutdown_delay})
@@ -315,7 +316,7 @@ class Serving:
 
 @contextlib.asynccontextmanager
 async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Does the work as long as the block runs."""
+    """Run the work while the block runs."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -327,7 +328,7 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 async def _force(stop: Stop, server: Server) -> None:
     await stop.at_once.wait()
-    server.force_exit = True
+    server.force()
 
 
 async def _first(*events: asyncio.Event) -> None:

@@ -39,7 +39,7 @@ class Material:
 
 @dataclass(slots=True)
 class Watched:
-    """Files that belong together: `field` of Material is what `read` makes of them."""
+    """Files that are read together: `read` makes the value of Material's `field` from them."""
 
     field: str
     files: tuple[Path, ...]
@@ -49,7 +49,7 @@ class Watched:
     told: tuple[Stamp, str] | None = None  # the failure that was told last
 
     def stamp(self) -> Stamp:
-        """What tells one state of the files from another, at the price of a few system calls."""
+        """A value that changes whenever the files do; it takes a few system calls."""
         return tuple(_stamp(file) for file in tls.settled(*self.files))
 
 
@@ -138,7 +138,7 @@ class Certificates:
             self._log.write("info", "certificates", {"file": str(watched.files[0]), "not_after": self._not_after()})
 
     def _failed(self, watched: Watched, stamp: Stamp, message: str) -> None:
-        """Tell of a failure, once for each state of the files."""
+        """Log and count a failure, once for each state of the files."""
         if watched.told == (stamp, message):
             return
         watched.told = (stamp, message)

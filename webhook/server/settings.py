@@ -1,4 +1,4 @@
-"""What `gatewright serve` can be told: by flag, by `GATEWRIGHT_…` variable, by file, in that order.
+"""The settings of `gatewright serve`: by flag, by `GATEWRIGHT_…` variable, by file, in that order.
 
 One model holds names, defaults, units and bounds; the command line takes its options and their help from here, so the
 three ways cannot differ. Whatever is unknown or invalid is refused at start, and the error names where it came from.

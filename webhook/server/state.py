@@ -1,4 +1,4 @@
-"""What the two ports share: the policies in force, and whether this server wants requests."""
+"""What the two ports share: the policies in force, and whether this server is ready."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from webhook.policy.policyset import PolicySet
 
 @dataclass(slots=True)
 class State:
-    """Changed by whoever serves alone; a new policy tree replaces `policies` as a whole."""
+    """Changed only by the code that serves; a new policy tree replaces `policies` as a whole."""
 
     policies: PolicySet
     cluster: ClusterView
     live: LiveView | None = None  # `cluster`, where this process looks things up in a live one
     development_ca: bytes | None = None  # PEM, where the certificate was made at start
     listening: bool = False
-    waits_for: str | None = None  # what else is not there that must be
+    waits_for: str | None = None  # what else must be there first
     stopping: bool = False
 
     def not_ready(self) -> str | None:

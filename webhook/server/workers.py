@@ -31,7 +31,7 @@ _DELAY, _MAX_DELAY = 0.2, 10.0  # seconds between two starts of a child that end
 
 
 class Stop:
-    """Being asked to stop: the first time in order, the second at once."""
+    """A request to stop: the first time in order, the second time at once."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
@@ -43,7 +43,7 @@ class Stop:
         self.asked.set()
 
     def obey(self, orders: socket.socket) -> None:
-        """Take orders from the parent. A parent that is gone is an order, too."""
+        """Stop when the parent says so, or has ended."""
         loop = asyncio.get_running_loop()
 
         def heard() -> None:

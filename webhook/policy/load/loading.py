@@ -31,7 +31,7 @@ from webhook.policy.load import translate
 from webhook.policy.load.expressionplaces import folded_comment, place
 from webhook.policy.load.treefiles import walk
 from webhook.policy.policyset import Binding, Policy, PolicySet
-from webhook.policy.python.decorators import Declaration
+from webhook.policy.python.declaring import Declaration
 from webhook.policy.python.importing import declarations
 from webhook.policy.python.running import PythonMutator, PythonValidator
 from webhook.policy.written import model, policykinds, refusals

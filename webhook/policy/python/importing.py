@@ -14,11 +14,14 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path as FilePath
 
 from webhook.documents.reader import Problem
-from webhook.policy.python.decorators import Declaration, PolicyDefinitionError, declaring
+from webhook.policy.python.declaring import Declaration, declaring
+from webhook.policy.python.decorators import PolicyDefinitionError
+from webhook.policy.python.onlyreads import only_reading
 
 
 def declarations(file: FilePath, root: FilePath) -> tuple[list[Declaration], list[Problem]]:
@@ -45,7 +48,9 @@ def declarations(file: FilePath, root: FilePath) -> tuple[list[Declaration], lis
     finally:
         declaring.reset(token)
     # Functions that a library declares are not this file's policies.
-    return [declaration for declaration in declared if declaration.file == str(file)], []
+    own = [declaration for declaration in declared if declaration.file == str(file)]
+    reading = only_reading(source)
+    return [replace(declaration, only_reads=declaration.line in reading) for declaration in own], []
 
 
 class _Loader(importlib.abc.InspectLoader):

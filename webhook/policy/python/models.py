@@ -5,6 +5,7 @@ A ConfigMap gives its `data`, each value read as YAML (`min: "1"` is the number 
 
 from __future__ import annotations
 
+import copy
 import types
 import typing
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from webhook.documents import reader
+from webhook.policy.python.sealing import NotSealable, sealed
 from webhook.policy.request import JSONObject
 
 _KEPT = 64
@@ -41,13 +43,18 @@ def _is_union(annotation: Any) -> bool:
 
 
 class ModelParams:
-    """Reads param objects as a model. An object that has been read is kept, for as long as it is the same object."""
+    """Reads param objects as a model. An object that has been read is kept, for as long as it is the same object.
+
+    All requests share a model, which therefore cannot be changed. One that has a value of a type that can be (a set, a
+    class of the policy's own) is copied for each evaluation.
+    """
 
     def __init__(self, model: type[BaseModel], optional: bool) -> None:
         self._model = model
         self.optional = optional
         # By identity, with the object itself so that its identity stays its own.
-        self._read: dict[int, tuple[JSONObject, BaseModel | ParamsError]] = {}
+        # With whether all requests may share it.
+        self._read: dict[int, tuple[JSONObject, BaseModel | ParamsError, bool]] = {}
 
     def read(self, params: JSONObject | None) -> BaseModel | None:
         """The model of a param object; None for None if the policy allows it. Raises ParamsError."""
@@ -59,13 +66,22 @@ class ModelParams:
         if found is None:
             if len(self._read) >= _KEPT:
                 self._read.clear()
-            found = self._read[id(params)] = (params, self._validated(params))
-        read = found[1]
+            found = self._read[id(params)] = (params, *self._validated(params))
+        _, read, shared = found
         if isinstance(read, ParamsError):
             raise ParamsError(str(read))  # a new one: a kept error would gather the tracebacks of all requests
-        return read
+        return read if shared else copy.deepcopy(read)
 
-    def _validated(self, params: JSONObject) -> BaseModel | ParamsError:
+    def _validated(self, params: JSONObject) -> tuple[BaseModel | ParamsError, bool]:
+        validated = self._model_of(params)
+        if isinstance(validated, ParamsError):
+            return validated, True
+        try:
+            return sealed(validated), True
+        except NotSealable:
+            return validated, False
+
+    def _model_of(self, params: JSONObject) -> BaseModel | ParamsError:
         metadata = params.get("metadata") or {}
         name = "/".join(part for part in (metadata.get("namespace"), metadata.get("name")) if part)
         kind = str(params.get("kind"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,9 +19,12 @@ from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, Mu
 from webhook.policy.json_values import copy_json, differs, require_json
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.python import raised
-from webhook.policy.python.decorators import Declaration, Violation
+from webhook.policy.python.declaring import Declaration
+from webhook.policy.python.given import Request as GivenRequest
+from webhook.policy.python.given import given_copy, given_plain, given_views
 from webhook.policy.python.models import ParamsError
-from webhook.policy.python.reading import DeclaredView
+from webhook.policy.python.violation import Violation
+from webhook.policy.readonly import plain, view
 from webhook.policy.request import JSONObject, Request
 
 if TYPE_CHECKING:
@@ -46,22 +50,21 @@ class PythonValidator:
         return iter(())
 
     def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
+        """See Validator. What the function does to what it is given, it does to views of its own."""
+        declaration = self.declaration
         failures: list[Failure] = []
-        cluster = request.cluster
-        if cluster is not None:
-            request.cluster = DeclaredView(cluster, self.declaration.reads)
         try:
-            for given in _given(_call(self.declaration, request, params)):
-                violation = given if type(given) is Violation else _violation(given)
+            given = given_plain if declaration.only_reads else given_views
+            seen = given(request, request.cluster, declaration.reads)
+            for found in _found(_call(declaration, seen, params)):
+                violation = found if type(found) is Violation else _violation(found)
                 if len(failures) >= MAX_VIOLATIONS:
                     raise ValueError(f"it gave more than {MAX_VIOLATIONS} violations")
                 failures.append(Failure(violation.message, violation.reason, path=violation.path, index=len(failures)))
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
-            if self.declaration.failure_policy == "Fail":
-                message = _describe(error, self.declaration, request, params)
+            if declaration.failure_policy == "Fail":
+                message = _describe(error, declaration, request, params)
                 failures.append(Failure(message, error=True, index=len(failures)))
-        finally:
-            request.cluster = cluster  # the next policy's
         return Evaluation(failures) if failures else PASSED
 
 
@@ -90,22 +93,21 @@ class PythonMutator:
         if request.object is None:
             return UNCHANGED
         before = _text(request.object)
-        edited = request.with_object(copy_json(request.object) if before is None else orjson.loads(before))
-        if edited.cluster is not None:
-            edited.cluster = DeclaredView(edited.cluster, self.declaration.reads)
+        edited: JSONObject = copy_json(request.object) if before is None else orjson.loads(before)
         try:
-            returned = _call(self.declaration, edited, params)
+            returned = _call(
+                self.declaration, given_copy(request, request.cluster, self.declaration.reads, edited), params
+            )
             if returned is not None:
                 raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
-            if not isinstance(edited.object, dict):
-                raise TypeError("request.object is no object any more; edit it in place")
-            if before is not None and _text(edited.object) == before:
+            if before is not None and _text(edited) == before:
                 return UNCHANGED  # by far the commonest outcome: the same text, so the same value
-            require_json(edited.object)
+            require_json(edited)
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
             return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
-        # A copy, for the function may have kept what it was given.
-        return MutationResult(copy_json(edited.object)) if differs(request.object, edited.object) else UNCHANGED
+        # A copy, for the function may have kept what it was given; a plain one, for it may have put views into it.
+        changed = plain(edited)
+        return MutationResult(changed) if differs(request.object, changed) else UNCHANGED
 
 
 # Nothing but JSON's own types passes for them: a tuple or a date that a policy left in the object is told as wrong.
@@ -120,32 +122,36 @@ def _text(value: JSONObject) -> bytes | None:
         return None
 
 
-def _call(declaration: Declaration, request: Request, params: Any) -> Any:
+def _call(declaration: Declaration, request: GivenRequest, params: Any) -> Any:
     if not declaration.takes_params:
         return declaration.function(request)
     if declaration.model is not None:
         params = declaration.model.read(params)
+    elif not declaration.only_reads:
+        params = view(params)
     return declaration.function(request, params)
 
 
-def _given(returned: Any) -> Iterable[Any]:
+def _found(returned: Any) -> Iterable[Any]:
     """What a validating function gave, one by one."""
+    if type(returned) is GeneratorType:
+        return returned
     if returned is None:
         return ()
-    if isinstance(returned, str | Violation):
+    if isinstance(returned, (str, Violation)):  # a union would be made anew each time
         return (returned,)
     if isinstance(returned, dict) or not hasattr(returned, "__iter__"):
         raise TypeError(f"it returned {type(returned).__name__}; expected Violations, text or None")
-    given: Iterable[Any] = returned
-    return given
+    found: Iterable[Any] = returned
+    return found
 
 
-def _violation(given: Any) -> Violation:
-    if isinstance(given, Violation):
-        return given
-    if isinstance(given, str):
-        return Violation(given)
-    raise TypeError(f"it gave {type(given).__name__}; expected a Violation or text")
+def _violation(found: Any) -> Violation:
+    if isinstance(found, Violation):
+        return found
+    if isinstance(found, str):
+        return Violation(found)
+    raise TypeError(f"it gave {type(found).__name__}; expected a Violation or text")
 
 
 def _describe(error: BaseException, declaration: Declaration, request: Request, params: Any) -> str:

@@ -1,0 +1,107 @@
+"""What policies in Python pay for what they are given: the policies that ship, over the recorded reviews.
+
+Three ways in turns, in one process: as it is, where a policy that only reads is given the request's own objects; as
+views, as a policy that may write is given them; and unprotected, all policies given one Request that was made
+beforehand. Besides, the CPU time of `import gatewright`, each time in a process of its own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import Any, ClassVar
+
+from webhook.admission import engine, review
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.evaluation import PASSED, Evaluation, Failure
+from webhook.policy.load.loading import load
+from webhook.policy.policyset import PolicySet
+from webhook.policy.python import running
+from webhook.policy.python.declaring import Declaration
+from webhook.policy.python.given import given_plain
+from webhook.policy.python.running import PythonValidator
+
+ROOT = Path(__file__).parent.parent
+REVIEWS = ROOT / "tests/fixtures/reviews"
+ROUNDS = 40
+TIMES = 40
+LIMIT = 1.03
+"""What a policy that only reads may cost, as a share of a review that is not protected."""
+LIMIT_IMPORT_MS = 30.0
+
+_IMPORT = "import time; t = time.process_time(); import gatewright; print((time.process_time() - t) * 1000)"
+
+
+def main() -> None:
+    library, views, unprotected = (load(ROOT / "policies") for _ in range(3))
+    cluster = ManifestsView(library.objects)
+    for policies in (views, unprotected):
+        for policy in policies.validating:
+            if isinstance(policy.evaluator, PythonValidator):
+                declaration = replace(policy.evaluator.declaration, only_reads=policies is unprotected)
+                object.__setattr__(policy.evaluator, "declaration", declaration)
+                if policies is unprotected:
+                    object.__setattr__(policy, "evaluator", Unprotected(declaration))
+    requests = [review.parse(path.read_bytes()) for path in sorted(REVIEWS.glob("*-validate-*.json"))]
+    requests = [request for request in requests if _is_seen(request, unprotected, cluster)]
+    ways = {"unprotected": unprotected, "as it is: they only read": library, "as views": views}
+    best = {way: [inf] * len(requests) for way in ways}
+    for _ in range(ROUNDS):
+        for number, request in enumerate(requests):
+            Unprotected.made = given_plain(request, cluster, frozenset())
+            for way, policies in ways.items():  # in turns, so that all find the machine as quiet as it gets
+                took = _microseconds(partial(engine.validate, request, policies, cluster))
+                best[way][number] = min(best[way][number], took)
+    print(f"Python policies: engine.validate on {len(requests)} recorded reviews, the policies that ship\n")
+    for way, took_each in best.items():
+        total = sum(took_each)
+        print(f"{way:26} {total / len(requests):6.2f} µs a review, ratio {total / sum(best['unprotected']):.3f}")
+    print(f"wanted: at most {LIMIT} as it is\n")
+    command = [sys.executable, "-c", _IMPORT]
+    imports = (subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout for _ in range(7))
+    print(f"import gatewright: {min(map(float, imports)):.1f} ms of CPU time; wanted: at most {LIMIT_IMPORT_MS:.0f}\n")
+
+
+class Unprotected:
+    """A PythonValidator whose policies all share one Request, made beforehand."""
+
+    made: ClassVar[Any] = None
+
+    def __init__(self, declaration: Declaration) -> None:
+        self.declaration = declaration
+
+    def programs(self) -> Iterator[Any]:
+        return iter(())
+
+    def evaluate(self, _request: object, params: Any, *_: object) -> Evaluation:
+        declaration = self.declaration
+        failures: list[Failure] = []
+        try:
+            for found in running._found(running._call(declaration, self.made, params)):
+                failures.append(Failure(found.message, found.reason, path=found.path, index=len(failures)))
+        except (Exception, SystemExit) as error:
+            failures.append(Failure(str(error), error=True, index=len(failures)))
+        return Evaluation(failures) if failures else PASSED
+
+
+def _is_seen(request: Any, policies: PolicySet, cluster: ManifestsView) -> bool:
+    """Whether a policy in Python is evaluated on a request: without a Request it fails."""
+    Unprotected.made = None
+    return any(finding.error for finding in engine.validate(request, policies, cluster).findings)
+
+
+def _microseconds(call: Callable[[], object]) -> float:
+    start = time.process_time_ns()
+    for _ in range(TIMES):
+        call()
+    return (time.process_time_ns() - start) / TIMES / 1000
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""The application of the review port by itself, its log in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.policyset import PolicySet
+from webhook.schema import Kinds
+from webhook.server.logs import Log
+from webhook.server.metrics import Metrics
+from webhook.server.protocol import Answer, Head
+from webhook.server.reviews import Reviews
+from webhook.server.state import State
+
+HEAD = Head("POST", "/validate", b"/validate", b"", (), b"application/json")
+
+
+class Direct:
+    """Answers reviews by the policies, and keeps what it logs in the folder."""
+
+    def __init__(self, folder: Path, policies: PolicySet | None = None) -> None:
+        self._file = folder / "log"
+        log = Log(os.open(self._file, os.O_WRONLY | os.O_CREAT))
+        policies = policies or PolicySet()
+        self.state = State(policies, ManifestsView(policies.objects))
+        self.metrics = Metrics(Kinds.builtin(), log)
+        self.reviews = Reviews(self.state, self.metrics, log)
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._file.read_bytes().splitlines()]
+
+    def answer(self, body: bytes, head: Head = HEAD) -> Answer:
+        """The answer to a review that waits for nothing."""
+        answer = self.reviews.answer(head, body, "192.0.2.1")
+        assert isinstance(answer, Answer)
+        return answer

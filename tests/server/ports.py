@@ -1,0 +1,145 @@
+"""A port in this process, on loopback and over real TLS, whose application says what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import uvloop
+
+from webhook.server import tls
+from webhook.server.accepting import Acceptor
+from webhook.server.protocol import Answer, Application, Head, Limits, Port
+
+LIMITS = Limits(connections=1000, body=10_000, bodies=40_000, read_timeout=1.0, idle_timeout=5.0)
+PAIR = tls.development().pair
+TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TRUST.check_hostname = False
+TRUST.verify_mode = ssl.CERT_NONE  # loopback, and a certificate of a moment ago
+
+
+class Echo:
+    """Answers with the method, the path and the length of the body; `/later…` after a moment, `/broken` never."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.refusals: list[int] = []
+        self.release: asyncio.Event | None = None  # what `/later` waits for; a moment without it
+
+    def refuse(self, head: Head, client: str) -> Answer | None:
+        if head.path.startswith("/refused"):
+            return Answer(404, json.dumps({"error": head.path}).encode())
+        return None
+
+    def answer(self, head: Head, body: bytes, client: str) -> Answer | Awaitable[Answer]:
+        self.asked.append(head.path)
+        answer = Answer(200, json.dumps([head.method, head.path, len(body)]).encode())
+        return self._later(head, answer) if head.path.startswith(("/later", "/broken")) else answer
+
+    def refused(self, status: int, message: str, head: Head | None, client: str) -> None:
+        self.refusals.append(status)
+
+    async def _later(self, head: Head, answer: Answer) -> Answer:
+        if head.path == "/broken":
+            raise RuntimeError("out of order")
+        if self.release is None:
+            await asyncio.sleep(0.005)
+        else:
+            await self.release.wait()
+        return answer
+
+
+@dataclass
+class Served:
+    """A port that is served by an event loop in a thread of its own."""
+
+    app: Any
+    port: Port
+    loop: asyncio.AbstractEventLoop
+    number: int
+    secure: bool
+    errors: list[dict[str, Any]] = field(default_factory=list)  # that nobody handled
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[socket.socket]:
+        """A connection; reading from it ends after 10 s at the latest."""
+        with socket.create_connection(("127.0.0.1", self.number), timeout=10) as plain:
+            if not self.secure:
+                yield plain
+                return
+            with TRUST.wrap_socket(plain) as connection:
+                yield connection
+
+    def call(self, function: Any, *arguments: Any) -> Any:
+        """Run a function in the event loop; what it returns."""
+
+        async def run() -> Any:
+            return function(*arguments)
+
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
+
+
+@contextlib.contextmanager
+def served(app: Application, limits: Limits = LIMITS, *, secure: bool = True) -> Iterator[Served]:
+    """Serve the application on a free port."""
+    bound = socket.create_server(("127.0.0.1", 0))
+    bound.setblocking(False)
+    loop = uvloop.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    found = Served(app, Port(app, limits), loop, bound.getsockname()[1], secure)
+    loop.call_soon_threadsafe(loop.set_exception_handler, lambda _, context: found.errors.append(context))
+
+    def accept() -> Acceptor:
+        return Acceptor(
+            bound,
+            found.port.connection,
+            tls.context(PAIR) if secure else None,
+            handshakes=limits.connections,
+            timeout=10,
+            failed=lambda reason: None,
+        )
+
+    acceptor = found.call(accept)
+    try:
+        yield found
+    finally:
+        asyncio.run_coroutine_threadsafe(acceptor.close(), loop).result(10)
+        found.call(found.port.cut)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+def request(target: bytes, *headers: bytes, body: bytes = b"", method: bytes = b"POST", host: bytes = b"x") -> bytes:
+    """The text of a request, with a content-length where it has a body."""
+    lines = [b"%s %s HTTP/1.1" % (method, target), b"host: " + host, *headers]
+    if body:
+        lines.append(b"Content-Length: %d" % len(body))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def response(stream: BinaryIO, method: str = "POST") -> tuple[int, bytes, Any]:
+    """Status, head and JSON body of the next answer; (0, b"", None) at the end."""
+    head = b"".join(iter(stream.readline, b"\r\n"))
+    if not head:
+        return 0, b"", None
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    body = b"" if method == "HEAD" else stream.read(length)
+    return int(head.split(b" ", 2)[1]), head, json.loads(body) if body else None
+
+
+def rest(connection: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    got = b""
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        while piece := connection.recv(65536):
+            got += piece
+    return got

@@ -1,0 +1,57 @@
+"""`Violation`: what a Python policy holds against a request."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from webhook import paths
+from webhook.paths import Path
+
+MAX_MESSAGE = 5 * 1024
+"""The most characters of a message; what is over is cut."""
+
+Reason = Literal["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"]
+REASONS: tuple[str, ...] = ("Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge")
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Violation:
+    """One thing that is wrong with a request.
+
+    `message` is for the person whose request is refused. It is one line: line breaks become spaces. `path` is the
+    offending place in the object, as text (`spec.containers[0].image`, `metadata.labels['a.b/c']`) or as a tuple of
+    keys and indexes. `reason` is the API status that a denial is given: Invalid (422, unless told otherwise),
+    Forbidden (403), RequestEntityTooLarge (413) or Unauthorized (401).
+
+    Raises TypeError or ValueError on anything else.
+    """
+
+    message: str
+    path: Path | None
+    reason: Reason
+
+    def __init__(self, message: str, path: str | Path | None = None, reason: Reason | None = None) -> None:
+        if not isinstance(message, str):
+            raise TypeError(f"Violation: message must be text, not {type(message).__name__}")
+        line = message.strip()
+        if "\n" in line or "\r" in line:
+            line = re.sub(r"\s*[\r\n]\s*", " ", line)
+        if not line:
+            raise ValueError("Violation: message must not be blank")
+        if reason is not None and reason not in REASONS:
+            raise ValueError(f"Violation: reason must be one of {', '.join(REASONS)}, not {reason!r}")
+        object.__setattr__(self, "message", line[:MAX_MESSAGE])
+        object.__setattr__(self, "path", _path(path))
+        object.__setattr__(self, "reason", reason or "Invalid")
+
+
+def _path(path: str | Path | None) -> Path | None:
+    if path is None:
+        return None
+    if isinstance(path, str):
+        return paths.parse(path)
+    if isinstance(path, tuple) and all(type(step) in (str, int) for step in path):
+        return path
+    raise TypeError("Violation: path must be text such as spec.containers[0].image, or a tuple of keys and indexes")
