@@ -66,7 +66,10 @@ def test_they_see_the_resource_that_was_sent(tmp_path: Path) -> None:
         ("- {name: c, expression: 'true', when: now}", "[0].when: unknown field"),
         ("- {name: c, expression: '1'}", "c: must evaluate to bool but got int"),
         ("- {name: c, expression: params.x}", "c: undeclared reference to 'params'"),
-        ("- {name: c, expression: 'true'}\n- {name: c, expression: 'true'}", "[1].name: 'c' stands twice"),
+        (
+            "- {name: c, expression: 'true'}\n- {name: c, expression: 'true'}",
+            "[1].name: 'c' is the name of two conditions",
+        ),
     ],
 )
 def test_what_is_no_list_of_conditions_is_refused(tmp_path: Path, text: str, told: str) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+import uvicorn
 
 from webhook.server.accepting import Acceptor
 from webhook.server.protocol import Application, Limits, Port
@@ -54,11 +57,12 @@ def shown(bound: socket.socket) -> str:
     return f"[{host}]:{port}" if bound.family == socket.AF_INET6 else f"{host}:{port}"
 
 
-class Server:
+class Server(uvicorn.Server):
     """One listening socket and the connections that came in on it.
 
-    With a `context` it speaks TLS; `handshake_failed` is called with the reason why a connection came to nothing (see
-    Acceptor).
+    uvicorn keeps its life cycle: start, main loop, and exit, in order or forced. Connections come from our Acceptor and
+    speak our protocol. With a `context` they speak TLS; `handshake_failed` is called with the reason why one came to
+    nothing (see Acceptor).
     """
 
     def __init__(
@@ -70,16 +74,57 @@ class Server:
         context: ssl.SSLContext | None = None,
         handshake_failed: Callable[[str], None] = lambda reason: None,
     ) -> None:
+        # What belongs to uvicorn's own protocols is off: ours has its application, its limits and its log.
+        super().__init__(
+            uvicorn.Config(
+                self._not_asgi,
+                loop="none",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                date_header=False,
+            )
+        )
         self._port = Port(application, limits)
         self._bound = bound
         self._shutdown_timeout = shutdown_timeout
         self._context = context
         self._handshake_failed = handshake_failed
         self._acceptor: Acceptor | None = None
-        self._forced = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """Accept connections from now on. Needs a running event loop."""
+    async def begin(self) -> None:
+        """Return once the socket accepts connections. Raises what starting raises."""
+        self._serving = asyncio.create_task(self.serve([]))
+        while not self.started and not self._serving.done():
+            await asyncio.sleep(0)
+        if self._serving.done():
+            self._serving.result()
+
+    async def end(self) -> None:
+        """Accept no more connections, answer the requests that have begun, and return when all connections are closed.
+
+        What is not answered after `shutdown_timeout` seconds is cut off.
+        """
+        self.should_exit = True
+        if self._serving is not None:
+            await self._serving
+
+    def force(self) -> None:
+        """End without waiting: all connections are closed at once."""
+        self.force_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals to the process, which has two ports, or workers."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         limits = self._port.limits
         self._acceptor = Acceptor(
             self._bound,
@@ -89,12 +134,9 @@ class Server:
             timeout=limits.read_timeout,
             failed=self._handshake_failed,
         )
+        self.started = True
 
-    async def end(self) -> None:
-        """Accept no more connections, answer the requests that have begun, and return when all connections are closed.
-
-        What is not answered after `shutdown_timeout` seconds is cut off.
-        """
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._acceptor is None:
             return
         await self._acceptor.close()
@@ -104,16 +146,16 @@ class Server:
             self._port.cut()
             await asyncio.sleep(0)  # for the transports to close their sockets
 
-    def force(self) -> None:
-        """End without waiting: `end` closes all connections at once."""
-        self._forced.set()
-
     async def _closed(self, seconds: float) -> bool:
         """Wait until all connections are closed, for so many seconds at most. Returns whether they are."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while self._port.open or (self._acceptor is not None and self._acceptor.under_way):
-            if self._forced.is_set() or loop.time() >= until:
+            if self.force_exit or loop.time() >= until:
                 return False
             await asyncio.sleep(_LOOK_AGAIN)
         return True
+
+    @staticmethod
+    async def _not_asgi(*_: object) -> None:
+        raise RuntimeError("the port's application is not called by uvicorn")

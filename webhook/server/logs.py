@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from webhook.visible import encodable
+
 MAX_TEXT = 1024
 """Characters of a string from a request that a line holds; hostile ones may be megabytes long."""
 
@@ -53,7 +55,7 @@ class Log:
         try:
             text = orjson.dumps(line, option=_OPTIONS)
         except TypeError:  # a policy's message may hold what UTF-8 cannot, such as half a surrogate pair
-            text = orjson.dumps(_encodable(line), default=str, option=_OPTIONS)
+            text = orjson.dumps(encodable(line), default=str, option=_OPTIONS)
         try:
             if self._shared:
                 self._write_alone(text)
@@ -117,13 +119,3 @@ def route_library_records(log: Log) -> None:
     logger.handlers = [LibraryRecords(log.write)]
     logger.setLevel(logging.ERROR)
     logger.propagate = False
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_encodable(str(key)): _encodable(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_encodable(entry) for entry in value]
-    return value

@@ -156,7 +156,7 @@ class Serving:
             return self.metrics.exposition()
 
         plain_server = self._plain_server(plain(self.state, exposition))
-        plain_server.begin()
+        await plain_server.begin()
         async with _beside(_force(stop, plain_server)):
             await self._answer_reviews(stop, self._announce, self._announce_stop)
             await plain_server.end()  # last, for /readyz has to say that this server is stopping
@@ -186,7 +186,7 @@ class Serving:
         self.state.live = None  # each worker has its own
         gathering = Gathering(door, self.settings.workers, self.state)
         server = self._plain_server(plain(self.state, gathering.exposition, gathering.hung))
-        server.begin()
+        await server.begin()
         async with (
             _beside(gathering.keep_asking()),
             _beside(self._when_ready(gathering)),
@@ -241,7 +241,7 @@ class Serving:
             self.certificates.listening,
             self.metrics.handshake_failed,
         )
-        server.begin()
+        await server.begin()
         state.listening = True
         self.metrics.ready(True)
         serving()

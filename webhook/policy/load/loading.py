@@ -22,9 +22,9 @@ from webhook.nearest import nearest
 from webhook.paths import ROOT, Path, lookup, render
 from webhook.policy import conditions, exceptions
 from webhook.policy.cel import mutating, mutationchecking, typechecking
+from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.cel.mutating import CELMutator
 from webhook.policy.cel.validating import CELValidator, compile_policy
-from webhook.policy.conditions import Conditions
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.exceptions import Exemption
 from webhook.policy.load import translate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import overload
 
 from webhook.policy import exceptions
-from webhook.policy.conditions import Conditions
+from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.evaluation import ParamKind
 from webhook.policy.matching import Match, Requirement, Rule, Selector
 from webhook.policy.policyset import Binding, ParamRef
