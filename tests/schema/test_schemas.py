@@ -59,7 +59,6 @@ class TestBuiltinKinds:
         assert port.int_or_string and port.type == "" and not port.unknown
         assert at(*CONTAINERS, "*", "resources", "limits", "*").unknown  # a quantity: a text or a number
         assert at("apps", "v1", "Deployment", "spec", "replicas").default is MISSING
-        assert at("apps", "v1", "Deployment", "spec").required == {"selector", "template"}
 
     def test_fields_that_are_not_there_are_none(self) -> None:
         assert at("apps", "v1", "Deployment", "spec").field("replicaz") is None

@@ -147,16 +147,6 @@ class Schema:
         return self._node.get("default", MISSING)
 
     @property
-    def required(self) -> frozenset[str]:
-        """The required fields."""
-        return frozenset(_texts(self._own.get("required")))
-
-    @property
-    def nullable(self) -> bool:
-        """Whether null is allowed."""
-        return self._flag("nullable")
-
-    @property
     def list_type(self) -> ListType:
         """How lists are merged: replaced as a whole (atomic, the default), as a set, or item by item by keys (map)."""
         declared = self._keyword("x-kubernetes-list-type")
