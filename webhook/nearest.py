@@ -1,4 +1,4 @@
-"""What somebody may have meant: of the names that there are, the one most like a name that is not among them."""
+"""Suggestions for misspelt names: the most similar known name."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from typing import Final
 
 LONGEST_NAME: Final = 80
-"""Characters of a name; to one that is longer none is nearest."""
+"""The most characters of a name for which a suggestion is made."""
 
 ALIKE: Final = 0.6
-"""How alike two names must be, from 0 to 1."""
+"""The least similarity of a suggestion, from 0 to 1."""
 
-_MANY = 500  # names among which the nearest is looked for; more has only what somebody made to take long
+_MANY = 500  # the most known names to search: only hostile input has more, in order to take long
 
 
 def nearest(name: str, known: Iterable[str], alike: float = ALIKE) -> str | None:
-    """The known name that is most like `name`, whatever their case; None if none is."""
-    from difflib import get_close_matches  # only where something is wrong
+    """The known name that is most similar to `name`, regardless of case; None if none is similar enough."""
+    from difflib import get_close_matches  # imported here because it is needed only for errors
 
     candidates = sorted(known)
     if len(name) > LONGEST_NAME or len(candidates) > _MANY:
