@@ -1,4 +1,4 @@
-"""`make bench`: what Gatewright's speed is, always beside something else in the same run.
+"""`make bench`: Gatewright's speed, in comparison with alternatives that are measured in the same run.
 
 python -m bench            every benchmark
 python -m bench cel check  only these

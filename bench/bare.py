@@ -1,8 +1,8 @@
-"""The server that Gatewright is measured against: uvicorn with a bare ASGI app that parses a review and answers.
+"""The server to compare with: uvicorn with a bare ASGI app, which parses each review and sends a prepared response.
 
     python -m bench.bare CERTIFICATE KEY PORT ANSWERS
 
-ANSWERS is a JSON file: the uid of a review -> the text of its answer. Nothing is decided, counted or logged.
+ANSWERS is a JSON file: uid of a review -> text of the response. The app decides, counts and logs nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import uvicorn
 
 
 def application(answers: dict[str, bytes]) -> Any:
-    """An ASGI app that knows its answers."""
+    """An ASGI app that sends prepared responses. `answers`: uid of a review -> response body."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         body = b""

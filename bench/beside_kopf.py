@@ -1,13 +1,13 @@
-"""`gatewright serve` beside kopf: the same four rules, the same reviews, over TLS, one server at a time.
+"""`gatewright serve` in comparison with kopf: the same four rules and the same reviews over TLS, one server at a time.
 
-Gatewright answers a review in one call, whatever the number of policies. kopf has a webhook for each handler, with a
-path of its own, and the API server calls every one that the review concerns. So kopf is measured as an operator lives
-it: the load is all those calls, and the cost of a review is the sum of the CPU of the calls it causes. The cost of one
-call is shown too: about what a review would cost if all rules were written as one handler.
+Gatewright answers a review in one call, for any number of policies. kopf registers one webhook with its own path for
+each handler, and the API server calls all those that match the review. So the load on kopf consists of all these calls,
+and the cost of a review is the CPU time of all its calls together. The cost of a single call is printed too: it is
+about the cost of a review if one handler contained all rules.
 
-Reviews that concern no handler (deletions, exec, mutating reviews of anything but creations) are left out on both
-sides. First both are asked every review once, and some made from them which the other rules deny or change: verdicts
-and finalizers must be the same. Both write their logs, at their default levels, to nowhere.
+Reviews that match no handler (deletions, exec, mutating reviews other than creations) are left out for both. Before the
+measurement, both servers answer every review once, including variants that some rule denies or mutates; verdicts and
+finalizers must agree. Both log at their default levels, to /dev/null.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KEEPS = "gatewright.dev/cleanup"
 
 
 def main(gatewright: tuple[int, int], certificate: Path, key: Path) -> None:
-    """`gatewright`: pid and port of one that runs."""
+    """`gatewright`: pid and port of a running server."""
     port = free_port()
     command = [sys.executable, "-m", "bench.kopf_server", str(certificate), str(key), str(port)]
     with running(command, port) as pid:
@@ -43,20 +43,23 @@ def main(gatewright: tuple[int, int], certificate: Path, key: Path) -> None:
 
 
 def agreed(gatewright: int, kopf: int) -> int:
-    """How many reviews both were asked; ends the program if they differ on one."""
+    """The number of reviews on which both servers agree. Exits with an error at the first difference."""
     number = 0
     for phase, name, review in reviews():
         body = json.dumps(review).encode()
         ours = outcome(review, [asked(gatewright, f"/{phase}", body)])
         theirs = outcome(review, [asked(kopf, path, body) for path in kopf_server.calls(review, phase)])
         if ours != theirs:
-            raise SystemExit(f"kopf disagrees on {name} ({phase}): Gatewright {ours}, kopf {theirs}")
+            raise SystemExit(f"different verdicts on {name} ({phase}): Gatewright {ours}, kopf {theirs}")
         number += 1
     return number
 
 
 def outcome(review: dict[str, Any], answers: list[bytes]) -> tuple[bool, tuple[str, ...]]:
-    """Whether every answer allows it, and the finalizers the object then has. A rule that broke ends the program."""
+    """Whether all responses allow the review, and the object's finalizers after their patches.
+
+    Exits with an error if a rule failed instead of giving a verdict.
+    """
     allowed, obj = True, copy.deepcopy(review["request"].get("object"))
     for answer in answers:
         response = json.loads(answer)["response"]
@@ -69,17 +72,18 @@ def outcome(review: dict[str, Any], answers: list[bytes]) -> tuple[bool, tuple[s
 
 
 def reviews() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Phase, name and review: those recorded, then those made from them."""
+    """(phase, name, review) of each recorded review and its variants."""
     for phase in ("validate", "mutate"):
         for file in recorded(phase):
             review = json.loads(file.read_text())
             yield phase, file.name, review
-            for name, changed in made(review, phase):
+            for name, changed in variants(review, phase):
                 yield phase, f"{file.name}, {name}", changed
 
 
-def made(review: dict[str, Any], phase: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the recorded ones do not show: finalizers put on, missing, taken off, of no domain; too many replicas."""
+def variants(review: dict[str, Any], phase: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, review) of cases that are not recorded: finalizers added, missing, removed, without a domain; too many
+    replicas."""
     request = review["request"]
     if request["operation"] not in ("CREATE", "UPDATE"):
         return
@@ -101,12 +105,12 @@ def made(review: dict[str, Any], phase: str) -> Iterator[tuple[str, dict[str, An
 
 
 def beside(phase: str, gatewright: tuple[int, int], kopf: tuple[int, int]) -> None:
-    concerned: dict[Path, list[Call]] = {}
+    kopf_calls: dict[Path, list[Call]] = {}
     for file in recorded(phase):
         if paths := kopf_server.calls(json.loads(file.read_text()), phase):
-            concerned[file] = [(path, file) for path in paths]
-    ours = [(f"/{phase}", file) for file in concerned]
-    theirs = [call for calls in concerned.values() for call in calls]
+            kopf_calls[file] = [(path, file) for path in paths]
+    ours = [(f"/{phase}", file) for file in kopf_calls]
+    theirs = [call for calls in kopf_calls.values() for call in calls]
     calls_a_review = len(theirs) / len(ours)
     rounds = [(measured(*gatewright, ours), measured(*kopf, theirs)) for _ in range(ROUNDS)]
     for name, index, calls in (("gatewright", 0, 1.0), ("kopf", 1, calls_a_review)):

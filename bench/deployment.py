@@ -1,4 +1,4 @@
-"""A Deployment as the API server sends it: defaults filled in, with volumes, two containers and managed fields."""
+"""A Deployment as the API server sends it, with defaults, volumes, two containers and managedFields."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The four expressions of the mission on one Deployment: Gatewright's CEL beside the two public CEL packages.
+"""Four typical expressions on one Deployment: Gatewright's CEL in comparison with the two public CEL packages.
 
-All engines get the same expressions and the same object. cel-python and cel-expr-python work on objects of their own:
-their time is shown without the conversion (the object converted once, outside the clock) and with it (as every
-admission request needs it). Gatewright works on the JSON value itself.
+All engines evaluate the same expressions on the same object. cel-python and cel-expr-python first convert the object to
+their own types. Their times are printed without the conversion (done once, before the measurement) and with it (which
+every admission request needs). Gatewright evaluates on the JSON value.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SECONDS_A_ROUND = 0.05
 
 
 def microseconds(call: Callable[[], Any]) -> float:
-    """The best of several rounds: µs a call."""
+    """The time of a call in µs, the best of several rounds."""
     count, elapsed = 1, 0.0
     while elapsed < SECONDS_A_ROUND / 4:
         count *= 2
@@ -55,7 +55,7 @@ def _timed(call: Callable[[], Any], count: int) -> float:
 
 
 def engines(expression: str) -> dict[str, Callable[[], Any]]:
-    """Name -> one evaluation. All must give the same value."""
+    """Name of an engine -> a function that evaluates the expression once."""
     program = Environment({"object": types.DYN}).compile(expression)
 
     environment = celpy.Environment()
@@ -76,7 +76,7 @@ def engines(expression: str) -> dict[str, Callable[[], Any]]:
 
 
 def main() -> None:
-    print("CEL: four mission expressions on one Deployment, µs an evaluation (Gatewright: an Activation each time)\n")
+    print("CEL: four expressions on one Deployment, µs an evaluation (Gatewright: with a new Activation each time)\n")
     names = ["gatewright", "cel-expr-python", "cel-expr-python, converting", "cel-python", "cel-python, converting"]
     print(f"{'':16}" + "".join(f"{name:>29}" for name in names))
     worst = {name: float("inf") for name in names[1:]}
@@ -84,7 +84,7 @@ def main() -> None:
         found = engines(expression)
         values = {name: call() for name, call in found.items()}
         if len(set(values.values())) != 1:
-            raise SystemExit(f"the engines disagree on {title}: {values}")
+            raise SystemExit(f"the engines return different values for {title}: {values}")
         times = {name: microseconds(call) for name, call in found.items()}
         print(f"{title:16}" + "".join(f"{times[name]:29.2f}" for name in names))
         worst = {name: min(least, times[name] / times["gatewright"]) for name, least in worst.items()}
@@ -94,16 +94,16 @@ def main() -> None:
 
 
 def explained() -> None:
-    """Evaluation where nothing was explained, and where something was: the same code, so the same time."""
-    print("Explain costs nothing when not asked for, µs\n")
+    """Evaluation by a program that never explained, and by one that did: both run the same code in the same time."""
+    print("Evaluation before and after an explain, which must not make it slower, µs\n")
     print(f"{'':16}{'evaluate':>29}{'evaluate, once explained':>29}{'explain':>29}")
     for title, expression in EXPRESSIONS.items():
-        plain, asked = (Environment({"object": types.DYN}).compile(expression) for _ in range(2))
-        explain = microseconds(partial(_explain, asked))
-        times = {program: float("inf") for program in (plain, asked)}
-        for program in (plain, asked) * 3:  # by turns: others use the machine too
+        plain, explaining = (Environment({"object": types.DYN}).compile(expression) for _ in range(2))
+        explain = microseconds(partial(_explain, explaining))
+        times = {program: float("inf") for program in (plain, explaining)}
+        for program in (plain, explaining) * 3:  # in turn, because other processes use the machine too
             times[program] = min(times[program], microseconds(partial(_evaluate, program)))
-        print(f"{title:16}{times[plain]:29.2f}{times[asked]:29.2f}{explain:29.2f}")
+        print(f"{title:16}{times[plain]:29.2f}{times[explaining]:29.2f}{explain:29.2f}")
     print()
 
 

@@ -1,11 +1,11 @@
-"""The four shipped policies as an operator writes them with kopf: admission handlers, and the same params, read once.
+"""The four shipped policies as kopf admission handlers, with the same params, read once.
 
-They find what the policies find; their messages are shorter. All are coroutines: kopf runs a plain function in a thread
-of its own, which costs more. A handler selects its resources by a function, so that each rule is one webhook with one
-path and not one for every resource. A subresource takes a handler, that is a webhook, of its own.
+They give the same verdicts as the policies, with shorter messages. All are coroutines, because kopf runs a plain
+function in a thread, which costs more. A handler selects its resources with a function, so that each rule is one
+webhook with one path, not one for each resource. A subresource needs its own handler, and so its own webhook.
 
-The mutating handler looks at the labels itself. kopf can let the API server do that (`labels=`), as Gatewright's own
-webhook configuration does: then neither is asked about any of the recorded mutating reviews.
+The mutating handler checks the labels in its code. kopf could leave that to the API server (`labels=`), as Gatewright's
+webhook configuration does; but then the API server would send neither of them any of the recorded mutating reviews.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Object = Mapping[str, Any]
 
 
 def params(policy: str) -> dict[str, Any]:
-    """The shipped ConfigMap's `data`, each value read as YAML."""
+    """The `data` of the policy's shipped ConfigMap, with each value parsed as YAML."""
     config_map = yaml.safe_load((POLICIES / policy / "params.yaml").read_text())
     return {key: yaml.safe_load(text) for key, text in config_map["data"].items()}
 
@@ -72,7 +72,7 @@ def is_replicated(resource: kopf.Resource) -> bool:
 
 
 def is_guarded(resource: kopf.Resource) -> bool:
-    """All but what keeps nodes and controllers alive, which the policy's binding leaves out (kopf: events, always)."""
+    """Whether the finalizer policy applies. Its binding excludes nodes and leases; kopf itself excludes events."""
     return (resource.group, resource.plural) not in {("", "nodes"), ("coordination.k8s.io", "leases")}
 
 
@@ -88,7 +88,7 @@ def at(value: Any, *path: str) -> Any:
 
 
 def pods_of(obj: Object | None) -> tuple[Any, dict[str, Any]]:
-    """What new Pods are made of (a Pod's spec, a workload's template), and the Pods' spec."""
+    """What new Pods are created from (a Pod's spec, or a workload's Pod template), and the spec of these Pods."""
     if obj is None:
         return None, {}
     match obj["kind"]:

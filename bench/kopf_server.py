@@ -1,13 +1,13 @@
-"""kopf's webhook server with the handlers of `bench.kopf_handlers`, as `kopf run` has it, without a cluster.
+"""kopf's webhook server with the handlers of `bench.kopf_handlers`, set up as `kopf run` does, but without a cluster.
 
     python -m bench.kopf_server CERTIFICATE KEY PORT
 
-Server, admission engine, registry, logging (at the default level) and event loop (uvloop) are kopf's own. Only what
-kopf asks of a cluster is put in by hand: which resources there are. What it would write into the cluster, the webhook
-configurations, is made by kopf too: `calls` reads off them, as an API server does, where a review is posted to.
+Server, admission engine, registry, logging (at the default level) and event loop (uvloop) are kopf's own. This module
+supplies what kopf would discover in a cluster: the served resources. kopf also builds the webhook configurations that
+it would write to the cluster; `calls` finds in them, as an API server does, the paths that a review is posted to.
 
-This goes below kopf's public interface, which has no way to serve without a cluster, hence the exact version in
-pyproject.toml.
+kopf's public interface cannot serve without a cluster. So this module uses private parts of kopf, and pyproject.toml
+pins its exact version.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REASONS = {"validate": WebhookType.VALIDATING, "mutate": WebhookType.MUTATING}
 
 
 def resources() -> list[kopf.Resource]:
-    """What a cluster without extensions serves: the kinds of the API that are not alpha or beta."""
+    """The resources of a cluster without extensions: all built-in kinds except alpha and beta versions."""
     return [
         kopf.Resource(kind.group, kind.version, kind.plural, kind=kind.kind, namespaced=kind.namespaced)
         for kind in Kinds.builtin()
@@ -43,7 +43,7 @@ def resources() -> list[kopf.Resource]:
 
 
 def observed() -> Insights:
-    """What kopf knows of the cluster once it has looked."""
+    """What kopf knows about the cluster after its discovery."""
     insights = Insights()
     observation.revise_resources(group=None, insights=insights, registry=REGISTRY, resources=resources())
     insights.ready_resources.set()
@@ -51,8 +51,11 @@ def observed() -> Insights:
 
 
 def calls(review: dict[str, Any], phase: str) -> list[str]:
-    """The paths that an API server posts the review to: one a handler concerned. `phase`: "validate" or "mutate"."""
-    return [urlsplit(hook["clientConfig"]["url"]).path for hook in _webhooks(phase) if _concerns(hook, review)]
+    """The paths that an API server posts the review to, one for each matching handler.
+
+    `phase`: "validate" or "mutate".
+    """
+    return [urlsplit(hook["clientConfig"]["url"]).path for hook in _webhooks(phase) if _matches(hook, review)]
 
 
 @functools.cache
@@ -66,7 +69,7 @@ def _webhooks(phase: str) -> list[dict[str, Any]]:
     )
 
 
-def _concerns(hook: dict[str, Any], review: dict[str, Any]) -> bool:
+def _matches(hook: dict[str, Any], review: dict[str, Any]) -> bool:
     request = review["request"]
     group, version, plural = (request["resource"][key] for key in ("group", "version", "resource"))
     subresource = request.get("subResource")

@@ -1,9 +1,10 @@
-"""A load of recorded reviews over keep-alive TLS connections, bounded in count and time, to one loopback port.
+"""A load generator: posts recorded reviews over keep-alive TLS connections to a port on loopback.
 
     python -m bench.load PORT CONNECTIONS SECONDS RATE PATH=FILE…
 
-Each file is posted to its path, in turn. RATE is requests a second, 0 for as fast as answers come. Prints one JSON
-line: requests, seconds, latencies in milliseconds (p50, p99), the client's own CPU seconds, failures.
+Posts each file to its path, in turn, for SECONDS or MAX_REQUESTS. RATE is in requests a second; 0 sends the next
+request as soon as the response arrives. Prints one JSON line: requests, seconds, latencies in milliseconds (p50, p99),
+the client's own CPU seconds, failed requests.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MAX_REQUESTS = 400_000
 
 
 class Client(asyncio.Protocol):
-    """One connection, one request at a time."""
+    """One connection, with one request in flight at a time."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
@@ -53,7 +54,7 @@ class Client(asyncio.Protocol):
 
 
 class Load:
-    """What is sent, and what came of it."""
+    """The requests to send, and the results."""
 
     def __init__(self, requests: list[bytes], seconds: float, rate: float) -> None:
         self.requests = requests
@@ -86,7 +87,7 @@ class Load:
         self.ready(client)
 
     async def paced(self) -> None:
-        """Sends at the rate, on whichever connection is idle; one that is not there is not waited for."""
+        """Send at the rate, on idle connections. Requests that find no idle connection are sent later."""
         while not self.over and self.sent < MAX_REQUESTS:
             now = time.perf_counter()
             self.over = now >= self.until
@@ -105,7 +106,7 @@ async def run(port: int, connections: int, seconds: float, rate: float, calls: l
         requests.append(f"{head}{len(body)}\r\n\r\n".encode() + body)
     context = ssl.create_default_context()
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # a certificate of a minute ago, on loopback
+    context.verify_mode = ssl.CERT_NONE  # the benchmark's own self-signed certificate, on loopback
     load = Load(requests, seconds, rate)
     loop = asyncio.get_running_loop()
     cpu = time.process_time()
@@ -114,10 +115,10 @@ async def run(port: int, connections: int, seconds: float, rate: float, calls: l
     ]
     if rate:
         await load.paced()
-    # Never asleep: waking up a client that sleeps on another processor costs the one who sends to it, on a virtual
-    # machine several microseconds an answer, and the slower server would pay it more often.
-    until = load.until + 10
-    while not load.over and time.perf_counter() < until:
+    # Busy-wait: a server pays for waking up a client that sleeps on another processor, on a virtual machine several
+    # microseconds a response, and the slower server would pay that more often.
+    deadline = load.until + 10
+    while not load.over and time.perf_counter() < deadline:
         await asyncio.sleep(0)
     elapsed = time.perf_counter() - load.started
     cpu = time.process_time() - cpu

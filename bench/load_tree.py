@@ -1,9 +1,9 @@
-"""Loading a tree of 200 policies with three variables each: time and memory a policy.
+"""Loading a tree of 200 policies with three variables each: time and memory for each policy.
 
-The policies differ as those of one organisation do: most use the same few names for their variables, so that they share
-checkers, and every fourth has names of its own. Every expression is compiled, and checked against the fields of the
-kinds that the policy names. Each run is a process of its own whose CPU time counts, for one thread does it all. Beside
-it, reading the same files with PyYAML alone.
+The policies vary as in a real organisation: most use the same few names for their variables, and so share type
+checkers; every fourth has its own names. Loading compiles every expression and checks it against the schemas of the
+kinds that the policy matches. Each run is a new process. Loading uses one thread, so its CPU time is measured. For
+comparison, PyYAML reads the same files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 POLICIES = 200
 ROUNDS = 5
 LIMIT_MS = 3.0
-"""Milliseconds a policy that loading may take."""
+"""The limit for loading one policy, in milliseconds."""
 
 _SUBJECTS = (
     ("apps", "deployments", "object.spec.template.spec"),
@@ -55,7 +55,7 @@ else:
 
 
 def generate(folder: Path, count: int) -> None:
-    """Writes `count` policies with three variables, a validation and its message each, and a binding, a file each."""
+    """Write `count` files, each with a policy (three variables, a validation, a messageExpression) and a binding."""
     for number in range(count):
         group, resource, spec = _SUBJECTS[number % len(_SUBJECTS)]
         suffix = f"_{number}" if number % 4 == 3 else ""
@@ -98,7 +98,7 @@ spec:
 
 
 def measured(folder: Path, what: str) -> tuple[float, int]:
-    """CPU seconds, and bytes of memory that are held when it is done."""
+    """CPU seconds of a run, and bytes of memory in use at its end."""
     command = [sys.executable, "-c", _MEASURED, str(folder), what]
     run = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     seconds, held = run.stdout.split()

@@ -1,9 +1,9 @@
-"""`gatewright serve` under load beside a bare ASGI app: what deciding, counting and logging cost.
+"""`gatewright serve` under load, in comparison with a bare ASGI app: the cost of deciding, counting and logging.
 
-The load is the recorded reviews, in turn, over keep-alive TLS connections from a process of its own, as fast as answers
-come. Both servers run as they are, one at a time, in several rounds; the bare app answers the same bytes that
-Gatewright gave. Shown is the server's CPU a request, from the operating system's accounts. `beside_kopf` goes on with
-the same Gatewright.
+A separate process posts the recorded reviews, in turn, over keep-alive TLS connections, as fast as responses arrive.
+Several rounds measure one server after the other. The bare app sends the responses that Gatewright gave before, byte
+for byte. The figure is the server process's CPU time for each request. `beside_kopf` then uses the same Gatewright
+process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bench.servers import (
 
 
 def answers(port: int, folder: Path) -> Path:
-    """Every review's answer, asked of Gatewright, as `bench.bare` reads them."""
+    """Write a file for `bench.bare` with Gatewright's response to each recorded review; its path."""
     known = {}
     for phase in ("validate", "mutate"):
         for file in recorded(phase):
@@ -71,7 +71,7 @@ def beside(phase: str, gatewright: tuple[int, int], bare: tuple[int, int]) -> No
         )
     half = statistics.median(ours["rate"] for ours, _ in rounds) / 2
     latency = loaded(gatewright[1], calls, half)
-    print(f"  throughput of the bare app: {ratio:.2f} of it (wanted: at least 0.60)")
+    print(f"  throughput: {ratio:.2f} of the bare app's (wanted: at least 0.60)")
     print(f"  at half load, {half:.0f} requests/s: p50 {latency['p50']:.2f} ms, p99 {latency['p99']:.2f} ms\n")
 
 

@@ -1,4 +1,4 @@
-"""Servers in processes of their own, put under load over TLS, and what they cost by the operating system's accounts."""
+"""Runs servers as processes, puts them under load over TLS, and measures the CPU time that they use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from webhook.server.tls import development
 
-Call = tuple[str, Path]  # what is posted: a path, and the file of a review
+Call = tuple[str, Path]  # a request: the URL path, and the file of the review to post
 
 ROOT = Path(__file__).parents[1]
 REVIEWS = ROOT / "tests" / "fixtures" / "reviews"
@@ -38,14 +38,14 @@ def free_port() -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
+    """The user and system time that a process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @contextmanager
 def running(command: list[str], port: int) -> Iterator[int]:
-    """A server that listens on the port; its pid."""
+    """Run a server, and wait until it listens on the port; its pid."""
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(200):
@@ -62,7 +62,7 @@ def running(command: list[str], port: int) -> Iterator[int]:
 
 
 def loaded(port: int, calls: list[Call], rate: float = 0) -> dict[str, Any]:
-    """What `bench.load` prints."""
+    """The results of `bench.load`, with the keys that it prints. Exits with an error if a request failed."""
     arguments = [str(port), str(CONNECTIONS), str(SECONDS), str(rate), *(f"{path}={file}" for path, file in calls)]
     command = [sys.executable, "-m", "bench.load", *arguments]
     found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
@@ -73,7 +73,11 @@ def loaded(port: int, calls: list[Call], rate: float = 0) -> dict[str, Any]:
 
 
 def measured(pid: int, port: int, calls: list[Call]) -> dict[str, float]:
-    """CPU microseconds a request, and how busy server and client were."""
+    """The results of a load on the server `pid`.
+
+    "micros": CPU time of the server in µs a request. "busy", "client": CPU time of server and client as a share of the
+    elapsed time. "rate": requests a second.
+    """
     before = cpu_seconds(pid)
     result = loaded(port, calls)
     cpu = cpu_seconds(pid) - before
@@ -86,7 +90,7 @@ def measured(pid: int, port: int, calls: list[Call]) -> dict[str, float]:
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for loopback, as `gatewright serve` makes one for development."""
+    """The files of a new certificate for localhost, and of its key."""
     pair = development(["localhost"]).pair
     files = folder / "tls.crt", folder / "tls.key"
     files[0].write_bytes(pair.certificate)
@@ -95,7 +99,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def asked(port: int, path: str, review: bytes) -> bytes:
-    """The answer to one review."""
+    """The body of the response to one review."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

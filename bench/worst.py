@@ -1,8 +1,8 @@
-"""The longest that one expression may take: what is slowest here within the API server's cost limit.
+"""The worst case of one expression: the longest processor time within the API server's cost limit.
 
-Each case is evaluated on an input that is made larger until the expression ends at a limit, of cost or of work, or the
-input is as large as an object may be (3 MB). What counts is the processor time until then: seconds, whoever wrote the
-policy and the object. On an idle core none takes more than WANTED.
+Each case is evaluated on growing inputs, until the expression exceeds its cost limit or its work limit, or the input is
+as large as an object can be (3 MB). The longest time bounds every expression, even if policy and object are hostile.
+On an idle core, no case may take longer than WANTED.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from webhook.cel import Activation, Environment, EvaluationError, types
 
 WANTED = 3.0
-"""Seconds. An expression that ends at a limit has mostly been evaluated twice: in the plain form, and to decide."""
+"""Seconds. Most expressions that exceed a limit are evaluated twice: the second evaluation counts exactly."""
 
 _ENVIRONMENT = Environment({"x": types.DYN, "y": types.DYN})
 _LARGEST = 1_000_000  # elements or characters
@@ -52,9 +52,9 @@ def _digits(size: int) -> str:
     return "9" * size
 
 
-# What is evaluated, on which inputs. y equals x, and is another object.
+# (expression, inputs). y equals x, but is another object.
 CASES: list[tuple[str, tuple[Make, ...]]] = [
-    # loops, and what is cheap in them
+    # loops with cheap bodies
     ("x.all(a, x.all(b, true))", (_numbers,)),
     ("x.all(a, x.all(b, a + b >= 0))", (_numbers,)),
     ("x.map(a, x.map(b, b)).size() > 0", (_numbers,)),
@@ -81,7 +81,7 @@ CASES: list[tuple[str, tuple[Make, ...]]] = [
     ("x.map(a, x.reverse()).size() > 0", (_numbers,)),
     ("x.all(a, x.join(',') != '')", (_words, _long_words)),
     ("x.all(a, '%s %s'.format([x, y]) != '')", (_numbers, _rows, _maps, _words, _long_words)),
-    # functions on texts
+    # functions on strings
     ("x.matches('[ab].{1000}z')", (_letters,)),
     ("x.matches('(a?){500}a{500}$')", (_letters,)),
     ("x.matches('([ab]{1,30}){1,30}z')", (_letters,)),
@@ -125,7 +125,7 @@ CASES: list[tuple[str, tuple[Make, ...]]] = [
 
 
 def evaluated(source: str, x: Any, y: Any) -> tuple[float, int, str]:
-    """Processor time in seconds, cost, and how it ended."""
+    """Processor time in seconds, cost, and how the evaluation ended: "value", "cost", "work", or an error."""
     program = _ENVIRONMENT.compile(source)
     activation = Activation({"x": x, "y": y})
     began = thread_time()
@@ -138,7 +138,7 @@ def evaluated(source: str, x: Any, y: Any) -> tuple[float, int, str]:
 
 
 def worst() -> Iterator[tuple[float, str, str, int, int, str]]:
-    """(seconds, expression, input, its size, cost, how it ended) of each case, at the size where it takes longest."""
+    """(seconds, expression, input, size, cost, ending) of each case, for the size that takes longest."""
     for source, makes in CASES:
         for make in makes:
             found = []
@@ -156,7 +156,7 @@ def worst() -> Iterator[tuple[float, str, str, int, int, str]]:
 
 def main() -> None:
     found = sorted(worst(), reverse=True)
-    print(f"One expression, {len(found)} cases, each on the input that it takes longest on within its limits\n")
+    print(f"One expression, {len(found)} cases, each with the input that takes longest within the limits\n")
     print("seconds      cost  ended by   on")
     for seconds, source, name, size, cost, end in found[:30]:
         print(f"{seconds:7.2f} {cost:>9,}  {end[:8]:<8}  {size:>9,} {name}: {source[:90]}")

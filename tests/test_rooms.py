@@ -43,12 +43,13 @@ webhook.cluster
 webhook.schema
 webhook.documents
 webhook.excerpts
-webhook.access webhook.nearest webhook.paths webhook.versions webhook.visible
+webhook.access webhook.frozen webhook.nearest webhook.paths webhook.versions webhook.visible
 """
 RANK = {room: rank for rank, line in enumerate(reversed(ORDER.split("\n"))) for room in line.split()}
 
 FORWARD = {
     ("webhook.cel.why.explainer", "webhook.cel.program"),
+    ("webhook.cel.why.origins", "webhook.cel.program"),
     ("webhook.cel.why.witness", "webhook.cel.program"),
 }
 """Imports that point up all the same, each with its reason beside it in the code."""

@@ -1,4 +1,4 @@
-"""Questions about access: may this user do that? What CEL's authorizer asks, and whoever knows the cluster answers.
+"""Access checks: may a user do something? CEL's `authorizer` and Python policies ask, a ClusterView answers.
 
 The attributes are those of Kubernetes' SubjectAccessReview (k8s.io/api/authorization/v1).
 """
@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 
 class Access(NamedTuple):
-    """Who would do what. With a `path` it is about that HTTP path, else about a resource.
+    """An access check: a user, a verb, and either an HTTP `path` or a resource.
 
-    The core group is the empty string. Empty `namespace` and `name` stand for all of them. The selectors are as the
-    policy wrote them, unparsed. `extra` has (key, values).
+    The core group is "". Empty `namespace` and `name` stand for all. The selectors are the policy's text, unparsed.
+    `extra`: (key, values).
     """
 
     user: str
@@ -32,7 +32,7 @@ class Access(NamedTuple):
     label_selector: str = ""
 
     def __str__(self) -> str:
-        """As a person asks: user 'ann', verb 'get', resource 'pods' in namespace 'shop'."""
+        """For messages: user 'ann', verb 'get', resource 'pods', namespace 'shop'."""
         if self.path:
             return f"user '{self.user}', verb '{self.verb}', path '{self.path}'"
         resource = f"{self.group}/{self.resource}" if self.group else self.resource
@@ -50,9 +50,9 @@ class Access(NamedTuple):
 
 
 class AccessDecision(NamedTuple):
-    """The answer: true if access is allowed.
+    """The result of an access check: true if access is allowed.
 
-    `error`: what went wrong while deciding, which need not mean that access is refused.
+    `error`: an error of the authorizer, which may have allowed access nevertheless.
     """
 
     allowed: bool
@@ -64,12 +64,12 @@ class AccessDecision(NamedTuple):
 
 
 class AccessUnknown(LookupError):
-    """Nobody here can tell. str(error) says what was asked and how an answer is given."""
+    """The access check cannot be answered. str(error) names the check, and how to provide an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessRule:
-    """A declared answer. A field that is None covers anything; `groups` must all be among the user's."""
+    """A declared decision. A field that is None matches anything; the user must have all `groups`."""
 
     decision: AccessDecision
     user: str | None = None
@@ -83,7 +83,7 @@ class AccessRule:
     name: str | None = None
 
     def covers(self, access: Access) -> bool:
-        """Whether the rule answers the question."""
+        """Whether the rule applies to the access check."""
         return self.groups.issubset(access.groups) and all(
             wanted is None or wanted == asked
             for wanted, asked in (
@@ -100,7 +100,7 @@ class AccessRule:
 
 
 def declared(access: Access, rules: Iterable[AccessRule]) -> AccessDecision:
-    """The decision of the first rule that covers the question. Raises AccessUnknown if none does."""
+    """The decision of the first rule that covers the access check. Raises AccessUnknown if none does."""
     for rule in rules:
         if rule.covers(access):
             return rule.decision
@@ -111,4 +111,4 @@ def declared(access: Access, rules: Iterable[AccessRule]) -> AccessDecision:
 
 
 Authorize = Callable[[Access], AccessDecision]
-"""Answers a question. Raises AccessUnknown."""
+"""Answers an access check. Raises AccessUnknown."""

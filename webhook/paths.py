@@ -1,7 +1,7 @@
-"""Paths into JSON values: one type for witnesses, violations, report lines and patches.
+"""Paths into JSON values. Violations, locations in reports, and patches all use this type.
 
 A Path is a tuple of keys (str) and list indexes (int), from the root of an object: ("spec", "containers", 0, "image").
-Its text form is what people write: spec.containers[0].image, metadata.labels['app.io/name'].
+Its text form is spec.containers[0].image; other keys are quoted: metadata.labels['app.io/name'].
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MISSING = object()
 
 
 def render(path: Path) -> str:
-    """The text of a path: `spec.containers[0]`; keys that are no identifiers stand in brackets and quotes."""
+    """The text form of a path: `spec.containers[0]`. Keys that are no identifiers are quoted: `labels['a.b/c']`."""
     parts: list[str] = []
     for step in path:
         if isinstance(step, int):
@@ -37,9 +37,9 @@ def render(path: Path) -> str:
 
 
 def parse(text: str) -> Path:
-    """The path that a text such as `spec.containers[0].image` or `metadata.labels['a.b/c']` names.
+    """The path of a text form such as `spec.containers[0].image` or `metadata.labels['a.b/c']`.
 
-    Raises ValueError, with the offset, on text that is no path.
+    Raises ValueError, with the offset of the error.
     """
     steps: list[str | int] = []
     at = 0
@@ -58,7 +58,7 @@ def parse(text: str) -> Path:
 
 
 def lookup(value: Any, path: Path, default: Any = None) -> Any:
-    """The value at `path` inside a JSON value, or `default` where there is none."""
+    """The value at `path` in a JSON value, or `default` if there is none."""
     for step in path:
         if isinstance(step, int):
             if not isinstance(value, list) or step >= len(value):

@@ -1,4 +1,4 @@
-"""Kubernetes versions, as (1, 30): by them functions and other features of CEL came."""
+"""Kubernetes versions, such as (1, 30). They decide which functions and features of CEL are available."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import re
 Version = tuple[int, int]
 
 OLDEST: Version = (1, 26)
-"""The version that brought CEL policies."""
+"""The first version with CEL policies."""
 
 NEWEST: Version = (1, 37)
-"""The newest version whose functions are known here."""
+"""The newest version whose functions are implemented."""
 
 CROSS_TYPE_COMPARISON: Version = (1, 28)
-"""Since when numbers of different types are compared: `1 < 1.5`."""
+"""The first version that compares numbers of different types: `1 < 1.5`."""
 
 _FORM = re.compile(r"v?([0-9]{1,4})\.([0-9]{1,4})(?:[.+-].*)?")
 
 
 def parse_version(text: str) -> Version:
-    """The version that a text such as 1.30, v1.30 or v1.30.4-gke.1 names. Raises ValueError."""
+    """The version in a text such as 1.30, v1.30 or v1.30.4-gke.1. Raises ValueError."""
     match = _FORM.fullmatch(text.strip())
     version = (int(match[1]), int(match[2])) if match else None
     if version is None or not OLDEST <= version <= NEWEST:
@@ -29,7 +29,7 @@ def parse_version(text: str) -> Version:
 
 
 def shown(version: Version) -> str:
-    """As people write it: 1.30."""
+    """The text form, such as 1.30."""
     return f"{version[0]}.{version[1]}"
 
 

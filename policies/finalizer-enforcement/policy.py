@@ -1,7 +1,7 @@
-"""Objects that a controller has to clean up after keep its finalizer until it has done so.
+"""Objects that a controller must clean up after keep its finalizer until it has done so.
 
-A rule of the param says which objects, which finalizer, and whose it is. The finalizer is put on when the object is
-created, and nobody takes it off again but the rule's controllers, once the object is being deleted.
+A rule in the params names the objects, the finalizer, and its controllers. The policy adds the finalizer when an object
+is created. Only the rule's controllers can remove it, and only while the object is being deleted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from gatewright import Request, Violation, mutate, validate
 
-# Finalizers of Kubernetes itself that have no domain: ObjectMeta's, the Namespaces', the CustomResourceDefinitions'.
+# Kubernetes' own finalizers without a domain: of ObjectMeta, of Namespaces, of CustomResourceDefinitions.
 STANDARD = frozenset({"orphan", "foregroundDeletion", "kubernetes", "customresourcecleanup.apiextensions.k8s.io"})
 
 _DOMAIN = re.compile(r"(?=.{1,253}/)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/[^/]+")
@@ -37,7 +37,7 @@ def _names_resources(text: str) -> str:
 
 
 class Settings(BaseModel):
-    """What is written as YAML: unknown fields are errors, names are in camelCase."""
+    """The base of the models of the params' YAML: names are in camelCase, unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
 
@@ -52,8 +52,8 @@ class Requirement(Settings):
     @model_validator(mode="after")
     def _values_fit(self) -> Requirement:
         if (self.operator in ("In", "NotIn")) != bool(self.values):
-            wanted = "at least one of" if self.operator in ("In", "NotIn") else "no"
-            raise ValueError(f"{self.operator} takes {wanted} values")
+            expected = "at least one value" if self.operator in ("In", "NotIn") else "no values"
+            raise ValueError(f"{self.operator} takes {expected}")
         return self
 
     def matches(self, labels: dict[str, str]) -> bool:
@@ -69,7 +69,7 @@ class Requirement(Settings):
 
 
 class LabelSelector(Settings):
-    """As everywhere in Kubernetes: all of it must match, and an empty one matches every object."""
+    """A Kubernetes label selector: all its parts must match; an empty one matches every object."""
 
     match_labels: dict[str, str] = {}
     match_expressions: tuple[Requirement, ...] = ()
@@ -82,10 +82,10 @@ class LabelSelector(Settings):
 
 
 class Rule(Settings):
-    """Which objects carry which finalizer, and who may take it off.
+    """The objects that have a finalizer, and the controllers that may remove it.
 
-    `resources` as kubectl writes them, of every version (another version is no way around): `configmaps`,
-    `deployments.apps`, `*.apps`, `*`. `controllers` are user names.
+    `resources`: as kubectl writes them, in every version so that no version evades the rule: `configmaps`,
+    `deployments.apps`, `*.apps`, `*`. `controllers`: user names.
     """
 
     resources: tuple[Annotated[str, AfterValidator(_names_resources)], ...] = Field(min_length=1)
@@ -104,7 +104,7 @@ class Rule(Settings):
 
 
 class Params(Settings):
-    """`data` of the ConfigMap. `undomained`: finalizers that are let through though they have no domain."""
+    """The `data` of the ConfigMap. `undomained`: finalizers that are allowed although they have no domain."""
 
     rules: tuple[Rule, ...]
     undomained: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ class Params(Settings):
 
 @mutate(resources=["*"], operations=["CREATE"], param_kind="v1/ConfigMap")
 def finalizer_enforcement(request: Request, params: Params) -> None:
-    """Objects that a rule selects get its finalizer when they are created."""
+    """Add the finalizer of each rule that selects the object, at its creation."""
     for rule in params.rules:
         if rule.covers(request) and rule.label_selector.matches(request.object):
             metadata = request.object.setdefault("metadata", {})
@@ -120,8 +120,8 @@ def finalizer_enforcement(request: Request, params: Params) -> None:
                 metadata["finalizers"] = [*_finalizers(request.object), rule.finalizer]
 
 
-# Every subresource, for a finalizer can be taken off through any that takes the whole object: status, and finalize of
-# Namespaces. Those that take something else (a Scale, an Eviction) carry no finalizers, and pass.
+# All subresources, because each one that accepts the whole object can remove a finalizer: status, and finalize of
+# Namespaces. Those that accept another kind (Scale, Eviction) have no finalizers in their requests, and pass.
 @validate(
     name="finalizer-enforcement",
     resources=["*/*"],
@@ -129,7 +129,7 @@ def finalizer_enforcement(request: Request, params: Params) -> None:
     param_kind="v1/ConfigMap",
 )
 def finalizers_stay(request: Request, params: Params) -> Iterator[Violation]:
-    """Finalizers that a rule asks for are there and stay until its controllers take them off; all have a domain."""
+    """Objects have the finalizers of their rules until the controllers remove them; all finalizers have a domain."""
     yield from _without_domain(request, params)
     for rule in params.rules:
         if not rule.covers(request):
@@ -141,7 +141,7 @@ def finalizers_stay(request: Request, params: Params) -> Iterator[Violation]:
 
 
 def _missing(request: Request, rule: Rule) -> Iterator[Violation]:
-    """Whether an object is created without the rule's finalizer."""
+    """A violation if an object is created without the rule's finalizer."""
     if rule.label_selector.matches(request.object) and rule.finalizer not in _finalizers(request.object):
         yield Violation(
             f"metadata.finalizers: {rule.finalizer} is missing; an object with these labels is created with it, "
@@ -151,7 +151,7 @@ def _missing(request: Request, rule: Rule) -> Iterator[Violation]:
 
 
 def _removed(request: Request, rule: Rule) -> Iterator[Violation]:
-    """Whether the update takes off the rule's finalizer, or takes the object out of the rule while it carries it."""
+    """A violation if an update removes the rule's finalizer, or changes labels so that the rule no longer applies."""
     old, new = request.old_object, request.object
     if rule.finalizer not in _finalizers(old):
         return
@@ -173,8 +173,8 @@ def _removed(request: Request, rule: Rule) -> Iterator[Violation]:
             reason="Forbidden",
         )
     elif not is_selected:
-        # Else two updates would do what one may not: first the labels go, then the finalizer of an object that no rule
-        # selects any more.
+        # Otherwise two updates could do what one may not: the first removes the labels, the second removes the
+        # finalizer of an object that no rule selects any more.
         yield Violation(
             f"metadata.labels: these labels put the object under the protection of {rule.finalizer}, and must stay as "
             f"long as it carries that finalizer, which {who} takes off when the object is deleted",
@@ -184,7 +184,7 @@ def _removed(request: Request, rule: Rule) -> Iterator[Violation]:
 
 
 def _without_domain(request: Request, params: Params) -> Iterator[Violation]:
-    """The finalizers that the request brings and that have no domain; those that were there may stay."""
+    """Violations for finalizers without a domain that the request adds; those in the old object may stay."""
     brought = _finalizers(request.object)
     if not brought:
         return

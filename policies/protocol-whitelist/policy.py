@@ -1,7 +1,7 @@
-"""Only protocols of a list are spoken: by containers, by Services, and by the applications behind them.
+"""Containers, Services and the applications behind them use only the protocols of an allowlist.
 
-A port's protocol is TCP, UDP or SCTP. What an application speaks over it, only a Service can declare: in `appProtocol`,
-else, as Istio reads it, in the port's name (`grpc`, `grpc-orders`).
+A port's protocol is TCP, UDP or SCTP. The application protocol can only be declared in a Service: in `appProtocol`, or,
+by Istio's convention, in the port's name (`grpc`, `grpc-orders`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pydantic.alias_generators import to_camel
 
 from gatewright import Request, Violation, validate
 
-# What Istio takes for a protocol at the start of a port's name (istio.io, Protocol Selection). Any other name, such as
-# `web`, declares nothing.
+# The protocols that Istio recognizes at the start of a port's name (istio.io, Protocol Selection). Other names, such as
+# `web`, declare no protocol.
 PORT_NAME_PROTOCOLS = frozenset({
     "grpc", "grpc-web", "http", "http2", "https", "mongo", "mysql", "redis", "tcp", "tls", "udp",
 })  # fmt: skip
 
-# Where each kind keeps its Pod's spec.
+# The path of the Pod spec in each kind; WORKLOAD for all others.
 POD_SPECS = {
     "Pod": ("spec",),
     "PodTemplate": ("template", "spec"),
@@ -32,7 +32,7 @@ Path = tuple[str | int, ...]
 
 
 class Params(BaseModel):
-    """`data` of the ConfigMap. Application protocols are compared without regard to case, as Istio compares them."""
+    """The `data` of the ConfigMap. Application protocols are compared case-insensitively, as in Istio."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
 
@@ -60,7 +60,7 @@ class Params(BaseModel):
     param_kind="v1/ConfigMap",
 )
 def protocol_whitelist(request: Request, params: Params) -> Iterator[Violation]:
-    """Container ports, Service ports and the applications behind them speak protocols of the list."""
+    """Container ports, Service ports and application protocols are in the allowlist."""
     if request.namespace in params.exempt_namespaces:
         return
     if request.kind.kind == "Service":
@@ -70,7 +70,7 @@ def protocol_whitelist(request: Request, params: Params) -> Iterator[Violation]:
 
 
 def _service(request: Request, params: Params) -> Iterator[Violation]:
-    # An ExternalName Service, and a headless one that only gives addresses, have no ports.
+    # ExternalName Services have no ports, and headless ones may have none.
     path: Path = ("spec", "ports")
     ports = _at(request.object, path) or []
     if request.operation == "UPDATE" and ports == (_at(request.old_object, path) or []):
@@ -82,10 +82,10 @@ def _service(request: Request, params: Params) -> Iterator[Violation]:
 
 def _containers(request: Request, params: Params) -> Iterator[Violation]:
     path = POD_SPECS.get(request.kind.kind, WORKLOAD)
-    # What was there before the policy may stay, or such a workload could not even be scaled down: an update is judged
-    # if it brings new Pods (a new template), or new containers (of the ephemeral kind, in a Pod).
-    judged = path if path == ("spec",) else path[:-1]
-    if request.operation == "UPDATE" and _at(request.object, judged) == _at(request.old_object, judged):
+    # Workloads that existed before the policy must remain editable, for example to scale them down. So an update is
+    # checked only if it changes the Pod template, or adds containers (ephemeral ones) to a Pod.
+    checked = path if path == ("spec",) else path[:-1]
+    if request.operation == "UPDATE" and _at(request.object, checked) == _at(request.old_object, checked):
         return
     spec = _at(request.object, path) or {}
     for field in ("initContainers", "containers", "ephemeralContainers"):
@@ -103,9 +103,9 @@ def _port_protocol(port: dict[str, Any], path: Path, params: Params, container: 
     protocol = port.get("protocol") or "TCP"  # the API's default
     if protocol not in params.port_protocols:
         number = port.get("containerPort") if container else port.get("port")
-        whose = f" of {container}" if container else ""
+        owner = f" of {container}" if container else ""
         yield _violation(
-            (*path, "protocol"), f"port {number}{whose} is {protocol}; it must be {_listed(params.port_protocols)}"
+            (*path, "protocol"), f"port {number}{owner} is {protocol}; it must be {_listed(params.port_protocols)}"
         )
 
 
@@ -131,7 +131,7 @@ def _application_protocol(port: dict[str, Any], path: Path, params: Params) -> I
 
 
 def _protocol_of(name: str, protocols: frozenset[str]) -> str | None:
-    """The protocol that a port's name starts with, up to its end or a dash; the longest, for some hold a dash."""
+    """The longest protocol that the name consists of, or starts with before a dash (`grpc-web` contains one)."""
     parts = name.lower().split("-")
     for length in range(len(parts), 0, -1):
         prefix = "-".join(parts[:length])
@@ -147,7 +147,7 @@ def _at(value: Any, path: Path) -> Any:
 
 
 def _violation(path: Path, text: str) -> Violation:
-    """The place stands in the text as well: whoever is refused by the cluster sees nothing else."""
+    """A violation with the path in its message too, because the cluster's users see only the message."""
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return Violation(f"{where[1:]}: {text}", path=path)
 

@@ -96,7 +96,6 @@ def test_what_is_left_out_is_empty() -> None:
     assert (request.user.username, request.user.groups, request.dry_run) == ("", (), False)
     assert request.request_resource == request.resource
     assert request.request_kind == request.kind
-    assert request.cluster is None
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ def test_an_expired_exception_excepts_nothing_and_is_told_of(tree: Path) -> None
     run = check(tree, DEPLOYMENT)
     assert run.returncode == 1
     assert "2 denied" in run.stdout
-    assert "exception.yaml:9:3: PolicyException 'web-logs' expired (2020-12-31) and does nothing" in run.stderr
+    assert "exception.yaml:9:3: PolicyException 'web-logs' expired (2020-12-31) and has no effect" in run.stderr
 
 
 def test_a_place_that_the_message_names_is_not_told_twice(tree: Path) -> None:

@@ -104,10 +104,11 @@ def test_a_refusal_as_a_person_sees_it(tree: Path) -> None:
         "  validations[0] is false  policies/sizes.yaml:13\n"
         "    object.data.all(k, size(object.data[k]) <= 5) && variables.sizes.sum() < 100 = false\n"
         "    ├─ object.data.all(k, size(object.data[k]) <= 5) = false\n"
-        '    │  └─ [1] k = "b"\n'
-        "    │     └─ size(object.data[k]) <= 5 = false\n"
-        "    │        └─ size(object.data[k]) = 13\n"
-        '    │           └─ object.data[k] = "much too long"  ← line 7\n'
+        '    │  ├─ [1] k = "b"\n'
+        "    │  │  └─ size(object.data[k]) <= 5 = false\n"
+        "    │  │     └─ size(object.data[k]) = 13\n"
+        '    │  │        └─ object.data[k] = "much too long"  ← line 7\n'
+        "    │  └─ … 1 of 2 elements not shown\n"
         "    └─ variables.sizes.sum() < 100  not evaluated\n"
         "\n"
         "  validations[1] holds: !has(object.data.banned)\n"
@@ -148,7 +149,7 @@ def test_an_object_that_passes_is_explained_too(tree: Path) -> None:
         '                      └─ object.data[k] = "brief"  ← line 7\n'
         "\n"
         "  validations[1] holds  policies/sizes.yaml:15\n"
-        "    !has(object.data.banned) = true\n"
+        "    !has(object.data.banned) = true  ← line 5\n"
         "\n"
         "  binding sizes (Deny)\n"
     )
@@ -160,7 +161,7 @@ def test_an_error_is_shown_where_it_arose(tree: Path) -> None:
     result = run("explain", "sizes", "map.yaml")
     assert (
         "  expression 'object.data.nope.size() > 1' resulted in error: no such key: nope\n"
-        "  map.yaml:1:1 (error)\n"
+        "  map.yaml:5:1: data (error)\n"
         "\n"
         "  validations[0] fails  policies/sizes.yaml:10\n"
         "    object.data.nope.size() > 1  error: no such key: nope\n"
@@ -168,6 +169,81 @@ def test_an_error_is_shown_where_it_arose(tree: Path) -> None:
         "       └─ object.data.nope  error: no such key: nope  ← line 5\n"
     ) in result.output
     assert result.exit_code == 1
+
+
+def test_the_cause_of_an_error_is_written_in_full(tree: Path) -> None:
+    policy(tree, "  validations:\n  - expression: object.data.all(k, sign(quantity(object.data[k])) > 0)\n")
+    (tree / "map.yaml").write_text(MANIFEST.replace("short", "1Gi"))
+    output = run("explain", "sizes", "map.yaml").output
+    cause = "error: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+    tree_of_it = " ".join(line.strip(" │├└─") for line in output.partition("validations[0] fails")[2].splitlines())
+    assert cause in tree_of_it
+    long = "\n".join(f"        // line {number}" for number in range(40))
+    policy(tree, f"  validations:\n  - expression: |\n      object.data.nope == 'x' ||\n{long}\n        false\n")
+    assert "' resulted in error: no such key: nope" in run("check", "map.yaml").output.replace("\n      ", "")
+    output = run("explain", "sizes", "map.yaml").output
+    assert "\n  object.data.nope == 'x' ||\n" in output.replace("expression '", "\n  ")
+    assert "\n  ' resulted in error: no such key: nope\n" in output
+
+
+JOINED = """\
+  variables:
+  - name: containers
+    expression: object.spec.containers + object.spec.?initContainers.orValue([])
+  validations:
+  - expression: object.kind == 'Deployment' || variables.containers.all(c, has(c.resources))
+    message: containers have resources
+"""
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web
+spec:
+  containers:
+  - {name: a, image: a, resources: {}}
+  - {name: b, image: b, resources: {}}
+  initContainers:
+  - name: migrate
+    image: migrate
+"""
+
+
+def test_elements_of_joined_lists_say_where_they_stand_and_rounds_that_are_left_out_are_counted(tree: Path) -> None:
+    policy(tree, JOINED)
+    (tree / "pod.yaml").write_text(POD)
+    assert run("explain", "sizes", "pod.yaml").output.partition("policies/sizes.yaml:13\n")[2] == (
+        "    object.kind == 'Deployment' || variables.containers.all(c, has(c.resources)) = false\n"
+        "    ├─ object.kind == 'Deployment' = false\n"
+        "    └─ variables.containers.all(c, has(c.resources)) = false\n"
+        '       ├─ variables.containers = [{"name": "a", "image": "a", "resources": {}}, {"name": "b", "image": "b", '
+        '"resources"…\n'
+        '       ├─ [2] c = {"name": "migrate", "image": "migrate"}  ← line 10\n'
+        "       │  └─ has(c.resources) = false  ← line 10\n"
+        "       └─ … 2 of 3 elements not shown\n"
+        "\n"
+        "  binding sizes (Deny)\n"
+    )
+
+
+def test_the_term_that_failed_is_unfolded_wherever_the_finding_stands(tree: Path) -> None:
+    policy(
+        tree,
+        "  validations:\n"
+        "  - expression: >-\n"
+        "      has(object.metadata.name) && (size(object.data.a) + 1 < 3 ? true : has(object.metadata.labels))\n"
+        "    message: metadata.name is too short for this\n",
+    )
+    assert run("explain", "sizes", "map.yaml").output.partition("policies/sizes.yaml:10\n")[2] == (
+        "    has(object.metadata.name) && (size(object.data.a) + 1 < 3 ? true : has(object.metadata.labels)) = false\n"
+        "    ├─ has(object.metadata.name) = true  ← line 4\n"
+        "    └─ size(object.data.a) + 1 < 3 ? true : has(object.metadata.labels) = false\n"
+        "       ├─ size(object.data.a) + 1 < 3 = false\n"
+        "       └─ has(object.metadata.labels) = false\n"
+        "\n"
+        "  binding sizes (Deny)\n"
+    )
 
 
 def test_a_condition_that_is_false_says_so(tree: Path) -> None:
@@ -344,10 +420,11 @@ def test_check_shows_the_tree_under_each_finding(tree: Path) -> None:
         "      why: spec.validations[0].expression\n"
         "      object.data.all(k, size(object.data[k]) <= 5) && variables.sizes.sum() < 100 = false\n"
         "      ├─ object.data.all(k, size(object.data[k]) <= 5) = false\n"
-        '      │  └─ [1] k = "b"\n'
-        "      │     └─ size(object.data[k]) <= 5 = false\n"
-        "      │        └─ size(object.data[k]) = 13\n"
-        '      │           └─ object.data[k] = "much too long"  ← line 7\n'
+        '      │  ├─ [1] k = "b"\n'
+        "      │  │  └─ size(object.data[k]) <= 5 = false\n"
+        "      │  │     └─ size(object.data[k]) = 13\n"
+        '      │  │        └─ object.data[k] = "much too long"  ← line 7\n'
+        "      │  └─ … 1 of 2 elements not shown\n"
         "      └─ variables.sizes.sum() < 100  not evaluated\n"
         "\n"
         "1 denied (1 object in 1 file, 1 policy)\n"
@@ -426,3 +503,45 @@ def test_what_the_authorizer_answers_is_taken_from_the_file(tree: Path) -> None:
     assert run(*asked, "--as", "ann").exit_code == 0
     assert run(*asked, "--as", "bob").exit_code == 1
     assert run(*asked, "--kubernetes-version", "1.26").exit_code == 2
+
+
+# ------------------------------------------------------------------------------------------------------- exceptions
+
+EXCEPTION = """\
+apiVersion: gatewright.dev/v1
+kind: PolicyException
+metadata: {name: legacy}
+spec:
+  policies: [{name: NAME}]
+  objects: {names: [settings]}
+  reason: r
+  approvedBy: s
+  expires: 2999-01-31
+"""
+
+
+@pytest.mark.parametrize("name", ["sizes", "no-a", "labelled"])
+def test_an_exception_that_lets_a_finding_pass_shows(tree: Path, name: str) -> None:
+    policy(tree, SIZES)
+    (tree / "policies" / "python.py").write_text(PYTHON)
+    for kind, bound in (("Validating", "no-a"), ("Mutating", "labelled")):
+        actions = ", validationActions: [Deny]" if kind == "Validating" else ""
+        (tree / "policies" / f"{bound}-binding.yaml").write_text(
+            "apiVersion: admissionregistration.k8s.io/v1\n"
+            f"kind: {kind}AdmissionPolicyBinding\n"
+            f"metadata: {{name: {bound}}}\n"
+            f"spec: {{policyName: {bound}{actions}}}\n"
+        )
+    (tree / "policies" / "exception.yaml").write_text(EXCEPTION.replace("NAME", name))
+    result = run("explain", name, "map.yaml")
+    message = {"sizes": "values are short", "no-a": "there is a key a", "labelled": "the object would be changed"}[name]
+    assert result.exit_code == 0
+    assert "✓ ConfigMap default/settings passes, excepted by legacy until 2999-01-31  map.yaml:1\n" in result.output
+    assert f"  excepted by legacy until 2999-01-31: {message}\n" in result.output
+    assert ("validations[0] is false" in result.output) == (name == "sizes")
+    (report,) = json.loads(run("explain", name, "map.yaml", "-o", "json").output)["policies"]
+    (found,) = report["objects"]
+    (excepted,) = found["excepted"]
+    assert (excepted["exception"], excepted["until"], excepted["message"]) == ("legacy", "2999-01-31", message)
+    assert found["findings"] == []
+    assert excepted["line"] == {"sizes": 7, "no-a": 6, "labelled": 1}[name]

@@ -122,6 +122,8 @@ def test_json(root: Path) -> None:
         "failures": [],
         "texts": ["ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' denied request: not latest"],
         "notes": [],
+        "exceptedBy": None,
+        "excepted": [],
     }
 
 
@@ -162,4 +164,4 @@ def test_exceptions_are_no_matter_of_tests_but_for_one_that_has_expired(root: Pa
     (folder / "exception.yaml").write_text(EXPIRED)
     run = gatewright(cwd=root)
     assert run.returncode == 0
-    assert "exception.yaml:9:3: PolicyException 'old' expired (2020-01-31) and does nothing" in run.stderr
+    assert "exception.yaml:9:3: PolicyException 'old' expired (2020-01-31) and has no effect" in run.stderr

@@ -1,4 +1,4 @@
-"""An API server that plays what it is told: for failures that a real one cannot be made to produce."""
+"""A scripted API server, for failures that a real one cannot be made to produce."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Object = dict[str, Any]
 
 
 class Exchange:
-    """One request, and how it is answered."""
+    """One request, and the methods that respond to it. `earlier`: the requests before it."""
 
     def __init__(self, handler: BaseHTTPRequestHandler, earlier: list[Exchange]) -> None:
         self._handler = handler
@@ -29,7 +29,7 @@ class Exchange:
 
     @property
     def first(self) -> bool:
-        """Whether it is the first list, or the first watch."""
+        """Whether it is the first list or the first watch."""
         return all(each.watching != self.watching for each in self.earlier)
 
     @property
@@ -49,7 +49,11 @@ class Exchange:
         self.json({"kind": "Status", "status": "Failure", "message": message, "code": status}, status)
 
     def stream(self, *pieces: bytes, end: bool = True, hold: threading.Event | None = None) -> None:
-        """A watch: chunks as they are given; then it ends in order, or it is held until told, or it breaks off."""
+        """Respond to a watch with one chunk for each piece.
+
+        Afterwards it stays open until `hold` is set (at most 20 s), if there is one. Then it ends properly, or breaks
+        off if `end` is false.
+        """
         self._handler.send_response(200)
         self._handler.send_header("Transfer-Encoding", "chunked")
         self._handler.end_headers()
@@ -71,7 +75,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def playing(answer: Callable[[Exchange], None]) -> Iterator[tuple[str, list[Exchange]]]:
-    """The server's URL, and the requests that came, as long as the block runs."""
+    """A running server: its URL, and the list of requests that it has received. `answer` responds to each."""
     exchanges: list[Exchange] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -113,11 +117,11 @@ def config_map(name: str, version: int, namespace: str = "shop", **values: str) 
     }
 
 
-def listed(version: int, *items: Object, following: str = "") -> Object:
-    """A list as the server sends it: its items have no apiVersion and kind."""
+def listed(version: int, *items: Object, token: str = "") -> Object:
+    """A list as an API server sends it: its items have no apiVersion and kind. `token`: for the next page."""
     metadata: Object = {"resourceVersion": str(version)}
-    if following:
-        metadata["continue"] = following
+    if token:
+        metadata["continue"] = token
     bare = [{key: value for key, value in each.items() if key not in ("apiVersion", "kind")} for each in items]
     return {"apiVersion": "v1", "kind": "ConfigMapList", "metadata": metadata, "items": bare}
 

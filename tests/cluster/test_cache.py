@@ -78,7 +78,7 @@ def test_a_list_comes_in_pages_and_its_items_get_their_type(hold: threading.Even
             exchange.json(listed(7, config_map("c", 3)))
         else:
             assert exchange.query["limit"] == "2"
-            exchange.json(listed(7, config_map("a", 1), config_map("b", 2), following="more"))
+            exchange.json(listed(7, config_map("a", 1), config_map("b", 2), token="more"))
 
     with following(answer) as (followed, exchanges):
         wait_for(lambda: followed.cache.state is State.SYNCED)
@@ -100,7 +100,7 @@ def test_a_list_that_takes_too_long_for_its_pages_is_made_in_one_piece(hold: thr
         elif "continue" in exchange.query:
             exchange.refuse(410)
         elif "limit" in exchange.query:
-            exchange.json(listed(7, config_map("a", 1), config_map("b", 2), following="more"))
+            exchange.json(listed(7, config_map("a", 1), config_map("b", 2), token="more"))
         else:
             exchange.json(listed(9, *(config_map(name, 1) for name in "abc")))
 

@@ -16,7 +16,7 @@ from webhook.cluster import connection
 from webhook.cluster.connection import ConfigurationError
 from webhook.cluster.live import MAX_QUESTIONS, LiveView
 from webhook.cluster.lookups import NAMESPACES, Lookups, Target
-from webhook.cluster.view import ClusterView, NotAtHand, Unanswered, UnknownKind
+from webhook.cluster.view import ClusterView, NotCached, Unanswered, UnknownKind
 
 ONE = Target("v1", "ConfigMap", "shop", "a")
 MANY = Target("v1", "Secret", "shop")
@@ -66,9 +66,9 @@ def answer(exchange: Exchange) -> None:
 
 def test_before_the_first_list_it_knows_nothing_and_says_so() -> None:
     view: ClusterView = LiveView(Lookups.of([ONE]))
-    with pytest.raises(NotAtHand, match="ConfigMap of v1 has not been listed yet"):
+    with pytest.raises(NotCached, match="ConfigMap of v1 has not been listed yet"):
         view.get("v1", "ConfigMap", "a", "shop")
-    with pytest.raises(NotAtHand, match="v1/Secret x in shop is not kept at hand here"):
+    with pytest.raises(NotCached, match="v1/Secret x in shop is not cached: no policy declares"):
         view.get("v1", "Secret", "x", "shop")
     with pytest.raises(UnknownKind):
         view.get("example.com/v1", "Gadget", "x", "shop")
@@ -85,7 +85,7 @@ def test_it_answers_from_what_was_listed() -> None:
             assert found.value["metadata"]["name"] == "a"
             assert 0 <= found.age < 5
             assert view.get("v1", "ConfigMap", "a", "shop").value is found.value
-            with pytest.raises(NotAtHand):
+            with pytest.raises(NotCached):
                 view.get("v1", "ConfigMap", "b", "shop")  # not among what is kept
             widget = view.get("example.com/v1", "Widget", "w", "ignored").value
             assert (widget["kind"], widget["metadata"]["name"]) == ("Widget", "w")
@@ -168,12 +168,12 @@ def test_access_is_asked_about_once_a_review() -> None:
                 (late,) = asyncio.run(review(view, 0.3, ANN._replace(user="slow")))
             assert "the API server could not be asked about access (no answer within 0.3 s): user 'slow'" in str(late)
             (over,) = asyncio.run(review(view, -1, ANN))
-            assert "the review's time is over" in str(over)
+            assert "the review's deadline has passed" in str(over)
             assert view.asked == {"allowed": 1, "refused": 1, "error": 2}
 
             questions = [Access("bob", "get", name=str(number), resource="pods") for number in range(MAX_QUESTIONS + 1)]
             *_, last = asyncio.run(review(view, 20, *questions))
-            assert f"more than {MAX_QUESTIONS} questions" in str(last)
+            assert f"more than {MAX_QUESTIONS} access checks" in str(last)
         finally:
             view.stop()
 

@@ -45,7 +45,7 @@ def test_of_two_objects_with_one_name_the_later_counts() -> None:
 def test_an_unknown_kind_is_something_else_than_no_objects() -> None:
     view = ManifestsView([{"apiVersion": "example.com/v1", "kind": "Here", "metadata": {"name": "h"}}])
     assert names(view.list("example.com/v1", "Here")) == [("default", "h")]
-    unknown = r"the kind Gone of example\.com/v1"
+    unknown = r"unknown kind: Gone of example\.com/v1"
     with pytest.raises(UnknownKind, match=unknown):
         view.list("example.com/v1", "Gone")
     with pytest.raises(UnknownKind, match=unknown):

@@ -1,4 +1,4 @@
-"""What `kubectl kustomize` makes of manifests/."""
+"""The objects that `kubectl kustomize` renders from manifests/."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
 BASE = "base"
 OVERLAYS = ("overlays/enforcing", "overlays/warn-only", "overlays/development")
-NEEDED = 5  # the major version of kustomize from which on it knows all that is used here
+NEEDED = 5  # the first major version of kustomize that supports all features used in manifests/
 
 Object = dict[str, Any]
 
 
 @functools.cache
 def _missing() -> str:
-    """Why nothing can be rendered here; empty where it can."""
+    """The reason why nothing can be rendered on this machine; "" if it can."""
     if shutil.which("kubectl") is None:
-        return "kubectl is not here: the manifests cannot be rendered"
-    said = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, check=False).stdout
-    version = re.search(r"Kustomize Version: v(\d+)", said)
+        return "kubectl is not installed: the manifests cannot be rendered"
+    output = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, check=False).stdout
+    version = re.search(r"Kustomize Version: v(\d+)", output)
     if version is None or int(version[1]) < NEEDED:
-        return f"kubectl is too old: kustomize {version[1] if version else '?'}, {NEEDED} is needed"
+        return f"kubectl is too old: it has kustomize {version[1] if version else '?'}, the manifests need {NEEDED}"
     return ""
 
 
 @functools.cache
 def text(folder: str) -> str:
-    """The YAML of a folder of manifests/. Skips the test where there is no kubectl that can."""
+    """The rendered YAML of a folder of manifests/. Skips the test without a suitable kubectl."""
     if missing := _missing():
         pytest.skip(missing)
-    made = subprocess.run(
+    rendered = subprocess.run(
         ["kubectl", "kustomize", str(MANIFESTS / folder)], capture_output=True, text=True, check=False, timeout=60
     )
-    assert made.returncode == 0, made.stderr
-    assert made.stderr == ""  # no deprecations
-    return made.stdout
+    assert rendered.returncode == 0, rendered.stderr
+    assert rendered.stderr == ""  # no deprecation warnings
+    return rendered.stdout
 
 
 def text_with(folder: str, component: str, tmp_path: Path) -> str:
-    """The YAML of a folder of manifests/ with one more component."""
-    text(folder)  # skips where there is no kubectl
+    """The rendered YAML of a folder of manifests/ with one more component."""
+    text(folder)  # skips the test without a suitable kubectl
     paths = [os.path.relpath(MANIFESTS / each, tmp_path.resolve()) for each in (folder, component)]
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": paths[:1], "components": paths[1:]}))
     command = ["kubectl", "kustomize", str(tmp_path)]
@@ -61,7 +61,7 @@ def objects(folder: str) -> list[Object]:
 
 
 def one(folder: str, kind: str, name: str = "gatewright") -> Object:
-    """The one object of that kind whose name is `name`, or begins so and ends in a hash."""
+    """The one object of that kind and name. The name may have the hash suffix that kustomize appends."""
     (found,) = (
         each
         for each in objects(folder)
@@ -89,7 +89,7 @@ def environment(folder: str) -> dict[str, str]:
 
 
 def policies(folder: str) -> dict[str, str]:
-    """Key -> text of the ConfigMap that the Deployment mounts, which must be there under just that name."""
+    """The data of the policies' ConfigMap, found by the name under which the Deployment mounts it."""
     (name,) = (volume["configMap"]["name"] for volume in pod(folder)["volumes"] if volume["name"] == "policies")
     (found,) = (each for each in objects(folder) if each["kind"] == "ConfigMap" and each["metadata"]["name"] == name)
     return dict(found["data"])

@@ -1,7 +1,7 @@
-"""Which requests a webhook of a configuration is called for.
+"""Which webhooks of a configuration are called for a request, by our own engine.
 
-A webhook's rules, selectors and matchConditions are those of a ValidatingAdmissionPolicy; so a policy that has them,
-and that denies whatever it is given, tells by our own engine. test_kubernetes asks the API server's own packages.
+A webhook's rules, selectors and matchConditions have the form of those of a ValidatingAdmissionPolicy. So each webhook
+becomes a policy that denies every request that it matches. test_kubernetes uses the API server's own packages instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VIEW = ManifestsView([], Kinds.builtin(), assume_namespaces=True)
 
 
 def as_policies(webhooks: list[dict[str, Any]]) -> PolicySet:
-    """A set with one policy for each webhook, of the webhook's name."""
+    """A set with one policy for each webhook, under the webhook's name."""
     objects: list[dict[str, Any]] = []
     for webhook in webhooks:
         policy = {
@@ -52,7 +52,7 @@ def as_policies(webhooks: list[dict[str, Any]]) -> PolicySet:
 
 
 def called(webhooks: PolicySet, request: Request) -> list[str]:
-    """The names of the webhooks that are called."""
+    """The names of the webhooks that are called for a request. `webhooks`: from `as_policies`."""
     findings = engine.validate(request, webhooks, VIEW).findings
     assert {finding.message for finding in findings} <= {"called"}, findings
     return [finding.policy for finding in findings]

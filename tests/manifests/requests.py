@@ -1,4 +1,4 @@
-"""Requests as an API server has them: the recorded ones and others made of them."""
+"""Requests as an API server sends them: recorded ones, variants of those, and constructed ones."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ FINALIZER = "gatewright.dev/cleanup"
 
 
 def recorded() -> dict[str, Raw]:
-    """The recorded requests by file, once each: what is validated is what was sent for mutation, mutated."""
+    """The recorded requests for validation, by file name. Those for mutation are the same requests, unmutated."""
     return {file.name: json.loads(file.read_bytes())["request"] for file in sorted(REVIEWS.glob("0*-validate-*.json"))}
 
 
 def variants() -> Iterator[tuple[str, Raw]]:
-    """What can happen to finalizers and labels in each recorded request, and all of it as another resource."""
+    """Each recorded request with every change of labels and finalizers, also as a Bucket and as a Namespace.
+
+    Yields (description, request).
+    """
     for name, request in recorded().items():
         for kind in (None, ("example.com", "v1", "Bucket", "buckets"), ("", "v1", "Namespace", "namespaces")):
             for what, changed in _changes(request):
@@ -32,7 +35,7 @@ def variants() -> Iterator[tuple[str, Raw]]:
 
 
 def _changes(request: Raw) -> Iterator[tuple[str, Raw]]:
-    yield "as it is", request
+    yield "unchanged", request
     states: dict[str, Raw] = {
         "plain": {},
         "labelled": {"labels": KEPT},
@@ -45,11 +48,11 @@ def _changes(request: Raw) -> Iterator[tuple[str, Raw]]:
     updates = request["operation"] == "UPDATE"
     before: dict[str, Raw | None] = {**states} if updates else {"nothing": None}
     subresources = ("", "status") if updates else (request.get("subResource", ""),)
-    for new, given in states.items():
-        for old, had in before.items():
+    for new, new_state in states.items():
+        for old, old_state in before.items():
             for subresource in subresources:
                 changed = copy.deepcopy(request)
-                for field, state in (("object", given), ("oldObject", had)):
+                for field, state in (("object", new_state), ("oldObject", old_state)):
                     if not isinstance(changed.get(field), dict) or state is None:
                         continue
                     metadata = changed[field].setdefault("metadata", {})
@@ -74,7 +77,10 @@ def _as(request: Raw, group: str, version: str, kind: str, plural: str) -> Raw:
 
 
 def made(resource: str, kind: str, operation: str, subresource: str = "", namespace: str = "", **metadata: Any) -> Raw:
-    """A request for `group/version/plural`, its object with that metadata; an update leaves it as it was."""
+    """A request for `resource`, group/version/plural, and `kind`, group/version/kind, on an object with that metadata.
+
+    In an UPDATE, oldObject equals object.
+    """
     group, version, plural = resource.split("/")
     kind_group, kind_version, kind_name = kind.split("/")
     obj = {

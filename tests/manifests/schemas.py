@@ -1,4 +1,4 @@
-"""Objects against the OpenAPI types of Kubernetes, and of a CustomResourceDefinition."""
+"""Validates objects against the Python client's types of Kubernetes, or against a CustomResourceDefinition."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SCALARS: dict[str, type | tuple[type, ...]] = {
 
 
 def problems(value: Any) -> list[str]:
-    """What is wrong with an object of a built-in kind: unknown and missing fields, values of a wrong type."""
+    """The errors in an object of a built-in kind: unknown fields, missing fields, values of a wrong type."""
     group, _, version = value["apiVersion"].rpartition("/")
     model = f"{version.capitalize()}{value['kind']}"
     if not hasattr(client, model):
@@ -35,12 +35,12 @@ def _model(value: Any, name: str, path: str) -> Iterator[str]:
     fields = {key: attribute for attribute, key in model.attribute_map.items()}
     for key, each in value.items():
         if key not in fields:
-            yield f"{path}.{key}: there is no such field"
+            yield f"{path}.{key}: unknown field"
         elif each is None:
             yield f"{path}.{key}: null"
         else:
             yield from _typed(each, model.openapi_types[fields[key]], f"{path}.{key}")
-    try:  # its constructor refuses missing fields
+    try:  # the constructor raises ValueError for missing fields
         model(**{fields[key]: each for key, each in value.items() if key in fields})
     except ValueError as error:
         yield f"{path}: {error}"
@@ -67,7 +67,7 @@ def _typed(value: Any, kind: str, path: str) -> Iterator[str]:
 
 
 def custom_problems(value: Any, definition: dict[str, Any]) -> list[str]:
-    """What is wrong with an object of the CustomResourceDefinition's kind."""
+    """The errors in an object of the CustomResourceDefinition's kind."""
     version = value["apiVersion"].rpartition("/")[2]
     for each in definition["spec"]["versions"]:
         if each["name"] == version and each["served"]:
@@ -98,4 +98,4 @@ def _schema(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
             elif "additionalProperties" in schema:
                 yield from _schema(each, schema["additionalProperties"], f"{path}.{key}")
             elif not schema.get("x-kubernetes-preserve-unknown-fields"):
-                yield f"{path}.{key}: there is no such field"
+                yield f"{path}.{key}: unknown field"

@@ -93,5 +93,5 @@ def test_with_it_a_handshake_for_the_services_name_succeeds(pod: Running, tmp_pa
 def test_without_a_bundle_nothing_is_patched(tmp_path: Path) -> None:
     done = trust(tmp_path, '{"event": "serving"}\n')
     assert done.returncode == 1
-    assert "printed no caBundle" in done.stderr
+    assert "found no caBundle" in done.stderr
     assert "caBundle" not in (tmp_path / CONFIGURATIONS[0]).read_text()

@@ -33,7 +33,7 @@ def test_kubernetes_knows_every_field(folder: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "problem"),
     [
-        (("spec", "replica"), 2, "Deployment.spec.replica: there is no such field"),
+        (("spec", "replica"), 2, "Deployment.spec.replica: unknown field"),
         (("spec", "replicas"), "2", "Deployment.spec.replicas: expected int, found '2'"),
         (("spec", "selector"), None, "Deployment.spec.selector: null"),
         (("spec", "paused"), 1, "Deployment.spec.paused: expected bool, found 1"),

@@ -9,25 +9,26 @@ from typing import Any
 
 import pytest
 
+from webhook.admission.record import Evaluated
 from webhook.cel import Program
-from webhook.cel.why.privacy import NOTHING
 from webhook.offline import caseruns, policytest
-from webhook.offline.explaining import explain_policy
-from webhook.offline.unmatched import why_not
+from webhook.offline.explaining import ExplainedPolicy, explained
 from webhook.paths import Path as ObjectPath
 from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import Evaluation
 from webhook.policy.load.loading import load
 from webhook.policy.matching import Match, RequestNamespace, Requirement, Rule, Selector
-from webhook.policy.policyset import PolicySet
+from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
+from webhook.policy.reviewing import Recording, Review
+from webhook.policy.unmatched import why_not
 
 POLICIES = Path(__file__).parents[2] / "policies"
 
 
 @dataclass
 class Compared:
-    """A policy that is explained each time it is evaluated."""
+    """A policy that is evaluated plainly, and with each kind of trace, whenever it is to be evaluated."""
 
     validator: CELValidator
     compared: list[Evaluation]
@@ -35,23 +36,53 @@ class Compared:
     def programs(self) -> Iterator[tuple[ObjectPath, Program]]:
         return self.validator.programs()
 
-    def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
-        evaluation = self.validator.evaluate(request, params, namespace)
-        assert request.cluster is not None
-        explained = explain_policy(self.validator, request, params, request.cluster, NOTHING)
+    def evaluate(self, review: Review, params: Any) -> Evaluation:
+        plain, failures, everything = (self.validator.evaluate(again(review, each), params) for each in RECORDINGS)
+        assert plain == failures == everything  # the trace is no part of it
+        assert plain.trace is None
+        found = bool(plain.failures or plain.annotation_errors)
+        assert (failures.trace is not None) == found
+        explained = explained_as(self.validator, review, params, everything)
         failed = {each.place[2]: each for each in explained.validations if not each.holds}
         if not explained.matched:
-            assert evaluation.failures == ()
+            assert (plain.failures, plain.ran) == ((), False)
         else:
-            assert [failure.index for failure in evaluation.failures] == list(failed)
-            for failure in evaluation.failures:
+            assert plain.ran
+            assert len(explained.validations) == len(self.validator.validations)
+            assert [failure.index for failure in plain.failures] == list(failed)
+            for failure in plain.failures:
                 assert (failure.error, failed[failure.index].explanation.failed) in ((True, True), (False, False))
                 if failure.error:
                     assert failure.message.endswith(f"resulted in error: {failed[failure.index].error}")
                 elif failure.index in explained.messages:
                     assert explained.messages[failure.index].explanation.value.strip() == failure.message
-        self.compared.append(evaluation)
-        return evaluation
+        if found:  # what only failures bring along is the same of them
+            less = explained_as(self.validator, review, params, failures)
+            for each in less.validations:
+                assert each.explanation.witnesses == failed[each.place[2]].explanation.witnesses
+        self.compared.append(plain)
+        return plain
+
+
+RECORDINGS: tuple[Recording | None, ...] = (None, "failures", "everything")
+
+
+def again(review: Review, recording: Recording | None) -> Review:
+    """The same review, once more."""
+
+    def find(name: str) -> Any:
+        assert review.cluster is not None
+        return review.cluster.namespace(name).value
+
+    return Review(review.request, review.cluster, find, review.deadline, recording)
+
+
+def explained_as(validator: CELValidator, review: Review, params: Any, result: Evaluation) -> ExplainedPolicy:
+    policy = Policy("ValidatingAdmissionPolicy", "p", "cel", "", "", 1, "Fail", Match(), None, validator)
+    binding = Binding("ValidatingAdmissionPolicyBinding", "b", "p", ("Deny",), None, None, "", 1)
+    found = explained(Evaluated(policy, binding, params, review.request, result))
+    assert found is not None
+    return found
 
 
 def test_every_case_of_the_shipped_policies_is_explained_as_it_is_decided() -> None:

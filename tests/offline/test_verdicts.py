@@ -1,38 +1,10 @@
-from typing import Any
-
 import pytest
 
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import parse
 from webhook.offline.requests import Options, plan
-from webhook.offline.verdicts import Located, named_path, verdicts
+from webhook.offline.verdicts import Located, Verdict, verdicts
 from webhook.policy.load.loading import load_documents
-
-OBJECT: dict[str, Any] = {"spec": {"replicas": 50, "ports": [{"name": "a"}]}, "metadata": {"labels": {"a.b/c": "x"}}}
-
-
-@pytest.mark.parametrize(
-    ("message", "path"),
-    [
-        ("spec.replicas is 50; set it lower", ("spec", "replicas")),
-        ("spec.ports[0].name: must be https", ("spec", "ports", 0, "name")),
-        ("metadata.labels['a.b/c'] is wrong", ("metadata", "labels", "a.b/c")),
-        ("spec.missing must be set", ("spec", "missing")),
-        ("spec.replicas. Also other things", ("spec", "replicas")),
-        ("spec is wrong", None),
-        ("image tags must be pinned", None),
-        ("example.com is no registry", None),
-        ("", None),
-        ("spec['a", None),
-    ],
-)
-def test_a_message_that_begins_with_a_path_names_its_place(message: str, path: Any) -> None:
-    assert named_path(message, OBJECT) == path
-
-
-def test_without_an_object_there_is_no_place() -> None:
-    assert named_path("spec.replicas is 50", None) is None
-
 
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1
@@ -115,3 +87,201 @@ def test_of_a_bare_pod_the_pods_own_places_are_told() -> None:
     pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: c, image: x}\n"
     (located,) = found(pod)
     assert (located.line, located.path) == (6, ("spec", "containers", 0, "image"))
+
+
+# ----------------------------------------------------------------------------- of several params, each its own finding
+
+SUFFIXES = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: suffixes}
+spec:
+  paramKind: {apiVersion: v1, kind: ConfigMap}
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: ["*"], resources: [pods]}
+  validations:
+  - expression: "object.spec.containers.all(c, !c.image.endsWith(params.data.suffix))"
+    message: a suffix that is forbidden
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: suffixes}
+spec:
+  policyName: suffixes
+  validationActions: [Deny]
+  paramRef: {selector: {matchLabels: {suffixes: "yes"}}, namespace: default, parameterNotFoundAction: Deny}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: dev, namespace: default, labels: {suffixes: "yes"}}
+data: {suffix: ":dev"}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: latest, namespace: default, labels: {suffixes: "yes"}}
+data: {suffix: ":latest"}
+"""
+
+TWO_TAGS = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  containers:
+  - name: a
+    image: one:latest
+  - name: b
+    image: two:dev
+"""
+
+
+def checked(tree: str, manifests: str, *, explain: bool = False) -> list[Verdict]:
+    policies = load_documents(parse(tree, "policy.yaml")[0])
+    planned = plan(parse(manifests, "f.yaml")[0], Options(), policies.objects)
+    cluster = ManifestsView([*policies.objects, *planned.objects], assume_namespaces=True)
+    return list(verdicts(planned.requests, policies, cluster, explain=explain))
+
+
+def test_each_of_several_params_has_its_own_finding_and_explanation() -> None:
+    (verdict,) = checked(SUFFIXES, TWO_TAGS, explain=True)
+    shown = []
+    for located in verdict.findings:
+        assert located.explained is not None
+        evaluated = located.explained.evaluated
+        (behind,) = evaluated.behind(located.finding)
+        decided = "".join(behind.explanation.root.rounds[0].children[0].children[0].children[0].value)
+        shown.append((located.line, evaluated.param["data"]["suffix"], decided))
+    assert shown == [(7, ":latest", "one:latest"), (9, ":dev", "two:dev")]
+
+
+def test_what_two_params_find_at_one_place_in_the_same_words_is_one_finding() -> None:
+    (verdict,) = checked(SUFFIXES.replace(":dev", "latest"), TWO_TAGS)
+    assert [located.line for located in verdict.findings] == [7]
+
+
+# --------------------------------------------------------------------------------------- the Pod of a mutated workload
+
+LABELLING = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: label-templates}
+spec:
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [apps], apiVersions: [v1], operations: [CREATE], resources: [deployments]}
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration:
+      expression: >-
+        Object{spec: Object.spec{template: Object.spec.template{
+          metadata: Object.spec.template.metadata{labels: {'team': 'blue'}}}}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: label-templates}
+spec: {policyName: label-templates}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: team}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  validations:
+  - {expression: "has(object.metadata.labels) && has(object.metadata.labels.team)", message: a Pod has a team}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: team}
+spec: {policyName: team, validationActions: [Deny]}
+"""
+
+
+def test_the_pod_of_a_template_is_that_of_the_mutated_workload() -> None:
+    (verdict,) = checked(LABELLING, WORKLOAD)
+    assert [located.message for located in verdict.findings] == []
+    (unlabelled,) = checked(LABELLING.replace("deployments", "daemonsets"), WORKLOAD)
+    assert [located.message for located in unlabelled.findings] == ["a Pod has a team"]
+
+
+def test_a_mutation_that_removes_the_template_leaves_no_pod() -> None:
+    start, _, rest = LABELLING.partition("  - patchType: ApplyConfiguration\n")
+    removing = """\
+  - patchType: JSONPatch
+    jsonPatch: {expression: "[JSONPatch{op: 'remove', path: '/spec/template/spec'}]"}
+"""
+    tree = f"{start}{removing}---\n{rest.partition('---')[2]}"
+    (verdict,) = checked(tree, WORKLOAD)
+    assert verdict.findings == ()
+
+
+# -------------------------------------------------------------------------------------- of workload and Pod, only once
+
+BOTH = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: both}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: ["", apps, batch], apiVersions: [v1], operations: ["*"], resources: [pods, deployments, cronjobs]}
+  validations:
+VALIDATIONS
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: both}
+spec: {policyName: both, validationActions: [Deny]}
+"""
+CRON_JOB = """\
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: web}
+spec:
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          containers:
+          - {name: good, image: registry.example.com/web}
+          - {name: bad, image: nginx}
+"""
+
+
+@pytest.mark.parametrize("manifest", [WORKLOAD, CRON_JOB])
+@pytest.mark.parametrize(
+    "validations",
+    [
+        # One validation, which no place tells of.
+        "  - {expression: 'false', message: never}",
+        # One for each kind, in the same words.
+        "  - {expression: \"object.kind != 'Pod'\", message: never}\n"
+        "  - {expression: \"object.kind == 'Pod'\", message: never}",
+        # The same, each in the words of its kind: spec.template.spec.containers[1], and spec.containers[1].
+        "  - {expression: \"object.kind != 'Pod'\", message: 'see spec.containers[1]'}\n"
+        "  - {expression: \"object.kind == 'Pod'\", messageExpression: \"object.kind == 'CronJob'"
+        " ? 'see spec.jobTemplate.spec.template.spec.containers[1]' : 'see spec.template.spec.containers[1]'\"}",
+    ],
+)
+def test_a_finding_that_holds_for_a_workload_and_for_its_pod_is_one(validations: str, manifest: str) -> None:
+    (verdict,) = checked(BOTH.replace("VALIDATIONS", validations), manifest)
+    assert len(verdict.findings) == 1
+
+
+def test_of_the_two_that_is_kept_which_knows_its_place() -> None:
+    expression = "object.kind != 'Pod' ? false : object.spec.containers.all(c, c.image.startsWith('registry'))"
+    (verdict,) = checked(BOTH.replace("VALIDATIONS", f'  - {{expression: "{expression}", message: images}}'), WORKLOAD)
+    (located,) = verdict.findings
+    assert (located.line, located.path) == (12, ("spec", "template", "spec", "containers", 1, "image"))
+
+
+def test_two_validations_of_which_one_fails_for_the_workload_and_one_for_the_pod_are_two_findings() -> None:
+    validations = (
+        "  - {expression: \"object.kind != 'Pod'\", message: the Pod is wrong}\n"
+        "  - {expression: \"object.kind == 'Pod'\", message: the workload is wrong}"
+    )
+    (verdict,) = checked(BOTH.replace("VALIDATIONS", validations), WORKLOAD)
+    assert sorted(located.message for located in verdict.findings) == ["the Pod is wrong", "the workload is wrong"]

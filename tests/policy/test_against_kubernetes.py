@@ -13,8 +13,8 @@ from tests.policy.apiserver import asked
 from tests.policy.generated import Case, Cases
 from tests.policy.trees import binding, loaded, request
 from webhook.policy.load.loading import PolicyTreeError
-from webhook.policy.matching import RequestNamespace
 from webhook.policy.policyset import PolicySet
+from webhook.policy.reviewing import Review
 
 SEED, COUNT = 20261121, 1000
 
@@ -46,15 +46,17 @@ def ours(case: Case, policies: PolicySet) -> dict[str, Any]:
     asked = request(
         case.object, case.operation, old_object=case.old_object, namespace="default" if case.namespace else ""
     )
-    found = policies.validating[0].evaluator.evaluate(
-        asked, case.params, RequestNamespace(asked, lambda _name: case.namespace)
-    )
+    found = policies.validating[0].evaluator.evaluate(Review(asked, None, lambda _name: case.namespace), case.params)
     failures = [
         {"index": each.index, "message": each.message, "reason": "" if each.error else each.reason, "error": each.error}
         for each in found.failures
     ]
     annotations = [list(pair) for pair in found.annotations]
-    return {"failures": failures, "annotations": annotations, "errors": list(found.annotation_errors)}
+    return {
+        "failures": failures,
+        "annotations": annotations,
+        "errors": [each.message for each in found.annotation_errors],
+    }
 
 
 def test_generated_policies_agree(capsys: pytest.CaptureFixture[str]) -> None:

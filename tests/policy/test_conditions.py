@@ -66,7 +66,10 @@ def test_they_see_the_resource_that_was_sent(tmp_path: Path) -> None:
         ("- {name: c, expression: 'true', when: now}", "[0].when: unknown field"),
         ("- {name: c, expression: '1'}", "c: must evaluate to bool but got int"),
         ("- {name: c, expression: params.x}", "c: undeclared reference to 'params'"),
-        ("- {name: c, expression: 'true'}\n- {name: c, expression: 'true'}", "[1].name: 'c' stands twice"),
+        (
+            "- {name: c, expression: 'true'}\n- {name: c, expression: 'true'}",
+            "[1].name: 'c' is the name of two conditions",
+        ),
     ],
 )
 def test_what_is_no_list_of_conditions_is_refused(tmp_path: Path, text: str, told: str) -> None:
@@ -77,4 +80,4 @@ def test_what_is_no_list_of_conditions_is_refused(tmp_path: Path, text: str, tol
 
 def test_a_cel_policy_has_conditions_of_its_own() -> None:
     [message] = problems(policy(), annotated("[{name: c, expression: 'true'}]"))
-    assert message.endswith("policy 'p' is in CEL and has matchConditions of its own: write them there")
+    assert message.endswith("policy 'p' is in CEL; write the conditions in its spec.matchConditions")

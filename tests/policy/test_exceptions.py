@@ -170,7 +170,7 @@ def test_an_expired_one_says_so_where_it_stands(tmp_path: Path) -> None:
     [note] = policies.notes
     assert (Path(note.file).name, note.line) == ("exception.yaml", 9)
     assert note.message == (
-        "PolicyException 'old' expired (2020-01-31) and does nothing: remove it, or have it approved anew"
+        "PolicyException 'old' expired (2020-01-31) and has no effect: remove it, or renew its approval"
     )
 
 

@@ -15,7 +15,7 @@ from tests.policy.generated_mutations import Case, Mutations
 from tests.policy.trees import loaded, mutating_binding, mutating_policy, request
 from webhook import schema
 from webhook.policy.load.loading import PolicyTreeError
-from webhook.policy.matching import RequestNamespace
+from webhook.policy.reviewing import Review
 
 SCHEMAS = Path(schema.__file__).parent / "kubernetes"
 SEED, COUNT = 20261124, 1500
@@ -51,7 +51,7 @@ def ours(case: Case) -> dict[str, Any]:
         case.object, resource=f"{generated.GROUP}/{generated.VERSION}/{generated.PLURAL}", kind=generated.KIND
     )
     before = json.dumps(case.object)
-    found = policies.mutating[0].evaluator.mutate(sent, None, RequestNamespace(sent, lambda _name: None))
+    found = policies.mutating[0].evaluator.mutate(Review(sent, None, lambda _name: None), None)
     assert json.dumps(case.object) == before
     return {
         "errors": [fault.message for fault in found.faults],

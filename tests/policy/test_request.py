@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+
 from tests.policy.trees import binding, loaded, pod, policy, request, verdict
-from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request, User
+from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request, User, made
+from webhook.policy.reviewing import Review
+
+
+def cel(asked: Request) -> dict[str, Any]:
+    return Review(asked, None, lambda _name: None).cel()
+
+
+def test_it_cannot_be_changed() -> None:
+    for asked in (request(), made(operation="CREATE", resource=request().resource, kind=request().kind)):
+        assert type(asked) is Request
+        with pytest.raises(FrozenInstanceError):
+            asked.namespace = "kube-system"  # type: ignore[misc]
+        with pytest.raises((FrozenInstanceError, TypeError)):
+            asked.anything = 1  # type: ignore[attr-defined]
 
 
 def test_cel_sees_the_fields_of_an_admission_request() -> None:
@@ -17,7 +36,7 @@ def test_cel_sees_the_fields_of_an_admission_request() -> None:
         options={"kind": "UpdateOptions"},
         user=User("jane", "u1", ("dev",), {"scopes": ["a"]}),
     )
-    assert asked.cel() == {
+    assert cel(asked) == {
         "kind": {"group": "apps", "version": "v1", "kind": "Scale"},
         "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
         "subResource": "scale",
@@ -34,11 +53,11 @@ def test_cel_sees_the_fields_of_an_admission_request() -> None:
 
 
 def test_empty_fields_are_absent() -> None:
-    cel = request(name="", namespace="", user=User()).cel()
-    assert not cel.keys() & {"subResource", "requestSubResource", "name", "namespace"}
-    assert cel["userInfo"] == {}
-    assert cel["kind"]["group"] == ""  # but not the core group
-    assert cel["options"] is None
+    found = cel(request(name="", namespace="", user=User()))
+    assert not found.keys() & {"subResource", "requestSubResource", "name", "namespace"}
+    assert found["userInfo"] == {}
+    assert found["kind"]["group"] == ""  # but not the core group
+    assert found["options"] is None
 
 
 def test_an_expression_on_an_absent_field_is_an_error_and_has_tells() -> None:
@@ -51,16 +70,16 @@ def test_an_expression_on_an_absent_field_is_an_error_and_has_tells() -> None:
 
 
 def test_it_is_computed_once() -> None:
-    asked = request()
-    assert asked.cel() is asked.cel()
+    review = Review(request(), None, lambda _name: None)
+    assert review.cel() is review.cel()
 
 
 def test_what_the_client_sent_is_what_the_policy_is_given_unless_the_server_converted_it() -> None:
     sent = GroupVersionResource("apps", "v1beta1", "deployments")
     kind = GroupVersionKind("apps", "v1", "Deployment")
     asked = Request(operation="CREATE", resource=sent._replace(version="v1"), kind=kind, request_resource=sent)
-    assert asked.cel()["requestResource"]["version"] == "v1beta1"
-    assert asked.cel()["resource"]["version"] == "v1"
+    assert cel(asked)["requestResource"]["version"] == "v1beta1"
+    assert cel(asked)["resource"]["version"] == "v1"
     assert asked.request_kind == asked.kind
 
 

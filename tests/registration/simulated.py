@@ -1,7 +1,8 @@
-"""What an API server does: which native policies it would run, which webhooks it calls, and what it sends them.
+"""A model of the API server: which native policies it runs, which webhooks it calls, and with which requests.
 
-Written from k8s.io/apiserver (plugin/policy/matching, plugin/webhook/generic), not from our engine, on the objects as
-they are applied. Every resource is served in every version of VERSIONS.
+It follows k8s.io/apiserver (plugin/policy/matching, plugin/webhook/generic) and uses our own code only for
+matchConditions and for the type Request. It reads the manifests of policies and webhook configurations. It serves every
+resource in every version of VERSIONS.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 
 from webhook.policy import conditions
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
+from webhook.policy.reviewing import Review
 
-VERSIONS = ("v2", "v1", "v1beta1")  # in the order that the server knows them
+VERSIONS = ("v2", "v1", "v1beta1")  # in the API server's order of preference
 KINDS = {"deployments": "Deployment", "horizontalpodautoscalers": "HorizontalPodAutoscaler", "pods": "Pod"}
 KINDS |= {"nodes": "Node", "serviceaccounts": "ServiceAccount", "tokenreviews": "TokenReview"}
 
@@ -22,7 +24,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a client sends. `namespace_labels` are those of the Namespace, None for cluster-scoped objects."""
+    """A request as the client sends it. `namespace_labels`: of its Namespace; None for cluster-scoped objects."""
 
     group: str
     version: str
@@ -36,7 +38,7 @@ class Sent:
     namespace_labels: Json | None = field(default=None)
 
     def request(self, version: str | None = None) -> Request:
-        """As a webhook or a policy is given it, converted to another version."""
+        """The request as a webhook or policy receives it, converted to `version` (None: not converted)."""
         to = version or self.version
         kind, group = KINDS[self.resource], self.group
         if self.subresource == "token":
@@ -83,7 +85,7 @@ def rule_matches(rule: Json, sent: Sent) -> bool:
 
 
 def converted_to(rules: list[Json], match_policy: str, sent: Sent) -> str | None:
-    """The version that rules want the object in; None if they do not match."""
+    """The version that a request is converted to for these rules; None if they do not match it."""
     if any(rule_matches(rule, sent) for rule in rules):
         return sent.version
     if match_policy == "Exact":
@@ -108,7 +110,7 @@ def selects(selector: Json, labels: Json) -> bool:
 
 
 def selected(match: Json, sent: Sent) -> bool:
-    """Whether both selectors let the request in."""
+    """Whether namespaceSelector and objectSelector both match the request."""
     if sent.namespace_labels is not None and not selects(match.get("namespaceSelector") or {}, sent.namespace_labels):
         return False
     selector = match.get("objectSelector") or {}
@@ -120,7 +122,7 @@ def selected(match: Json, sent: Sent) -> bool:
 
 
 def native(constraints: Json, sent: Sent) -> str | None:
-    """The version in which matchConstraints or matchResources match; None if they do not."""
+    """The version in which matchConstraints or matchResources match the request; None if they do not."""
     match_policy = constraints.get("matchPolicy", "Equivalent")
     excluded = constraints.get("excludeResourceRules", [])
     if not selected(constraints, sent) or converted_to(excluded, match_policy, sent) is not None:
@@ -134,11 +136,13 @@ def hold(match_conditions: list[Json], request: Request) -> bool:
         return True
     compiled, faults = conditions.read(str(match_conditions))
     assert compiled is not None, faults
-    return compiled.hold(request)
+    unmatched = compiled.unmatched(Review(request, None, lambda _name: None))
+    assert not isinstance(unmatched, str)
+    return unmatched is None
 
 
 def called(configurations: list[Json], sent: Sent) -> Iterator[tuple[Json, Request]]:
-    """The webhooks that are called, each with what it is sent."""
+    """The webhooks that the API server calls, each with the request that it sends."""
     for configuration in configurations:
         for webhook in configuration["webhooks"]:
             if not selected(webhook, sent):

@@ -122,7 +122,7 @@ def test_from_a_folder_the_same_and_old_files_go(server: str, tmp_path: Path) ->
 
 def test_what_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert generate.main(["--from", str(tmp_path), "--release", "v1"]) == 2
-    assert "no OpenAPI v3 document there" in capsys.readouterr().err
+    assert "found no OpenAPI v3 documents" in capsys.readouterr().err
     assert generate.main(["--server", "http://127.0.0.1:1"]) == 2
     assert "error: http://127.0.0.1:1: " in capsys.readouterr().err
     assert generate.main(["--server", "file:///etc/passwd"]) == 2

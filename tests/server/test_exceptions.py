@@ -51,7 +51,7 @@ def test_what_was_excepted_and_by_which_exception_is_told(start: Callable[..., R
     assert 'gatewright_policy_exception_expiry_timestamp_seconds{exception="old"}' in metrics
 
     [note] = server.events("policies")
-    assert "PolicyException 'old' expired (2020-12-31) and does nothing" in note["message"]
+    assert "PolicyException 'old' expired (2020-12-31) and has no effect" in note["message"]
 
     listed = {each["name"]: each for each in server.get("/policies").json["exceptions"]}
     assert {name: each["inForce"] for name, each in listed.items()} == {"node-agent": True, "old": False}

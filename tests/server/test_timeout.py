@@ -51,9 +51,7 @@ def test_the_time_is_four_fifths_of_the_timeout(query: bytes, seconds: float) ->
 
 
 def decided(tree: PolicySet, deadline: Deadline | None) -> list[str]:
-    asked = request()
-    asked.deadline = deadline
-    return messages(engine.validate(asked, tree, ManifestsView([], assume_namespaces=True)))
+    return messages(engine.validate(request(), tree, ManifestsView([], assume_namespaces=True), deadline=deadline))
 
 
 def test_past_the_deadline_what_takes_long_is_an_error_and_the_rest_is_still_decided() -> None:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from webhook.frozen import maker
 from webhook.paths import Path
 
 if TYPE_CHECKING:
+    from webhook.admission.record import Evaluated
     from webhook.policy.exceptions import PolicyException
     from webhook.policy.policyset import Binding
 
@@ -38,7 +40,10 @@ class Finding:
     A validation that fails under a binding with the actions Deny and Audit gives two findings. `binding` is "" where
     the policy itself is at fault (`failed to configure policy: …`). `message` is the policy's own text, without the
     policy's name. `error`: the policy could not be evaluated and its failurePolicy is Fail. `path`: the offending place
-    in the object, where known. `index`: which of the policy's validations, from 0.
+    in the object, where the policy named it. `index`: which of the policy's validations, from 0. `expression`: the
+    place of the expression that it came from, in the policy object (see webhook.policy.evaluation.Failure).
+    `evaluated`: the evaluation that it came from, with the param object and the request as the policy saw it; None
+    where a policy or a binding could not be configured, so that nothing was evaluated.
     """
 
     policy: str
@@ -51,6 +56,8 @@ class Finding:
     error: bool = False
     kind: str = VALIDATING
     index: int = 0
+    expression: Path | None = None
+    evaluated: Evaluated | None = field(default=None, compare=False, repr=False)
 
     def text(self) -> str:
         """The full text, as the API server shows it for a denial or a warning."""
@@ -64,6 +71,10 @@ class Finding:
         if not self.binding:
             return f"{self.kind} '{self.policy}' denied request: {self.message}"
         return f"{self.kind} '{self.policy}' with binding '{self.binding}' denied request: {self.message}"
+
+
+found = maker(Finding)
+"""Finding(…), for whoever makes them while a request waits."""
 
 
 class Excepted(NamedTuple):

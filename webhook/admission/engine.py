@@ -6,11 +6,10 @@ handed Namespaces and params, which are looked up here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -23,19 +22,32 @@ from webhook.admission.decision import (
     Excepted,
     Finding,
     Mutation,
+    found,
     shown_warnings,
 )
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
-from webhook.cluster.view import NotAtHand, UnknownKind
-from webhook.policy.conditions import ConditionError
-from webhook.policy.evaluation import PASSED, Evaluation, Failure, MutationFault, Mutator
+from webhook.admission.record import Evaluated, evaluated_as
+from webhook.admission.skipping import NO_OBJECT, Skips, configuration_text, skip_other_kinds
+from webhook.cel.cost.metering import Deadline
+from webhook.cluster.view import NotCached, UnknownKind
+from webhook.policy.evaluation import (
+    PASSED,
+    UNCHANGED,
+    Evaluation,
+    Failure,
+    MutationFault,
+    Mutator,
+    Validator,
+)
 from webhook.policy.json_values import differs
-from webhook.policy.matching import ALWAYS, NamespaceNotFound, RequestNamespace
+from webhook.policy.matching import ALWAYS, NamespaceNotFound
 from webhook.policy.policyset import Binding, Candidate, Evaluator_co, Policy, PolicySet
-from webhook.policy.request import Request
+from webhook.policy.reviewing import Recording, Review
 
 if TYPE_CHECKING:
+    from webhook.admission.record import Observer
     from webhook.cluster.view import ClusterView
+    from webhook.policy.request import Request
 
 MAX_AUDITED = 50
 """The most failures that the audit annotation lists, as Kubernetes has it from 1.37."""
@@ -44,9 +56,21 @@ MAX_ANNOTATION = 10 * 1024
 """The most bytes of one value of an audit annotation; what is over is cut."""
 
 
-def decide(request: Request, policies: PolicySet, cluster: ClusterView) -> Decision:
-    """Mutate, then validate what came of it. A mutation that is denied is the verdict; nothing is validated then."""
-    mutation = mutate(request, policies, cluster)
+def decide(
+    request: Request,
+    policies: PolicySet,
+    cluster: ClusterView,
+    *,
+    deadline: Deadline | None = None,
+    recording: Recording | None = None,
+    observer: Observer | None = None,
+) -> Decision:
+    """Mutate, then validate what came of it. A mutation that is denied is the verdict; nothing is validated then.
+
+    deadline: when it has to be done. recording, observer: for whoever asks why, see webhook.admission.record.
+    """
+    review = Review(request, cluster, partial(_namespace, cluster), deadline, recording)
+    mutation = _mutate(review, policies.mutators_for(request), policies, observer)
     if not mutation.allowed:
         return Decision(
             allowed=False,
@@ -60,11 +84,19 @@ def decide(request: Request, policies: PolicySet, cluster: ClusterView) -> Decis
             excepted=mutation.excepted,
         )
     if mutation.changed:
-        request = request.with_object(mutation.object)
-    return _validate(request, policies, cluster, mutation)
+        review = review.with_object(mutation.object).renewed()
+    return _validate(review, policies.validators_for(request), policies, observer, mutation)
 
 
-def mutate(request: Request, policies: PolicySet, cluster: ClusterView) -> Mutation:
+def mutate(
+    request: Request,
+    policies: PolicySet,
+    cluster: ClusterView,
+    *,
+    deadline: Deadline | None = None,
+    recording: Recording | None = None,
+    observer: Observer | None = None,
+) -> Mutation:
     """Apply the mutating policies, by policy name, then binding name; each sees what the ones before it did.
 
     Which policies match is decided on the object as it was sent. If they changed it, those that ran and are to be
@@ -72,10 +104,56 @@ def mutate(request: Request, policies: PolicySet, cluster: ClusterView) -> Mutat
     not changed.
     """
     candidates = policies.mutators_for(request)
-    if not candidates or request.object is None:
+    if not candidates and observer is None:
         return Mutation(request.object)
-    request.cluster = cluster
-    mutating = _Mutating(request, candidates, cluster)
+    return _mutate(
+        Review(request, cluster, partial(_namespace, cluster), deadline, recording), candidates, policies, observer
+    )
+
+
+def validate(
+    request: Request,
+    policies: PolicySet,
+    cluster: ClusterView,
+    *,
+    deadline: Deadline | None = None,
+    recording: Recording | None = None,
+    observer: Observer | None = None,
+) -> Decision:
+    """The verdict of the validating policies on the request's object, which is not mutated."""
+    candidates = policies.validators_for(request)
+    if not candidates and observer is None:
+        return Decision(allowed=True)
+    return _validate(
+        Review(request, cluster, partial(_namespace, cluster), deadline, recording),
+        candidates,
+        policies,
+        observer,
+        None,
+    )
+
+
+def _namespace(cluster: ClusterView, name: str) -> Any:
+    try:
+        return cluster.namespace(name).value
+    except (NotCached, UnknownKind) as error:
+        raise NamespaceNotFound(name, str(error)) from None
+
+
+def _mutate(
+    review: Review, candidates: Sequence[Candidate[Mutator]], policies: PolicySet, observer: Observer | None
+) -> Mutation:
+    request = review.request
+    if observer is not None:
+        skip_other_kinds(policies.mutating, candidates, review, observer)
+    if not candidates:
+        return Mutation(request.object)
+    if request.object is None:
+        if observer is not None:
+            for candidate in candidates:
+                Skips(review, observer).because(candidate.policy, None, NO_OBJECT)
+        return Mutation(None)
+    mutating = _Mutating(review, candidates, observer)
     mutating.run()
     if mutating.changed and not mutating.findings:
         mutating.run_again()
@@ -98,19 +176,19 @@ class _Mutating:
         "_again",
         "_candidates",
         "_changed",
-        "_cluster",
         "_current",
         "_evaluated",
         "_excepted",
+        "_observer",
         "_sent",
         "findings",
     )
 
-    def __init__(self, request: Request, candidates: Iterable[Candidate[Mutator]], cluster: ClusterView) -> None:
-        self._sent = request
+    def __init__(self, review: Review, candidates: Iterable[Candidate[Mutator]], observer: Observer | None) -> None:
+        self._sent = review.request
         self._candidates = candidates
-        self._cluster = cluster
-        self._current = request
+        self._observer = observer
+        self._current = review
         self._changed: list[str] = []
         self._evaluated: dict[tuple[str, str], Binding] = {}
         self._again: set[_Invocation] = set()
@@ -123,96 +201,96 @@ class _Mutating:
 
     def run(self) -> None:
         """Every policy that matches."""
-        for policy, binding, param, namespace in self._matching():
+        for policy, binding, param in self._matching(self._observer):
             self._evaluated[policy.name, binding.name] = binding
-            if self._apply(policy, binding, param, namespace) and policy.evaluator.reinvoked:
+            if self._apply(policy, binding, param) and policy.evaluator.reinvoked:
                 self._again.add(_invocation(policy, binding, param))
 
     def run_again(self) -> None:
         """Those that ran before and are to be reinvoked."""
         if not self._again:
             return
-        for policy, binding, param, namespace in self._matching():
+        self._current = self._current.renewed()
+        for policy, binding, param in self._matching(None):
             if _invocation(policy, binding, param) in self._again:
-                self._apply(policy, binding, param, namespace)
+                self._apply(policy, binding, param)
 
-    def _matching(self) -> Iterator[tuple[Policy[Mutator], Binding, Any, RequestNamespace]]:
-        request = self._current
-        namespace = RequestNamespace(request, partial(_namespace, self._cluster))
+    def _matching(self, observer: Observer | None) -> Iterator[tuple[Policy[Mutator], Binding, Any]]:
         fault = _mutation_fault(self.findings)
-        for policy, binding, params in _matches(self._candidates, request, namespace, self._cluster, fault):
+        for policy, binding, params in _matches(self._candidates, self._current, fault, observer):
             for param in params:
-                yield policy, binding, param, namespace
+                yield policy, binding, param
 
-    def _apply(self, policy: Policy[Mutator], binding: Binding, param: Any, namespace: RequestNamespace) -> bool:
+    def _apply(self, policy: Policy[Mutator], binding: Binding, param: Any) -> bool:
         """Run one policy; whether its matchConditions let it."""
-        result = policy.evaluator.mutate(self._current, param, namespace)
-        if policy.exceptions and (result.faults or result.object is not None):
-            left_out = result.faults[0].message if result.faults else _LEFT_OUT
-            if self._is_excepted(policy, binding, left_out):
-                return result.ran
+        result = policy.evaluator.mutate(self._current, param)
+        if result is UNCHANGED and self._observer is None:
+            return True
+        evaluated = evaluated_as(policy, binding, param, self._current.request, result)
+        if self._observer is not None:
+            self._observer.evaluated(evaluated)
+        fault = result.faults[0] if result.faults else _LEFT_OUT if result.object is not None else None
+        if policy.exceptions and fault is not None and self._is_excepted(evaluated, fault):
+            return result.ran
         for fault in result.faults:
             if fault.internal or policy.failure_policy == "Fail":
-                self.findings.append(_mutation_finding(policy, binding, fault))
+                self.findings.append(_mutation_finding(policy, binding, fault, evaluated=evaluated))
         if result.object is not None:
             self._current = self._current.with_object(result.object)
             if policy.name not in self._changed:
                 self._changed.append(policy.name)
         return result.ran
 
-    def _is_excepted(self, policy: Policy[Mutator], binding: Binding, message: str) -> bool:
+    def _is_excepted(self, evaluated: Evaluated, fault: MutationFault) -> bool:
         """Whether an exception leaves the mutation out, one that failed too; it is noted then."""
+        policy, binding = evaluated.policy, evaluated.binding
         exception = excepting.in_force(policy, binding.name, self._sent, None)
         if exception is None:
             return False
-        finding = _mutation_finding(policy, binding, MutationFault(message), "Forbidden")
-        key = (policy.name, binding.name, message)
-        self._excepted.setdefault(key, Excepted(exception, replace(finding, error=False)))
+        key = (policy.name, binding.name, fault.message)
+        if key not in self._excepted:
+            excepted = self._excepted[key] = Excepted(exception, left_out(binding, fault, evaluated))
+            if self._observer is not None:
+                self._observer.excepted(excepted)
         return True
 
     def mutation(self) -> Mutation:
         """What came of it all."""
+        before, after = self._sent.object, self._current.request.object
         evaluated, excepted = tuple(self._evaluated.values()), tuple(self._excepted.values())
         if self.findings:
-            findings = tuple(self.findings)
-            return Mutation(self._sent.object, findings=findings, evaluated=evaluated, excepted=excepted)
-        if not self._changed or not differs(self._sent.object, self._current.object):
-            return Mutation(self._sent.object, evaluated=evaluated, excepted=excepted)
-        return Mutation(self._current.object, True, tuple(self._changed), evaluated=evaluated, excepted=excepted)
+            return Mutation(before, findings=tuple(self.findings), evaluated=evaluated, excepted=excepted)
+        if not self._changed or not differs(before, after):
+            return Mutation(before, evaluated=evaluated, excepted=excepted)
+        return Mutation(after, True, tuple(self._changed), evaluated=evaluated, excepted=excepted)
 
 
-_LEFT_OUT = "the object would be changed"
-
-
-def validate(request: Request, policies: PolicySet, cluster: ClusterView) -> Decision:
-    """The verdict of the validating policies on the request's object as it is."""
-    return _validate(request, policies, cluster, None)
-
-
-def _validate(request: Request, policies: PolicySet, cluster: ClusterView, mutation: Mutation | None) -> Decision:
-    candidates = policies.validators_for(request)
+def _validate(
+    review: Review,
+    candidates: Sequence[Candidate[Validator]],
+    policies: PolicySet,
+    observer: Observer | None,
+    mutation: Mutation | None,
+) -> Decision:
+    request = review.request
+    if observer is not None:
+        skip_other_kinds(policies.validating, candidates, review, observer)
     if not candidates:
-        return Decision(allowed=True, mutation=mutation)
-    request.cluster = cluster
-    namespace = RequestNamespace(request, partial(_namespace, cluster))
-    report = _Report()
-    evaluated: list[Binding] = []
-    for policy, binding, params in _matches(candidates, request, namespace, cluster, report.fault):
-        evaluated.append(binding)
+        excepted = mutation.excepted if mutation is not None else ()
+        return Decision(allowed=True, mutation=mutation, excepted=excepted)
+    report = _Report(observer)
+    matched: list[Binding] = []
+    for policy, binding, params in _matches(candidates, review, report.fault, observer):
+        matched.append(binding)
         for param in params:
-            evaluation = policy.evaluator.evaluate(request, param, namespace)
-            if evaluation is not PASSED:
-                if policy.exceptions:
-                    evaluation = report.except_from(policy, binding, request, evaluation)
-                report.add(policy, binding, evaluation)
-    return report.decision(mutation, tuple(evaluated))
-
-
-def _namespace(cluster: ClusterView, name: str) -> Any:
-    try:
-        return cluster.namespace(name).value
-    except (NotAtHand, UnknownKind) as error:
-        raise NamespaceNotFound(name, str(error)) from None
+            evaluation = policy.evaluator.evaluate(review, param)
+            if observer is None and (evaluation is PASSED or evaluation.unmet):
+                continue
+            evaluated = evaluated_as(policy, binding, param, request, evaluation)
+            if observer is not None:
+                observer.evaluated(evaluated)
+            report.add(evaluated, evaluation)
+    return report.decision(mutation, tuple(matched))
 
 
 Fault = Callable[[Policy[Any], Binding | None, str], None]
@@ -220,41 +298,61 @@ Fault = Callable[[Policy[Any], Binding | None, str], None]
 
 
 def _matches(
-    candidates: Iterable[Candidate[Evaluator_co]],
-    request: Request,
-    namespace: RequestNamespace,
-    cluster: ClusterView,
-    fault: Fault,
+    candidates: Iterable[Candidate[Evaluator_co]], review: Review, fault: Fault, observer: Observer | None
 ) -> Iterator[tuple[Policy[Evaluator_co], Binding, tuple[Any, ...]]]:
     """The policies and bindings that match, each with the params to evaluate it for."""
+    request, namespace, cluster = review.request, review.namespace, review.cluster
+    if cluster is None:
+        raise ValueError("policies are matched where there is a cluster, were it an empty one")
+    skips = Skips(review, observer) if observer is not None else None
     for policy, residual, bindings in candidates:
         kind = policy.param_kind
         try:
             if residual is not ALWAYS and not residual.matches(request, namespace):
+                if skips is not None:
+                    skips.policy(policy)
                 continue
             resource = resource_of(kind, cluster) if kind is not None else None
         except (NamespaceNotFound, ConfigurationError) as error:
             fault(policy, None, str(error))
+            if skips is not None:
+                skips.faulty(policy, None, str(error))
             continue
+        if skips is not None:
+            skips.other_bindings(policy, bindings)
         for binding, bound in bindings:
             try:
                 if bound is not ALWAYS and not bound.matches(request, namespace):
+                    if skips is not None:
+                        skips.binding(policy, binding)
                     continue
+                if binding.conditions is not None:
+                    unmatched = binding.conditions.unmatched(review)
+                    if isinstance(unmatched, str):
+                        raise ConfigurationError(unmatched)
+                    if unmatched is not None:
+                        if skips is not None:
+                            skips.condition(policy, binding, unmatched.name)
+                        continue
                 params: tuple[Any, ...] = NONE
                 if kind is not None and resource is not None:
                     params = collect(kind, resource, binding, request.namespace, cluster)
-            except (NamespaceNotFound, ConditionError, ConfigurationError) as error:
+            except (NamespaceNotFound, ConfigurationError) as error:
                 fault(policy, binding, str(error))
+                if skips is not None:
+                    skips.faulty(policy, binding, str(error))
                 continue
+            if not params and skips is not None:
+                skips.no_params(policy, binding)
             yield policy, binding, params
 
 
-def _configuration_text(binding: Binding | None, text: str) -> str:
-    return f"failed to configure {'policy' if binding is None else 'binding'}: {text}"
-
-
 def _mutation_finding(
-    policy: Policy[Mutator], binding: Binding | None, fault: MutationFault, reason: str = "Invalid"
+    policy: Policy[Mutator],
+    binding: Binding | None,
+    fault: MutationFault,
+    reason: str = "Invalid",
+    evaluated: Evaluated | None = None,
 ) -> Finding:
     return Finding(
         policy=policy.name,
@@ -265,13 +363,33 @@ def _mutation_finding(
         message=fault.message,
         error=True,
         kind=MUTATING,
+        expression=fault.expression,
+        evaluated=evaluated,
+    )
+
+
+_LEFT_OUT: Final = MutationFault("the object would be changed")
+
+
+def left_out(binding: Binding, fault: MutationFault = _LEFT_OUT, evaluated: Evaluated | None = None) -> Finding:
+    """What is noted of a mutation that an exception leaves out."""
+    return Finding(
+        policy=binding.policy,
+        binding=binding.name,
+        action="Deny",
+        reason="Forbidden",
+        code=403,
+        message=fault.message,
+        kind=MUTATING,
+        expression=fault.expression,
+        evaluated=evaluated,
     )
 
 
 def _mutation_fault(findings: list[Finding]) -> Fault:
     def fault(policy: Policy[Any], binding: Binding | None, text: str) -> None:
         if policy.failure_policy == "Fail":
-            fault = MutationFault(_configuration_text(binding, text))
+            fault = MutationFault(configuration_text(binding, text))
             findings.append(_mutation_finding(policy, binding, fault, "Forbidden"))
 
     return fault
@@ -280,30 +398,24 @@ def _mutation_fault(findings: list[Finding]) -> Fault:
 class _Report:
     """What the validating policies found, gathered into a Decision."""
 
-    __slots__ = ("_annotations", "_audited", "_excepted", "_findings", "_warnings")
+    __slots__ = ("_annotations", "_audited", "_excepted", "_findings", "_observer", "_warnings")
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer | None) -> None:
+        self._observer = observer
         self._findings: list[Finding] = []
         self._warnings: list[str] = []
         self._audited: list[dict[str, Any]] = []
         self._annotations: dict[str, list[str]] = {}
         self._excepted: list[Excepted] = []
 
-    def except_from(
-        self, policy: Policy[Any], binding: Binding, request: Request, evaluation: Evaluation
-    ) -> Evaluation:
-        """What is left of an evaluation without the failures that exceptions cover."""
-        left, covered = excepting.without_excepted(policy, binding.name, request, evaluation)
-        action = "Deny" if "Deny" in binding.actions else binding.actions[0]
-        for failure, exception in covered:
-            self._excepted.append(Excepted(exception, _finding(policy, binding, action, failure)))
-        return left
-
-    def add(self, policy: Policy[Any], binding: Binding, evaluation: Evaluation) -> None:
-        """What one evaluation found, under each of the binding's actions."""
-        for failure in evaluation.failures:
+    def add(self, evaluated: Evaluated, evaluation: Evaluation) -> None:
+        """What one evaluation found, under each of the binding's actions; what exceptions cover of it aside."""
+        policy, binding, failures = evaluated.policy, evaluated.binding, evaluation.failures
+        if policy.exceptions:
+            failures = self._not_excepted(evaluated, failures)
+        for failure in failures:
             for action in binding.actions:
-                finding = _finding(policy, binding, action, failure)
+                finding = _finding(evaluated, action, failure)
                 self._findings.append(finding)
                 if action == "Warn":
                     self._warnings.append(finding.text())
@@ -322,26 +434,35 @@ class _Report:
             cut = _cut(value)
             if cut not in values:
                 values.append(cut)
-        for text in evaluation.annotation_errors:
-            self._deny(policy, binding, text)
+        for failure in evaluation.annotation_errors:
+            self._findings.append(_finding(evaluated, "Deny", failure))
+
+    def _not_excepted(self, evaluated: Evaluated, failures: Sequence[Failure]) -> Sequence[Failure]:
+        """What is left of the failures without those that exceptions cover."""
+        policy, binding = evaluated.policy, evaluated.binding
+        left, covered = excepting.without_excepted(policy, binding.name, evaluated.request, failures)
+        action = "Deny" if "Deny" in binding.actions else binding.actions[0]
+        for failure, exception in covered:
+            excepted = Excepted(exception, _finding(evaluated, action, failure))
+            self._excepted.append(excepted)
+            if self._observer is not None:
+                self._observer.excepted(excepted)
+        return left
 
     def fault(self, policy: Policy[Any], binding: Binding | None, text: str) -> None:
         """A configuration error: denies whatever the binding's actions say, unless failurePolicy is Ignore."""
         if policy.failure_policy == "Fail":
-            self._deny(policy, binding, _configuration_text(binding, text))
-
-    def _deny(self, policy: Policy[Any], binding: Binding | None, message: str) -> None:
-        self._findings.append(
-            Finding(
-                policy=policy.name,
-                binding=binding.name if binding else "",
-                action="Deny",
-                reason="Invalid",
-                code=REASON_CODES["Invalid"],
-                message=message,
-                error=True,
+            self._findings.append(
+                Finding(
+                    policy=policy.name,
+                    binding=binding.name if binding else "",
+                    action="Deny",
+                    reason="Invalid",
+                    code=REASON_CODES["Invalid"],
+                    message=configuration_text(binding, text),
+                    error=True,
+                )
             )
-        )
 
     def decision(self, mutation: Mutation | None, evaluated: tuple[Binding, ...]) -> Decision:
         """The verdict on all that was added."""
@@ -371,10 +492,10 @@ class _Report:
         )
 
 
-def _finding(policy: Policy[Any], binding: Binding, action: Action, failure: Failure) -> Finding:
-    return Finding(
-        policy=policy.name,
-        binding=binding.name,
+def _finding(evaluated: Evaluated, action: Action, failure: Failure) -> Finding:
+    return found(
+        policy=evaluated.policy.name,
+        binding=evaluated.binding.name,
         action=action,
         reason=failure.reason,
         code=REASON_CODES[failure.reason],
@@ -382,6 +503,8 @@ def _finding(policy: Policy[Any], binding: Binding, action: Action, failure: Fai
         path=failure.path,
         error=failure.error,
         index=failure.index,
+        expression=failure.expression,
+        evaluated=evaluated,
     )
 
 

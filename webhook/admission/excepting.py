@@ -7,14 +7,13 @@ and one that is told of was needed.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
 
 from webhook.admission.decision import Excepted
-from webhook.policy.evaluation import Evaluation, Failure
+from webhook.policy.evaluation import Failure
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.policyset import Policy
 from webhook.policy.request import Request
@@ -38,21 +37,21 @@ def in_force(policy: Policy[Any], binding: str, request: Request, index: int | N
 
 
 def without_excepted(
-    policy: Policy[Any], binding: str, request: Request, evaluation: Evaluation
-) -> tuple[Evaluation, list[tuple[Failure, PolicyException]]]:
-    """What is left of an evaluation, and the failures that exceptions cover.
+    policy: Policy[Any], binding: str, request: Request, failures: Iterable[Failure]
+) -> tuple[list[Failure], list[tuple[Failure, PolicyException]]]:
+    """What is left of a policy's failures, and those that exceptions cover.
 
     A policy that could not be evaluated is covered by an exception for all of it, and not by one for some validations.
     """
     left: list[Failure] = []
     excepted: list[tuple[Failure, PolicyException]] = []
-    for failure in evaluation.failures:
+    for failure in failures:
         exception = in_force(policy, binding, request, None if failure.error else failure.index)
         if exception is None:
             left.append(failure)
         else:
             excepted.append((failure, exception))
-    return (replace(evaluation, failures=left) if excepted else evaluation), excepted
+    return left, excepted
 
 
 def annotation(excepted: Sequence[Excepted]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from webhook.cluster.view import ClusterView, NotAtHand, UnknownKind
+from webhook.cluster.view import ClusterView, NotCached, UnknownKind
 from webhook.policy.evaluation import ParamKind
 from webhook.policy.matching import labels_of
 from webhook.policy.policyset import Binding, ParamRef
@@ -27,7 +27,7 @@ def resource_of(kind: ParamKind, cluster: ClusterView) -> Resource:
         cluster.get(kind.api_version, kind.kind, "")
     except UnknownKind:
         raise _not_served(kind) from None
-    except NotAtHand:
+    except NotCached:
         raise _not_synced(kind) from None
     # Manifests may hold such objects without the definition of their kind.
     return cluster.kinds.guess(kind.api_version, kind.kind)
@@ -66,7 +66,7 @@ def _find(kind: ParamKind, ref: ParamRef, namespace: str | None, cluster: Cluste
         listed = cluster.list(kind.api_version, kind.kind, namespace).value
     except UnknownKind:  # since a moment ago
         raise _not_served(kind) from None
-    except NotAtHand:
+    except NotCached:
         raise _not_synced(kind) from None
     return tuple(param for param in listed if ref.selector.matches(labels_of(param)))
 

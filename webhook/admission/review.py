@@ -17,7 +17,8 @@ import orjson
 from webhook.admission import excepting, patch
 from webhook.admission.decision import Decision, Finding, Mutation, shown_warnings
 from webhook.paths import render
-from webhook.policy.request import OPERATIONS, GroupVersionKind, GroupVersionResource, Request, User
+from webhook.policy.request import OPERATIONS, GroupVersionKind, GroupVersionResource, Request, User, made
+from webhook.visible import encodable
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -46,7 +47,7 @@ def parse(body: bytes) -> Request:
     """The request in the JSON text of an AdmissionReview. Raises BadReview.
 
     `object`, `oldObject` and `options` are handed on as they came; of them only `metadata.labels`, which selectors
-    read, is checked. `cluster` is not set: nothing on the wire is trusted to say what the cluster holds.
+    read, is checked.
     """
     try:
         document = orjson.loads(body)
@@ -95,7 +96,7 @@ def parse(body: bytes) -> Request:
         request_subresource = request.get("requestSubResource", "")
         if request_subresource != "":
             request_subresource = _type_name(request, "request", "requestSubResource")
-    return Request(
+    return made(
         uid=uid,
         operation=operation,
         kind=kind,
@@ -182,17 +183,7 @@ def _dump(response: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(review)
     except TypeError:  # a policy's message may hold what UTF-8 cannot, such as half a surrogate pair
-        return orjson.dumps(_encodable(review))
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_encodable(entry) for entry in value]
-    return value
+        return orjson.dumps(encodable(review))
 
 
 def _kind(request: dict[str, Any], field: str) -> GroupVersionKind:

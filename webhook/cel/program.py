@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
 
 from webhook.cel.code.codegen import generate
+from webhook.cel.code.recording import SPENT
 from webhook.cel.cost.metering import RESERVE, STEP, Deadline, Metered
 from webhook.cel.tree.ast import Expr, children
 from webhook.cel.tree.errors import (
@@ -17,7 +19,6 @@ from webhook.cel.tree.errors import (
     no_such_overload,
 )
 from webhook.cel.tree.types import Type
-from webhook.cel.why.witness import witnesses
 from webhook.paths import Path
 
 if TYPE_CHECKING:
@@ -218,7 +219,12 @@ class Program:
         """The same value or error; `activation.record` has every node's value then."""
         if self._recording is None:
             self._recording, _ = generate(self.tree, "recording")
-        return _guarded(self._recording, activation)
+        activation.record.pop(SPENT, None)
+        try:
+            return _guarded(self._recording, activation)
+        except (CostError, LimitError):
+            activation.record[SPENT] = id(self.tree)
+            raise
 
     def explain(self, activation: Activation, private: Private | None = None) -> Explanation:
         """Why the expression has the value that `evaluate` gives: see webhook.cel.why.explainer.
@@ -230,16 +236,60 @@ class Program:
 
         return explainer.explain(self, Recording.of(activation), private or privacy.NOTHING)
 
-    def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
-        """The Paths into the variable `root` that decide the expression's value, the most telling first.
+    def explained(self, activation: Recording, error: str, private: Private | None = None) -> Explanation:
+        """The same of an evaluation that took place: `evaluate_recording` was called on this activation, and raised
+        `error` ("" where it gave a value)."""
+        from webhook.cel.why import explainer, privacy
 
-        Empty where nothing of it does. The activation must be fresh; errors count as no witness.
+        return explainer.explanation(self, activation, error, private or privacy.NOTHING)
+
+    def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
+        """The Paths into the variable `root` that decide the expression's value or error, the best first.
+
+        A Path may lead to a field that is absent. Empty where nothing of `root` decides, or a budget ran out. The
+        activation must be fresh.
         """
-        try:
+        from webhook.cel.why.witness import witnesses  # wanted rarely, and loaded then
+
+        with suppress(EvaluationError):  # what it is about is to be found
             self.evaluate_recording(activation)
-        except EvaluationError:
-            return ()
         return witnesses(self, activation, root)
+
+
+class Form(Protocol):
+    """Which of the forms of its code a plan of several programs uses: the activation it needs, and the call."""
+
+    @property
+    def activation(self) -> type[Activation]: ...
+
+    def evaluate(self, program: Program, activation: Any, /) -> Any:
+        """The program's value; raises EvaluationError."""
+
+    def exactly(self) -> Form:
+        """The form that charges exactly, for a plan that comes near its budget."""
+
+
+class _Plain:
+    activation = Activation
+    evaluate = staticmethod(Program.evaluate)
+
+    def exactly(self) -> Form:
+        return COUNTED
+
+
+class _Counted:
+    activation = Counting
+    evaluate = staticmethod(Program.evaluate_counting)
+
+    def exactly(self) -> Form:
+        return self
+
+
+PLAIN: Form = _Plain()
+"""What a server uses."""
+
+COUNTED: Form = _Counted()
+"""The same at the API server's cost exactly."""
 
 
 def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:

@@ -12,42 +12,43 @@ import typer
 
 from webhook.cli.options import (
     FAILED,
+    AsGroups,
+    AsUser,
     Authorizations,
     Color,
+    Colors,
     Format,
     KubernetesVersion,
+    Manifests,
+    Namespace,
+    NotGiven,
     Operation,
+    Output,
+    PolicyTree,
     Verbose,
+    assumed,
     colored,
     draws,
-    fail,
-    fail_with,
+    given,
+    refuse,
 )
 from webhook.excerpts import columns
-from webhook.versions import NEWEST_TEXT, parse_version
+from webhook.versions import NEWEST_TEXT
 
 
 def check(
-    paths: Annotated[
-        list[str], typer.Argument(metavar="PATH", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
-    ],
-    policies: Annotated[
-        Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
-    ] = Path("policies"),
-    namespace: Annotated[
-        str, typer.Option("--namespace", "-n", metavar="NS", help="The namespace of objects that name none.")
-    ] = "default",
-    user: Annotated[str, typer.Option("--as", metavar="USER", help="Who applies them. Nobody in particular.")] = "",
-    groups: Annotated[
-        list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group of that user; may be repeated.")
-    ] = None,
+    paths: Manifests,
+    policies: PolicyTree = Path("policies"),
+    namespace: Namespace = "default",
+    user: AsUser = "",
+    groups: AsGroups = None,
     operation: Annotated[
         Operation,
         typer.Option(
             help="UPDATE: the same objects were there before. DELETE: they are removed.", case_sensitive=False
         ),
     ] = Operation.CREATE,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")] = Format.TEXT,
+    output: Output = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
     authorizations: Authorizations = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
@@ -55,7 +56,7 @@ def check(
         bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
     ] = False,
     verbose: Verbose = False,
-    color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
+    color: Colors = Color.AUTO,
 ) -> None:
     """Check manifests against the policies, as if they were applied: nothing is sent anywhere.
 
@@ -113,32 +114,19 @@ def _check(
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents import reader
     from webhook.documents.reader import Problem
-    from webhook.offline import authorizations as access
     from webhook.offline.background import Background
-    from webhook.offline.requests import Options, impersonated, plan
+    from webhook.offline.requests import Options, plan
     from webhook.offline.verdicts import verdicts
-    from webhook.policy.load.loading import PolicyTreeError, load
     from webhook.policy.python.raised import tracebacks
 
     try:
-        as_user = impersonated(user, groups)
-    except ValueError as error:
-        return fail(str(error), color)
-    try:
-        target = parse_version(version)
-    except ValueError as error:
-        return fail(f"--kubernetes-version: {error}, got {version!r}", color)
-    try:
-        policies = load(tree, target)
-    except PolicyTreeError as error:
-        if output is Format.JSON:
+        run = given(tree, version, user, groups, authorizations)
+    except NotGiven as error:
+        if error.policies and output is Format.JSON:
             put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
-        else:
-            fail_with(error.problems, color)
-        return FAILED
-    rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
-    if wrong:
-        return fail_with(wrong, color)
+            return FAILED
+        return refuse(error, color)
+    policies = run.policies
 
     with Telling(sys.stderr) as telling:
         files = count(1)
@@ -148,9 +136,9 @@ def _check(
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
             problems.append(Problem("<stdin>" if named == "-" else named, None, None, "no objects in it to check"))
-        planned = plan(read, Options(namespace, as_user, operation.value), policies.objects)
+        planned = plan(read, Options(namespace, run.user, operation.value), policies.objects)
         cluster = ManifestsView(
-            [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
+            [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
         )
         results = []
         with tracebacks() as raised:
@@ -158,11 +146,7 @@ def _check(
                 results.append(verdict)
                 telling.step("checking", len(results), len(planned.objects))
     notes = [*map(str, policies.notes), *planned.notes]
-    if cluster.assumed:
-        notes.append(
-            f"no Namespace among the inputs for {', '.join(sorted(cluster.assumed))}: taken to have no labels but "
-            "kubernetes.io/metadata.name"
-        )
+    notes += assumed(cluster.assumed)
     findings = [located for verdict in results for located in verdict.findings]
     errors = [located.message for located in findings if located.finding.error]
     if not user and any("request.userInfo" in message or "authorizer: user ''" in message for message in errors):

@@ -12,19 +12,29 @@ import typer
 
 from webhook.cli.options import (
     FAILED,
+    AsGroups,
+    AsUser,
     Authorizations,
     Color,
+    Colors,
     Format,
     KubernetesVersion,
+    Namespace,
+    NotGiven,
     Operation,
+    Output,
+    PolicyTree,
     Verbose,
+    assumed,
     colored,
     draws,
     fail,
     fail_with,
+    given,
+    refuse,
 )
 from webhook.excerpts import columns
-from webhook.versions import NEWEST_TEXT, parse_version
+from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
     from webhook.documents.reader import Problem
@@ -38,16 +48,10 @@ def explain(
         list[str],
         typer.Argument(metavar="MANIFEST", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin."),
     ],
-    policies: Annotated[
-        Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
-    ] = Path("policies"),
-    namespace: Annotated[
-        str, typer.Option("--namespace", "-n", metavar="NS", help="The namespace of objects that name none.")
-    ] = "default",
-    user: Annotated[str, typer.Option("--as", metavar="USER", help="Who applies them. Nobody in particular.")] = "",
-    groups: Annotated[
-        list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group of that user; may be repeated.")
-    ] = None,
+    policies: PolicyTree = Path("policies"),
+    namespace: Namespace = "default",
+    user: AsUser = "",
+    groups: AsGroups = None,
     operation: Annotated[
         Operation | None,
         typer.Option(
@@ -58,12 +62,12 @@ def explain(
     old: Annotated[
         str, typer.Option("--old", metavar="FILE", help="The objects as they were before: an UPDATE from these.")
     ] = "",
-    output: Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")] = Format.TEXT,
+    output: Output = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
     authorizations: Authorizations = None,
     full: Annotated[bool, typer.Option("--full", help="Show what had no part in the outcome, too.")] = False,
     verbose: Verbose = False,
-    color: Annotated[Color, typer.Option(help="When the report has colours.")] = Color.AUTO,
+    color: Colors = Color.AUTO,
 ) -> None:
     """Explain what a policy makes of manifests: the verdict, and the values that led to it, step by step.
 
@@ -119,11 +123,9 @@ def _explain(
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents import reader
-    from webhook.offline import authorizations as access
     from webhook.offline.background import Background
     from webhook.offline.policyexplained import explain_requests
-    from webhook.offline.requests import Options, impersonated, plan, with_old
-    from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.offline.requests import Options, plan, with_old
     from webhook.policy.python.raised import tracebacks
 
     if old and operation not in (None, Operation.UPDATE):
@@ -132,29 +134,19 @@ def _explain(
         return fail("stdin cannot be both the manifests and what they were before", color)
     done = Operation.UPDATE if old else operation or Operation.CREATE
     try:
-        as_user = impersonated(user, groups)
-    except ValueError as error:
-        return fail(str(error), color)
-    try:
-        target = parse_version(version)
-    except ValueError as error:
-        return fail(f"--kubernetes-version: {error}, got {version!r}", color)
-    try:
-        policies = load(tree, target)
-    except PolicyTreeError as error:
-        if output is Format.JSON:
+        run = given(tree, version, user, groups, authorizations)
+    except NotGiven as error:
+        if error.policies and output is Format.JSON:
             put(explainjson.report((), (), error.problems))
             return FAILED
-        return fail_with(error.problems, color)
-    rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
-    if wrong:
-        return fail_with(wrong, color)
+        return refuse(error, color)
+    policies = run.policies
     chosen = [policy for policy in policies.policies if policy.name == name]
     if not chosen:
         return fail(_unknown(name, [policy.name for policy in policies.policies], tree, policies.warnings), color)
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
-    options = Options(namespace, as_user, done.value)
+    options = Options(namespace, run.user, done.value)
     read, problems = reader.read(paths, stdin)
     planned = plan(read, options, policies.objects)
     requests = list(planned.requests)
@@ -167,7 +159,7 @@ def _explain(
         notes += [f"{what} is not in {old}: taken to be as it is now" for what in unknown]
     problems += planned.problems
     cluster = ManifestsView(
-        [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=rules
+        [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
     )
     with tracebacks() as raised:
         background = Background(policies, raised)
@@ -181,11 +173,7 @@ def _explain(
             )
             for policy in chosen
         ]
-    if cluster.assumed:
-        notes.append(
-            f"no Namespace among the inputs for {', '.join(sorted(cluster.assumed))}: taken to have no labels but "
-            "kubernetes.io/metadata.name"
-        )
+    notes += assumed(cluster.assumed)
     if not requests and not problems:
         problems.append(reader.Problem(paths[0], None, None, "no objects in it to explain"))
     if output is Format.JSON:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -12,9 +13,13 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from webhook.excerpts import columns
+from webhook.versions import parse_version
 
 if TYPE_CHECKING:
+    from webhook.access import AccessRule
     from webhook.documents.reader import Problem
+    from webhook.policy.policyset import PolicySet
+    from webhook.policy.request import User
 
 KubernetesVersion = Annotated[
     str,
@@ -33,6 +38,23 @@ Authorizations = Annotated[
     ),
 ]
 
+Manifests = Annotated[
+    list[str], typer.Argument(metavar="PATH", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
+]
+
+PolicyTree = Annotated[
+    Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
+]
+
+Namespace = Annotated[
+    str, typer.Option("--namespace", "-n", metavar="NS", help="The namespace of objects that name none.")
+]
+
+AsUser = Annotated[str, typer.Option("--as", metavar="USER", help="Who applies them. Nobody in particular.")]
+
+AsGroups = Annotated[
+    list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group of that user; may be repeated.")
+]
 
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Show the traceback of an exception in a Python policy, too.")
@@ -62,7 +84,74 @@ class Operation(StrEnum):
     DELETE = "DELETE"
 
 
+Output = Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")]
+
+Colors = Annotated[Color, typer.Option(help="When the report has colours.")]
+
+
 FAILED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the options of `check` and `explain` name, read: the policies, who applies the manifests, and the declared
+    answers of the authorizer."""
+
+    policies: PolicySet
+    user: User
+    access: tuple[AccessRule, ...]
+
+
+class NotGiven(Exception):
+    """Options that a run cannot be made of: str(error), or the `problems` of the files that they name.
+
+    policies: these files are the policies.
+    """
+
+    def __init__(self, message: str = "", problems: Sequence[Problem] = (), *, policies: bool = False) -> None:
+        super().__init__(message)
+        self.problems = problems
+        self.policies = policies
+
+
+def given(tree: Path, version: str, user: str, groups: Sequence[str], authorizations: Path | None) -> Given:
+    """Read what the options name. Raises NotGiven."""
+    # Imported here so that `gatewright --help` and wrong options answer at once.
+    from webhook.offline import authorizations as access
+    from webhook.offline.requests import impersonated
+    from webhook.policy.load.loading import PolicyTreeError, load
+
+    try:
+        as_user = impersonated(user, groups)
+    except ValueError as error:
+        raise NotGiven(str(error)) from None
+    try:
+        target = parse_version(version)
+    except ValueError as error:
+        raise NotGiven(f"--kubernetes-version: {error}, got {version!r}") from None
+    try:
+        policies = load(tree, target)
+    except PolicyTreeError as error:
+        raise NotGiven(problems=error.problems, policies=True) from None
+    rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
+    if wrong:
+        raise NotGiven(problems=wrong)
+    return Given(policies, as_user, rules)
+
+
+def refuse(error: NotGiven, color: Color) -> int:
+    """Write to stderr what keeps the run from going on; the exit code."""
+    return fail_with(error.problems, color) if error.problems else fail(str(error), color)
+
+
+def assumed(namespaces: Collection[str]) -> list[str]:
+    """The note on Namespaces that are not among the inputs; none where all are."""
+    if not namespaces:
+        return []
+    return [
+        f"no Namespace among the inputs for {', '.join(sorted(namespaces))}: taken to have no labels but "
+        "kubernetes.io/metadata.name"
+    ]
 
 
 def fail(message: str, color: Color = Color.AUTO) -> int:

@@ -13,12 +13,13 @@ import typer
 from webhook.cli.options import FAILED, Color, Format, KubernetesVersion, colored, fail, fail_with
 from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT, parse_version
+from webhook.visible import encodable, visible
 
 if TYPE_CHECKING:
     from webhook.cli.report.style import Style
     from webhook.documents.reader import Problem
     from webhook.offline.background import Background
-    from webhook.offline.caseruns import Result
+    from webhook.offline.caseruns import Exempted, Result
 
 
 def test(
@@ -95,7 +96,6 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
 def _text(results: Sequence[Result], style: Style, verbose: bool, background: Background) -> str:
     """A line a policy, the cases that failed, and a line that sums it up."""
     from webhook.cli.report.style import BOLD, DIM, ERROR, GREEN
-    from webhook.visible import visible
 
     lines: list[str] = []
     ok, failed = style(GREEN, "pass"), style(ERROR, "FAIL")
@@ -105,19 +105,37 @@ def _text(results: Sequence[Result], style: Style, verbose: bool, background: Ba
         mark = ok if passed == len(found) else failed
         lines.append(f"{mark} {style(BOLD, visible(policy))}: {passed} of {_count(len(found), 'case')}")
         for result in found:
-            if result.passed and not verbose:
-                continue
             planned = result.planned
             place = f"{visible(planned.file)}:{planned.line}"
+            if result.excepted and not planned.case.excepted_by:
+                lines.append(f"  {style(DIM, 'note:')} {place}: {visible(planned.case.name)}: {_lets_pass(result)}")
+            if result.passed and not verbose:
+                continue
             lines.append(f"  {ok if result.passed else failed} {place}: {visible(planned.case.name)}")
             if not result.passed:
                 lines += [f"       {visible(failure)}" for failure in result.failures]
                 lines += [f"       found: {visible(text)}" for text in result.texts]
+            if planned.case.excepted_by:
+                lines += [f"       {_by(each)}: {visible(each.text)}" for each in result.excepted]
             if verbose or not result.passed:
                 lines += [f"       {style(DIM, visible(line))}" for line in _beside(result, background, verbose)]
     total, wrong = len(results), sum(not result.passed for result in results)
     lines.append(f"{_count(total, 'case')}: {total - wrong} passed, {wrong} failed")
     return "\n".join(lines) + "\n"
+
+
+def _by(exempted: Exempted) -> str:
+    return f"excepted by {visible(exempted.exception.name)} until {visible(exempted.exception.until)}"
+
+
+def _lets_pass(result: Result) -> str:
+    """What is said of a case that says nothing of the exceptions that cover it."""
+    names = sorted({each.exception.name for each in result.excepted})
+    several = "exceptions" if len(names) > 1 else "exception"
+    return (
+        f"in the cluster the {several} {visible(', '.join(names))} would let this pass; tests leave exceptions out, "
+        "unless exceptedBy names one"
+    )
 
 
 def _beside(result: Result, background: Background, verbose: bool) -> list[str]:
@@ -138,13 +156,13 @@ def _json(
     background: Background | None = None,
     verbose: bool = False,
 ) -> str:
-    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts, notes}], "summary": {…},
-    "errors": [{file, line, column, message}], "warnings": [the same]}`
+    """`{"cases": [{file, line, policy, case, expect, verdict, passed, failures, texts, exceptedBy, excepted, notes}],
+    "summary": {…}, "errors": [{file, line, column, message}], "warnings": [the same]}`; excepted: `[{exception, until,
+    text}]`
     """
     import orjson
 
     from webhook.cli.report.checkjson import problems
-    from webhook.visible import encodable
 
     cases = [
         {
@@ -157,6 +175,11 @@ def _json(
             "passed": result.passed,
             "failures": result.failures,
             "texts": result.texts,
+            "exceptedBy": result.planned.case.excepted_by or None,
+            "excepted": [
+                {"exception": each.exception.name, "until": each.exception.until, "text": each.text}
+                for each in result.excepted
+            ],
             "notes": _beside(result, background, verbose) if background else [],
         }
         for result in results

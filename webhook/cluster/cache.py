@@ -1,8 +1,8 @@
-"""A cache of the objects of one kind: listed once, then watched, in a thread of its own.
+"""A cache of the objects of one kind, filled by a list and kept up to date by a watch, in its own thread.
 
-https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes. A watch that ends is taken
-up again where it was; one whose beginning the server has forgotten (410 Gone) begins anew with a list. Whoever looks up
-sees an immutable snapshot, which the thread replaces as a whole: neither waits for the other.
+A watch that ends is resumed from the last resourceVersion. If the server no longer has that version (410 Gone), the
+cache lists again (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
+Lookups read an immutable snapshot, which the thread replaces as a whole: neither side waits for the other.
 """
 
 from __future__ import annotations
@@ -23,58 +23,64 @@ from webhook.cluster.snapshot import EMPTY, Key, Object, key_of
 from webhook.schema import Kinds, Resource
 
 PAGE = 250
-"""Objects that are listed at once: a page is parsed in some milliseconds, which is how long reviews may wait for it."""
+"""Objects in one page of a list. Parsing a page takes a few milliseconds, and reviews may wait that long."""
 
 SILENCE = 90.0
-"""Seconds without a byte after which a watch is dead. Servers send a bookmark about every minute."""
+"""Seconds without a byte after which a watch counts as dead. API servers send a bookmark about every minute."""
 
-_WATCH_SECONDS = (240, 480)  # that a watch is asked to last: at random, so that servers are not asked all at once
-_RECHECK = 10.0  # seconds, about, until it is looked anew whether a kind is served that was not
-_RESUMES = 3  # answers with an error in a row after which a watch is not taken up but begun anew with a list
-_STEADY = 5.0  # seconds that a watch has to last to count as one that works
+_WATCH_SECONDS = (240, 480)  # timeoutSeconds of a watch, at random, so that not all watches restart at once
+_RECHECK = 10.0  # seconds, about, between two discoveries of a kind that is not served
+_RESUMES = 3  # error responses in a row after which the cache lists again instead of resuming the watch
+_STEADY = 5.0  # seconds after which a watch that ended counts as healthy
 
 
 class State(StrEnum):
-    """What a cache is in. Only `waiting` keeps a server from being ready."""
+    """The state of a cache. Only `waiting` keeps a server from being ready."""
 
     WAITING = "waiting"
-    """It has not been listed and watched yet."""
+    """The first list and watch have not succeeded yet."""
     SYNCED = "synced"
-    """It follows the cluster."""
+    """The watch is open, and the cache follows the cluster."""
     INTERRUPTED = "interrupted"
-    """It does not at the moment: it answers by what it knew last."""
+    """The list or watch fails at present; lookups get the last snapshot."""
     NOT_SERVED = "not served"
-    """The cluster has no such kind."""
+    """The cluster does not serve this kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Seconds to wait after failures in a row: doubled each time, and at random between half and all of that."""
+    """Exponential backoff with jitter: doubles with each failure, then waits a random share from half to all of it.
+
+    `first` and `longest`: seconds.
+    """
 
     first: float = 0.5
     longest: float = 15.0
 
     def seconds(self, failures: int) -> float:
         ceiling = min(self.longest, self.first * 2.0 ** min(failures - 1, 16))
-        return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - nobody need be kept from guessing it
+        return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
 
 
 @dataclass(slots=True)
 class Counts:
-    """What has happened since the start."""
+    """Counters since the start."""
 
     lists: int = 0
-    restarts: int = 0  # of the watch: how often one ended, or could not begin
-    events: int = 0  # bookmarks left out
+    restarts: int = 0  # watches that ended or could not be opened
+    events: int = 0  # without bookmarks
     errors: Counter[str] = field(default_factory=Counter)  # by reason: see `reason_of`
 
 
 class _Gone(Exception):
-    """The server has forgotten where the watch was."""
+    """410 Gone: the server no longer has the resourceVersion that the watch would resume from."""
 
 
 class Cache:
-    """Keeps a target at hand. `changed` is called from its thread at every change of state, and of the reason why."""
+    """Caches the objects of a target.
+
+    `changed` is called from the cache's thread whenever the state, or the reason for it, changes.
+    """
 
     def __init__(
         self,
@@ -87,12 +93,12 @@ class Cache:
     ) -> None:
         self.target = target
         self.resource = Kinds.builtin().for_kind(target.api_version, target.kind)
-        """Known once discovered, where it is none of Kubernetes' own."""
+        """None until discovered, for a kind that is not built into Kubernetes."""
         self.state = State.WAITING
-        self.problem = ""  # why it is not synced, as far as that is known
+        self.problem = ""  # why it is not synced; "" if it is, or if the first list is still running
         self.counts = Counts()
         self.snapshot = EMPTY
-        self.heard: float | None = None  # the monotonic time as of which the snapshot is true
+        self.heard: float | None = None  # monotonic time at which the snapshot was last known to be current
         self.listed_at: float | None = None  # seconds since the epoch
         self._changed = changed
         self._backoff = backoff
@@ -101,16 +107,16 @@ class Cache:
         self._version = ""
         self._stop = threading.Event()
         self._failures = 0
-        self._synced = False  # it was, once
-        self._told = State.WAITING, ""  # the state that was told last, and the reason of its problem
+        self._synced = False  # whether it has ever been synced
+        self._reported = State.WAITING, ""  # the state that `changed` last saw, and the reason of its problem
 
     @property
     def age(self) -> float:
-        """Seconds since the server last told anything: how stale the snapshot may be. 0.0 before the first list."""
+        """Seconds since the server last sent data: how stale the snapshot may be. 0.0 before the first list."""
         return 0.0 if self.heard is None else time.monotonic() - self.heard
 
     def stop(self) -> None:
-        """Return from `run` soon."""
+        """Make `run` return soon."""
         self._stop.set()
 
     def run(self, connection: Connection) -> None:
@@ -118,13 +124,13 @@ class Cache:
         while not self._stop.is_set():
             try:
                 self._round(connection)
-            except Exception:  # a defect of ours, or of who is told of changes, must not be the end of it
+            except Exception:  # a bug here or in `changed` must not end the thread
                 self._count("error")
                 self._failures += 1
                 self._pause()
 
     def _round(self, connection: Connection) -> None:
-        """List and watch until that has to begin anew; then it has been noted and waited."""
+        """List once and watch until a new list is needed. Counts the failure and waits before it returns."""
         try:
             resource = self._resource(connection)
             if resource is not None:
@@ -133,7 +139,7 @@ class Cache:
         except _Gone:
             self._count("gone")
             self._failures += 1
-            if self._failures > 1:  # once is nothing: nobody changed anything for long
+            if self._failures > 1:  # a single one is normal: after a quiet time, the version has been compacted
                 self._pause()
         except APIError as error:
             if error.status == 404:
@@ -142,11 +148,11 @@ class Cache:
                 self._failed(error)
         except Unreachable as error:
             self._failed(error)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:  # it is not what an API server sends
-            self._failed(APIError(200, f"{type(error).__name__} over what the server sent"))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:  # a malformed response
+            self._failed(APIError(200, f"malformed response ({type(error).__name__})"))
 
     def _resource(self, connection: Connection) -> Resource | None:
-        """The resource of the kind; None, after a while, where it is not served."""
+        """The resource of the kind. None, after a wait, if the cluster does not serve it."""
         if self.resource is None:
             self.resource = discover(connection, self.target.api_version, self.target.kind)
         if self.resource is None:
@@ -154,7 +160,7 @@ class Cache:
         return self.resource
 
     def _not_served(self) -> None:
-        """Looked at again after a while: somebody may yet create the definition."""
+        """Enter NOT_SERVED, and wait before the next discovery: the CustomResourceDefinition may still be created."""
         self.resource = Kinds.builtin().for_kind(self.target.api_version, self.target.kind)
         self.snapshot = EMPTY
         self.heard = time.monotonic()
@@ -171,7 +177,7 @@ class Cache:
         except APIError as error:
             if error.status != 410:
                 raise
-            # It took so long that the server has forgotten where the list began: all in one piece, then.
+            # The continue token expired before the last page. A list without a limit cannot expire.
             objects, version = self._pages(connection, path, resource, 0)
         self.snapshot = self.snapshot.replaced(objects)
         self._version = version
@@ -183,24 +189,27 @@ class Cache:
         query = self._selected()
         if limit:
             query.append(("limit", str(limit)))
-        following = query
+        next_query = query
         while True:
-            answer = connection.get(path, following)
+            answer = connection.get(path, next_query)
             metadata = answer["metadata"]
             for item in answer.get("items") or ():
-                # The items of a list are told their type by the list alone.
+                # Items of a typed list carry no apiVersion and kind of their own.
                 value = {"apiVersion": resource.api_version, "kind": resource.kind, **_needed(item)}
                 key_of(value)
                 objects.append(value)
             token = metadata.get("continue")
             if not token:
                 return objects, metadata["resourceVersion"]
-            following = [*query, ("continue", token)]
+            next_query = [*query, ("continue", token)]
             if self._stop.is_set():
                 raise Unreachable("shutting down")
 
     def _follow(self, connection: Connection, resource: Resource) -> None:
-        """Watch on from the list, over and over. Raises _Gone where that needs a new list."""
+        """Watch from the list's resourceVersion, and resume when the watch ends.
+
+        Raises _Gone, or APIError, when a new list is needed.
+        """
         path = collection(resource, self.target.namespace)
         refused = 0
         while not self._stop.is_set():
@@ -233,7 +242,7 @@ class Cache:
             except Unreachable as error:
                 if self._stop.is_set():
                     return
-                if established:  # connections do break; nothing is amiss if the next one works
+                if established:  # connections break now and then; the state changes only if the next attempt fails
                     self._count(reason_of(error))
                     self._failures += 1
                     self._pause()
@@ -249,7 +258,7 @@ class Cache:
                 self.counts.restarts += 1
 
     def _apply(self, events: list[Object]) -> None:
-        """Take over all that came at once. Raises APIError."""
+        """Apply events to the snapshot, all in one change. Raises APIError on an ERROR event."""
         changes: dict[Key, Object | None] = {}
         try:
             for event in events:
@@ -261,7 +270,7 @@ class Cache:
                     continue
                 changes[key_of(value)] = None if kind == "DELETED" else _needed(value)
                 self.counts.events += 1
-        finally:  # what came before an error counts
+        finally:  # the events before an ERROR count
             if changes:
                 self.snapshot = self.snapshot.changed(changes)
         self.heard = time.monotonic()
@@ -270,7 +279,7 @@ class Cache:
         return [("fieldSelector", f"metadata.name={self.target.name}")] if self.target.name else []
 
     def _failed(self, error: APIError | Unreachable) -> None:
-        """Note it, and wait."""
+        """Count the failure, report the state, and wait."""
         reason = reason_of(error)
         self._count(reason)
         self._failures += 1
@@ -285,13 +294,13 @@ class Cache:
 
     def _enter(self, state: State, problem: str = "", reason: str = "") -> None:
         self.state, self.problem = state, problem
-        if (state, reason) != self._told and not self._stop.is_set():
-            self._told = state, reason
+        if (state, reason) != self._reported and not self._stop.is_set():
+            self._reported = state, reason
             self._changed(self)
 
 
 def reason_of(error: APIError | Unreachable) -> str:
-    """One of a few words, for a label: unreachable, unauthorized, forbidden, throttled, or error (any other answer)."""
+    """A metric label: unreachable, unauthorized, forbidden, throttled, or error (any other response)."""
     if isinstance(error, Unreachable):
         return "unreachable"
     return _REASONS.get(error.status, "error")
@@ -302,7 +311,7 @@ REASONS: Final = ("unreachable", *_REASONS.values(), "gone", "error")
 
 
 def _needed(value: Any) -> Object:
-    """The object without who manages which field of it: half of many objects, and of no use to a policy."""
+    """The object without metadata.managedFields, which is half the size of many objects and of no use to policies."""
     metadata = value["metadata"]
     if "managedFields" in metadata:
         del metadata["managedFields"]

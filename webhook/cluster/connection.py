@@ -1,7 +1,7 @@
-"""A connection to the API server, on the `kubernetes` client: JSON in and out, and watches, all of it blocking.
+"""A blocking connection to the API server on top of the `kubernetes` client: JSON requests and watches.
 
-The client's typed models are not used: objects of any kind are wanted, as plain JSON. Its package takes a second to
-import, so it is imported only by who connects.
+The client's typed models are not used, because policies look up objects of any kind as plain JSON. The `kubernetes`
+package takes a second to import, so functions import it when they connect.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 """Where the kubelet mounts a service account's token."""
 
 CONNECT_TIMEOUT = 10.0  # seconds
-_SHOWN = 500  # characters of what a server says
-_MAX_LINE = 64 << 20  # bytes of one event: an object is 3 MiB at most
+_SHOWN = 500  # characters of a server's message that errors quote
+_MAX_LINE = 64 << 20  # bytes of one watch event; an object has at most 3 MiB
 
 Where = Literal["in-cluster", "kubeconfig"]
 Query = list[tuple[str, str]]
@@ -32,11 +32,11 @@ Object = dict[str, Any]
 
 
 class ConfigurationError(Exception):
-    """It is not known where the API server is, or how to be let in; the text says what is missing."""
+    """No usable address or credentials of the API server; the text says what is missing."""
 
 
 class APIError(Exception):
-    """The API server answered with an error: an HTTP status, and what it said."""
+    """The API server responded with an error: its HTTP status and message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {message}")
@@ -44,7 +44,7 @@ class APIError(Exception):
 
 
 class Unreachable(Exception):
-    """There was no answer, or the answer broke off; the text says why."""
+    """No response, a response that broke off, or one that is not JSON; the text says which."""
 
 
 def in_cluster() -> bool:
@@ -53,10 +53,9 @@ def in_cluster() -> bool:
 
 
 def configuration(where: Where, kubeconfig: Path | None = None) -> Configuration:
-    """The client's configuration: of the Pod's service account, or of a kubeconfig file.
+    """The client configuration for the Pod's service account or for the current context of a kubeconfig file.
 
-    Without a file: the one that KUBECONFIG names, else ~/.kube/config. Its current context counts. Raises
-    ConfigurationError.
+    `kubeconfig` None: the file that KUBECONFIG names, else ~/.kube/config. Raises ConfigurationError.
     """
     from kubernetes import config
     from kubernetes.client import Configuration
@@ -73,13 +72,13 @@ def configuration(where: Where, kubeconfig: Path | None = None) -> Configuration
     except (config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
         source = "the service account's token" if where == "in-cluster" else f"kubeconfig {kubeconfig or ''}".strip()
         raise ConfigurationError(f"{source}: {' '.join(str(error).split())[:_SHOWN]}") from None
-    found.retries = False  # whoever asks knows better when to ask again
+    found.retries = False  # callers have their own retries
     found.client_side_validation = False
     return found
 
 
 class Connection:
-    """May be used by several threads at once: at most `connections` of them without waiting for each other."""
+    """A thread-safe connection to the API server. `connections`: the requests and watches that can be open at once."""
 
     def __init__(self, configuration: Configuration, connections: int) -> None:
         from kubernetes.client import ApiClient
@@ -92,17 +91,20 @@ class Connection:
         self._closed = False
 
     def get(self, path: str, query: Query | None = None, timeout: float = 30.0) -> Object:
-        """A GET. timeout: seconds between two pieces of the answer. Raises APIError, Unreachable."""
+        """The JSON object that a GET returns. timeout: seconds between two reads. Raises APIError, Unreachable."""
         return self._answered("GET", path, query or [], None, timeout)
 
     def post(self, path: str, body: Object, timeout: float) -> Object:
-        """A POST of JSON. Raises APIError, Unreachable."""
+        """The JSON object that a POST of `body` returns. timeout: seconds between two reads.
+
+        Raises APIError, Unreachable.
+        """
         return self._answered("POST", path, [], body, timeout)
 
     def watch(self, path: str, query: Query, silence: float) -> Watch:
-        """A watch that has begun: the server has said yes. silence: seconds without a byte after which it is over.
+        """An open watch: the server has responded with 200. silence: seconds without a byte after which it ends.
 
-        Raises APIError, Unreachable.
+        Callers pass it to `ended` once they no longer read it. Raises APIError, Unreachable.
         """
         response = self._request("GET", path, query, None, silence)
         if response.status != 200:
@@ -118,13 +120,13 @@ class Connection:
         return watch
 
     def ended(self, watch: Watch) -> None:
-        """To be called once a watch is no longer read."""
+        """Close a watch that is no longer read."""
         with self._lock:
             self._watching.discard(watch)
         watch.close()
 
     def close(self) -> None:
-        """End all watches, from any thread: those that read them are told that they broke off."""
+        """End all watches, from any thread: their readers get Unreachable."""
         with self._lock:
             self._closed = True
             watching = list(self._watching)
@@ -140,15 +142,15 @@ class Connection:
         try:
             answer = orjson.loads(response.read())
         except orjson.JSONDecodeError:
-            raise Unreachable("the answer is not JSON") from None
+            raise Unreachable("the response is not JSON") from None
         except (HTTPError, OSError) as error:
             raise Unreachable(_reason(error)) from None
         if not isinstance(answer, dict):
-            raise Unreachable("the answer is no JSON object")
+            raise Unreachable("the response is not a JSON object")
         return answer
 
     def _request(self, method: str, path: str, query: Query, body: Object | None, timeout: float) -> Any:
-        """The answer's head, its body still to be read."""
+        """The response, with its body not yet read."""
         from kubernetes.client import ApiException
         from kubernetes.config import ConfigException
         from urllib3.exceptions import HTTPError
@@ -165,13 +167,16 @@ class Connection:
 
 
 class Watch:
-    """The events of a watch, as they come."""
+    """An open watch."""
 
     def __init__(self, response: Any) -> None:
         self._response = response
 
     def events(self) -> Iterator[list[Object]]:
-        """The events, each time all that came at once. Ends when the server ends the watch. Raises Unreachable."""
+        """Batches of events: each batch is what one read returned. Ends when the server ends the watch.
+
+        Raises Unreachable.
+        """
         from urllib3.exceptions import HTTPError
 
         rest = b""
@@ -179,23 +184,23 @@ class Watch:
             for piece in self._response.stream(1 << 20, decode_content=True):
                 *lines, rest = (rest + piece).split(b"\n")
                 if len(rest) > _MAX_LINE:
-                    raise Unreachable("the watch sends an event without an end")
+                    raise Unreachable(f"the watch sent an event of more than {_MAX_LINE >> 20} MiB")
                 events = [orjson.loads(line) for line in lines if line]
                 if not all(isinstance(event, dict) for event in events):
-                    raise Unreachable("the watch sends what is no event")
+                    raise Unreachable("the watch sent an event that is not a JSON object")
                 if events:
                     yield events
         except orjson.JSONDecodeError:
-            raise Unreachable("the watch sends what is not JSON") from None
-        except (HTTPError, OSError, ValueError, AttributeError) as error:  # the latter two: it was cut
+            raise Unreachable("the watch sent an event that is not JSON") from None
+        except (HTTPError, OSError, ValueError, AttributeError) as error:  # the latter two come from `cut`
             raise Unreachable(_reason(error)) from None
 
     def cut(self) -> None:
-        """End it from another thread than the one that reads it, which then is told."""
+        """End the watch from another thread; the reader gets Unreachable."""
         connection = getattr(self._response, "connection", None)
         opened = getattr(connection, "sock", None)
         if opened is not None:
-            with contextlib.suppress(OSError):  # of the socket, not of TLS: the reader is within that
+            with contextlib.suppress(OSError):  # shuts down the TCP socket: the reading thread is using the TLS one
                 socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
     def close(self) -> None:
@@ -204,23 +209,23 @@ class Watch:
 
 
 def _error(response: Any) -> APIError:
-    """What a server says in a Status; of anything else only the HTTP status is told."""
+    """The message of the response's Status object; without one, the HTTP reason phrase."""
     from urllib3.exceptions import HTTPError
 
     message = str(response.reason or "")
     try:
-        said = orjson.loads(response.read())
+        status = orjson.loads(response.read())
     except (orjson.JSONDecodeError, HTTPError, OSError):
-        said = None
-    if isinstance(said, dict) and isinstance(said.get("message"), str):
-        message = said["message"]
+        status = None
+    if isinstance(status, dict) and isinstance(status.get("message"), str):
+        message = status["message"]
     return APIError(int(response.status), " ".join(message.split())[:_SHOWN])
 
 
 def _reason(error: BaseException) -> str:
-    """One line of what urllib3 or the system says. Nothing of a request stands in it but where it went."""
+    """The innermost cause of an error of urllib3 or the system, as one line. Of the request it names only the host."""
     cause: BaseException = error
-    for _ in range(5):  # they are packed into each other
+    for _ in range(5):  # urllib3 nests errors in `reason`
         inner = getattr(cause, "reason", None)
         if not isinstance(inner, BaseException):
             break

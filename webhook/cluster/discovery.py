@@ -1,6 +1,7 @@
-"""Which resource a kind is, as the API server tells: its plural, and whether it lives in a namespace.
+"""API discovery: the resource of a kind, that is, its plural and whether it is namespaced.
 
-https://kubernetes.io/docs/reference/using-api/api-concepts/#unaggregated-discovery: everybody may ask.
+Every authenticated user may read it
+(https://kubernetes.io/docs/reference/using-api/api-concepts/#unaggregated-discovery).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from webhook.schema import Resource
 
 
 def discover(connection: Connection, api_version: str, kind: str) -> Resource | None:
-    """The resource of a kind that can be listed; None if the cluster serves none. Raises APIError, Unreachable."""
+    """The listable resource of a kind; None if the cluster serves none. Raises APIError, Unreachable."""
     try:
         answer = connection.get(_root(api_version))
     except APIError as error:
@@ -28,9 +29,9 @@ def discover(connection: Connection, api_version: str, kind: str) -> Resource | 
 
 
 def collection(resource: Resource, namespace: str) -> str:
-    """The path of all objects of a resource, or of those in a namespace."""
-    where = f"/namespaces/{quote(namespace, safe='')}" if namespace and resource.namespaced else ""
-    return f"{_root(resource.api_version)}{where}/{quote(resource.plural, safe='')}"
+    """The URL path that lists a resource, in one namespace or ("") in all."""
+    within = f"/namespaces/{quote(namespace, safe='')}" if namespace and resource.namespaced else ""
+    return f"{_root(resource.api_version)}{within}/{quote(resource.plural, safe='')}"
 
 
 def _root(api_version: str) -> str:

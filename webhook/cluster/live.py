@@ -1,7 +1,7 @@
-"""The ClusterView over a live cluster: a cache of each kind that the policies look up.
+"""The ClusterView over a live cluster: one cache for each kind that the policies look up.
 
-No lookup waits for the network, or for a lock: each reads the snapshot that a cache's thread has left there. Whether a
-user may do something cannot be kept at hand; `ReviewView` asks, for one review.
+Lookups wait for neither the network nor a lock: each reads the latest snapshot of a cache. Access checks
+(SubjectAccessReview) cannot be cached; `ReviewView` sends them, for one review.
 """
 
 from __future__ import annotations
@@ -19,32 +19,35 @@ from webhook.cluster.cache import Cache, State
 from webhook.cluster.connection import APIError, Connection, Unreachable
 from webhook.cluster.lookups import NAMESPACES_KIND, Lookups, Target
 from webhook.cluster.subjectaccess import ask
-from webhook.cluster.view import Answer, NotAtHand, Question, Unanswered, UnknownKind
+from webhook.cluster.view import Answer, NotCached, Question, Unanswered, UnknownKind
 from webhook.schema import Kinds
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
 
 MAX_QUESTIONS = 64
-"""Questions about access in one review; each may take the API server a while."""
+"""Access checks in one review; each is a request to the API server."""
 
 NAMESPACE_PATIENCE = 1.0
-"""Seconds that a review waits for its own Namespace to appear: it was created a moment ago, and the watch will tell."""
+"""Seconds that a review waits for its own Namespace to appear in the cache, where the watch may lag behind."""
 
-_ASKING = 8  # questions about access that are asked at once
-_LOOK_AGAIN = 0.01  # seconds
+_ASKING = 8  # access checks in flight at once
+_POLL = 0.01  # seconds between two lookups of a Namespace that is waited for
 
 
 class LiveView:
-    """Everything that `lookups` has, once it is started. `changed` is told of each cache's changes, from any thread."""
+    """Caches what `lookups` names, once started.
+
+    `changed` is called from the caches' threads, with each cache that changes state.
+    """
 
     def __init__(self, lookups: Lookups, changed: Callable[[Cache], None] = lambda cache: None) -> None:
         self._lookups = lookups
-        self._tell = changed
-        self._lock = threading.Lock()  # of the kinds, which are worked out anew by the caches' threads
+        self._notify = changed
+        self._lock = threading.Lock()  # guards `_kinds`, which the caches' threads replace
         self._kinds = Kinds.builtin()
         self.caches = tuple(Cache(target, self._changed) for target in lookups.targets)
-        """One a target, in their order."""
+        """One for each target, in the order of `lookups.targets`."""
         self._by_kind: dict[tuple[str, str], tuple[Cache, ...]] = {}
         for cache in self.caches:
             kind = cache.target[:2]
@@ -53,15 +56,15 @@ class LiveView:
         self._threads: list[threading.Thread] = []
         self._executor: ThreadPoolExecutor | None = None
         self.asked: Counter[str] = Counter()
-        """Questions about access, by what came of them: allowed, refused, error."""
+        """Access checks by result: allowed, refused, error."""
 
     def start(self, configuration: Configuration) -> None:
-        """Begin to list and watch. In the process that asks: threads do not survive a fork."""
+        """Start the caches' threads. Call it in the process that does the lookups: threads do not survive a fork."""
         self._connection = Connection(configuration, len(self.caches) + _ASKING)
         if self._lookups.access:
             self._executor = ThreadPoolExecutor(_ASKING, thread_name_prefix="access")
         for cache in self.caches:
-            # As daemons: one that waits for a server which does not answer keeps no process from ending.
+            # Daemons, so that a thread that waits for a server cannot keep the process from exiting.
             thread = threading.Thread(
                 target=cache.run, args=(self._connection,), name=f"cache {cache.target}", daemon=True
             )
@@ -69,32 +72,32 @@ class LiveView:
             self._threads.append(thread)
 
     def stop(self, seconds: float = 1.0) -> None:
-        """End all watches; what has not ended after that many seconds is left behind."""
+        """End all watches, and wait for the threads, together at most `seconds`."""
         for cache in self.caches:
             cache.stop()
         if self._connection is not None:
             self._connection.close()
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
-        until = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def waits_for(self) -> str | None:
-        """What has not been listed yet, and why not; None if all has."""
+        """The targets that are not cached yet, with reasons, as a message for readiness; None if all are."""
         waiting = [cache for cache in self.caches if cache.state is State.WAITING]
         if not waiting:
             return None
-        told = (f"{cache.target} ({cache.problem})" if cache.problem else str(cache.target) for cache in waiting)
-        return f"waiting for the cluster's {', '.join(told)}"
+        targets = (f"{cache.target} ({cache.problem})" if cache.problem else str(cache.target) for cache in waiting)
+        return f"waiting for the cluster's {', '.join(targets)}"
 
     @property
     def kinds(self) -> Kinds:
-        """The kinds that Kubernetes has, and of those that are looked up the ones that this cluster serves."""
+        """The built-in kinds, corrected by discovery for each kind that is looked up."""
         return self._kinds
 
     def namespace(self, name: str) -> Answer:
-        """See ClusterView. Raises Unanswered where it is not known: it may have been created a moment ago."""
+        """See ClusterView. Raises Unanswered if it is not cached: it may be so new that the watch lags behind."""
         answer = self.get(*NAMESPACES_KIND, name)
         if answer.value is None:
             raise Unanswered(name)
@@ -104,8 +107,8 @@ class LiveView:
         """See ClusterView."""
         cache = self._cache(api_version, kind, namespace or "", name)
         resource = cache.resource
-        where = (namespace or "") if resource is None or resource.namespaced else ""
-        return Answer(cache.snapshot.get(where, name), cache.age)
+        within = (namespace or "") if resource is None or resource.namespaced else ""
+        return Answer(cache.snapshot.get(within, name), cache.age)
 
     def list(self, api_version: str, kind: str, namespace: str | None = None) -> Answer:
         """See ClusterView."""
@@ -113,15 +116,15 @@ class LiveView:
         return Answer(cache.snapshot.list(namespace), cache.age)
 
     def authorize(self, access: Access) -> AccessDecision:
-        """Raises Unanswered: it takes the network. See `for_review`."""
+        """Raises Unanswered: the check needs the network. See `for_review`."""
         raise Unanswered(access)
 
     def for_review(self, until: float) -> ReviewView:
-        """The same for one review that is to be answered by then, in the event loop's time."""
+        """The view for one review. `until`: the review's deadline, in the event loop's time."""
         return ReviewView(self, until)
 
     async def access(self, access: Access, seconds: float) -> AccessDecision:
-        """Ask the API server. Raises AccessUnknown where there is no answer within that time."""
+        """Ask the API server, for at most `seconds`. Raises AccessUnknown if that fails."""
         try:
             decision = await self._access(access, seconds)
         except AccessUnknown:
@@ -132,7 +135,7 @@ class LiveView:
 
     async def _access(self, access: Access, seconds: float) -> AccessDecision:
         if self._connection is None or self._executor is None:
-            raise AccessUnknown(f"nobody here asks the authorizer: {access}")
+            raise AccessUnknown(f"this server does not ask the authorizer: {access}")
         answer = asyncio.get_running_loop().run_in_executor(self._executor, ask, self._connection, access, seconds)
         try:
             async with asyncio.timeout(seconds):
@@ -144,20 +147,20 @@ class LiveView:
         raise AccessUnknown(f"the API server could not be asked about access ({why}): {access}")
 
     def _cache(self, api_version: str, kind: str, namespace: str, name: str) -> Cache:
-        wanted = Target(api_version, kind, namespace, name)
+        requested = Target(api_version, kind, namespace, name)
         for cache in self._by_kind.get((api_version, kind), ()):
             target = cache.target
-            # What is cluster-scoped is in every namespace.
-            if not target.covers(wanted) and not (_cluster_scoped(cache) and target.name in ("", name)):
+            # A cluster-scoped kind has no namespaces: those of the two targets mean nothing.
+            if not target.covers(requested) and not (_cluster_scoped(cache) and target.name in ("", name)):
                 continue
             if cache.state is State.WAITING:
-                raise NotAtHand(f"{kind} of {api_version} has not been listed yet{_because(cache)}")
+                raise NotCached(f"{kind} of {api_version} has not been listed yet{_because(cache)}")
             if cache.state is State.NOT_SERVED:
                 raise UnknownKind(api_version, kind)
             return cache
         if self._kinds.for_kind(api_version, kind) is None:
             raise UnknownKind(api_version, kind)
-        raise NotAtHand(f"{wanted} is not kept at hand here")
+        raise NotCached(f"{requested} is not cached: no policy declares this lookup")
 
     def _changed(self, cache: Cache) -> None:
         with self._lock:
@@ -165,11 +168,11 @@ class LiveView:
             served = [each.resource for each in self.caches if each.resource and each.state is not State.NOT_SERVED]
             absent = {each.target[:2] for each in self.caches if each.state is State.NOT_SERVED}
             self._kinds = builtin.with_resources(served, without=absent)
-        self._tell(cache)
+        self._notify(cache)
 
 
 class ReviewView:
-    """The ClusterView of one review: what it had to wait for is asked once, and answered at every evaluation."""
+    """The ClusterView of one review. It asks each question once and keeps the answer for later evaluations."""
 
     def __init__(self, live: LiveView, until: float) -> None:
         self._live = live
@@ -178,16 +181,19 @@ class ReviewView:
         self._absent: set[str] = set()
 
     async def find_out(self, question: Question) -> None:
-        """Wait for the answer to what an evaluation gave up at. Never raises, and takes no longer than is left."""
+        """Answer the question that stopped an evaluation (`Unanswered.question`).
+
+        Never raises, and returns by the review's deadline.
+        """
         if isinstance(question, str):
             await self._await_namespace(question)
             return
         left = self._until - asyncio.get_running_loop().time()
         answer: AccessDecision | AccessUnknown
         if len(self._access) >= MAX_QUESTIONS:
-            answer = AccessUnknown(f"more than {MAX_QUESTIONS} questions about access in one review: {question}")
+            answer = AccessUnknown(f"more than {MAX_QUESTIONS} access checks in one review: {question}")
         elif left <= 0:
-            answer = AccessUnknown(f"the review's time is over: {question}")
+            answer = AccessUnknown(f"the review's deadline has passed: {question}")
         else:
             try:
                 answer = await self._live.access(question, left)
@@ -199,11 +205,11 @@ class ReviewView:
         loop = asyncio.get_running_loop()
         until = min(self._until, loop.time() + NAMESPACE_PATIENCE)
         while loop.time() < until:
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_POLL)
             try:
                 if self._live.get(*NAMESPACES_KIND, name).value is not None:
                     return
-            except LookupError:  # as it is told at the next evaluation
+            except LookupError:  # the next evaluation gets the same error and reports it
                 return
         self._absent.add(name)
 
@@ -213,7 +219,7 @@ class ReviewView:
         return self._live.kinds
 
     def namespace(self, name: str) -> Answer:
-        """See ClusterView. Raises Unanswered at the first time that it is not known."""
+        """See ClusterView. Raises Unanswered if it is not cached, until `find_out` has waited for it in vain."""
         if name in self._absent:
             return self._live.get(*NAMESPACES_KIND, name)
         return self._live.namespace(name)
@@ -227,12 +233,12 @@ class ReviewView:
         return self._live.list(api_version, kind, namespace)
 
     def authorize(self, access: Access) -> AccessDecision:
-        """See ClusterView. Raises Unanswered at the first time that it is asked."""
+        """See ClusterView. Raises Unanswered until `find_out` has the answer."""
         answer = self._access.get(access)
         if answer is None:
             raise Unanswered(access)
         if isinstance(answer, AccessUnknown):
-            raise AccessUnknown(str(answer))  # a new one: a kept error would gather tracebacks
+            raise AccessUnknown(str(answer))  # a new exception: one raised twice would grow its traceback
         return answer
 
 
@@ -245,10 +251,10 @@ def _because(cache: Cache) -> str:
 
 
 def describe(cache: Cache) -> dict[str, Any]:
-    """What a log line tells of a cache whose state has changed; no object, and nothing of one."""
-    told: dict[str, Any] = {"objects_of": str(cache.target), "state": str(cache.state)}
+    """The fields of the log line for a cache that changed state. They contain nothing from the objects."""
+    fields: dict[str, Any] = {"objects_of": str(cache.target), "state": str(cache.state)}
     if cache.state is State.SYNCED:
-        told |= {"objects": cache.snapshot.count, "restarts": cache.counts.restarts}
+        fields |= {"objects": cache.snapshot.count, "restarts": cache.counts.restarts}
     elif cache.problem:
-        told["message"] = cache.problem
-    return told
+        fields["message"] = cache.problem
+    return fields

@@ -1,7 +1,6 @@
-"""What is looked up in a cluster: which objects are to be at hand, and whether access is asked about.
+"""What policies look up in a cluster: the objects to cache, and whether access checks are needed.
 
-Whoever keeps objects at hand (live.py) and whoever is given the right to read them (permissions.py) start from the same
-list, so that neither is more than the other.
+The cache (live.py) and the RBAC that the server needs (permissions.py) both derive from this list, so they agree.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ ACCESS_KIND: Final = ("authorization.k8s.io/v1", "SubjectAccessReview")
 
 
 class Target(NamedTuple):
-    """Objects of one kind: in one `namespace` and of one `name`, or of all ("")."""
+    """Objects of one kind. `namespace` and `name` narrow it; "" is any."""
 
     api_version: str
     kind: str
@@ -23,11 +22,11 @@ class Target(NamedTuple):
     name: str = ""
 
     def covers(self, other: Target) -> bool:
-        """Whether everything that is in the other is in this."""
+        """Whether every object of the other target belongs to this one."""
         return self[:2] == other[:2] and self.namespace in ("", other.namespace) and self.name in ("", other.name)
 
     def __str__(self) -> str:
-        """As a person says it: v1/ConfigMap replica-bounds in gatewright-system."""
+        """For example, v1/ConfigMap replica-bounds in gatewright-system."""
         text = f"{self.api_version}/{self.kind}"
         if self.name:
             text += f" {self.name}"
@@ -39,13 +38,14 @@ NAMESPACES: Final = Target(*NAMESPACES_KIND)
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """All that is looked up. `targets`: none of them covers another, sorted. `access`: the authorizer is asked."""
+    """All lookups of a policy set. `targets`: sorted; none covers another. `access`: whether the authorizer is used."""
 
     targets: tuple[Target, ...] = ()
     access: bool = False
 
     @classmethod
     def of(cls, targets: Iterable[Target], access: bool = False) -> Lookups:
-        wanted = set(targets)
-        needed = (each for each in wanted if not any(other != each and other.covers(each) for other in wanted))
-        return cls(tuple(sorted(needed)), access)
+        """The lookups of these targets, without those that another one covers."""
+        every = set(targets)
+        widest = (target for target in every if not any(other != target and other.covers(target) for other in every))
+        return cls(tuple(sorted(widest)), access)

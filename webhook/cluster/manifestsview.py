@@ -1,4 +1,4 @@
-"""A cluster made of the manifests at hand: for dry runs and tests."""
+"""The ClusterView over manifests, for `gatewright check`, `explain` and `test`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from webhook.access import Access, AccessDecision, AccessRule, declared
 from webhook.cluster.view import NAME_LABEL, Answer, UnknownKind
 from webhook.schema import Kinds
 
-_MAX_ANSWERS = 1024  # as many as are kept: each names an object that is there
+_MAX_ANSWERS = 1024  # entries in the memo of `get`, which holds only objects that were found
 _NAMESPACE_KIND = ("v1", "Namespace")
 
 
 class ManifestsView:
-    """The ClusterView over plain objects. Of two objects with one name the later counts, as when both are applied.
+    """The ClusterView over plain objects. Of two objects with the same name the later wins, as when both are applied.
 
-    Namespaced objects without a namespace stand in `default_namespace`; objects without a name are left out, and so is
-    what is no object. With `assume_namespaces`, a Namespace that is not among the objects has the one label that every
-    Namespace has; `assumed` names those that were asked for. Manifests do not tell what a user may do: `access_rules`
-    do, the first that covers a question.
+    Namespaced objects without a namespace belong to `default_namespace`. Values that are no objects, or have no name,
+    are ignored. With `assume_namespaces`, every Namespace exists; one that is not among the objects has only the label
+    kubernetes.io/metadata.name, and is listed in `assumed` once it was looked up. Access checks are answered by the
+    first of `access_rules` that covers them.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ManifestsView:
         self._lock = threading.Lock()
         self._assumed: dict[str, dict[str, Any]] = {}
         self._objects: dict[tuple[str, str], dict[tuple[str, str], dict[str, Any]]] = {}
-        self._answers: dict[tuple[str, str, str, str | None], Answer] = {}  # params are asked for at every request
+        self._answers: dict[tuple[str, str, str, str | None], Answer] = {}  # a memo: every request looks up params
         for value in objects:
             self._add(value, default_namespace)
         namespaces = self._objects.get(_NAMESPACE_KIND, {})
@@ -47,12 +47,12 @@ class ManifestsView:
 
     @property
     def kinds(self) -> Kinds:
-        """The kinds that are known; objects of other kinds can be looked up too, if there are any."""
+        """The known kinds. Objects of other kinds can be looked up too, if there are any."""
         return self._kinds
 
     @property
     def assumed(self) -> set[str]:
-        """The Namespaces that were asked for and taken to have only the label of their name."""
+        """The names of the Namespaces that were looked up, are not among the objects, and were assumed to exist."""
         return set(self._assumed)
 
     def namespace(self, name: str) -> Answer:
@@ -115,7 +115,7 @@ class ManifestsView:
 
 
 def _labelled(value: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The Namespace with the label that the API server gives it."""
+    """The Namespace with the label kubernetes.io/metadata.name, which the API server adds."""
     metadata = value.get("metadata") or {}
     labels = {**(metadata.get("labels") or {}), NAME_LABEL: name}
     return {**value, "metadata": {**metadata, "name": name, "labels": labels}}

@@ -1,8 +1,8 @@
-"""The RBAC that a server needs in order to look up what its policies do, and nothing besides.
+"""The least RBAC that a server needs for the lookups of its policies.
 
-https://kubernetes.io/docs/reference/access-authn-authz/rbac/. Objects are listed and watched, never got one by one; a
-name is a rule's resourceNames, which Kubernetes holds lists by `metadata.name` against. Finding out which resource a
-kind is (discovery) is everybody's right in a cluster.
+The cache only lists and watches. A target with a name becomes a rule with resourceNames, which Kubernetes applies to
+lists and watches that select `metadata.name` (https://kubernetes.io/docs/reference/access-authn-authz/rbac/).
+Discovery needs no rule: every authenticated user may use it.
 """
 
 from __future__ import annotations
@@ -21,35 +21,37 @@ Object = dict[str, Any]
 
 
 def rules(lookups: Lookups, kinds: Kinds | None = None) -> dict[str, list[Rule]]:
-    """The rules by namespace, those of the whole cluster under "". Both in order; kinds that are not known are guessed.
+    """The RBAC rules by namespace; those of a ClusterRole are under "". Namespaces and rules are sorted.
 
-    Each rule is of one group and one set of names.
+    Each rule has one API group and one set of resourceNames. The plural and scope of an unknown kind are guessed
+    (Kinds.guess).
     """
     known = Kinds.builtin() if kinds is None else kinds
     named: dict[tuple[str, str, str], set[str]] = defaultdict(set)  # (namespace, group, plural) -> names
     for target in lookups.targets:
         found = known.for_kind(target.api_version, target.kind)
         resource = known.guess(target.api_version, target.kind) if found is None else found
-        where = target.namespace if resource.namespaced else ""
-        named[where, resource.group, resource.plural].add(target.name)
+        within = target.namespace if resource.namespaced else ""
+        named[within, resource.group, resource.plural].add(target.name)
     plurals: dict[tuple[str, str, tuple[str, ...]], set[str]] = defaultdict(set)
     for (namespace, group, plural), names in named.items():
-        # All of them ("") goes with some of them where one version of a kind is asked for whole and another by name.
+        # "" and names occur together if one version of a kind is cached whole and another by name. RBAC knows no
+        # versions, so the whole covers the names.
         plurals[namespace, group, () if "" in names else tuple(sorted(names))].add(plural)
-    given: dict[str, list[Rule]] = {}
+    by_namespace: dict[str, list[Rule]] = {}
     for (namespace, group, names_), resources in sorted(plurals.items()):
         rule: Rule = {"apiGroups": [group], "resources": sorted(resources), "verbs": ["list", "watch"]}
         if names_:
             rule["resourceNames"] = list(names_)
-        given.setdefault(namespace, []).append(rule)
+        by_namespace.setdefault(namespace, []).append(rule)
     if lookups.access:
         review: Rule = {
             "apiGroups": ["authorization.k8s.io"],
             "resources": ["subjectaccessreviews"],
             "verbs": ["create"],
         }
-        given.setdefault("", []).append(review)
-    return dict(sorted(given.items()))
+        by_namespace.setdefault("", []).append(review)
+    return dict(sorted(by_namespace.items()))
 
 
 def manifests(
@@ -60,18 +62,18 @@ def manifests(
     account: tuple[str, str] = ("gatewright-system", "gatewright"),
     labels: Mapping[str, str] | None = None,
 ) -> list[Object]:
-    """The roles with these rules, each with the binding to the service account (namespace, name).
+    """The roles with these rules, each followed by its binding to the service account. `account`: (namespace, name).
 
-    A ClusterRole and its binding where anything is looked up in all namespaces, a Role and its binding in each
-    namespace that a binding names. No rules at all: no objects.
+    Lookups in all namespaces, of cluster-scoped kinds and of access need a ClusterRole; lookups in one namespace need a
+    Role there. Without lookups the list is empty.
     """
     objects: list[Object] = []
     namespace, service_account = account
-    for where, granted in rules(lookups, kinds).items():
-        kind = "Role" if where else "ClusterRole"
+    for within, granted in rules(lookups, kinds).items():
+        kind = "Role" if within else "ClusterRole"
         metadata: Object = {"name": name}
-        if where:
-            metadata["namespace"] = where
+        if within:
+            metadata["namespace"] = within
         if labels:
             metadata["labels"] = dict(labels)
         objects += [

@@ -1,7 +1,7 @@
-"""What a cache holds at one moment. Immutable: a change gives another one, which shares with it what stayed.
+"""The immutable contents of a cache at one moment. A change makes a new snapshot, which shares the unchanged parts.
 
-Objects keep their identity for as long as they do not change, across lists too: what is worked out from one (params as
-a model, values of variables) is kept by it.
+An object that does not change stays the same Python object, even after a new list. Callers rely on that: they memoize
+by identity what they derive from an object, such as params as a model.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 Object = dict[str, Any]
 Key = tuple[str, str]
-"""Namespace ("" of what is cluster-scoped) and name."""
+"""Namespace ("" for a cluster-scoped object) and name."""
 
 
 class Snapshot:
@@ -22,27 +22,27 @@ class Snapshot:
     def __init__(self, namespaces: Mapping[str, Mapping[str, Object]], count: int) -> None:
         self._namespaces = namespaces
         self.count = count
-        self._listed: dict[str | None, list[Object]] = {}  # worked out at the first question
+        self._listed: dict[str | None, list[Object]] = {}  # filled by `list`
 
     def get(self, namespace: str, name: str) -> Object | None:
-        """The object, None if there is none."""
+        """The object; None if there is none."""
         found = self._namespaces.get(namespace)
         return None if found is None else found.get(name)
 
     def list(self, namespace: str | None) -> list[Object]:
-        """The objects of one namespace or (None) all, sorted by namespace and name."""
+        """The objects of one namespace or (None) of all, sorted by namespace and name."""
         listed = self._listed.get(namespace)
         if listed is None:
-            wanted = sorted(self._namespaces) if namespace is None else [namespace]
+            namespaces = sorted(self._namespaces) if namespace is None else [namespace]
             listed = []
-            for each in wanted:
+            for each in namespaces:
                 objects = self._namespaces.get(each, {})
                 listed += (objects[name] for name in sorted(objects))
             self._listed[namespace] = listed
         return listed
 
     def replaced(self, objects: Iterable[Object]) -> Snapshot:
-        """A snapshot of these objects alone."""
+        """A snapshot of exactly these objects. Those that are unchanged keep their identity."""
         namespaces: dict[str, dict[str, Object]] = {}
         for value in objects:
             namespace, name = key_of(value)
@@ -50,7 +50,7 @@ class Snapshot:
         return Snapshot(namespaces, sum(map(len, namespaces.values())))
 
     def changed(self, changes: Mapping[Key, Object | None]) -> Snapshot:
-        """A snapshot after some changes; None: the object is gone. The very same one where nothing changed."""
+        """The snapshot after `changes`, where None deletes an object. Without an effective change, this snapshot."""
         namespaces: dict[str, Mapping[str, Object]] | None = None
         touched: dict[str, dict[str, Object]] = {}
         for (namespace, name), value in changes.items():
@@ -74,7 +74,7 @@ class Snapshot:
         return Snapshot(namespaces, sum(map(len, namespaces.values())))
 
     def _kept(self, namespace: str, name: str, value: Object) -> Object:
-        """The object that is known already, if this is the same."""
+        """The object of this snapshot if it has the same uid and resourceVersion as `value`, else `value`."""
         known = self.get(namespace, name)
         return known if known is not None and _version(known) == _version(value) else value
 
@@ -83,7 +83,7 @@ EMPTY = Snapshot({}, 0)
 
 
 def key_of(value: Object) -> Key:
-    """Raises KeyError, TypeError on what is no object."""
+    """The key of an object. Raises KeyError or TypeError if the value is not an object with a name."""
     metadata = value["metadata"]
     return metadata.get("namespace") or "", metadata["name"]
 

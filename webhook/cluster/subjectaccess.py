@@ -1,4 +1,4 @@
-"""Asking the API server whether a user may do something: SubjectAccessReview, as its API defines it.
+"""Access checks by the API server: SubjectAccessReview.
 
 https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
 """
@@ -14,7 +14,10 @@ _PATH: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
 def ask(connection: Connection, access: Access, seconds: float) -> AccessDecision:
-    """The answer, within so many seconds a step. Raises APIError, Unreachable."""
+    """The API server's decision. `seconds`: the timeout of the connection and of each read.
+
+    Raises APIError, Unreachable.
+    """
     answer = connection.post(_PATH, _review(access), seconds)
     status = answer.get("status")
     if not isinstance(status, dict):
@@ -38,7 +41,7 @@ def _review(access: Access) -> dict[str, Any]:
         attributes: dict[str, Any] = {
             "verb": access.verb,
             "group": access.group,
-            "version": "*",  # as CEL's authorizer asks
+            "version": "*",  # as Kubernetes' CEL authorizer library sends it
             "resource": access.resource,
             "subresource": access.subresource,
             "namespace": access.namespace,

@@ -1,4 +1,4 @@
-"""What a policy may look up in the cluster: the protocol, whoever answers. Every answer says how old it is."""
+"""ClusterView: the protocol by which policies look up a cluster. Every answer carries its age."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from webhook.access import Access, AccessDecision
 from webhook.schema import Kinds
 
 NAME_LABEL = "kubernetes.io/metadata.name"
-"""The label that the API server puts on every Namespace: its own name."""
+"""The label that the API server sets on every Namespace; its value is the Namespace's name."""
 
 
 class Answer(NamedTuple):
-    """What was found, and how many seconds ago the view last knew it to be so (0.0 for manifests)."""
+    """The result of a lookup. `age`: seconds since the view last knew that it was current (0.0 for manifests)."""
 
     value: Any
     age: float
 
 
 class UnknownKind(LookupError):
-    """The kind is not served here, which is something else than having no objects of it."""
+    """The cluster does not serve the kind. (A served kind without objects is no error.)"""
 
     def __init__(self, api_version: str, kind: str) -> None:
-        super().__init__(f"the kind {kind} of {api_version} is not known here")
+        super().__init__(f"unknown kind: {kind} of {api_version}")
         self.api_version = api_version
         self.kind = kind
 
 
-class NotAtHand(LookupError):
-    """The view cannot tell: what was asked for is not at hand yet, or is none of what it keeps at hand."""
+class NotCached(LookupError):
+    """A cache miss: the objects have not been listed yet, or are not among those that the view caches."""
 
 
 class Unanswered(BaseException):
-    """Only whoever can wait finds out: the evaluation is given up, `question` is answered, and it is run again.
+    """The answer needs a wait. The evaluation stops, the caller answers `question`, and evaluates again.
 
-    No Exception, for nothing on the way may take it for an answer: expressions absorb errors, Python policies catch
-    them.
+    It is a BaseException because it must reach that caller: CEL's `||` absorbs errors, and Python policies may catch
+    Exception.
     """
 
     def __init__(self, question: Question) -> None:
@@ -44,30 +44,30 @@ class Unanswered(BaseException):
 
 
 Question = Access | str
-"""What a user may do; or the name of a Namespace that a request is in, and that is not known yet."""
+"""An access check, or the name of a request's Namespace that is not cached yet."""
 
 
 class ClusterView(Protocol):
-    """Objects of a cluster, as plain JSON values that nobody may change."""
+    """A read-only view of a cluster's objects, as plain JSON values. Callers must not change them."""
 
     @property
     def kinds(self) -> Kinds:
-        """The kinds that are served."""
+        """The kinds that the cluster serves."""
 
     def namespace(self, name: str) -> Answer:
-        """The Namespace that a request is in, by name; None if it is not known. Raises NotAtHand."""
+        """The Namespace of a request, by name; None if there is none. Raises NotCached."""
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Answer:
-        """The object of that name; None if there is none. Cluster-scoped kinds have no namespace.
+        """The object of that name; None if there is none. `namespace` is ignored for cluster-scoped kinds.
 
-        Raises UnknownKind, NotAtHand.
+        Raises UnknownKind, NotCached.
         """
 
     def list(self, api_version: str, kind: str, namespace: str | None = None) -> Answer:
-        """The objects of a kind, in one namespace or (None) in all, sorted by namespace and name.
+        """The objects of a kind in one namespace or (None) in all, sorted by namespace and name.
 
-        Raises UnknownKind, NotAtHand.
+        Raises UnknownKind, NotCached.
         """
 
     def authorize(self, access: Access) -> AccessDecision:
-        """Whether a user may do something, as a SubjectAccessReview tells. Raises AccessUnknown if nobody here can."""
+        """Whether a user may do something, as a SubjectAccessReview decides. Raises AccessUnknown if that fails."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from webhook.admission.decision import Finding
-from webhook.admission.engine import decide, validate
+from webhook.admission import excepting
+from webhook.admission.decision import MUTATING, Decision, Excepted, Finding
+from webhook.admission.engine import decide, left_out, validate
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline.authorizations import rules
 from webhook.offline.policytest import Case, Expectation, PlannedCase
 from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.paths import Path, render
+from webhook.policy.exceptions import PolicyException
 from webhook.policy.json_values import differs
 from webhook.policy.policyset import Binding, ParamRef, Policy, PolicySet
 from webhook.policy.request import JSONObject, Request
@@ -24,14 +27,26 @@ _SHOWN = 200  # characters of a value in a failure
 _UNBOUND = ParamRef(name="params", namespace="default")
 
 
+class Exempted(NamedTuple):
+    """A finding that an exception covers, as the API server words it."""
+
+    exception: PolicyException
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a case. `texts` are all `findings`, as the API server words them; `failures` why it did not pass."""
+    """What came of a case. `texts` are all `findings`, as the API server words them; `failures` why it did not pass.
+
+    `excepted`: what exceptions of the tree cover. Of a case that states its exception (`exceptedBy`) that is no part of
+    the verdict and of the texts; of any other it is, for a test is about what the policy says.
+    """
 
     planned: PlannedCase
     verdict: Expectation
     texts: tuple[str, ...]
     failures: tuple[str, ...]
+    excepted: tuple[Exempted, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -41,25 +56,28 @@ class Result:
 
 def run(planned: Iterable[PlannedCase], policies: PolicySet) -> Iterator[Result]:
     """Run the cases, one by one."""
-    alone: dict[tuple[str, bool], PolicySet] = {}
+    tested: dict[tuple[str, bool, bool], PolicySet] = {}
     for each in planned:
         # The conditions of a binding go by the params that it names; with params of the case's own they mean nothing.
-        key = (each.policy, each.case.params is None)
-        if key not in alone:
-            alone[key] = _alone(each.policy, policies, with_conditions=key[1])
-        yield _run(each, alone[key])
+        key = (each.policy, each.case.params is None, bool(each.case.excepted_by))
+        if key not in tested:
+            tested[key] = _tested(each.policy, policies, with_conditions=key[1], with_exceptions=key[2])
+        yield _run(each, tested[key], policies)
 
 
-def _alone(name: str, policies: PolicySet, *, with_conditions: bool) -> PolicySet:
+def _tested(name: str, policies: PolicySet, *, with_conditions: bool, with_exceptions: bool) -> PolicySet:
     """The set with the policies of one name only: a validating one, a mutating one, or both."""
-    validating = [policy for policy in policies.validating if policy.name == name]
-    mutating = [policy for policy in policies.mutating if policy.name == name]
-    if not any(policy.bindings for policy in policies.policies if policy.name == name):
-        validating, mutating = [*map(_bound, validating)], [*map(_bound, mutating)]
-    # A test is about what the policy says, whoever is excepted from it.
-    validating, mutating = [*map(_unexcepted, validating)], [*map(_unexcepted, mutating)]
+    alone = policies.where(lambda policy: policy.name == name)
+    changes: list[Callable[[Policy[Any]], Policy[Any]]] = []
+    if not alone.bindings:
+        changes.append(_bound)
+    if not with_exceptions:  # a test is about what the policy says, whoever is excepted from it
+        changes.append(_unexcepted)
     if not with_conditions:
-        validating, mutating = [*map(_unconditional, validating)], [*map(_unconditional, mutating)]
+        changes.append(_unconditional)
+    validating, mutating = alone.validating, alone.mutating
+    for change in changes:
+        validating, mutating = tuple(map(change, validating)), tuple(map(change, mutating))
     return PolicySet(validating, mutating, objects=policies.objects)
 
 
@@ -86,7 +104,7 @@ def _bound(policy: Policy[Any]) -> Policy[Any]:
     return replace(policy, bindings=(binding,))
 
 
-def _run(planned: PlannedCase, policies: PolicySet) -> Result:
+def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
     case, request = planned.case, planned.request
     objects = [*policies.objects, *case.cluster]
     if case.params is not None:
@@ -109,7 +127,46 @@ def _run(planned: PlannedCase, policies: PolicySet) -> Result:
     redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
     verdict = _verdict(decision.findings)
     texts = tuple(redaction.applied(finding.text()) for finding in decision.findings)
-    return Result(planned, verdict, texts, tuple(_failures(case, verdict, texts, after)), decision.findings)
+    covered = decision.excepted if case.excepted_by else _covered(decision, request, tree)
+    excepted = tuple(Exempted(each.exception, redaction.applied(each.finding.text())) for each in covered)
+    failures = [*_failures(case, verdict, texts, after, excepted), *_not_excepted(case, excepted, tree)]
+    return Result(planned, verdict, texts, tuple(failures), excepted, decision.findings)
+
+
+def _covered(decision: Decision, request: Request, tree: PolicySet) -> Iterator[Excepted]:
+    """What exceptions of the tree would cover of a decision that was made without them."""
+    policies = {(policy.kind, policy.name): policy for policy in tree.policies}
+    for finding in decision.findings:
+        seen = finding.evaluated.request if finding.evaluated is not None else None
+        if seen is None or finding.binding == "":
+            continue  # errors of configuration are not covered
+        sent = request if finding.kind == MUTATING else seen
+        index = None if finding.error else finding.index
+        exception = excepting.in_force(policies[finding.kind, finding.policy], finding.binding, sent, index)
+        if exception is not None:
+            yield Excepted(exception, finding)
+    mutation = decision.mutation
+    if mutation is None or not mutation.changed:
+        return
+    for binding in mutation.evaluated:
+        if binding.policy in mutation.policies:
+            exception = excepting.in_force(policies[MUTATING, binding.policy], binding.name, request, None)
+            if exception is not None:
+                yield Excepted(exception, left_out(binding))
+
+
+def _not_excepted(case: Case, excepted: Sequence[Exempted], tree: PolicySet) -> Iterator[str]:
+    """Why the exception that a case states does not cover anything."""
+    if not case.excepted_by or any(each.exception.name == case.excepted_by for each in excepted):
+        return
+    words = f"expected the exception {case.excepted_by!r} to let it pass"
+    known = next((each for each in tree.exceptions if each.name == case.excepted_by), None)
+    if known is not None and known.expires <= time.time():
+        yield f"{words}; it expired ({known.until})"
+    elif excepted:
+        yield f"{words}, and {excepted[0].exception.name!r} did"
+    else:
+        yield f"{words}, and no exception covers anything here"
 
 
 def _params(given: JSONObject, policies: PolicySet, request: Request) -> Iterator[JSONObject]:
@@ -144,10 +201,13 @@ def _verdict(findings: Sequence[Finding]) -> Expectation:
 _GRAVITY: tuple[tuple[str, Expectation], ...] = (("Deny", "deny"), ("Warn", "warn"), ("Audit", "audit"))
 
 
-def _failures(case: Case, verdict: Expectation, texts: Sequence[str], after: JSONObject | None) -> Iterator[str]:
+def _failures(
+    case: Case, verdict: Expectation, texts: Sequence[str], after: JSONObject | None, excepted: Sequence[Exempted]
+) -> Iterator[str]:
+    said = [*texts, *(each.text for each in excepted)] if case.excepted_by else texts
     if verdict != case.expect:
         yield f"expected {case.expect}, got {verdict}"
-    elif case.message and not any(case.message in text for text in texts):
+    elif case.message and not any(case.message in text for text in said):
         yield f"expected a message with {case.message!r}"
     if case.expect_object is not None:
         difference = _difference(case.expect_object, after, ())

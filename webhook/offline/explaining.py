@@ -1,28 +1,25 @@
-"""Why a CEL policy came to its verdict: its expressions evaluated once more, recording, in the order of the engine.
+"""Why a CEL policy came to its verdict: the trace of its evaluation, as steps that may be shown.
 
-The verdict itself is the engine's; here it is only asked why. What is said of a request that a Secret is part of holds
-nothing of the Secret: texts come out of here fit to be shown.
+Nothing is evaluated here: the record of the engine (webhook.admission.record) is read. What is said of a request that a
+Secret is part of holds nothing of the Secret: texts come out of here fit to be shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from webhook.admission.decision import Finding
-from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
-from webhook.cel import Program
-from webhook.cel.program import Recording
 from webhook.cel.why.explanation import Explanation, Step
 from webhook.cel.why.privacy import CLEAN, Private
-from webhook.cluster.view import ClusterView
 from webhook.offline.secrets import hidden, private_parts
 from webhook.paths import Path
 from webhook.policy.cel.validating import CELValidator
-from webhook.policy.matching import RequestNamespace
-from webhook.policy.policyset import Binding, Policy
-from webhook.policy.request import Request
+
+if TYPE_CHECKING:
+    from webhook.admission.decision import Finding
+    from webhook.admission.record import Evaluated
+    from webhook.policy.trace import Trace
 
 HIDDEN_ERROR: Final = "(hidden: the text is made from the content of a Secret)"
 
@@ -50,14 +47,15 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedPolicy:
-    """A policy evaluated for one param (None where it has none).
+    """One evaluation of a policy in CEL, explained: for one param (None where it has none).
 
-    conditions: matchConditions, up to the first that is false; then nothing else was evaluated. messages: the
-    messageExpression of each validation that failed and has one, by its index. private: what must not be shown of the
+    Where everything was recorded: conditions are the matchConditions, up to the first that is false; then nothing else
+    was evaluated. messages: the messageExpression of each validation that failed and has one, by its index. Where only
+    failures were recorded, conditions and validations that hold are left out. private: what must not be shown of the
     values.
     """
 
-    param: Any
+    evaluated: Evaluated
     private: Private
     conditions: tuple[Explained, ...]
     validations: tuple[Explained, ...]
@@ -65,24 +63,28 @@ class ExplainedPolicy:
     messages: Mapping[int, Explained]
 
     @property
+    def param(self) -> Any:
+        """The param object that the policy was evaluated for; None where it has none."""
+        return self.evaluated.param
+
+    @property
     def matched(self) -> bool:
         """Whether the matchConditions let the policy run."""
         return all(condition.holds for condition in self.conditions)
 
-    def witness(self, finding: Finding) -> Path | None:
-        """The place in the object that the validation behind a finding turned on, None if it is not known."""
-        if finding.error or finding.index >= len(self.validations):
-            return None
-        explanation = self.validations[finding.index].explanation
-        return next(iter(explanation.witnesses), None) if explanation.value is False else None
+    def witnesses(self, finding: Finding) -> tuple[Path, ...]:
+        """The places in the object that a finding of this evaluation turned on, the best first."""
+        return tuple(path for each in self.behind(finding) for path in each.explanation.witnesses)
 
     def behind(self, finding: Finding) -> tuple[Explained, ...]:
-        """The expressions that a finding comes from: its validation, or what could not be evaluated."""
-        if self.matched and finding.index < len(self.validations):
-            validation = self.validations[finding.index]
-            if not validation.holds:
-                return (validation,)
-        return tuple(each for each in (*self.conditions, *self.annotations) if each.explanation.failed)
+        """The expressions that a finding of this evaluation comes from: its validation, or what is in error."""
+        if finding.expression is None:
+            return tuple(each for each in self.conditions if each.explanation.failed)
+        return tuple(each for each in (*self.validations, *self.annotations) if each.place == finding.expression)
+
+    def is_behind(self, finding: Finding, each: Explained) -> bool:
+        """Whether a finding is of this evaluation, and comes from one of its expressions."""
+        return finding.evaluated is self.evaluated and finding.expression == each.place
 
     def hidden_errors(self) -> Iterator[tuple[str, str]]:
         """The errors that must not be shown as they are, each with what is shown instead."""
@@ -92,84 +94,33 @@ class ExplainedPolicy:
                 yield root.error, error_of(root)
 
 
-def explain_policy(
-    validator: CELValidator, request: Request, param: Any, cluster: ClusterView, private: Private
-) -> ExplainedPolicy:
-    """The policy's expressions on a request as validation saw it: after mutation."""
-    bindings = {"object": request.object, "oldObject": request.old_object, "params": param}
-    conditions = _conditions(validator, request, bindings, private)
-    validations: list[Explained] = []
-    annotations: list[Explained] = []
-    messages: dict[int, Explained] = {}
-    if all(condition.holds for condition in conditions):
-        namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
-        recording = Recording(bindings, validator.lazy(request, namespace), validator.variables)
-        bare = recording
-        if validator.authorizing is not None:  # of which messages and auditAnnotations know nothing
-            lazy = validator.lazy(request, namespace, authorizer=False)
-            bare = Recording(bindings, lazy, validator.variables)
-        for index, validation in enumerate(validator.validations):
-            place: Path = ("spec", "validations", index, "expression")
-            explained = _explained(validation.program, recording, private, place)
-            validations.append(explained)
-            if explained.explanation.value is False and validation.message_program is not None:
-                place = ("spec", "validations", index, "messageExpression")
-                messages[index] = _explained(validation.message_program, bare, private, place)
-        for annotation in validator.annotations:
-            place = ("spec", "auditAnnotations", annotation.key)
-            annotations.append(_explained(annotation.program, bare, private, place, annotation.key))
-    return ExplainedPolicy(param, private, tuple(conditions), tuple(validations), tuple(annotations), messages)
+def explained(evaluated: Evaluated) -> ExplainedPolicy | None:
+    """The explanation of an evaluation; None where there is no trace of it: of policies in Python and mutating ones."""
+    validator, trace = evaluated.policy.evaluator, evaluated.result.trace
+    if trace is None or not isinstance(validator, CELValidator):
+        return None
+    private = private_parts(evaluated.request.object, evaluated.request.old_object, evaluated.param)
+    names = {condition.place: condition.name for condition in validator.conditions.conditions}
+    names |= {annotation.place: annotation.key for annotation in validator.annotations}
+    validations = _below(trace, "validations", "expression", names, private)
+    failed = {each.place[2] for each in validations if not each.holds}
+    messages = _below(trace, "validations", "messageExpression", names, private)
+    return ExplainedPolicy(
+        evaluated,
+        private,
+        _below(trace, "matchConditions", "expression", names, private),
+        validations,
+        _below(trace, "auditAnnotations", "valueExpression", names, private),
+        {int(each.place[2]): each for each in messages if each.place[2] in failed},
+    )
 
 
-def _conditions(
-    validator: CELValidator, request: Request, bindings: dict[str, Any], private: Private
-) -> list[Explained]:
-    recording = Recording({**bindings, "namespaceObject": None}, validator.lazy(request, None))
-    explained: list[Explained] = []
-    for index, condition in enumerate(validator.conditions):
-        place = ("spec", "matchConditions", index, "expression")
-        explained.append(_explained(condition.program, recording, private, place, condition.name))
-        if explained[-1].explanation.value is False:
-            break
-    return explained
-
-
-def _explained(program: Program, recording: Recording, private: Private, place: Path, name: str = "") -> Explained:
-    return Explained(place, name, program.explain(recording, private))
-
-
-def params_of(policy: Policy[Any], binding: Binding, request: Request, cluster: ClusterView) -> tuple[Any, ...]:
-    """The params that a binding has the policy evaluated for. Raises ConfigurationError."""
-    if policy.param_kind is None:
-        return NONE
-    return collect(policy.param_kind, resource_of(policy.param_kind, cluster), binding, request.namespace, cluster)
-
-
-def explain_binding(
-    policy: Policy[Any], binding: Binding, request: Request, cluster: ClusterView
-) -> tuple[ExplainedPolicy, ...]:
-    """The evaluations of a policy under a binding, one a param; none of Python policies and configuration errors."""
-    if not isinstance(policy.evaluator, CELValidator):
-        return ()
-    try:
-        params = params_of(policy, binding, request, cluster)
-    except ConfigurationError:
-        return ()
-    private = private_parts(request.object, request.old_object, *params)
-    return tuple(explain_policy(policy.evaluator, request, param, cluster, private) for param in params)
-
-
-def behind(finding: Finding, evaluated: Iterable[ExplainedPolicy]) -> ExplainedPolicy | None:
-    """The first of the evaluations under its binding that a finding may come from."""
-    return next((each for each in evaluated if _failed(each, finding)), None)
-
-
-def _failed(evaluated: ExplainedPolicy, finding: Finding) -> bool:
-    """Whether the finding may be of this evaluation."""
-    if not evaluated.matched or finding.index >= len(evaluated.validations):
-        return finding.error
-    found = evaluated.validations[finding.index].explanation
-    return found.failed if finding.error else found.value is False
+def _below(trace: Trace, field: str, part: str, names: Mapping[Path, str], private: Private) -> tuple[Explained, ...]:
+    return tuple(
+        Explained(each.place, names.get(each.place, ""), each.explained(private))
+        for each in trace.below("spec", field)
+        if each.place[-1] == part
+    )
 
 
 # -------------------------------------------------------------------------------------------------- fit to be shown

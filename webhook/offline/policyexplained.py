@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from webhook.cluster.view import ClusterView
-from webhook.offline.explaining import ExplainedPolicy, explain_binding
-from webhook.offline.requests import PlannedRequest
-from webhook.offline.unmatched import why_not
-from webhook.offline.verdicts import Change, Located, verdicts
-from webhook.policy.evaluation import Mutator, Validator
-from webhook.policy.matching import RequestNamespace
-from webhook.policy.policyset import Binding, Policy, PolicySet, is_exempt
+from webhook.admission.decision import MUTATING, VALIDATING
+from webhook.admission.record import Record
+from webhook.offline.explaining import ExplainedPolicy, explained
+from webhook.offline.requests import PlannedRequest, by_document
+from webhook.offline.secrets import SecretsSeen
+from webhook.offline.verdicts import Change, Located, decided
+
+if TYPE_CHECKING:
+    from webhook.cluster.view import ClusterView
+    from webhook.policy.evaluation import Mutator, Validator
+    from webhook.policy.exceptions import PolicyException
+    from webhook.policy.policyset import Binding, Policy, PolicySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class BindingExplained:
 class RequestExplained:
     """What a policy makes of one request.
 
-    unmatched: why it is not about the request, None where it is. findings and changes are the engine's verdict.
+    unmatched: why it is not about the request, None where it is. findings and changes are the engine's verdict,
+    excepted what exceptions take out of it.
     """
 
     planned: PlannedRequest
@@ -37,6 +42,7 @@ class RequestExplained:
     bindings: tuple[BindingExplained, ...]
     findings: tuple[Located, ...]
     changes: tuple[Change, ...]
+    excepted: tuple[tuple[Located, PolicyException], ...] = ()
 
     @property
     def matched(self) -> bool:
@@ -52,36 +58,36 @@ class RequestExplained:
 def explain_requests(
     policy: Policy[Validator | Mutator], requests: Iterable[PlannedRequest], policies: PolicySet, cluster: ClusterView
 ) -> Iterator[RequestExplained]:
-    """The policy alone on each request. What mutating policies make of the object first, a validating one sees."""
-    alone = _alone(policy, policies)
-    for planned in requests:
-        (verdict,) = verdicts([planned], alone, cluster)
-        findings = tuple(located for located in verdict.findings if located.finding.policy == policy.name)
-        request = planned.request
-        if verdict.changes and policy.kind == "ValidatingAdmissionPolicy":
-            request = request.with_object(verdict.changes[-1].after)
-        namespace = RequestNamespace(request, lambda name: cluster.namespace(name).value)
-        unmatched = why_not(policy.match, planned.request, namespace, "matchConstraints")
-        if unmatched is None and is_exempt(request.resource):
-            unmatched = "requests of this kind are subject to no policy, or nobody could mend one"
-        if unmatched is None and not policy.bindings:
-            unmatched = "no binding names the policy: it never runs"
-        bound: list[BindingExplained] = []
-        for binding in policy.bindings if unmatched is None else ():
-            why = binding.match and why_not(
-                binding.match, planned.request, namespace, "matchResources", of_binding=True
-            )
-            if why:
-                bound.append(BindingExplained(binding, why))
+    """The policy alone on each request; a validating one sees what the mutating policies made of the object first."""
+    kept = {id(policy)}
+    if policy.kind == VALIDATING:
+        kept.update(map(id, policies.mutating))
+    alone = policies.where(lambda each: id(each) in kept)
+    watched = SecretsSeen(cluster)
+    for group in by_document(requests):
+        for each in decided(group, alone, watched, recording="everything", record=Record):
+            record = each.record
+            if record is None:
                 continue
-            evaluated = explain_binding(policy, binding, request, cluster)
-            bound.append(BindingExplained(binding, None, evaluated))
-        changes = verdict.changes if policy.kind == "MutatingAdmissionPolicy" else ()
-        yield RequestExplained(planned, unmatched, tuple(bound), findings, changes)
+            skipped = record.skip(policy)
+            unmatched = skipped.why if skipped is not None and not skipped.faulty else None
+            yield RequestExplained(
+                each.planned,
+                unmatched,
+                tuple(_bound(policy, binding, record) for binding in policy.bindings if unmatched is None),
+                tuple(located for located in each.findings if _is_of(located, policy)),
+                each.changes if policy.kind == MUTATING else (),
+                tuple(pair for pair in each.excepted if _is_of(pair[0], policy)),
+            )
 
 
-def _alone(policy: Policy[Any], policies: PolicySet) -> PolicySet:
-    """The set of this policy alone; for a validating one with the mutating ones that run before it."""
-    if policy.kind == "MutatingAdmissionPolicy":
-        return PolicySet((), [policy], objects=policies.objects)
-    return PolicySet([policy], policies.mutating, objects=policies.objects)
+def _bound(policy: Policy[Any], binding: Binding, record: Record) -> BindingExplained:
+    skipped = record.skip(policy, binding)
+    if skipped is not None and not skipped.faulty:
+        return BindingExplained(binding, skipped.why)
+    found = (explained(each) for each in record.evaluations(policy, binding))
+    return BindingExplained(binding, None, tuple(each for each in found if each is not None))
+
+
+def _is_of(located: Located, policy: Policy[Any]) -> bool:
+    return (located.finding.kind, located.finding.policy) == (policy.kind, policy.name)

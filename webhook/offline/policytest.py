@@ -88,6 +88,8 @@ class Case(model.Model):
     webhook.offline.authorizations. `validateOnly`: leave mutation out, as if it had been undone.
     `expect`: allow (nothing found), deny, warn, audit, or error (the policy could not be evaluated).
     `message`: a part of the text of one finding. `expectObject`: the whole object after mutation.
+    `exceptedBy`: the name of a PolicyException that covers something here. The case is decided with the exceptions of
+    the tree then, and `message` may be of what they cover; any other case is decided without them.
     """
 
     name: str = ""
@@ -104,6 +106,7 @@ class Case(model.Model):
     validate_only: bool = False
     expect: Expectation | None = None
     message: str = ""
+    excepted_by: str = ""
     expect_object: dict[str, Any] | None = None
 
 
@@ -284,6 +287,9 @@ class _CaseError(Exception):
 def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
     """What a test must have, and does not."""
     names = {policy.name for policy in policies.policies}
+    exceptions = {
+        each.exception.name for policy in policies.policies if policy.name == test.policy for each in policy.exceptions
+    }
     if not test.policy:
         yield ("policy",), "expected the name of a policy"
     elif test.policy not in names:
@@ -300,8 +306,11 @@ def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
         seen.add(case.name)
         if case.expect is None:
             yield (*path, "expect"), "expected one of allow, deny, warn, audit, error"
-        elif case.expect == "allow" and case.message:
+        elif case.expect == "allow" and case.message and not case.excepted_by:
             yield (*path, "message"), "a request that nothing is found wrong with has no message"
+        if case.excepted_by and test.policy in names and case.excepted_by not in exceptions:
+            known = f"those of the policy are {', '.join(sorted(exceptions))}" if exceptions else "the policy has none"
+            yield (*path, "exceptedBy"), f"there is no PolicyException '{case.excepted_by}'; {known}"
         yield from authorizations.faults(case.authorizations, (*path, "authorizations"))
         if case.validate_only and case.expect_object is not None:
             yield (*path, "expectObject"), "validateOnly leaves mutation out, so there is no mutated object"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, Final
 
 import orjson
@@ -13,7 +14,7 @@ from webhook.admission import review
 from webhook.documents.reader import Document, Problem, objects
 from webhook.offline.podtemplates import SUFFIX, ControlledPod, pod_of
 from webhook.paths import ROOT, Path
-from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User
+from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User, made
 from webhook.schema import Kinds, Resource
 
 DEFAULT_NAMESPACE: Final = "default"
@@ -148,6 +149,33 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
     return Plan(planned, known, kinds, problems, notes)
 
 
+def by_document(requests: Iterable[PlannedRequest]) -> Iterator[list[PlannedRequest]]:
+    """The requests of each document, which must follow each other."""
+    for _, group in groupby(requests, key=lambda planned: id(planned.document)):
+        yield list(group)
+
+
+def pod_after(planned: PlannedRequest, workload: dict[str, Any]) -> PlannedRequest | None:
+    """The request for the Pod of a workload as mutation left it; None where there is no Pod."""
+    if planned.of_template or planned.prefix or planned.request.operation == DELETE:
+        return None
+    pod = pod_of(workload) if _names_itself(workload) else None
+    if pod is None:
+        return None
+    request = _pod_request(pod, planned.request.namespace)
+    return PlannedRequest(request, planned.document, planned.identity, pod.template, of_template=True)
+
+
+def _names_itself(value: dict[str, Any]) -> bool:
+    """Whether an object has what every object has; a mutation may have taken it away."""
+    metadata = value.get("metadata") or {}
+    return (
+        isinstance(metadata, dict)
+        and all(isinstance(value.get(field), str) for field in ("apiVersion", "kind"))
+        and all(isinstance(metadata.get(field, ""), str) for field in ("name", "generateName"))
+    )
+
+
 def with_old(requests: Iterable[PlannedRequest], before: Plan) -> tuple[list[PlannedRequest], list[str]]:
     """The requests as updates of the objects of another plan; and those objects that are not in it, by kind and name.
 
@@ -202,17 +230,18 @@ def _requests(
     is_namespace = resource.kind == "Namespace" and not resource.group
     namespace = metadata["namespace"] if resource.namespaced else name if is_namespace else ""
     identity = Identity(sent["apiVersion"], sent["kind"], namespace if resource.namespaced else "", name)
-    yield PlannedRequest(
+    planned = PlannedRequest(
         _request(sent, resource, namespace, options.operation, options.user), document, identity, of_template=False
     )
-    pod = pod_of(sent) if options.operation != DELETE else None
+    yield planned
+    pod = pod_after(planned, sent)
     if pod is not None:
-        yield PlannedRequest(_pod_request(pod, namespace), document, identity, pod.template, of_template=True)
+        yield pod
 
 
 def _request(value: dict[str, Any], resource: Resource, namespace: str, operation: str, user: User) -> Request:
     metadata = value["metadata"]
-    return Request(
+    return made(
         operation=operation,
         resource=GroupVersionResource(resource.group, resource.version, resource.plural),
         kind=GroupVersionKind(resource.group, resource.version, resource.kind),

@@ -1,7 +1,7 @@
-"""matchConditions of a binding, for policies in Python: which requests they have something to say about, in CEL.
+"""matchConditions of a binding, for Python policies: the requests that the policy needs to see, in CEL.
 
-A CEL policy has matchConditions of its own. A Python policy often hangs on its params, which a binding names; so it is
-the binding that knows them, and has them in an annotation, since the standard has no place for them:
+A CEL policy has matchConditions of its own. Which requests a Python policy needs often depends on its params, and these
+are named by the binding. So the binding states the conditions, in an annotation, because the API has no field for them:
 
     metadata:
       annotations:
@@ -9,88 +9,34 @@ the binding that knows them, and has them in an annotation, since the standard h
           - name: has-finalizers
             expression: object.?metadata.?finalizers.orValue([]).size() > 0
 
-They mean what matchConditions mean, without `params`: all must be true; one that is false lets the binding pass over
-the request even when another errors. `gatewright manifests` puts them into the webhooks too, so that the API server
-does not even ask.
+They work like matchConditions, without `params`: all must be true. If one is false, the binding does not match, even if
+another one fails with an error. `gatewright manifests` copies them into the webhook configurations, so that the API
+server does not send the other requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.cel import Activation, CompileError, EvaluationError, Program, types
+from webhook.cel import CompileError, types
 from webhook.documents import syntax
 from webhook.paths import render
 from webhook.policy.cel.declared import base_environment
-from webhook.policy.matching import RequestNamespace, Residual
-from webhook.policy.request import Request
+from webhook.policy.cel.matchconditions import Condition, Conditions
 from webhook.policy.written import model, refusals
 
 ANNOTATION: Final = "gatewright.dev/match-conditions"
 
-EXPRESSION_COST: Final = 1_000_000
-"""The budget of one condition, in the units of webhook.cel."""
-
-
-class ConditionError(EvaluationError):
-    """A condition that could not be evaluated, and none that is false; the text is the API server's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition, compiled."""
-
-    name: str
-    program: Program
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """All conditions of a binding."""
-
-    conditions: tuple[Condition, ...]
-
-    def hold(self, request: Request) -> bool:
-        """Whether all are true. Raises ConditionError."""
-        activation = Activation(
-            {"object": request.object, "oldObject": request.old_object, "namespaceObject": None},
-            {"request": request.cel_in_conditions},
-            deadline=request.deadline,
-        )
-        errors: list[str] = []
-        for condition in self.conditions:
-            try:
-                if condition.program.evaluate(activation) is not True:
-                    return False
-            except EvaluationError as error:
-                errors.append(f"expression '{condition.program.source}' resulted in error: {error}")
-        if errors:
-            raise ConditionError(errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class Conditioned:
-    """What a binding with conditions still asks of a request. Takes the place of its Residual."""
-
-    residual: Residual
-    conditions: Conditions
-
-    def matches(self, request: Request, namespace: RequestNamespace) -> bool:
-        """Whether the request is matched. Raises NamespaceNotFound and ConditionError."""
-        return self.residual.matches(request, namespace) and self.conditions.hold(request)
-
 
 class _List(model.Model):
-    """What stands in the annotation, below a key, as a model needs one."""
+    """The annotation's list, under a key because a model needs one."""
 
     conditions: list[model.MatchCondition] = []
 
 
 def read(text: str) -> tuple[Conditions | None, list[str]]:
-    """The conditions that an annotation holds, or None and what is wrong with it."""
+    """The conditions in an annotation's text; None and the errors if it is malformed."""
     try:
         roots = syntax.read_yaml(text)
     except syntax.SyntaxProblem as problem:
@@ -99,16 +45,17 @@ def read(text: str) -> tuple[Conditions | None, list[str]]:
     if not isinstance(value, list) or not value:
         return None, ["expected a YAML list of conditions, each with name and expression"]
     listed, faults = model.decode(_List, {"conditions": value})
-    problems = [_told(path, message) for path, message in faults]
+    problems = [_located(path, message) for path, message in faults]
     if not faults:
         wrong = refusals.of_match_conditions(listed.conditions, ())
-        problems += [_told(("conditions", *path), message) for path, message in wrong]
+        problems += [_located(("conditions", *path), message) for path, message in wrong]
     if problems:
         return None, problems
     return _compiled(listed.conditions)
 
 
-def _told(path: Sequence[str | int], message: str) -> str:
+def _located(path: Sequence[str | int], message: str) -> str:
+    """The message after its path in the annotation's list."""
     return f"{render(tuple(path[1:]))}: {message}" if path[1:] else message
 
 
@@ -122,5 +69,5 @@ def _compiled(listed: Iterable[model.MatchCondition]) -> tuple[Conditions | None
         except CompileError as error:
             problems += [f"{each.name}: {issue.message} (at {issue.line}:{issue.column})" for issue in error.issues]
         else:
-            conditions.append(Condition(each.name, program))
+            conditions.append(Condition(each.name, program, ("metadata", "annotations", ANNOTATION)))
     return (None if problems else Conditions(tuple(conditions))), problems

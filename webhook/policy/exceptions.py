@@ -1,4 +1,4 @@
-"""PolicyException: for whom a policy does not hold, why, who said so, and until when.
+"""PolicyException: exempts objects from a policy, with a reason, an approver, and a date of expiry.
 
     apiVersion: gatewright.dev/v1
     kind: PolicyException
@@ -14,8 +14,8 @@
       approvedBy: platform-security
       expires: 2027-03-31
 
-In force it turns what the policy would find into an entry of the audit log (webhook.admission.excepting). It covers
-what it names and nothing else: names are whole names, and all of its criteria must hold.
+While it is in force, violations of the policy are only recorded in the audit log (webhook.admission.excepting). It
+covers exactly what it names: names have no wildcards, and all of its criteria must match.
 """
 
 from __future__ import annotations
@@ -68,15 +68,15 @@ class PolicyExceptionModel(model.Model):
 
 @dataclass(frozen=True, slots=True)
 class PolicyException:
-    """An exception. `expires` in seconds since the epoch; of each criterion None asks nothing.
+    """An exception. `expires`: seconds since the epoch. `resources`: (group, resource, subresource).
 
-    `resources` are (group, resource, subresource).
+    A criterion that is None matches everything.
     """
 
     name: str
     reason: str
     approved_by: str
-    until: str  # as it is written
+    until: str  # the text of spec.expires
     expires: float
     warn: bool
     resources: frozenset[tuple[str, str, str]] | None
@@ -89,9 +89,9 @@ class PolicyException:
     line: int
 
     def covers(self, request: Request) -> bool:
-        """Whether the request is one of those that the exception names."""
+        """Whether the exception applies to the request, regardless of its expiry."""
         group, _, resource = request.resource
-        # A Namespace is in no namespace, though its request has one.
+        # Namespaces are cluster-scoped, but their requests have a `namespace`.
         namespace = "" if (group, resource) == ("", "namespaces") else request.namespace
         return (
             (self.resources is None or (group, resource, request.subresource) in self.resources)
@@ -104,7 +104,7 @@ class PolicyException:
 
 
 def _name(request: Request) -> str:
-    # Validating, an object with generateName has its name, and the request has not.
+    # In validation, an object with generateName already has its name, but the request does not.
     if request.name or request.operation != CREATE or request.subresource or request.object is None:
         return request.name
     metadata = request.object.get("metadata")
@@ -113,7 +113,7 @@ def _name(request: Request) -> str:
 
 
 def _selects(selector: Selector, request: Request) -> bool:
-    """By the labels of the object as it will be; when it is deleted, as it was."""
+    """Whether the selector matches the labels of the new object, or on deletion those of the old one."""
     if request.operation == CONNECT:
         return False  # the options object has no labels
     return selector.matches(labels_of(request.object if request.object is not None else request.old_object))
@@ -121,15 +121,18 @@ def _selects(selector: Selector, request: Request) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """An exception as it concerns one policy: under which bindings (None: all), for which validations (None: all)."""
+    """An exception for one policy. `bindings`, `validations`: those that it is limited to; None for all."""
 
     exception: PolicyException
     bindings: frozenset[str] | None = None
     validations: frozenset[int] | None = None
 
     def concerns(self, binding: str, index: int | None) -> bool:
-        """Whether it is about this binding, and this validation; `index` is None where none of them is at fault, but
-        the policy as a whole, which an exception of single validations does not cover."""
+        """Whether it covers this binding, and the validation with this index.
+
+        `index` None: the failure belongs to the policy as a whole, which an exception limited to validations does not
+        cover.
+        """
         return (self.bindings is None or binding in self.bindings) and (
             self.validations is None or index in self.validations
         )
@@ -139,11 +142,11 @@ class Exemption:
 
 
 def refused(exception: PolicyExceptionModel) -> Iterator[Fault]:
-    """What is wrong with an exception, the policies that it names aside."""
+    """The errors in an exception, except for policies that do not exist."""
     yield from refusals.of_metadata(exception)
     spec, at = exception.spec, ("spec",)
     if not spec.policies:
-        yield (*at, "policies"), "required: the policies that do not hold, each with its name"
+        yield (*at, "policies"), "required: the policies to make an exception from, each with its name"
     for index, policy in enumerate(spec.policies):
         place = (*at, "policies", index)
         if not policy.name:
@@ -196,7 +199,7 @@ def _objects(objects: ObjectsModel | None, at: Path) -> Iterator[Fault]:
 
 
 def _asks(selector: model.LabelSelector) -> bool:
-    """Whether the selector asks for a label. One that only forbids some selects nearly everything."""
+    """Whether the selector requires a label. One that only excludes labels matches nearly everything."""
     return bool(selector.match_labels) or any(each.operator in ("In", "Exists") for each in selector.match_expressions)
 
 
@@ -206,14 +209,14 @@ def _filled(items: Sequence[Any] | None, at: Path, expected: str) -> Iterator[Fa
 
 
 def moment(text: str) -> float | None:
-    """When an exception ends, in seconds since the epoch: with the time, or with the day (in UTC). None if neither."""
+    """The end of an exception in seconds since the epoch, from a time or a day (its end, in UTC). None if malformed."""
     try:
         if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
             return (datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=1)).timestamp()
         if re.fullmatch(
             r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})", text
         ):
-            # Python reads at most six digits of a second.
+            # Python parses at most six digits of a fraction of a second.
             return datetime.fromisoformat(re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", text.upper())).timestamp()
     except (ValueError, OverflowError):
         pass
@@ -221,7 +224,7 @@ def moment(text: str) -> float | None:
 
 
 def compiled(exception: PolicyExceptionModel, selector: Selector | None, file: str, line: int) -> PolicyException:
-    """An exception that is not refused, ready to be asked."""
+    """The exception, ready to match requests. `exception`: without errors (`refused`)."""
     spec = exception.spec
     objects = spec.objects or ObjectsModel()
     return PolicyException(
@@ -243,10 +246,10 @@ def compiled(exception: PolicyExceptionModel, selector: Selector | None, file: s
 
 
 def expired(exception: PolicyException) -> str:
-    """What is told of an exception that has ended."""
+    """The warning about an exception that has expired."""
     return (
-        f"{policykinds.EXCEPTION} '{exception.name}' expired ({exception.until}) and does nothing: remove it, or have "
-        "it approved anew"
+        f"{policykinds.EXCEPTION} '{exception.name}' expired ({exception.until}) and has no effect: remove it, or "
+        "renew its approval"
     )
 
 

@@ -1,4 +1,4 @@
-"""Plain JSON values: copied, compared and checked, all of it without Python's own leniency (True is not 1 here)."""
+"""Copies, compares and checks JSON values. Comparisons are strict about types: True does not equal 1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_DEPTH = 500
 
 
 class NotJSON(TypeError):
-    """A value that JSON does not have; the text says which, and where."""
+    """A value that JSON cannot represent; the text names it and its path."""
 
 
 def copy_json(value: Any) -> Any:
@@ -25,7 +25,7 @@ def copy_json(value: Any) -> Any:
 
 
 def differs(left: Any, right: Any) -> bool:
-    """Whether two JSON values differ; an int and a bool or float that Python calls equal do."""
+    """Whether two JSON values differ. Values of different types always do: 1, 1.0 and True all differ."""
     if type(left) is not type(right):
         return True
     if type(left) is dict:
@@ -36,9 +36,9 @@ def differs(left: Any, right: Any) -> bool:
 
 
 def require_json(value: Any, at: Path = ROOT) -> None:
-    """Raise NotJSON unless `value` is made of dict (keys are text), list, str, int, float, bool and None alone.
+    """Raise NotJSON unless `value` consists of dict (with str keys), list, str, int, float, bool and None only.
 
-    Views (webhook.policy.readonly) are the dicts and lists that they show.
+    Read-only views (webhook.policy.readonly) count as the dict or list that they show.
     """
     if type(value) is dict or isinstance(value, ReadOnlyDict):
         _require_depth(at)

@@ -1,12 +1,12 @@
-"""Which requests a policy or a binding is about: resource rules, scopes, names and label selectors.
+"""Which requests a policy or a binding matches: resource rules, scopes, names and label selectors.
 
-Matching runs in two steps. `Match.narrow` and `Match.narrow_binding` decide what depends on the kind of request alone
-(group, version, resource, subresource, operation, before and after conversion); policyset keeps their answer for all
-requests of a kind. What is left, the `Residual`, looks at the request itself: scope, names, labels. Where the
-specification is silent this follows k8s.io/apiserver, plugin/policy/matching and webhook/predicates.
+Matching has two steps. `Match.narrow` and `Match.narrow_binding` decide what depends only on the kind of request
+(group, version, resource, subresource, operation, before and after conversion); policyset caches their results. The
+remaining checks, a `Residual`, depend on the request: its scope, name and labels. Where the documentation is silent,
+this follows k8s.io/apiserver, plugin/policy/matching and webhook/predicates.
 
-Nothing is converted here: the API server does that, for a webhook with matchPolicy Equivalent, and tells what was sent.
-Which policies a converted object is for follows from the two (docs/decisions/009).
+Nothing is converted here. For a webhook with matchPolicy Equivalent, the API server converts the object and also sends
+the resource and kind of the original request. docs/decisions/009 explains which policies then see the converted object.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ANY = frozenset("*")
 
 
 class RequestKey(NamedTuple):
-    """What all requests of a kind have in common: as the client sent them, or as the API server converted them."""
+    """A kind of request: what matching by resource rules depends on."""
 
     group: str
     version: str
@@ -41,15 +41,15 @@ class RequestKey(NamedTuple):
 
     @classmethod
     def sent(cls, request: Request) -> RequestKey:
-        """What the client sent; differs only where the API server has converted the object."""
+        """The kind of the original request. It differs from `of` only if the API server has converted the object."""
         group, version, resource = request.request_resource
         return cls(group, version, resource, request.request_subresource, request.operation)
 
 
 class NamespaceNotFound(EvaluationError):
-    """The Namespace of a request is not known; the text is the API server's, and why it is so, if that is known.
+    """The Namespace of a request was not found; the text is the API server's, followed by the reason if it is known.
 
-    An expression that asks for it fails.
+    An expression that needs the Namespace fails with this error.
     """
 
     def __init__(self, name: str, why: str = "") -> None:
@@ -57,9 +57,9 @@ class NamespaceNotFound(EvaluationError):
 
 
 class RequestNamespace:
-    """The Namespace that a request is in, looked up when a policy first asks for it, and once at most.
+    """The Namespace of a request, which is looked up when a policy first needs it, and at most once.
 
-    `find` gives a Namespace object by name, None if there is none.
+    `find` returns a Namespace object by name; None if there is none.
     """
 
     __slots__ = ("_find", "_found", "_request")
@@ -70,7 +70,7 @@ class RequestNamespace:
         self._found: JSONObject | None = None
 
     def object(self) -> JSONObject | None:
-        """The CEL variable `namespaceObject`: None for what is cluster-scoped, and for Namespaces themselves.
+        """The CEL variable `namespaceObject`: None for cluster-scoped objects, including Namespaces.
 
         Raises NamespaceNotFound.
         """
@@ -80,8 +80,9 @@ class RequestNamespace:
         return self._look_up(request.namespace)
 
     def labels(self) -> dict[str, Any]:
-        """The labels that a namespaceSelector is held against: a Namespace's own on create and update (the new ones),
-        else those of the Namespace as it is now. Raises NamespaceNotFound.
+        """The labels that a namespaceSelector is matched against. Raises NamespaceNotFound.
+
+        If a Namespace is created or updated: its new labels. Otherwise: the current labels of the request's Namespace.
         """
         request = self._request
         if request.resource.resource == "namespaces" and not request.subresource:
@@ -100,7 +101,7 @@ class RequestNamespace:
 
 
 def labels_of(value: Any) -> dict[str, Any]:
-    """metadata.labels of an object; empty where there are none (and where the object is no object)."""
+    """metadata.labels of an object; empty if it has none, or if the value is no object."""
     metadata = value.get("metadata") if isinstance(value, dict) else None
     labels = metadata.get("labels") if isinstance(metadata, dict) else None
     return labels if isinstance(labels, dict) else {}
@@ -108,7 +109,7 @@ def labels_of(value: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One demand on labels; `values` only for In and NotIn. NotIn holds where the label is absent."""
+    """A requirement of a label selector. `values`: only for In and NotIn. NotIn also matches if the label is absent."""
 
     key: str
     operator: SelectorOperator
@@ -128,13 +129,13 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """A label selector: all requirements must hold. Without any it is empty, and matches everything."""
+    """A label selector: all requirements must match. An empty selector is false and matches everything."""
 
     requirements: tuple[Requirement, ...] = ()
 
     @classmethod
     def compile(cls, labels: dict[str, str], expressions: Iterable[Requirement] = ()) -> Selector:
-        """From a LabelSelector's matchLabels and matchExpressions."""
+        """The selector with these matchLabels and matchExpressions."""
         exact = (Requirement(key, "In", frozenset((value,))) for key, value in sorted(labels.items()))
         return cls((*exact, *expressions))
 
@@ -150,8 +151,11 @@ EVERYTHING = Selector()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One of resourceRules or excludeResourceRules. `resources` are (resource, subresource), either may be "*"; the
-    subresource of `pods` and of `*` is "", that of `pods/*` matches pods itself too. No `names`: all names."""
+    """One of resourceRules or excludeResourceRules.
+
+    `resources`: (resource, subresource), each of which may be "*". The subresource of `pods` and `*` is ""; the "*" of
+    `pods/*` matches pods itself too. `names`: empty for all names.
+    """
 
     groups: frozenset[str]
     versions: frozenset[str]
@@ -161,11 +165,11 @@ class Rule:
     names: frozenset[str] = frozenset()
 
     def covers(self, key: RequestKey) -> bool:
-        """Whether the rule is about requests of this kind, scope and names aside."""
+        """Whether the rule matches requests of this kind, apart from scope and names."""
         return (key.version in self.versions or "*" in self.versions) and self.covers_another_version(key)
 
     def covers_another_version(self, key: RequestKey) -> bool:
-        """The same of any version: with matchPolicy Equivalent, a rule for one version stands for all of them."""
+        """The same for any version: with matchPolicy Equivalent, a rule for one version matches all of them."""
         return (
             (key.operation in self.operations or "*" in self.operations)
             and (key.group in self.groups or "*" in self.groups)
@@ -176,16 +180,16 @@ class Rule:
         )
 
     def condition(self, key: RequestKey) -> Condition:
-        """What the rule still asks of a request of a kind that it covers."""
+        """The rule's remaining condition for requests of a kind that it covers."""
         if self.scope == "*" or key.resource != "namespaces":
             return Condition(self.scope, self.names)
-        # A Namespace's request has a namespace, its own name, but the resource is cluster-scoped.
+        # Namespaces are cluster-scoped, but their requests have a `namespace`: the Namespace's own name.
         return Condition("*" if self.scope == "Cluster" else "never", self.names)
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is left of a Rule for requests of one kind."""
+    """The part of a Rule that is left to check for requests of one kind: scope and names."""
 
     scope: Literal["*", "Cluster", "Namespaced", "never"]
     names: frozenset[str]
@@ -202,7 +206,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Residual:
-    """What is left of a Match for requests of one kind. `rules` is None where one holds for all of them."""
+    """The part of a Match that is left to check for requests of one kind. `rules`: None if one of them always holds."""
 
     namespace_selector: Selector
     object_selector: Selector
@@ -210,7 +214,7 @@ class Residual:
     excludes: tuple[Condition, ...]
 
     def matches(self, request: Request, namespace: RequestNamespace) -> bool:
-        """Whether the request is matched. Raises NamespaceNotFound, and only if all else matches."""
+        """Whether the request matches. Raises NamespaceNotFound, but only if everything else matches."""
         for condition in self.excludes:
             if condition.holds(request):
                 return False
@@ -221,12 +225,12 @@ class Residual:
         if not self.namespace_selector:
             return True
         if not request.namespace and request.resource.resource != "namespaces":
-            return True  # other cluster-scoped objects are in every namespaceSelector
+            return True  # a namespaceSelector matches all other cluster-scoped objects
         return self.namespace_selector.matches(namespace.labels())
 
     def _selects_object(self, request: Request) -> bool:
         if request.operation == CONNECT:
-            return False  # the options object has no metadata, so that not even DoesNotExist holds
+            return False  # an options object has no metadata, so that not even DoesNotExist matches
         select = self.object_selector.matches
         return (request.object is not None and select(labels_of(request.object))) or (
             request.old_object is not None and select(labels_of(request.old_object))
@@ -238,7 +242,7 @@ ALWAYS = Residual(EVERYTHING, EVERYTHING, None, ())
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """matchConstraints of a policy, or matchResources of a binding (where no rules mean everything)."""
+    """matchConstraints of a policy, or matchResources of a binding. A binding without rules matches everything."""
 
     rules: tuple[Rule, ...] = ()
     excludes: tuple[Rule, ...] = ()
@@ -247,10 +251,10 @@ class Match:
     match_policy: MatchPolicy = "Equivalent"
 
     def narrow(self, key: RequestKey, sent: RequestKey) -> Residual | None:
-        """What is left of matchConstraints to check for requests of this kind; None if they match none of them.
+        """What is left of matchConstraints to check for requests of this kind; None if they match none.
 
-        Where the object was converted (`sent` is not `key`) it is for the policies that name the version it was
-        converted to and not the one that was sent: those get what was sent, from another webhook.
+        If the object was converted (`sent` is not `key`), a policy matches that names the converted version but not the
+        original one. A policy that names the original version gets the original object, through another webhook.
         """
         excludes = self._excludes(key, sent)
         if key != sent:
@@ -260,8 +264,9 @@ class Match:
         return self._residual([rule for rule in self.rules if rule.covers(key)], excludes, key)
 
     def narrow_binding(self, key: RequestKey, sent: RequestKey) -> Residual | None:
-        """The same of a binding's matchResources. Nothing is converted for them: what was sent must match, in this
-        version or, with matchPolicy Equivalent, in another."""
+        """The same for a binding's matchResources, for which nothing is converted: the original request must match,
+        in its own version or, with matchPolicy Equivalent, in any.
+        """
         excludes = self._excludes(key, sent)
         return self._residual([rule for rule in self.rules if self._covers(rule, key, sent)], excludes, key)
 

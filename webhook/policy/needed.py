@@ -1,11 +1,11 @@
-"""What the policies of a set look up in the cluster: their params, Namespaces, and what Python policies declare."""
+"""The lookups of a policy set in the cluster: params, Namespaces, and the lookups that Python policies declare."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from webhook.cel.tree.ast import Expr, Ident, children
+from webhook.cel.tree.ast import variables_in
 from webhook.cluster.lookups import ACCESS_KIND, NAMESPACES, Lookups, Target
 from webhook.policy.cel.authorization import VARIABLES
 from webhook.policy.policyset import Policy, PolicySet
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def lookups_of(policies: PolicySet) -> Lookups:
-    """What these policies may ask for. Those without a binding never run, and ask for nothing."""
+    """All that these policies may look up. Policies without a binding never run, and look up nothing."""
     targets: set[Target] = set()
     access = False
     for policy in policies.policies:
@@ -29,7 +29,7 @@ def lookups_of(policies: PolicySet) -> Lookups:
         ):
             targets.add(NAMESPACES)
         for path, program in policy.evaluator.programs():
-            names = set(_names(program.tree))
+            names = variables_in(program.tree)
             access = access or not names.isdisjoint(VARIABLES)
             if "namespaceObject" in names and not _before_the_namespace(path):
                 targets.add(NAMESPACES)
@@ -50,16 +50,9 @@ def _params(policy: Policy[Any]) -> Iterator[Target]:
     for ref in referred:
         yield Target(kind.api_version, kind.kind, ref.namespace, ref.name if ref.selector is None else "")
     if not referred and Kinds.builtin().for_kind(kind.api_version, kind.kind) is None:
-        yield Target(kind.api_version, kind.kind)  # a policy whose paramKind is not served is in error all the same
+        yield Target(kind.api_version, kind.kind)  # a paramKind that is not served is an error
 
 
 def _before_the_namespace(path: Path) -> bool:
-    """Whether an expression is evaluated before the Namespace is looked up: matchConditions see null."""
+    """Whether the expression sees null as namespaceObject: matchConditions run before the Namespace is looked up."""
     return path[1:2] == ("matchConditions",)
-
-
-def _names(node: Expr) -> Iterator[str]:
-    if isinstance(node, Ident):
-        yield node.name
-    for child in children(node):
-        yield from _names(child)

@@ -6,13 +6,13 @@ bindings that may match it, each with what is left to check. They are worked out
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from webhook.documents.reader import Problem
 from webhook.paths import Path
-from webhook.policy.conditions import Conditioned, Conditions
+from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.evaluation import FailurePolicy, Mutator, ParamKind, Validator
 from webhook.policy.exceptions import Exemption, PolicyException
 from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual, Selector
@@ -81,7 +81,7 @@ class Candidate(NamedTuple, Generic[Evaluator_co]):
 
     policy: Policy[Evaluator_co]
     residual: Residual
-    bindings: tuple[tuple[Binding, Residual | Conditioned], ...]
+    bindings: tuple[tuple[Binding, Residual], ...]
 
 
 class PolicySet:
@@ -157,24 +157,23 @@ class PolicySet:
         """The policies of one failurePolicy; everything else as it is."""
         subset = self._subsets.get(failure_policy)
         if subset is None:
-            subset = self._subsets[failure_policy] = PolicySet(
-                (policy for policy in self._validating if policy.failure_policy == failure_policy),
-                (policy for policy in self._mutating if policy.failure_policy == failure_policy),
-                objects=self.objects,
-                revision=self.revision,
-                notes=self.notes,
-                warnings=self.warnings,
-            )
+            subset = self.where(lambda policy: policy.failure_policy == failure_policy)
+            self._subsets[failure_policy] = subset
         return subset
 
     def without(self, names: Collection[str]) -> PolicySet:
         """The set without the policies of these names."""
+        return self.where(lambda policy: policy.name not in names)
+
+    def where(self, keep: Callable[[Policy[Any]], bool]) -> PolicySet:
+        """The set with those policies only that `keep` is true of; everything else as it is."""
         return PolicySet(
-            (policy for policy in self._validating if policy.name not in names),
-            (policy for policy in self._mutating if policy.name not in names),
+            filter(keep, self._validating),
+            filter(keep, self._mutating),
             objects=self.objects,
             revision=self.revision,
             notes=self.notes,
+            warnings=self.warnings,
         )
 
     def _candidates(self, request: Request) -> _Candidates:
@@ -234,12 +233,11 @@ def _narrow(
         residual = policy.match.narrow(key, sent)
         if residual is None:
             continue
-        bindings: list[tuple[Binding, Residual | Conditioned]] = []
+        bindings: list[tuple[Binding, Residual]] = []
         for binding in policy.bindings:
             bound = binding.match.narrow_binding(key, sent) if binding.match else ALWAYS
             if bound is not None:
-                conditions = binding.conditions
-                bindings.append((binding, Conditioned(bound, conditions) if conditions else bound))
+                bindings.append((binding, bound))
         if bindings:
             candidates.append(Candidate(policy, residual, tuple(bindings)))
     return tuple(candidates)

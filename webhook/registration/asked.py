@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from webhook.policy.conditions import Condition
+from webhook.policy.cel.matchconditions import Condition
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.matching import Match, MatchPolicy, Requirement, Rule, Scope, Selector
 from webhook.policy.policyset import EXEMPT, Binding, Policy

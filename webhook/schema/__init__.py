@@ -1,4 +1,4 @@
-"""What kinds exist, as which resources they are served, and what fields they have."""
+"""The kinds of a cluster: the resources that they are served as, and the schemas of their fields."""
 
 from webhook.schema.crds import Resource
 from webhook.schema.kinds import Kinds, plural_of

@@ -1,4 +1,4 @@
-"""The kinds that Kubernetes serves, by group and version: those of the shipped schemas, and what came before them."""
+"""The built-in kinds of Kubernetes: those of the shipped schemas, and those that only an earlier release served."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from webhook.schema.shipped import index
 
-# Served by Kubernetes 1.36 and no more by the release that the schemas are of.
+# Served by Kubernetes 1.36, but no longer by the release of the shipped schemas.
 _EARLIER: Final = (
     ("certificates.k8s.io/v1alpha1", "ClusterTrustBundle", "clustertrustbundles", False),
     ("scheduling.k8s.io/v1alpha2", "PodGroup", "podgroups", True),
@@ -16,8 +16,9 @@ _EARLIER: Final = (
 
 
 def served() -> Iterator[tuple[str, str, str, bool]]:
-    """(apiVersion, kind, plural, namespaced) of each kind whose objects are created or listed on their own: Scale,
-    Eviction, TokenRequest and the like are subresources of others.
+    """(apiVersion, kind, plural, namespaced) of each kind that can be created or listed.
+
+    Kinds that exist only as subresources (Scale, Eviction, TokenRequest) are not among them.
     """
     for api_version, kinds in index()["resources"].items():
         for kind, (plural, namespaced) in kinds.items():

@@ -1,6 +1,6 @@
-"""CustomResourceDefinitions: the kinds that they define.
+"""The kinds that CustomResourceDefinitions define.
 
-Anybody may have written one: what is malformed in it counts as not there.
+Definitions are untrusted input: malformed parts are ignored.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind as the API serves it. The core group is the empty string."""
+    """A kind and the resource that serves it. The core group is "". `plural`: the resource's name in URLs and rules."""
 
     group: str
     version: str
@@ -21,13 +21,13 @@ class Resource:
 
     @property
     def api_version(self) -> str:
-        """As manifests write it: "v1", "apps/v1"."""
+        """The apiVersion of the kind's objects: "v1", "apps/v1"."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
 @dataclass(frozen=True, slots=True)
 class ServedVersion:
-    """One version of a custom kind that is served; `declared` is its entry in the definition's `versions`."""
+    """One served version of a custom kind. `declared`: its entry in the definition's spec.versions."""
 
     resource: Resource
     declared: dict[str, Any]
@@ -35,7 +35,7 @@ class ServedVersion:
 
 
 def served_versions(value: dict[str, Any]) -> list[ServedVersion]:
-    """The versions that a CustomResourceDefinition serves; none for any other object or one that is malformed."""
+    """The versions that a CustomResourceDefinition serves. Empty for other objects and malformed definitions."""
     if value.get("kind") != "CustomResourceDefinition" or not str(value.get("apiVersion")).startswith(
         "apiextensions.k8s.io/"
     ):

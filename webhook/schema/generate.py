@@ -1,11 +1,11 @@
-"""Writes the schemas that ship with the project anew, from the OpenAPI documents of an API server.
+"""Generates the shipped schemas from the OpenAPI documents of an API server.
 
     kubectl proxy & python -m webhook.schema.generate --server http://127.0.0.1:8001
     python -m webhook.schema.generate --from DIR --release v1.37.2
 
-DIR holds the documents as files: `api/openapi-spec/v3` of Kubernetes' own source (the Go module k8s.io/kubernetes). The
-server must have every API version turned on (`--runtime-config=api/all=true`) to give the same. Descriptions are left
-out; everything else is taken as it is published.
+DIR holds the documents as files, as `api/openapi-spec/v3` in the Go module k8s.io/kubernetes does. A server gives the
+same result only if it serves every API version (`--runtime-config=api/all=true`). The generated files have no
+descriptions, and only the keywords that webhook.schema.schemas reads.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Any, Final
 
 from webhook.schema.shipped import FOLDER, INDEX, REFERENCE
 
-# Definitions of the API server itself, its extensions' and its aggregator's; those of CustomResourceDefinitions, which
-# a live server publishes in the same documents, are none of these.
+# Definitions of Kubernetes' own types. A live server publishes those of CustomResourceDefinitions in the same
+# documents; they have other prefixes.
 _OWN: Final = (
     "io.k8s.api.",
     "io.k8s.apimachinery.",
     "io.k8s.apiextensions-apiserver.",
     "io.k8s.kube-aggregator.",
 )
-_COMMON: Final = "io.k8s.apimachinery."  # what all groups use: Status and the like, which are kinds of none
+_COMMON: Final = "io.k8s.apimachinery."  # types that all groups share, such as Status; no group serves them as kinds
 _KEPT: Final = (
     "$ref",
     "type",
@@ -48,7 +48,7 @@ _KEPT: Final = (
     "x-kubernetes-embedded-resource",
 )
 _GROUP_VERSION_KIND: Final = "x-kubernetes-group-version-kind"
-_TIMEOUT: Final = 60.0  # seconds, a document
+_TIMEOUT: Final = 60.0  # seconds for each document
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,34 +56,38 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m webhook.schema.generate", description=(__doc__ or "").split("\n")[0]
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--server", metavar="URL", help="an API server, as `kubectl proxy` gives it")
+    source.add_argument(
+        "--server", metavar="URL", help="the URL of an API server, such as one that `kubectl proxy` prints"
+    )
     source.add_argument("--from", dest="folder", metavar="DIR", type=Path, help="a folder of OpenAPI v3 documents")
-    parser.add_argument("--release", metavar="VERSION", default="", help="what DIR is of, such as v1.37.2")
+    parser.add_argument(
+        "--release", metavar="VERSION", default="", help="the Kubernetes release of DIR, such as v1.37.2"
+    )
     parser.add_argument("--to", metavar="DIR", type=Path, default=FOLDER, help="where to write (default: the package)")
-    given = parser.parse_args(arguments)
-    if given.folder and not given.release:
-        parser.error("--from wants --release: the documents do not say of which version they are")
+    options = parser.parse_args(arguments)
+    if options.folder and not options.release:
+        parser.error("--from requires --release: the documents do not state their version")
     try:
-        documents = list(_from_server(given.server) if given.server else _from_folder(given.folder))
-        release = given.release or _fetch(given.server, "/version")["gitVersion"]
+        documents = list(_from_server(options.server) if options.server else _from_folder(options.folder))
+        release = options.release or _fetch(options.server, "/version")["gitVersion"]
     except (OSError, ValueError, KeyError) as error:
-        print(f"error: {given.server or given.folder}: {error}", file=sys.stderr)
+        print(f"error: {options.server or options.folder}: {error}", file=sys.stderr)
         return 2
     if not documents:
-        print(f"error: {given.server or given.folder}: no OpenAPI v3 document there", file=sys.stderr)
+        print(f"error: {options.server or options.folder}: found no OpenAPI v3 documents", file=sys.stderr)
         return 2
     files = generated(documents, release)
-    given.to.mkdir(parents=True, exist_ok=True)
-    for old in given.to.glob("*.json"):
+    options.to.mkdir(parents=True, exist_ok=True)
+    for old in options.to.glob("*.json"):
         old.unlink()
     for name, text in files.items():
-        (given.to / name).write_text(text, encoding="utf-8")
-    print(f"{len(files)} files of {release} in {given.to}")
+        (options.to / name).write_text(text, encoding="utf-8")
+    print(f"wrote {len(files)} files of {release} to {options.to}")
     return 0
 
 
 def generated(documents: Iterable[dict[str, Any]], release: str) -> dict[str, str]:
-    """File name -> text, of the OpenAPI documents of all groups and versions."""
+    """The generated files, name -> text, from the OpenAPI documents of all groups and versions."""
     definitions: dict[str, dict[str, Any]] = {}
     kinds: dict[str, dict[str, str]] = {}
     resources: dict[str, dict[str, list[Any]]] = {}
@@ -94,7 +98,7 @@ def generated(documents: Iterable[dict[str, Any]], release: str) -> dict[str, st
         for path, operations in document.get("paths", {}).items():
             for api_version, kind, plural, namespaced in _served(path, operations):
                 known = resources.setdefault(api_version, {}).setdefault(kind, [plural, namespaced])
-                known[1] = known[1] or namespaced  # a list over all namespaces has a path without one
+                known[1] = known[1] or namespaced  # the path that lists all namespaces has no {namespace}
     for name, schema in definitions.items():
         for api_version, kind in _kinds(schema) if not name.startswith(_COMMON) else ():
             kinds.setdefault(api_version, {})[kind] = name
@@ -118,17 +122,17 @@ def generated(documents: Iterable[dict[str, Any]], release: str) -> dict[str, st
 
 
 def _kinds(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(apiVersion, kind) of a definition that is one kind's own; what all groups share (DeleteOptions) is none."""
+    """(apiVersion, kind) of a definition that belongs to one kind. DeleteOptions, for example, belongs to many."""
     named = schema.get(_GROUP_VERSION_KIND) or []
     if len(named) == 1 and not (named[0]["kind"].endswith("List") and "items" in schema.get("properties", {})):
         yield _api_version(named[0]), named[0]["kind"]
 
 
 def _served(path: str, operations: dict[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
-    """(apiVersion, kind, plural, namespaced) of a path at which objects are listed or created."""
+    """(apiVersion, kind, plural, namespaced) of a path that lists or creates objects."""
     *before, plural = path.split("/")
     if plural.startswith("{") or any(part.startswith("{") and part != "{namespace}" for part in before):
-        return  # one object, or a subresource of one
+        return  # the path of a single object or of a subresource
     if "watch" in before:
         return
     for operation in operations.values():
@@ -165,7 +169,7 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def _pruned(schema: dict[str, Any], name: str = "") -> dict[str, Any]:
-    """A schema without descriptions, with the reference that `allOf` wraps taken out of it."""
+    """The schema with the keywords of _KEPT only. A reference that `allOf` wraps is unwrapped."""
     kept: dict[str, Any] = {key: schema[key] for key in _KEPT if key in schema}
     for wrapped in schema.get("allOf", []):
         kept |= {"$ref": wrapped["$ref"]} if "$ref" in wrapped else {}
@@ -184,7 +188,7 @@ def _pruned(schema: dict[str, Any], name: str = "") -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """JSON, a line a definition, so that a new version shows as a readable difference."""
+    """JSON with one definition a line, so that diffs between releases are readable."""
     lines = (
         f"{json.dumps(key)}:{json.dumps(each, sort_keys=True, separators=(',', ':'))}"
         for key, each in sorted(value.items())

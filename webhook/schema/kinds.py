@@ -1,4 +1,4 @@
-"""Which kinds exist: the resource that each kind of object is served as, and whether it lives in a namespace."""
+"""The known kinds: the resource that serves each kind, and whether it is namespaced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webhook.schema.crds import Resource, served_versions
 
 
 class Kinds:
-    """The kinds that are known, immutable. Start from `builtin()`, add custom ones with `with_crds()`."""
+    """An immutable set of known kinds. Start from `builtin()`; add custom kinds with `with_crds()`."""
 
     __slots__ = ("_by_kind", "_by_resource")
 
@@ -30,27 +30,28 @@ class Kinds:
         return _builtin()
 
     def with_crds(self, objects: Iterable[dict[str, Any]]) -> Kinds:
-        """These kinds and those that the CustomResourceDefinitions among `objects` define; others are passed over."""
+        """These kinds and those of the CustomResourceDefinitions among `objects`. Other objects are ignored."""
         added = [version.resource for value in objects for version in served_versions(value)]
         return Kinds([*self._by_kind.values(), *added]) if added else self
 
     def with_resources(self, added: Iterable[Resource], without: Collection[tuple[str, str]] = ()) -> Kinds:
-        """These kinds but those of `without`, each (apiVersion, kind), and the ones of `added`."""
+        """These kinds without those in `without`, each (apiVersion, kind), plus those in `added`."""
         kept = (resource for key, resource in self._by_kind.items() if key not in without)
         return Kinds([*kept, *added])
 
     def for_kind(self, api_version: str, kind: str) -> Resource | None:
-        """The resource of ("apps/v1", "Deployment"), None if the kind is not known."""
+        """The resource that serves a kind, such as ("apps/v1", "Deployment"); None if the kind is unknown."""
         return self._by_kind.get((api_version, kind))
 
     def for_resource(self, group: str, version: str, plural: str) -> Resource | None:
-        """The resource ("apps", "v1", "deployments"), None if it is not known."""
+        """The resource by group, version and plural, such as ("apps", "v1", "deployments"); None if it is unknown."""
         return self._by_resource.get((group, version, plural))
 
     def guess(self, api_version: str, kind: str) -> Resource:
-        """What an unknown kind most likely is: the regular English plural, in a namespace.
+        """The most likely resource of an unknown kind.
 
-        A known kind of the same group in another version lends its plural and scope.
+        If another version of the kind is known: its plural and scope. Otherwise: the regular English plural,
+        namespaced.
         """
         group, _, version = api_version.rpartition("/")
         for resource in self._by_kind.values():

@@ -1,8 +1,8 @@
-"""The fields of kinds: of Kubernetes' own from the schemas that ship, of custom ones from the CRDs at hand.
+"""The schemas of kinds: of built-in kinds from the shipped files, of custom kinds from CustomResourceDefinitions.
 
-A Schema is read from its OpenAPI form where it is asked for, a level at a time: definitions refer to themselves, and
-most of what a kind has is never looked at. What a CustomResourceDefinition says is hostile until proven otherwise:
-what is malformed in it, and what goes deeper than MAX_LEVELS, is a schema that says nothing (`Schema.unknown`).
+A Schema reads its OpenAPI node lazily, one level at a time: definitions are recursive, and callers use few of a kind's
+fields. CustomResourceDefinitions are untrusted input: a malformed node, or one deeper than MAX_LEVELS, is a schema
+about which nothing is known (`Schema.unknown`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from webhook.schema import shipped
 from webhook.schema.crds import served_versions
 
 MAX_LEVELS: Final = 100
-"""Levels of fields, items and values below a CRD's root that are read."""
+"""The levels of fields, items and map values that are read below the root of a CustomResourceDefinition's schema."""
 
 MISSING: Final = object()
-"""The default of a field that has none: null is a value."""
+"""The `default` of a field without one. (None stands for null, which is a value.)"""
 
 _METADATA: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
@@ -29,13 +29,16 @@ _TYPES: Final = frozenset({"object", "array", "string", "integer", "number", "bo
 
 
 class Schema:
-    """What is known of one value: of an object, of one of its fields, of a list's items. Immutable.
+    """The immutable schema of one value: an object, a field, or the items of a list.
 
-    The names are those of OpenAPI and of Kubernetes' extensions to it (x-kubernetes-…), in Python's spelling.
+    Properties are named after the keywords of OpenAPI and of Kubernetes' extensions (x-kubernetes-…).
     """
 
     def __init__(self, node: Mapping[str, Any], *, builtin: bool = False, levels: int = MAX_LEVELS) -> None:
-        """`node`: the OpenAPI form. `builtin`: its references are to definitions that ship, and it is trusted."""
+        """`node`: the OpenAPI form. `builtin`: it is trusted, and its references name shipped definitions.
+
+        `levels`: how many levels below it are read, if it is not `builtin`.
+        """
         self._node = node
         self._builtin = builtin
         self._levels = levels
@@ -46,23 +49,23 @@ class Schema:
 
     @cached_property
     def _own(self) -> Mapping[str, Any]:
-        """The node that the reference leads to; without one, the node itself."""
+        """The node that `$ref` names; without a reference, the node itself."""
         node, name = self._node, self.definition
         if not name:
             return node
         found = shipped.definition(name)
         return _NOTHING if found is None else found
 
-    def _said(self, keyword: str) -> Any:
-        """What stands at the place itself before what stands at the definition that it refers to."""
+    def _keyword(self, keyword: str) -> Any:
+        """The value of a keyword in the node itself or else in the definition that it refers to."""
         value = self._node.get(keyword, MISSING)
         return self._own.get(keyword) if value is MISSING else value
 
     def _flag(self, keyword: str) -> bool:
-        return self._said(keyword) is True
+        return self._keyword(keyword) is True
 
     def _text(self, keyword: str) -> str:
-        value = self._said(keyword)
+        value = self._keyword(keyword)
         return value if isinstance(value, str) else ""
 
     def _child(self, node: Any) -> Schema | None:
@@ -76,14 +79,14 @@ class Schema:
 
     @property
     def definition(self) -> str:
-        """The definition that this refers to (`io.k8s.api.core.v1.Container`), "" for a schema of a place's own."""
+        """The name of the definition that the node refers to (`io.k8s.api.core.v1.Container`); "" if it is inline."""
         reference = self._node.get("$ref") if self._builtin else None
         return reference if isinstance(reference, str) else ""
 
     @cached_property
     def type(self) -> str:
-        """object, array, string, integer, number or boolean; "" where any value may stand, or several types."""
-        declared = self._said("type")
+        """object, array, string, integer, number or boolean; "" if several types or all are allowed."""
+        declared = self._keyword("type")
         return declared if isinstance(declared, str) and declared in _TYPES and not self.int_or_string else ""
 
     @property
@@ -93,12 +96,12 @@ class Schema:
 
     @property
     def unknown(self) -> bool:
-        """Whether nothing is known of the value: any may stand here."""
+        """Whether nothing is known about the value: every type is allowed."""
         return not self.type and not self.int_or_string
 
     @cached_property
     def fields(self) -> Mapping[str, Schema]:
-        """The named fields (OpenAPI: properties) of an object, by name; empty for maps and all other values."""
+        """The declared fields (OpenAPI: properties) of an object, by name; empty for maps and all other values."""
         properties = self._own.get("properties")
         found: dict[str, Schema] = {}
         if self.embedded_resource and not self._builtin:
@@ -111,9 +114,9 @@ class Schema:
         return MappingProxyType(found)
 
     def field(self, name: str) -> Schema | None:
-        """What is known of the value under `name`: a named field, a map's value; None if there can be none.
+        """The schema of the value under `name`: a declared field or a map's value. None if the name is not allowed.
 
-        Where fields that nobody declared are kept, it is a schema that says nothing.
+        UNKNOWN for an undeclared field of an object that preserves unknown fields.
         """
         known = self.fields.get(name)
         if known is not None:
@@ -124,7 +127,7 @@ class Schema:
 
     @property
     def open(self) -> bool:
-        """Whether there may be values under names that are declared nowhere."""
+        """Whether undeclared fields are allowed."""
         return self.unknown or self.preserve_unknown_fields
 
     @cached_property
@@ -135,39 +138,39 @@ class Schema:
 
     @cached_property
     def items(self) -> Schema | None:
-        """The items of a list; None for what is none, or where nothing is said of them."""
+        """The schema of a list's items; None if the value is no list, or if the schema does not describe them."""
         return self._child(self._own.get("items"))
 
     @property
     def default(self) -> Any:
-        """The value that the API server puts where there is none; MISSING if it puts none. Not to be changed."""
+        """The value that the API server sets if the field is absent; MISSING without a default. Do not modify it."""
         return self._node.get("default", MISSING)
 
     @property
     def required(self) -> frozenset[str]:
-        """The fields that must be there."""
+        """The required fields."""
         return frozenset(_texts(self._own.get("required")))
 
     @property
     def nullable(self) -> bool:
-        """Whether null may stand here."""
+        """Whether null is allowed."""
         return self._flag("nullable")
 
     @property
     def list_type(self) -> ListType:
-        """How lists are merged: replaced as a whole (atomic, as are those that say nothing), as a set, by keys."""
-        declared = self._said("x-kubernetes-list-type")
+        """How lists are merged: replaced as a whole (atomic, the default), as a set, or item by item by keys (map)."""
+        declared = self._keyword("x-kubernetes-list-type")
         return declared if declared in ("set", "map") else "atomic"
 
     @property
     def list_map_keys(self) -> tuple[str, ...]:
-        """The fields that tell the items of a list of list_type map apart."""
-        return tuple(_texts(self._said("x-kubernetes-list-map-keys")))
+        """The fields that identify an item, in a list of list_type map."""
+        return tuple(_texts(self._keyword("x-kubernetes-list-map-keys")))
 
     @property
     def map_type(self) -> MapType:
         """Whether objects and maps are merged field by field (granular) or replaced as a whole (atomic)."""
-        return "atomic" if self._said("x-kubernetes-map-type") == "atomic" else "granular"
+        return "atomic" if self._keyword("x-kubernetes-map-type") == "atomic" else "granular"
 
     @property
     def patch_strategy(self) -> tuple[str, ...]:
@@ -176,54 +179,54 @@ class Schema:
 
     @property
     def patch_merge_key(self) -> str:
-        """The field by which a strategic merge patch tells a list's items apart, "" for none."""
+        """The field that identifies a list's items in a strategic merge patch; "" for none."""
         return self._text("x-kubernetes-patch-merge-key")
 
     @cached_property
     def int_or_string(self) -> bool:
-        """Whether an integer or a string may stand here."""
+        """Whether integers and strings are both allowed."""
         return self._flag("x-kubernetes-int-or-string") or self.format == "int-or-string"
 
     @property
     def preserve_unknown_fields(self) -> bool:
-        """Whether fields that are not declared are kept."""
+        """Whether the API server keeps undeclared fields."""
         return self._flag("x-kubernetes-preserve-unknown-fields")
 
     @property
     def embedded_resource(self) -> bool:
-        """Whether this is an object of a kind of its own, with apiVersion, kind and metadata."""
+        """Whether the value is a complete Kubernetes object, with apiVersion, kind and metadata."""
         return self._flag("x-kubernetes-embedded-resource")
 
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 UNKNOWN: Final = Schema(_NOTHING)
-"""The schema of a value of which nothing is known."""
+"""The schema of a value about which nothing is known."""
 
 
 class Schemas:
-    """The schemas of known kinds, immutable. Start from `builtin()`, add custom ones with `with_crds()`."""
+    """An immutable set of schemas by kind. Start from `builtin()`; add custom kinds with `with_crds()`."""
 
     __slots__ = ("_custom",)
 
     def __init__(self, custom: Mapping[tuple[str, str], Schema] = MappingProxyType({})) -> None:
-        """`custom`: (apiVersion, kind) -> schema, of kinds that are not Kubernetes' own."""
+        """`custom`: (apiVersion, kind) -> schema, for kinds that are not built in."""
         self._custom = custom
 
     @classmethod
     def builtin(cls) -> Schemas:
-        """The schemas of Kubernetes' own kinds."""
+        """The schemas of the built-in kinds."""
         return _BUILTIN
 
     def with_crds(self, objects: Iterable[dict[str, Any]]) -> Schemas:
-        """These schemas and those of the CustomResourceDefinitions among `objects`; all else is passed over.
+        """These schemas and those of the CustomResourceDefinitions among `objects`. Other objects are ignored.
 
-        A custom kind takes no built-in one's place.
+        A custom kind cannot replace a built-in one.
         """
         added = {key: schema for value in objects for key, schema in _defined(value)}
         return Schemas(MappingProxyType({**self._custom, **added})) if added else self
 
     def of(self, group: str, version: str, kind: str) -> Schema | None:
-        """The schema of a kind's objects; the core group is "". None if its fields are not known."""
+        """The schema of a kind; the core group is "". None if it is unknown."""
         api_version = f"{group}/{version}" if group else version
         name = shipped.index()["kinds"].get(api_version, {}).get(kind)
         return self._custom.get((api_version, kind)) if name is None else _of_definition(name)
@@ -249,7 +252,7 @@ def _defined(value: dict[str, Any]) -> Iterator[tuple[tuple[str, str], Schema]]:
         declared = version.declared.get("schema")
         root = declared.get("openAPIV3Schema") if isinstance(declared, dict) else None
         if isinstance(root, dict) and root.get("type") == "object":
-            # Of the root the API server knows apiVersion, kind and metadata itself, as of an embedded object.
+            # As in an embedded object, apiVersion, kind and metadata are part of the root without being declared.
             node = {**root, "x-kubernetes-embedded-resource": True}
             if version.preserve_unknown_fields:
                 node["x-kubernetes-preserve-unknown-fields"] = True

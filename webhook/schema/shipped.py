@@ -1,7 +1,7 @@
-"""The OpenAPI schemas of Kubernetes' own kinds, as `python -m webhook.schema.generate` wrote them.
+"""The shipped OpenAPI schemas of the built-in kinds, which `python -m webhook.schema.generate` writes.
 
-`index.json` says what kinds there are; each other file holds the definitions of one Go package, read when it is asked
-for: `io.k8s.api.apps.v1.json` has `Deployment`, whose Pod template is a reference into `io.k8s.api.core.v1.json`.
+`index.json` lists the kinds. Each other file holds the definitions of one Go package and is loaded on demand:
+`io.k8s.api.apps.v1.json` has `Deployment`, whose Pod template refers to a definition in `io.k8s.api.core.v1.json`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import orjson
 FOLDER: Final = Path(__file__).parent / "kubernetes"
 INDEX: Final = "index.json"
 REFERENCE: Final = "#/components/schemas/"
-"""What references in OpenAPI documents begin with; the files leave it out."""
+"""The prefix of references in OpenAPI documents. The shipped files omit it."""
 
 
 @cache
@@ -35,7 +35,7 @@ def _package(name: str) -> dict[str, Any]:
 
 
 def definition(name: str) -> dict[str, Any] | None:
-    """The definition `io.k8s.api.apps.v1.Deployment`, None if there is none. Not to be changed."""
+    """The definition of a name such as `io.k8s.api.apps.v1.Deployment`; None if there is none. Do not modify it."""
     package, _, short = name.rpartition(".")
     found: dict[str, Any] | None = _package(package).get(short)
     return found

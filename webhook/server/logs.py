@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from webhook.visible import encodable
+
 MAX_TEXT = 1024
 """The most characters of a string from a request that are logged. Hostile strings may be megabytes long."""
 
@@ -52,7 +54,7 @@ class Log:
         try:
             text = orjson.dumps(line, option=_OPTIONS)
         except TypeError:  # a policy's message may contain text that UTF-8 cannot encode, such as a lone surrogate
-            text = orjson.dumps(_encodable(line), default=str, option=_OPTIONS)
+            text = orjson.dumps(encodable(line), default=str, option=_OPTIONS)
         try:
             if self._shared:
                 self._write_locked(text)
@@ -116,13 +118,3 @@ def route_library_records(log: Log) -> None:
     logger.handlers = [LibraryRecords(log.write)]
     logger.setLevel(logging.ERROR)
     logger.propagate = False
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_encodable(str(key)): _encodable(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_encodable(entry) for entry in value]
-    return value

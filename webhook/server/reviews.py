@@ -111,10 +111,10 @@ class Reviews:
             request = review.parse(body)
         except review.BadReview as error:
             return self._refusal(400, str(error), head, client)
-        request.deadline = Deadline(started + (time_for_review(head.query) or _DEFAULT_TIME))
+        deadline = Deadline(started + (time_for_review(head.query) or _DEFAULT_TIME))
         path = head.path
         try:
-            outcome, text = self._decide(path, request, cluster)
+            outcome, text = self._decide(path, request, cluster, deadline)
         except Exception as error:
             # A bug of ours. The API server applies the failurePolicy of the webhook to a response with status 500.
             self._metrics.review(path, request, "error", perf_counter() - started)
@@ -124,15 +124,17 @@ class Reviews:
         self._record(path, request, outcome, perf_counter() - started)
         return Answer(200, text, close=self._state.stopping)
 
-    def _decide(self, path: str, request: Request, cluster: ClusterView) -> tuple[Decision | Mutation, bytes]:
+    def _decide(
+        self, path: str, request: Request, cluster: ClusterView, deadline: Deadline
+    ) -> tuple[Decision | Mutation, bytes]:
         endpoint, policies = ENDPOINTS[path], self._state.policies
         if endpoint.failure_policy is not None:
             policies = policies.only(endpoint.failure_policy)
         outcome: Decision | Mutation
         if endpoint.phase == "mutate":
-            outcome = engine.mutate(request, policies, cluster)
+            outcome = engine.mutate(request, policies, cluster, deadline=deadline)
             return outcome, review.respond_mutation(request, outcome)
-        outcome = engine.validate(request, policies, cluster)
+        outcome = engine.validate(request, policies, cluster, deadline=deadline)
         return outcome, review.respond(request, outcome)
 
     def _record(self, path: str, request: Request, outcome: Decision | Mutation, seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -365,6 +366,32 @@ def test_elements_stand_where_the_declaration_says(expression: str, place: int) 
         found = found.value if isinstance(found, Optional) else found
         assert found is (result[at] if isinstance(result, list) else result)
     assert element(99, [None], *args) is None or call.declared.shape is Shape.ELEMENT
+
+
+@pytest.mark.parametrize(
+    ("expression", "decided"),
+    [
+        ("sets.contains(['a', 'b'], ['b', 'x', 'y'])", [(1, 1)]),
+        ("sets.contains(['a', 'b'], ['b'])", []),
+        ("sets.intersects(['x', 'b'], ['y', 'z', 'b'])", [(0, 1), (1, 2)]),
+        ("sets.intersects(['a'], ['b'])", []),
+        ("sets.equivalent(['a', 'x'], ['a', 'b', 'y'])", [(0, 1), (1, 1)]),
+        ("sets.equivalent([ip('::1')], [ip('::1'), ip('::2')])", [(1, 1)]),
+    ],
+)
+def test_the_elements_that_decided_are_those_that_differ(expression: str, decided: list[tuple[int, int]]) -> None:
+    program, activation = ENVIRONMENT.compile(expression), Recording({})
+    result = program.evaluate_recording(activation)
+    call = program.tree
+    assert isinstance(call, Call) and call.declared.deciding is not None
+    assert list(call.declared.deciding(result, *(activation.record[id(arg)] for arg in call.args))) == decided
+
+
+def test_what_decided_takes_whatever_comes() -> None:
+    for overload in OVERLOADS:
+        for value, result in product(HOSTILE, (True, False)):
+            if overload.declared.deciding is not None:
+                list(overload.declared.deciding(result, *[value] * len(overload.params)))
 
 
 def test_every_list_that_is_made_of_elements_says_of_which() -> None:

@@ -42,9 +42,9 @@ def written(node: Expr, spans: Spans) -> Iterator[Expr]:
 
 
 def shape(node: Any) -> Any:
-    """A tree without its positions, types and made-up names."""
+    """A tree without its positions, types, declarations and made-up names."""
     if isinstance(node, Node):
-        kept = [field.name for field in fields(node) if field.name not in ("id", "type", "offset")]
+        kept = [field.name for field in fields(node) if field.name not in ("id", "type", "offset", "declared")]
         return (type(node).__name__, *(shape(getattr(node, name)) for name in kept))
     if isinstance(node, tuple):
         return tuple(map(shape, node))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.policy.trees import binding, loaded, pod, policy, problems, request
+from tests.policy.trees import binding, loaded, mutating_binding, mutating_policy, pod, policy, problems, request
 from webhook.access import Access, AccessDecision, AccessRule
 from webhook.admission.decision import Decision
 from webhook.admission.engine import decide
@@ -182,10 +182,17 @@ class TestPlaces:
             base_environment(with_params=False, version=(1, 26)).compile(CAN_USE)
 
 
-def test_a_request_with_another_object_is_the_same_review() -> None:
-    asked = request(pod())
+def test_validating_what_mutation_made_is_the_same_review() -> None:
     view = Asked([AccessRule(YES)])
-    policies = loaded(policy(validations=[{"expression": CAN_USE}]), binding())
-    assert decide(asked, policies, view).allowed
-    assert decide(asked.with_object(pod("other")), policies, view).allowed
+    labelled = {"ApplyConfiguration": "Object{metadata: Object.metadata{labels: {'seen': 'yes'}}}"}
+    policies = loaded(
+        mutating_policy("m", labelled, matchConditions=[{"name": "may", "expression": CAN_USE}]),
+        mutating_binding("m"),
+        policy(validations=[{"expression": f"{CAN_USE} && object.metadata.labels.seen == 'no'"}]),
+        binding(),
+    )
+    decision = decide(request(pod()), policies, view)
+    assert decision.mutation is not None
+    assert decision.mutation.changed
+    assert not decision.allowed
     assert len(view.questions) == 1

@@ -531,7 +531,7 @@ class TestRefused:
             ({"mutations": [{}]}, "spec.mutations[0].patchType: required: ApplyConfiguration or JSONPatch"),
             (
                 {"mutations": [{"patchType": "JSONPatch"}]},
-                "spec.mutations[0].jsonPatch: required where patchType is JSONPatch",
+                "spec.mutations[0].jsonPatch: required if patchType is JSONPatch",
             ),
             (
                 {
@@ -543,7 +543,7 @@ class TestRefused:
                         }
                     ]
                 },
-                "spec.mutations[0].jsonPatch: must not be there where patchType is ApplyConfiguration",
+                "spec.mutations[0].jsonPatch: must be absent if patchType is ApplyConfiguration",
             ),
             (
                 {"mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": " "}}]},
@@ -619,7 +619,7 @@ class TestWarnings:
             ),
             (
                 "object.metadata.name == 'x' ? Object{} : Object{spec: Object.spce{}}",
-                "'Object.spce' stands where 'Object.spec' belongs: a type is named by the path of its field",
+                "expected type 'Object.spec', found 'Object.spce': a type is named after the path of its field",
             ),
             (
                 "Object{spec: Object.spec{containers: object.spec.containers.map(c,"
@@ -628,11 +628,11 @@ class TestWarnings:
             ),
             (
                 "Object{spec: Object.spec{containers: [{'name': 'x'}]}}",
-                "a map in a list is no object to the API server: write Object.spec.containers{…}",
+                "the API server does not accept a map as an item of this list: write Object.spec.containers{…}",
             ),
             (
                 "Object{spec: Object.spec{nodeSelector: {'a': 'b'}}}",
-                "Object.spec.nodeSelector is atomic: it cannot be merged; use a JSONPatch",
+                "Object.spec.nodeSelector is atomic, so it cannot be merged; use a JSONPatch",
             ),
             (
                 "Object{spec: Object.spec{hostNetwork: object.spec.hostNetwrk}}",

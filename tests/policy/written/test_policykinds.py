@@ -21,7 +21,7 @@ def test_policy_kinds_of_older_versions_are_refused(version: str, written: dict[
     assert places([found], tmp_path) == [("other.yaml", 1, 1)]
     assert found.message.endswith(
         f"apiVersion: expected admissionregistration.k8s.io/v1, found 'admissionregistration.k8s.io/{version}'; "
-        "v1 is what Gatewright reads: change the apiVersion, the fields keep their names"
+        "Gatewright reads v1: change the apiVersion; the fields have the same names"
     )
 
 

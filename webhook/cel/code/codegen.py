@@ -283,7 +283,7 @@ class Generator:
         """A search for a literal, or a match with a literal pattern, in the plain form: charged, as a bound, like one
         in a text of some length; longer ones are charged for what they are."""
         literal, cost = node.args[-1] if node.args else None, node.declared.cost
-        searches = native.implements(node, operator.contains)
+        searches = native.implementation(node) is operator.contains
         if not searches and node.declared.of_pattern is None:
             return None
         if cost is None or not isinstance(literal, Const) or type(literal.value) is not str:

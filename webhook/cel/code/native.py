@@ -66,13 +66,16 @@ def function(out: Writer, node: Call, value: Value) -> Operand | None:
 
 def prefix_method(node: Call) -> str:
     """The method of Python's strings that a call of startsWith or endsWith comes down to; empty for other functions."""
-    return "startswith" if implements(node, str.startswith) else "endswith" if implements(node, str.endswith) else ""
+    return _PREFIXES.get(implementation(node), "")
 
 
-def implements(node: Call, function: Callable[..., Any]) -> bool:
-    """Whether a Python function is the implementation of what is called, for the values that it takes at all."""
+def implementation(node: Call) -> Callable[..., Any] | None:
+    """The Python function that implements what is called, for the values that it takes at all."""
     call = node.declared.call
-    return call is function or (isinstance(call, Dispatch) and call.only is function)
+    return call.only if type(call) is Dispatch else call
+
+
+_PREFIXES: Final[dict[Callable[..., Any] | None, str]] = {str.startswith: "startswith", str.endswith: "endswith"}
 
 
 def optional_value(out: Writer, node: Call, value: Value) -> Operand | None:

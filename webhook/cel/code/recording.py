@@ -2,7 +2,7 @@
 
 A record is flat: id(node) -> value of the last time that the node was evaluated. Before each round of a loop, what the
 round before it recorded of the loop's body is dropped, so that the record always tells of one round: that which the
-loop is in, or ended in. Rounds worth a look are copied first.
+loop is in, or ended in. It is copied before, as far as there is room.
 """
 
 from __future__ import annotations
@@ -20,6 +20,14 @@ FIRST: Final = 3
 NOTABLE: Final = 3
 """How many more are kept of those that chose their element, or failed."""
 
+MAX_ENTRIES: Final = 100_000
+"""How many entries of a record are copied, for all loops together, before only the rounds above are kept."""
+
+_ENTRIES: Final = "entries"
+
+SPENT: Final = "spent"
+"""The key in a record of the id() of the tree whose evaluation ran out of its budget."""
+
 Record = dict[Any, Any]
 Key = tuple[str, int]
 
@@ -30,7 +38,7 @@ def place_key(node: Comprehension) -> Key:
 
 
 def chosen_key(node: Comprehension) -> Key:
-    """The key in a record of the elements that passed a filter, each as its place and the record at that time."""
+    """The key in a record of the places, from 0, of the elements that passed a filter."""
     return ("chosen", id(node))
 
 
@@ -49,15 +57,29 @@ class Rounds:
     """The rounds of one run of a loop.
 
     kept: (place, item, what the body recorded) of some rounds, in order; an item is the element, or a pair of key and
-    value in the two-variable forms. finished: the loop came to its end; else it was left in its latest round (`place`
-    and `item`), which is in the record itself.
+    value in the two-variable forms. records: what the body recorded, by place, of as many rounds as there is room for.
+    finished: the loop came to its end; else it was left in its latest round (`place` and `item`), which is in the
+    record itself.
     """
 
     kept: list[tuple[int, Any, Record]] = field(default_factory=list)
+    records: dict[int, Record] = field(default_factory=dict)
     place: int = -1
     item: Any = None
     finished: bool = False
     notable: int = 0
+
+    def keep(self, over: Record, record: Record, body: Body) -> None:
+        """Keeps what the body recorded in the round that is over, as far as there is room."""
+        entries = record.get(_ENTRIES, 0)
+        notable = self.notable < NOTABLE and self.place >= FIRST and body.is_notable(over)
+        shown = notable or self.place < FIRST
+        if shown or entries < MAX_ENTRIES:
+            record[_ENTRIES] = entries + len(over)
+            self.records[self.place] = over
+            if shown:
+                self.notable += notable
+                self.kept.append((self.place, self.item, over))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +118,15 @@ class Body:
 def tracked(record: Record, body: Body, items: Iterable[Any]) -> Iterator[Any]:
     """The items of a loop, with the record kept as above. It runs on from `yield` when a round is over."""
     rounds = record[body.rounds] = Rounds()
-    for rounds.place, item in enumerate(items):
-        for key in body.keys & record.keys():
-            del record[key]
-        record[body.place] = rounds.place
+    for place, item in enumerate(items):
+        over = {key: record.pop(key) for key in body.keys & record.keys()}
+        if place:
+            rounds.keep(over, record, body)
+        record[body.place] = rounds.place = place
         rounds.item = item
         yield item
-        notable = rounds.notable < NOTABLE and rounds.place >= FIRST and body.is_notable(record)
-        if notable or rounds.place < FIRST:
-            rounds.notable += notable
-            rounds.kept.append((rounds.place, item, {key: record[key] for key in body.keys & record.keys()}))
+    if rounds.place >= 0:
+        rounds.keep({key: record[key] for key in body.keys & record.keys()}, record, body)
     rounds.finished = True
 
 

@@ -183,12 +183,8 @@ def added(a: Metered, left: Any, right: Any) -> Any:
 # ------------------------------------------------------------------------------------------- recording and the rest
 
 
-_MAX_KEPT: Final = 50
-
-
 def keep(record: dict[Any, Any], place: tuple[str, int], chosen: tuple[str, int]) -> None:
-    kept = record[chosen]
-    kept.append((record[place], dict(record) if len(kept) < _MAX_KEPT else {}))
+    record[chosen].append(record[place])
 
 
 def variable(activation: Mapping[str, Any], name: str) -> Any:

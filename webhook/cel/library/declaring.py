@@ -22,6 +22,7 @@ declared here (webhook.cel.tree.declared.Declared, which says what each of the f
 - `work`: where Python takes longer than the cost tells, or needs memory: steps of about 0.1 µs.
 - `privacy`: a result is taken for made from its arguments, and hidden if they are; say so where it is otherwise.
 - `shape`, and `element`: where the result is a part of an argument, so that findings point at where it comes from.
+- `deciding`: where the result is due to some elements of its arguments, as that of sets.intersects.
 - `lazy` and `otherwise`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `check`: see Declared.
 - `since`: the Kubernetes version that has it, where its library is older.
 - `parser_name`: a name of the same length that the parser does not know, where its own function of that name is typed
@@ -39,7 +40,7 @@ from functools import lru_cache
 from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
 
 from webhook.cel.tree import types
-from webhook.cel.tree.declared import Check, Cost, Declared, Element, Privacy, Shape
+from webhook.cel.tree.declared import Check, Cost, Deciding, Declared, Element, Privacy, Shape
 from webhook.cel.tree.types import Type
 from webhook.versions import Version
 
@@ -71,6 +72,7 @@ class Facts(TypedDict, total=False):
     privacy: Privacy
     shape: Shape
     element: Element
+    deciding: Deciding
     lazy: bool
     otherwise: Literal["optional", "value"]
     folds: bool
@@ -222,6 +224,7 @@ def _overload(
         privacy=facts.get("privacy", Privacy.MADE),
         shape=facts.get("shape", Shape.MADE),
         element=facts.get("element"),
+        deciding=facts.get("deciding"),
         lazy=facts.get("lazy", False),
         otherwise=facts.get("otherwise", ""),
         folds=facts.get("folds", False),

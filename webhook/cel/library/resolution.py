@@ -41,7 +41,7 @@ def _no_overload(name: str, args: tuple[Any, ...]) -> str:
 class Dispatch:
     """A function called on values whose types the checker does not know: the overload is chosen at each call."""
 
-    __slots__ = ("_chosen", "_missing", "_name", "_overloads")
+    __slots__ = ("_chosen", "_missing", "_name", "_overloads", "only")
 
     def __init__(
         self,
@@ -52,12 +52,9 @@ class Dispatch:
         self._name = name
         self._overloads = tuple(overloads)
         self._missing = missing
+        # The implementation, where there is only one.
+        self.only: Callable[..., Any] | None = self._overloads[0][1] if len(self._overloads) == 1 else None
         self._chosen: dict[tuple[type, ...], Callable[..., Any]] = {}
-
-    @property
-    def only(self) -> Callable[..., Any] | None:
-        """The implementation, where there is only one overload."""
-        return self._overloads[0][1] if len(self._overloads) == 1 else None
 
     def __call__(self, *args: Any) -> Any:
         classes = tuple(map(type, args))
@@ -185,6 +182,7 @@ def _of_any(overloads: list[Overload]) -> Declared:
         privacy=next(each for each in (Privacy.MADE, Privacy.PASSED, Privacy.OPEN) if each in privacy),
         shape=first.shape if alike else Shape.MADE,
         element=first.element if alike else None,
+        deciding=next((each.deciding for each in every if each.deciding is not None), None),
         folds=any(each.folds for each in every),
         mixes=any(each.mixes for each in every),
         pattern=next((each.pattern for each in every if each.pattern is not None), None),

@@ -5,10 +5,12 @@ https://kubernetes.io/docs/reference/using-api/cel/#cel-sets-library
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function
+from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.operators import contains
 
 
@@ -24,6 +26,41 @@ def _intersects(a: list[Any], b: list[Any]) -> bool:
     return any(contains(each, b) for each in a)
 
 
+# ------------------------------------------------------------------------------------------------- what decided
+
+
+def _first(items: Any, other: Any, *, within: bool) -> int | None:
+    """The place of the first element that the other list has, or has not."""
+    if type(items) is not list or type(other) is not list:
+        return None
+    return next((at for at, item in enumerate(items) if _has(other, item) is within), None)
+
+
+def _has(items: list[Any], wanted: Any) -> bool:
+    try:
+        return contains(wanted, items)
+    except EvaluationError:  # opaque values
+        return False
+
+
+def _in_common(result: Any, a: Any, b: Any) -> Iterator[tuple[int, int]]:
+    if result is True:
+        for argument, at in enumerate((_first(a, b, within=True), _first(b, a, within=True))):
+            if at is not None:
+                yield argument, at
+
+
+def _not_contained(result: Any, a: Any, b: Any) -> Iterator[tuple[int, int]]:
+    if result is False and (at := _first(b, a, within=False)) is not None:
+        yield 1, at
+
+
+def _not_shared(result: Any, a: Any, b: Any) -> Iterator[tuple[int, int]]:
+    if result is False and (at := _first(a, b, within=False)) is not None:
+        yield 0, at
+    yield from _not_contained(result, a, b)
+
+
 LIBRARY = Library(
     "sets",
     (1, 29),
@@ -34,6 +71,7 @@ LIBRARY = Library(
             _contains,
             "Whether the first list has every element of the second.",
             "sets.contains([1, 2, 3], [3, 1])",
+            deciding=_not_contained,
             cost=costs.each_by_each,
             work=costs.each_with_each,
         ),
@@ -43,6 +81,7 @@ LIBRARY = Library(
             _equivalent,
             "Whether each has every element of the other.",
             "sets.equivalent([1, 1, 2], [2, 1])",
+            deciding=_not_shared,
             cost=costs.each_by_each_twice,
             work=lambda a, b: 2 * costs.each_with_each(a, b),
         ),
@@ -52,6 +91,7 @@ LIBRARY = Library(
             _intersects,
             "Whether they have an element in common.",
             "sets.intersects([1, 2], [2, 3])",
+            deciding=_in_common,
             cost=costs.each_by_each,
             work=costs.each_with_each,
         ),

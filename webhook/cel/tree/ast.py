@@ -118,3 +118,29 @@ def children(node: Expr) -> tuple[Expr, ...]:
             return (node.range, node.init, node.condition, node.step, node.result)
         case _:
             return ()
+
+
+def variables_in(node: Expr, bound: frozenset[str] = frozenset()) -> set[str]:
+    """The names of the variables that an expression uses. Not those of its own loops, nor the names in `bound`, nor the
+    names of types.
+    """
+    found: set[str] = set()
+    stack = [(node, bound)]
+    while stack:
+        node, bound = stack.pop()
+        match node:
+            case Ident():
+                if node.name not in bound and not _names_a_type(node):
+                    found.add(node.name)
+            case Comprehension():
+                inner = bound | {node.var, node.var2, node.accu}
+                stack += ((node.range, bound), (node.init, bound))
+                stack += ((part, inner) for part in (node.condition, node.step, node.result))
+            case _:
+                stack += ((child, bound) for child in children(node))
+    return found
+
+
+def _names_a_type(node: Ident) -> bool:
+    # A composited variable may hold a type (`type(object.spec)`); whatever else is of type `type` is a type's name.
+    return node.type.name == "type" and not node.name.startswith("variables.")

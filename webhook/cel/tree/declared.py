@@ -20,6 +20,10 @@ Element = Callable[..., tuple[int, ...] | None]
 from the outside in; None where it does not. `place` is 0 where the result itself is the element. The arguments are
 values, an optional's its own; never raises, whatever they are."""
 
+Deciding = Callable[..., Iterable[tuple[int, int]]]
+"""(result, *arguments) -> the elements that decided, each as the place of the argument, which is a list, and its own
+place in that; the arguments are values; never raises, whatever they are."""
+
 Check = Callable[..., Iterable[tuple[Any, str]]]
 """(arguments, as nodes of the tree; constant) -> pairs of an argument and what is wrong with it. `constant` gives the
 value of a node that is one, else NOT_CONSTANT."""
@@ -71,6 +75,8 @@ class Declared:
     privacy, shape: see there. element: which elements those of the result are, where `shape` is one of ELEMENT,
     ELEMENTS and FLATTENED.
 
+    deciding: the elements of arguments that decided, where it was not all of them.
+
     lazy: the arguments after the first are evaluated only where the first leaves them to decide, and a call costs
     nothing of its own. otherwise: what such a function gives of its first argument, an optional, if that is present:
     the optional itself or its value.
@@ -90,6 +96,7 @@ class Declared:
     privacy: Privacy = Privacy.MADE
     shape: Shape = Shape.MADE
     element: Element | None = None
+    deciding: Deciding | None = None
     lazy: bool = False
     otherwise: Literal["", "optional", "value"] = ""
     folds: bool = False

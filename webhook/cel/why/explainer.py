@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cel.code.codegen import logical_terms
 from webhook.cel.code.recording import Record, Rounds, error_key, rounds_key
-from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.tree.ast import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    ListLiteral,
+    MapLiteral,
+    Select,
+    children,
+    variables_in,
+)
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
@@ -20,53 +31,38 @@ from webhook.cel.tree.spans import Spans
 from webhook.cel.value.values import NONE
 from webhook.cel.why import privacy
 from webhook.cel.why.explanation import Explanation, Round, Step
+from webhook.cel.why.origins import At, Frame, Origin, Origins
 from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
-from webhook.cel.why.witness import Search, witnesses
+from webhook.cel.why.witness import witnesses
 from webhook.paths import Path
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the types only: a program explains itself by these modules
     from webhook.cel.program import Program, Recording
 
 _MISSING: Final = object()
 
 
 def explain(program: Program, activation: Recording, private: Private = privacy.NOTHING) -> Explanation:
-    """The explanation of a program's value on an activation. Errors of the expression are part of it.
-
-    private: what must not be shown of the variables. Nothing is hidden here: every Step says its level.
-    """
+    """Evaluate a program on an activation, and explain its value or error: see `explanation`."""
     error = ""
     try:
         program.evaluate_recording(activation)
     except EvaluationError as raised:
         error = str(raised)
+    return explanation(program, activation, error, private)
+
+
+def explanation(program: Program, activation: Recording, error: str, private: Private = privacy.NOTHING) -> Explanation:
+    """The explanation of a program that was evaluated on an activation. error: the text that it ended in, if it did.
+
+    private: what must not be shown of the variables. Nothing is hidden here: every Step says its level.
+    """
     context = _Context(activation, private)
     if error:  # the root may have its value in the record, of an evaluation that had more budget left
         activation.record.pop(id(program.tree), None)
     root = _Tree(context, program).step(program.tree, activation.record, {}, error)
-    if root.outcome == "error":
-        return Explanation(root, tuple(dict.fromkeys(_places(_origin(root)))), context.variables)
     found = witnesses(program, activation, "object", private=bool(private))
     return Explanation(root, found, context.variables)
-
-
-def _origin(step: Step) -> Step:
-    """The step that raised the error of this one."""
-    while True:
-        below = [*step.children, *(child for each in step.rounds for child in each.children)]
-        below += [step.variable] if step.variable is not None else []
-        failed = [each for each in below if each.outcome == "error"]
-        if not failed:
-            return step
-        step = failed[0]
-
-
-def _places(step: Step) -> Iterable[Path]:
-    if step.path is not None:
-        yield step.path
-        return
-    for child in step.children:
-        yield from _places(child)
 
 
 @dataclass(slots=True)
@@ -74,7 +70,7 @@ class _Local:
     """A loop's variable, or what optMap binds."""
 
     level: int
-    path: Path | None
+    origin: Origin
 
 
 _Locals = Mapping[str, _Local]
@@ -86,7 +82,7 @@ class _Context:
     def __init__(self, activation: Recording, private: Private) -> None:
         self.activation = activation
         self.private = private
-        self.search = Search(activation, "object", private=bool(private))
+        self.origins = Origins(activation, "object", private=bool(private))
         self.variables: dict[str, Step] = {}  # those that the tree has shown
         self._static: dict[str, int] = {}
 
@@ -97,7 +93,7 @@ class _Context:
             return self.private.level(self.activation.get(name))
         if name not in self._static:
             self._static[name] = CLEAN  # a variable does not come to use itself
-            self._static[name] = max(map(self.root_level, privacy.names(program.tree)), default=CLEAN)
+            self._static[name] = max(map(self.root_level, variables_in(program.tree)), default=CLEAN)
         return self._static[name]
 
 
@@ -174,13 +170,11 @@ class _Tree:
         return steps, failed
 
     def place(self, node: Expr, record: Record, scope: _Locals) -> Path | None:
-        search = self.context.search
-        search.record = record
-        paths = {name: local.path for name, local in scope.items()}
+        frame, origins = _frame(record, scope), self.context.origins
         if isinstance(node, Select) and node.test:
-            operand = search.place(node.operand, paths)
+            operand = origins.place(node.operand, frame)
             return None if operand is None else (*operand, node.field)
-        return search.place(node, paths)
+        return origins.place(node, frame)
 
     def named(self, node: Expr) -> str:
         match node:
@@ -288,7 +282,7 @@ class _Tree:
             level, result = target.level, self.skipped(fold.result)
         else:
             level = self.private.projected(target.value, target.level, record.get(id(fold.init)))
-            inner = {**scope, fold.accu: _Local(level, self.place(fold.init, record, scope))}
+            inner = {**scope, fold.accu: _Local(level, self.context.origins.of(fold.init, _frame(record, scope)))}
             result = self.step(fold.result, record, inner, error)
             level = max(result.level, PRIVATE if target.level == PRIVATE else CLEAN)
         return _Made(name, level, (target, result))
@@ -303,13 +297,13 @@ class _Tree:
         rounds = record.get(rounds_key(node))
         total = len(outer.value) if isinstance(outer.value, list | dict) else 0
         # Not every round is kept: what none of those shows may still have been made from something private.
-        used = privacy.names(node.step, frozenset((node.var, node.var2, node.accu)))
+        used = variables_in(node.step, frozenset((node.var, node.var2, node.accu)))
         touched = (scope[name].level if name in scope else self.context.root_level(name) for name in used)
         level = PRIVATE if max(outer.level, *touched, CLEAN) else CLEAN
         if failed or rounds is None:
             return _Made(self.named(node), level, (outer,), total=total)
         shown = [
-            self.round(node, fold, each, decided, scope, error, outer)
+            self.round(node, fold, each, decided, _frame(record, scope), scope, error, outer)
             for each, decided in _telling(fold, rounds, value, record)
         ]
         return _Made(self.named(node), level, (outer,), rounds=tuple(shown), total=total)
@@ -320,18 +314,17 @@ class _Tree:
         fold: Fold,
         each: tuple[int, Any, Record],
         decided: bool,
+        frame: Frame,
         scope: _Locals,
         error: str,
         outer: Step,
     ) -> Round:
         place, item, record = each
-        search = self.context.search
-        search.record = record if id(node.range) in record else {**record, id(node.range): outer.value}
-        paths = search.inside(node, place, {name: local.path for name, local in scope.items()})
+        found = self.context.origins.inside(node, place, frame).scope
         names = [name for name in (node.var, node.var2) if name]
         values = list(item) if node.var2 else [item]
         levels = [self.private.projected(outer.value, outer.level, each) for each in values]
-        inner = {**scope, **{name: _Local(level, paths[name]) for name, level in zip(names, levels, strict=True)}}
+        inner = {**scope, **{name: _Local(level, found[name]) for name, level in zip(names, levels, strict=True)}}
         body: list[Expr] = [fold.filter] if fold.filter is not None else []
         filtered = isinstance(fold.value, Ident) and fold.value.name == node.var  # filter() gives the element itself
         if fold.kind != "general" and not (body and (filtered or record.get(id(fold.filter)) is not True)):
@@ -344,13 +337,14 @@ class _Tree:
             if not there:
                 break
         items = tuple(zip(names, values, levels, strict=True))
-        return Round(place, items, paths[names[-1]], decided, tuple(steps))
+        element = found[names[-1]]
+        return Round(place, items, element.path if isinstance(element, At) else None, decided, tuple(steps))
 
     def binding(self, node: Comprehension, value: Any, record: Record, scope: _Locals, error: str) -> _Made:
         (bound,), failed = self.parts([node.init], record, scope, error, value is not _MISSING)
         if failed:
             return _Made(self.named(node), bound.level, (bound, self.skipped(node.result)))
-        inner = {**scope, node.accu: _Local(bound.level, bound.path)}
+        inner = {**scope, node.accu: _Local(bound.level, self.context.origins.of(node.init, _frame(record, scope)))}
         result = self.step(node.result, record, inner, error)
         return _Made(self.named(node), result.level, (bound, result))
 
@@ -384,6 +378,10 @@ def _error_level(node: Expr, made: _Made) -> int:
     if privacy.reaches(node) and not any(step.level for step in made.children[1:]):
         return CLEAN  # it names the key that is not there
     return max((made.level, *(step.level for step in made.children)))
+
+
+def _frame(record: Record, scope: _Locals) -> Frame:
+    return Frame(record, {name: local.origin for name, local in scope.items()})
 
 
 def _text(error: EvaluationError | None) -> str:

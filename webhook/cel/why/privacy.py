@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.cel.tree.ast import Call, Comprehension, Expr, Ident, Select, children
+from webhook.cel.tree.ast import Call, Expr, Select
 from webhook.cel.tree.declared import Privacy, Shape
 from webhook.cel.value.values import Optional
 
@@ -67,21 +67,3 @@ def reaches(node: Expr) -> bool:
     if isinstance(node, Call):
         return node.declared.shape is Shape.PART
     return isinstance(node, Select) and not node.test
-
-
-def names(node: Expr, bound: frozenset[str] = frozenset()) -> set[str]:
-    """The variables that an expression uses, those of its own loops aside."""
-    found: set[str] = set()
-    stack = [(node, bound)]
-    while stack:
-        node, bound = stack.pop()
-        if isinstance(node, Ident):
-            if node.name not in bound:
-                found.add(node.name)
-        elif isinstance(node, Comprehension):
-            inner = bound | {node.var, node.var2, node.accu}
-            stack += ((node.range, bound), (node.init, bound))
-            stack += ((part, inner) for part in (node.condition, node.step, node.result))
-        else:
-            stack += ((child, bound) for child in children(node))
-    return found

@@ -1,223 +1,365 @@
-"""Which parts of the object an expression's value comes from.
+"""Which parts of the object an expression's value, or its error, comes from.
 
 After a recorded evaluation the tree is walked from its root to what decided: the false term of a conjunction, the
-failing element of `all`, the operands of a comparison, the field that `has` asked for. What is reached is told as Paths
-into one variable, `object` as a rule.
+failing element of `all`, the operands of a comparison, the field that `has` asked for. Where several parts decided
+together, as all terms of a false `||` do, they are ranked (webhook.cel.why.ranking).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cel.code.codegen import logical_terms
-from webhook.cel.code.recording import chosen_key, place_key
+from webhook.cel.code.recording import SPENT, Rounds, rounds_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.tree.declared import Shape
-from webhook.cel.tree.macros import recognise
-from webhook.cel.value.values import NONE, Optional
+from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.tree.macros import Fold, recognise
+from webhook.cel.value import operators
+from webhook.cel.value.values import NONE
+from webhook.cel.why.errorplaces import ErrorPlaces
+from webhook.cel.why.origins import At, Frame, Made, Origin, Origins
+from webhook.cel.why.ranking import NAMESPACE, Alternative, Ranking, speaks_of_exemptions
 from webhook.paths import Path
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the types only: a program explains itself by these modules
     from webhook.cel.program import Program, Recording
 
-_MAX_PATHS = 50
+MAX_PATHS: Final = 50
+_MAX_STEPS: Final = 20_000
 
-Scope = Mapping[str, Path | None]
-"""Where the variables of the loops around stand in the root variable; None where they do not."""
+_COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
 
 
 def witnesses(program: Program, activation: Recording, root: str, *, private: bool = False) -> tuple[Path, ...]:
-    """The Paths into `root` that decided the value of a program just recorded on this activation.
+    """The Paths into `root` that decided the value of a program just recorded on this activation, the best first.
 
-    private: the variables hold what must not be shown; see Search.
+    Of an expression that ended in an error: the places that the error is about. A Path may lead to what is absent: a
+    field that the expression asked for. private: the variables hold what must not be shown; see Origins.
     """
-    found = dict.fromkeys(Search(activation, root, private=private).decisive(program.tree, {}))
+    if activation.record.get(SPENT) == id(program.tree):
+        return ()  # a budget runs out wherever it does
+    found = dict.fromkeys(Search(activation, root, private=private).of(program.tree))
+    if not found and root == "object":  # a deletion has but the old one, and an update may ask of it what still holds
+        found = dict.fromkeys(Search(activation, "oldObject", private=private).of(program.tree))
     # A guard such as `!has(c.ports) || c.ports.all(…)` names ports too: what stands inside it tells more.
-    inner = (path for path in found if not any(other[: len(path)] == path for other in found if other != path))
-    return tuple(inner)[:_MAX_PATHS]
+    inner = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
+    return tuple(inner[:MAX_PATHS])
 
 
 class Search:
-    """Looks for Paths into the variable `root` in what was recorded.
-
-    private: a key that the expression computed may be one of the secrets, and is no part of a Path then.
-    """
+    """Looks for what decided in what was recorded: see witnesses."""
 
     def __init__(self, activation: Recording, root: str, *, private: bool = False) -> None:
+        self.origins = Origins(activation, root, private=private)
         self.activation = activation
-        self.record = activation.record
-        self.root = root
-        self.private = private
+        self.ranking = Ranking(activation.get(root))
+        self._variables: dict[str, list[Path]] = {}
+        self._steps = 0
 
-    def decisive(self, node: Expr, scope: Scope) -> list[Path]:
-        """The Paths that decide a node's value."""
-        place = self.place(node, scope)
-        if place is not None:
-            return [place]
+    def of(self, tree: Expr) -> list[Path]:
+        """What decided the value or error of a whole expression."""
+        base = self.origins.base
+        recorded = isinstance(tree, Const) or id(tree) in base.record
+        return self.ranking.in_the_end(self.decisive(tree, base) if recorded else ErrorPlaces(self).of(tree, base))
+
+    # ------------------------------------------------------------------------------------------------------- by node
+
+    def decisive(self, node: Expr, frame: Frame) -> list[Path]:
+        """The places that decide a node's value."""
+        self._steps += 1
+        if self._steps > _MAX_STEPS:
+            return []
+        origin = self.origins.of(node, frame)
+        if isinstance(origin, At):
+            return [origin.path]
         match node:
             case Const():
                 return []
             case Ident():
-                variable = self.activation.variables.get(node.name)
-                return [] if variable is None or node.name in scope else self.decisive(variable.tree, {})
+                return self._named(node, frame)
             case Select():
-                return self.selected(node, scope)
+                return self._selected(node, origin, frame)
             case Call():
-                return self.called(node, scope)
+                return self._called(node, origin, frame)
             case Comprehension():
-                return self.looped(node, scope)
+                return self._looped(node, frame)
             case ListLiteral() | MapLiteral():
-                return self.all_of(children(node), scope)
+                return self.all_of(children(node), frame)
 
-    def all_of(self, nodes: Iterable[Expr], scope: Scope) -> list[Path]:
+    def of_origin(self, origin: Origin) -> list[Path]:
+        """The places that decide a value of that origin."""
+        match origin:
+            case At(path):
+                return [path]
+            case Made(node, frame):
+                return self.decisive(node, frame)
+            case None:
+                return []
+
+    def all_of(self, nodes: Iterable[Expr], frame: Frame) -> list[Path]:
+        return self.ranking.together(self.decisive(node, frame) for node in nodes)
+
+    def _named(self, node: Ident, frame: Frame) -> list[Path]:
+        if node.name in frame.scope:
+            return self.of_origin(frame.scope[node.name])
+        variable = self.activation.variables.get(node.name)
+        if variable is None:
+            return [NAMESPACE] if node.name == "namespaceObject" else []
+        if node.name not in self._variables:
+            self._variables[node.name] = []
+            self._variables[node.name] = self.decisive(variable.tree, self.origins.base)
+        return self._variables[node.name]
+
+    def _selected(self, node: Select, origin: Origin, frame: Frame) -> list[Path]:
+        operand = self.origins.of(node.operand, frame)
+        if isinstance(operand, At):
+            return [(*operand.path, node.field)]  # of has(): where it stands, or would stand
+        return self._part(node, node.operand, origin, frame)
+
+    def _part(self, node: Expr, operand: Expr, origin: Origin, frame: Frame) -> list[Path]:
+        """What decides a part of a value that the expression made."""
+        if isinstance(origin, Made) and origin.node is not node:
+            found = self.of_origin(origin)
+            if found:
+                return found
+        return self.decisive(operand, frame)
+
+    def _called(self, node: Call, origin: Origin, frame: Frame) -> list[Path]:
+        function, args = node.function, node.args
+        if function in ("_&&_", "_||_"):
+            return self._logical(node, frame)
+        if node.declared.shape is Shape.CHOSEN:
+            return self._conditional(node, frame)
+        if node.declared.shape is Shape.EITHER:
+            return self._defaulted(node, frame)
+        if function in ("@in", "_in_"):
+            return self._member(node, frame)
+        if function in _COMPARISONS:
+            return self._compared(node, frame)
+        if node.declared.shape is Shape.PART:
+            found = self._part(node, args[0], origin, frame)
+            return found or self.decisive(args[1], frame)
+        if function in ("sets.contains", "sets.intersects"):
+            return self._sets(node, frame)
+        return self.all_of(args, frame)
+
+    def _logical(self, node: Call, frame: Frame) -> list[Path]:
+        decides = node.function == "_||_"
+        terms = list(logical_terms(node, node.function))
+        deciding = [term for term in terms if self.origins.value(term, frame) is decides]
+        if deciding and frame.record.get(id(node)) is decides:
+            return self.decisive(deciding[0], frame)
+        return self.ranking.of_alternatives(
+            Alternative(self.decisive(term, frame), self._is_condition(term, frame), speaks_of_exemptions(term))
+            for term in terms
+        )
+
+    def _is_condition(self, term: Expr, frame: Frame) -> bool:
+        """Whether a term says what the others are about: `type != 'LoadBalancer' || …`, where it is one."""
+        if not isinstance(term, Call):
+            return False
+        if term.function == "!_":
+            return self._is_condition(term.args[0], frame)
+        if term.function not in ("_==_", "_!=_"):
+            return False
+        texts = [arg.value for arg in term.args if isinstance(arg, Const) and isinstance(arg.value, str) and arg.value]
+        return bool(texts) and any(
+            self.origins.value(arg, frame) == texts[0] for arg in term.args if not isinstance(arg, Const)
+        )
+
+    def _conditional(self, node: Call, frame: Frame) -> list[Path]:
+        condition, yes, no = node.args
+        held = self.origins.value(condition, frame)
+        branch = self.decisive(yes if held is True else no, frame)
+        if not isinstance(held, bool):
+            branch = self.all_of((yes, no), frame)
+        asked = self.decisive(condition, frame)
+        return self.ranking.of_branch(branch, asked)
+
+    def _defaulted(self, node: Call, frame: Frame) -> list[Path]:
+        """a.orValue(b)"""
+        optional, default = node.args
+        found = self.decisive(optional, frame)
+        if frame.record.get(id(optional)) is NONE:
+            return self.ranking.together([found, self.decisive(default, frame)])
+        return found
+
+    def _member(self, node: Call, frame: Frame) -> list[Path]:
+        """item in container"""
+        item, container = node.args
+        found = self.decisive(item, frame)
+        if self.origins.value(node, frame) is not True:
+            holder = self.decisive(container, frame)
+            is_key = isinstance(self.origins.value(container, frame), dict)
+            if holder and is_key and not isinstance(self.origins.of(item, frame), At):
+                return holder  # that lacks a key which was put together
+            return self.ranking.together([found, holder])
+        items, wanted = self.origins.value(container, frame), self.origins.value(item, frame)
+        at = _index(items, wanted) if isinstance(items, list | dict) else None
+        computed = isinstance(items, dict) and not isinstance(item, Const)
+        if at is not None and not (computed and self.origins.private):
+            inner = self.origins.item(self.origins.of(container, frame), at)
+            return self.ranking.together([found, self.of_origin(inner)])
+        return self.ranking.together([found, self.decisive(container, frame)])
+
+    def _compared(self, node: Call, frame: Frame) -> list[Path]:
+        """A comparison: of the sizes of lists, what is one too many, or what is missing."""
+        found: list[list[Path]] = []
+        for one, other in (node.args, node.args[::-1]):
+            counted, against = _counted(one, other), _counted(other, one)
+            size, wanted = (_size(self.origins.value(each, frame)) for each in (one, other))
+            if counted is None or size is None or wanted is None or size == wanted:
+                found.append(self.decisive(one, frame))
+            elif size > wanted:
+                found.append(self._excess(counted, wanted, frame) or self.decisive(one, frame))
+            elif against is None:
+                found.append(self._whole(counted, frame))
+            else:
+                left_out = self._left_out(counted, frame)
+                if left_out:
+                    return left_out
+                found.append(self.decisive(one, frame))
+        return self.ranking.together(found)
+
+    def _excess(self, node: Expr, wanted: int, frame: Frame) -> list[Path]:
+        """What let so many elements into a list that was filtered: of those past the number that was wanted first."""
+        made, inner = self._filtered(node, frame)
+        if made is None:
+            return []
+        chosen = self.origins.chosen(made, inner)
+        return self._of_rounds(made, recognise(made).filter, [*chosen[wanted:], *chosen[:wanted]], inner)
+
+    def _left_out(self, node: Expr, frame: Frame) -> list[Path]:
+        """What kept elements out of a list that was filtered, or of which each was to be there once."""
+        made, inner = self._filtered(node, frame)
+        if made is None:
+            return self._repeated(node, frame)
+        fold = recognise(made)
+        chosen = set(self.origins.chosen(made, inner))
+        size = _size(self.origins.value(made.range, inner)) or 0
+        return self._of_rounds(made, fold.filter, [at for at in range(size) if at not in chosen], inner)
+
+    def _repeated(self, node: Expr, frame: Frame) -> list[Path]:
+        """The elements that a call such as distinct() left out of its list."""
+        origin = self.origins.of(node, frame)
+        if not (isinstance(origin, Made) and isinstance(origin.node, Call)):
+            return []
+        left_out = self.origins.left_out(origin.node, origin.frame)[:MAX_PATHS]
+        return [path for element in left_out for path in self.of_origin(element)]
+
+    def _whole(self, node: Expr, frame: Frame) -> list[Path]:
+        """The list that a filter had too little to take from."""
+        made, inner = self._filtered(node, frame)
+        if made is None:
+            return self.decisive(node, frame)
+        return self._ranged(made, recognise(made), inner)
+
+    def _filtered(self, node: Expr, frame: Frame) -> tuple[Comprehension | None, Frame]:
+        origin = self.origins.of(node, frame)
+        if isinstance(origin, Made) and isinstance(origin.node, Comprehension):
+            fold = recognise(origin.node)
+            if fold.kind == "list" and fold.filter is not None:
+                return origin.node, origin.frame
+        return None, frame
+
+    def _sets(self, node: Call, frame: Frame) -> list[Path]:
+        """sets.intersects(a, b) that have something in common, sets.contains(a, b) where something of b is not in a."""
+        left, right = node.args
+        one, other = self.origins.value(left, frame), self.origins.value(right, frame)
+        held = self.origins.value(node, frame)
+        found: list[list[Path]] = []
+        if isinstance(one, list) and isinstance(other, list):
+            if node.function == "sets.intersects" and held is True:
+                for side, items, against in ((left, one, other), (right, other, one)):
+                    at = next((at for at, item in enumerate(items) if _index(against, item) is not None), None)
+                    if at is not None:
+                        found.append(self.of_origin(self.origins.item(self.origins.of(side, frame), at)))
+            elif node.function == "sets.contains" and held is False:
+                at = next((at for at, item in enumerate(other) if _index(one, item) is None), None)
+                if at is not None:
+                    found.append(self.of_origin(self.origins.item(self.origins.of(right, frame), at)))
+        return self.ranking.together([*found, self.all_of(node.args, frame)])
+
+    # --------------------------------------------------------------------------------------------------------- loops
+
+    def _looped(self, node: Comprehension, frame: Frame) -> list[Path]:
+        fold = recognise(node)
+        if fold.kind == "bind":
+            inner = Frame(frame.record, {**frame.scope, node.accu: self.origins.of(node.init, frame)})
+            return self.decisive(node.result, inner) or self.decisive(node.init, frame)
+        value = self.origins.value(node, frame)
+        rounds = frame.record.get(rounds_key(node))
+        if not isinstance(rounds, Rounds):
+            return self._ranged(node, fold, frame)
+        if (fold.kind == "all" and value is False) or (fold.kind == "exists" and value is True):
+            return self._of_rounds(node, fold.value, [rounds.place], frame) or self.decisive(node.range, frame)
+        if fold.kind == "exists_one":
+            chosen = [at for at, record in rounds.records.items() if record.get(id(fold.value)) is True]
+            if chosen and (len(chosen) > 1 or value is True):
+                return self._of_rounds(node, fold.value, [*chosen[1:], chosen[0]], frame)
+        if fold.kind == "list" and fold.filter is not None:
+            found = self._of_rounds(node, fold.filter, self.origins.chosen(node, frame), frame)
+            if found:
+                return found
+        return self._ranged(node, fold, frame)
+
+    def _of_rounds(
+        self, node: Comprehension, condition: Expr | None, places: Sequence[int], frame: Frame
+    ) -> list[Path]:
+        """What decided a condition in some rounds of a loop; the elements where that is no part of the object."""
         found: list[Path] = []
-        for node in nodes:
-            found += self.decisive(node, scope)
-            if len(found) >= _MAX_PATHS:
+        for at in places[:MAX_PATHS]:
+            inner = self.origins.inside(node, at, frame)
+            element = inner.scope[node.var2 or node.var]
+            decided = self.decisive(condition, inner) if condition is not None else []
+            found += decided or self.of_origin(element)
+            if len(found) >= MAX_PATHS:
                 break
         return found
 
-    def selected(self, node: Select, scope: Scope) -> list[Path]:
-        operand = self.place(node.operand, scope)
-        # The place of a field that is absent is where it would stand.
-        return [(*operand, node.field)] if operand is not None else self.decisive(node.operand, scope)
-
-    def called(self, node: Call, scope: Scope) -> list[Path]:
-        match node.function:
-            case "_&&_" | "_||_":
-                decides = node.function == "_||_"
-                terms = list(logical_terms(node, node.function))
-                deciding = [term for term in terms if self.record.get(id(term)) is decides]
-                return self.decisive(deciding[0], scope) if deciding else self.all_of(terms, scope)
-            case "_?_:_":
-                condition, yes, no = node.args
-                branch = yes if self.record.get(id(condition)) is True else no
-                return self.decisive(branch, scope) or self.decisive(condition, scope)
-            case _ if node.declared.shape is Shape.EITHER:
-                optional, default = node.args
-                found = self.decisive(optional, scope)
-                return found or self.decisive(default, scope)
-            case _:
-                return self.all_of(node.args, scope)
-
-    def looped(self, node: Comprehension, scope: Scope) -> list[Path]:
-        fold = recognise(node)
-        if fold.kind == "bind":
-            bound = self.place(node.init, scope)
-            return self.decisive(node.result, {**scope, node.accu: bound}) or self.decisive(node.init, scope)
-        value = self.record.get(id(node))
-        if (fold.kind == "all" and value is False) or (fold.kind == "exists" and value is True):
-            inner = self.inside(node, self.record.get(place_key(node), 0), scope)
-            return self.decisive(fold.value, inner) or self.elements(node, [inner])
-        chosen = self.record.get(chosen_key(node))
-        if chosen and fold.kind == "list" and fold.filter is not None:
-            return self.passed(node, fold.filter, chosen[:_MAX_PATHS], scope)
-        return self.decisive(node.range, scope)
-
-    def passed(
-        self, node: Comprehension, condition: Expr, chosen: list[tuple[int, dict[Any, Any]]], scope: Scope
-    ) -> list[Path]:
-        """What made elements pass a filter, from the record as it was then."""
-        found: list[Path] = []
-        latest = self.record
-        for place, self.record in chosen:
-            inner = self.inside(node, place, scope)
-            found += self.decisive(condition, inner) or self.elements(node, [inner])
-        self.record = latest
-        return found
-
-    def elements(self, node: Comprehension, scopes: list[dict[str, Path | None]]) -> list[Path]:
-        name = node.var2 or node.var
-        return [place for place in (scope[name] for scope in scopes) if place is not None]
-
-    def inside(self, node: Comprehension, at: int, scope: Scope) -> dict[str, Path | None]:
-        """The scope of a loop's body in the round `at`."""
-        outer = self.place(node.range, scope)
-        element: Path | None = None
-        if outer is not None:
-            value = self.record.get(id(node.range))
-            if isinstance(value, Optional):
-                value = value.value
-            element = (*outer, _step(value, at)) if isinstance(value, list | dict) and at < len(value) else None
-        if outer is None:
-            element = self.element_of_made(node.range, at, scope)
-        if node.var2:
-            return {**scope, node.var: None, node.var2: element}
-        return {**scope, node.var: element}
-
-    def element_of_made(self, node: Expr, at: int, scope: Scope) -> Path | None:
-        """Where the element `at` of a list that is no part of the object, but was made of such, comes from."""
-        outer = self.place(node, scope)
-        if outer is not None:
-            return (*outer, at)
-        if isinstance(node, Ident) and node.name not in scope and node.name in self.activation.variables:
-            return self.element_of_made(self.activation.variables[node.name].tree, at, {})
-        if isinstance(node, Call) and node.function == "_+_":
-            first = self.record.get(id(node.args[0]))
-            if not isinstance(first, list):
-                return None
-            within = at < len(first)
-            return self.element_of_made(node.args[0 if within else 1], at if within else at - len(first), scope)
-        if not isinstance(node, Comprehension):
-            return None
-        fold = recognise(node)
-        if fold.kind != "list":
-            return None
-        if fold.filter is not None:
-            chosen = self.record.get(chosen_key(node), ())
-            if at >= len(chosen):
-                return None
-            at, _ = chosen[at]
-        return self.place(fold.value, self.inside(node, at, scope))
-
-    def place(self, node: Expr, scope: Scope) -> Path | None:
-        """Where a node's value stands in the root variable, if it is a part of it."""
-        match node:
-            case Ident():
-                if node.name in scope:
-                    return scope[node.name]
-                if node.name == self.root:
-                    return ()
-                variable = self.activation.variables.get(node.name)
-                return None if variable is None else self.place(variable.tree, {})
-            case Select(test=False):
-                operand = self.place(node.operand, scope)
-                return None if operand is None else (*operand, node.field)
-            case Call():
-                return self.place_of_call(node, scope)
-            case _:
-                return None
-
-    def place_of_call(self, node: Call, scope: Scope) -> Path | None:
-        match node.function:
-            case "_?._" | "_[_]" | "_[?_]":
-                operand = self.place(node.args[0], scope)
-                key = node.args[1].value if isinstance(node.args[1], Const) else self.record.get(id(node.args[1]))
-                if operand is None or isinstance(key, bool) or not isinstance(key, str | int):
-                    return None
-                if self.private and not isinstance(node.args[1], Const):
-                    return None
-                return (*operand, key)
-            case _:
-                source = passed(node, self.record)
-                return None if source is None else self.place(source, scope)
+    def _ranged(self, node: Comprehension, fold: Fold, frame: Frame) -> list[Path]:
+        """What decided a loop in which no round did: the list, or what its elements were compared with."""
+        found = self.decisive(node.range, frame)
+        if fold.kind not in ("all", "exists", "exists_one", "list"):
+            return found
+        if found and fold.kind == "list" and fold.filter is None:
+            return found
+        condition = fold.filter if fold.filter is not None else fold.value
+        rounds = frame.record.get(rounds_key(node))
+        last = rounds.place if isinstance(rounds, Rounds) else -1
+        inner = self.origins.inside(node, max(last, 0), frame)
+        around = [path for path in self.decisive(condition, inner) if not any(path[: len(p)] == p for p in found)]
+        # Of `containers.all(c, volumes.exists(v, v.name == c.volume))` the container is at fault, not the volumes.
+        elements = [origin.path for origin in frame.scope.values() if isinstance(origin, At)]
+        at_fault = [path for path in around if any(path[: len(element)] == element for element in elements)]
+        return [*at_fault, *self.ranking.together([found, [path for path in around if path not in at_fault]])]
 
 
-def passed(node: Call, record: Mapping[Any, Any]) -> Expr | None:
-    """The argument that the call gave, or put into an optional, or took out of one; None where it made its value."""
-    match node.declared.shape:
-        case Shape.SAME:
-            return node.args[0]
-        case Shape.EITHER:
-            return node.args[0 if record.get(id(node.args[0])) is not NONE else 1]
-        case Shape.CHOSEN:
-            return node.args[1 if record.get(id(node.args[0])) is True else 2]
-        case _:
-            return None
+def _counted(node: Expr, other: Expr) -> Expr | None:
+    """The list whose size is compared: of `size(list) == 0`, and of `list == []`."""
+    if isinstance(node, Call) and node.function == "size":
+        return node.args[0]
+    if isinstance(other, ListLiteral) and not other.elements:
+        return node
+    return None
 
 
-def _step(value: list[Any] | dict[Any, Any], at: int) -> str | int:
-    if isinstance(value, list):
-        return at
-    return str(list(value)[at])
+def _size(value: Any) -> int | None:
+    if isinstance(value, list | dict):
+        return len(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _index(items: list[Any] | dict[Any, Any], wanted: Any) -> Any:
+    """The index or key under which a container has an item, None if it has not."""
+    if isinstance(items, dict):
+        return wanted if isinstance(wanted, str | int) and wanted in items else None
+    for at, item in enumerate(items):
+        try:
+            if operators.equal(item, wanted):
+                return at
+        except EvaluationError:
+            continue
+    return None

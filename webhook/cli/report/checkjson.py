@@ -66,7 +66,7 @@ def report(outcome: Outcome) -> str:
     try:
         return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
     except TypeError:  # half characters, in the name of a file or a policy's message
-        return orjson.dumps(_encodable(value), option=orjson.OPT_INDENT_2).decode() + "\n"
+        return orjson.dumps(encodable(value), option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
 def problems(found: Iterable[Problem]) -> list[dict[str, Any]]:
@@ -138,13 +138,3 @@ def _object(identity: Identity) -> dict[str, str]:
         "namespace": identity.namespace,
         "name": identity.name,
     }
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return encodable(value)
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_encodable(item) for item in value]
-    return value

@@ -18,6 +18,7 @@ from webhook.policy.exceptions import PolicyException
 from webhook.visible import visible
 
 MAX_MESSAGE_LINES: Final = 20
+_LAST_LINES: Final = 5
 _INDENT: Final = " " * 6
 
 
@@ -116,8 +117,10 @@ def _merged(found: Iterable[Located]) -> Iterable[tuple[list[Action], Located]]:
 
 def _message(message: str, width: int | None) -> Iterable[str]:
     lines = [visible(line) for line in message.strip().splitlines()]
-    if len(lines) > MAX_MESSAGE_LINES:
-        lines = [*lines[:MAX_MESSAGE_LINES], f"… {len(lines) - MAX_MESSAGE_LINES} more lines"]
+    if len(lines) > MAX_MESSAGE_LINES:  # of a long expression that `resulted in error: …` the end is the cause
+        head = MAX_MESSAGE_LINES - _LAST_LINES
+        left = len(lines) - MAX_MESSAGE_LINES
+        lines = [*lines[:head], f"… {left} more line{'s' if left > 1 else ''}", *lines[-_LAST_LINES:]]
     return _wrapped(lines, width)
 
 

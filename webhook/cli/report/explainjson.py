@@ -5,6 +5,7 @@
     "matched", "reason": why it is not matched or null, "denied",
     "findings": [{"binding", "action", "message", "file", "line", "column", "path", "error", "lookedFor",
                   "traceback": with --verbose only}],  (the last three as in checkjson.py)
+    "excepted": [the same, and "exception", "until"],
     "bindings": [{"binding", "actions", "applies", "reason", "evaluations": [EVALUATION]}]}]}],
  "notes": [text], "errors": [{"file", "line", "column", "message"}]}
 
@@ -15,6 +16,7 @@ STEP: {"text", "start", "end", "name", "outcome": "value", "error" or "skipped",
        "decides", "path", "source": of a variable's own expression, "variable": STEP, "children": [STEP],
        "rounds": [{"place", "items": [{"name", "value"}], "path", "decides", "children"}], "total"}
 
+A witness may lead to what is missing: its line and column are then those of the innermost parent that is there.
 `value` is text in the form of a CEL literal, cut to 200 characters; what comes from a Secret is its type and length,
 and `hidden` is true then. `start` and `end` are offsets, in code points, in the `source` that the step stands in.
 """
@@ -36,6 +38,7 @@ from webhook.documents.reader import Problem
 from webhook.offline.explaining import Explained, ExplainedPolicy, error_of, param_name
 from webhook.offline.policyexplained import RequestExplained
 from webhook.offline.requests import Identity, PlannedRequest
+from webhook.offline.verdicts import Located
 from webhook.paths import Path, render
 from webhook.visible import encodable
 
@@ -74,7 +77,7 @@ def dumped(value: Any) -> str:
     except TypeError:  # half characters, in the name of a file or a policy's message; or nested very deeply
         import json
 
-        return json.dumps(_encodable(value), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(encodable(value), indent=2, ensure_ascii=False) + "\n"
 
 
 def evaluation(evaluated: ExplainedPolicy, planned: PlannedRequest) -> dict[str, Any]:
@@ -100,7 +103,7 @@ def expression(each: Explained, private: Private, planned: PlannedRequest) -> di
         witnesses.append({"path": render(place), "line": position.line, "column": position.column})
     return {
         "field": field,
-        "index" if isinstance(index, int) else "key": index,
+        **({"key": each.name} if field == "auditAnnotations" else {"index": index}),
         "name": each.name or None,
         "source": explanation.source,
         "outcome": explanation.root.outcome,
@@ -176,18 +179,10 @@ def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
         "matched": request.matched,
         "reason": request.unmatched,
         "denied": request.denied,
-        "findings": [
-            {
-                **beside(located, report.background, report.verbose),
-                "binding": located.finding.binding,
-                "action": located.finding.action,
-                "message": located.message,
-                "file": located.stream,
-                "line": located.line,
-                "column": located.column,
-                "path": None if located.path is None else render(located.path),
-            }
-            for located in request.findings
+        "findings": [_finding(located, report) for located in request.findings],
+        "excepted": [
+            {**_finding(located, report), "exception": exception.name, "until": exception.until}
+            for located, exception in request.excepted
         ],
         "bindings": [
             {
@@ -205,16 +200,19 @@ def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
     return made
 
 
+def _finding(located: Located, report: Report) -> dict[str, Any]:
+    return {
+        **beside(located, report.background, report.verbose),
+        "binding": located.finding.binding,
+        "action": located.finding.action,
+        "message": located.message,
+        "file": located.stream,
+        "line": located.line,
+        "column": located.column,
+        "path": None if located.path is None else render(located.path),
+    }
+
+
 def identity(of: Identity) -> dict[str, str]:
     """An object as reports name it."""
     return {"apiVersion": of.api_version, "kind": of.kind, "namespace": of.namespace, "name": of.name}
-
-
-def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return encodable(value)
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_encodable(item) for item in value]
-    return value

@@ -18,6 +18,7 @@ from webhook.offline.explaining import Explained, ExplainedPolicy, param_name
 from webhook.offline.policyexplained import BindingExplained, RequestExplained
 from webhook.offline.verdicts import Located
 from webhook.paths import Path, render
+from webhook.policy.exceptions import PolicyException
 from webhook.policy.policyset import Policy
 from webhook.visible import visible
 
@@ -95,6 +96,9 @@ class _Text:
         for located in request.findings:  # of Python; of CEL what no expression says: params that are not there
             if told.is_new(located):
                 yield from self.finding(located)
+        for located, exception in request.excepted:  # of Python, and mutations that were left out
+            if told.is_new(located):
+                yield from self.exempted(located, exception)
         for change in request.changes:
             yield from (f"  {self.paint(DIFF.get(row[:1], ''), row)}" for row in unified(change))
 
@@ -109,6 +113,11 @@ class _Text:
             return "!", "is let in and written to the audit log", ACTIONS["audit"]
         if not request.matched or not self.ran(request):
             return "-", "is not matched by the policy", BOLD
+        if request.excepted:
+            names = dict.fromkeys(
+                f"excepted by {visible(each.name)} until {visible(each.until)}" for _, each in request.excepted
+            )
+            return "✓" if not self.look.ascii else "+", f"passes, {' and '.join(names)}", ACTIONS["audit"]
         changed = " and changed" if request.changes else ""
         return "✓" if not self.look.ascii else "+", f"passes{changed}", PASSED
 
@@ -117,13 +126,23 @@ class _Text:
         return not evaluated or any(each.matched for each in evaluated)
 
     def finding(self, located: Located) -> Iterator[str]:
-        yield from self.wrapped(visible(located.message), "  ", BOLD)
+        for line in located.message.strip().splitlines():  # of an expression over several lines
+            yield from self.wrapped(visible(line.rstrip()), "  ", BOLD)
         for line in beside(located, self.found.background, self.found.verbose):
             yield from self.wrapped(visible(line), "  ", DIM)
+        yield self.place(located)
+
+    def exempted(self, located: Located, exception: PolicyException) -> Iterator[str]:
+        """What an exception covers, which is no finding."""
+        by = f"excepted by {visible(exception.name)} until {visible(exception.until)}: "
+        yield from self.wrapped(by + visible(located.message), "  ", ACTIONS["audit"])
+        yield self.place(located)
+
+    def place(self, located: Located) -> str:
         path = render(located.path or ())
         place = f"{visible(located.stream)}:{located.line}:{located.column}"
         error = f" {self.paint(ERROR, '(error)')}" if located.finding.error else ""
-        yield f"  {self.paint(CYAN, place)}{f': {visible(path)}' if path else ''}{error}"
+        return f"  {self.paint(CYAN, place)}{f': {visible(path)}' if path else ''}{error}"
 
     # ----------------------------------------------------------------------------------------------- by expression
 
@@ -140,7 +159,7 @@ class _Text:
                 for located in self.of_binding(request, bound):
                     told.is_new(located)
                 continue
-            yield from self.evaluated(request, bound, evaluated, told)
+            yield from self.evaluated(request, evaluated, told)
             if self.look.full or all(each.holds for each in evaluated.validations):
                 yield ""
             yield from self.wrapped(name + (f", params {param}" if param else ""), "  ", DIM)
@@ -148,9 +167,7 @@ class _Text:
     def of_binding(self, request: RequestExplained, bound: BindingExplained) -> list[Located]:
         return [located for located in request.findings if located.finding.binding == bound.binding.name]
 
-    def evaluated(
-        self, request: RequestExplained, bound: BindingExplained, evaluated: ExplainedPolicy, told: _Told
-    ) -> Iterator[str]:
+    def evaluated(self, request: RequestExplained, evaluated: ExplainedPolicy, told: _Told) -> Iterator[str]:
         if not evaluated.matched:
             for condition in evaluated.conditions:
                 if not condition.holds:
@@ -158,10 +175,14 @@ class _Text:
             return
         failed = [each for each in evaluated.validations if not each.holds]
         for each in failed:
-            of = [found for found in self.of_binding(request, bound) if found.finding.index == each.place[2]]
+            of = [found for found in request.findings if evaluated.is_behind(found.finding, each)]
             for located in of:
                 if told.is_new(located):
                     yield from self.finding(located)
+            for located, exception in request.excepted:
+                if evaluated.is_behind(located.finding, each) and told.is_new(located):
+                    yield from self.exempted(located, exception)
+                    of.append(located)
             yield from self.tree(each, request, evaluated, of[0] if of else None)
         annotations = [each for each in evaluated.annotations if each.explanation.failed]
         for each in annotations:
@@ -179,8 +200,9 @@ class _Text:
 
     def named(self, each: Explained) -> str:
         field, index = each.place[1], each.place[2]
-        name = f"{field}[{index}]" if isinstance(index, int) else f"{field} {visible(index)}"
-        return f"{name} {visible(each.name)}" if each.name and isinstance(index, int) else name
+        if field == "auditAnnotations":
+            return f"{field} {visible(each.name)}"
+        return f"{field}[{index}] {visible(each.name)}" if each.name else f"{field}[{index}]"
 
     def tree(
         self, each: Explained, request: RequestExplained, evaluated: ExplainedPolicy, located: Located | None = None
@@ -227,14 +249,10 @@ class _Told:
         """Whether nothing like a finding was shown; it counts as shown from now on."""
         said = beside(located, self._background, verbose=False)  # the params of two bindings are two matters
         known = any(
-            _same(located, each) and beside(each, self._background, verbose=False) == said for each in self._findings
+            located.reads_as(each) and beside(each, self._background, verbose=False) == said for each in self._findings
         )
         self._findings.append(located)
         return not known
-
-
-def _same(one: Located, other: Located) -> bool:
-    return (one.message, one.path, one.finding.index) == (other.message, other.path, other.finding.index)
 
 
 def _cut(text: str, limit: int) -> str:

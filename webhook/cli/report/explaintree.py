@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -42,6 +43,11 @@ class Look:
     full: bool = False
     ascii: bool = False
 
+    @property
+    def more(self) -> str:
+        """What stands for what is left out."""
+        return "..." if self.ascii else "…"
+
 
 @dataclass(frozen=True, slots=True)
 class _Branch:
@@ -53,16 +59,30 @@ class _Branch:
     note: str
     strong: bool
     """It had a part in the outcome."""
-    telling: bool
+    leads: bool
     """It leads to where the outcome was decided."""
-    below: tuple[Step | Round, ...]
+    below: tuple[Step | Round | _Rest, ...]
+    cause: bool = False
+    """The outcome is an error that arose here."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What stands in the place of rounds that are not shown."""
+
+    text: str
 
 
 def focused(explanation: Explanation, planned: PlannedRequest, located: Located | None) -> Path | None:
-    """The Path into the request's object that a tree is to lead to: the finding's, where it is known."""
+    """The Path into the request's object that a tree is to lead to: the finding's, where it is known.
+
+    A finding about what is missing stands at the parent; the tree leads to what is missing.
+    """
     if located is not None and located.known and located.path is not None:
         prefix = planned.prefix if located.path[: len(planned.prefix)] == planned.prefix else ()
-        return located.path[len(prefix) :] or None
+        found = located.path[len(prefix) :]
+        within = (path for path in explanation.witnesses if path[: len(found)] == found)
+        return next(within, found) or None
     return next(iter(explanation.witnesses), None)
 
 
@@ -88,14 +108,15 @@ def tree(
 ) -> list[str]:
     """The lines of the tree, without line ends.
 
-    focus: the Path into the object that decided. What leads to it is unfolded, the rest is told in a line each; where
-    nothing leads to it, all that decided is unfolded. line_of: the line of a Path, told beside what is at the focus.
+    focus: the Path into the object that decided. What leads to it is unfolded, and so is the term that failed; the rest
+    has a line each; where nothing leads to it, all that decided is unfolded. line_of: the line of a Path, written
+    beside what is at the focus, and beside the elements of lists that were put together.
     """
     drawing = _Drawing(explanation, look, private, focus, line_of)
     drawn = drawing.lines(explanation.root, indent, indent, True, 0)
     lines = list(islice(drawn, MAX_LINES))
     if next(drawn, None) is not None:
-        lines.append(look.paint(DIM, f"{indent}… more than {MAX_LINES} lines; -o json has more"))
+        lines.append(look.paint(DIM, f"{indent}{look.more} more than {MAX_LINES} lines; -o json has more"))
     return lines
 
 
@@ -110,8 +131,11 @@ class _Drawing:
         self.variables = explanation.variables
         self.drawn: set[str] = set()  # the variables whose expressions were drawn
         self.telling: set[int] | None = set()  # id() of the steps that lead to the focus, None: there are none
+        self.joined: set[int] = set()  # id() of the rounds over lists that the expression made
         if not self.leads(explanation.root):
             self.telling = None
+        else:
+            self.follow(explanation.root)
 
     def leads(self, step: Step) -> bool:
         """Whether a step is at the focus, or in error, or something below it is; notes the steps of which it is so."""
@@ -126,18 +150,44 @@ class _Drawing:
             self.telling.add(id(step))
         return found
 
+    def follow(self, step: Step) -> None:
+        """Notes the one term that decided, where there is just one, as leading somewhere too."""
+        if self.telling is None or step.outcome != "value":
+            return
+        self.telling.add(id(step))
+        variable = self.variables.get(step.name)
+        if variable is not None:
+            self.follow(variable)
+            return
+        decided = [each for each in step.children if each.decides and each.outcome == "value"]
+        match step.name:
+            case "&&" | "||":
+                term = [each for each in decided if each.value is step.value]
+                if (step.value is (step.name == "||")) and term:
+                    self.follow(term[0])
+            case "!":
+                self.follow(step.children[0])
+            case "?:":
+                self.follow(next((each for each in step.children[1:] if each.outcome == "value"), step.children[0]))
+            case _:
+                for child in (child for each in step.rounds if each.decides for child in each.children):
+                    self.follow(child)
+
     def at_focus(self, step: Step) -> bool:
         return self.focus is not None and step.path is not None and step.path[: len(self.focus)] == self.focus
 
     def lines(
-        self, step: Step | Round, first: str, rest: str, strong: bool, depth: int, near: bool = False
+        self, step: Step | Round | _Rest, first: str, rest: str, strong: bool, depth: int, near: bool = False
     ) -> Iterator[str]:
         """The line of a step and those below it; `first` stands before its own, `rest` before the others.
 
         near: it is compared or computed with what is at the focus: where it comes from matters too.
         """
+        if isinstance(step, _Rest):
+            yield self.look.paint(DIM, first + step.text)
+            return
         branch = self.branch(step, strong, near) if isinstance(step, Step) else self.round(step, strong)
-        yield self.line(branch, first)
+        yield from self.written(branch, first, rest)
         below = branch.below
         if not below or (depth >= MAX_DEPTH and not self.look.full):
             return
@@ -146,23 +196,33 @@ class _Drawing:
         tee, corner, bar = ("|-", "`-", "| ") if self.look.ascii else ("├─", "└─", "│ ")
         for place, child in enumerate(below):
             if place >= MAX_BRANCHES:
-                yield self.look.paint(DIM, f"{rest}{corner} … {len(below) - place} more")
+                yield self.look.paint(DIM, f"{rest}{corner} {self.look.more} {len(below) - place} more")
                 return
             ends = place == last
             inner = strong and (not isinstance(child, Step) or child.decides)
             mark, space = (f"{corner} ", "   ") if ends else (f"{tee} ", f"{bar} ")
             yield from self.lines(child, rest + mark, rest + space, inner, depth + 1, beside)
 
-    def line(self, branch: _Branch, first: str) -> str:
-        """One line, cut to the width: the text first, then the value, the note never."""
+    def written(self, branch: _Branch, first: str, rest: str) -> Iterator[str]:
+        """The line of a branch, cut to the width: the text first, then the value, the note never.
+
+        Where an error arose it is written in full, over several lines if need be.
+        """
         paint = self.look.paint
         columns = max(self.look.width, MIN_WIDTH) - len(first) - len(branch.note)
         columns = max(columns, MIN_WIDTH // 2)
         outcome = cut(branch.outcome, max(columns - len(branch.text), columns // 2, 1))
+        following: list[str] = []
+        if branch.cause and len(outcome) < len(branch.outcome):
+            outcome = ""
+            width = max(self.look.width - len(rest) - 3, MIN_WIDTH // 2)
+            following = textwrap.wrap(branch.outcome.strip(), width, break_on_hyphens=False)
         text = cut(branch.text, max(columns - len(outcome), 8))
-        text = paint(DIM if not branch.strong else BOLD if branch.telling else "", text)
+        text = paint(DIM if not branch.strong else BOLD if branch.leads else "", text)
         note = paint(MAGENTA, branch.note) if branch.note else ""
-        return f"{paint(DIM, first)}{text}{paint(branch.style, outcome)}{note}"
+        yield f"{paint(DIM, first)}{text}{paint(branch.style, outcome)}{note}"
+        for line in following:
+            yield f"{paint(DIM, rest)}   {paint(branch.style, line)}"
 
     def branch(self, step: Step, strong: bool, near: bool) -> _Branch:
         width = self.look.width
@@ -172,16 +232,21 @@ class _Drawing:
         note = self.note(step)
         if step.outcome == "error":
             error = f"  error: {one_line(error_of(step))}"
-            return _Branch(text, error, ERROR, note, strong, strong, self.below(step))
+            below = self.below(step)
+            arose = not step.rounds and not any(isinstance(each, Step) and each.outcome == "error" for each in below)
+            return _Branch(text, error, ERROR, note if arose else "", strong, strong, below, arose)
         below = self.below(step) if self.look.full or (strong and self.unfolds(step, near)) else ()
         value = shown(step.value, step.level, self.private, width)
         style = {True: GREEN, False: RED}[step.value] if isinstance(step.value, bool) else CYAN
         return _Branch(text, f" = {value}", style if strong else DIM, note, strong, self.unfolds(step, False), below)
 
     def note(self, step: Step) -> str:
-        if step.path is None or not self.at_focus(step):
-            return ""
-        return f"  {'<-' if self.look.ascii else '←'} line {self.line_of(step.path)}"
+        while step.name == "!" and _says_all(step):
+            step = step.children[0]
+        return self.marked(step.path) if step.path is not None and self.at_focus(step) else ""
+
+    def marked(self, path: Path) -> str:
+        return f"  {'<-' if self.look.ascii else '←'} line {self.line_of(path)}"
 
     def unfolds(self, step: Step, near: bool) -> bool:
         """Whether what is below a step is drawn, though not everything is to be."""
@@ -192,9 +257,10 @@ class _Drawing:
             f"{name} = {shown(value, level, self.private, self.look.width)}" for name, value, level in each.items
         )
         below = tuple(child for child in each.children if child.name != "literal")
-        return _Branch(f"[{each.place}] {one_line(items)}", "", "", "", strong, each.decides, below)
+        note = self.marked(each.path) if each.path is not None and id(each) in self.joined else ""
+        return _Branch(f"[{each.place}] {one_line(items)}", "", "", note, strong, each.decides, below)
 
-    def below(self, step: Step) -> tuple[Step | Round, ...]:
+    def below(self, step: Step) -> tuple[Step | Round | _Rest, ...]:
         """What is drawn below a step."""
         full = self.look.full
         variable = self.variables.get(step.name)
@@ -206,7 +272,11 @@ class _Drawing:
             return (variable,)
         if step.plain or (step.outcome == "value" and _says_all(step)):
             return ()
-        return (*(child for child in step.children if not _silent(step, child, full)), *step.rounds)
+        if step.rounds and step.children[0].path is None:
+            self.joined.update(map(id, step.rounds))  # what is [4] here is another element in the file
+        left = step.total - len(step.rounds) if step.rounds else 0
+        rest = [_Rest(f"{self.look.more} {left} of {step.total} elements not shown")] if left > 0 else []
+        return (*(child for child in step.children if not _silent(step, child, full)), *step.rounds, *rest)
 
 
 def _says_all(step: Step) -> bool:
@@ -221,5 +291,7 @@ def _silent(step: Step, child: Step, full: bool) -> bool:
     if child.name == "literal" or full:
         return child.name == "literal"
     looped = bool(step.rounds) or step.name in ("all", "exists", "filter", "map")
+    if child.outcome == "skipped" and step.name in _DEFAULTING:
+        return True  # the default of what is there
     selects = step.name in _DEFAULTING or step.name.startswith((".", "?", "[", "optMap", "optFlatMap"))
     return child.plain and (looped or (selects and step.outcome == "value") or child.name == "object")

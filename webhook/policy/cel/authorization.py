@@ -1,12 +1,12 @@
-"""The variables `authorizer` and `authorizer.requestResource` of CEL policies: declared, and bound to a request.
+"""The variables `authorizer` and `authorizer.requestResource` of CEL policies: their types, and their values.
 
-Questions are answered by the ClusterView of the review, each at most once. Where a policy may not use the variables
-(messages, auditAnnotations), a variable of its own that does use them has no value either.
+The ClusterView of the review answers each access check at most once. Where a policy may not use these variables
+(messages, auditAnnotations), it may not use its own variables that depend on them either: those have no value there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -14,32 +14,33 @@ from webhook.access import Access, AccessDecision, AccessUnknown
 from webhook.cel import Activation, Program
 from webhook.cel.cost.metering import Deadline
 from webhook.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK, Authorizer, ResourceCheck
-from webhook.cel.tree.ast import Expr, Ident, children
+from webhook.cel.tree.ast import variables_in
 from webhook.cel.tree.types import Type
-from webhook.policy.request import Request
+from webhook.policy.reviewing import Review
 
 VARIABLES: Final = {"authorizer": Type(AUTHORIZER), "authorizer.requestResource": Type(RESOURCE_CHECK)}
-"""Name -> type, as of k8s.io/apiserver, plugin/cel."""
+"""Name -> type, as in k8s.io/apiserver, plugin/cel."""
 
 
-def bindings(request: Request) -> dict[str, Callable[[], Any]]:
-    """What gives the variables their values, at their first use."""
+def bindings(review: Review) -> dict[str, Callable[[], Any]]:
+    """Name -> a function that creates the variable's value, which is called at the first use."""
     return {
-        "authorizer": partial(_authorizer, request),
-        "authorizer.requestResource": partial(_request_resource, request),
+        "authorizer": partial(_authorizer, review),
+        "authorizer.requestResource": partial(_request_resource, review),
     }
 
 
-def _authorizer(request: Request) -> Authorizer:
-    user = request.user
+def _authorizer(review: Review) -> Authorizer:
+    user = review.request.user
     extra = tuple((key, tuple(values)) for key, values in sorted(user.extra.items()))
     access = Access(user=user.username, verb="", uid=user.uid, groups=user.groups, extra=extra)
-    return Authorizer(access, partial(_answer, request))
+    return Authorizer(access, partial(_answer, review))
 
 
-def _request_resource(request: Request) -> ResourceCheck:
-    """A check of what the request is about, as it was sent."""
-    authorizer = _authorizer(request)
+def _request_resource(review: Review) -> ResourceCheck:
+    """A check for the resource of the original request, before conversion."""
+    authorizer = _authorizer(review)
+    request = review.request
     access = authorizer.access._replace(
         group=request.request_resource.group,
         resource=request.request_resource.resource,
@@ -50,19 +51,22 @@ def _request_resource(request: Request) -> ResourceCheck:
     return ResourceCheck(access, authorizer.authorize)
 
 
-def _answer(request: Request, access: Access) -> AccessDecision:
-    if request.cluster is None:
-        raise AccessUnknown(f"there is no cluster here to ask the authorizer: {access}")
-    if request.answers is None:
-        request.answers = {}
-    found = request.answers.get(access)
+def _answer(review: Review, access: Access) -> AccessDecision:
+    if review.cluster is None:
+        raise AccessUnknown(f"no cluster to ask the authorizer: {access}")
+    if review.answers is None:
+        review.answers = {}
+    found = review.answers.get(access)
     if found is None:
-        found = request.answers[access] = request.cluster.authorize(access)
+        found = review.answers[access] = review.cluster.authorize(access)
     return found
 
 
 def users(programs: Iterable[Program], variables: Mapping[str, Program]) -> frozenset[str] | None:
-    """The composited variables, in their order, that come to use the authorizer; None if nothing of a policy does."""
+    """The composited variables that use the authorizer, directly or through others; None if no expression uses it.
+
+    variables: in the order of their declaration.
+    """
     found: set[str] = set()
     for name, program in variables.items():
         if _uses(program, found):
@@ -74,8 +78,8 @@ def users(programs: Iterable[Program], variables: Mapping[str, Program]) -> froz
 
 def _uses(program: Program, variables: set[str]) -> bool:
     if not variables and "authorizer" not in program.source:
-        return False  # nearly always, and seen without a walk
-    return any(name in VARIABLES or name in variables for name in _names(program.tree))
+        return False  # the common case, without a walk over the tree
+    return not variables_in(program.tree).isdisjoint((*VARIABLES, *variables))
 
 
 def without(
@@ -85,18 +89,11 @@ def without(
     using: frozenset[str],
     deadline: Deadline | None,
 ) -> Activation:
-    """The same activation where the authorizer has no value: what variables found out by it is forgotten.
+    """The activation without the authorizer, and without the values of variables that use it.
 
-    lazy, programs: those of the activation, without the authorizer. using: the variables that use it.
+    lazy, programs: those of the activation, without the authorizer. using: the variables that use it (see `users`).
     """
     kept = {name: value for name, value in activation.items() if name not in VARIABLES and name not in using}
     bare = Activation(kept, lazy, programs, deadline)
     bare.cost = activation.cost
     return bare
-
-
-def _names(node: Expr) -> Iterator[str]:
-    if isinstance(node, Ident):
-        yield node.name
-    for child in children(node):
-        yield from _names(child)

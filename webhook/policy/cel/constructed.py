@@ -1,8 +1,8 @@
-"""Objects that a mutation's expression constructed, as JSON.
+"""Converts the objects that a mutation's expression constructs to JSON.
 
-The API server reads them in two ways (k8s.io/apiserver, pkg/cel/mutation, and plugin/policy/mutating/patch): the object
-of an ApplyConfiguration as Go's own values, of which some are no JSON; the values of a JSON patch through protobuf's
-Value, whose numbers are doubles.
+The API server converts in two ways (k8s.io/apiserver, pkg/cel/mutation and plugin/policy/mutating/patch): the object of
+an ApplyConfiguration to Go values, some of which JSON does not have; the values of a JSON patch to protobuf's Value,
+whose numbers are doubles.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from webhook.policy.cel import golang
 from webhook.policy.cel.golang import Opaque
 
 MAX_EXACT: Final = 2**53 - 1
-"""Integers further from 0 are no doubles, so that protobuf's Value has them as text."""
+"""The largest integer that is exact as a double. protobuf's Value holds larger ones as text."""
 
 
 class UnfitValue(ValueError):
-    """A value that cannot be what it is needed for; str(error) is the API server's text."""
+    """A value that cannot be converted; str(error) is the API server's text."""
 
 
 def mismatch(root: Message) -> str:
-    """What the API server says where the types' names do not match the fields that the objects stand in; else ""."""
+    """The API server's error if names of types do not match the paths of their fields; "" if they all do."""
     found = dict.fromkeys(_mismatches(root, root.cel_type))
     return "\n".join(
         f'unexpected type name "{name}", expected "{expected}", which matches field name path from root Object type'
@@ -55,19 +55,19 @@ def _mismatches(value: Any, expected: str) -> Iterator[tuple[str, str]]:
 
 
 def configuration(root: Message) -> dict[str, Any]:
-    """The object of an ApplyConfiguration: JSON, and golang.Opaque for what the API server takes for none.
+    """The object of an ApplyConfiguration, as JSON; golang.Opaque for Go values that JSON does not have.
 
-    Raises UnfitValue where a map of the object itself has keys that are no texts.
+    Raises UnfitValue if a map directly in the object has keys that are not strings.
     """
     return {name: _go_value(name, value) for name, value in root.fields.items()}
 
 
 class _EmptyList(list[Any]):
-    """An empty list, which the API server has as a list without a value: it is written as null."""
+    """An empty list. The API server converts it to a nil slice, which is serialized as null."""
 
 
 def written(value: Any) -> Any:
-    """What a merge gave, as the API server writes it; the value itself where that is the same."""
+    """The result of a merge as the API server serializes it. Unchanged parts are the same objects."""
     if isinstance(value, dict):
         changed = {name: after for name, item in value.items() if (after := written(item)) is not item}
         return {**value, **changed} if changed else value
@@ -89,7 +89,7 @@ def _go_value(name: str, value: Any) -> Any:
             return Opaque("uint64", str(int(value)), hex(value))
         case int():
             return value
-        case float():  # Go writes a whole one without a fraction
+        case float():  # Go serializes a whole double without a fraction
             return int(value) if value.is_integer() and INT_MIN <= value <= INT_MAX else value
         case bytes():
             digits = ", ".join(hex(byte) for byte in value)
@@ -105,7 +105,7 @@ def _go_value(name: str, value: Any) -> Any:
         case Message():
             try:
                 return configuration(value)
-            except UnfitValue as error:  # it is then the error that stands in its place
+            except UnfitValue as error:  # as in the API server, the error takes the value's place
                 return Opaque("*types.Err", str(error), str(error))
         case Raw():
             return _raw(value.value)
@@ -130,7 +130,7 @@ def _raw(value: Any) -> Opaque:
 
 
 def _plain(value: Any) -> Any:
-    """A value to be shown only."""
+    """The value as JSON, for display in an error only."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
@@ -142,7 +142,7 @@ def _plain(value: Any) -> Any:
 
 def _bad_key(name: str, key: Any) -> UnfitValue:
     kind = {BoolKey: "types.Bool", UInt: "types.Uint"}.get(type(key), "types.Int")
-    # Go shows an integer as the character that it is the code of.
+    # Go formats the integer as a character.
     shown = f"'\\x{key:02x}'" if kind == "types.Int" and 0 <= key < 32 else repr(key)
     return UnfitValue(f"fail to convert field {golang.quoted(name)}: map key {shown} is of type {kind}, not string")
 
@@ -151,7 +151,7 @@ def _bad_key(name: str, key: Any) -> UnfitValue:
 
 
 def patch_value(value: Any) -> Any:
-    """The value of a JSON patch's operation. Raises UnfitValue."""
+    """The `value` of a JSON patch's operation, as JSON. Raises UnfitValue."""
     if isinstance(value, Message) and value.cel_type.partition(".")[0] == "Object":
         wrong = mismatch(value)
         if wrong:
@@ -204,7 +204,7 @@ def _json_key(key: Any) -> str:
 
 
 def _through_protobuf(value: Any) -> Any:
-    """An object of Go's values as protobuf's Value takes it: all numbers are doubles there."""
+    """The Go values of `configuration` after a conversion to protobuf's Value, where all numbers are doubles."""
     match value:
         case None | bool() | str():
             return value
@@ -223,7 +223,7 @@ def _through_protobuf(value: Any) -> Any:
 
 
 def _double(value: float) -> int | float:
-    """A double as JSON has it: a whole one is written without a fraction, and read as an integer if it fits."""
+    """A double after serialization to JSON: a whole one has no fraction, so it is read as an integer if it fits."""
     if not math.isfinite(value):
         name = "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
         raise UnfitValue(

@@ -1,7 +1,7 @@
-"""The variables that the expressions of policies see, with their types.
+"""The variables that expressions of policies can use, with their types.
 
-The fields of `request` and `namespaceObject` are those of k8s.io/apiserver, plugin/cel: BuildRequestType and
-BuildNamespaceType, with all that they leave out.
+The fields of `request` and `namespaceObject` are exactly those of BuildRequestType and BuildNamespaceType in
+k8s.io/apiserver, plugin/cel, which omit some fields of the objects.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _METADATA = Struct(
         ("namespace", STRING),
         ("labels", map_of(STRING, STRING)),
         ("annotations", map_of(STRING, STRING)),
-        ("UID", STRING),  # as the API server declares it; the value has `uid`, so neither works
+        ("UID", STRING),  # as the API server declares it; the value has the field `uid`, so neither spelling works
         ("creationTimestamp", TIMESTAMP),
         ("deletionGracePeriodSeconds", INT),
         ("deletionTimestamp", TIMESTAMP),
@@ -79,9 +79,10 @@ _VARIABLES = {"object": DYN, "oldObject": DYN, "request": _REQUEST.type, "namesp
 
 @cache
 def base_environment(*, with_params: bool, with_authorizer: bool = True, version: Version = NEWEST) -> Environment:
-    """What a policy's expressions see before its own variables; `params` only where it has a paramKind.
+    """The environment of a policy's expressions, without the policy's own variables.
 
-    with_authorizer: messageExpressions do not see the authorizer. version: of the Kubernetes that the policy is for.
+    with_params: the policy has a paramKind, so `params` is declared. with_authorizer: false for messageExpressions and
+    others that may not use it. version: the Kubernetes version that the policy must work with.
     """
     variables = _VARIABLES | ({"params": DYN} if with_params else {})
     if with_authorizer and version >= AUTHORIZER.since:

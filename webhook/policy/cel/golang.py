@@ -1,4 +1,4 @@
-"""Values as Go shows them, in the API server's error texts."""
+"""Formats values as Go's package fmt does, for the API server's error texts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A value that no JSON has, where JSON is expected: its type in Go, and what %v and %#v make of it."""
+    """A Go value that JSON does not have: its type (%T), and how %v and %#v format it."""
 
     type: str
     text: str
@@ -17,7 +17,7 @@ class Opaque:
 
 
 def type_name(value: Any) -> str:
-    """%T"""
+    """The format %T."""
     match value:
         case None:
             return "<nil>"
@@ -38,7 +38,7 @@ def type_name(value: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """%v"""
+    """The format %v."""
     match value:
         case None:
             return "<nil>"
@@ -55,7 +55,7 @@ def text(value: Any) -> str:
 
 
 def syntax(value: Any) -> str:
-    """%#v"""
+    """The format %#v."""
     match value:
         case None:
             return "interface {}(nil)"
@@ -73,5 +73,5 @@ def syntax(value: Any) -> str:
 
 
 def quoted(value: str) -> str:
-    """%q"""
+    """The format %q."""
     return json.dumps(value, ensure_ascii=False)

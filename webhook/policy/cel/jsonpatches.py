@@ -1,8 +1,14 @@
-"""Applying JSON patches (RFC 6902) as the API server does it, with gopkg.in/evanphx/json-patch.v4.
+"""Applies JSON patches (RFC 6902) as the API server does, that is, as gopkg.in/evanphx/json-patch.v4.
 
-What that library has of its own: `replace` of a key that is not there adds it; indexes count from the end where they
-are negative, and may have a sign and zeros before them; no value is null; to a test, null is also an empty list or
-object, but what is not there, or null in the object, only equals no value. Texts of errors are its own.
+That library differs from the RFC, and so does this module:
+
+- `replace` of an absent key adds it;
+- array indexes may have a sign and leading zeros; negative ones count from the end;
+- an operation without `value` has the value null;
+- in a `test`, `value: null` equals an empty list or object, but neither an absent field nor a null in the object:
+  those only equal a `test` without `value`.
+
+The error texts are the library's.
 """
 
 from __future__ import annotations
@@ -23,19 +29,19 @@ class PatchError(ValueError):
 
 
 class FailedTest(PatchError):
-    """A `test` whose value is another one: the patch as a whole is not applied, which is no error."""
+    """A `test` operation failed: the patch as a whole is not applied, which is no error."""
 
 
 MAX_COPIED: Final = 3 * 1024 * 1024
-"""The most bytes of JSON that the `copy` operations of one patch may add, as the API server is set up."""
+"""The API server's limit on what the `copy` operations of one patch may add, in bytes of JSON."""
 
 NO_VALUE: Final = object()
-"""The value of an operation that has none."""
+"""The `value` of an operation without that field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation. An empty `source` (the field `from`) is none."""
+    """One operation of a JSON patch. `source`: its field `from`; "" is none."""
 
     op: str
     path: str = ""
@@ -44,14 +50,17 @@ class Operation:
 
 
 class _ExplicitNull:
-    """null as the value of an operation, until the patch is done: tests tell it from what is null in the object."""
+    """A null from the `value` of an operation. `test` treats it differently from a null that was in the object before.
+
+    It is replaced by None once the patch is done.
+    """
 
 
 _NULL: Final = _ExplicitNull()
 
 
 def apply(target: dict[str, Any], operations: Iterable[Operation]) -> Any:
-    """The object after all operations; `target` is not changed. Raises PatchError."""
+    """The object after all operations. `target` is not changed. Raises PatchError."""
     patched = _Patched(copy_json(target))
     for operation in operations:
         patched.apply(operation)
@@ -90,7 +99,7 @@ class _Patched:
         if operation.value is None:
             self.has_nulls = True
             return _NULL
-        return copy_json(operation.value)  # it may be applied twice, and changed by what follows
+        return copy_json(operation.value)  # a copy: later operations may change it, and a patch may be applied again
 
     def add(self, operation: Operation) -> None:
         holder, key = self.found(operation.path)
@@ -149,7 +158,7 @@ class _Patched:
             raise FailedTest(f"testing value {path} failed: test failed")
 
     def transfer(self, operation: Operation) -> None:
-        """move and copy"""
+        """Apply a move or a copy."""
         op, source = operation.op, operation.source
         holder, key = self.found(source)
         if holder is None:
@@ -181,7 +190,7 @@ class _Patched:
             raise PatchError(f"error in move for path: '{operation.path}': {error}") from None
 
     def found(self, path: str) -> tuple[dict[str, Any] | list[Any] | None, str]:
-        """What holds the value at a path, and under which key; None if there is no such list or object."""
+        """The list or object that holds the value at a path, and its key there; None if there is no such parent."""
         first, *steps = path.split("/")
         if not steps:
             return None, first
@@ -197,7 +206,7 @@ class _Patched:
 
 
 _KNOWN: Final = frozenset({"add", "remove", "replace", "test", "move", "copy"})
-_UNQUOTABLE: Final = re.compile(r"[\x00-\x07\x0b\x0e-\x1f\x7f]")  # what Go's quoting writes as JSON has it not
+_UNQUOTABLE: Final = re.compile(r"[\x00-\x07\x0b\x0e-\x1f\x7f]")  # Go quotes these as escapes that are not JSON
 
 
 def _is_quotable(text: str) -> bool:
@@ -257,7 +266,7 @@ def _remove(holder: dict[str, Any] | list[Any], key: str) -> None:
 
 
 def _equal(value: Any, wanted: Any) -> bool:
-    """A value of the object, and one of a test; neither is null but for _NULL."""
+    """Whether a value of the object equals one of a `test`. Neither is None: an explicit null is _NULL."""
     if isinstance(value, dict) or value is _NULL:
         held: Any = {} if value is _NULL else value
         asked: Any = {} if wanted is _NULL else wanted
@@ -281,7 +290,7 @@ def _all_equal(values: Iterable[Any], wanted: Iterable[Any]) -> bool:
 
 
 def _cleared(value: Any) -> Any:
-    """The value with null for every explicit null."""
+    """The value with None in place of each explicit null."""
     if isinstance(value, dict):
         return {key: _cleared(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from webhook.cel import Activation, CompileError, EvaluationError, Issue, Program, types
+from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Issue, Program, types
 from webhook.cel.check.construction import JSON_PATCH_TYPE, OBJECT_TYPE
 from webhook.cel.value.messages import Message
 from webhook.paths import Path
@@ -19,15 +19,14 @@ from webhook.policy.cel.declared import base_environment
 from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import UNCHANGED, MutationFault, MutationResult
 from webhook.policy.json_values import differs
-from webhook.policy.matching import RequestNamespace
-from webhook.policy.request import GroupVersionKind, JSONObject, Request
+from webhook.policy.request import GroupVersionKind, JSONObject
+from webhook.policy.reviewing import Review
+from webhook.policy.trace import Recorder
 from webhook.policy.written import model
 from webhook.schema import Schema, Schemas
 from webhook.versions import NEWEST, Version
 
 PatchType = Literal["ApplyConfiguration", "JSONPatch"]
-
-_NOT_RUN = MutationResult(ran=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,7 @@ class Mutation:
 
     patch_type: PatchType
     program: Program
+    place: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +66,48 @@ class CELMutator:
         """The same mutator, where these kinds are known."""
         return replace(self, schemas=schemas)
 
-    def mutate(self, request: Request, params: Any, namespace: RequestNamespace) -> MutationResult:
+    def mutate(self, review: Review, params: Any) -> MutationResult:
         """See Mutator."""
+        recording = review.recording
+        if recording != "everything":
+            result = self._mutated(review, params, PLAIN)
+            if recording is None or not result.faults:
+                return result
+        recorder = Recorder(self.sources, everything=recording == "everything")
+        return replace(self._mutated(review, params, recorder), trace=recorder.trace())
+
+    def _mutated(self, review: Review, params: Any, form: Form) -> MutationResult:
+        request = review.request
         if request.object is None:
             return UNCHANGED
         if self.shared.conditions:
-            error = self.shared.unmatched(request, params)
-            if error is not None:
-                return MutationResult(faults=[MutationFault(error)], ran=False) if error else _NOT_RUN
+            unmatched = self.shared.conditions.unmatched(review, params, form)
+            if isinstance(unmatched, str):
+                return MutationResult(faults=[MutationFault(unmatched)], ran=False)
+            if unmatched is not None:
+                return MutationResult(ran=False, unmet=unmatched.name)
         current = request.object
         faults: list[MutationFault] = []
         for mutation in self.mutations:
             try:
-                current = self._mutated(mutation, request, current, params, namespace)
+                current = self._changed(mutation, review, current, params, form)
             except _Refused as refused:
-                faults.append(refused.fault)
+                faults.append(MutationFault(str(refused), refused.internal, mutation.place))
         if current is request.object or not differs(request.object, current):
             return MutationResult(faults=faults) if faults else UNCHANGED
         return MutationResult(current, faults)
 
-    def _mutated(
-        self, mutation: Mutation, request: Request, current: JSONObject, params: Any, namespace: RequestNamespace
-    ) -> JSONObject:
+    def _changed(self, mutation: Mutation, review: Review, current: JSONObject, params: Any, form: Form) -> JSONObject:
+        request = review.request
         # A new one for each mutation: variables are evaluated again, on the object as it is now.
-        activation = Activation(
+        activation = form.activation(
             {"object": current, "oldObject": request.old_object, "params": params},
-            self.shared.lazy(request, namespace),
+            self.shared.lazy(review),
             self.shared.variables,
-            request.deadline,
+            review.deadline,
         )
         try:
-            value = mutation.program.evaluate(activation)
+            value = form.evaluate(mutation.program, activation)
         except EvaluationError as error:
             raise _Refused(f"expression '{mutation.program.source}' resulted in error: {error}") from None
         if mutation.patch_type == "ApplyConfiguration":
@@ -110,7 +121,7 @@ class _Refused(Exception):
 
     def __init__(self, message: str, *, internal: bool = False) -> None:
         super().__init__(message)
-        self.fault = MutationFault(message, internal)
+        self.internal = internal
 
 
 def _merged(wanted: Message, current: JSONObject, kind: GroupVersionKind, schema: Schema | None) -> JSONObject:
@@ -174,15 +185,15 @@ def _not_of_its_kind(patched: Any, before: JSONObject, schema: Schema | None) ->
             return f"the patch changes the object's {field}"
     if schema is None:
         return ""
-    wrong = structuredmerge.faults(schema, patched, twice=True)
-    known = structuredmerge.faults(schema, before, twice=True) if wrong else []
+    wrong = structuredmerge.faults(schema, patched, allow_duplicates=True)
+    known = structuredmerge.faults(schema, before, allow_duplicates=True) if wrong else []
     new = [fault for fault in wrong if fault not in known]
     unknown = [
         f'unknown field "{where.removeprefix(".")}"' for where, what in new if what == structuredmerge.UNDECLARED
     ]
     if unknown:
         return f"strict decoding error: {', '.join(unknown)}"
-    return structuredmerge.told(new) if new else ""
+    return structuredmerge.summary(new) if new else ""
 
 
 # --------------------------------------------------------------------------------------------------------- compiling
@@ -224,9 +235,10 @@ def compile_policy(
             except CompileError as error:
                 issues += ((path, issue) for issue in error.issues)
                 continue
-            mutations.append(Mutation(mutation.patch_type, program))
+            mutations.append(Mutation(mutation.patch_type, program, path))
             sources.append((path, program))
     reinvoked = spec.reinvocation_policy == "IfNeeded"
     authorizing = authorization.users((program for _, program in sources), shared.variables)
-    shared = replace(shared, authorizing=authorizing)
+    conditions = replace(shared.conditions, authorizing=authorizing is not None)
+    shared = replace(shared, authorizing=authorizing, conditions=conditions)
     return CELMutator(shared, tuple(mutations), reinvoked, tuple(sources), Schemas.builtin()), issues

@@ -1,7 +1,7 @@
-"""Warnings about the objects of ApplyConfigurations that cannot be merged, where that shows without a request.
+"""Static warnings about ApplyConfigurations whose object cannot be merged.
 
-The API server takes such a policy, and fails each request that comes to it. What is looked at is what an expression
-constructs in plain sight: literals, branches of conditionals, what `map` makes of each element.
+The API server accepts such a policy, and then rejects every request that the policy mutates. The check covers literals,
+the branches of conditionals, and the elements that `map` constructs.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from webhook.policy.cel.typechecking import kinds_of
 from webhook.policy.matching import Match
 from webhook.schema import Kinds, Schema, Schemas
 
-_KEPT = frozenset({"apiVersion", "kind"})  # whatever they say, the object keeps its own
+_KEPT = frozenset({"apiVersion", "kind"})  # the merge ignores these fields: the object keeps its own values
 
 
 def warnings(
     match: Match, programs: Iterable[tuple[Path, Program]], kinds: Kinds, schemas: Schemas
 ) -> Iterator[tuple[Path, Issue]]:
-    """What is wrong with the objects of these ApplyConfigurations, each with its expression's place.
+    """The warnings about these ApplyConfigurations, each with the path of its expression in the policy.
 
-    Of the kinds that the policy names; a field is told of only if none of them has it.
+    The objects are checked against the schemas of the kinds that the policy matches by name. A field is reported only
+    if none of these kinds has it.
     """
     known = [
         (f"{each.api_version} {each.kind}", schema)
@@ -41,7 +42,7 @@ def warnings(
 
 
 def _literals(node: Expr) -> Iterator[Expr]:
-    """The literals that an expression may give: of conditionals those of both branches, of sums those of both sides."""
+    """The literals that an expression may evaluate to: of both branches of a conditional, and both sides of a `+`."""
     match node:
         case Call(function="_?_:_"):
             yield from _literals(node.args[1])
@@ -54,7 +55,7 @@ def _literals(node: Expr) -> Iterator[Expr]:
 
 
 def _items(node: Expr) -> Iterator[Expr]:
-    """The literals among the items of a list."""
+    """The literals that may be items of a list expression."""
     match node:
         case ListLiteral():
             for element in node.elements:
@@ -66,11 +67,11 @@ def _items(node: Expr) -> Iterator[Expr]:
 
 
 def _wrong(node: Expr, path: str, schemas: list[tuple[str, Schema]]) -> Iterator[tuple[int, str]]:
-    """What is wrong with a literal where an object of the type `path` belongs."""
+    """The errors, (offset, message), in a literal whose type should be `path`."""
     if not isinstance(node, StructLiteral):
         return
     if node.name != path:
-        yield node.offset, f"'{node.name}' stands where '{path}' belongs: a type is named by the path of its field"
+        yield node.offset, f"expected type '{path}', found '{node.name}': a type is named after the path of its field"
         return
     for entry in node.entries:
         if not isinstance(entry.key, Const) or (path == OBJECT and entry.key.value in _KEPT):
@@ -82,7 +83,7 @@ def _wrong(node: Expr, path: str, schemas: list[tuple[str, Schema]]) -> Iterator
             kinds = " and ".join(kind for kind, _ in schemas)
             yield entry.key.offset, f"undefined field '{name}' in {path} of {kinds}{field_hint(name, names)}"
             continue
-        # Sums of lists are converted item by item, so that maps will do.
+        # The API server converts the result of list + list item by item, and then accepts maps as items.
         is_sum = isinstance(entry.value, Call) and entry.value.function == "_+_"
         for value in _literals(entry.value):
             yield from _field(value, f"{path}.{name}", fields, maps=is_sum)
@@ -91,12 +92,12 @@ def _wrong(node: Expr, path: str, schemas: list[tuple[str, Schema]]) -> Iterator
 def _field(value: Expr, path: str, schemas: list[tuple[str, Schema]], *, maps: bool) -> Iterator[tuple[int, str]]:
     types = {schema.type for _, schema in schemas}
     if schemas and all(map(_is_atomic, (schema for _, schema in schemas))):
-        yield value.offset, f"{path} is atomic: it cannot be merged; use a JSONPatch"
+        yield value.offset, f"{path} is atomic, so it cannot be merged; use a JSONPatch"
     elif isinstance(value, ListLiteral | Comprehension):
         items = [(kind, schema.items) for kind, schema in schemas if schema.items is not None]
         for item in _items(value):
             if not maps and types == {"array"} and isinstance(item, MapLiteral) and not isinstance(item, StructLiteral):
-                yield item.offset, f"a map in a list is no object to the API server: write {path}{{…}}"
+                yield item.offset, f"the API server does not accept a map as an item of this list: write {path}{{…}}"
             else:
                 yield from _wrong(item, path, items)
     else:

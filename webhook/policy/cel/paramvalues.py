@@ -1,40 +1,40 @@
-"""Composited variables that depend on nothing but the params, kept between requests.
+"""Caches the values of composited variables that depend only on the params.
 
-Policies read their params in variables (`int(params.data.max)`), and the params are the same object request after
-request. Such a variable is evaluated once a param object. Errors are not kept.
+Policies read their params in variables (`int(params.data.max)`), and many requests share the same param object. Such a
+variable is evaluated once for each param object. Errors are not cached.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from webhook.cel import Activation, Program
-from webhook.cel.tree.ast import Comprehension, Expr, Ident, children
+from webhook.cel.tree.ast import variables_in
 from webhook.policy.request import JSONObject
 
 _KEPT = 64
-"""Param objects whose values are kept."""
+"""The number of param objects for which values are cached."""
 
 
 class ParamValues:
-    """The values of a policy's variables that depend on the params alone, by param object."""
+    """A cache of the values of a policy's variables that depend only on the params, by param object."""
 
     __slots__ = ("_names", "_values")
 
     def __init__(self, variables: Mapping[str, Program]) -> None:
         names: set[str] = set()
-        for name, program in variables.items():  # each sees those before it only
-            if set(_free(program.tree, frozenset())) <= {"params", *names}:
+        for name, program in variables.items():  # a variable can use only earlier ones
+            if variables_in(program.tree) <= {"params", *names}:
                 names.add(name)
         self._names = frozenset(names)
-        # By identity, with the object itself so that its identity stays its own.
+        # By id(). The entry holds the object too, so that its id is not reused.
         self._values: dict[int, tuple[JSONObject, dict[str, Any]]] = {}
 
     def of(self, params: Any) -> dict[str, Any] | None:
-        """What is known of a param object, by `variables.NAME`; to be given to `keep` after the evaluation.
+        """The cached values for a param object, by `variables.NAME`. Pass them to `keep` after the evaluation.
 
-        None where there is nothing to know.
+        None if no variable depends only on the params, or if there are no params.
         """
         if not self._names or params is None:
             return None
@@ -46,23 +46,6 @@ class ParamValues:
         return found[1]
 
     def keep(self, known: dict[str, Any], activation: Activation) -> None:
-        """Notes what an evaluation found out."""
+        """Add the values that an evaluation computed. known: from `of`."""
         if len(known) < len(self._names):
             known.update((name, activation[name]) for name in self._names if name in activation)
-
-
-def _free(node: Expr, bound: frozenset[str]) -> Iterator[str]:
-    """The variables that an expression uses, those of its own loops aside."""
-    match node:
-        case Ident():
-            if node.name not in bound and node.type.name != "type":
-                yield node.name
-        case Comprehension():
-            inside = bound | {node.var, node.var2, node.accu}
-            yield from _free(node.range, bound)
-            yield from _free(node.init, bound)
-            for part in (node.condition, node.step, node.result):
-                yield from _free(part, inside)
-        case _:
-            for child in children(node):
-                yield from _free(child, bound)

@@ -1,10 +1,11 @@
-"""Structured merge, as server-side apply merges: an object, and what somebody wants of it, into one.
+"""Structured merge: applies a configuration to a live object, as server-side apply does.
 
-What merges how is in the kind's schema: objects and maps field by field, lists of maps item by item as their keys tell
-them apart, sets by their items; what is atomic is taken as a whole. From sigs.k8s.io/structured-merge-diff (package
-typed), with the schema as k8s.io/kube-openapi (package schemaconv) reads it, texts of errors included.
+The kind's schema decides how values merge: objects and maps field by field, lists of type `map` item by item
+(identified by their keys), lists of type `set` by value; atomic values are replaced. The code follows
+sigs.k8s.io/structured-merge-diff (package typed), and reads schemas as k8s.io/kube-openapi (package schemaconv) does.
+The error texts are theirs.
 
-Values are JSON, and golang.Opaque for what is not.
+Values are JSON, or golang.Opaque for Go values that JSON does not have.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ _RAW: Final = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 
 
 class MergeError(ValueError):
-    """Values that do not fit the schema; str(error) is the API server's text."""
+    """A value that does not fit the schema; str(error) is the API server's text."""
 
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """`keys` tell the items apart; without any the list is a set, or atomic."""
+    """How a list merges. `keys`: the fields that identify an item; without keys the list is a set or atomic."""
 
     atomic: bool
     keys: tuple[str, ...]
@@ -36,7 +37,7 @@ class _List:
 
 @dataclass(frozen=True, slots=True)
 class _Map:
-    """`other`: the values under names that are no `fields`; None where there may be none."""
+    """How an object or a map merges. `other`: the type of undeclared fields; None if they are not allowed."""
 
     atomic: bool
     fields: Mapping[str, Schema]
@@ -45,14 +46,14 @@ class _Map:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a value may be: a scalar (numeric, string, boolean, untyped), a list, a map; or any of them."""
+    """The forms that a value may have: `scalar` (numeric, string, boolean, untyped; "": none), `list`, `map`."""
 
     scalar: str = ""
     list: _List | None = None
     map: _Map | None = None
 
     def of(self, value: Any) -> _Shape:
-        """What is left of it for this value; all of it where the value is none of what it may be."""
+        """The shape narrowed to the form of `value`; unchanged if the value has none of the allowed forms."""
         if isinstance(value, dict):
             return _Shape(map=self.map) if self.map and (self.scalar or self.list) else self
         if isinstance(value, list):
@@ -63,9 +64,10 @@ class _Shape:
 
 @dataclass(frozen=True, slots=True)
 class _Type:
-    """The type of a place: its schema, and whether fields that are not declared are kept all the way from above.
+    """The type of a value within an object: its schema, and what it inherits from the values around it.
 
-    `schema` is None where nothing is known: such values are maps that merge and all else atomic; `atomic`: maps too.
+    `keeping`: an outer schema preserves unknown fields. `schema` None: the type is unknown; maps then merge, and all
+    else is atomic. `atomic`: of an unknown type, maps are atomic too.
     """
 
     schema: Schema | None
@@ -76,13 +78,13 @@ class _Type:
         return _shape(self.schema, self.keeping, self.atomic)
 
     def field(self, holder: _Map, name: str) -> _Type | None:
-        """The type of a map's value."""
+        """The type of the value under `name`; None if the map does not allow it."""
         found = holder.fields.get(name)
         return self.below(found) if found is not None else holder.other
 
     def below(self, schema: Schema) -> _Type:
-        """The type of a part of this one."""
-        # A definition of its own does not inherit what was said where it is used.
+        """The type of a field, item or map value of this type."""
+        # preserve-unknown-fields is inherited by inline schemas, not by definitions that are referred to.
         keeps = self.keeping or (self.schema is not None and self.schema.preserve_unknown_fields)
         return _Type(schema, keeps and not schema.definition)
 
@@ -135,23 +137,25 @@ def _map(here: _Type, schema: Schema) -> _Map:
 # ----------------------------------------------------------------------------------------------------------- checks
 
 Fault = tuple[str, str]
-"""One thing wrong with a value: where (`.spec.containers[name="main"].image`), and what."""
+"""One error in a value: its path (`.spec.containers[name="main"].image`), and the error's text."""
 
 
 UNDECLARED: Final = "field not declared in schema"
 
 
-def faults(schema: Schema, value: Any, *, twice: bool = False, unknown: bool = False) -> list[Fault]:
-    """What is wrong with an object of this schema.
+def faults(
+    schema: Schema, value: Any, *, allow_duplicates: bool = False, allow_undeclared: bool = False
+) -> list[Fault]:
+    """The errors in an object of this schema.
 
-    twice: items of a list may stand twice, as they may in what the API server has read. unknown: nothing is said of
-    fields that nobody declared.
+    allow_duplicates: two items of a list may have the same key, as in objects that the API server has stored.
+    allow_undeclared: undeclared fields are no errors.
     """
-    return list(_check(_Type(schema), value, (twice, unknown)))
+    return list(_check(_Type(schema), value, (allow_duplicates, allow_undeclared)))
 
 
 _Leniency = tuple[bool, bool]
-"""Of `faults`: twice, unknown."""
+"""The options of `faults`: allow_duplicates, allow_undeclared."""
 
 
 def _check(known: _Type, value: Any, lenient: _Leniency) -> Iterator[Fault]:
@@ -221,7 +225,7 @@ def _check_list(holder: _List, value: Any, lenient: _Leniency) -> Iterator[Fault
 
 
 _Key = tuple[tuple[str, str, Any], ...]
-"""What tells an item of a list from the others: (field, type, value) of each key; of a set's item the value alone."""
+"""The identity of a list's item: (field, type, value) for each key field; for an item of a set, its value."""
 
 
 def _key(holder: _List, item: Any) -> _Key:
@@ -258,7 +262,7 @@ def _default(holder: _List, name: str) -> Any:
 
 
 def _part(name: str, value: Any) -> tuple[str, str, Any]:
-    """As Python's sets tell such values apart: 1 and 1.0 are one, true is none of them."""
+    """A part of a key, which compares as in Kubernetes: 1 equals 1.0, but not true."""
     if isinstance(value, bool):
         return name, "bool", value
     if isinstance(value, int | float):
@@ -267,7 +271,7 @@ def _part(name: str, value: Any) -> tuple[str, str, Any]:
 
 
 def _shown(key: _Key) -> str:
-    """`[name="main"]`, or `["a"]` as `[="a"]`."""
+    """The key as the API server shows it: `[name="main"]`; for the item "a" of a set, `[="a"]`."""
     return f"[{','.join(f'{name}={_written(kind, value)}' for name, kind, value in key)}]"
 
 
@@ -278,9 +282,9 @@ def _written(kind: str, value: Any) -> str:
 
 
 def atomics(schema: Schema, value: Any) -> list[str]:
-    """Where the lists, maps and objects are that can only be had as a whole, as `.spec.nodeSelector`.
+    """The paths of the atomic lists, maps and objects in a value, such as `.spec.nodeSelector`.
 
-    As in the API server, the values of maps are not looked into.
+    As in the API server, the search does not descend into the values of maps.
     """
     return list(_atomics(_Type(schema), value, ""))
 
@@ -302,7 +306,7 @@ def _atomics(known: _Type, value: Any, at: str) -> Iterator[str]:
 
 
 def fractions(schema: Schema, value: Any) -> list[str]:
-    """The formats (int32, int64) of the integers that `value` has fractions for."""
+    """The formats (int32, int64) of the integer fields that have a fractional value."""
     return list(_fractions(_Type(schema), value))
 
 
@@ -322,83 +326,84 @@ def _fractions(known: _Type, value: Any) -> Iterator[str]:
             yield from _fractions(shape.list.items, item)
 
 
-def told(found: list[Fault]) -> str:
-    """All faults in one text."""
-    texts = [f"{where}: {what}" if where else what for where, what in found]
+def summary(found: list[Fault]) -> str:
+    """All errors in one text, as the API server joins them."""
+    texts = [f"{path}: {message}" if path else message for path, message in found]
     return texts[0] if len(texts) == 1 else "\n  ".join(["errors:", *texts])
 
 
 # ------------------------------------------------------------------------------------------------------------ merge
 
 
-def apply(schema: Schema, live: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
-    """`live` with all that `wanted` has, which may be a part of an object, and touch nothing that is atomic.
+def apply(schema: Schema, live: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
+    """`live` with the fields of `applied` merged into it. `applied` may be partial, but contain nothing atomic.
 
     Neither is changed; the result shares parts with both. Raises MergeError with the API server's text.
     """
-    wrong = faults(schema, wanted)
+    wrong = faults(schema, applied)
     if wrong:
-        raise MergeError(f"failed to convert patch object to typed object: {told(wrong)}")
-    whole = atomics(schema, wanted)
-    if whole:
-        places = ", ".join(whole)
-        raise MergeError(f"invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: {places}")
-    wrong = faults(schema, live, twice=True, unknown=True)
+        raise MergeError(f"failed to convert patch object to typed object: {summary(wrong)}")
+    paths = atomics(schema, applied)
+    if paths:
+        raise MergeError(
+            f"invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: {', '.join(paths)}"
+        )
+    wrong = faults(schema, live, allow_duplicates=True, allow_undeclared=True)
     if wrong:
-        raise MergeError(f"failed to convert original object to typed object: {told(wrong)}")
-    merged: dict[str, Any] = _merge(_Type(schema), live, wanted)
+        raise MergeError(f"failed to convert original object to typed object: {summary(wrong)}")
+    merged: dict[str, Any] = _merge(_Type(schema), live, applied)
     return merged
 
 
-def _merge(known: _Type, live: Any, wanted: Any) -> Any:
-    """Both fit the type; `live` is None where there is nothing to merge with."""
+def _merge(known: _Type, live: Any, applied: Any) -> Any:
+    """The merged value. Both values fit the type; `live` is None if the live object has no such value."""
     shape = known.shape()
-    if shape.map is not None and isinstance(live, dict) and (wanted is None or isinstance(wanted, dict)):
-        if shape.map.atomic or not (live or wanted):
-            return wanted
-        return _merge_maps(known, shape.map, live, wanted or {})
-    if shape.list is not None and isinstance(live, list) and (wanted is None or isinstance(wanted, list)):
-        if shape.list.atomic or not (live or wanted):
-            return wanted
-        return _merge_lists(shape.list, live, wanted or [])
-    return wanted
+    if shape.map is not None and isinstance(live, dict) and (applied is None or isinstance(applied, dict)):
+        if shape.map.atomic or not (live or applied):
+            return applied
+        return _merge_maps(known, shape.map, live, applied or {})
+    if shape.list is not None and isinstance(live, list) and (applied is None or isinstance(applied, list)):
+        if shape.list.atomic or not (live or applied):
+            return applied
+        return _merge_lists(shape.list, live, applied or [])
+    return applied
 
 
-def _merge_maps(known: _Type, holder: _Map, live: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+def _merge_maps(known: _Type, holder: _Map, live: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
     merged = dict(live)
-    for name, value in wanted.items():
+    for name, value in applied.items():
         below = known.field(holder, name) if name in live else None
         merged[name] = value if below is None else _merge(below, live[name], value)
     return merged
 
 
-def _merge_lists(holder: _List, live: list[Any], wanted: list[Any]) -> list[Any]:
-    """Items of both, in an order that keeps that of `wanted`, and that of `live` as far as it goes with it."""
-    live_keys, wanted_keys = [_key(holder, item) for item in live], [_key(holder, item) for item in wanted]
-    held: dict[_Key, Any] = {}
+def _merge_lists(holder: _List, live: list[Any], applied: list[Any]) -> list[Any]:
+    """The items of both lists. The order of `applied` is kept, and that of `live` as far as it agrees with it."""
+    live_keys, applied_keys = [_key(holder, item) for item in live], [_key(holder, item) for item in applied]
+    live_items: dict[_Key, Any] = {}
     for key, item in zip(live_keys, live, strict=True):
-        held[key] = None if key in held else item  # what stands twice cannot be merged with: both give way
-    asked = dict(zip(wanted_keys, wanted, strict=True))
+        live_items[key] = None if key in live_items else item  # duplicates are replaced, not merged
+    applied_items = dict(zip(applied_keys, applied, strict=True))
     merged: list[Any] = []
     done: set[_Key] = set()
-    in_both = (key for key in wanted_keys if key in held)
-    awaited = next(in_both, None)  # the next of the wanted items that is there already
+    in_both = (key for key in applied_keys if key in live_items)
+    next_shared = next(in_both, None)  # the key of the next applied item that is live too
     at = 0
-    for key in wanted_keys:
-        # Before it come the live items up to it, but for those that are wanted further on.
+    for key in applied_keys:
+        # The live items in front of this one come first, except those that are applied at a later position.
         while at < len(live) and live_keys[at] != key:
             here = live_keys[at]
-            if here not in asked:
+            if here not in applied_items:
                 merged.append(live[at])
-            elif awaited is None or awaited == here:
+            elif next_shared is None or next_shared == here:
                 at += here in done
                 break
             at += 1
         if at < len(live) and live_keys[at] == key:
             at += 1
-        merged.append(_merge(holder.items, held.get(key), asked[key]))
+        merged.append(_merge(holder.items, live_items.get(key), applied_items[key]))
         done.add(key)
-        if awaited == key:
-            awaited = next(in_both, None)
-    merged += (item for item, key in zip(live[at:], live_keys[at:], strict=True) if key not in asked)
+        if next_shared == key:
+            next_shared = next(in_both, None)
+    merged += (item for item, key in zip(live[at:], live_keys[at:], strict=True) if key not in applied_items)
     return merged

@@ -1,15 +1,15 @@
-"""Warnings about fields that the objects of a policy do not have, `object.spec.replicaz` of a Deployment, or that are
-compared with what they never are: `object.spec.replicas == '3'`.
+"""Checks expressions against the schemas of a policy's kinds, as warnings: for undeclared fields
+(`object.spec.replicaz` of a Deployment), and for operands of different types (`object.spec.replicas == '3'`).
 
-Which expressions are looked at, and on which kinds, is the API server's own type checking (k8s.io/apiserver,
-plugin/policy/validating/typechecking.go): validations and their messages; the kinds that matchConstraints name without
-a wildcard, at most ten. Here the variables that these use are looked at too, and reported where they stand. `object`,
-`oldObject` and `params` are followed through the checked expression by their schemas; where nothing is known of a
-value, nothing is said of its fields.
+The scope is that of the API server's type checking (k8s.io/apiserver, plugin/policy/validating/typechecking.go):
+validations and their messages, for the kinds that matchConstraints name without a wildcard, at most ten. In addition,
+the variables that these expressions use are checked, and reported at their own place. The checker follows the schemas
+of `object`, `oldObject` and `params` through the expression. If it does not know a value's schema, it does not report
+the value's fields.
 
-One thing is otherwise than in the API server, which checks each kind as if it were the only one: a policy for several
-kinds tells them apart (`has(object.spec.template) ? …`). A field that some of its kinds have is only reported where it
-is certain to be read of the others.
+There is one difference from the API server, which checks each kind as if it were the only one. A policy for several
+kinds may distinguish them (`has(object.spec.template) ? …`). So a field that only some kinds have is reported only if
+the expression certainly selects it in the others.
 """
 
 from __future__ import annotations
@@ -32,20 +32,22 @@ from webhook.policy.matching import Match
 from webhook.schema import Kinds, Resource, Schema, Schemas
 
 MAX_TYPES: Final = 10
-"""Kinds that one rule is checked on, as the API server has it."""
+"""The most kinds that a policy is checked for, as in the API server."""
 
 MAX_WARNINGS: Final = 100
-"""Warnings that are given about one policy."""
+"""The most warnings about one policy."""
 
 _CEL_TYPES: Final = {"array": "list", "boolean": "bool", "integer": "int", "number": "double", "string": "string"}
 _SCALARS: Final = {each.name: each for each in (types.BOOL, types.INT, types.DOUBLE, types.STRING)}
-_COMPARISONS: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_", "@in"})  # of numbers of any type
+_COMPARISONS: Final = frozenset(
+    {"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_", "@in"}
+)  # they accept numbers of different types
 _ALIKE_OPERANDS: Final = _COMPARISONS | {"_+_", "_-_", "_*_", "_/_", "_%_"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A value with a schema; `kind` is the kind of object that it is in, as messages name it."""
+    """A value with a schema. `kind`: the kind of the object that contains it, for messages."""
 
     schema: Schema
     kind: str
@@ -53,13 +55,13 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """A list that the expression makes, of items of this shape."""
+    """A list that the expression constructs. `item`: the shape of its items."""
 
     item: _Shape
 
 
 class _Empty:
-    """An empty list or map, or null: it takes any shape that it is joined with."""
+    """An empty list or map, or null: it is compatible with any shape."""
 
 
 _EMPTY: Final = _Empty()
@@ -68,9 +70,10 @@ _Shape = _Known | _Listed | _Empty | None
 
 @dataclass(frozen=True, slots=True)
 class _Undefined:
-    """A field that is not there: in which expression, and what is wrong.
+    """An error in an expression: an undeclared field, or (`name` is "") operands of different types.
 
-    `at`: the offset of the selection of `name` in the source. `has_fields`: whether there are others.
+    `place`: the expression's path in the policy. `at`: the offset of the selection or the operator in the source.
+    `has_fields`: whether the value has fields, of which one may have been meant.
     """
 
     place: Path
@@ -83,7 +86,10 @@ class _Undefined:
 
 @dataclass(slots=True)
 class _Lacking:
-    """What lacks a field: the kinds of object, and the fields that stand there. `certain`: it is read of any object."""
+    """The kinds of object in which an error occurs, and the fields that they have at that place.
+
+    `certain`: the expression is evaluated for every object.
+    """
 
     kinds: list[str]
     fields: set[str]
@@ -104,15 +110,15 @@ def warnings(
     kinds: Kinds,
     schemas: Schemas,
 ) -> list[tuple[Path, Issue]]:
-    """What is likely to be wrong in a policy's expressions, each with the expression's place in the policy.
+    """The warnings about a policy's expressions, each with the expression's path in the policy.
 
-    programs: all of them; variables: `variables.NAME` -> the program that counts.
+    programs: all expressions with their paths. variables: `variables.NAME` -> the program that defines it.
     """
     checked = list(programs)
-    conditional = any(place[1] == "matchConditions" for place, _ in checked)  # these may tell kinds apart, too
+    conditional = any(place[1] == "matchConditions" for place, _ in checked)  # these may exclude some of the kinds
     params = _params(param_kind, schemas)
     found: dict[_Undefined, _Lacking] = {}
-    there: set[tuple[Path, int]] = set()
+    declared: set[tuple[Path, int]] = set()
     for resource in kinds_of(match, kinds):
         schema = schemas.of(resource.group, resource.version, resource.kind)
         if schema is None:
@@ -125,13 +131,13 @@ def warnings(
             known.kinds += lacking.kinds
             known.fields |= lacking.fields
             known.certain |= lacking.certain
-        there |= checker.there
-    told = (
+        declared |= checker.declared
+    reported = (
         (undefined.place, lacking.issue(undefined))
         for undefined, lacking in found.items()
-        if (undefined.place, undefined.at) not in there or (lacking.certain and not conditional)
+        if (undefined.place, undefined.at) not in declared or (lacking.certain and not conditional)
     )
-    return list(islice(told, MAX_WARNINGS))
+    return list(islice(reported, MAX_WARNINGS))
 
 
 def _params(param_kind: ParamKind | None, schemas: Schemas) -> _Shape:
@@ -143,7 +149,7 @@ def _params(param_kind: ParamKind | None, schemas: Schemas) -> _Shape:
 
 
 def kinds_of(match: Match, kinds: Kinds) -> list[Resource]:
-    """The kinds that the rules name, in the order of group, version and kind."""
+    """The kinds that the rules name without wildcards, sorted by group, version and kind."""
     found: dict[tuple[str, str, str], Resource] = {}
     for rule in match.rules:
         resources = sorted(name for name, subresource in rule.resources if "*" not in name and not subresource)
@@ -168,7 +174,7 @@ def _joined(kinds: list[str]) -> str:
 
 
 class _Checker:
-    """The expressions of a policy on objects of one kind."""
+    """Checks the expressions of a policy for objects of one kind."""
 
     def __init__(
         self, roots: Mapping[str, _Shape], programs: list[tuple[Path, Program]], variables: Mapping[str, Program]
@@ -179,19 +185,19 @@ class _Checker:
         self._places = {id(program): place for place, program in programs}
         self._shapes: dict[str, _Shape] = {}  # of variables
         self._found: list[tuple[_Undefined, _Lacking]] = []
-        self._current: tuple[Path, str] = ((), "")  # the expression that is looked at, and its source
-        self._certain = True  # what is looked at is evaluated whenever the policy is
-        self.there: set[tuple[Path, int]] = set()  # fields that are there: expression, offset of the selection
+        self._current: tuple[Path, str] = ((), "")  # path and source of the expression under check
+        self._certain = True  # whether the node under check is evaluated for every object
+        self.declared: set[tuple[Path, int]] = set()  # where there is no error: path of the expression, offset
 
     def undefined(self) -> Iterator[tuple[_Undefined, _Lacking]]:
-        """Every field that is not there."""
+        """All errors for this kind."""
         for place, program in self._programs:
             if place[1] in ("validations", "mutations"):
                 self._certain = True
-                self._look_at(place, program)
+                self._check(place, program)
         return iter(self._found)
 
-    def _look_at(self, place: Path, program: Program) -> _Shape:
+    def _check(self, place: Path, program: Program) -> _Shape:
         before, self._current = self._current, (place, program.source)
         try:
             return self._shape(program.tree, {})
@@ -199,7 +205,7 @@ class _Checker:
             self._current = before
 
     def _shape(self, node: Expr, scope: Mapping[str, _Shape]) -> _Shape:
-        """What is known of the value of a node. Every node below is looked at, once."""
+        """The shape of a node's value. Checks every node below, once."""
         match node:
             case Ident():
                 return self._named(node.name, scope)
@@ -229,15 +235,15 @@ class _Checker:
         if program is None:
             return self._roots.get(name)
         if name not in self._shapes:
-            self._shapes[name] = None  # while it is looked at
+            self._shapes[name] = None  # until it has been checked
             place = self._places.get(id(program), ())
             certain, self._certain = self._certain, False
-            self._shapes[name] = self._look_at(place, program) if place else None
+            self._shapes[name] = self._check(place, program) if place else None
             self._certain = certain
         return self._shapes[name]
 
     def _perhaps(self, node: Expr, scope: Mapping[str, _Shape]) -> _Shape:
-        """What is known of the value of a node that is not evaluated in every case."""
+        """The shape of the value of a node that may not be evaluated."""
         certain, self._certain = self._certain, False
         try:
             return self._shape(node, scope)
@@ -245,8 +251,8 @@ class _Checker:
             self._certain = certain
 
     def _called(self, node: Call, scope: Mapping[str, _Shape]) -> _Shape:
-        look = self._perhaps if node.declared.lazy else self._shape
-        shapes = [(look if index else self._shape)(arg, scope) for index, arg in enumerate(node.args)]
+        check = self._perhaps if node.declared.lazy else self._shape
+        shapes = [(check if index else self._shape)(arg, scope) for index, arg in enumerate(node.args)]
         if node.function in _ALIKE_OPERANDS:
             self._compare(node, shapes)
         match node.function:
@@ -260,7 +266,7 @@ class _Checker:
             case Shape.EITHER | Shape.JOINED:
                 return _either(shapes)
             case Shape.SAME:
-                # dyn(), a conversion, is written to be rid of what is known.
+                # Policies use the conversion dyn() to turn type checks off.
                 return None if node.declared.folds else shapes[0]
             case Shape.ELEMENTS:
                 return shapes[0]
@@ -281,7 +287,9 @@ class _Checker:
         ranged = self._shape(node.range, scope)
         start = self._shape(node.init, scope)
         inner = dict(scope)
-        if not (isinstance(node.range, ListLiteral) and not node.range.elements):  # else one value gets a name
+        if not (
+            isinstance(node.range, ListLiteral) and not node.range.elements
+        ):  # an empty range is how cel.bind() names a value
             is_map = isinstance(ranged, _Known) and ranged.schema.type == "object"
             item = _value(ranged) if isinstance(ranged, _Known) and is_map else _item(ranged)
             if node.var2:
@@ -290,26 +298,26 @@ class _Checker:
                 inner[node.var] = None if is_map else item
         inner[node.accu] = start
         self._perhaps(node.condition, inner)
-        # A fold that begins with an empty list makes one of what its step adds.
+        # If the accumulator starts as an empty list, its shape is that of the step.
         step = self._perhaps(node.step, inner)
         inner[node.accu] = step if start is _EMPTY else start
         return self._perhaps(node.result, inner)
 
     def _selected(self, shape: _Shape, operand: Expr, name: str, at: int, *, certain: bool) -> _Shape:
-        """What is known of a field; `certain`: that it is there is taken for granted."""
+        """The shape of a selected field. `certain`: the selection requires the field to exist."""
         if not isinstance(shape, _Known):
             return None
         schema = shape.schema
         place, source = self._current
         if schema.unknown or schema.int_or_string:
-            self.there.add((place, at))
+            self.declared.add((place, at))
             return None
         if schema.type != "object":
             message = f"type '{_CEL_TYPES[schema.type]}' does not support field selection: {_written(operand)}"
         else:
             field = schema.field(name)
             if field is not None:
-                self.there.add((place, at))
+                self.declared.add((place, at))
                 return _Known(field, shape.kind)
             message = f"undefined field '{_cut(name)}' in {_written(operand)}"
         lacking = _Lacking([shape.kind], set(schema.fields), certain and self._certain)
@@ -317,7 +325,7 @@ class _Checker:
         return None
 
     def _compare(self, node: Call, shapes: list[_Shape]) -> None:
-        """Tell of an operator whose operands are of types that it does not take together."""
+        """Record an error if the operator has no overload for the types of its operands."""
         left, right = node.args
         known = next((shape for shape in shapes if isinstance(shape, _Known)), None)
         one = _scalar(left.type, shapes[0])
@@ -330,7 +338,7 @@ class _Checker:
             return
         place, source = self._current
         if one == other or (node.function in _COMPARISONS and one in NUMBERS and other in NUMBERS):
-            self.there.add((place, node.offset))
+            self.declared.add((place, node.offset))
             return
         second = f"list({other})" if node.function == "@in" else other
         applied = f"found no matching overload for '{node.function}' applied to '({one}, {second})'"
@@ -340,9 +348,10 @@ class _Checker:
 
 
 def _scalar(checked: Type, shape: _Shape) -> Type | None:
-    """The type of a value that is a boolean, a number or a text; None of any other, or where it is not known.
+    """The type of a boolean, a number or a string; None for other values, and if it is unknown.
 
-    Texts of a format, which the API server takes for timestamps and bytes here, are texts when policies run.
+    Strings with a format are strings, as they are when policies run. (The API server's type checking treats date-time
+    and byte as timestamps and bytes.)
     """
     if isinstance(shape, _Known):
         return _SCALARS.get(_CEL_TYPES.get(shape.schema.type, ""))
@@ -350,7 +359,7 @@ def _scalar(checked: Type, shape: _Shape) -> Type | None:
 
 
 def _item(shape: _Shape) -> _Shape:
-    """The items of a list."""
+    """The shape of a list's items."""
     if isinstance(shape, _Listed):
         return shape.item
     if isinstance(shape, _Known) and shape.schema.items is not None:
@@ -359,17 +368,17 @@ def _item(shape: _Shape) -> _Shape:
 
 
 def _value(shape: _Known) -> _Shape:
-    """The values of a map."""
+    """The shape of a map's values."""
     return None if shape.schema.values is None else _Known(shape.schema.values, shape.kind)
 
 
 def _either(shapes: list[_Shape]) -> _Shape:
-    """What is known of a value that is any of these."""
-    said = [shape for shape in shapes if shape is not _EMPTY]
-    if not said:
+    """The common shape of a value that may have any of these shapes; None if they differ."""
+    others = [shape for shape in shapes if shape is not _EMPTY]
+    if not others:
         return _EMPTY
-    first = said[0]
-    if all(_alike(first, shape) for shape in said):
+    first = others[0]
+    if all(_alike(first, shape) for shape in others):
         return first
     return None
 
@@ -384,7 +393,7 @@ def _alike(one: _Shape, other: _Shape) -> bool:
 
 
 def _written(node: Expr) -> str:
-    """A chain of selections as a person writes it; of other expressions only that they are values."""
+    """The source text of a chain of selections, for messages; "a value" for other expressions."""
     fields: list[str] = []
     while True:
         match node:

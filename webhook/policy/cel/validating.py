@@ -8,36 +8,35 @@ that holds, and the matchConditions after one that is false.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
-from webhook.cel import Activation, CompileError, Counting, Environment, EvaluationError, Issue, Program, types
-from webhook.cel.tree.ast import Expr, Ident, children
+from webhook.cel import PLAIN, Activation, CompileError, Environment, EvaluationError, Form, Issue, Program, types
+from webhook.cel.tree.ast import variables_in
 from webhook.cel.tree.types import Type
 from webhook.paths import Path
 from webhook.policy.cel import authorization
 from webhook.policy.cel.declared import base_environment
+from webhook.policy.cel.matchconditions import OUT_OF_BUDGET, Condition, Conditions, error_text
 from webhook.policy.cel.paramvalues import ParamValues
-from webhook.policy.evaluation import PASSED, Evaluation, Failure, FailurePolicy
-from webhook.policy.matching import RequestNamespace
-from webhook.policy.request import Request
+from webhook.policy.evaluation import PASSED, Evaluation, Failure, FailurePolicy, evaluation, failed
+from webhook.policy.reviewing import Recording, Review
+from webhook.policy.trace import Recorder
 from webhook.policy.written import model
 from webhook.versions import NEWEST, Version
 
 MAX_MESSAGE = 5 * 1024
 """The most bytes of what a messageExpression gives; more is dropped."""
 
-VALIDATIONS_COST = 10_000_000
-CONDITIONS_COST = 2_500_000
-"""Budgets of a policy's validations and messages, of its annotations too, and of its matchConditions, in cost units."""
+COST = 10_000_000
+"""The budget of a policy's validations and messages, and of its annotations too, in cost units."""
 
-_SURELY_WITHIN = VALIDATIONS_COST * 9 // 20
+_SURELY_WITHIN = COST * 9 // 20
 """While all phases together, whose variables are evaluated once, cost no more than this, each is within its budget: the
 API server evaluates variables once a phase, and validations and messages share a budget."""
 
 _CHEAP = 100_000  # what variables that depend on params alone may cost for their values to be kept
-
-OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 
 _BOOL = (types.BOOL,)
 _STRING = (types.STRING,)
@@ -45,29 +44,39 @@ _STRING_OR_NULL = (types.STRING, types.NULL)
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """A matchCondition."""
-
-    name: str
-    program: Program
-
-
-@dataclass(frozen=True, slots=True)
 class Validation:
-    """A validation; `message` is the one to fall back to, never empty."""
+    """A validation; `message` is the one to fall back to, never empty. place: of its expression, in the policy.
+
+    unexplained: the failure of a request of which it is false, with that message.
+    """
 
     program: Program
     message: str
     message_program: Program | None
     reason: str
+    index: int
+    place: Path
+    unexplained: Failure = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unexplained", self.failed(self.message))
+
+    def failed(self, message: str) -> Failure:
+        """The failure of a request of which it is false."""
+        return failed(message, self.reason, index=self.index, expression=self.place)
+
+    def in_error(self, message: str) -> Failure:
+        """The failure where it could not be evaluated."""
+        return Failure(message, error=True, index=self.index, expression=self.place)
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """An audit annotation."""
+    """An audit annotation. place: of its expression, in the policy."""
 
     key: str
     program: Program
+    place: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ class CELValidator:
     the variables that use the authorizer; None if nothing here does.
     """
 
-    conditions: tuple[Condition, ...]
+    conditions: Conditions
     variables: Mapping[str, Program]
     validations: tuple[Validation, ...]
     annotations: tuple[Annotation, ...]
@@ -92,186 +101,159 @@ class CELValidator:
         """See Validator."""
         return iter(self.sources)
 
-    def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
+    def evaluate(self, review: Review, params: Any) -> Evaluation:
         """See Validator."""
-        if self.conditions:
-            error = self.unmatched(request, params)
-            if error is not None:
-                return self._error(error) if error else PASSED
+        if review.recording is not None:
+            return self._recorded(review, params, review.recording)
+        return self._evaluated(review, params, PLAIN)
+
+    def _recorded(self, review: Review, params: Any, recording: Recording) -> Evaluation:
+        """The evaluation with its trace. As the exact form of an expression takes over where the plain one gives up,
+        the recording form takes over where the plain one finds something: what it finds is the verdict."""
+        if recording == "failures":
+            found = self._evaluated(review, params, PLAIN)
+            if not (found.failures or found.annotation_errors):
+                return found
+        recorder = Recorder(self.sources, everything=recording == "everything")
+        return replace(self._evaluated(review, params, recorder), trace=recorder.trace())
+
+    # The plan of an evaluation, written once for all forms of the code: matchConditions, validations, messages,
+    # auditAnnotations.
+
+    def _evaluated(self, review: Review, params: Any, form: Form, *, by_phases: bool = False) -> Evaluation:
+        """All phases on one activation, with the messages of what failed only; or, where a budget comes near,
+        `by_phases`, as the API server does it."""
+        if self.conditions.conditions and not by_phases:
+            unmatched = self.conditions.unmatched(review, params, form)
+            if unmatched is not None:
+                return self._error(unmatched) if isinstance(unmatched, str) else _unmet(unmatched.name)
+        request = review.request
         bindings = {"object": request.object, "oldObject": request.old_object, "params": params}
-        known = self.param_values.of(params)
+        known = self.param_values.of(params) if form is PLAIN else None
         if known:
             bindings.update(known)
-        activation = Activation(bindings, self.lazy(request, namespace), self.variables, request.deadline)
+        activation = form.activation(bindings, self.lazy(review), self.variables, review.deadline)
+        evaluate = form.evaluate
         failures: list[Failure] = []
         denied: list[tuple[int, Validation]] = []  # where in `failures` a message is still to be found
-        for index, validation in enumerate(self.validations):
+        for validation in self.validations:
             try:
-                if validation.program.evaluate(activation) is True:
-                    continue
+                if evaluate(validation.program, activation) is not True:
+                    denied.append((len(failures), validation))
+                    failures.append(validation.unexplained)
             except EvaluationError as error:
                 if self.failure_policy == "Fail":
-                    failures.append(Failure(_error_text(validation.program, error), error=True, index=index))
-            else:
-                if validation.message_program is not None:
-                    denied.append((len(failures), validation))
-                failures.append(Failure(validation.message, validation.reason, index=index))
+                    failures.append(validation.in_error(error_text(validation.program, error)))
+            if by_phases and activation.cost > COST:
+                return self._error(OUT_OF_BUDGET)
+        if by_phases:
+            return self._by_phases(review, params, form, failures, denied, COST - activation.cost)
         bare = activation
         if self.authorizing is not None and (denied or self.annotations):  # which know nothing of it
-            lazy = self.lazy(request, namespace, authorizer=False)
-            bare = authorization.without(activation, lazy, self.variables, self.authorizing, request.deadline)
+            bare = self._without_authorizer(review, params, activation, form)
         for place, validation in denied:
-            index = failures[place].index
-            failures[place] = Failure(_message(validation, bare), validation.reason, index=index)
-        annotations, errors = self._annotated(bare) if self.annotations else ((), ())
+            if validation.message_program is not None:
+                failures[place] = validation.failed(_message(validation, bare, form))
+        annotations, errors = self._annotated(bare, form) if self.annotations else ((), ())
         activation.cost = bare.cost
         if activation.cost + self.fixed_cost > _SURELY_WITHIN:
-            return self._evaluate_counting(request, params, namespace)
+            return self._evaluated(review, params, form.exactly(), by_phases=True)
         if known is not None and activation.cost < _CHEAP:
             self.param_values.keep(known, activation)
         if not failures and not annotations and not errors:
             return PASSED
+        return evaluation(failures, annotations, errors)
+
+    def _by_phases(
+        self,
+        review: Review,
+        params: Any,
+        form: Form,
+        failures: list[Failure],
+        denied: list[tuple[int, Validation]],
+        left: int,
+    ) -> Evaluation:
+        """What follows the validations in the API server, where each phase evaluates the variables anew. The messages
+        of all validations are evaluated, on what is `left` of the budget, and the annotations have one of their own."""
+        activation = self._fresh(review, params, form)
+        places = {validation.index: place for place, validation in denied}
+        for validation in self.validations:
+            message = _message(validation, activation, form)
+            if validation.index in places:
+                failures[places[validation.index]] = validation.failed(message)
+            if activation.cost > left:  # counts as an error of every validation, but for those that have one
+                failures = self._out_of_messages(failures)
+                break
+        activation = self._fresh(review, params, form)
+        annotations, errors = self._annotated(activation, form)
+        if activation.cost > COST:
+            return self._error(OUT_OF_BUDGET)
         return Evaluation(failures, annotations, errors)
 
-    def lazy(
-        self, request: Request, namespace: RequestNamespace | None, *, authorizer: bool = True
-    ) -> dict[str, Callable[[], Any]]:
-        """What gives the variables their values that few expressions use; no namespace for matchConditions, where it is
-        not looked up yet. Messages and auditAnnotations have no authorizer."""
-        lazy: dict[str, Callable[[], Any]] = {"request": request.cel_in_conditions}
-        if namespace is not None:
-            lazy = {"request": request.cel, "namespaceObject": namespace.object}
-        if authorizer and self.authorizing is not None:
-            lazy |= authorization.bindings(request)
-        return lazy
+    def _out_of_messages(self, failures: list[Failure]) -> list[Failure]:
+        if self.failure_policy != "Fail":
+            return []
+        in_error = {failure.index: failure for failure in failures if failure.error}
+        text = f"failed messageExpression: {OUT_OF_BUDGET}"
+        return [in_error.get(each.index) or each.in_error(text) for each in self.validations]
 
-    def _counting(
-        self, request: Request, params: Any, namespace: RequestNamespace, *, authorizer: bool = False
-    ) -> Counting:
-        return Counting(
-            {"object": request.object, "oldObject": request.old_object, "params": params},
-            self.lazy(request, namespace, authorizer=authorizer),
-            self.variables,
-            request.deadline,
-        )
-
-    def _evaluate_counting(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
-        """As the API server does it, phase by phase, for a policy that comes near its budget."""
-        activation = self._counting(request, params, namespace, authorizer=True)
-        failures: dict[int, Failure] = {}
-        denied: set[int] = set()
-        errors: set[int] = set()
-        for index, validation in enumerate(self.validations):
-            try:
-                if validation.program.evaluate_counting(activation) is not True:
-                    denied.add(index)
-            except EvaluationError as error:
-                errors.add(index)
-                if self.failure_policy == "Fail":
-                    failures[index] = Failure(_error_text(validation.program, error), error=True, index=index)
-            if activation.cost > VALIDATIONS_COST:
-                return self._error(OUT_OF_BUDGET)
-
-        left = VALIDATIONS_COST - activation.cost
-        activation = self._counting(request, params, namespace)
-        for index, validation in enumerate(self.validations):
-            message = _message(validation, activation, counting=True)
-            if index in denied:
-                failures[index] = Failure(message, validation.reason, index=index)
-            if activation.cost > left:  # counts as an error of every validation, but for those that have one
-                text = f"failed messageExpression: {OUT_OF_BUDGET}"
-                for each in set(range(len(self.validations))) - errors:
-                    failures.pop(each, None)
-                    if self.failure_policy == "Fail":
-                        failures[each] = Failure(text, error=True, index=each)
-                break
-
-        activation = self._counting(request, params, namespace)
-        annotations, annotation_errors = self._annotated(activation, counting=True)
-        if activation.cost > VALIDATIONS_COST:
-            return self._error(OUT_OF_BUDGET)
-        return Evaluation([failures[index] for index in sorted(failures)], annotations, annotation_errors)
-
-    def unmatched(self, request: Request, params: Any) -> str | None:
-        """None if the matchConditions let the policy run; else why not: "" if one is false, the errors if none is."""
-        activation = self._condition_activation(Activation, request, params)
-        errors: list[str] = []
-        for condition in self.conditions:
-            try:
-                if condition.program.evaluate(activation) is not True:
-                    return ""
-            except EvaluationError as error:
-                text = _error_text(condition.program, error)
-                if text not in errors:
-                    errors.append(text)
-            if activation.cost > CONDITIONS_COST // 2:
-                return self._unmatched_counting(request, params)
-        return _listed(errors)
-
-    def _unmatched_counting(self, request: Request, params: Any) -> str | None:
-        """The same, as the API server does it: every condition is evaluated, and only then one may be false."""
-        activation = self._condition_activation(Counting, request, params)
-        false = False
-        errors: list[str] = []
-        for condition in self.conditions:
-            try:
-                false |= condition.program.evaluate_counting(activation) is not True
-            except EvaluationError as error:
-                text = _error_text(condition.program, error)
-                if text not in errors:
-                    errors.append(text)
-            if activation.cost > CONDITIONS_COST:
-                return OUT_OF_BUDGET
-        return "" if false else _listed(errors)
-
-    def _condition_activation(self, kind: type[Activation], request: Request, params: Any) -> Activation:
-        return kind(
-            {
-                "object": request.object,
-                "oldObject": request.old_object,
-                "params": params,
-                "namespaceObject": None,  # the server has not looked it up yet at this point
-            },
-            self.lazy(request, None),
-            deadline=request.deadline,
-        )
-
-    def _annotated(self, activation: Activation, *, counting: bool = False) -> tuple[list[tuple[str, str]], list[str]]:
+    def _annotated(self, activation: Activation, form: Form) -> tuple[list[tuple[str, str]], list[Failure]]:
         annotations: list[tuple[str, str]] = []
-        errors: list[str] = []
+        errors: list[Failure] = []
         for annotation in self.annotations:
             try:
-                program = annotation.program
-                value = program.evaluate_counting(activation) if counting else program.evaluate(activation)
+                value = form.evaluate(annotation.program, activation)
             except EvaluationError as error:
                 if self.failure_policy == "Fail":
-                    errors.append(_error_text(annotation.program, error))
+                    text = error_text(annotation.program, error)
+                    errors.append(Failure(text, error=True, expression=annotation.place))
             else:
                 if isinstance(value, str) and value.strip():
                     annotations.append((annotation.key, value.strip()))
         return annotations, errors
+
+    def lazy(self, review: Review, *, authorizer: bool = True) -> dict[str, Callable[[], Any]]:
+        """What gives the variables their values that few expressions use. Messages and auditAnnotations have no
+        authorizer."""
+        lazy: dict[str, Callable[[], Any]] = {"request": review.cel, "namespaceObject": review.namespace.object}
+        if authorizer and self.authorizing is not None:
+            lazy |= authorization.bindings(review)
+        return lazy
+
+    def _fresh(self, review: Review, params: Any, form: Form, *, authorizer: bool = False) -> Activation:
+        request = review.request
+        return form.activation(
+            {"object": request.object, "oldObject": request.old_object, "params": params},
+            self.lazy(review, authorizer=authorizer),
+            self.variables,
+            review.deadline,
+        )
+
+    def _without_authorizer(self, review: Review, params: Any, activation: Activation, form: Form) -> Activation:
+        """The activation where the authorizer has no value."""
+        if form is PLAIN and self.authorizing is not None:
+            lazy = self.lazy(review, authorizer=False)
+            return authorization.without(activation, lazy, self.variables, self.authorizing, review.deadline)
+        bare = self._fresh(review, params, form)
+        bare.cost = activation.cost
+        return bare
 
     def _error(self, message: str) -> Evaluation:
         """The policy as a whole could not be evaluated."""
         return Evaluation([Failure(message, error=True)]) if self.failure_policy == "Fail" else PASSED
 
 
-def _error_text(program: Program, error: EvaluationError) -> str:
-    return f"expression '{program.source}' resulted in error: {error}"
+@lru_cache(maxsize=1024)  # of a request that is passed over nothing is made
+def _unmet(condition: str) -> Evaluation:
+    return Evaluation(unmet=condition)
 
 
-def _listed(errors: list[str]) -> str | None:
-    if not errors:
-        return None
-    return errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
-
-
-def _message(validation: Validation, activation: Activation, *, counting: bool = False) -> str:
+def _message(validation: Validation, activation: Activation, form: Form) -> str:
     program = validation.message_program
     if program is None:
         return validation.message
     try:
-        value = program.evaluate_counting(activation) if counting else program.evaluate(activation)
+        value = form.evaluate(program, activation)
     except EvaluationError:
         return validation.message
     text = value.strip() if isinstance(value, str) else ""
@@ -304,7 +286,7 @@ class _Compiler:
         spec = self._policy.spec
         base = base_environment(with_params=spec.param_kind is not None, version=self._version)
         conditions = [
-            Condition(condition.name, program)
+            Condition(condition.name, program, ("spec", "matchConditions", index, "expression"))
             for index, condition in enumerate(spec.match_conditions)
             if (program := self._compile(base, condition.expression, _BOOL, "matchConditions", index, "expression"))
         ]
@@ -315,7 +297,7 @@ class _Compiler:
             if (validation := self._validation(environment, declared, index))
         ]
         annotations = [
-            Annotation(annotation.key, program)
+            Annotation(annotation.key, program, ("spec", "auditAnnotations", index, "valueExpression"))
             for index, annotation in enumerate(spec.audit_annotations)
             if (
                 program := self._compile(
@@ -328,8 +310,9 @@ class _Compiler:
                 )
             )
         ]
+        authorizing = authorization.users((program for _, program in self._sources), variables)
         validator = CELValidator(
-            tuple(conditions),
+            Conditions(tuple(conditions), authorizing is not None),
             variables,
             tuple(validations),
             tuple(annotations),
@@ -337,7 +320,7 @@ class _Compiler:
             tuple(self._sources),
             ParamValues(variables),
             sum(program.fixed_cost for _, program in self._sources),
-            authorization.users((program for _, program in self._sources), variables),
+            authorizing,
         )
         return validator, self._issues
 
@@ -356,7 +339,7 @@ class _Compiler:
                 programs[name] = program
                 places[name] = index
             environment = environment.extend({name: declared})
-        for name in _circular({name: _variables_in(program.tree) for name, program in programs.items()}):
+        for name in _circular({name: variables_in(program.tree) for name, program in programs.items()}):
             circle = Issue(f"{name} comes to use itself, for a variable is declared twice")
             self._issues.append((("spec", "variables", places[name], "expression"), circle))
         return environment, programs
@@ -376,7 +359,8 @@ class _Compiler:
         if program is None:
             return None
         message = declared.message.strip() or f"failed expression: {declared.expression.strip()}"
-        return Validation(program, message, message_program, declared.reason or "Invalid")
+        place: Path = ("spec", "validations", index, "expression")
+        return Validation(program, message, message_program, declared.reason or "Invalid", index, place)
 
     def _of_messages(self, environment: Environment, source: str) -> Environment:
         """What a messageExpression sees. An environment takes its time: it is another one only where that shows."""
@@ -419,13 +403,6 @@ class _Compiler:
         if place == "variables" and (not name or any(each.name == name for each in spec.variables)):
             return replace(issue, message=f"{told}: a variable sees those that are declared before it")
         return issue
-
-
-def _variables_in(node: Expr) -> set[str]:
-    """The variables that an expression uses."""
-    if isinstance(node, Ident):
-        return {node.name} if node.name.startswith("variables.") else set()
-    return set().union(*map(_variables_in, children(node)))
 
 
 def _circular(uses: Mapping[str, set[str]]) -> list[str]:

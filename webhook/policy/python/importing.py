@@ -31,7 +31,7 @@ def declarations(file: FilePath, root: FilePath) -> tuple[list[Declaration], lis
         if not resolved.is_relative_to(root.resolve(strict=True)):
             raise OSError("it leads out of the policy tree")
         if not resolved.is_file():  # reading a pipe or a device may never end
-            raise OSError("it is no regular file")
+            raise OSError("it is not a regular file")
         source = resolved.read_bytes()
     except (OSError, RuntimeError) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from webhook.paths import Path
-from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
+from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult, failed
 from webhook.policy.json_values import copy_json, differs, require_json
-from webhook.policy.matching import RequestNamespace
 from webhook.policy.python import raised
 from webhook.policy.python.declaring import Declaration
 from webhook.policy.python.given import Request as GivenRequest
@@ -26,6 +25,7 @@ from webhook.policy.python.models import ParamsError
 from webhook.policy.python.violation import Violation
 from webhook.policy.readonly import plain, view
 from webhook.policy.request import JSONObject, Request
+from webhook.policy.reviewing import Review
 
 if TYPE_CHECKING:
     from webhook.cel import Program
@@ -49,18 +49,18 @@ class PythonValidator:
     def programs(self) -> Iterator[tuple[Path, Program]]:
         return iter(())
 
-    def evaluate(self, request: Request, params: Any, namespace: RequestNamespace) -> Evaluation:
+    def evaluate(self, review: Review, params: Any) -> Evaluation:
         """See Validator. What the function does to what it is given, it does to views of its own."""
-        declaration = self.declaration
+        declaration, request = self.declaration, review.request
         failures: list[Failure] = []
         try:
             given = given_plain if declaration.only_reads else given_views
-            seen = given(request, request.cluster, declaration.reads)
+            seen = given(request, review.cluster, declaration.reads)
             for found in _found(_call(declaration, seen, params)):
                 violation = found if type(found) is Violation else _violation(found)
                 if len(failures) >= MAX_VIOLATIONS:
                     raise ValueError(f"it gave more than {MAX_VIOLATIONS} violations")
-                failures.append(Failure(violation.message, violation.reason, path=violation.path, index=len(failures)))
+                failures.append(failed(violation.message, violation.reason, path=violation.path, index=len(failures)))
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
             if declaration.failure_policy == "Fail":
                 message = _describe(error, declaration, request, params)
@@ -88,15 +88,16 @@ class PythonMutator:
         """See Mutator."""
         return self.declaration.reinvoked
 
-    def mutate(self, request: Request, params: Any, namespace: RequestNamespace) -> MutationResult:
+    def mutate(self, review: Review, params: Any) -> MutationResult:
         """See Mutator."""
+        request = review.request
         if request.object is None:
             return UNCHANGED
         before = _text(request.object)
         edited: JSONObject = copy_json(request.object) if before is None else orjson.loads(before)
         try:
             returned = _call(
-                self.declaration, given_copy(request, request.cluster, self.declaration.reads, edited), params
+                self.declaration, given_copy(request, review.cluster, self.declaration.reads, edited), params
             )
             if returned is not None:
                 raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")

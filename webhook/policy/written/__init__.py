@@ -1,1 +1,1 @@
-"""Policies as people write them: the models of the policy kinds, and what the API server refuses of them."""
+"""The manifests of policies and bindings: their models, and the validation that the API server does at creation."""

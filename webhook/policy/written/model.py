@@ -1,7 +1,7 @@
 """The policy kinds of admissionregistration.k8s.io/v1, as pydantic models of their JSON.
 
-As in Kubernetes, reading a document only asks for known fields of the right types; what must be there, and what may be,
-is `refusals`. So every field has the zero value of its type as its default, and null is the same as absent.
+As in Kubernetes, decoding only checks that fields are known and have the right type; `refusals` checks which fields are
+required and which values are allowed. So each field defaults to the zero value of its type, and null means absent.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ API_VERSION = "admissionregistration.k8s.io/v1"
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT", "*"]
 ValidationReason = Literal[
     "Forbidden", "Invalid", "RequestEntityTooLarge"
-]  # the API names Unauthorized; no server takes it
+]  # the API documents Unauthorized too, but the API server rejects it
 
 
 class Model(BaseModel):
-    """Known fields only, and no coercion: "5" is no number, 1 is no boolean."""
+    """The base of all models: unknown fields are errors, and types are not coerced ("5" is no number)."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
 
@@ -42,7 +42,7 @@ class ObjectMeta(Model):
     name: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
-    # What the server or a tool has set, when the object was read from a cluster; it means nothing here.
+    # Fields that the API server or a tool sets. They occur in objects read from a cluster, and are ignored.
     generate_name: Any = None
     namespace: Any = None
     finalizers: Any = None
@@ -197,15 +197,15 @@ class MutatingAdmissionPolicyBinding(Model):
 
 
 Fault = tuple[Path, str]
-"""One thing wrong with an object: where, and what was expected."""
+"""One error in an object: its path, and what was expected there."""
 
 Kind = TypeVar("Kind", bound=Model)
 
 
 def decode(model: type[Kind], value: dict[str, Any]) -> tuple[Kind, list[Fault]]:
-    """A document's value as its model, and what is wrong with its fields.
+    """A document's value as its model, and the errors in its fields.
 
-    What is wrong is left out of the model, so that the rest can be looked at, and everything be told in one run.
+    The model omits the fields that are wrong, so that one run can check the others and report all errors.
     """
     faults: list[Fault] = []
     for _ in range(_MAX_ROUNDS):
@@ -221,11 +221,11 @@ def decode(model: type[Kind], value: dict[str, Any]) -> tuple[Kind, list[Fault]]
 
 NO_TEXT = "expected text, found"
 
-_MAX_ROUNDS = 5  # the second succeeds, unless a model's validators look at several fields
+_MAX_ROUNDS = 5  # the second round succeeds, unless removing a wrong field makes another one invalid
 
 
 def _zero(item: dict[str, Any]) -> Any:
-    """What stands in for a wrong item of a list, so that the other items keep their places."""
+    """The replacement for a wrong item of a list, which keeps the indexes of the other items."""
     match item["type"]:
         case "string_type":
             return ""
@@ -238,17 +238,17 @@ def _zero(item: dict[str, Any]) -> Any:
 
 
 def _path(value: Any, loc: tuple[str | int, ...]) -> Path:
-    """The Path of a pydantic location: without the steps that name no place in the value (members of a union)."""
+    """The Path of a pydantic location, without its steps that are not in the value (such as members of a union)."""
     path: Path = ()
     for step in loc:
-        holder = lookup(value, path)
-        if (isinstance(holder, dict) and step in holder) or (isinstance(holder, list) and isinstance(step, int)):
+        parent = lookup(value, path)
+        if (isinstance(parent, dict) and step in parent) or (isinstance(parent, list) and isinstance(step, int)):
             path = (*path, step)
     return path
 
 
 def _without(value: Any, path: Path, zero: Any) -> Any:
-    """A copy of `value` in which a mapping lacks the key at `path`, or a list has `zero` there."""
+    """A copy of `value` without what is at `path`: a mapping loses the key, a list gets `zero` there."""
     step, rest = path[0], path[1:]
     if isinstance(value, list) and isinstance(step, int):
         return [*value[:step], _without(value[step], rest, zero) if rest else zero, *value[step + 1 :]]
@@ -281,7 +281,7 @@ def _message(model: type[Model], path: Path, item: dict[str, Any]) -> str:
 
 
 def describe(value: Any) -> str:
-    """A value as an error names it; long ones are cut."""
+    """A value as error messages name it. Text longer than 60 characters is cut."""
     match value:
         case None:
             return "null"
@@ -298,7 +298,7 @@ def describe(value: Any) -> str:
 
 
 def _fields(model: type[Model], path: Path) -> Iterator[str]:
-    """The names of the fields that the model has at `path`."""
+    """The names of the model's fields at `path`."""
     for step in path:
         if isinstance(step, int):
             continue

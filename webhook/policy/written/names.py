@@ -1,4 +1,4 @@
-"""The names that Kubernetes allows, as its validation has them (k8s.io/apimachinery, util/validation)."""
+"""Kubernetes' rules for names (k8s.io/apimachinery, util/validation)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _RESERVED = re.compile(
 
 
 def is_subdomain(text: str) -> bool:
-    """A DNS-1123 subdomain: the name of a policy or a binding."""
+    """Whether it is a DNS-1123 subdomain, as names of policies and bindings must be."""
     return len(text) <= 253 and _SUBDOMAIN.fullmatch(text) is not None
 
 
 def is_qualified_name(text: str) -> bool:
-    """A qualified name, `[PREFIX/]NAME`: the key of a label."""
+    """Whether it is a qualified name, `[PREFIX/]NAME`, as label keys must be."""
     prefix, slash, name = text.rpartition("/")
     if slash and not is_subdomain(prefix):
         return False
@@ -29,10 +29,10 @@ def is_qualified_name(text: str) -> bool:
 
 
 def is_label_value(text: str) -> bool:
-    """The value of a label; may be empty."""
+    """Whether it is a valid label value, which may be empty."""
     return not text or (len(text) <= 63 and _QUALIFIED.fullmatch(text) is not None)
 
 
 def is_cel_identifier(text: str) -> bool:
-    """The name of a variable: an identifier that CEL does not reserve."""
+    """Whether it is a CEL identifier and not a reserved word, as names of variables must be."""
     return _IDENTIFIER.fullmatch(text) is not None and _RESERVED.fullmatch(text) is None

@@ -1,6 +1,7 @@
-"""Which documents are policies and bindings, by apiVersion and kind, and which were meant to be.
+"""Which documents are policies and bindings by their apiVersion and kind, and which are misspelt.
 
-An object that is not taken for a policy is not enforced. So what only looks like a policy is an error, and no object.
+A document that is not recognized as a policy is not enforced. So one that resembles a policy is an error, not an
+ordinary object.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ OWN_VERSION: Final = "gatewright.dev/v1"
 EXCEPTION: Final = "PolicyException"
 _OWN_KINDS = ("PolicyTest", EXCEPTION)  # the first is read by `gatewright test`
 
-# How alike two kinds are, from 0 to 1: inside the group, where a kind that is not known is an error anyway, and outside
-# of it, where other projects have kinds of their own (ValidatingAdmissionPolicyReport is 0.89 like ours).
+# The least similarity, from 0 to 1, of a misspelt kind in another API group. Other projects have kinds with similar
+# names: ValidatingAdmissionPolicyReport has 0.89.
 _SURE = 0.95
-
 
 _ENGINES: Final = {
     "kyverno.io": "Kyverno",
@@ -36,22 +36,22 @@ _ENGINES: Final = {
     "pepr.dev": "Pepr",
     "policy.sigstore.dev": "the Sigstore Policy Controller",
 }
-"""The API group, or what it ends with behind a dot -> the policy engine whose objects these are."""
+"""The domain of an API group -> the policy engine that reads the group's objects."""
 
 
 def engine_of(api_version: str) -> str | None:
-    """The policy engine, other than this one and the API server, that reads objects of this apiVersion; else None."""
+    """The name of another policy engine that reads objects of this apiVersion; None if there is none."""
     group = api_version.rpartition("/")[0]
     return next((name for known, name in _ENGINES.items() if group == known or group.endswith(f".{known}")), None)
 
 
 def is_own(api_version: str) -> bool:
-    """Whether the group is Gatewright's, whose objects are none of a cluster."""
+    """Whether the group is Gatewright's own: its objects are input of Gatewright, not objects of a cluster."""
     return api_version.rpartition("/")[0] == _OWN_GROUP
 
 
 def faults(api_version: str, kind: str) -> Iterator[Fault]:
-    """What is wrong with the apiVersion and kind of an object that is a policy or a binding, or was meant to be."""
+    """The errors in the apiVersion and kind of an object that is a policy or a binding, or resembles one."""
     meant: str | None = kind
     if kind not in _KINDS:
         if is_own(api_version):
@@ -73,8 +73,8 @@ def faults(api_version: str, kind: str) -> Iterator[Fault]:
 
 def _expected_version(api_version: str, kind: str) -> str:
     if api_version.rpartition("/")[0] == _GROUP:
-        read = model.API_VERSION.rpartition("/")[2]
-        advice = f"{read} is what Gatewright reads: change the apiVersion, the fields keep their names"
+        supported = model.API_VERSION.rpartition("/")[2]
+        advice = f"Gatewright reads {supported}: change the apiVersion; the fields have the same names"
     else:
         advice = f"{kind} is a kind of {_GROUP}"
     return f"expected {model.API_VERSION}, found {model.describe(api_version)}; {advice}"

@@ -1,7 +1,7 @@
-"""What the API server refuses when a policy or a binding is created, expressions aside.
+"""The validation that the API server does when a policy or a binding is created, except for expressions.
 
-From k8s.io/kubernetes, pkg/apis/admissionregistration/validation, the defaults included. Each function gives all that
-is wrong, as (path, what was expected).
+From k8s.io/kubernetes, pkg/apis/admissionregistration/validation, including the defaults. Each function yields every
+error, as (path, what was expected).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KIND = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?", re.IGNORECASE)
 
 
 def of_policy(policy: model.ValidatingAdmissionPolicy) -> Iterator[Fault]:
-    """What is wrong with a ValidatingAdmissionPolicy."""
+    """The errors in a ValidatingAdmissionPolicy."""
     yield from of_metadata(policy)
     spec, at = policy.spec, ("spec",)
     if spec.param_kind is not None:
@@ -43,7 +43,7 @@ def of_policy(policy: model.ValidatingAdmissionPolicy) -> Iterator[Fault]:
 
 
 def of_mutating_policy(policy: model.MutatingAdmissionPolicy) -> Iterator[Fault]:
-    """What is wrong with a MutatingAdmissionPolicy."""
+    """The errors in a MutatingAdmissionPolicy."""
     yield from of_metadata(policy)
     spec, at = policy.spec, ("spec",)
     if spec.param_kind is not None:
@@ -66,7 +66,7 @@ def of_mutating_policy(policy: model.MutatingAdmissionPolicy) -> Iterator[Fault]
 def of_binding(
     binding: model.ValidatingAdmissionPolicyBinding | model.MutatingAdmissionPolicyBinding,
 ) -> Iterator[Fault]:
-    """What is wrong with a binding of either kind."""
+    """The errors in a binding of either kind."""
     yield from of_metadata(binding)
     spec, at = binding.spec, ("spec",)
     if not spec.policy_name:
@@ -82,7 +82,7 @@ def of_binding(
 
 
 def of_metadata(policy: model.Model) -> Iterator[Fault]:
-    """What is wrong with an object's name and labels."""
+    """The errors in an object's name and labels."""
     metadata = getattr(policy, "metadata", model.ObjectMeta())
     if not metadata.name:
         yield ("metadata", "name"), "required"
@@ -131,7 +131,7 @@ def _rule(rule: model.NamedRuleWithOperations, at: Path) -> Iterator[Fault]:
     for index, name in enumerate(rule.resource_names):
         place = (*at, "resourceNames", index)
         if name in seen:
-            yield place, f"{name!r} stands twice"
+            yield place, f"{name!r} is listed twice"
         elif not _is_path_segment(name):
             yield place, f"expected the name of an object, found {name!r}"
         seen.add(name)
@@ -141,22 +141,22 @@ def _mutable_operations(match: model.MatchResources, at: Path) -> Iterator[Fault
     for index, rule in enumerate(match.resource_rules):
         for place, operation in enumerate(rule.operations):
             if operation == "DELETE":
-                where = (*at, "resourceRules", index, "operations", place)
-                yield where, "DELETE has no object to mutate; expected CREATE, UPDATE, CONNECT or '*'"
+                path = (*at, "resourceRules", index, "operations", place)
+                yield path, "DELETE has no object to mutate; expected CREATE, UPDATE, CONNECT or '*'"
 
 
 def _mutation(mutation: model.Mutation, at: Path) -> Iterator[Fault]:
-    given = {"ApplyConfiguration": mutation.apply_configuration, "JSONPatch": mutation.json_patch}
+    patches = {"ApplyConfiguration": mutation.apply_configuration, "JSONPatch": mutation.json_patch}
     if mutation.patch_type is None:
         yield (*at, "patchType"), "required: ApplyConfiguration or JSONPatch"
         return
-    for patch_type, patch in given.items():
+    for patch_type, patch in patches.items():
         place = (*at, "applyConfiguration" if patch_type == "ApplyConfiguration" else "jsonPatch")
         if patch_type != mutation.patch_type:
             if patch is not None:
-                yield place, f"must not be there where patchType is {mutation.patch_type}"
+                yield place, f"must be absent if patchType is {mutation.patch_type}"
         elif patch is None:
-            yield place, f"required where patchType is {patch_type}"
+            yield place, f"required if patchType is {patch_type}"
         else:
             yield from _expression(patch.expression, (*place, "expression"))
 
@@ -165,7 +165,7 @@ def _listed(items: Sequence[str], at: Path, expected: str) -> Iterator[Fault]:
     if not items:
         yield at, f"required: {expected}"
     elif len(items) > 1 and "*" in items:
-        yield at, "if '*' is there, it stands alone"
+        yield at, "'*' must be the only item"
 
 
 def _resources(resources: Sequence[str], at: Path) -> Iterator[Fault]:
@@ -182,23 +182,23 @@ def _resources(resources: Sequence[str], at: Path) -> Iterator[Fault]:
         if not slash:
             continue
         if resource in whole_resources:
-            yield place, f"'{resource}/*' is there already, and covers '{text}'"
+            yield place, f"redundant: '{resource}/*' covers '{text}'"
         if subresource in whole_subresources:
-            yield place, f"'*/{subresource}' is there already, and covers '{text}'"
+            yield place, f"redundant: '*/{subresource}' covers '{text}'"
         if subresource == "*":
             whole_resources.add(resource)
         if resource == "*":
             whole_subresources.add(subresource)
     if len(resources) > 1 and "*/*" in resources:
-        yield at, "if '*/*' is there, it stands alone"
-    # The API server looks only at the last of these: [pods, *] passes, [*, pods] does not.
+        yield at, "'*/*' must be the only item"
+    # The API server checks only the last resource: it accepts [pods, *] and rejects [*, pods].
     whole = [text for text in resources if text and "/" not in text]
     if "*" in whole and whole[-1] != "*":
-        yield at, "if '*' is there, it stands with subresources alone"
+        yield at, "beside '*' only subresources are allowed"
 
 
 def of_selector(selector: model.LabelSelector, at: Path) -> Iterator[Fault]:
-    """What is wrong with the label selector that stands at `at`."""
+    """The errors in the label selector at `at`."""
     for key, value in selector.match_labels.items():
         place = (*at, "matchLabels", key)
         if not is_qualified_name(key):
@@ -212,16 +212,16 @@ def of_selector(selector: model.LabelSelector, at: Path) -> Iterator[Fault]:
         if requirement.operator is None:
             yield (*place, "operator"), "required: In, NotIn, Exists or DoesNotExist"
         elif requirement.operator in ("In", "NotIn") and not requirement.values:
-            yield (*place, "values"), f"required where the operator is {requirement.operator}"
+            yield (*place, "values"), f"required if the operator is {requirement.operator}"
         elif requirement.operator in ("Exists", "DoesNotExist") and requirement.values:
-            yield (*place, "values"), f"must be empty where the operator is {requirement.operator}"
+            yield (*place, "values"), f"must be empty if the operator is {requirement.operator}"
         for position, value in enumerate(requirement.values):
             if not is_label_value(value):
                 yield (*place, "values", position), f"expected a label value, found {value!r}"
 
 
 def of_match_conditions(conditions: Sequence[model.MatchCondition], at: Path) -> Iterator[Fault]:
-    """What is wrong with the list of matchConditions that stands at `at`."""
+    """The errors in the list of matchConditions at `at`."""
     if len(conditions) > MAX_MATCH_CONDITIONS:
         yield at, f"at most {MAX_MATCH_CONDITIONS}, found {len(conditions)}"
     seen: set[str] = set()
@@ -231,7 +231,7 @@ def of_match_conditions(conditions: Sequence[model.MatchCondition], at: Path) ->
         if not condition.name:
             yield place, "required"
         elif condition.name in seen:
-            yield place, f"{condition.name!r} stands twice"
+            yield place, f"{condition.name!r} is the name of two conditions"
         elif not is_qualified_name(condition.name):
             yield place, f"expected letters, digits, '-', '_' and '.', at most 63, found {condition.name!r}"
         seen.add(condition.name)
@@ -265,7 +265,7 @@ def _audit_annotations(policy: str, annotations: Sequence[model.AuditAnnotation]
         if not annotation.key:
             yield place, "required"
         elif annotation.key in seen:
-            yield place, f"{annotation.key!r} stands twice"
+            yield place, f"{annotation.key!r} is the key of two annotations"
         elif not is_qualified_name(f"{policy or 'policy'}/{annotation.key}"):
             yield place, f"expected letters, digits, '-', '_' and '.', at most 63, found {annotation.key!r}"
         seen.add(annotation.key)
@@ -300,6 +300,6 @@ def _validation_actions(actions: Sequence[str], at: Path) -> Iterator[Fault]:
         yield at, "required: Deny, Warn or Audit, at least one"
     for index, action in enumerate(actions):
         if action in actions[:index]:
-            yield (*at, index), f"{action} stands twice"
+            yield (*at, index), f"{action} is listed twice"
     if "Deny" in actions and "Warn" in actions:
-        yield at, "Deny and Warn exclude each other: a denial shows its message already"
+        yield at, "Deny and Warn exclude each other: a denial already shows its message"

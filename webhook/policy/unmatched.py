@@ -18,9 +18,8 @@ def why_not(
 
     field: what the match is called, `matchConstraints` or `matchResources`; of a binding, no rules mean everything.
     """
-    key = RequestKey.of(request)
-    # Nothing is converted in a dry run.
-    residual = match.narrow_binding(key, key) if of_binding else match.narrow(key, key)
+    key, sent = RequestKey.of(request), RequestKey.sent(request)
+    residual = match.narrow_binding(key, sent) if of_binding else match.narrow(key, sent)
     try:
         if residual is not None and residual.matches(request, namespace):
             return None
@@ -29,6 +28,9 @@ def why_not(
     for place, rule in enumerate(match.excludes):
         if rule.covers(key) and rule.condition(key).holds(request):
             return f"{field}.excludeResourceRules[{place}] leaves out {_what(request)}"
+    if residual is None and key != sent and any(rule.covers(key) for rule in match.rules):
+        version = f"{sent.group}/{sent.version}" if sent.group else sent.version
+        return f"{field} are not about objects that were converted: it was sent in {version}"
     if match.rules:
         covering = [rule for rule in match.rules if rule.covers(key)]
         if not covering:

@@ -1,0 +1,279 @@
+"""Where the values in an expression come from: the part of a variable that each is, or the node that computed it.
+
+A value keeps its place through whatever only passes it on: variables, `?:`, optionals, list and map literals, lists
+that were joined, filtered, mapped, flattened, sorted or sliced. It is read off the record of one evaluation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from webhook.cel.code.recording import Record, Rounds, chosen_key, rounds_key
+from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select
+from webhook.cel.tree.declared import Shape
+from webhook.cel.tree.macros import Fold, recognise
+from webhook.cel.value.values import NONE, Optional
+from webhook.paths import Path, lookup
+
+if TYPE_CHECKING:  # the types only: a program explains itself by these modules
+    from webhook.cel.program import Recording
+
+_RESTATED: Final = frozenset({"name", "namespace"})
+"""What a request repeats of its object's metadata."""
+
+_MAX_STEPS: Final = 200_000
+_MAX_ELEMENTS: Final = 500
+_UNKNOWN: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A part of the root variable; where it is absent, the place where it would stand."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a node computed."""
+
+    node: Expr
+    frame: Frame
+
+
+Origin = At | Made | None
+"""None: a variable of a loop that is no part of anything known, such as an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where nodes are looked at: the record that has their values, and the variables of the loops around them."""
+
+    record: Record
+    scope: Mapping[str, Origin]
+
+
+class Origins:
+    """The origins of the values in what an activation recorded, as Paths into the variable `root`.
+
+    private: the variables hold what must not be shown; a key that the expression computed may be one of the secrets,
+    and is no part of a Path then.
+    """
+
+    def __init__(self, activation: Recording, root: str, *, private: bool = False) -> None:
+        self.activation = activation
+        self.root = root
+        self.private = private
+        self.base = Frame(activation.record, {})
+        self._variables: dict[str, Origin] = {}
+        self._steps = 0
+
+    def of(self, node: Expr, frame: Frame) -> Origin:
+        """Where a node's value comes from."""
+        self._steps += 1
+        if self._steps > _MAX_STEPS:  # names within names may stand for more than anybody waits for
+            return None
+        match node:
+            case Ident():
+                return self._named(node, frame)
+            case Select(test=False):
+                return self._selected(node, frame)
+            case Call():
+                return self._called(node, frame)
+            case Comprehension():
+                if recognise(node).kind == "bind":
+                    inner = Frame(frame.record, {**frame.scope, node.accu: self.of(node.init, frame)})
+                    return self.of(node.result, inner)
+                return Made(node, frame)
+            case _:
+                return Made(node, frame)
+
+    def place(self, node: Expr, frame: Frame) -> Path | None:
+        """Where a node's value stands in the root variable, if it is a part of it."""
+        origin = self.of(node, frame)
+        return origin.path if isinstance(origin, At) else None
+
+    def value(self, node: Expr, frame: Frame) -> Any:
+        """The value that was recorded of a node, out of its optional; None where it was not evaluated."""
+        found = self._recorded(node, frame)
+        return None if found is _UNKNOWN else found
+
+    def inside(self, node: Comprehension, at: int, frame: Frame) -> Frame:
+        """The body of a loop in its round `at`."""
+        value = self._recorded(node.range, frame)
+        outer = self.of(node.range, frame)
+        if value is _UNKNOWN and isinstance(outer, At):
+            value = lookup(self.activation.get(self.root), outer.path)
+        element: Origin = None
+        key: Origin = None
+        if isinstance(value, list) and at < len(value):
+            element = self.item(outer, at)
+        elif isinstance(value, dict) and at < len(value):
+            element = key = self.item(outer, list(value)[at])
+        scope = dict(frame.scope)
+        if node.var2:
+            scope |= {node.var: key, node.var2: element}
+        else:
+            scope[node.var] = element
+        return Frame(self._round(node, at, frame), scope)
+
+    def chosen(self, node: Comprehension, frame: Frame) -> list[int]:
+        """The rounds whose element passed a filter."""
+        return list(frame.record.get(chosen_key(node), ()))
+
+    def left_out(self, node: Call, frame: Frame) -> list[Origin]:
+        """The elements of a call's first argument that its result does not have, if that is a list of such elements."""
+        made, items = self.value(node, frame), self.value(node.args[0], frame) if node.args else None
+        if node.declared.shape is not Shape.ELEMENTS or not isinstance(made, list) or not isinstance(items, list):
+            return []
+        arguments = [self.value(arg, frame) for arg in node.args]
+        element = node.declared.element
+        found = {element(at, made, *arguments) for at in range(min(len(made), _MAX_ELEMENTS))} if element else set()
+        outer = self.of(node.args[0], frame)
+        return [self.item(outer, at) for at in range(min(len(items), _MAX_ELEMENTS)) if (at,) not in found]
+
+    # ------------------------------------------------------------------------------------------------------ by node
+
+    def _named(self, node: Ident, frame: Frame) -> Origin:
+        if node.name in frame.scope:
+            return frame.scope[node.name]
+        if node.name == self.root:
+            return At(())
+        variable = self.activation.variables.get(node.name)
+        if variable is None:
+            return Made(node, frame)
+        if node.name not in self._variables:
+            self._variables[node.name] = None  # a variable does not come to use itself
+            self._variables[node.name] = self.of(variable.tree, self.base)
+        return self._variables[node.name]
+
+    def _selected(self, node: Select, frame: Frame) -> Origin:
+        of = node.operand
+        if isinstance(of, Ident) and of.name == "request" and "request" not in frame.scope and node.field in _RESTATED:
+            return At(("metadata", node.field))
+        return self.item(self.of(of, frame), node.field) or Made(node, frame)
+
+    def _called(self, node: Call, frame: Frame) -> Origin:
+        match node.declared.shape:
+            case Shape.SAME:
+                return self.of(node.args[0], frame)
+            case Shape.EITHER:
+                present = frame.record.get(id(node.args[0])) is not NONE
+                return self.of(node.args[0 if present else 1], frame)
+            case Shape.CHOSEN:
+                condition, yes, no = node.args
+                held = self._recorded(condition, frame)
+                return self.of(yes if held is True else no, frame) if isinstance(held, bool) else Made(node, frame)
+            case Shape.PART:
+                return self._part(node, frame)
+            case Shape.ELEMENT:
+                return self._element_of_call(node, 0, frame) or Made(node, frame)
+            case _:
+                return Made(node, frame)
+
+    def _part(self, node: Call, frame: Frame) -> Origin:
+        key_node = node.args[1]
+        key = self._recorded(key_node, frame)
+        if isinstance(key, bool) or not isinstance(key, str | int):
+            return Made(node, frame)
+        operand = self.of(node.args[0], frame)
+        if self.private and isinstance(operand, At) and not isinstance(key_node, Const):
+            return Made(node, frame)
+        return self.item(operand, key) or Made(node, frame)
+
+    # ----------------------------------------------------------------------------------------------- parts of values
+
+    def item(self, origin: Origin, key: Any) -> Origin:
+        """Where the element or entry `key` of a value comes from; the whole value where that cannot be told."""
+        if isinstance(origin, At):
+            return At((*origin.path, key if isinstance(key, int) else str(key)))
+        if origin is None:
+            return None
+        node, frame = origin.node, origin.frame
+        found: Origin = None
+        match node:
+            case ListLiteral():
+                found = self._element(node, key, frame)
+            case MapLiteral():
+                for entry in node.entries:
+                    if self._recorded(entry.key, frame) == key:
+                        found = self.of(entry.value, frame)
+            case Call():
+                found = self._item_of_call(node, key, frame)
+            case Comprehension():
+                found = self._collected(node, recognise(node), key, frame)
+            case Select() | Ident() | Const():
+                pass
+        return found or origin
+
+    def _element(self, node: ListLiteral, at: Any, frame: Frame) -> Origin:
+        place = 0
+        for index, element in enumerate(node.elements):
+            if index in node.optional and frame.record.get(id(element)) is NONE:
+                continue
+            if place == at:
+                return self.of(element, frame)
+            place += 1
+        return None
+
+    def _item_of_call(self, node: Call, at: Any, frame: Frame) -> Origin:
+        if not isinstance(at, int):
+            return None
+        if node.declared.shape is not Shape.JOINED:
+            return self._element_of_call(node, at, frame)
+        first = self._recorded(node.args[0], frame)
+        if not isinstance(first, list):
+            return None
+        within = at < len(first)
+        return self.item(self.of(node.args[0 if within else 1], frame), at if within else at - len(first))
+
+    def _element_of_call(self, node: Call, at: int, frame: Frame) -> Origin:
+        """The origin of the element `at` of a call's result, where that is one of the first argument."""
+        if node.declared.element is None:
+            return None
+        arguments = [self.value(arg, frame) for arg in node.args]
+        places = node.declared.element(at, self.value(node, frame), *arguments)
+        if places is None:
+            return None
+        origin = self.of(node.args[0], frame)
+        for place in places:
+            origin = self.item(origin, place)
+        return origin
+
+    def _collected(self, node: Comprehension, fold: Fold, key: Any, frame: Frame) -> Origin:
+        """What map, filter and the transforming macros collected under an index or key."""
+        at = key
+        if fold.kind == "map":
+            items = self._recorded(node.range, frame)
+            if not isinstance(fold.key, Ident) or fold.key.name != node.var or not isinstance(items, list | dict):
+                return None
+            keys = list(items) if isinstance(items, dict) else range(len(items))
+            at = keys.index(key) if key in keys else None
+        elif fold.kind != "list":
+            return None
+        elif fold.filter is not None and isinstance(at, int):
+            chosen = self.chosen(node, frame)
+            at = chosen[at] if at < len(chosen) else None
+        if not isinstance(at, int):
+            return None
+        return self.of(fold.value, self.inside(node, at, frame))
+
+    # ---------------------------------------------------------------------------------------------------- the record
+
+    def _recorded(self, node: Expr, frame: Frame) -> Any:
+        if isinstance(node, Const):
+            return node.value
+        found = frame.record.get(id(node), _UNKNOWN)
+        return found.value if isinstance(found, Optional) else found
+
+    def _round(self, node: Comprehension, at: int, frame: Frame) -> Record:
+        """What one round of a loop recorded of its body; nothing where that was not kept."""
+        rounds = frame.record.get(rounds_key(node))
+        if not isinstance(rounds, Rounds):
+            return {}
+        kept = rounds.records.get(at)
+        if kept is not None:
+            return kept
+        return frame.record if at == rounds.place else {}

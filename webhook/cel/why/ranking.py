@@ -1,0 +1,114 @@
+"""Which of several places a reader would look at first, where all of them decided.
+
+Of a false `A || B` the values do not tell which term is the condition and which the demand. These rules do, by what
+people write in policies for Kubernetes: docs/decisions/011-lines.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from webhook.cel.tree.ast import Const, Expr, Ident, Select, children
+from webhook.paths import Path, lookup
+
+NAMESPACE: Final = ("metadata", "namespace")
+
+_KINDS: Final = ((), ("kind",), ("apiVersion",))
+_IDENTITY: Final = (("metadata", "name"), NAMESPACE, ("metadata", "generateName"))
+_ASIDE, _NAME, _KIND = 1, 2, 3
+_EXEMPTION: Final = re.compile(r"exempt|exclu|ignor|skip|except|bypass", re.IGNORECASE)
+_MISSING: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One of several terms of which any would have sufficed: its places, the best first.
+
+    condition: it says what the other terms are about. exemption: it speaks of exemptions.
+    """
+
+    paths: list[Path]
+    condition: bool
+    exemption: bool
+
+
+class Ranking:
+    """The order of places in an object."""
+
+    def __init__(self, value: Any) -> None:
+        self._object = value
+
+    def of_alternatives(self, alternatives: Iterable[Alternative]) -> list[Path]:
+        """The places of alternatives, the best first.
+
+        What only tests kind, name, operating system or labels stands back, and so do conditions and exemptions. What
+        the object has comes before what it lacks, the deeper place before the less deep one, the later term before the
+        earlier one.
+        """
+        ranked: list[tuple[Any, list[Path]]] = []
+        for place, each in enumerate(alternatives):
+            if each.paths:
+                level, absent, depth = self._rank(each.paths[0])
+                level = max(level, _ASIDE) if each.condition else level
+                ranked.append(((each.exemption, level, each.condition, absent, depth, -place), each.paths))
+        ranked.sort(key=lambda each: each[0])
+        return [path for _, paths in ranked for path in paths]
+
+    def of_branch(self, branch: list[Path], condition: list[Path]) -> list[Path]:
+        """The places of `condition ? branch : …`, the best first: those of the branch, unless only the condition asked
+        for something that the object has."""
+
+        def rank(each: tuple[bool, Path]) -> tuple[bool, bool, bool]:
+            asked, path = each
+            level, absent, _ = self._rank(path)
+            return level >= (_ASIDE if asked else _NAME), absent, asked
+
+        places = [*((False, path) for path in branch), *((True, path) for path in condition)]
+        return [path for _, path in sorted(places, key=rank)]
+
+    def together(self, parts: Iterable[list[Path]]) -> list[Path]:
+        """The places of the values that one value was made of: of those that the object has first."""
+        ranked = sorted(
+            (paths for paths in parts if paths),
+            key=lambda paths: (self._level(paths[0]) >= _NAME, not self._present(paths[0])),
+        )
+        return [path for paths in ranked for path in paths]
+
+    def in_the_end(self, paths: Iterable[Path]) -> list[Path]:
+        """All places that were found, in their order but for the object's kind, which is the last."""
+        return sorted(paths, key=lambda path: self._level(path) == _KIND)
+
+    def _rank(self, path: Path) -> tuple[int, bool, int]:
+        depth = next((size for size in range(len(path), 0, -1) if self._present(path[:size])), 0)
+        level = self._level(path)
+        if not depth and level < _KIND:
+            level = _NAME  # it could only stand at the object as a whole
+        return level, depth < len(path), -depth
+
+    def _level(self, path: Path) -> int:
+        """How likely a place is only a condition for asking about another, from 0."""
+        if path in _KINDS:
+            return _KIND
+        if path == ("metadata",) or path[:2] in _IDENTITY or path[-2:] == ("os", "name"):
+            return _NAME
+        names_element = path[-1] == "name" and len(path) > 1 and isinstance(path[-2], int)
+        if names_element or "metadata" in path or path[-1] in ("kind", "serviceAccountName"):
+            return _ASIDE
+        return 0
+
+    def _present(self, path: Path) -> bool:
+        return lookup(self._object, path, _MISSING) is not _MISSING
+
+
+def speaks_of_exemptions(term: Expr) -> bool:
+    """Whether a term names or quotes something that is called an exemption: `c.image in variables.exemptImages`."""
+    match term:
+        case Ident(name=text) | Select(field=text) if _EXEMPTION.search(text):
+            return True
+        case Const():
+            return isinstance(term.value, str) and _EXEMPTION.search(term.value) is not None
+        case _:
+            return any(map(speaks_of_exemptions, children(term)))

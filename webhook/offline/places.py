@@ -1,0 +1,167 @@
+"""Which place in the object a finding belongs to: that which its message names, or that which decided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from webhook.paths import Path, lookup, parse
+
+MAX_VALUES: Final = 20_000
+"""How many values of an object are looked at for elements that have a name."""
+
+_OF_EXPRESSIONS: Final = ("failed expression: ", "expression '", "[expression '")
+"""How the API server's own messages begin: for a validation without a message, and for errors."""
+
+_MISSING: Final = object()
+
+
+def place_of(message: str, value: dict[str, Any] | None, decided: Sequence[Path]) -> Path | None:
+    """The place in the object that a finding is about; None where it is not known.
+
+    value: the object. decided: the places in it that the policy's expression turned on, the best first; they may lead
+    to what is absent. The place is there: of a field that is missing it is the deepest parent that the object has. It
+    is the best of those that decided, unless the message names another: a path that it begins with, or an element of a
+    list, by its index (`containers[2]`) or its name (`container 'app'`).
+    """
+    if value is None:
+        return None
+    places = [path for path in (existing(path, value) for path in decided) if path]
+    if message.startswith(_OF_EXPRESSIONS):
+        return next(iter(places), None)  # the message quotes the expression, whose texts name nothing in the object
+    named = named_path(message, value)
+    if named is not None:
+        named = existing(named, value)
+        return next((path for path in places if path[: len(named)] == named), named) or None
+    mentions = [*_indexed(message, value), *_named(message, value)]
+    for mention in mentions:
+        for path in places:
+            if path[: len(mention.path)] == mention.path:
+                return path
+    if not places:
+        return next((mention.path for mention in mentions if mention.sure), None) or _path_within(message, value)
+    best = places[0]
+    for mention in mentions:
+        if mention.speaks_of(best):
+            return mention.path
+    return best
+
+
+def existing(path: Path, value: Any) -> Path:
+    """The part of a path that the object has: the path itself, or its deepest parent that is there."""
+    while path and lookup(value, path, _MISSING) is _MISSING:
+        path = path[:-1]
+    return path
+
+
+_PATH = r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[[0-9]{1,9}\]|\['[^']*'\]|\[\"[^\"]*\"\])+"
+_LEADING_PATH = re.compile(_PATH)
+_ANY_PATH = re.compile(rf"(?<![\w.\]/-]){_PATH}")
+
+
+def named_path(message: str, value: dict[str, Any] | None) -> Path | None:
+    """The place that a message names: the path, of two steps or more, that it begins with, as the API server's own do.
+
+    `spec.replicas is 50; …` is about spec.replicas. None where the message begins otherwise, or the first step is no
+    field of the object.
+    """
+    match = _LEADING_PATH.match(message)
+    return None if match is None or value is None else _from_root(match[0], value)
+
+
+def _from_root(text: str, value: dict[str, Any]) -> Path | None:
+    try:
+        path = parse(text)
+    except ValueError:
+        return None
+    return path if path[0] in value else None
+
+
+def _path_within(message: str, value: dict[str, Any]) -> Path | None:
+    """A path that a message names somewhere."""
+    for match in _ANY_PATH.finditer(message):
+        path = _from_root(match[0], value)
+        if path is not None and lookup(value, path, _MISSING) is not _MISSING:
+            return path
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    """An element of a list, or a part of one, that a message speaks of. sure: the words leave no doubt."""
+
+    path: Path
+    sure: bool
+
+    def speaks_of(self, place: Path) -> bool:
+        """Whether the mention tells more than a place: it is in that list, or is another element of it."""
+        element = next(size for size in range(len(self.path), 0, -1) if isinstance(self.path[size - 1], int))
+        holder = self.path[: element - 1]
+        return place == holder or (self.sure and (self.path[: len(place)] == place or place[: len(holder)] == holder))
+
+
+_INDEXED = re.compile(r"(?<![\w.-])((?:[A-Za-z_][\w-]*\.)*)([A-Za-z_][\w-]*)\[([0-9]{1,9})\]([\w.\[\]-]*)")
+
+
+def _indexed(message: str, value: dict[str, Any]) -> Iterator[_Mention]:
+    """Elements that a message names by list and index: `containers[2]`, `template.spec.containers[2].image`."""
+    for match in _INDEXED.finditer(message):
+        before = tuple(match[1].split(".")[:-1])
+        ending: Path = (*before, match[2], int(match[3]))
+        try:
+            rest = parse(match[4].lstrip(".").rstrip(".-[")) if match[4].startswith((".", "[")) else ()
+        except ValueError:
+            rest = ()
+        for path, _ in _elements(value):
+            if path[-len(ending) :] == ending:
+                yield _Mention(existing((*path, *rest), value), sure=True)
+
+
+_WORD = re.compile(r"[^\s'\"`\[\](){}<>,;:=]+")
+_QUOTES: Final = "'\"`"
+
+
+def _named(message: str, value: dict[str, Any]) -> Iterator[_Mention]:
+    """Elements that a message names by their name, in the order of the message.
+
+    A name is sure in quotes, or after the word for what it is the name of: `container app`. Without, a word of the
+    message may be a name by chance: it counts at the start, in an enumeration, and where it is no plain word.
+    """
+    known: dict[str, list[Path]] = {}
+    for path, element in _elements(value):
+        name = element.get("name") if isinstance(element, dict) else None
+        if isinstance(name, str) and name:
+            known.setdefault(name, []).append(path)
+    before = ""
+    for match in _WORD.finditer(message):
+        word = match[0].rstrip(".!?")
+        paths = known.get(word, [])
+        kinds = [path for path in paths if len(before) > 2 and before in str(path[-2]).lower()]
+        around = message[: match.start()].rstrip(" ")
+        quoted = match.start() > 0 and message[match.start() - 1] in _QUOTES
+        listed = not around or around[-1] in ":,([" or not word.isalpha()
+        if kinds or quoted or listed:
+            sure = bool(kinds) or (quoted and len(paths) == 1)
+            yield from (_Mention(path, sure) for path in kinds or paths)
+        before = word.lower().removesuffix("s")
+
+
+def _elements(value: Any) -> Iterable[tuple[Path, Any]]:
+    """The elements of all lists in an object, each with its path; outer ones before inner ones."""
+    found: list[tuple[Path, Any]] = []
+    ahead: list[tuple[Path, Any]] = [((), value)]
+    looked_at = 0
+    while ahead and looked_at < MAX_VALUES:
+        following: list[tuple[Path, Any]] = []
+        for path, each in ahead:
+            looked_at += 1
+            if isinstance(each, dict):
+                following += [((*path, key), inner) for key, inner in each.items() if isinstance(inner, dict | list)]
+            elif isinstance(each, list):
+                items = [((*path, index), item) for index, item in enumerate(each)]
+                found += items
+                following += items
+        ahead = following
+    return found

@@ -1,0 +1,87 @@
+"""Evaluates matchConditions: those of a CEL policy, and those of a Python policy's binding.
+
+The order, the cost budget and the error texts are those of k8s.io/apiserver, plugin/webhook/matchconditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from webhook.cel import PLAIN, EvaluationError, Form, Program
+from webhook.paths import Path
+from webhook.policy.cel import authorization
+from webhook.policy.reviewing import Review
+
+COST: Final = 2_500_000
+"""The cost budget of all conditions of a policy together, in CEL cost units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One compiled condition. place: its path in the policy or binding."""
+
+    name: str
+    program: Program
+    place: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """All conditions of a policy or a binding. authorizing: whether one of them uses the authorizer."""
+
+    conditions: tuple[Condition, ...]
+    authorizing: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.conditions)
+
+    def unmatched(
+        self, review: Review, params: Any = None, form: Form = PLAIN, *, exactly: bool = False
+    ) -> Condition | str | None:
+        """None if the policy matches. Otherwise the first false condition or, if none is false, the text of the errors.
+
+        The API server evaluates all conditions even if one is false, which matters only for the cost budget. So the
+        evaluation stops at the first false one, and is repeated `exactly` if the cost exceeds half of the budget.
+        """
+        request = review.request
+        lazy: dict[str, Callable[[], Any]] = {"request": review.cel_in_conditions}
+        if self.authorizing:
+            lazy |= authorization.bindings(review)
+        activation = form.activation(
+            {
+                "object": request.object,
+                "oldObject": request.old_object,
+                "params": params,
+                "namespaceObject": None,  # as in the API server, which has not looked it up yet
+            },
+            lazy,
+            deadline=review.deadline,
+        )
+        evaluate, limit = form.evaluate, COST if exactly else COST // 2
+        false: Condition | None = None
+        errors: list[str] = []
+        for condition in self.conditions:
+            try:
+                if evaluate(condition.program, activation) is not True:
+                    if not exactly:
+                        return condition
+                    false = false or condition
+            except EvaluationError as error:
+                text = error_text(condition.program, error)
+                if text not in errors:
+                    errors.append(text)
+            if activation.cost > limit:
+                return OUT_OF_BUDGET if exactly else self.unmatched(review, params, form.exactly(), exactly=True)
+        if false is not None or not errors:
+            return false
+        return errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]"
+
+
+OUT_OF_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
+
+
+def error_text(program: Program, error: EvaluationError) -> str:
+    """The API server's text for an error of an expression."""
+    return f"expression '{program.source}' resulted in error: {error}"
