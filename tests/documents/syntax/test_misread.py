@@ -142,7 +142,7 @@ def test_expressions_that_yaml_reads_as_they_are_written(tmp_path: Path, written
 
 class TestACommentThatIsFolded:
     FOLDED = (
-        "YAML folds these lines into one, so the comment extends to the end of the expression; write | instead of >"
+        "YAML folds these lines into one, so the comment extends to their end; write | instead of >"
     )
 
     def test_and_takes_the_rest_along_is_warned_of(self, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[mo
 
 _CONDITIONS_AT: Path = ("metadata", "annotations", conditions.ANNOTATION)
 
-_FOLDED = "YAML folds these lines into one, so the comment extends to the end of the expression; write | instead of >"
+_FOLDED = "YAML folds these lines into one, so the comment extends to their end; write | instead of >"
 
 _LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
