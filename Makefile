@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-all e2e e2e-assets soak lint format docs site bench lock manifests setup
+.PHONY: run test coverage test-all e2e e2e-assets soak lint format docs site bench lock manifests setup
 setup: $(READY)
 
 $(BIN)/python:
@@ -18,8 +18,14 @@ $(READY): requirements-dev.lock pyproject.toml | $(BIN)/python
 run: $(READY)  ## serve the shipped policies on 127.0.0.1:8443 (TLS, development certificate) and :8080
 	$(BIN)/gatewright serve --policies policies
 
-test: $(READY)
-	$(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+
+test: $(READY)  ## all tests but tests/e2e, in as many processes as there are cores
+	$(PYTEST)
+
+coverage: $(READY)  ## make test, and what it ran of the code; fails below the floors in tests/floor.py
+	$(PYTEST) --cov --cov-report=
+	$(BIN)/python -m tests.floor
 
 test-all: $(READY)  ## the tests on every other Python from 3.11 that pyenv or the PATH has
 	bash tests/every_python.sh

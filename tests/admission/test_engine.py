@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.policy.python.test_decorators import tree
 from tests.policy.trees import (
     binding,
     config_map,
@@ -19,6 +18,7 @@ from tests.policy.trees import (
     pod,
     policy,
     request,
+    tree,
     verdict,
 )
 from webhook.admission import engine

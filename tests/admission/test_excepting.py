@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.policy.test_exceptions import exception
 from tests.policy.trees import (
     binding,
     config_map,
+    exception,
     loaded,
     loaded_files,
     mutating_binding,

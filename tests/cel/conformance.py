@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
+from tests.cel.evaluating import unchecked
+from webhook.cel import Activation, CompileError, Environment, EvaluationError, Program, types
 from webhook.cel.check.frontend import Declarations, Frontend
 from webhook.cel.library.declaring import FunctionDeclaration
 from webhook.cel.tree.types import Type
@@ -104,7 +105,14 @@ def functions(raw: dict[str, Any]) -> list[FunctionDeclaration]:
     ]
 
 
-def run(case: Case, *, exactly: bool = False, unchecked: bool = False) -> Any:
+def compiled(case: Case, environment: Environment) -> Program:
+    """The program of a case, checked unless the case says otherwise. Raises CompileError."""
+    if case.raw.get("disable_check"):
+        return unchecked(case.expression, environment)
+    return environment.compile(case.expression)
+
+
+def run(case: Case, *, exactly: bool = False) -> Any:
     """What the case's expression gives: a value, or the EvaluationError or CompileError."""
     raw = case.raw
     variables = {each["name"]: declared(each["ident"]) for each in raw.get("type_env", ()) if "ident" in each}
@@ -113,8 +121,7 @@ def run(case: Case, *, exactly: bool = False, unchecked: bool = False) -> Any:
     try:
         if functions(raw):
             return Frontend(variables, Declarations(functions(raw))).check(case.expression).type
-        compile_one = environment.compile_unchecked if unchecked or raw.get("disable_check") else environment.compile
-        program = compile_one(case.expression)
+        program = compiled(case, environment)
         if raw.get("check_only"):
             return program.type
         return program.evaluate_exactly(activation) if exactly else program.evaluate(activation)

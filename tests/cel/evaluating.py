@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import pytest
+
 from webhook.access import Access, AccessDecision, AccessRule, declared
-from webhook.cel import Activation, Environment, EvaluationError, types
+from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
 from webhook.cel.library.authorizer import AUTHORIZER, Authorizer
 from webhook.cel.program import Program, Recording
 
@@ -49,3 +51,44 @@ def evaluate(expression: str, **bindings: Any) -> Any:
     if kind == "error":
         raise EvaluationError(result)
     return result
+
+
+def with_variables(expression: str, **sources: str) -> tuple[Program, dict[str, Program]]:
+    environment, programs = ENVIRONMENT, {}
+    for name, source in sources.items():
+        programs[f"variables.{name}"] = environment.compile(source)
+        environment = environment.extend({f"variables.{name}": programs[f"variables.{name}"].type})
+    return environment.compile(expression), programs
+
+
+def unchecked(source: str, environment: Environment = ENVIRONMENT) -> Program:
+    """The program of an expression whose types nobody checks: everything is decided when it is evaluated."""
+    return Program(source, environment._checker(source).parse(source))
+
+
+def has_value(expression: str, value: Any) -> None:
+    """The expression has this value, of this type."""
+    result = evaluate(expression)
+    assert type(result) is type(value)
+    assert result == value
+
+
+def has_error(expression: str, text: str) -> None:
+    """The evaluation ends in this error."""
+    with pytest.raises(EvaluationError) as caught:
+        evaluate(expression)
+    assert str(caught.value) == text
+
+
+def is_refused(expression: str, text: str) -> None:
+    """The expression does not compile, and the error has this text in it."""
+    with pytest.raises(CompileError) as caught:
+        ENVIRONMENT.compile(expression)
+    assert text in str(caught.value)
+
+
+def issues(expression: str, **options: Any) -> list[str]:
+    """The issues of an expression that does not compile, each with its place; options: of Environment.compile."""
+    with pytest.raises(CompileError) as caught:
+        ENVIRONMENT.compile(expression, **options)
+    return [str(issue) for issue in caught.value.issues]

@@ -6,106 +6,22 @@ skipped.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests import goprograms
-from tests.cel.evaluating import BINDINGS, ENVIRONMENT, VARIABLES
-from tests.cel.generated import Expressions, X
+from tests.cel.apiserver import agree, asked, ours, theirs
+from tests.cel.evaluating import VARIABLES
+from tests.cel.generated import Expressions
 from tests.cel.generated_libraries import Calls
-from webhook.access import Access, AccessDecision
-from webhook.cel import Activation, CompileError, Environment, EvaluationError
+from webhook.cel import CompileError, Environment
 from webhook.cel.functions import LIBRARIES
 from webhook.cel.library.authorizer import LIBRARY as AUTHORIZER
-from webhook.cel.library.authorizer import Authorizer
 from webhook.versions import NEWEST, OLDEST, Version
 from webhook.versions import shown as version_text
 
-SOURCE = Path(__file__).parent / "kubernetes"
 SEED, COUNT = 20261121, 5000
 LIBRARY_COUNT = 2000
-
-
-@pytest.fixture(scope="module")
-def kubernetes() -> Path:
-    """The program that answers as a kube-apiserver would."""
-    return goprograms.built(SOURCE)
-
-
-def asked(program: Path, expressions: list[str], version: str = "") -> list[dict[str, str]]:
-    questions = [{"expression": each, "bindings": {"x": X, "y": None}, "version": version} for each in expressions]
-    return goprograms.answers(program, questions)
-
-
-def theirs(answer: dict[str, str]) -> tuple[str, str]:
-    if "compile" in answer:
-        return "compile", ""
-    if "error" in answer:
-        return "error", answer["error"]
-    if answer["type"] in ("list", "map"):
-        return "value", json.dumps(whole(json.loads(answer["value"])), sort_keys=True)
-    return "value", "double" if answer["type"] == "double" else answer["value"]
-
-
-def whole(value: Any) -> Any:
-    """The value with doubles that are integers as such: JSON does not tell them apart."""
-    match value:
-        case bool():
-            return value
-        case float() if value.is_integer():
-            return int(value)
-        case list():
-            return [whole(item) for item in value]
-        case dict():
-            return {key: whole(item) for key, item in value.items()}
-    return value
-
-
-def shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | dict):
-        return json.dumps(whole(value), sort_keys=True)
-    return "double" if isinstance(value, float) else str(value)
-
-
-def question(access: Access) -> AccessDecision:
-    """The answer of the program's own authorizer: no, and the question as the reason."""
-    asked = {
-        "user": access.user,
-        "groups": list(access.groups),
-        "verb": access.verb,
-        "path": access.path,
-        "group": access.group,
-        "resource": access.resource,
-        "subresource": access.subresource,
-        "namespace": access.namespace,
-        "name": access.name,
-    }
-    return AccessDecision(False, json.dumps(asked, sort_keys=True, separators=(",", ":")))
-
-
-BOUND = {**BINDINGS, "x": X, "authorizer": Authorizer(Access("ann", "", groups=("staff",)), question)}
-
-
-def ours(expression: str) -> tuple[str, str]:
-    try:
-        program = ENVIRONMENT.compile(expression)
-        return "value", shown(program.evaluate(Activation(BOUND)))
-    except CompileError:
-        return "compile", ""
-    except EvaluationError as error:
-        return "error", str(error)
-
-
-def agree(mine: tuple[str, str], other: tuple[str, str]) -> bool:
-    if other[0] == "error" and other[1].startswith("internal error: "):
-        # A defect of the server's: it panics on an error where it expects a list, and on what it cannot hash.
-        return mine[0] == "error" or "unhashable" in other[1]
-    return mine == other
 
 
 def test_generated_expressions_agree(kubernetes: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cel.apiserver import agree, asked, ours, theirs
 from tests.cel.conformance import NOT_IN_KUBERNETES, SUITE, Case, agrees, cases, refused, run
-from tests.cel.test_against_kubernetes import agree, asked, kubernetes, ours, theirs
 from webhook.cel import CompileError
-
-__all__ = ["kubernetes"]
 
 pytestmark = pytest.mark.skipif(not SUITE.is_dir(), reason=f"the conformance suite is not at {SUITE}")
 

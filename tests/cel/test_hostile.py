@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.cel.costly import in_tens
 from tests.timing import ASSERTED
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
 from webhook.cel.check.frontend import MAX_LENGTH
@@ -159,14 +160,6 @@ TEXTS = [
     "[1, 2, 3].map(i, x + x + x).size() == 3",
     "[x].map(a, a + a).map(a, a + a).map(a, a + a).map(a, a + a).map(a, a + a).size() == 1",
 ]
-# Loops over literals: nothing has to be large for them.
-TEN = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"
-
-
-def in_tens(depth: int, innermost: str) -> str:
-    for level in range(depth):
-        innermost = f"{TEN}.all(v{level}, {innermost})"
-    return innermost
 
 
 def doubled(times: int, start: str, step: str) -> str:

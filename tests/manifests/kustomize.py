@@ -93,3 +93,22 @@ def policies(folder: str) -> dict[str, str]:
     (name,) = (volume["configMap"]["name"] for volume in pod(folder)["volumes"] if volume["name"] == "policies")
     (found,) = (each for each in objects(folder) if each["kind"] == "ConfigMap" and each["metadata"]["name"] == name)
     return dict(found["data"])
+
+
+VALIDATING, MUTATING = "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"
+
+
+def webhooks(kind: str, folder: str = OVERLAYS[0]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = one(folder, kind)["webhooks"]
+    return found
+
+
+def mounted(files: dict[str, str], folder: Path) -> Path:
+    """A volume as the kubelet lays it out: a folder of the content, `..data` that leads there, a link for each file."""
+    content = folder / "..2026_11_21_08_04_09.1029384756"
+    content.mkdir(parents=True)
+    for name, text in files.items():
+        (content / name).write_text(text)
+        (folder / name).symlink_to(Path("..data") / name)
+    (folder / "..data").symlink_to(content.name)
+    return folder

@@ -6,13 +6,11 @@ becomes a policy that denies every request that it matches. test_kubernetes uses
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from tests.policy.trees import loaded
 from webhook.admission import engine
 from webhook.cluster.manifestsview import ManifestsView
-from webhook.documents import reader
-from webhook.policy.load.loading import load_documents
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.schema import Kinds
@@ -46,9 +44,7 @@ def as_policies(webhooks: list[dict[str, Any]]) -> PolicySet:
             "spec": {"policyName": webhook["name"], "validationActions": ["Deny"]},
         }
         objects += [policy, binding]
-    read, problems = reader.parse("\n---\n".join(map(json.dumps, objects)), "registration")
-    assert problems == []
-    return load_documents(read)
+    return loaded(*objects)
 
 
 def called(webhooks: PolicySet, request: Request) -> list[str]:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from webhook.admission import review
+from webhook.policy.request import Request
+
 Raw = dict[str, Any]  # `request` of an AdmissionReview
 
 REVIEWS = Path(__file__).parents[1] / "fixtures" / "reviews"
@@ -104,3 +107,67 @@ def made(resource: str, kind: str, operation: str, subresource: str = "", namesp
     if subresource:
         request["subResource"] = subresource
     return request
+
+
+# Each with what it would be asked about, were it not left out: a finalizer.
+NEVER: dict[str, Raw] = {
+    "TokenReview": made(
+        "authentication.k8s.io/v1/tokenreviews", "authentication.k8s.io/v1/TokenReview", "CREATE", finalizers=["x"]
+    ),
+    "SelfSubjectReview": made(
+        "authentication.k8s.io/v1/selfsubjectreviews",
+        "authentication.k8s.io/v1/SelfSubjectReview",
+        "CREATE",
+        labels=KEPT,
+    ),
+    "SubjectAccessReview": made(
+        "authorization.k8s.io/v1/subjectaccessreviews",
+        "authorization.k8s.io/v1/SubjectAccessReview",
+        "CREATE",
+        labels=KEPT,
+    ),
+    "LocalSubjectAccessReview": made(
+        "authorization.k8s.io/v1/localsubjectaccessreviews",
+        "authorization.k8s.io/v1/LocalSubjectAccessReview",
+        "CREATE",
+        namespace="shop",
+        labels=KEPT,
+    ),
+    "token of a service account": made(
+        "/v1/serviceaccounts",
+        "authentication.k8s.io/v1/TokenRequest",
+        "CREATE",
+        subresource="token",
+        namespace="shop",
+        finalizers=["x"],
+    ),
+    "heartbeat of a node": made(
+        "coordination.k8s.io/v1/leases", "coordination.k8s.io/v1/Lease", "UPDATE", namespace="kube-node-lease"
+    ),
+    "lease of a controller": made(
+        "coordination.k8s.io/v1/leases", "coordination.k8s.io/v1/Lease", "UPDATE", namespace="shop"
+    ),
+    "status of a node": made("/v1/nodes", "/v1/Node", "UPDATE", subresource="status"),
+    "a new node": made("/v1/nodes", "/v1/Node", "CREATE"),
+    "its certificate": made(
+        "certificates.k8s.io/v1/certificatesigningrequests",
+        "certificates.k8s.io/v1/CertificateSigningRequest",
+        "CREATE",
+    ),
+    "status of a Pod": made("/v1/pods", "/v1/Pod", "UPDATE", subresource="status", namespace="shop"),
+    "status of a Pod with a finalizer": made(
+        "/v1/pods", "/v1/Pod", "UPDATE", subresource="status", namespace="shop", finalizers=[FINALIZER]
+    ),
+    "event": made("events.k8s.io/v1/events", "events.k8s.io/v1/Event", "CREATE", namespace="shop"),
+    "endpoints": made(
+        "discovery.k8s.io/v1/endpointslices", "discovery.k8s.io/v1/EndpointSlice", "UPDATE", namespace="shop"
+    ),
+    "eviction": made("/v1/pods", "policy/v1/Eviction", "CREATE", subresource="eviction", namespace="shop"),
+    "binding of a Pod to a node": made("/v1/pods", "/v1/Binding", "CREATE", subresource="binding", namespace="shop"),
+}
+
+
+def request(raw: Raw) -> Request:
+    """The request, read as the webhook reads it."""
+    document = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": raw}
+    return review.parse(json.dumps(document).encode())

@@ -17,8 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.manifests import kustomize
-from tests.manifests.kustomize import BASE, ROOT
-from tests.manifests.test_policies_configmap import mounted
+from tests.manifests.kustomize import BASE, ROOT, mounted
 from tests.server.running import environment, wait_for
 
 REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+)", re.MULTILINE)

@@ -11,9 +11,8 @@ import pytest
 
 from tests import goprograms
 from tests.manifests import kustomize, registrations
-from tests.manifests.kustomize import BASE, OVERLAYS
-from tests.manifests.requests import recorded, variants
-from tests.manifests.test_registration import MUTATING, NEVER, VALIDATING, request, webhooks
+from tests.manifests.kustomize import BASE, MUTATING, OVERLAYS, VALIDATING, webhooks
+from tests.manifests.requests import NEVER, recorded, request, variants
 
 SOURCE = Path(__file__).parent / "kubernetes"
 

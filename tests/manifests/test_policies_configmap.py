@@ -10,24 +10,13 @@ import pytest
 import yaml
 
 from tests.manifests import kustomize
-from tests.manifests.kustomize import OVERLAYS, ROOT
+from tests.manifests.kustomize import OVERLAYS, ROOT, mounted
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 
 ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS
 POLICIES = ROOT / "policies"
 SHIPPED = ("finalizer-enforcement", "no-host-path", "protocol-whitelist", "replica-bounds")
-
-
-def mounted(files: dict[str, str], folder: Path) -> Path:
-    """A volume as the kubelet lays it out: a folder of the content, `..data` that leads there, a link for each file."""
-    content = folder / "..2026_11_21_08_04_09.1029384756"
-    content.mkdir(parents=True)
-    for name, text in files.items():
-        (content / name).write_text(text)
-        (folder / name).symlink_to(Path("..data") / name)
-    (folder / "..data").symlink_to(content.name)
-    return folder
 
 
 def described(policies: PolicySet) -> list[tuple[str, str, tuple[tuple[str, tuple[str, ...]], ...]]]:

@@ -2,86 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from tests.manifests import kustomize, registrations
-from tests.manifests.kustomize import BASE, OVERLAYS, ROOT
-from tests.manifests.requests import FINALIZER, KEPT, Raw, made, recorded, variants
-from webhook.admission import engine, review
+from tests.manifests.kustomize import BASE, MUTATING, OVERLAYS, ROOT, VALIDATING, webhooks
+from tests.manifests.requests import FINALIZER, KEPT, NEVER, made, recorded, request, variants
+from webhook.admission import engine
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
-from webhook.policy.request import Request
 from webhook.schema import Kinds
 
 ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS
-VALIDATING, MUTATING = "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"
 EXEMPT = {"gatewright-system", "cert-manager", "kube-system", "kube-node-lease"}
-
-# Each with what it would be asked about, were it not left out: a finalizer.
-NEVER: dict[str, Raw] = {
-    "TokenReview": made(
-        "authentication.k8s.io/v1/tokenreviews", "authentication.k8s.io/v1/TokenReview", "CREATE", finalizers=["x"]
-    ),
-    "SelfSubjectReview": made(
-        "authentication.k8s.io/v1/selfsubjectreviews",
-        "authentication.k8s.io/v1/SelfSubjectReview",
-        "CREATE",
-        labels=KEPT,
-    ),
-    "SubjectAccessReview": made(
-        "authorization.k8s.io/v1/subjectaccessreviews",
-        "authorization.k8s.io/v1/SubjectAccessReview",
-        "CREATE",
-        labels=KEPT,
-    ),
-    "LocalSubjectAccessReview": made(
-        "authorization.k8s.io/v1/localsubjectaccessreviews",
-        "authorization.k8s.io/v1/LocalSubjectAccessReview",
-        "CREATE",
-        namespace="shop",
-        labels=KEPT,
-    ),
-    "token of a service account": made(
-        "/v1/serviceaccounts",
-        "authentication.k8s.io/v1/TokenRequest",
-        "CREATE",
-        subresource="token",
-        namespace="shop",
-        finalizers=["x"],
-    ),
-    "heartbeat of a node": made(
-        "coordination.k8s.io/v1/leases", "coordination.k8s.io/v1/Lease", "UPDATE", namespace="kube-node-lease"
-    ),
-    "lease of a controller": made(
-        "coordination.k8s.io/v1/leases", "coordination.k8s.io/v1/Lease", "UPDATE", namespace="shop"
-    ),
-    "status of a node": made("/v1/nodes", "/v1/Node", "UPDATE", subresource="status"),
-    "a new node": made("/v1/nodes", "/v1/Node", "CREATE"),
-    "its certificate": made(
-        "certificates.k8s.io/v1/certificatesigningrequests",
-        "certificates.k8s.io/v1/CertificateSigningRequest",
-        "CREATE",
-    ),
-    "status of a Pod": made("/v1/pods", "/v1/Pod", "UPDATE", subresource="status", namespace="shop"),
-    "status of a Pod with a finalizer": made(
-        "/v1/pods", "/v1/Pod", "UPDATE", subresource="status", namespace="shop", finalizers=[FINALIZER]
-    ),
-    "event": made("events.k8s.io/v1/events", "events.k8s.io/v1/Event", "CREATE", namespace="shop"),
-    "endpoints": made(
-        "discovery.k8s.io/v1/endpointslices", "discovery.k8s.io/v1/EndpointSlice", "UPDATE", namespace="shop"
-    ),
-    "eviction": made("/v1/pods", "policy/v1/Eviction", "CREATE", subresource="eviction", namespace="shop"),
-    "binding of a Pod to a node": made("/v1/pods", "/v1/Binding", "CREATE", subresource="binding", namespace="shop"),
-}
-
-
-def webhooks(kind: str, folder: str = ENFORCING) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = kustomize.one(folder, kind)["webhooks"]
-    return found
 
 
 def everywhere(folder: str) -> list[dict[str, Any]]:
@@ -91,11 +26,6 @@ def everywhere(folder: str) -> list[dict[str, Any]]:
         if each["kind"].endswith("WebhookConfiguration")
         for webhook in each["webhooks"]
     ]
-
-
-def request(raw: Raw) -> Request:
-    document = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": raw}
-    return review.parse(json.dumps(document).encode())
 
 
 @pytest.fixture(scope="module")

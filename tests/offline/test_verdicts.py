@@ -1,10 +1,10 @@
 import pytest
 
+from tests.policy.trees import loaded_text
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import parse
 from webhook.offline.requests import Options, plan
 from webhook.offline.verdicts import Located, Verdict, verdicts
-from webhook.policy.load.loading import load_documents
 
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1
@@ -64,7 +64,7 @@ spec:
 
 
 def found(text: str) -> list[Located]:
-    policies = load_documents(parse(POLICY, "policy.yaml")[0])
+    policies = loaded_text(POLICY)
     planned = plan(parse(text, "f.yaml")[0], Options())
     params = [document.value for document in parse(PARAMS, "params.yaml")[0]]
     cluster = ManifestsView([*params, *planned.objects])
@@ -137,7 +137,7 @@ spec:
 
 
 def checked(tree: str, manifests: str, *, explain: bool = False) -> list[Verdict]:
-    policies = load_documents(parse(tree, "policy.yaml")[0])
+    policies = loaded_text(tree)
     planned = plan(parse(manifests, "f.yaml")[0], Options(), policies.objects)
     cluster = ManifestsView([*policies.objects, *planned.objects], assume_namespaces=True)
     return list(verdicts(planned.requests, policies, cluster, explain=explain))

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.policy.cel.test_validating import nested
+from tests.cel.costly import nested
+from tests.policy.apiserver import ours, theirs
 from tests.policy.generated import Case
-from tests.policy.test_against_kubernetes import ours, theirs
 from tests.policy.trees import binding, loaded, policy
 
 LOOP = nested()  # 555,551 units: 18 are a budget

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.policy.trees import BINDING, POLICY, binding, loaded, loaded_files, mutating_binding, policy, problems, wrong
+from tests.policy.trees import (
+    BINDING,
+    POLICY,
+    binding,
+    exception,
+    loaded,
+    loaded_files,
+    mutating_binding,
+    policy,
+    problems,
+    wrong,
+)
 from webhook.policy.exceptions import moment
-
-SPEC: dict[str, Any] = {
-    "policies": [{"name": "p"}],
-    "objects": {"namespaces": ["legacy"]},
-    "reason": "the agent reads the node's log",
-    "approvedBy": "security",
-    "expires": "2999-12-31",
-}
-
-
-def exception(name: str = "x", **spec: Any) -> dict[str, Any]:
-    changed = {**copy.deepcopy(SPEC), **spec}
-    body = {key: value for key, value in changed.items() if value is not ...}
-    return {"apiVersion": "gatewright.dev/v1", "kind": "PolicyException", "metadata": {"name": name}, "spec": body}
 
 
 def refused(**spec: Any) -> list[str]:

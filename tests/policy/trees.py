@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import dedent
 from typing import Any
 
 import pytest
 import yaml
 
+import gatewright
 from webhook.admission.decision import Decision
 from webhook.admission.engine import decide
 from webhook.cluster.manifestsview import ManifestsView
-from webhook.documents.reader import Problem, parse
-from webhook.policy.load.loading import PolicyTreeError, load, load_documents
+from webhook.documents.reader import Problem
+from webhook.policy.load.loading import PolicyTreeError, load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request, User
 
@@ -42,6 +47,14 @@ BINDING = """\
       policyName: p
       validationActions: [Deny]
     """
+
+EXCEPTION: dict[str, Any] = {
+    "policies": [{"name": "p"}],
+    "objects": {"namespaces": ["legacy"]},
+    "reason": "the agent reads the node's log",
+    "approvedBy": "security",
+    "expires": "2999-12-31",
+}
 
 
 def policy(name: str = "p", *, rules: list[dict[str, Any]] | None = None, **spec: Any) -> dict[str, Any]:
@@ -107,10 +120,16 @@ def pod(name: str = "web", *, labels: dict[str, str] | None = None, **spec: Any)
 
 
 def loaded(*objects: dict[str, Any]) -> PolicySet:
-    """The set of these objects, read as YAML."""
-    documents, problems = parse(yaml.safe_dump_all(objects, sort_keys=False), "tree.yaml")
-    assert not problems
-    return load_documents(documents)
+    """The set of these objects. Raises PolicyTreeError."""
+    return loaded_text(yaml.safe_dump_all(objects, sort_keys=False))
+
+
+def loaded_text(text: str) -> PolicySet:
+    """The set of a YAML file with this text. Raises PolicyTreeError."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "tree.yaml"
+        file.write_text(text)
+        return load(file)
 
 
 def loaded_files(root: Path, **files: str) -> PolicySet:
@@ -126,7 +145,7 @@ def problems(*objects: dict[str, Any]) -> list[str]:
     try:
         loaded(*objects)
     except PolicyTreeError as error:
-        return [problem.message for problem in error.problems]
+        return [re.sub(r"\S*/tree\.yaml", "tree.yaml", problem.message) for problem in error.problems]
     return []
 
 
@@ -177,3 +196,33 @@ def verdict(
     """The decision, in a cluster of the tree's objects and these."""
     view = ManifestsView([*policies.objects, *cluster], assume_namespaces=assume)
     return decide(asked or request(), policies, view)
+
+
+def messages(decision: Decision) -> list[str]:
+    """The messages of the findings, in their order."""
+    return [finding.message for finding in decision.findings]
+
+
+def tree(root: Path, code: str, *bindings: dict[str, Any], **files: str) -> PolicySet:
+    """A tree with this code after `from gatewright import …`, bound by `p`'s binding unless others are given."""
+    for bound in bindings or (binding(),):
+        (root / f"{bound['kind']}-{bound['metadata']['name']}.json").write_text(json.dumps(bound))
+    header = "from gatewright import Request, Violation, mutate, validate\n"
+    return loaded_files(root, policy_py=header + dedent(code), **files)
+
+
+def exception(name: str = "x", **spec: Any) -> dict[str, Any]:
+    changed = {**copy.deepcopy(EXCEPTION), **spec}
+    body = {key: value for key, value in changed.items() if value is not ...}
+    return {"apiVersion": "gatewright.dev/v1", "kind": "PolicyException", "metadata": {"name": name}, "spec": body}
+
+
+def unit_test_request() -> gatewright.Request:
+    """A request as an author's own test makes one."""
+    return gatewright.Request(
+        operation="CREATE",
+        resource=gatewright.GroupVersionResource("", "v1", "pods"),
+        kind=gatewright.GroupVersionKind("", "v1", "Pod"),
+        name="web",
+        object=pod("web"),
+    )

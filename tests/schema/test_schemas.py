@@ -41,12 +41,9 @@ class TestBuiltinKinds:
         assert (containers.type, containers.list_type, containers.list_map_keys) == ("array", "map", ("name",))
         ports = at(*CONTAINERS, "*", "ports")
         assert ports.list_map_keys == ("containerPort", "protocol")
-        assert ports.patch_merge_key == "containerPort"
-        assert ports.patch_strategy == ("merge",)
         assert at(*CONTAINERS, "*", "ports", "*", "protocol").default == "TCP"
         assert at(*CONTAINERS, "*", "command").list_type == "atomic"
         assert at("", "v1", "Pod", "metadata", "finalizers").list_type == "set"
-        assert at("apps", "v1", "Deployment", "spec", "strategy").patch_strategy == ("retainKeys",)
 
     def test_maps_and_structs_have_theirs(self) -> None:
         assert at("apps", "v1", "Deployment", "spec", "selector").map_type == "atomic"
@@ -62,7 +59,6 @@ class TestBuiltinKinds:
         assert port.int_or_string and port.type == "" and not port.unknown
         assert at(*CONTAINERS, "*", "resources", "limits", "*").unknown  # a quantity: a text or a number
         assert at("apps", "v1", "Deployment", "spec", "replicas").default is MISSING
-        assert at("apps", "v1", "Deployment", "spec").required == {"selector", "template"}
 
     def test_fields_that_are_not_there_are_none(self) -> None:
         assert at("apps", "v1", "Deployment", "spec").field("replicaz") is None

@@ -183,6 +183,11 @@ def _serving(server: Running) -> dict[str, Any] | None:
 
 
 def end(server: Running) -> None:
+    if server.process.poll() is None and "COVERAGE_PROCESS_CONFIG" in os.environ:
+        # A process that is killed does not write what it ran of the code.
+        server.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.wait(10)
     if server.process.poll() is None:
         server.process.kill()
     server.process.wait()

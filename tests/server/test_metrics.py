@@ -8,8 +8,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.policy.test_exceptions import exception
-from tests.policy.trees import binding, loaded, policy
+from tests.policy.trees import binding, exception, loaded, policy
 from webhook.admission.decision import Finding
 from webhook.cluster.live import LiveView
 from webhook.cluster.lookups import NAMESPACES, Lookups

@@ -262,7 +262,7 @@ def _lines(server: Running, uid: str) -> list[dict[str, Any]]:
 
 
 def test_a_defect_is_a_500_that_tells_nothing_of_the_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> Any:
+    def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("hunter2")
 
     monkeypatch.setattr(engine, "validate", broken)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cel.test_hostile import in_tens
-from tests.policy.cel.test_validating import messages
-from tests.policy.trees import binding, loaded, policy, request
+from tests.cel.costly import in_tens
+from tests.policy.trees import binding, loaded, messages, policy, request
 from tests.server.running import Running, recorded
 from webhook.admission import engine
 from webhook.cel.cost.metering import Deadline

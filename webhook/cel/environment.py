@@ -138,10 +138,6 @@ class Environment:
             raise CompileError(source, [Issue(message)])
         return Program(source, tree)
 
-    def compile_unchecked(self, source: str) -> Program:
-        """The program of an expression whose types nobody checked: everything is decided at run time."""
-        return Program(source, self._checker(source).parse(source))
-
     def _constructed(self, source: str) -> Expr:
         """The checked tree of an expression that may construct messages, whose types it declares by using them."""
         disguised = construction.disguise(source, self._checker(source).parse(source, {}))

@@ -147,16 +147,6 @@ class Schema:
         return self._node.get("default", MISSING)
 
     @property
-    def required(self) -> frozenset[str]:
-        """The required fields."""
-        return frozenset(_texts(self._own.get("required")))
-
-    @property
-    def nullable(self) -> bool:
-        """Whether null is allowed."""
-        return self._flag("nullable")
-
-    @property
     def list_type(self) -> ListType:
         """How lists are merged: replaced as a whole (atomic, the default), as a set, or item by item by keys (map)."""
         declared = self._keyword("x-kubernetes-list-type")
@@ -171,16 +161,6 @@ class Schema:
     def map_type(self) -> MapType:
         """Whether objects and maps are merged field by field (granular) or replaced as a whole (atomic)."""
         return "atomic" if self._keyword("x-kubernetes-map-type") == "atomic" else "granular"
-
-    @property
-    def patch_strategy(self) -> tuple[str, ...]:
-        """The strategies of a strategic merge patch: merge, replace, retainKeys."""
-        return tuple(each for each in self._text("x-kubernetes-patch-strategy").split(",") if each)
-
-    @property
-    def patch_merge_key(self) -> str:
-        """The field that identifies a list's items in a strategic merge patch; "" for none."""
-        return self._text("x-kubernetes-patch-merge-key")
 
     @cached_property
     def int_or_string(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cel.test_evaluation import with_variables
+from tests.cel.evaluating import with_variables
 from webhook.cel import Activation, Counting, Environment, EvaluationError, Program, types
 from webhook.cel.cost import costs
 from webhook.cel.cost.metering import Deadline

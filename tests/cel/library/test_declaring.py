@@ -33,7 +33,10 @@ OVERLOADS = [overload for library in (*LIBRARIES, jsonpatch.LIBRARY) for overloa
 TYPES = {"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"}
 OTHERWISE = {
     "error": {"why/explainer.py", "why/explanation.py", "code/recording.py"},  # an outcome; what a record's key is of
-    "name": {"check/frontend.py", "check/suggestions.py", "tree/spans.py"},  # the checker's configuration; in patterns
+    "name": {  # the checker's configuration; in patterns; a field of metadata
+        *("check/frontend.py", "check/suggestions.py", "tree/spans.py", "why/origins.py", "why/ranking.py"),
+    },
+    "namespace": {"why/origins.py", "why/ranking.py"},  # a field of metadata
     "path": {"value/messages.py"},  # a field of JSONPatch
     "replace": {"cost/costs.py"},  # what str.encode does with a lone surrogate
     "sign": {"tree/spans.py"},  # in a pattern

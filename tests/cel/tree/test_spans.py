@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cel.conformance import SUITE, cases
+from tests.cel.evaluating import unchecked
 from tests.cel.generated import Expressions
 from webhook.cel import CompileError, Environment, types
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, Node, Select, children
@@ -22,7 +23,7 @@ POLICIES = Path(__file__).parents[3] / "policies"
 
 
 def spans_of(expression: str) -> list[str]:
-    tree = ENVIRONMENT.compile_unchecked(expression).tree
+    tree = unchecked(expression, ENVIRONMENT).tree
     spans = Spans(expression)
     return [expression[slice(*spans.of(node))] for node in written(tree, spans)]
 
@@ -84,14 +85,14 @@ def test_the_text_of_each_sub_expression_alone_is_that_sub_expression() -> None:
     compared = 0
     for expression in corpus():
         try:
-            tree = ENVIRONMENT.compile_unchecked(expression).tree
+            tree = unchecked(expression, ENVIRONMENT).tree
         except CompileError:
             continue
         spans = Spans(expression)
         for node in written(tree, spans):
             text = expression[slice(*spans.of(node))]
             if isinstance(node, Const | Ident | Select | Call | Comprehension):
-                alone = ENVIRONMENT.compile_unchecked(text).tree
+                alone = unchecked(text, ENVIRONMENT).tree
                 assert shape(alone) == shape(node), f"{text!r} in {expression!r}"
                 compared += 1
     assert compared > 10_000

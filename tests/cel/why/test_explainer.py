@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.cel import conformance
-from tests.cel.evaluating import ENVIRONMENT
+from tests.cel.evaluating import ENVIRONMENT, unchecked, with_variables
+from tests.cel.expressions import ERRORS, VALUES
 from tests.cel.generated import Expressions, X
-from tests.cel.test_evaluation import ERRORS, VALUES, with_variables
 from tests.timing import within
 from webhook.cel import Activation, CompileError, CostError, Environment, EvaluationError, types
 from webhook.cel.program import Program, Recording
@@ -240,9 +240,8 @@ def test_explain_and_evaluate_agree_on_the_conformance_suite() -> None:
             each["name"]: conformance.declared(each["ident"]) for each in raw.get("type_env", ()) if "ident" in each
         }
         environment = Environment(variables, container=raw.get("container", ""))
-        compiled = environment.compile_unchecked if raw.get("disable_check") else environment.compile
         try:
-            program = compiled(case.expression)
+            program = conformance.compiled(case, environment)
         except CompileError:
             continue
         agree(program, {name: conformance.value(bound) for name, bound in raw.get("bindings", {}).items()})
@@ -270,7 +269,7 @@ def test_explain_and_evaluate_agree_on_generated_expressions_and_on_every_part_o
             if step.outcome == "skipped" or step is found.root:
                 continue
             # Each part by itself has the value, or the error, that the tree says.
-            alone = result(environment.compile_unchecked(step.text), Activation({"x": X}))
+            alone = result(unchecked(step.text, environment), Activation({"x": X}))
             told = ("value", step.value) if step.outcome == "value" else ("error", step.error)
             if step.outcome == "error" and step.value is not None:
                 continue  # a value of the wrong type where a boolean is wanted

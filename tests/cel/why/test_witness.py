@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cel.evaluating import ENVIRONMENT
-from tests.cel.test_evaluation import with_variables
+from tests.cel.evaluating import ENVIRONMENT, with_variables
 from webhook.cel import types
 from webhook.cel.program import Recording
 from webhook.paths import Path, render

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.cel.cost.scaled import LIMIT, SCALED, length_that_costs, scaled
 from tests.cel.evaluating import ENVIRONMENT
-from tests.cel.test_costs_against_kubernetes import LIMIT, SCALED, length_that_costs, scaled
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.differential.cases import Case
 from tests.e2e.differential.checked import Asked, findings, natively, report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -11,8 +10,8 @@ import yaml
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.differential.cases import CORPUS, GROUP, merged
 from tests.e2e.differential.runs import BINDINGS, POLICIES
-from webhook.documents import reader
-from webhook.policy.load.loading import PolicyTreeError, load_documents
+from tests.policy.trees import loaded
+from webhook.policy.load.loading import PolicyTreeError
 
 TEXT = (CORPUS / "creation" / "policies.yaml").read_text().replace("LONG", "x" * 6000)
 WRITTEN: list[dict[str, Any]] = yaml.safe_load(TEXT)["policies"]
@@ -39,12 +38,11 @@ def objects(written: dict[str, Any]) -> list[dict[str, Any]]:
 
 def problems(made: list[dict[str, Any]]) -> str:
     """What is wrong with a tree of these objects; "" if it loads."""
-    read, unread = reader.parse("\n---\n".join(map(json.dumps, made)), "policy.json")
     try:
-        load_documents(read)
+        loaded(*made)
     except PolicyTreeError as error:
         return str(error)
-    return "\n".join(map(str, unread))
+    return ""
 
 
 @pytest.mark.parametrize("written", WRITTEN, ids=lambda written: written["name"])

@@ -6,17 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.policy.trees import binding, config_map, loaded, namespace, pod, policy, request, verdict
+from tests.cel.costly import nested
+from tests.policy.trees import binding, config_map, loaded, messages, namespace, pod, policy, request, verdict
 from webhook.admission.decision import Decision
 from webhook.policy.request import Request
 
 
 def decided(asked: Request | None = None, *actions: str, **spec: Any) -> Decision:
     return verdict(loaded(policy(**spec), binding("p", *actions)), asked)
-
-
-def messages(decision: Decision) -> list[str]:
-    return [finding.message for finding in decision.findings]
 
 
 class TestValidations:
@@ -132,14 +129,6 @@ class TestErrors:
             f"expression '{loops}' resulted in error: operation cancelled: actual cost limit exceeded",
             "other",
         ]
-
-
-def nested(variables: str = "abcde", innermost: str = "a > 0") -> str:
-    """Loops in one another over ten elements: five cost 555,551 units."""
-    expression = innermost
-    for name in reversed(variables):
-        expression = f"[1,2,3,4,5,6,7,8,9,10].all({name}, {expression})"
-    return expression
 
 
 class TestBudget:

@@ -377,8 +377,9 @@ class TestBindings:
 
     def test_without_any_policy(self) -> None:
         assert problems(binding()) == [
+            "there is no policy in it",
             "ValidatingAdmissionPolicyBinding 'b': spec.policyName: there is no ValidatingAdmissionPolicy 'p'; "
-            "expected one of: (none is defined)"
+            "expected one of: (none is defined)",
         ]
 
 

@@ -6,27 +6,27 @@ import json
 import sys
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
 
 import pytest
 
 import gatewright
 from gatewright import Violation, mutate, validate
-from tests.policy.trees import binding, loaded_files, mutating_binding, pod, request, verdict
+from tests.policy.trees import (
+    binding,
+    loaded_files,
+    messages,
+    mutating_binding,
+    pod,
+    request,
+    tree,
+    unit_test_request,
+    verdict,
+)
 from webhook.admission.decision import Decision
 from webhook.policy.load.loading import PolicyTreeError
-from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"password": "hunter2"}}
-
-
-def tree(root: Path, code: str, *bindings: dict[str, Any], **files: str) -> PolicySet:
-    """A tree with this code after `from gatewright import …`, bound by `p`'s binding unless others are given."""
-    for bound in bindings or (binding(),):
-        (root / f"{bound['kind']}-{bound['metadata']['name']}.json").write_text(json.dumps(bound))
-    header = "from gatewright import Request, Violation, mutate, validate\n"
-    return loaded_files(root, policy_py=header + dedent(code), **files)
 
 
 def decided(root: Path, body: str, asked: Request | None = None, *, options: str = "", **files: str) -> Decision:
@@ -46,21 +46,6 @@ def wrong(root: Path, code: str) -> list[tuple[str, int | None, str]]:
     with pytest.raises(PolicyTreeError) as caught:
         tree(root, code)
     return [(Path(problem.file).name, problem.line, problem.message) for problem in caught.value.problems]
-
-
-def unit_test_request() -> gatewright.Request:
-    """As an author's own test makes one."""
-    return gatewright.Request(
-        operation="CREATE",
-        resource=gatewright.GroupVersionResource("", "v1", "pods"),
-        kind=gatewright.GroupVersionKind("", "v1", "Pod"),
-        name="web",
-        object=pod("web"),
-    )
-
-
-def messages(decision: Decision) -> list[str]:
-    return [finding.message for finding in decision.findings]
 
 
 class TestWhatAFunctionGives:

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 import gatewright
-from tests.policy.python.test_decorators import messages, tree, unit_test_request
-from tests.policy.trees import binding, config_map, mutating_binding, pod, request
+from tests.policy.trees import binding, config_map, messages, mutating_binding, pod, request, tree, unit_test_request
 from webhook.admission.decision import Decision
 from webhook.admission.engine import decide
 from webhook.cluster.manifestsview import ManifestsView

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.policy.python.test_decorators import messages, tree
-from tests.policy.trees import binding, config_map, mutating_binding, request, verdict
+from tests.policy.trees import binding, config_map, messages, mutating_binding, request, tree, verdict
 from webhook.admission.decision import Decision
 from webhook.admission.engine import decide
 from webhook.cluster.manifestsview import ManifestsView

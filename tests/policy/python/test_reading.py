@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from gatewright import Access, AccessDecision, Found
-from tests.policy.python.test_decorators import messages, tree
-from tests.policy.trees import binding, pod, request
+from tests.policy.trees import binding, messages, pod, request, tree
 from webhook.access import AccessRule
 from webhook.admission.engine import decide
 from webhook.cluster.manifestsview import ManifestsView

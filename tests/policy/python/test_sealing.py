@@ -12,8 +12,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from gatewright import ReadOnlyError
-from tests.policy.python.test_decorators import messages, tree
-from tests.policy.trees import binding, config_map, request
+from tests.policy.trees import binding, config_map, messages, request, tree
 from webhook.admission.engine import decide
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.python.sealing import NotSealable, sealed

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from webhook.cel.code.codegen import logical_terms
 from webhook.cel.code.recording import SPENT, Rounds, rounds_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
-from webhook.cel.tree.declared import Shape
+from webhook.cel.tree.declared import Deciding, Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.value import operators
@@ -141,8 +141,8 @@ class Search:
         if node.declared.shape is Shape.PART:
             found = self._part(node, args[0], origin, frame)
             return found or self.decisive(args[1], frame)
-        if function in ("sets.contains", "sets.intersects"):
-            return self._sets(node, frame)
+        if node.declared.deciding is not None:
+            return self._by_elements(node, node.declared.deciding, frame)
         return self.all_of(args, frame)
 
     def _logical(self, node: Call, frame: Frame) -> list[Path]:
@@ -264,22 +264,13 @@ class Search:
                 return origin.node, origin.frame
         return None, frame
 
-    def _sets(self, node: Call, frame: Frame) -> list[Path]:
-        """sets.intersects(a, b) that have something in common, sets.contains(a, b) where something of b is not in a."""
-        left, right = node.args
-        one, other = self.origins.value(left, frame), self.origins.value(right, frame)
-        held = self.origins.value(node, frame)
-        found: list[list[Path]] = []
-        if isinstance(one, list) and isinstance(other, list):
-            if node.function == "sets.intersects" and held is True:
-                for side, items, against in ((left, one, other), (right, other, one)):
-                    at = next((at for at, item in enumerate(items) if _index(against, item) is not None), None)
-                    if at is not None:
-                        found.append(self.of_origin(self.origins.item(self.origins.of(side, frame), at)))
-            elif node.function == "sets.contains" and held is False:
-                at = next((at for at, item in enumerate(other) if _index(one, item) is None), None)
-                if at is not None:
-                    found.append(self.of_origin(self.origins.item(self.origins.of(right, frame), at)))
+    def _by_elements(self, node: Call, deciding: Deciding, frame: Frame) -> list[Path]:
+        """A function whose result is due to some elements of its arguments, as that of sets.intersects."""
+        values = [self.origins.value(arg, frame) for arg in node.args]
+        found = [
+            self.of_origin(self.origins.item(self.origins.of(node.args[argument], frame), at))
+            for argument, at in deciding(self.origins.value(node, frame), *values)
+        ]
         return self.ranking.together([*found, self.all_of(node.args, frame)])
 
     # --------------------------------------------------------------------------------------------------------- loops
@@ -339,7 +330,7 @@ class Search:
 
 def _counted(node: Expr, other: Expr) -> Expr | None:
     """The list whose size is compared: of `size(list) == 0`, and of `list == []`."""
-    if isinstance(node, Call) and node.function == "size":
+    if isinstance(node, Call) and node.declared.call is operators.size:
         return node.args[0]
     if isinstance(other, ListLiteral) and not other.elements:
         return node

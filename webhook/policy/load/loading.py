@@ -86,16 +86,6 @@ def load(root: str | os.PathLike[str], version: Version = NEWEST) -> PolicySet:
     return loader.finished()
 
 
-def load_documents(
-    read: Iterable[Document], python_files: Iterable[FilePath] = (), root: FilePath = FilePath()
-) -> PolicySet:
-    """The policies among documents that have been read, and in Python files below `root`. Raises PolicyTreeError."""
-    loader = _Loader(root)
-    loader.add_documents(read)
-    loader.add_python_files(python_files)
-    return loader.finished()
-
-
 @dataclass(frozen=True, slots=True)
 class _Bound:
     """A binding, its document, and the paths of its fields that have a wrong type."""

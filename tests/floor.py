@@ -1,0 +1,64 @@
+"""What the tests have run of the code, after `make coverage`: fails if it is less than it has to be.
+
+`python -m tests.floor` reads the data that pytest-cov left (.coverage), and prints the files with the least.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from coverage import Coverage
+
+ALL = 95.0
+"""Percent of lines and branches, of all files together."""
+
+EACH = 85.0
+"""Percent of lines and branches, of each file."""
+
+SHOWN = 12
+
+
+def shortfalls(total: float, files: dict[str, float]) -> list[str]:
+    """What is below its floor, one line each. total and the values of files: percent."""
+    found = [f"all files: {total:.1f} %, expected {ALL:.0f} %"] if total < ALL else []
+    return found + [
+        f"{file}: {covered:.1f} %, expected {EACH:.0f} %" for file, covered in sorted(files.items()) if covered < EACH
+    ]
+
+
+def measured() -> dict[str, Any]:
+    """The report of the last run, as coverage's JSON has it."""
+    coverage = Coverage()
+    coverage.load()
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "coverage.json"
+        stdout, sys.stdout = sys.stdout, io.StringIO()
+        try:
+            coverage.json_report(outfile=str(file))
+        finally:
+            sys.stdout = stdout
+        report: dict[str, Any] = json.loads(file.read_bytes())
+    return report
+
+
+def main() -> int:
+    report = measured()
+    files = {name: each["summary"]["percent_covered"] for name, each in report["files"].items()}
+    total = report["totals"]["percent_covered"]
+    for name in sorted(files, key=lambda name: files[name])[:SHOWN]:
+        lines = report["files"][name]["missing_lines"]
+        print(f"{files[name]:5.1f} %  {name}  not run: {', '.join(map(str, lines[:20]))}{', …' if lines[20:] else ''}")
+    print(f"{total:5.1f} %  of all lines and branches of {len(files)} files")
+    below = shortfalls(total, files)
+    for line in below:
+        print(f"too little is tested: {line}", file=sys.stderr)
+    return 1 if below else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

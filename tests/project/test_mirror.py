@@ -1,0 +1,137 @@
+"""Tests mirror the code: webhook/a/b.py is tested in tests/a/test_b.py."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
+SMALL = 60
+"""Lines. A module of so many may be tested with those that use it."""
+
+ELSEWHERE = """
+cel/check/construction: cel/value/test_messages
+cel/check/decoding: cel/tree/test_spans
+cel/check/structs: policy/cel/test_typechecking
+cel/code/loops: cel/value/test_operators
+cel/code/native: cel/value/test_operators
+cel/code/recording: cel/why/test_explainer
+cel/code/runtime: cel/value/test_operators
+cel/code/writer: cel/code/test_codegen
+cel/cost/charging: cel/cost/test_costs
+cel/library/optionals: cel/value/test_operators
+cel/library/resolution: cel/library/test_declaring
+cel/library/standard: cel/value/test_operators
+cel/tree/ast: cel/tree/test_spans
+cel/tree/declared: cel/library/test_declaring
+cel/tree/macros: cel/tree/test_spans
+cel/why/errorplaces: cel/why/test_witness
+cel/why/explanation: cel/why/test_explainer
+cel/why/origins: cel/why/test_witness
+cel/why/privacy: cli/test_secrets_hidden
+cel/why/ranking: cel/why/test_witness
+cli/main: cli/test_check
+cli/options: cli/test_check
+cli/report/celvalues: cli/test_explain
+cli/report/checkjson: cli/test_check
+cli/report/checktext: cli/test_check
+cli/report/explainjson: cli/test_explain
+cli/report/explaintext: cli/test_explain
+cli/report/explaintree: cli/test_explain
+cli/report/outcome: cli/test_check
+cli/serve: server/test_settings
+cluster/connection: cluster/test_live
+cluster/snapshot: cluster/test_live
+cluster/view: cluster/test_manifestsview
+admission/params: admission/test_engine
+admission/skipping: admission/test_engine
+access: offline/test_authorizations
+documents/files: documents/test_reader
+documents/syntax/jsontext: documents/syntax/test_valuespans
+documents/syntax/yamltext: documents/syntax/test_valuespans
+offline/background: cli/test_failing_policies
+offline/policyexplained: offline/test_explaining
+policy/cel/constructed: policy/cel/test_mutating
+policy/cel/declared: policy/cel/test_typechecking
+policy/cel/matchconditions: policy/test_conditions
+policy/cel/mutationchecking: policy/cel/test_mutating
+policy/evaluation: policy/cel/test_validating
+policy/load/expressionplaces: cli/test_broken_policies
+policy/load/translate: policy/load/test_loading
+policy/policyset: policy/load/test_loading
+policy/python/declaring: policy/python/test_decorators
+policy/python/importing: policy/python/test_decorators
+policy/python/raised: cli/test_failing_policies
+policy/python/running: policy/python/test_decorators
+policy/reviewing: admission/test_engine
+policy/trace: offline/test_explaining
+policy/unmatched: offline/test_explaining
+policy/written/model: policy/written/test_refusals
+registration/asked: registration/test_against_policies
+registration/configurations: cli/test_manifests
+registration/rules: registration/test_against_policies
+registration/webhooks: registration/test_against_policies
+server/gathering: server/test_asgi
+server/listening: server/test_process
+"""
+"""Modules that have no test module of their own, each with the one that covers it."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module with its place below its package: cel/cost/costs."""
+    return {
+        path.relative_to(ROOT / package).with_suffix("").as_posix(): path
+        for package in ("webhook", "gatewright")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if path.name != "__init__.py"
+    }
+
+
+def own_test(module: str) -> Path:
+    path = TESTS / module
+    return path.with_name(f"test_{path.name}.py")
+
+
+MODULES = modules()
+COVERED = dict(line.split(": ") for line in ELSEWHERE.strip().splitlines())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_its_test_module(module: str) -> None:
+    small = len(MODULES[module].read_text().splitlines()) <= SMALL
+    place = own_test(module).relative_to(ROOT)
+    if not own_test(module).exists() and not small:
+        assert module in COVERED, f"{place} is missing: write it, or name in ELSEWHERE which tests cover {module}"
+
+
+@pytest.mark.parametrize("module", COVERED)
+def test_the_list_of_those_that_have_none_is_true(module: str) -> None:
+    assert module in MODULES, f"there is no module {module}: take its line out"
+    assert not own_test(module).exists(), f"{module} has a test module: take its line out"
+    assert (TESTS / f"{COVERED[module]}.py").exists(), f"tests/{COVERED[module]}.py, which covers {module}, is missing"
+
+
+def imports(path: Path) -> set[str]:
+    """Every module and name that a file imports, each in full."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def test_no_test_module_is_imported() -> None:
+    """What tests share stands in plain modules, such as tests/policy/trees.py."""
+    tests = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for folder in (TESTS, ROOT / "bench")
+        for path in sorted(folder.rglob("*.py"))
+    }
+    modules = {name for name in tests if name.rpartition(".")[2].startswith("test_")}
+    assert len(modules) > 100
+    assert [(name, found) for name, path in tests.items() for found in imports(path) & modules] == []
