@@ -122,7 +122,7 @@ def test_what_is_no_yaml(tmp_path: Path, written: str, column: int, expected: st
 def test_a_comment_that_cuts_an_expression_off(tmp_path: Path) -> None:
     [problem, *_] = problems(tmp_path, f"{POLICY}object.metadata.name != 'a # b'\n")
     assert problem.startswith(f"p.yaml:9:41: {FIELD}Syntax error: ")
-    assert f"; YAML reads what begins with # in column 44 as a comment; {QUOTE}\n" in problem
+    assert f"; YAML reads the # in column 44 as the start of a comment; {QUOTE}\n" in problem
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,9 @@ def test_expressions_that_yaml_reads_as_they_are_written(tmp_path: Path, written
 
 
 class TestACommentThatIsFolded:
-    FOLDED = "YAML makes one line of these, so that the comment goes on to their end; write | instead of >"
+    FOLDED = (
+        "YAML folds these lines into one, so the comment extends to their end; write | instead of >"
+    )
 
     def test_and_takes_the_rest_along_is_warned_of(self, tmp_path: Path) -> None:
         written = ">-\n      object.metadata.name != 'a' // not this\n      && object.metadata.name != 'b'"
