@@ -1,4 +1,4 @@
-"""What several subcommands have in common: options, colours, failing."""
+"""What subcommands share: options, colours, and error output."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ KubernetesVersion = Annotated[
         "--kubernetes-version",
         metavar="VERSION",
         envvar="GATEWRIGHT_KUBERNETES_VERSION",
-        help="The Kubernetes that the policies are for: what it does not have yet is refused.",
+        help="Kubernetes version of the cluster. Policies that use a later feature are refused.",
     ),
 ]
 
 Authorizations = Annotated[
     Path | None,
     typer.Option(
-        "--authorizations", metavar="FILE", help="YAML with what the authorizer answers, under authorizations."
+        "--authorizations", metavar="FILE", help="YAML file with the authorizer's answers, under `authorizations`."
     ),
 ]
 
@@ -57,19 +57,19 @@ AsGroups = Annotated[
 ]
 
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Show the traceback of an exception in a Python policy, too.")
+    bool, typer.Option("--verbose", "-v", help="Also show the traceback of an exception in a Python policy.")
 ]
 
 
 class Format(StrEnum):
-    """How the report is written."""
+    """The format of the report."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class Color(StrEnum):
-    """When the report has colours. `auto`: on a terminal, unless NO_COLOR is set."""
+    """When the report has colours. `auto`: on a terminal, unless NO_COLOR is set or TERM is dumb."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -77,7 +77,7 @@ class Color(StrEnum):
 
 
 class Operation(StrEnum):
-    """What is done to the objects."""
+    """The operation of the requests."""
 
     CREATE = "CREATE"
     UPDATE = "UPDATE"
@@ -140,7 +140,7 @@ def given(tree: Path, version: str, user: str, groups: Sequence[str], authorizat
 
 
 def refuse(error: NotGiven, color: Color) -> int:
-    """Write to stderr what keeps the run from going on; the exit code."""
+    """Write an error to stderr. Returns the exit code."""
     return fail_with(error.problems, color) if error.problems else fail(str(error), color)
 
 
@@ -155,7 +155,7 @@ def assumed(namespaces: Collection[str]) -> list[str]:
 
 
 def fail(message: str, color: Color = Color.AUTO) -> int:
-    """Write to stderr what keeps the run from going on; the exit code."""
+    """Write an error to stderr. Returns the exit code."""
     from webhook.cli.report.problems import error_line
 
     sys.stderr.write(error_line(message, colored(color, sys.stderr)))
@@ -163,7 +163,7 @@ def fail(message: str, color: Color = Color.AUTO) -> int:
 
 
 def fail_with(problems: Iterable[Problem], color: Color = Color.AUTO) -> int:
-    """Write to stderr all that is wrong with files, each with the line that it is in; the exit code."""
+    """Write problems to stderr, each with its line of the file. Returns the exit code."""
     from webhook.cli.report.problems import error_text
 
     with_colors, width = colored(color, sys.stderr), columns(sys.stderr)
@@ -173,7 +173,7 @@ def fail_with(problems: Iterable[Problem], color: Color = Color.AUTO) -> int:
 
 
 def colored(color: Color, stream: TextIO) -> bool:
-    """Whether what is written to a stream has colours."""
+    """Whether output on a stream has colours."""
     if color is Color.AUTO:
         return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return color is Color.ALWAYS
