@@ -84,7 +84,7 @@ class Operation(StrEnum):
     DELETE = "DELETE"
 
 
-Output = Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="The format of the report.")]
 
 Colors = Annotated[Color, typer.Option(help="When the report has colours.")]
 
@@ -94,8 +94,8 @@ FAILED = 2
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the options of `check` and `explain` name, read: the policies, who applies the manifests, and the declared
-    answers of the authorizer."""
+    """The values of the options that `check` and `explain` share: the policies, the user who applies the manifests, and
+    the authorizer's declared answers."""
 
     policies: PolicySet
     user: User
@@ -103,9 +103,9 @@ class Given:
 
 
 class NotGiven(Exception):
-    """Options that a run cannot be made of: str(error), or the `problems` of the files that they name.
+    """Options that cannot be used. The reason is str(error), or the `problems` of the files that they name.
 
-    policies: these files are the policies.
+    policies: whether these files are the policies.
     """
 
     def __init__(self, message: str = "", problems: Sequence[Problem] = (), *, policies: bool = False) -> None:
@@ -115,8 +115,8 @@ class NotGiven(Exception):
 
 
 def given(tree: Path, version: str, user: str, groups: Sequence[str], authorizations: Path | None) -> Given:
-    """Read what the options name. Raises NotGiven."""
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    """Read the files and values that the options name. Raises NotGiven."""
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.offline import authorizations as access
     from webhook.offline.requests import impersonated
     from webhook.policy.load.loading import PolicyTreeError, load
@@ -140,12 +140,12 @@ def given(tree: Path, version: str, user: str, groups: Sequence[str], authorizat
 
 
 def refuse(error: NotGiven, color: Color) -> int:
-    """Write an error to stderr. Returns the exit code."""
+    """Write the error, or its problems, to stderr. Returns the exit code."""
     return fail_with(error.problems, color) if error.problems else fail(str(error), color)
 
 
 def assumed(namespaces: Collection[str]) -> list[str]:
-    """The note on Namespaces that are not among the inputs; none where all are."""
+    """A note on Namespaces that are not among the inputs; empty if all are."""
     if not namespaces:
         return []
     return [

@@ -287,16 +287,8 @@ class TestNames:
         self, first: dict[str, Any], second: dict[str, Any], stands: str
     ) -> None:
         found = problems(first, second)
-        assert (
-            len(
-                [
-                    message
-                    for message in found
-                    if f"metadata.name: {stands} is already defined in tree.yaml:1" in message
-                ]
-            )
-            == 1
-        )
+        defined = f"metadata.name: {stands} is already defined in tree.yaml:1"
+        assert len([message for message in found if defined in message]) == 1
 
     def test_of_a_python_policy_is_told_where_the_cel_policy_has_an_error_of_its_own(self, tmp_path: Path) -> None:
         text = "from gatewright import validate\n\n@validate(resources=['v1/pods'])\ndef p(request): ...\n"
