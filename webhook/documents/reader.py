@@ -338,9 +338,7 @@ def _decode(content: bytes, file: str) -> str | Problem:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode(encoding, "ignore")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        message = (
-            f"not UTF-8 (byte 0x{content[error.start]:02x})" if encoding == "utf-8" else "invalid UTF-16"
-        )
+        message = f"not UTF-8 (byte 0x{content[error.start]:02x})" if encoding == "utf-8" else "invalid UTF-16"
         return Problem(file, line, column, f"{message}; save the file as UTF-8")
 
 

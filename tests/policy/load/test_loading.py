@@ -267,7 +267,7 @@ class TestNames:
         )
         assert [message.partition(": metadata.name: ")[2][:30] for message in found] == [
             "ValidatingAdmissionPolicyBindi",
-            "ConfigMap 'c' stands in tree.y",
+            "ConfigMap 'c' is already defin",
         ]
 
     @pytest.mark.parametrize(
@@ -287,7 +287,8 @@ class TestNames:
         self, first: dict[str, Any], second: dict[str, Any], stands: str
     ) -> None:
         found = problems(first, second)
-        assert len([message for message in found if f"metadata.name: {stands} stands in tree.yaml:1" in message]) == 1
+        defined = f"metadata.name: {stands} is already defined in tree.yaml:1"
+        assert len([message for message in found if defined in message]) == 1
 
     def test_of_a_python_policy_is_told_where_the_cel_policy_has_an_error_of_its_own(self, tmp_path: Path) -> None:
         text = "from gatewright import validate\n\n@validate(resources=['v1/pods'])\ndef p(request): ...\n"
@@ -377,7 +378,7 @@ class TestBindings:
 
     def test_without_any_policy(self) -> None:
         assert problems(binding()) == [
-            "there is no policy in it",
+            "it has no policies",
             "ValidatingAdmissionPolicyBinding 'b': spec.policyName: there is no ValidatingAdmissionPolicy 'p'; "
             "expected one of: (none is defined)",
         ]
@@ -542,8 +543,8 @@ class TestAnotherEngine:
         (tmp_path / "other.yaml").write_text(f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: other}}\n")
         [warning] = load(tmp_path).warnings
         assert str(warning) == (
-            f"{tmp_path}/other.yaml:2:1: {kind} 'other' is of {engine} ({api_version}), "
-            "and Gatewright does not evaluate it"
+            f"{tmp_path}/other.yaml:2:1: {kind} 'other' is a policy of {engine} ({api_version}), "
+            "which Gatewright does not evaluate"
         )
         assert warning.excerpt is not None
         assert warning.excerpt.text == f"kind: {kind}"

@@ -61,7 +61,7 @@ def syntax_error(text: str, offset: int, problem: str) -> str | None:
         closed = _CLOSED.search(before)
         if closed and after[:1] not in ("", "\n"):
             end, what = closed["value"][-1], "text" if closed["value"][0] in "'\"" else "value"
-            return f"to YAML the {what} ends with {end}, but more text follows; if all of it is text, {QUOTE}"
+            return f"to YAML the {what} ends with {end}, but more follows; if all of it is text, {QUOTE}"
     if "cannot start any token" in problem and _OPENING.search(before):
         return f"text cannot begin with {after[:1]} in YAML; {QUOTE}"
     if "block sequence entries are not allowed" in problem and _OPENING.search(before):

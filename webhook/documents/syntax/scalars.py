@@ -52,7 +52,7 @@ TAGS: Final = frozenset(
 
 
 def number(text: str) -> int | float | str:
-    """The number that the plain scalar `text` represents, or `text` if it is no number. Infinities and NaN are floats."""
+    """The number that the plain scalar `text` represents, or `text` if it is none. Infinities and NaN are floats."""
     if _DECIMAL.fullmatch(text):
         return int(text)
     if text in _INFINITIES:

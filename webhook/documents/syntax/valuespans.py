@@ -220,7 +220,7 @@ def _escape(text: str, at: int, end: int, spelled: _Spelled) -> int:
 
 
 def _blank(text: str, at: int, end: int, spelled: _Spelled, joined: bool = False) -> int:
-    """Read white space. Within a line it is kept. Around n line breaks it is dropped: they become n-1, or one a space."""
+    """Read white space: kept within a line, dropped around line breaks. n breaks become n - 1, one becomes a space."""
     start, breaks = at, 0
     first = at
     while at < end:

@@ -130,7 +130,7 @@ class _Reading:
                     elif text[0] in numeric:
                         value = scalars.number(text)
                         if type(value) is float and value - value != 0.0:  # infinite or NaN
-                            raise SyntaxProblem(f"{text} is no value in JSON", event.start_mark.index)
+                            raise SyntaxProblem(f"{text} is not a JSON value", event.start_mark.index)
                     else:
                         value = text
                 else:

@@ -86,8 +86,8 @@ class Cluster(Protocol):
         """Whether the cluster's authorizer allows a user to do something. The result is true if it does.
 
         The first argument is the verb. Then give either `resource` (the plural, with its API `group`; without
-        `namespace` or `name`: all of them) or `path` (`/metrics`). `user` defaults to the user who sent the request. For
-        a user of whom only the name and groups are known, pass an `Access` instead of the verb. Needs
+        `namespace` or `name`: all of them) or `path` (`/metrics`). `user` defaults to the user who sent the request.
+        For a user of whom only the name and groups are known, pass an `Access` instead of the verb. Needs
         `authorization.k8s.io/v1/SubjectAccessReview` in `reads=`.
 
         Raises LookupError if there is no answer, and TypeError unless exactly one of resource and path is given.
