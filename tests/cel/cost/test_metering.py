@@ -69,6 +69,11 @@ TWIN = LONG.encode().decode()  # equal, but another object, so that comparing th
 SHORTCUTS = {
     "in a dyn list, outside of loops": (" || ".join(["'x' in x"] * 50), [""] * 10_000, 0),
     "in a dyn list": ("y.all(i, !('x' in x))", [""] * 100_000, [0] * 10),
+    "a number in a dyn list": ("y.all(i, !(1 in x))", [0] * 100_000, [0] * 10),
+    "lists of numbers": ("y.all(i, x[0] == x[1])", [list(range(1000)), list(range(1000))], [0] * 1000),
+    "short lists of long texts": ("y.all(i, x[0] == x[1])", [[LONG], [TWIN]], [0] * 1000),
+    "lists of long texts": ("y.all(i, x[0] == x[1])", [[LONG] * 20, [TWIN] * 20], [0] * 100),
+    "maps with long keys": ("y.all(i, x[0] == x[1])", [{LONG: 1}, {TWIN: 1}], [0] * 1000),
     "a long text in a short list": ("y.all(i, !(x[0] in dyn(x[1])))", [LONG, [LONG[:-1] + "b"] * 16], [0] * 100),
     "a long text in a map": ("y.all(i, x[0] in x[1])", [LONG, {TWIN: 1}], [0] * 1000),
     "a long typed text in a map": ("y.all(k, v, x.all(i, k in y))", [0] * 1000, {TWIN: LONG}),
