@@ -9,7 +9,8 @@ A shallow copy of a view (`copy`, `|`, a slice, `{**view}`, `list(view)`) is a p
 `copy.deepcopy`, `pickle` and `plain` return plain values at all levels.
 
 There is no protection against `dict.__getitem__(view, key)`, and against extension modules that bypass a dict's methods
-(a field of type Any in a pydantic model): these may return a plain dict or list of the object.
+(a field of type Any in a pydantic model): these may return a plain dict or list of the object. Such changes are found
+after the evaluation (webhook.policy.python.unchanged).
 """
 
 from __future__ import annotations

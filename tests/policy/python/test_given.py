@@ -152,6 +152,144 @@ def test_what_goes_past_the_methods_ends_with_the_evaluation(tmp_path: Path, bod
     assert seen(decision) == unchanged()
 
 
+MODEL = """
+from typing import Any
+from pydantic import BaseModel
+class Model(BaseModel):
+    metadata: dict
+    spec: Any
+"""
+LONG = """
+from pydantic import BaseModel
+class Item(BaseModel):
+    n: int
+    deep: dict = {}
+class Spec(BaseModel):
+    list: list[Item]
+class Pod(BaseModel):
+    spec: Spec
+for item in Pod.model_validate(request.object).spec.list: item.deep.get("x", {})["a"] = 1
+"""
+CHANGING = [
+    LONG,
+    MODEL + 'Model.model_validate(request.object).metadata["labels"]["a"] = "2"',
+    MODEL + 'Model.model_validate(request.object).spec["containers"].clear()',
+    'dict.__getitem__(request.object, "spec")["containers"] = []',
+    'dict.get(request.object, "spec")["containers"] = []',
+    'for v in dict.values(request.object): isinstance(v, dict) and v.pop("containers", None)',
+    'for _, v in dict.items(request.object): isinstance(v, dict) and v.pop("containers", None)',
+    'list.__getitem__(request.object["spec"]["list"], 0)["n"] = 7',
+    'for v in list.__iter__(request.object["spec"]["list"]): v["n"] = 7',
+    'dict.__getitem__(request.object, "metadata")["self"] = dict.__getitem__(request.object, "metadata")',
+    'dict.__getitem__(request.object, "metadata")["x"] = object()',
+    'raw = request._sent.object\nraw["spec"] = raw["metadata"]\nraw["metadata"]["labels"] = raw',
+    'del request._sent.object["spec"]["list"][3:]',
+    'request._sent.object["spec"]["list"].append(request._sent.object["spec"]["list"][0])',
+    'request._sent.object["spec"].clear()',
+    "request._sent.object.clear()",
+    "request._sent.user.extra.clear()",
+    "request._sent.options.clear()",
+    'dict.__getitem__(request.old_object, "metadata")["labels"]["a"] = "2"',
+    'dict.__getitem__(params, "data")["x"] = "2"',
+    'dict.__getitem__(request.object, "spec")["containers"] = []\nraise ValueError("x")',
+    'string = __import__("string")\nstring.Formatter().get_field("0._sent.object[spec].clear", (request,), {})[0]()',
+    'from collections import namedtuple\nBox = namedtuple("Box", "copy")\n'
+    'pod = Box(lambda: request.object).copy()\npod["spec"] = {}',
+    "from dataclasses import dataclass\n@dataclass\nclass Box:\n    pod: dict\n    copy = lambda self: self.pod\n"
+    'pod = Box(request.object).copy()\npod["spec"] = {}',
+    "match request._sent.object:\n    case dict(clear=wipe): wipe()",
+    "import copy\ncopy.deepcopy([], request._sent.object)",
+]
+
+
+def asked_with_a_deep_item() -> Request:
+    sent = asked()
+    assert sent.object
+    sent.object["spec"]["list"][0]["deep"] = {"x": {}}
+    return sent
+
+
+class TestChangingPastTheViews:
+    """Only the values can show it: they are restored, and the policy's evaluation is an error."""
+
+    @pytest.mark.parametrize("policy", ["Fail", "Ignore"])
+    @pytest.mark.parametrize("body", CHANGING)
+    def test_is_undone_and_an_error(self, tmp_path: Path, body: str, policy: str) -> None:
+        code = HEADER.format(decorator="validate").replace('reads=["', f'failure_policy="{policy}", reads=["')
+        code += "".join(f"    {line}\n" for line in body.splitlines()) + SEE
+        policies = tree(tmp_path, code, binding("p", **BOUND), binding("q", name="c", **BOUND))
+        objects = copy.deepcopy([PARAMS, LOOKED_UP])
+        sent = asked_with_a_deep_item()
+        assert sent.object
+        before, same, labels = copy.deepcopy(sent), sent.object, sent.object["metadata"]["labels"]
+        decision = decide(sent, policies, ManifestsView(objects, assume_namespaces=True))
+        assert sent == before
+        assert sent.object is same
+        assert labels == {"a": "1"}
+        assert objects == [PARAMS, LOOKED_UP]
+        assert seen(decision)[:3] == json.loads(json.dumps([before.object, before.old_object, PARAMS]))
+        errors = [finding for finding in decision.findings if finding.error]
+        assert bool(errors) == (policy == "Fail")
+        assert all(finding.policy == "p" for finding in errors)
+        if errors:
+            assert any("ReadOnlyError" in finding.message for finding in errors)
+
+    @pytest.mark.parametrize("body", [body for body in CHANGING if "params" not in body])
+    def test_a_cel_policy_after_it_denies(self, tmp_path: Path, body: str) -> None:
+        expression = (
+            "object.spec.containers.size() == 0 || object.spec.list.size() != 100 || object.spec.list[0].n != 0"
+            " || object.metadata.labels != {'a': '1'} || oldObject.metadata.labels != {'a': '0'}"
+        )
+        cel = {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": "z"},
+            "spec": {
+                "matchConstraints": {
+                    "resourceRules": [
+                        {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["pods"]}
+                    ]
+                },
+                "validations": [{"expression": expression, "message": "denied by CEL"}],
+            },
+        }
+        code = '\n@validate(resources=["*"], failure_policy="Ignore")\ndef p(request):\n'
+        code += "".join(f"    {line}\n" for line in body.splitlines())
+        (tmp_path / "z.json").write_text(json.dumps(cel))  # policies are evaluated in the order of their files
+        policies = tree(tmp_path, code, binding("p"), binding("z", name="z"))
+        assert [policy.name for policy in policies.validating] == ["p", "z"]
+        decision = decide(asked_with_a_deep_item(), policies, ManifestsView([], assume_namespaces=True))
+        assert [text for text in messages(decision) if "denied by CEL" in text]
+
+    def test_what_is_not_json_is_restored_too(self, tmp_path: Path) -> None:
+        body = 'dict.__getitem__(request.object, "spec")["containers"] = []'
+        code = f"""
+@validate(resources=["*"])
+def p(request):
+    {body}
+"""
+        sent = asked()
+        assert sent.object
+        sent.object["when"] = {"day": {1, 2}}
+        before = copy.deepcopy(sent.object)
+        decision = decide(sent, tree(tmp_path, code, binding("p")), ManifestsView([], assume_namespaces=True))
+        assert sent.object == before
+        assert "the policy changed request.object" in messages(decision)[0]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            'dict.__getitem__(request.old_object, "metadata")["labels"]["a"] = "2"',
+            'dict.__getitem__(params, "data")["x"] = "2"',
+            'request._sent.object["spec"].clear()',
+        ],
+    )
+    def test_in_a_mutating_policy(self, tmp_path: Path, body: str) -> None:
+        decision = decided(tmp_path, body, "mutate")
+        assert not decision.allowed
+        assert "the policy changed" in decision.message
+
+
 def test_a_reference_that_is_kept_is_of_no_use_later(tmp_path: Path) -> None:
     body = """
 for kept in KEPT:

@@ -38,7 +38,7 @@ def only_reads(body: str, *, above: str = "") -> bool:
         "match request.object:\n    case {'spec': {'x': x}}: return x",
         "try: request.object['x']\nexcept KeyError as error: raise ValueError('no') from error",
         "return max(request.object['list'], key=lambda c: c['n'])['name']",
-        "return request.cluster.get('v1', 'Pod', 'a').value and request._x",
+        "return request.cluster.get('v1', 'Pod', 'a').value and request.user._asdict()",
         "def inner(c):\n    made = []\n    made.append(c)\n    return made\nreturn inner(1)",
     ],
 )
@@ -110,6 +110,48 @@ def test_reading_is_reading(body: str) -> None:
         "class C:\n    x = request.object\n    x['a'] = 1",
         "async def inner(): request.object.clear()",
         "return f'{request.object.clear()}'",
+        # Attributes by name, and functions that write for their caller.
+        "match request.object:\n    case dict(clear=f): f()",
+        "import string\nstring.Formatter().get_field('0[spec].clear', (request.object,), {})[0]()",
+        "list(map(dict.clear, [request.object]))",
+        "import re\nre.sub('x', lambda _: request.object.clear(), 'x')",
+        "max([1, 2], key=lambda _: request.object.clear() or 0)",
+        "import functools\nfunctools.reduce(dict.update, [request.object, {'a': 1}])",
+        "import functools\nfunctools.update_wrapper(params, params, (), ('object',))",
+        "from functools import wraps",
+        "import copy\ncopy.deepcopy([], request.object)",
+        "import copy\nlist(map(copy.deepcopy, [[]], [request.object]))",
+        "import copy\ncopy.deepcopy(*[[], request.object])",
+        "from copy import deepcopy\ndeepcopy([], request.object)",
+        "import collections\ncollections._count_elements(request.object, 'a')",
+        "from collections import _count_elements",
+        "import statistics\nstatistics.random.shuffle(request.object['list'])",
+        "import collections\ncollections._sys.modules['operator'].setitem(request.object, 'a', 1)",
+        "import re\nm = re\nm.functools",
+        "import re as r\nr.functools.update_wrapper(params, params, (), ('object',))",
+        "from json import decoder",
+        "import json.decoder",
+        "import json\njson.decoder.JSONObject(('', 1), True, None, None, None, request.object)",
+        "import yaml\nyaml.unsafe_load('!!python/name:operator.setitem')(request.object, 'a', 1)",
+        "from pydantic import ImportString",
+        "from pydantic import TypeAdapter",
+        "from pydantic.v1.utils import update_not_none",
+        "from typing import get_type_hints",
+        "from pydantic import BaseModel\nclass M(BaseModel):\n    x: 'request.object.clear()'",
+        "from pydantic import BaseModel\nclass M(BaseModel):\n    x: list['request.object.clear()']",
+        "(x for x in ()).gi_frame.f_builtins['setattr'](request, 'object', 1)",
+        "match (x for x in ()):\n    case object(gi_frame=f): f",
+        "request._sent.kept(request.object)",
+        "import logging\nlogging.getLogger().addFilter(request.object)",
+        # Names that are bound where they are not looked for.
+        "x = {}\nf = lambda y=(x := request.object): 0\nx['a'] = 1",
+        "x = {}\ndef f(y=(x := request.object)): ...\nx['a'] = 1",
+        "x = {}\n@g(x := request.object)\ndef f(): ...\nx['a'] = 1",
+        "x = {}\nclass C((x := request.object)): ...\nx['a'] = 1",
+        "x = {}\n[0 for y in params if (x := request.object)]\nx['a'] = 1",
+        "x = {}\n*x, y = request.object\nx[0] = 1",
+        "*request.object['x'], y = [1]",
+        "def f(x=request.object): x['a'] = 1",
     ],
 )
 def test_writing_is_seen(body: str) -> None:
@@ -136,10 +178,47 @@ def test_the_rest_of_the_file_counts(above: str) -> None:
     assert not only_reads("return None", above=above)
 
 
-def test_a_copy_method_of_the_file_need_make_no_copy() -> None:
+@pytest.mark.parametrize(
+    "copied",
+    [
+        "request.object",
+        "request.old_object['spec']",
+        "request.object.get('spec', {}).get('x')",
+        "(request.object.get('spec') or {})",
+        "{**request.object}",
+        "dict(request.object)",
+    ],
+)
+def test_a_copy_of_json_is_new(copied: str) -> None:
+    assert only_reads(f"x = {copied}.copy()\nx['a'] = 1")
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        "Box(lambda: request.object)",
+        "request",
+        "request.object.get('x', Box(lambda: request.object))",
+        "request.object.get(*('x', Box(lambda: request.object)))",
+        "(request.object.get('x') or Box(lambda: request.object))",
+        "[Box(lambda: request.object)][0]",
+        "params",
+    ],
+)
+def test_a_copy_of_anything_else_is_not_known_to_be_new(copied: str) -> None:
+    above = "from collections import namedtuple\nBox = namedtuple('Box', 'copy')\n"
+    assert only_reads("return None", above=above)
+    assert not only_reads(f"x = {copied}.copy()\nx['a'] = 1", above=above)
+
+
+def test_the_request_is_that_of_the_engine() -> None:
     body = "x = request.object.copy()\nx['a'] = 1"
     assert only_reads(body)
-    assert not only_reads(body, above="class C:\n    def copy(self): return self.x")
+    assert not only_reads(f"request = params\n{body}")
+    assert not only_reads(f"for request in params: ...\n{body}")
+    assert not only_reads(body, above="def helper(fake): return p(fake)")
+    assert not only_reads(body, above="def helper(request):\n    x = request.object.copy()\n    x['a'] = 1")
+    assert not only_reads(body, above="real = validate\ndef validate(**kw): return real(**kw)")
 
 
 def test_other_policies_count_only_where_they_are_called() -> None:

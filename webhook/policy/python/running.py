@@ -22,6 +22,7 @@ from webhook.policy.python.declaring import Declaration
 from webhook.policy.python.given import Request as GivenRequest
 from webhook.policy.python.given import given_copy, given_plain, given_views
 from webhook.policy.python.models import ParamsError
+from webhook.policy.python.unchanged import Kept, text_of
 from webhook.policy.python.violation import Violation
 from webhook.policy.readonly import plain, view
 from webhook.policy.request import JSONObject, Request
@@ -50,10 +51,16 @@ class PythonValidator:
         return iter(())
 
     def evaluate(self, review: Review, params: Any) -> Evaluation:
-        """See Validator. The function gets read-only views, unless it is known not to change its arguments."""
+        """See Validator. The function gets read-only views, unless it is known not to change its arguments.
+
+        If it changed something past the views, that is restored, and the evaluation is an error.
+        """
         declaration, request = self.declaration, review.request
         failures: list[Failure] = []
+        kept: Kept | None = None
         try:
+            if not declaration.only_reads:
+                kept = Kept(request, _given_params(declaration, params))
             given = given_plain if declaration.only_reads else given_views
             seen = given(request, review.cluster, declaration.reads)
             for found in _found(_call(declaration, seen, params)):
@@ -65,6 +72,10 @@ class PythonValidator:
             if declaration.failure_policy == "Fail":
                 message = _describe(error, declaration, request, params)
                 failures.append(Failure(message, error=True, index=len(failures)))
+        changed = kept.restore() if kept is not None else None
+        if changed is not None and declaration.failure_policy == "Fail":
+            message = _describe(changed, declaration, request, params)
+            failures.append(Failure(message, error=True, index=len(failures)))
         return Evaluation(failures) if failures else PASSED
 
 
@@ -93,34 +104,36 @@ class PythonMutator:
         request = review.request
         if request.object is None:
             return UNCHANGED
-        before = _text(request.object)
-        edited: JSONObject = copy_json(request.object) if before is None else orjson.loads(before)
+        kept = Kept(request, _given_params(self.declaration, params))
+        result = self._mutated(review, request.object, params)
+        changed = kept.restore()
+        if changed is not None:
+            return MutationResult(faults=[MutationFault(_describe(changed, self.declaration, request, params))])
+        return result
+
+    def _mutated(self, review: Review, original: JSONObject, params: Any) -> MutationResult:
+        request = review.request
+        before = text_of(original)
+        edited: JSONObject = copy_json(original) if before is None else orjson.loads(before)
         try:
             returned = _call(
                 self.declaration, given_copy(request, review.cluster, self.declaration.reads, edited), params
             )
             if returned is not None:
                 raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
-            if before is not None and _text(edited) == before:
+            if before is not None and text_of(edited) == before:
                 return UNCHANGED  # the usual result: the same text, so the same value
             require_json(edited)
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
             return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
         # A copy, because the function may have kept a reference; a plain one, because it may have inserted views.
         changed = plain(edited)
-        return MutationResult(changed) if differs(request.object, changed) else UNCHANGED
+        return MutationResult(changed) if differs(original, changed) else UNCHANGED
 
 
-# With these options orjson refuses most values that are not JSON's own types; require_json refuses the others.
-_STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
-
-
-def _text(value: JSONObject) -> bytes | None:
-    """The JSON text of an object; None if it contains values that are not JSON."""
-    try:
-        return orjson.dumps(value, option=_STRICT)
-    except TypeError:
-        return None
+def _given_params(declaration: Declaration, params: Any) -> Any:
+    """The params object if the function gets it as JSON. A model is read-only itself."""
+    return params if declaration.takes_params and declaration.model is None else None
 
 
 def _call(declaration: Declaration, request: GivenRequest, params: Any) -> Any:
