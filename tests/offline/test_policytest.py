@@ -68,7 +68,7 @@ def test_an_object_may_stand_in_a_file(tmp_path: Path) -> None:
         ),
         (
             "{name: c, object: {kind: Pod}, expect: deny}",
-            "6:13: PolicyTest 't': cases[0].object: apiVersion must be given",
+            "6:13: PolicyTest 't': cases[0].object: apiVersion must be set",
         ),
         ("{name: c, object: [], expect: deny}", "6:13: PolicyTest 't': cases[0].object: expected a mapping"),
         (

@@ -1,4 +1,4 @@
-"""Finds the parts of the object that caused an evaluation error: the map that lacks a key, the value of a wrong form."""
+"""Finds the parts of the object that caused an evaluation error: the map without the key, the malformed value."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The origins of the values in an expression: a part of a variable, or the node that computed the value.
 
-The origin is kept by everything that only passes a value on: variables, `?:`, optionals, list and map literals, and
-lists that are joined, filtered, mapped, flattened, sorted or sliced. Origins are read from the record of one evaluation.
+Everything that only passes a value on keeps its origin: variables, `?:`, optionals, list and map literals, and lists
+that are joined, filtered, mapped, flattened, sorted or sliced. Origins are read from the record of one evaluation.
 """
 
 from __future__ import annotations

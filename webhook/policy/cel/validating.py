@@ -334,9 +334,8 @@ class _Compiler:
         for index, variable in enumerate(self._policy.spec.variables):
             name = f"variables.{variable.name}"
             program = self._compile(environment, variable.expression, (), "variables", index, "expression")
-            declared: Type = (
-                program.type if program else types.DYN
-            )  # so that expressions which use it are not reported too
+            # dyn, so that expressions which use a variable that does not compile are not reported too
+            declared: Type = program.type if program else types.DYN
             if program:
                 programs[name] = program
                 places[name] = index
