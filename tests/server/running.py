@@ -145,10 +145,12 @@ def launch(
     assert process.stderr is not None
 
     def read_log(stream: Any) -> None:
-        server.lines.extend(json.loads(line) for line in stream)
+        with stream:
+            server.lines.extend(json.loads(line) for line in stream)
 
     def read_said(stream: Any) -> None:
-        server.said.extend(line.decode().rstrip("\n") for line in stream)
+        with stream:
+            server.said.extend(line.decode().rstrip("\n") for line in stream)
 
     readers = [
         threading.Thread(target=read_log, args=(process.stdout,), daemon=True),
