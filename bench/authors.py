@@ -1,8 +1,8 @@
-"""What policies in Python pay for what they are given: the policies that ship, over the recorded reviews.
+"""The cost of protecting requests from Python policies: the shipped policies over the recorded reviews.
 
-Three ways in turns, in one process: as it is, where a policy that only reads is given the request's own objects; as
-views, as a policy that may write is given them; and unprotected, all policies given one Request that was made
-beforehand. Besides, the CPU time of `import gatewright`, each time in a process of its own.
+Three variants run in turn, in one process: the ordinary one, where policies that only read get the request's own
+objects; with views, which policies that may write get; and unprotected, where all policies share one Request that was
+made before. In addition, the CPU time of `import gatewright` in a new process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ REVIEWS = ROOT / "tests/fixtures/reviews"
 ROUNDS = 40
 TIMES = 40
 LIMIT = 1.03
-"""What a policy that only reads may cost, as a share of a review that is not protected."""
+"""The limit of the ordinary variant's time, relative to the unprotected one."""
 LIMIT_IMPORT_MS = 30.0
 
 _IMPORT = "import time; t = time.process_time(); import gatewright; print((time.process_time() - t) * 1000)"
@@ -50,26 +50,26 @@ def main() -> None:
                     object.__setattr__(policy, "evaluator", Unprotected(declaration))
     requests = [review.parse(path.read_bytes()) for path in sorted(REVIEWS.glob("*-validate-*.json"))]
     requests = [request for request in requests if _is_seen(request, unprotected, cluster)]
-    ways = {"unprotected": unprotected, "as it is: they only read": library, "as views": views}
+    ways = {"unprotected": unprotected, "ordinary: they only read": library, "as views": views}
     best = {way: [inf] * len(requests) for way in ways}
     for _ in range(ROUNDS):
         for number, request in enumerate(requests):
             Unprotected.made = given_plain(request, cluster, frozenset())
-            for way, policies in ways.items():  # in turns, so that all find the machine as quiet as it gets
+            for way, policies in ways.items():  # in turn, because other processes use the machine too
                 took = _microseconds(partial(engine.validate, request, policies, cluster))
                 best[way][number] = min(best[way][number], took)
-    print(f"Python policies: engine.validate on {len(requests)} recorded reviews, the policies that ship\n")
+    print(f"Python policies: engine.validate on {len(requests)} recorded reviews, the shipped policies\n")
     for way, took_each in best.items():
         total = sum(took_each)
         print(f"{way:26} {total / len(requests):6.2f} µs a review, ratio {total / sum(best['unprotected']):.3f}")
-    print(f"wanted: at most {LIMIT} as it is\n")
+    print(f"wanted: at most {LIMIT} for the ordinary variant\n")
     command = [sys.executable, "-c", _IMPORT]
     imports = (subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout for _ in range(7))
     print(f"import gatewright: {min(map(float, imports)):.1f} ms of CPU time; wanted: at most {LIMIT_IMPORT_MS:.0f}\n")
 
 
 class Unprotected:
-    """A PythonValidator whose policies all share one Request, made beforehand."""
+    """A PythonValidator without protection: all policies share one Request, which was made before."""
 
     made: ClassVar[Any] = None
 
@@ -91,7 +91,7 @@ class Unprotected:
 
 
 def _is_seen(request: Any, policies: PolicySet, cluster: ManifestsView) -> bool:
-    """Whether a policy in Python is evaluated on a request: without a Request it fails."""
+    """Whether a Python policy is evaluated for the request. If so, it fails here, because `made` is None."""
     Unprotected.made = None
     return any(finding.error for finding in engine.validate(request, policies, cluster).findings)
 

@@ -1,6 +1,6 @@
-"""What policy authors import, and all that they import. The reference is docs/policy-api.md.
+"""The API for authors of Python policies. The reference is docs/policy-api.md.
 
-A policy is a function. Its name, with dashes for underscores, is the policy's name; its docstring the description. A
+A policy is a function. Its name, with dashes for underscores, is the policy's name; its docstring is the description. A
 ValidatingAdmissionPolicyBinding binds a `@validate` function, a MutatingAdmissionPolicyBinding a `@mutate` function::
 
     from gatewright import Request, Violation, validate
@@ -11,7 +11,7 @@ ValidatingAdmissionPolicyBinding binds a `@validate` function, a MutatingAdmissi
         if request.object["spec"].get("replicas", 1) < 2:
             yield Violation("at least 2 replicas, please", path="spec.replicas")
 
-The import takes a few milliseconds: neither pydantic nor the engine comes along.
+The import takes a few milliseconds: it imports neither pydantic nor the engine.
 """
 
 from webhook.access import Access, AccessDecision

@@ -1,4 +1,4 @@
-"""A line of text with a place in it, and how it is shown to a person: the line, and a caret below the place."""
+"""Excerpts: a line of text with a position in it, shown as the line with a caret below the position."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from webhook.visible import visible
 
 TAB: Final = "    "
 PIPED_WIDTH: Final = 160
-"""Columns that a line is cut to where no terminal says how many there are."""
+"""The most columns of a line if the output is not a terminal."""
 
-_LEAST: Final = 20  # columns of a line on a terminal that is narrower than its gutter
+_LEAST: Final = 20  # columns of a line, even on a narrower terminal
 _CUT: Final = "…"
 
 
 def columns(stream: TextIO) -> int | None:
-    """The columns of the terminal that a stream writes to; None where it is none, and no line is to be cut to fit."""
+    """The width of the terminal that a stream writes to; None if it is not a terminal."""
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A line with a place in it; `column` counts from 1, in characters.
+    """A line with a position in it: `column` counts from 1, in characters.
 
-    `line` is the line's number in its file, None for a line that stands in no file as it is.
+    `line` is the line's number in its file; None if the text is not a line of a file.
     """
 
     text: str
@@ -36,27 +36,26 @@ class Excerpt:
 
 
 def marked(excerpt: Excerpt, width: int | None = None) -> tuple[str, str]:
-    """The line and, for the line below it, the caret behind as many blanks as stand the place off on a terminal.
+    """The line as shown on a terminal, and the line below it: spaces, then a caret below the position.
 
-    width: the columns that there are; PIPED_WIDTH where nobody says. Tabs become blanks, wide characters count as the
-    two columns that they take, what does not simply show is escaped, and a line that is longer is cut on both sides of
-    the place.
+    width: the columns available; None means PIPED_WIDTH. Tabs become spaces, wide characters count as two columns,
+    characters that are not printable are escaped, and a longer line is cut on both sides of the position.
     """
-    from rich.cells import cell_len  # only where something is shown
+    from rich.cells import cell_len  # imported only to show an excerpt
 
     columns = max(PIPED_WIDTH if width is None else width, _LEAST)
     at = min(max(excerpt.column - 1, 0), len(excerpt.text))
     before, after = (
         [TAB if each == "\t" else visible(each) for each in part]
-        for part in (excerpt.text[:at], excerpt.text[at:] or " ")  # the caret has a column behind the line's end, too
+        for part in (excerpt.text[:at], excerpt.text[at:] or " ")  # the caret may be one column after the line's end
     )
     total = [sum(map(cell_len, part)) for part in (before, after)]
     if sum(total) > columns:
-        # What stands before the place is mostly what it is about: two thirds are for that, and what is left over.
+        # The text before the position usually explains it: it gets two thirds of the width, or more if there is room.
         behind = min(total[1], max(columns // 3, columns - total[0]))
         before = _cut(before[::-1], columns - behind)[::-1]
         after = _cut(after, columns - sum(map(cell_len, before)))
-        # An accent stays with its letter, or goes with it.
+        # Do not separate a combining character from its letter.
         if before[:1] == [_CUT]:
             before = [_CUT, *dropwhile(lambda each: cell_len(each) == 0, before[1:])]
     left = "".join(before)
@@ -64,7 +63,7 @@ def marked(excerpt: Excerpt, width: int | None = None) -> tuple[str, str]:
 
 
 def lines(excerpt: Excerpt, width: int | None = None) -> list[str]:
-    """Two lines for below a message, of at most `width` columns: `  12 | the line` and the caret."""
+    """The two lines to show below a message, of at most `width` columns: `  12 | the line`, and the caret."""
     number = "" if excerpt.line is None else str(excerpt.line)
     gutter = max(len(number), 2) + 2
     line, caret = marked(excerpt, None if width is None else width - gutter - len(" | "))
@@ -72,7 +71,7 @@ def lines(excerpt: Excerpt, width: int | None = None) -> list[str]:
 
 
 def _cut(shown: Sequence[str], columns: int) -> list[str]:
-    """As many of the characters, from the first on, as fit into the columns, and an ellipsis where some do not."""
+    """The first characters that fit into the columns, with an ellipsis if some do not fit."""
     from rich.cells import cell_len
 
     if sum(map(cell_len, shown)) <= columns:

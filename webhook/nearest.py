@@ -1,4 +1,4 @@
-"""What somebody may have meant: of the names that there are, the one most like a name that is not among them."""
+"""Finds the known name that is most similar to an unknown name, for `did you mean` in messages."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from typing import Final
 
 LONGEST_NAME: Final = 80
-"""Characters of a name; to one that is longer none is nearest."""
+"""The most characters of a name. For a longer one there is no suggestion."""
 
 ALIKE: Final = 0.6
-"""How alike two names must be, from 0 to 1."""
+"""The least similarity of two names, from 0 to 1; see difflib."""
 
-_MANY = 500  # names among which the nearest is looked for; more has only what somebody made to take long
+_MANY = 500  # most known names; only hostile input has more, to take long
 
 
 def nearest(name: str, known: Iterable[str], alike: float = ALIKE) -> str | None:
-    """The known name that is most like `name`, whatever their case; None if none is."""
-    from difflib import get_close_matches  # only where something is wrong
+    """The known name that is most similar to `name`, ignoring case; None if none is similar enough."""
+    from difflib import get_close_matches  # imported only for an error
 
     candidates = sorted(known)
     if len(name) > LONGEST_NAME or len(candidates) > _MANY:

@@ -210,8 +210,8 @@ metadata: {name: require-labels}
 spec: {}
 """
 NAMED = """\
-policies/kyverno.yaml:2:1: ClusterPolicy 'require-labels' is of Kyverno (kyverno.io/v1), and Gatewright does not \
-evaluate it\
+policies/kyverno.yaml:2:1: ClusterPolicy 'require-labels' is a policy of Kyverno (kyverno.io/v1), which \
+Gatewright does not evaluate\
 """
 
 

@@ -264,7 +264,7 @@ def test_bad_inputs_are_named_the_rest_is_checked_and_the_run_fails(tree: Path) 
     assert (
         run.stderr
         == """\
-error: binary.yaml:1: binary, not YAML or JSON (it holds a NUL byte)
+error: binary.yaml:1: binary, not YAML or JSON (it contains a NUL byte)
 error: missing.yaml: cannot be read: No such file or directory
 error: mixed.yaml:2:1: not YAML: did not find expected node content while parsing a flow node
 error: mixed.yaml:17:1: not a Kubernetes object: apiVersion is missing and kind is missing
@@ -423,7 +423,7 @@ def test_closed_streams_are_no_reason_to_fail(tree: Path) -> None:
         assert redirected(tree, redirection, "check", "in.yaml").returncode == 1
     run = redirected(tree, "<&-", "check", "-")
     assert run.returncode == 2
-    assert run.stderr == "error: <stdin>: cannot be read: there is no standard input to read\n"
+    assert run.stderr == "error: <stdin>: cannot be read: there is no standard input\n"
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n---\n"])

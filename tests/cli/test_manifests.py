@@ -87,7 +87,7 @@ def test_a_drift_is_shown_and_exits_with_1(tmp_path: Path) -> None:
         (["nowhere"], "nowhere: no such file or folder"),
         (["--check", "nowhere.yaml"], "--check: nowhere.yaml: "),
         (["--write", "nowhere/x.yaml"], "--write: nowhere/x.yaml: "),
-        (["--check", "x", "--write", "x"], "--check writes nothing"),
+        (["--check", "x", "--write", "x"], "--check and --write exclude each other"),
         (["--service", "gatewright"], "--service: expected NAMESPACE/NAME, found 'gatewright'"),
         (["--inject-ca-from", "A/b"], "--inject-ca-from: expected NAMESPACE/NAME"),
         (["--inject-ca-from", "a/b", "--no-ca"], "exclude each other"),

@@ -218,27 +218,27 @@ def test_any_bytes_give_values_or_problems(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: the key 'a' stands twice (first in line 1)"),
-        ("x: 1\n---\nm:\n  a: 1\n  'a': 2\n", "f.yaml:5:3: the key 'a' stands twice (first in line 4)"),
-        ("1: a\n'1': b\n", "f.yaml:2:1: the key '1' stands twice (first in line 1)"),
-        ('{"a": 1,\n "a": 2}', "f.yaml:2:2: the key 'a' stands twice (first in line 1)"),
-        ("a: &a [*a]\n", "f.yaml:1:8: an alias inside the very value that it stands for"),
-        ("a: *b\n", "f.yaml:1:4: an alias of an anchor that is not there; if text begins with *, quote it"),
+        ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: duplicate key 'a' (first in line 1)"),
+        ("x: 1\n---\nm:\n  a: 1\n  'a': 2\n", "f.yaml:5:3: duplicate key 'a' (first in line 4)"),
+        ("1: a\n'1': b\n", "f.yaml:2:1: duplicate key '1' (first in line 1)"),
+        ('{"a": 1,\n "a": 2}', "f.yaml:2:2: duplicate key 'a' (first in line 1)"),
+        ("a: &a [*a]\n", "f.yaml:1:8: an alias inside of its own anchor's value"),
+        ("a: *b\n", "f.yaml:1:4: alias of an unknown anchor; if it is text that begins with *, quote it"),
         ("a:\n\t- b\n", "f.yaml:2:1: not YAML: a tab cannot indent; use spaces"),
-        ("a: .inf\n", "f.yaml:1:4: .inf is no value in JSON"),
+        ("a: .inf\n", "f.yaml:1:4: .inf is not a JSON value"),
         ("~: 1\n", "f.yaml:1:1: a key must not be null; quote it if it is meant as text"),
         ("? [a]\n: b\n", "f.yaml:1:3: a mapping's key must be a plain value, not a list or mapping"),
-        ("a: {<<: 5}\n", "f.yaml:1:9: << wants a mapping or a list of mappings"),
+        ("a: {<<: 5}\n", "f.yaml:1:9: <<: expected a mapping or a list of mappings"),
         ("a: !!int x\n", "f.yaml:1:4: the tag !!int does not fit this value"),
         ("a: x\n b: [\n", "f.yaml:2:3: not YAML: mapping values are not allowed in this context"),
         ("a: é\nb: x\x1b[31m\n", "f.yaml:2:5: the character U+001B is not allowed in YAML"),
-        (b"a: 1\nb\0", "f.yaml:2: binary, not YAML or JSON (it holds a NUL byte)"),
+        (b"a: 1\nb\0", "f.yaml:2: binary, not YAML or JSON (it contains a NUL byte)"),
         ("a: é\nb: ".encode() + b"\xe9", "f.yaml:2:4: not UTF-8 (byte 0xe9); save the file as UTF-8"),
         (b"\xef\xbb\xbfa: \xff", "f.yaml:1:4: not UTF-8 (byte 0xff); save the file as UTF-8"),
-        (b"\xff\xfe\x00", "f.yaml:1:1: not UTF-16, as it begins; save the file as UTF-8"),
+        (b"\xff\xfe\x00", "f.yaml:1:1: invalid UTF-16; save the file as UTF-8"),
         (
             b"\xff\xfe" + "a\nbc".encode("utf-16-le") + b"\x00",
-            "f.yaml:2:3: not UTF-16, as it begins; save the file as UTF-8",
+            "f.yaml:2:3: invalid UTF-16; save the file as UTF-8",
         ),
     ],
 )
@@ -268,7 +268,7 @@ def test_a_separator_that_does_not_stand_alone_is_named(content: str, column: in
     documents, problems = parse(f"a: 1\n{content}---\nb: 2\n", "m.yaml")
     assert [document.value for document in documents] == [{"a": 1}, {"b": 2}]
     assert list(map(str, problems)) == [
-        f"m.yaml:2:{column}: the separator --- must stand alone on its line; put what follows it on the next"
+        f"m.yaml:2:{column}: the separator --- must be alone on its line; move the text after it to the next line"
     ]
 
 

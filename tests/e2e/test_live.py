@@ -158,7 +158,7 @@ def test_python_policies_look_up_what_they_declare(server: Live, cluster: Contro
 
 
 def test_and_nothing_else(server: Live) -> None:
-    assert "Secret of v1 is looked up and not declared: add reads=['v1/Secret']" in server.asked(name="nosy")
+    assert "Secret of v1 is looked up but not declared: add reads=['v1/Secret']" in server.asked(name="nosy")
 
 
 def test_a_kind_is_found_once_it_is_defined(server: Live, cluster: ControlPlane) -> None:

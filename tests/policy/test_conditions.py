@@ -80,4 +80,4 @@ def test_what_is_no_list_of_conditions_is_refused(tmp_path: Path, text: str, tol
 
 def test_a_cel_policy_has_conditions_of_its_own() -> None:
     [message] = problems(policy(), annotated("[{name: c, expression: 'true'}]"))
-    assert message.endswith("policy 'p' is in CEL and has matchConditions of its own: write them there")
+    assert message.endswith("policy 'p' is in CEL; write the conditions in its spec.matchConditions")

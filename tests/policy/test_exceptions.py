@@ -116,7 +116,7 @@ def test_python_policies_have_no_numbered_validations(tmp_path: Path) -> None:
 
 def test_two_of_one_name_are_refused() -> None:
     [message] = problems(policy(), binding(), exception(), exception())
-    assert "PolicyException 'x' stands in tree.yaml" in message
+    assert "PolicyException 'x' is already defined in tree.yaml" in message
 
 
 def test_another_version_of_the_kind_is_refused() -> None:

@@ -42,6 +42,7 @@ cli/report/explainjson: cli/test_explain
 cli/report/explaintext: cli/test_explain
 cli/report/explaintree: cli/test_explain
 cli/report/outcome: cli/test_check
+cli/report/testtext: cli/test_test
 cli/serve: server/test_settings
 cluster/connection: cluster/test_live
 cluster/snapshot: cluster/test_live

@@ -1,4 +1,4 @@
-"""Authorities, the certificates they sign, and a Secret's files as the kubelet mounts them."""
+"""CAs and certificates for tests, and the files of a Secret in the layout of a kubelet's volume."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """An authority of a test, which signs for servers and clients alike."""
+    """A CA for tests. It signs certificates of servers and of clients."""
 
     def __init__(self, name: str = "authority") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -28,7 +28,7 @@ class Authority:
         self.pem = self._signed(self._name, self._key, (-1, 30), (constraints, usage))
 
     def pair(self, kind: str = "ec", days: tuple[float, float] = (-1, 30)) -> tuple[bytes, bytes]:
-        """Certificate and key in PEM, `kind` ec or rsa, for localhost and 127.0.0.1, in date between `days`."""
+        """Certificate for localhost and 127.0.0.1, and its key, in PEM. `kind`: ec or rsa; `days`: validity."""
         key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
         key = ec.generate_private_key(ec.SECP256R1()) if kind == "ec" else rsa.generate_private_key(65537, 2048)
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "leaf")])
@@ -38,7 +38,7 @@ class Authority:
         return certificate, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def client(self, folder: Path, trusted: bytes, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
-        """A client's context with a certificate of this authority, that trusts servers of `trusted`."""
+        """A client's context with a certificate from this CA. It trusts servers of the CA `trusted` (PEM)."""
         context = ssl.create_default_context(cadata=trusted.decode())
         context.maximum_version = newest
         both = folder / "client.pem"
@@ -63,7 +63,7 @@ class Authority:
             now + days[0] * _DAY,
             now + days[1] * _DAY,
         )
-        # Python verifies strictly from 3.13 on: RFC 5280's key identifiers, and what an authority must say critically.
+        # Python 3.13 and newer verify strictly: RFC 5280's key identifiers, and the critical extensions of a CA.
         identifiers = (
             x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
@@ -75,13 +75,13 @@ class Authority:
 
 
 def fingerprint(certificate: bytes) -> str:
-    """Of a PEM certificate; of DER, as handshakes give it, the same."""
+    """The SHA-256 of a certificate in PEM, or in DER as a handshake returns it."""
     load = x509.load_pem_x509_certificate if certificate.startswith(b"-----") else x509.load_der_x509_certificate
     return load(certificate).fingerprint(hashes.SHA256()).hex()
 
 
 class Mount:
-    """A folder that is written as the kubelet writes a Secret's: all files at once, by turning one link."""
+    """A folder that is updated like a kubelet's volume of a Secret: all files at once, by replacing one link."""
 
     def __init__(self, folder: Path, **files: bytes) -> None:
         self.folder = folder
@@ -93,7 +93,7 @@ class Mount:
         return self.folder / name
 
     def write(self, **files: bytes) -> None:
-        """The Secret is now these files; in names, `_` stands for a dot."""
+        """Replace the content by these files; `_` in a name stands for a dot."""
         data = self.folder / "..data"
         before = data.resolve() if data.is_symlink() else None
         new = self.folder / f"..2026_11_21_{next(self._numbers)}"

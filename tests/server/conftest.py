@@ -1,4 +1,4 @@
-"""A real server for the tests: the command in a process of its own, on free loopback ports, over real TLS."""
+"""Fixtures that start a real server: the command in its own process, on free loopback ports, with real TLS."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.server.running import POLICIES, Running, end, launch, write_policies
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Running]]:
-    """Start servers with flags (and variables) of the test's own; all are ended after it."""
+    """Starts servers with a test's own flags and variables; all of them are stopped after the test."""
     running: list[Running] = []
 
     def begin(*flags: str, **arguments: Any) -> Running:
@@ -33,7 +33,7 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(policies: Path) -> Iterator[Running]:
-    """One server for the tests of a module that do not change it."""
+    """A server that the tests of a module share; they must not change its state."""
     running = launch("--policies", str(policies), "--max-body", "64Ki", "--read-timeout", "1")
     yield running
     end(running)

@@ -1,4 +1,4 @@
-"""The application of the review port by itself, its log in a file."""
+"""The application of the review port without a port. Its log is a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEAD = Head("POST", "/validate", b"/validate", b"", (), b"application/json")
 
 
 class Direct:
-    """Answers reviews by the policies, and keeps what it logs in the folder."""
+    """Answers reviews with the policies, and writes its log to a file in the folder."""
 
     def __init__(self, folder: Path, policies: PolicySet | None = None) -> None:
         self._file = folder / "log"
@@ -34,7 +34,7 @@ class Direct:
         return [json.loads(line) for line in self._file.read_bytes().splitlines()]
 
     def answer(self, body: bytes, head: Head = HEAD) -> Answer:
-        """The answer to a review that waits for nothing."""
+        """The response to a review that needs no answers from the API server."""
         answer = self.reviews.answer(head, body, "192.0.2.1")
         assert isinstance(answer, Answer)
         return answer

@@ -1,10 +1,11 @@
-"""Clients that ask a server for reviews, in a process of their own, and tell what came of it.
+"""Clients that send reviews to a server, in their own process, and report the results.
 
     python -m tests.server.load '{"port": 8443, "ca": "ca.pem", "keep_alive": 4, "fresh": 4, …}'
 
-`keep_alive` clients keep their connections, `fresh` ones make one for every request. They go on until stdin ends and
-`requests` are answered, or until their connections are refused; `rate` bounds requests a second, all together. Prints
-one line of JSON: requests, failures, latencies in milliseconds, and when fresh connections saw which certificate.
+`keep_alive` clients reuse their connections; `fresh` clients open a connection for each request. They run until stdin
+ends and `requests` requests are answered, or until a connection is refused. `rate` limits the requests per second of
+all clients together. Prints one line of JSON: requests, failures, latencies in milliseconds, and for each fresh
+connection its time and the certificate of the server.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ class Load:
     latencies: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     refused: int = 0
-    seen: list[tuple[float, str]] = field(default_factory=list)  # when a fresh connection began, its certificate
-    told_to_end: bool = False
+    seen: list[tuple[float, str]] = field(default_factory=list)  # of fresh connections: (start, certificate)
+    stopping: bool = False
     begun: float = field(default_factory=time.monotonic)
     sent: Any = field(default_factory=itertools.count)
 
     def over(self) -> bool:
-        enough = self.told_to_end and len(self.latencies) >= self.requests
+        enough = self.stopping and len(self.latencies) >= self.requests
         late = time.monotonic() - self.begun > MOST_SECONDS
         return enough or late or self.refused > 0 or len(self.latencies) >= MOST_REQUESTS
 
@@ -58,7 +59,7 @@ class Load:
         return None
 
     async def ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Send one review, and take its answer; whether the connection may be used again."""
+        """Send one review and read its response. Returns whether the connection can be reused."""
         number = next(self.sent)
         if self.rate:
             await asyncio.sleep(self.begun + number / self.rate - time.monotonic())
@@ -117,7 +118,7 @@ async def main(port: int, ca: str, keep_alive: int, fresh: int, requests: int = 
 
     def listen() -> None:
         os.read(0, 1)
-        load.told_to_end = True
+        load.stopping = True
 
     threading.Thread(target=listen, daemon=True).start()
     print("begun", flush=True)
@@ -126,11 +127,11 @@ async def main(port: int, ca: str, keep_alive: int, fresh: int, requests: int = 
 
 
 class Clients:
-    """The process of the clients, begun; ends with the `with` block at the latest."""
+    """The process of the clients. It starts in the constructor and ends with the `with` block at the latest."""
 
     def __init__(self, port: int, ca: Path, **settings: float) -> None:
-        told = json.dumps({"port": port, "ca": str(ca), **settings})
-        command = [sys.executable, "-m", "tests.server.load", told]
+        arguments = json.dumps({"port": port, "ca": str(ca), **settings})
+        command = [sys.executable, "-m", "tests.server.load", arguments]
         root = Path(__file__).parents[2]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
         assert self._process.stdout is not None
@@ -145,13 +146,13 @@ class Clients:
         self._process.communicate()
 
     def wait(self) -> dict[str, Any]:
-        """What came of it, once their connections were refused."""
+        """The results, once a connection is refused."""
         assert self._process.stdout is not None
         found: dict[str, Any] = json.loads(self._process.stdout.readline())
         return found
 
     def end(self) -> dict[str, Any]:
-        """Tell them to end; what came of it."""
+        """Stop the clients. Returns the results."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.stdin = None

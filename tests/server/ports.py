@@ -1,4 +1,4 @@
-"""A port in this process, on loopback and over real TLS, whose application says what it was asked."""
+"""A port in this process, on loopback with real TLS, with an application that echoes requests."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ LIMITS = Limits(connections=1000, body=10_000, bodies=40_000, read_timeout=1.0, 
 PAIR = tls.development().pair
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 TRUST.check_hostname = False
-TRUST.verify_mode = ssl.CERT_NONE  # loopback, and a certificate of a moment ago
+TRUST.verify_mode = ssl.CERT_NONE  # loopback, with a certificate that was just created
 
 
 class Echo:
-    """Answers with the method, the path and the length of the body; `/later…` after a moment, `/broken` never."""
+    """Responds with method, path and length of the body; to `/later…` after a short wait. `/broken` raises an error."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.refusals: list[int] = []
-        self.release: asyncio.Event | None = None  # what `/later` waits for; a moment without it
+        self.asked: list[str] = []  # the paths of the requests
+        self.refusals: list[int] = []  # their statuses
+        self.release: asyncio.Event | None = None  # `/later…` waits for it; for 5 ms without it
 
     def refuse(self, head: Head, client: str) -> Answer | None:
         if head.path.startswith("/refused"):
@@ -58,18 +58,18 @@ class Echo:
 
 @dataclass
 class Served:
-    """A port that is served by an event loop in a thread of its own."""
+    """A port that an event loop in its own thread serves."""
 
     app: Any
     port: Port
     loop: asyncio.AbstractEventLoop
     number: int
     secure: bool
-    errors: list[dict[str, Any]] = field(default_factory=list)  # that nobody handled
+    errors: list[dict[str, Any]] = field(default_factory=list)  # that reached the loop's exception handler
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[socket.socket]:
-        """A connection; reading from it ends after 10 s at the latest."""
+        """A connection; its operations time out after 10 s."""
         with socket.create_connection(("127.0.0.1", self.number), timeout=10) as plain:
             if not self.secure:
                 yield plain
@@ -78,7 +78,7 @@ class Served:
                 yield connection
 
     def call(self, function: Any, *arguments: Any) -> Any:
-        """Run a function in the event loop; what it returns."""
+        """Run a function in the event loop and return its result."""
 
         async def run() -> Any:
             return function(*arguments)
@@ -119,7 +119,7 @@ def served(app: Application, limits: Limits = LIMITS, *, secure: bool = True) ->
 
 
 def request(target: bytes, *headers: bytes, body: bytes = b"", method: bytes = b"POST", host: bytes = b"x") -> bytes:
-    """The text of a request, with a content-length where it has a body."""
+    """The bytes of a request, with a content-length if it has a body."""
     lines = [b"%s %s HTTP/1.1" % (method, target), b"host: " + host, *headers]
     if body:
         lines.append(b"Content-Length: %d" % len(body))
@@ -127,7 +127,7 @@ def request(target: bytes, *headers: bytes, body: bytes = b"", method: bytes = b
 
 
 def response(stream: BinaryIO, method: str = "POST") -> tuple[int, bytes, Any]:
-    """Status, head and JSON body of the next answer; (0, b"", None) at the end."""
+    """Status, head and JSON body of the next response; (0, b"", None) at the end of the stream."""
     head = b"".join(iter(stream.readline, b"\r\n"))
     if not head:
         return 0, b"", None
@@ -137,7 +137,7 @@ def response(stream: BinaryIO, method: str = "POST") -> tuple[int, bytes, Any]:
 
 
 def rest(connection: socket.socket) -> bytes:
-    """All that comes until the server closes."""
+    """Everything that the server sends until it closes the connection."""
     got = b""
     with contextlib.suppress(ConnectionError, ssl.SSLError):
         while piece := connection.recv(65536):

@@ -1,4 +1,4 @@
-"""Starting the real server for a test, and talking to it: a process of its own, free loopback ports, real TLS."""
+"""Starts the real server for a test, and sends it requests: its own process, free loopback ports, real TLS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.timing import patience
 
 COMMAND = [sys.executable, "-c", "from webhook.cli.main import main; main()"]
 REVIEWS = Path(__file__).parent.parent / "fixtures" / "reviews"
-START_TIMEOUT = 30.0  # seconds; how long it really may take is a test of its own
+START_TIMEOUT = 30.0  # seconds; another test asserts how long starting may take
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Answer:
 
     @property
     def response(self) -> dict[str, Any]:
-        """The `response` of an AdmissionReview, the frame around it checked."""
+        """The `response` of the AdmissionReview. Asserts its status, apiVersion and kind."""
         assert self.status == 200, self.body
         document = self.json
         assert (document["apiVersion"], document["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass
 class Running:
-    """A server that listens."""
+    """A server process, its log and its ports."""
 
     process: subprocess.Popen[bytes]
     lines: list[dict[str, Any]] = field(default_factory=list)  # its log
@@ -65,7 +65,7 @@ class Running:
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[ssl.SSLSocket]:
-        """A connection to write to by hand."""
+        """A TLS connection for raw bytes."""
         with (
             socket.create_connection(("127.0.0.1", self.port), timeout=60) as plain,
             self.trust.wrap_socket(plain, server_hostname="localhost") as connection,
@@ -98,14 +98,14 @@ class Running:
             connection.close()
 
     def events(self, event: str, count: int = 1) -> list[dict[str, Any]]:
-        """The log lines of one event, once there are `count` of them."""
+        """The log lines of one event. Waits until there are `count` of them."""
         found: list[dict[str, Any]] = wait_for(
             lambda: (found := [line for line in self.lines if line["event"] == event])[count - 1 :] and found
         )
         return found
 
     def stop(self) -> int:
-        """SIGTERM; the exit code."""
+        """Send SIGTERM. Returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(20)
 
@@ -119,7 +119,7 @@ def ask(
 
 
 def wait_for(found: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """What `found` returns once it is true."""
+    """Call `found` until its result is true, and return it."""
     until = time.monotonic() + patience(seconds)
     while True:
         value = found()
@@ -137,8 +137,7 @@ def environment(**variables: str) -> dict[str, str]:
 def launch(
     *flags: str, cwd: Path | None = None, command: list[str] = COMMAND, wait: bool = True, **variables: str
 ) -> Running:
-    """Start a server on free ports and return once it says where it listens; or at once: then the ports are not known
-    before `announced` is called."""
+    """Start a server on free ports. Returns once it has logged its ports; without `wait` at once: call `announced`."""
     begun = time.monotonic()
     process = subprocess.Popen(
         [*command, "serve", "--port", "0", "--plain-port", "0", *flags],
@@ -172,12 +171,12 @@ def launch(
 
 
 def announced(server: Running, development: bool = True, seconds: float = START_TIMEOUT) -> None:
-    """Wait until the server says where it listens; `development`: with a certificate that it has made."""
+    """Wait until the server logs its ports. `development`: it created its certificate, and prints the CA's."""
     try:
         wait_for(lambda: _serving(server) or server.process.poll() is not None, seconds)
         serving = _serving(server)
         assert serving, "\n".join([*map(str, server.lines), *server.said])
-        # What a server finds out about a cluster before it serves is all that may be told earlier.
+        # Before `serving`, only the state of the cluster's caches may be logged.
         assert all(line["event"] == "cluster" for line in server.lines[: server.lines.index(serving)])
         server.port, server.plain_port = (int(serving[name].rpartition(":")[2]) for name in ("reviews", "plain"))
         if development:
@@ -291,13 +290,13 @@ def write_policies(root: Path, files: dict[str, str]) -> Path:
 
 
 def recorded(start: str) -> bytes:
-    """The recorded review whose file name begins so."""
+    """The recorded review; `start` is the beginning of its file name."""
     (file,) = REVIEWS.glob(f"{start}*.json")
     return file.read_bytes()
 
 
 def changed(body: bytes, **changes: Any) -> bytes:
-    """The review with fields of its request replaced."""
+    """The review with these fields of its request replaced."""
     document = json.loads(body)
     document["request"].update(changes)
     return json.dumps(document).encode()

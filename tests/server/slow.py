@@ -1,6 +1,7 @@
-"""Clients that send a byte a second, in a process of their own: `python -m tests.server.slow PORT COUNT`.
+"""Clients that send one byte per second, in their own process: `python -m tests.server.slow PORT COUNT`.
 
-Prints a line once all are connected; whoever is cut off comes back; ends with stdin, or after two minutes.
+Prints a line once all are connected. A client reconnects when the server closes its connection. Ends when stdin ends,
+or after two minutes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ REQUEST = (
 
 
 async def client(number: int, port: int, trust: ssl.SSLContext, connected: asyncio.Semaphore) -> None:
-    """Some are slow in the head of their request, some in its body."""
+    """Clients with an odd number are slow in the head of their request, the others in its body."""
     while True:
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
@@ -39,7 +40,7 @@ async def client(number: int, port: int, trust: ssl.SSLContext, connected: async
 async def main(port: int, count: int) -> None:
     trust = ssl.create_default_context()
     trust.check_hostname = False
-    trust.verify_mode = ssl.CERT_NONE  # loopback, and nothing of it is trusted
+    trust.verify_mode = ssl.CERT_NONE  # loopback; nothing depends on who answers
     connected = asyncio.Semaphore(0)
     clients = [asyncio.create_task(client(number, port, trust, connected)) for number in range(count)]
     for _ in clients:

@@ -115,9 +115,9 @@ def test_a_port_that_is_taken(tmp_path: Path, policies: Path) -> None:
         tree = ("--policies", str(policies))
         said = _refused(*tree, "--port", port, cwd=tmp_path)
         assert f"cannot listen on 127.0.0.1:{port}" in said
-        assert "choose another with --port" in said
+        assert "set --port" in said
         said = _refused(*tree, "--port", "0", "--plain-port", port, cwd=tmp_path)
-        assert "choose another with --plain-port" in said
+        assert "set --plain-port" in said
 
 
 def test_an_address_that_is_not_ours(tmp_path: Path, policies: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_pair_that_does_not_match(tmp_path: Path, policies: Path) -> None:
         *flags, "--tls-key", "tls.key", cwd=tmp_path
     )
     assert "cannot read the key absent.key" in _refused(*flags, "--tls-key", "absent.key", cwd=tmp_path)
-    assert "--tls-cert is given without --tls-key" in _refused(*flags, cwd=tmp_path)
+    assert "--tls-cert is set without --tls-key" in _refused(*flags, cwd=tmp_path)
 
 
 def test_a_setting_that_does_not_exist(tmp_path: Path) -> None:

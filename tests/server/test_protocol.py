@@ -23,6 +23,7 @@ import pytest
 
 from tests.server.ports import LIMITS, Echo, Served, request, response, rest, served
 from tests.server.running import Running, recorded, wait_for
+from tests.timing import within
 from webhook.server.protocol import MAX_HEAD, MAX_HEADERS, Connection
 
 CREATE_POD = recorded("020")
@@ -38,8 +39,9 @@ def test_a_request_that_never_ends_is_answered_408(server: Running, sent: bytes)
     with server.connected() as connection:
         connection.sendall(sent)
         begun = time.monotonic()
-        got = rest(connection)
-        assert 0.5 < time.monotonic() - begun < 5  # --read-timeout 1
+        with within(5):
+            got = rest(connection)
+        assert time.monotonic() - begun > 0.5  # --read-timeout 1
     assert got.startswith(b"HTTP/1.1 408 ")
     assert "error" in json.loads(got.split(b"\r\n\r\n", 1)[1])
     _good(server)
@@ -47,12 +49,15 @@ def test_a_request_that_never_ends_is_answered_408(server: Running, sent: bytes)
 
 def test_a_byte_at_a_time_gains_nothing(server: Running) -> None:
     with server.connected() as connection:
-        begun = time.monotonic()
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
-            for byte in HEAD * 10:
-                connection.sendall(bytes([byte]))
-                time.sleep(0.02)
-        assert time.monotonic() - begun < 6
+        cut_off = False
+        with within(6):
+            try:
+                for byte in HEAD * 100:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.02)
+            except (ConnectionError, ssl.SSLError):
+                cut_off = True
+        assert cut_off
 
 
 def test_a_client_that_says_nothing_is_cut_off(server: Running) -> None:
@@ -454,14 +459,12 @@ def test_what_is_too_large_is_refused_exactly_past_the_limit(
 
 
 def test_headers_without_a_line_end_are_not_gathered(port: Served) -> None:
-    with port.connected() as connection:
-        begun = time.monotonic()
-        with pytest.raises((ConnectionError, ssl.SSLError)):
-            connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nx: ")
-            while time.monotonic() - begun < 8:
-                connection.sendall(b"y" * 4096)
-                time.sleep(0.0005)
-        assert time.monotonic() - begun < 4  # a second of it to take note of the answer
+    refused = pytest.raises((ConnectionError, ssl.SSLError))
+    with port.connected() as connection, within(4), refused:  # a second of it to notice the answer
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nx: ")
+        for _ in range(10_000):
+            connection.sendall(b"y" * 4096)
+            time.sleep(0.0005)
     assert port.app.refusals == [431]
 
 

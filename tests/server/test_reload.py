@@ -88,7 +88,7 @@ def test_bad_pairs_keep_the_old_one_and_show(start: Callable[..., Running], poli
         ({"tls_crt": other[0], "tls_key": first[1]}, "is not the key of the certificate"),
         ({"tls_crt": other[0], "tls_key": other[1][:-50]}, "no private key in PEM"),
         ({"tls_crt": expired[0], "tls_key": expired[1]}, "expired at"),
-        ({"tls_crt": other[0] + authority.pem[:-50], "tls_key": other[1]}, "is not whole"),
+        ({"tls_crt": other[0] + authority.pem[:-50], "tls_key": other[1]}, "is truncated"),
         ({"tls_crt": other[0]}, "cannot read the key"),
     ]
     for count, (files, told) in enumerate(bad, 1):
@@ -192,7 +192,7 @@ def test_authorities_that_are_none_keep_it_from_starting(tmp_path: Path, policie
 
     for content, told in (
         (b"", "no certificate in PEM"),
-        (Authority().pair(days=(-3, -1))[0], "no certificate is in date"),
+        (Authority().pair(days=(-3, -1))[0], "all certificates are expired or not yet valid"),
     ):
         file = tmp_path / "ca.crt"
         file.write_bytes(content)

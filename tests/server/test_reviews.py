@@ -269,7 +269,7 @@ def test_a_defect_is_a_500_that_tells_nothing_of_the_object(tmp_path: Path, monk
     direct, secret = Direct(tmp_path), recorded("028")
     answer = direct.answer(secret)
     assert answer.status == 500
-    assert json.loads(answer.body) == {"error": "the review could not be decided (RuntimeError); see the log"}
+    assert json.loads(answer.body) == {"error": "internal error (RuntimeError); see the server's log"}
     (line,) = direct.lines()
     assert (line["level"], line["event"], line["error"]) == ("error", "review failed", "RuntimeError")
     assert line["uid"] == json.loads(secret)["request"]["uid"]

@@ -72,7 +72,7 @@ def test_a_worker_that_dies_is_started_anew_and_its_numbers_stay(two: Running) -
         assert two.post("/validate", CREATE_POD).response["allowed"] is False
     assert _values(two, "gatewright_reviews_total") == [40]
     assert _values(two, "gatewright_worker_restarts_total") == [2]
-    assert [line["message"] for line in two.events("process ended", 2)] == ["signal 9; it is started anew"] * 2
+    assert [line["message"] for line in two.events("process ended", 2)] == ["signal 9; restarting it"] * 2
     assert two.stop() == 0
 
 

@@ -1,4 +1,4 @@
-"""The command `gatewright`: one module a subcommand, and report/ with one module an output format.
+"""The command `gatewright`: one module per subcommand, and report/ with the output formats.
 
-A subcommand reads its arguments, calls the room that does the work, and prints a report. It decides nothing itself.
+A subcommand reads its arguments, calls the package that does the work, and prints a report. It decides nothing itself.
 """

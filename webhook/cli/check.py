@@ -107,7 +107,7 @@ def _check(
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
-    from webhook.cli.progress import Telling
+    from webhook.cli.progress import ProgressBar
     from webhook.cli.report import checkjson, checktext
     from webhook.cli.report.outcome import Outcome
     from webhook.cli.streams import put
@@ -128,10 +128,10 @@ def _check(
         return refuse(error, color)
     policies = run.policies
 
-    with Telling(sys.stderr) as telling:
+    with ProgressBar(sys.stderr) as bar:
         files = count(1)
         stdin = sys.stdin.buffer if sys.stdin is not None else None
-        read, problems = reader.read(paths, stdin, lambda _: telling.step("reading", next(files)))
+        read, problems = reader.read(paths, stdin, lambda _: bar.step("reading", next(files)))
         if not read and not problems:
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
@@ -144,7 +144,7 @@ def _check(
         with tracebacks() as raised:
             for verdict in verdicts(planned.requests, policies, cluster, explain=explain):
                 results.append(verdict)
-                telling.step("checking", len(results), len(planned.objects))
+                bar.step("checking", len(results), len(planned.objects))
     notes = [*map(str, policies.notes), *planned.notes]
     notes += assumed(cluster.assumed)
     findings = [located for verdict in results for located in verdict.findings]

@@ -205,7 +205,7 @@ def _told(report: Any) -> Any:
 def _unknown(name: str, known: list[str], tree: Path, warnings: Sequence[Problem]) -> str:
     from webhook.nearest import nearest
 
-    foreign = next((each for each in warnings if f" '{name}' is of " in each.message), None)
+    foreign = next((each for each in warnings if f" '{name}' is a policy of " in each.message), None)
     if foreign is not None:
         return f"no policy {name!r} in {tree} that Gatewright evaluates; {foreign}"
     near = nearest(name, set(known))

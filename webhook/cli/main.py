@@ -18,13 +18,13 @@ COMMANDS: Final = {
     "serve": "webhook.cli.serve",
     "test": "webhook.cli.test",
 }
-"""Subcommand -> module, which holds a function of the same name. In the order of the help."""
+"""Subcommand -> module, which has a function with the same name. `--help` shows them in this order."""
 
 HELP_OPTIONS: Final = {"help_option_names": ["-h", "--help"]}
 
 
 class _Commands(TyperGroup):
-    """The subcommands, each imported at its first use: `check` does not wait for the server's packages."""
+    """The subcommands. Each is imported on first use, so that `check` does not wait for the server's packages."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -49,7 +49,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # which brings the email package along
+        from importlib.metadata import version  # imported here, because it imports the email package
 
         typer.echo(f"gatewright {version('gatewright')}")
         raise typer.Exit
@@ -65,10 +65,10 @@ def gatewright(
 
 
 def main() -> None:
-    """The entry point. Wrong usage exits with 2, like every other failure of the run itself."""
+    """The entry point. Wrong usage exits with 2, as do all failures of the run itself."""
     ensure()
     if hasattr(sys.stdout, "reconfigure"):
-        # What a policy or a file says may not be written in the terminal's encoding; escape it instead of failing.
+        # Text from a policy or a file may contain characters that the terminal's encoding lacks: escape them.
         sys.stdout.reconfigure(errors="backslashreplace")
     app()
 

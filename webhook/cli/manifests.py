@@ -1,4 +1,4 @@
-"""`gatewright manifests`: the registration of the webhook, from the policies."""
+"""`gatewright manifests`: writes the webhook configurations, and RBAC, for the policies."""
 
 from __future__ import annotations
 
@@ -32,55 +32,55 @@ def manifests(
         typer.Option(
             "--check",
             metavar="FILE",
-            help="Write nothing; compare with this file, `-` for stdin, and show how it differs.",
+            help="Write nothing; compare with this file (`-`: stdin) and show the differences.",
         ),
     ] = None,
     write: Annotated[
-        Path | None, typer.Option("--write", metavar="FILE", help="Write it into this file instead of to stdout.")
+        Path | None, typer.Option("--write", metavar="FILE", help="Write to this file instead of stdout.")
     ] = None,
     service: Annotated[str, typer.Option(metavar="NS/NAME", help="The Service that the API server calls.")] = _SERVICE,
     url: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="Called instead of a Service: for development, with a server on your machine."
+            metavar="URL", help="URL to call instead of a Service: for development, with a server on your machine."
         ),
     ] = None,
     inject_ca_from: Annotated[
         str | None,
         typer.Option(
             metavar="NS/CERT",
-            help=f"The Certificate whose authority cert-manager puts in. [default: {_SERVICE}, without --url]",
+            help=f"Certificate of cert-manager, which then sets caBundle. [default: {_SERVICE}, without --url]",
         ),
     ] = None,
     ca_bundle: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The authority itself, in PEM; cert-manager is not asked.")
+        Path | None, typer.Option(metavar="FILE", help="CA certificates for caBundle, PEM, instead of cert-manager.")
     ] = None,
-    no_ca: Annotated[bool, typer.Option("--no-ca", help="No authority: something else puts it in.")] = False,
+    no_ca: Annotated[bool, typer.Option("--no-ca", help="Leave caBundle out: something else sets it.")] = False,
     exclude_namespace: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NS",
-            help="A namespace never to be asked about, besides the Service's, kube-system, kube-node-lease and "
-            "cert-manager; may be repeated.",
+            help="A namespace to exempt, besides the Service's, kube-system, kube-node-lease and cert-manager; may be "
+            "repeated.",
         ),
     ] = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(metavar="POLICY", help="A policy that the API server runs itself, natively; may be repeated."),
+        typer.Option(metavar="POLICY", help="A policy to leave out, because the API server runs it; may be repeated."),
     ] = None,
     timeout: Annotated[int, typer.Option(metavar="SECONDS", help="How long the API server waits, 1 to 30.")] = _TIMEOUT,
-    name: Annotated[str, typer.Option(metavar="NAME", help="The name of all that is written.")] = _NAME,
+    name: Annotated[str, typer.Option(metavar="NAME", help="The name of the objects that are written.")] = _NAME,
     rbac: Annotated[
-        bool, typer.Option("--rbac", help="Write the roles of what the policies look up in the cluster instead.")
+        bool, typer.Option("--rbac", help="Write the RBAC for the policies' lookups in the cluster instead.")
     ] = False,
     service_account: Annotated[
-        str, typer.Option(metavar="NS/NAME", help="With --rbac: whom the roles are bound to.")
+        str, typer.Option(metavar="NS/NAME", help="With --rbac: the service account to bind the roles to.")
     ] = _SERVICE,
 ) -> None:
-    """Write the ValidatingWebhookConfiguration and the MutatingWebhookConfiguration that send just what the policies
-    can match, as YAML on stdout. With --rbac: the roles that let the server look up just what the policies do.
+    """Write the ValidatingWebhookConfiguration and the MutatingWebhookConfiguration for the requests that the policies
+    can match, as YAML to stdout. With --rbac: the roles for the objects that the policies look up.
 
-    The same policies and options give the same text: commit it, and let `--check` tell when it is out of date.
+    The same policies and options give the same text: commit it, and use `--check` to detect when it is out of date.
 
     Exit code: **0** written, or up to date; **1** out of date; **2** the run itself failed: a bad policy, a bad file, a
     bad option.
@@ -91,9 +91,9 @@ def manifests(
 
     try:
         if check is not None and write is not None:
-            raise OptionError("--check writes nothing: leave --write out")
+            raise OptionError("--check and --write exclude each other: --check writes nothing")
         if sum((inject_ca_from is not None, ca_bundle is not None, no_ca)) > 1:
-            raise OptionError("--inject-ca-from, --ca-bundle and --no-ca exclude each other: give one of them")
+            raise OptionError("--inject-ca-from, --ca-bundle and --no-ca exclude each other: use one of them")
         account = configurations.namespaced_name(service_account) if rbac else None
         options = _options(service, url, inject_ca_from, ca_bundle, no_ca, exclude_namespace or [], timeout, name)
     except OptionError as error:
@@ -131,7 +131,7 @@ def _options(
     timeout: int,
     name: str,
 ) -> Options:
-    """Raises OptionError, which names the option."""
+    """The registration's options. Raises OptionError, which names the option."""
     from webhook.documents import files
     from webhook.registration.configurations import OptionError, Options, namespaced_name
 
@@ -160,7 +160,7 @@ def _options(
 
 
 def _command(policies: Path, *options: tuple[str, str | None]) -> str:
-    """The command that makes this file, as its header tells."""
+    """The command line that writes the same text, for its header."""
     words = ["gatewright", "manifests", str(policies)]
     for option, value in options:
         if value is not None:
@@ -176,7 +176,7 @@ def _manifests(
     write: Path | None,
     without: list[str],
 ) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.report.problems import note_line, warning_text
     from webhook.cli.streams import put
     from webhook.documents import files
@@ -214,14 +214,14 @@ def _compared(check: Path, rendered: str) -> int:
     from webhook.documents import files
 
     try:
-        there = sys.stdin.read() if str(check) == "-" else check.read_text(encoding="utf-8")
+        current = sys.stdin.read() if str(check) == "-" else check.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = files.reason(error) if isinstance(error, OSError) else "not UTF-8"
         return fail(f"--check: {check}: {reason}")
-    if there == rendered:
+    if current == rendered:
         return 0
     lines = difflib.unified_diff(
-        there.splitlines(keepends=True), rendered.splitlines(keepends=True), str(check), "the policies' registration"
+        current.splitlines(keepends=True), rendered.splitlines(keepends=True), str(check), "the policies' registration"
     )
-    told = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-    return 1 if put(told) else FAILED
+    diff = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    return 1 if put(diff) else FAILED

@@ -1,4 +1,4 @@
-"""What several subcommands have in common: options, colours, failing."""
+"""What subcommands share: options, colours, and error output."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ KubernetesVersion = Annotated[
         "--kubernetes-version",
         metavar="VERSION",
         envvar="GATEWRIGHT_KUBERNETES_VERSION",
-        help="The Kubernetes that the policies are for: what it does not have yet is refused.",
+        help="Kubernetes version of the cluster. Policies that use a later feature are refused.",
     ),
 ]
 
 Authorizations = Annotated[
     Path | None,
     typer.Option(
-        "--authorizations", metavar="FILE", help="YAML with what the authorizer answers, under authorizations."
+        "--authorizations", metavar="FILE", help="YAML file with the authorizer's answers, under `authorizations`."
     ),
 ]
 
@@ -57,19 +57,19 @@ AsGroups = Annotated[
 ]
 
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Show the traceback of an exception in a Python policy, too.")
+    bool, typer.Option("--verbose", "-v", help="Also show the traceback of an exception in a Python policy.")
 ]
 
 
 class Format(StrEnum):
-    """How the report is written."""
+    """The format of the report."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class Color(StrEnum):
-    """When the report has colours. `auto`: on a terminal, unless NO_COLOR is set."""
+    """When the report has colours. `auto`: on a terminal, unless NO_COLOR is set or TERM is dumb."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -77,14 +77,14 @@ class Color(StrEnum):
 
 
 class Operation(StrEnum):
-    """What is done to the objects."""
+    """The operation of the requests."""
 
     CREATE = "CREATE"
     UPDATE = "UPDATE"
     DELETE = "DELETE"
 
 
-Output = Annotated[Format, typer.Option("--output", "-o", help="How the report is written.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="The format of the report.")]
 
 Colors = Annotated[Color, typer.Option(help="When the report has colours.")]
 
@@ -94,8 +94,8 @@ FAILED = 2
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the options of `check` and `explain` name, read: the policies, who applies the manifests, and the declared
-    answers of the authorizer."""
+    """The values of the options that `check` and `explain` share: the policies, the user who applies the manifests, and
+    the authorizer's declared answers."""
 
     policies: PolicySet
     user: User
@@ -103,9 +103,9 @@ class Given:
 
 
 class NotGiven(Exception):
-    """Options that a run cannot be made of: str(error), or the `problems` of the files that they name.
+    """Options that cannot be used. The reason is str(error), or the `problems` of the files that they name.
 
-    policies: these files are the policies.
+    policies: whether these files are the policies.
     """
 
     def __init__(self, message: str = "", problems: Sequence[Problem] = (), *, policies: bool = False) -> None:
@@ -115,8 +115,8 @@ class NotGiven(Exception):
 
 
 def given(tree: Path, version: str, user: str, groups: Sequence[str], authorizations: Path | None) -> Given:
-    """Read what the options name. Raises NotGiven."""
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    """Read the files and values that the options name. Raises NotGiven."""
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.offline import authorizations as access
     from webhook.offline.requests import impersonated
     from webhook.policy.load.loading import PolicyTreeError, load
@@ -140,12 +140,12 @@ def given(tree: Path, version: str, user: str, groups: Sequence[str], authorizat
 
 
 def refuse(error: NotGiven, color: Color) -> int:
-    """Write to stderr what keeps the run from going on; the exit code."""
+    """Write the error, or its problems, to stderr. Returns the exit code."""
     return fail_with(error.problems, color) if error.problems else fail(str(error), color)
 
 
 def assumed(namespaces: Collection[str]) -> list[str]:
-    """The note on Namespaces that are not among the inputs; none where all are."""
+    """A note on Namespaces that are not among the inputs; empty if all are."""
     if not namespaces:
         return []
     return [
@@ -155,7 +155,7 @@ def assumed(namespaces: Collection[str]) -> list[str]:
 
 
 def fail(message: str, color: Color = Color.AUTO) -> int:
-    """Write to stderr what keeps the run from going on; the exit code."""
+    """Write an error to stderr. Returns the exit code."""
     from webhook.cli.report.problems import error_line
 
     sys.stderr.write(error_line(message, colored(color, sys.stderr)))
@@ -163,7 +163,7 @@ def fail(message: str, color: Color = Color.AUTO) -> int:
 
 
 def fail_with(problems: Iterable[Problem], color: Color = Color.AUTO) -> int:
-    """Write to stderr all that is wrong with files, each with the line that it is in; the exit code."""
+    """Write problems to stderr, each with its line of the file. Returns the exit code."""
     from webhook.cli.report.problems import error_text
 
     with_colors, width = colored(color, sys.stderr), columns(sys.stderr)
@@ -173,7 +173,7 @@ def fail_with(problems: Iterable[Problem], color: Color = Color.AUTO) -> int:
 
 
 def colored(color: Color, stream: TextIO) -> bool:
-    """Whether what is written to a stream has colours."""
+    """Whether output on a stream has colours."""
     if color is Color.AUTO:
         return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return color is Color.ALWAYS

@@ -1,4 +1,4 @@
-"""How far a long run has come, told on a terminal and nowhere else."""
+"""A progress bar for long runs on a terminal."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 PATIENCE: Final = 1.0
-"""Seconds until a run is long enough to be told of."""
+"""Seconds before the progress bar appears."""
 
 _INTERVAL: Final = 0.1  # seconds between two updates
 
 
-class Telling:
-    """A progress bar on `stream` that appears after a second, if `stream` is a terminal, and vanishes at the end.
+class ProgressBar:
+    """A progress bar on `stream`, if it is a terminal. It appears after PATIENCE, and disappears at the end.
 
-    Until then, and where there is no terminal, a step costs next to nothing: rich is imported when the bar appears.
+    Before, and without a terminal, a step costs almost nothing: rich is imported when the bar appears.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        # Without a terminal the next time to tell never comes.
+        # Without a terminal, there is never an update.
         self._next = time.monotonic() + PATIENCE if stream.isatty() else float("inf")
 
-    def __enter__(self) -> Telling:
+    def __enter__(self) -> ProgressBar:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -36,7 +36,7 @@ class Telling:
             self._bar.stop()
 
     def step(self, doing: str, done: int, total: int | None = None) -> None:
-        """`done` of `total` (None: nobody knows how many there are) are behind us."""
+        """Show that `done` of `total` steps are done (None: their number is not known)."""
         now = time.monotonic()
         if now < self._next:
             return

@@ -33,12 +33,12 @@ _METAVARS = {
 
 
 def _option(name: str) -> Any:
-    """The option of a setting. Its help is the setting's own; values are checked with those of the other sources."""
+    """The option of a setting, with the setting's help. `resolve` checks the values of all sources together."""
     field = Settings.model_fields[name]
     metavar = _METAVARS[name]
     default = size_text(field.default) if metavar == "SIZE" else field.default
-    told = f"default {default}; " if default not in (None, ()) else ""
-    return typer.Option(flag(name), help=f"{field.description} ({told}{variable(name)})", metavar=metavar)
+    default_text = f"default {default}; " if default not in (None, ()) else ""
+    return typer.Option(flag(name), help=f"{field.description} ({default_text}{variable(name)})", metavar=metavar)
 
 
 def serve(
@@ -63,14 +63,14 @@ def serve(
     settings: Annotated[
         Path | None,
         typer.Option(
-            "--settings", help=f"YAML file of settings, `port: 8443` and so on. ({SETTINGS_FILE})", metavar="FILE"
+            "--settings", help=f"YAML file with settings, such as `port: 8443`. ({SETTINGS_FILE})", metavar="FILE"
         ),
     ] = None,
 ) -> None:
-    """Serve the admission webhook: reviews over HTTPS, health and metrics on a plain port.
+    """Serve the admission webhook: reviews over HTTPS, health and metrics over plain HTTP on another port.
 
-    Each setting is taken from its flag, else from its variable, else from the settings file. SIGTERM turns readiness
-    red, lets the reviews in flight finish and ends with exit 0; what keeps the server from starting ends with exit 2.
+    A setting comes from its flag, else from its variable, else from the settings file. On SIGTERM, /readyz fails,
+    reviews in flight are answered, and the exit code is 0. If the server cannot start, the exit code is 2.
     """
     flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
     try:
@@ -79,6 +79,6 @@ def serve(
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
 
-    from webhook.server.process import run  # FastAPI: a second to import, for this command alone
+    from webhook.server.process import run  # imports FastAPI, which takes a second
 
     raise typer.Exit(run(resolved))

@@ -1,4 +1,4 @@
-"""The standard streams, which may be closed, full, or left by whoever read them."""
+"""The standard streams: they may be closed, on a full disk, or pipes without a reader."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def ensure() -> None:
-    """Give a command that was started without stdout or stderr (`>&-`) ones that lead nowhere."""
+    """Replace stdout and stderr by the null device if the command was started without them (`>&-`)."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stderr is None:
@@ -15,14 +15,17 @@ def ensure() -> None:
 
 
 def put(report: str) -> bool:
-    """Write a report to stdout, to its end. False if that failed: told on stderr, unless the reader has gone away."""
+    """Write a report to stdout and flush it.
+
+    Returns False if that fails. Then the error is on stderr, unless the reader of a pipe has closed it.
+    """
     try:
         sys.stdout.write(report)
         sys.stdout.flush()
     except OSError as error:
-        # Python would complain once more when it closes stdout.
+        # Otherwise Python would report the error again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # a reader that has seen enough is no error
+        if not isinstance(error, BrokenPipeError):  # the reader needs no more
             sys.stderr.write(f"error: the report cannot be written: {error.strerror}\n")
         return False
     return True

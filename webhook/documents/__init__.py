@@ -1,1 +1,1 @@
-"""Files, folders and streams of YAML and JSON, read as kubectl reads them, with the place of every value."""
+"""Reads files, folders and streams of YAML and JSON as kubectl reads them, with the position of every value."""

@@ -1,4 +1,4 @@
-"""The files that a command's arguments name, and what is in them."""
+"""Finds the files that a command's arguments name, and reads their content."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ STDIN: Final = "<stdin>"
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 MAX_BYTES: Final = 256 << 20
-"""The most that is read of one file or stream; beyond it is no manifest, but a device or a mistake."""
+"""The most bytes of one file or stream. A larger one is not a manifest but a device or a mistake."""
 
 Identity = tuple[int, int]
-"""What tells files apart, however they are named: device and inode."""
+"""Device and inode of a file. Equal for all names of the same file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Unreadable:
 
 
 def named(name: str, seen: set[Identity]) -> Iterator[tuple[str, Path | Unreadable | None]]:
-    """The files that an argument names, each with its path (None: standard input) or why it cannot be read.
+    """The files that an argument names: (name, path). The path is None for standard input, or an Unreadable.
 
-    Those in `seen` are left out, and those that are told are added to it.
+    Skips the files in `seen`, and adds those that it returns.
     """
     if name == "-":
         yield STDIN, None
@@ -57,7 +57,7 @@ def named(name: str, seen: set[Identity]) -> Iterator[tuple[str, Path | Unreadab
 
 
 def _walk(folder: str, folders: set[Identity]) -> Iterator[tuple[str, os.stat_result | Unreadable]]:
-    """The manifests below a folder, in order; `folders` are those already seen (a symbolic link may lead back up)."""
+    """The manifests below a folder, sorted. `folders`: those already visited, as symbolic links may form a cycle."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         _new(Path(folder).stat(), folders)
@@ -78,7 +78,7 @@ def _walk(folder: str, folders: set[Identity]) -> Iterator[tuple[str, os.stat_re
                     yield from _walk(entry.path, folders)
             elif manifest:
                 status = entry.stat()
-                if stat.S_ISREG(status.st_mode):  # no socket, no pipe
+                if stat.S_ISREG(status.st_mode):  # not a socket or a pipe
                     yield entry.path, status
         except OSError as error:
             if manifest:
@@ -94,15 +94,15 @@ def _new(status: os.stat_result, seen: set[Identity]) -> bool:
 
 
 def content_of(path: Path | None, stdin: BinaryIO | None) -> bytes:
-    """All of a file or stream. Raises OSError, also where it is larger than any manifest."""
+    """The content of a file, or of `stdin` if `path` is None. Raises OSError, also if it exceeds MAX_BYTES."""
     if path is None:
         if stdin is None:
-            raise OSError("there is no standard input to read")
+            raise OSError("there is no standard input")
         content = stdin.read(MAX_BYTES + 1)
     else:
         with path.open("rb", buffering=0) as file:
             status = os.fstat(file.fileno())
-            # A regular file ends; a pipe or device (`check <(helm template …)`) may not.
+            # A regular file ends; a pipe (`check <(helm template …)`) or a device may not.
             content = file.readall() if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES else _drain(file)
     if len(content) > MAX_BYTES:
         raise OSError(f"larger than {MAX_BYTES >> 20} MiB")
@@ -117,6 +117,6 @@ def _drain(file: FileIO) -> bytes:
 
 
 def reason(error: OSError | ValueError) -> str:
-    """Why a file cannot be read, in words."""
+    """The message for a file that cannot be read."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"cannot be read: {text}"

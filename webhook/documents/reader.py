@@ -1,7 +1,7 @@
-"""YAML and JSON files, folders and streams as documents that know their file, line and the position of any Path.
+"""Reads YAML and JSON into documents that know their file, their line, and the position of any Path.
 
-Values are read as kubectl reads them (webhook.documents.syntax). One bad document costs the others nothing: every
-reader returns what it could read, and a Problem for each thing that it could not.
+Values are read as kubectl reads them (webhook.documents.syntax). An invalid document does not affect the others: every
+function returns the documents that it could read, and a Problem for each error.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from webhook.visible import visible
 STDIN: Final = files.STDIN
 SUFFIXES: Final = files.SUFFIXES
 
-MAX_LIST_DEPTH: Final = 8  # Lists in Lists
+MAX_LIST_DEPTH: Final = 8  # levels of Lists in Lists
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in a file; both numbers count from 1."""
+    """A position in a file. Lines and columns count from 1; a column is a character."""
 
     line: int
     column: int
@@ -35,13 +35,13 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with an input. Its text is `file:line:column: message`, as far as these are known."""
+    """An error in an input. Its text is `file:line:column: message`; line and column are left out if not known."""
 
     file: str
     line: int | None
     column: int | None
     message: str
-    excerpt: Excerpt | None = None  # what stands there
+    excerpt: Excerpt | None = None  # the line, to be shown below the message
 
     def __str__(self) -> str:
         place = "".join(f":{number}" for number in (self.line, self.column) if number is not None)
@@ -49,9 +49,9 @@ class Problem:
 
 
 def full_text(problem: Problem, width: int | None = None) -> str:
-    """A problem's text, fit for a terminal, and below it the line that it is in with a caret under the place.
+    """A problem's text for a terminal, then the excerpt: the line, and a caret below the position.
 
-    width: the columns of the terminal, None where it is not shown on one.
+    width: the columns of the terminal; None if the output is not a terminal.
     """
     shown = excerpts.lines(problem.excerpt, width) if problem.excerpt else []
     return "\n".join([visible(str(problem)), *shown])
@@ -59,10 +59,10 @@ def full_text(problem: Problem, width: int | None = None) -> str:
 
 @dataclass(slots=True)
 class Document:
-    """One document: a plain JSON value and where it stands.
+    """One document: a plain JSON value and its position.
 
-    `file` is the file as the person named it, "<stdin>" for `-`, and for rendered Helm charts the template that the
-    `# Source:` comment names. `stream` is always the input that was read: lines and columns count in it.
+    `file` is the file as named by the user, "<stdin>" for `-`; for output of Helm it is the template that the
+    `# Source:` comment names. `stream` is always the input that was read: lines and columns are those of `stream`.
     """
 
     value: Any
@@ -78,17 +78,17 @@ class Document:
         return self.position(ROOT).line
 
     def position(self, path: Path) -> Position:
-        """Where the key (in a list: the item) at `path` stands; where there is none, its nearest ancestor."""
+        """The position of the key (in a list: the item) at `path`, or if the file has none, of its nearest ancestor."""
         return self._text.position(self._find(path)[0])
 
     def exact(self, path: Path) -> bool:
-        """Whether `path` itself stands in the file, so that `position` is not that of an ancestor."""
+        """Whether the file has a key or item at `path`; otherwise `position` returns that of an ancestor."""
         return self._find(path)[1]
 
     def position_in(self, path: Path, offset: int) -> Position | None:
-        """Where the character at `offset` of the text at `path` stands, however the text is written.
+        """The position of the character at `offset` of the text at `path`, in any style of YAML scalars.
 
-        None where that cannot be told: no text of the value stands there.
+        None if it is not known, or `path` has no text.
         """
         at, exact = self._find(path)
         value = lookup(self.value, path)
@@ -100,7 +100,7 @@ class Document:
         return self._text.position(places[offset])
 
     def tags(self) -> Iterator[tuple[Path, Position, str]]:
-        """The texts in it that YAML gives tags of the writer's own (`!object.x`): each with the tag and its place."""
+        """The scalars with a tag that YAML does not define (`!object.x`): path, position and tag of each."""
         if self._text.is_json or not self._text.tagged:
             return
         root = self._text.roots()[self._index]
@@ -116,7 +116,7 @@ class Document:
                     pending.append(((*path, step), value))
 
     def misread(self, path: Path) -> str | None:
-        """What YAML has taken the value at `path` for, which was to be text; None if its writing shows no reason."""
+        """Why YAML did not read the value at `path` as text, as a message; None if its syntax shows no reason."""
         at, exact = self._find(path)
         if self._text.is_json or not exact:
             return None
@@ -124,7 +124,7 @@ class Document:
         return syntax.misread.instead_of_text(raw, lookup(self.value, path))
 
     def comment_behind(self, path: Path) -> Position | None:
-        """Where a YAML comment begins behind the unquoted text at `path`, on its line; None if there is none."""
+        """The position of a YAML comment on the same line after the unquoted text at `path`; None without one."""
         at, exact = self._find(path)
         if self._text.is_json or not exact:
             return None
@@ -135,16 +135,16 @@ class Document:
         return self._text.position(comment.end() - 1) if comment else None
 
     def excerpt(self, position: Position) -> Excerpt:
-        """The line of the input at a position, to be shown with a mark below."""
+        """The excerpt of the input at a position."""
         return Excerpt(self._text.line(position.line), position.column, position.line)
 
     def problem(self, path: Path, message: str) -> Problem:
-        """What is wrong at `path`, at its place in the input that was read (a template has other lines)."""
+        """A Problem at `path`. Its file is `stream`, because a Helm template has other lines."""
         position = self.position(path)
         return Problem(self.stream, position.line, position.column, _of_template(message, self.file, self.stream))
 
     def _find(self, path: Path) -> tuple[int, bool]:
-        """The offset of `path` in the text, or of its nearest ancestor, and whether it is its own."""
+        """The offset of `path` in the text, or of its nearest ancestor; and whether it is that of `path`."""
         path = self._base + path
         if not path:
             return self._text.starts[self._index], True
@@ -166,13 +166,13 @@ _WORD = re.compile(r"\S*")
 
 @dataclass(slots=True)
 class _Text:
-    """A piece of a file, between two `---` lines, that is read as a whole. Read once more when places are asked for."""
+    """A part of a file between two `---` lines, which is parsed as a whole; a second time if positions are needed."""
 
     text: str
     first_line: int
     is_json: bool
     starts: list[int]  # the offset of each document's first key
-    tagged: bool = False  # whether any scalar has a tag of the writer's own
+    tagged: bool = False  # whether any scalar has a tag that YAML does not define
     _roots: list[syntax.Root] | None = None
     _scalars: syntax.Scalars | None = None
     _line_starts: list[int] | None = None
@@ -184,13 +184,13 @@ class _Text:
         return Position(self.first_line + line, offset - self._line_starts[line] + 1)
 
     def line(self, number: int) -> str:
-        """A line of the file, without its break; "" where it is none of this text."""
+        """A line of the file, without its line break; "" if it is outside of this text."""
         lines = self.text.split("\n")
         index = number - self.first_line
         return lines[index].rstrip("\r") if 0 <= index < len(lines) else ""
 
     def places(self, at: int, is_item: bool, value: str) -> list[int] | None:
-        """The offsets of the characters of the text at a key or item, see syntax.Scalars."""
+        """The offset of each character of the value at a key or item; see syntax.Scalars."""
         if self.is_json:
             return syntax.places_in_json(self.text, at, is_item, value)
         return self.scalars().places(at, is_item, value)
@@ -201,7 +201,7 @@ class _Text:
         return self._scalars
 
     def word(self, at: int) -> str:
-        """The text at an offset up to the next blank."""
+        """The text from an offset to the next white space."""
         found = _WORD.match(self.text, at)
         return found[0] if found else ""
 
@@ -217,7 +217,7 @@ def read(
 ) -> tuple[list[Document], list[Problem]]:
     """Read files, folders (recursively: *.yaml, *.yml, *.json) and, for "-", `stdin`.
 
-    A file that is reached twice is read once. Inside folders, entries whose name starts with `.` or `_` are left out.
+    A file that several paths reach is read once. Folder entries with a name that starts with `.` or `_` are skipped.
     `progress` is called with each file's name before it is read.
     """
     documents: list[Document] = []
@@ -241,7 +241,7 @@ def read(
 
 
 def parse(content: str | bytes, file: str) -> tuple[list[Document], list[Problem]]:
-    """The documents of one file's content (several documents, Lists expanded), and what is wrong in it."""
+    """The documents in the content of a file, with Lists expanded, and its problems."""
     if isinstance(content, bytes):
         decoded = _decode(content, file)
         if isinstance(decoded, Problem):
@@ -255,14 +255,14 @@ def parse(content: str | bytes, file: str) -> tuple[list[Document], list[Problem
             problems.append(_glued(glued, first_line, source or file, file))
             continue
         try:
-            # With a comment behind it, it is a separator to kubectl, but text to YAML.
+            # `---#` is a separator to kubectl, but text to YAML.
             yaml = f"####{text[4:]}" if text.startswith("---#") else text
             piece, values = _read_piece(yaml, first_line, file)
         except syntax.SyntaxProblem as problem:
             problems.append(_problem(problem, text, first_line, file, source or file))
             continue
         for index, value in enumerate(values):
-            if value is None:  # nothing but comments, or null, which kubectl skips too
+            if value is None:  # only comments, or null: kubectl skips it too
                 continue
             document = Document(value, source or file, file, piece, index)
             documents.extend(_expand(document, MAX_LIST_DEPTH))
@@ -270,7 +270,7 @@ def parse(content: str | bytes, file: str) -> tuple[list[Document], list[Problem
 
 
 def objects(documents: Iterable[Document]) -> tuple[list[Document], list[Problem]]:
-    """The documents that are Kubernetes objects (mappings with apiVersion and kind); for each other a Problem."""
+    """The documents that are Kubernetes objects (mappings with apiVersion and kind), and a Problem for each other."""
     good: list[Document] = []
     problems: list[Problem] = []
     for document in documents:
@@ -284,7 +284,7 @@ def objects(documents: Iterable[Document]) -> tuple[list[Document], list[Problem
 
 
 def _not_an_object(value: Any) -> tuple[Path, str] | None:
-    """What keeps a document from being a Kubernetes object, and where."""
+    """Why a document is not a Kubernetes object: the path and the message; None if it is one."""
     if not isinstance(value, dict):
         kind = {list: "a list", str: "text", bool: "a boolean"}.get(type(value), "a number")
         return ROOT, f"expected a mapping with apiVersion and kind, found {kind}"
@@ -294,7 +294,7 @@ def _not_an_object(value: Any) -> tuple[Path, str] | None:
         return (wrong[0],), what
     if value["apiVersion"].count("/") > 1:
         return ("apiVersion",), "apiVersion must be VERSION or GROUP/VERSION"
-    if value["kind"] == "List" and value["apiVersion"] == "v1":  # one with items has been taken apart
+    if value["kind"] == "List" and value["apiVersion"] == "v1":  # a List with items has been expanded already
         return ("items",), f"the items of a List {'must be a list' if 'items' in value else 'are missing'}"
     metadata = value.get("metadata")
     if metadata is None:
@@ -319,7 +319,7 @@ def _not_an_object(value: Any) -> tuple[Path, str] | None:
 # Text
 
 _GLUED = re.compile(r"---[ \t]*(?P<what>[A-Za-z_][\w.-]*:(?=[ \t\r\n])|(?<=---)\{)")
-"""A separator and the begin of a document on one line: to YAML a key or text that begins with ---."""
+"""A separator and the start of a document on one line. To YAML it is a key or text that begins with ---."""
 
 _SEPARATOR = re.compile(rf"^(?:---(?=[ \t\r\n#]|\Z)|(?={_GLUED.pattern}))", re.MULTILINE)
 _SOURCE = re.compile(r"(?:---[ \t]*)?\s*(?:#(?! Source: )[^\n]*\n\s*)*# Source: (?P<file>[^\r\n]*\S)")
@@ -331,21 +331,19 @@ def _decode(content: bytes, file: str) -> str | Problem:
         content = content.removeprefix(codecs.BOM_UTF8)
         if (at := content.find(b"\0")) >= 0:
             return Problem(
-                file, content.count(b"\n", 0, at) + 1, None, "binary, not YAML or JSON (it holds a NUL byte)"
+                file, content.count(b"\n", 0, at) + 1, None, "binary, not YAML or JSON (it contains a NUL byte)"
             )
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         before = content[: error.start].decode(encoding, "ignore")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        message = (
-            f"not UTF-8 (byte 0x{content[error.start]:02x})" if encoding == "utf-8" else "not UTF-16, as it begins"
-        )
+        message = f"not UTF-8 (byte 0x{content[error.start]:02x})" if encoding == "utf-8" else "invalid UTF-16"
         return Problem(file, line, column, f"{message}; save the file as UTF-8")
 
 
 def _pieces(content: str) -> Iterator[tuple[str, int]]:
-    """The content cut before each `---` line, each piece with its first line: an error in one is none in the others."""
+    """The content split before each `---` line, with the line number of each part: errors stay within their part."""
     start, line = 0, 1
     for separator in _SEPARATOR.finditer(content):
         end = separator.start()
@@ -390,7 +388,7 @@ def _problem(problem: syntax.SyntaxProblem, text: str, first_line: int, stream: 
 
 
 def _glued(found: re.Match[str], line: int, file: str, stream: str) -> Problem:
-    message = "the separator --- must stand alone on its line; put what follows it on the next"
+    message = "the separator --- must be alone on its line; move the text after it to the next line"
     return Problem(stream, line, found.start("what") + 1, _of_template(message, file, stream))
 
 
@@ -404,7 +402,7 @@ def _helm_source(text: str) -> str | None:
 
 
 def _expand(document: Document, depth: int) -> Iterator[Document]:
-    """The items of a Kubernetes List, each as its own document; any other document as it is."""
+    """The items of a Kubernetes List as documents; for any other document only the document itself."""
     value = document.value
     if depth == 0 or not isinstance(value, dict) or not isinstance(value.get("items", 0), list | None):
         yield document
@@ -413,7 +411,7 @@ def _expand(document: Document, depth: int) -> Iterator[Document]:
     if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(version, str):
         yield document
         return
-    # The items of a typed list (a PodList as the API gives it) may leave out what the list says for all.
+    # In a typed list (a PodList from the API), the items may lack apiVersion and kind.
     common = {} if kind == "List" else {"apiVersion": version, "kind": kind.removesuffix("List")}
     for index, given in enumerate(value["items"] or ()):
         base = (*document._base, "items", index)

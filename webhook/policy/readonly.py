@@ -1,15 +1,15 @@
-"""JSON values that cannot be changed: what Python policies are given of objects that others read after them.
+"""Read-only views of JSON values, which protect shared objects from Python policies.
 
-`view` makes one of a plain JSON value. It is a dict or list to everybody who reads it (isinstance, ==, json, orjson,
-pydantic, match), and every method that writes raises ReadOnlyError. Its containers are views too, each made when it is
-first read: a policy pays for what it looks at, however large the object is, and the object itself is never touched, not
-even by `dict.__setitem__`, for a view holds its items itself.
+`view` creates a view of a plain JSON value. It reads like a dict or list (isinstance, ==, json, orjson, pydantic,
+match), and every mutating method raises ReadOnlyError. Dicts and lists in it become views when they are first read, so
+a policy only pays for what it reads, even of a large object. A view has its own items: even
+`dict.__setitem__(view, …)` does not change the object.
 
-What is copied out of a view (`copy`, `|`, a slice, `{**view}`, `list(view)`) is a plain dict or list of views;
-`copy.deepcopy`, `pickle` and `plain` give plain values all the way down.
+A shallow copy of a view (`copy`, `|`, a slice, `{**view}`, `list(view)`) is a plain dict or list of views.
+`copy.deepcopy`, `pickle` and `plain` return plain values at all levels.
 
-Not kept out: `dict.__getitem__(view, key)` and extension modules that read a dict past its methods (a field of type Any
-in a pydantic model) may come to hold a plain container of the object.
+There is no protection against `dict.__getitem__(view, key)`, and against extension modules that bypass a dict's methods
+(a field of type Any in a pydantic model): these may return a plain dict or list of the object.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-_SHORT = 64  # items of a list that are made views at once: lists are nearly always read from end to end
+_SHORT = 64  # most items of a list that become views at once: lists are nearly always read completely
 
 _MISSING: Final = object()
 
 
 class ReadOnlyError(TypeError):
-    """A policy writes where it may only read; the text says what it may do instead."""
+    """A policy changes a read-only value. The text says what it can do instead."""
 
 
 def _refused(what: str, method: str) -> Any:
     text = (
         f"{method} on a {what} that is read-only: a policy can only change request.object, in a @mutate function; "
-        "anything else is changed in a copy, copy.deepcopy(…)"
+        "to change anything else, make a copy: copy.deepcopy(…)"
     )
 
     def refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
@@ -41,12 +41,12 @@ def _refused(what: str, method: str) -> Any:
 
 
 class ReadOnlyDict(dict[str, Any]):
-    """A dict that cannot be changed. Reading is dict's own."""
+    """A read-only dict. Reading is the same as for dict."""
 
     __slots__ = ()
 
     def copy(self) -> dict[str, Any]:
-        """A plain dict of the same items."""
+        """A plain dict with the same items."""
         return dict(self)
 
     def __copy__(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class ReadOnlyDict(dict[str, Any]):
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return dict, (dict(self),)
 
-    if not TYPE_CHECKING:  # dict's own signatures are the ones that readers know
+    if not TYPE_CHECKING:  # type checkers see dict's own signatures
         update = _refused("dict", "update()")
         setdefault = _refused("dict", "setdefault()")
         pop = _refused("dict", "pop()")
@@ -72,7 +72,7 @@ class ReadOnlyDict(dict[str, Any]):
 
 
 class ReadOnlyList(list[Any]):
-    """A list that cannot be changed. Reading is list's own."""
+    """A read-only list. Reading is the same as for list."""
 
     __slots__ = ()
 
@@ -102,7 +102,7 @@ class ReadOnlyList(list[Any]):
 
 
 def view(value: Any) -> Any:
-    """A view of a JSON value: of a dict or list one that cannot be changed, anything else itself."""
+    """A read-only view of a dict or list; any other JSON value unchanged."""
     kind = type(value)
     if kind is dict:
         return _Dict(value)
@@ -112,21 +112,21 @@ def view(value: Any) -> Any:
 
 
 def sealed_dict(items: dict[str, Any]) -> ReadOnlyDict:
-    """A read-only dict of values that are read-only already."""
+    """A read-only dict of items that are already read-only."""
     made = ReadOnlyDict.__new__(ReadOnlyDict)
     dict.update(made, items)
     return made
 
 
 def sealed_list(items: list[Any]) -> ReadOnlyList:
-    """A read-only list of values that are read-only already."""
+    """A read-only list of items that are already read-only."""
     made = ReadOnlyList.__new__(ReadOnlyList)
     list.extend(made, items)
     return made
 
 
 def plain(value: Any) -> Any:
-    """A deep copy that can be changed, whether of a view or of a plain JSON value."""
+    """A deep, mutable copy of a view or of a plain JSON value."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in dict.items(value)}
     if isinstance(value, list):
@@ -134,7 +134,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-# What follows decides what reading costs: it is written for speed. Methods of dict and list are looked up once.
+# The code below determines the cost of reading, and is written for speed. Methods of dict and list are looked up once.
 _dict_item = dict.__getitem__
 _dict_get = dict.get
 _dict_set = dict.__setitem__
@@ -146,16 +146,16 @@ _list_iter = list.__iter__
 
 
 class _DictOfViews(ReadOnlyDict):
-    """A view whose containers are views, all of them."""
+    """A view in which all dicts and lists are views."""
 
     __slots__ = ()
 
     if not TYPE_CHECKING:
-        __init__ = dict.__init__  # the only way to fill one at the speed of C
+        __init__ = dict.__init__  # the only way to fill it at C speed
 
 
 class _Dict(_DictOfViews):
-    """A view whose containers are plain until they are read. Whatever hands out a container makes it a view before."""
+    """A view in which dicts and lists are plain until they are read: the methods that return them create the views."""
 
     __slots__ = ()
 
@@ -190,7 +190,7 @@ class _Dict(_DictOfViews):
                 _dict_set(self, key, _Dict(value))
             elif kind is list:
                 _dict_set(self, key, _list(value))
-        self.__class__ = _DictOfViews  # type: ignore[assignment]  # from now on dict's own methods will do
+        self.__class__ = _DictOfViews  # type: ignore[assignment]  # from now on dict's own methods suffice
 
     def items(self) -> Any:
         self._complete()
@@ -200,7 +200,7 @@ class _Dict(_DictOfViews):
         self._complete()
         return dict.values(self)
 
-    # dict's own; being here, it sends dict(view), {**view} and d.update(view) by way of keys() and [].
+    # The same as dict's. Defining it makes dict(view), {**view} and d.update(view) use keys() and __getitem__.
     def __iter__(self) -> Iterator[str]:
         return _dict_keys(self)
 
@@ -212,7 +212,7 @@ class _Dict(_DictOfViews):
 
 
 class _ListOfViews(ReadOnlyList):
-    """A view whose containers are views, all of them."""
+    """A view in which all dicts and lists are views."""
 
     __slots__ = ()
 
@@ -223,14 +223,14 @@ class _ListOfViews(ReadOnlyList):
 def _list(items: list[Any]) -> _ListOfViews:
     if len(items) > _SHORT:
         return _List(items)
-    # Lists within are left for later: hostile nesting must not become recursion.
+    # Inner lists become views only when read: recursion could overflow the stack on hostile nesting.
     return _ListOfViews(
         [_Dict(item) if type(item) is dict else _List(item) if type(item) is list else item for item in items]
     )
 
 
 class _List(_ListOfViews):
-    """A long view, whose containers are plain until they are read."""
+    """A view of a long list, in which dicts and lists are plain until they are read."""
 
     __slots__ = ()
 

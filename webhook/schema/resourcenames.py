@@ -1,4 +1,4 @@
-"""What somebody may have meant who names a resource that no cluster serves: `v1/Pod`, `deploy`, `apps/v1/pod`."""
+"""Suggestions for misspelt resources, such as `v1/Pod`, `deploy` and `apps/v1/pod`."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ SHORT_NAMES: Final = {
     "sts": "statefulsets",
     "svc": "services",
 }
-"""The names that kubectl knows besides; only there are they names of resources."""
+"""kubectl's short names -> plural. The API does not accept short names."""
 
 _VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]+)?|\*")
 
 
 def meant_by(text: str, kinds: Kinds) -> str | None:
-    """The resource that a text may name, as `apps/v1/deployments/scale`; None if none is like it.
+    """The resource that the text most likely means, such as `apps/v1/deployments/scale`; None if none is similar.
 
-    text: of parts with slashes between them; one of them is the kind, the resource or its short name, in any case, and
-    the ones before it the group and the version, as far as they are there.
+    text: parts that are separated by slashes. One part is a kind, a plural or a short name, in any case; group and
+    version may precede it, and a subresource may follow.
     """
     found = _found(text, kinds)
     return "/".join(filter(None, (found[0].api_version, found[0].plural, found[1]))) if found else None
 
 
 def kind_meant_by(text: str, kinds: Kinds) -> str | None:
-    """The kind that such a text may name, as `apps/v1/Deployment`; None if none is like it."""
+    """The kind that such a text most likely means, such as `apps/v1/Deployment`; None if none is similar."""
     found = _found(text, kinds)
     return f"{found[0].api_version}/{found[0].kind}" if found else None
 
 
 def _found(text: str, kinds: Kinds) -> tuple[Resource, str] | None:
-    """The resource, and the subresource that is named behind it."""
+    """The resource, and the subresource that follows it in the text ("" for none)."""
     parts = [part for part in text.split("/") if part]
     written = [(place, part, parts[:place]) for place, part in enumerate(parts)]
-    # And as kubectl takes them: deployments.apps
+    # kubectl's form: deployments.apps
     written += [(place, part.partition(".")[0], [part.partition(".")[2]]) for place, part in enumerate(parts)]
     for place, name, groups in written:
         found = None if _VERSION.fullmatch(name) else resource_meant(name, groups, kinds)
@@ -76,7 +76,7 @@ def _found(text: str, kinds: Kinds) -> tuple[Resource, str] | None:
 
 
 def resource_meant(name: str, groups: list[str], kinds: Kinds) -> Resource | None:
-    """The resource whose plural, kind or short name is `name`, in any case; of several, one in one of the groups."""
+    """The resource with the plural, kind or short name `name`, in any case. Resources in `groups` are preferred."""
     lower = name.lower()
     plural = SHORT_NAMES.get(lower, lower)
     found = [each for each in kinds if plural in (each.plural, each.kind.lower(), f"{each.kind.lower()}s")]
@@ -85,9 +85,9 @@ def resource_meant(name: str, groups: list[str], kinds: Kinds) -> Resource | Non
 
 
 def unknown(groups: frozenset[str], resource: str, kinds: Kinds) -> bool:
-    """Whether a resource is in none of these groups, of all of which it is known what they have.
+    """Whether the resource certainly exists in none of these groups. False if a group may have unknown resources.
 
-    Those are the groups that are known, and any without a dot, which none can be that somebody defines.
+    All resources are known in the groups of `kinds`, and in groups without a dot, which custom resources cannot have.
     """
     known = {each.group for each in kinds}
     if any(group == "*" or (group not in known and "." in group) for group in groups):
@@ -96,5 +96,5 @@ def unknown(groups: frozenset[str], resource: str, kinds: Kinds) -> bool:
 
 
 def _preferred(found: list[Resource]) -> Iterator[Resource]:
-    """The core group's first, then stable versions: events are in two groups, and some kinds in several versions."""
+    """Sorted by preference: the core group first, then stable, beta and alpha versions."""
     yield from sorted(found, key=lambda each: (each.group != "", "alpha" in each.version, "beta" in each.version))

@@ -1,4 +1,4 @@
 """The webhook server: its ports, TLS, reload, workers, metrics and log.
 
-It hands the bytes of a review to webhook.admission and sends back what that answers; it decides nothing itself.
+It passes the bytes of a review to webhook.admission and sends the answer back; it decides nothing itself.
 """

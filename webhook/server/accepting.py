@@ -1,8 +1,8 @@
-"""Accepts connections on a listening socket and hands each to a protocol.
+"""Accepts connections on a listening socket and creates a protocol for each.
 
-The event loop's own server lacks three things. Here the number of TLS handshakes in progress is bounded. One
-connection is accepted at a time, so that processes that share the socket share the work. And closing first accepts
-every connection that the kernel has completed: otherwise its client would see it reset in the middle of a request.
+It does three things that the event loop's own server does not. It bounds the number of TLS handshakes in progress. It
+accepts one connection at a time, so that processes that share the socket share the work. On close, it first accepts
+every connection that the kernel has completed; otherwise the client would see the connection reset during its request.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import sys
 from collections.abc import Callable
 
 _SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-_PAUSE = 0.1  # seconds, after the system had no room for another connection
-_HALF_MADE = 0.1  # seconds for a client to complete a TCP handshake that it has begun
-_SO_ATTACH_FILTER = 26  # of Linux; the socket module has no name for it before Python 3.14
-_CLOSE_TIMEOUT = 1.0  # seconds a client has to take part in closing TLS
+_PAUSE = 0.1  # seconds without accepting, after the system ran out of descriptors or memory
+_HALF_OPEN = 0.1  # seconds for a client to complete a TCP handshake that it has begun
+_SO_ATTACH_FILTER = 26  # Linux; the socket module has no name for it before Python 3.14
+_CLOSE_TIMEOUT = 1.0  # seconds for the client's part of closing TLS
 
 
 class Acceptor:
-    """Accepts connections on `bound` until closed; `protocol` makes the protocol of each.
+    """Accepts connections on `bound` until closed; `protocol` creates the protocol of each.
 
-    At most `handshakes` TLS handshakes are in progress; a connection past that closes the oldest of them. Each has
-    `timeout` seconds. `failed` is called with the reason why a handshake failed: OpenSSL's in lower case, `timeout`, or
-    `closed`, by the client or to make room.
+    At most `handshakes` TLS handshakes are in progress: a new connection beyond that closes the oldest of them. A
+    handshake may take `timeout` seconds. `failed` is called with the reason of each failed handshake: OpenSSL's reason
+    in lower case, `timeout`, or `closed` (by the client, or to make room for a new connection).
     """
 
     def __init__(
@@ -58,19 +58,20 @@ class Acceptor:
         return len(self._under_way)
 
     async def close(self) -> None:
-        """Stop accepting, after a last round: every connection that the kernel has completed is served.
+        """Close the socket, after accepting every connection that the kernel has completed.
 
-        For its client such a connection is open. The last accept and the close of the socket are two system calls, and
-        a connection completed between them would be reset; so the kernel is told first to complete no more.
+        To its client, such a connection is open. The last accept and the close of the socket are two system calls: a
+        connection that the kernel completes between them would be reset. So a socket filter first stops the kernel from
+        completing more connections.
         """
         if self._bound.fileno() < 0:
             return
-        # A client whose first packet is dropped tries again after a second, and is refused then. Without the filter
-        # (on other systems than Linux) connections of a few microseconds are reset.
+        # If the filter drops a client's SYN, the client retries after a second, and its connection is then refused.
+        # Without the filter (on systems other than Linux), connections of the last few microseconds are reset.
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
                 _drop_new_connections(self._bound)
-                await asyncio.sleep(_HALF_MADE)
+                await asyncio.sleep(_HALF_OPEN)
         self._loop.remove_reader(self._bound.fileno())
         while self._accept():
             pass
@@ -82,7 +83,8 @@ class Acceptor:
         except OSError as error:
             if error.errno in _SCARCE:
                 self._pause()
-            # Else another process was faster (EAGAIN), or the client left before it was its turn.
+            # Otherwise another process accepted the connection (EAGAIN), or the client closed it (ECONNABORTED): then
+            # more connections may be waiting.
             return error.errno == errno.ECONNABORTED
         connection.setblocking(False)
         if len(self._under_way) >= self._most:
@@ -123,13 +125,13 @@ class Acceptor:
 
 
 def _drop_new_connections(bound: socket.socket) -> None:
-    """Have the kernel drop packets that begin a connection, for all processes that share the socket."""
-    # struct sock_filter {u16 code; u8 jt, jf; u32 k}, for a packet that begins with the TCP header (socket(7)).
+    """Have the kernel drop SYN packets to the socket, for all processes that share it."""
+    # struct sock_filter {u16 code; u8 jt, jf; u32 k}. The packet begins with the TCP header (socket(7)).
     filters = b"".join(
         struct.pack("HBBI", *step)
         for step in (
-            (0x30, 0, 0, 13),  # load the byte of the flags
-            (0x45, 0, 1, 0x02),  # SYN set? else skip one
+            (0x30, 0, 0, 13),  # load the flags byte
+            (0x45, 0, 1, 0x02),  # if SYN is not set, skip one instruction
             (0x06, 0, 0, 0),  # drop
             (0x06, 0, 0, 0xFFFF_FFFF),  # keep
         )

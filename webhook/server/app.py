@@ -1,4 +1,4 @@
-"""The plain port: health, readiness, metrics and the policies in force. It decides nothing and holds no secret."""
+"""The plain HTTP port: health, readiness, metrics and the loaded policies. It serves no reviews and no secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def plain(
 ) -> FastAPI:
     """The application of the plain port.
 
-    `exposition` is the text of /metrics. `hung` tells of other processes that should be alive and do not answer.
+    `exposition` returns the text of /metrics. `hung` returns why /healthz should fail, such as a worker process that
+    does not answer; None if it should not.
     """
     app = FastAPI(title="Gatewright", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -31,13 +32,13 @@ def plain(
 
     @app.get("/healthz")
     async def healthz() -> PlainTextResponse:
-        """Whether the process answers at all; for a liveness probe."""
+        """For a liveness probe: 200 if this process and its workers respond, else 503 with the reason."""
         reason = hung()
         return PlainTextResponse("ok\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
 
     @app.get("/readyz")
     async def readyz() -> PlainTextResponse:
-        """Whether reviews should be sent here; for a readiness probe."""
+        """For a readiness probe: 200 if the server is ready for reviews, else 503 with the reason."""
         reason = state.not_ready()
         return PlainTextResponse("ok\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
 
@@ -47,21 +48,21 @@ def plain(
 
     @app.get("/policies")
     async def policies() -> dict[str, Any]:
-        """The policies in force, each with its bindings, and where they stand."""
+        """The loaded policies, each with its bindings, file and line."""
         return listing(state.policies)
 
     @app.get("/ca.pem")
     async def authority() -> Response:
-        """The authority to trust in development; with an operator's certificate there is none to give."""
+        """The CA certificate to trust in development; 404 if the operator provided the certificate."""
         if state.development_ca is None:
-            raise HTTPException(404, "the certificate was not made here: ask whoever issued it")
+            raise HTTPException(404, "no development certificate is in use: get the CA from the certificate's issuer")
         return Response(state.development_ca, media_type="application/x-pem-file")
 
     return app
 
 
 def listing(policies: PolicySet) -> dict[str, Any]:
-    """What /policies answers: every policy, one without a binding too, as it never runs."""
+    """The body of /policies. It includes policies without a binding, so that one sees that they never run."""
     return {
         "revision": policies.revision,
         "policies": [

@@ -1,4 +1,4 @@
-"""An ASGI application behind the protocol of a port: the plain port serves FastAPI this way."""
+"""Adapts an ASGI application to a port's protocol: the plain port serves FastAPI this way."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ Message = MutableMapping[str, Any]
 
 
 class ASGI:
-    """Runs `app` (ASGI 3, HTTP only, no lifespan) for each request, and gathers its response before it is sent."""
+    """Runs `app` (ASGI 3, HTTP only, no lifespan) for each request. Its response is buffered, then sent as a whole."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
     def refuse(self, head: Head, client: str) -> Answer | None:
-        """None: the application sees every request."""
+        """Refuses nothing: the application sees every request."""
 
     def refused(self, status: int, message: str, head: Head | None, client: str) -> None:
-        """Does nothing: requests that this port refuses are neither counted nor logged."""
+        """Does nothing: requests that the protocol refuses on this port are neither counted nor logged."""
 
     async def answer(self, head: Head, body: bytes, client: str) -> Answer:
-        """The response of the application. Raises what the application raises before it has responded."""
+        """The application's response. Raises what the application raises."""
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -44,7 +44,7 @@ class ASGI:
         pieces: list[bytes] = []
 
         async def receive() -> Message:
-            if not messages:  # the client has sent all there is, and whether it left does not matter
+            if not messages:  # the whole body is delivered; http.disconnect is never sent
                 await asyncio.Event().wait()
             return messages.pop()
 

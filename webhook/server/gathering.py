@@ -1,8 +1,9 @@
-"""Readiness and metrics of several worker processes, gathered by the process of the plain port.
+"""Collects the readiness and the metrics of worker processes, for the process that serves the plain port.
 
-Each worker opens a line to that process: it makes a socket pair and sends one end through the `door`, a socket that
-both processes inherited. The process of the plain port asks by sending a byte; the worker answers with a frame, four
-bytes of length and then JSON: whether it is ready, and its metrics. When a line ends, its worker has ended.
+Each worker opens a line to that process: it creates a socket pair and sends one end through the `door`, a socket that
+all these processes inherited. The process of the plain port sends a byte to poll; the worker replies with a frame: four
+bytes of length, then a report in JSON, with its readiness and its metrics. A line that closes means that its worker has
+ended.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from webhook.server.state import State
 HUNG_AFTER = 10.0
 """Seconds without an answer after which a worker counts as hung."""
 
-_ASK_EVERY = 2.0  # seconds; a worker that is killed loses what it counted since it was last asked
-_WAIT = 1.0  # seconds that /metrics waits for a worker; then the metrics of its last answer are used
-_QUESTIONS = 16  # unanswered questions to one worker, at most
-_AGAIN = 0.2  # seconds before a worker tries again to open its line
+_POLL_EVERY = 2.0  # seconds; a worker that is killed loses what it counted since its last report
+_WAIT = 1.0  # seconds that /metrics waits for reports; then it uses the last report of each worker
+_MAX_UNANSWERED = 16  # polls of one worker without a reply
+_RETRY_AFTER = 0.2  # seconds before a worker tries again to open its line
 _LENGTH = 4  # bytes of the length at the beginning of a frame
 
 Family = dict[str, Any]
@@ -37,7 +38,7 @@ Family = dict[str, Any]
 
 
 def families(metrics: Iterable[Metric]) -> list[Family]:
-    """The metrics of a registry's collectors, as they are sent over a line."""
+    """The metrics as JSON, for a report."""
     return [
         {
             "name": metric.name,
@@ -49,8 +50,8 @@ def families(metrics: Iterable[Metric]) -> list[Family]:
     ]
 
 
-# How a gauge's values of several processes become one; counters and histograms are summed. Gauges that are not named
-# here show the least value, the one to act on: the earliest expiry, the worker that is not ready.
+# How to combine a gauge's values of several processes. Counters and histograms are summed. Other gauges show the least
+# value, which is the one to act on: the earliest expiry, a worker that is not ready.
 _GAUGES: dict[str, Callable[[float, float], float]] = {
     "gatewright_workers": operator.add,
     "process_resident_memory_bytes": operator.add,
@@ -61,7 +62,7 @@ _GAUGES: dict[str, Callable[[float, float], float]] = {
 
 
 def merged(snapshots: Iterable[Sequence[Family]]) -> Iterator[Metric]:
-    """The families of all snapshots, those of one name combined into one."""
+    """The families of all snapshots; those with the same name are combined into one."""
     known: dict[str, tuple[Family, dict[tuple[str, str], tuple[dict[str, str], float]]]] = {}
     for snapshot in snapshots:
         for family in snapshot:
@@ -80,7 +81,7 @@ def merged(snapshots: Iterable[Sequence[Family]]) -> Iterator[Metric]:
 
 
 class Line:
-    """A worker's end of its line: opens it, opens it again when it breaks, and answers on it."""
+    """A worker's end of its line: opens it, reopens it when it closes, and answers polls."""
 
     def __init__(self, door: socket.socket, worker: int, state: State, metrics: Metrics) -> None:
         self._door = door
@@ -91,14 +92,14 @@ class Line:
         self._answered = 0
 
     async def keep(self) -> None:
-        """Answer questions until cancelled; after a restart of the process of the plain port, those of the new one."""
+        """Answer polls until cancelled. When the process of the plain port restarts, open a line to the new one."""
         while True:
             with contextlib.suppress(OSError):
                 await self._answer()
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(_RETRY_AFTER)
 
     async def report(self) -> None:
-        """Send a frame without a question: readiness has changed, or the worker ends."""
+        """Send a report; without a poll when readiness has changed or the worker is about to end."""
         if self._writer is None:
             return
         report = {
@@ -120,8 +121,8 @@ class Line:
         try:
             self._answered = 0
             await self.report()
-            while asked := await reader.read(64):
-                self._answered += len(asked)
+            while polls := await reader.read(64):
+                self._answered += len(polls)
                 await self.report()
         finally:
             self._writer.close()
@@ -130,20 +131,23 @@ class Line:
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """The plain port's end of one line."""
+    """The plain port's end of one line, with the worker's last report."""
 
     writer: asyncio.StreamWriter
     index: int = -1  # unknown before its first frame
     not_ready: str | None = "starting"
     families: list[Family] = field(default_factory=list)
-    asked: int = 0
+    polls: int = 0  # sent
     answered: int = 0
-    waited_since: float | None = None  # loop time; since when a question is unanswered
-    asking: list[tuple[int, asyncio.Future[None]]] = field(default_factory=list)
+    waited_since: float | None = None  # loop time since which a poll is unanswered
+    unanswered: list[tuple[int, asyncio.Future[None]]] = field(default_factory=list)  # (number of the poll, its reply)
 
 
 class Gathering:
-    """All workers, as the process of the plain port knows them. Sets `state.waits_for` while too few are ready."""
+    """The reports of all workers, in the process of the plain port.
+
+    While fewer than `count` workers are ready, `state.waits_for` says so.
+    """
 
     def __init__(self, door: socket.socket, count: int, state: State) -> None:
         self._door = door
@@ -154,7 +158,7 @@ class Gathering:
         self._ready = Gauge("gatewright_ready", READY_HELP, registry=self._own)
         ProcessCollector(registry=self._own)
         self._workers: dict[_Worker, None] = {}
-        self._ended: list[Family] = []  # counts of workers that have ended
+        self._ended: list[Family] = []  # counters and histograms of workers that have ended
         self._seen: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -162,30 +166,30 @@ class Gathering:
         """Set while every worker is ready."""
         self.none_left = asyncio.Event()
         """Set while no worker has a line."""
-        self._note()
+        self._update_readiness()
         door.setblocking(False)
         self._loop.add_reader(door.fileno(), self._admit)
 
-    async def keep_asking(self) -> None:
-        """Ask every worker regularly: a worker that hangs is noticed, and one that is killed loses few counts."""
+    async def keep_polling(self) -> None:
+        """Poll every worker regularly, to detect one that hangs and to lose few counts of one that is killed."""
         while True:
-            await asyncio.sleep(_ASK_EVERY)
+            await asyncio.sleep(_POLL_EVERY)
             for worker in self._workers:
                 if worker.waited_since is None:
-                    self._ask(worker)
+                    self._poll(worker)
 
     async def exposition(self) -> bytes:
-        """The text of /metrics: the workers, those that have ended, and this process, combined."""
-        asked = [self._ask(worker) for worker in self._workers]
-        if asked:
-            await asyncio.wait(asked, timeout=_WAIT)
+        """The text of /metrics: the metrics of all workers, past and present, and of this process, combined."""
+        replies = [self._poll(worker) for worker in self._workers]
+        if replies:
+            await asyncio.wait(replies, timeout=_WAIT)
         self._ready.set(self._state.not_ready() is None)
         snapshots = [worker.families for worker in self._workers]
         snapshots += [self._ended, families(self._own.collect())]
         return generate_latest(_Collected(list(merged(snapshots))))
 
     def hung(self) -> str | None:
-        """Names a worker that has left a question unanswered for HUNG_AFTER seconds; None if there is none."""
+        """A message that names a worker with a poll unanswered for more than HUNG_AFTER seconds; None without one."""
         for worker in self._workers:
             since = worker.waited_since
             if since is not None and self._loop.time() - since > HUNG_AFTER:
@@ -209,20 +213,20 @@ class Gathering:
         try:
             while True:
                 length = int.from_bytes(await reader.readexactly(_LENGTH), "big")
-                self._heard(worker, orjson.loads(await reader.readexactly(length)))
+                self._received(worker, orjson.loads(await reader.readexactly(length)))
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
             writer.close()
             del self._workers[worker]
-            for _, future in worker.asking:
-                if not future.done():
-                    future.set_result(None)
+            for _, reply in worker.unanswered:
+                if not reply.done():
+                    reply.set_result(None)
             counts = [family for family in worker.families if family["type"] != "gauge"]
             self._ended = families(merged([self._ended, counts]))
-            self._note()
+            self._update_readiness()
 
-    def _heard(self, worker: _Worker, report: dict[str, Any]) -> None:
+    def _received(self, worker: _Worker, report: dict[str, Any]) -> None:
         if worker.index < 0:
             worker.index = report["worker"]
             if worker.index in self._seen:
@@ -231,25 +235,26 @@ class Gathering:
         worker.not_ready = report["not_ready"]
         worker.families = report["families"]
         worker.answered = report["answered"]
-        worker.waited_since = None if worker.answered >= worker.asked else self._loop.time()
-        while worker.asking and worker.asking[0][0] <= worker.answered:
-            _, future = worker.asking.pop(0)
-            if not future.done():
-                future.set_result(None)
-        self._note()
+        worker.waited_since = None if worker.answered >= worker.polls else self._loop.time()
+        while worker.unanswered and worker.unanswered[0][0] <= worker.answered:
+            _, reply = worker.unanswered.pop(0)
+            if not reply.done():
+                reply.set_result(None)
+        self._update_readiness()
 
-    def _ask(self, worker: _Worker) -> asyncio.Future[None]:
-        if len(worker.asking) >= _QUESTIONS:
-            return worker.asking[-1][1]
-        future = self._loop.create_future()
-        worker.asked += 1
-        worker.asking.append((worker.asked, future))
+    def _poll(self, worker: _Worker) -> asyncio.Future[None]:
+        """Ask the worker for a report. The future is done when the report has come, or the worker has ended."""
+        if len(worker.unanswered) >= _MAX_UNANSWERED:
+            return worker.unanswered[-1][1]
+        reply = self._loop.create_future()
+        worker.polls += 1
+        worker.unanswered.append((worker.polls, reply))
         if worker.waited_since is None:
             worker.waited_since = self._loop.time()
         worker.writer.write(b"?")
-        return future
+        return reply
 
-    def _note(self) -> None:
+    def _update_readiness(self) -> None:
         serving = sum(worker.not_ready is None for worker in self._workers)
         enough = serving >= self._count
         self._state.waits_for = None if enough else f"{serving} of {self._count} workers serve{self._why()}"
@@ -257,7 +262,7 @@ class Gathering:
         _set(self.none_left, not self._workers)
 
     def _why(self) -> str:
-        """The reasons of workers that are not ready, without those that pass soon: starting and stopping."""
+        """Why workers are not ready, except the temporary reasons `starting` and `shutting down`."""
         reasons = {worker.not_ready for worker in self._workers} - {None, "starting", "shutting down"}
         return f": {'; '.join(sorted(map(str, reasons)))}" if reasons else ""
 
@@ -271,7 +276,7 @@ def _set(event: asyncio.Event, value: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Collected:
-    """A registry for `generate_latest` that holds metrics."""
+    """A registry with fixed metrics, for `generate_latest`."""
 
     metrics: list[Metric]
 

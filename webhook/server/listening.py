@@ -1,4 +1,4 @@
-"""A port: its socket, bound before anything else happens, and the server that answers on it."""
+"""A port: its listening socket, which is bound before the server starts, and the server on it."""
 
 from __future__ import annotations
 
@@ -16,35 +16,34 @@ from webhook.server.protocol import Application, Limits, Port
 from webhook.server.settings import Settings, flag
 
 _BACKLOG = 1024
-# A request that an idle client sends in this time is still answered; then idle connections are closed.
-_LINGER = 1.0  # seconds
-_LOOK_AGAIN = 0.02  # seconds
+_LINGER = 1.0  # seconds after accepting ends in which idle connections may still send a request; then they are closed
+_CHECK_EVERY = 0.02  # seconds between two checks whether all connections are closed
 
 
 class CannotListen(Exception):
-    """The port cannot be listened on; the text says why, and which flag chooses another."""
+    """The server cannot listen on the port; the text says why, and which flag to change."""
 
 
 def bind(settings: Settings, name: str) -> socket.socket:
-    """A socket that listens on the port of that setting. Raises CannotListen."""
+    """A socket that listens on the port of the setting `name` (`port` or `plain_port`). Raises CannotListen."""
     host, port = settings.host, getattr(settings, name)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise CannotListen(f"{flag('host')} {host}: {error.strerror}; expected an address of this machine") from None
+        raise CannotListen(f"{flag('host')} {host}: {error.strerror}; expected an address of this host") from None
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-        bound.listen(_BACKLOG)  # now, so that a second server on the port fails here and not later
+        bound.listen(_BACKLOG)  # already here, so that a second server on the port fails at once
     except OSError as error:
         bound.close()
         hint = {
-            errno.EADDRINUSE: f"something listens there already; end it, or choose another with {flag(name)}",
-            errno.EACCES: f"the port needs privileges; choose one above 1023 with {flag(name)}",
-            errno.EADDRNOTAVAIL: f"no address of this machine; choose one with {flag('host')}",
+            errno.EADDRINUSE: f"the port is in use; stop the process that listens on it, or set {flag(name)}",
+            errno.EACCES: f"the port needs privileges; set {flag(name)} to one above 1023",
+            errno.EADDRNOTAVAIL: f"not an address of this host; set {flag('host')} to one",
         }.get(error.errno or 0, error.strerror)
         raise CannotListen(f"cannot listen on {host}:{port}: {hint}") from None
     bound.setblocking(False)
@@ -52,17 +51,17 @@ def bind(settings: Settings, name: str) -> socket.socket:
 
 
 def shown(bound: socket.socket) -> str:
-    """Address and port as a URL has them."""
+    """The socket's address and port as in a URL: an IPv6 address is in brackets."""
     host, port = bound.getsockname()[:2]
     return f"[{host}]:{port}" if bound.family == socket.AF_INET6 else f"{host}:{port}"
 
 
 class Server(uvicorn.Server):
-    """One listening socket and the connections that came in on it.
+    """The server of one listening socket.
 
-    uvicorn keeps its life cycle: start, main loop, and exit, in order or forced. Connections come from our Acceptor and
-    speak our protocol. With a `context` they speak TLS; `handshake_failed` is called with the reason why one came to
-    nothing (see Acceptor).
+    uvicorn runs its life cycle: start, main loop, and shutdown, graceful or forced. Our Acceptor accepts the
+    connections, and our protocol serves them. With a `context`, connections use TLS; `handshake_failed` is called with
+    the reason of each failed handshake (see Acceptor).
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Server(uvicorn.Server):
         context: ssl.SSLContext | None = None,
         handshake_failed: Callable[[str], None] = lambda reason: None,
     ) -> None:
-        # What belongs to uvicorn's own protocols is off: ours has its application, its limits and its log.
+        # Everything that belongs to uvicorn's own protocols is off: the application, the limits and the log are ours.
         super().__init__(
             uvicorn.Config(
                 self._not_asgi,
@@ -99,7 +98,7 @@ class Server(uvicorn.Server):
         self._serving: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
-        """Return once the socket accepts connections. Raises what starting raises."""
+        """Start the server; return once it accepts connections. Raises what starting raises."""
         self._serving = asyncio.create_task(self.serve([]))
         while not self.started and not self._serving.done():
             await asyncio.sleep(0)
@@ -107,21 +106,21 @@ class Server(uvicorn.Server):
             self._serving.result()
 
     async def end(self) -> None:
-        """Accept no more connections, answer the requests that have begun, and return when all connections are closed.
+        """Shut down gracefully: accept no more connections, answer the requests in flight, close all connections.
 
-        What is not answered after `shutdown_timeout` seconds is cut off.
+        Requests that are not answered after `shutdown_timeout` seconds are cut off.
         """
         self.should_exit = True
         if self._serving is not None:
             await self._serving
 
     def force(self) -> None:
-        """End without waiting: all connections are closed at once."""
+        """Shut down without waiting: close all connections at once."""
         self.force_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leaves signals to the process, which has two ports, or workers."""
+        """Installs no signal handlers: webhook.server.process handles signals for both ports and for workers."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -144,18 +143,18 @@ class Server(uvicorn.Server):
         self._port.finish()
         if not await self._closed(self._shutdown_timeout):
             self._port.cut()
-            await asyncio.sleep(0)  # for the transports to close their sockets
+            await asyncio.sleep(0)  # lets the transports close their sockets
 
     async def _closed(self, seconds: float) -> bool:
-        """Wait until all connections are closed, for so many seconds at most. Returns whether they are."""
+        """Wait for all connections to close, for at most `seconds`. Returns whether all are closed."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while self._port.open or (self._acceptor is not None and self._acceptor.under_way):
             if self.force_exit or loop.time() >= until:
                 return False
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(_CHECK_EVERY)
         return True
 
     @staticmethod
     async def _not_asgi(*_: object) -> None:
-        raise RuntimeError("the port's application is not called by uvicorn")
+        raise RuntimeError("uvicorn never calls the application: Port does")

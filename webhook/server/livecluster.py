@@ -1,4 +1,4 @@
-"""The live cluster of a server: its connection, what is looked up in it, its log lines and its metrics."""
+"""The live cluster of a server: its connection, its view, its log lines and its metrics."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from webhook.server.settings import Settings, flag
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
 
-_LOOK_AGAIN = 0.02  # seconds
+_CHECK_EVERY = 0.02  # seconds between two checks whether the view has synced
 _LEVELS = {State.WAITING: "error", State.INTERRUPTED: "error", State.NOT_SERVED: "warning", State.SYNCED: "info"}
 _SHOWN_OBJECTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class LiveCluster:
-    """A view that is not started yet, and the configuration that it connects with."""
+    """A view that `following` starts, the configuration that it connects with, and the lookups of the policies."""
 
     view: LiveView
     configuration: Configuration
@@ -41,7 +41,7 @@ class LiveCluster:
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        """Looks things up as long as the block runs. Nothing need be synced yet when it begins."""
+        """Runs the view during the block. The view may not have synced yet when the block starts."""
         self.view.start(self.configuration)
         try:
             yield
@@ -49,18 +49,18 @@ class LiveCluster:
             await asyncio.to_thread(self.view.stop)
 
     async def synced(self, stopped: asyncio.Event) -> bool:
-        """Wait until everything has been listed. False: it was stopped before."""
+        """Wait until the view has listed everything. False if `stopped` is set first."""
         while self.view.waits_for() is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopped.wait(), _LOOK_AGAIN)
+                await asyncio.wait_for(stopped.wait(), _CHECK_EVERY)
                 return False
         gc.collect()
-        gc.freeze()  # what was listed mostly stays, and need not be looked through again and again
+        gc.freeze()  # most listed objects stay: later collections need not visit them
         return True
 
 
 def prepare(settings: Settings, policies: PolicySet, log: Log) -> LiveCluster | None:
-    """The cluster that the settings name; None where that is none. Raises ConfigurationError."""
+    """The cluster that the settings name; None if they name none. Raises ConfigurationError."""
     where = settings.cluster
     if where == "auto":
         where = "in-cluster" if connection.in_cluster() else "none"
@@ -72,21 +72,21 @@ def prepare(settings: Settings, policies: PolicySet, log: Log) -> LiveCluster | 
         raise ConfigurationError(f"{flag('cluster')} {settings.cluster}: {error}") from None
 
     def changed(cache: Cache) -> None:
-        told = {name: cut(value) if isinstance(value, str) else value for name, value in describe(cache).items()}
-        log.write(_LEVELS[cache.state], "cluster", told)
+        fields = {name: cut(value) if isinstance(value, str) else value for name, value in describe(cache).items()}
+        log.write(_LEVELS[cache.state], "cluster", fields)
 
     lookups = lookups_of(policies)
     return LiveCluster(LiveView(lookups, changed), configuration, lookups)
 
 
 def unused(policies: PolicySet, lookups: Lookups) -> str | None:
-    """A note on objects in the policy tree that are not used, as the live cluster has them; None if there are none."""
+    """A note on objects in the policy tree that policies look up in the cluster instead; None if there are none."""
     kinds = {target[:2] for target in lookups.targets}
     names = [_name(value) for value in policies.objects if (value["apiVersion"], value["kind"]) in kinds]
     if not names:
         return None
     shown = ", ".join(names[:_SHOWN_OBJECTS]) + (", …" if len(names) > _SHOWN_OBJECTS else "")
-    return f"objects in the policy tree that are not used, for the cluster's are: {shown}"
+    return f"objects in the policy tree are not used, because policies look them up in the cluster: {shown}"
 
 
 def _name(value: dict[str, Any]) -> str:
@@ -102,13 +102,13 @@ class CacheMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         labels = ("resource", "namespace", "name")
-        objects = GaugeMetricFamily("gatewright_cluster_cache_objects", "Objects at hand.", labels=labels)
+        objects = GaugeMetricFamily("gatewright_cluster_cache_objects", "Objects in the cache.", labels=labels)
         synced = GaugeMetricFamily(
             "gatewright_cluster_cache_synced", "1 while the cache follows the cluster.", labels=labels
         )
         age = GaugeMetricFamily(
             "gatewright_cluster_cache_age_seconds",
-            "How stale the objects may be: time since the API server last told anything.",
+            "How stale the objects may be: seconds since the last message of the API server.",
             labels=labels,
         )
         listed = GaugeMetricFamily(
@@ -116,11 +116,11 @@ class CacheMetrics(Collector):
             "When the objects were last listed, in seconds since the epoch.",
             labels=labels,
         )
-        events = CounterMetricFamily("gatewright_cluster_cache_events", "Changes that were told.", labels=labels)
+        events = CounterMetricFamily("gatewright_cluster_cache_events", "Watch events received.", labels=labels)
         lists = CounterMetricFamily("gatewright_cluster_cache_lists", "Lists of all objects.", labels=labels)
         restarts = CounterMetricFamily(
             "gatewright_cluster_cache_watch_restarts",
-            "Watches that ended, in order too, and were begun anew.",
+            "Watches that ended, normally or not, and were restarted.",
             labels=labels,
         )
         errors = CounterMetricFamily(
@@ -143,7 +143,9 @@ class CacheMetrics(Collector):
                 errors.add_metric((*key, reason), cache.counts.errors[reason])
         yield from (objects, synced, age, listed, events, lists, restarts, errors)
         asked = CounterMetricFamily(
-            "gatewright_cluster_access_reviews", "Questions of the authorizer, by answer.", labels=("answer",)
+            "gatewright_cluster_access_reviews",
+            "Access reviews that CEL's authorizer requested, by answer.",
+            labels=("answer",),
         )
         for answer in ("allowed", "refused", "error"):
             asked.add_metric((answer,), self._view.asked[answer])
@@ -154,7 +156,7 @@ class CacheMetrics(Collector):
 
 
 def _labels(cache: Cache) -> tuple[str, str, str]:
-    """Bounded by what the policies and their bindings name."""
+    """The values of the labels. Policies and bindings bound their number."""
     api_version, kind, namespace, name = cache.target
     group = api_version.rpartition("/")[0]
     plural = cache.resource.plural if cache.resource else kind.lower()

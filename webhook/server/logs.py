@@ -1,7 +1,7 @@
-"""The log: one JSON line an event on stdout, one event a decision.
+"""The log: one JSON line on stdout for each event; each decision is one event.
 
-A line is one orjson call and one write. What comes from a request is only what identifies it, each string cut to
-MAX_TEXT characters; nothing of an object is ever logged, and for Secrets not even a policy's message.
+A line is one orjson call and one write. Of a request, only the fields that identify it are logged, each string cut to
+MAX_TEXT characters. The content of an object is never logged; for a Secret, neither are the messages of policies.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ import orjson
 from webhook.visible import encodable
 
 MAX_TEXT = 1024
-"""Characters of a string from a request that a line holds; hostile ones may be megabytes long."""
+"""The most characters of a string from a request that are logged. Hostile strings may be megabytes long."""
 
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
 class Log:
-    """Writes lines to a file descriptor, each whole or not at all.
+    """Writes lines to a file descriptor.
 
-    A log that cannot be written (its reader gone, its disk full) must not stop admission: the line is counted in
-    `lost` and dropped.
+    A line that cannot be written (no reader, disk full) must not stop admission: it is dropped and counted in `lost`.
     """
 
     __slots__ = ("_descriptor", "_fields", "_shared", "lost")
@@ -40,25 +39,25 @@ class Log:
         self.lost = 0
 
     def share(self, **fields: Any) -> None:
-        """From now on other processes write to the descriptor too, and every line has these fields."""
+        """From now on, lock the descriptor for each line, as other processes write to it too, and add these fields."""
         self._shared = True
         self._fields = fields
 
     def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        """One line: `time` (RFC 3339, UTC), `level` (info, warning, error), `event`, then the fields in their order."""
+        """Write a line: `time` (RFC 3339, UTC), `level` (info, warning, error), `event`, then the fields in order."""
         self.put({"time": datetime.now(UTC), "level": level, "event": event, **fields})
 
     def put(self, line: dict[str, Any]) -> None:
-        """Write a line that has `time`, `level` and `event` already; changes it. For the hot path: one dict a line."""
+        """Write a line that already has `time`, `level` and `event`. May change `line`, to save the hot path a copy."""
         if self._fields:
             line |= self._fields
         try:
             text = orjson.dumps(line, option=_OPTIONS)
-        except TypeError:  # a policy's message may hold what UTF-8 cannot, such as half a surrogate pair
+        except TypeError:  # a policy's message may contain text that UTF-8 cannot encode, such as a lone surrogate
             text = orjson.dumps(encodable(line), default=str, option=_OPTIONS)
         try:
             if self._shared:
-                self._write_alone(text)
+                self._write_locked(text)
             else:
                 self._write(text)
         except OSError:
@@ -69,9 +68,9 @@ class Log:
         while written < len(text):
             written += os.write(self._descriptor, text[written:])
 
-    def _write_alone(self, text: bytes) -> None:
-        # A pipe takes only 4 KiB in one piece; what is longer would be mixed with the lines of other processes. The
-        # system gives the lock back for a process that dies.
+    def _write_locked(self, text: bytes) -> None:
+        # A write of more than 4 KiB to a pipe is not atomic: without a lock, lines of several processes would mix. The
+        # system releases the lock of a process that dies.
         fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
         try:
             self._write(text)
@@ -80,14 +79,14 @@ class Log:
 
 
 def cut(text: str) -> str:
-    """The text, at most MAX_TEXT characters of it."""
+    """The first MAX_TEXT characters of the text."""
     return text[:MAX_TEXT]
 
 
 def failure(error: BaseException) -> dict[str, Any]:
-    """The fields of a line about an unexpected exception: its type and where it was raised.
+    """The log fields of an unexpected exception: its type, and the innermost 12 frames of its traceback.
 
-    Its text is left out: it may quote the object under review.
+    Its message is left out, because it may quote the object under review.
     """
     frames = traceback.extract_tb(error.__traceback__)[-12:]
     return {
@@ -97,7 +96,7 @@ def failure(error: BaseException) -> dict[str, Any]:
 
 
 class LibraryRecords(logging.Handler):
-    """Errors that asyncio reports through `logging`, as lines of the same log."""
+    """Writes errors that asyncio reports through `logging` to our log."""
 
     def __init__(self, write: Callable[[str, str, dict[str, Any]], None]) -> None:
         super().__init__(logging.ERROR)
@@ -113,7 +112,7 @@ class LibraryRecords(logging.Handler):
 def route_library_records(log: Log) -> None:
     """Send the errors that asyncio reports to `log`, and drop its warnings.
 
-    Warnings are about single connections: any client could fill the disk with them.
+    Its warnings are about single connections: any client could fill the disk with them.
     """
     logger = logging.getLogger("asyncio")
     logger.handlers = [LibraryRecords(log.write)]

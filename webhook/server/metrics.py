@@ -1,6 +1,6 @@
 """The metrics of the server. docs/serve.md lists their names, labels and values.
 
-Labels are bounded whatever is sent: resources and subresources that Kubernetes does not know are "other".
+The number of label values is bounded for any requests: a resource or subresource that is not known is "other".
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ from webhook.server.logs import Log
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-READY_HELP = "1 while /readyz is green."
-RESTARTS_HELP = "Workers that ended unasked and were started anew."
+READY_HELP = "1 while /readyz answers 200."
+RESTARTS_HELP = "Workers that ended unexpectedly and were restarted."
 
 _PHASES = {VALIDATING: "validate", MUTATING: "mutate"}
 _OTHER = "other"
-_MAX_LABELS = 2048  # resources whose label is kept, unknown ones too
+_MAX_LABELS = 2048  # resources and subresources with a cached label, unknown ones included
 _SUBRESOURCES = frozenset(
     (
         *("approval", "attach", "binding", "ephemeralcontainers", "eviction", "exec", "finalize", "log", "portforward"),
         *("proxy", "resize", "scale", "status", "token"),
     )
 )
-# The API server waits 10 s for a webhook unless told otherwise; most reviews take well under a millisecond.
+# Seconds. By default the API server waits 10 s for a webhook; most reviews take well under a millisecond.
 _BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
-    """The server's own registry, and the few calls that the rest of the server makes on it."""
+    """The server's metrics, in a registry of their own."""
 
     def __init__(self, kinds: Kinds, log: Log) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second sample beside each, which nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # these would be a second sample for each counter
         self.registry = CollectorRegistry(auto_describe=True)
         self._reviews = _Reviews(kinds)
         self.registry.register(self._reviews)
@@ -61,7 +61,7 @@ class Metrics:
         self.registry.register(self._evaluated)
         self._findings = Counter(
             "gatewright_policy_findings",
-            "What bound policies found: denials, warnings, audit notes; or that they could not be evaluated (error).",
+            "Findings of bound policies, by result: deny, warn, audit; error if the policy could not be evaluated.",
             ("phase", "policy", "binding", "result"),
             registry=self.registry,
         )
@@ -70,19 +70,19 @@ class Metrics:
         )
         self._excepted = Counter(
             "gatewright_policy_exceptions_used",
-            "What a policy found, or would have changed, and an exception covered.",
+            "Findings and mutations of a policy that an exception suppressed.",
             ("policy", "exception"),
             registry=self.registry,
         )
         self._exception_expiry = Gauge(
             "gatewright_policy_exception_expiry_timestamp_seconds",
-            "When an exception ends, or has ended, in seconds since the epoch.",
+            "When an exception expires or has expired, in seconds since the epoch.",
             ("exception",),
             registry=self.registry,
         )
         self._refused = Counter(
             "gatewright_requests_refused",
-            "Requests that were no review, by HTTP status.",
+            "Requests that were refused because they were not valid reviews, by HTTP status.",
             ("code",),
             registry=self.registry,
         )
@@ -109,31 +109,31 @@ class Metrics:
         )
         self._reloads = Counter(
             "gatewright_tls_reloads",
-            "Changes of certificate files that were taken over.",
+            "Changes of certificate files that were loaded.",
             ("file",),
             registry=self.registry,
         )
         self._reload_failures = Counter(
             "gatewright_tls_reload_failures",
-            "Changes of certificate files that were not: what was served before is served on.",
+            "Changes of certificate files that could not be loaded; the previous content stays in use.",
             ("file",),
             registry=self.registry,
         )
         self._reload_good = Gauge(
             "gatewright_tls_last_reload_successful",
-            "1 while what the files hold is what is served.",
+            "1 while the current content of the files is in use.",
             ("file",),
             registry=self.registry,
         )
         self._reloaded = Gauge(
             "gatewright_tls_last_reload_timestamp_seconds",
-            "When the files were last taken over, in seconds since the epoch.",
+            "When the files were last loaded, in seconds since the epoch.",
             ("file",),
             registry=self.registry,
         )
         self._handshakes = Counter(
             "gatewright_tls_handshake_failures",
-            "Connections that came to nothing before a request, by OpenSSL's reason.",
+            "Failed TLS handshakes, by reason: OpenSSL's, timeout, or closed.",
             ("reason",),
             registry=self.registry,
         )
@@ -144,33 +144,33 @@ class Metrics:
         ProcessCollector(registry=self.registry)
 
     def review(self, path: str, request: Request, verdict: str, seconds: float) -> None:
-        """A review was answered: verdict `allow`, `deny` or `error` (the answer was HTTP 500)."""
+        """Count a review: verdict `allow`, `deny` or `error` (answered with HTTP 500)."""
         self._reviews.add(path, request, verdict, seconds)
 
     def evaluated(self, bindings: tuple[Binding, ...]) -> None:
-        """The policies of these bindings were evaluated on one request."""
+        """Count one evaluation of each of these bindings."""
         counts = self._evaluated.counts
         for binding in bindings:
             counts[id(binding)] = counts.get(id(binding), 0) + 1
 
     def finding(self, finding: Finding, result: str) -> None:
-        """A bound policy found something: result `deny`, `warn`, `audit` or `error`."""
+        """Count a finding: result `deny`, `warn`, `audit` or `error`."""
         self._findings.labels(_PHASES[finding.kind], finding.policy, finding.binding, result).inc()
 
     def mutation(self, policy: str) -> None:
-        """A policy changed an object."""
+        """Count an object that the policy changed."""
         self._mutations.labels(policy).inc()
 
     def excepted(self, policy: str, exception: str) -> None:
-        """An exception covered what a policy found."""
+        """Count a finding or a mutation of the policy that the exception suppressed."""
         self._excepted.labels(policy, exception).inc()
 
     def refused(self, code: int) -> None:
-        """A request was answered with an HTTP error."""
+        """Count a request that was refused with this HTTP status."""
         self._refused.labels(str(code)).inc()
 
     def policies(self, policies: PolicySet) -> None:
-        """A policy tree was loaded."""
+        """Set the metrics of a policy tree that was just loaded."""
         self._policies.set(len(policies.policies))
         self._bindings.set(len(policies.bindings))
         self._revision.clear()
@@ -180,7 +180,7 @@ class Metrics:
         for policy in policies.policies:
             for exempt in policy.exceptions:
                 self._exception_expiry.labels(exempt.exception.name).set(exempt.exception.expires)
-                self._excepted.labels(policy.name, exempt.exception.name)  # 0 until it is used
+                self._excepted.labels(policy.name, exempt.exception.name)  # shows 0 before the first use
         self._evaluated.bindings(policies.bindings)
 
     def ready(self, ready: bool) -> None:
@@ -188,37 +188,37 @@ class Metrics:
         self._workers.set(1 if ready else 0)
 
     def certificate(self, expiry: float) -> None:
-        """The certificate served from now on expires at `expiry`, in seconds since the epoch."""
+        """Set the expiry of the served certificate, in seconds since the epoch."""
         self._expiry.set(expiry)
 
     def in_step(self, file: str) -> None:
-        """The content of a watched file (`certificate`, `client-ca`) is what is served."""
+        """The current content of the files (`certificate` or `client-ca`) is in use."""
         self._reloads.labels(file)
         self._reload_failures.labels(file)
         self._reload_good.labels(file).set(1)
         self._reloaded.labels(file).set(time.time())
 
     def reloaded(self, file: str) -> None:
-        """A change of the files was taken over."""
+        """Count a change of the files that was loaded."""
         self._reloads.labels(file).inc()
         self.in_step(file)
 
     def reload_failed(self, file: str) -> None:
-        """A change of the files was not taken over."""
+        """Count a change of the files that could not be loaded."""
         self._reload_failures.labels(file).inc()
         self._reload_good.labels(file).set(0)
 
     def handshake_failed(self, reason: str) -> None:
-        """A TLS handshake failed; `reason` is OpenSSL's, `timeout`, or `closed`."""
+        """Count a failed TLS handshake; `reason` is OpenSSL's, `timeout`, or `closed`."""
         self._handshakes.labels(reason).inc()
 
     def exposition(self) -> bytes:
-        """The text that Prometheus scrapes."""
+        """The text that Prometheus scrapes, in its exposition format."""
         return generate_latest(self.registry)
 
 
 class _Durations:
-    """The histogram of one path: how many took at most each of _BUCKETS (the last: longer), and their sum."""
+    """The histogram of one path. `counts` has a count for each of _BUCKETS and one beyond; `total` is in seconds."""
 
     __slots__ = ("counts", "total")
 
@@ -228,7 +228,7 @@ class _Durations:
 
 
 class _Reviews(Collector):
-    """Counts and durations of reviews, in plain numbers; made into samples only when they are asked for.
+    """Counts and durations of reviews, kept as plain numbers and converted to samples at each scrape.
 
     This runs for every review, and the library's own counters take three times as long.
     """
@@ -252,7 +252,7 @@ class _Reviews(Collector):
         label = self._labels.get((resource, subresource))
         if label is None:
             label = self._bounded(resource, subresource)
-            if len(self._labels) >= _MAX_LABELS:  # hostile clients make them up: those in use come back by themselves
+            if len(self._labels) >= _MAX_LABELS:  # hostile clients invent resources; those in use are cached again
                 self._labels.clear()
             self._labels[resource, subresource] = label
         return label
@@ -286,7 +286,7 @@ class _Reviews(Collector):
 
 
 class _Evaluated(Collector):
-    """How often each binding matched, kept by identity: hashing names would cost more than counting."""
+    """How often each binding was evaluated. Keyed by identity: hashing names would cost more than counting."""
 
     def __init__(self) -> None:
         self.counts: dict[int, int] = {}
@@ -294,7 +294,7 @@ class _Evaluated(Collector):
         self._before: Counts[tuple[str, str, str]] = Counts()
 
     def bindings(self, bindings: tuple[Binding, ...]) -> None:
-        """Count these bindings from now on. They are kept, so that no other object gets the identity of one."""
+        """Count these bindings from now on. Holding them keeps their identities from being reused."""
         self._before.update(self._named())
         self._bindings, self.counts = bindings, {}
 

@@ -1,4 +1,4 @@
-"""`gatewright serve`: from settings to two listening ports, and back to exit 0."""
+"""`gatewright serve`: loads everything that the settings name, serves two ports, and shuts down."""
 
 from __future__ import annotations
 
@@ -39,18 +39,21 @@ from webhook.server.state import State
 from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
 
-_PLAIN_MAX_BODY = 1 << 16  # bytes; nothing there takes a body
-_BODIES_AT_ONCE = 16  # largest bodies that may be arriving at the same time; API servers send them in one go
-_CLOSING = 2.0  # seconds at most between the last request and the end of a process
+_PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
+_BODIES_AT_ONCE = 16  # bodies of the largest size that may be arriving at the same time
+_CLOSING = 2.0  # seconds at most from the last response to the end of a process
 
 
 class StartError(Exception):
-    """The server cannot start; the text says what is wrong and what to do."""
+    """The server cannot start. The text says what is wrong and what to do."""
 
 
 def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT. The exit code: 0; 2 if it could not start, with the reason on stderr; 1 if a
-    worker did not end in order."""
+    """Serve until SIGTERM or SIGINT.
+
+    The exit code: 0; 2 if the server could not start, with the reason on stderr; 1 if a child process failed while
+    shutting down.
+    """
     log = Log()
     route_library_records(log)
     try:
@@ -58,11 +61,11 @@ def run(settings: Settings) -> int:
     except StartError as error:
         print(error, file=sys.stderr)
         return 2
-    # What is loaded stays: no collection need look at it again, and pause every review that is under way; and what
-    # workers share is not copied by it.
+    # What is loaded now stays. Without freeze, collections would visit it, which delays the reviews in flight and makes
+    # each worker copy memory that it shares with the others.
     gc.collect()
     gc.freeze()
-    # A review is some hundred objects that are gone when it is answered, without a cycle among them.
+    # A review allocates some hundred objects. They form no cycles and are freed when it is answered.
     gc.set_threshold(20_000, 20, 20)
     if settings.workers > 1:
         return serving.by_workers()
@@ -72,7 +75,7 @@ def run(settings: Settings) -> int:
 
 
 def _prepare(settings: Settings, log: Log) -> Serving:
-    """Load and check everything that serving takes. Raises StartError."""
+    """Load and check everything that serving needs. Raises StartError."""
     policies = _load(settings)
     kinds = Kinds.builtin().with_crds(policies.objects)
     metrics = Metrics(kinds, log)
@@ -83,7 +86,7 @@ def _prepare(settings: Settings, log: Log) -> Serving:
     except ConfigurationError as error:
         raise StartError(str(error)) from None
     ca = authority.ca if authority else None
-    if cluster is None:  # the policy tree is all there is to look things up in
+    if cluster is None:  # policies look objects up in the policy tree only
         state = State(policies, ManifestsView(policies.objects, kinds), development_ca=ca)
     else:
         state = State(policies, cluster.view, cluster.view, development_ca=ca)
@@ -99,14 +102,14 @@ def _prepare(settings: Settings, log: Log) -> Serving:
 
 def _load(settings: Settings) -> PolicySet:
     if not settings.policies.is_dir():
-        raise StartError(f"no policy folder at {settings.policies}; name one with {flag('policies')}")
+        raise StartError(f"no policy folder at {settings.policies}; set {flag('policies')}")
     try:
         return load(settings.policies, parse_version(settings.kubernetes_version))
     except PolicyTreeError as error:
         width = columns(sys.stderr)
         problems = "\n".join(full_text(problem, width) for problem in error.problems)
         raise StartError(
-            f"{problems}\nthe policies in {settings.policies} cannot be loaded; nothing is served"
+            f"{problems}\nthe policies in {settings.policies} cannot be loaded; the server does not start"
         ) from None
 
 
@@ -124,7 +127,7 @@ def _certificates(settings: Settings, metrics: Metrics, log: Log) -> tuple[Certi
 
 
 def _raise_descriptor_limit() -> None:
-    """As many open files as this process may have: each connection is one, and many systems start with 1,024."""
+    """Raise the limit of open files to its maximum: each connection needs one, and many systems default to 1,024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -132,7 +135,7 @@ def _raise_descriptor_limit() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Everything that serving takes. Both sockets listen already."""
+    """Everything that serving needs. Both sockets listen already."""
 
     settings: Settings
     state: State
@@ -143,10 +146,10 @@ class Serving:
     cluster: LiveCluster | None
     bound: socket.socket
     plain_bound: socket.socket
-    addresses: tuple[str, str]  # of the two
+    addresses: tuple[str, str]  # of both sockets
 
     async def alone(self) -> None:
-        """Both ports in this process."""
+        """Serve both ports in this process."""
         stop = Stop()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -159,11 +162,11 @@ class Serving:
         await plain_server.begin()
         async with _beside(_force(stop, plain_server)):
             await self._answer_reviews(stop, self._announce, self._announce_stop)
-            await plain_server.end()  # last, for /readyz has to say that this server is stopping
+            await plain_server.end()  # last, so that /readyz fails while reviews in flight are answered
         self.log.write("info", "stopped", {})
 
     def by_workers(self) -> int:
-        """A process for the plain port, and `settings.workers` for the other. Returns the exit code."""
+        """Serve the plain port in one process and reviews in `settings.workers` others. Returns the exit code."""
         door, plain_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         count = self.settings.workers
         roles = [
@@ -173,7 +176,7 @@ class Serving:
         self.log.share()
 
         def stopping() -> None:
-            self.bound.close()  # the workers have it; when they close it too, it is closed
+            self.bound.close()  # the kernel closes the socket once the workers have closed it too
             self._announce_stop()
 
         code = Parent(roles, self.log, self._patience, stopping).run()
@@ -188,17 +191,17 @@ class Serving:
         server = self._plain_server(plain(self.state, gathering.exposition, gathering.hung))
         await server.begin()
         async with (
-            _beside(gathering.keep_asking()),
-            _beside(self._when_ready(gathering)),
+            _beside(gathering.keep_polling()),
+            _beside(self._announce_when_ready(gathering)),
             _beside(_force(stop, server)),
         ):
             await stop.asked.wait()
             self.state.stopping = True
-            with contextlib.suppress(TimeoutError):  # one that hangs is the parent's to end
+            with contextlib.suppress(TimeoutError):  # the parent kills a worker that hangs
                 await asyncio.wait_for(_first(gathering.none_left, stop.at_once), self._patience)
             await server.end()
 
-    async def _when_ready(self, gathering: Gathering) -> None:
+    async def _announce_when_ready(self, gathering: Gathering) -> None:
         await gathering.all_ready.wait()
         self._announce()
 
@@ -216,10 +219,10 @@ class Serving:
             await line.report()
 
     async def _answer_reviews(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
-        """Answer reviews until stopped, and those in flight to their end. Calls `serving` and `stopping` in between.
+        """Answer reviews until stopped, then finish those in flight.
 
-        With a cluster, connections are accepted once everything that policies look up has been listed; clients that
-        connect before wait.
+        Calls `serving` once connections are accepted, and `stopping` when shutting down begins. With a live cluster,
+        connections are accepted once everything that policies look up has been listed; earlier clients wait.
         """
         if self.cluster is None:
             await self._answer_at_once(stop, serving, stopping)
@@ -256,7 +259,7 @@ class Serving:
 
     @property
     def _patience(self) -> float:
-        """Seconds that stopping may take."""
+        """Seconds that shutting down may take."""
         return self.settings.shutdown_delay + self.settings.shutdown_timeout + _CLOSING
 
     def _plain_server(self, app: Any) -> Server:
@@ -276,10 +279,10 @@ class Serving:
         self.log.write("info", "stopping", {"delay_seconds": self.settings.shutdown_delay})
 
     def _announce(self) -> None:
-        """Tell the log, and the person at the terminal, what is served where."""
+        """Log what is served and where, and print it on stderr for the operator."""
         policies = self.state.policies
         reviews, plain_port = self.addresses
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "reviews": f"https://{reviews}",
             "plain": f"http://{plain_port}",
             "policies": len(policies.policies),
@@ -287,16 +290,16 @@ class Serving:
             "workers": self.settings.workers,
         }
         if self.cluster is not None:
-            told["cluster"] = self.cluster.configuration.host
-        self.log.write("info", "serving", told)
+            fields["cluster"] = self.cluster.configuration.host
+        self.log.write("info", "serving", fields)
         width = columns(sys.stderr)
         lines = [full_text(each, width) for each in (*policies.notes, *policies.warnings)]
-        told_too = list(map(str, (*policies.notes, *policies.warnings)))
-        if self.cluster is not None and (left := unused(policies, self.cluster.lookups)) is not None:
-            lines.append(left)
-            told_too.append(left)
-        for note in told_too:
-            self.log.write("warning", "policies", {"message": note})
+        messages = list(map(str, (*policies.notes, *policies.warnings)))
+        if self.cluster is not None and (note := unused(policies, self.cluster.lookups)) is not None:
+            lines.append(note)
+            messages.append(note)
+        for message in messages:
+            self.log.write("warning", "policies", {"message": message})
         lines += [
             f"{len(policies.policies)} policies from {self.settings.policies}, revision {policies.revision}",
             f"reviews: https://{reviews}/validate and /mutate",
@@ -304,11 +307,11 @@ class Serving:
         ]
         if self.cluster is not None:
             looked_up = ", ".join(map(str, self.cluster.lookups.targets)) or "nothing"
-            lines.append(f"cluster: {self.cluster.configuration.host}, where is looked up: {looked_up}")
+            lines.append(f"cluster: {self.cluster.configuration.host}; policies look up: {looked_up}")
         if self.authority is not None:
             lines += [
-                f"FOR DEVELOPMENT ONLY: the certificate was made just now and is gone at exit; in a cluster give"
-                f" {flag('tls_cert')} and {flag('tls_key')}. Its authority is at http://{plain_port}/ca.pem",
+                f"FOR DEVELOPMENT ONLY: the certificate was created at start and is lost at exit; in a cluster, set"
+                f" {flag('tls_cert')} and {flag('tls_key')}. Its CA certificate is at http://{plain_port}/ca.pem",
                 f"caBundle: {self.authority.ca_bundle}",
             ]
         print("\n".join(lines), file=sys.stderr, flush=True)
@@ -316,7 +319,7 @@ class Serving:
 
 @contextlib.asynccontextmanager
 async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run the work while the block runs."""
+    """Run `work` as a task during the block; cancel it at the end."""
     task = asyncio.create_task(work)
     try:
         yield

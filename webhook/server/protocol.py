@@ -1,11 +1,11 @@
-"""HTTP/1.1 on one connection: bytes in, requests to the application, its answers back as bytes, in order.
+"""HTTP/1.1 on one connection: parses requests, passes them to the application, and writes its responses in order.
 
-httptools parses, this protocol decides. Every connection costs a bounded amount of memory and time, whoever is at the
-other end: a request's head and body, the time it takes to arrive, the time its answer takes to be read, and the number
-of connections are limited. Messages whose length can be read in two ways, or whose framing is not the one of RFC 9112,
-are refused, and the connection is closed after the answer.
+httptools parses; this protocol enforces the limits. The memory and the time that a connection takes are bounded, even
+if the client is hostile: there are limits for a request's head and body, for the time in which a request arrives and
+its response is read, and for the number of connections. A message whose length is ambiguous, or whose framing does not
+follow RFC 9112, is refused, and the connection is closed after the response.
 
-A request is answered within the call that delivered its last byte, unless the application returns an awaitable.
+A request is answered within the call that delivers its last byte, unless the application returns an awaitable.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ import httptools
 import orjson
 
 MAX_HEAD: Final = 64 << 10
-"""Bytes of request line and headers of one request, trailers of a chunked body included."""
+"""Most bytes of request line and headers of one request, trailers of a chunked body included."""
 
 MAX_HEADERS: Final = 128
-"""Headers of one request, trailers included."""
+"""Most headers of one request, trailers included."""
 
 MAX_WAITING: Final = 64 << 10
-"""Bytes of answers that may wait for the client to read them. No further request is answered before fewer wait."""
+"""Most bytes of unread responses. While more wait, no further request of the connection is answered."""
 
 
 class Head(NamedTuple):
@@ -38,14 +38,14 @@ class Head(NamedTuple):
 
     method: str
     path: str  # percent-decoded
-    target: bytes  # path and query as they were sent
+    target: bytes  # path and query, not decoded
     query: bytes
     headers: tuple[tuple[bytes, bytes], ...]  # names in lower case
     content_type: bytes
 
 
 class Answer(NamedTuple):
-    """A response. The protocol adds content-length, and `connection: close` where the connection ends with it."""
+    """A response. The protocol adds content-length, and `connection: close` if the connection ends with it."""
 
     status: int
     body: bytes
@@ -55,49 +55,49 @@ class Answer(NamedTuple):
 
 
 class Application(Protocol):
-    """What a port serves."""
+    """Answers the requests of a port. `client` is the IP address of the client."""
 
     def refuse(self, head: Head, client: str) -> Answer | None:
-        """The answer to a request that is refused for its head alone, before its body is read; else None.
+        """The response if the head alone is a reason to refuse the request, before its body is read; else None.
 
-        Depends on nothing but the head: a head that was not refused once is not asked about again.
+        Must depend on the head only: a head that was accepted once may be accepted again without a call.
         """
 
     def answer(self, head: Head, body: bytes, client: str) -> Answer | Awaitable[Answer]:
-        """The answer to a complete request, or an awaitable of it. Must not raise; the awaitable may."""
+        """The response to a complete request, or an awaitable of it. Must not raise; the awaitable may."""
 
     def refused(self, status: int, message: str, head: Head | None, client: str) -> None:
-        """The protocol itself refused a request. `head` is None where none could be read."""
+        """Called when the protocol refuses a request. `head` is None if no head could be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of one port. Sizes are bytes, times seconds."""
+    """The limits of one port. Sizes are in bytes, times in seconds."""
 
     connections: int
-    body: int  # of one request; up to twice as much is read and dropped, so that the client sees the refusal
-    bodies: int  # of all requests that are arriving
-    read_timeout: float  # for a request to arrive, and for a client to read what waits for it
+    body: int  # of one request; up to twice as much is read and dropped, so that the client can read the refusal
+    bodies: int  # sum for all requests that are arriving
+    read_timeout: float  # for a request to arrive, and for a client to read its response
     idle_timeout: float  # between two requests of a connection
 
     @property
     def message(self) -> int:
-        """Bytes of one request on the wire, framing included, after which the connection is cut."""
+        """Most bytes of one request on the wire, framing included. More of them close the connection."""
         return 2 * self.body + (1 << 20)
 
 
 @dataclass(slots=True, eq=False)
 class Port:
-    """All connections of one port, and what they share."""
+    """The connections of one port, and the state that they share."""
 
     application: Application
     limits: Limits
     open: set[Connection] = field(default_factory=set)
-    waiting: dict[Connection, None] = field(default_factory=dict)  # for their client; the longest waiting first
+    waiting: dict[Connection, None] = field(default_factory=dict)  # for data of the client, longest first
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    known: list[Known] = field(default_factory=list)  # heads that came lately
-    arriving: int = 0  # bytes of the bodies that are incomplete
-    # One buffer serves all connections: what was read into it is used up before anything else is read.
+    known: list[Known] = field(default_factory=list)  # heads of recent requests
+    arriving: int = 0  # bytes of incomplete bodies
+    # All connections share one buffer: data is copied out of it before another connection reads.
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ)))
 
     def connection(self) -> Connection:
@@ -105,12 +105,12 @@ class Port:
         return Connection(self)
 
     def finish(self) -> None:
-        """Close every connection once the requests that have begun on it are answered."""
+        """Close every connection once its requests in flight are answered."""
         for connection in list(self.open):
             connection.finish()
 
     def cut(self) -> None:
-        """Close every connection now, and give up what is still being answered."""
+        """Close every connection now, and cancel the requests in flight."""
         for connection in list(self.open):
             connection.cut()
         for task in self.tasks:
@@ -118,11 +118,11 @@ class Port:
 
 
 class Known(NamedTuple):
-    """A head that httptools has parsed, without the digits of Content-Length.
+    """A head that httptools has parsed: its bytes before and after the digits of Content-Length, and the result.
 
-    API servers send the same head with every review but for these digits. A request that is all of a piece of data and
-    has the same bytes around other digits would be parsed to the same head, so it is not parsed again: that takes
-    several times as long as comparing.
+    An API server sends the same head with every review, except for these digits. If a piece of data is exactly one
+    request, and its head differs in these digits only, parsing would give the same result. So it is not parsed again:
+    comparing is several times faster. `head.headers` keeps the content-length of the first request.
     """
 
     before: bytes
@@ -131,7 +131,7 @@ class Known(NamedTuple):
 
     @classmethod
     def of(cls, data: bytes, length: bytes, head: Head) -> Known | None:
-        """`data` is one request with this head and a body of this length, and nothing else."""
+        """The Known of a request; None unless `data` is exactly one request with this head and content-length."""
         end = data.find(b"\r\n\r\n") + 4
         name = _LENGTH.search(data, 0, end)
         if name is None or end > _MAX_KNOWN_HEAD or int(length) != len(data) - end:
@@ -140,7 +140,7 @@ class Known(NamedTuple):
         return cls(data[:at], data[after:end], head) if data[at:after] == length else None
 
     def body(self, data: bytes) -> bytes | None:
-        """The body of the request that is all of `data`; None if it is not known to be one with this head."""
+        """The body, if `data` is exactly one request with this head; else None."""
         before, after, _ = self
         if not data.startswith(before):
             return None
@@ -199,30 +199,30 @@ class Connection(asyncio.BufferedProtocol):
         self._client = ""
         # The request that is arriving.
         self._arriving = False
-        self._begun = 0  # requests so far
-        self._received = 0  # bytes of this one, but for the piece of data that it began in
+        self._begun = 0  # requests that have begun on this connection
+        self._received = 0  # bytes of this request, without the piece of data that it began in
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
         self._head: Head | None = None  # None before its headers are complete
         self._body: bytes | bytearray = b""
         self._body_size = 0
-        self._refusal: Answer | None = None  # known before the body is complete
-        self._keep = True  # others may follow it
+        self._refusal: Answer | None = None  # the response, if it is refused while its body is still arriving
+        self._keep = True  # the connection stays open after it
         self._continue = False  # the client waits for 100 Continue
-        self._last = False  # nothing more is read
-        # Requests that are complete and wait for their turn, and what they wait for.
+        self._last = False  # no more requests are read
+        # Complete requests that wait for an earlier response.
         self._queue: deque[_Request] = deque()
-        self._busy = False  # an awaitable answer is being awaited
+        self._busy = False  # waiting for the application's awaitable
         self._writing_paused = False
         self._reading_paused = False
-        self._ending = False  # close once all that is complete is answered
+        self._ending = False  # close once all complete requests are answered
         self._read_timer: asyncio.TimerHandle | None = None
         self._drain_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # of uvloop
@@ -249,8 +249,8 @@ class Connection(asyncio.BufferedProtocol):
             if timer is not None:
                 timer.cancel()
         self._read_timer = self._drain_timer = self._idle_timer = None
-        # Both hold this connection, which holds them: without these lines only a garbage collection would free them,
-        # and there is none for hours, as reviews leave no garbage.
+        # Parser and transport refer to this connection, and it refers to them. Without these lines only a garbage
+        # collection would free them, and hours may pass without one, because reviews leave no cyclic garbage.
         self._parser = None  # type: ignore[assignment]
         self._transport = _CLOSED
 
@@ -277,7 +277,7 @@ class Connection(asyncio.BufferedProtocol):
             self._remember(data)
 
     def eof_received(self) -> bool:
-        # Over TLS nothing can be sent any more: the transport closes whatever is returned.
+        # Over TLS nothing can be sent after EOF: the transport closes, whatever this returns.
         self._last = self._ending = True
         return self._busy or bool(self._queue)
 
@@ -296,16 +296,16 @@ class Connection(asyncio.BufferedProtocol):
             self._drain_timer = None
         self._go_on()
 
-    # What the port calls.
+    # Called by the port.
 
     def finish(self) -> None:
-        """Close once the requests that have begun are answered."""
+        """Close once the requests in flight are answered, also one that is still arriving."""
         self._ending = True
         if not self._arriving and not self._busy and not self._queue:
             self._close()
 
     def cut(self) -> None:
-        """Close now, whatever is under way."""
+        """Close now, without answering requests in flight."""
         self._port.waiting.pop(self, None)
         self._transport.abort()
 
@@ -318,7 +318,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # the request was the last one, and what follows it is not HTTP
+            pass  # the request is the last one; the data after it is not HTTP
         except httptools.HttpParserCallbackError as error:
             stop = error.__context__
             if not isinstance(stop, _Stop):
@@ -330,7 +330,7 @@ class Connection(asyncio.BufferedProtocol):
         except httptools.HttpParserInvalidMethodError:
             self._end_with(self._unknown_method(data))
         except httptools.HttpParserError:
-            if not self._last:  # else it is about what follows the last request
+            if not self._last:  # otherwise the error is in data after the last request
                 self._end_with(self._refused(400, "not an HTTP/1.1 request"))
         if not self._arriving:
             self._stop_read_timer()
@@ -373,11 +373,11 @@ class Connection(asyncio.BufferedProtocol):
         self._head = head
         refusal = self._application.refuse(head, self._client)
         if refusal is None and self._parser.should_upgrade():
-            refusal = self._refused(400, "upgrade: no other protocol is spoken here")
+            refusal = self._refused(400, "upgrade: expected none; this server speaks HTTP/1.1 only")
         if refusal is None and length > limits.body and (expects or length > 2 * limits.body):
             refusal = self._too_large()
         if refusal is not None and (expects or length > 2 * limits.body):
-            raise _Stop(refusal)  # its body is not waited for
+            raise _Stop(refusal)  # without waiting for the body
         self._refusal = refusal
         if expects:
             self._continue = True
@@ -416,7 +416,7 @@ class Connection(asyncio.BufferedProtocol):
             self._answer(head, body, self._refusal, keep)
 
     def _read_head(self) -> tuple[Head, int, bool]:
-        """The head, the length of the body (0 where it comes in chunks), and whether 100 Continue is waited for."""
+        """The head, the body's length (0 if it is chunked), and whether the client waits for 100 Continue."""
         version = self._parser.get_http_version()
         if version not in _VERSIONS:
             raise _Stop(self._refused(400, f"HTTP/{version}: expected HTTP/1.1"))
@@ -433,7 +433,7 @@ class Connection(asyncio.BufferedProtocol):
             elif name == b"transfer-encoding" and (version != "1.1" or value.strip().lower() != b"chunked"):
                 raise _Stop(self._refused(400, "transfer-encoding: expected chunked, in HTTP/1.1"))
         if hosts > 1 or (hosts == 0 and version == "1.1"):
-            raise _Stop(self._refused(400, f"host: expected one such header, got {hosts}"))
+            raise _Stop(self._refused(400, f"host: expected one host header, got {hosts}"))
         try:
             split = _target if len(self._url) <= _MAX_KEPT_TARGET else _target.__wrapped__
             path, query = split(self._url)
@@ -445,7 +445,7 @@ class Connection(asyncio.BufferedProtocol):
         return head, length, expects
 
     def _remember(self, data: bytes) -> None:
-        """The parser was fed `data`, and one request began in it: if that is all of the data, its head is known now."""
+        """Keep the head of a request that began in `data`, if `data` is exactly this request."""
         head = self._head
         if head is None or self._arriving or self._last or self._refusal is not None:
             return
@@ -467,7 +467,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _too_slow(self) -> None:
         self._read_timer = None
-        if self._reading_paused or self._busy:  # it is not the client who is waited for
+        if self._reading_paused or self._busy:  # the delay is ours, not the client's
             self._read_timer = self._loop.call_later(self._limits.read_timeout, self._too_slow)
         elif self._arriving:
             seconds = self._limits.read_timeout
@@ -498,7 +498,7 @@ class Connection(asyncio.BufferedProtocol):
     # Answering.
 
     def _answer(self, head: Head, body: bytes, answer: Answer | None, keep: bool) -> None:
-        """Answer a complete request whose turn it is: by `answer`, where that is known already."""
+        """Answer a complete request, after all earlier ones: with `answer`, or if it is None, the application's."""
         if answer is None:
             found = self._application.answer(head, body, self._client)
             if type(found) is not Answer:
@@ -515,8 +515,8 @@ class Connection(asyncio.BufferedProtocol):
         try:
             answer = await coming
         except Exception as error:
-            self._loop.call_exception_handler({"message": "a request could not be answered", "exception": error})
-            answer = Answer(500, orjson.dumps({"error": "the request could not be answered; see the log"}))
+            self._loop.call_exception_handler({"message": "the application failed on a request", "exception": error})
+            answer = Answer(500, orjson.dumps({"error": "internal error; see the server's log"}))
         self._busy = False
         if not self._transport.is_closing():
             self._write(head, answer, keep)
@@ -545,10 +545,10 @@ class Connection(asyncio.BufferedProtocol):
             self._idle_timer = self._loop.call_later(self._limits.idle_timeout, self._too_idle)
         waiting = self._port.waiting
         waiting.pop(self, None)
-        waiting[self] = None  # the last of them now
+        waiting[self] = None  # moves this connection to the end
 
     def _go_on(self) -> None:
-        """Answer the requests that waited for their turn, and then read on."""
+        """Answer the queued requests, then resume reading."""
         queue = self._queue
         while queue and not self._busy and not self._writing_paused:
             self._answer(*queue.popleft())
@@ -569,7 +569,10 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _end_with(self, answer: Answer) -> None:
-        """Answer the request that is arriving without the rest of it, and close: no other can be read after it."""
+        """Answer the request that is arriving without reading the rest of it, and close the connection.
+
+        The next request cannot be found without the rest of this one.
+        """
         head = (self._head if self._arriving else None) or _UNREAD
         self._arriving = False
         self._last = True
@@ -581,7 +584,7 @@ class Connection(asyncio.BufferedProtocol):
             self._write(head, answer, False)
 
     def _close(self) -> None:
-        """Close once the client has read its answers, or has had time to."""
+        """Close once the client has read its responses, or after `read_timeout`."""
         self._transport.close()
         if self._drain_timer is None:
             self._drain_timer = self._loop.call_later(self._limits.read_timeout, self.cut)
@@ -594,24 +597,24 @@ class Connection(asyncio.BufferedProtocol):
         return Answer(status, orjson.dumps({"error": message}), close=True)
 
     def _too_large(self) -> Answer:
-        return self._refused(413, f"the body is larger than the limit of {self._limits.body} bytes")
+        return self._refused(413, f"the body is larger than {self._limits.body} bytes")
 
     def _head_too_large(self) -> Answer:
-        return self._refused(431, f"request line and headers are over {MAX_HEAD} bytes or {MAX_HEADERS} headers")
+        return self._refused(431, f"request line and headers exceed {MAX_HEAD} bytes or {MAX_HEADERS} headers")
 
     def _unknown_method(self, data: bytes) -> Answer:
-        """httptools stops at a method that it does not know: nothing but the request line can be read."""
+        """The response to a request with a method that httptools does not know: it stops there, before the headers."""
         line = _REQUEST_LINE.match(data)
         if line is None or self._busy or self._queue:
             return self._refused(400, "not an HTTP/1.1 request")
         method, path = line[1].decode(), line[2].decode()
         head = Head(method, path, line[2], b"", (), b"")
         refusal = self._application.refuse(head, self._client)
-        return refusal or self._refused(405, f"the method {method} is not known")
+        return refusal or self._refused(405, f"unknown method {method}")
 
 
 class _Closed(asyncio.Transport):
-    """Stands for the transport of a connection that is lost."""
+    """The transport of a lost connection: it is closed."""
 
     def is_closing(self) -> bool:
         return True
@@ -621,7 +624,7 @@ _CLOSED: Final = _Closed()
 
 
 class _Stop(Exception):
-    """Raised within the parser's callbacks: this request is the last one, and is answered now."""
+    """Raised in the parser's callbacks to stop reading: `answer` responds to the request that is arriving."""
 
     def __init__(self, answer: Answer | None) -> None:
         super().__init__()
@@ -630,7 +633,7 @@ class _Stop(Exception):
 
 @lru_cache(maxsize=64)
 def _target(url: bytes) -> tuple[str, bytes]:
-    """Path and query of a request's target. API servers ask for two or three of them, over and over."""
+    """Path and query of a request's target. Cached: an API server uses two or three targets."""
     if url == b"*":
         return "*", b""
     parsed = httptools.parse_url(url)
@@ -639,10 +642,10 @@ def _target(url: bytes) -> tuple[str, bytes]:
 
 
 _Request = tuple[Head, bytes, Answer | None, bool]
-"""A request that is complete: head, body, its answer where that is known already, and whether others may follow."""
+"""A complete request: head, body, the response if it was refused, and whether the connection stays open after it."""
 
 _UNREAD: Final = Head("", "", b"", b"", (), b"")
-_READ: Final = 64 << 10  # bytes that are read at once
+_READ: Final = 64 << 10  # most bytes of one read
 _VERSIONS: Final = ("1.1", "1.0")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: ", re.IGNORECASE)
 _MAX_DIGITS: Final = 9

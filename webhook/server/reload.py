@@ -1,8 +1,8 @@
-"""Certificates that change while they serve.
+"""Reloads certificate files while the server runs.
 
-The files are looked at every second. What is new and good is loaded into a new SSLContext, and the SNI callback of the
-context that listens hands it to every connection from then on; connections that are open keep theirs. What is bad
-leaves everything as it was, and shows in the log and in the metrics.
+The files are checked every second. If new content is valid, a new SSLContext is created from it, and the SNI callback
+of the listening context gives it to new connections; open connections keep their context. If new content is not valid,
+the previous content stays in use, and the log and the metrics report it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 
 INTERVAL = 1.0
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 
 Stamp = tuple[tuple[object, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """All that a context is made of."""
+    """The content of all files, from which a context is created."""
 
     pair: tls.Pair
     client_ca: bytes | None = None
@@ -39,25 +39,25 @@ class Material:
 
 @dataclass(slots=True)
 class Watched:
-    """Files that are read together: `read` makes the value of Material's `field` from them."""
+    """Files that are read together: `read` returns the value of Material's `field` from them."""
 
     field: str
     files: tuple[Path, ...]
     read: Callable[..., Any]
-    served: Stamp = ()  # the files whose content is served
-    tried: Stamp = ()  # files that could not be
-    told: tuple[Stamp, str] | None = None  # the failure that was told last
+    served: Stamp = ()  # of the files with the content in use
+    tried: Stamp = ()  # of the files with content that failed to load
+    reported: tuple[Stamp, str] | None = None  # the failure that was reported last; None if the files are in use
 
     def stamp(self) -> Stamp:
-        """A value that changes whenever the files do; it takes a few system calls."""
+        """A value that changes whenever the files do. Takes a few system calls and does not read the files."""
         return tuple(_stamp(file) for file in tls.settled(*self.files))
 
 
 class Certificates:
-    """The certificate that is served, and whom it is served to. `listening` is the context to listen with.
+    """The certificate in use, and the CA certificates for clients. `listening` is the context to listen with.
 
-    Without `files` and `client_ca` there is nothing to reload: `material` stays. The first reading happens here, and
-    raises TLSError.
+    `files`: certificate and key; without them `pair` is used. Without `files` and `client_ca` nothing is reloaded. The
+    constructor reads the files for the first time. Raises TLSError if that fails.
     """
 
     def __init__(
@@ -81,40 +81,41 @@ class Certificates:
             watched.served = watched.stamp()
             found[watched.field] = watched.read(*watched.files)
         self.material = Material(**found)
-        self._authorities_since = 0  # sessions from before were let in by others; seconds since the epoch
+        # Seconds since the epoch. Earlier sessions were verified against other CA certificates.
+        self._authorities_since = 0
         self._newest = self.material.context()
         self.listening = self.material.context()
-        self.listening.sni_callback = self._hand_over
+        self.listening.sni_callback = self._use_newest
         metrics.certificate(self.material.pair.not_after.timestamp())
         for watched in self._watched:
             metrics.in_step(_LABELS[watched.field])
 
-    def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _listening: ssl.SSLContext) -> int | None:
-        # OpenSSL calls this for clients that name no server, too. Whether clients must show a certificate is the
-        # listening context's word, which authorities they may be of the new one's.
+    def _use_newest(self, connection: ssl.SSLObject, _name: str | None, _listening: ssl.SSLContext) -> int | None:
+        # OpenSSL calls this also for clients that send no server name. The listening context decides whether clients
+        # need a certificate; the new context decides which CAs are accepted.
         connection.context = self._newest
-        if connection.session_reused:  # TLS 1.2 keeps sessions without tickets, too
+        if connection.session_reused:  # TLS 1.2 resumes sessions also without tickets
             session = connection.session
             if session is not None and session.time <= self._authorities_since:
-                # On this alert the client forgets its session, and comes anew.
+                # After this alert the client drops its session; its next connection makes a full handshake.
                 return ssl.AlertDescription.ALERT_DESCRIPTION_CERTIFICATE_UNKNOWN
         return None
 
     async def watch(self) -> None:
-        """Look at the files until cancelled."""
+        """Check the files every INTERVAL seconds until cancelled."""
         while self._watched:
             await asyncio.sleep(INTERVAL)
             for watched in self._watched:
                 try:
                     stamp = watched.stamp()
                     if stamp != watched.served:
-                        # A large RSA key takes milliseconds to check: not at the cost of the reviews under way.
+                        # Checking a large RSA key takes milliseconds, which must not delay the reviews in flight.
                         await asyncio.to_thread(self._load, watched, stamp)
-                    elif watched.told is not None:  # put back as they were
-                        watched.told = None
+                    elif watched.reported is not None:  # the files in use were restored
+                        watched.reported = None
                         self._metrics.in_step(_LABELS[watched.field])
-                except Exception as error:  # a defect of ours must not be the end of all reloads
-                    self._failed(watched, (), f"{type(error).__name__} while looking at the files")
+                except Exception as error:  # a bug of ours must not end all reloads
+                    self._failed(watched, (), f"{type(error).__name__} while checking the files")
 
     def _load(self, watched: Watched, stamp: Stamp) -> None:
         try:
@@ -122,7 +123,8 @@ class Certificates:
             material = replace(self.material, **{watched.field: found})
             context = material.context()
         except tls.TLSError as error:
-            # Files that are no volume of the kubelet's are written one by one: the next look tells whether it was that.
+            # Outside of volumes that the kubelet mounts, files change one by one. So a failure is reported only if the
+            # next check finds the same files.
             if stamp == watched.tried:
                 self._failed(watched, stamp, str(error))
             watched.tried = stamp
@@ -131,7 +133,7 @@ class Certificates:
         if material.client_ca != self.material.client_ca:
             self._authorities_since = math.ceil(time.time())
         self.material, self._newest = material, context
-        watched.served, watched.tried, watched.told = stamp, (), None
+        watched.served, watched.tried, watched.reported = stamp, (), None
         self._metrics.certificate(material.pair.not_after.timestamp())
         self._metrics.reloaded(_LABELS[watched.field])
         if changed:
@@ -139,12 +141,12 @@ class Certificates:
 
     def _failed(self, watched: Watched, stamp: Stamp, message: str) -> None:
         """Log and count a failure, once for each state of the files."""
-        if watched.told == (stamp, message):
+        if watched.reported == (stamp, message):
             return
-        watched.told = (stamp, message)
+        watched.reported = (stamp, message)
         self._metrics.reload_failed(_LABELS[watched.field])
-        told = {"message": f"{message}; what was served before is served on", "not_after": self._not_after()}
-        self._log.write("error", "certificates", {"file": str(watched.files[0]), **told})
+        fields = {"message": f"{message}; the previous content stays in use", "not_after": self._not_after()}
+        self._log.write("error", "certificates", {"file": str(watched.files[0]), **fields})
 
     def _not_after(self) -> str:
         return f"{self.material.pair.not_after:%Y-%m-%dT%H:%M:%SZ}"

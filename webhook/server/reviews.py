@@ -1,9 +1,9 @@
-"""The application of the HTTPS port: an AdmissionReview in, its verdict out, as bytes.
+"""The application of the HTTPS port: takes the bytes of an AdmissionReview, returns the bytes of the response.
 
 This is the hot path. Policies are evaluated synchronously, in the event loop: evaluation is pure computation under a
-budget, and a thread would add latency without saving CPU time. A question that only the API server can answer (CEL's
-authorizer) ends the evaluation; the question is asked asynchronously, while other reviews are answered, and then the
-review is evaluated again with the answer.
+budget, so a thread would add latency and save no CPU time. When a policy needs an answer that only the API server has
+(CEL's authorizer), its evaluation stops. The server requests the answer asynchronously, serves other reviews
+meanwhile, and then evaluates the review again with the answer.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from webhook.server.metrics import Metrics
 from webhook.server.protocol import Answer, Head
 from webhook.server.state import State
 
-_WAITS = 8.0  # seconds for a review that comes without a timeout
-_LONGEST = 30 * NANO  # the most that a registration may say; a hostile client may say more
-_FOR_ANSWERS = 0.875  # the share of the time for a review that may be spent on asking the cluster
+_DEFAULT_TIME = 8.0  # seconds for a review without a timeout in its query
+_MAX_TIMEOUT = 30 * NANO  # the most that a webhook configuration may set; a hostile client may send more
+_CLUSTER_SHARE = 0.875  # of the time for a review: what requests to the API server may take
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The phase that a path stands for, and the policies that it evaluates."""
+    """What a path evaluates: the phase, and the policies with this failurePolicy."""
 
     phase: Literal["validate", "mutate"]
     failure_policy: Literal["Fail", "Ignore"] | None  # None: all policies
@@ -64,11 +64,11 @@ class Reviews:
         self._log = log
 
     def refuse(self, head: Head, client: str) -> Answer | None:
-        """The answer to a request that is no review by its head: 404, 405 or 415."""
+        """The error response to a request whose path (404), method (405) or content type (415) is wrong; else None."""
         if head.path not in ENDPOINTS:
-            return self._refusal(404, f"nothing is served at {cut(head.path)!r}; reviews go to {_PATHS}", head, client)
+            return self._refusal(404, f"no such path: {cut(head.path)!r}; send reviews to {_PATHS}", head, client)
         if head.method != "POST":
-            message = f"reviews come by POST, not by {head.method}"
+            message = f"send reviews with POST, not {head.method}"
             return self._refusal(405, message, head, client, (b"allow", b"POST"))
         content_type = head.content_type
         if content_type != b"application/json" and not _is_json(content_type):
@@ -77,7 +77,7 @@ class Reviews:
         return None
 
     def answer(self, head: Head, body: bytes, client: str) -> Answer | Awaitable[Answer]:
-        """The answer to a review; an awaitable of it where the API server is to be asked something first."""
+        """The response to a review, or an awaitable of it if a policy needs an answer from the API server first."""
         started = perf_counter()
         try:
             return self._answered(head, body, client, started, self._state.cluster)
@@ -85,18 +85,18 @@ class Reviews:
             return self._awaited(head, body, client, started, unanswered.question)
 
     def refused(self, status: int, message: str, head: Head | None, client: str) -> None:
-        """Count a request that is no review. Logged only where its head could be read."""
+        """Count a refused request. It is logged only if its head could be read."""
         self._metrics.refused(status)
         if head is not None:
             fields = {"status": status, "message": message, "path": cut(head.path), "client": client or None}
             self._log.write("warning", "request refused", fields)
 
     async def _awaited(self, head: Head, body: bytes, client: str, started: float, question: Question) -> Answer:
-        """The answer, once every question is answered, or the API server has no time left."""
+        """Request answers from the API server until the review can be evaluated, or the time for requests is over."""
         live = self._state.live
         if live is None:  # no other view raises Unanswered
-            raise RuntimeError("a question that nobody here can answer")
-        seconds = (answer_within(head.query) or _WAITS) * _FOR_ANSWERS
+            raise RuntimeError(f"no live cluster to ask about {type(question).__name__}")
+        seconds = (time_for_review(head.query) or _DEFAULT_TIME) * _CLUSTER_SHARE
         view = live.for_review(asyncio.get_running_loop().time() + seconds)
         while True:
             await view.find_out(question)
@@ -106,20 +106,20 @@ class Reviews:
                 question = unanswered.question
 
     def _answered(self, head: Head, body: bytes, client: str, started: float, cluster: ClusterView) -> Answer:
-        """The answer. Raises Unanswered."""
+        """The response to a review. Raises Unanswered if a policy needs an answer that `cluster` does not have."""
         try:
             request = review.parse(body)
         except review.BadReview as error:
             return self._refusal(400, str(error), head, client)
-        deadline = Deadline(started + (answer_within(head.query) or _WAITS))
+        deadline = Deadline(started + (time_for_review(head.query) or _DEFAULT_TIME))
         path = head.path
         try:
             outcome, text = self._decide(path, request, cluster, deadline)
         except Exception as error:
-            # A defect of ours. The API server then applies the failurePolicy of the registration.
+            # A bug of ours. The API server applies the failurePolicy of the webhook to a response with status 500.
             self._metrics.review(path, request, "error", perf_counter() - started)
             self._log.put({**_line("error", "review failed", path, request), **failure(error)})
-            message = f"the review could not be decided ({type(error).__name__}); see the log"
+            message = f"internal error ({type(error).__name__}); see the server's log"
             return Answer(500, orjson.dumps({"error": message}), close=self._state.stopping)
         self._record(path, request, outcome, perf_counter() - started)
         return Answer(200, text, close=self._state.stopping)
@@ -151,7 +151,7 @@ class Reviews:
         self._log.put(line)
 
     def _counted(self, request: Request, outcome: Decision | Mutation) -> dict[str, Any]:
-        """The fields of a log line for policies that found or changed something, which are counted."""
+        """Count the findings, exceptions and mutations of a review. Returns their fields of its log line."""
         fields: dict[str, Any] = {}
         policies: set[str] = set()
         if outcome.findings:
@@ -180,18 +180,18 @@ class Reviews:
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9.hms]{1,20})(?:&|$)")
 
 
-@lru_cache(maxsize=64)  # the API server sends what the registration says, again and again
-def answer_within(query: bytes) -> float:
-    """The seconds that deciding a review may take; 0 where the query does not say.
+@lru_cache(maxsize=64)  # the API server sends the timeout of the webhook configuration with every review
+def time_for_review(query: bytes) -> float:
+    """The seconds that evaluating a review may take; 0 if the query has no timeout.
 
-    The API server adds `timeout=5s` (a Go duration) to the query. Four fifths of that time are for the decision, the
-    rest for the way of the answer; more than 30 s, the API's own limit, counts as 30 s.
+    The API server adds `timeout=5s` (a Go duration) to the query. Four fifths of it are for the evaluation, the rest
+    for the network. More than 30 s, the limit of the Kubernetes API, counts as 30 s.
     """
     found = _TIMEOUT.search(query)
     if found is None:
         return 0.0
     try:
-        return min(parse_duration(found[1].decode()).ns, _LONGEST) * 0.8 / NANO
+        return min(parse_duration(found[1].decode()).ns, _MAX_TIMEOUT) * 0.8 / NANO
     except EvaluationError:
         return 0.0
 
@@ -201,7 +201,7 @@ def _is_json(content_type: bytes) -> bool:
 
 
 def _line(level: str, event: str, path: str, request: Request) -> dict[str, Any]:
-    """The beginning of a log line: who does what to which object, and nothing of the object's content."""
+    """The first fields of a log line: they identify the request and contain nothing of the object's content."""
     group, version, resource = request.resource
     return {
         "time": datetime.now(UTC),
@@ -242,6 +242,6 @@ def _result(finding: Finding) -> str:
 
 
 def _is_secret(request: Request) -> bool:
-    """Whether the object holds credentials: a Secret, or a token asked for through `serviceaccounts/token`."""
+    """Whether the object may contain credentials: a Secret, or a token request (`serviceaccounts/token`)."""
     resource = request.resource
     return resource.group == "" and (resource.resource == "secrets" or request.subresource == "token")

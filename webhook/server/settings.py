@@ -1,7 +1,7 @@
-"""The settings of `gatewright serve`: by flag, by `GATEWRIGHT_…` variable, by file, in that order.
+"""The settings of `gatewright serve`, from flags, `GATEWRIGHT_…` variables and a file, in this order of precedence.
 
-One model holds names, defaults, units and bounds; the command line takes its options and their help from here, so the
-three ways cannot differ. Whatever is unknown or invalid is refused at start, and the error names where it came from.
+One model has the names, defaults, units and bounds. The command line takes its options and their help from it, so the
+three sources cannot differ. An unknown or invalid setting is an error at start that names its source.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from webhook.versions import NEWEST_TEXT, parse_version
 
 PREFIX = "GATEWRIGHT_"
 SETTINGS_FILE = "GATEWRIGHT_SETTINGS"
-"""The variable that names the settings file, as `--settings` does."""
+"""The environment variable that names the settings file, like `--settings`."""
 
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>Ki|Mi|Gi)?")
 _UNITS = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 _DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# Kubernetes puts a variable GATEWRIGHT_PORT=tcp://… and its like into every Pod beside a Service named gatewright.
+# If a namespace has a Service named gatewright, Kubernetes sets GATEWRIGHT_PORT=tcp://… and others in its Pods.
 _SERVICE_LINK = re.compile(
     r"GATEWRIGHT_(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT(?:_[0-9]+_\w+)?|\w+_SERVICE_\w+|\w+_PORT_\w+)"
 )
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used; the text names the setting and where its value came from."""
+    """A setting that cannot be used; the text names the setting and the source of its value."""
 
 
 def _size(value: object) -> object:
@@ -43,7 +43,7 @@ def _size(value: object) -> object:
 
 
 def size_text(size: int) -> str:
-    """A size in bytes as people write it: 8388608 -> 8Mi."""
+    """A size in bytes with the largest unit that divides it: 8388608 -> 8Mi."""
     for unit in ("Gi", "Mi", "Ki"):
         if size and size % _UNITS[unit] == 0:
             return f"{size // _UNITS[unit]}{unit}"
@@ -57,7 +57,7 @@ def _names(value: object) -> object:
 def _dns_names(value: tuple[str, ...]) -> tuple[str, ...]:
     for name in value:
         if len(name) > 253 or not _DNS_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no DNS name; expected such as gatewright.gatewright-system.svc")
+            raise ValueError(f"{name!r} is not a DNS name; expected one such as gatewright.gatewright-system.svc")
     return value
 
 
@@ -78,74 +78,74 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names), AfterValidator(_dns_
 
 
 class Settings(BaseModel):
-    """Every setting of the server. Times are seconds, sizes bytes. The descriptions are the text of `--help`."""
+    """All settings of the server. Times are in seconds, sizes in bytes. `--help` shows the descriptions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policies: Path = Field(Path("policies"), description="Folder with the policy tree.")
     kubernetes_version: Annotated[str, BeforeValidator(_version_text), AfterValidator(_version)] = Field(
         NEWEST_TEXT,
-        description="The Kubernetes that the policies are for: what it does not have yet is refused.",
+        description="Kubernetes version of the cluster. Policies that use a later feature are refused.",
     )
     host: str = Field("127.0.0.1", min_length=1, description="Address that both ports listen on.")
-    port: Port = Field(8443, description="HTTPS port for reviews: /validate and /mutate. 0 takes a free one.")
+    port: Port = Field(8443, description="HTTPS port for reviews: /validate and /mutate. 0 chooses a free port.")
     plain_port: Port = Field(
-        8080, description="HTTP port for /healthz, /readyz, /metrics and /policies. 0 takes a free one."
+        8080, description="HTTP port for /healthz, /readyz, /metrics and /policies. 0 chooses a free port."
     )
     tls_cert: Path | None = Field(
-        None, description="Certificate chain, PEM. Without it a certificate for development is made at start."
+        None, description="Certificate chain, PEM. Without it, a certificate for development is created at start."
     )
     tls_key: Path | None = Field(None, description="Private key of the certificate, PEM, without a passphrase.")
     tls_name: Names = Field(
-        (), description="DNS names of the development certificate besides localhost, separated by commas."
+        (), description="DNS names of the development certificate besides localhost, comma-separated."
     )
     client_ca: Path | None = Field(
         None,
-        description="Authorities of clients, PEM: only clients with a certificate of them are served reviews."
-        " These three files are looked at every second, and changes served to new connections.",
+        description="CA certificates, PEM. With it, only clients with a certificate from one of these CAs may send"
+        " reviews. Certificate, key and this file are checked every second; new connections use their new content.",
     )
     cluster: Literal["auto", "in-cluster", "kubeconfig", "none"] = Field(
         "auto",
-        description="Where Namespaces, params and what else policies look up are found: by the Pod's service account"
-        " (in-cluster), by a kubeconfig file (kubeconfig), or in the policy tree (none). auto: in-cluster where a"
-        " service account's token is mounted, else none.",
+        description="Where policies look up Namespaces, params and other objects: in the cluster, with the Pod's"
+        " service account (in-cluster) or a kubeconfig file (kubeconfig), or in the policy tree (none). auto:"
+        " in-cluster if a service account token is mounted, else none.",
     )
     kubeconfig: Path | None = Field(
         None,
-        description="The file for --cluster kubeconfig; its current context counts. Without it the one that KUBECONFIG"
+        description="The file for --cluster kubeconfig; its current context is used. Default: the file that KUBECONFIG"
         " names, else ~/.kube/config.",
     )
     workers: int = Field(
         1,
         ge=1,
         le=64,
-        description="Processes that answer reviews. More than 1 is for machines with more cores than a Pod needs.",
+        description="Processes that answer reviews. Each uses at most one core.",
     )
     max_body: Size = Field(
         8 << 20,
         ge=1 << 10,
         le=1 << 30,
-        description="Largest review that is read, in bytes; Ki, Mi and Gi are understood.",
+        description="Largest body of a review, in bytes; may end in Ki, Mi or Gi.",
     )
     max_connections: int = Field(
         1024,
         ge=1,
         le=1_000_000,
-        description="Open connections a port and worker; past it the one that waits longest is closed.",
+        description="Most connections per port and worker. One more closes the one that has been silent longest.",
     )
     read_timeout: float = Field(
-        10.0, gt=0, le=300, description="Seconds within which a client sends a whole request, and takes in its answer."
+        10.0, gt=0, le=300, description="Seconds for a client to send a whole request, and to read its response."
     )
-    # Go's HTTP client, the API server's, drops an idle connection after 90 s. The server must not be the first to
-    # close: a review sent at that moment would be lost.
+    # The API server's HTTP client (Go's) closes an idle connection after 90 s. The server must not close it first: a
+    # review sent at that moment would be lost.
     idle_timeout: float = Field(
-        120.0, gt=0, le=3600, description="Seconds that a connection may idle between two requests."
+        120.0, gt=0, le=3600, description="Seconds that a connection may be idle between two requests."
     )
     shutdown_delay: float = Field(
-        0.0, ge=0, le=300, description="Seconds to go on answering after SIGTERM, with readiness red already."
+        0.0, ge=0, le=300, description="Seconds to keep answering after SIGTERM, while /readyz already fails."
     )
     shutdown_timeout: float = Field(
-        20.0, gt=0, le=300, description="Seconds that requests in flight have to finish after that."
+        20.0, gt=0, le=300, description="Seconds after that for requests in flight to finish."
     )
 
 
@@ -160,9 +160,9 @@ def flag(name: str) -> str:
 
 
 def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Settings:
-    """The settings from flags (None: not given), environment and file, the first that has a value winning.
+    """The settings from flags (None: not given), environment and file; the first source with a value wins.
 
-    Raises SettingsError, with every error there is, on unknown and invalid ones.
+    Raises SettingsError that lists all unknown and invalid settings.
     """
     if file is None and SETTINGS_FILE in environ:
         file = Path(environ[SETTINGS_FILE])
@@ -197,9 +197,9 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
     else:
         if (settings.tls_cert is None) != (settings.tls_key is None):
             given, missing = ("tls_cert", "tls_key") if settings.tls_cert else ("tls_key", "tls_cert")
-            errors.append(f"{sources[given]} is given without {flag(missing)}; expected both or neither")
+            errors.append(f"{sources[given]} is set without {flag(missing)}; expected both or neither")
         if settings.kubeconfig is not None and settings.cluster != "kubeconfig":
-            errors.append(f"{sources['kubeconfig']} is given without {flag('cluster')} kubeconfig")
+            errors.append(f"{sources['kubeconfig']} is set without {flag('cluster')} kubeconfig")
         if settings.port == settings.plain_port != 0:
             errors.append(f"{flag('port')} and {flag('plain_port')} are both {settings.port}; expected two ports")
     if errors:
@@ -219,10 +219,10 @@ def _read(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"cannot read the settings file {file}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingsError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+        raise SettingsError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     if content is None:
         return {}
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise SettingsError(f"{file}: expected a mapping of settings, such as `port: 8443`")
-    # Files may write the names as the flags have them.
+    # A file may spell the names like the flags: `plain-port`.
     return {key.replace("-", "_"): value for key, value in content.items()}

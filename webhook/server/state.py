@@ -1,4 +1,4 @@
-"""What the two ports share: the policies in force, and whether this server is ready."""
+"""The state that both ports share: the loaded policies, the cluster, and whether the server is ready."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from webhook.policy.policyset import PolicySet
 
 @dataclass(slots=True)
 class State:
-    """Changed only by the code that serves; a new policy tree replaces `policies` as a whole."""
+    """Written by webhook.server.process and webhook.server.gathering, read by the applications of the ports."""
 
     policies: PolicySet
     cluster: ClusterView
-    live: LiveView | None = None  # `cluster`, where this process looks things up in a live one
-    development_ca: bytes | None = None  # PEM, where the certificate was made at start
+    live: LiveView | None = None  # `cluster`, if this process looks objects up in a live cluster
+    development_ca: bytes | None = None  # PEM; None if the operator provided the certificate
     listening: bool = False
-    waits_for: str | None = None  # what else must be there first
+    waits_for: str | None = None  # another reason why the server is not ready, such as missing workers
     stopping: bool = False
 
     def not_ready(self) -> str | None:
-        """Why no review should be sent here; None if any may."""
+        """The reason why the server is not ready for reviews; None if it is ready."""
         if self.stopping:
             return "shutting down"
         if self.live is not None and (waiting := self.live.waits_for()) is not None:

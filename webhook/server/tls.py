@@ -1,7 +1,7 @@
-"""Certificates: reading an operator's pair, and making one for development.
+"""Certificates: reads the operator's certificate and key, or creates a pair for development.
 
-A pair is read once, checked as a whole, and only then loaded into a fresh SSLContext. Nothing here touches a context
-that already serves: a failed load into one breaks every handshake after it.
+A pair is read once, checked as a whole, and only then loaded into a new SSLContext. No function changes a context in
+use: a load that fails would break every handshake after it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _DEVELOPMENT_VALIDITY = datetime.timedelta(days=30)
-# Clocks differ: a certificate made just now must already be valid for whoever runs a little behind.
+# A new certificate must already be valid for clients with a slow clock.
 _CLOCK_SKEW = datetime.timedelta(minutes=5)
 
 
@@ -41,48 +41,48 @@ class TLSError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A certificate chain with its key, known to belong together."""
+    """A certificate chain with its key; `read_pair` has checked that they match."""
 
     certificate: bytes  # PEM, the server's own certificate first
     key: bytes  # PEM, unencrypted
     not_after: datetime.datetime
 
-    def __repr__(self) -> str:  # a key must not reach a log by way of a traceback
+    def __repr__(self) -> str:  # without the key, which a traceback would show
         return f"Pair(not_after={self.not_after:%Y-%m-%dT%H:%M:%SZ})"
 
 
 @dataclass(frozen=True, slots=True)
 class Development:
-    """A pair for development and the authority that signed it, which nobody keeps the key of."""
+    """A pair for development, and the certificate of the CA that signed it. The CA's key is not kept."""
 
     pair: Pair
     ca: bytes  # PEM
 
     @property
     def ca_bundle(self) -> str:
-        """What `webhooks[].clientConfig.caBundle` takes: base64 of the PEM."""
+        """The value for `webhooks[].clientConfig.caBundle`: the PEM in base64."""
         return base64.b64encode(self.ca).decode("ascii")
 
 
 def settled(*files: Path) -> tuple[Path, ...]:
-    """Where the files are at this moment, all of them in one state of their folder.
+    """The real paths of the files, all in the same version of their folder.
 
-    The kubelet mounts a Secret as `tls.crt -> ..data/tls.crt` and `..data -> ..2026_11_21…`, and changes it by turning
-    the one link `..data`. It is followed once a folder here: two files read through it one after the other could be
-    half old, half new.
+    The kubelet mounts a Secret as `tls.crt -> ..data/tls.crt` and `..data -> ..2026_11_21…`. It updates the Secret by
+    replacing the link `..data`. This resolves the link once for each folder: of two files read one after the other
+    through the link, one could be old and one new.
     """
     folders = {file.parent: file.parent for file in files}
     for folder in folders:
-        with contextlib.suppress(OSError):  # no such link: a folder like any other
+        with contextlib.suppress(OSError):  # no such link: not mounted by the kubelet
             folders[folder] = folder / (folder / "..data").readlink()
     return tuple(folders[file.parent] / file.name for file in files)
 
 
 def read_pair(certificate: Path, key: Path) -> Pair:
-    """The pair in two PEM files, as they are `settled`.
+    """The pair in two PEM files, both in the same version of their folder.
 
-    Raises TLSError if a file cannot be read or is not what it should be, the two do not belong together, or the
-    certificate is not in date.
+    Raises TLSError if a file cannot be read or parsed, the key is not the certificate's, or the certificate is expired
+    or not yet valid.
     """
     at = settled(certificate, key)
     chain, private = _read(at[0], certificate, "certificate"), _read(at[1], key, "key")
@@ -90,7 +90,7 @@ def read_pair(certificate: Path, key: Path) -> Pair:
     try:
         loaded = load_pem_private_key(private, password=None)
     except TypeError:
-        raise TLSError(f"{key}: the key has a passphrase; expected one without") from None
+        raise TLSError(f"{key}: the key has a passphrase; expected a key without one") from None
     except (ValueError, UnsupportedAlgorithm):
         raise TLSError(f"{key}: no private key in PEM; expected -----BEGIN PRIVATE KEY-----") from None
     info = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -105,31 +105,33 @@ def read_pair(certificate: Path, key: Path) -> Pair:
 
 
 def read_authorities(file: Path) -> bytes:
-    """The authorities in a PEM file, for `context` to demand clients of.
+    """The CA certificates in a PEM file, as `client_ca` of `context`.
 
-    Raises TLSError if the file cannot be read, holds anything but whole certificates, or none that is in date.
+    Raises TLSError if the file cannot be read, contains anything but complete certificates, or contains none that is
+    valid now.
     """
     (at,) = settled(file)
-    text = _read(at, file, "authorities of clients")
+    text = _read(at, file, "CA certificates for clients")
     now = datetime.datetime.now(datetime.UTC)
     if not any(
         authority.not_valid_before_utc <= now <= authority.not_valid_after_utc
         for authority in _certificates(text, file)
     ):
-        raise TLSError(f"{file}: no certificate is in date; expected the authority of the clients")
+        raise TLSError(f"{file}: all certificates are expired or not yet valid; expected a CA certificate for clients")
     return text
 
 
 def context(pair: Pair, client_ca: bytes | None = None) -> ssl.SSLContext:
-    """A fresh server context, TLS 1.2 and up, that serves `pair`; with `client_ca` only to clients of it.
+    """A new server context for `pair`, with TLS 1.2 and newer.
 
-    Raises TLSError if OpenSSL refuses what it is given.
+    With `client_ca` (PEM), clients need a certificate from one of these CAs. Raises TLSError if OpenSSL refuses the
+    pair or the CA certificates.
     """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.set_alpn_protocols(["http/1.1"])
-    # No tickets: a session that is resumed shows no certificate, so it would outlive the authority that vouched for
-    # the client, and the certificate that we replaced. The API server keeps its connections, and resumes none.
+    # No tickets: a resumed session skips the exchange of certificates. So it would outlive the CA that verified the
+    # client, and our own certificate. The API server keeps its connections open and resumes no sessions.
     made.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
     made.num_tickets = 0
     if client_ca is not None:
@@ -137,24 +139,24 @@ def context(pair: Pair, client_ca: bytes | None = None) -> ssl.SSLContext:
         try:
             made.load_verify_locations(cadata=client_ca.decode("ascii", "replace"))
         except ssl.SSLError as error:
-            raise TLSError(f"OpenSSL refuses the authorities of clients: {error.reason or error}") from None
-    # The module loads from files only: a private one holds the pair for as long as that takes.
+            raise TLSError(f"OpenSSL refuses the CA certificates for clients: {error.reason or error}") from None
+    # The ssl module loads a pair only from a file: this one is private and deleted at once.
     descriptor, name = tempfile.mkstemp(prefix="gatewright-")
     try:
-        with os.fdopen(descriptor, "wb") as file:  # mkstemp made it readable for this user alone
+        with os.fdopen(descriptor, "wb") as file:  # mkstemp makes it readable only for this user
             file.write(pair.key.rstrip() + b"\n" + pair.certificate)
         made.load_cert_chain(name)
     except ssl.SSLError as error:
         raise TLSError(f"OpenSSL refuses the certificate and key: {error.reason or error}") from None
     except OSError as error:
-        raise TLSError(f"cannot hand the certificate to OpenSSL through {name}: {error.strerror}") from None
+        raise TLSError(f"cannot pass the certificate to OpenSSL in the file {name}: {error.strerror}") from None
     finally:
         Path(name).unlink(missing_ok=True)
     return made
 
 
 def development(names: Iterable[str] = (), host: str | None = None) -> Development:
-    """A new authority and a certificate of it for localhost, the loopback addresses, `host` and `names`; 30 days."""
+    """A new CA, and a certificate from it for localhost, the loopback addresses, `host` and `names`; for 30 days."""
     now = datetime.datetime.now(datetime.UTC)
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority_name = _name("Gatewright development CA")
@@ -196,8 +198,10 @@ def _certificates(text: bytes, file: Path) -> list[x509.Certificate]:
         found = x509.load_pem_x509_certificates(text)
     except ValueError:
         raise TLSError(f"{file}: no certificate in PEM; expected -----BEGIN CERTIFICATE-----") from None
-    if len(found) != text.count(b"-----BEGIN "):  # the parser passes over a last one that is cut off
-        raise TLSError(f"{file}: a certificate of the chain is not whole; expected -----END CERTIFICATE----- of each")
+    if len(found) != text.count(b"-----BEGIN "):  # the parser ignores a last certificate that is truncated
+        raise TLSError(
+            f"{file}: a certificate is truncated, or an entry is not a certificate; expected only complete certificates"
+        )
     return found
 
 

@@ -1,9 +1,9 @@
-"""`--workers N`: a parent that starts processes, starts those anew that end unasked, and ends them all in order.
+"""`--workers N`: a parent process starts child processes, restarts those that end unexpectedly, and stops them all.
 
-Everything is loaded and bound before the first fork, so that every worker, one that is started later too, decides by
-the same policies and listens on the same socket. The parent stays single-threaded, without an event loop, which is what
-makes forking from it safe. Its children take orders over a line of their own and leave signals to it: a terminal or a
-service manager that signals the whole group does not order twice.
+Policies are loaded and sockets are bound before the first fork. So all workers, also those started later, use the same
+policies and accept from the same socket. The parent has one thread and no event loop, so forking from it is safe. It
+sends orders to each child over a socket pair. Children ignore SIGTERM and SIGINT: a terminal or a service manager that
+signals the whole process group does not stop them twice.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from webhook.server.logs import Log, failure
 
 _STOP, _AT_ONCE = b"s", b"!"
 _SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGCHLD))
-_GRACE = 3.0  # seconds past the time that shutting down may take, until a child is killed
-_STEADY = 5.0  # seconds that a child has to run so that the next one is started without delay
-_DELAY, _MAX_DELAY = 0.2, 10.0  # seconds between two starts of a child that ends at once, doubled each time
+_GRACE = 3.0  # seconds after the time for shutting down, before a child is killed
+_STEADY = 5.0  # seconds; a child that ran this long is restarted without delay
+_DELAY, _MAX_DELAY = 0.2, 10.0  # seconds before restarting a child that ended sooner; doubled each time
 
 
 class Stop:
-    """A request to stop: the first time in order, the second time at once."""
+    """A request to shut down: the first is graceful, the second is immediate."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
@@ -43,10 +43,10 @@ class Stop:
         self.asked.set()
 
     def obey(self, orders: socket.socket) -> None:
-        """Stop when the parent says so, or has ended."""
+        """Shut down when the parent sends an order, or has ended."""
         loop = asyncio.get_running_loop()
 
-        def heard() -> None:
+        def received() -> None:
             order = orders.recv(16)
             self.ask()
             if _AT_ONCE in order:
@@ -54,12 +54,12 @@ class Stop:
             if not order:
                 loop.remove_reader(orders.fileno())
 
-        loop.add_reader(orders.fileno(), heard)
+        loop.add_reader(orders.fileno(), received)
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a child does: its name in the log, and the work, which returns when it is stopped."""
+    """The name of a child process in the log, and its work, which returns after a Stop."""
 
     name: str
     work: Callable[[Stop], Coroutine[Any, Any, None]]
@@ -75,7 +75,10 @@ class _Child:
 
 
 class Parent:
-    """Keeps one process a role running until SIGTERM or SIGINT. `patience`: seconds that stopping may take."""
+    """Keeps one process per role running until SIGTERM or SIGINT.
+
+    `patience`: seconds that shutting down may take. `stopping` is called once, when shutting down begins.
+    """
 
     def __init__(self, roles: list[Role], log: Log, patience: float, stopping: Callable[[], None]) -> None:
         self._roles = roles
@@ -83,18 +86,18 @@ class Parent:
         self._patience = patience
         self._stopping = stopping
         self._children: dict[int, _Child] = {}
-        self._due: list[tuple[float, Role, float]] = []  # when to start which role again, after which delay
-        self._asked = 0
+        self._due: list[tuple[float, Role, float]] = []  # restarts: (when, role, delay of the restart after it)
+        self._signals = 0  # received
         self._kill_at = float("inf")
         self._failed = False
 
     def run(self) -> int:
-        """The exit code: 0, or 1 where a process did not end in order."""
+        """Run until all processes have ended. The exit code: 0; 1 if one failed or was killed while shutting down."""
         before: set[int] = {*signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)}
         try:
             for role in self._roles:
                 self._start(role, _DELAY, before)
-            while self._children or (self._due and not self._asked):
+            while self._children or (self._due and not self._signals):
                 found = signal.sigtimedwait(_SIGNALS, 0.5 if not self._due else 0.05)
                 if found is not None and found.si_signo != signal.SIGCHLD:
                     self._stop()
@@ -102,7 +105,7 @@ class Parent:
                 self._start_due(before)
                 self._kill_late()
         finally:
-            for child in self._children.values():  # only where this process itself failed
+            for child in self._children.values():  # only if this process failed itself
                 os.kill(child.pid, signal.SIGKILL)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return 1 if self._failed else 0
@@ -111,7 +114,7 @@ class Parent:
         ours, theirs = socket.socketpair()
         try:
             pid = os.fork()
-        except OSError as error:  # no room for another process now
+        except OSError as error:  # the system cannot start another process now
             self._log.write("error", "process not started", {"process": role.name, "message": error.strerror})
             self._due.append((time.monotonic() + delay, role, min(2 * delay, _MAX_DELAY)))
             return
@@ -138,17 +141,17 @@ class Parent:
         due = [entry for entry in self._due if entry[0] <= now]
         self._due = [entry for entry in self._due if entry[0] > now]
         for _, role, delay in due:
-            if not self._asked:
+            if not self._signals:
                 self._start(role, delay, mask)
 
     def _stop(self) -> None:
-        self._asked += 1
-        if self._asked == 1:
+        self._signals += 1
+        if self._signals == 1:
             self._kill_at = time.monotonic() + self._patience + _GRACE
             self._stopping()
         for child in self._children.values():
-            with contextlib.suppress(OSError):  # it has ended, and is about to be reaped
-                child.orders.send(_STOP if self._asked == 1 else _AT_ONCE)
+            with contextlib.suppress(OSError):  # it has ended, and is reaped next
+                child.orders.send(_STOP if self._signals == 1 else _AT_ONCE)
 
     def _reap(self) -> None:
         while self._children:
@@ -156,11 +159,11 @@ class Parent:
             if pid == 0:
                 return
             child = self._children.pop(pid, None)
-            if child is None:  # as process 1 of a container one inherits orphans
+            if child is None:  # an orphan: process 1 of a container inherits them
                 continue
             child.orders.close()
             code = os.waitstatus_to_exitcode(status)
-            if self._asked:
+            if self._signals:
                 self._failed |= code != 0
                 continue
             now = time.monotonic()
@@ -171,7 +174,7 @@ class Parent:
             self._log.write(
                 "error",
                 "process ended",
-                {"process": child.role.name, "pid": pid, "message": f"{ended}; it is started anew"},
+                {"process": child.role.name, "pid": pid, "message": f"{ended}; restarting it"},
             )
 
     def _kill_late(self) -> None:

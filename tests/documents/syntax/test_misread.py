@@ -71,13 +71,13 @@ def test_what_is_wrong_besides_is_told_in_the_same_run(tmp_path: Path) -> None:
     ("written", "expected"),
     [
         ("&x", f"required: a CEL expression; YAML reads &x as the name of an anchor, with no text after it; {QUOTE}"),
-        ("# object.x", f"required: a CEL expression; YAML reads what begins with # as a comment; {QUOTE}"),
+        ("# object.x", f"required: a CEL expression; YAML reads # as the start of a comment; {QUOTE}"),
         ("", "required: a CEL expression"),
-        ("{object.x: 1}", f"expected text, found a mapping; YAML reads what begins with {{ as a mapping; {QUOTE}"),
-        ("[1, 2]", f"expected text, found a list; YAML reads what begins with [ as a list; {QUOTE}"),
+        ("{object.x: 1}", f"expected text, found a mapping; YAML reads {{ as the start of a mapping; {QUOTE}"),
+        ("[1, 2]", f"expected text, found a list; YAML reads [ as the start of a list; {QUOTE}"),
         (
             "\n      object.x ? 'a' : 'b'",
-            f"expected text, found a mapping; YAML reads what stands before ': ' as a key; {QUOTE}",
+            f"expected text, found a mapping; YAML reads the text before ': ' as a key; {QUOTE}",
         ),
         ("\n      a: b", "expected text, found a mapping"),
         ("true", "expected text, found true; quote it (YAML reads y, n, yes, no, on and off as booleans)"),
@@ -93,25 +93,33 @@ def test_what_is_no_text_to_yaml(tmp_path: Path, written: str, expected: str) ->
         (
             "object.x ? 1 : 2",
             30,
-            f"YAML reads ': ' as the end of a key, and a key may not stand in a value; if it is text, {QUOTE}",
+            f"YAML reads ': ' as the end of a key, and a key is not allowed here; if it is text, {QUOTE}",
         ),
-        ("'a' in object.x", 21, f"for YAML the text ends with ', and more follows; if all of it is text, {QUOTE}"),
-        ("[1].all(x, x == 1)", 20, f"for YAML the value ends with ], and more follows; if all of it is text, {QUOTE}"),
-        ("{'a': 1}.a == 1", 25, f"for YAML the value ends with }}, and more follows; if all of it is text, {QUOTE}"),
-        ("!has(object.x) || object.x == 1", 33, f"YAML reads what begins with ! as a tag; if it is text, {QUOTE}"),
-        ("!object.x ? 1 : 2", 27, f"YAML reads what begins with ! as a tag; if it is text, {QUOTE}"),
+        ("'a' in object.x", 21, f"to YAML the text ends with ', but more follows; if all of it is text, {QUOTE}"),
+        (
+            "[1].all(x, x == 1)",
+            20,
+            f"to YAML the value ends with ], but more follows; if all of it is text, {QUOTE}",
+        ),
+        (
+            "{'a': 1}.a == 1",
+            25,
+            f"to YAML the value ends with }}, but more follows; if all of it is text, {QUOTE}",
+        ),
+        ("!has(object.x) || object.x == 1", 33, f"YAML reads ! as the start of a tag; if it is text, {QUOTE}"),
+        ("!object.x ? 1 : 2", 27, f"YAML reads ! as the start of a tag; if it is text, {QUOTE}"),
         ("@x", 17, f"text cannot begin with @ in YAML; {QUOTE}"),
-        ("- 1 == 1", 17, f"YAML reads what begins with - and a blank as an item of a list; if it is text, {QUOTE}"),
-        ("? 1", 17, f"YAML reads what begins with ? and a blank as a key; if it is text, {QUOTE}"),
+        ("- 1 == 1", 17, f"YAML reads - and a space as the start of a list item; if it is text, {QUOTE}"),
+        ("? 1", 17, f"YAML reads ? and a space as the start of a key; if it is text, {QUOTE}"),
         (
             "> 1",
             19,
-            "after | and > the text begins on the next line in YAML; put it there, or in quotes",
+            "in YAML, text after | or > begins on the next line; move it there, or put it in quotes",
         ),
         (
             r'''"object.x.matches('a\.b')"''',
             37,
-            r"\ begins an escape in double quotes, and this is none that YAML knows; write \\ or use single quotes",
+            r"in double quotes, \ begins an escape, and YAML does not know this one; write \\ or use single quotes",
         ),
     ],
 )
@@ -122,7 +130,7 @@ def test_what_is_no_yaml(tmp_path: Path, written: str, column: int, expected: st
 def test_a_comment_that_cuts_an_expression_off(tmp_path: Path) -> None:
     [problem, *_] = problems(tmp_path, f"{POLICY}object.metadata.name != 'a # b'\n")
     assert problem.startswith(f"p.yaml:9:41: {FIELD}Syntax error: ")
-    assert f"; YAML reads what begins with # in column 44 as a comment; {QUOTE}\n" in problem
+    assert f"; YAML reads the # in column 44 as the start of a comment; {QUOTE}\n" in problem
 
 
 @pytest.mark.parametrize(
@@ -141,7 +149,7 @@ def test_expressions_that_yaml_reads_as_they_are_written(tmp_path: Path, written
 
 
 class TestACommentThatIsFolded:
-    FOLDED = "YAML makes one line of these, so that the comment goes on to their end; write | instead of >"
+    FOLDED = "YAML folds these lines into one, so the comment extends to their end; write | instead of >"
 
     def test_and_takes_the_rest_along_is_warned_of(self, tmp_path: Path) -> None:
         written = ">-\n      object.metadata.name != 'a' // not this\n      && object.metadata.name != 'b'"

@@ -140,7 +140,7 @@ class TestNotes:
 
     def test_a_python_file_that_declares_nothing(self, tmp_path: Path) -> None:
         policies = loaded_files(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING, lib_py="x = 1")
-        assert [note.message for note in policies.notes] == ["declares no policy"]
+        assert [note.message for note in policies.notes] == ["declares no policies"]
 
 
 class TestPlaces:
@@ -250,7 +250,7 @@ class TestRenderedTemplates:
     def test_so_is_the_first_of_two_with_one_name(self, tmp_path: Path) -> None:
         source = "# Source: chart/templates/p.yaml\n"
         [found] = wrong(tmp_path, all_yaml=f"{source}{dedent(POLICY)}---\n{source}{dedent(POLICY)}")
-        assert f"stands in {tmp_path / 'all.yaml'}:2 already" in found.message
+        assert f"is already defined in {tmp_path / 'all.yaml'}:2" in found.message
 
 
 class TestNames:
@@ -258,7 +258,7 @@ class TestNames:
         [found] = wrong(tmp_path, a_yaml=POLICY, b_yaml=f"{POLICY}---\n{BINDING}")
         assert places([found], tmp_path) == [("b.yaml", 4, 3)]
         assert found.message.endswith(
-            f"metadata.name: ValidatingAdmissionPolicy 'p' stands in {tmp_path / 'a.yaml'}:1 already"
+            f"metadata.name: ValidatingAdmissionPolicy 'p' is already defined in {tmp_path / 'a.yaml'}:1"
         )
 
     def test_of_bindings_and_other_objects_too(self) -> None:
@@ -267,7 +267,7 @@ class TestNames:
         )
         assert [message.partition(": metadata.name: ")[2][:30] for message in found] == [
             "ValidatingAdmissionPolicyBindi",
-            "ConfigMap 'c' stands in tree.y",
+            "ConfigMap 'c' is already defin",
         ]
 
     @pytest.mark.parametrize(
@@ -287,7 +287,8 @@ class TestNames:
         self, first: dict[str, Any], second: dict[str, Any], stands: str
     ) -> None:
         found = problems(first, second)
-        assert len([message for message in found if f"metadata.name: {stands} stands in tree.yaml:1" in message]) == 1
+        defined = f"metadata.name: {stands} is already defined in tree.yaml:1"
+        assert len([message for message in found if defined in message]) == 1
 
     def test_of_a_python_policy_is_told_where_the_cel_policy_has_an_error_of_its_own(self, tmp_path: Path) -> None:
         text = "from gatewright import validate\n\n@validate(resources=['v1/pods'])\ndef p(request): ...\n"
@@ -297,7 +298,7 @@ class TestNames:
     def test_of_two_in_one_line(self, tmp_path: Path) -> None:
         both = json.dumps({"apiVersion": "v1", "kind": "List", "items": [policy(), policy()]})
         [found] = wrong(tmp_path, all_json=both)
-        assert f"'p' stands in {tmp_path / 'all.json'}:1 already" in found.message
+        assert f"'p' is already defined in {tmp_path / 'all.json'}:1" in found.message
 
     def test_are_not_the_same_where_there_are_none(self) -> None:
         found = problems(policy(""), policy(""), binding("p", name=""), binding("p", name=""))
@@ -377,7 +378,7 @@ class TestBindings:
 
     def test_without_any_policy(self) -> None:
         assert problems(binding()) == [
-            "there is no policy in it",
+            "it has no policies",
             "ValidatingAdmissionPolicyBinding 'b': spec.policyName: there is no ValidatingAdmissionPolicy 'p'; "
             "expected one of: (none is defined)",
         ]
@@ -453,9 +454,9 @@ def test_a_tree_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_tree_without_a_policy_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(PolicyTreeError, match="there is no policy in it"):
+    with pytest.raises(PolicyTreeError, match="it has no policies"):
         load(tmp_path)
-    with pytest.raises(PolicyTreeError, match="there is no policy in it"):
+    with pytest.raises(PolicyTreeError, match="it has no policies"):
         loaded_files(tmp_path, c_yaml="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n")
 
 
@@ -542,8 +543,8 @@ class TestAnotherEngine:
         (tmp_path / "other.yaml").write_text(f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: other}}\n")
         [warning] = load(tmp_path).warnings
         assert str(warning) == (
-            f"{tmp_path}/other.yaml:2:1: {kind} 'other' is of {engine} ({api_version}), "
-            "and Gatewright does not evaluate it"
+            f"{tmp_path}/other.yaml:2:1: {kind} 'other' is a policy of {engine} ({api_version}), "
+            "which Gatewright does not evaluate"
         )
         assert warning.excerpt is not None
         assert warning.excerpt.text == f"kind: {kind}"
@@ -554,8 +555,8 @@ class TestAnotherEngine:
             load(tmp_path)
         found = [problem.message for problem in caught.value.problems]
         assert found == [
-            "there is no policy in it",
-            "Policy 'other' is of Kyverno (kyverno.io/v1), and Gatewright does not evaluate it",
+            "it has no policies",
+            "Policy 'other' is a policy of Kyverno (kyverno.io/v1), which Gatewright does not evaluate",
         ]
 
     @pytest.mark.parametrize("api_version", ["cilium.io/v2", "notkyverno.io/v1", "example.com/v1"])

@@ -73,7 +73,7 @@ class TestWhatIsNoRegularFile:
         made(Path(name))
         [found] = wrong(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING)
         assert str(found) == (
-            f"{tmp_path / name}: {called}, no regular file; remove it, or leave it out with a name that begins with _"
+            f"{tmp_path / name}: {called}, not a regular file; remove it, or give it a name that begins with _"
         )
 
     def test_is_left_out_under_other_names(self, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ class TestWhatIsNoRegularFile:
 
     def test_is_no_python_policy_wherever_it_is_named(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "p.py")
-        with pytest.raises(PolicyTreeError, match="cannot be read: it is no regular file"):
+        with pytest.raises(PolicyTreeError, match="cannot be read: it is not a regular file"):
             load(tmp_path / "p.py")
 
     @pytest.mark.parametrize(

@@ -87,13 +87,13 @@ class TestWhatAFunctionGives:
         [
             ("return True", "TypeError: it returned bool; expected Violations, text or None"),
             ("return {'a': 1}", "TypeError: it returned dict; expected Violations, text or None"),
-            ("yield 5", "TypeError: it gave int; expected a Violation or text"),
+            ("yield 5", "TypeError: it returned int; expected a Violation or text"),
             ("yield ''", "ValueError: Violation: message must not be blank"),
             ("yield Violation('a', path='spec..x')", "ValueError: not a path, at offset 4: 'spec..x'; expected a form"),
             ("yield Violation('a', path=['spec'])", "TypeError: Violation: path must be text such as"),
             ("yield Violation('a', reason='No')", "ValueError: Violation: reason must be one of"),
             ("yield Violation(5)", "TypeError: Violation: message must be text, not int"),
-            ("while True: yield 'a'", "ValueError: it gave more than 1000 violations"),
+            ("while True: yield 'a'", "ValueError: it returned more than 1000 violations"),
         ],
     )
     def test_anything_else_is_an_evaluation_error(self, tmp_path: Path, body: str, expected: str) -> None:
@@ -349,8 +349,8 @@ class TestDeclaration:
             ("def p(): ...", "p must take (request) or (request, params), not ()"),
             ("def p(request, params, more): ...", "p must take (request) or (request, params)"),
             ("def p(request, *, params): ...", "p must take (request) or (request, params)"),
-            ("async def p(request): ...", "a policy is a plain function, not an async one"),
-            ("class p: ...", "@validate stands on a function, not on type"),
+            ("async def p(request): ...", "a policy must be a plain function, not an async one"),
+            ("class p: ...", "@validate decorates a function, not type"),
         ],
     )
     def test_what_is_no_policy_function(self, tmp_path: Path, function: str, expected: str) -> None:
@@ -365,7 +365,7 @@ class TestDeclaration:
         function = "@validate(resources=['*'])\ndef p(request): ...\n"
         [(file, line, message)] = wrong(tmp_path, function + function)
         assert (file, line) == ("policy.py", 4)
-        assert message.startswith("ValidatingAdmissionPolicy 'p' stands in ")
+        assert message.startswith("ValidatingAdmissionPolicy 'p' is already defined in ")
 
 
 class TestFiles:
@@ -406,7 +406,7 @@ class TestFiles:
         inside = tmp_path / "tree"
         inside.mkdir()
         (inside / "policy.py").symlink_to(outside)
-        with pytest.raises(PolicyTreeError, match="cannot be read: it leads out of the policy tree"):
+        with pytest.raises(PolicyTreeError, match="cannot be read: it is a link out of the policy tree"):
             loaded_files(inside)
 
     def test_cannot_import_their_neighbours(self, tmp_path: Path) -> None:

@@ -222,5 +222,5 @@ class TestTheRequest:
             unit_test_request().name = "x"  # type: ignore[misc]
 
     def test_says_that_there_is_no_cluster(self) -> None:
-        with pytest.raises(LookupError, match="a unit test passes one"):
+        with pytest.raises(LookupError, match="in a unit test, pass one"):
             _ = unit_test_request().cluster

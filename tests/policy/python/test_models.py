@@ -121,7 +121,7 @@ class TestModel:
 
     def test_without_a_param_kind_is_a_mistake(self, tmp_path: Path) -> None:
         code = f"{MODEL}\n    @validate(resources=['*'])\n    {SHOW}\n"
-        with pytest.raises(PolicyTreeError, match="p takes params of a model: give param_kind='v1/ConfigMap' or so"):
+        with pytest.raises(PolicyTreeError, match="p takes a model as params; set param_kind"):
             tree(tmp_path, code)
 
     @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class TestAuthorize:
             ("'get', resource='pods', path='/x'", "either resource='pods' or path='/metrics'"),
             ("'get', resorce='pods'", "unknown argument 'resorce'; expected field_selector, group,"),
             ("'get', resource='pods', uid='1'", "unknown argument 'uid'"),
-            ("Access('bob', 'get', path='/x'), path='/y'", "an Access says everything; leave the other arguments out"),
+            ("Access('bob', 'get', path='/x'), path='/y'", "an Access must be the only argument"),
             ("None", "the first argument is the verb, such as 'get', or an Access, not NoneType"),
         ],
     )

@@ -1,1 +1,1 @@
-"""The reports of `check`: one file an output format."""
+"""The reports of `check`, `explain` and `test`: one module a command and format, over what these modules share."""

@@ -1,4 +1,4 @@
-"""YAML and JSON text to plain JSON values, as kubectl reads them."""
+"""Parses YAML and JSON text into plain JSON values, as kubectl does."""
 
 from webhook.documents.syntax import misread
 from webhook.documents.syntax.jsontext import read_json

@@ -1,4 +1,4 @@
-"""JSON text to plain JSON values, as kubectl reads it, and the places of these values in the text."""
+"""Parses JSON text into plain JSON values, as kubectl does, with their positions in the text."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def _float(text: str) -> int | float:
 
 
 def _constant(text: str) -> Any:
-    raise ValueError(f"{text} is no value in JSON")
+    raise ValueError(f"{text} is not a JSON value")
 
 
 _JSON = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_integer, parse_constant=_constant)
 
 
 def read_json(text: str, *, with_places: bool = False) -> list[Root]:
-    """The values of a text that is JSON, one or several after each other. Raises SyntaxProblem."""
+    """The values of JSON text: one, or several in sequence. Raises SyntaxProblem."""
     roots: list[Root] = []
     at = _skip_blank(text, 0)
     while at < len(text):
@@ -56,8 +56,8 @@ def read_json(text: str, *, with_places: bool = False) -> list[Root]:
         except json.JSONDecodeError as error:
             raise SyntaxProblem(f"not JSON: {error.msg}", error.pos) from None
         except _Repeated:
-            list(_walk(text, at, {}))  # raises, with both places
-            raise SyntaxProblem("not JSON: a key stands twice", at) from None
+            list(_walk(text, at, {}))  # raises DuplicateKey, with both positions
+            raise SyntaxProblem("not JSON: duplicate key", at) from None
         except RecursionError:
             raise SyntaxProblem(f"nested more than {MAX_DEPTH} levels deep", at) from None
         except ValueError as error:
@@ -94,7 +94,7 @@ def _too_deep(value: Any) -> bool:
 
 
 def _without_lone_surrogates(value: Any) -> Any:
-    """JSON can escape half a character; Go reads U+FFFD there, and Python could not write it out again."""
+    """Replace lone surrogates, which JSON can escape, by U+FFFD, as Go does: Python cannot encode them."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
@@ -105,9 +105,9 @@ def _without_lone_surrogates(value: Any) -> Any:
 
 
 def _walk(text: str, start: int, places: Places) -> Iterator[Any]:
-    """Yield the one JSON value at `start` (its scalars left out as None), having filled `places`.
+    """Fill `places` for the JSON value at `start`, then yield the value, with None for its scalars.
 
-    The text is known to be JSON but for repeated keys, which raise.
+    The text must be valid JSON, except for duplicate keys. Raises DuplicateKey.
     """
     root: list[Any] = []
     container: Any = root

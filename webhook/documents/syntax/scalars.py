@@ -1,7 +1,8 @@
-"""What a YAML scalar means to kubectl: sigs.k8s.io/yaml over its fork of go-yaml v2, checked against kubectl itself.
+"""The values of YAML scalars as kubectl reads them: sigs.k8s.io/yaml with its fork of go-yaml v2. Checked with kubectl.
 
-That is YAML 1.1 booleans (yes, on, y), octal 010, no dates, no base 60, every number that is whole and fits into 64
-bits an int (kubectl sends 1.0 as 1), any other a float; what overflows a float is a string.
+Booleans are those of YAML 1.1 (yes, on, y), 010 is octal, and there are no dates and no base 60. A whole number that
+fits into 64 bits is an int (kubectl sends 1.0 as 1), any other number a float; a number too large for a float is a
+string.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ CONSTANTS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
 }
-"""The plain scalars that are no strings and no numbers."""
+"""The plain scalars that are neither strings nor numbers, with their values."""
 
 NUMERIC: Final = frozenset("+-.0123456789")
 """The first characters of plain scalars that may be numbers."""
@@ -36,10 +37,10 @@ _INTEGER = re.compile(
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _MISPLACED = re.compile(r"(?<![0-9])_|_(?![0-9])")
 _BASES = {"hex": 16, "bin": 2, "oct": 8, "dec": 10}
-LONGEST_NUMBER = 1000  # characters; beyond, no 64-bit number is written so, and Python's int() refuses or crawls
+LONGEST_NUMBER = 1000  # characters; a longer text is no 64-bit number, and Python's int() would be slow or refuse it
 
 TAG: Final = "tag:yaml.org,2002:"
-"""What the tags that are written !!NAME begin with."""
+"""The prefix of tags that are written as !!NAME."""
 
 TAGS: Final = frozenset(
     (
@@ -47,11 +48,11 @@ TAGS: Final = frozenset(
         *("omap", "pairs", "seq", "set", "str", "timestamp", "value"),
     )
 )
-"""The names of those that YAML defines."""
+"""The names of the tags that YAML defines, without the prefix."""
 
 
 def number(text: str) -> int | float | str:
-    """The number that the plain scalar `text` is, or `text` itself. Infinities and NaN come as floats."""
+    """The number that the plain scalar `text` represents, or `text` if it is none. Infinities and NaN are floats."""
     if _DECIMAL.fullmatch(text):
         return int(text)
     if text in _INFINITIES:
@@ -80,7 +81,7 @@ def number(text: str) -> int | float | str:
 
 
 def whole_number(value: float) -> int | float:
-    """`value` as kubectl sends it: 1.0 is written as 1, and so is an integer to the API server."""
+    """`value` as kubectl sends it: it writes 1.0 as 1, which the API server reads as an integer."""
     return int(value) if value.is_integer() and -(2.0**63) <= value < 2.0**63 else value
 
 
@@ -94,7 +95,7 @@ def plain(text: str) -> Scalar:
 def tagged(tag: str, text: str) -> Scalar:
     """The value of a scalar with an explicit tag (`!!str 1`, `!!int "5"`).
 
-    Raises ValueError where the tag does not fit. Tags that YAML does not define leave the text a string.
+    Raises ValueError if the text is not valid for the tag. With a tag that YAML does not define, the text is a string.
     """
     kind = tag.removeprefix(TAG)
     if kind == "binary" and tag != kind:
@@ -119,7 +120,7 @@ def tagged(tag: str, text: str) -> Scalar:
 
 
 def key(value: Scalar) -> str:
-    """The JSON key that a YAML key of this value becomes: `on:` is "true", `8080:` is "8080".
+    """The JSON key for a YAML key with this value: `on:` is "true", `8080:` is "8080".
 
     Raises ValueError for null and for integers beyond 64 bits.
     """

@@ -1,4 +1,4 @@
-"""What the readers of YAML and JSON text share: what they return, what they raise, how deep they go."""
+"""The types, the error and the limit that the parsers of YAML and JSON share."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 MAX_DEPTH: Final = 250
-"""Levels of lists and mappings in a document. The deepest objects known (CRD schemas) have about 60."""
+"""The most levels of lists and mappings in a document. The deepest known objects (CRD schemas) have about 60."""
 
 
 class SyntaxProblem(ValueError):
-    """Text that is no YAML or JSON, or none that is accepted. `offset` is in characters, None if not known."""
+    """Text that is not valid YAML or JSON, or exceeds a limit. `offset` is in characters; None if not known."""
 
     def __init__(self, message: str, offset: int | None = None) -> None:
         super().__init__(message)
@@ -25,9 +25,9 @@ Places = dict[tuple[int, str | int], int]
 class Root:
     """One document of a text: its value, and the offset (in characters) of its first key or value.
 
-    `places` maps (id of a list or mapping inside `value`, key or index) to the offset of that key or item; it is filled
-    only when asked for, and then values that aliases repeat are shared. `tags` has the offset of each scalar with a tag
-    that YAML does not define, in the same way.
+    `places` maps (id of a list or mapping inside `value`, key or index) to the offset of that key or item. It is filled
+    only with `with_places`; then aliases share their values instead of copying them. `tags` has the same keys, for the
+    offset of each scalar with a tag that YAML does not define.
     """
 
     value: Any
@@ -37,8 +37,8 @@ class Root:
 
 
 class DuplicateKey(SyntaxProblem):
-    """A key that stands twice in one mapping; `first` is the line of the first, counted in the text."""
+    """A duplicate key in a mapping. `first` is the line of its first occurrence, counted in the text."""
 
     def __init__(self, key: str, first: int, offset: int) -> None:
-        super().__init__(f"the key {key!r} stands twice", offset)
+        super().__init__(f"duplicate key {key!r}", offset)
         self.first = first

@@ -1,9 +1,8 @@
-"""Where each character of a text value stands in the YAML or JSON that it was read from.
+"""Maps each character of a text value to its offset in the YAML or JSON source.
 
-A CEL expression may be written in any of YAML's ways: behind its key, in quotes with escapes, over several lines, in a
-literal or folded block. A place in the expression is a place in the file only through these rules, which are libyaml's
-(its scanner's block, plain and quoted scalars). What comes out is compared with the value: a place that is told is
-right.
+A CEL expression may be a plain scalar, quoted with escapes, on several lines, or a literal or folded block. This module
+follows the rules of libyaml's scanner for block, plain and quoted scalars. It compares the text that it derives with
+the value, and returns offsets only if both are equal; so the offsets that it returns are right.
 """
 
 from __future__ import annotations
@@ -48,37 +47,37 @@ _ESCAPES: Final = {
 
 
 Span = tuple[int, int, str]
-"""Start, end, style."""
+"""Start, end and style of a scalar; see Scalars.span."""
 
 _DEEPEST: Final = 200
-"""The most that lines are taken to be indented where the header of their block says how far."""
+"""The deepest indentation that is tried for a block with an indentation indicator in its header."""
 
 
 @dataclass(slots=True)
 class _Spelled:
-    """A value as it is put together: its characters, each with its offset in the text."""
+    """A value under construction: its characters, each with its offset in the text."""
 
     characters: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
 
     def add(self, characters: str, place: int) -> None:
-        """Characters that one place stands for (an escape, a line break)."""
+        """Add characters that all come from one offset (an escape, a line break)."""
         self.characters.append(characters)
         self.places += [place] * len(characters)
 
     def copy(self, text: str, start: int, end: int) -> None:
-        """Characters that stand for themselves."""
+        """Add the characters of a range of the text."""
         self.characters.append(text[start:end])
         self.places += range(start, end)
 
 
 class Scalars:
-    """The scalars of a YAML text, and where the characters of their values stand. Read once, asked many times."""
+    """The scalars of a YAML text, with the offsets of the characters of their values. The text is parsed once."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._spans: list[Span | None] = []  # of every event: the scalar that it is or stands for
-        self._at: dict[int, int] = {}  # offset -> which scalar starts there
+        self._spans: list[Span | None] = []  # for every event: its scalar, or for an alias that of the anchor
+        self._at: dict[int, int] = {}  # offset -> index of the scalar that starts there
         self._known: dict[tuple[int, bool], list[int] | None] = {}
         anchors: dict[str, Span] = {}
         next_event: Any = CParser(text).get_event
@@ -100,12 +99,12 @@ class Scalars:
                     self._at.setdefault(here, len(self._spans))
                 self._spans.append(span)
         except yaml.YAMLError:
-            return  # what was read so far has its places
+            return  # the scalars before the error are kept
 
     def span(self, at: int, is_item: bool) -> Span | None:
-        """Where a scalar begins and ends in the text, and its style: a quote, `|`, `>`, or "" for plain.
+        """Start and end of a scalar in the text, and its style: a quote, `|`, `>`, or "" for plain.
 
-        None if there is no scalar. at, is_item: see `places`. The end is that of the scalar as libyaml has it.
+        None if there is no scalar. at, is_item: see `places`. The end is that of libyaml's event.
         """
         index = self._at.get(at)
         if index is None:
@@ -114,7 +113,7 @@ class Scalars:
         return self._spans[index] if index < len(self._spans) else None
 
     def raw(self, at: int, is_item: bool) -> str:
-        """The text from where a value begins to the end of the line; "" where it begins on a later line."""
+        """The source from the start of a value to the end of the line; "" if the value starts on a later line."""
         index = self._at.get(at)
         key = None if is_item or index is None else self._spans[index]
         start = at
@@ -127,9 +126,9 @@ class Scalars:
         return self._text[start : end.start() if end else None]
 
     def places(self, at: int, is_item: bool, value: str) -> list[int] | None:
-        """The offset in the text of each character of `value`, and of its end; None if that cannot be told.
+        """The offset in the text of each character of `value`, and of its end; None if they are not known.
 
-        at: where the key stands whose value it is; of an item of a list (`is_item`), where the item itself stands.
+        at: the offset of the value's key; for an item of a list (`is_item`), that of the item itself.
         """
         key = (at, is_item)
         if key not in self._known:
@@ -149,7 +148,7 @@ class Scalars:
 
 
 def places_in_json(text: str, at: int, is_item: bool, value: str) -> list[int] | None:
-    """What Scalars.places gives, for JSON."""
+    """Like Scalars.places, for JSON."""
     match = _JSON_TEXT.match(text, at) if is_item else _JSON_VALUE.match(text, at)
     if match is None:
         return None
@@ -161,7 +160,7 @@ def places_in_json(text: str, at: int, is_item: bool, value: str) -> list[int] |
 
 
 def _spellings(text: str, start: int, end: int, style: str) -> Iterator[_Spelled]:
-    # The mark of a scalar with an anchor or a tag is theirs.
+    # For a scalar with an anchor or a tag, `start` is where that starts.
     if style in ("|", ">"):
         opening = text.find(style, start, end)
         while opening >= 0:
@@ -182,7 +181,7 @@ def _spellings(text: str, start: int, end: int, style: str) -> Iterator[_Spelled
 
 
 def _quoted(text: str, at: int, end: int, quote: str) -> _Spelled:
-    """A plain or quoted scalar between two offsets; lines are folded, escapes read."""
+    """The value of a plain or quoted scalar between two offsets, with lines folded and escapes replaced."""
     spelled = _Spelled()
     while at < end:
         character = text[at]
@@ -221,7 +220,7 @@ def _escape(text: str, at: int, end: int, spelled: _Spelled) -> int:
 
 
 def _blank(text: str, at: int, end: int, spelled: _Spelled, joined: bool = False) -> int:
-    """White space: kept inside a line; around a line break it goes, and the break is a space or, with more, breaks."""
+    """Read white space: kept within a line, dropped around line breaks. n breaks become n - 1, one becomes a space."""
     start, breaks = at, 0
     first = at
     while at < end:
@@ -246,12 +245,14 @@ def _blank(text: str, at: int, end: int, spelled: _Spelled, joined: bool = False
 
 
 def _blocks(text: str, opening: int, stop: int, header: re.Match[str]) -> Iterator[_Spelled]:
-    """A block scalar. Its lines show how far it is indented, or its header says so, relative to what is around it: then
-    every indent that may be is tried, from the deepest.
+    """The possible values of a block scalar.
+
+    The first line with text shows the indentation. If the header has an indicator, which is relative to the parent's
+    indentation, there is a value for every possible indentation, the deepest first.
     """
     mark = _CHOMP.match(text, opening)
     chomping = header[0].strip(" \t\r\n|>0123456789")[:1] or (mark["mark"] if mark else "") or ""
-    lines: list[tuple[int, int, str]] = []  # start, end of the content, the break
+    lines: list[tuple[int, int, str]] = []  # start and end of the content, and its line break
     at = header.end()
     while at < stop:
         found = _BREAK.search(text, at)
@@ -271,14 +272,14 @@ def _blocks(text: str, opening: int, stop: int, header: re.Match[str]) -> Iterat
 
 def _block(text: str, lines: list[tuple[int, int, str]], indent: int, literal: bool, chomping: str) -> _Spelled:
     spelled = _Spelled()
-    leading: tuple[str, int] = ("", 0)  # the break after the last line of text
-    trailing: list[int] = []  # and those of the blank lines after it
+    leading: tuple[str, int] = ("", 0)  # the line break after the last line with text
+    trailing: list[int] = []  # offsets of the line breaks of the blank lines after it
     was_deeper = False
     for start, end, ending in lines:
         content = text[start:end]
         spaces = len(content) - len(content.lstrip(" "))
         if spaces < indent and spaces < len(content):
-            break  # what is less indented is no more of it
+            break  # the block ends before a line with less indentation
         if end - start <= indent:
             trailing += [end] if ending else []
             continue

@@ -1,10 +1,10 @@
-"""YAML text to plain JSON values, as kubectl reads it, and the places of these values in the text.
+"""Parses YAML text into plain JSON values, as kubectl does, with their positions in the text.
 
-The reader is fast because it takes the events of libyaml's parser and builds the values itself in one loop: no nodes,
-no resolvers, no recursion. Places are wanted for the few documents that have a finding, so the loop records none
-unless asked; whoever wants one has the text read once more.
+It is fast because one loop builds the values from the events of libyaml's parser: no nodes, no resolvers, no recursion.
+Only the few documents with a finding need positions, so the first parse records none; the text is parsed a second time
+if they are needed.
 
-Stricter than kubectl in one thing: a key that stands twice in a mapping is an error (kubectl takes the last silently).
+It is stricter than kubectl in one way: a duplicate key in a mapping is an error (kubectl silently uses the last).
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from webhook.documents.syntax import misread, scalars
 from webhook.documents.syntax.text import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
 
 MAX_ALIASED: Final = 500_000
-"""Values that the aliases of one text may add up to; a billion laughs end here."""
+"""The most values that the aliases of one text may expand to. It stops a billion-laughs attack."""
 
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
 class _Missing:
-    """No value: a mapping that waits for a key, or a scalar that is no constant."""
+    """The type of markers for a missing value."""
 
 
 _NO_KEY: Final = _Missing()
 _MERGE_KEY: Final = _Missing()
-_OPEN: Final = _Missing()  # an anchor whose list or mapping has not ended yet
+_OPEN: Final = _Missing()  # the value of an anchor inside its own list or mapping
 
 
 def read_yaml(text: str, *, with_places: bool = False) -> list[Root]:
@@ -48,7 +48,7 @@ def read_yaml(text: str, *, with_places: bool = False) -> list[Root]:
     except SyntaxProblem as problem:
         if problem.offset is not None or with_places:
             raise
-        # What needs a place to be told (the first of two equal keys) is found by reading with places.
+        # The message needs a position (that of the first of two duplicate keys): parse again, with positions.
         return _Reading(text, True).roots()
     except yaml.MarkedYAMLError as error:
         offset = getattr(error.problem_mark or error.context_mark, "index", None)
@@ -65,15 +65,15 @@ def read_yaml(text: str, *, with_places: bool = False) -> list[Root]:
 
 
 class _Reading:
-    """The reading of one YAML stream."""
+    """One parse of a YAML stream."""
 
     def __init__(self, text: str, with_places: bool) -> None:
         self._text = text
         self._with_places = with_places
         self._anchors: dict[str, Any] = {}
         self._aliased = 0
-        self._keys: dict[str, str | _Missing] = {}  # plain key text -> the key
-        self._sources: list[Any] = []  # what was merged, kept alive so that no id is given twice
+        self._keys: dict[str, str | _Missing] = {}  # cache: text of a plain key -> JSON key
+        self._sources: list[Any] = []  # merged values, kept alive so that their ids are not reused
 
     def roots(self) -> list[Root]:
         next_event: Any = CParser(self._text).get_event
@@ -86,18 +86,18 @@ class _Reading:
         return roots
 
     def _document(self, next_event: Any, start: int) -> Root:
-        """Read one document up to its end. One loop and an explicit stack: text cannot exhaust Python's or C's."""
+        """Read one document. Uses a loop with an explicit stack, so that deep nesting cannot exhaust the call stack."""
         keys = self._keys
         constants, numeric = scalars.CONSTANTS, scalars.NUMERIC
         places: Places | None = {} if self._with_places else None
         tags: Places = {}
-        root: list[Any] = []  # holds the document's value once it is there
+        root: list[Any] = []  # at the end, its only item is the document's value
         container: Any = root
         value: Any
         is_list = True
         key: Any = _NO_KEY
         stack: list[tuple[Any, Any, str | None]] = []
-        merged: dict[int, set[str]] = {}  # id of a mapping -> its keys that came by a merge and may be overridden
+        merged: dict[int, set[str]] = {}  # id of a mapping -> its keys from a merge, which may be overridden
         offset = start
 
         while True:
@@ -130,7 +130,7 @@ class _Reading:
                     elif text[0] in numeric:
                         value = scalars.number(text)
                         if type(value) is float and value - value != 0.0:  # infinite or NaN
-                            raise SyntaxProblem(f"{text} is no value in JSON", event.start_mark.index)
+                            raise SyntaxProblem(f"{text} is not a JSON value", event.start_mark.index)
                     else:
                         value = text
                 else:
@@ -185,7 +185,7 @@ class _Reading:
             else:  # the document's end
                 break
 
-            # A whole value (a scalar or an alias) for the place where the loop stands.
+            # Add a complete value (a scalar or an alias) to the current list or mapping.
             if is_list:
                 if container is root:
                     offset = event.start_mark.index
@@ -201,7 +201,7 @@ class _Reading:
         return Root(root[0] if root else None, offset, places or {}, tags)
 
     def _scalar(self, event: Any) -> scalars.Scalar:
-        """The value of a scalar that is quoted or has a tag."""
+        """The value of a quoted or tagged scalar."""
         if event.tag is None or event.tag == "!":
             return str(event.value)
         try:
@@ -209,7 +209,7 @@ class _Reading:
         except ValueError as error:
             raise SyntaxProblem(str(error), event.start_mark.index) from None
         if type(value) is float and value - value != 0.0:
-            raise SyntaxProblem(f"{event.value} is no value in JSON", event.start_mark.index)
+            raise SyntaxProblem(f"{event.value} is not a JSON value", event.start_mark.index)
         return value
 
     def _key(self, value: scalars.Scalar, event: Any) -> str:
@@ -220,25 +220,25 @@ class _Reading:
 
     def _duplicate(self, container: Any, key: Any, event: Any, places: Places | None) -> None:
         if places is None:
-            raise SyntaxProblem("a key stands twice")  # without an offset: read again, with places
+            raise SyntaxProblem("duplicate key")  # without an offset: read_yaml parses again, with positions
         first = self._text.count("\n", 0, places[id(container), key]) + 1
         raise DuplicateKey(key, first, event.start_mark.index)
 
     def _alias(self, event: Any, depth: int) -> Any:
-        """A copy of what an alias stands for: a policy may change a value in one place without changing the others."""
+        """A copy of the value of an alias, so that a policy can change one occurrence without the others."""
         at = event.start_mark.index
         if event.anchor not in self._anchors:
-            # Not named: it may be a password that begins with a star.
-            raise SyntaxProblem("an alias of an anchor that is not there; if text begins with *, quote it", at)
+            # The message does not quote it: it may be a password that begins with a star.
+            raise SyntaxProblem("alias of an unknown anchor; if it is text that begins with *, quote it", at)
         value = self._anchors[event.anchor]
         if value is _OPEN:
-            raise SyntaxProblem("an alias inside the very value that it stands for", at)
+            raise SyntaxProblem("an alias inside of its own anchor's value", at)
         if self._with_places:
-            return value  # shared, so that its places are found; this reading's values go nowhere
+            return value  # shared, so that `places` has it; only positions are used from this parse
         return self._copy(value, depth, at)
 
     def _copy(self, value: Any, depth: int, at: int) -> Any:
-        # Long texts count by their length: repeating one costs nothing here, but writing the object out does.
+        # Long texts count by their length: an alias of one is cheap here, but serializing the object is not.
         self._aliased += 1 + (len(value) >> 6 if type(value) is str else 0)
         if self._aliased > MAX_ALIASED:
             raise SyntaxProblem(f"aliases repeat more than {MAX_ALIASED:,} values", at)
@@ -253,13 +253,13 @@ class _Reading:
     def _merge(
         self, into: dict[str, Any], value: Any, at: int, merged: dict[int, set[str]], places: Places | None
     ) -> None:
-        """`<<: value`. Like go-yaml v2, in the order of the text: a merge overrides the keys before it."""
+        """Merge `<<: value`. As in go-yaml v2, the order in the text decides: a merge overrides the keys before it."""
         sources = [value] if isinstance(value, dict) else value
         if not isinstance(sources, list) or not all(isinstance(source, dict) for source in sources):
-            raise SyntaxProblem("<< wants a mapping or a list of mappings", at)
+            raise SyntaxProblem("<<: expected a mapping or a list of mappings", at)
         self._sources.append(value)
         names = merged.setdefault(id(into), set())
-        for source in reversed(sources):  # of several, the first wins
+        for source in reversed(sources):  # the first of several wins
             into.update(source)
             names.update(source)
             if places is not None:

@@ -1,1 +1,1 @@
-"""A policy tree on disk to a PolicySet, or to every error in it."""
+"""Loads a policy tree from disk: the result is a PolicySet, or all errors in the tree."""

@@ -1,4 +1,4 @@
-"""Where in a file a place inside a CEL expression stands, and what a person is shown of it."""
+"""Maps a position in a CEL expression to its position in the file, with the excerpt that messages show."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from webhook.excerpts import Excerpt
 from webhook.paths import Path, lookup
 
 _LONGEST_LINE = 200
-"""Characters of a file's line that is shown; of a longer one (JSON, mostly) the expression's own line is."""
+"""The most characters of a line of the file in an excerpt. For longer lines (JSON, mostly) the expression's own line is
+shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an issue stands: in the file, as exactly as can be told, and the line to show.
+    """The position of an issue in the file, and the excerpt to show.
 
-    `exact`: whether the position is the issue's own, and not that of the expression's key.
+    `exact`: whether the position is that of the issue; otherwise it is that of the expression's key.
     """
 
     position: Position
@@ -27,7 +28,7 @@ class Place:
 
 
 def place(document: Document, path: Path, issue: Issue) -> Place:
-    """The place of an issue with the expression at `path`."""
+    """The place of an issue in the expression at `path`."""
     text = lookup(document.value, path)
     if not isinstance(text, str):
         return Place(document.position(path), False, None)
@@ -44,9 +45,9 @@ def place(document: Document, path: Path, issue: Issue) -> Place:
 
 
 def folded_comment(document: Document, path: Path) -> Position | None:
-    """Where a comment begins in the expression at `path` that takes lines with it which are none; None if none does.
+    """The start of a CEL comment that unintentionally includes the following lines of the expression; None without one.
 
-    YAML folds the lines of a text below `>`, or without a mark, into one, and a comment of CEL goes to the line's end.
+    YAML folds the lines of a `>` scalar, or of a plain one, into one line, and a CEL comment ends with its line.
     """
     text = lookup(document.value, path)
     if not isinstance(text, str) or "//" not in text:

@@ -1,6 +1,6 @@
-"""A policy tree -> PolicySet, or every error at once, each with file, line and field.
+"""A policy tree -> PolicySet, or all errors at once, each with file, line and field.
 
-A set is whole or not at all: with one error nothing is loaded.
+A tree with an error is not loaded at all.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[mo
 
 _CONDITIONS_AT: Path = ("metadata", "annotations", conditions.ANNOTATION)
 
-_FOLDED = "YAML makes one line of these, so that the comment goes on to their end; write | instead of >"
+_FOLDED = "YAML folds these lines into one, so the comment extends to their end; write | instead of >"
 
 _LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
@@ -56,7 +56,7 @@ AnyPolicy = Policy[Validator] | Policy[Mutator]
 
 
 class PolicyTreeError(ValueError):
-    """A policy tree that cannot be used. `problems`: everything that is wrong with it, by file and line."""
+    """A policy tree with errors. `problems`: all of them, sorted by file and line."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = sorted(set(problems), key=_order)
@@ -64,11 +64,11 @@ class PolicyTreeError(ValueError):
 
 
 def load(root: str | os.PathLike[str], version: Version = NEWEST) -> PolicySet:
-    """The policies of a folder, or of a file: *.yaml, *.yml, *.json and *.py, recursively.
+    """Load the policies of a file or a folder: *.yaml, *.yml, *.json and *.py, recursively.
 
-    In folders, entries whose name starts with `.` or `_` are left out, and kustomizations. A `root` that is a pipe with
-    YAML or JSON is read. `version`: of the Kubernetes that the policies are for, which has all that they may use.
-    Raises PolicyTreeError, also if there is no policy at all.
+    Folder entries with a name that starts with `.` or `_` are skipped, and kustomizations. `root` may be a pipe with
+    YAML or JSON. `version`: the Kubernetes version; policies may use the features that it has. Raises PolicyTreeError,
+    also if there are no policies.
     """
     tree = FilePath(root)
     if not tree.exists():
@@ -82,13 +82,13 @@ def load(root: str | os.PathLike[str], version: Version = NEWEST) -> PolicySet:
     loader.add_documents(read)
     loader.add_python_files(file for file in files if file.suffix == ".py")
     if not loader.problems and not loader.policies:
-        loader.problems += [Problem(str(root), None, None, "there is no policy in it"), *loader.foreign]
+        loader.problems += [Problem(str(root), None, None, "it has no policies"), *loader.foreign]
     return loader.finished()
 
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """A binding, where it was written, and its fields that are of a wrong type."""
+    """A binding, its document, and the paths of its fields that have a wrong type."""
 
     binding: Binding
     document: Document
@@ -96,7 +96,7 @@ class _Bound:
 
 
 class _Loader:
-    """Gathers policies, bindings and problems, until all is read and can be put together."""
+    """Collects policies, bindings and problems; `finished` checks them together and returns the PolicySet."""
 
     def __init__(self, root: FilePath, version: Version = NEWEST) -> None:
         self._root = root
@@ -105,9 +105,9 @@ class _Loader:
         self.policies: dict[tuple[str, str], AnyPolicy] = {}
         self._bindings: list[_Bound] = []
         self._exceptions: list[tuple[exceptions.PolicyExceptionModel, Document, bool]] = []
-        self._places: dict[tuple[str, str], str] = {}  # of policies and bindings, those with errors too
+        self._places: dict[tuple[str, str], str] = {}  # of policies and bindings, including those with errors
         self._objects: dict[tuple[str, str, str, str], Document] = {}
-        self._unusable: set[tuple[str, str]] = set()  # policies with errors: their bindings are not to blame
+        self._unusable: set[tuple[str, str]] = set()  # policies with errors: references to them are not reported
         self._documents: dict[tuple[str, str], Document] = {}  # of policies in CEL
         self._notes: list[Problem] = []
         self.foreign: list[Problem] = []  # objects of other policy engines
@@ -131,7 +131,7 @@ class _Loader:
         faults = list(policykinds.faults(api_version, kind))
         for path, message in faults:
             self._fault(document, path, message)
-        # The kind alone tells what a document was meant to be, so that its other errors come in the same run.
+        # The kind alone decides how to read a document, so that a wrong apiVersion does not hide its other errors.
         if kind == VALIDATING:
             self._add_policy(document)
         elif kind == MUTATING:
@@ -145,7 +145,7 @@ class _Loader:
         elif not policykinds.is_own(api_version):
             self._add_object(document)
             if engine := policykinds.engine_of(api_version):
-                message = f"is of {engine} ({api_version}), and Gatewright does not evaluate it"
+                message = f"is a policy of {engine} ({api_version}), which Gatewright does not evaluate"
                 self.foreign.append(_warning(document, ("kind",), f"{_subject(document)} {message}"))
 
     def _add_policy(self, document: Document) -> None:
@@ -201,7 +201,7 @@ class _Loader:
         self._refused(document, refusals.of_binding(bound), mistyped)
         self._is_new(document, kind, bound.metadata.name)
         conditioned = self._conditions(document, bound.metadata.annotations)
-        # One that is refused is kept, too: what is wrong with it besides is told when all policies are known.
+        # Bindings with errors are kept too: `finished` checks them against all policies and reports more errors.
         binding = translate.binding(bound, document.stream, document.line, conditioned)
         self._bindings.append(_Bound(binding, document, mistyped))
 
@@ -230,13 +230,13 @@ class _Loader:
         )
         before = self._objects.get(key)
         if before is not None and key[-1]:
-            self._fault(document, ("metadata", "name"), f"{key[1]} '{key[-1]}' stands in {_place(before)} already")
+            self._fault(document, ("metadata", "name"), f"{key[1]} '{key[-1]}' is already defined in {_place(before)}")
         self._objects[key] = document
 
     def _decoded(self, kind: type[Kind], document: Document) -> tuple[Kind, list[Path]]:
-        """The document's model, and where its fields are unknown or no value of theirs, which is reported."""
+        """Decode the document. Reports unknown fields and fields with a wrong type; returns their paths."""
         decoded, faults = model.decode(kind, document.value)
-        # kubectl drops the tag and sends what is left: an expression without its `!` says the opposite.
+        # kubectl drops a YAML tag and sends the rest: an expression without its `!` has the opposite meaning.
         tagged: list[Path] = []
         for path, position, tag in document.tags():
             tagged.append(path)
@@ -249,7 +249,7 @@ class _Loader:
         return decoded, [*tagged, *(path for path, _ in faults)]
 
     def _refused(self, document: Document, faults: Iterable[model.Fault], mistyped: list[Path]) -> bool:
-        """Report what is wrong with a document, but for what follows from a field of a wrong type; whether any is."""
+        """Report the faults, except those that result from a field with a wrong type. Returns whether there are any."""
         refused = bool(mistyped)
         for path, message in faults:
             if not any(_follows(path, wrong) for wrong in mistyped):
@@ -263,23 +263,23 @@ class _Loader:
         self.problems.append(_problem(document, path, f"{message}; {misread}" if misread else message))
 
     def _uncompiled(self, document: Document, issues: Issues, mistyped: list[Path]) -> bool:
-        """Report what is wrong in expressions, but for those that are not what was written; whether any is."""
+        """Report the issues, except in expressions of a wrong type. Returns whether any was reported."""
         found = [(path, issue) for path, issue in issues if path not in mistyped]
         self.problems += (_in_expression(document, path, issue) for path, issue in found)
         return bool(found)
 
     def _is_new(self, document: Document, kind: str, name: str) -> bool:
-        """Whether this is the first of its kind and name. That a name is missing is told elsewhere."""
+        """Whether kind and name are new; reports if they are not. A missing name is reported elsewhere."""
         before = self._places.get((kind, name))
         if before is not None:
-            self._fault(document, ("metadata", "name"), f"{kind} '{name}' stands in {before} already")
+            self._fault(document, ("metadata", "name"), f"{kind} '{name}' is already defined in {before}")
             return False
         if name:
             self._places[kind, name] = _place(document)
         return True
 
     def _excuse_name(self, document: Document) -> None:
-        """Hold no binding against the policy that a document may have been meant to be."""
+        """Do not report references to the policy that this invalid document may define."""
         name = lookup(document.value, ("metadata", "name"))
         if name is not None:
             self._unusable.update((kind, str(name)) for kind in (VALIDATING, MUTATING))
@@ -287,7 +287,7 @@ class _Loader:
     # Python
 
     def add_python_files(self, files: Iterable[FilePath]) -> None:
-        """Import policy files and take what they declare."""
+        """Import policy files and add the policies that they declare."""
         for file in files:
             declared, problems = declarations(file, self._root)
             self.problems += problems
@@ -296,7 +296,7 @@ class _Loader:
             else:
                 self._hash.update(file.read_bytes())
             if not declared and not problems:
-                self._notes.append(Problem(str(file), None, None, "declares no policy"))
+                self._notes.append(Problem(str(file), None, None, "declares no policies"))
             for declaration in declared:
                 self._add_declaration(declaration)
 
@@ -304,7 +304,7 @@ class _Loader:
         key = (declaration.kind, declaration.name)
         before = self._places.get(key)
         if before is not None:
-            message = f"{declaration.kind} '{declaration.name}' stands in {before} already; give name=…"
+            message = f"{declaration.kind} '{declaration.name}' is already defined in {before}; set name=…"
             self.problems.append(Problem(declaration.file, declaration.line, None, message))
             return
         self._places[key] = f"{declaration.file}:{declaration.line}"
@@ -323,9 +323,9 @@ class _Loader:
         )
 
     def excuse(self, file: FilePath) -> None:
-        """Hold no binding against the policies that a file which cannot be read looks as if it declared."""
+        """Do not report references to names that a file with errors mentions: it may define these policies."""
         try:
-            if not file.is_file():  # a pipe is read but once
+            if not file.is_file():  # a pipe cannot be read twice
                 return
             text = file.read_text(encoding="utf-8", errors="replace")
         except OSError:
@@ -333,10 +333,10 @@ class _Loader:
         names = {name.replace("_", "-").lower() for name in _LIKELY_NAME.findall(text)}
         self._unusable.update((kind, name) for name in names for kind in (VALIDATING, MUTATING))
 
-    # All together
+    # The whole tree
 
     def finished(self) -> PolicySet:
-        """The set of all that was added. Raises PolicyTreeError."""
+        """The PolicySet of everything that was added. Raises PolicyTreeError."""
         bound: dict[tuple[str, str], list[Binding]] = {key: [] for key in self.policies}
         for each in self._bindings:
             key = (each.binding.kind.removesuffix("Binding"), each.binding.policy)
@@ -372,7 +372,7 @@ class _Loader:
         )
 
     def _warnings(self) -> Iterator[Problem]:
-        """Fields in expressions that the objects of a policy do not have, and objects that cannot be merged."""
+        """Likely mistakes: resources that no cluster serves, folded comments, unknown fields, patches that fail."""
         objects = [document.value for document in self._objects.values()]
         kinds, schemas = Kinds.builtin().with_crds(objects), Schemas.builtin().with_crds(objects)
         yield from self._unserved(kinds)
@@ -394,7 +394,7 @@ class _Loader:
                     yield _in_expression(document, path, issue)
 
     def _unserved(self, kinds: Kinds) -> Iterator[Problem]:
-        """Resources that policies are about and no cluster serves: such a policy never runs."""
+        """Resources that policies match and no cluster serves: such a rule never applies."""
         for key, policy in self.policies.items():
             document = self._documents.get(key)
             for index, rule in enumerate(policy.match.rules):
@@ -413,7 +413,7 @@ class _Loader:
                         yield _warning(document, at, f"{_subject(document)}: {render(at)}: {message}")
 
     def _exempt(self) -> dict[tuple[str, str], list[Exemption]]:
-        """The exemptions of each policy, by the exception's name; notes those that have expired."""
+        """The exemptions of each policy, sorted by the exception's name. Adds a note for each expired exception."""
         found: dict[tuple[str, str], list[Exemption]] = {}
         bindings = [each.binding for each in self._bindings]
         for written, document, refused in sorted(self._exceptions, key=lambda each: each[0].metadata.name):
@@ -437,7 +437,7 @@ class _Loader:
     def _unknown_in_exception(
         self, named: exceptions.ExceptedPolicyModel, keys: list[tuple[str, str]], bindings: list[Binding]
     ) -> Iterator[model.Fault]:
-        """What an exception names of a policy and is not there."""
+        """The policies, bindings and validations that an exception names and that do not exist."""
         if not keys:
             known = named.kind is not None and any(key[1] == named.name for key in self.policies)
             if named.name and (
@@ -459,7 +459,7 @@ class _Loader:
         ]
         for index, number in enumerate(named.validations or ()):
             if not counts:
-                message = f"'{named.name}' has no numbered validations; leave it out: all of the policy is excepted"
+                message = f"'{named.name}' has no numbered validations; leave this out to except the whole policy"
                 yield ("validations",), message
                 return
             if not 0 <= number < max(counts):
@@ -486,7 +486,7 @@ class _Loader:
 
     def _check_conditions(self, policy: AnyPolicy, bound: _Bound) -> None:
         if policy.language == "cel" and lookup(bound.document.value, _CONDITIONS_AT) is not None:
-            message = f"policy '{policy.name}' is in CEL and has matchConditions of its own: write them there"
+            message = f"policy '{policy.name}' is in CEL; write the conditions in its spec.matchConditions"
             self._fault(bound.document, _CONDITIONS_AT, message)
 
 
@@ -500,12 +500,12 @@ def _order(problem: Problem) -> tuple[str, int, int, str]:
 
 
 def _follows(path: Path, wrong: Path) -> bool:
-    """Whether what is wrong at `path` may come of the wrong type at `wrong`: below it, or of the list that it is in."""
+    """Whether a fault at `path` may result from the wrong type at `wrong`: `path` is below it or is its list."""
     return path[: len(wrong)] == wrong or (path == wrong[:-1] and isinstance(wrong[-1], int))
 
 
 def _warning(document: Document, path: Path, message: str) -> Problem:
-    """What is worth a warning at a place, with its line."""
+    """A warning at `path`, with the excerpt of its line."""
     position = document.position(path)
     return replace(document.problem(path, message), excerpt=document.excerpt(position))
 
@@ -516,11 +516,11 @@ def _problem(document: Document, path: Path, message: str) -> Problem:
 
 
 def _in_expression(document: Document, path: Path, issue: Issue) -> Problem:
-    """What is wrong in an expression, at its place in the file."""
+    """The problem of an issue in the expression at `path`, at its position in the file."""
     found = place(document, path, issue)
     where = "" if found.exact else f" (at {issue.line}:{issue.column} of the expression)"
     if issue.message.startswith("Syntax error") and (comment := document.comment_behind(path)):
-        where += f"; YAML reads what begins with # in column {comment.column} as a comment; {syntax.misread.QUOTE}"
+        where += f"; YAML reads the # in column {comment.column} as the start of a comment; {syntax.misread.QUOTE}"
     if issue.message.startswith("Syntax error") and (folded := folded_comment(document, path)):
         where += f"; {_FOLDED} (line {folded.line})"
     problem = _problem(document, path, f"{issue.message}{where}")

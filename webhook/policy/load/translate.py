@@ -1,4 +1,4 @@
-"""Models of documents -> what the engine works with: rules, selectors, bindings."""
+"""Converts the models of documents to the types of the engine: rules, selectors, bindings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from webhook.policy.written import model
 
 
 def match(resources: model.MatchResources | None) -> Match:
-    """matchConstraints or matchResources; None matches everything."""
+    """The Match of matchConstraints or matchResources. None matches everything."""
     if resources is None:
         return Match()
     return Match(
@@ -26,7 +26,7 @@ def match(resources: model.MatchResources | None) -> Match:
 
 
 def param_kind(kind: model.ParamKindRef | None) -> ParamKind | None:
-    """A policy's paramKind."""
+    """The ParamKind of a policy's paramKind."""
     return None if kind is None else ParamKind(kind.api_version, kind.kind)
 
 
@@ -36,7 +36,7 @@ def binding(
     line: int,
     conditions: Conditions | None = None,
 ) -> Binding:
-    """A binding of either kind; `conditions` are those of its annotation."""
+    """The Binding of a document of either kind. `conditions`: those of its annotation."""
     spec = bound.spec
     actions = spec.validation_actions if isinstance(spec, model.ValidatingAdmissionPolicyBindingSpec) else []
     return Binding(
@@ -78,7 +78,7 @@ def _resource(text: str) -> tuple[str, str]:
 
 
 def exception(written: exceptions.PolicyExceptionModel, file: str, line: int) -> exceptions.PolicyException:
-    """An exception that is not refused."""
+    """The PolicyException of a valid document."""
     objects = written.spec.objects
     selector = _selector(objects.label_selector) if objects else None
     return exceptions.compiled(written, selector, file, line)

@@ -1,4 +1,4 @@
-"""The files of a policy tree."""
+"""Finds the files of a policy tree."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path as FilePath
 from webhook.documents import files, reader
 from webhook.documents.reader import Problem
 
-_KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml"})  # lists of files, no policies
+_KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml"})  # they contain lists of files, not policies
 
 
 def walk(root: FilePath) -> tuple[list[FilePath], list[Problem]]:
-    """The files below a folder that may hold policies, sorted, and what cannot be one; a file is its own tree.
+    """The files below a folder that may contain policies, sorted, and problems. If `root` is a file, only that.
 
-    Entries whose name starts with `.` or `_` are left out, and kustomizations. A pipe, socket or device is a problem:
-    reading it might never end. So is a folder that cannot be listed: there may be policies in it.
+    Entries with a name that starts with `.` or `_` are skipped, and kustomizations. A pipe, socket or device is a
+    problem, as reading it might never end. So is a folder that cannot be listed, as it may contain policies.
     """
     if not root.is_dir():
         return [root], []
@@ -29,7 +29,7 @@ def walk(root: FilePath) -> tuple[list[FilePath], list[Problem]]:
     seen: set[FilePath] = set()
     for folder, folders, names in os.walk(root, onerror=unlisted, followlinks=True):
         resolved = FilePath(folder).resolve()
-        if resolved in seen:  # a symbolic link that leads back up
+        if resolved in seen:  # reached before, by a symbolic link
             folders.clear()
             continue
         seen.add(resolved)
@@ -40,15 +40,18 @@ def walk(root: FilePath) -> tuple[list[FilePath], list[Problem]]:
                 continue
             file = FilePath(folder, name)
             if special := _special(file):
-                advice = "remove it, or leave it out with a name that begins with _"
-                problems.append(Problem(str(file), None, None, f"{special}, no regular file; {advice}"))
+                advice = "remove it, or give it a name that begins with _"
+                problems.append(Problem(str(file), None, None, f"{special}, not a regular file; {advice}"))
             else:
                 found.append(file)
     return found, problems
 
 
 def _special(file: FilePath) -> str | None:
-    """What a directory entry is that is no regular file; of one that leads nowhere, reading it will tell."""
+    """The type of an entry that is not a regular file; None for a regular file, and for one that cannot be opened.
+
+    Reading the latter reports the error.
+    """
     try:
         mode = file.stat().st_mode
     except OSError:

@@ -1,1 +1,1 @@
-"""Policies in Python: imported, declared by decorators, and run on requests."""
+"""Python policies: the API for their authors, and how they are imported, declared and run."""

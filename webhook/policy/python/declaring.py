@@ -1,4 +1,4 @@
-"""From a decorated function to a `Declaration`: what the decorators check, and what is written down for the loader."""
+"""Checks the arguments of the decorators, and records a `Declaration` of each policy for the loader."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a decorator was given: a policy before it is bound.
+    """A declared policy, without its bindings.
 
-    `only_reads`: its file proves that it changes nothing of what it is given (webhook.policy.python.onlyreads).
+    `only_reads`: its source proves that it does not change its arguments (webhook.policy.python.onlyreads).
     """
 
     kind: PolicyKind
@@ -43,21 +43,21 @@ class Declaration:
     only_reads: bool = False
 
 
-# The policies of the file that is being imported; the loader sets it. A function that is decorated elsewhere (in a test
-# of the policy, in a library) stays a plain function.
+# The policies of the file that the loader is importing. None outside of the loader: then a decorated function, as in a
+# unit test or a library, is only checked.
 declaring: ContextVar[list[Declaration] | None] = ContextVar("declaring", default=None)
 
 
 def declare(kind: PolicyKind, function: Callable[..., Any], options: Options) -> None:
-    """Check how a function is declared; where a policy tree is being loaded, add it to `declaring`.
+    """Check a declaration, and if the loader is importing a file, add it to `declaring`.
 
     Raises PolicyDefinitionError.
     """
     decorator = "@validate" if kind == "ValidatingAdmissionPolicy" else "@mutate"
     if not inspect.isfunction(inspect.unwrap(function)):
-        raise PolicyDefinitionError(f"{decorator} stands on a function, not on {type(function).__name__}")
+        raise PolicyDefinitionError(f"{decorator} decorates a function, not {type(function).__name__}")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise PolicyDefinitionError(f"{decorator}: a policy is a plain function, not an async one")
+        raise PolicyDefinitionError(f"{decorator}: a policy must be a plain function, not an async one")
     if decorator == "@mutate" and inspect.isgeneratorfunction(function):
         raise PolicyDefinitionError("@mutate: the function edits request.object in place; it does not yield")
     if options.failure_policy not in ("Fail", "Ignore"):
@@ -67,7 +67,7 @@ def declare(kind: PolicyKind, function: Callable[..., Any], options: Options) ->
     name = options.name if options.name is not None else function.__name__.strip("_").replace("_", "-").lower()
     if not isinstance(name, str) or not is_subdomain(name):
         raise PolicyDefinitionError(
-            f"{decorator}: the policy's name {name!r} must be lower-case letters, digits, '-' and '.'; give name=…"
+            f"{decorator}: the policy's name {name!r} must be lower-case letters, digits, '-' and '.'; set name=…"
         )
     operations = _operations(options.operations, decorator)
     resources = _resources(options.resources, decorator)
@@ -82,7 +82,7 @@ def declare(kind: PolicyKind, function: Callable[..., Any], options: Options) ->
         model = ModelParams(*found) if found else None
     if model is not None and param_kind is None:
         raise PolicyDefinitionError(
-            f"{decorator}: {name} takes params of a model: give param_kind='v1/ConfigMap' or so"
+            f"{decorator}: {name} takes a model as params; set param_kind, such as param_kind='v1/ConfigMap'"
         )
     declarations = declaring.get()
     if declarations is None:
@@ -116,7 +116,7 @@ def declare(kind: PolicyKind, function: Callable[..., Any], options: Options) ->
 
 
 def _params_parameter(function: Callable[..., Any], decorator: str) -> inspect.Parameter | None:
-    """The parameter that takes the params, None if the function takes the request alone."""
+    """The function's parameter for the params; None if it takes only the request."""
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = list(inspect.signature(function).parameters.values())
     taken = [parameter for parameter in parameters if parameter.kind in positional]
@@ -163,7 +163,7 @@ def _resources(resources: Collection[str], decorator: str) -> tuple[_Resource, .
 
 
 def _resource(text: Any) -> _Resource | None:
-    """The resource that a text such as `v1/pods` names."""
+    """The resource that a text such as `v1/pods` names; None if the text is not valid."""
     if not isinstance(text, str):
         return None
     parts = text.split("/")
@@ -213,8 +213,8 @@ def _reads(kinds: Collection[str], decorator: str) -> Reads:
 
 
 def _expected(text: Any) -> str:
-    """What to write in place of a text that names no resource."""
-    # Imported only after a mistake: whoever imports a policy to test it needs no tables of kinds.
+    """The advice for a text that names no resource."""
+    # Imported only after a mistake: importing a policy in a unit test does not need the tables of kinds.
     from webhook.schema import Kinds
     from webhook.schema.resourcenames import meant_by
 
@@ -224,7 +224,7 @@ def _expected(text: Any) -> str:
 
 
 def _kind_hint(text: Any) -> str:
-    """`; did you mean …?` if a text names something close to a kind, else nothing."""
+    """`; did you mean …?` if the text is similar to a kind, else ""."""
     from webhook.schema import Kinds
     from webhook.schema.resourcenames import kind_meant_by
 
@@ -233,7 +233,7 @@ def _kind_hint(text: Any) -> str:
 
 
 def _kind(text: Any) -> _Kind | None:
-    """The kind that a text such as `apps/v1/Deployment` names; None if it is no such text."""
+    """The kind that a text such as `apps/v1/Deployment` names; None if the text is not valid."""
     api_version, _, kind = text.rpartition("/") if isinstance(text, str) else ("", "", "")
     group, slash, version = api_version.rpartition("/")
     if (

@@ -1,7 +1,7 @@
-"""Python policies, as their authors declare them: the decorators `validate` and `mutate`.
+"""The decorators `validate` and `mutate`, which declare Python policies.
 
-Authors import this module by way of `gatewright`, in tests and editors too: what declaring takes is imported when the
-first policy is declared.
+Policy authors import this module through `gatewright`, also in unit tests and editors. So modules that declaring needs
+are imported only when a policy is declared.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PolicyKind = Literal["ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"]
 ReinvocationPolicy = Literal["Never", "IfNeeded"]
 
 Texts = list[str] | tuple[str, ...] | set[str] | frozenset[str]
-"""Several texts. Not Collection[str], of which one text is one, too."""
+"""Several texts. Not Collection[str], because a single str is one."""
 _Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT", "*"]
 Operations = list[_Operation] | tuple[_Operation, ...] | set[_Operation] | frozenset[_Operation]
 
@@ -39,7 +39,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class PolicyDefinitionError(TypeError):
-    """A decorator was used wrongly; the text says how, and what is expected."""
+    """A decorator was used incorrectly; the text says how, and what is expected."""
 
 
 class Options(NamedTuple):
@@ -91,27 +91,28 @@ def validate(
     scope: Scope = "*",
     reads: Texts = (),
 ) -> Callable[[Function], Function]:
-    """Declare a validating policy: a function of the request, or of the request and the params.
+    """Declare a validating policy: a function that takes the request, or the request and the params.
 
-    It yields (or returns, one or several) what is wrong: Violations, or plain text for a Violation without a path.
-    Nothing, or None, lets the request pass.
+    The function yields violations, or returns one or several: each a Violation, or text for a Violation without a path.
+    If it yields nothing or returns None, the request passes.
 
-    `resources`: what the policy is about, as `VERSION/RESOURCE` of the core group (`v1/pods`, `v1/pods/exec`),
-    `GROUP/VERSION/RESOURCE` (`apps/v1/deployments`, `apps/v1/deployments/scale`, `apps/*/*`), `*` for all resources
-    without their subresources, `*/scale` for that subresource of all of them, `*/*` for everything.
-    `operations`: of CREATE, UPDATE, DELETE, CONNECT, or `*`.
-    `name`: the policy's; else the function's, with dashes for underscores.
-    `param_kind`: the kind of the params, such as `v1/ConfigMap` or `rules.example.com/v1/ReplicaRule`. The params are
-    then the object that a binding names, as JSON; or, where the function annotates its second parameter with a pydantic
-    model, that model, validated from the `data` of a ConfigMap (each value read as YAML), else from `spec`.
-    `failure_policy`: what an exception does: Fail denies, Ignore lets pass.
-    `scope`: `Cluster`, `Namespaced` or both, `*`.
-    `reads`: the kinds that `request.cluster` is asked for, such as `v1/ConfigMap`; `v1/Namespace` for
+    `resources`: the resources that the policy matches: `VERSION/RESOURCE` for the core group (`v1/pods`,
+    `v1/pods/exec`), `GROUP/VERSION/RESOURCE` (`apps/v1/deployments`, `apps/v1/deployments/scale`, `apps/*/*`), `*` for
+    all resources without their subresources, `*/scale` for this subresource of all resources, `*/*` for everything.
+    `operations`: any of CREATE, UPDATE, DELETE, CONNECT, or `*`.
+    `name`: the policy's name. Default: the function's name, with dashes for underscores.
+    `param_kind`: the kind of the params, such as `v1/ConfigMap` or `rules.example.com/v1/ReplicaRule`. The function's
+    second argument is then the object that the binding selects, as JSON. If that parameter is annotated with a pydantic
+    model, it is the model, validated from the `data` of a ConfigMap (each value read as YAML) or the `spec` of others.
+    `failure_policy`: if the function raises, Fail denies the request and Ignore lets it pass.
+    `scope`: `Cluster`, `Namespaced`, or `*` for both.
+    `reads`: the kinds that the function looks up with `request.cluster`, such as `v1/ConfigMap`; `v1/Namespace` for
     `request.cluster.namespace`, `authorization.k8s.io/v1/SubjectAccessReview` for `request.cluster.authorize`. In a
-    cluster their objects are kept at hand, and the server must have the right to list and watch them. Looking up any
-    other kind is an evaluation error. The object that a binding names as params is handed in without.
+    cluster, the server caches their objects, and needs the permission to list and watch them. A lookup of any other
+    kind is an evaluation error. Params need no `reads`.
 
-    The function is returned as it is, so that tests call it directly. Raises TypeError on wrong arguments.
+    Returns the function unchanged, so that unit tests can call it. Raises PolicyDefinitionError, a TypeError, if an
+    argument is not valid.
     """
     options = Options(resources, operations, name, param_kind, failure_policy, scope, reads)
     return lambda function: _declare("ValidatingAdmissionPolicy", function, options)
@@ -156,11 +157,11 @@ def mutate(
     reads: Texts = (),
     reinvocation_policy: ReinvocationPolicy = "Never",
 ) -> Callable[[Function], Function]:
-    """Declare a mutating policy: a function that edits `request.object` in place, and returns nothing.
+    """Declare a mutating policy: a function that edits `request.object` in place, and returns None.
 
-    It is given a copy of its own. An exception leaves nothing of what it changed. The arguments are those of
-    `validate`; DELETE, which has no object, is no operation of a mutation. `reinvocation_policy`: IfNeeded runs it once
-    more where this or any other mutating policy has changed the object.
+    The object is a copy; if the function raises, its changes are discarded. The arguments are those of `validate`, but
+    `operations` cannot contain DELETE, which has no object. `reinvocation_policy`: IfNeeded runs the policy once more
+    if any mutating policy, this one included, has changed the object.
     """
     if reinvocation_policy not in ("Never", "IfNeeded"):
         raise PolicyDefinitionError("@mutate: reinvocation_policy must be 'Never' or 'IfNeeded'")

@@ -1,6 +1,6 @@
-"""The request as a Python policy is given it: `Request`, of which nothing can be changed.
+"""`Request`: the read-only request that a Python policy receives.
 
-Each evaluation gets a Request of its own, so that what a policy does to it, by whatever means, ends with it.
+Each evaluation gets its own Request, so that a policy that changes it by some trick does not affect others.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ _set = object.__setattr__
 
 
 class Request:
-    """One admission request, as a policy sees it. Nothing of it can be changed.
+    """One admission request. It is read-only.
 
     `object` and `old_object` are JSON values: dict, list, str, int, float, bool, None. Writing to them raises
-    ReadOnlyError, but for the `object` of a `@mutate` function, which is a copy that the function edits in place.
+    ReadOnlyError, except for the `object` of a `@mutate` function: it is a copy, which the function edits in place.
 
-    A policy is given its Request. A unit test makes one with the same attributes as keywords; its objects are then
-    those that the test passes.
+    Gatewright creates the Request of a policy. A unit test creates one from keywords with the names of the attributes;
+    its `object` and `old_object` are then the test's own, and can be changed.
     """
 
     __slots__ = ("_cluster", "_sent", "_user", "object", "old_object")
 
     _sent: requests.Request
-    # What there is, the kinds that may be looked up, and whether as views; in a unit test a Cluster of its own.
+    # (view, declared kinds, whether lookups return read-only views); in a unit test the Cluster that it passed.
     _cluster: tuple[ClusterView | None, Reads, bool] | Cluster | None
-    _user: User  # made at the first question
+    _user: User  # created on first access
 
-    # Any: whether one can be None is known by the operations that a policy is for, and not by its type.
+    # Any: whether an object can be None depends on the policy's operations, which its type cannot express.
     object: JSONObject | Any
-    """The object as it would be stored. None on DELETE; on CONNECT the options object, such as a PodExecOptions."""
+    """The new object. None on DELETE; on CONNECT the options object, such as a PodExecOptions."""
     old_object: JSONObject | Any
-    """The object as it is stored. None on CREATE and CONNECT."""
+    """The stored object. None on CREATE and CONNECT."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Request:
 
     @property
     def resource(self) -> GroupVersionResource:
-        """The API resource that the policy is given: (group, version, resource); the core group is ""."""
+        """The API resource of `object`: (group, version, resource); the core group is ""."""
         return self._sent.resource
 
     @property
@@ -109,17 +109,17 @@ class Request:
 
     @property
     def name(self) -> str:
-        """The object's name; "" where the API server is yet to generate it."""
+        """The object's name; "" if the API server has not generated it yet."""
         return self._sent.name
 
     @property
     def namespace(self) -> str:
-        """The object's namespace, of a Namespace its own name; "" where it is cluster-scoped."""
+        """The object's namespace, or "" if it is cluster-scoped. Of a Namespace, its own name."""
         return self._sent.namespace
 
     @property
     def user(self) -> User:
-        """Who asks."""
+        """The user who sent the request."""
         try:
             return self._user
         except AttributeError:
@@ -130,39 +130,39 @@ class Request:
 
     @property
     def options(self) -> JSONObject | None:
-        """The CreateOptions, UpdateOptions or DeleteOptions of the request; None where there are none."""
+        """The CreateOptions, UpdateOptions or DeleteOptions of the request; None if it has none."""
         return cast("JSONObject | None", view(self._sent.options))
 
     @property
     def dry_run(self) -> bool:
-        """Whether nothing will be stored, whatever the answer."""
+        """Whether the request is a dry run: nothing will be stored."""
         return self._sent.dry_run
 
     @property
     def uid(self) -> str:
-        """The review's identity, for correlation with the audit log; "" in a dry run of Gatewright."""
+        """The review's UID, for correlation with the audit log; "" in `gatewright check`, `test` and `explain`."""
         return self._sent.uid
 
     @property
     def request_resource(self) -> GroupVersionResource:
-        """The resource as the client named it: another version where the API server converted the object."""
+        """The resource of the original request. It has another version if the API server converted the object."""
         return self._sent.request_resource
 
     @property
     def request_kind(self) -> GroupVersionKind:
-        """The type as the client named it."""
+        """The kind of the original request."""
         return self._sent.request_kind
 
     @property
     def request_subresource(self) -> str:
-        """The subresource as the client named it."""
+        """The subresource of the original request."""
         return self._sent.request_subresource
 
     @property
     def cluster(self) -> Cluster:
-        """What can be looked up: the kinds that the decorator names in `reads=`.
+        """The cluster, for lookups of the kinds in the decorator's `reads=`.
 
-        Raises LookupError where there is no cluster: a unit test passes one, Request(…, cluster=…).
+        Raises LookupError if there is no cluster. A unit test passes one: Request(…, cluster=…).
         """
         cluster = self._cluster
         if isinstance(cluster, tuple):
@@ -171,9 +171,9 @@ class Request:
                 return DeclaredView(known, reads, self._sent.user, as_views)
         elif cluster is not None:
             return cluster
-        raise LookupError("there is no cluster here: a unit test passes one, Request(…, cluster=…)")
+        raise LookupError("the request has no cluster; in a unit test, pass one: Request(…, cluster=…)")
 
-    if not TYPE_CHECKING:  # or a type checker would let any attribute be set
+    if not TYPE_CHECKING:  # otherwise type checkers would allow setting any attribute
 
         def __setattr__(self, name: str, value: Any) -> NoReturn:
             raise ReadOnlyError(f"request.{name} cannot be set; a @mutate function edits request.object in place")
@@ -188,7 +188,7 @@ class Request:
 
 
 class _Open:
-    """A Request that is being made: assigning is a fifth of what it costs through `object.__setattr__`."""
+    """A Request under construction: setting an attribute costs a fifth of `object.__setattr__`."""
 
     __slots__ = Request.__slots__
 
@@ -200,7 +200,7 @@ class _Open:
 
 
 def given_views(sent: requests.Request, cluster: ClusterView | None, reads: Reads) -> Request:
-    """The Request of one evaluation, of which nothing can be changed."""
+    """The Request of one evaluation, with read-only views of the objects."""
     made = _Open()
     made._sent = sent
     made._cluster = (cluster, reads, True)
@@ -211,7 +211,7 @@ def given_views(sent: requests.Request, cluster: ClusterView | None, reads: Read
 
 
 def given_plain(sent: requests.Request, cluster: ClusterView | None, reads: Reads) -> Request:
-    """The Request of one evaluation of a policy that is known to read only, with the objects themselves."""
+    """The Request of one evaluation with the objects themselves, for a policy that is known not to change them."""
     made = _Open()
     made._sent = sent
     made._cluster = (cluster, reads, False)
@@ -222,7 +222,7 @@ def given_plain(sent: requests.Request, cluster: ClusterView | None, reads: Read
 
 
 def given_copy(sent: requests.Request, cluster: ClusterView | None, reads: Reads, copy: JSONObject) -> Request:
-    """The Request of a `@mutate` function, which edits this copy of the object; nothing else can be changed."""
+    """The Request of a `@mutate` function. Its `object` is `copy`, which can be changed; the rest is read-only."""
     made = given_views(sent, cluster, reads)
     object.__setattr__(made, "object", copy)
     return made

@@ -1,8 +1,8 @@
-"""Python policy files, imported: the policies that each declares, or what is wrong with it.
+"""Imports Python policy files, and returns the policies that they declare, or problems.
 
-Files are imported by path, each as a module of its own name, so that two files of one name do not collide; nothing is
-put on sys.path, and no bytecode is written into the policy tree. A policy file stands alone: it imports what is
-installed, and no file beside it.
+A file is imported by path, as a module with a unique name, so that files with the same name do not collide. sys.path is
+not changed, and no bytecode is written into the policy tree. A policy file can import installed packages, but not other
+files of the tree.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from webhook.policy.python.onlyreads import only_reading
 
 
 def declarations(file: FilePath, root: FilePath) -> tuple[list[Declaration], list[Problem]]:
-    """The policies of a file below `root`; none, if anything is wrong with it."""
+    """The policies of a file below `root`, and its problems. With a problem, there are no policies."""
     try:
         resolved = file.resolve(strict=True)
         if not resolved.is_relative_to(root.resolve(strict=True)):
-            raise OSError("it leads out of the policy tree")
+            raise OSError("it is a link out of the policy tree")
         if not resolved.is_file():  # reading a pipe or a device may never end
-            raise OSError("it is no regular file")
+            raise OSError("it is not a regular file")
         source = resolved.read_bytes()
     except (OSError, RuntimeError) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -43,18 +43,18 @@ def declarations(file: FilePath, root: FilePath) -> tuple[list[Declaration], lis
         _import(file, resolved, source)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a policy file may raise what it likes, SystemExit too
+    except BaseException as error:  # a policy file may raise anything, also SystemExit
         return [], [_problem(error, file)]
     finally:
         declaring.reset(token)
-    # Functions that a library declares are not this file's policies.
+    # Functions that an imported library decorates are not policies of this file.
     own = [declaration for declaration in declared if declaration.file == str(file)]
     reading = only_reading(source)
     return [replace(declaration, only_reads=declaration.line in reading) for declaration in own], []
 
 
 class _Loader(importlib.abc.InspectLoader):
-    """Runs source that has been read; under the file's name as the person gave it, for tracebacks."""
+    """Runs source that has been read already. Tracebacks show the file's name as the user gave it."""
 
     def __init__(self, file: FilePath, source: bytes) -> None:
         self._file = file
@@ -73,8 +73,8 @@ def _import(file: FilePath, resolved: FilePath, source: bytes) -> None:
     loader = _Loader(file, source)
     module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=str(file)))
     module.__file__ = str(file)
-    # Dataclasses and pydantic models look their module up by name. A file that is loaded again replaces the module,
-    # one that fails leaves the module that is in use.
+    # Dataclasses and pydantic models look up their module by name. Loading a file again replaces its module; if that
+    # fails, the previous module stays.
     previous = sys.modules.get(name)
     sys.modules[name] = module
     try:

@@ -1,6 +1,7 @@
 """Params of Python policies as pydantic models.
 
-A ConfigMap gives its `data`, each value read as YAML (`min: "1"` is the number 1); any other kind gives its `spec`.
+The model is validated from the `data` of a ConfigMap, with each value read as YAML (`min: "1"` is the number 1), or
+from the `spec` of another kind.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ _KEPT = 64
 
 
 class ParamsError(ValueError):
-    """The params are not what the policy's model asks for; the text names the object, the fields and what is wrong."""
+    """Params that are not valid for the policy's model. The text names the object, the fields and the errors."""
 
 
 def model_of(parameter: Any, function: Callable[..., Any]) -> tuple[type[BaseModel], bool] | None:
-    """The pydantic model that a parameter is annotated with, and whether None will do; None for other annotations."""
+    """The pydantic model of a parameter's annotation, and whether it allows None; None for other annotations."""
     annotation = parameter.annotation
     if isinstance(annotation, str):
         try:
             annotation = typing.get_type_hints(function).get(parameter.name)
         except (NameError, TypeError, SyntaxError):
-            # Names that only a type checker sees. A model is no such name, for it is needed here.
+            # A name that only type checkers know (TYPE_CHECKING). It cannot be a model, which is needed at run time.
             return None
     choices = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
     models = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
@@ -43,21 +44,20 @@ def _is_union(annotation: Any) -> bool:
 
 
 class ModelParams:
-    """Reads param objects as a model. An object that has been read is kept, for as long as it is the same object.
+    """Validates param objects as a model, and caches the result by the identity of the object.
 
-    All requests share a model, which therefore cannot be changed. One that has a value of a type that can be (a set, a
-    class of the policy's own) is copied for each evaluation.
+    Requests share the result, so it is made read-only. If that is impossible, because it contains a set or an instance
+    of a custom class, each evaluation gets a copy.
     """
 
     def __init__(self, model: type[BaseModel], optional: bool) -> None:
         self._model = model
         self.optional = optional
-        # By identity, with the object itself so that its identity stays its own.
-        # With whether all requests may share it.
+        # id of a param object -> (the object, so that its id is not reused; the result; whether requests can share it).
         self._read: dict[int, tuple[JSONObject, BaseModel | ParamsError, bool]] = {}
 
     def read(self, params: JSONObject | None) -> BaseModel | None:
-        """The model of a param object; None for None if the policy allows it. Raises ParamsError."""
+        """The model of a param object. None if `params` is None and the policy allows that. Raises ParamsError."""
         if params is None:
             if self.optional:
                 return None
@@ -69,7 +69,7 @@ class ModelParams:
             found = self._read[id(params)] = (params, *self._validated(params))
         _, read, shared = found
         if isinstance(read, ParamsError):
-            raise ParamsError(str(read))  # a new one: a kept error would gather the tracebacks of all requests
+            raise ParamsError(str(read))  # a new one: a cached exception would collect tracebacks of all requests
         return read if shared else copy.deepcopy(read)
 
     def _validated(self, params: JSONObject) -> tuple[BaseModel | ParamsError, bool]:
@@ -101,13 +101,13 @@ class ModelParams:
                 where = ".".join((field, *map(str, item["loc"])))
                 if not secret:
                     wrong.append(f"{where}: {item['msg']}")
-                else:  # the messages of validators may tell the value
+                else:  # the messages of validators may contain the value
                     wrong.append(f"{where} is {'missing' if item['type'] == 'missing' else 'of a wrong type or value'}")
             return ParamsError(f"{subject}: {'; '.join(wrong)}")
 
 
 def _parsed(entries: Any) -> tuple[dict[str, Any], list[str]]:
-    """The entries of a ConfigMap's data, each value read as one YAML document."""
+    """The entries of a ConfigMap's data, each value read as one YAML document; and the errors."""
     if not isinstance(entries, dict):
         return {}, ["data: expected a mapping"]
     values: dict[str, Any] = {}

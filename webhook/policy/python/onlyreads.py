@@ -1,13 +1,16 @@
-"""Policies that cannot change what they are given, proven from the text of their file.
+"""Proves from the source of a policy that it does not change its arguments.
 
-Such a policy is given the request's own objects, at no cost; any other gets views (webhook.policy.readonly). The proof
-errs on one side only: what it cannot follow counts as writing.
+Such a policy receives the request's own objects, at no cost; any other receives views (webhook.policy.readonly). The
+proof is conservative: code that it cannot analyze counts as writing.
 
-A dict or list is changed by a statement (`x[…] = …`, `del x[…]`, `x += …`), by one of their writing methods, or by a
-function that somebody else wrote. So a file passes that has none of the first two but on dicts and lists which the same
-function has just made, imports only modules that change no argument of theirs, uses only builtins that do not either,
-and has no `global`, by which an object could outlive the evaluation, in reach of another policy that does write. Other
-policies of the file are left out, unless the file calls them.
+A dict or list is changed by a statement (`x[…] = …`, `del x[…]`, `x += …`), by a mutating method, or by a function from
+elsewhere. So a policy passes if its file
+
+- uses such statements and methods only on dicts and lists that the same function has created;
+- imports only modules, and uses only builtins, that do not change their arguments;
+- has no `global`, which could keep an object for a later policy that writes.
+
+Other policies of the same file do not matter, unless the file calls them.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import builtins
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-# ruff: noqa: SIM905  # words are read more easily than lists of quoted ones
+# ruff: noqa: SIM905  # words are easier to read than lists of quoted words
 MODULES: Final = frozenset(
     """
     __future__ base64 binascii collections copy dataclasses datetime decimal enum fnmatch fractions functools gatewright
@@ -25,7 +28,7 @@ MODULES: Final = frozenset(
     typing_extensions unicodedata urllib uuid yaml zoneinfo
     """.split()
 )
-"""The modules, with all below them, that a file may import: none of their functions changes a dict or list given."""
+"""The modules, with their submodules, that a file may import: none of their functions changes an argument."""
 
 BUILTINS: Final = frozenset(
     """
@@ -46,21 +49,18 @@ WRITERS: Final = frozenset(
     subtract update
     """.split()
 )
-"""Methods that change their object, or keep what they are given."""
+"""Methods that change their object, or keep a reference to an argument."""
 
 DEFINED: Final = frozenset(
     "__bool__ __contains__ __eq__ __hash__ __init__ __iter__ __len__ __lt__ __post_init__ __repr__ __str__".split()
 )
-"""The special methods that a class of the file may define: none is called by `+=`."""
+"""The special methods that a class in the file may define. None of them is called by `+=`."""
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 def only_reading(source: bytes | str) -> frozenset[int]:
-    """The policies of a file that only read, each by the first line of its function, which is its decorator's.
-
-    None where the text is no Python.
-    """
+    """The policies that only read, each identified by the line of its decorator. Empty if `source` is not Python."""
     try:
         module = ast.parse(source)
         names = _decorators(module)
@@ -80,7 +80,7 @@ def only_reading(source: bytes | str) -> frozenset[int]:
 
 
 def _decorators(module: ast.Module) -> frozenset[str]:
-    """The names under which a file has the decorators of policies."""
+    """The names under which a file imports `validate` and `mutate`."""
     return frozenset(
         alias.asname or alias.name
         for node in module.body
@@ -91,7 +91,7 @@ def _decorators(module: ast.Module) -> frozenset[str]:
 
 
 def _is_policy(function: ast.FunctionDef, decorators: frozenset[str]) -> bool:
-    """Whether a function is decorated as policies are, and with nothing else."""
+    """Whether the function has exactly one decorator, and it is `validate` or `mutate`."""
     match function.decorator_list:
         case [ast.Call(func=ast.Name(id=name))]:
             return name in decorators
@@ -99,7 +99,7 @@ def _is_policy(function: ast.FunctionDef, decorators: frozenset[str]) -> bool:
 
 
 def _writes(nodes: Iterable[ast.AST], fresh: frozenset[str], own_copy: bool) -> Iterator[ast.AST]:
-    """What may write, below the nodes of one scope; `fresh` names what that scope has made itself."""
+    """The nodes that may write, in the nodes of one scope. `fresh`: names of values that the scope has created."""
     for node in nodes:
         match node:
             case ast.Attribute(value=value, attr=attr, ctx=ast.Load()):
@@ -110,7 +110,7 @@ def _writes(nodes: Iterable[ast.AST], fresh: frozenset[str], own_copy: bool) -> 
             case ast.Subscript(value=value, ctx=ast.Store() | ast.Del()):
                 if not _is_name(value, fresh):
                     yield node
-            case ast.AugAssign(target=target, value=value):  # changes what stands there, which may be a list
+            case ast.AugAssign(target=target, value=value):  # changes its target in place if that is a list
                 if not (_is_name(target, fresh) or _is_number(value)):
                     yield node
             case ast.Name(id=name):
@@ -145,12 +145,12 @@ def _is_name(node: ast.AST, names: frozenset[str]) -> bool:
 
 
 def _is_number(node: ast.AST) -> bool:
-    """Whether `x += node` can change no list: it is an error for one."""
+    """Whether `x += node` cannot change a list, because it raises for one."""
     return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
 
 
 def _fresh(scope: ast.Module | _Function, own_copy: bool) -> frozenset[str]:
-    """The names of a scope that only ever stand for what the scope has made itself."""
+    """The names that the scope assigns only values to which it has created itself."""
     fresh: set[str] = set()
     other: set[str] = set() if isinstance(scope, ast.Module) else set(_bound(ast.walk(scope.args)))
     pending: list[ast.AST] = list(scope.body) if isinstance(scope.body, list) else [scope.body]
@@ -163,7 +163,7 @@ def _fresh(scope: ast.Module | _Function, own_copy: bool) -> frozenset[str]:
             ) if _makes(value, own_copy):
                 fresh.add(name)
                 pending.append(value)
-            case ast.AugAssign(target=ast.Name(), value=value):  # the name stands for the same as before
+            case ast.AugAssign(target=ast.Name(), value=value):  # does not bind another object to a fresh name
                 pending.append(value)
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():  # scopes of their own
                 other.update(_bound([node]))
@@ -174,7 +174,7 @@ def _fresh(scope: ast.Module | _Function, own_copy: bool) -> frozenset[str]:
 
 
 def _bound(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    """The names that these nodes, without what is below them, give something to stand for."""
+    """The names that these nodes bind, without their child nodes."""
     for node in nodes:
         match node:
             case (
@@ -194,7 +194,7 @@ def _bound(nodes: Iterable[ast.AST]) -> Iterator[str]:
 
 
 def _makes(value: ast.expr, own_copy: bool) -> bool:
-    """Whether an expression makes something new, or what cannot be changed."""
+    """Whether the value of an expression is a new object, or immutable."""
     match value:
         case ast.List() | ast.Dict() | ast.Set() | ast.ListComp() | ast.DictComp() | ast.SetComp():
             return True
@@ -203,5 +203,5 @@ def _makes(value: ast.expr, own_copy: bool) -> bool:
         case ast.Call(func=ast.Name(id=name)):
             return name in MAKERS
         case ast.Call(func=ast.Attribute(attr="copy"), args=[], keywords=[]):
-            return not own_copy  # a method of the file's own may return anything
+            return not own_copy  # a `copy` method that the file defines may return anything
     return False

@@ -1,13 +1,14 @@
-"""Where a policy's function failed: the place that its message names, and the traceback for whoever asks for it.
+"""Where a policy's function raised: the place for its message, and the traceback for commands that show it.
 
-A command that shows tracebacks collects them:
+Such a command collects tracebacks:
 
     with tracebacks() as raised:
         decide(request, policies, cluster)
     raised  # one for each exception
 
-The server asks for none: then an exception costs what its message costs. A traceback holds names and source of the
-policy's file and of what it calls, and no values; the texts of exceptions, which quote values, are not in it.
+The server collects none, so an exception costs it no more than the message. A traceback contains names and source lines
+of the policy's file and of the functions that it calls, but no values: exception messages, which may quote values, are
+left out.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_FRAMES: Final = 20
-"""Calls of one exception that a traceback shows, the last ones; a recursion has a thousand."""
+"""The most frames of a traceback, the innermost ones. A recursion has a thousand."""
 
 MAX_CAUSES: Final = 5
-"""Exceptions that led to an exception, of which a traceback is shown."""
+"""The most exceptions in a chain of causes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An exception of a policy. `kind`: of the policy. `message`: as the policy's finding has it. `lines`: of text."""
+    """An exception of a policy. `kind`: the policy's. `message`: that of the finding. `lines`: the traceback's text."""
 
     kind: str
     policy: str
@@ -58,7 +59,7 @@ def place_of(error: BaseException, file: str) -> str:
 
 
 def heard(error: BaseException, kind: str, policy: str, file: str, message: str) -> None:
-    """Tell whoever collects tracebacks of an exception of a policy in `file`."""
+    """Record an exception of a policy in `file`, if tracebacks are being collected."""
     found = _raised.get()
     if found is not None:
         found.append(Raised(kind, policy, message, tuple(_lines(error, file))))
@@ -74,11 +75,11 @@ def _lines(error: BaseException, file: str) -> Iterator[str]:
         chain.append(cause)
     for each in reversed(chain):
         frames = traceback.extract_tb(each.__traceback__)
-        # What called the policy is no matter of its author's.
+        # Gatewright's own frames above the policy do not help its author.
         first = next((place for place, frame in enumerate(frames) if frame.filename == file), 0)
         shown = frames[first:][-MAX_FRAMES:]
         if len(frames) - first > len(shown):
-            yield f"… {len(frames) - first - len(shown)} calls before"
+            yield f"… {len(frames) - first - len(shown)} earlier frames"
         for frame in shown:
             yield f"{frame.filename}:{frame.lineno}, in {frame.name}"
             if frame.line:

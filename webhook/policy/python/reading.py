@@ -1,7 +1,7 @@
-"""What a Python policy sees of the cluster: `Cluster`, of the kinds that it declares to read, and no others.
+"""`Cluster`: lookups of a Python policy, restricted to the kinds that it declares.
 
-A cluster is not asked during a review: what policies read is kept at hand, and has to be known before. A dry run, which
-has everything at hand, holds policies to the same.
+A review does not wait for the cluster: objects come from a cache, so the server must know before which kinds to cache.
+`gatewright check` needs no cache, but enforces the declarations too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from webhook.policy.request import JSONObject, User
 
 Reads = frozenset[tuple[str, str]]
-"""(apiVersion, kind) of what is declared."""
+"""The (apiVersion, kind) of each declared kind."""
 
 NOTHING: Final[Reads] = frozenset()
 
@@ -26,20 +26,20 @@ Value_co = TypeVar("Value_co", covariant=True)
 
 
 class UndeclaredLookup(LookupError):
-    """A policy looks up what it does not declare; the text says what to add."""
+    """A policy looks up a kind that it does not declare. The text says what to add."""
 
     def __init__(self, api_version: str, kind: str) -> None:
         super().__init__(
-            f"{kind} of {api_version} is looked up and not declared: "
+            f"{kind} of {api_version} is looked up but not declared: "
             f"add reads=['{api_version}/{kind}'] to the decorator"
         )
 
 
 class Found(NamedTuple, Generic[Value_co]):
-    """The answer to a lookup: true where there is something.
+    """The result of a lookup. It is true if an object was found.
 
-    `value`: the object, None if there is none; or the list of objects. They cannot be changed. `age`: how many seconds
-    ago the cluster was last known to be so; 0.0 in a dry run.
+    `value`: the object (None if there is none) or the list of objects; read-only. `age`: seconds since the cluster was
+    last known to be in this state; 0.0 in `gatewright check`, `test` and `explain`.
     """
 
     value: Value_co
@@ -50,23 +50,23 @@ class Found(NamedTuple, Generic[Value_co]):
 
 
 class Cluster(Protocol):
-    """What a policy may look up, `request.cluster`: objects of the kinds that its decorator names in `reads=`.
+    """`request.cluster`: lookups of objects of the kinds in the decorator's `reads=`.
 
-    Every method raises a LookupError: for a kind that is not named there, one that the cluster does not serve, and
-    what is not known yet.
+    Every method raises LookupError if the kind is not declared there, if the cluster does not serve it, or if it has
+    not been listed yet.
     """
 
     def namespace(self, name: str) -> Found[JSONObject | None]:
-        """The Namespace of that name. Declared as `v1/Namespace`."""
+        """The Namespace with this name. Needs `v1/Namespace` in `reads=`."""
 
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Found[JSONObject | None]:
-        """The object of that name: get("apps/v1", "Deployment", "web", "shop").
+        """The object with this name: get("apps/v1", "Deployment", "web", "shop").
 
-        Cluster-scoped kinds have no namespace.
+        Leave `namespace` out for cluster-scoped kinds.
         """
 
     def list(self, api_version: str, kind: str, namespace: str | None = None) -> Found[Sequence[JSONObject]]:
-        """The objects of a kind, in one namespace or (None) in all, sorted by namespace and name."""
+        """The objects of a kind in one namespace, or in all (None), sorted by namespace and name."""
 
     def authorize(
         self,
@@ -83,21 +83,21 @@ class Cluster(Protocol):
         label_selector: str = "",
         user: User | None = None,
     ) -> AccessDecision:
-        """Whether a user may do something, as the cluster's authorizer says. The answer is true if it is allowed.
+        """Whether the cluster's authorizer allows a user to do something. The result is true if it does.
 
-        The first argument is the verb; then what it is about: a `resource` (the plural, with its API `group`; without
-        `namespace` or `name` all of them), or a `path` (`/metrics`). `user` is the one who sent the request, unless
-        given. Anybody else, of whom only a name and groups are known, is asked about with an `Access` in place of the
-        verb. Declared as `authorization.k8s.io/v1/SubjectAccessReview`.
+        The first argument is the verb. Then give either `resource` (the plural, with its API `group`; without
+        `namespace` or `name`: all of them) or `path` (`/metrics`). `user` defaults to the user who sent the request.
+        For a user of whom only the name and groups are known, pass an `Access` instead of the verb. Needs
+        `authorization.k8s.io/v1/SubjectAccessReview` in `reads=`.
 
-        Raises LookupError if there is no answer, TypeError if it is about neither a resource nor a path, or both.
+        Raises LookupError if there is no answer, and TypeError unless exactly one of resource and path is given.
         """
 
 
 class DeclaredView:
     """The Cluster of one policy. Every lookup of an undeclared kind raises UndeclaredLookup.
 
-    `as_views`: what is found cannot be changed; it is the ClusterView's own.
+    `as_views`: lookups return read-only views of the ClusterView's objects; otherwise these objects themselves.
     """
 
     __slots__ = ("_as_views", "_cluster", "_reads", "_user")
@@ -134,7 +134,7 @@ class DeclaredView:
                 f"authorize: the first argument is the verb, such as 'get', or an Access, not {type(access).__name__}"
             )
         elif user is not None or about:
-            raise TypeError("authorize: an Access says everything; leave the other arguments out")
+            raise TypeError("authorize: an Access must be the only argument")
         return self._cluster.authorize(access)
 
     def _check(self, api_version: str, kind: str) -> None:

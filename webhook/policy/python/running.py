@@ -1,7 +1,7 @@
-"""Running Python policies: a function, a request, and what came of it.
+"""Runs Python policies on requests.
 
-A policy file is code, trusted like any code that a review let in. What a function may get wrong is caught all the same,
-and becomes an evaluation error, which the policy's failurePolicy decides on.
+A policy file is code, and trusted like other code that passed a code review. Still, every exception of a function is
+caught and becomes an evaluation error; the policy's failurePolicy decides its effect.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from webhook.cel import Program
 
 MAX_VIOLATIONS = 1000
-"""The most that one evaluation may give: a generator that does not end would take the server with it."""
+"""The most violations of one evaluation: an endless generator would exhaust the server's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class PythonValidator:
         return iter(())
 
     def evaluate(self, review: Review, params: Any) -> Evaluation:
-        """See Validator. What the function does to what it is given, it does to views of its own."""
+        """See Validator. The function gets read-only views, unless it is known not to change its arguments."""
         declaration, request = self.declaration, review.request
         failures: list[Failure] = []
         try:
@@ -59,7 +59,7 @@ class PythonValidator:
             for found in _found(_call(declaration, seen, params)):
                 violation = found if type(found) is Violation else _violation(found)
                 if len(failures) >= MAX_VIOLATIONS:
-                    raise ValueError(f"it gave more than {MAX_VIOLATIONS} violations")
+                    raise ValueError(f"it returned more than {MAX_VIOLATIONS} violations")
                 failures.append(failed(violation.message, violation.reason, path=violation.path, index=len(failures)))
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
             if declaration.failure_policy == "Fail":
@@ -102,21 +102,21 @@ class PythonMutator:
             if returned is not None:
                 raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
             if before is not None and _text(edited) == before:
-                return UNCHANGED  # by far the commonest outcome: the same text, so the same value
+                return UNCHANGED  # the usual result: the same text, so the same value
             require_json(edited)
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
             return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
-        # A copy, for the function may have kept what it was given; a plain one, for it may have put views into it.
+        # A copy, because the function may have kept a reference; a plain one, because it may have inserted views.
         changed = plain(edited)
         return MutationResult(changed) if differs(request.object, changed) else UNCHANGED
 
 
-# Nothing but JSON's own types passes for them: a tuple or a date that a policy left in the object is told as wrong.
+# With these options orjson refuses most values that are not JSON's own types; require_json refuses the others.
 _STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 def _text(value: JSONObject) -> bytes | None:
-    """The JSON text of an object; None where it cannot be written as such."""
+    """The JSON text of an object; None if it contains values that are not JSON."""
     try:
         return orjson.dumps(value, option=_STRICT)
     except TypeError:
@@ -134,12 +134,12 @@ def _call(declaration: Declaration, request: GivenRequest, params: Any) -> Any:
 
 
 def _found(returned: Any) -> Iterable[Any]:
-    """What a validating function gave, one by one."""
+    """The violations that a validating function returned, as an iterable."""
     if type(returned) is GeneratorType:
         return returned
     if returned is None:
         return ()
-    if isinstance(returned, (str, Violation)):  # a union would be made anew each time
+    if isinstance(returned, (str, Violation)):  # a tuple, because `str | Violation` would be created at each call
         return (returned,)
     if isinstance(returned, dict) or not hasattr(returned, "__iter__"):
         raise TypeError(f"it returned {type(returned).__name__}; expected Violations, text or None")
@@ -152,13 +152,13 @@ def _violation(found: Any) -> Violation:
         return found
     if isinstance(found, str):
         return Violation(found)
-    raise TypeError(f"it gave {type(found).__name__}; expected a Violation or text")
+    raise TypeError(f"it returned {type(found).__name__}; expected a Violation or text")
 
 
 def _describe(error: BaseException, declaration: Declaration, request: Request, params: Any) -> str:
-    """The text of an evaluation error: what was raised, and the file, line and function of the policy that raised it.
+    """The message of an evaluation error: the exception, and the file, line and function of the policy that raised it.
 
-    Of an error on a Secret only the type is told: Python's own texts quote values (int('…')).
+    If a Secret is involved, the exception's own message is left out: Python's messages quote values (int('…')).
     """
     if isinstance(error, ParamsError):
         return str(error)

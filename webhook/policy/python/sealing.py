@@ -1,8 +1,7 @@
-"""Pydantic models that cannot be changed: the params that all requests share.
+"""Makes pydantic models read-only, so that all requests can share params.
 
-`sealed` makes the dicts and lists of a model read-only, and its attributes, and those of the models in it. The model
-stays an instance of its class, with that class's name, equality and text. Copies, by `copy` or `model_copy`, can be
-changed.
+`sealed` makes the attributes of a model read-only, and the dicts, lists and models in it. The model stays an instance
+of its class, with the same class name, equality and repr. Copies by `copy` or `model_copy` can be changed.
 """
 
 from __future__ import annotations
@@ -34,14 +33,14 @@ _UNCHANGEABLE: Final = (
 
 
 class NotSealable(TypeError):
-    """A value that can be changed, and cannot be kept from it."""
+    """A mutable value that cannot be made read-only."""
 
 
 def sealed(model: Model) -> Model:
-    """The model itself, which cannot be changed from now on.
+    """Make the model read-only, and return it.
 
-    Raises NotSealable where something in it can be changed by other means: a set, a private attribute, an object of the
-    policy's own. It is as it was then.
+    Raises NotSealable if it contains a value that cannot be made read-only: a set, a private attribute, an instance of
+    a custom class. Then the model is not changed.
     """
     fields: list[tuple[BaseModel, dict[str, Any]]] = []
     _sealed(model, fields)
@@ -54,7 +53,7 @@ def sealed(model: Model) -> Model:
 
 
 def _sealed(value: Any, fields: list[tuple[BaseModel, dict[str, Any]]]) -> Any:
-    """A value that cannot be changed; of the models in it, what their fields are to be is added to `fields`."""
+    """The read-only form of a value. Adds to `fields` each model in it with the read-only values of its fields."""
     kind = type(value)
     if kind is dict:
         return sealed_dict({key: _sealed(item, fields) for key, item in value.items()})
@@ -76,11 +75,11 @@ _set_class: Final = object.__dict__["__class__"].__set__
 
 
 def _sealed_class(kind: type[BaseModel]) -> type[BaseModel]:
-    """A subclass that passes for the class itself, and whose instances cannot be changed."""
+    """A subclass that looks like the class itself, with read-only instances."""
 
     def refuse(self: BaseModel, name: str, value: Any = None) -> NoReturn:
         raise ReadOnlyError(
-            f"{name} of {kind.__name__} cannot be set: all requests share the params; change a copy of them, "
+            f"{name} of {kind.__name__} cannot be set: all requests share the params; change a copy, "
             "model_copy(deep=True)"
         )
 
@@ -109,8 +108,8 @@ def _sealed_class(kind: type[BaseModel]) -> type[BaseModel]:
         "__reduce_ex__": reduced,
     }
     try:
-        # Not pydantic's way to make a class, which would compile the fields again.
+        # Without pydantic's metaclass, which would compile the fields again.
         made: type[BaseModel] = ABCMeta.__new__(type(kind), kind.__name__, (kind,), names)
-    except TypeError:  # a class that wants no subclasses, or keywords for them
+    except TypeError:  # the class allows no subclasses, or requires keywords for them
         raise NotSealable(kind.__name__) from None
     return made

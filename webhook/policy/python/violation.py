@@ -1,4 +1,4 @@
-"""`Violation`: what a Python policy holds against a request."""
+"""`Violation`: a reason of a Python policy to refuse a request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from webhook import paths
 from webhook.paths import Path
 
 MAX_MESSAGE = 5 * 1024
-"""The most characters of a message; what is over is cut."""
+"""The most characters of a message. A longer one is cut."""
 
 Reason = Literal["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"]
 REASONS: tuple[str, ...] = ("Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge")
@@ -18,14 +18,14 @@ REASONS: tuple[str, ...] = ("Unauthorized", "Forbidden", "Invalid", "RequestEnti
 
 @dataclass(frozen=True, slots=True, init=False)
 class Violation:
-    """One thing that is wrong with a request.
+    """One reason to refuse a request.
 
-    `message` is for the person whose request is refused. It is one line: line breaks become spaces. `path` is the
-    offending place in the object, as text (`spec.containers[0].image`, `metadata.labels['a.b/c']`) or as a tuple of
-    keys and indexes. `reason` is the API status that a denial is given: Invalid (422, unless told otherwise),
-    Forbidden (403), RequestEntityTooLarge (413) or Unauthorized (401).
+    `message` is shown to the user who sent the request. Line breaks in it become spaces. `path` is the offending field
+    of the object, as text (`spec.containers[0].image`, `metadata.labels['a.b/c']`) or as a tuple of keys and indexes.
+    `reason` is the API status of a denial: Invalid (422, the default), Forbidden (403), RequestEntityTooLarge (413) or
+    Unauthorized (401).
 
-    Raises TypeError or ValueError on anything else.
+    Raises TypeError or ValueError if an argument is not valid.
     """
 
     message: str

@@ -1,0 +1,72 @@
+"""The report of `test` for people: a line a policy, the cases that failed, and a line that sums it up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from webhook.cli.report.style import BOLD, DIM, ERROR, GREEN, Style
+from webhook.offline.background import Background
+from webhook.offline.caseruns import Exempted, Result
+from webhook.visible import visible
+
+
+def report(results: Sequence[Result], style: Style, verbose: bool, background: Background) -> str:
+    """A line a policy, the cases that failed, and a line that sums it up."""
+    lines: list[str] = []
+    ok, failed = style(GREEN, "pass"), style(ERROR, "FAIL")
+    for policy, group in groupby(sorted(results, key=_policy), key=_policy):
+        found = list(group)
+        passed = sum(result.passed for result in found)
+        mark = ok if passed == len(found) else failed
+        lines.append(f"{mark} {style(BOLD, visible(policy))}: {passed} of {_count(len(found), 'case')}")
+        for result in found:
+            planned = result.planned
+            place = f"{visible(planned.file)}:{planned.line}"
+            if result.excepted and not planned.case.excepted_by:
+                lines.append(f"  {style(DIM, 'note:')} {place}: {visible(planned.case.name)}: {_lets_pass(result)}")
+            if result.passed and not verbose:
+                continue
+            lines.append(f"  {ok if result.passed else failed} {place}: {visible(planned.case.name)}")
+            if not result.passed:
+                lines += [f"       {visible(failure)}" for failure in result.failures]
+                lines += [f"       found: {visible(text)}" for text in result.texts]
+            if planned.case.excepted_by:
+                lines += [f"       {_by(each)}: {visible(each.text)}" for each in result.excepted]
+            if verbose or not result.passed:
+                lines += [f"       {style(DIM, visible(line))}" for line in beside(result, background, verbose)]
+    total, wrong = len(results), sum(not result.passed for result in results)
+    lines.append(f"{_count(total, 'case')}: {total - wrong} passed, {wrong} failed")
+    return "\n".join(lines) + "\n"
+
+
+def _by(exempted: Exempted) -> str:
+    return f"excepted by {visible(exempted.exception.name)} until {visible(exempted.exception.until)}"
+
+
+def _lets_pass(result: Result) -> str:
+    """What is said of a case that says nothing of the exceptions that cover it."""
+    names = sorted({each.exception.name for each in result.excepted})
+    several = "exceptions" if len(names) > 1 else "exception"
+    return (
+        f"in the cluster the {several} {visible(', '.join(names))} would let this pass; tests leave exceptions out, "
+        "unless exceptedBy names one"
+    )
+
+
+def beside(result: Result, background: Background, verbose: bool) -> list[str]:
+    """What is known of a case's findings besides: what params were looked for, and tracebacks where they are wanted."""
+    lines: list[str] = []
+    for finding in result.findings:
+        looked_for = background.looked_for(finding, result.planned.request.namespace)
+        lines += [str(looked_for)] if looked_for else []
+        lines += background.traceback(finding) if verbose else ()
+    return lines
+
+
+def _policy(result: Result) -> str:
+    return result.planned.policy
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
