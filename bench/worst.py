@@ -44,6 +44,12 @@ def _long_words(size: int) -> list[Any]:
     return ["a" * 1000 + str(n % 10) for n in range(size // 1000)]
 
 
+def _twin_texts(size: int) -> Any:
+    """A text that is equal to the other input's, as a map's only key, too, and a list with as many elements."""
+    text = "a" * size
+    return {"text": text, "keys": {text: 1}, "list": [0] * (size // 4)}
+
+
 def _letters(size: int) -> str:
     return "ab" * (size // 2)
 
@@ -68,6 +74,26 @@ CASES: list[tuple[str, tuple[Make, ...]]] = [
     ("x.all(a, a in y)", (_numbers, _rows, _maps, _words, _long_words)),
     ("x.all(a, !([a] in y))", (_rows, _maps)),
     ("x.all(a, optional.of(x) == optional.of(y))", (_rows, _maps)),
+    # the same outside of loops, where Python's own operators do it: as many terms as a tree may have nodes
+    *(
+        (" || ".join([term] * 2_400), (_numbers, _words, _long_words))
+        for term in ("'x' in x", "dyn('x') in x", "1.5 in x", "[x] == [y[0]]", "[1] in x")
+    ),
+    *(
+        (f"!x.list.all(i, {term})", (_twin_texts,))
+        for term in (
+            "x.text in y.keys",
+            "y.keys[string(x.text)] == 1",
+            "y.keys[x.text] == 1",
+            "y.keys[?x.text].hasValue()",
+            "!(x.text < y.text)",
+            "x.text >= y.text",
+            "timestamp(x.text) == timestamp(0) || true",
+            "[x.text, y.text].sort().size() > 0",
+            "{x.text: 1, y.text: 2} == {} || true",
+            "(dyn(bytes(x.text)) + dyn(bytes(y.text))).size() > 0",
+        )
+    ),
     ("sets.equivalent(x, y)", (_numbers, _rows, _maps, _words)),
     ("sets.intersects(x, [dyn(null), dyn(1.5)])", (_numbers, _rows, _maps)),
     # functions on lists

@@ -64,6 +64,67 @@ def test_the_count_is_the_same_in_every_form_of_the_code() -> None:
     assert forms(enough + 1) == {WORK}
 
 
+LONG = "a" * 1_000_000
+TWIN = LONG.encode().decode()  # equal, but another object, so that comparing them takes time
+SHORTCUTS = {
+    "in a dyn list, outside of loops": (" || ".join(["'x' in x"] * 50), [""] * 10_000, 0),
+    "in a dyn list": ("y.all(i, !('x' in x))", [""] * 100_000, [0] * 10),
+    "a number in a dyn list": ("y.all(i, !(1 in x))", [0] * 100_000, [0] * 10),
+    "lists of numbers": ("y.all(i, x[0] == x[1])", [list(range(1000)), list(range(1000))], [0] * 1000),
+    "short lists of long texts": ("y.all(i, x[0] == x[1])", [[LONG], [TWIN]], [0] * 1000),
+    "lists of long texts": ("y.all(i, x[0] == x[1])", [[LONG] * 20, [TWIN] * 20], [0] * 100),
+    "maps with long keys": ("y.all(i, x[0] == x[1])", [{LONG: 1}, {TWIN: 1}], [0] * 1000),
+    "a long text in a short list": ("y.all(i, !(x[0] in dyn(x[1])))", [LONG, [LONG[:-1] + "b"] * 16], [0] * 100),
+    "a long text in a map": ("y.all(i, x[0] in x[1])", [LONG, {TWIN: 1}], [0] * 1000),
+    "a long typed text in a map": ("y.all(k, v, x.all(i, k in y))", [0] * 1000, {TWIN: LONG}),
+    "an index that is a long text": ("y.all(i, x[1][x[0]] == 1)", [LONG, {TWIN: 1}], [0] * 1000),
+    "an index that is a long typed text": (
+        "y.all(i, [string(x[0])].all(k, x[1][k] == 1))",
+        [LONG, {TWIN: 1}],
+        [0] * 1000,
+    ),
+    "an optional index": ("y.all(i, x[1][?x[0]].hasValue())", [LONG, {TWIN: 1}], [0] * 1000),
+    "the order of dyn texts": ("y.all(i, x[0] >= x[1])", [LONG, TWIN], [0] * 1000),
+    "texts that are sorted": ("y.all(i, x.sort().size() == 2)", [LONG, TWIN], [0] * 1000),
+    "a time that is a long text": ("y.all(i, timestamp(x) != timestamp(0) || true)", LONG, [0] * 100),
+    "equal maps outside of loops": (
+        " && ".join(["x == y"] * 50),
+        {f"{n}": n for n in range(9999)},
+        {f"{n}": n for n in range(9999)},
+    ),
+}
+
+
+@pytest.mark.usefixtures("little")
+@pytest.mark.parametrize(("expression", "x", "y"), SHORTCUTS.values(), ids=SHORTCUTS)
+def test_what_python_does_itself_is_counted_in_every_form(expression: str, x: Any, y: Any) -> None:
+    program = ENVIRONMENT.compile(expression)
+    for kind in (Activation, Counting, Recording):
+        assert ends(program, {"x": x, "y": y}, kind).startswith(WORK), kind
+
+
+@pytest.mark.usefixtures("little")
+@pytest.mark.parametrize(
+    ("expression", "x"),
+    [
+        ("y.all(i, !('z' in x))", ["x"] * 16),
+        ("y.all(i, !('z' in x))", {"x": 1}),
+        ("y.all(i, !(x in [" + ", ".join(f"'t{n}'" for n in range(500)) + "]))", "x"),
+    ],
+    ids=["a short list", "a map", "a literal"],
+)
+def test_small_searches_are_no_work_in_any_form(expression: str, x: Any) -> None:
+    program = ENVIRONMENT.compile(expression)
+    for kind in (Activation, Counting, Recording):
+        assert ends(program, {"x": x, "y": [0] * 3000}, kind) == "True"
+
+
+def test_bytes_that_are_joined_again_and_again_are_memory() -> None:
+    program = ENVIRONMENT.compile("[dyn(bytes(x))].all(b, y.map(i, b + b).size() > 0)")
+    for kind in (Activation, Counting, Recording):
+        assert "too much memory" in ends(program, {"x": "a" * 400_000, "y": [0] * 100}, kind)
+
+
 REGEXES = [
     ("matches with a large program", "x.all(a, !y.matches('[ab].{1000}z'))", [0] * 100, "ab" * 5000),
     ("find with a large program", "x.all(a, y.find('[ab].{1000}z') == '')", [0] * 100, "ab" * 5000),

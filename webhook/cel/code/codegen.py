@@ -72,7 +72,6 @@ class Generator:
         self.recording = form == "recording"
         self.out = Writer(statements=not self.native)
         self.scope: dict[str, str] = {}  # the variables of the loops around, and their locals
-        self.loops = 0
         self.fixed: Mapping[int, int] = {}
 
     def function(self, tree: Expr) -> tuple[Callable[[Any], Any], int]:
@@ -208,15 +207,25 @@ class Generator:
         if written is not None:
             return written
         cost = charging.call_cost(node)
-        args = self.operands(node)
         if node.function in ("@in", "_in_"):
+            texts = native.literal_texts(node.args[1])
+            if texts is not None:
+                return self.out.call(runtime.in_texts, self.value(node.args[0]), *self.bound(texts))
+            args = self.operands(node)
             return self.metered(runtime.contains if cost is None else runtime.contains_charged, args)
+        args = self.operands(node)
         if node.function == "_+_":
             if cost is None and node.args[0].type in types.NUMBERS:
                 return self.out.call(operators.add, *args)
             return self.metered(runtime.added if cost is None else runtime.concatenated, args)
         function = node.declared.call
-        return self.out.call(function, *args) if cost is None else self.charged(cost, function, args)
+        if cost is not None:
+            return self.charged(cost, function, args)
+        if node.function in ("_[_]", "_[?_]") and _may_be_long(node.args[1]):
+            return self.metered(runtime.keyed, [*self.bound(function), *args])
+        if node.function in charging.ORDER and any(arg.type == types.DYN for arg in node.args):
+            return self.metered(runtime.ordered, [*self.bound(function), *args])
+        return self.out.call(function, *args)
 
     def operands(self, node: Call) -> list[Operand]:
         """The arguments of a call. The API server evaluates the second one even after an error in the first, and
@@ -238,11 +247,9 @@ class Generator:
 
     def written(self, node: Call, write: Callable[[Writer, Call, native.Value], Operand | None]) -> Operand | None:
         """A call by Python's own operators, where that is wanted and possible and its cost is known without its values:
-        exactly, or as a bound in the plain form. Within a loop a search in a container is not, for it takes time.
-        """
-        searches = node.function in ("@in", "_in_") and not isinstance(node.args[1], ListLiteral)
+        exactly, or as a bound in the plain form."""
         cost = charging.at_most(node) if self.bounds else charging.known_cost(node)
-        if not self.native or cost is None or (searches and self.loops):
+        if not self.native or cost is None:
             return None
         operand = write(self.out, node, self.value)
         if operand is not None:
@@ -488,6 +495,11 @@ def _has_light_pattern(node: Call) -> bool:
     if node.declared.light is None or not isinstance(pattern, Const):
         return False
     return type(pattern.value) is not str or node.declared.light(pattern.value)
+
+
+def _may_be_long(node: Expr) -> bool:
+    """Whether a key may be a text that is longer than the expression."""
+    return not isinstance(node, Const) and node.type.name in ("string", "dyn")
 
 
 def _doubtful(node: Expr) -> bool:

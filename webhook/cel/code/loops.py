@@ -42,7 +42,6 @@ class Loops:
         target = self.out.fresh()
         counted, loop = self.loop_header(node, source)
         self.out.charge(charging.loop_costs(fold).whole)
-        self.code.loops += 1
         with self.rounds(counted):
             match fold.kind:
                 case "all" | "exists":
@@ -57,7 +56,6 @@ class Loops:
                     self.collecting(node, fold, loop, lambda: self.inserted(fold, target))
                 case _:
                     self.general(node, loop, target)
-        self.code.loops -= 1
         self.leave(variables)
         return Operand(target, atomic=True)
 

@@ -3,6 +3,9 @@
 Each function here gives generated code for a node, or None where Python's operator would not do. Code from here may
 raise anything where CEL has an error, since the exact form then finds out which; but it may never give a value that
 CEL would not. So the types of operands are tested wherever Python is laxer: True equals 1, a text is a sequence.
+
+Nor may it do work that the other forms count without counting it (runtime.py): what takes time by the size of a value,
+as a search in a list or a lookup by a long key does, is Python's own only up to a size that is no work.
 """
 
 from __future__ import annotations
@@ -10,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from webhook.cel.code import runtime
 from webhook.cel.code.writer import Operand, Writer
+from webhook.cel.cost import costs
 from webhook.cel.library.resolution import Dispatch
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import Call, Const, Expr, ListLiteral, MapLiteral, Select
@@ -163,23 +168,43 @@ def _index(out: Writer, left: Expr, right: Expr, value: Value) -> Operand | None
     if not string_key and not place:
         return None
     container, key = value(left), value(right)
-    return out.expression(f"{container.text}[{key.text}]", container, key)
+    if isinstance(right, Const):
+        return out.expression(f"{container.text}[{key.text}]", container, key)
+    again = out.repeated(key)
+    careful = f"{out.bind(runtime.long_key)}(a, {again.again})"
+    found = f"{again.again} if len({again.first}) <= {costs.COMPARED} else {careful}"
+    return out.expression(f"{container.text}[{found}]", container, again.operand)
 
 
 def _membership(out: Writer, item: Expr, container: Expr, value: Value) -> Operand | None:
-    if isinstance(container, ListLiteral) and _all_strings(container) and not container.optional:
+    """Python's `in` where the search is no work; elsewhere runtime.contains counts it."""
+    texts = literal_texts(container)
+    if texts is not None:
         wanted = value(item)
-        strings = frozenset(element.value for element in container.elements if isinstance(element, Const))
-        return out.expression(f"({wanted.text} in {out.bind(strings)})", wanted)
-    if item.type != types.STRING or container.type.name not in ("list", "map", "dyn"):
+        return out.expression(f"({wanted.text} in {out.bind(texts)})", wanted)
+    if item.type != types.STRING or container.type.name not in ("map", "dyn"):
         return None
     wanted, held = value(item), value(container)
-    if container.type != types.DYN:
+    long = not isinstance(item, Const) or len(item.value) > costs.COMPARED
+    if container.type != types.DYN and not long:
         return out.expression(f"({wanted.text} in {held.text})", wanted, held)
     wanted, again = out.spill(wanted), out.repeated(held)
-    careful = f"{out.bind(operators.contains)}({wanted.text}, {again.again})"
-    test = f"type({again.first}) is list or type({again.again}) is dict"
-    return out.expression(f"({wanted.text} in {again.again} if {test} else {careful})", wanted, held)
+    small = f"type({again.again}) is list and len({again.again}) <= {runtime.FEW}"
+    test = f"type({again.first}) is dict or {small}" if container.type == types.DYN else f"type({again.first}) is dict"
+    if long:
+        # The container comes first, since the rest of the text takes it from there.
+        test = f"({test}) and len({wanted.text}) <= {costs.COMPARED}"
+    careful = f"{out.bind(runtime.contains)}(a, {wanted.text}, {again.again})"
+    return out.expression(f"({wanted.text} in {again.again} if {test} else {careful})", wanted, again.operand)
+
+
+def literal_texts(node: Expr) -> frozenset[str] | None:
+    """The elements of a list literal that has nothing but literal texts; None of other nodes."""
+    if not isinstance(node, ListLiteral) or node.optional:
+        return None
+    texts = frozenset(each.value for each in node.elements if isinstance(each, Const) and type(each.value) is str)
+    whole = all(isinstance(each, Const) and type(each.value) is str for each in node.elements)
+    return texts if whole else None
 
 
 def _order(out: Writer, node: Call, value: Value) -> Operand | None:
@@ -222,7 +247,3 @@ def equality(out: Writer, node: Call, value: Value) -> Operand | None:
         alike = bool(right.value)  # the boolean that Python takes for this number
         return out.expression(f"({again.first} == {b.text} and {again.again} is not {alike})", a, b)
     return None
-
-
-def _all_strings(node: ListLiteral) -> bool:
-    return all(isinstance(element, Const) and type(element.value) is str for element in node.elements)

@@ -129,15 +129,22 @@ def _each_equal(a: Metered, pairs: Iterable[tuple[Any, Any]]) -> bool:
     return True
 
 
+FEW: Final = 16
+"""Elements of a list in which looking for a text of up to costs.COMPARED characters is no work: what it costs pays."""
+
+
 def contains(a: Metered, item: Any, container: Any) -> bool:
     """item in container."""
     if type(container) is not list:
+        if type(item) is str and len(item) > costs.COMPARED:
+            long_key(a, item)
         return operators.contains(item, container)
     if type(item) is str:
-        a.work(len(container) // 2)
+        if len(container) > FEW:
+            a.work(len(container) // 2)
         if len(item) > costs.COMPARED:
             alike = sum(len(element) == len(item) for element in container if type(element) is str)
-            a.work(alike * (len(item) // costs.COMPARED))
+            a.work(len(container) + alike * (len(item) // costs.COMPARED))
         try:
             return item in container
         except EvaluationError:  # an opaque value among them
@@ -150,6 +157,32 @@ def contains(a: Metered, item: Any, container: Any) -> bool:
         if a.cost > a.limit:
             a.checkpoint()
     return False
+
+
+def in_texts(item: Any, texts: frozenset[str]) -> bool:
+    """item in a list literal of texts, which the API server makes a set of, too."""
+    return type(item) is str and item in texts
+
+
+def long_key(a: Metered, key: Any) -> Any:
+    """The key by which a map is asked. A map that has it compares it, which is work where it is a long text."""
+    if type(key) is str:
+        a.work(len(key) // costs.COMPARED)
+    return key
+
+
+def keyed(a: Metered, function: Callable[..., Any], operand: Any, key: Any) -> Any:
+    """operand[key] or operand[?key], which is `function`."""
+    if type(key) is str and len(key) > costs.COMPARED:
+        long_key(a, key)
+    return function(operand, key)
+
+
+def ordered(a: Metered, function: Callable[..., Any], left: Any, right: Any) -> Any:
+    """The order of two values that the checker does not know for texts, so that comparing them costs 1."""
+    if type(left) is type(right) and type(left) in (str, bytes):
+        a.work(min(len(left), len(right)) // costs.COMPARED)
+    return function(left, right)
 
 
 def contains_charged(a: Metered, item: Any, container: Any) -> bool:
@@ -175,7 +208,7 @@ def added(a: Metered, left: Any, right: Any) -> Any:
         return operators.checked_int(left + right)
     if type(left) is list and type(right) is list:
         a.make(len(left) + len(right))
-    elif type(left) is str and type(right) is str:
+    elif type(left) is type(right) and type(left) in (str, bytes):
         a.make((len(left) + len(right)) // 8)
     return operators.add(left, right)
 

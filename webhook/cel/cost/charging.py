@@ -17,7 +17,7 @@ from webhook.cel.tree.declared import Cost, Shape
 from webhook.cel.tree.macros import Fold
 
 _EQUALITY: Final = frozenset({"_==_", "_!=_"})
-_ORDER: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
+ORDER: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
 _TEXTS: Final = frozenset({"string", "bytes"})
 SCALARS: Final = frozenset({"bool", "int", "uint", "double", "null", "duration", "timestamp", "type"})
 """Names of the types whose values are small, whatever they are."""
@@ -54,7 +54,7 @@ def call_cost(node: Call) -> Cost | None:
     if name in _EQUALITY:
         # Two scalars, or a value of a type that has no size.
         return None if names <= SCALARS or _sizeless(args[0]) or _sizeless(args[1]) else costs.equality
-    if name in _ORDER:
+    if name in ORDER:
         return costs.equality if names & _TEXTS else None
     if name == "_+_":
         return costs.concatenation if names & _TEXTS else None

@@ -190,7 +190,10 @@ def gone_over(items: Any, *_: Any) -> int:
     """The first argument is gone over, its elements compared with one value or with their neighbours."""
     if type(items) not in (list, dict):
         return 1
-    return len(items) * 6 + 2 * weight(items) if deep(items) else len(items) * 2
+    if deep(items):
+        return len(items) * 6 + 2 * weight(items)
+    texts = sum(len(each) for each in items if type(each) is str or type(each) is bytes)
+    return len(items) * 2 + 2 * texts // COMPARED
 
 
 def deep(value: Any) -> bool:
@@ -198,6 +201,11 @@ def deep(value: Any) -> bool:
     if isinstance(value, dict):
         return True
     return type(value) is list and not {list, dict}.isdisjoint(map(type, value))
+
+
+def parsed(value: Any, *_: Any) -> int:
+    """A text is read as a whole by a regular expression, and perhaps copied."""
+    return len(value) // CHARACTERS if type(value) is str else 0
 
 
 def read(value: Any, *_: Any) -> int:

@@ -177,6 +177,7 @@ _CONVERSIONS: tuple[Overload, ...] = (
         _duration_from_string,
         "A Go duration.",
         "duration('1h30m').getMinutes() == 90",
+        work=costs.parsed,
         check=_A_DURATION,
     ),
     _conversion(
@@ -241,6 +242,7 @@ _CONVERSIONS: tuple[Overload, ...] = (
         _timestamp_from_string,
         "RFC 3339.",
         "timestamp('2020-01-01T00:00:00Z').getFullYear() == 2020",
+        work=costs.parsed,
         check=_A_TIMESTAMP,
     ),
     _conversion("type", "T -> type", type_of, "The type of a value.", "type(1) == int", privacy=Privacy.OPEN),
