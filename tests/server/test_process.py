@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -208,10 +209,12 @@ def test_a_log_that_nobody_reads_any_more_does_not_stop_it(policies: Path) -> No
         process.stdout.close()
         port = int(first["reviews"].rpartition(":")[2])
         trust = ssl._create_unverified_context()  # its stderr, with the authority, is not read here
-        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trust)
-        for _ in range(3):
-            connection.request("POST", "/validate", CREATE_POD, {"content-type": "application/json"})
-            assert connection.getresponse().read().startswith(b'{"apiVersion"')
+        with contextlib.closing(
+            http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trust)
+        ) as connection:
+            for _ in range(3):
+                connection.request("POST", "/validate", CREATE_POD, {"content-type": "application/json"})
+                assert connection.getresponse().read().startswith(b'{"apiVersion"')
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     finally:
