@@ -12,6 +12,7 @@ import orjson
 
 from webhook.admission import review
 from webhook.documents.reader import Document, Problem, objects
+from webhook.offline.mutated import Mutated
 from webhook.offline.podtemplates import SUFFIX, ControlledPod, pod_of
 from webhook.paths import ROOT, Path
 from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User, made
@@ -44,7 +45,8 @@ class PlannedRequest:
     """A request that applying a document would cause.
 
     `identity`: the object in the file; for the Pod of a workload, the workload. `prefix`: the path of the request's
-    object in the document: () for the object itself, spec.template for the Pod of a Deployment.
+    object in the document: () for the object itself, spec.template for the Pod of a Deployment. `mutated`: the object,
+    if it was mutated; `workload`: the workload, if the request is for the Pod of a mutated one.
     """
 
     request: Request
@@ -52,9 +54,15 @@ class PlannedRequest:
     identity: Identity
     prefix: Path = ROOT
     of_template: bool = False
+    mutated: Mutated | None = None
+    workload: Mutated | None = None
 
     def place(self, path: Path) -> Path:
-        """Translates a path in the request's object to the path in the document."""
+        """Translates a path in the request's object, as validation saw it, to the path in the document."""
+        found = self._in_document(self.mutated.origin(path) if self.mutated is not None else path)
+        return self.workload.origin(found) if self.workload is not None else found
+
+    def _in_document(self, path: Path) -> Path:
         if not self.of_template or path[:1] == ("spec",):
             return self.prefix + path
         if path[:1] == ("metadata",) and path[1:2] in (("labels",), ("annotations",), ("finalizers",)):
@@ -163,7 +171,9 @@ def pod_after(planned: PlannedRequest, workload: dict[str, Any]) -> PlannedReque
     if pod is None:
         return None
     request = _pod_request(pod, planned.request.namespace)
-    return PlannedRequest(request, planned.document, planned.identity, pod.template, of_template=True)
+    before = planned.request.object
+    mutated = Mutated(before, workload) if before is not None else None
+    return PlannedRequest(request, planned.document, planned.identity, pod.template, of_template=True, workload=mutated)
 
 
 def _has_identity(value: dict[str, Any]) -> bool:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from webhook.admission.engine import decide
 from webhook.frozen import maker
 from webhook.offline.explaining import ExplainedPolicy, explained, shown_message
+from webhook.offline.mutated import Mutated
 from webhook.offline.places import place_of
 from webhook.offline.requests import Identity, PlannedRequest, by_document, pod_after
 from webhook.offline.secrets import Redaction, SecretsSeen
@@ -156,6 +157,9 @@ def decided(
         findings: tuple[Located, ...] = ()
         excepted: tuple[tuple[Located, PolicyException], ...] = ()
         changes: tuple[Change, ...] = ()
+        sent = planned
+        if changed and before is not None and after is not None:
+            planned = replace(planned, mutated=Mutated(before, after))
         if decision.findings or decision.excepted or changed:
             redaction = Redaction.of(before, planned.request.old_object, after, *cluster.seen)
             locator = _Locator(planned, redaction, explain)
@@ -165,7 +169,7 @@ def decided(
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
         yield _made(planned, observer, findings, changes, excepted)
         if changed and after is not None and not planned.of_template:
-            pod = pod_after(planned, after)
+            pod = pod_after(sent, after)
             ahead = [each for each in ahead if not each.of_template] + ([pod] if pod is not None else [])
 
 
