@@ -36,11 +36,10 @@ def test_a_path_leads_to_where_it_was(before: list[Any], after: list[Any], path:
     assert Mutated({"l": before}, {"l": after}).origin(path) == origin
 
 
+PROXY = "Object.spec.containers{name: 'proxy', image: 'proxy:1'}"
 MUTATION = {
     "patchType": "JSONPatch",
-    "jsonPatch": {
-        "expression": "[JSONPatch{op: 'add', path: PATH, value: Object.spec.containers{name: 'proxy', image: 'proxy:1'}}]"
-    },
+    "jsonPatch": {"expression": f"[JSONPatch{{op: 'add', path: PATH, value: {PROXY}}}]"},
 }
 MANIFEST = """\
 apiVersion: apps/v1
