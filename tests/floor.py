@@ -20,14 +20,26 @@ ALL = 95.0
 EACH = 85.0
 """Percent of lines and branches, of each file."""
 
+LOWER: dict[str, tuple[float, str]] = {}
+"""Files that have a floor below EACH: percent, and the reason. Such a floor goes up only."""
+
 SHOWN = 12
 
 
-def shortfalls(total: float, files: dict[str, float]) -> list[str]:
-    """What is below its floor, one line each. total and the values of files: percent."""
+def shortfalls(total: float, files: dict[str, float], lower: dict[str, tuple[float, str]] = LOWER) -> list[str]:
+    """What is below its floor, and the lower floors that are not needed, one line each.
+
+    total, and the values of files: percent. A floor of a file that is not in files is not needed.
+    """
     found = [f"all files: {total:.1f} %, expected {ALL:.0f} %"] if total < ALL else []
+    for file, covered in sorted(files.items()):
+        floor, _ = lower.get(file, (EACH, ""))
+        if covered < floor:
+            found.append(f"{file}: {covered:.1f} %, expected {floor:.0f} %")
     return found + [
-        f"{file}: {covered:.1f} %, expected {EACH:.0f} %" for file, covered in sorted(files.items()) if covered < EACH
+        f"{file}: reaches {EACH:.0f} % or is gone; remove it from LOWER in tests/floor.py"
+        for file in sorted(lower)
+        if files.get(file, EACH) >= EACH
     ]
 
 

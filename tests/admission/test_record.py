@@ -119,7 +119,7 @@ def test_what_is_not_evaluated_is_heard_of_with_the_reason() -> None:
         "elsewhere": "matchResources.resourceRules are about deployments; this is v1 pods",
         "labelled": "matchResources.objectSelector wants app=db (there is none)",
         "params": "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction",
-        "optional": "no param object is there, and its parameterNotFoundAction is Allow",
+        "optional": "the binding selects no param object, and its parameterNotFoundAction is Allow",
         "mutating": "matchConstraints.resourceRules are about deployments; this is v1 pods",
     }
     (finding,) = decision.findings

@@ -18,13 +18,14 @@ from typing import Any
 
 import pytest
 
+from tests.amounts import amount
 from tests.cel.cel_cpp import EPOCH, tagged
 from tests.cel.core_generated import CoreExpressions, X
 from tests.cel.evaluating import ENVIRONMENT
 from webhook.cel import Activation, CompileError, EvaluationError
 from webhook.cel.value.values import BoolKey, Duration, Timestamp
 
-SEED, COUNT = 20261124, 20_000
+SEED, COUNT = 20261124, amount(20_000, 4000)
 
 Outcome = dict[str, Any]
 

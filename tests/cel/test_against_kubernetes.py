@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.amounts import amount
 from tests.cel.apiserver import agree, asked, ours, theirs
 from tests.cel.evaluating import VARIABLES
 from tests.cel.generated import Expressions
@@ -20,8 +21,8 @@ from webhook.cel.library.authorizer import LIBRARY as AUTHORIZER
 from webhook.versions import NEWEST, OLDEST, Version
 from webhook.versions import shown as version_text
 
-SEED, COUNT = 20261121, 5000
-LIBRARY_COUNT = 2000
+SEED, COUNT = 20261121, amount(5000, 1500)
+LIBRARY_COUNT = amount(2000, 700)
 
 
 def test_generated_expressions_agree(kubernetes: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -545,3 +545,11 @@ def test_an_exception_that_lets_a_finding_pass_shows(tree: Path, name: str) -> N
     assert (excepted["exception"], excepted["until"], excepted["message"]) == ("legacy", "2999-01-31", message)
     assert found["findings"] == []
     assert excepted["line"] == {"sizes": 7, "no-a": 6, "labelled": 1}[name]
+
+
+def test_the_term_that_failed_is_shown_however_many_stand_before_it(tree: Path) -> None:
+    holding = " && ".join(f"object.data.all(k, k != 'k{number}')" for number in range(40))
+    policy(tree, f"  validations:\n  - expression: {holding} && object.data.a == 'zzz'\n")
+    shown = run("check", "--policies", "policies", "--explain", "map.yaml").output
+    assert "object.data.a == 'zzz' = false" in shown
+    assert "… 11 more" in shown

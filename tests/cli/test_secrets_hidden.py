@@ -12,6 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.amounts import amount
 from webhook.cli.main import app
 from webhook.cli.report import checkjson as report_json
 from webhook.cli.report import checktext, explainjson, explaintext
@@ -125,7 +126,7 @@ MAKES = [
 
 def policies(kind: str, reads: list[str]) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
-    pairs = [(read, make) for place, read in enumerate(reads) for make in MAKES[place % 3 :: 3]]
+    pairs = [(read, make) for place, read in enumerate(reads) for make in MAKES[place % 9 :: amount(3, 9)]]
     for number, (read, make) in enumerate(pairs):
         condition = read.replace("variables.told", "object.data.key").replace("variables.holder", "object")
         name = f"p{number}"
@@ -187,9 +188,9 @@ def spoken(request):
     for text in texts(request):
         yield f"it is {text}"
         yield f"begins with {text[:8]}, ends with {text[-9:]}"
-        yield f"in capitals {checktext.upper()}"
+        yield f"in capitals {text.upper()}"
         yield "in base64 " + base64.b64encode(("user:" + text).encode()).decode()
-        yield "in hexadecimal " + checktext.encode().hex()
+        yield "in hexadecimal " + text.encode().hex()
         yield Violation("at a place", path=("stringData", text[:12]))
 
 @validate(resources=["v1/secrets"])
@@ -237,7 +238,7 @@ def test_no_output_holds_a_slice_of_a_secret(tmp_path: Path, capsys: pytest.Capt
     for output in reports.checked():
         assert leaked(output) == set()
         findings += output.count(" deny p") + output.count('"Deny"')
-    assert findings > 700
+    assert findings > amount(700, 230)
     for name in reports.by_name:
         for output in reports.explained(name):
             assert leaked(output) == set(), (name, output)

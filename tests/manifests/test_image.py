@@ -202,13 +202,13 @@ def served(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         stderr=subprocess.DEVNULL,
     )
     assert process.stdout is not None
-    try:
-        first = json.loads(process.stdout.readline())
-        assert first["event"] == "serving"
-        yield built, first["plain"].rpartition(":")[2]
-    finally:
-        process.kill()
-        process.wait()
+    with process:
+        try:
+            first = json.loads(process.stdout.readline())
+            assert first["event"] == "serving"
+            yield built, first["plain"].rpartition(":")[2]
+        finally:
+            process.kill()
 
 
 def test_its_health_check_tells_a_server_from_none(served: tuple[Built, str]) -> None:

@@ -68,7 +68,7 @@ def test_an_object_may_stand_in_a_file(tmp_path: Path) -> None:
         ),
         (
             "{name: c, object: {kind: Pod}, expect: deny}",
-            "6:13: PolicyTest 't': cases[0].object: apiVersion must be given",
+            "6:13: PolicyTest 't': cases[0].object: apiVersion must be set",
         ),
         ("{name: c, object: [], expect: deny}", "6:13: PolicyTest 't': cases[0].object: expected a mapping"),
         (
@@ -81,11 +81,11 @@ def test_an_object_may_stand_in_a_file(tmp_path: Path) -> None:
         ),
         (
             "{name: c, object: {apiVersion: v1, kind: Pod}, expect: allow, message: x}",
-            "6:65: PolicyTest 't': cases[0].message: a request that nothing is found wrong with has no message",
+            "6:65: PolicyTest 't': cases[0].message: an allowed request has no message",
         ),
         (
             "{name: c, object: {apiVersion: autoscaling/v1, kind: Scale}, expect: deny}",
-            "6:3: PolicyTest 't': cases[0].resource: a Scale does not tell whose it is; give resource",
+            "6:3: PolicyTest 't': cases[0].resource: the kind Scale does not determine the resource; set resource",
         ),
         (
             "{name: c, resource: pods, object: {apiVersion: v1, kind: Pod}, expect: deny}",

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.amounts import amount
 from tests.policy.apiserver import ours, theirs
 from tests.policy.generated import Case, Cases
 from tests.policy.trees import binding, loaded
 from webhook.policy.load.loading import PolicyTreeError
 from webhook.policy.policyset import PolicySet
 
-SEED, COUNT = 20261121, 1000
+SEED, COUNT = 20261121, amount(1000, 300)
 
 
 def test_generated_policies_agree(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.amounts import amount
 from tests.policy import generated_mutations as generated
 from tests.policy.apiserver import asked
 from tests.policy.generated_mutations import Case, Mutations
@@ -18,7 +19,7 @@ from webhook.policy.load.loading import PolicyTreeError
 from webhook.policy.reviewing import Review
 
 SCHEMAS = Path(schema.__file__).parent / "kubernetes"
-SEED, COUNT = 20261124, 1500
+SEED, COUNT = 20261124, amount(1500, 400)
 
 
 def theirs(cases: list[Case]) -> list[dict[str, Any]]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.amounts import amount
 from tests.policy.apiserver import asked
 from tests.policy.trees import binding, loaded, policy
 from webhook.schema import Schema, Schemas, shipped
 
-SEED, COUNT = 20261124, 600
+SEED, COUNT = 20261124, amount(600, 200)
 KINDS = [
     ("apps", "v1", "Deployment", "deployments"),
     ("", "v1", "Pod", "pods"),

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, assume, example, given, settings
 from hypothesis import strategies as st
 
+from tests.amounts import amount
 from tests.policy import trees
 from tests.registration import simulated
 from tests.registration.simulated import VERSIONS, Json, Sent
@@ -204,7 +205,7 @@ def excluding(excluded: str) -> tuple[Json, list[Json], str]:
 AUTOSCALER = Sent("autoscaling", "v1", "horizontalpodautoscalers", "", "CREATE", "web", "shop", {}, None, {})
 
 
-@settings(PROFILE, max_examples=250)
+@settings(PROFILE, max_examples=amount(250, 80))
 @given(policies(), st.lists(requests(), min_size=1, max_size=12))
 @example([named("v1"), named("v2"), named("v1", "v2"), named("*")], [AUTOSCALER])
 @example([named("v1"), named("*")], [replace(AUTOSCALER, version="v2")])
@@ -237,7 +238,7 @@ def test_each_policy_is_run_where_the_api_server_would_and_once(
                 assert found[policy, binding, version] == 1
 
 
-@settings(PROFILE, max_examples=100)
+@settings(PROFILE, max_examples=amount(100, 40))
 @given(policies(), requests())
 def test_a_webhook_is_called_only_where_some_policy_may_match(
     given_policies: list[tuple[Json, list[Json], str]], sent: Sent

@@ -57,6 +57,7 @@ class Running:
     port: int = 0
     plain_port: int = 0
     ca: bytes = b""
+    connections: list[http.client.HTTPSConnection] = field(default_factory=list)  # to close when it ends
 
     @property
     def trust(self) -> ssl.SSLContext:
@@ -72,12 +73,18 @@ class Running:
             yield connection
 
     def connect(self) -> http.client.HTTPSConnection:
+        """A connection for several requests. It is closed at the latest when `end` ends the server."""
+        connection = self._connection()
+        self.connections.append(connection)
+        return connection
+
+    def _connection(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self.trust)
 
     def post(
         self, path: str, body: bytes, content_type: str | None = "application/json", method: str = "POST"
     ) -> Answer:
-        connection = self.connect()
+        connection = self._connection()
         try:
             return ask(connection, method, path, body, content_type)
         finally:
@@ -144,10 +151,12 @@ def launch(
     assert process.stderr is not None
 
     def read_log(stream: Any) -> None:
-        server.lines.extend(json.loads(line) for line in stream)
+        with stream:
+            server.lines.extend(json.loads(line) for line in stream)
 
     def read_said(stream: Any) -> None:
-        server.said.extend(line.decode().rstrip("\n") for line in stream)
+        with stream:
+            server.said.extend(line.decode().rstrip("\n") for line in stream)
 
     readers = [
         threading.Thread(target=read_log, args=(process.stdout,), daemon=True),
@@ -183,6 +192,8 @@ def _serving(server: Running) -> dict[str, Any] | None:
 
 
 def end(server: Running) -> None:
+    for connection in server.connections:
+        connection.close()
     if server.process.poll() is None and "COVERAGE_PROCESS_CONFIG" in os.environ:
         # A process that is killed does not write what it ran of the code.
         server.process.terminate()

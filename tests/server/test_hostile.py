@@ -23,7 +23,7 @@ from tests.server.running import REVIEWS
 from webhook.policy.load.loading import load
 from webhook.server.reviews import ENDPOINTS
 
-CASES = int(os.environ.get("GATEWRIGHT_TEST_CASES", "6000"))
+CASES = int(os.environ.get("GATEWRIGHT_TEST_CASES", "2000"))
 GROWTH = 8 << 20  # bytes that all reviews after the first quarter may leave behind
 RECORDED = [orjson.loads(file.read_bytes()) for file in sorted(REVIEWS.glob("0*.json"))]
 JUNK: list[Any] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -199,6 +200,17 @@ def test_asked_twice_it_waits_no_longer(start: Callable[..., Running], policies:
     assert server.process.wait(5) == 0
 
 
+def test_it_ends_without_a_word_on_stderr(policies: Path) -> None:
+    command = [*COMMAND, "serve", "--policies", str(policies), "--port", "0", "--plain-port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "serving"
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert said.decode().rstrip("\n").split("\n")[-1].startswith("caBundle: ")  # the last line of its start
+
+
 def test_a_log_that_nobody_reads_any_more_does_not_stop_it(policies: Path) -> None:
     command = [*COMMAND, "serve", "--policies", str(policies), "--port", "0", "--plain-port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment())
@@ -208,10 +220,12 @@ def test_a_log_that_nobody_reads_any_more_does_not_stop_it(policies: Path) -> No
         process.stdout.close()
         port = int(first["reviews"].rpartition(":")[2])
         trust = ssl._create_unverified_context()  # its stderr, with the authority, is not read here
-        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trust)
-        for _ in range(3):
-            connection.request("POST", "/validate", CREATE_POD, {"content-type": "application/json"})
-            assert connection.getresponse().read().startswith(b'{"apiVersion"')
+        with contextlib.closing(
+            http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trust)
+        ) as connection:
+            for _ in range(3):
+                connection.request("POST", "/validate", CREATE_POD, {"content-type": "application/json"})
+                assert connection.getresponse().read().startswith(b'{"apiVersion"')
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     finally:

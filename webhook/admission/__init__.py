@@ -1,4 +1,4 @@
-"""One review: an AdmissionReview to a request, the request to a decision by the policies, the decision to a reply.
+"""One review: AdmissionReview → Request → Decision → AdmissionReview.
 
-What a policy is stands in webhook.policy, how a review arrives in webhook.server. Nothing here reads files or sockets.
+webhook.policy defines policies; webhook.server receives reviews. Nothing here reads files or sockets.
 """

@@ -1,4 +1,4 @@
-"""What the engine answers: findings, mutations, decisions. The texts are kube-apiserver's.
+"""The results of the engine: findings, mutations, decisions. The texts are kube-apiserver's.
 
 Order everywhere: by policy name, then binding name, then param, then the policy's own order.
 """
@@ -37,13 +37,14 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 class Finding:
     """One thing that a policy found wrong with a request, under one action of one binding.
 
-    A validation that fails under a binding with the actions Deny and Audit gives two findings. `binding` is "" where
-    the policy itself is at fault (`failed to configure policy: …`). `message` is the policy's own text, without the
-    policy's name. `error`: the policy could not be evaluated and its failurePolicy is Fail. `path`: the offending place
-    in the object, where the policy named it. `index`: which of the policy's validations, from 0. `expression`: the
-    place of the expression that it came from, in the policy object (see webhook.policy.evaluation.Failure).
-    `evaluated`: the evaluation that it came from, with the param object and the request as the policy saw it; None
-    where a policy or a binding could not be configured, so that nothing was evaluated.
+    A validation that fails under a binding with the actions Deny and Audit gives two findings.
+
+    `binding`: "" if the policy itself cannot be configured (`failed to configure policy: …`). `message`: the policy's
+    text, without the policy's name. `error`: the policy could not be evaluated and its failurePolicy is Fail. `path`:
+    the place in the object, if the policy named one. `index`: the validation's index in the policy, from 0.
+    `expression`: the place of the failed expression in the policy object (see webhook.policy.evaluation.Failure).
+    `evaluated`: the evaluation that gave the finding, with its param object and the request that the policy saw; None
+    if a policy or a binding could not be configured, as nothing is evaluated then.
     """
 
     policy: str
@@ -74,13 +75,14 @@ class Finding:
 
 
 found = maker(Finding)
-"""Finding(…), for whoever makes them while a request waits."""
+"""A fast constructor of Finding, for the path of a request."""
 
 
 class Excepted(NamedTuple):
-    """What a policy found, or would have changed, and an exception covers: it is in no verdict.
+    """A finding or a mutation that an exception covers. It is no part of the verdict.
 
-    `finding.action` is the gravest of the binding's; a mutation that was left out has the message that says so.
+    `finding.action`: the most severe of the binding's actions. For a mutation that was not applied, `finding.message`
+    says so.
     """
 
     exception: PolicyException
@@ -89,12 +91,12 @@ class Excepted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """What the mutating policies made of the object.
+    """The result of the mutating policies.
 
-    `object` is the object afterwards (the very one that was sent where nothing `changed`; None on DELETE). `policies`:
-    the names of those that changed it, in order. `findings`: policies that could not be evaluated under failurePolicy
-    Fail; any of them denies the request, and then no mutation is to be applied. `evaluated`: the bindings that matched,
-    whose policies were evaluated. `excepted`: mutations that an exception had left out.
+    `object`: the mutated object; the request's own object if nothing `changed`; None on DELETE. `policies`: the names
+    of the policies that changed it, in order. `findings`: one for each policy that could not be evaluated and has the
+    failurePolicy Fail. Any finding denies the request, and the mutation must not be applied. `evaluated`: the bindings
+    that matched, each with an evaluated policy. `excepted`: the mutations that an exception suppressed.
     """
 
     object: dict[str, Any] | None = field(repr=False)  # may be a Secret
@@ -132,13 +134,13 @@ _NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 
 
 class Decision(NamedTuple):
-    """The verdict on one request. (A named tuple: one is made for every review, three times as fast.)
+    """The verdict on one request. A named tuple is made three times as fast as a frozen dataclass, once a review.
 
-    `code`, `reason` and `message` are those of the first denial (200, "" and "" if allowed); `causes` the full texts of
-    all denials. `warnings` are what the API server would show of them. `audit_annotations`: keys without a slash, as
-    the API server demands of webhooks. `mutation` is set by `decide`: validation saw the object it holds. `evaluated`:
-    the bindings that matched, whose policies were evaluated (those of validation; where it was not reached, of
-    mutation). `excepted`: what exceptions cover, of the mutation too.
+    `code`, `reason` and `message`: those of the first denial (200, "" and "" if allowed). `causes`: the full texts of
+    all denials. `warnings`: the warnings that the API server would show. `audit_annotations`: their keys have no slash,
+    as the API server demands of webhooks. `mutation`: set by `decide`; validation saw its object. `evaluated`: the
+    bindings that matched and had their policies evaluated, by validation; by mutation if that denied the request.
+    `excepted`: the findings and mutations that exceptions cover.
     """
 
     allowed: bool
@@ -155,10 +157,10 @@ class Decision(NamedTuple):
 
 
 def shown_warnings(texts: list[str]) -> tuple[str, ...]:
-    """The warnings that a client of the API server sees of `texts`.
+    """The warnings of `texts` that the API server passes on to its client.
 
-    Duplicates, empty ones and ones with control characters vanish. All are whole up to 4,096 characters in total; past
-    that each is cut to 256, and those after another 4,096 are dropped.
+    It drops duplicates, empty texts and texts with control characters. Texts of up to 4,096 characters in total stay
+    whole. Beyond that each is cut to 256 characters, and the rest is dropped once those exceed 4,096 characters too.
     """
     shown: list[str] = []
     seen: set[str] = set()

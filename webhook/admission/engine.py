@@ -1,7 +1,7 @@
-"""The only way to a verdict: `mutate`, `validate`, and `decide`, which is both in order.
+"""The engine: `mutate`, `validate`, and `decide`, which does both in order. Every verdict comes from here.
 
-Pure and synchronous. What the request may see of the cluster comes from the ClusterView that is handed in; policies are
-handed Namespaces and params, which are looked up here.
+The functions are pure and synchronous. They read the cluster through the ClusterView that the caller passes, and look
+up the Namespaces and params that policies receive.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from webhook.policy.request import Request
 
 MAX_AUDITED = 50
-"""The most failures that the audit annotation lists, as Kubernetes has it from 1.37."""
+"""The most failures that the audit annotation lists, as in Kubernetes 1.37."""
 
 MAX_ANNOTATION = 10 * 1024
-"""The most bytes of one value of an audit annotation; what is over is cut."""
+"""The most bytes of one audit annotation value; longer values are cut."""
 
 
 def decide(
@@ -65,9 +65,9 @@ def decide(
     recording: Recording | None = None,
     observer: Observer | None = None,
 ) -> Decision:
-    """Mutate, then validate what came of it. A mutation that is denied is the verdict; nothing is validated then.
+    """Mutate, then validate the mutated object. A denied mutation is the verdict; nothing is validated then.
 
-    deadline: when it has to be done. recording, observer: for whoever asks why, see webhook.admission.record.
+    deadline: the time by which all evaluations must end. recording, observer: see webhook.admission.record.
     """
     review = Review(request, cluster, partial(_namespace, cluster), deadline, recording)
     mutation = _mutate(review, policies.mutators_for(request), policies, observer)
@@ -97,11 +97,11 @@ def mutate(
     recording: Recording | None = None,
     observer: Observer | None = None,
 ) -> Mutation:
-    """Apply the mutating policies, by policy name, then binding name; each sees what the ones before it did.
+    """Apply the mutating policies, by policy name, then binding name. Each sees the changes of those before it.
 
-    Which policies match is decided on the object as it was sent. If they changed it, those that ran and are to be
-    reinvoked run once more, in the same order, where they match the object as it is then. The request's own object is
-    not changed.
+    Policies are matched against the object of the request. If the first pass changed the object, the policies that ran
+    and have the reinvocationPolicy IfNeeded run once more, in the same order, if they match the changed object. The
+    request's own object is never modified.
     """
     candidates = policies.mutators_for(request)
     if not candidates and observer is None:
@@ -120,7 +120,7 @@ def validate(
     recording: Recording | None = None,
     observer: Observer | None = None,
 ) -> Decision:
-    """The verdict of the validating policies on the request's object, which is not mutated."""
+    """The verdict of the validating policies on the request's object, without mutation."""
     candidates = policies.validators_for(request)
     if not candidates and observer is None:
         return Decision(allowed=True)
@@ -161,7 +161,7 @@ def _mutate(
 
 
 _Invocation = tuple[str, str, str, str]
-"""What runs, or runs again: the names of a policy and a binding, namespace and name of a param object."""
+"""The key of an invocation: the names of policy and binding, and the namespace and name of the param object."""
 
 
 def _invocation(policy: Policy[Mutator], binding: Binding, param: Any) -> _Invocation:
@@ -170,7 +170,7 @@ def _invocation(policy: Policy[Mutator], binding: Binding, param: Any) -> _Invoc
 
 
 class _Mutating:
-    """The mutating policies at work on one request."""
+    """Applies the mutating policies to one request."""
 
     __slots__ = (
         "_again",
@@ -200,14 +200,14 @@ class _Mutating:
         return bool(self._changed)
 
     def run(self) -> None:
-        """Every policy that matches."""
+        """Run every policy that matches."""
         for policy, binding, param in self._matching(self._observer):
             self._evaluated[policy.name, binding.name] = binding
             if self._apply(policy, binding, param) and policy.evaluator.reinvoked:
                 self._again.add(_invocation(policy, binding, param))
 
     def run_again(self) -> None:
-        """Those that ran before and are to be reinvoked."""
+        """Run the policies again that ran before and have the reinvocationPolicy IfNeeded."""
         if not self._again:
             return
         self._current = self._current.renewed()
@@ -222,7 +222,7 @@ class _Mutating:
                 yield policy, binding, param
 
     def _apply(self, policy: Policy[Mutator], binding: Binding, param: Any) -> bool:
-        """Run one policy; whether its matchConditions let it."""
+        """Run one policy. Returns whether its matchConditions matched."""
         result = policy.evaluator.mutate(self._current, param)
         if result is UNCHANGED and self._observer is None:
             return True
@@ -242,7 +242,7 @@ class _Mutating:
         return result.ran
 
     def _is_excepted(self, evaluated: Evaluated, fault: MutationFault) -> bool:
-        """Whether an exception leaves the mutation out, one that failed too; it is noted then."""
+        """Whether an exception covers the mutation, or its failure. If so, it is added to the excepted ones."""
         policy, binding = evaluated.policy, evaluated.binding
         exception = excepting.in_force(policy, binding.name, self._sent, None)
         if exception is None:
@@ -255,7 +255,7 @@ class _Mutating:
         return True
 
     def mutation(self) -> Mutation:
-        """What came of it all."""
+        """The result of all policies that ran."""
         before, after = self._sent.object, self._current.request.object
         evaluated, excepted = tuple(self._evaluated.values()), tuple(self._excepted.values())
         if self.findings:
@@ -294,16 +294,16 @@ def _validate(
 
 
 Fault = Callable[[Policy[Any], Binding | None, str], None]
-"""Takes a configuration error: the policy, the binding where it is the binding's, and the API server's text."""
+"""Takes a configuration error: the policy, the binding (None if the error is the policy's), the API server's text."""
 
 
 def _matches(
     candidates: Iterable[Candidate[Evaluator_co]], review: Review, fault: Fault, observer: Observer | None
 ) -> Iterator[tuple[Policy[Evaluator_co], Binding, tuple[Any, ...]]]:
-    """The policies and bindings that match, each with the params to evaluate it for."""
+    """The policies and bindings that match, each with the params to evaluate the policy with."""
     request, namespace, cluster = review.request, review.namespace, review.cluster
     if cluster is None:
-        raise ValueError("policies are matched where there is a cluster, were it an empty one")
+        raise ValueError("matching needs a ClusterView; pass an empty one if there is no cluster")
     skips = Skips(review, observer) if observer is not None else None
     for policy, residual, bindings in candidates:
         kind = policy.param_kind
@@ -372,7 +372,7 @@ _LEFT_OUT: Final = MutationFault("the object would be changed")
 
 
 def left_out(binding: Binding, fault: MutationFault = _LEFT_OUT, evaluated: Evaluated | None = None) -> Finding:
-    """What is noted of a mutation that an exception leaves out."""
+    """The finding that reports a mutation which an exception suppressed."""
     return Finding(
         policy=binding.policy,
         binding=binding.name,
@@ -396,7 +396,7 @@ def _mutation_fault(findings: list[Finding]) -> Fault:
 
 
 class _Report:
-    """What the validating policies found, gathered into a Decision."""
+    """Collects the failures of the validating policies into a Decision."""
 
     __slots__ = ("_annotations", "_audited", "_excepted", "_findings", "_observer", "_warnings")
 
@@ -409,7 +409,7 @@ class _Report:
         self._excepted: list[Excepted] = []
 
     def add(self, evaluated: Evaluated, evaluation: Evaluation) -> None:
-        """What one evaluation found, under each of the binding's actions; what exceptions cover of it aside."""
+        """Add the failures of one evaluation under each of the binding's actions, except those that are excepted."""
         policy, binding, failures = evaluated.policy, evaluated.binding, evaluation.failures
         if policy.exceptions:
             failures = self._not_excepted(evaluated, failures)
@@ -438,7 +438,7 @@ class _Report:
             self._findings.append(_finding(evaluated, "Deny", failure))
 
     def _not_excepted(self, evaluated: Evaluated, failures: Sequence[Failure]) -> Sequence[Failure]:
-        """What is left of the failures without those that exceptions cover."""
+        """The failures that no exception covers. The others are added to the excepted ones."""
         policy, binding = evaluated.policy, evaluated.binding
         left, covered = excepting.without_excepted(policy, binding.name, evaluated.request, failures)
         action = "Deny" if "Deny" in binding.actions else binding.actions[0]
@@ -450,7 +450,7 @@ class _Report:
         return left
 
     def fault(self, policy: Policy[Any], binding: Binding | None, text: str) -> None:
-        """A configuration error: denies whatever the binding's actions say, unless failurePolicy is Ignore."""
+        """Add a configuration error. It denies regardless of the binding's actions, unless failurePolicy is Ignore."""
         if policy.failure_policy == "Fail":
             self._findings.append(
                 Finding(
@@ -465,7 +465,7 @@ class _Report:
             )
 
     def decision(self, mutation: Mutation | None, evaluated: tuple[Binding, ...]) -> Decision:
-        """The verdict on all that was added."""
+        """The verdict on everything that was added."""
         excepted = mutation.excepted if mutation is not None else ()
         if not self._findings and not self._annotations and not self._excepted:
             return Decision(True, mutation=mutation, evaluated=evaluated, excepted=excepted)
@@ -509,7 +509,7 @@ def _finding(evaluated: Evaluated, action: Action, failure: Failure) -> Finding:
 
 
 def _annotation_key(policy: str, key: str) -> str:
-    """`POLICY.KEY`; the API server puts the webhook's name and a slash before it, and allows 63 characters after it."""
+    """`POLICY.KEY`, of at most 63 characters. The API server prepends the webhook's name and a slash."""
     name = f"{policy}.{key}"
     if len(name) <= 63:
         return name
@@ -517,7 +517,7 @@ def _annotation_key(policy: str, key: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """As Go cuts and then writes it: each byte of a character that was cut in two is a replacement character."""
+    """The text cut at MAX_ANNOTATION bytes as Go does: each byte of a split character becomes U+FFFD."""
     encoded = text.encode()
     if len(encoded) <= MAX_ANNOTATION:
         return text

@@ -1,7 +1,7 @@
-"""PolicyExceptions at work: what a policy found, and an exception in force covers, is noted instead.
+"""Applies PolicyExceptions: a finding that an exception in force covers is reported as excepted instead.
 
-Looked at only when a policy has found something, or changed something; so an exception that nobody needs costs nothing,
-and one that is told of was needed.
+Exceptions are consulted only after a policy has found or changed something. An unused exception costs nothing, and
+every reported one was needed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ ANNOTATION = "policy_exception"
 
 MAX_NOTED = 20
 MAX_MESSAGE = 256
-"""How many are noted of one request, and how many characters of each message."""
+"""The limits of the annotation: entries of one request, and characters of each message."""
 
 
 def in_force(policy: Policy[Any], binding: str, request: Request, index: int | None) -> PolicyException | None:
-    """The first exception, by name, that covers the request now; `index` as for Exemption.concerns."""
+    """The first exception, by name, that covers the request now; None if there is none.
+
+    index: see Exemption.concerns.
+    """
     now = time.time()
     for exemption in policy.exceptions:
         exception = exemption.exception
@@ -39,9 +42,9 @@ def in_force(policy: Policy[Any], binding: str, request: Request, index: int | N
 def without_excepted(
     policy: Policy[Any], binding: str, request: Request, failures: Iterable[Failure]
 ) -> tuple[list[Failure], list[tuple[Failure, PolicyException]]]:
-    """What is left of a policy's failures, and those that exceptions cover.
+    """A policy's failures, split into those that no exception covers and those that one does.
 
-    A policy that could not be evaluated is covered by an exception for all of it, and not by one for some validations.
+    An evaluation error is covered only by an exception for the whole policy, not by one for some validations.
     """
     left: list[Failure] = []
     excepted: list[tuple[Failure, PolicyException]] = []
@@ -61,7 +64,7 @@ def annotation(excepted: Sequence[Excepted]) -> str:
             "exception": each.exception.name,
             "policy": each.finding.policy,
             "binding": each.finding.binding,
-            # A policy's message may hold what UTF-8 cannot.
+            # A policy's message may hold surrogates, which UTF-8 cannot encode.
             "message": each.finding.message[:MAX_MESSAGE].encode("utf-8", "backslashreplace").decode(),
         }
         for each in excepted[:MAX_NOTED]
@@ -70,7 +73,7 @@ def annotation(excepted: Sequence[Excepted]) -> str:
 
 
 def warnings(excepted: Sequence[Excepted]) -> list[str]:
-    """What the user is told of exceptions that say so."""
+    """The warnings to the user, of the exceptions that have `warn` set."""
     return [
         f"Excepted by {each.exception.name} until {each.exception.until}: {each.finding.text()}"
         for each in excepted

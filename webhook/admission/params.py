@@ -1,4 +1,4 @@
-"""The params of a binding, looked up: k8s.io/apiserver's CollectParams, texts included."""
+"""Looks up the params of a binding, as k8s.io/apiserver's CollectParams does, with the same error texts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from webhook.policy.policyset import Binding, ParamRef
 from webhook.schema import Resource
 
 NONE: tuple[None] = (None,)
-"""The params of a policy or binding that has none: it is evaluated once, with `params` null."""
+"""The params of a policy without paramKind, or a binding without paramRef: one evaluation with `params` null."""
 
 
 class ConfigurationError(Exception):
-    """A policy or binding that cannot work as it is configured; str(error) is the API server's text."""
+    """A policy or binding is configured wrongly; str(error) is the API server's text."""
 
 
 def resource_of(kind: ParamKind, cluster: ClusterView) -> Resource:
@@ -29,15 +29,17 @@ def resource_of(kind: ParamKind, cluster: ClusterView) -> Resource:
         raise _not_served(kind) from None
     except NotCached:
         raise _not_synced(kind) from None
-    # Manifests may hold such objects without the definition of their kind.
+    # Manifests may hold objects of the kind without its CustomResourceDefinition.
     return cluster.kinds.guess(kind.api_version, kind.kind)
 
 
 def collect(
     kind: ParamKind, resource: Resource, binding: Binding, namespace: str, cluster: ClusterView
 ) -> tuple[Any, ...]:
-    """The params that a binding names for a request in `namespace` ("" if cluster-scoped); the policy is evaluated for
-    each. None at all: the binding is skipped. Raises ConfigurationError.
+    """The param objects that a binding selects for a request. The policy is evaluated once for each.
+
+    namespace: the request's, "" if it is cluster-scoped. An empty result means that the binding is skipped. Raises
+    ConfigurationError.
     """
     ref = binding.param_ref
     if ref is None:
@@ -64,7 +66,7 @@ def _find(kind: ParamKind, ref: ParamRef, namespace: str | None, cluster: Cluste
             found = cluster.get(kind.api_version, kind.kind, ref.name, namespace).value
             return () if found is None else (found,)
         listed = cluster.list(kind.api_version, kind.kind, namespace).value
-    except UnknownKind:  # since a moment ago
+    except UnknownKind:  # the kind was removed after `resource_of`
         raise _not_served(kind) from None
     except NotCached:
         raise _not_synced(kind) from None

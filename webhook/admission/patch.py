@@ -1,4 +1,4 @@
-"""RFC 6902 patches: what turns one object into another, as the API server applies it."""
+"""JSON patches (RFC 6902) from one object to another, in the form that the API server applies."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Operation = dict[str, Any]
 
 
 def diff(before: dict[str, Any], after: dict[str, Any]) -> list[Operation]:
-    """The operations that turn `before` into `after`; none if they are the same JSON value.
+    """The operations that turn `before` into `after`; none if both are the same JSON value.
 
-    Neither is changed. Values are told apart as JSON does: 1, 1.0 and true are three values. Objects are walked here,
-    and jsonpatch compares only the lists that differ: over a whole object it takes ten times as long.
+    Neither is modified. Values are compared as JSON texts: 1, 1.0 and true are three values. This module compares
+    objects and leaves only lists that differ to jsonpatch, which takes ten times as long over a whole object.
     """
     operations: list[Operation] = []
     _objects(before, after, "", operations)

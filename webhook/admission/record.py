@@ -1,21 +1,21 @@
-"""The record of a request: what was evaluated, on what, and how it came out; what was passed over, and why.
+"""The record of a request: the evaluations with their results, and the skipped policies with the reasons.
 
-Every finding carries the evaluation that it came from (`Finding.evaluated`): the policy, the binding, the param object,
-the request as the policy saw it, and the result with its failures. Who needs to know more asks the engine for it:
+Every finding has the evaluation that gave it (`Finding.evaluated`): the policy, the binding, the param object, the
+request that the policy saw, and the result with its failures. The engine records more on demand:
 
     record = Record()
     decision = engine.decide(request, policies, cluster, recording="everything", observer=record)
     record.evaluations(policy)    # one for each binding and param object, in the order of evaluation
-    record.skip(policy, binding)  # what kept it from being evaluated, with the reason; or None
-    decision.excepted             # findings that an exception covers, which the observer hears of too
+    record.skip(policy, binding)  # the reason why it was not evaluated; None if it was
+    decision.excepted             # findings that an exception covers; the observer receives them too
 
-- `recording`: which evaluations of CEL policies bring their trace (webhook.policy.trace) along, as `result.trace`:
-  `"failures"`, those that found something, at no cost for those that did not; `"everything"`, all of them, with every
-  expression. An expression's values, its explanation and the places that decided it are read from there.
-- `observer`: hears of each policy and binding of the set, whether it matches the request or not.
+- `recording`: which evaluations of CEL policies have a trace (webhook.policy.trace) in `result.trace`: `"failures"`
+  traces those that found something, at no cost for the others; `"everything"` traces all, with every expression. A
+  trace gives the values of an expression, its explanation and its witnesses.
+- `observer`: receives an event for each policy and binding of the set, whether it matches the request or not.
 
-Nobody has to evaluate a policy again to say why it decided as it did, or where: the trace is of the evaluation that the
-verdict came from. The server asks for neither, and pays for neither.
+The trace belongs to the evaluation that gave the verdict, so no policy is evaluated twice to explain it. The server
+uses neither option and pays for neither.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """One policy, evaluated under one binding with one param object (None where there is none).
+    """One evaluation of a policy, under one binding with one param object (None if the policy has no params).
 
-    request: as the policy saw it; to a validating one it holds the object after mutation. result: an Evaluation, or a
-    MutationResult.
+    request: the request that the policy saw; for a validating policy it holds the mutated object. result: an Evaluation
+    or a MutationResult.
     """
 
     policy: Policy[Any]
@@ -49,14 +49,14 @@ class Evaluated:
 
 
 evaluated_as = maker(Evaluated)
-"""Evaluated(…), for whoever makes them while a request waits."""
+"""A fast constructor of Evaluated, for the path of a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A policy that was not evaluated on a request, under a binding or (None) at all.
+    """A policy that was not evaluated on a request: under one binding, or under any if `binding` is None.
 
-    faulty: it could not be configured: no params, a Namespace that is not known; then failurePolicy decides.
+    faulty: a configuration error, such as missing params or an unknown Namespace; its failurePolicy decides then.
     """
 
     policy: Policy[Any]
@@ -66,25 +66,25 @@ class Skipped:
 
     @property
     def why(self) -> str:
-        """The reason, in words; found when it is asked for."""
+        """The reason, as text. It is computed on access."""
         return self._why()
 
 
 class Observer(Protocol):
-    """Hears what the engine does with a request, while it does it."""
+    """Receives the engine's events while it decides on a request."""
 
     def evaluated(self, evaluated: Evaluated, /) -> None:
-        """A policy was evaluated. A mutating one that is reinvoked is so twice."""
+        """A policy was evaluated. Called twice for a mutating policy that is reinvoked."""
 
     def skipped(self, skipped: Skipped, /) -> None:
-        """A policy or a binding does not match the request, or is not configured."""
+        """A policy or a binding does not match the request, or has a configuration error."""
 
     def excepted(self, excepted: Excepted, /) -> None:
-        """An exception covers a finding, or left a mutation out."""
+        """An exception covers a finding, or suppressed a mutation."""
 
 
 class Record:
-    """An observer that keeps what it hears."""
+    """An observer that keeps all events."""
 
     def __init__(self) -> None:
         self._evaluated: list[Evaluated] = []
@@ -104,7 +104,7 @@ class Record:
         self._excepted.append(excepted)
 
     def evaluations(self, policy: Policy[Any], binding: Binding | None = None) -> tuple[Evaluated, ...]:
-        """The evaluations of a policy, under one of its bindings or under any, in order: one for each param object."""
+        """The evaluations of a policy in order, one a param object: under one binding, or under all if it is None."""
         return tuple(
             each
             for each in self._evaluated
@@ -112,7 +112,7 @@ class Record:
         )
 
     def skip(self, policy: Policy[Any], binding: Binding | None = None) -> Skipped | None:
-        """What kept a policy, or one of its bindings, from being evaluated; None where nothing did."""
+        """The event that says why a policy, or one of its bindings, was not evaluated; None if it was."""
         name = binding.name if binding is not None else None
         for each in self._skipped:
             if _same(each.policy, policy) and (each.binding.name if each.binding else None) == name:

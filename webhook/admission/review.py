@@ -1,7 +1,7 @@
-"""AdmissionReview v1, in and out: bytes of the API server to a Request, a verdict to bytes for the API server.
+"""AdmissionReview v1: decodes the API server's bytes into a Request, and encodes a verdict for the API server.
 
-Strict about every field that anything here reads, and silent about the rest: the API server sends more from time to
-time. What the reply may hold, and what the server punishes, is the API's `AdmissionResponse`:
+Decoding is strict about every field that Gatewright reads and ignores the others, as new Kubernetes versions add
+fields. The fields of the reply, and the API server's rules for them, are those of `AdmissionResponse`:
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response
 """
 
@@ -24,7 +24,7 @@ API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 
 MAX_DEPTH = 250
-"""Levels of nesting in a review: as many as the API server's CEL allows, and few enough for any recursion over it."""
+"""The most levels of nesting in a review: as many as the API server's CEL allows, and safe for recursive code."""
 
 _MAX_TYPE_NAME = 253  # characters of a group, version, kind, resource or subresource: those of a DNS subdomain
 _MAX_SHOWN = 64
@@ -40,14 +40,14 @@ _TYPE_NAMES: dict[type, str] = {
 
 
 class BadReview(ValueError):
-    """The body is no AdmissionReview v1 that can be decided; the text says what is wrong, and where."""
+    """The body is not a valid AdmissionReview v1; the text says which field is wrong and how."""
 
 
 def parse(body: bytes) -> Request:
     """The request in the JSON text of an AdmissionReview. Raises BadReview.
 
-    `object`, `oldObject` and `options` are handed on as they came; of them only `metadata.labels`, which selectors
-    read, is checked.
+    `object`, `oldObject` and `options` are passed through. Only their `metadata.labels` are validated, which selectors
+    read.
     """
     try:
         document = orjson.loads(body)
@@ -55,7 +55,7 @@ def parse(body: bytes) -> Request:
         raise BadReview(f"the body is not JSON: {error}" if body else "the body is empty") from None
     if type(document) is not dict:
         raise BadReview(f"expected an AdmissionReview, got {_TYPE_NAMES[type(document)]}")
-    # Brackets in the text bound the depth from above at the price of two scans in C.
+    # The number of brackets in the text is an upper bound of the depth, and costs two scans in C.
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _deeper(document, MAX_DEPTH):
         raise BadReview(f"the review is nested deeper than {MAX_DEPTH} levels")
     for field, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
@@ -77,7 +77,7 @@ def parse(body: bytes) -> Request:
     subresource = request.get("subResource", "")
     if subresource != "":
         subresource = _type_name(request, "request", "subResource")
-    # Nearly all texts are texts: the call that tells what is wrong with them is made for the others only.
+    # Nearly all values have the right type, so the call that reports the wrong one is made only if a check fails.
     name = request.get("name", "")
     if type(name) is not str:
         name = _text(request, "request", "name")
@@ -87,7 +87,7 @@ def parse(body: bytes) -> Request:
     dry_run = request.get("dryRun")
     if dry_run is not None and type(dry_run) is not bool:
         raise _unexpected("request.dryRun", "a boolean", request, "dryRun")
-    # What the client asked for; where it is left out, the same.
+    # The kind and resource that the client sent; they default to those of the request.
     request_kind, request_resource, request_subresource = kind, resource, subresource
     if request.get("requestKind") is not None:
         request_kind = _kind(request, "requestKind")
@@ -129,7 +129,7 @@ def respond(request: Request, decision: Decision) -> bytes:
 
 
 def respond_mutation(request: Request, mutation: Mutation) -> bytes:
-    """The AdmissionReview that answers a mutating call: a patch only where something changes."""
+    """The AdmissionReview that answers a mutating call. It has a patch only if the object changed."""
     response: dict[str, Any] = {"uid": request.uid, "allowed": mutation.allowed}
     if not mutation.allowed:
         response["status"] = _status(request, mutation.code, mutation.reason, mutation.message, mutation.findings)
@@ -147,7 +147,7 @@ def respond_mutation(request: Request, mutation: Mutation) -> bytes:
 
 
 def _status(request: Request, code: int, reason: str, message: str, denials: Iterable[Finding]) -> dict[str, Any]:
-    """A Status with the details of the API server's own denials: from them kubectl says which object it was."""
+    """A Status with the details that the API server's own denials have. kubectl names the object from them."""
     causes = []
     for denial in denials:
         cause = {"reason": denial.reason, "message": denial.text()}
@@ -169,10 +169,11 @@ def _status(request: Request, code: int, reason: str, message: str, denials: Ite
 
 
 def _object_name(request: Request) -> str:
-    """As k8s.io/apiserver's admission.NewForbidden has it: of a name yet to be generated, what it begins with."""
+    """The object's name as in k8s.io/apiserver's admission.NewForbidden: generateName if there is no name yet."""
     metadata = request.object.get("metadata") if request.object else None
-    given = metadata if isinstance(metadata, dict) else {}
-    for name in (request.name, given.get("name"), given.get("generateName")):
+    if not isinstance(metadata, dict):
+        metadata = {}
+    for name in (request.name, metadata.get("name"), metadata.get("generateName")):
         if name and isinstance(name, str):
             return name
     return "Unknown"
@@ -182,7 +183,7 @@ def _dump(response: dict[str, Any]) -> bytes:
     review = {"apiVersion": API_VERSION, "kind": KIND, "response": response}
     try:
         return orjson.dumps(review)
-    except TypeError:  # a policy's message may hold what UTF-8 cannot, such as half a surrogate pair
+    except TypeError:  # a policy's message may hold surrogates, which UTF-8 cannot encode
         return orjson.dumps(encodable(review))
 
 
@@ -202,7 +203,7 @@ def _resource(request: dict[str, Any], field: str) -> GroupVersionResource:
         return GroupVersionResource(*_names(request, field, "resource"))
 
 
-# A cluster has some hundred types, and every review names two to four of them: each is checked once.
+# A cluster has some hundred types, and every review names two to four of them. The cache checks each once.
 @lru_cache(maxsize=2048)
 def _known_kind(group: str, version: str, kind: str) -> GroupVersionKind:
     return GroupVersionKind(*_checked(group, version, kind))
@@ -214,7 +215,7 @@ def _known_resource(group: str, version: str, resource: str) -> GroupVersionReso
 
 
 def _checked(*names: str) -> tuple[str, ...]:
-    """The names, if all are good. Raises TypeError, whatever is wrong with them: `_names` tells."""
+    """The names, if all are valid. Raises TypeError for any fault; `_names` then reports which one."""
     if not (names[1] and names[2] and all(type(name) is str and len(name) <= _MAX_TYPE_NAME for name in names)):
         raise TypeError
     return names
@@ -286,7 +287,7 @@ def _all_strings(values: Iterable[Any]) -> bool:
 def _user(request: dict[str, Any]) -> User:
     value = request.get("userInfo")
     if type(value) is dict and len(value) == 3:
-        # Nearly every review: username, uid and groups, each as it should be.
+        # The common case: username, uid and groups are present and have the right types.
         username, uid, groups = value.get("username"), value.get("uid"), value.get("groups")
         if type(username) is str and type(uid) is str and type(groups) is list and _all_strings(groups):
             return User(username, uid, tuple(groups))
@@ -345,7 +346,7 @@ def _unexpected(where: str, expected: str, holder: dict[str, Any], field: str) -
 
 
 def _shown(holder: dict[str, Any], field: str) -> str:
-    """What stands in a field: the text itself where it only names a type, else no more than its type."""
+    """The value of a field for an error text: the text of a field that names a type, else only the value's type."""
     if field not in holder:
         return "nothing"
     value = holder[field]

@@ -1,6 +1,6 @@
-"""What an observer hears of policies and bindings that are not evaluated: see webhook.admission.record.Skipped.
+"""Reports policies and bindings that are not evaluated to an observer: see webhook.admission.record.Skipped.
 
-Nothing here runs without an observer. The reasons are put into words only when somebody asks for them.
+Nothing here runs without an observer. The text of a reason is built when `Skipped.why` is read.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from webhook.policy.unmatched import why_not
 if TYPE_CHECKING:
     from webhook.policy.reviewing import Review
 
-EXEMPT: Final = "requests of this kind are subject to no policy, or nobody could mend one"
+EXEMPT: Final = "requests for this resource are exempt from every policy"
 UNBOUND: Final = "no binding names the policy: it never runs"
-NO_OBJECT: Final = "there is no object to change: it is being removed"
-NO_PARAMS: Final = "no param object is there, and its parameterNotFoundAction is Allow"
+NO_OBJECT: Final = "a DELETE request has no object to change"
+NO_PARAMS: Final = "the binding selects no param object, and its parameterNotFoundAction is Allow"
 
 
 def configuration_text(binding: Binding | None, text: str) -> str:
-    """How the API server words a configuration error, of a binding or of the policy."""
+    """The API server's text for a configuration error of a binding, or of the policy if `binding` is None."""
     return f"failed to configure {'policy' if binding is None else 'binding'}: {text}"
 
 
 def skip_other_kinds(
     policies: Iterable[Policy[Any]], candidates: Collection[Candidate[Any]], review: Review, observer: Observer
 ) -> None:
-    """Reports the policies that are not among the candidates for requests of this kind."""
+    """Report the policies that are not among the candidates for requests of this kind."""
     skips = Skips(review, observer)
     known = {id(candidate.policy) for candidate in candidates}
     key, sent = RequestKey.of(review.request), RequestKey.sent(review.request)
@@ -49,20 +49,20 @@ def skip_other_kinds(
 
 
 class Skips:
-    """Reports to an observer what is not evaluated on a request."""
+    """Reports to an observer the policies and bindings that are not evaluated on a request."""
 
     def __init__(self, review: Review, observer: Observer) -> None:
         self._review = review
         self._observer = observer
 
     def policy(self, policy: Policy[Any]) -> None:
-        """Its matchConstraints leave the request out."""
+        """Report that the policy's matchConstraints do not match the request."""
         review = self._review
         why = partial(why_not, policy.match, review.request, review.namespace, "matchConstraints")
         self._skipped(policy, None, lambda: why() or "")
 
     def binding(self, policy: Policy[Any], binding: Binding) -> None:
-        """Its matchResources leave the request out."""
+        """Report that the binding's matchResources do not match the request."""
         review, match = self._review, binding.match
         if match is None:
             return
@@ -70,26 +70,26 @@ class Skips:
         self._skipped(policy, binding, lambda: why() or "")
 
     def other_bindings(self, policy: Policy[Any], candidates: Iterable[tuple[Binding, Any]]) -> None:
-        """The bindings that are not among the candidates for requests of this kind."""
+        """Report the bindings that are not among the candidates for requests of this kind."""
         known = {id(binding) for binding, _ in candidates}
         for binding in policy.bindings:
             if id(binding) not in known:
                 self.binding(policy, binding)
 
     def condition(self, policy: Policy[Any], binding: Binding, name: str) -> None:
-        """One of the binding's own matchConditions is false."""
+        """Report that a matchCondition of the binding is false."""
         self.because(policy, binding, f"its match condition {name} is false")
 
     def no_params(self, policy: Policy[Any], binding: Binding) -> None:
-        """There is no param object to evaluate the policy for."""
+        """Report that the binding selects no param object."""
         self.because(policy, binding, NO_PARAMS)
 
     def faulty(self, policy: Policy[Any], binding: Binding | None, text: str) -> None:
-        """The policy or the binding cannot work as it is configured."""
+        """Report a configuration error of the policy, or of the binding."""
         self._skipped(policy, binding, lambda: configuration_text(binding, text), faulty=True)
 
     def because(self, policy: Policy[Any], binding: Binding | None, why: str) -> None:
-        """For a reason that is known."""
+        """Report a reason given as text."""
         self._skipped(policy, binding, lambda: why)
 
     def _skipped(

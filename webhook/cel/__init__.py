@@ -1,4 +1,4 @@
-"""Kubernetes CEL, compiled to Python functions. Knows nothing of policies or admission."""
+"""Kubernetes CEL, compiled to Python functions. This package is independent of policies and admission."""
 
 from webhook.cel.environment import Environment
 from webhook.cel.program import COUNTED, PLAIN, Activation, Counting, Form, Program, Recording

@@ -1,4 +1,4 @@
-"""What an expression may use, and its compilation."""
+"""The environment of expressions: their variables and functions, and the compilation of expressions in it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from webhook.cel.tree.errors import CompileError, Issue
 from webhook.cel.tree.types import Type
 from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
 
-# CEL's own checker compares only values of one type. Kubernetes compares numbers across types since 1.28, so these
-# operators are declared anew, with all their overloads.
+# CEL's own checker only accepts comparisons of one type. Kubernetes compares numbers across types since 1.28, so these
+# operators are declared here, with all their overloads.
 _ORDER = ("_<_", "_<=_", "_>_", "_>=_")
 _ORDERED = (
     *((a, b) for a in types.NUMBERS for b in types.NUMBERS),
@@ -48,7 +48,7 @@ def _declarations(version: Version, constructs: bool) -> Declarations:
     if version >= CROSS_TYPE_COMPARISON:
         declared += _COMPARISONS
         excluded += _ORDER
-    # So is a standard function of which a library has more overloads: string(), of opaque types.
+    # So are standard functions for which a library has further overloads: string(), of opaque types.
     extended = {function.name for function in declared} & {each.name for each in standard.LIBRARY.overloads}
     declared += [
         FunctionDeclaration(f"{each.name}_{number}", each.name, each.params, each.result, each.member)
@@ -66,7 +66,7 @@ def _declarations(version: Version, constructs: bool) -> Declarations:
     )
 
 
-# A checker is 300 kB. Those that many policies share are asked for again and again, and stay; the rest goes.
+# A checker takes 300 kB. The cache keeps those that many policies share.
 @lru_cache(maxsize=24)
 def _frontend(
     variables: tuple[tuple[str, Type], ...],
@@ -79,9 +79,9 @@ def _frontend(
 
 
 class Environment:
-    """The variables that expressions may use, with their types, besides Kubernetes' functions.
+    """The variables of expressions with their types, and the functions of a Kubernetes version.
 
-    structs: those that the variables' types name. version: the Kubernetes version whose functions there are.
+    structs: those that the types of the variables name. version: the Kubernetes version whose functions are declared.
     constructs: whether expressions may construct objects and JSON patches (`Object{…}`, `JSONPatch{…}`; see
     webhook.cel.check.construction), and have jsonpatch.escapeKey.
 
@@ -105,7 +105,7 @@ class Environment:
         self._checkers: dict[bool, Frontend] = {}
 
     def extend(self, variables: Mapping[str, Type]) -> Environment:
-        """An environment that has these variables too."""
+        """The environment with further variables."""
         return Environment(
             {**self.variables, **variables},
             container=self._container,
@@ -122,9 +122,9 @@ class Environment:
         )
 
     def compile(self, source: str, expect: tuple[Type, ...] = ()) -> Program:
-        """The program of an expression, whose type must be one of `expect` if any are given.
+        """Compile an expression. Its type must be one of `expect`, unless that is empty.
 
-        Raises CompileError with every issue and its place.
+        Raises CompileError with all issues and their positions.
         """
         try:
             tree = self._constructed(source) if self._constructs else self._checker(source).check(source)
@@ -139,9 +139,9 @@ class Environment:
         return Program(source, tree)
 
     def _constructed(self, source: str) -> Expr:
-        """The checked tree of an expression that may construct messages, whose types it declares by using them."""
+        """The checked tree of an expression that may construct messages. It declares their types by using them."""
         disguised = construction.disguise(source, self._checker(source).parse(source, {}))
-        # Not shared: another expression names other types.
+        # The frontend is not shared, as other expressions name other types.
         frontend = Frontend(
             self.variables,
             _declarations(self._version, self._constructs),
@@ -165,8 +165,8 @@ class Environment:
         )
 
     def _checker(self, source: str) -> Frontend:
-        # A checker takes a millisecond and 300 kB: one that knows a policy's own variables is only made for expressions
-        # that may use them.
+        # A checker takes a millisecond and 300 kB. One with a policy's own variables is only made for expressions that
+        # may use them.
         qualified = "variables" in source
         checker = self._checkers.get(qualified)
         if checker is None:
@@ -191,7 +191,7 @@ _CONSTRUCTED = frozenset({construction.OBJECT, construction.JSON_PATCH.name, jso
 
 
 def _dated(error: CompileError, version: Version) -> list[Issue]:
-    """The issues, which say of what a later version of Kubernetes has that it does."""
+    """The issues. Those about a feature of a later Kubernetes version name that version."""
     issues: list[Issue] = []
     undeclared: list[Issue] = []
     dated = False
@@ -203,12 +203,12 @@ def _dated(error: CompileError, version: Version) -> list[Issue]:
             issues.append(Issue(f"{issue.message}: {reason}", issue.line, issue.column))
         else:
             (undeclared if match else issues).append(issue)
-    # Of a macro that is not there, neither are the variables: what they are called is no error of its own.
+    # The variables of a missing macro are undeclared too. These issues only follow from the missing macro.
     return issues if dated else sorted([*issues, *undeclared], key=lambda issue: (issue.line, issue.column))
 
 
 def _later(issue: Issue, match: re.Match[str] | None, source: str, version: Version) -> str:
-    """Since when Kubernetes has what the issue misses; empty if that is not what is wrong."""
+    """The text that names the Kubernetes version with the missing feature; "" if the issue has another cause."""
     if match is not None:
         if match[1].partition(".")[0] in _CONSTRUCTED:
             return "only the expressions of mutations have it"
@@ -227,7 +227,7 @@ def _later(issue: Issue, match: re.Match[str] | None, source: str, version: Vers
 
 
 def _name_at(source: str, issue: Issue) -> str:
-    """The qualified name that begins where the issue is."""
+    """The qualified name at the position of the issue."""
     lines = source.split("\n")
     match = _QUALIFIED.match(lines[issue.line - 1], issue.column - 1) if issue.line <= len(lines) else None
     return match[0] if match else ""

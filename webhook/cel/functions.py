@@ -1,4 +1,4 @@
-"""The functions that Kubernetes declares in CEL: all libraries, and which of them a version of Kubernetes has."""
+"""All function libraries that Kubernetes declares in CEL, and those of a given Kubernetes version."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ LIBRARIES: tuple[Library, ...] = (
     named_format.LIBRARY,
     authorizer.LIBRARY,
 )
-"""Of all versions, in the order of the reference."""
+"""The libraries of all versions, in the order of the reference."""
 
 MEMBER_MACROS: Final = frozenset(macro.name for library in LIBRARIES for macro in library.macros if macro.member)
-"""The macros that are written like methods; has() is the only other."""
+"""The macros that are called like methods. The only other macro is has()."""
 
 
 def libraries_of(version: Version) -> tuple[Library, ...]:
-    """What a version of Kubernetes has."""
+    """The libraries of a Kubernetes version, with the functions of that version."""
     return tuple(library.at(version) for library in LIBRARIES if library.since <= version)
 
 
 def came_later(name: str, version: Version) -> tuple[str, Version] | None:
-    """What a later version than this has of that name, as it is called, and since when; None if nothing.
+    """The function or macro of this name in a later version, as (its name, its first version); None if there is none.
 
-    The name may be qualified, or the first part of a qualified one: `ip`, `format.uuid`, `format`.
+    name: a name, a qualified name, or the first part of one: `ip`, `format.uuid`, `format`.
     """
     found: tuple[str, Version] | None = None
     for library in LIBRARIES:
@@ -79,7 +79,7 @@ def _names(library: Library) -> list[tuple[str, Version]]:
 
 
 def form(name: str, since: Version) -> str:
-    """What came, in words: of a macro that was there before, only with one variable, the other form."""
+    """The name for messages. A macro that existed before, with one variable, is named with its new form."""
     of_macros = [each for each, _ in _names(comprehensions.TWO_VARIABLES)]
     two_variables = since == comprehensions.TWO_VARIABLES.since and name in of_macros
     return f"{name} with two variables" if two_variables else name

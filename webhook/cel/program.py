@@ -1,4 +1,4 @@
-"""A compiled expression, and what it is evaluated on."""
+"""Programs (compiled expressions) and activations (the variables of their evaluations)."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _NOTHING: Mapping[str, Any] = {}
 class Activation(Metered):
     """The variables of one evaluation, or of several that share them.
 
-    bindings: name -> value, as JSON gives it. lazy: name -> function that gives the value, called at the first use.
-    variables: `variables.NAME` -> the program of a composited variable, evaluated at its first use and at most once;
-    its error, too, is kept and surfaces at each use. deadline: when all has to be done; None offline, where no clock is
-    read.
+    bindings: name -> JSON value. lazy: name -> function that returns the value; it is called at the first use.
+    variables: `variables.NAME` -> the program of a composited variable, which is evaluated once, at its first use. If
+    it fails, each use raises its error. deadline: the time by which all evaluations must end; None offline, where no
+    clock is read.
 
-    Each expression may cost what one may in the API server, and so may each variable, which is one; `cost` is what all
-    evaluations on this activation have cost together, or a bound on it.
+    Each expression has the API server's budget for one expression, and so has each composited variable. `cost` is the
+    total cost of all evaluations on this activation, or an upper bound of it.
     """
 
     __slots__ = ("_errors", "_lazy", "_variables")
@@ -66,7 +66,7 @@ class Activation(Metered):
         meter = self._meter
         if meter is not None:
             return self._variable(name, program)
-        # As `_variable`, where all has been cheap so far and nothing is wrong.
+        # The fast path of `_variable`, for cheap evaluations without errors.
         start, begun = self.cost, self.begun
         self.begun = start
         try:
@@ -76,11 +76,11 @@ class Activation(Metered):
             return self._variable(name, program)
         self.begun = begun + self.cost - start
         if self._meter is not None:
-            self._meter.begun = -1  # what it knows is of the variable
+            self._meter.begun = -1  # its state belongs to the variable
         return value
 
     def _variable(self, name: str, program: Program) -> Any:
-        """The value of a composited variable. What it costs is not charged to the expression that uses it."""
+        """The value of a composited variable. Its cost is not charged to the expression that uses it."""
         if self._errors is None or name not in self._errors:
             suspended = self.suspend()
             try:
@@ -101,9 +101,9 @@ class Activation(Metered):
 
 
 class Counting(Activation):
-    """An activation whose `cost` is what the API server would have charged, and no more than that.
+    """An activation whose `cost` is exactly the API server's.
 
-    Programs are to be evaluated on it by `evaluate_counting`; the composited variables are then.
+    Evaluate programs on it with `evaluate_counting`; it evaluates its composited variables in the same way.
     """
 
     __slots__ = ()
@@ -117,9 +117,9 @@ class Counting(Activation):
 
 
 class Recording(Activation):
-    """An activation that also keeps the value of every node that is evaluated on it.
+    """An activation that also records the value of every node that is evaluated on it.
 
-    record: id(node) -> value, and what rounds.py names. variables: as in Activation.
+    record: id(node) -> value, and the keys of webhook.cel.code.recording. variables: as in Activation.
     """
 
     __slots__ = ("record",)
@@ -130,7 +130,7 @@ class Recording(Activation):
 
     @classmethod
     def of(cls, activation: Activation) -> Recording:
-        """A fresh recording with what another activation has: its values so far, lazy ones, variables and budget."""
+        """A new recording with the values, lazy values, variables and budget of another activation."""
         if isinstance(activation, cls):
             return activation
         recording = cls(activation, activation._lazy, activation._variables, activation._deadline)
@@ -151,10 +151,10 @@ class Recording(Activation):
 
 
 class Program:
-    """An expression ready to be evaluated, any number of times and from any number of threads.
+    """A compiled expression. It can be evaluated any number of times, from several threads.
 
-    `type` is what the checker inferred, `source` the text it was compiled from. `fixed_cost` is a bound on what an
-    evaluation costs beside what it adds to the activation's `cost` in the plain form.
+    `type`: inferred by the checker. `source`: the text of the expression. `fixed_cost`: an upper bound on the part of
+    the cost that an evaluation in the plain form does not add to the activation's `cost`.
     """
 
     __slots__ = ("_counted", "_exact", "_recording", "fixed_cost", "plain", "source", "tree", "type")
@@ -166,7 +166,8 @@ class Program:
         self.plain, self.fixed_cost = generate(tree, "plain")
         if self.fixed_cost > RESERVE:
             self.plain, self.fixed_cost = _left_to_the_exact_form, 0
-        # The other forms are wanted rarely, and made then; but not while a request waits, where that takes long.
+        # The other forms are rarely needed and generated on first use, except those of large expressions, which would
+        # delay a request.
         self._counted: Callable[[Any], Any] | None = None
         self._exact: Callable[[Any], Any] | None = None
         self._recording: Callable[[Any], Any] | None = None
@@ -180,8 +181,8 @@ class Program:
     def evaluate(self, activation: Activation) -> Any:
         """The value of the expression: None, bool, int, float, str, bytes, list, dict, or a type of `values`.
 
-        Raises EvaluationError with the API server's text; CostError, one of them, when the expression costs more than
-        it may; LimitError, another, when it takes more work, memory or time than it may.
+        Raises EvaluationError with the API server's text. Its subclass CostError means that the cost budget is
+        exceeded, its subclass LimitError that a limit of work, memory or time is.
         """
         activation.begun = cost = activation.cost
         try:
@@ -190,14 +191,14 @@ class Program:
             pass
         except LimitExceeded as limit:
             raise LimitError(limit.text) from None
-        except BudgetExceeded:  # perhaps: this form only knows a bound
+        except BudgetExceeded:  # not certain, as this form counts an upper bound
             activation.cost = cost
             return self.evaluate_counting(activation)
         activation.cost = cost
         return self.evaluate_exactly(activation)
 
     def evaluate_counting(self, activation: Activation) -> Any:
-        """The same value or error, at the API server's cost exactly."""
+        """The same value or error, with exactly the API server's cost."""
         if self._counted is None:
             self._counted, _ = generate(self.tree, "counted")
         cost = activation.cost
@@ -210,13 +211,13 @@ class Program:
         return self.evaluate_exactly(activation)
 
     def evaluate_exactly(self, activation: Activation) -> Any:
-        """The same value or error, by the careful form of the code. Only tests call it for more than errors."""
+        """The same value or error, from the exact form of the code. Outside of tests it only runs to find an error."""
         if self._exact is None:
             self._exact, _ = generate(self.tree, "exact")
         return _guarded(self._exact, activation)
 
     def evaluate_recording(self, activation: Recording) -> Any:
-        """The same value or error; `activation.record` has every node's value then."""
+        """The same value or error. It records the value of every node in `activation.record`."""
         if self._recording is None:
             self._recording, _ = generate(self.tree, "recording")
         activation.record.pop(SPENT, None)
@@ -227,18 +228,18 @@ class Program:
             raise
 
     def explain(self, activation: Activation, private: Private | None = None) -> Explanation:
-        """Why the expression has the value that `evaluate` gives: see webhook.cel.why.explainer.
+        """Evaluate the expression and explain its value: see webhook.cel.why.explainer.
 
-        A fresh activation, or the Recording of expressions evaluated before it (the variables of one policy). Errors of
-        the expression are part of the explanation. private: what must not be shown of the variables' values.
+        activation: a new one, or the Recording of earlier expressions of the same policy. An error of the expression is
+        part of the explanation. private: the parts of the variables' values that must not be shown.
         """
-        from webhook.cel.why import explainer, privacy  # wanted rarely, and loaded then
+        from webhook.cel.why import explainer, privacy  # loaded on first use, as it is rarely needed
 
         return explainer.explain(self, Recording.of(activation), private or privacy.NOTHING)
 
     def explained(self, activation: Recording, error: str, private: Private | None = None) -> Explanation:
-        """The same of an evaluation that took place: `evaluate_recording` was called on this activation, and raised
-        `error` ("" where it gave a value)."""
+        """The explanation of an evaluation by `evaluate_recording` on this activation. error: the text of the error
+        that it raised, else ""."""
         from webhook.cel.why import explainer, privacy
 
         return explainer.explanation(self, activation, error, private or privacy.NOTHING)
@@ -246,18 +247,18 @@ class Program:
     def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
         """The Paths into the variable `root` that decide the expression's value or error, the best first.
 
-        A Path may lead to a field that is absent. Empty where nothing of `root` decides, or a budget ran out. The
-        activation must be fresh.
+        A Path may name an absent field. The result is empty if nothing in `root` decides, or if a budget was exceeded.
+        The activation must be new.
         """
-        from webhook.cel.why.witness import witnesses  # wanted rarely, and loaded then
+        from webhook.cel.why.witness import witnesses  # loaded on first use, as it is rarely needed
 
-        with suppress(EvaluationError):  # what it is about is to be found
+        with suppress(EvaluationError):  # the witnesses of an error are wanted too
             self.evaluate_recording(activation)
         return witnesses(self, activation, root)
 
 
 class Form(Protocol):
-    """Which of the forms of its code a plan of several programs uses: the activation it needs, and the call."""
+    """A form of the generated code, for callers that evaluate several programs: its activation and its evaluation."""
 
     @property
     def activation(self) -> type[Activation]: ...
@@ -266,7 +267,7 @@ class Form(Protocol):
         """The program's value; raises EvaluationError."""
 
     def exactly(self) -> Form:
-        """The form that charges exactly, for a plan that comes near its budget."""
+        """The form that charges exactly, for an evaluation that comes near its budget."""
 
 
 class _Plain:
@@ -286,10 +287,10 @@ class _Counted:
 
 
 PLAIN: Form = _Plain()
-"""What a server uses."""
+"""The form that servers use."""
 
 COUNTED: Form = _Counted()
-"""The same at the API server's cost exactly."""
+"""The form that charges exactly the API server's cost."""
 
 
 def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:
@@ -303,14 +304,14 @@ def _guarded(run: Callable[[Any], Any], activation: Activation) -> Any:
     except RecursionError:
         raise EvaluationError("value is nested too deeply") from None
     except (TypeError, AttributeError, KeyError, IndexError):
-        # The checker takes `dyn` for whatever stands beside it (`[1] + dyn(x)` for a list of ints), and was wrong.
+        # The checker inferred a wrong type: it assumes that a dyn has the type of its neighbour, as in `[1] + dyn(x)`.
         raise no_such_overload() from None
     finally:
         activation.end_exactly()
 
 
 _LARGE = 1_000  # nodes
-_SHORT = 80  # characters; of so few no macro makes so many nodes
+_SHORT = 80  # characters; so short a source never expands to _LARGE nodes
 
 
 def _nodes(node: Expr) -> int:

@@ -1,4 +1,4 @@
-"""The reference page docs/cel-functions.md, made of the tables of the libraries: `python -m webhook.cel.reference`."""
+"""Generates docs/cel-functions.md from the tables of the libraries: `python -m webhook.cel.reference`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def reference() -> str:
 
 
 def _title(library: Library) -> str:
-    """A library's name as a heading: `optional_lists` is Optional lists."""
+    """The heading of a library: `optional_lists` gives Optional lists."""
     return library.title or library.name[:1].upper() + library.name[1:].replace("_", " ")
 
 
@@ -63,12 +63,12 @@ def _entries(library: Library, first: Version) -> Iterator[str]:
         yield _entry([_signature(overload) for overload in same], same[0], later, _cost(same[0]))
 
 
-def _entry(signatures: Iterable[str], told: Overload | Macro, later: str, cost: str) -> str:
-    lines = [f"**{' <br> '.join(f'`{signature}`' for signature in signatures)}** \\\n", f"{told.doc}{later}\n"]
-    if told.example:
-        lines.append(f"- `{told.example}`\n")
-    if told.error:
-        lines.append(_failure(told.error))
+def _entry(signatures: Iterable[str], entry: Overload | Macro, later: str, cost: str) -> str:
+    lines = [f"**{' <br> '.join(f'`{signature}`' for signature in signatures)}** \\\n", f"{entry.doc}{later}\n"]
+    if entry.example:
+        lines.append(f"- `{entry.example}`\n")
+    if entry.error:
+        lines.append(_failure(entry.error))
     if cost:
         lines.append(f"- cost: {cost}\n")
     return "".join(lines)
@@ -85,7 +85,7 @@ def _cost(overload: Overload) -> str:
 
 
 def _formula(cost: Cost | None) -> str:
-    """A formula in words: how its documentation begins, as part of a sentence."""
+    """A cost formula in words: the first line of its docstring, in the form of a part of a sentence."""
     if cost is None:
         return "1"
     first = (cost.__doc__ or "").split("\n")[0].removesuffix(".")

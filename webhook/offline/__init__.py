@@ -1,1 +1,1 @@
-"""Manifests to the requests that applying them would send, and the verdicts on these."""
+"""Manifests → the requests that applying them would send → the verdicts on these requests."""

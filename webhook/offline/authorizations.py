@@ -1,4 +1,4 @@
-"""Declared answers to the authorizer, for dry runs and policy tests: nobody there knows what a user may do.
+"""Declared answers of the authorizer, for dry runs and policy tests, which have no cluster to ask.
 
     authorizations:
     - user: ann
@@ -7,8 +7,8 @@
       allowed: true
     - allowed: false
 
-The first that covers a question answers it. What an entry does not name, it covers: the last one above answers
-everything else. A question that none covers is an evaluation error.
+The first entry that matches a check answers it. A field that an entry does not set matches any value, so the last entry
+above answers every other check. A check that no entry matches is an evaluation error.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from webhook.policy.written import model
 class Authorization(model.Model):
     """One declared answer.
 
-    `user`: the username, of a service account `system:serviceaccount:NAMESPACE:NAME`. `groups`: all of them are the
-    user's. `group`: the API group, "" for the core group. `path`: of a check of an HTTP path. `allowed` must be given;
-    `reason` and `error` are what the functions of these names return.
+    `user`: the username; `system:serviceaccount:NAMESPACE:NAME` for a service account. `groups`: the user must be in
+    all of them. `group`: the API group, "" for the core group. `path`: the HTTP path, for checks of paths. `allowed` is
+    required. `reason` and `error`: the results of the CEL functions of these names.
     """
 
     user: str | None = None
@@ -49,19 +49,19 @@ class _File(model.Model):
 
 
 def faults(authorizations: Iterable[Authorization], at: Path) -> Iterator[model.Fault]:
-    """What is wrong with a list of them, which stands at a place."""
+    """The faults of a list of authorizations. at: the path of the list, which prefixes the paths of the faults."""
     for index, each in enumerate(authorizations):
         path = (*at, index)
         if each.allowed is None:
             yield (*path, "allowed"), "expected true or false"
         if each.path is not None and (each.group, each.resource, each.subresource) != (None, None, None):
-            yield (*path, "path"), "a check is of a path or of a resource, not of both"
+            yield (*path, "path"), "a check has either a path or a resource, not both"
         if each.resource is not None and "/" in each.resource:
             yield (*path, "resource"), f"expected a plural such as pods, found '{each.resource}'; give subresource too"
 
 
 def rules(authorizations: Iterable[Authorization]) -> tuple[AccessRule, ...]:
-    """The rules that they declare."""
+    """The access rules that the authorizations declare."""
     return tuple(
         AccessRule(
             AccessDecision(each.allowed is True, each.reason, each.error),
@@ -80,16 +80,16 @@ def rules(authorizations: Iterable[Authorization]) -> tuple[AccessRule, ...]:
 
 
 def read(file: str) -> tuple[tuple[AccessRule, ...], list[Problem]]:
-    """The rules of a YAML or JSON file with the one key `authorizations`, and what is wrong with it."""
-    found, problems = reader.read([file])
+    """The rules of a YAML or JSON file with the single key `authorizations`, and the file's problems."""
+    documents, problems = reader.read([file])
     if problems:
         return (), problems
-    if len(found) != 1 or not isinstance(found[0].value, dict):
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
         return (), [Problem(file, None, None, "expected one mapping with the key authorizations")]
-    (document,) = found
+    (document,) = documents
     decoded, wrong = model.decode(_File, document.value)
     wrong = [*wrong, *([] if wrong else faults(decoded.authorizations, ("authorizations",)))]
     if not wrong and not decoded.authorizations:
         wrong = [((), "expected a list of answers under authorizations")]
-    told = [document.problem(path, f"{render(path)}: {message}" if path else message) for path, message in wrong]
-    return ((), told) if told else (rules(decoded.authorizations), [])
+    problems = [document.problem(path, f"{render(path)}: {message}" if path else message) for path, message in wrong]
+    return ((), problems) if problems else (rules(decoded.authorizations), [])

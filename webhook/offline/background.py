@@ -1,4 +1,4 @@
-"""What stands beside a finding though no API server says it: what was looked for, and where a policy's code failed."""
+"""Details of findings that the API server does not report: missing params, and tracebacks of Python policies."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _NONE_FOUND = "no params found"
 
 @dataclass(frozen=True, slots=True)
 class LookedFor:
-    """The params that a binding names, none of which is there.
+    """A binding's lookup of params that found none.
 
-    `name` or `selector`, as text, is given. `namespace` is "" where the kind has none. `file`, `line`: of the binding.
+    `name` or `selector` (as text) is set, and the other is "". `namespace`: "" if the kind is cluster-scoped. `file`,
+    `line`: of the binding.
     """
 
     api_version: str
@@ -39,13 +40,15 @@ class LookedFor:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What is known of findings besides: the policies with their bindings, and the exceptions of those in Python."""
+    """Looks up the details of findings: from the policies with their bindings, and from exceptions that were raised."""
 
     policies: PolicySet
     raised: Sequence[Raised] = ()
 
     def looked_for(self, finding: Finding, namespace: str) -> LookedFor | None:
-        """What was looked for where no params were found, by a request in a namespace; None of any other finding."""
+        """The lookup behind a finding that reports missing params; None for other findings.
+
+        namespace: the request's."""
         if _NONE_FOUND not in finding.message:
             return None
         for policy in self.policies.policies:
@@ -72,7 +75,7 @@ class Background:
         return None
 
     def traceback(self, finding: Finding) -> tuple[str, ...]:
-        """The lines of the traceback behind an error of a policy in Python; none of any other finding."""
+        """The lines of the traceback behind an error of a Python policy; empty for other findings."""
         if not finding.error:
             return ()
         found = (
@@ -84,7 +87,7 @@ class Background:
 
 
 def _shown(selector: Selector) -> str:
-    """A label selector as kubectl takes it: `app=web,tier in (a,b),!old`."""
+    """A label selector in kubectl's syntax: `app=web,tier in (a,b),!old`."""
     return ",".join(map(_requirement, selector.requirements)) or "(any)"
 
 

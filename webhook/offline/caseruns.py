@@ -1,4 +1,4 @@
-"""What comes of running the cases of policy tests (webhook.offline.policytest)."""
+"""Runs the cases of policy tests (webhook.offline.policytest) and compares the results with the expected ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNBOUND = ParamRef(name="params", namespace="default")
 
 
 class Exempted(NamedTuple):
-    """A finding that an exception covers, as the API server words it."""
+    """A finding that an exception covers. `text`: the API server's."""
 
     exception: PolicyException
     text: str
@@ -36,10 +36,11 @@ class Exempted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a case. `texts` are all `findings`, as the API server words them; `failures` why it did not pass.
+    """The result of a case.
 
-    `excepted`: what exceptions of the tree cover. Of a case that states its exception (`exceptedBy`) that is no part of
-    the verdict and of the texts; of any other it is, for a test is about what the policy says.
+    `texts`: the API server's texts of all `findings`. `failures`: why the case did not pass; empty if it passed.
+    `excepted`: the findings that exceptions of the tree cover. If the case states its exception (`exceptedBy`), they
+    are no part of the verdict and the texts. Otherwise they are, as a test checks the policy without its exceptions.
     """
 
     planned: PlannedCase
@@ -58,7 +59,7 @@ def run(planned: Iterable[PlannedCase], policies: PolicySet) -> Iterator[Result]
     """Run the cases, one by one."""
     tested: dict[tuple[str, bool, bool], PolicySet] = {}
     for each in planned:
-        # The conditions of a binding go by the params that it names; with params of the case's own they mean nothing.
+        # A binding's conditions belong to the params that it names; they do not apply to the case's own params.
         key = (each.policy, each.case.params is None, bool(each.case.excepted_by))
         if key not in tested:
             tested[key] = _tested(each.policy, policies, with_conditions=key[1], with_exceptions=key[2])
@@ -66,12 +67,12 @@ def run(planned: Iterable[PlannedCase], policies: PolicySet) -> Iterator[Result]
 
 
 def _tested(name: str, policies: PolicySet, *, with_conditions: bool, with_exceptions: bool) -> PolicySet:
-    """The set with the policies of one name only: a validating one, a mutating one, or both."""
+    """The set with only the policies of this name: a validating one, a mutating one, or both."""
     alone = policies.where(lambda policy: policy.name == name)
     changes: list[Callable[[Policy[Any]], Policy[Any]]] = []
     if not alone.bindings:
         changes.append(_bound)
-    if not with_exceptions:  # a test is about what the policy says, whoever is excepted from it
+    if not with_exceptions:  # a test checks the policy without its exceptions
         changes.append(_unexcepted)
     if not with_conditions:
         changes.append(_unconditional)
@@ -113,7 +114,7 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
         objects += _params(case.params, policies, request)
     if request.namespace:
         metadata = {"name": request.namespace, "labels": case.namespace.labels}
-        # Before the others: a Namespace among them, with all that it has, is the one that counts.
+        # First in the list: a Namespace object of the tree or the case replaces this one.
         objects.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     view = ManifestsView(
         objects,
@@ -134,12 +135,12 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
 
 
 def _covered(decision: Decision, request: Request, tree: PolicySet) -> Iterator[Excepted]:
-    """What exceptions of the tree would cover of a decision that was made without them."""
+    """The findings and mutations of a decision made without exceptions that the tree's exceptions would cover."""
     policies = {(policy.kind, policy.name): policy for policy in tree.policies}
     for finding in decision.findings:
         seen = finding.evaluated.request if finding.evaluated is not None else None
         if seen is None or finding.binding == "":
-            continue  # errors of configuration are not covered
+            continue  # exceptions do not cover configuration errors
         sent = request if finding.kind == MUTATING else seen
         index = None if finding.error else finding.index
         exception = excepting.in_force(policies[finding.kind, finding.policy], finding.binding, sent, index)
@@ -156,7 +157,7 @@ def _covered(decision: Decision, request: Request, tree: PolicySet) -> Iterator[
 
 
 def _not_excepted(case: Case, excepted: Sequence[Exempted], tree: PolicySet) -> Iterator[str]:
-    """Why the exception that a case states does not cover anything."""
+    """The failure of a case that states an exception (`exceptedBy`) which covered nothing."""
     if not case.excepted_by or any(each.exception.name == case.excepted_by for each in excepted):
         return
     words = f"expected the exception {case.excepted_by!r} to let it pass"
@@ -169,8 +170,8 @@ def _not_excepted(case: Case, excepted: Sequence[Exempted], tree: PolicySet) -> 
         yield f"{words}, and no exception covers anything here"
 
 
-def _params(given: JSONObject, policies: PolicySet, request: Request) -> Iterator[JSONObject]:
-    """The case's params, under each name that a binding looks them up by."""
+def _params(params: JSONObject, policies: PolicySet, request: Request) -> Iterator[JSONObject]:
+    """The case's params, as one object for each name that a binding looks up."""
     for policy in policies.policies:
         if policy.param_kind is None:
             continue
@@ -178,17 +179,17 @@ def _params(given: JSONObject, policies: PolicySet, request: Request) -> Iterato
             ref = binding.param_ref
             if ref is None:
                 continue
-            metadata = dict(given.get("metadata") or {})
+            metadata = dict(params.get("metadata") or {})
             if ref.selector is None:
                 metadata["name"] = ref.name
             metadata.setdefault("name", "params")
             metadata["namespace"] = ref.namespace or request.namespace
             kind = policy.param_kind
-            yield {**given, "apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+            yield {**params, "apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
 
 
 def _verdict(findings: Sequence[Finding]) -> Expectation:
-    """The gravest of what was found."""
+    """The verdict of the most severe finding."""
     if any(finding.error for finding in findings):
         return "error"
     actions = {finding.action for finding in findings}
@@ -204,10 +205,10 @@ _GRAVITY: tuple[tuple[str, Expectation], ...] = (("Deny", "deny"), ("Warn", "war
 def _failures(
     case: Case, verdict: Expectation, texts: Sequence[str], after: JSONObject | None, excepted: Sequence[Exempted]
 ) -> Iterator[str]:
-    said = [*texts, *(each.text for each in excepted)] if case.excepted_by else texts
+    searched = [*texts, *(each.text for each in excepted)] if case.excepted_by else texts
     if verdict != case.expect:
         yield f"expected {case.expect}, got {verdict}"
-    elif case.message and not any(case.message in text for text in said):
+    elif case.message and not any(case.message in text for text in searched):
         yield f"expected a message with {case.message!r}"
     if case.expect_object is not None:
         difference = _difference(case.expect_object, after, ())

@@ -1,7 +1,7 @@
-"""Why a CEL policy came to its verdict: the trace of its evaluation, as steps that may be shown.
+"""Explains the verdict of a CEL policy: the trace of its evaluation as steps with redacted texts.
 
-Nothing is evaluated here: the record of the engine (webhook.admission.record) is read. What is said of a request that a
-Secret is part of holds nothing of the Secret: texts come out of here fit to be shown.
+Nothing is evaluated here; the steps come from the engine's record (webhook.admission.record). The texts contain no
+content of a Secret, even if the policy read one.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ HIDDEN_ERROR: Final = "(hidden: the text is made from the content of a Secret)"
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One expression of a policy: its place in the policy (`spec.validations[1].expression`), its name if it has one,
-    and why it came out as it did.
+    """The explanation of one expression.
+
+    `place`: its path in the policy object, such as `spec.validations[1].expression`. `name`: of the matchCondition, or
+    the key of the audit annotation; "" for other expressions.
     """
 
     place: Path
@@ -36,23 +38,22 @@ class Explained:
 
     @property
     def holds(self) -> bool:
-        """Whether it let the request pass."""
+        """Whether the expression is true."""
         return self.explanation.value is True
 
     @property
     def error(self) -> str | None:
-        """The text of its error, fit to be shown; None where it has a value."""
+        """The redacted text of its error; None if it has a value."""
         return error_of(self.explanation.root) if self.explanation.failed else None
 
 
 @dataclass(frozen=True, slots=True)
 class ExplainedPolicy:
-    """One evaluation of a policy in CEL, explained: for one param (None where it has none).
+    """The explanation of one evaluation of a CEL policy, for one param object (None if it has no params).
 
-    Where everything was recorded: conditions are the matchConditions, up to the first that is false; then nothing else
-    was evaluated. messages: the messageExpression of each validation that failed and has one, by its index. Where only
-    failures were recorded, conditions and validations that hold are left out. private: what must not be shown of the
-    values.
+    `conditions`: the matchConditions up to the first false one, after which nothing else was evaluated. `messages`: the
+    messageExpressions of failed validations, by the validation's index. If only failures were recorded, conditions and
+    validations that are true are left out. `private`: the parts of the values that must not be shown.
     """
 
     evaluated: Evaluated
@@ -64,30 +65,30 @@ class ExplainedPolicy:
 
     @property
     def param(self) -> Any:
-        """The param object that the policy was evaluated for; None where it has none."""
+        """The param object of the evaluation; None if the policy has no params."""
         return self.evaluated.param
 
     @property
     def matched(self) -> bool:
-        """Whether the matchConditions let the policy run."""
+        """Whether the matchConditions matched."""
         return all(condition.holds for condition in self.conditions)
 
     def witnesses(self, finding: Finding) -> tuple[Path, ...]:
-        """The places in the object that a finding of this evaluation turned on, the best first."""
+        """The places in the object that decided a finding of this evaluation, the best first."""
         return tuple(path for each in self.behind(finding) for path in each.explanation.witnesses)
 
     def behind(self, finding: Finding) -> tuple[Explained, ...]:
-        """The expressions that a finding of this evaluation comes from: its validation, or what is in error."""
+        """The expressions behind a finding of this evaluation: the validation, or the expressions in error."""
         if finding.expression is None:
             return tuple(each for each in self.conditions if each.explanation.failed)
         return tuple(each for each in (*self.validations, *self.annotations) if each.place == finding.expression)
 
     def is_behind(self, finding: Finding, each: Explained) -> bool:
-        """Whether a finding is of this evaluation, and comes from one of its expressions."""
+        """Whether a finding belongs to this evaluation and comes from the expression `each`."""
         return finding.evaluated is self.evaluated and finding.expression == each.place
 
     def hidden_errors(self) -> Iterator[tuple[str, str]]:
-        """The errors that must not be shown as they are, each with what is shown instead."""
+        """The error texts that must be hidden, each with its replacement."""
         for each in (*self.conditions, *self.validations, *self.annotations):
             root = each.explanation.root
             if root.outcome == "error" and root.error_level != CLEAN:
@@ -95,7 +96,7 @@ class ExplainedPolicy:
 
 
 def explained(evaluated: Evaluated) -> ExplainedPolicy | None:
-    """The explanation of an evaluation; None where there is no trace of it: of policies in Python and mutating ones."""
+    """The explanation of an evaluation; None if it has no trace, as for Python policies and mutating ones."""
     validator, trace = evaluated.policy.evaluator, evaluated.result.trace
     if trace is None or not isinstance(validator, CELValidator):
         return None
@@ -123,37 +124,37 @@ def _below(trace: Trace, field: str, part: str, names: Mapping[Path, str], priva
     )
 
 
-# -------------------------------------------------------------------------------------------------- fit to be shown
+# --------------------------------------------------------------------------------------------------------- redaction
 
 
 def error_of(step: Step) -> str:
-    """The error of a step, fit to be shown."""
+    """The redacted error text of a step."""
     return step.error if step.error_level == CLEAN else HIDDEN_ERROR
 
 
 def shown_message(finding: Finding, evaluated: ExplainedPolicy | None) -> str:
-    """The message of a finding, where it is made from Secrets with their lengths instead."""
+    """The message of a finding. Parts that are computed from a Secret are replaced by their lengths."""
     message = finding.message
     if evaluated is None:
         return message
     made = evaluated.messages.get(finding.index)
     if made is not None and isinstance(made.explanation.value, str) and made.explanation.value.strip() == message:
-        return _told(made.explanation.root, made.explanation).strip()
+        return _redacted(made.explanation.root, made.explanation).strip()
     for error, shown in evaluated.hidden_errors():
         message = message.replace(error, shown)
     return message
 
 
-def _told(step: Step, explanation: Explanation) -> str:
+def _redacted(step: Step, explanation: Explanation) -> str:
     if step.outcome == "value" and step.level == CLEAN:
         return step.value if isinstance(step.value, str) else ""
     variable = explanation.variables.get(step.name)
     if variable is not None:
-        return _told(variable, explanation)
+        return _redacted(variable, explanation)
     if step.name == "+" and isinstance(step.value, str):
-        return "".join(_told(part, explanation) for part in step.children)
+        return "".join(_redacted(part, explanation) for part in step.children)
     if step.name == "?:":
-        return "".join(_told(part, explanation) for part in step.children[1:] if part.outcome == "value")
+        return "".join(_redacted(part, explanation) for part in step.children[1:] if part.outcome == "value")
     return hidden(step.value) if step.outcome == "value" else ""
 
 

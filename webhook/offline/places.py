@@ -1,4 +1,4 @@
-"""Which place in the object a finding belongs to: that which its message names, or that which decided."""
+"""Locates a finding in the object: at the place that its message names, or at the place that decided it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any, Final
 from webhook.paths import Path, lookup, parse
 
 MAX_VALUES: Final = 20_000
-"""How many values of an object are looked at for elements that have a name."""
+"""The most values of an object that are searched for named elements."""
 
 _OF_EXPRESSIONS: Final = ("failed expression: ", "expression '", "[expression '")
-"""How the API server's own messages begin: for a validation without a message, and for errors."""
+"""The prefixes of the API server's own messages: of a validation without a message, and of errors."""
 
 _MISSING: Final = object()
 
 
 def place_of(message: str, value: dict[str, Any] | None, decided: Sequence[Path]) -> Path | None:
-    """The place in the object that a finding is about; None where it is not known.
+    """The place in the object that a finding is about; None if it is unknown.
 
-    value: the object. decided: the places in it that the policy's expression turned on, the best first; they may lead
-    to what is absent. The place is there: of a field that is missing it is the deepest parent that the object has. It
-    is the best of those that decided, unless the message names another: a path that it begins with, or an element of a
-    list, by its index (`containers[2]`) or its name (`container 'app'`).
+    value: the object. decided: the places that decided the policy's expression, the best first; they may be absent from
+    the object. The result exists in the object: for a missing field it is the deepest existing parent. It is the best
+    of `decided`, unless the message names another place: a path at its start, or an element of a list by its index
+    (`containers[2]`) or its name (`container 'app'`).
     """
     if value is None:
         return None
     places = [path for path in (existing(path, value) for path in decided) if path]
     if message.startswith(_OF_EXPRESSIONS):
-        return next(iter(places), None)  # the message quotes the expression, whose texts name nothing in the object
+        return next(iter(places), None)  # the message quotes the expression, and its literals do not name places
     named = named_path(message, value)
     if named is not None:
         named = existing(named, value)
@@ -50,7 +50,7 @@ def place_of(message: str, value: dict[str, Any] | None, decided: Sequence[Path]
 
 
 def existing(path: Path, value: Any) -> Path:
-    """The part of a path that the object has: the path itself, or its deepest parent that is there."""
+    """The longest prefix of a path that exists in the object."""
     while path and lookup(value, path, _MISSING) is _MISSING:
         path = path[:-1]
     return path
@@ -62,10 +62,10 @@ _ANY_PATH = re.compile(rf"(?<![\w.\]/-]){_PATH}")
 
 
 def named_path(message: str, value: dict[str, Any] | None) -> Path | None:
-    """The place that a message names: the path, of two steps or more, that it begins with, as the API server's own do.
+    """The path at the start of a message, of two steps or more, as in messages of the API server.
 
-    `spec.replicas is 50; …` is about spec.replicas. None where the message begins otherwise, or the first step is no
-    field of the object.
+    `spec.replicas is 50; …` names spec.replicas. None if the message starts with anything else, or if the first step is
+    not a field of the object.
     """
     match = _LEADING_PATH.match(message)
     return None if match is None or value is None else _from_root(match[0], value)
@@ -80,7 +80,7 @@ def _from_root(text: str, value: dict[str, Any]) -> Path | None:
 
 
 def _path_within(message: str, value: dict[str, Any]) -> Path | None:
-    """A path that a message names somewhere."""
+    """A path anywhere in a message."""
     for match in _ANY_PATH.finditer(message):
         path = _from_root(match[0], value)
         if path is not None and lookup(value, path, _MISSING) is not _MISSING:
@@ -90,13 +90,13 @@ def _path_within(message: str, value: dict[str, Any]) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class _Mention:
-    """An element of a list, or a part of one, that a message speaks of. sure: the words leave no doubt."""
+    """A list element, or a part of one, that a message mentions. sure: the mention is unambiguous."""
 
     path: Path
     sure: bool
 
     def speaks_of(self, place: Path) -> bool:
-        """Whether the mention tells more than a place: it is in that list, or is another element of it."""
+        """Whether the mention is more precise than a place: within it, or another element of the same list."""
         element = next(size for size in range(len(self.path), 0, -1) if isinstance(self.path[size - 1], int))
         holder = self.path[: element - 1]
         return place == holder or (self.sure and (self.path[: len(place)] == place or place[: len(holder)] == holder))
@@ -124,10 +124,10 @@ _QUOTES: Final = "'\"`"
 
 
 def _named(message: str, value: dict[str, Any]) -> Iterator[_Mention]:
-    """Elements that a message names by their name, in the order of the message.
+    """Elements that a message refers to by name, in the order of the message.
 
-    A name is sure in quotes, or after the word for what it is the name of: `container app`. Without, a word of the
-    message may be a name by chance: it counts at the start, in an enumeration, and where it is no plain word.
+    A name is sure in quotes, or after the kind of its element: `container app`. Any other word may equal a name by
+    chance. It counts at the start of the message, in an enumeration, and if it is not a plain word.
     """
     known: dict[str, list[Path]] = {}
     for path, element in _elements(value):

@@ -1,7 +1,7 @@
-"""The Pods inside workloads: what each workload's controller would ask the API server to create.
+"""The Pods of workloads, as each workload's controller would create them.
 
 Sources: the controllers of kube-controller-manager (pkg/controller: GetPodFromTemplate, replicaset, statefulset,
-daemon, job). Parts that only the controller can know, such as the hash of a template, are made of the letter x.
+daemon, job). Values that only the controller knows, such as the hash of a template, consist of the letter x.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 from webhook.paths import Path
 
 HASH: Final = "x" * 10  # as long as a pod-template-hash
-SUFFIX: Final = "x" * 5  # as long as what the API server adds to a generateName
+SUFFIX: Final = "x" * 5  # as long as the suffix that the API server appends to a generateName
 UID: Final = "00000000-0000-0000-0000-000000000000"
 
 TEMPLATE: Final[Path] = ("spec", "template")
@@ -22,7 +22,7 @@ CRON_JOB_TEMPLATE: Final[Path] = ("spec", "jobTemplate", "spec", "template")
 
 @dataclass(frozen=True, slots=True)
 class ControlledPod:
-    """A Pod as a controller creates it. `template` is the place of its template in the workload."""
+    """A Pod that a controller creates. `template`: the path of its template in the workload."""
 
     object: dict[str, Any]
     template: Path
@@ -31,7 +31,11 @@ class ControlledPod:
 
 @dataclass(frozen=True, slots=True)
 class _Workload:
-    """How one kind's controller makes Pods. `owner` is the kind of the Pod's owner, with what its name ends in."""
+    """How the controller of one kind creates Pods.
+
+    `owner`: apiVersion and kind of the Pod's owner. `owner_suffix`: what the owner's name appends to the workload's.
+    `labels`: owner's name → the labels that the controller adds.
+    """
 
     controller: str
     owner: tuple[str, str]
@@ -66,9 +70,9 @@ _WORKLOADS: Final[dict[tuple[str, str], _Workload]] = {
 
 
 def pod_of(workload: dict[str, Any]) -> ControlledPod | None:
-    """The Pod that the controller of `workload` creates; None for other kinds and where there is no template.
+    """The Pod that the controller of `workload` creates; None for other kinds, and if there is no template.
 
-    The workload's namespace is the Pod's.
+    The Pod is in the workload's namespace.
     """
     group = workload["apiVersion"].rpartition("/")[0]
     made = _WORKLOADS.get((group, workload["kind"]))
@@ -83,8 +87,9 @@ def pod_of(workload: dict[str, Any]) -> ControlledPod | None:
     metadata = workload.get("metadata") or {}
     name = metadata.get("name") or (metadata.get("generateName") or "") + SUFFIX
     owner = name + made.owner_suffix
-    given = template.get("metadata")
-    given = given if isinstance(given, dict) else {}
+    template_metadata = template.get("metadata")
+    if not isinstance(template_metadata, dict):
+        template_metadata = {}
     pod_metadata: dict[str, Any] = {}
     spec = template["spec"]
     if workload["kind"] == "StatefulSet":
@@ -101,14 +106,14 @@ def pod_of(workload: dict[str, Any]) -> ControlledPod | None:
         controller_labels = made.labels(owner)
     if "namespace" in metadata:
         pod_metadata["namespace"] = metadata["namespace"]
-    labels = given.get("labels")
+    labels = template_metadata.get("labels")
     if controller_labels or labels:
         pod_metadata["labels"] = {**(labels if isinstance(labels, dict) else {}), **controller_labels}
     for key in ("annotations", "finalizers"):
-        if given.get(key):
-            pod_metadata[key] = given[key]
+        if template_metadata.get(key):
+            pod_metadata[key] = template_metadata[key]
     if made.owner == _JOB:
-        pod_metadata["finalizers"] = [*(given.get("finalizers") or []), "batch.kubernetes.io/job-tracking"]
+        pod_metadata["finalizers"] = [*(template_metadata.get("finalizers") or []), "batch.kubernetes.io/job-tracking"]
     api_version, kind = made.owner
     pod_metadata["ownerReferences"] = [
         {

@@ -1,4 +1,4 @@
-"""What one policy makes of requests, and why: for `gatewright explain`."""
+"""Evaluates and explains one policy on requests, for `gatewright explain`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BindingExplained:
-    """A policy under one binding. unmatched: why it is not about the request; else its evaluations, one a param."""
+    """A policy under one binding.
+
+    unmatched: the reason why the binding does not match the request; None if it does. evaluated: the evaluations, one
+    a param object.
+    """
 
     binding: Binding
     unmatched: str | None
@@ -31,10 +35,10 @@ class BindingExplained:
 
 @dataclass(frozen=True, slots=True)
 class RequestExplained:
-    """What a policy makes of one request.
+    """The verdict of a policy on one request.
 
-    unmatched: why it is not about the request, None where it is. findings and changes are the engine's verdict,
-    excepted what exceptions take out of it.
+    unmatched: the reason why the policy does not match the request; None if it does. findings, changes: the engine's
+    verdict. excepted: the findings that exceptions cover.
     """
 
     planned: PlannedRequest
@@ -51,14 +55,14 @@ class RequestExplained:
 
     @property
     def denied(self) -> bool:
-        """Whether the policy refuses the request."""
+        """Whether the policy denies the request."""
         return any(located.finding.action == "Deny" for located in self.findings)
 
 
 def explain_requests(
     policy: Policy[Validator | Mutator], requests: Iterable[PlannedRequest], policies: PolicySet, cluster: ClusterView
 ) -> Iterator[RequestExplained]:
-    """The policy alone on each request; a validating one sees what the mutating policies made of the object first."""
+    """Evaluate one policy on each request. A validating policy sees the object after all mutating policies ran."""
     kept = {id(policy)}
     if policy.kind == VALIDATING:
         kept.update(map(id, policies.mutating))

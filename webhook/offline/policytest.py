@@ -1,4 +1,4 @@
-"""Tests of policies: objects of kind `gatewright.dev/v1 PolicyTest`, and the requests that their cases are.
+"""Tests of policies: objects of kind `gatewright.dev/v1 PolicyTest`, and the requests of their cases.
 
     apiVersion: gatewright.dev/v1
     kind: PolicyTest
@@ -10,8 +10,8 @@
       expect: deny
       message: hostPath
 
-A case is one request to the policy it tests, and to no other, under the bindings of the tree (or, where there are none,
-as if bound with Deny). See `Case` for its fields.
+A case evaluates one request with the tested policy alone, under the bindings of the tree. A policy without bindings is
+evaluated as if bound with Deny. See `Case` for the fields.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _GROUP = API_VERSION.partition("/")[0] + "/"
 
 Expectation = Literal["allow", "deny", "warn", "audit", "error"]
 
-# What subresources take and give instead of the object itself: of these the kind does not tell the resource.
+# Kinds that subresources accept in place of the object itself. They do not determine the resource.
 _SUBRESOURCE_KINDS = frozenset(
     {
         ("autoscaling/v1", "Scale"),
@@ -62,7 +62,7 @@ _WITH_OLD = (UPDATE, DELETE)
 
 
 class CaseUser(model.Model):
-    """Who asks; nobody in particular unless told."""
+    """The user of the request. All fields are empty by default."""
 
     username: str = ""
     uid: str = ""
@@ -71,7 +71,7 @@ class CaseUser(model.Model):
 
 
 class CaseNamespace(model.Model):
-    """The namespace of the request, and the labels that its Namespace has besides its name."""
+    """The namespace of the request, and the labels of its Namespace."""
 
     name: str = ""
     labels: dict[str, str] = {}
@@ -81,15 +81,15 @@ class Case(model.Model):
     """One request and the verdict on it.
 
     `object` and `oldObject`: the object, or `{file: PATH}`, relative to the test's file and within the policy tree.
-    `operation`: CREATE, with both objects UPDATE, with only `oldObject` DELETE, unless told.
-    `resource`: as `apps/v1/deployments`; needed where the kind does not tell it, such as a Scale.
-    `params`: the param of the bindings instead of the tree's; kind, name and namespace are filled in.
-    `cluster`: further objects that lookups find. `authorizations`: what the authorizer answers, see
-    webhook.offline.authorizations. `validateOnly`: leave mutation out, as if it had been undone.
-    `expect`: allow (nothing found), deny, warn, audit, or error (the policy could not be evaluated).
+    `operation`: by default UPDATE with both objects, DELETE with only `oldObject`, else CREATE.
+    `resource`: such as `apps/v1/deployments`; required if the kind does not determine it, such as a Scale.
+    `params`: the param object of the bindings, in place of the tree's; kind, name and namespace are filled in.
+    `cluster`: further objects that lookups find. `authorizations`: the authorizer's answers, see
+    webhook.offline.authorizations. `validateOnly`: validate the object without mutating it.
+    `expect`: allow (no finding), deny, warn, audit, or error (the policy could not be evaluated).
     `message`: a part of the text of one finding. `expectObject`: the whole object after mutation.
-    `exceptedBy`: the name of a PolicyException that covers something here. The case is decided with the exceptions of
-    the tree then, and `message` may be of what they cover; any other case is decided without them.
+    `exceptedBy`: the name of a PolicyException that must cover a finding. The exceptions of the tree apply to such a
+    case, and `message` may be a part of a covered finding. They do not apply to other cases.
     """
 
     name: str = ""
@@ -111,7 +111,7 @@ class Case(model.Model):
 
 
 class PolicyTest(model.Model):
-    """The object as it is written."""
+    """A PolicyTest object."""
 
     api_version: str = API_VERSION
     kind: str = KIND
@@ -122,7 +122,7 @@ class PolicyTest(model.Model):
 
 @dataclass(frozen=True, slots=True)
 class PlannedCase:
-    """A case that can be run: its place, the policy's name, its request."""
+    """A valid case: its place, the policy's name, its request."""
 
     file: str
     line: int
@@ -132,8 +132,8 @@ class PlannedCase:
 
 
 def plan(tree: FilePath, policies: PolicySet) -> tuple[list[PlannedCase], list[Problem]]:
-    """The cases of all PolicyTests in the tree that `policies` was loaded from, and what is wrong with them."""
-    # What else is wrong with the files, loading the policies has told. A tree that is one Python file has no tests.
+    """The cases of all PolicyTests in the tree that `policies` was loaded from, and the problems of invalid ones."""
+    # Loading the policies has reported the other problems of the files. A tree of one Python file has no tests.
     read, _ = reader.read([str(tree)]) if tree.suffix != ".py" else ([], [])
     kinds = Kinds.builtin().with_crds(policies.objects)
     planned: list[PlannedCase] = []
@@ -158,7 +158,7 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def cases(self) -> list[PlannedCase]:
-        """The cases that can be run; `problems` tells of the others."""
+        """The valid cases. `problems` has the faults of the others."""
         value = self._document.value
         if value["apiVersion"] != API_VERSION:
             self._fault(("apiVersion",), f"expected {API_VERSION}, found {value['apiVersion']}")
@@ -168,7 +168,7 @@ class _Reader:
             self._fault(path, message)
         wrong = [path for path, _ in faults]
         for path, message in _refusals(test, self._policies):
-            if not any(path[: len(each)] == each for each in wrong):  # it follows from a field of a wrong type
+            if not any(path[: len(each)] == each for each in wrong):  # else it follows from a field of the wrong type
                 self._fault(path, message)
         planned = []
         for index, case in enumerate(test.cases):
@@ -191,8 +191,8 @@ class _Reader:
             raise _CaseError(path, "expected an object, or for DELETE an oldObject")
         where = (*path, "object" if new is not None else "oldObject")
         operation = case.operation or (CREATE if old is None else DELETE if new is None else UPDATE)
-        for given, needed, field in ((new, operation != DELETE, "object"), (old, operation in _WITH_OLD, "oldObject")):
-            if (given is not None) != needed:
+        for value, needed, field in ((new, operation != DELETE, "object"), (old, operation in _WITH_OLD, "oldObject")):
+            if (value is not None) != needed:
                 raise _CaseError((*path, field), f"{operation} has {'an' if needed else 'no'} {field}")
 
         group, _, version = subject["apiVersion"].rpartition("/")
@@ -234,20 +234,20 @@ class _Reader:
             group, version, plural = parts if len(parts) == 3 else ("", *parts)
             return GroupVersionResource(group, version, plural)
         if (kind.api_version, kind.kind) in _SUBRESOURCE_KINDS or case.operation == CONNECT:
-            message = f"a {kind.kind} does not tell whose it is; give resource, such as apps/v1/deployments"
+            message = f"the kind {kind.kind} does not determine the resource; set resource, such as apps/v1/deployments"
             raise _CaseError((*path, "resource"), message)
         known = self._kinds.for_kind(kind.api_version, kind.kind) or self._kinds.guess(kind.api_version, kind.kind)
         return GroupVersionResource(known.group, known.version, known.plural)
 
     def _object(self, value: JSONObject | None, path: Path) -> JSONObject | None:
-        """The object that is written there, or in the file that it names."""
+        """The object at a path of the case, or in the file that it names."""
         if value is None:
             return None
         if value.keys() == {"file"}:
             return self._from_file(value["file"], (*path, "file"))
         for field in ("apiVersion", "kind"):
             if not isinstance(value.get(field), str) or not value[field]:
-                raise _CaseError(path, f"{field} must be given, as text; or give {{file: PATH}} alone")
+                raise _CaseError(path, f"{field} must be set to a string; or set {{file: PATH}} alone")
         return value
 
     def _from_file(self, name: Any, path: Path) -> JSONObject:
@@ -266,8 +266,8 @@ class _Reader:
             raise _CaseError(path, str([*problems, *not_objects][0]))
         if len(good) != 1:
             raise _CaseError(path, f"{file}: expected one object, found {len(good)}")
-        found: JSONObject = good[0].value
-        return found
+        value: JSONObject = good[0].value
+        return value
 
     def _fault(self, path: Path, message: str) -> None:
         metadata = self._document.value.get("metadata")
@@ -277,7 +277,7 @@ class _Reader:
 
 
 class _CaseError(Exception):
-    """A case that cannot be run."""
+    """A case is invalid."""
 
     def __init__(self, path: Path, message: str) -> None:
         super().__init__(message)
@@ -285,7 +285,7 @@ class _CaseError(Exception):
 
 
 def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
-    """What a test must have, and does not."""
+    """The faults of a test: missing or contradictory fields."""
     names = {policy.name for policy in policies.policies}
     exceptions = {
         each.exception.name for policy in policies.policies if policy.name == test.policy for each in policy.exceptions
@@ -307,7 +307,7 @@ def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
         if case.expect is None:
             yield (*path, "expect"), "expected one of allow, deny, warn, audit, error"
         elif case.expect == "allow" and case.message and not case.excepted_by:
-            yield (*path, "message"), "a request that nothing is found wrong with has no message"
+            yield (*path, "message"), "an allowed request has no message"
         if case.excepted_by and test.policy in names and case.excepted_by not in exceptions:
             known = f"those of the policy are {', '.join(sorted(exceptions))}" if exceptions else "the policy has none"
             yield (*path, "exceptedBy"), f"there is no PolicyException '{case.excepted_by}'; {known}"

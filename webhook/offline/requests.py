@@ -1,4 +1,4 @@
-"""Manifests to the admission requests that applying them would send."""
+"""Manifests → the admission requests that applying them would send."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import orjson
 
 from webhook.admission import review
 from webhook.documents.reader import Document, Problem, objects
+from webhook.offline.mutated import Mutated
 from webhook.offline.podtemplates import SUFFIX, ControlledPod, pod_of
 from webhook.paths import ROOT, Path
 from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User, made
@@ -21,17 +22,17 @@ DEFAULT_NAMESPACE: Final = "default"
 
 _OPTIONS: Final = {CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions"}
 
-# Kinds that tools on this side of the API server read; nobody applies them.
+# Groups of objects that client-side tools read; they are never applied to a cluster.
 _LOCAL_GROUPS: Final = frozenset({"gatewright.dev", "kustomize.config.k8s.io"})
 _KUSTOMIZATIONS: Final = frozenset({"kustomization.yaml", "kustomization.yml"})
 
-# Kinds that are asked and never stored: their objects need no name.
+# Groups of objects that are never stored, such as SubjectAccessReview; they need no name.
 _NAMELESS_GROUPS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a report calls an object."""
+    """The name of an object in reports."""
 
     api_version: str
     kind: str
@@ -41,10 +42,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRequest:
-    """A request that applying a document would lead to.
+    """A request that applying a document would cause.
 
-    `identity` is the object in the file: for the Pod of a workload, the workload. `prefix` is where the request's
-    object stands in the document: () for the object itself, spec.template for the Pod of a Deployment.
+    `identity`: the object in the file; for the Pod of a workload, the workload. `prefix`: the path of the request's
+    object in the document: () for the object itself, spec.template for the Pod of a Deployment. `mutated`: the object,
+    if it was mutated; `workload`: the workload, if the request is for the Pod of a mutated one.
     """
 
     request: Request
@@ -52,21 +54,27 @@ class PlannedRequest:
     identity: Identity
     prefix: Path = ROOT
     of_template: bool = False
+    mutated: Mutated | None = None
+    workload: Mutated | None = None
 
     def place(self, path: Path) -> Path:
-        """The path in the document of a path in the request's object."""
+        """Translates a path in the request's object, as validation saw it, to the path in the document."""
+        found = self._in_document(self.mutated.origin(path) if self.mutated is not None else path)
+        return self.workload.origin(found) if self.workload is not None else found
+
+    def _in_document(self, path: Path) -> Path:
         if not self.of_template or path[:1] == ("spec",):
             return self.prefix + path
         if path[:1] == ("metadata",) and path[1:2] in (("labels",), ("annotations",), ("finalizers",)):
             return self.prefix + path
-        return self.prefix  # what the controller adds stands nowhere in the file
+        return self.prefix  # the controller adds this value; the file does not contain it
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person may say about the requests.
+    """The caller's settings for the requests.
 
-    `namespace`: of objects that name none. `operation`: CREATE, UPDATE (the same object was there before) or DELETE.
+    `namespace`: of objects that name none. `operation`: CREATE, UPDATE (with the same object as oldObject) or DELETE.
     """
 
     namespace: str = DEFAULT_NAMESPACE
@@ -76,9 +84,9 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All requests of some documents, in their order, and what could not be planned.
+    """The requests of some documents, in order, and the problems of documents without one.
 
-    `objects` are the objects as the API server would hold them, for lookups. `notes` tell of guesses.
+    `objects`: the objects as the API server would store them, for lookups. `notes`: texts that report guesses.
     """
 
     requests: Sequence[PlannedRequest]
@@ -97,22 +105,22 @@ def impersonated(user: str, groups: Sequence[str]) -> User:
         if groups:
             raise ValueError("--as-group needs --as")
         return User()
-    given = list(groups)
+    member_of = list(groups)
     parts = user.split(":")
-    if not given and len(parts) == 4 and parts[:2] == ["system", "serviceaccount"]:
-        given = ["system:serviceaccounts", f"system:serviceaccounts:{parts[2]}"]
+    if not member_of and len(parts) == 4 and parts[:2] == ["system", "serviceaccount"]:
+        member_of = ["system:serviceaccounts", f"system:serviceaccounts:{parts[2]}"]
     if user == "system:anonymous":
-        given = given or ["system:unauthenticated"]
-    elif "system:authenticated" not in given:
-        given.append("system:authenticated")
-    return User(username=user, groups=tuple(given))
+        member_of = member_of or ["system:unauthenticated"]
+    elif "system:authenticated" not in member_of:
+        member_of.append("system:authenticated")
+    return User(username=user, groups=tuple(member_of))
 
 
 def plan(documents: Iterable[Document], options: Options, policy_objects: Iterable[dict[str, Any]] = ()) -> Plan:
     """The requests that applying `documents` would send.
 
-    A workload is followed by the Pod that its controller creates. Recorded AdmissionReviews are taken as they stand.
-    `policy_objects` are the other objects at hand, whose CustomResourceDefinitions tell of kinds too.
+    After a workload comes the Pod that its controller creates. A recorded AdmissionReview gives its request unchanged.
+    policy_objects: the objects of the policy tree; their CustomResourceDefinitions define kinds too.
     """
     notes: list[str] = []
     manifests, problems = objects(_without_kustomizations(documents, notes))
@@ -138,7 +146,7 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
                 guessed.add((api_version, kind))
                 notes.append(
                     f"{document.stream}:{document.line}: {kind} of {api_version} is no built-in kind and no CRD here "
-                    f"defines it; taken as the {'namespaced' if resource.namespaced else 'cluster-scoped'} "
+                    f"defines it; assumed to be the {'namespaced' if resource.namespaced else 'cluster-scoped'} "
                     f"resource {resource.plural!r}"
                 )
         sent = _as_sent(value, resource, options)
@@ -150,24 +158,26 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
 
 
 def by_document(requests: Iterable[PlannedRequest]) -> Iterator[list[PlannedRequest]]:
-    """The requests of each document, which must follow each other."""
+    """Groups requests by document. The requests of one document must be adjacent."""
     for _, group in groupby(requests, key=lambda planned: id(planned.document)):
         yield list(group)
 
 
 def pod_after(planned: PlannedRequest, workload: dict[str, Any]) -> PlannedRequest | None:
-    """The request for the Pod of a workload as mutation left it; None where there is no Pod."""
+    """The request for the Pod of a mutated workload; None if it has no Pod template."""
     if planned.of_template or planned.prefix or planned.request.operation == DELETE:
         return None
-    pod = pod_of(workload) if _names_itself(workload) else None
+    pod = pod_of(workload) if _has_identity(workload) else None
     if pod is None:
         return None
     request = _pod_request(pod, planned.request.namespace)
-    return PlannedRequest(request, planned.document, planned.identity, pod.template, of_template=True)
+    before = planned.request.object
+    mutated = Mutated(before, workload) if before is not None else None
+    return PlannedRequest(request, planned.document, planned.identity, pod.template, of_template=True, workload=mutated)
 
 
-def _names_itself(value: dict[str, Any]) -> bool:
-    """Whether an object has what every object has; a mutation may have taken it away."""
+def _has_identity(value: dict[str, Any]) -> bool:
+    """Whether an object has an apiVersion, a kind and valid metadata. A mutation may have removed them."""
     metadata = value.get("metadata") or {}
     return (
         isinstance(metadata, dict)
@@ -177,9 +187,9 @@ def _names_itself(value: dict[str, Any]) -> bool:
 
 
 def with_old(requests: Iterable[PlannedRequest], before: Plan) -> tuple[list[PlannedRequest], list[str]]:
-    """The requests as updates of the objects of another plan; and those objects that are not in it, by kind and name.
+    """The requests as updates of the objects of another plan, and the objects that it does not have (`KIND NAME`).
 
-    The Pods of workloads are created anew either way.
+    Requests for the Pods of workloads do not change, as controllers create new Pods in either case.
     """
     known = {each.identity: each.request.object for each in before.requests if not each.of_template}
     updates: list[PlannedRequest] = []
@@ -209,15 +219,15 @@ def _without_kustomizations(documents: Iterable[Document], notes: list[str]) -> 
 
 
 def _as_sent(value: dict[str, Any], resource: Resource, options: Options) -> dict[str, Any]:
-    """The object as the API server hands it to admission: with its namespace, and its name if that is generated.
+    """The object as the API server passes it to admission: with its namespace, and its name if that is generated.
 
-    The API's defaults are not filled in; this is the place for it.
+    The defaults of the API are not filled in.
     """
     metadata = dict(value.get("metadata") or {})
     if resource.namespaced and not metadata.get("namespace"):
         metadata["namespace"] = options.namespace
     if not metadata.get("name") and metadata.get("generateName"):
-        # The name is there when validating, which is when policies mostly ask for it; not yet when mutating.
+        # The API server generates the name between mutation and validation. Mostly validating policies read it.
         metadata["name"] = metadata["generateName"] + SUFFIX
     return {**value, "metadata": metadata}
 

@@ -1,4 +1,4 @@
-"""Secrets are checked like any other object, and nothing that is shown may hold what is in them."""
+"""Redacts the content of Secrets. Secrets are checked like other objects, but no output may contain their values."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ CHANGED_MASK: Final = "*** (changed)"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 _SHORTEST: Final = 3
-"""Characters: masking a value such as "1" wherever it stands would hide nothing and make any message unreadable."""
+"""The fewest characters of a value that is redacted. Redacting each "1" would hide nothing and spoil every message."""
 
 _SLICE: Final = 6
-"""Characters: a part of a value that is so long is masked too."""
+"""The fewest characters of a part of a value that is redacted on its own."""
 
 _FIELDS: Final = ("data", "stringData")
 
 
 def is_secret(value: Any) -> bool:
-    """Whether this object is a Secret, in whatever version."""
+    """Whether the object is a Secret, of any apiVersion."""
     return isinstance(value, dict) and value.get("kind") == "Secret"
 
 
 def secrets_in(*values: Any) -> Iterator[dict[str, Any]]:
-    """The Secrets among these values and anywhere within them."""
+    """The Secrets among the values and anywhere inside them."""
     stack = list(values)
     while stack:
         value = stack.pop()
@@ -48,7 +48,7 @@ def secrets_in(*values: Any) -> Iterator[dict[str, Any]]:
 
 
 def hidden(value: Any) -> str:
-    """What is shown for a value that must not be: its type and length. Booleans and null say too little to hide."""
+    """The replacement of a hidden value: its type and length. Booleans and null are not hidden."""
     while isinstance(value, Optional):
         value = value.value
     match value:
@@ -71,9 +71,9 @@ def length_of(text: str) -> str:
 
 
 def private_parts(*values: Any) -> Private:
-    """What may not be shown of these values: what is below data, stringData and the last-applied annotation of Secrets.
+    """The private parts of the values: everything below data, stringData and the last-applied annotation of Secrets.
 
-    The values are known by their identity, and must live as long as the result.
+    Parts are identified by id(), so the values must live as long as the result.
     """
     parts: set[int] = set()
     holders: set[int] = set()
@@ -83,7 +83,7 @@ def private_parts(*values: Any) -> Private:
 
 
 def _find_private(value: Any, parts: set[int], holders: set[int]) -> bool:
-    """Adds to both sets; whether the value holds private parts."""
+    """Add the private parts of a value, and their holders, to the sets. Returns whether it has private parts."""
     if not isinstance(value, dict | list):
         return False
     holds = False
@@ -104,7 +104,9 @@ def _find_private(value: Any, parts: set[int], holders: set[int]) -> bool:
 
 
 def _add_private(value: Any, parts: set[int]) -> bool:
-    """Marks a value and all below it, but for those that Python keeps only one of."""
+    """Add a value and everything below it. Python's singletons, such as small ints, are left out: id() is not unique.
+
+    Returns whether the value is private."""
     if value is None or value is True or value is False:
         return False
     if isinstance(value, dict | list):
@@ -119,7 +121,11 @@ def _add_private(value: Any, parts: set[int]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """Takes the values of Secrets, and long slices of them, out of texts. False if there are no Secrets."""
+    """Removes the values of Secrets, and long parts of them, from texts. False in a boolean context without Secrets.
+
+    `values`: the texts that are hidden as a whole, the longest first. `sliced`: lower-case texts; each slice of six of
+    their characters is hidden too.
+    """
 
     values: tuple[str, ...] = ()
     sliced: tuple[str, ...] = ()
@@ -127,7 +133,7 @@ class Redaction:
 
     @classmethod
     def of(cls, *objects: Any) -> Redaction:
-        """The redaction for texts that policies made of these objects, or of Secrets within them."""
+        """The redaction for texts that policies computed from these objects, for all Secrets inside them."""
         secrets = list(secrets_in(*objects))
         values: set[str] = set()
         sliced: set[str] = set()
@@ -143,10 +149,10 @@ class Redaction:
         return self.present
 
     def applied(self, text: str) -> str:
-        """The text with every value of a Secret as its length: `<12 characters>`."""
+        """The text with each value of a Secret replaced by its length: `<12 characters>`."""
         if not self.present:
             return text
-        hide = bytearray(len(text))  # 1: hidden; 2: hidden, and a value begins here
+        hide = bytearray(len(text))  # 1: hidden; 2: hidden, and the start of a value
         for value in self.values:
             at = text.find(value)
             while at >= 0:
@@ -159,19 +165,19 @@ class Redaction:
         return "".join(_masked_runs(text, hide))
 
     def names(self, path: Path) -> bool:
-        """Whether a path has a step that is, or holds, the value of a Secret."""
+        """Whether a step of the path contains the value of a Secret."""
         return any(isinstance(step, str) and self.applied(step) != step for step in path)
 
     def _slices(self, text: str) -> Iterator[int]:
-        """Where slices of values begin in a text, whatever their case."""
+        """The indices at which slices of values begin in a text, ignoring case."""
         folded = _folded(text)
         places: dict[str, list[int]] = {}
         for at in range(len(folded) - _SLICE + 1):
             places.setdefault(folded[at : at + _SLICE], []).append(at)
         if places:
             for value in self.sliced:
-                found = {value[at : at + _SLICE] for at in range(len(value) - _SLICE + 1)} & places.keys()
-                for each in found:
+                shared = {value[at : at + _SLICE] for at in range(len(value) - _SLICE + 1)} & places.keys()
+                for each in shared:
                     yield from places[each]
 
 
@@ -191,7 +197,7 @@ def _masked_runs(text: str, hide: bytearray) -> Iterator[str]:
 
 
 def _folded(text: str) -> str:
-    """The text in lower case, character by character, so that places stay the same."""
+    """The text in lower case, with the same length: each character keeps its index."""
     lower = text.lower()
     return lower if len(lower) == len(text) else "".join(map(_lower, text))
 
@@ -202,7 +208,7 @@ def _lower(character: str) -> str:
 
 
 class SecretsSeen:
-    """A ClusterView that remembers the Secrets that it handed out: what policies say may hold their values."""
+    """A ClusterView that records the Secrets it returned, as messages of policies may contain their values."""
 
     def __init__(self, view: ClusterView) -> None:
         self._view = view
@@ -214,7 +220,7 @@ class SecretsSeen:
         return self._view.kinds
 
     def forget(self) -> None:
-        """Start anew, for the next request."""
+        """Clear the record, before the next request."""
         self.seen.clear()
 
     def namespace(self, name: str) -> Answer:
@@ -241,10 +247,11 @@ class SecretsSeen:
 def masked(
     before: dict[str, Any], after: dict[str, Any], redaction: Redaction
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Both objects fit to be shown side by side: of a Secret only the keys, and which values changed. What a policy
-    copied to another place, out of it or out of another Secret that it was shown, shows as its length.
+    """Both objects with the content of Secrets masked, for a diff.
 
-    `redaction`: of all Secrets that the policies saw.
+    A Secret keeps its keys, and CHANGED_MASK marks the values that changed. Values that a policy copied elsewhere, from
+    this Secret or from another one that it read, are replaced by their lengths. redaction: of all Secrets that the
+    policies read.
     """
     if not (is_secret(before) or is_secret(after)):
         return before, _copies_hidden(after, before, redaction) if redaction else after
@@ -261,13 +268,13 @@ def masked(
         if isinstance(metadata, dict) and isinstance(annotations, dict) and LAST_APPLIED in annotations:
             shown["metadata"] = {**metadata, "annotations": {**annotations, LAST_APPLIED: MASK}}
     for field, value in shown_after.items():
-        # Of the data the values are masked already: what is left are the keys that a policy added.
+        # The values of the data are masked already. This redacts the keys that a policy added.
         shown_after[field] = _copies_hidden(value, shown_before.get(field), redaction)
     return shown_before, shown_after
 
 
 def _copies_hidden(value: Any, old: Any, redaction: Redaction) -> Any:
-    """A value without what is in a Secret; what stood there before stays as it was."""
+    """A value with the content of Secrets redacted. Parts that `old` has too are kept."""
     if value == old:
         return value
     if isinstance(value, str):
@@ -292,31 +299,31 @@ def _masked(values: Any, old: Any) -> Any:
 
 
 def _values(secret: dict[str, Any]) -> tuple[set[str], set[str]]:
-    """The texts of a Secret that are masked as a whole, and those whose slices are masked too."""
-    found = {form for field in _FIELDS for value in _leaves(secret.get(field)) for form in _forms(value, field)}
+    """The texts of a Secret that are redacted as a whole, and those whose slices are redacted too."""
+    current = {form for field in _FIELDS for value in _leaves(secret.get(field)) for form in _forms(value, field)}
     metadata = secret.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
     applied = annotations.get(LAST_APPLIED) if isinstance(annotations, dict) else None
     if applied is None:
-        return found, found
-    whole = found | set(_forms(applied, "stringData"))
+        return current, current
+    whole = current | set(_forms(applied, "stringData"))
     try:
         parsed = json.loads(applied)
     except (TypeError, ValueError, RecursionError):
         return whole, whole
     if not isinstance(parsed, dict):
         return whole, whole
-    # Of the object as it was applied, slices are masked of what is not to be read in the object itself anyway.
-    shown = {field: value for field, value in secret.items() if field not in _FIELDS}
-    shown["metadata"] = {**(metadata or {}), "annotations": {**(annotations or {}), LAST_APPLIED: None}}
-    told = {str(value) for value in _leaves(shown)}
-    texts = (value for value in _leaves(parsed) if str(value) not in told)
+    # Slices of the last-applied object are redacted too, unless the text is also in a public field of the Secret.
+    public = {field: value for field, value in secret.items() if field not in _FIELDS}
+    public["metadata"] = {**(metadata or {}), "annotations": {**(annotations or {}), LAST_APPLIED: None}}
+    public_texts = {str(value) for value in _leaves(public)}
+    texts = (value for value in _leaves(parsed) if str(value) not in public_texts)
     before = {form for value in texts for field in _FIELDS for form in _forms(value, field)}
-    return whole | before, found | before
+    return whole | before, current | before
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    """The texts and numbers in a value."""
+    """The strings and numbers inside a value."""
     stack = [value]
     while stack:
         value = stack.pop()
@@ -327,7 +334,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _forms(value: Any, field: str) -> Iterator[str]:
-    """A value as it is, line by line (messages are one line), decoded or encoded as base64, and in hexadecimal."""
+    """The forms of a value that a message may contain: itself, its lines, decoded and encoded base64, hexadecimal."""
     text = str(value)
     decoded = _decoded(text) if field == "data" else text
     forms: list[str] = [text, *text.splitlines(), decoded, *decoded.splitlines()]
@@ -336,9 +343,9 @@ def _forms(value: Any, field: str) -> Iterator[str]:
         forms += _encoded(encoded)
         forms.append(encoded.hex())
     for form in forms:
-        for shown in (form, form.strip()):
-            if len(shown) >= _SHORTEST:
-                yield shown
+        for variant in (form, form.strip()):
+            if len(variant) >= _SHORTEST:
+                yield variant
 
 
 def _decoded(text: str) -> str:
@@ -349,7 +356,7 @@ def _decoded(text: str) -> str:
 
 
 def _encoded(content: bytes) -> Iterable[str]:
-    """Base64 of some bytes: alone, and as it looks within that of a longer text."""
+    """The base64 forms of some bytes: alone, and at the two other offsets inside longer content."""
     yield base64.b64encode(content).decode()
-    for before in (1, 2):  # what depends on the bytes around is left out
+    for before in (1, 2):  # without the characters that also depend on neighbouring bytes
         yield base64.b64encode(b"\0" * before + content)[before + 1 : (before + len(content)) * 8 // 6].decode()

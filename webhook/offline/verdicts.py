@@ -1,18 +1,19 @@
-"""The verdicts on planned requests, with the places in the files that they come from.
+"""The verdicts on planned requests, with each finding located in its file.
 
-Read from the record of the engine: each finding has the evaluation that it comes from, and its trace.
+Locations come from the engine's record: each finding has the evaluation that gave it, with its trace.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from webhook.admission.engine import decide
 from webhook.frozen import maker
 from webhook.offline.explaining import ExplainedPolicy, explained, shown_message
+from webhook.offline.mutated import Mutated
 from webhook.offline.places import place_of
 from webhook.offline.requests import Identity, PlannedRequest, by_document, pod_after
 from webhook.offline.secrets import Redaction, SecretsSeen
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A finding and where it belongs. `path` is in the file, None if not known; line and column are then the object's.
+    """A finding with its location.
 
-    `message` is fit to be shown: it holds nothing of a Secret. `known`: whether it is known where; else `path` is
-    at most the Pod template that the finding is about. `explained`: the policy's evaluation, where that was asked for
-    and the policy is in CEL.
+    `path`: the place in the document; None if unknown, and then `line` and `column` are those of the object. `known`:
+    whether the place is known; if not, `path` is None or the Pod template. `message`: redacted, without content of
+    Secrets. `explained`: the policy's evaluation, if explanations were requested and the policy is in CEL.
     """
 
     finding: Finding
@@ -51,13 +52,13 @@ class Located:
     explained: LocatedExplanation | None = None
 
     def reads_as(self, other: Located) -> bool:
-        """Whether it tells a reader the same as another finding on the object: in the same words, at the same place."""
+        """Whether the message and the place are the same as those of another finding on the object."""
         return (self.message, self.path) == (other.message, other.path)
 
 
 @dataclass(frozen=True, slots=True)
 class LocatedExplanation:
-    """Why a finding came about, and the request that it is about: its Paths are those of the request's object."""
+    """The explanation of a finding, and its request. The Paths are those of the request's object."""
 
     evaluated: ExplainedPolicy
     policy: Policy[Validator]
@@ -66,9 +67,9 @@ class LocatedExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What mutation made of a request's object. `template` is the place of a workload's Pod template, else ().
+    """The mutation of a request's object. `template`: the place of the workload's Pod template, () for other objects.
 
-    `redaction`: of the Secrets that policies saw, for whoever shows the objects.
+    `redaction`: of the Secrets that policies read. Apply it before you print the objects.
     """
 
     identity: Identity
@@ -83,9 +84,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of one document: its findings in the order of the file, and what mutation would change.
+    """The verdict on one document: its findings in the order of the file, and the changes that mutation makes.
 
-    `excepted`: what exceptions cover of it, which is no finding.
+    `excepted`: the findings that exceptions cover, each with its exception. They are not in `findings`.
     """
 
     document: Document
@@ -97,7 +98,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What came of one of a document's requests: see Verdict. record: what the engine did, where that was asked for."""
+    """The verdict on one request of a document: see Verdict. record: the engine's record, if one was requested."""
 
     planned: PlannedRequest
     record: Record | None
@@ -114,13 +115,13 @@ def verdicts(
 ) -> Iterator[Verdict]:
     """The verdict on each document, in order. The requests of one document must follow each other.
 
-    explain: findings of CEL policies bring their explanation along.
+    explain: add explanations to the findings of CEL policies.
     """
     watched = SecretsSeen(cluster)
     for group in by_document(requests):
         findings, excepted = _Once(), _Once()
         changes: list[Change] = []
-        exceptions: dict[int, PolicyException] = {}  # by id() of what is excepted
+        exceptions: dict[int, PolicyException] = {}  # by id() of the excepted finding
         for each in decided(group, policies, watched, explain=explain):
             for located in each.findings:
                 findings.add(located)
@@ -141,9 +142,9 @@ def decided(
     record: Callable[[], Record] | None = None,
     explain: bool = False,
 ) -> Iterator[Decided]:
-    """What came of each request of one document. The Pod of a workload is that of the workload as mutation left it.
+    """The verdict on each request of one document. The Pod of a mutated workload is that of the mutated template.
 
-    recording, record: see webhook.admission.record; there is a record for each request. explain: see `verdicts`.
+    recording: see webhook.admission.record. record: makes the record of each request. explain: see `verdicts`.
     """
     ahead = list(group)
     while ahead:
@@ -156,6 +157,9 @@ def decided(
         findings: tuple[Located, ...] = ()
         excepted: tuple[tuple[Located, PolicyException], ...] = ()
         changes: tuple[Change, ...] = ()
+        sent = planned
+        if changed and before is not None and after is not None:
+            planned = replace(planned, mutated=Mutated(before, after))
         if decision.findings or decision.excepted or changed:
             redaction = Redaction.of(before, planned.request.old_object, after, *cluster.seen)
             locator = _Locator(planned, redaction, explain)
@@ -165,7 +169,7 @@ def decided(
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
         yield _made(planned, observer, findings, changes, excepted)
         if changed and after is not None and not planned.of_template:
-            pod = pod_after(planned, after)
+            pod = pod_after(sent, after)
             ahead = [each for each in ahead if not each.of_template] + ([pod] if pod is not None else [])
 
 
@@ -182,7 +186,7 @@ def _change(
 
 
 class _Locator:
-    """Puts the findings on one request at their places in the file, with messages that hold nothing of a Secret."""
+    """Locates the findings on one request in the file, and redacts their messages."""
 
     def __init__(self, planned: PlannedRequest, redaction: Redaction, explain: bool) -> None:
         self._planned = planned
@@ -191,7 +195,7 @@ class _Locator:
         self._explained: dict[int, ExplainedPolicy | None] = {}  # by id() of the evaluation
 
     def located(self, finding: Finding) -> Located:
-        # Where there is a Secret, only the explanation says which parts of a value are made from it.
+        # If there is a Secret, only the explanation shows which parts of a value are computed from it.
         why = self._why(finding.evaluated) if self._explain or self._redaction else None
         message = self._redaction.applied(shown_message(finding, why))
         place = finding.path or self._place(finding, message, why)
@@ -203,7 +207,7 @@ class _Locator:
         return self._in_file(finding, message, place, explained)
 
     def _why(self, evaluated: Evaluated | None) -> ExplainedPolicy | None:
-        """The explanation of an evaluation, made once whatever its findings."""
+        """The explanation of an evaluation. It is built once for all its findings."""
         if evaluated is None:
             return None
         if id(evaluated) not in self._explained:
@@ -211,7 +215,7 @@ class _Locator:
         return self._explained[id(evaluated)]
 
     def _place(self, finding: Finding, message: str, why: ExplainedPolicy | None) -> Path | None:
-        """What the message names, or what decided, where the trace shows it."""
+        """The place that the message names, or that decided according to the trace; None if neither is known."""
         evaluated = finding.evaluated
         request = evaluated.request if evaluated is not None else self._planned.request
         decided = why.witnesses(finding) if why is not None else _decided(finding)
@@ -243,7 +247,7 @@ class _Locator:
 
 
 def _decided(finding: Finding) -> tuple[Path, ...]:
-    """The places in the object that the expressions behind a finding turned on, the best first."""
+    """The places in the object that decided the expressions behind a finding, the best first."""
     trace = finding.evaluated.result.trace if finding.evaluated is not None else None
     if trace is None:
         return ()
@@ -254,20 +258,20 @@ def _decided(finding: Finding) -> tuple[Path, ...]:
     return tuple(path for each in conditions if each.error for path in each.witnesses())
 
 
-# ------------------------------------------------------------------------------------------- what is reported once
+# --------------------------------------------------------------------------------------------------- deduplication
 
 
 class _Once:
-    """The findings on a document, each once: one that holds for a workload and for the Pod of its template is one."""
+    """Deduplicates the findings on a document. A finding on a workload and the same one on its Pod count once."""
 
     def __init__(self) -> None:
-        self._found: list[Located] = []
-        self._params: list[list[Any]] = []  # of each, the param objects that it was found with
+        self._findings: list[Located] = []
+        self._params: list[list[Any]] = []  # for each finding, the param objects of its duplicates
 
     def add(self, located: Located) -> None:
-        """Adds a finding; of two that are one, that is kept which says better where it is."""
+        """Add a finding. Of two duplicates, the one with the more precise place is kept."""
         param = _param(located.finding)
-        for index, (earlier, params) in enumerate(zip(self._found, self._params, strict=True)):
+        for index, (earlier, params) in enumerate(zip(self._findings, self._params, strict=True)):
             if located.of_template == earlier.of_template:
                 one = _is_of_one_binding(located, earlier) and located.reads_as(earlier)
             else:
@@ -275,24 +279,24 @@ class _Once:
             if one:
                 params.append(param)
                 if (_is_placed(located), len(located.path or ())) > (_is_placed(earlier), len(earlier.path or ())):
-                    self._found[index] = located
+                    self._findings[index] = located
                 return
-        self._found.append(located)
+        self._findings.append(located)
         self._params.append([param])
 
     def in_order(self) -> tuple[Located, ...]:
-        """All of them, in the order of the file."""
-        return tuple(sorted(self._found, key=lambda located: (located.line, located.column)))
+        """The findings, in the order of the file."""
+        return tuple(sorted(self._findings, key=lambda located: (located.line, located.column)))
 
 
 def _is_of_one_binding(one: Located, other: Located) -> bool:
-    """Whether two findings are of one policy, binding and action."""
+    """Whether two findings have the same policy, binding and action."""
     a, b = one.finding, other.finding
     return (a.policy, a.binding, a.action, a.kind) == (b.policy, b.binding, b.action, b.kind)
 
 
 def _is_of_both(later: Located, earlier: Located) -> bool:
-    """Whether a finding on a workload and one on the Pod of its template, with the same param, are one."""
+    """Whether a finding on a workload and one on its Pod, with the same param object, are duplicates."""
     one, other = later.finding, earlier.finding
     if not _is_of_one_binding(later, earlier) or one.error != other.error:
         return False
@@ -305,12 +309,12 @@ def _is_of_both(later: Located, earlier: Located) -> bool:
         return True
     if one.expression is not None or other.expression is not None:
         return one.expression == other.expression
-    # Of a policy in Python or a budget that is used up: the same of its findings, where no place tells them apart.
+    # Python policies and exceeded budgets have no expression: the index decides, unless both have a place.
     return not (_is_placed(later) and _is_placed(earlier)) and one.index == other.index
 
 
 def _is_placed(located: Located) -> bool:
-    """Whether the place says which part of the object a finding is about; its kind does not."""
+    """Whether the finding has a place inside the object. Its kind and apiVersion do not count."""
     return located.known and located.path not in (("kind",), ("apiVersion",))
 
 
@@ -328,5 +332,5 @@ _TEMPLATE = re.compile(r"\b(?:spec\.jobTemplate\.)?spec\.template\.(?=spec\b|met
 
 
 def _without_template(message: str) -> str:
-    """A message on a workload in the words of one on its Pod."""
+    """The message without the prefix of the Pod template in paths, as on the workload's Pod."""
     return _TEMPLATE.sub("", message)

@@ -1,6 +1,6 @@
-"""What evaluating a policy gives, and what a policy is to the engine, whatever it is written in.
+"""The interface between the engine and policies, in CEL or Python: evaluators and their results.
 
-Which policy, binding and param object an evaluation is of, the engine knows: webhook.admission.record.Evaluated.
+A result does not name its policy, binding or param object; webhook.admission.record.Evaluated does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FailurePolicy = Literal["Fail", "Ignore"]
 
 @dataclass(frozen=True, slots=True)
 class ParamKind:
-    """What kind a policy's params are of: apiVersion as manifests write it ("v1", "rules.example.com/v1"), and kind."""
+    """The kind of a policy's params: apiVersion as in manifests ("v1", "rules.example.com/v1"), and kind."""
 
     api_version: str
     kind: str
@@ -35,13 +35,12 @@ class ParamKind:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One thing that a policy holds against a request.
+    """One reason why a policy rejects a request.
 
-    `path`: the offending place in the object, where the policy named it. `index` is the validation's place in the
-    policy; of a policy in Python, which of its violations it is. `error`: it could not be evaluated, and failurePolicy
-    is Fail. `expression`: the place, in the policy object, of the expression that it came from
-    (`spec.validations[1].expression`); None where that is no single one: a policy in Python, several matchConditions in
-    error, a budget that is used up.
+    `path`: the place in the object, if the policy named one. `index`: of the validation in the policy; in a Python
+    policy, of the violation. `error`: an evaluation error under failurePolicy Fail. `expression`: the place of the
+    failed expression in the policy object (`spec.validations[1].expression`); None if there is no single one, as for a
+    Python policy, errors of several matchConditions, or an exceeded budget.
     """
 
     message: str
@@ -54,12 +53,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One policy, evaluated on one request with one param.
+    """The result of one policy on one request with one param object.
 
-    `annotations`: audit annotations as (key, value), the key without the policy's name. `annotation_errors`: those that
-    could not be evaluated under failurePolicy Fail; they deny whatever the binding's actions say. `unmet`: the name of
-    the matchCondition that is false, so that nothing else was evaluated; "" where they let the policy run.
-    `trace`: how each expression came out, where the review was to record it (webhook.policy.trace).
+    `annotations`: the audit annotations as (key, value); the key lacks the policy's name. `annotation_errors`: their
+    evaluation errors under failurePolicy Fail, which deny regardless of the binding's actions. `unmet`: the name of the
+    false matchCondition, after which nothing else was evaluated; "" if the policy ran. `trace`: the results of the
+    expressions, if the review records them (webhook.policy.trace).
     """
 
     failures: Sequence[Failure] = ()
@@ -70,24 +69,24 @@ class Evaluation:
 
     @property
     def ran(self) -> bool:
-        """Whether the policy's matchConditions let it run."""
+        """Whether the policy ran: no matchCondition is false."""
         return not self.unmet
 
 
 failed = maker(Failure)
 evaluation = maker(Evaluation)
-"""Failure(…) and Evaluation(…), for whoever makes them while a request waits."""
+"""Fast constructors of Failure and Evaluation, for the path of a request."""
 
 PASSED = Evaluation()
-"""Nothing found, nothing to annotate."""
+"""The result without failures and annotations."""
 
 
 @dataclass(frozen=True, slots=True)
 class MutationFault:
-    """A mutation that could not be made; `message` is the text of the denial under failurePolicy Fail.
+    """A mutation that failed. `message`: the text of the denial under failurePolicy Fail.
 
-    `internal`: what came of it is no object of its kind, so that no failurePolicy can let it pass. `expression`: see
-    Failure.
+    `internal`: the mutated object is not valid for its kind; the request is denied under any failurePolicy.
+    `expression`: see Failure.
     """
 
     message: str
@@ -97,10 +96,10 @@ class MutationFault:
 
 @dataclass(frozen=True, slots=True)
 class MutationResult:
-    """One mutating policy, run on one request with one param.
+    """The result of one mutating policy on one request with one param object.
 
-    `object` is the object afterwards, None where nothing is changed. `unmet`, `trace`: see Evaluation. `ran`: its
-    matchConditions let it run; they may be in error too, which is among the faults then.
+    `object`: the mutated object; None if nothing changed. `unmet`, `trace`: see Evaluation. `ran`: the matchConditions
+    matched; if they are in error, it is False and the error is among the faults.
     """
 
     object: JSONObject | None = None
@@ -111,16 +110,16 @@ class MutationResult:
 
 
 UNCHANGED = MutationResult()
-"""It ran, and changed nothing."""
+"""The result of a policy that ran and changed nothing."""
 
 
 class Validator(Protocol):
-    """The working part of a validating policy."""
+    """Evaluates a validating policy."""
 
     def evaluate(self, review: Review, params: Any) -> Evaluation:
-        """Evaluate for one param (None where the policy or the binding has none).
+        """Evaluate the policy with one param object (None if the policy or the binding has none).
 
-        Raises no error of the policy's: they are in the Evaluation, as the failurePolicy has it.
+        Errors of the policy are not raised. They are in the Evaluation, subject to the failurePolicy.
         """
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
@@ -128,16 +127,16 @@ class Validator(Protocol):
 
 
 class Mutator(Protocol):
-    """The working part of a mutating policy."""
+    """Runs a mutating policy."""
 
     @property
     def reinvoked(self) -> bool:
-        """Whether it runs once more where the object was changed (reinvocationPolicy IfNeeded)."""
+        """Whether the policy runs again after the object changed (reinvocationPolicy IfNeeded)."""
 
     def mutate(self, review: Review, params: Any) -> MutationResult:
-        """Run the policy. The request's object is there, and stays as it is; what of the policy failed leaves no trace.
+        """Run the policy. The request must have an object, which is not modified. A failed mutation has no effect.
 
-        Faults are reported whatever the failurePolicy.
+        Faults are reported under any failurePolicy.
         """
 
     def programs(self) -> Iterator[tuple[Path, Program]]: ...

@@ -1,7 +1,7 @@
 """An immutable, indexed set of bound policies.
 
-A request's candidates are found by its kind (group, version, resource, subresource, operation): the policies and
-bindings that may match it, each with what is left to check. They are worked out once a kind and kept.
+The index maps the kind of a request (group, version, resource, subresource, operation) to its candidates: the policies
+and bindings that may match, each with the conditions that remain to be checked. Candidates are computed once a kind.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from webhook.policy.request import GroupVersionResource, JSONObject, Request
 if TYPE_CHECKING:
     from webhook.cel import Program
 
-# Kinds of request are known by the text of a review, which is not to fill the memory: so many are kept, of so many
-# characters each, and a set that is full starts anew. A cluster has some hundred.
+# Reviews name the kinds of requests, so a client could fill the memory with them. The index keeps this many kinds, of
+# this many characters each, and is cleared when it is full. A cluster has some hundred.
 _KEPT_KINDS = 4096
 _KEPT_LENGTH = 512
 
@@ -32,7 +32,7 @@ Evaluator_co = TypeVar("Evaluator_co", bound="Validator | Mutator", covariant=Tr
 
 @dataclass(frozen=True, slots=True)
 class ParamRef:
-    """Which params a binding uses: `name` or `selector`, exactly one of them. No `namespace`: the request's."""
+    """The params of a binding, by either `name` or `selector`. namespace: "" for that of the request."""
 
     name: str = ""
     selector: Selector | None = None
@@ -42,7 +42,7 @@ class ParamRef:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A ValidatingAdmissionPolicyBinding or MutatingAdmissionPolicyBinding (no `actions`): where a policy applies."""
+    """A ValidatingAdmissionPolicyBinding or a MutatingAdmissionPolicyBinding; the latter has no `actions`."""
 
     kind: str
     name: str
@@ -57,9 +57,9 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Policy(Generic[Evaluator_co]):
-    """One policy, compiled. `kind`: ValidatingAdmissionPolicy or MutatingAdmissionPolicy, of Python policies too.
+    """A compiled policy. `kind`: ValidatingAdmissionPolicy or MutatingAdmissionPolicy, for Python policies too.
 
-    `bindings` are by name; without any the policy never runs. `exceptions` are by name, the expired ones too.
+    `bindings`: sorted by name. A policy without bindings never runs. `exceptions`: sorted by name, with expired ones.
     """
 
     kind: str
@@ -77,7 +77,7 @@ class Policy(Generic[Evaluator_co]):
 
 
 class Candidate(NamedTuple, Generic[Evaluator_co]):
-    """A policy that may match requests of one kind, with those of its bindings that may."""
+    """A policy that may match requests of one kind, with its bindings that may. residual: the remaining conditions."""
 
     policy: Policy[Evaluator_co]
     residual: Residual
@@ -87,9 +87,9 @@ class Candidate(NamedTuple, Generic[Evaluator_co]):
 class PolicySet:
     """The policies of a tree. Immutable: a changed tree is a new set.
 
-    `objects` are the tree's other objects: params, Namespaces, definitions. `revision` is a hash of the tree's content.
-    `notes` are what is worth knowing and no error, such as a policy without a binding. `warnings` are what is likely to
-    be wrong: fields that the objects of a policy do not have.
+    `objects`: the other objects of the tree, such as params, Namespaces and CustomResourceDefinitions. `revision`: a
+    hash of the tree's content. `notes`: remarks that are not faults, such as a policy without a binding. `warnings`:
+    probable faults, such as fields that the objects of a policy do not have.
     """
 
     __slots__ = ("_kept", "_mutating", "_subsets", "_validating", "notes", "objects", "revision", "warnings")
@@ -125,7 +125,7 @@ class PolicySet:
 
     @property
     def policies(self) -> tuple[Policy[Validator | Mutator], ...]:
-        """All policies, those without a binding too: the validating ones by name, then the mutating ones."""
+        """All policies, including those without a binding: the validating ones by name, then the mutating ones."""
         return (*self._validating, *self._mutating)
 
     @property
@@ -135,9 +135,9 @@ class PolicySet:
 
     @property
     def exceptions(self) -> tuple[PolicyException, ...]:
-        """All exceptions, those that have expired too, by name."""
-        found = {exempt.exception.name: exempt.exception for policy in self.policies for exempt in policy.exceptions}
-        return tuple(found[name] for name in sorted(found))
+        """All exceptions, including expired ones, by name."""
+        by_name = {exempt.exception.name: exempt.exception for policy in self.policies for exempt in policy.exceptions}
+        return tuple(by_name[name] for name in sorted(by_name))
 
     def expressions(self) -> Iterator[tuple[Policy[Validator | Mutator], Path, Program]]:
         """Every compiled CEL expression, with its policy and its place in the policy object."""
@@ -154,7 +154,7 @@ class PolicySet:
         return self._candidates(request).mutating
 
     def only(self, failure_policy: FailurePolicy) -> PolicySet:
-        """The policies of one failurePolicy; everything else as it is."""
+        """The set with only the policies of one failurePolicy. Everything else stays the same."""
         subset = self._subsets.get(failure_policy)
         if subset is None:
             subset = self.where(lambda policy: policy.failure_policy == failure_policy)
@@ -166,7 +166,7 @@ class PolicySet:
         return self.where(lambda policy: policy.name not in names)
 
     def where(self, keep: Callable[[Policy[Any]], bool]) -> PolicySet:
-        """The set with those policies only that `keep` is true of; everything else as it is."""
+        """The set with only the policies for which `keep` returns true. Everything else stays the same."""
         return PolicySet(
             filter(keep, self._validating),
             filter(keep, self._mutating),
@@ -191,7 +191,8 @@ class PolicySet:
         return kept
 
 
-# What a request is of: resource, subresource, operation; where it was converted also what was sent.
+# The kind of a request: resource, subresource, operation; for a converted object also the resource and subresource
+# that the client sent.
 _Kind = tuple[GroupVersionResource, str, str] | tuple[GroupVersionResource, str, str, GroupVersionResource, str]
 
 
@@ -200,8 +201,8 @@ class _Candidates(NamedTuple):
     mutating: tuple[Candidate[Mutator], ...]
 
 
-# Never subject to policies: (group, resource), subresources included. Those who could bind a policy to these could lock
-# everybody out (and policies that deny the removal of policies stay for ever).
+# Resources (group, resource) that are exempt from all policies, with their subresources. A policy that denied the
+# removal of policies could never be removed, and one on token reviews could lock out every user.
 EXEMPT = frozenset(
     {
         ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
@@ -219,7 +220,7 @@ EXEMPT = frozenset(
 
 
 def is_exempt(resource: GroupVersionResource) -> bool:
-    """Whether requests for a resource are subject to no policy at all, whatever its rules say."""
+    """Whether requests for a resource are exempt from all policies, regardless of their rules."""
     return (resource.group, resource.resource) in EXEMPT
 
 

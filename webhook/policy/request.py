@@ -1,8 +1,8 @@
-"""One admission request: what is asked of the API server, by whom, and of which object.
+"""One admission request: the operation, the user, and the object.
 
-`Request` is what policies see. It cannot be changed. Its objects are the plain JSON values of the AdmissionReview (or
-of a manifest), which policies must not change: every policy of a request reads the same ones. What the engine needs
-beside the request is in webhook.policy.reviewing.
+Policies receive a `Request`. It is immutable. Its objects are the plain JSON values of the AdmissionReview or of a
+manifest. Policies must not modify them, as all policies of a request share them. webhook.policy.reviewing has what the
+engine needs beside the request.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OPERATIONS = (CREATE, UPDATE, DELETE, CONNECT)
 
 
 class GroupVersionResource(NamedTuple):
-    """An API resource; the core group is the empty string: ("", "v1", "pods")."""
+    """An API resource. The core group is the empty string: ("", "v1", "pods")."""
 
     group: str
     version: str
@@ -31,7 +31,7 @@ class GroupVersionResource(NamedTuple):
 
 
 class GroupVersionKind(NamedTuple):
-    """The type of an object; the core group is the empty string: ("", "v1", "Pod")."""
+    """The type of an object. The core group is the empty string: ("", "v1", "Pod")."""
 
     group: str
     version: str
@@ -39,13 +39,13 @@ class GroupVersionKind(NamedTuple):
 
     @property
     def api_version(self) -> str:
-        """As manifests write it: "v1", "apps/v1"."""
+        """The apiVersion of manifests: "v1", "apps/v1"."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who asks. Empty fields are what the API server left out."""
+    """The user of a request. Fields that the API server omitted are empty."""
 
     username: str = ""
     uid: str = ""
@@ -58,10 +58,10 @@ class Request:
     """One admission request.
 
     `object` is None on DELETE, `old_object` on CREATE; on CONNECT `object` is the options object (PodExecOptions, …).
-    `subresource`, `name` and `namespace` are "" where there is none: a main resource, a name that the server has yet to
-    generate, a cluster-scoped object. The request for a Namespace has its own name as `namespace`.
-    `resource` and `kind` are what the policy is given; `request_resource` and `request_kind` what the client sent; the
-    two differ only where the server converted the object between versions.
+    `subresource`: "" for the main resource. `name`: "" if the API server has yet to generate it. `namespace`: "" for a
+    cluster-scoped object; the request for a Namespace has the Namespace's own name.
+    `resource` and `kind` are those of the object that policies receive, `request_resource` and `request_kind` those
+    that the client sent. They differ only if the API server converted the object to another version.
     """
 
     operation: str
@@ -90,14 +90,14 @@ class Request:
             assign(self, "request_subresource", self.subresource)  # type: ignore[unreachable]
 
     def with_object(self, value: JSONObject | None) -> Request:
-        """The same request for another object: what follows a mutation."""
+        """The same request with another object, after a mutation."""
         values = [*_values(self)]
         values[_OBJECT] = value
         return made(*values)  # dataclasses.replace in a tenth of the time
 
 
 made = maker(Request)
-"""`Request(…)`, of which one is made for every review."""
+"""A fast constructor of Request, for the path of a request."""
 
 
 _NAMES: Final = [each.name for each in fields(Request)]

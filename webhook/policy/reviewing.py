@@ -1,7 +1,7 @@
 """One request under review: the request, and what the engine and the evaluators need beside it.
 
-A `Review` is made by the engine, lives as long as the evaluation of one request, and is never handed to the author of a
-policy: authors get a `Request`.
+The engine makes a `Review` for each request. It lives as long as the evaluation. Policy code in Python receives the
+`Request`, never the Review.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from webhook.cluster.view import ClusterView
 
 Recording = Literal["failures", "everything"]
-"""Which evaluations of CEL policies bring their trace along: see webhook.policy.trace."""
+"""Which evaluations of CEL policies have a trace: see webhook.admission.record."""
 
 
 class Review:
     """A request under review.
 
-    cluster: what may be looked up; None where there is no cluster. namespace: the request's Namespace, looked up at its
-    first use. deadline: when all evaluations have to be done; None offline. recording: None where nobody asks why.
-    answers: what the authorizer answered, from its first question on.
+    cluster: for lookups; None without a cluster. namespace: the request's Namespace, looked up on first use. deadline:
+    the time by which all evaluations must end; None offline. recording: None to record no traces. answers: the
+    authorizer's answers so far; None before the first check.
     """
 
     __slots__ = (
@@ -60,33 +60,33 @@ class Review:
         self._in_conditions: JSONObject | None = None
 
     def with_object(self, value: JSONObject | None) -> Review:
-        """The same review for another object, which a mutation made. The Namespace stays the one that was looked up."""
+        """The same review with a mutated object. The Namespace is not looked up again."""
         other = Review(
             self.request.with_object(value), self.cluster, self._find_namespace, self.deadline, self.recording
         )
         other.namespace = self.namespace
         other.answers = self.answers
-        other._cel, other._in_conditions = self._cel, self._in_conditions  # which say nothing of the object
+        other._cel, other._in_conditions = self._cel, self._in_conditions  # neither depends on the object
         return other
 
     def renewed(self) -> Review:
-        """The same review, where the Namespace is looked up anew: its labels may be those of the request's object."""
+        """The same review, with a new lookup of the Namespace: for a Namespace, its labels are those of the object."""
         other = self.with_object(self.request.object)
         other.namespace = RequestNamespace(self.request, self._find_namespace)
         return other
 
     def cel(self) -> JSONObject:
-        """The CEL variable `request`: the fields of AdmissionRequest but uid, object and oldObject.
+        """The CEL variable `request`: the fields of AdmissionRequest without uid, object and oldObject.
 
-        Empty optional fields are absent, as the API server leaves them out; computed once a review.
+        Empty optional fields are absent, as in the API server. The value is computed once a review.
         """
         if self._cel is None:
             self._cel = _cel(self.request)
         return self._cel
 
     def cel_in_conditions(self) -> JSONObject:
-        """The CEL variable `request` of matchConditions: of a converted object too, `resource` is the one that was sent
-        (k8s.io/apiserver, plugin/webhook/matchconditions)."""
+        """The CEL variable `request` of matchConditions. For a converted object, `resource` is the resource that the
+        client sent (k8s.io/apiserver, plugin/webhook/matchconditions)."""
         if self._in_conditions is None:
             value, request = self.cel(), self.request
             converted = request.request_resource != request.resource

@@ -1,8 +1,8 @@
-"""How the expressions of a CEL policy came out: the trace of one evaluation.
+"""The trace of one evaluation of a CEL policy: the result of each expression.
 
-A `Recorder` takes the place of the plain form of the code (webhook.cel.program.Form) in the plan of a policy: the
-verdict then comes from the very evaluation that the trace shows. There is one trace an evaluation, so one for each
-param object, and it may be asked for explanations as long as the policy, the request and the param are there.
+A `Recorder` replaces the plain form of the code (webhook.cel.program.Form) while a policy is evaluated, so the trace
+shows the same evaluation that gave the verdict. Each evaluation, with one param object, has its own trace. A trace can
+be explained as long as the policy, the request and the param object are alive.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """One expression of a policy as it was evaluated.
+    """The evaluation of one expression of a policy.
 
-    place: where it stands in the policy object, such as `spec.validations[1].expression`. recording: the values of its
-    parts, and of the variables that it used. value: what it gave; None where it ended in an error, whose text is
-    `error`, else "".
+    place: its path in the policy object, such as `spec.validations[1].expression`. recording: the values of its
+    sub-expressions and of the variables that it used. value: its result; None after an error. error: the text of the
+    error, else "".
     """
 
     place: Path
@@ -35,40 +35,39 @@ class Traced:
     error: str
 
     def explained(self, private: Private | None = None) -> Explanation:
-        """Why it came out so, step by step. private: what must not be shown of the values."""
+        """The explanation of the result, step by step. private: the parts of the values that must not be shown."""
         return self.program.explained(self.recording, self.error, private)
 
     def witnesses(self) -> tuple[Path, ...]:
         """The Paths into the request's object that decided its value or error, the best first."""
-        from webhook.cel.why.witness import witnesses  # wanted rarely, and loaded then
+        from webhook.cel.why.witness import witnesses  # loaded on first use, as it is rarely needed
 
         return witnesses(self.program, self.recording, "object")
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The expressions that were evaluated, in their order: matchConditions, validations, messages, auditAnnotations.
+    """The evaluated expressions, in order: matchConditions, validations, messages, auditAnnotations.
 
-    complete: all of them are there; else, besides messages and annotations, only those that are not true, of an
-    evaluation that found something.
+    complete: the trace has all of them. Otherwise conditions and validations that are true are left out.
     """
 
     expressions: tuple[Traced, ...]
     complete: bool
 
     def at(self, place: Path | None) -> Traced | None:
-        """The expression at a place in the policy object; None where it was not evaluated, or not traced."""
+        """The expression at a path in the policy object; None if it was not evaluated or not traced."""
         return next((each for each in self.expressions if each.place == place), None)
 
     def below(self, *place: str | int) -> tuple[Traced, ...]:
-        """The expressions below a place in the policy object: `below("spec", "matchConditions")`."""
+        """The expressions below a path in the policy object: `below("spec", "matchConditions")`."""
         return tuple(each for each in self.expressions if each.place[: len(place)] == place)
 
 
 class Recorder:
-    """The form of the code that records. everything: also what is true, so that the trace is complete.
+    """The recording form of the code. everything: record expressions that are true too, for a complete trace.
 
-    sources: the expressions of the policy, each with its place in the policy object.
+    sources: the expressions of the policy, each with its path in the policy object.
     """
 
     activation = Recording
@@ -82,7 +81,7 @@ class Recorder:
     def evaluate(self, program: Program, activation: Recording) -> Any:
         """See Form."""
         if not self._everything:
-            # What holds is no part of the trace: the plain form does, as far as it goes.
+            # True expressions are not traced, so the plain form is tried first.
             cost = activation.cost
             try:
                 if program.evaluate(activation) is True:
@@ -102,10 +101,10 @@ class Recorder:
         return value
 
     def exactly(self) -> Recorder:
-        """See Form: only the recording form charges exactly here."""
+        """See Form. Only the recording form charges exactly, so this records everything from now on."""
         self._everything = True
         return self
 
     def trace(self) -> Trace:
-        """What was recorded so far."""
+        """The trace of all evaluations so far."""
         return Trace(tuple(self._traced.values()), self._recorded_all)

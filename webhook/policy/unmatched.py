@@ -1,4 +1,4 @@
-"""Why a policy or a binding is not about a request: the rule, scope, name or selector that leaves it out."""
+"""The reason why a policy or a binding does not match a request: the rule, scope, name or selector."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _MAX_NAMES = 12
 def why_not(
     match: Match, request: Request, namespace: RequestNamespace, field: str, *, of_binding: bool = False
 ) -> str | None:
-    """Why a match leaves the request out; None where it does not.
+    """The reason why a request does not match; None if it does.
 
-    field: what the match is called, `matchConstraints` or `matchResources`; of a binding, no rules mean everything.
+    field: the name of the match, `matchConstraints` or `matchResources`. of_binding: no rules match every request.
     """
     key, sent = RequestKey.of(request), RequestKey.sent(request)
     residual = match.narrow_binding(key, sent) if of_binding else match.narrow(key, sent)
@@ -45,7 +45,7 @@ def why_not(
 
 
 def _uncovered(rules: Iterable[Rule], key: RequestKey, request: Request, field: str) -> str:
-    """No rule is about requests of this kind: by their operation, or by their resource."""
+    """The reason if no rule covers requests of this kind: their operation, or their resource."""
     rules = list(rules)
     anything = [rule for rule in rules if rule.covers(key._replace(operation=next(iter(rule.operations), "")))]
     if anything:
@@ -92,7 +92,7 @@ def _object_selected(selector: Selector, request: Request) -> bool:
 
 
 def _wants(selector: Selector, labels: dict[str, Any]) -> str:
-    """The requirements that the labels do not meet, and what they have instead."""
+    """The requirements that the labels do not meet, each with the label's actual value."""
     wants: list[str] = []
     for requirement in selector.requirements:
         if requirement.matches(labels):

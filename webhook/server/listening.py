@@ -156,5 +156,5 @@ class Server(uvicorn.Server):
         return True
 
     @staticmethod
-    async def _not_asgi(*_: object) -> None:
+    async def _not_asgi(scope: object, receive: object, send: object) -> None:
         raise RuntimeError("uvicorn never calls the application: Port does")

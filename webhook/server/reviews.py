@@ -2,8 +2,8 @@
 
 This is the hot path. Policies are evaluated synchronously, in the event loop: evaluation is pure computation under a
 budget, so a thread would add latency and save no CPU time. When a policy needs an answer that only the API server has
-(CEL's authorizer), its evaluation stops. The server requests the answer asynchronously, serves other reviews
-meanwhile, and then evaluates the review again with the answer.
+(an access check, or a Namespace that is not cached yet), its evaluation stops. The server requests the answer
+asynchronously, serves other reviews meanwhile, and then evaluates the review again with the answer.
 """
 
 from __future__ import annotations

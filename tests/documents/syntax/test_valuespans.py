@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.amounts import amount
 from webhook.documents.syntax.valuespans import Scalars, places_in_json
 
 _BLANK = " \t\r\n"
@@ -84,13 +85,13 @@ LINES = st.lists(st.text(alphabet=" \tab:é😀'\"#-", max_size=6), min_size=1, 
 
 
 @given(st.sampled_from("|>"), st.sampled_from(["", "-", "+"]), st.sampled_from(["", "1", "2", "3"]), LINES)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=amount(600, 200), deadline=None)
 def test_blocks_of_any_lines(style: str, chomping: str, indent: str, lines: list[str]) -> None:
     _check_any(f"a: {style}{indent}{chomping}\n" + "".join(f"  {line}\n" for line in lines))
 
 
 @given(st.sampled_from(["", "'", '"']), LINES)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=amount(600, 200), deadline=None)
 def test_flow_scalars_of_any_lines(quote: str, lines: list[str]) -> None:
     _check_any(f"a: {quote}" + "\n  ".join(lines) + f"{quote}\n")
 

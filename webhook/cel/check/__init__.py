@@ -1,1 +1,1 @@
-"""Source text to checked syntax tree: the parser and checker, and what the API server refuses besides."""
+"""Source text → checked syntax tree: the parser, the checker, and the API server's further checks."""

@@ -1,10 +1,11 @@
-"""The types of the messages that an expression constructs, as the checker takes them.
+"""Declares the types of the messages that an expression constructs to the checker.
 
-JSONPatch is a type with four fields. `Object` and all types below it are named by the expression alone, take any field,
-and hold anything in it; whether a type's name fits the field that it stands in shows when the object is used.
+JSONPatch is a type with four fields. `Object` and all types below it are declared by the expression itself; they accept
+any field with any value. Whether a type's name matches its field is checked when the object is used.
 
-The checker wants each type declared, and cannot have one that is named like a field of another (`Object.spec`, where
-Object has a field spec). So the source that it is given has other names, of the same length: no position in it changes.
+The checker needs a declaration of each type, and rejects a type that is named like a field of another one
+(`Object.spec`, if Object has a field spec). So it receives the source with other names of the same length, which keeps
+all positions.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ JSON_PATCH_TYPE: Final = JSON_PATCH.type
 
 @dataclass(frozen=True, slots=True)
 class Disguised:
-    """A source as the checker is given it, the types that it names, and their names there -> their own."""
+    """The source for the checker with renamed types. structs: the types. names: name in the checker -> own name."""
 
     source: str
     structs: tuple[Struct, ...]
     names: Mapping[str, str]
 
     def revealed(self, error: CompileError, source: str) -> CompileError:
-        """The error in terms of the source as it was written."""
+        """The error with the own names of the types, for the original source."""
         if not self.names:
             return error
         pattern = re.compile(rf"\b({'|'.join(self.names)})\b")
@@ -53,7 +54,7 @@ _NAME = re.compile(r"(?:\.\s*)?[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*")
 
 
 def disguise(source: str, tree: Expr) -> Disguised:
-    """The source with names that the checker takes for the types below Object; `tree` is the source, parsed."""
+    """Rename the types below Object, so that the checker accepts them. tree: the parsed source."""
     fields: dict[str, dict[str, None]] = {}
     places: list[tuple[int, str]] = []
     for node in _struct_literals(tree):
@@ -62,7 +63,7 @@ def disguise(source: str, tree: Expr) -> Disguised:
             known.update((entry.key.value, None) for entry in node.entries if isinstance(entry.key, Const))
             if "." in node.name:
                 places.append((node.offset, node.name))
-    # Reading a field that was not given is no error: it is null.
+    # Reading a field that was not set is not an error; its value is null.
     read = dict.fromkeys(_selected(tree))
     for known in fields.values():
         known.update(read)
@@ -73,7 +74,7 @@ def disguise(source: str, tree: Expr) -> Disguised:
     written = source
     for offset, name in places:
         match = _NAME.match(source, offset)
-        if match is None or len(names[name]) > len(match[0]):  # a name with more in it than blanks, or a very short one
+        if match is None or len(names[name]) > len(match[0]):  # the name contains comments, or is too short
             raise CompileError(source, [Issue(f"{name}: write the type's name without comments in it")])
         written = written[:offset] + names[name].ljust(len(match[0])) + written[match.end() :]
     structs = tuple(Struct(names[name], tuple((field, DYN) for field in known)) for name, known in fields.items())
@@ -89,7 +90,7 @@ def _selected(node: Expr) -> Iterator[str]:
 
 
 def check_names(source: str, tree: Expr) -> None:
-    """Raises CompileError where a message's type is named as a value, which the API server does not have."""
+    """Raises CompileError if an expression uses a message type as a value, which the API server does not support."""
     issues = [
         issue_at(source, node.offset, f"program instantiation failed: reference to undefined type: {node.name}")
         for node in _named_types(tree)

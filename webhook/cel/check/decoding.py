@@ -1,8 +1,8 @@
-"""The checker's result, a serialised CheckedExpr or ParsedExpr, as a syntax tree.
+"""Decodes the checker's result, a serialised CheckedExpr or ParsedExpr, into a syntax tree.
 
-The messages are cel-spec's (proto/cel/expr/checked.proto and syntax.proto), decoded with the protobuf runtime and a
-descriptor that declares only what is read. Nested expressions are declared as bytes and decoded level by level, since
-the runtime refuses messages nested more than 100 deep.
+The messages are those of cel-spec (proto/cel/expr/checked.proto and syntax.proto). The protobuf runtime decodes them
+with a descriptor that declares only the fields that are read. Nested expressions are declared as bytes and decoded
+level by level, as the runtime rejects messages that are nested more than 100 levels deep.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ MAX_DEPTH = 250
 """Levels of a syntax tree; the API server's limit. The parser itself stops at 32 levels of nested source."""
 
 MAX_NODES = 20_000
-"""Nodes of a syntax tree, macros expanded: to compile more would take seconds. Policies have hundreds."""
+"""The most nodes of a syntax tree with expanded macros. More would take seconds to compile; policies have hundreds."""
 
-_PACKAGE = "gatewright.cel.expr"  # names of our own: the runtime's default pool is not touched
+_PACKAGE = "gatewright.cel.expr"  # own names, to avoid conflicts with the runtime's default pool
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {
     "int32": _FIELD.TYPE_INT32,
@@ -111,16 +111,15 @@ _WELL_KNOWN_TYPES = (types.DYN, types.DYN, types.TIMESTAMP, types.DURATION)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What names mean: those of functions; in an unchecked expression all others, too."""
+    """Resolves names: those of functions, and in an unchecked expression all others too."""
 
     variables: frozenset[str]
     functions: Functions
     container: str
     renamed: Mapping[str, str]
-    """The names of functions that the checker knows by another one."""
+    """The functions that the checker knows by another name: that name -> the function's own name."""
     messages: Mapping[str, str] | None = None
-    """The types that may be constructed, where any may: what the checker calls them -> their names where they differ.
-    """
+    """The types that may be constructed, if any: name in the checker -> own name if it differs."""
 
 
 def decode(source: str, serialized: bytes, scope: Scope) -> Expr:
@@ -132,14 +131,14 @@ def decode(source: str, serialized: bytes, scope: Scope) -> Expr:
 
 
 class _Decoder:
-    """One expression's messages to nodes, with the checker's types and references joined in."""
+    """Decodes the messages of one expression into nodes, with the checker's types and references."""
 
     def __init__(self, source: str, root: Any, scope: Scope, checked: bool) -> None:
         self.source = source
         self.checked = checked
         self.scope = scope
         self.nodes = 0
-        self.loops: list[str] = []  # the loop variables in scope, which hide qualified names that begin like them
+        self.loops: list[str] = []  # the loop variables in scope, which shadow qualified names that begin with them
         self.offsets: dict[int, int] = {place.id: place.offset for place in root.source_info.positions}
         self.types: dict[int, Type] = {}
         self.references: dict[int, str] = {}
@@ -150,7 +149,7 @@ class _Decoder:
             self.references = {entry.id: entry.reference.name for entry in root.references if entry.reference.name}
 
     def expr(self, encoded: bytes, depth: int) -> Expr:
-        """The node that `encoded`, one Expr message, holds, with all below it."""
+        """The node of `encoded`, one Expr message, with its operands."""
         if depth > MAX_DEPTH:
             raise CompileError(self.source, [Issue(f"expression is nested too deeply: more than {MAX_DEPTH} levels")])
         self.nodes += 1
@@ -197,7 +196,7 @@ class _Decoder:
         return node
 
     def _resolved(self, name: str) -> str:
-        """A name of an unchecked expression as it was declared: in the container, in one around it, or at the root."""
+        """The declared name of a name in an unchecked expression: in the container, an outer one, or the root."""
         if self.checked or name.partition(".")[0] in self.loops:
             return name
         prefix = self.scope.container
@@ -265,7 +264,7 @@ def _renamed(found: Type, names: Mapping[str, str]) -> Type:
 
 
 def _qualified_name(node: Expr) -> str:
-    """a.b.c for a chain of selections on an identifier, else the empty text."""
+    """a.b.c for a chain of selections on an identifier, else ""."""
     fields: list[str] = []
     while isinstance(node, Select) and not node.test:
         fields.append(node.field)

@@ -1,6 +1,6 @@
-"""Source text to checked syntax tree, by the CEL project's own parser and type checker (cel-expr-python).
+"""Source text → checked syntax tree, by the CEL project's own parser and type checker (cel-expr-python).
 
-What is declared here is the API server's: Kubernetes' functions, and none that it does not have.
+The declarations are the API server's: all functions of Kubernetes, and no others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_LENGTH = 100_000
 # ------------------------------------------------------------------------------------------------ the checker's side
 
 _VERSIONS = {"lists": 2}
-"""Of the parser's extensions: the version where it is not the first."""
+"""The versions of the parser's extensions that are not the first one."""
 
 _PRIMITIVES: dict[str, Any] = {
     "dyn": cel.Type.DYN,
@@ -63,7 +63,7 @@ def _checker_type(declared: Type, structs: frozenset[Type]) -> Any:
 
 
 def _described(declared: Type) -> dict[str, Any]:
-    """A type as the checker's configuration writes it."""
+    """A type in the form of the checker's configuration."""
     if declared.is_param:
         return {"type_name": declared.name, "is_type_param": True}
     described: dict[str, Any] = {"type_name": declared.name}
@@ -73,7 +73,7 @@ def _described(declared: Type) -> dict[str, Any]:
 
 
 class Declarations:
-    """What every environment declares alike: extensions and functions. Building it takes milliseconds: share it."""
+    """The declarations that environments share: extensions and functions. Building them takes milliseconds."""
 
     def __init__(
         self,
@@ -85,8 +85,8 @@ class Declarations:
         macros: Iterable[Macro] = (),
         bound: Functions | None = None,
     ) -> None:
-        """bound: where calls find what is declared of their functions, without which no code is made of them."""
-        # Declared through the configuration, which is YAML and so JSON too: only that takes type parameters.
+        """bound: resolves calls to the declarations of their functions, which code generation needs."""
+        # Functions are declared in the configuration (YAML, so JSON too), as only it supports type parameters.
         overloads: dict[str, list[dict[str, Any]]] = {}
         self.renamed: dict[str, str] = {}
         self.respelled = {(each.name, each.arguments): each.parser_name for each in macros if each.parser_name}
@@ -97,7 +97,7 @@ class Declarations:
                 overload |= {"target": params[0], "args": params[1:]}
             overloads.setdefault(function.parser_name or function.name, []).append(overload)
             if function.parser_name:
-                # Of the same length, so that every position in the source stays as it was.
+                # The name has the same length, which keeps all positions in the source.
                 self.renamed[function.name] = function.parser_name
         self.named_types = frozenset(named_types)
         self._config: dict[str, Any] = {
@@ -105,7 +105,7 @@ class Declarations:
             "extensions": [
                 {"name": name, **({"version": _VERSIONS[name]} if name in _VERSIONS else {})} for name in extensions
             ],
-            "functions": [{"name": name, "overloads": found} for name, found in overloads.items()],
+            "functions": [{"name": name, "overloads": each} for name, each in overloads.items()],
             "variables": [
                 {"name": name, "type_name": "type", "params": [{"type_name": name}]}
                 for name in sorted(self.named_types)
@@ -115,7 +115,7 @@ class Declarations:
         self._shared = cel.NewEnvConfigFromYaml(json.dumps(self._config))
 
     def config(self, optionals: Mapping[str, Type]) -> Any:
-        """The configuration with these variables, whose types hold optionals: only in it do such types work."""
+        """The configuration with variables whose types contain optionals. Such types only work in a configuration."""
         if not optionals:
             return self._shared
         variables = [{"name": name, **_described(declared)} for name, declared in optionals.items()]
@@ -152,7 +152,7 @@ class Frontend:
         )
 
     def check(self, source: str, messages: Mapping[str, str] | None = None) -> Expr:
-        """The checked tree of `source`. Raises CompileError with every issue that the checker found.
+        """The checked tree of `source`. Raises CompileError with all issues of the checker.
 
         messages: see Scope.
         """
@@ -167,7 +167,7 @@ class Frontend:
         return decode(source, serialized, replace(self._scope, messages=messages))
 
     def parse(self, source: str, messages: Mapping[str, str] | None = None) -> Expr:
-        """The unchecked tree: every type is dyn, and names are resolved against the declared variables."""
+        """The unchecked tree. Every type is dyn, and names are resolved against the declared variables."""
         source = self._prepared(source)
         try:
             serialized = self._env.compile(source, disable_check=True).serialize()
@@ -191,7 +191,7 @@ class Frontend:
         return source
 
     def _with_variables_there(self, source: str) -> str:
-        """The source with `true` for has(variables.NAME), which this checker takes for the variable's own value."""
+        """The source with `true` for has(variables.NAME), which this checker mistakes for the variable's value."""
         bare = LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
         for match in _HAS_VARIABLE.finditer(bare):
             if f"variables.{match[1]}" in self._scope.variables:
@@ -199,7 +199,7 @@ class Frontend:
         return source
 
     def _as_declared(self, source: str) -> str:
-        """The source with names as the checker knows them, every position in it as it was."""
+        """The source with the checker's names of functions. All positions stay the same."""
         try:
             parsed = self._env.compile(source, disable_check=True).serialize()
         except RuntimeError:
@@ -214,7 +214,7 @@ class Frontend:
         return source
 
 
-# String literals of every form and comments, so that what stands in them is not taken for source.
+# String literals of every form, and comments, so that their content is not mistaken for code.
 LITERAL_OR_COMMENT = re.compile(
     r"""(?P<raw>[rR][bB]?|[bB][rR])(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')"""
     r"""|\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|//[^\n]*""",
@@ -226,7 +226,7 @@ _HAS_VARIABLE = re.compile(r"\bhas\s{0,99}\(\s{0,99}variables\s{0,99}\.\s{0,99}(
 
 
 def _back_quote(source: str) -> int | None:
-    """Where a field name is written in back quotes, which this parser reads and Kubernetes does not."""
+    """The offset of a field name in back quotes, which this parser accepts and Kubernetes does not; else None."""
     if "`" not in source:
         return None
     bare = LITERAL_OR_COMMENT.sub(lambda match: " " * len(match[0]), source)
@@ -235,7 +235,7 @@ def _back_quote(source: str) -> int | None:
 
 
 def _respelled(source: str, call: Call, name: str) -> str:
-    """The source with another name, of the same length, for the function that is called there."""
+    """The source with another name, of the same length, for the function of a call."""
     start = source.rfind(call.function, 0, call.offset + 1)
     return f"{source[:start]}{name}{source[start + len(name) :]}"
 
@@ -253,14 +253,14 @@ def _issues(text: str, renamed: Mapping[str, str]) -> list[Issue]:
         for match in _ISSUE.finditer(text)
     ]
     if issues:
-        # What an undefined field was used for is no error of its own.
+        # An issue about the type *error* only follows from an undefined field.
         return [issue for issue in issues if "*error*" not in issue.message] or issues
     first = _STATUS.sub("", text.split("\n", 1)[0]).removeprefix("INVALID_ARGUMENT: ")
     return [Issue(first)]
 
 
 def _worded(message: str, renamed: Mapping[str, str]) -> str:
-    """A message of the checker's as the API server words it."""
+    """The API server's text for a message of the checker."""
     message = _STATUS.sub("", message).replace(" (in container '')", "")
     for name, parser_name in renamed.items():
         message = message.replace(f"'{parser_name}'", f"'{name}'")

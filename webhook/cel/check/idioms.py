@@ -1,7 +1,7 @@
-"""How Kubernetes' CEL says what people write by the habits of other languages, and of CEL elsewhere.
+"""Advice for idioms of other languages, and of other CEL environments, that Kubernetes' CEL does not have.
 
-The checker says only that a name, an operator or an overload is not there. Each table has what is written and what to
-write instead; a text goes behind the checker's message. What they name is there in every version that is supported.
+The checker only reports that a name, an operator or an overload does not exist. Each table maps an idiom to the advice
+that is appended to the checker's message. The advice only names features of every supported Kubernetes version.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MACROS: Final = {
     "reduce": "CEL has no reduce; a list of numbers has sum(), min() and max()",
     "fold": "CEL has no fold; a list of numbers has sum(), min() and max()",
 }
-"""Methods of lists that bind a name, as other languages have them."""
+"""Methods of lists in other languages that bind a name."""
 
 METHODS: Final = {
     "length": "write size(VALUE)",
@@ -134,7 +134,7 @@ NAMESPACES: Final = {
         "difference": "write A.filter(x, !(x in B))",
     },
 }
-"""Of what qualified names begin with and Kubernetes does not have: name -> what to write, "" for any other."""
+"""Namespaces that Kubernetes does not have, or not with these functions: function -> advice; "" for any other one."""
 
 NAMES: Final = {
     **dict.fromkeys(("nil", "None", "none", "NULL", "Null", "undefined", "nullptr"), _NULL),
@@ -143,7 +143,7 @@ NAMES: Final = {
     **{name: _BEGINS.format(name=name) for name in ("spec", "metadata", "status", "data")},
     **dict.fromkeys(("self", "this", "resource", "input"), "the object under review is the variable object"),
 }
-"""Names that stand where a variable is expected."""
+"""Names that are used like variables."""
 
 REQUEST_FIELDS: Final = {
     "object": "the object under review is the variable object",
@@ -160,7 +160,7 @@ def _applied(function: str, arguments: str) -> str:
 _OPAQUE = r"kubernetes\.(?:Quantity|Semver)"
 _ORDER = r"_(?:<|<=|>|>=)_"
 _NUMBERS = "(?:int|uint|double)"
-# Not compiled here: most runs have no error.
+# These patterns are not compiled in advance, as most runs have no error.
 _OVERLOADS: Final[Sequence[tuple[str, str]]] = (
     (_applied("contains", r"list\(.*\), .*"), "contains() is a method of strings; for a list, write ELEMENT in LIST"),
     (_applied("contains", r"map\(.*\), .*"), "contains() is a method of strings; for a map, write KEY in MAP"),
@@ -234,11 +234,11 @@ _COUNTED: Final = {
     "has": "write has(object.FIELD)",
     "find": MACROS["find"],
 }
-"""Of macros and functions with another number of arguments."""
+"""Advice for macros and functions that are called with a wrong number of arguments."""
 
 _MACRO = "a macro is given a name and an expression: LIST.all(x, CONDITION)"
 
-# What no parser of CEL takes, as it stands in the source: outside of literals, the first that is there.
+# Text that no CEL parser accepts outside of literals. The first match counts.
 _NO_SYNTAX: Final[Sequence[tuple[str, str]]] = (
     (r"(?<![&])&(?![&])", "write && instead of &"),
     (r"(?<![|])\|(?![|])", "write || instead of |"),
@@ -280,29 +280,29 @@ _NO_WORDS: Final[Sequence[tuple[str, str]]] = (
 
 
 def method(name: str, binds: bool) -> str | None:
-    """What to write for a method that is not there, None if nothing is known of it. binds: it is given a name first."""
+    """The advice for an unknown method; None if there is none. binds: its first argument is a name."""
     first, second = (_MACROS, _METHODS) if binds else (_METHODS, _MACROS)
     return first.get(name.lower()) or second.get(name.lower())
 
 
 def binds(name: str) -> bool:
-    """Whether a method of that name binds a name in other languages, as the macros of CEL do."""
+    """Whether a method of this name binds a name in other languages, as CEL's macros do."""
     return name.lower() in _MACROS
 
 
 def function(name: str) -> str | None:
-    """The same for a function."""
+    """The advice for an unknown function; None if there is none."""
     return _FUNCTIONS.get(name.lower())
 
 
 def qualified(namespace: str, name: str, known: bool = False) -> str | None:
-    """The same for a function in a namespace; `known`: which has others that are there."""
+    """The advice for an unknown function in a namespace; None if there is none. known: the namespace exists."""
     names = NAMESPACES.get(namespace, {})
     return names.get(name) or (None if known else names.get(""))
 
 
 def overload(message: str) -> str | None:
-    """What to write where an operation is not there for its operands, None if nothing is known of it."""
+    """The advice for an operation without an overload for its operands; None if there is none."""
     for pattern, advice in _OVERLOADS:
         if re.fullmatch(pattern, message):
             return advice
@@ -311,7 +311,7 @@ def overload(message: str) -> str | None:
 
 
 def syntax(source: str, issues: Sequence[Issue]) -> Issue | None:
-    """The one error behind syntax errors, where it is a habit of another language: at its place, with what to write."""
+    """The issue behind syntax errors if it is an idiom of another language, with its position and advice; else None."""
     found = [offset_of(source, issue) for issue in issues if issue.message.startswith(_SYNTAX_ERRORS)]
     if not found:
         return None
@@ -323,7 +323,7 @@ def syntax(source: str, issues: Sequence[Issue]) -> Issue | None:
             matches.append((match.start(match.lastgroup or 0), advice))
     for pattern, advice in _NO_WORDS:
         for match in re.finditer(pattern, bare):
-            # As names they are allowed: only where the parser stumbles over one, or over what follows it.
+            # These words are valid names. They count only if the parser reports an error at one, or right after it.
             behind = _BLANK.match(bare, match.end())
             if any(match.start() <= at <= (behind.end() if behind else 0) for at in found):
                 matches.append((match.start(), advice))

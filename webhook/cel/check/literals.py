@@ -1,7 +1,7 @@
-"""What the API server checks of literals when a policy is created, beyond types.
+"""The API server's checks of literals when a policy is created, beyond their types.
 
-List and map literals must be of one type; literal durations, timestamps, regular expressions and format strings must be
-valid; conversions of constants must succeed, since the server folds them into the program.
+The elements of list and map literals must have one type. Literal durations, timestamps, regular expressions and format
+strings must be valid. Conversions of constants must succeed, as the server folds them into the program.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from webhook.cel.value.values import Duration, Timestamp
 
 
 def check_literals(source: str, tree: Expr) -> None:
-    """Raises CompileError with every literal that the API server would refuse."""
+    """Raises CompileError with all literals that the API server would reject."""
     found: list[Issue] = []
     for node, exempt in _walk(tree, False):
         match node:
             case ListLiteral() if not exempt:
                 found += _mixed(source, list(_list_types(node)))
             case StructLiteral():
-                pass  # its fields are of any type
+                pass  # its fields may have different types
             case MapLiteral() if not exempt:
                 keys = [(entry.key, entry.key.type) for entry in node.entries]
                 values = [(entry.value, _unwrapped(entry.value.type, entry.optional)) for entry in node.entries]
@@ -41,7 +41,7 @@ def check_literals(source: str, tree: Expr) -> None:
 
 
 def _unhashable(source: str, node: MapLiteral) -> list[Issue]:
-    """Of a map of constants, the key that the API server cannot build it with: it fails the request that tries."""
+    """The issue of a constant map with a key of an unsupported type, which the API server fails to build."""
     if constant(node) is NOT_CONSTANT:
         return []
     return [
@@ -52,7 +52,7 @@ def _unhashable(source: str, node: MapLiteral) -> list[Issue]:
 
 
 def _walk(node: Expr, exempt: bool) -> Iterator[tuple[Expr, bool]]:
-    """Every node; with True for what stands in arguments where literals may mix types, as those of format()."""
+    """Every node; with True inside arguments whose literals may mix types, such as those of format()."""
     yield node, exempt
     exempt = exempt or (isinstance(node, Call) and node.declared.mixes)
     for child in children(node):
@@ -105,7 +105,7 @@ def _call_issues(source: str, node: Call) -> list[Issue]:
 
 
 def _qualifier_type(value: Any) -> str:
-    """How cel-go calls the type of a constant that cannot be a key; "" if it can."""
+    """cel-go's name for the type of a constant that cannot be a key; "" if it can."""
     if value is NOT_CONSTANT or isinstance(value, str | int | float):  # UInt is an int, and so is bool
         return ""
     if isinstance(value, Type):
@@ -115,7 +115,7 @@ def _qualifier_type(value: Any) -> str:
 
 
 def constant(node: Expr) -> Any:
-    """The value of a node that cel-go folds to one; NOT_CONSTANT of any other, or where that is an error."""
+    """The value of a node that cel-go folds to a constant; NOT_CONSTANT for other nodes, and if folding fails."""
     try:
         return _folded(node)
     except EvaluationError:
@@ -123,8 +123,9 @@ def constant(node: Expr) -> Any:
 
 
 def _folded(node: Expr) -> Any:
-    """The value of a constant, of a list or map of constants, or of a conversion of one, as cel-go folds them;
-    NOT_CONSTANT of anything else. Raises EvaluationError.
+    """The value of a constant, of a list or map of constants, or of a conversion of one, as cel-go folds them.
+
+    NOT_CONSTANT for other nodes. Raises EvaluationError if a conversion fails.
     """
     match node:
         case Const():

@@ -1,6 +1,6 @@
-"""Variables whose fields are known: structs, and the checker's descriptors of them.
+"""Structs, the types of variables with known fields, and their descriptors for the checker.
 
-A struct is a plain dict at run time. Declared, an unknown field of it is a compile error and a known one has its type.
+A struct is a plain dict at run time. The checker reports unknown fields of a struct, and knows the types of the others.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _MESSAGES = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Struct:
-    """A struct's qualified name ("kubernetes.UserInfo") and its fields, by name; a field may be another struct.
+    """A struct: its qualified name ("kubernetes.UserInfo") and its fields by name. A field may be another struct.
 
-    A struct is declared once, and equal to itself only: checkers are found by those that they declare, often.
+    A struct only equals itself. Each is declared once, and checkers are cached by their structs, so comparing is fast.
     """
 
     name: str

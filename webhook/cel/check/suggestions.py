@@ -1,7 +1,7 @@
-"""Compile errors for people: where a name is not known, the place of the name and the nearest one that is.
+"""Improves compile errors about unknown names: they point at the name, and suggest the most similar known one.
 
-The checker points at the operator that a name stands behind (the dot, the parenthesis) and reports what follows from a
-misspelt macro as errors of their own. Here each such error points at the name, and says what may have been meant.
+The checker points at the operator next to a name (the dot, the parenthesis), and also reports the errors that follow
+from a misspelt macro. This module moves such an error to the name, and drops those that only follow.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from webhook.cel.functions import MEMBER_MACROS
 from webhook.cel.tree.errors import CompileError, Issue, issue_at, offset_of
 from webhook.nearest import LONGEST_NAME, nearest
 
-_FEW = 12  # fields that an error names, all of them
-_BEFORE = 200  # characters before a function's name in which its receiver is looked for
+_FEW = 12  # the most fields for an error that lists them all
+_BEFORE = 200  # the characters before a function's name that are searched for its receiver
 
 _UNDECLARED = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
 _NO_TREE = "<<nil>> parsetree"  # after a syntax error
@@ -25,7 +25,7 @@ _UNDEFINED = re.compile(r"undefined field '(?P<name>[^']*)'(?: not found in stru
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What an expression may name. `namespaces`: what qualified function names begin with (`sets`)."""
+    """The names that an expression may use. `namespaces`: the first parts of qualified function names (`sets`)."""
 
     variables: frozenset[str]
     functions: frozenset[str]
@@ -39,41 +39,41 @@ class Names:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'object'?`, or nothing."""
-    found = nearest(name, known)
-    return f"; did you mean '{found}'?" if found and found != name else ""
+    """`; did you mean 'object'?`; "" if no known name is similar."""
+    similar = nearest(name, known)
+    return f"; did you mean '{similar}'?" if similar and similar != name else ""
 
 
 def field_hint(name: str, fields: Iterable[str]) -> str:
-    """The same for the fields of an object; where none is like it and they are few, all are named."""
+    """The same for the fields of an object. If none is similar and there are few, all are listed."""
     known = sorted(fields)
     few = f"; expected one of {', '.join(known)}" if 0 < len(known) <= _FEW else ""
     return hint(name, known) or few
 
 
 def explained(error: CompileError, names: Names) -> CompileError:
-    """The error with each unknown name at its place, and the nearest known one."""
-    source, found = error.source, error.issues  # the checker stops after twenty
-    habit = idioms.syntax(source, found)
+    """The error with the position of each unknown name, and the most similar known one."""
+    source, reported = error.source, error.issues  # the checker stops after twenty
+    habit = idioms.syntax(source, reported)
     if habit:
-        return CompileError(source, [habit])  # the others come of it
+        return CompileError(source, [habit])  # the others follow from it
     calls: list[_Call] = []
-    for issue in found:
+    for issue in reported:
         undeclared = _UNDECLARED.fullmatch(issue.message)
         call = _call(source, issue, undeclared["name"], names) if undeclared else None
         if call:
             calls.append(call)
     loops = frozenset(each for match in _LOOP.finditer(source) for each in match.groups() if each)
     issues: list[Issue] = []
-    for issue in found:
+    for issue in reported:
         undeclared = _UNDECLARED.fullmatch(issue.message)
         undefined = _UNDEFINED.fullmatch(issue.message)
         if undeclared:
-            told = _undeclared(source, issue, undeclared["name"], names, calls, loops)
-            issues += [told] if told else []
+            rewritten = _undeclared(source, issue, undeclared["name"], names, calls, loops)
+            issues += [rewritten] if rewritten else []
         elif undefined:
             issues.append(_undefined(source, issue, undefined["name"], undefined["struct"] or "", names))
-        elif issue.message != _NO_TREE or len(found) == 1:
+        elif issue.message != _NO_TREE or len(reported) == 1:
             advice = idioms.overload(issue.message)
             issues.append(replace(issue, message=f"{issue.message}; {advice}") if advice else issue)
     return CompileError(source, list(dict.fromkeys(issues)) or error.issues)
@@ -81,9 +81,9 @@ def explained(error: CompileError, names: Names) -> CompileError:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call of a function that is not there: where its name stands, and what its first argument is if one name.
+    """A call of an unknown function. `start`: the offset of its name, which is `written` in the source.
 
-    `macro`: the macro that may have been meant, whose first arguments are names of its own making.
+    `macro`: the macro that was probably meant. `loop`: the names that the first arguments of such a macro bind.
     """
 
     issue: Issue
@@ -100,7 +100,7 @@ _ARGUMENTS = re.compile(r"\s*\(\s*([A-Za-z_]\w*)\s*,\s*(?:([A-Za-z_]\w*)\s*,)?")
 
 
 def _call(source: str, issue: Issue, name: str, names: Names) -> _Call | None:
-    """The call that an undeclared reference is the function of, if it is one: the checker points at its parenthesis."""
+    """The call whose function is an undeclared reference; else None. The checker points at its parenthesis."""
     at = offset_of(source, issue)
     before = source[:at].rstrip()
     if not source.startswith("(", at) or not before.endswith(name):
@@ -131,7 +131,7 @@ def _undeclared(
             return _unknown_function(source, call, names)
     at = offset_of(source, issue)
     for call in calls:
-        # What stands for the variable of a macro, or for the namespace of a function, that is misspelt.
+        # The name is the variable of a misspelt macro, or the namespace of a misspelt function.
         if at > call.start and name.partition(".")[0] in call.loop:
             return None
         if at == call.start and call.written.startswith(f"{name}."):
@@ -156,19 +156,19 @@ def _unknown_function(source: str, call: _Call, names: Names) -> Issue:
         message = f"found no matching overload for '{_cut(call.written)}'"
         advice = idioms.overload(message)
         return issue_at(source, call.start, f"{message}; {advice}" if advice else message)
-    told = f"undeclared reference to '{_cut(call.written)}'"
+    undeclared = f"undeclared reference to '{_cut(call.written)}'"
     namespace, dot, _ = call.written.rpartition(".")
     if dot:
         advice = idioms.qualified(namespace, call.name, namespace in names.namespaces)
     else:
         advice = idioms.method(call.name, bool(call.loop)) if is_member else idioms.function(call.name)
     if advice:
-        return issue_at(source, call.start, f"{told}; {advice}")
+        return issue_at(source, call.start, f"{undeclared}; {advice}")
     if call.written in other:
         form = f"{call.name}(…)" if is_member else f"VALUE.{call.name}(…)"
-        return issue_at(source, call.start, f"{told}; it is written {form}")
-    meant = f"; did you mean '{call.macro}'?" if call.macro else hint(call.written, known)
-    return issue_at(source, call.start, told + meant)
+        return issue_at(source, call.start, f"{undeclared}; it is written {form}")
+    suggestion = f"; did you mean '{call.macro}'?" if call.macro else hint(call.written, known)
+    return issue_at(source, call.start, undeclared + suggestion)
 
 
 def _undefined(source: str, issue: Issue, name: str, struct: str, names: Names) -> Issue:
@@ -180,9 +180,9 @@ def _undefined(source: str, issue: Issue, name: str, struct: str, names: Names) 
 
 
 def field_offset(source: str, at: int, name: str) -> int:
-    """Where the name of a field stands that is selected at `at`: behind the dot, or in the parentheses of has().
+    """The offset of the name of a field that is selected at `at`: after the dot, or in the parentheses of has().
 
-    Of one that is selected by index, where the index stands.
+    For a selection by index, the offset of the index.
     """
     if not source.startswith((".", "("), at):
         return at
@@ -191,7 +191,7 @@ def field_offset(source: str, at: int, name: str) -> int:
 
 
 def _start(source: str, at: int, name: str) -> int:
-    """Where a qualified name begins whose last dot stands at `at`."""
+    """The offset of a qualified name whose last dot is at `at`."""
     *before, _ = name.split(".")
     if not before or not source.startswith(".", at):
         return at

@@ -1,1 +1,1 @@
-"""Checked syntax tree to Python functions, and what these functions call."""
+"""Checked syntax trees → Python functions, and the runtime that these functions call."""

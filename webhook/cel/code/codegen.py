@@ -1,20 +1,19 @@
-"""Syntax tree to one Python function.
+"""Generates one Python function from a syntax tree.
 
-The function takes an Activation and gives the expression's value. It is generated in one of four forms:
+The function takes an Activation and returns the value of the expression. It is generated in one of four forms:
 
-- plain: Python's own operators on plain JSON values, one expression wherever possible (native.py). Nothing is caught:
-  any exception means only that the value has to be found the careful way. It charges a bound on the cost: for a loop
-  before its first round, and nothing for what has no loop and looks into no text.
-- counted: the same, but charging what the API server charges, for each round when it begins. It is what a program runs
-  when the bound passed the limit.
+- plain: uses Python's own operators on plain JSON values, in one Python expression if possible (native.py). It catches
+  nothing; any exception means that the exact form must run. It charges an upper bound of the cost: for a loop before
+  its first round, and nothing for nodes without loops and text searches.
+- counted: the same code, but it charges what the API server charges, for each round when it begins. A program runs it
+  if the upper bound exceeded the budget.
 - exact: one statement a node, through the functions of `operators`, with CEL's errors and their absorption by `&&`,
-  `||` and the macros. It is what a program runs after the plain form raised, so the plain form may give up at will,
-  but may never give a value that the exact form would not.
-- recording: the exact form, which also keeps in `a.record` the value of each node, the errors that were absorbed, and
-  of each loop its place and some of its rounds (rounds.py).
+  `||` and the macros. A program runs it after the plain form raised. So the plain form may raise at any time, but it
+  must never return another value than the exact form.
+- recording: the exact form, which also stores in `a.record` the value of each node, the absorbed errors, and the
+  position and some rounds of each loop (recording.py).
 
-Nothing of a policy enters the generated source as text: constants, field names and functions are bound through a table
-of globals.
+No text of a policy enters the generated source. Constants, field names and functions are bound as global variables.
 """
 
 from __future__ import annotations
@@ -54,24 +53,24 @@ Form = Literal["plain", "counted", "exact", "recording"]
 
 
 def generate(tree: Expr, form: Form) -> tuple[Callable[[Any], Any], int]:
-    """The Python function of a tree, in one of the forms, and a bound on what it costs beside what it charges itself.
+    """The Python function of a tree in one form, and the fixed cost: a bound on the cost that it does not charge.
 
-    Only the plain form leaves anything out, which is then the same for every evaluation.
+    The fixed cost is the same for every evaluation. Only the plain form has one.
     """
     return Generator(form, trusting=not _doubtful(tree)).function(tree)
 
 
 class Generator:
-    """Writes the code of one tree."""
+    """Generates the code of one tree."""
 
     def __init__(self, form: Form, *, trusting: bool) -> None:
-        """trusting: the types that the checker inferred hold."""
+        """trusting: rely on the types that the checker inferred."""
         self.trusting = trusting
         self.native = trusting and form in ("plain", "counted")
         self.bounds = form == "plain"
         self.recording = form == "recording"
         self.out = Writer(statements=not self.native)
-        self.scope: dict[str, str] = {}  # the variables of the loops around, and their locals
+        self.scope: dict[str, str] = {}  # variables of the enclosing loops -> their Python locals
         self.fixed: Mapping[int, int] = {}
 
     def function(self, tree: Expr) -> tuple[Callable[[Any], Any], int]:
@@ -83,26 +82,26 @@ class Generator:
         return self.out.function(result), self.out.charged
 
     def account(self) -> AbstractContextManager[None]:
-        """What is charged within is charged where this begins. In the plain form the loop around charges for it, as if
-        all of a round were evaluated, so that it is a bound."""
+        """A block whose charges are made at its start. In the plain form the enclosing loop makes them, for all code of
+        a round, which gives an upper bound."""
         return nullcontext() if self.bounds else self.out.account()
 
     # --------------------------------------------------------------------------------------------------- the nodes
 
     def value(self, node: Expr) -> Operand:
-        """Python for the value of a node, after emitting what statements it needs."""
+        """The Python expression of a node's value, after emitting the statements that it needs."""
         if self.out.full():
             return self.out.outlined(set(self.scope.values()), lambda: self.value(node))
         self.out.charge(self.fixed[id(node)])
         operand = self.node(node)
         if not self.bounds and _finds(node):
-            operand = self.found(operand)
+            operand = self.charged_if_present(operand)
         if self.recording:
             self.out.emit(f"a.record[{self.out.bind(id(node))}] = {operand.text}")
         return operand
 
-    def found(self, operand: Operand) -> Operand:
-        """A selection from an optional, or that gives one: it is charged only where it finds something."""
+    def charged_if_present(self, operand: Operand) -> Operand:
+        """An optional selection. It is charged only if the value is present."""
         self.out.charge(-1)
         operand = self.out.spill(operand)
         self.out.emit(f"if {operand.text} is not {self.out.bind(NONE)}: a.cost += 1")
@@ -139,11 +138,11 @@ class Generator:
         named = operators.TYPE_NAMES.get(node.name)
         if named is not None and node.type.name in ("type", "dyn"):
             return self.constant(named)
-        name = self.out.bind(node.name.removeprefix("."))  # `.x` is the variable x, whatever loops call theirs
+        name = self.out.bind(node.name.removeprefix("."))  # `.x` is the global x, not a loop variable
         if not self.native:
             return self.out.expression(f"{self.out.bind(runtime.variable)}(a, {name})")
         if node.name.startswith("variables."):
-            # A composited variable is evaluated at its first use, which may never come.
+            # A composited variable is evaluated at its first use, so it is not read in advance.
             return Operand(f"a[{name}]", 1)
         return self.out.hoisted(name)
 
@@ -202,7 +201,7 @@ class Generator:
 
     def binary(self, node: Call) -> Operand:
         if node.function == "@in" and isinstance(node.args[1], ListLiteral) and not node.args[1].elements:
-            return self.constant(False)  # the API server does not look at the item then, not even for errors
+            return self.constant(False)  # the API server does not evaluate the item then
         written = self.written(node, native.binary)
         if written is not None:
             return written
@@ -228,7 +227,7 @@ class Generator:
         return self.out.call(function, *args)
 
     def operands(self, node: Call) -> list[Operand]:
-        """The arguments of a call. The API server evaluates the second one even after an error in the first, and
+        """The arguments of a call. After an error in the first one, the API server still evaluates the second one and
         charges for it."""
         if self.native or len(node.args) != 2 or not _loops(node.args[1]) or isinstance(node.args[0], Const):
             return [self.value(arg) for arg in node.args]
@@ -246,8 +245,10 @@ class Generator:
         return [Operand(left, atomic=True), right]
 
     def written(self, node: Call, write: Callable[[Writer, Call, native.Value], Operand | None]) -> Operand | None:
-        """A call by Python's own operators, where that is wanted and possible and its cost is known without its values:
-        exactly, or as a bound in the plain form."""
+        """A call as a Python operator; None if that is not possible, or if its cost depends on the values.
+
+        The plain form needs only an upper bound of the cost.
+        """
         cost = charging.at_most(node) if self.bounds else charging.known_cost(node)
         if not self.native or cost is None:
             return None
@@ -261,7 +262,7 @@ class Generator:
         if written is not None:
             return written
         args = self.operands(node)
-        unequal = node.function == "_!=_"  # there an error of equality, which opaque values have, counts as unequal
+        unequal = node.function == "_!=_"  # an error of equality, as of opaque values, counts as unequal
         if charging.call_cost(node) is None:
             if all(arg.type.name in charging.SCALARS for arg in node.args):
                 return self.out.call(operators.equal, *args)
@@ -287,8 +288,8 @@ class Generator:
         return self.charged(cost, function, args)
 
     def searched(self, node: Call) -> Operand | None:
-        """A search for a literal, or a match with a literal pattern, in the plain form: charged, as a bound, like one
-        in a text of some length; longer ones are charged for what they are."""
+        """A search for a literal, or a match with a literal pattern, in the plain form. Texts up to some length are
+        charged a common upper bound; longer ones are charged their own cost."""
         literal, cost = node.args[-1] if node.args else None, node.declared.cost
         searches = native.implementation(node) is operator.contains
         if not searches and node.declared.of_pattern is None:
@@ -309,7 +310,7 @@ class Generator:
         return self.out.expression(f"({quick} if {test} <= {longest} else {careful})", text.operand)
 
     def prefixed(self, node: Call) -> Operand | None:
-        """text.startsWith(part) and text.endsWith(part) in the plain form, for parts that are known only then."""
+        """text.startsWith(part) and text.endsWith(part) in the plain form, for a part that is not a literal."""
         name, cost = native.prefix_method(node), node.declared.cost
         if not name or cost is None or charging.known_cost(node) is not None:
             return None
@@ -324,12 +325,12 @@ class Generator:
     def implementation(self, node: Call) -> Callable[..., Any]:
         pattern = _literal_pattern(node)
         if node.declared.of_pattern is not None and pattern is not None:
-            with suppress(EvaluationError):  # a bad pattern that nobody checked fails when it is used
+            with suppress(EvaluationError):  # an invalid pattern raises its error when it is used
                 return node.declared.of_pattern(pattern)
         return node.declared.call
 
     def metered(self, function: Callable[..., Any], args: list[Operand]) -> Operand:
-        """A call of a function that charges for itself."""
+        """A call of a function that makes its own charges."""
         return self.out.call(function, _ACTIVATION, *args)
 
     def charged(self, cost: Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
@@ -342,7 +343,7 @@ class Generator:
         return [Operand(self.out.bind(value), atomic=True) for value in values]
 
     def optional_default(self, node: Call) -> Operand:
-        """a.or(b) and a.orValue(b): b is evaluated only where a is absent."""
+        """a.or(b) and a.orValue(b). b is evaluated only if a is absent."""
         written = native.optional_value(self.out, node, self.value) if self.bounds else None
         if written is not None:
             self.charge_chain(node.args[0])
@@ -359,7 +360,7 @@ class Generator:
         return Operand(target, atomic=True)
 
     def charge_chain(self, node: Expr) -> None:
-        """Charges for the selections of an optional that were written as one."""
+        """Charge for a chain of optional selections that was generated as one expression."""
         while node.type.name == "optional_type":
             self.out.charge(self.fixed[id(node)])
             node = children(node)[0]
@@ -381,7 +382,7 @@ class Generator:
             if not lines:
                 written.append(operand)
                 continue
-            # This term needs statements: what came before is decided first, and they run only if it leaves it open.
+            # This term needs statements. They must run only if the earlier terms do not decide.
             if not target:
                 target = self.out.fresh()
                 start = word.join(each.text for each in written) if written else repr(conjunction)
@@ -415,7 +416,7 @@ class Generator:
         return Operand(target, atomic=True)
 
     def boolean(self, node: Expr) -> Operand:
-        """The value of a node, which must be a bool."""
+        """The value of a node that must be a bool."""
         operand = self.value(node)
         return operand if self.trusting and node.type == types.BOOL else self.out.call(operators.truth, operand)
 
@@ -441,13 +442,13 @@ class Generator:
         return Operand(target, atomic=True)
 
     def forget(self, nodes: Iterable[Expr]) -> None:
-        """Drops what an earlier round of a loop recorded of nodes that this round may not reach."""
+        """Remove the values that an earlier round recorded for nodes that this round may not evaluate."""
         if self.recording:
             for node in nodes:
                 self.out.emit(f"a.record.pop({self.out.bind(id(node))}, None)")
 
     def absorbed(self, node: Expr) -> None:
-        """Keeps the error that a node ended in, which another's value may outweigh."""
+        """Record the error of a node that the value of another node may absorb."""
         if self.recording:
             self.out.emit(f"a.record[{self.out.bind(error_key(node))}] = x")
 
@@ -461,7 +462,7 @@ class Generator:
 
 
 def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
-    """The operands of a chain of one logical operator; it associates."""
+    """The operands of a chain of one logical operator, which is associative."""
     if isinstance(node, Call) and node.function == function:
         for arg in node.args:
             yield from logical_terms(arg, function)
@@ -475,7 +476,7 @@ _ACTIVATION: Final = Operand("a", atomic=True)
 
 
 def _finds(node: Expr) -> bool:
-    """Whether a node selects from an optional, or gives one for what it selects."""
+    """Whether a node selects from an optional, or is an optional selection."""
     if isinstance(node, Select):
         return not node.test and node.operand.type.name == "optional_type"
     if isinstance(node, Call) and node.function == "_[_]":
@@ -484,13 +485,13 @@ def _finds(node: Expr) -> bool:
 
 
 def _literal_pattern(node: Call) -> str | None:
-    """The regular expression that a call takes, where it is a literal."""
+    """The regular expression of a call if it is a literal; else None."""
     pattern = None if node.declared.pattern is None else node.args[node.declared.pattern]
     return pattern.value if isinstance(pattern, Const) and type(pattern.value) is str else None
 
 
 def _has_light_pattern(node: Call) -> bool:
-    """Whether a call searches once for a regular expression that is compiled when the policy is, and cheap."""
+    """Whether a call searches once for a literal regular expression that is cheap."""
     pattern = None if node.declared.pattern is None else node.args[node.declared.pattern]
     if node.declared.light is None or not isinstance(pattern, Const):
         return False
@@ -503,7 +504,7 @@ def _may_be_long(node: Expr) -> bool:
 
 
 def _doubtful(node: Expr) -> bool:
-    """Whether the checker may be wrong about types: it takes `[1] + dyn(x)` for a list of ints, whatever x is."""
+    """Whether the checker may have inferred a wrong type: for `[1] + dyn(x)` it infers list(int) for any x."""
     joins = isinstance(node, Call) and node.function == "_+_" and node.type.name == "list"
     parts = children(node)
     return (joins and any(part.type == types.DYN for part in parts)) or any(map(_doubtful, parts))

@@ -1,6 +1,6 @@
-"""Loops of generated code: what macros expand to is recognised, and written as loops that Python is quick at.
+"""Loops of generated code. The folds that macros expand to are recognised and generated as fast Python loops.
 
-How a loop is charged: in the plain form before its first round, for all rounds; in the others round by round.
+The plain form charges for all rounds of a loop before the first one; the other forms charge round by round.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _END: Final = object()
 
 
 class Loops:
-    """Writes the loops of a generator's tree."""
+    """Generates the loops of a generator's tree."""
 
     def __init__(self, generator: Generator) -> None:
         self.code = generator
@@ -60,7 +60,7 @@ class Loops:
         return Operand(target, atomic=True)
 
     def enter(self, node: Comprehension) -> dict[str, str | None]:
-        """Declares the loop's variables; what they shadow comes back, for `leave`."""
+        """Declare the loop's variables. Returns the locals of the variables that they shadow, for `leave`."""
         shadowed: dict[str, str | None] = {}
         for name in filter(None, (node.var, node.var2)):
             shadowed[name] = self.code.scope.get(name)
@@ -76,8 +76,8 @@ class Loops:
 
     @contextmanager
     def rounds(self, counted: str) -> Iterator[None]:
-        """The loop is written within. In the plain form all its rounds are charged for here, before the first, since it
-        cannot get longer."""
+        """The block that contains the loop. The plain form charges for all its rounds here, as their number is known
+        before the first one."""
         if not self.code.bounds:
             yield
             return
@@ -87,7 +87,7 @@ class Loops:
 
     @contextmanager
     def looping(self, loop: str, fold: Fold) -> Iterator[None]:
-        """The body of a loop is written within. But for the plain form a round is charged for when it begins."""
+        """The block that contains the body of a loop. All forms except plain charge for a round when it begins."""
         with self.out.block(loop, counted=True), self.code.account():
             if not self.code.bounds:
                 self.out.emit(CHECK)
@@ -95,7 +95,7 @@ class Loops:
             yield
 
     def loop_header(self, node: Comprehension, source: Operand) -> tuple[str, str]:
-        """What has as many elements as the loop has rounds, and the loop's `for` line."""
+        """A Python expression with one element a round, and the loop's `for` line."""
         names = [self.code.scope[name] for name in (node.var, node.var2) if name]
         text, items = source.text, self.out.fresh()
         if not node.var2:
@@ -114,10 +114,10 @@ class Loops:
         return text, f"for {', '.join(names)} in {items}:"
 
     def quantifier(self, fold: Fold, loop: str, target: str) -> None:
-        """all and exists: the first element that decides ends the loop; errors count only if none does."""
+        """all and exists. The first element that decides ends the loop; an error counts only if no element decides."""
         holds = fold.kind == "all"
         last = ""
-        if not self.code.bounds:  # a round more finds that all is decided, unless no element is left
+        if not self.code.bounds:  # the API server begins one more round to see the result, unless no element is left
             last = f"; a.cost += {charging.loop_costs(fold).last}"
             if not self.code.recording:
                 items, end = self.out.fresh(), self.out.bind(_END)
@@ -156,8 +156,8 @@ class Loops:
 
     @contextmanager
     def failing(self, loop: str, fold: Fold) -> Iterator[str]:
-        """The body of a loop, written within, that goes on after an error and raises it in the end. Gives the local of
-        the error; in native code nothing goes on."""
+        """The body of a loop that continues after an error and raises it at the end. Yields the local of the error.
+        Native code does not continue."""
         error = self.out.fresh("e")
         if self.code.native:
             with self.looping(loop, fold):
@@ -169,7 +169,7 @@ class Loops:
         self.out.emit(f"if {error} is not None: raise {error}")
 
     def condition(self, node: Expr, error: str) -> Operand:
-        """The value of a filter; an error in it takes the place of earlier ones, and the loop goes on."""
+        """The value of a filter. Its error replaces earlier ones, and the loop continues."""
         if not error:
             return self.code.boolean(node)
         condition = Operand(self.out.fresh(), atomic=True)
@@ -182,7 +182,7 @@ class Loops:
         return condition
 
     def collecting(self, node: Comprehension, fold: Fold, loop: str, collect: Callable[[], None]) -> None:
-        """map, filter and the transforming macros: elements that pass the filter are collected."""
+        """map, filter and the transforming macros. They collect the elements that pass the filter."""
         if self.code.recording:
             self.out.emit(f"a.record[{self.out.bind(chosen_key(node))}] = []")
         with self.failing(loop, fold) as failed:
@@ -197,12 +197,12 @@ class Loops:
                     self.out.emit(f"{self.out.bind(runtime.keep)}(a.record, {keys})")
 
     def collected(self, fold: Fold, error: str, collect: Callable[[], None]) -> None:
-        """One element; of errors in it the first counts."""
+        """Collect one element. The first error in an element counts."""
         if not error:
             self.out.charge(charging.loop_costs(fold).passing)
             collect()
             return
-        if fold.kind == "map":  # nothing is inserted into an error, so that the rest is not evaluated
+        if fold.kind == "map":  # after an error nothing is inserted or evaluated
             self.out.charge(1)
             self.out.emit(f"if {error} is not None: continue")
         with self.out.block("try:", counted=True), self.code.account():
@@ -226,11 +226,11 @@ class Loops:
         self.out.emit(f"{target} = {self.out.bind(operators.insert)}({target}, {key.text}, {value.text})")
 
     def binding(self, node: Comprehension) -> Operand:
-        """A fold over nothing: the value of `init` under a name. optMap and optFlatMap expand to it."""
+        """A fold over an empty list, which binds `init` to a name. optMap and optFlatMap expand to it."""
         shadowed = self.code.scope.get(node.accu)
         bound = self.out.spill(self.code.value(node.init))
         self.code.scope[node.accu] = bound.text
-        # A constant is no local: what is outlined takes it as a parameter of that name, which does no harm.
+        # A constant is not a local. An outlined function takes it as a parameter of the same name, which is harmless.
         result = self.code.value(node.result)
         if shadowed is None:
             del self.code.scope[node.accu]
@@ -239,7 +239,7 @@ class Loops:
         return result
 
     def general(self, node: Comprehension, loop: str, target: str) -> None:
-        """Any fold that is none of the macros known above."""
+        """Any fold that does not come from one of the macros above."""
         accu = self.out.fresh("v")
         loop_variables = {name: self.code.scope.pop(name) for name in (node.var, node.var2) if name in self.code.scope}
         self.out.emit(f"{accu} = {self.code.value(node.init).text}")

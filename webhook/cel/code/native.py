@@ -1,11 +1,11 @@
-"""Python's own operators for CEL's, in the plain form of generated code.
+"""Python operators in place of CEL's, in the plain form of generated code.
 
-Each function here gives generated code for a node, or None where Python's operator would not do. Code from here may
-raise anything where CEL has an error, since the exact form then finds out which; but it may never give a value that
-CEL would not. So the types of operands are tested wherever Python is laxer: True equals 1, a text is a sequence.
+Each function here returns the code of a node, or None if no Python operator fits. The code may raise any exception if
+CEL has an error, as the exact form then determines the error. But it must never return a value that CEL would not
+return. So it tests the types of operands wherever Python is laxer: True equals 1, and a text is a sequence.
 
-Nor may it do work that the other forms count without counting it (runtime.py): what takes time by the size of a value,
-as a search in a list or a lookup by a long key does, is Python's own only up to a size that is no work.
+It must also count the work that the other forms count (runtime.py). Python's operator is used for a search in a list or
+a lookup by a long key only up to a size that counts as no work.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 _CLASSES: Final = {"int": "int", "string": "str"}
 
-# Integers up to here are doubles too: equality with them is exact either way, while CEL compares by converting.
+# Integers up to this one are exact as doubles. CEL converts to double to compare; Python compares exactly.
 _EXACT_DOUBLE: Final = 2**53
-# Values of these types equal only their like, in Python as in CEL.
+# Values of these types equal only values of the same type, in Python and in CEL.
 _SELF_EQUAL: Final = frozenset({"string", "bytes", "timestamp", "duration"})
 
 
@@ -46,7 +46,7 @@ def select(out: Writer, node: Select, value: Value) -> Operand | None:
     held_type = node.operand.type.name
     if (
         held_type not in ("dyn", "map") and "." not in held_type
-    ):  # only of structs, among types with a dot, are there fields
+    ):  # among the types with a dot in their name, only structs have fields
         return None
     operand, field = value(node.operand), out.bind(node.field)
     if not node.test:
@@ -57,7 +57,7 @@ def select(out: Writer, node: Select, value: Value) -> Operand | None:
 
 
 def function(out: Writer, node: Call, value: Value) -> Operand | None:
-    """The commonest functions."""
+    """The most common functions."""
     args = node.args
     if node.declared.call is operators.size:
         operand = value(args[0])
@@ -70,12 +70,12 @@ def function(out: Writer, node: Call, value: Value) -> Operand | None:
 
 
 def prefix_method(node: Call) -> str:
-    """The method of Python's strings that a call of startsWith or endsWith comes down to; empty for other functions."""
+    """The method of Python's str for startsWith or endsWith; "" for other functions."""
     return _PREFIXES.get(implementation(node), "")
 
 
 def implementation(node: Call) -> Callable[..., Any] | None:
-    """The Python function that implements what is called, for the values that it takes at all."""
+    """The Python function that implements a call; it raises on values of other types."""
     call = node.declared.call
     return call.only if type(call) is Dispatch else call
 
@@ -84,7 +84,7 @@ _PREFIXES: Final[dict[Callable[..., Any] | None, str]] = {str.startswith: "start
 
 
 def optional_value(out: Writer, node: Call, value: Value) -> Operand | None:
-    """`a.?b[?'c'].orValue(d)` where d is a literal: the fields one after the other, without making optionals."""
+    """`a.?b[?'c'].orValue(d)` with a literal d. The fields are read in turn, without creating optionals."""
     chain, default = node.args
     if node.declared.otherwise != "value" or not _is_literal(default):
         return None
@@ -138,7 +138,7 @@ def _is_literal(node: Expr) -> bool:
 
 
 def binary(out: Writer, node: Call, value: Value) -> Operand | None:
-    """The operators of two operands, but for equality and the logical ones."""
+    """The operators of two operands, except equality and the logical operators."""
     left, right = node.args
     name = node.function
     if name in ("@in", "_in_"):
@@ -163,7 +163,7 @@ def binary(out: Writer, node: Call, value: Value) -> Operand | None:
 
 def _index(out: Writer, left: Expr, right: Expr, value: Value) -> Operand | None:
     string_key = right.type == types.STRING and left.type.name in ("map", "dyn")
-    # A negative place would count from the end.
+    # Python would count a negative index from the end.
     place = left.type.name == "list" and isinstance(right, Const) and type(right.value) is int and right.value >= 0
     if not string_key and not place:
         return None
@@ -244,6 +244,6 @@ def equality(out: Writer, node: Call, value: Value) -> Operand | None:
         if right.value not in (0, 1):
             return out.expression(f"({a.text} == {b.text})", a, b)
         again = out.repeated(a)
-        alike = bool(right.value)  # the boolean that Python takes for this number
+        alike = bool(right.value)  # the boolean that equals this number in Python
         return out.expression(f"({again.first} == {b.text} and {again.again} is not {alike})", a, b)
     return None

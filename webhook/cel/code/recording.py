@@ -1,8 +1,8 @@
-"""What the recording form of generated code keeps of a loop: its place, and some of its rounds.
+"""The record of a loop in the recording form of generated code: its position, and some of its rounds.
 
-A record is flat: id(node) -> value of the last time that the node was evaluated. Before each round of a loop, what the
-round before it recorded of the loop's body is dropped, so that the record always tells of one round: that which the
-loop is in, or ended in. It is copied before, as far as there is room.
+A record is flat: id(node) -> the node's last value. Before each round, the values of the loop's body from the previous
+round are removed, so the record holds those of one round: the current one, or the last one. They are copied first, as
+far as MAX_ENTRIES allows.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ from webhook.cel.tree.ast import Comprehension, Expr, children
 from webhook.cel.tree.macros import recognise
 
 FIRST: Final = 3
-"""How many rounds are kept from the start of a loop."""
+"""The number of rounds that are kept from the start of a loop."""
 
 NOTABLE: Final = 3
-"""How many more are kept of those that chose their element, or failed."""
+"""The number of further rounds that are kept because they chose their element, or failed."""
 
 MAX_ENTRIES: Final = 100_000
-"""How many entries of a record are copied, for all loops together, before only the rounds above are kept."""
+"""The most entries that are copied, for all loops together. Beyond it only the rounds above are kept."""
 
 _ENTRIES: Final = "entries"
 
 SPENT: Final = "spent"
-"""The key in a record of the id() of the tree whose evaluation ran out of its budget."""
+"""The key of the id() of the tree that exceeded its budget."""
 
 Record = dict[Any, Any]
 Key = tuple[str, int]
 
 
 def place_key(node: Comprehension) -> Key:
-    """The key in a record of the place, from 0, that a loop is at or ended at."""
+    """The key of a loop's current or last position, from 0."""
     return ("place", id(node))
 
 
 def chosen_key(node: Comprehension) -> Key:
-    """The key in a record of the places, from 0, of the elements that passed a filter."""
+    """The key of the indices, from 0, of the elements that passed a filter."""
     return ("chosen", id(node))
 
 
 def rounds_key(node: Comprehension) -> Key:
-    """The key in a record of a loop's Rounds."""
+    """The key of a loop's Rounds."""
     return ("rounds", id(node))
 
 
 def error_key(node: Expr) -> Key:
-    """The key in a record of the EvaluationError that a node ended in, where `&&`, `||` or a macro caught it."""
+    """The key of a node's EvaluationError that `&&`, `||` or a macro caught."""
     return ("error", id(node))
 
 
@@ -56,10 +56,9 @@ def error_key(node: Expr) -> Key:
 class Rounds:
     """The rounds of one run of a loop.
 
-    kept: (place, item, what the body recorded) of some rounds, in order; an item is the element, or a pair of key and
-    value in the two-variable forms. records: what the body recorded, by place, of as many rounds as there is room for.
-    finished: the loop came to its end; else it was left in its latest round (`place` and `item`), which is in the
-    record itself.
+    kept: (place, item, record of the body) of some rounds, in order. An item is the element, or a pair of key and value
+    in the two-variable forms. records: the records of the body by place, up to MAX_ENTRIES entries. finished: the loop
+    went over all items. If not, it ended in the round at `place` with `item`, whose values are in the record itself.
     """
 
     kept: list[tuple[int, Any, Record]] = field(default_factory=list)
@@ -70,7 +69,7 @@ class Rounds:
     notable: int = 0
 
     def keep(self, over: Record, record: Record, body: Body) -> None:
-        """Keeps what the body recorded in the round that is over, as far as there is room."""
+        """Copy the record of the body after a round, as far as MAX_ENTRIES allows."""
         entries = record.get(_ENTRIES, 0)
         notable = self.notable < NOTABLE and self.place >= FIRST and body.is_notable(over)
         shown = notable or self.place < FIRST
@@ -84,16 +83,16 @@ class Rounds:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The body of a loop: the keys of everything that one round of it records."""
+    """The body of a loop, as the keys of all values that a round records."""
 
     place: Key
     rounds: Key
     keys: frozenset[Any]
     chooses: int | None
-    """id() of the condition that chooses elements (of filter, exists_one), or decides (of all, exists)."""
+    """id() of the condition that chooses elements (filter, exists_one) or decides (all, exists)."""
     choosing: bool
     fails: frozenset[Key]
-    """The keys of the errors that a round may end in while the loop goes on."""
+    """The keys of the errors after which the loop continues."""
 
     @classmethod
     def of(cls, node: Comprehension) -> Body:
@@ -116,7 +115,7 @@ class Body:
 
 
 def tracked(record: Record, body: Body, items: Iterable[Any]) -> Iterator[Any]:
-    """The items of a loop, with the record kept as above. It runs on from `yield` when a round is over."""
+    """Yields the items of a loop, and copies the record after each round."""
     rounds = record[body.rounds] = Rounds()
     for place, item in enumerate(items):
         over = {key: record.pop(key) for key in body.keys & record.keys()}

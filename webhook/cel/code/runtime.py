@@ -1,4 +1,4 @@
-"""What generated code calls, and nobody else: it charges for what costs by the size of values, and the like."""
+"""The runtime of generated code: calls that are charged by the sizes of their values. Nothing else uses it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from webhook.cel.value.values import NONE, Optional
 
 
 def charged(a: Metered, cost: Cost, function: Callable[..., Any], *args: Any) -> Any:
-    """A call that costs by its arguments."""
+    """A call whose cost depends on its arguments."""
     a.cost += cost(*args)
     if a.cost > a.limit:
         a.checkpoint()
@@ -26,9 +26,9 @@ def charged(a: Metered, cost: Cost, function: Callable[..., Any], *args: Any) ->
 
 
 def worked(a: Metered, cost: Cost, work: Cost, function: Callable[..., Any], *args: Any) -> Any:
-    """A call that also takes more time or memory than it costs."""
+    """A call that takes more time or memory than its cost covers."""
     steps = work(*args)
-    if steps > costs.MAX_WORK and costs.deep(args[0]):  # even to find out what it costs would take too long
+    if steps > costs.MAX_WORK and costs.deep(args[0]):  # computing the cost alone would take too long
         a.work(steps)
     a.spend(cost(*args))
     a.work(steps)
@@ -52,7 +52,7 @@ def equal(a: Metered, left: Any, right: Any) -> bool:
 
 
 def alike(a: Metered, left: Any, right: Any) -> bool:
-    """left == right, where an error counts as no."""
+    """left == right. An error counts as false."""
     try:
         return equal(a, left, right)
     except EvaluationError:
@@ -60,7 +60,7 @@ def alike(a: Metered, left: Any, right: Any) -> bool:
 
 
 def same(a: Metered, left: Any, right: Any) -> bool:
-    """left == right at no cost. What is inside of the two is work."""
+    """left == right at no cost. Comparing nested values counts as work."""
     kind = type(left)
     if kind is list:
         return type(right) is list and _lists_equal(a, left, right)
@@ -75,14 +75,14 @@ def same(a: Metered, left: Any, right: Any) -> bool:
 
 
 def same_or_unequal(a: Metered, left: Any, right: Any) -> bool:
-    """left == right at no cost, where an error counts as no."""
+    """left == right at no cost. An error counts as false."""
     try:
         return same(a, left, right)
     except EvaluationError:
         return False
 
 
-# Lists of one of these, on both sides, are compared by Python alone.
+# Python's operators compare two lists whose elements all have one of these types.
 _TEXTS: Final = ({str}, {bytes})
 _PLAIN: Final = (*_TEXTS, {int}, {bool})
 _SHORT: Final = 16
@@ -149,7 +149,7 @@ def contains(a: Metered, item: Any, container: Any) -> bool:
             return item in container
         except EvaluationError:  # an opaque value among them
             pass
-    small = item is None or type(item) in (int, float, bool)  # whatever it is compared with
+    small = item is None or type(item) in (int, float, bool)  # comparing it takes little work with any value
     for element in container:
         if operators.alike(item, element) if small else same_or_unequal(a, item, element):
             return True
@@ -192,7 +192,7 @@ def contains_charged(a: Metered, item: Any, container: Any) -> bool:
 
 
 def concatenated(a: Metered, left: Any, right: Any) -> Any:
-    """left + right, one of which is a text, as the checker knows."""
+    """left + right, if the checker knows that one operand is a string or bytes."""
     if type(left) is str and type(right) is str:
         a.cost += ceil((len(left) + len(right)) * 0.1)
         if a.cost > a.limit:
@@ -240,7 +240,7 @@ def must_be_optional(value: Any) -> Optional:
 
 
 def with_optionals(items: list[tuple[int, Any]]) -> list[Any]:
-    """The elements of a list literal, those marked optional only where present."""
+    """The elements of a list literal, without absent optional ones."""
     made: list[Any] = []
     for optional, value in items:
         if not optional:
@@ -251,7 +251,7 @@ def with_optionals(items: list[tuple[int, Any]]) -> list[Any]:
 
 
 def map_with_optionals(items: list[tuple[int, tuple[Any, Any]]]) -> dict[Any, Any]:
-    """The map of a literal, entries marked optional only where present."""
+    """The map of a literal, without absent optional entries."""
     entries: list[tuple[Any, Any]] = []
     for optional, (key, value) in items:
         if not optional:

@@ -1,4 +1,4 @@
-"""Writing Python functions statement by statement: names, blocks, bound values, and CPython's limits."""
+"""Writes Python functions statement by statement: names, blocks, bound values, and CPython's limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 from webhook.cel.tree.errors import EvaluationError
 
 # CPython allows 20 nested blocks (loops, try) and 100 levels of indentation in one function, and about 90 levels of
-# brackets in one expression. Beyond these a new function or statement is begun.
+# brackets in one expression. Before these limits the writer begins a new function or statement.
 _MAX_BLOCKS: Final = 14
 _MAX_INDENT: Final = 60
 _MAX_BRACKETS: Final = 40
@@ -27,16 +27,16 @@ _NAMES: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """Generated Python for a value: an expression that needs no brackets around it, and how deep its own go."""
+    """A generated Python expression that needs no brackets around it, and the depth of its own brackets."""
 
     text: str
     depth: int = 0
     atomic: bool = False
-    """A name: costs nothing to write twice."""
+    """It is a name, so it can be written twice at no cost."""
 
 
 class Account:
-    """A line of generated code that charges for what is evaluated after it, known once all of that is written."""
+    """A generated statement that charges for the code after it. Its units are known once that code is written."""
 
     __slots__ = ("_text", "units")
 
@@ -51,7 +51,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """A value that one expression names more than once: where it is evaluated first, and again."""
+    """A value that one expression uses more than once: the text of its first use, and of the others."""
 
     operand: Operand
     first: str
@@ -60,7 +60,7 @@ class Repeated:
 
 @lru_cache(maxsize=4096)
 def _compiled(source: str) -> CodeType:
-    """Expressions of one shape are one source, for what they name is bound: policies have many of these."""
+    """Compile a source, with a cache. Expressions of one shape have the same source, as their constants are bound."""
     return compile(source, "<cel>", "exec")
 
 
@@ -80,11 +80,11 @@ class Writer:
     """A Python function of one parameter, the activation `a`, and the functions it needs below it."""
 
     def __init__(self, *, statements: bool) -> None:
-        """statements: every expression becomes a statement of its own."""
+        """statements: write every expression as a statement of its own."""
         self._statements = statements
         self._globals = dict(_NAMES)
         self._bound: dict[tuple[str, int | str], str] = {}
-        self._kept: list[Any] = []  # what _bound knows by id() stays alive
+        self._kept: list[Any] = []  # keeps the values alive that _bound identifies by id()
         self._counter = 0
         self._finished: list[str] = []
         self._frame = _Frame("run", ["a"])
@@ -108,21 +108,21 @@ class Writer:
     # ---------------------------------------------------------------------------------------------------- statements
 
     def emit(self, statement: str) -> None:
-        """Writes one statement."""
+        """Write one statement."""
         self._frame.lines.append(_INDENT * self._frame.indent + statement)
 
     def charge(self, units: int) -> None:
-        """Charges for what is being written, with the account that it is on."""
+        """Charge units for the code that is being written, to the current account."""
         self._accounts[-1].units += units
 
     @property
     def charged(self) -> int:
-        """What is charged outside of all accounts."""
+        """The units that were charged outside of all accounts."""
         return self._accounts[0].units
 
     @contextmanager
     def account(self, statement: str = "a.cost += {units}") -> Iterator[None]:
-        """What is charged within goes to a statement here; it is left out if nothing is."""
+        """A block whose charges are made by one statement at its start. Without charges there is no statement."""
         account = Account(_INDENT * self._frame.indent + statement)
         self._frame.lines.append(account)
         self._accounts.append(account)
@@ -130,7 +130,7 @@ class Writer:
         self._accounts.pop()
 
     def splice(self, statements: list[str | Account]) -> None:
-        """Writes statements that were captured at the same level."""
+        """Write statements that were captured at the same level."""
         self._frame.lines.extend(statements)
 
     @contextmanager
@@ -145,7 +145,7 @@ class Writer:
 
     @contextmanager
     def captured(self) -> Iterator[list[str | Account]]:
-        """Statements emitted within are collected, one level in, instead of written."""
+        """A block whose statements are collected, one level deeper, instead of written."""
         frame = self._frame
         lines, frame.lines = frame.lines, []
         collected = frame.lines
@@ -155,11 +155,11 @@ class Writer:
         frame.lines = lines
 
     def full(self) -> bool:
-        """Whether the function is as deep as CPython lets it be."""
+        """Whether the function has reached the depth that CPython allows."""
         return self._frame.blocks >= _MAX_BLOCKS or self._frame.indent >= _MAX_INDENT
 
     def outlined(self, names: set[str], body: Callable[[], Operand]) -> Operand:
-        """The value that `body` writes, found by a function of its own, which is handed the locals of these names."""
+        """The value that `body` writes, computed by a separate function with the locals `names` as parameters."""
         outer = self._frame
         params = sorted(names - {"None", "True", "False"})
         self._frame = _Frame(self.fresh("f"), ["a", *params])
@@ -172,12 +172,12 @@ class Writer:
     # --------------------------------------------------------------------------------------------------- expressions
 
     def fresh(self, prefix: str = "t") -> str:
-        """A name that is not used yet."""
+        """A new unused name."""
         self._counter += 1
         return f"{prefix}{self._counter}"
 
     def bind(self, value: Any) -> str:
-        """The global name of a Python value."""
+        """Bind a Python value to a global name, and return the name."""
         key: tuple[str, int | str] = ("text", value) if type(value) is str else (type(value).__name__, id(value))
         name = self._bound.get(key)
         if name is None:
@@ -187,14 +187,14 @@ class Writer:
         return name
 
     def hoisted(self, name: str) -> Operand:
-        """The variable whose name is bound to `name`, read once, where the function begins."""
+        """The variable whose name is bound to `name`, read once at the start of the function."""
         local = self._frame.hoisted.get(name)
         if local is None:
             local = self._frame.hoisted[name] = self.fresh("h")
         return Operand(local, atomic=True)
 
     def spill(self, operand: Operand) -> Operand:
-        """The operand in a local, unless it is one."""
+        """The operand in a local; the operand itself if it is a name."""
         if operand.atomic:
             return operand
         name = self.fresh()
@@ -202,7 +202,7 @@ class Writer:
         return Operand(name, atomic=True)
 
     def expression(self, text: str, *parts: Operand) -> Operand:
-        """An expression made of operands; a statement of its own where brackets would go too deep."""
+        """An expression of operands. It becomes a statement of its own if its brackets would be too deep."""
         operand = Operand(text, 1 + max((part.depth for part in parts), default=0))
         return self.spill(operand) if self._statements or operand.depth > _MAX_BRACKETS else operand
 
@@ -211,7 +211,7 @@ class Writer:
         return self.expression(f"{self.bind(function)}({', '.join(arg.text for arg in args)})", *args)
 
     def repeated(self, operand: Operand) -> Repeated:
-        """An operand that a text names more than once."""
+        """An operand that an expression uses more than once."""
         if operand.atomic:
             return Repeated(operand, operand.text, operand.text)
         name = self.fresh()

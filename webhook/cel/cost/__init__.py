@@ -1,1 +1,1 @@
-"""What an evaluation costs in the API server, and what an evaluation may use here."""
+"""The costs of an evaluation in the API server, and the limits of an evaluation in this process."""

@@ -1,8 +1,10 @@
-"""What each node of an expression costs in the API server when it is evaluated, apart from what depends on values.
+"""The fixed costs of an expression's nodes in the API server: the part of their costs that does not depend on values.
 
-cel-go charges while it goes over its own plan of the expression (interpreter/planner.go, interpreter/runtimecost.go):
-a chain of selections is one step there, whose parts cost 1 each; a conditional costs nothing, and takes the place of
-the chain in its branch; constants, and what is folded to one, cost nothing.
+cel-go charges for the steps of its own plan (interpreter/planner.go, interpreter/runtimecost.go). In that plan:
+
+- A chain of selections is one step, and each selection costs 1.
+- A conditional costs nothing, and a chain in its branch is not a step of its own.
+- Constants, and expressions that are folded to constants, cost nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _EQUALITY: Final = frozenset({"_==_", "_!=_"})
 ORDER: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
 _TEXTS: Final = frozenset({"string", "bytes"})
 SCALARS: Final = frozenset({"bool", "int", "uint", "double", "null", "duration", "timestamp", "type"})
-"""Names of the types whose values are small, whatever they are."""
+"""The names of the types whose values have no size."""
 
 
 def is_type_name(node: Expr) -> bool:
@@ -29,7 +31,7 @@ def is_type_name(node: Expr) -> bool:
 
 
 def is_constant(node: Expr) -> bool:
-    """Whether the API server has the node's value before it evaluates anything."""
+    """Whether the API server folds the node to a constant before the evaluation."""
     match node:
         case Const():
             return True
@@ -48,7 +50,7 @@ def is_constant(node: Expr) -> bool:
 
 
 def call_cost(node: Call) -> Cost | None:
-    """The cost of a call from its arguments; None where `fixed` has all of it."""
+    """The formula of the part of a call's cost that depends on its arguments; None if `fixed` has the whole cost."""
     name, args = node.function, node.args
     names = {arg.type.name for arg in args}
     if name in _EQUALITY:
@@ -64,21 +66,21 @@ def call_cost(node: Call) -> Cost | None:
 
 
 def fixed(tree: Expr) -> Mapping[int, int]:
-    """id(node) -> what the node costs whenever it is evaluated, without the nodes below it and without `call_cost`.
+    """id(node) -> the fixed cost of each evaluation of the node, without its operands and without `call_cost`.
 
-    A selection from an optional costs that only where it finds something; a round of a loop costs `round_cost` too.
+    A selection from an optional is charged only if the value is present. Loops cost `loop_costs` too.
     """
-    found: dict[int, int] = {}
-    _charge(tree, found, 0)
-    return found
+    by_node: dict[int, int] = {}
+    _charge(tree, by_node, 0)
+    return by_node
 
 
-def _charge(node: Expr, found: dict[int, int], saved: int) -> None:
-    """saved: what the node costs less for where it stands."""
+def _charge(node: Expr, by_node: dict[int, int], saved: int) -> None:
+    """Add the fixed costs of a node and its operands. saved: the discount for the node's position."""
     if is_constant(node):
-        found[id(node)] = 0
+        by_node[id(node)] = 0
         for child in children(node):
-            _charge(child, found, 0)
+            _charge(child, by_node, 0)
         return
     less = dict.fromkeys(map(id, children(node)), 0)
     own = 1
@@ -106,18 +108,18 @@ def _charge(node: Expr, found: dict[int, int], saved: int) -> None:
             own = 0
         case Call():
             own = 1 if call_cost(node) is None else 0
-    found[id(node)] = own - saved
+    by_node[id(node)] = own - saved
     for child in children(node):
-        _charge(child, found, less[id(child)])
+        _charge(child, by_node, less[id(child)])
 
 
 def _relative(operand: Expr) -> int:
-    """What a chain of selections costs for standing on something that is no chain itself."""
+    """The extra cost of a chain of selections on an operand that is not a chain itself."""
     return 0 if _is_chain(operand) or _is_conditional(operand) else 1
 
 
 def _as_part(node: Expr) -> int:
-    """What a chain saves as an index or as the branch of a conditional: it is no step of its own there."""
+    """The discount of a chain as an index or in the branch of a conditional, where it is not a step of its own."""
     if is_constant(node) or not _is_chain(node) or (isinstance(node, Select) and node.test):
         return 0
     while not isinstance(node, Ident):
@@ -145,7 +147,7 @@ def _is_conditional(node: Expr) -> bool:
 
 
 def _is_set(node: Expr) -> bool:
-    """Whether membership in a list literal is looked up in a set: it costs nothing then."""
+    """Whether cel-go looks up membership in this list literal in a set, at no cost."""
     return is_constant(node) and isinstance(node, ListLiteral) and all(map(_is_primitive, node.elements))
 
 
@@ -158,7 +160,7 @@ def _sizeless(node: Expr) -> bool:
 
 
 def known_cost(node: Call) -> int | None:
-    """`call_cost` where it is the same whatever the values are; None where it is not."""
+    """`call_cost` if it is the same for all values; else None."""
     cost = call_cost(node)
     if cost is None:
         return 0
@@ -171,7 +173,7 @@ def known_cost(node: Call) -> int | None:
 
 
 def at_most(node: Call) -> int | None:
-    """A bound on `call_cost` that holds whatever the values are; None if there is none."""
+    """An upper bound of `call_cost` for all values; None if there is none."""
     cost = known_cost(node)
     if cost is None and call_cost(node) is costs.equality:
         known = [value for value in map(_known, node.args) if value is not _UNKNOWN]
@@ -192,10 +194,10 @@ def _known(node: Expr) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class LoopCosts:
-    """What the API server charges for a macro beside what its author wrote: for what the macro expands to.
+    """The API server's charges for the code that a macro expands to, beside the expressions that its author wrote.
 
-    round: each round. passing: each round whose element passes the filter, or is collected. last: the round in which a
-    quantifier is decided before the end. whole: the loop.
+    round: for each round. passing: for each round whose element passes the filter or is collected. last: for the round
+    in which a quantifier is decided before the end. whole: once a loop.
     """
 
     round: int = 0
@@ -214,8 +216,8 @@ _COSTS = {
 
 
 def loop_costs(fold: Fold) -> LoopCosts:
-    """What a loop costs beside the fold's `value`, `key` and `filter`."""
-    found = _COSTS.get(fold.kind, LoopCosts())
+    """The costs of a loop beside those of the fold's `value`, `key` and `filter`."""
+    of_macro = _COSTS.get(fold.kind, LoopCosts())
     if fold.kind == "list" and not is_constant(fold.value):
-        return replace(found, passing=found.passing + costs.NEW_LIST)
-    return found
+        return replace(of_macro, passing=of_macro.passing + costs.NEW_LIST)
+    return of_macro

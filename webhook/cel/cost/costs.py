@@ -1,11 +1,11 @@
-"""The formulas of what calls cost in the API server, and of how much Python they take here.
+"""Formulas: the costs of calls in the API server, and the work that they take in Python.
 
-Costs are cel-go's at run time (interpreter/runtimecost.go, ext/lists.go, ext/sets.go) and Kubernetes' own
-(k8s.io/apiserver, pkg/cel/library/cost.go). The floating-point products are written as there, so that they round as
-there. A function names its formula where it is declared (webhook.cel.library), and has it there if it is its own.
+Costs are the run-time costs of cel-go (interpreter/runtimecost.go, ext/lists.go, ext/sets.go) and of Kubernetes
+(k8s.io/apiserver, pkg/cel/library/cost.go). The floating-point products have the same form, so that they round alike. A
+function declares its formula (webhook.cel.library); formulas of a single function are next to it.
 
-Work is what the API server does not charge for but Python takes time or memory for. It is counted in steps of about
-0.1 µs, and bounds a call before it is made.
+Work is time or memory that Python needs and the API server does not charge for. It is counted in steps of about 0.1 µs,
+before the call.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CALL: Final = 1
 
 
 def size(value: Any) -> int:
-    """What the API server takes for a value's size: code points, bytes, elements, entries; 1 of all other values."""
+    """The size of a value in the API server: code points, bytes, elements, entries; 1 for all other values."""
     kind = type(value)
     if kind is str or kind is list or kind is dict or kind is bytes or kind is BoolMap:
         return len(value)
@@ -36,7 +36,7 @@ def size(value: Any) -> int:
 
 
 def traversal(value: Any) -> int:
-    """The cost of going over a value with all that is in it, once."""
+    """The cost of visiting a value and everything inside it once."""
     kind = type(value)
     if kind is str:
         return int((len(value) if value.isascii() else len(value.encode(errors="replace"))) * 0.1)
@@ -141,29 +141,29 @@ def each_by_each_twice(a: Any, b: Any) -> int:
 
 
 MAX_WORK: Final = 10_000_000
-"""Steps that one expression may take: about a second."""
+"""The most steps of one expression: about a second."""
 
 COMPARED: Final = 1_000
-"""Characters that are compared in a step."""
+"""The characters that one step compares."""
 
 CHARACTERS: Final = 50
-"""Characters that are copied in a step."""
+"""The characters that one step copies."""
 
 
 def weight(value: Any) -> int:
-    """Steps that going over a value takes, found without going over it in Python."""
+    """The steps that visiting a value takes, computed without a loop in Python."""
     if type(value) not in (list, dict):
         return 1
     if not value:
         return 1
     try:
         return len(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)) // 4 + 1
-    except (TypeError, ValueError, RecursionError):  # values that are no JSON are few
+    except (TypeError, ValueError, RecursionError):  # a value that is not JSON, which is rare
         return len(value) * 4
 
 
 def each_with_each(a: Any, b: Any) -> int:
-    """The elements of one list are compared with those of the other."""
+    """The steps to compare each element of one list with each of the other."""
     if type(a) is not list or type(b) is not list or not a or not b:
         return 1
     first, second = {type(a[0]), type(a[-1])}, {type(b[0]), type(b[-1])}
@@ -173,8 +173,8 @@ def each_with_each(a: Any, b: Any) -> int:
 
 
 def comparison(left: Any, right: Any) -> int:
-    """Two values that are neither lists nor maps are compared, or added. What opaque ones take they say themselves:
-    `cel_comparing(other)` gives the steps."""
+    """The steps to compare or add two values that are neither lists nor maps. Opaque values have a method for it:
+    `cel_comparing(other)` returns the steps."""
     if type(left) is str or type(left) is bytes:
         return len(left) // COMPARED
     steps = getattr(left, "cel_comparing", None)
@@ -182,12 +182,12 @@ def comparison(left: Any, right: Any) -> int:
 
 
 def with_itself(items: Any, *_: Any) -> int:
-    """The elements of a list are compared with each other."""
+    """The steps to compare the elements of a list with each other."""
     return each_with_each(items, items)
 
 
 def gone_over(items: Any, *_: Any) -> int:
-    """The first argument is gone over, its elements compared with one value or with their neighbours."""
+    """The steps to visit the first argument and compare each element with one value or its neighbour."""
     if type(items) not in (list, dict):
         return 1
     if deep(items):
@@ -197,7 +197,7 @@ def gone_over(items: Any, *_: Any) -> int:
 
 
 def deep(value: Any) -> bool:
-    """Whether there are lists or maps in a list or map, so that going over it takes longer than its length tells."""
+    """Whether a list or map contains lists or maps, so that its length does not bound the time to visit it."""
     if isinstance(value, dict):
         return True
     return type(value) is list and not {list, dict}.isdisjoint(map(type, value))
@@ -209,5 +209,5 @@ def parsed(value: Any, *_: Any) -> int:
 
 
 def read(value: Any, *_: Any) -> int:
-    """A text is read character by character."""
+    """The steps to read a text character by character."""
     return size(value)

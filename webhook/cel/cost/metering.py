@@ -1,11 +1,10 @@
-"""What an evaluation may take: the API server's cost units, and what it takes of this process: work and memory.
+"""The limits of an evaluation: the API server's cost units, and the work and memory that it takes in this process.
 
-All three are counted, so that a verdict is the same on every machine, however slow or busy it is. Only the deadline of
-a review, which the server sets, is time.
+All three are counted, so a verdict is the same on every machine, slow or busy. Only the deadline of a review, which the
+server sets, is measured in time.
 
-Generated code adds to `cost` where it loops or calls a function, and comes to `checkpoint` when `cost` has passed
-`limit`, which is every few thousand units. Only there the deadline is looked at, so that small evaluations never read
-a clock.
+Generated code adds to `cost` in loops and function calls, and calls `checkpoint` once `cost` exceeds `limit`, every few
+thousand units. The deadline is checked only there, so small evaluations never read a clock.
 """
 
 from __future__ import annotations
@@ -17,19 +16,20 @@ from webhook.cel.cost import costs
 from webhook.cel.tree.errors import BudgetExceeded, LimitExceeded
 
 EXPRESSION_COST: Final = 1_000_000
-"""Cost units of one evaluation of one expression; the API server's limit."""
+"""The most cost units of one evaluation of one expression: the API server's limit."""
 
 MAX_MADE: Final = 4_000_000
-"""Elements and, by the eighth, characters that one activation may make of values that are there already: 32 MB."""
+"""The most elements that evaluations on one activation may create from existing values: 32 MB. Eight characters count
+as one element."""
 
 RESERVE: Final = 50_000
-"""What the plain form of a program leaves free of the budget for the fixed costs that it does not add up."""
+"""The part of the budget that the plain form reserves for the fixed costs, which it does not count."""
 
 SHARE: Final = 0.5
-"""How much of the time that a review has left one expression may take."""
+"""The share of a review's remaining time that one expression may take."""
 
 STEP: Final = 10_000
-"""Units or steps between two checkpoints."""
+"""The cost units or steps between two checkpoints."""
 
 _LATE = "operation cancelled: the time for the request is over"
 _SHARE = "operation cancelled: evaluation took more than half of the time that the request had left"
@@ -41,9 +41,9 @@ _MEMORY = "operation cancelled: evaluation would take too much memory"
 
 
 class Deadline:
-    """When a request has to be answered, as time.perf_counter() tells it. All its evaluations share one.
+    """The time by which a request must be answered, on the clock of time.perf_counter(), shared by its evaluations.
 
-    `step`: the cost units that an evaluation may take before it looks at the clock; none any more once it is late.
+    `step`: the cost units between two checks of the clock; 0 after the deadline.
     """
 
     __slots__ = ("at", "step")
@@ -53,7 +53,7 @@ class Deadline:
         self.step = STEP
 
     def late(self, now: float) -> bool:
-        """Whether it has passed."""
+        """Whether the deadline has passed at the time `now`."""
         if now <= self.at:
             return False
         self.step = 0
@@ -61,7 +61,7 @@ class Deadline:
 
 
 class Suspended(NamedTuple):
-    """Where an expression stands while another one is evaluated: see _Meter."""
+    """The state of an expression while another one is evaluated: see _Meter."""
 
     begun: int
     cost: int
@@ -73,25 +73,25 @@ class Suspended(NamedTuple):
 
 
 class _Meter:
-    """What is known of an activation that has come to a checkpoint.
+    """The state of an activation after its first checkpoint.
 
-    `begun`, `work` and `until` are of one expression: the cost that it began at, its steps up to when `armed` was set,
-    and the time until which it may take. `made_before`: what `made` was when the expression began.
+    `begun`, `work` and `until` belong to the current expression: the cost at its start, its steps until `armed` was
+    set, and the time by which it must end. `made_before`: the value of `made` at its start.
     """
 
     __slots__ = ("armed", "begun", "exact", "made", "made_before", "patterns", "until", "work")
 
     def __init__(self, armed: int) -> None:
-        self.armed = armed  # what the activation's limit was set to: how far it has sunk below is work
+        self.armed = armed  # the last limit that was set; work lowers the limit, so the difference is work
         self.begun = -1
-        self.exact = False  # what runs now charges exactly
+        self.exact = False  # the current form charges exactly
         self.made = self.made_before = 0
         self.patterns: dict[str, Any] = {}  # regular expressions that the expression has compiled
         self.until: float | None = None
         self.work = 0
 
     def enter(self, begun: int) -> None:
-        """What runs from now on is of the expression that began at this cost, unless it is so already."""
+        """Begin to meter the expression that started at this cost, unless it is the current one."""
         if self.begun != begun:
             self.begun = begun
             self.work = 0
@@ -101,10 +101,10 @@ class _Meter:
 
 
 class Metered(dict[str, Any]):
-    """Variables, and what their evaluation has taken so far.
+    """The variables of evaluations, with the cost so far.
 
-    cost: units taken, exact or a bound on them. begun: what `cost` was when the present expression began. limit: when
-    `cost` has passed it, a checkpoint is due.
+    cost: in units, exact or an upper bound. begun: the value of `cost` at the start of the current expression. limit:
+    the value of `cost` beyond which a checkpoint is due.
     """
 
     __slots__ = ("_deadline", "_meter", "begun", "cost", "limit")
@@ -116,9 +116,10 @@ class Metered(dict[str, Any]):
     limit: int
 
     def checkpoint(self) -> None:
-        """Raises BudgetExceeded if the expression may take no more, LimitExceeded if that is for a limit of ours.
+        """Check the limits, and set the next checkpoint.
 
-        What is not known exactly, as in the plain form, is only a suspicion: BudgetExceeded whatever the limit is.
+        Raises BudgetExceeded if the cost exceeds the budget, LimitExceeded at a limit that only Gatewright has. The
+        plain form counts upper bounds, so it raises BudgetExceeded for the work limit too: the exact form then decides.
         """
         meter = self.meter()
         meter.enter(self.begun)
@@ -144,13 +145,13 @@ class Metered(dict[str, Any]):
             raise LimitExceeded(_SHARE)
 
     def meter(self) -> _Meter:
-        """The meter, made at its first use."""
+        """The meter; it is created on first use."""
         if self._meter is None:
             self._meter = _Meter(_step(self._deadline))
         return self._meter
 
     def begin_exactly(self) -> None:
-        """An expression begins, or begins anew, in a form that charges exactly."""
+        """Start, or restart, an expression in a form that charges exactly."""
         meter = self.meter()
         self.begun = self.cost
         meter.enter(self.begun)
@@ -161,11 +162,11 @@ class Metered(dict[str, Any]):
         self.limit = meter.armed = self.cost + _step(self._deadline)
 
     def end_exactly(self) -> None:
-        """The end of what `begin_exactly` began."""
+        """End the expression that `begin_exactly` started."""
         self.meter().exact = False
 
     def suspend(self) -> Suspended:
-        """Another expression begins within the present one, which goes on with `resume`."""
+        """Suspend the current expression to evaluate another one; `resume` continues it."""
         meter = self.meter()
         meter.enter(self.begun)
         work = meter.work + meter.armed - self.limit
@@ -176,7 +177,7 @@ class Metered(dict[str, Any]):
         return suspended
 
     def resume(self, suspended: Suspended) -> None:
-        """The expression goes on. What the other one took is not charged to it."""
+        """Continue the suspended expression. The cost of the other one is not charged to it."""
         meter = self.meter()
         self.begun = meter.begun = suspended.begun + self.cost - suspended.cost
         meter.work = suspended.work
@@ -187,19 +188,19 @@ class Metered(dict[str, Any]):
         self.limit = meter.armed = self.cost - 1
 
     def spend(self, units: int) -> None:
-        """Charges for units of cost."""
+        """Charge cost units."""
         self.cost += units
         if self.cost > self.limit:
             self.checkpoint()
 
     def work(self, steps: int) -> None:
-        """Notes work that costs nothing: the next checkpoint comes earlier."""
+        """Count work that has no cost. It lowers the limit, so the next checkpoint comes earlier."""
         self.limit -= steps
         if self.cost > self.limit:
             self.checkpoint()
 
     def make(self, elements: int) -> None:
-        """Notes elements of a value that is about to be made at no cost."""
+        """Count the elements of a value before it is created at no cost."""
         meter = self.meter()
         meter.enter(self.begun)
         meter.made += elements

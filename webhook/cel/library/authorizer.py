@@ -1,7 +1,7 @@
-"""Kubernetes' authorizer library: may the user of the request, or a service account, do something else?
+"""Kubernetes' authorizer library: checks whether the user of the request, or a service account, may do something.
 
-https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-authorizer-library. Checks are built step by step and
-answered by the function that the value of the variable `authorizer` was made with.
+https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-authorizer-library. Checks are built step by step.
+The function in the value of the variable `authorizer` answers them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DECISION = "kubernetes.authorization.Decision"
 
 
 class _Opaque:
-    """A value that only functions take: comparing it is an error in Kubernetes, too."""
+    """A value that only functions accept. Comparing it is an error, as in Kubernetes."""
 
     __slots__ = ()
     cel_type: ClassVar[str]
@@ -41,35 +41,35 @@ class _Opaque:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Question(_Opaque):
-    """What is known of a question so far, and who answers it."""
+    """The part of a check that is built so far, and the function that answers it."""
 
     access: Access
     authorize: Authorize
 
 
 class Authorizer(_Question):
-    """Who would do something: of `access`, only the user is known."""
+    """The user of a check; the rest of `access` is not set yet."""
 
     __slots__ = ()
     cel_type = AUTHORIZER
 
 
 class PathCheck(_Question):
-    """A check of an HTTP path, to be told the verb."""
+    """A check of an HTTP path, without a verb."""
 
     __slots__ = ()
     cel_type = _PATH_CHECK
 
 
 class GroupCheck(_Question):
-    """An API group, to be told the resource."""
+    """An API group, without a resource."""
 
     __slots__ = ()
     cel_type = _GROUP_CHECK
 
 
 class ResourceCheck(_Question):
-    """A check of a resource, to be told more about it and then the verb."""
+    """A check of a resource, without a verb."""
 
     __slots__ = ()
     cel_type = RESOURCE_CHECK
@@ -168,14 +168,14 @@ LIBRARY = Library(
             "group",
             f"{AUTHORIZER}, string -> {_GROUP_CHECK}",
             _group,
-            "The API group of a check of a resource; empty for the core group.",
+            "The API group for a check of a resource; empty for the core group.",
             "!authorizer.group('apps').resource('deployments').check('delete').allowed()",
         ),
         method(
             "serviceAccount",
             f"{AUTHORIZER}, string, string -> {AUTHORIZER}",
             _service_account,
-            "The same for a service account, by namespace and name, instead of the user of the request.",
+            "The authorizer of a service account, by namespace and name, in place of the user of the request.",
             "!authorizer.serviceAccount('default', 'ci').path('/healthz').check('get').allowed()",
             error=("authorizer.serviceAccount('default', 'A')", "Invalid service account name"),
         ),
@@ -183,7 +183,7 @@ LIBRARY = Library(
             "resource",
             f"{_GROUP_CHECK}, string -> {RESOURCE_CHECK}",
             _resource,
-            "A check of a resource, by its plural: of all of them, in all namespaces, until told more.",
+            "A check of a resource, by its plural: all objects in all namespaces, unless it is narrowed.",
             "authorizer.group('').resource('pods').namespace('default').check('get').allowed()",
             error=("authorizer.group('').resource('')", "resource must not be empty"),
         ),
@@ -191,21 +191,21 @@ LIBRARY = Library(
             "subresource",
             f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
             _subresource,
-            "The same of a subresource.",
+            "The check narrowed to a subresource.",
             "!authorizer.group('').resource('pods').subresource('exec').check('create').allowed()",
         ),
         method(
             "namespace",
             f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
             _namespace,
-            "The same in a namespace.",
+            "The check narrowed to a namespace.",
             f"{_GET_PODS}.allowed()",
         ),
         method(
             "name",
             f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
             _name,
-            "The same of one object.",
+            "The check narrowed to the object of a name.",
             "!authorizer.group('').resource('secrets').namespace('default').name('key').check('get').allowed()",
         ),
         method(
@@ -228,35 +228,35 @@ LIBRARY = Library(
             "allowed",
             f"{_DECISION} -> bool",
             lambda answer: answer.decision.allowed,
-            "Whether access is given.",
+            "Whether access is allowed.",
             f"{_GET_PODS}.allowed()",
         ),
         method(
             "reason",
             f"{_DECISION} -> string",
             lambda answer: answer.decision.reason,
-            "Why it is given or not; may be empty.",
+            "The reason of the decision; may be empty.",
             f"{_GET_PODS}.reason() == 'declared'",
         ),
         method(
             "errored",
             f"{_DECISION} -> bool",
             lambda answer: answer.decision.error != "",
-            "Whether something went wrong while deciding.",
+            "Whether an error occurred during the check.",
             f"!{_GET_PODS}.errored()",
         ),
         method(
             "error",
             f"{_DECISION} -> string",
             lambda answer: answer.decision.error,
-            "What went wrong while deciding; empty if nothing did.",
+            "The error that occurred during the check; empty if there is none.",
             f"{_GET_PODS}.error() == ''",
         ),
         method(
             "fieldSelector",
             f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
             _field_selector,
-            "The same of what a field selector selects; an invalid one counts as none.",
+            "The check narrowed to objects that match a field selector. An invalid selector is ignored.",
             "!authorizer.group('').resource('pods').fieldSelector('spec.nodeName=a').check('list').allowed()",
             cost=_selecting,
             since=(1, 31),
@@ -265,7 +265,7 @@ LIBRARY = Library(
             "labelSelector",
             f"{RESOURCE_CHECK}, string -> {RESOURCE_CHECK}",
             _label_selector,
-            "The same of what a label selector selects; an invalid one counts as none.",
+            "The check narrowed to objects that match a label selector. An invalid selector is ignored.",
             "!authorizer.group('').resource('pods').labelSelector('app=a').check('list').allowed()",
             cost=_selecting,
             since=(1, 31),

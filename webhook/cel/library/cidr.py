@@ -1,4 +1,4 @@
-"""Kubernetes' CIDR library: networks, as Go's net/netip reads prefixes.
+"""Kubernetes' CIDR library: networks, parsed like Go's net/netip prefixes.
 
 https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-cidr-library
 """
@@ -16,7 +16,7 @@ from webhook.cel.tree.errors import EvaluationError, no_such_overload
 
 
 class CIDR:
-    """A network: an address, host bits and all, and the length of the prefix that counts."""
+    """A network: an address with its host bits, and the length of the prefix."""
 
     __slots__ = ("address", "length")
     cel_type = "net.CIDR"
@@ -38,7 +38,7 @@ class CIDR:
 
     @property
     def cel_size(self) -> int:
-        """What costs go by: the bytes of the prefix."""
+        """The size for costs: the bytes of the prefix."""
         return ceil(self.length / 8)
 
     __repr__ = __str__
@@ -46,11 +46,11 @@ class CIDR:
 
 @remembered
 def parse_cidr(text: str) -> CIDR:
-    """The network that a text shows. Raises EvaluationError with the server's words."""
+    """Parse a network. Raises EvaluationError with the API server's text."""
     try:
         return _parsed(text)
     except ValueError as error:
-        # The server says it twice.
+        # The API server repeats this prefix.
         words = "network address parse error during conversion from string: "
         raise EvaluationError(f"{words}{words if str(error).startswith('netip.') else ''}{error}") from None
 
@@ -95,7 +95,7 @@ def _contains_ip_of_text(network: CIDR, text: str) -> bool:
     try:
         address = parse_ip(text)
     except EvaluationError:
-        raise no_such_overload() from None  # all that the server says
+        raise no_such_overload() from None  # the API server's text
     return _contains_ip(network, address)
 
 
@@ -143,7 +143,7 @@ LIBRARY = Library(
             "cidr",
             "string -> net.CIDR",
             parse_cidr,
-            "The network that a text shows, IPv4 or IPv6. Host bits are kept.",
+            "The network of a text, IPv4 or IPv6. Host bits are kept.",
             "cidr('10.0.0.1/8').masked() == cidr('10.0.0.0/8')",
             error=(
                 "cidr('10.0.0.0/33')",
@@ -156,7 +156,7 @@ LIBRARY = Library(
             "isCIDR",
             "string -> bool",
             _is_cidr,
-            "Whether a text shows a network that `cidr` takes.",
+            "Whether a text is a network that `cidr` accepts.",
             "isCIDR('2001:db8::/32') && !isCIDR('10.0.0.0')",
             cost=costs.text,
         ),
@@ -164,7 +164,7 @@ LIBRARY = Library(
             "containsIP",
             "net.CIDR, string -> bool",
             _contains_ip_of_text,
-            "Whether the address that a text shows is in the network.",
+            "Whether the address of a text is in the network.",
             "cidr('10.0.0.0/8').containsIP('10.1.2.3')",
             error=("cidr('10.0.0.0/8').containsIP('10')", "no such overload"),
             cost=where_fixed(_holds_ip_of_text, otherwise=_holds_ip),
@@ -174,7 +174,7 @@ LIBRARY = Library(
             "containsIP",
             "net.CIDR, net.IP -> bool",
             _contains_ip,
-            "Whether an address is in the network. One of the other family never is.",
+            "Whether an address is in the network. An address of the other family never is.",
             "!cidr('10.0.0.0/8').containsIP(ip('::1'))",
             cost=_holds_ip,
         ),
@@ -182,7 +182,7 @@ LIBRARY = Library(
             "containsCIDR",
             "net.CIDR, string -> bool",
             lambda network, text: _contains_cidr(network, parse_cidr(text)),
-            "Whether the network that a text shows lies within this one.",
+            "Whether the network of a text is inside this one.",
             "cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')",
             cost=where_fixed(_holds_cidr_of_text, otherwise=_holds_cidr),
             work=_reading,
@@ -191,7 +191,7 @@ LIBRARY = Library(
             "containsCIDR",
             "net.CIDR, net.CIDR -> bool",
             _contains_cidr,
-            "Whether another network lies within this one.",
+            "Whether another network is inside this one.",
             "!cidr('10.0.0.0/8').containsCIDR(cidr('0.0.0.0/0'))",
             cost=_holds_cidr,
         ),
@@ -199,7 +199,7 @@ LIBRARY = Library(
             "ip",
             "net.CIDR -> net.IP",
             lambda network: network.address,
-            "The address that was written before the slash.",
+            "The address before the slash.",
             "cidr('10.0.0.1/8').ip() == ip('10.0.0.1')",
             cost=text_read,
         ),
@@ -207,21 +207,21 @@ LIBRARY = Library(
             "prefixLength",
             "net.CIDR -> int",
             lambda network: network.length,
-            "The number after the slash.",
+            "The length of the prefix: the number after the slash.",
             "cidr('10.0.0.0/8').prefixLength() == 8",
         ),
         method(
             "masked",
             "net.CIDR -> net.CIDR",
             _masked,
-            "The same network with no host bits.",
+            "The network without host bits.",
             "string(cidr('10.1.2.3/8').masked()) == '10.0.0.0/8'",
         ),
         function(
             "string",
             "net.CIDR -> string",
             str,
-            "The canonical form, host bits and all.",
+            "The canonical form, with host bits.",
             "string(cidr('2001:DB8::1/32')) == '2001:db8::1/32'",
             folds=True,
         ),

@@ -1,5 +1,4 @@
-"""How a function is declared: signature, meaning, example, and all else that is to be known of it, in one call beside
-its implementation.
+"""Declares functions. One call next to the implementation has the signature, the documentation and all other facts.
 
 To add a function, write a `function` or `method` into the overloads of its library's module:
 
@@ -13,21 +12,21 @@ To add a function, write a `function` or `method` into the overloads of its libr
         since=(1, 38),
     )
 
-Nothing else has to know it: the checker gets its signature, and all that reads a checked tree asks the call for what is
-declared here (webhook.cel.tree.declared.Declared, which says what each of the facts means).
+No other module changes: the checker receives the signature, and code that reads a checked tree uses the declaration of
+the call (webhook.cel.tree.declared.Declared, which documents each fact).
 
-- `cost`: what the API server charges, from the arguments: a formula of webhook.cel.cost.costs, or one beside the
-  implementation. Without it a call costs 1. The API server finds some costs by the overload, which its checker has not
-  fixed where an argument is dyn: `where_fixed(cost, otherwise)`.
-- `work`: where Python takes longer than the cost tells, or needs memory: steps of about 0.1 µs.
-- `privacy`: a result is taken for made from its arguments, and hidden if they are; say so where it is otherwise.
-- `shape`, and `element`: where the result is a part of an argument, so that findings point at where it comes from.
-- `deciding`: where the result is due to some elements of its arguments, as that of sets.intersects.
+- `cost`: the API server's charge, from the arguments: a formula of webhook.cel.cost.costs, or one next to the
+  implementation. Without it a call costs 1. The API server charges some costs by the overload, which is unknown if an
+  argument is dyn: `where_fixed(cost, otherwise)`.
+- `work`: if Python needs more time or memory than the cost covers: steps of about 0.1 µs.
+- `privacy`: by default a result is computed from its arguments, and hidden if they are; set it for other functions.
+- `shape`, and `element`: if the result is a part of an argument, so that findings point at the origin of the part.
+- `deciding`: if some elements of the arguments decide the result, as in sets.intersects.
 - `lazy` and `otherwise`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `check`: see Declared.
-- `since`: the Kubernetes version that has it, where its library is older.
-- `parser_name`: a name of the same length that the parser does not know, where its own function of that name is typed
-  otherwise.
-- `missing`: the words for a call whose arguments fit no overload, where they are not the usual ones.
+- `since`: the first Kubernetes version with the function, if its library is older.
+- `parser_name`: a name of the same length that the parser does not know, if its own function of the name has other
+  types.
+- `missing`: the error text of a call without a matching overload, if it is not the usual one.
 
 `make docs` writes the reference page; the tests run its examples, and compare costs with the API server's.
 """
@@ -45,27 +44,27 @@ from webhook.cel.tree.types import Type
 from webhook.versions import Version
 
 Failure = tuple[str, str]
-"""An expression that gives an error, and the text of the error."""
+"""An expression that fails, and the text of its error."""
 
 Missing = Callable[[str, tuple[Any, ...]], str]
-"""(function, arguments) -> the text of the error where no overload fits the arguments."""
+"""(function, arguments) -> the error text if no overload matches the arguments."""
 
 
 @dataclass(frozen=True, slots=True)
 class WhereFixed:
-    """A cost that the API server charges only where its checker has fixed the overload; else `otherwise`."""
+    """A cost that the API server charges if its checker has determined the overload; else `otherwise`."""
 
     cost: Cost
     otherwise: Cost | None
 
 
 def where_fixed(cost: Cost, otherwise: Cost | None = None) -> WhereFixed:
-    """The cost of an overload that the API server charges by the overload, not by the function."""
+    """A cost that the API server charges by the overload, not by the function."""
     return WhereFixed(cost, otherwise)
 
 
 class Facts(TypedDict, total=False):
-    """What `function` and `method` take beside signature and documentation; see the module's text."""
+    """The keyword arguments of `function` and `method`; see the module's docstring."""
 
     cost: Cost | WhereFixed
     work: Cost
@@ -89,10 +88,10 @@ class Facts(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """One overload of a function; a method has its receiver as the first of `params`.
+    """One overload of a function. The receiver of a method is the first of `params`.
 
-    `example` is an expression that is true, `error` one that fails; both are run as tests. `unfixed_cost`: what a call
-    costs that may be one of several overloads. `since`: None where it came with its library.
+    `example`: an expression that is true. `error`: an expression that fails. The tests run both. `unfixed_cost`: the
+    cost of a call that may be one of several overloads. `since`: None for the version of its library.
     """
 
     name: str
@@ -111,9 +110,9 @@ class Overload:
 
 @dataclass(frozen=True, slots=True)
 class FunctionDeclaration:
-    """A function overload as the checker needs it. `id` is unique among all overloads.
+    """The declaration of an overload for the checker. `id` is unique among all overloads.
 
-    parser_name: its name in what the parser is given, where that differs.
+    parser_name: its name in the source for the parser, if it differs.
     """
 
     id: str
@@ -126,9 +125,9 @@ class FunctionDeclaration:
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A macro, which the parser expands. `form` is what the reference shows as its signature; the rest is as above.
+    """A macro, which the parser expands. `form`: the signature in the reference. Other fields: see Overload.
 
-    parser_name: how the parser spells it, where Kubernetes has another, longer name too.
+    parser_name: the parser's name of the macro, if Kubernetes has another, longer name too.
     """
 
     name: str
@@ -140,24 +139,24 @@ class Macro:
 
     @property
     def member(self) -> bool:
-        """Whether it is written like a method."""
+        """Whether it is called like a method."""
         return f".{self.name}(" in self.form
 
     @property
     def arguments(self) -> int:
-        """How many arguments it has, without the value that it is called on."""
+        """The number of its arguments, without the receiver."""
         return self.form.partition(f"{self.name}(")[2].partition(")")[0].count(",") + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A set of functions that a Kubernetes version has or has not. `since` is that version, as (1, 28)."""
+    """A set of functions. `since`: the first Kubernetes version that has it, as (1, 28)."""
 
     name: str
     since: Version
     overloads: tuple[Overload, ...]
     checked_by_parser: bool = False
-    """The parser's own checker declares these already, but those with a `parser_name`."""
+    """The parser's own checker declares these already, except those with a `parser_name`."""
     opaque: Mapping[str, type] | None = None
     """Opaque type names and the Python classes of their values."""
     named_types: tuple[str, ...] = ()
@@ -166,12 +165,12 @@ class Library:
     """The parser's extension that has these functions or macros."""
     macros: tuple[Macro, ...] = ()
     variables: tuple[str, ...] = ()
-    """The variables that come with it, where an expression has them."""
+    """The variables that belong to the library, in environments that declare them."""
     title: str = ""
-    """Its heading in the reference, where its name is not written like a word."""
+    """Its heading in the reference, if it differs from the name."""
 
     def at(self, version: Version) -> Library:
-        """The library as a version of Kubernetes has it, which is not older than the library."""
+        """The library of a Kubernetes version, which must not be older than `since`."""
         kept = tuple(overload for overload in self.overloads if (overload.since or self.since) <= version)
         return self if len(kept) == len(self.overloads) else replace(self, overloads=kept)
 
@@ -185,7 +184,7 @@ def function(
     error: Failure | None = None,
     **facts: Unpack[Facts],
 ) -> Overload:
-    """A global function. The signature reads `string, int -> list(string)`."""
+    """Declare a global function. The signature has the form `string, int -> list(string)`."""
     return _overload(name, signature, call, (doc, example, error), facts, member=False)
 
 
@@ -198,7 +197,7 @@ def method(
     error: Failure | None = None,
     **facts: Unpack[Facts],
 ) -> Overload:
-    """A method: the first parameter of the signature is the receiver."""
+    """Declare a method. The first parameter of the signature is the receiver."""
     return _overload(name, signature, call, (doc, example, error), facts, member=True)
 
 
@@ -250,12 +249,12 @@ def _overload(
 
 
 def unnamed(_: str, __: tuple[Any, ...]) -> str:
-    """The words for a call whose arguments fit no overload, as cel-go has them for its own methods."""
+    """The error text of a call without a matching overload, for cel-go's own methods."""
     return "no such overload"
 
 
 def same_element(place: int, result: Any, items: Any, *_: Any) -> tuple[int, ...] | None:
-    """The Element of a function that picks or orders elements by what they are: the first that is the very one."""
+    """The Element of a function that selects or orders elements: the index of the first identical element."""
     if type(items) is not list:
         return None
     if type(result) is list:
@@ -270,7 +269,7 @@ _KEPT, _KEPT_LENGTH = 1024, 128
 
 
 class remembered(Generic[Value]):
-    """A function of a text that keeps what it made of short ones: policies parse the same literals every time."""
+    """A function of a text with a cache for short texts, as policies parse the same literals for each request."""
 
     __slots__ = ("_kept", "_make")
 

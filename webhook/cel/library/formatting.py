@@ -16,12 +16,12 @@ from webhook.cel.value.operators import MAX_SIZE, type_of
 from webhook.cel.value.values import BoolKey, Duration, Optional, Timestamp, UInt, shortest_general
 
 _CLAUSE = re.compile(r"%(?:(%)|(?:\.([0-9]{1,9}))?(.)?)", re.DOTALL)
-_MAX_PRECISION = 1000  # digits after the point; a double has at most 1,074 that mean anything
+_MAX_PRECISION = 1000  # digits after the decimal point; a double has at most 1,074 significant ones
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def clauses(text: str) -> list[tuple[str, int]]:
-    """The clauses of a format string that take an argument: letter and place. Raises EvaluationError on a bad one."""
+    """The clauses of a format string that take an argument: letter and offset. Raises EvaluationError."""
     found: list[tuple[str, int]] = []
     for match in _CLAUSE.finditer(text):
         if match[1]:
@@ -73,7 +73,7 @@ _STRING_TYPES = "strings, bools, bytes, ints, doubles, maps, lists, types, durat
 
 
 def _string(value: Any, _: int = 0) -> str:
-    """A value on its own: text as it is."""
+    """A value outside of lists and maps. Text is not quoted."""
     match value:
         case str():
             return value
@@ -88,7 +88,7 @@ def _string(value: Any, _: int = 0) -> str:
 
 
 def _nested(value: Any) -> str:
-    """A value inside a list or map: as CEL's source would show it."""
+    """A value inside a list or map, in the form of a CEL literal."""
     match value:
         case None:
             return "null"
@@ -145,7 +145,7 @@ def _fixed_point(value: Any, precision: int) -> str:
 
 
 def _scientific(value: Any, _: int) -> str:
-    # The server shows six digits whatever precision is asked for.
+    # The API server writes six digits for any precision.
     number = _double("scientific", value)
     if not math.isfinite(number):
         return f"{_not_finite(number):>6}"
@@ -210,13 +210,13 @@ _FORMATTERS: dict[str, Callable[[Any, int], str]] = {
 
 
 class _Opaque:
-    """Stands for a value of an opaque type."""
+    """A sample value of an opaque type."""
 
     def __init__(self, cel_type: str) -> None:
         self.cel_type = cel_type
 
 
-# A value of each type, to try a formatting clause on. A type that is not here is known at run time only.
+# A sample value of each type, to test formatting clauses. Other types are only known at run time.
 _SAMPLES: dict[Type, Any] = {
     types.NULL: None,
     types.BOOL: True,
@@ -231,7 +231,7 @@ _SAMPLES: dict[Type, Any] = {
 
 
 def check_format(args: Sequence[Expr], _: Any) -> Iterator[tuple[Expr, str]]:
-    """What is wrong with a format string that is a literal, and a list literal of arguments: the first thing."""
+    """The first fault of a literal format string and its list literal of arguments."""
     text, arguments = args
     if not isinstance(text, Const) or not isinstance(arguments, ListLiteral):
         return

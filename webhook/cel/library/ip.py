@@ -1,7 +1,7 @@
-"""Kubernetes' IP address library, as Go's net/netip reads addresses.
+"""Kubernetes' IP address library. It parses addresses like Go's net/netip.
 
-https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-ip-address-library. Refused: zones, IPv4 addresses in
-IPv6 form, leading zeros.
+https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-ip-address-library. It rejects zones, IPv4 addresses in
+IPv6 form, and leading zeros.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.quoting import quoted
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 
-_TELLING = re.compile("[.:%]")  # the first of these tells what a text is meant to be
+_TELLING = re.compile("[.:%]")  # the first of these determines the kind of address
 _HEX = frozenset("0123456789abcdefABCDEF")
 _DIGITS = frozenset("0123456789")
 
 
 class IP:
-    """An address: its bits as a number, and how many they are: 32 or 128."""
+    """An address: its bits as an integer, and their number, 32 or 128."""
 
     __slots__ = ("bits", "number")
     cel_type = "net.IP"
@@ -47,7 +47,7 @@ class IP:
 
     @property
     def cel_size(self) -> int:
-        """What costs go by: its bytes."""
+        """The size for costs: its bytes."""
         return self.bits // 8
 
 
@@ -70,14 +70,14 @@ def _shown_v6(groups: list[int]) -> str:
 
 
 class AddressError(ValueError):
-    """A text that is no address; str(error) is the text of Go's ParseAddr."""
+    """A text is not an address; str(error) is the text of Go's ParseAddr."""
 
     def __init__(self, text: str, message: str, at: str = "") -> None:
         super().__init__(f"ParseAddr({quoted(text)}): {message}{f' (at {quoted(at)})' if at else ''}")
 
 
 def parse_address(text: str) -> tuple[IP, str]:
-    """The address and its zone, empty where there is none. Raises AddressError."""
+    """The address and its zone, "" if there is none. Raises AddressError."""
     first = _TELLING.search(text)
     if first is None:
         raise AddressError(text, "unable to parse IP")
@@ -87,7 +87,7 @@ def parse_address(text: str) -> tuple[IP, str]:
 
 
 def _v4(text: str, part: str) -> int:
-    """The number of the dotted form `part`, which stands in `text`."""
+    """The integer of the dotted form `part` inside `text`."""
     number = octet = octets = digits = 0
     for place, character in enumerate(part):
         if character in _DIGITS:
@@ -116,7 +116,7 @@ def _v6(text: str) -> tuple[IP, str]:
     if percent and not zone:
         raise AddressError(text, "zone must be a non-empty string")
     groups: list[int] = []
-    gap = -1  # before which group `::` stands
+    gap = -1  # the index of the group after `::`
     if rest.startswith("::"):
         gap = 0
         rest = rest[2:]
@@ -165,7 +165,7 @@ def _v6(text: str) -> tuple[IP, str]:
 
 
 def _hex_digits(text: str, rest: str) -> int:
-    """How many digits of a group `rest` begins with, from 1 to 4."""
+    """The number of hexadecimal digits at the start of `rest`, from 1 to 4."""
     size = 0
     while size < len(rest) and rest[size] in _HEX:
         size += 1
@@ -177,13 +177,13 @@ def _hex_digits(text: str, rest: str) -> int:
 
 
 def is_mapped(address: IP) -> bool:
-    """Whether an IPv6 address stands for an IPv4 one: ::ffff:0:0/96."""
+    """Whether an IPv6 address is an IPv4-mapped one, in ::ffff:0:0/96."""
     return address.bits == 128 and address.number >> 32 == 0xFFFF
 
 
 @remembered
 def parse_ip(text: str) -> IP:
-    """The address that a text shows. Raises EvaluationError with the server's words."""
+    """Parse an address. Raises EvaluationError with the API server's text."""
     try:
         address, zone = parse_address(text)
     except AddressError as error:
@@ -248,7 +248,7 @@ LIBRARY = Library(
             "ip",
             "string -> net.IP",
             parse_ip,
-            "The address that a text shows, IPv4 or IPv6.",
+            "The address of a text, IPv4 or IPv6.",
             "ip('::1') == ip('0:0:0:0:0:0:0:1')",
             error=_BAD,
             cost=text_read,
@@ -257,7 +257,7 @@ LIBRARY = Library(
             "isIP",
             "string -> bool",
             _is_ip,
-            "Whether a text shows an address that `ip` takes.",
+            "Whether a text is an address that `ip` accepts.",
             "isIP('10.0.0.1') && !isIP('10.0.0.01') && !isIP('::ffff:10.0.0.1')",
             cost=costs.text,
         ),
@@ -265,7 +265,7 @@ LIBRARY = Library(
             "ip.isCanonical",
             "string -> bool",
             lambda text: str(parse_ip(text)) == text,
-            "Whether a text is the one form of its address that `string(ip)` gives.",
+            "Whether a text is the canonical form of its address, as `string(ip)` returns it.",
             "ip.isCanonical('2001:db8::a') && !ip.isCanonical('2001:DB8::A')",
             error=(
                 "ip.isCanonical('x')",
@@ -277,42 +277,43 @@ LIBRARY = Library(
             "family",
             "net.IP -> int",
             lambda address: 4 if address.bits == 32 else 6,
-            "4 or 6.",
+            "The family: 4 or 6.",
             "ip('10.0.0.1').family() == 4",
         ),
         method(
             "isUnspecified",
             "net.IP -> bool",
             lambda address: address.number == 0,
-            "Whether it is 0.0.0.0 or ::.",
+            "Whether the address is 0.0.0.0 or ::.",
             "ip('::').isUnspecified()",
         ),
         method(
             "isLoopback",
             "net.IP -> bool",
             _is_loopback,
-            "Whether it is in 127.0.0.0/8, or ::1.",
+            "Whether the address is in 127.0.0.0/8, or ::1.",
             "ip('127.0.0.1').isLoopback()",
         ),
         method(
             "isLinkLocalMulticast",
             "net.IP -> bool",
             _is_link_local_multicast,
-            "Whether it is in 224.0.0.0/24, or in ff02::/16 with any flags.",
+            "Whether the address is in 224.0.0.0/24, or in ff02::/16 with any flags.",
             "ip('224.0.0.1').isLinkLocalMulticast()",
         ),
         method(
             "isLinkLocalUnicast",
             "net.IP -> bool",
             _is_link_local_unicast,
-            "Whether it is in 169.254.0.0/16 or fe80::/10.",
+            "Whether the address is in 169.254.0.0/16 or fe80::/10.",
             "ip('fe80::1').isLinkLocalUnicast()",
         ),
         method(
             "isGlobalUnicast",
             "net.IP -> bool",
             _is_global_unicast,
-            "Whether it is none of the above, no multicast and not 255.255.255.255. Private addresses are global too.",
+            "Whether the address is none of the above, no multicast address and not 255.255.255.255. Private addresses "
+            "are global unicast addresses too.",
             "ip('192.168.0.1').isGlobalUnicast()",
         ),
         function(

@@ -1,7 +1,7 @@
-"""What mutation expressions have to write JSON patches with.
+"""The function library for JSON patches, in expressions of mutations.
 
 https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-policy/#patch-type-json-patch. The types
-Object and JSONPatch, which come with it, are in webhook.cel.value.messages.
+Object and JSONPatch are in webhook.cel.value.messages.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from webhook.cel.library.declaring import Library, function
 
 
 def escape_key(key: str) -> str:
-    """The key as a JSON pointer (RFC 6901) has it between two slashes."""
+    """The key escaped as one token of a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")
 
 
@@ -23,7 +23,7 @@ LIBRARY = Library(
             "jsonpatch.escapeKey",
             "string -> string",
             escape_key,
-            "The text as a part of a JSON patch's path: `~` and `/` in it are escaped.",
+            "The text as a token of a JSON patch's path, with `~` and `/` escaped.",
             "jsonpatch.escapeKey('k8s.io/my~label') == 'k8s.io~1my~0label'",
             cost=costs.text,
         ),

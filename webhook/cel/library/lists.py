@@ -22,7 +22,7 @@ _ZEROS: dict[str, Any] = {"int": 0, "uint": UInt(0), "double": 0.0, "duration": 
 
 
 def _checked(items: list[Any], allowed: tuple[str, ...], name: str) -> list[Any]:
-    """The list, if its first element is of a type that the function takes."""
+    """The list, if the function accepts the type of its first element."""
     if items:
         named = str(type_of(items[0])).removeprefix("google.protobuf.").lower()
         if named not in allowed:
@@ -104,7 +104,7 @@ def _method(
     error: Failure | None = None,
     **facts: Unpack[Facts],
 ) -> Overload:
-    """All of them go over the list."""
+    """A method that visits the whole list."""
     facts |= {"cost": costs.traversed, "work": costs.gone_over}
     return method(name, signature, call, doc, example, error, **facts)
 
@@ -118,7 +118,7 @@ LIBRARY = Library(
             _COMPARED,
             "bool",
             _is_sorted,
-            "Whether no element is less than the one before.",
+            "Whether no element is less than the previous one.",
             "[1, 2, 2].isSorted()",
         ),
         *(
@@ -126,7 +126,7 @@ LIBRARY = Library(
                 "sum",
                 f"list({kind}) -> {kind}",
                 _sum_from(_ZEROS[kind]),
-                "The sum; 0 of an empty list.",
+                "The sum; 0 for an empty list.",
                 "[1, 2].sum() == 3",
             )
             for kind in _SUMMED
@@ -136,7 +136,7 @@ LIBRARY = Library(
             _COMPARED,
             "T",
             _least,
-            "The least element; an error if empty.",
+            "The least element; an error for an empty list.",
             "[2, 1].min() == 1",
             ("[1].filter(e, e > 1).min()", "min called on empty list"),
             shape=Shape.ELEMENT,
@@ -147,7 +147,7 @@ LIBRARY = Library(
             _COMPARED,
             "T",
             _greatest,
-            "The greatest element; an error if empty.",
+            "The greatest element; an error for an empty list.",
             "[2, 3].max() == 3",
             ("[1].filter(e, e > 1).max()", "max called on empty list"),
             shape=Shape.ELEMENT,
@@ -157,21 +157,21 @@ LIBRARY = Library(
             "indexOf",
             "list(T), T -> int",
             _index_of,
-            "Where the element first stands, or -1.",
+            "The index of the first such element, or -1.",
             "[1, 2, 2].indexOf(2) == 1",
         ),
         _method(
             "lastIndexOf",
             "list(T), T -> int",
             _last_index_of,
-            "Where the element last stands, or -1.",
+            "The index of the last such element, or -1.",
             "[1, 2, 2].lastIndexOf(2) == 2",
         ),
         _method(
             "includes",
             "dyn, dyn -> bool",
             _includes,
-            "Whether a list has the element; of anything else, whether it equals it.",
+            "Whether a list has the element. Any other value is compared with it.",
             "['a', 'b'].includes('b') && 'a'.includes('a')",
             since=(1, 37),
         ),

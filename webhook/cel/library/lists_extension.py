@@ -21,7 +21,7 @@ _EXACT_DOUBLE = 2**53
 _TRUE, _FALSE = object(), object()
 
 MAX_RANGE: Final = 1_000_000
-"""The most elements that lists.range makes."""
+"""The most elements of a result of lists.range."""
 
 
 def _slice(items: list[Any], start: int, end: int) -> list[Any]:
@@ -66,7 +66,7 @@ def _distinct(items: list[Any]) -> list[Any]:
             key = item
         elif kind in (int, UInt, float) and -_EXACT_DOUBLE < item < _EXACT_DOUBLE:
             key = float(item)  # numbers of different types are equal
-        else:  # numbers that are not exact, and what has no hash: compared with each other only
+        else:  # inexact numbers, and values without a hash: compared pairwise
             if not any(alike(item, other) for other in others):
                 others.append(item)
                 found.append(item)
@@ -109,7 +109,7 @@ def _sliced(items: Any, start: Any, end: Any) -> int:
 
 def _ranged(count: Any) -> int:
     """11, and 1 for each number."""
-    # One that is refused costs nothing: its error comes before the charge.
+    # A rejected call costs nothing, as its error comes before the charge.
     return costs.allocating(count if type(count) is int and 0 <= count <= MAX_RANGE else 0)
 
 
@@ -180,7 +180,7 @@ def _is_sortable(kind: str) -> tuple[Overload, Overload]:
             "sort",
             f"list({kind}) -> list({kind})",
             _sort,
-            "The elements in ascending order; an error if they are of several types.",
+            "The elements in ascending order; an error if they have different types.",
             "[3, 1, 2].sort() == [1, 2, 3]",
             error=("[1, 2].map(e, e == 1 ? dyn(e) : dyn('a')).sort()", "list elements must have the same type"),
             cost=where_fixed(costs.self_compared),
@@ -193,7 +193,7 @@ def _is_sortable(kind: str) -> tuple[Overload, Overload]:
             "@sortByAssociatedKeys",
             f"list(T), list({kind}) -> list(T)",
             _sort_by_keys,
-            "What the macro sortBy calls: the elements in the order of their keys.",
+            "The elements in the order of their keys. The macro sortBy calls it.",
             cost=where_fixed(_sorted_by),
             work=_sorted_by_work,
             shape=Shape.ELEMENTS,
@@ -211,7 +211,7 @@ LIBRARY = Library(
             "slice",
             "list(T), int, int -> list(T)",
             _slice,
-            "The elements from one place up to before another.",
+            "The elements from the first index up to, but without, the second one.",
             "[1, 2, 3, 4].slice(1, 3) == [2, 3]",
             error=("[1, 2].slice(1, 3)", "cannot slice(1, 3), list is length 2"),
             cost=_sliced,
@@ -222,7 +222,7 @@ LIBRARY = Library(
             "lists.range",
             "int -> list(int)",
             _range,
-            "The numbers from 0 up to before another; at most 1,000,000.",
+            "The integers from 0 up to, but without, the argument; at most 1,000,000.",
             "lists.range(3) == [0, 1, 2]",
             error=("lists.range(-1)", "lists.range: size must be non-negative, got -1"),
             cost=_ranged,
@@ -231,7 +231,7 @@ LIBRARY = Library(
             "distinct",
             "list(T) -> list(T)",
             _distinct,
-            "The elements without those that equal an earlier one.",
+            "The elements without duplicates; the first of equal elements is kept.",
             "[1, 2, 2, 1].distinct() == [1, 2]",
             cost=costs.self_compared,
             work=costs.with_itself,
@@ -249,12 +249,12 @@ LIBRARY = Library(
             element=_reverse_of,
         ),
         *(overload for kind in _COMPARED for overload in _is_sortable(kind)),
-        # The parser's own flatten makes list(dyn) of everything; Kubernetes' knows the type.
+        # The parser's own flatten always returns list(dyn); that of Kubernetes has the element type.
         method(
             "flatten",
             "list(list(T)) -> list(T)",
             _flatten,
-            "The elements of all elements.",
+            "The elements of the inner lists, in one list.",
             "[[1], [2, 3], []].flatten() == [1, 2, 3]",
             cost=_flattening,
             work=_flattening_work,
@@ -267,7 +267,7 @@ LIBRARY = Library(
             "flatten",
             "list(dyn), int -> list(dyn)",
             _flatten,
-            "The same, so many levels deep.",
+            "The same for a number of levels.",
             "[[[1]], [[2]]].flatten(2) == [1, 2]",
             error=("[[1]].flatten(-1)", "level must be non-negative"),
             cost=_flattening,
@@ -284,7 +284,7 @@ LIBRARY = Library(
         Macro(
             "sortBy",
             "list(T).sortBy(e, key) -> list(T)",
-            "The elements in ascending order of their keys; keys are of one type that has an order.",
+            "The elements in ascending order of their keys. The keys must have one ordered type.",
             "[{'n': 2}, {'n': 1}].sortBy(e, e.n).map(e, e.n) == [1, 2]",
             error=("[{'n': 1}, {'n': 2}].sortBy(e, dyn(e))", "list elements must be comparable"),
         ),

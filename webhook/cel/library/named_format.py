@@ -1,4 +1,4 @@
-"""Kubernetes' format library: named formats of text, with the API server's words for what is wrong.
+"""Kubernetes' format library: named formats of text, with the API server's error texts.
 
 https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-format-library. The rules are those of
 k8s.io/apimachinery (pkg/util/validation, pkg/api/validate/content) and of kube-openapi's strfmt.
@@ -19,17 +19,17 @@ from webhook.cel.tree.errors import no_such_overload
 from webhook.cel.value.values import NONE, Optional
 
 Check = Callable[[str], list[str]]
-"""What is wrong with a text; nothing if it has the format."""
+"""The faults of a text; empty if it has the format."""
 
 
 class NamedFormat:
-    """A format. Two are equal if they have one name."""
+    """A format. Formats with the same name are equal."""
 
     __slots__ = ("charged_length", "check", "name")
     cel_type = "kubernetes.NamedFormat"
 
     def __init__(self, name: str, check: Check, charged_length: int) -> None:
-        """charged_length: the length of the pattern that a check is charged as the match with."""
+        """charged_length: the length of the API server's pattern, which determines the cost of a check."""
         self.name = name
         self.check = check
         self.charged_length = charged_length
@@ -86,7 +86,7 @@ def _has(text: str, pattern: str) -> bool:
 
 
 def dns_label(text: str) -> list[str]:
-    """What is wrong with a DNS label of RFC 1123."""
+    """The faults of a DNS label (RFC 1123)."""
     found = ["must be no more than 63 characters"] if _size(text) > 63 else []
     if not _has(text, _LABEL):
         dotted = _has(text, _SUBDOMAIN)
@@ -96,7 +96,7 @@ def dns_label(text: str) -> list[str]:
 
 
 def dns_subdomain(text: str) -> list[str]:
-    """What is wrong with a DNS subdomain of RFC 1123."""
+    """The faults of a DNS subdomain (RFC 1123)."""
     found = ["must be no more than 253 characters"] if _size(text) > 253 else []
     if not _has(text, _SUBDOMAIN):
         found.append(_regex_error(_SUBDOMAIN_WORDS, _SUBDOMAIN, "example.com"))
@@ -138,9 +138,9 @@ def _label_value(text: str) -> list[str]:
 
 
 def _as_prefix(check: Check) -> Check:
-    """The check of a name that something will be appended to, as of generateName: it may end with a dash.
+    """The check of a prefix of a name, such as generateName, which may end with a dash.
 
-    The server replaces the last two bytes then, not the dash alone.
+    For a text with a dash at the end, the API server replaces the last two bytes before the check.
     """
 
     def checked(text: str) -> list[str]:
@@ -190,12 +190,12 @@ def _datetime(text: str) -> list[str]:
     return [] if valid else ["invalid datetime"]
 
 
-# What CEL calls a format -> the format, what it is, and a text that has it.
+# name in CEL -> (format, documentation, an example text)
 _FORMATS: dict[str, tuple[NamedFormat, str, str]] = {
     "dns1123Label": (NamedFormat("DNS1123Label", dns_label, 30), "A DNS label: the name of a Service.", "my-name"),
     "dns1123Subdomain": (
         NamedFormat("DNS1123Subdomain", dns_subdomain, 60),
-        "DNS labels with dots between them: the name of most objects.",
+        "DNS labels separated by dots: the name of most objects.",
         "my.name",
     ),
     "dns1035Label": (
@@ -205,33 +205,33 @@ _FORMATS: dict[str, tuple[NamedFormat, str, str]] = {
     ),
     "qualifiedName": (
         NamedFormat("QualifiedName", _qualified_name, 60),
-        "The key of a label or annotation: a name, after a DNS subdomain and a slash or without.",
+        "The key of a label or annotation: a name with an optional prefix, a DNS subdomain and a slash.",
         "example.com/MyName",
     ),
     "dns1123LabelPrefix": (
         NamedFormat("DNS1123LabelPrefix", _as_prefix(dns_label), 30),
-        "What a DNS label may begin with: it may end with a dash.",
+        "The prefix of a DNS label, which may end with a dash.",
         "my-name-",
     ),
     "dns1123SubdomainPrefix": (
         NamedFormat("DNS1123SubdomainPrefix", _as_prefix(dns_subdomain), 60),
-        "What a DNS subdomain may begin with.",
+        "The prefix of a DNS subdomain, which may end with a dash.",
         "my.name-",
     ),
     "dns1035LabelPrefix": (
         NamedFormat("DNS1035LabelPrefix", _as_prefix(_dns_1035_label), 30),
-        "What a DNS label that begins with a letter may begin with.",
+        "The prefix of a DNS label that begins with a letter.",
         "my-name-",
     ),
     "labelValue": (NamedFormat("LabelValue", _label_value, 40), "The value of a label.", "my_value"),
     "uri": (
         NamedFormat("URI", _uri, 1103),
-        "An absolute URI or an absolute path, as `isURL` takes it.",
+        "An absolute URI or an absolute path, as `isURL` accepts it.",
         "https://a.io/b",
     ),
     "uuid": (
         NamedFormat("uuid", _matches(_UUID, "does not match the UUID format"), 70),
-        "A UUID, its dashes optional.",
+        "A UUID. Its dashes are optional.",
         "123e4567-e89b-12d3-a456-426614174000",
     ),
     "byte": (NamedFormat("byte", _matches(_BASE64, "invalid base64"), 84), "Base64 with padding.", "aGVsbG8="),
@@ -277,7 +277,7 @@ LIBRARY = Library(
             "format.named",
             f"string -> optional_type({_F})",
             _named,
-            "The format of a name; absent if there is none: dns1123Label, uuid and the others below.",
+            "The format of a name (dns1123Label, uuid and the others below); absent if there is none.",
             "format.named('uuid').hasValue() && !format.named('nope').hasValue()",
         ),
         *(_constant(name, *described) for name, described in _FORMATS.items()),
@@ -285,7 +285,7 @@ LIBRARY = Library(
             "validate",
             f"{_F}, string -> optional_type(list(string))",
             _validate,
-            "What is wrong with a text, in the API server's words; absent if it has the format.",
+            "The API server's error texts for a text; absent if it has the format.",
             "format.date().validate('2026-02-30').value() == ['invalid date']",
             cost=_matched,
         ),

@@ -1,7 +1,7 @@
-"""What is declared of CEL's operators, in the form that functions have.
+"""The declarations of CEL's operators, in the form of function declarations.
 
-Their costs depend on the types of both operands, and are webhook.cel.cost.charging's; the code of those that do not
-evaluate every operand is the generator's own.
+Their costs depend on the types of both operands: see webhook.cel.cost.charging. The code generator itself writes the
+operators that do not evaluate every operand.
 """
 
 from __future__ import annotations
@@ -41,4 +41,4 @@ OPERATORS: Final[Mapping[str, Declared]] = {
     "_?._": Declared(operators.optional_select, privacy=Privacy.PASSED, shape=Shape.PART),
     "@not_strictly_false": Declared(_written),
 }
-"""The name that the checker gives an operator -> what is declared of it. The last one is what macros expand to."""
+"""The checker's name of an operator -> its declaration. Macros expand to the last one."""

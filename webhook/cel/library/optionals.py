@@ -1,7 +1,7 @@
 """CEL's optional types: values that may be absent, without has() at every step.
 
-https://github.com/google/cel-spec/wiki/proposal-246 and cel-go's cel/library.go. The selections `a.?b` and `a[?i]` and
-the macros optMap and optFlatMap are the compiler's.
+https://github.com/google/cel-spec/wiki/proposal-246 and cel-go's cel/library.go. The code generator implements the
+selections `a.?b` and `a[?i]`; the parser expands the macros optMap and optFlatMap.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ LIBRARY = Library(
             "optional.of",
             "T -> optional_type(T)",
             Optional,
-            "The value, present.",
+            "An optional with the value.",
             "optional.of(1).hasValue()",
             privacy=Privacy.PASSED,
             shape=Shape.SAME,
@@ -76,17 +76,19 @@ LIBRARY = Library(
             "optional.ofNonZeroValue",
             "T -> optional_type(T)",
             _of_non_zero,
-            "Present unless empty or zero.",
+            "An optional with the value; absent if the value is empty or zero.",
             "!optional.ofNonZeroValue('').hasValue()",
             privacy=Privacy.PASSED,
             shape=Shape.SAME,
         ),
-        function("optional.none", " -> optional_type(T)", lambda: NONE, "Absent.", "!optional.none().hasValue()"),
+        function(
+            "optional.none", " -> optional_type(T)", lambda: NONE, "An absent optional.", "!optional.none().hasValue()"
+        ),
         method(
             "hasValue",
             "optional_type(T) -> bool",
             lambda optional: optional is not NONE,
-            "Whether it is present.",
+            "Whether the value is present.",
             "optional.of(1).hasValue()",
             privacy=Privacy.OPEN,
         ),
@@ -94,7 +96,7 @@ LIBRARY = Library(
             "value",
             "optional_type(T) -> T",
             _value,
-            "The value; an error if absent.",
+            "The value; an error if it is absent.",
             "optional.of(1).value() == 1",
             error=("optional.none().value()", "optional.none() dereference"),
             privacy=Privacy.PASSED,
@@ -104,7 +106,7 @@ LIBRARY = Library(
             "or",
             "optional_type(T), optional_type(T) -> optional_type(T)",
             _or,
-            "The first of the two that is present.",
+            "The first optional if it is present, else the second one.",
             "optional.none().or(optional.of(1)).value() == 1",
             privacy=Privacy.PASSED,
             shape=Shape.EITHER,
@@ -115,7 +117,7 @@ LIBRARY = Library(
             "orValue",
             "optional_type(T), T -> T",
             _or_value,
-            "The value, or another one if it is absent.",
+            "The value; the argument if it is absent.",
             "{'a': 1}[?'b'].orValue(2) == 2",
             privacy=Privacy.PASSED,
             shape=Shape.EITHER,
@@ -129,13 +131,13 @@ LIBRARY = Library(
         Macro(
             "optMap",
             "optional_type(T).optMap(e, value) -> optional_type(U)",
-            "The value made of what is present; absent if nothing is.",
+            "An optional with the result for the value; absent if the value is absent.",
             "optional.of(1).optMap(e, e + 1).value() == 2",
         ),
         Macro(
             "optFlatMap",
             "optional_type(T).optFlatMap(e, optional) -> optional_type(U)",
-            "The same, where what is made is an optional itself.",
+            "The same for a result that is an optional itself.",
             "!optional.of('').optFlatMap(e, optional.ofNonZeroValue(e)).hasValue()",
         ),
     ),
@@ -149,7 +151,7 @@ UNWRAP = Library(
             "optional.unwrap",
             "list(optional_type(T)) -> list(T)",
             _unwrap,
-            "The values that are present.",
+            "The values of the present optionals.",
             "optional.unwrap([optional.of(1), optional.none()]) == [1]",
             shape=Shape.ELEMENTS,
             element=_present,
@@ -158,7 +160,7 @@ UNWRAP = Library(
             "unwrapOpt",
             "list(optional_type(T)) -> list(T)",
             _unwrap,
-            "The values that are present.",
+            "The values of the present optionals.",
             "[optional.of(1), optional.none()].unwrapOpt() == [1]",
             shape=Shape.ELEMENTS,
             element=_present,

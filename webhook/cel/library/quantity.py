@@ -1,8 +1,8 @@
 """Kubernetes' quantity library: exact resource quantities such as 500m, 1.5Gi, 2e3.
 
 https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-quantity-library. Parsing and arithmetic follow
-apimachinery's resource.Quantity. It holds most values as an int64 times a power of ten, and what does not fit as a big
-decimal, rounded away from zero to billionths. Only the first kind can be an integer to CEL.
+apimachinery's resource.Quantity. It stores most values as an int64 times a power of ten, and the others as big
+decimals, rounded away from zero to billionths. Only the first kind can be an integer in CEL.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _EXPONENT = re.compile(r"[eE]([+-]?[0-9]+)")
 _NANO = -9
-_MAX_EXPONENT = 4096  # more would only burn time: the API's own fields hold at most 18 digits
+_MAX_EXPONENT = 4096  # a limit on time; quantities in the API have at most 18 digits
 _MAX_LENGTH = 1024
 
 _NOT_A_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
@@ -31,7 +31,7 @@ _BAD_SUFFIX = "unable to parse quantity's suffix"
 
 
 class Quantity:
-    """An exact amount: `digits` times 10**`exponent`. `small`: the server holds it so, with digits in an int64."""
+    """An exact amount: `digits` times 10**`exponent`. `small`: the API server stores it as an int64."""
 
     __slots__ = ("digits", "exponent", "small")
     cel_type = "kubernetes.Quantity"
@@ -55,7 +55,7 @@ class Quantity:
         return hash(self.value)
 
     def cel_comparing(self, other: object) -> int:
-        """The steps that comparing with another one, or adding it, takes."""
+        """The steps to compare it with another quantity, or add one."""
         if type(other) is not Quantity:
             return 0
         return abs(self.exponent - other.exponent) // 8 + _span(self.digits) + _span(other.digits)
@@ -70,7 +70,7 @@ def _span(digits: int) -> int:
 
 @remembered
 def parse_quantity(text: str) -> Quantity:
-    """The quantity that a text shows. Raises EvaluationError with the server's words."""
+    """Parse a quantity. Raises EvaluationError with the API server's text."""
     form = _FORM.fullmatch(text) if text and len(text) <= _MAX_LENGTH else None
     if form is None:
         raise EvaluationError(_NOT_A_QUANTITY)
@@ -81,7 +81,7 @@ def parse_quantity(text: str) -> Quantity:
     if power is None:
         small = len(whole) + len(fraction) <= 18 and exponent - len(fraction) >= _NANO
     else:
-        # The server goes by the decimal places that a power of two has at least.
+        # The API server uses the least number of decimal digits of the power of two.
         small = not fraction and len(whole) + power * 3 // 10 <= 14 and digits << power <= INT_MAX
     exponent -= len(fraction)
     digits <<= power or 0
@@ -104,7 +104,7 @@ def _decimal_exponent(suffix: str) -> int:
 
 
 def _to_nano(digits: int, exponent: int) -> tuple[int, int]:
-    """The amount in billionths, rounded up; zero stays as it is."""
+    """The amount in billionths, rounded up; zero is unchanged."""
     if digits == 0:
         return 0, exponent
     if exponent >= _NANO:
@@ -137,7 +137,7 @@ def _as_integer(quantity: Quantity) -> int:
 
 
 def _as_float(quantity: Quantity) -> float:
-    """As the server computes it, rounding twice: 0.3 gives 0.30000000000000004."""
+    """The double that the API server computes, which rounds twice: 0.3 gives 0.30000000000000004."""
     try:
         base = float(quantity.digits)
     except OverflowError:
@@ -146,7 +146,7 @@ def _as_float(quantity: Quantity) -> float:
 
 
 def _power_of_ten(exponent: int) -> float:
-    """As Go's math.Pow10, which is not always the nearest double."""
+    """The result of Go's math.Pow10, which is not always the nearest double."""
     if not -323 <= exponent <= 308:
         return 0.0 if exponent < 0 else math.inf
     coarse, fine = divmod(abs(exponent), 32)
@@ -156,7 +156,7 @@ def _power_of_ten(exponent: int) -> float:
 
 
 def _aligned(a: Quantity, b: Quantity) -> tuple[int, int, int]:
-    """The digits of both at one exponent, the smaller of the two, and that."""
+    """The digits of both at the smaller of their exponents, and that exponent."""
     exponent = min(a.exponent, b.exponent)
     return a.digits * 10 ** (a.exponent - exponent), b.digits * 10 ** (b.exponent - exponent), exponent
 
@@ -199,7 +199,7 @@ LIBRARY = Library(
             "quantity",
             f"string -> {_Q}",
             parse_quantity,
-            "The quantity that a text shows.",
+            "The quantity of a text.",
             "quantity('1') == quantity('1000m')",
             error=("quantity('1ki')", "unable to parse quantity's suffix"),
             cost=costs.text,
@@ -209,7 +209,7 @@ LIBRARY = Library(
             "isQuantity",
             "string -> bool",
             _is_quantity,
-            "Whether a text shows a quantity.",
+            "Whether a text is a quantity.",
             "isQuantity('1.5Gi') && !isQuantity('1ki')",
             cost=costs.text,
             work=costs.read,
@@ -225,7 +225,7 @@ LIBRARY = Library(
             "isGreaterThan",
             f"{_Q}, {_Q} -> bool",
             lambda a, b: _compare(a, b) > 0,
-            "Whether it is more.",
+            "Whether the quantity is greater than the other.",
             "quantity('1Ki').isGreaterThan(quantity('1k'))",
             work=costs.comparison,
         ),
@@ -233,7 +233,7 @@ LIBRARY = Library(
             "isLessThan",
             f"{_Q}, {_Q} -> bool",
             lambda a, b: _compare(a, b) < 0,
-            "Whether it is less.",
+            "Whether the quantity is less than the other.",
             "quantity('1k').isLessThan(quantity('1Ki'))",
             work=costs.comparison,
         ),
@@ -249,14 +249,14 @@ LIBRARY = Library(
             "asApproximateFloat",
             f"{_Q} -> double",
             _as_float,
-            "A double near it.",
+            "The quantity as a double, which may be inexact.",
             "quantity('1.5').asApproximateFloat() == 1.5",
         ),
         method(
             "asInteger",
             f"{_Q} -> int",
             _as_integer,
-            "The integer; an error if it is none.",
+            "The quantity as an int; an error if it is not an integer.",
             "quantity('50k').asInteger() == 50000",
             error=("quantity('0.5').asInteger()", "cannot convert value to integer"),
         ),
@@ -264,7 +264,7 @@ LIBRARY = Library(
             "isInteger",
             f"{_Q} -> bool",
             lambda quantity: _integer(quantity) is not None,
-            "Whether asInteger gives a value.",
+            "Whether asInteger returns a value.",
             "quantity('50k').isInteger() && !quantity('0.5').isInteger()",
         ),
         method(

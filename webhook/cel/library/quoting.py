@@ -1,4 +1,4 @@
-"""Text in double quotes, as Go's strconv.Quote writes it: for the error texts that quote what they were given."""
+"""Quotes text like Go's strconv.Quote, for error texts that quote their input."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _ESCAPES = {
 
 
 def quoted(text: str | bytes) -> str:
-    """The text with control characters, and what cannot be shown, escaped. Bytes may be no UTF-8."""
+    """The text in double quotes, with control and unprintable characters escaped. Bytes need not be UTF-8."""
     if isinstance(text, bytes):
         text = text.decode(errors="surrogateescape")
     return f'"{text.translate(_Escapes())}"'
 
 
 class _Escapes(dict[int, str]):
-    """Code point -> how it is written, worked out once a text: texts may be megabytes long, of few characters."""
+    """Code point -> its escaped form, computed once a text, as texts may have megabytes of few different characters."""
 
     def __missing__(self, code: int) -> str:
         written = self[code] = _escaped(chr(code), code)

@@ -1,4 +1,4 @@
-"""Kubernetes' regular expression library (find, findAll) and the one way to RE2 that all of CEL here has.
+"""Kubernetes' regular expression library (find, findAll), and the interface to RE2 for all of CEL.
 
 https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-regex-library
 Patterns are RE2's (github.com/google/re2/wiki/Syntax): linear in the length of the text.
@@ -21,7 +21,7 @@ from webhook.cel.tree.errors import EvaluationError, no_such_overload
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 
-# RE2 in C++ and Go's regexp, which the API server uses, word the same errors differently.
+# RE2 in C++ and Go's regexp, which the API server uses, have different texts for the same errors.
 _GO_WORDS = {
     "missing )": "missing closing )",
     "missing ]": "missing closing ]",
@@ -36,7 +36,7 @@ _GO_WORDS = {
 
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> Any:
-    """The RE2 program of a pattern. Raises EvaluationError, in Go's words, on one that is not valid."""
+    """The RE2 program of a pattern. Raises EvaluationError with Go's text if it is invalid."""
     if "\\C" in pattern or "{" in pattern or "(?" in pattern:
         _refuse_what_go_does(pattern)
     try:
@@ -49,7 +49,7 @@ def compiled(pattern: str) -> Any:
         raise EvaluationError(f"error parsing regexp: {words}: `{detail or pattern}`") from None
 
 
-# Pieces of a pattern, so that what is quoted or stands in a class is not taken for syntax.
+# The pieces of a pattern, so that quoted text and character classes are not mistaken for syntax.
 _PIECE = re.compile(
     r"""\\Q.*?(?:\\E|\Z)|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*(?:\]|\Z)|(?P<byte>\\C)|\\.|\(\?P?<(?P<name>[^>]{0,200})>|"""
     r"""\{(?P<repeat>\d+(?:,\d*)?)\}|.""",
@@ -58,7 +58,7 @@ _PIECE = re.compile(
 
 
 def _refuse_what_go_does(pattern: str) -> None:
-    """Raises EvaluationError on what RE2 in C++ takes and Go's regexp does not."""
+    """Raises EvaluationError for syntax that RE2 in C++ accepts and Go's regexp does not."""
     for piece in _PIECE.finditer(pattern):
         if piece["byte"]:
             raise EvaluationError("error parsing regexp: invalid escape sequence: `\\C`")
@@ -74,13 +74,13 @@ def matches(text: str, pattern: str) -> bool:
 
 
 MAX_KNOWN: Final = 128
-"""Code points of a text whose match with a literal pattern is remembered."""
+"""The most code points of a text whose match with a literal pattern is cached."""
 
 
 def matching(pattern: str) -> Callable[[Any, str], bool]:
     """matches() with a literal pattern, which is compiled once."""
     search = compiled(pattern).search
-    # Crossing over to RE2 costs microseconds, and policies ask the same of the same names and params again and again.
+    # A call of RE2 takes microseconds, and policies match the same names and params again and again.
     known = lru_cache(maxsize=512)(lambda text: search(text) is not None)
 
     def call(text: Any, _: str) -> bool:
@@ -113,31 +113,31 @@ def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
 # `a.{1000}` has 8,000 instructions. Compiling takes time by that size, too.
 
 _MATCH: Final = 40
-"""Steps that each match of findAll takes."""
+"""The steps of each match of findAll."""
 
 _SCANNED: Final = 100
-"""Characters that one instruction of a program, or findAll behind a match, goes over in a step."""
+"""The characters that one instruction of a program, or findAll after a match, scans in a step."""
 
 _COMPILING: Final = 200
 _PER_INSTRUCTION: Final = 4
 _PER_CHARACTER: Final = 10
-_PER_CLASS: Final = 300  # steps a character, where it may name a class of Unicode
-_TOO_LARGE: Final = 400_000  # what RE2 takes at most until it gives up
+_PER_CLASS: Final = 300  # steps a character of a pattern that may contain a Unicode class
+_TOO_LARGE: Final = 400_000  # the most steps until RE2 rejects a pattern
 
 _KEPT: Final = 256  # patterns an expression
 _LIGHT: Final = 300
 
 
 def light(pattern: str) -> bool:
-    """Whether the cost of searching for a literal pattern bounds the time that it takes."""
+    """Whether the cost of a search for a literal pattern bounds its time."""
     try:
         return bool(compiled(pattern).programsize <= 2 * len(pattern) + _LIGHT)
     except EvaluationError:
-        return True  # there is nothing to search with
+        return True  # an invalid pattern raises before any search
 
 
 def search(a: Metered, function: Callable[..., Any], literal: bool, text: Any, pattern: Any) -> Any:
-    """matches and find: `function` does it."""
+    """Call `function` for matches and find, with metering."""
     a.spend(costs.regex(text, pattern))
     if type(text) is str and type(pattern) is str:
         _scan(a, _program(a, pattern, literal), text)
@@ -145,7 +145,7 @@ def search(a: Metered, function: Callable[..., Any], literal: bool, text: Any, p
 
 
 def search_all(a: Metered, function: Callable[..., Any], literal: bool, text: Any, pattern: Any, *limit: Any) -> Any:
-    """findAll, match by match."""
+    """findAll with metering, match by match."""
     a.spend(costs.regex(text, pattern))
     if type(text) is not str or type(pattern) is not str or any(type(each) is not int for each in limit):
         return function(text, pattern, *limit)
@@ -163,7 +163,7 @@ def search_all(a: Metered, function: Callable[..., Any], literal: bool, text: An
 
 
 def _program(a: Metered, pattern: str, literal: bool) -> Any:
-    """The pattern compiled. What that takes is work, but for patterns that are literals and those that are kept."""
+    """The compiled pattern. Compiling counts as work, except for literal patterns and cached ones."""
     if literal:
         return compiled(pattern)
     kept = a.meter().patterns
@@ -198,7 +198,7 @@ LIBRARY = Library(
             "find",
             "string, string -> string",
             _find,
-            "The first match, or the empty text.",
+            "The first match; empty if there is none.",
             "'abc 123'.find('[0-9]+') == '123'",
             cost=costs.regex,
             pattern=1,
@@ -219,7 +219,7 @@ LIBRARY = Library(
             "findAll",
             "string, string, int -> list(string)",
             _find_all,
-            "At most so many matches; all if negative.",
+            "The first matches, up to a limit; all if it is negative.",
             "'1 22'.findAll('[0-9]+', 1) == ['1']",
             cost=costs.regex,
             pattern=1,

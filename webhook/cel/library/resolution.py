@@ -1,5 +1,6 @@
-"""From a call to what is declared of the function: of its overload, where the checker knows the types, else of all that
-it may be, which are told apart by the values.
+"""Resolves calls to declarations: to one overload if the checker knows the types, else to all possible overloads.
+
+The values of the arguments then determine the overload at run time.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def _no_overload(name: str, args: tuple[Any, ...]) -> str:
 
 
 class Dispatch:
-    """A function called on values whose types the checker does not know: the overload is chosen at each call."""
+    """A function whose overload is chosen at each call, by the values of the arguments."""
 
     __slots__ = ("_chosen", "_missing", "_name", "_overloads", "only")
 
@@ -52,7 +53,7 @@ class Dispatch:
         self._name = name
         self._overloads = tuple(overloads)
         self._missing = missing
-        # The implementation, where there is only one.
+        # The implementation if there is only one.
         self.only: Callable[..., Any] | None = self._overloads[0][1] if len(self._overloads) == 1 else None
         self._chosen: dict[tuple[type, ...], Callable[..., Any]] = {}
 
@@ -75,7 +76,7 @@ _Key = tuple[str, bool, int]  # name, whether it is a method, number of argument
 
 
 class Functions:
-    """All the overloads of an environment, and the way from a call to what is declared of it."""
+    """All overloads of an environment. It resolves calls to their declarations."""
 
     def __init__(self, libraries: Iterable[Library]) -> None:
         self._by_call: dict[_Key, list[Overload]] = {}
@@ -105,14 +106,14 @@ class Functions:
         }
 
     def names(self, *, member: bool) -> frozenset[str]:
-        """The names of all methods, or of all global functions; those of operators are none."""
+        """The names of all methods, or of all global functions, without operators."""
         return self._names[member]
 
     def declared(self, name: str, member: bool, argument_types: tuple[Type, ...]) -> Declared:
-        """What is declared of the function that a call with arguments of these types calls.
+        """The declaration of a call with arguments of these types.
 
-        Where they leave several overloads open, what holds for any of them, and an implementation that chooses by the
-        values. A function that is not there gives an error when it is called.
+        If several overloads are possible, it holds for all of them, and its implementation chooses one by the values.
+        The declaration of an unknown function raises an error when it is called.
         """
         key = (name, member, len(argument_types))
         overloads = self._by_call.get(key)
@@ -138,7 +139,7 @@ class Functions:
         return self._dispatches[key]
 
     def _accepted(self, declared: Type) -> tuple[type, ...]:
-        """The classes of values that a parameter takes; none stands for any."""
+        """The Python classes that a parameter accepts; empty for all classes."""
         if declared.is_param or declared == types.DYN:
             return ()
         return self._classes[declared.name]
@@ -151,26 +152,28 @@ def _absent(name: str) -> Callable[..., Any]:
     return call
 
 
-def _fixed(given: Type, wanted: Type) -> bool:
-    """Whether an argument checked as `given` is sure to be a `wanted`."""
-    if wanted.is_param or wanted == types.DYN:
+def _fixed(argument: Type, parameter: Type) -> bool:
+    """Whether a value of the checked type `argument` always has the type `parameter`."""
+    if parameter.is_param or parameter == types.DYN:
         return True
-    if given.name != wanted.name:
+    if argument.name != parameter.name:
         return False
-    return all(map(_fixed, given.params, wanted.params)) if len(given.params) == len(wanted.params) else True
+    return (
+        all(map(_fixed, argument.params, parameter.params)) if len(argument.params) == len(parameter.params) else True
+    )
 
 
-def _possible(given: Type, wanted: Type) -> bool:
-    """Whether an argument checked as `given` may be a `wanted`."""
-    if wanted.is_param or types.DYN in (given, wanted):
+def _possible(argument: Type, parameter: Type) -> bool:
+    """Whether a value of the checked type `argument` may have the type `parameter`."""
+    if parameter.is_param or types.DYN in (argument, parameter):
         return True
-    return given.name == wanted.name and all(map(_possible, given.params, wanted.params))
+    return argument.name == parameter.name and all(map(_possible, argument.params, parameter.params))
 
 
 def _of_any(overloads: list[Overload]) -> Declared:
-    """What holds for a call that may be one of several overloads: what costs, takes and hides the most."""
+    """The declaration of a call with several possible overloads: the highest cost, work and privacy of them."""
     first = overloads[0].declared
-    if len(overloads) == 1:  # the checker has fixed it
+    if len(overloads) == 1:  # the checker has determined it
         return first
     every = [overload.declared for overload in overloads]
     alike = all((each.shape, each.element) == (first.shape, first.element) for each in every)

@@ -1,4 +1,4 @@
-"""Kubernetes' semantic version library, as github.com/blang/semver/v4 reads and orders versions.
+"""Kubernetes' semantic version library. It parses and orders versions like github.com/blang/semver/v4.
 
 https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-semver-library and https://semver.org, version 2.0.0.
 """
@@ -16,14 +16,14 @@ from webhook.cel.tree.errors import EvaluationError, no_such_overload
 _UINT64 = 2**64
 _DIGITS = re.compile(r"[0-9]*")
 _IDENTIFIER = re.compile(r"[0-9A-Za-z-]*")
-# Whole texts that are right at once; what is wrong with another one is found part by part.
+# Valid texts match as a whole; the fault of another text is found part by part.
 _PRE = r"(?:(?:0|[1-9][0-9]{0,18})(?![0-9A-Za-z-])|[0-9]*+[A-Za-z-][0-9A-Za-z-]*+)"
 _PRERELEASE = re.compile(rf"{_PRE}(?:\.{_PRE})*+")
 _BUILD = re.compile(r"[0-9A-Za-z-]++(?:\.[0-9A-Za-z-]++)*+")
 
 
 class Semver:
-    """A version. `prerelease`: its identifiers with dots between them. What comes after `+` never counts."""
+    """A version. `prerelease`: its identifiers, separated by dots. Build metadata after `+` is ignored."""
 
     __slots__ = ("core", "prerelease")
     cel_type = "kubernetes.Semver"
@@ -41,7 +41,7 @@ class Semver:
         return hash((self.core, self.prerelease))
 
     def cel_comparing(self, _: object) -> int:
-        """The steps that comparing with another one takes."""
+        """The steps to compare it with another version."""
         return len(self.prerelease)
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ def _fail(message: str) -> NoReturn:
 
 @remembered
 def parse_semver(text: str) -> Semver:
-    """The version that a text shows: MAJOR.MINOR.PATCH[-PRERELEASE][+BUILD]. Raises EvaluationError."""
+    """Parse a version: MAJOR.MINOR.PATCH[-PRERELEASE][+BUILD]. Raises EvaluationError."""
     if not text:
         _fail("Version string empty")
     parts = text.split(".", 2)
@@ -111,7 +111,7 @@ def _semver(text: str, normalize: bool = False) -> Semver:
 
 
 def _normalized(text: str) -> str:
-    """Without a leading v, with minor and patch 0 where missing, and without leading zeros."""
+    """The text without a leading v and leading zeros, and with 0 for a missing minor or patch."""
     parts = [_without_zeros(part) for part in text.removeprefix("v").split(".", 2)]
     if len(parts) < 3 and ("+" in parts[-1] or "-" in parts[-1]):
         _fail("short version cannot contain PreRelease/Build meta data")
@@ -148,7 +148,7 @@ def _compare(a: Semver, b: Semver) -> int:
 
 
 def _rank(identifier: str) -> tuple[bool, int, str]:
-    """Numbers come before words."""
+    """The sort key of an identifier: numbers come before words."""
     number = identifier.isdigit()
     return not number, int(identifier) if number else 0, identifier
 
@@ -162,7 +162,7 @@ LIBRARY = Library(
             "semver",
             f"string -> {_V}",
             parse_semver,
-            "The semantic version that a text shows.",
+            "The semantic version of a text.",
             "semver('1.2.3') == semver('1.2.3+build')",
             error=("semver('1.2')", "No Major.Minor.Patch elements found"),
             cost=costs.text,
@@ -172,7 +172,7 @@ LIBRARY = Library(
             "semver",
             f"string, bool -> {_V}",
             _semver,
-            "With true: a leading v and leading zeros are dropped, missing minor and patch are 0.",
+            "With true, a leading v and leading zeros are dropped, and a missing minor or patch is 0.",
             "semver('v01.2', true) == semver('1.2.0')",
             error=("semver('1.2-rc.1', true)", 'Invalid character(s) found in minor number "2-rc"'),
             cost=costs.text,
@@ -191,7 +191,7 @@ LIBRARY = Library(
             "isSemver",
             "string, bool -> bool",
             _is_semver,
-            "The same, with true of the text as `semver(text, true)` reads it.",
+            "The same; with true, whether `semver(text, true)` accepts the text.",
             "isSemver('v1.2', true)",
             cost=costs.text,
             work=costs.read,
@@ -200,7 +200,7 @@ LIBRARY = Library(
             "isGreaterThan",
             f"{_V}, {_V} -> bool",
             lambda a, b: _compare(a, b) == 1,
-            "Whether it comes after the other.",
+            "Whether the version comes after the other.",
             "semver('1.10.0').isGreaterThan(semver('1.9.0'))",
             work=costs.comparison,
         ),
@@ -208,7 +208,7 @@ LIBRARY = Library(
             "isLessThan",
             f"{_V}, {_V} -> bool",
             lambda a, b: _compare(a, b) == -1,
-            "Whether it comes before the other.",
+            "Whether the version comes before the other.",
             "semver('1.0.0-rc.1').isLessThan(semver('1.0.0'))",
             work=costs.comparison,
         ),
@@ -221,13 +221,13 @@ LIBRARY = Library(
             work=costs.comparison,
         ),
         method(
-            "major", f"{_V} -> int", lambda v: _signed(v.core[0]), "The first number.", "semver('1.2.3').major() == 1"
+            "major", f"{_V} -> int", lambda v: _signed(v.core[0]), "The major version.", "semver('1.2.3').major() == 1"
         ),
         method(
-            "minor", f"{_V} -> int", lambda v: _signed(v.core[1]), "The second number.", "semver('1.2.3').minor() == 2"
+            "minor", f"{_V} -> int", lambda v: _signed(v.core[1]), "The minor version.", "semver('1.2.3').minor() == 2"
         ),
         method(
-            "patch", f"{_V} -> int", lambda v: _signed(v.core[2]), "The third number.", "semver('1.2.3').patch() == 3"
+            "patch", f"{_V} -> int", lambda v: _signed(v.core[2]), "The patch version.", "semver('1.2.3').patch() == 3"
         ),
     ),
     opaque={_V: Semver},

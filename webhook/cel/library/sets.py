@@ -30,7 +30,7 @@ def _intersects(a: list[Any], b: list[Any]) -> bool:
 
 
 def _first(items: Any, other: Any, *, within: bool) -> int | None:
-    """The place of the first element that the other list has, or has not."""
+    """The index of the first element that the other list has (within), or does not have; else None."""
     if type(items) is not list or type(other) is not list:
         return None
     return next((at for at, item in enumerate(items) if _has(other, item) is within), None)
@@ -79,7 +79,7 @@ LIBRARY = Library(
             "sets.equivalent",
             "list(T), list(T) -> bool",
             _equivalent,
-            "Whether each has every element of the other.",
+            "Whether each list has every element of the other.",
             "sets.equivalent([1, 1, 2], [2, 1])",
             deciding=_not_shared,
             cost=costs.each_by_each_twice,
@@ -89,7 +89,7 @@ LIBRARY = Library(
             "sets.intersects",
             "list(T), list(T) -> bool",
             _intersects,
-            "Whether they have an element in common.",
+            "Whether the lists have an element in common.",
             "sets.intersects([1, 2], [2, 3])",
             deciding=_in_common,
             cost=costs.each_by_each,

@@ -38,13 +38,13 @@ def _conversion_error(source: str, target: str) -> EvaluationError:
 
 _INT = re.compile(r"[+-]?[0-9]+")
 _UINT = re.compile(r"[0-9]+")
-_DIGITS = "[0-9](?:_?[0-9])*"  # as Go has them, for a double only
+_DIGITS = "[0-9](?:_?[0-9])*"  # Go's syntax, only for doubles
 _DOUBLE = re.compile(
     rf"[+-]?(?:(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?|inf(?:inity)?|nan)", re.IGNORECASE
 )
 _HEX_DIGITS = "[0-9a-fA-F](?:_?[0-9a-fA-F])*"
 _HEX_DOUBLE = re.compile(rf"[+-]?0[xX](?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS})[pP][+-]?{_DIGITS}")
-_MAX_DIGITS = 400  # more than any number of 64 bits has; Python refuses to read very long ones
+_MAX_DIGITS = 400  # more than any 64-bit number has; Python rejects very long texts
 
 
 def _int_from_double(value: float) -> int:
@@ -55,7 +55,7 @@ def _int_from_double(value: float) -> int:
 
 def _int_from_string(text: str) -> int:
     if len(text) <= 18 and text.isascii() and text.isdigit():
-        return int(text)  # nearly always
+        return int(text)  # the common case
     if len(text) > _MAX_DIGITS or not _INT.fullmatch(text) or not INT_MIN <= int(text) <= INT_MAX:
         raise _conversion_error("string", "int")
     return int(text)
@@ -137,7 +137,7 @@ def _conversion(
 
 
 def _literal(name: str, parse: Callable[[str], Any], expected: str) -> Check:
-    """The check of a text that is to be parsed."""
+    """The check of a literal that a conversion parses."""
 
     def check(args: Sequence[Expr], _: Any) -> Iterator[tuple[Expr, str]]:
         if isinstance(args[0], Const) and type(args[0].value) is str:
@@ -167,9 +167,7 @@ _CONVERSIONS: tuple[Overload, ...] = (
     _conversion("double", "double -> double", _same, "The value itself."),
     _conversion("double", "int -> double", float, "The nearest double.", "double(3) == 3.0"),
     _conversion("double", "uint -> double", float, "The nearest double.", "double(3u) == 3.0"),
-    _conversion(
-        "double", "string -> double", _double_from_string, "The number that the text shows.", "double('1.5') == 1.5"
-    ),
+    _conversion("double", "string -> double", _double_from_string, "The number of a text.", "double('1.5') == 1.5"),
     _conversion("duration", "duration -> duration", _same, "The value itself."),
     _conversion(
         "duration",
@@ -184,7 +182,7 @@ _CONVERSIONS: tuple[Overload, ...] = (
         "dyn",
         "T -> dyn",
         _same,
-        "The value, its type unchecked.",
+        "The value, without its type for the checker.",
         "dyn(1) == dyn(1.0)",
         privacy=Privacy.PASSED,
         shape=Shape.SAME,
@@ -192,7 +190,7 @@ _CONVERSIONS: tuple[Overload, ...] = (
     _conversion("int", "int -> int", _same, "The value itself."),
     _conversion("int", "uint -> int", lambda value: checked_int(int(value)), "The same number.", "int(3u) == 3"),
     _conversion("int", "double -> int", _int_from_double, "Truncated towards zero.", "int(3.9) == 3"),
-    _conversion("int", "string -> int", _int_from_string, "The decimal that the text shows.", "int('42') == 42"),
+    _conversion("int", "string -> int", _int_from_string, "The decimal integer of a text.", "int('42') == 42"),
     _conversion("int", "duration -> int", lambda value: value.ns, "Nanoseconds.", "int(duration('1us')) == 1000"),
     _conversion(
         "int",
@@ -249,7 +247,7 @@ _CONVERSIONS: tuple[Overload, ...] = (
     _conversion("uint", "uint -> uint", _same, "The value itself."),
     _conversion("uint", "int -> uint", checked_uint, "The same number.", "uint(3) == 3u"),
     _conversion("uint", "double -> uint", _uint_from_double, "Truncated.", "uint(3.9) == 3u"),
-    _conversion("uint", "string -> uint", _uint_from_string, "The decimal that the text shows.", "uint('3') == 3u"),
+    _conversion("uint", "string -> uint", _uint_from_string, "The decimal integer of a text.", "uint('3') == 3u"),
 )
 
 
@@ -262,7 +260,7 @@ _STRINGS: tuple[Overload, ...] = (
         "contains",
         "string, string -> bool",
         contains,
-        "Whether the text has the part.",
+        "Whether the text contains the argument.",
         "'abc'.contains('b')",
         cost=costs.search,
         missing=unnamed,
@@ -271,7 +269,7 @@ _STRINGS: tuple[Overload, ...] = (
         "endsWith",
         "string, string -> bool",
         str.endswith,
-        "Whether the text ends so.",
+        "Whether the text ends with the argument.",
         "'abc'.endsWith('c')",
         cost=costs.second_text,
         missing=unnamed,
@@ -280,7 +278,7 @@ _STRINGS: tuple[Overload, ...] = (
         "startsWith",
         "string, string -> bool",
         str.startswith,
-        "Whether the text begins so.",
+        "Whether the text starts with the argument.",
         "'abc'.startsWith('a')",
         cost=costs.second_text,
         missing=unnamed,
@@ -290,7 +288,7 @@ _STRINGS: tuple[Overload, ...] = (
             "matches",
             "string, string -> bool",
             matches,
-            "Whether RE2 finds the pattern.",
+            "Whether the RE2 pattern matches a part of the text.",
             example,
             cost=costs.regex,
             pattern=1,

@@ -1,7 +1,7 @@
-"""Kubernetes' URL library, as Go's net/url reads URLs: an absolute URI or an absolute path.
+"""Kubernetes' URL library: absolute URIs and absolute paths, parsed like Go's net/url.
 
-https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-url-library. Go works on bytes: what a URL escapes need
-be no UTF-8, so all is kept as bytes here; a getter gives U+FFFD for what is none.
+https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-url-library. Escapes in a URL
+need not be UTF-8, so the parts are bytes, as in Go. A getter returns U+FFFD for invalid UTF-8.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from webhook.cel.library.quoting import quoted
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 
 _ALPHANUMERIC = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-# What may stand as it is, by part of the URL.
+# The unescaped characters of each part of a URL.
 _IN_PATH = _ALPHANUMERIC + b"$&+,-./:;=@_~"
 _IN_HOST = _ALPHANUMERIC + b"!\"$&'()*+,-.:;<=>[]_~"
 _IN_USER = _ALPHANUMERIC + b"$&+,-.;=_~"
 _IN_FRAGMENT = _ALPHANUMERIC + b"!$&()*+,-./:;=?@_~"
 _USERINFO = _ALPHANUMERIC + b"-._:~!$&'()*+,;=%@"
 _ALSO_VALID = b"!$&'()*+,;=:@[]%"
-# A URL may be as long as an object: nothing here goes over it byte by byte in Python.
+# A URL may be as long as an object, so no loop in Python visits its bytes.
 _WRITTEN = {
     allowed: [bytes((byte,)) if byte in allowed else b"%%%02X" % byte for byte in range(256)]
     for allowed in (_IN_PATH, _IN_HOST, _IN_USER, _IN_FRAGMENT)
@@ -32,16 +32,16 @@ _WRITTEN = {
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*):")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-# What a host escapes is no ASCII; a zone also escapes what could stand in a host, and blanks.
+# A host may only escape non-ASCII bytes; a zone also the characters of a host, and spaces.
 _HOST = re.compile(rb"(?:[%s\x80-\xff]++|%%25|%%[89A-Fa-f][0-9A-Fa-f])*+" % re.escape(_IN_HOST))
 _ZONE_ESCAPES = b"|".join(b"%%%02x" % byte for byte in (*b" %", *_IN_HOST))
 _ZONE = re.compile(rb"(?i:[%s\x80-\xff]++|%s)*+" % (re.escape(_IN_HOST), _ZONE_ESCAPES))
 _MAX_QUERY = 10_000
-"""More parameters in a query than this, and Go reads none of them."""
+"""The most parameters of a query. Go ignores a query with more."""
 
 
 class URL(NamedTuple):
-    """A URL in parts, unescaped but for `raw_path`, `query` and `raw_fragment`, the forms that were written."""
+    """The parts of a URL, unescaped except `raw_path`, `query` and `raw_fragment`, which are the original text."""
 
     scheme: bytes = b""
     opaque: bytes = b""
@@ -58,7 +58,7 @@ class URL(NamedTuple):
 
 
 class URLValue:
-    """The value of `url(text)`. Two are equal if they are written alike after escaping."""
+    """The value of `url(text)`. URLs are equal if their escaped forms are."""
 
     __slots__ = ("url",)
     cel_type = "kubernetes.URL"
@@ -75,7 +75,7 @@ class URLValue:
         return hash(_written(self.url))
 
     def cel_comparing(self, _: object = None) -> int:
-        """The steps that comparing with another one, or reading a part of it, takes."""
+        """The steps to compare it with another URL, or to read a part of it."""
         return sum(map(costs.size, self.url)) // 8
 
     def __repr__(self) -> str:
@@ -83,11 +83,11 @@ class URLValue:
 
 
 class URLError(ValueError):
-    """A text that is no URL: Go's words, without the text itself."""
+    """A text is not a URL; str(error) is Go's text, without the URL."""
 
 
 def parse_request_uri(text: str) -> URL:
-    """What Go's ParseRequestURI gives: a `#` is no fragment. Raises URLError with Go's whole text."""
+    """The result of Go's ParseRequestURI, which does not parse fragments. Raises URLError with Go's whole text."""
     try:
         return _parse(text.encode(), request=True)
     except URLError as error:
@@ -100,7 +100,7 @@ def _url(text: str) -> URLValue:
         url = parse_request_uri(text)
         if "#" not in text and not text.startswith("//"):
             return URLValue(url)
-        # Read anew, as no request: with its fragment, and with a host after slashes at the beginning.
+        # Parse again as an ordinary URL: with a fragment, and with a host after leading slashes.
         whole, _, fragment = text.encode().partition(b"#")
         try:
             url = _parse(whole, request=False)
@@ -148,7 +148,7 @@ def _parse(text: bytes, *, request: bool) -> URL:
 
 
 def _scheme(text: bytes) -> tuple[bytes, bytes]:
-    """The scheme, empty where there is none, and what follows its colon."""
+    """The scheme (empty if there is none), and the rest after its colon."""
     if text.startswith(b":"):
         raise URLError("missing protocol scheme")
     match = _SCHEME.match(text)
@@ -156,7 +156,7 @@ def _scheme(text: bytes) -> tuple[bytes, bytes]:
 
 
 def _authority(scheme: bytes, authority: bytes) -> tuple[bytes | None, bytes | None, bytes]:
-    """User, password (each None where there is none) and host."""
+    """User and password (each None if it is missing), and host."""
     userinfo, at, host = authority.rpartition(b"@")
     host = _host(scheme, host)
     if not at:
@@ -175,7 +175,7 @@ def _host(scheme: bytes, host: bytes) -> bytes:
         return _ip_literal(host)
     first, last = host.find(b":"), host.rfind(b":")
     if first >= 0:
-        # Of http and https no host may have a colon; of others, the port is what follows the last one.
+        # With http and https a host must not contain a colon; otherwise the port follows the last colon.
         _check_port(host[first if scheme in (b"http", b"https") else last :])
     return _unescaped_host(host)
 
@@ -208,7 +208,7 @@ def _check_port(port: bytes) -> None:
 
 
 def _escapes(text: bytes) -> None:
-    """Raises URLError on a % that two hexadecimal digits do not follow."""
+    """Raises URLError for a % without two hexadecimal digits after it."""
     bad = _BAD_ESCAPE.search(text)
     if bad:
         raise _escape_error(text[bad.start() : bad.start() + 3])
@@ -224,7 +224,7 @@ def _unescaped(text: bytes) -> bytes:
 
 
 def _unescaped_host(text: bytes, *, zone: bool = False) -> bytes:
-    """Of a host, or of what follows it from `%25` on. Raises URLError on what may not stand there."""
+    """The unescaped host, or zone from `%25` on. Raises URLError for invalid characters."""
     end = 0
     match = (_ZONE if zone else _HOST).match(text)
     if match is not None:
@@ -241,7 +241,7 @@ def _escaped(text: bytes, allowed: bytes) -> bytes:
 
 
 def _written_part(plain: bytes, raw: bytes, allowed: bytes) -> bytes:
-    """A path or fragment as it was written, if it needs no more escaping, else escaped anew."""
+    """The original text of a path or fragment if it is fully escaped, else a newly escaped one."""
     if raw and not raw.translate(None, allowed + _ALSO_VALID):
         return raw
     return _escaped(plain, allowed)
@@ -252,7 +252,7 @@ def _escaped_path(url: URL) -> bytes:
 
 
 def _written(url: URL) -> bytes:
-    """The URL as Go's URL.String writes it."""
+    """The URL in the form of Go's URL.String."""
     text = url.scheme + b":" if url.scheme else b""
     if url.opaque:
         text += url.opaque
@@ -302,7 +302,7 @@ def _hostname_and_port(value: URLValue) -> tuple[bytes, bytes]:
 
 
 def _query(value: URLValue) -> dict[str, Any]:
-    """Parameters that cannot be read are left out, as Go leaves them out."""
+    """The parameters of the query. Invalid ones are left out, as in Go."""
     found: dict[str, Any] = {}
     query = value.url.query
     if query.count(b"&") >= _MAX_QUERY:
@@ -341,7 +341,7 @@ LIBRARY = Library(
             "url",
             f"string -> {_U}",
             _url,
-            "The URL that a text shows: an absolute URI or an absolute path.",
+            "The URL of a text: an absolute URI or an absolute path.",
             "url('HTTPS://example.com/a') == url('https://example.com/a')",
             error=(
                 "url('example.com')",
@@ -354,7 +354,7 @@ LIBRARY = Library(
             "isURL",
             "string -> bool",
             _is_url,
-            "Whether a text shows a URL that `url` takes.",
+            "Whether a text is a URL that `url` accepts.",
             "isURL('https://example.com:443/a?b=c') && isURL('/a') && !isURL('a/b')",
             work=_reading_text,
         ),
@@ -386,7 +386,7 @@ LIBRARY = Library(
             "getPort",
             f"{_U} -> string",
             lambda value: _text(_hostname_and_port(value)[1]),
-            "The port as text; empty where none is given.",
+            "The port as text; empty if there is none.",
             "url('https://example.com:80/').getPort() == '80'",
             work=_reading,
         ),
@@ -402,7 +402,7 @@ LIBRARY = Library(
             "getQuery",
             f"{_U} -> map(string, list(string))",
             _query,
-            "The parameters of the query, unescaped; each has all its values.",
+            "The parameters of the query, unescaped; each maps to the list of its values.",
             "url('/?a=1&a=2&b').getQuery() == {'a': ['1', '2'], 'b': ['']}",
             work=_reading_the_query,
         ),

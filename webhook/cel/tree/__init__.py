@@ -1,1 +1,1 @@
-"""What an expression is made of: its syntax tree, types, macros, the places of its parts, its errors."""
+"""The syntax tree of an expression, its types, macros, source spans and errors."""

@@ -1,7 +1,7 @@
 """The checked syntax tree of an expression.
 
-Nodes mirror cel.expr.Expr (cel-spec, proto/cel/expr/syntax.proto), with what the checker found joined in: each node
-has its type and `offset`, its position in the source in code points; a call has what is declared of its function.
+Nodes mirror cel.expr.Expr (cel-spec, proto/cel/expr/syntax.proto), with the results of the checker: each node has its
+type and its `offset` in the source, in code points; a call has the declaration of its function.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from webhook.cel.tree.types import Type
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What every node has."""
+    """The fields of every node."""
 
     id: int
     type: Type
@@ -47,7 +47,7 @@ class Select(Node):
 
 @dataclass(frozen=True, slots=True)
 class Call(Node):
-    """A function call or operator; the receiver of a method call is the first of `args`."""
+    """A function call or operator. The receiver of a method call is the first of `args`."""
 
     function: str
     args: tuple[Expr, ...]
@@ -57,7 +57,7 @@ class Call(Node):
 
 @dataclass(frozen=True, slots=True)
 class ListLiteral(Node):
-    """[a, ?b]: `optional` holds the indexes of the elements marked with a question mark."""
+    """[a, ?b]. `optional`: the indexes of the elements with a question mark."""
 
     elements: tuple[Expr, ...]
     optional: frozenset[int]
@@ -81,14 +81,14 @@ class MapLiteral(Node):
 
 @dataclass(frozen=True, slots=True)
 class StructLiteral(MapLiteral):
-    """Name{field: v, ?other: optional}: a map literal, whose keys are the names of fields, of a type of its own."""
+    """Name{field: v, ?other: optional}: a map literal with a type name. Its keys are the names of fields."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Comprehension(Node):
-    """The fold that every macro expands to; `var2` is empty in the one-variable form."""
+    """The fold that every macro expands to. `var2` is "" in the one-variable form."""
 
     var: str
     var2: str
@@ -121,9 +121,7 @@ def children(node: Expr) -> tuple[Expr, ...]:
 
 
 def variables_in(node: Expr, bound: frozenset[str] = frozenset()) -> set[str]:
-    """The names of the variables that an expression uses. Not those of its own loops, nor the names in `bound`, nor the
-    names of types.
-    """
+    """The names of the variables that an expression uses, without its own loop variables, `bound` and type names."""
     found: set[str] = set()
     stack = [(node, bound)]
     while stack:
@@ -142,5 +140,5 @@ def variables_in(node: Expr, bound: frozenset[str] = frozenset()) -> set[str]:
 
 
 def _names_a_type(node: Ident) -> bool:
-    # A composited variable may hold a type (`type(object.spec)`); whatever else is of type `type` is a type's name.
+    # A composited variable may hold a type (`type(object.spec)`). Any other identifier of type `type` is a type's name.
     return node.type.name == "type" and not node.name.startswith("variables.")

@@ -1,8 +1,8 @@
-"""What is declared of a function beside its type: how it is evaluated, charged, hidden and explained.
+"""The declaration of a function beside its type: how it is evaluated, charged, redacted and explained.
 
-Every call in a checked tree has one of these, bound when the expression was compiled (webhook.cel.library.resolution),
-so that whoever reads the tree asks the call, and knows no function by its name. How a function is declared is told in
-webhook.cel.library.declaring; the operators' table is webhook.cel.library.operation.
+Every call in a checked tree has a declaration, bound when the expression was compiled (webhook.cel.library.resolution).
+Code that reads the tree uses the declaration and never a function's name. webhook.cel.library.declaring describes how
+functions are declared; webhook.cel.library.operation has the operators.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from enum import Enum
 from typing import Any, Literal
 
 Cost = Callable[..., int]
-"""The cost of a call or the work that it takes, from its arguments; never raises, whatever these are."""
+"""The cost or the work of a call, from its arguments. It must not raise for any arguments."""
 
 Element = Callable[..., tuple[int, ...] | None]
-"""(place, result, *arguments) -> where the element at `place` of the result stands in the first argument, as indexes
-from the outside in; None where it does not. `place` is 0 where the result itself is the element. The arguments are
-values, an optional's its own; never raises, whatever they are."""
+"""(place, result, *arguments) -> the position in the first argument of the element at `place` of the result, as indexes
+from the outside in; None if it is not in there. If the result itself is the element, `place` is 0. The arguments are
+values, taken out of optionals. It must not raise for any arguments."""
 
 Deciding = Callable[..., Iterable[tuple[int, int]]]
-"""(result, *arguments) -> the elements that decided, each as the place of the argument, which is a list, and its own
-place in that; the arguments are values; never raises, whatever they are."""
+"""(result, *arguments) -> the elements that decided, each as (index of the argument, which is a list; index in that
+list). The arguments are values. It must not raise for any arguments."""
 
 Check = Callable[..., Iterable[tuple[Any, str]]]
-"""(arguments, as nodes of the tree; constant) -> pairs of an argument and what is wrong with it. `constant` gives the
-value of a node that is one, else NOT_CONSTANT."""
+"""(arguments, as nodes of the tree; constant) -> pairs of an argument and its fault. `constant` returns the value of a
+constant node, else NOT_CONSTANT."""
 
 NOT_CONSTANT = object()
 
 
 class Privacy(Enum):
-    """What becomes of a private argument, such as a Secret's value."""
+    """The privacy of a result that is computed from a private argument, such as a Secret's value."""
 
     MADE = "made"
-    """The result is made from it, and as private."""
+    """The result is computed from it, and as private."""
     PASSED = "passed"
-    """The result is the argument itself or holds it: it is as private as that, part by part."""
+    """The result is the argument itself or contains it: each part is as private as in the argument."""
     OPEN = "open"
-    """The result tells nothing that must be hidden: a length, a type, whether there is a value."""
+    """The result reveals nothing private: a length, a type, or whether there is a value."""
 
 
 class Shape(Enum):
-    """Where the result comes from."""
+    """The relation of the result to the arguments."""
 
     MADE = "made"
     """It is a new value."""
     SAME = "same"
-    """It is the first argument: the same value, or in an optional, or out of one."""
+    """It is the first argument: the same value, wrapped in an optional, or taken out of one."""
     EITHER = "either"
     """It is the first argument, an optional, if that is present, else the second."""
     ELEMENT = "element"
@@ -60,34 +60,33 @@ class Shape(Enum):
     CHOSEN = "chosen"
     """It is the second argument or the third."""
     PART = "part"
-    """It is the part of the first argument that the second one names."""
+    """It is the part of the first argument that the second one selects."""
     JOINED = "joined"
-    """It is a list of the elements of both arguments, or made from both."""
+    """It is a list of the elements of both arguments, or computed from both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What is declared of a function; of an overload, where the types of the arguments say which one is called.
+    """The declaration of a function, or of one overload if the types of the arguments determine it.
 
-    call: the implementation. cost: how the API server charges a call; None where each costs 1. work: the steps that a
-    call takes in Python, of about 0.1 µs, where `cost` does not bound them.
+    call: the implementation. cost: the API server's cost of a call; None if it is 1. work: the steps of a call in
+    Python, of about 0.1 µs each, if `cost` does not bound them.
 
-    privacy, shape: see there. element: which elements those of the result are, where `shape` is one of ELEMENT,
-    ELEMENTS and FLATTENED.
+    privacy, shape: see Privacy and Shape. element: the positions of the result's elements in the first argument, for
+    the shapes ELEMENT, ELEMENTS and FLATTENED.
 
-    deciding: the elements of arguments that decided, where it was not all of them.
+    deciding: the elements of arguments that decided the result, if not all of them did.
 
-    lazy: the arguments after the first are evaluated only where the first leaves them to decide, and a call costs
-    nothing of its own. otherwise: what such a function gives of its first argument, an optional, if that is present:
-    the optional itself or its value.
+    lazy: the arguments after the first are evaluated only if the first one does not decide, and the call itself costs
+    nothing. otherwise: the result of a lazy function if its first argument, an optional, is present: the optional
+    itself or its value.
 
-    folds: the API server evaluates a call on constants when it builds the program. mixes: literals among its arguments
-    may be of several types. pattern: the place of the argument that is a regular expression; where it is a constant,
-    it is checked when a policy is loaded, and `of_pattern`, if given, makes the implementation for it. metered: called
-    in place of the implementation where what is known before a call does not bound its work: (activation,
-    implementation, whether the pattern is a literal, *arguments) -> the result; it charges the cost, too. light:
-    whether a literal pattern needs none of that. check: what else the API server checks of literals when a policy is
-    created.
+    folds: the API server evaluates a call on constants when it builds the program. mixes: literals in the arguments may
+    mix types. pattern: the index of the argument that is a regular expression. A constant pattern is checked when a
+    policy is loaded, and `of_pattern`, if set, makes an implementation for it. metered: replaces the implementation if
+    the work cannot be bounded before a call: (activation, implementation, whether the pattern is a literal, *arguments)
+    -> the result; it also charges the cost. light: whether a literal pattern does not need `metered`. check: further
+    checks of literals that the API server makes when a policy is created.
     """
 
     call: Callable[..., Any]
@@ -113,4 +112,4 @@ def _unbound(*_: Any) -> Any:
 
 
 UNBOUND = Declared(_unbound)
-"""Of the calls of trees that were made for something else than evaluating them."""
+"""The declaration of calls in trees that are not evaluated."""

@@ -1,4 +1,4 @@
-"""What can go wrong with an expression: when it is compiled, and when it is evaluated."""
+"""The errors of expressions: when they are compiled, and when they are evaluated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from webhook.excerpts import Excerpt, marked
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing wrong with an expression. `line` and `column` are 1-based, in code points of the expression's text."""
+    """One fault of an expression. `line` and `column` are 1-based, in code points of the expression's text."""
 
     message: str
     line: int = 1
@@ -21,7 +21,7 @@ class Issue:
 
 
 class CompileError(ValueError):
-    """An expression that does not compile: every issue found, with its position, and the source."""
+    """An expression does not compile. It has all issues with their positions, and the source."""
 
     def __init__(self, source: str, issues: Sequence[Issue]) -> None:
         self.source = source
@@ -29,7 +29,7 @@ class CompileError(ValueError):
         super().__init__("; ".join(issue.message for issue in self.issues))
 
     def render(self) -> str:
-        """The issues as a person reads them: each with its line of source and a caret below it."""
+        """The issues as text, each with its source line and a caret below it."""
         lines = self.source.split("\n")
         parts: list[str] = []
         for issue in self.issues:
@@ -39,19 +39,19 @@ class CompileError(ValueError):
 
 
 class EvaluationError(Exception):
-    """An evaluation that gave no value. str(error) is the API server's text, such as `no such key: nope`."""
+    """An evaluation failed. str(error) is the API server's text, such as `no such key: nope`."""
 
 
 class BudgetExceeded(BaseException):
-    """Raised inside generated code when the budget is used up.
+    """Raised inside generated code when the budget is exceeded.
 
-    Not an Exception, so that `&&`, `||` and the macros, which absorb errors, never absorb it; Program.evaluate turns
-    it into an EvaluationError.
+    It is not an Exception, so that `&&`, `||` and the macros, which absorb errors, do not absorb it. Program.evaluate
+    converts it to an EvaluationError.
     """
 
 
 class LimitExceeded(BudgetExceeded):
-    """Raised inside generated code at a limit that only this server has (work, memory, time): `text` says which."""
+    """Raised inside generated code at a limit that only Gatewright has (work, memory, time). `text` names the limit."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -65,7 +65,7 @@ def issue_at(source: str, offset: int, message: str) -> Issue:
 
 
 def offset_of(source: str, issue: Issue) -> int:
-    """The offset of an issue in its source, in code points: the way back from `issue_at`."""
+    """The offset of an issue in its source, in code points: the inverse of `issue_at`."""
     lines = source.split("\n")
     return sum(len(line) + 1 for line in lines[: issue.line - 1]) + issue.column - 1
 
@@ -74,21 +74,21 @@ BUDGET_TEXT = "operation cancelled: actual cost limit exceeded"
 
 
 class CostError(EvaluationError):
-    """The budget of an evaluation is used up."""
+    """The cost budget of an evaluation is exceeded."""
 
     def __init__(self) -> None:
         super().__init__(BUDGET_TEXT)
 
 
 class LimitError(EvaluationError):
-    """An evaluation was cut off at a limit of this server's own: str(error) tells which."""
+    """An evaluation was cancelled at a limit that only Gatewright has. str(error) names the limit."""
 
 
 def no_such_overload() -> EvaluationError:
-    """The error of an operation on operands that it is not defined for."""
+    """The error of an operation without an overload for its operands."""
     return EvaluationError("no such overload")
 
 
 def no_such_key(key: object) -> EvaluationError:
-    """The error of a missing map key or field; `key` as CEL shows it."""
+    """The error of a missing map key or field. key: in CEL's notation."""
     return EvaluationError(f"no such key: {key}")

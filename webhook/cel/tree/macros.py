@@ -1,7 +1,7 @@
-"""Which macro a fold came from.
+"""Recognises the macro that a fold came from.
 
-The parser expands macros to folds before anything else sees them; the generator writes better loops when it knows
-which macro it was. A fold of any other form is still a fold.
+The parser expands macros to folds. The code generator writes faster loops if it knows the macro. A fold of any other
+form is generated as a general fold.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ class Fold:
     """A recognised fold.
 
     kind: all, exists, exists_one, list (map, filter, transformList), map (transformMap, transformMapEntry),
-    bind (a fold over nothing), or general. value: the predicate, element or map value. key: the key of a map entry;
-    None where `value` is a map whose entries are inserted. filter: which elements take part.
+    bind (a fold over an empty list), or general. value: the predicate, element or map value. key: the key of a map
+    entry; None if `value` is a map with the entries to insert. filter: the condition that selects the elements.
     """
 
     kind: str
@@ -59,7 +59,7 @@ def _on(call: Call, accu: str) -> bool:
 
 
 def _counts(node: Comprehension) -> bool:
-    """step: predicate ? accu + 1 : accu, from 0, and accu == 1 in the end."""
+    """step: predicate ? accu + 1 : accu, from 0, and accu == 1 at the end."""
     step, result = node.step, node.result
     return (
         _is_number(node.init, 0)
@@ -76,7 +76,7 @@ def _counts(node: Comprehension) -> bool:
 
 
 def _collects(node: Comprehension, step: Call) -> Fold | None:
-    """step: accu + [element], or an insertion into accu; either may stand in a condition whose else is accu."""
+    """step: accu + [element], or an insertion into accu; either may be inside `filter ? … : accu`."""
     condition: Expr | None = None
     if step.function == "_?_:_":
         inner, otherwise = step.args[1], step.args[2]

@@ -1,8 +1,8 @@
-"""Where the nodes of a syntax tree stand in the source: from the first character of each to its last.
+"""The spans of a syntax tree's nodes in the source, from their first to their last character.
 
-The parser tells one offset a node: a literal's or name's own, the operator's, the dot's of a selection, the bracket's
-of a call or macro. The rest follows from the tree and the source's tokens. A macro spans what was written, not what it
-was expanded to; brackets around an expression belong to what stands around it.
+The parser reports one offset a node: that of a literal or name itself, of an operator, of the dot of a selection, of
+the bracket of a call or macro. The spans are computed from the tree and the tokens of the source. The span of a macro
+is that of its source text. Brackets around an expression belong to the surrounding node.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class Spans:
         return span
 
     def text_at(self, offset: int) -> str:
-        """The token that `offset` is in."""
+        """The token at `offset`."""
         return self._text(self._at(offset))
 
     def macro(self, node: Expr) -> str:
-        """The name of the macro that a node was expanded from and stands for, else ""."""
+        """The name of the macro that expanded to this node, else ""."""
         if not isinstance(node, Comprehension | Select | Call) or self.text_at(node.offset) != "(":
             return ""
         named = self._at(node.offset) - 1
@@ -105,11 +105,11 @@ class Spans:
         return (self._starts[at] if len(node.args) == 1 else self._whole(node.args[0])[0]), last
 
     def _named_call(self, bracket: int) -> Span:
-        """name(…), where the name may be qualified."""
+        """The span of name(…); the name may be qualified."""
         return self._name(bracket - 1)[0], self._end(self._matching.get(bracket, bracket))
 
     def _name(self, at: int) -> Span:
-        """A name that the token `at` is part of: the dots and names before it, and what follows a dot."""
+        """The span of the name that contains the token `at`: the names and dots before it, and a name after a dot."""
         last = at + 1 if self._text(at) == "." else at
         first = at
         while first > 0:
@@ -158,7 +158,7 @@ class Spans:
 
 
 def _target_of_macro(node: Call) -> Expr | None:
-    """What optMap or optFlatMap is called on; None for other calls. They expand to `t.hasValue() ? … : none`."""
+    """The target of optMap or optFlatMap, which expand to `t.hasValue() ? … : none`; None for other calls."""
     if node.function == "_?_:_" and isinstance(node.args[0], Call) and node.args[0].offset == node.offset:
         return node.args[0].args[0]
     return None

@@ -1,4 +1,4 @@
-"""CEL types as values: what the checker infers, overloads declare and `type(x)` returns.
+"""CEL types as values: those that the checker infers, overloads declare and `type(x)` returns.
 
 str(type) is the name that error messages show: int, list(string), map(string, dyn), optional_type(int),
 kubernetes.Quantity.
@@ -55,10 +55,10 @@ def map_of(key: Type, value: Type) -> Type:
 
 
 def parse(text: str) -> Type:
-    """The type that a text such as `map(string, list(int))` names.
+    """Parse the name of a type, such as `map(string, list(int))`.
 
-    A single capital letter is a type parameter; a name that is not CEL's own is an opaque type.
-    Raises ValueError on anything else.
+    A single capital letter is a type parameter; a name that is not CEL's own is an opaque type. Raises ValueError if
+    the text is not a type.
     """
     tokens = _TOKEN.findall(text)
     if "".join(tokens) != re.sub(r"\s", "", text):

@@ -1,1 +1,1 @@
-"""The values of expressions that Python lacks, and the operators on values."""
+"""The CEL types that Python lacks, and CEL's operators."""

@@ -1,8 +1,8 @@
 """Messages: typed objects that an expression constructs, `Object.spec{replicas: 2}`, `JSONPatch{op: 'remove', …}`.
 
 Only mutations have them (k8s.io/apiserver, pkg/cel/mutation). JSONPatch is a type with four fields. `Object` and all
-types below it are named by the expression alone, take any field, and hold anything in it; whether a type's name fits
-the field that it stands in shows when the object is used.
+types below it accept any field with any value. Whether a type's name matches its field is checked when the object is
+used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from webhook.cel.value.values import NONE, Duration, Optional, Timestamp, UInt
 
 JSON_PATCH_NAME: Final = "JSONPatch"
 TEXTS: Final = ("op", "path", "from")
-"""The fields of a JSONPatch that hold text; its `value` holds anything."""
+"""The string fields of a JSONPatch. Its `value` may be anything."""
 
 _GO_TYPES: Final[Mapping[type, str]] = {
     type(None): "structpb.NullValue",
@@ -33,7 +33,7 @@ _GO_TYPES: Final[Mapping[type, str]] = {
 
 
 class Message:
-    """A constructed object. `cel_type` is the name of its type, `fields` are those that were given."""
+    """A constructed object. `cel_type`: the name of its type. `fields`: those that the expression set."""
 
     __slots__ = ("cel_type", "fields")
 
@@ -42,7 +42,7 @@ class Message:
         self.fields = fields
 
     def __eq__(self, other: object) -> bool:
-        from webhook.cel.value.operators import equal  # which knows of messages
+        from webhook.cel.value.operators import equal  # an import at the top would be circular
 
         return type(other) is Message and self.cel_type == other.cel_type and equal(self.fields, other.fields)
 
@@ -52,11 +52,11 @@ class Message:
         return f"{self.cel_type}{self.fields!r}"
 
     def select(self, field: str) -> Any:
-        """message.field: what was given, else an empty text where texts stand, else null."""
+        """message.field: the field's value; if it is not set, "" for a string field, else null."""
         return self.fields.get(field, "" if self._is_text(field) else None)
 
     def has(self, field: str) -> bool:
-        """has(message.field): whether it was given, and is no empty text where texts stand."""
+        """has(message.field): whether the field is set; a string field must not be empty either."""
         return bool(self.fields.get(field)) if self._is_text(field) else field in self.fields
 
     def _is_text(self, field: str) -> bool:
@@ -64,9 +64,9 @@ class Message:
 
 
 class Raw:
-    """A list or map that stands in a list or map that the expression makes, in a field of an object.
+    """A list or map inside a list or map that the expression constructs in a field of an object.
 
-    The API server does not convert it: to everything that reads the object it is neither a list nor a map.
+    The API server does not convert it, so readers of the object treat it as neither a list nor a map.
     """
 
     __slots__ = ("value",)
@@ -81,7 +81,7 @@ class Raw:
 
 
 def constructor(node: StructLiteral) -> Callable[[list[tuple[int, tuple[str, Any]]]], Message]:
-    """What makes the message of a literal of (optional, (field, value)), in order; the last of one field counts."""
+    """The function that makes the message of a literal from (optional, (field, value)). The last of a field wins."""
     name = node.name
     nested = {str(entry.key.value) for entry in node.entries if isinstance(entry.key, Const) and _nests(entry.value)}
 
@@ -110,7 +110,7 @@ _CONTAINERS: Final = frozenset({"list", "map"})
 
 
 def _nests(node: Expr) -> bool:
-    """Whether the value is a list or map of lists or maps that the expression makes. Sums of lists are converted."""
+    """Whether the expression constructs a list or map of lists or maps. Sums of lists are converted."""
     declared = node.type
     is_sum = isinstance(node, Call) and node.function == "_+_"
     return (

@@ -1,7 +1,7 @@
 """The operators of CEL on Python values: equality, order, arithmetic, selection, index, membership.
 
-Every function here is exact: it gives CEL's value or raises EvaluationError with the API server's text. Generated code
-calls them where the checker could not fix the types, and does the rest with Python's own operators.
+Every function here is exact: it returns CEL's value or raises EvaluationError with the API server's text. Generated
+code calls them if the checker does not know the types, and uses Python's own operators otherwise.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from webhook.cel.value.values import (
 )
 
 MAX_SIZE = 10_000_000
-"""Code points, bytes or elements in a value that `+` makes: what a budget of 1,000,000 pays for at 0.1 a unit."""
+"""The most code points, bytes or elements of a result of `+`: as many as 1,000,000 cost units pay for, at 0.1 each."""
 
 _NUMBERS = (int, UInt, float)
 _ORDERED = (str, bytes, bool, Timestamp, Duration)
@@ -39,7 +39,7 @@ _ORDERED = (str, bytes, bool, Timestamp, Duration)
 
 
 def equal(a: Any, b: Any) -> bool:
-    """a == b over any two values. Numbers compare across types; other types differ from each other; NaN from itself."""
+    """a == b for any two values. Numbers compare across types; other types differ. NaN differs from itself."""
     kind = type(a)
     if kind is str or kind is Timestamp or kind is Duration or kind is bytes or kind is Type or kind is Optional:
         return (type(b) is kind and bool(a == b)) if kind is not Optional else _optionals_equal(a, b)
@@ -49,7 +49,7 @@ def equal(a: Any, b: Any) -> bool:
         other = type(b)
         if other is bool or other not in _NUMBERS:
             return False
-        # As cel-go: an integer is converted when it meets a double.
+        # cel-go converts an integer to compare it with a double.
         return bool(a == b) if (kind is float) is (other is float) else float(a) == float(b)
     if kind is list:
         return type(b) is list and len(a) == len(b) and all(map(equal, a, b))
@@ -59,7 +59,7 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def alike(a: Any, b: Any) -> bool:
-    """Whether two values are equal, where an error counts as no: as `in` and the functions on lists compare."""
+    """a == b with errors as false, as `in` and the functions on lists compare."""
     try:
         return equal(a, b)
     except EvaluationError:
@@ -82,7 +82,7 @@ def _optionals_equal(a: Optional, b: Any) -> bool:
 
 
 def less(a: Any, b: Any) -> bool:
-    """a < b: numbers across types, else two of one type."""
+    """a < b: numbers of any types, else two values of one type."""
     left, right = _comparable(a, b, "_<_")
     return bool(left < right)
 
@@ -106,7 +106,7 @@ def greater_equal(a: Any, b: Any) -> bool:
 
 
 def _comparable(a: Any, b: Any, operator: str) -> tuple[Any, Any]:
-    """Both operands as Python orders them: an integer that meets a double as a double, as cel-go converts it."""
+    """Both operands in a form that Python compares like cel-go: an integer becomes a double beside a double."""
     left, right = type(a), type(b)
     if left is float or right is float:
         if left not in _NUMBERS or right not in _NUMBERS:
@@ -121,7 +121,7 @@ def _comparable(a: Any, b: Any, operator: str) -> tuple[Any, Any]:
 
 
 def _not_comparable(left: type, operator: str) -> EvaluationError:
-    # cel-go names the operator only where the left operand's type has no order at all.
+    # cel-go names the operator only if the left operand's type has no order.
     if left in _NUMBERS or left in _ORDERED:
         return no_such_overload()
     return EvaluationError(f"no such overload: {operator}")
@@ -227,7 +227,7 @@ _MODULO: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
 }
 
 
-# cel-go asks these operands themselves, whatever the operator; of others it knows by their type that they cannot.
+# cel-go calls these operands for any operator, and they report no overload; for others it checks the type first.
 _ASKED = (str, Timestamp, Duration)
 
 
@@ -299,7 +299,7 @@ def invert(a: Any) -> bool:
 
 
 def truth(a: Any) -> bool:
-    """`a` where a bool is needed: the operand of a condition."""
+    """`a` as the operand of a condition, which must be a bool."""
     if a is True or a is False:
         return bool(a)
     raise no_such_overload()
@@ -309,7 +309,7 @@ def truth(a: Any) -> bool:
 
 
 def select(operand: Any, field: str) -> Any:
-    """operand.field; a selection from an optional is an optional again."""
+    """operand.field. A selection from an optional is an optional."""
     if isinstance(operand, dict):
         if field in operand:
             return operand[field]
@@ -361,7 +361,7 @@ def _list_index(key: Any) -> int:
 
 
 def map_key(key: Any) -> Any:
-    """`key` as maps hold it. Raises EvaluationError on a value that can be no key."""
+    """The form of `key` in maps. Raises EvaluationError for a value that cannot be a key."""
     kind = type(key)
     if kind is str or kind is int or kind is UInt or kind is float:
         return key
@@ -424,7 +424,7 @@ def contains(item: Any, container: Any) -> bool:
 
 
 def elements(container: Any) -> list[Any]:
-    """What a one-variable macro goes over: the elements of a list, the keys of a map."""
+    """The range of a one-variable macro: the elements of a list, the keys of a map."""
     if type(container) is list:
         return container
     if type(container) is dict:
@@ -435,7 +435,7 @@ def elements(container: Any) -> list[Any]:
 
 
 def pairs(container: Any) -> list[tuple[Any, Any]]:
-    """What a two-variable macro goes over: (index, element) of a list, (key, value) of a map."""
+    """The range of a two-variable macro: (index, element) of a list, (key, value) of a map."""
     if type(container) is list:
         return list(enumerate(container))
     if type(container) is dict:
@@ -479,7 +479,7 @@ def make_map(entries: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def insert(target: dict[Any, Any], key: Any, value: Any) -> dict[Any, Any]:
-    """`target`, a map that a transforming macro is building, with one more entry; the map may be another one."""
+    """Add an entry to `target`, the map that a transforming macro is building. Returns `target` or a new map."""
     if type(key) is bool:
         if type(target) is dict:
             target = BoolMap(target)
@@ -493,7 +493,7 @@ def insert(target: dict[Any, Any], key: Any, value: Any) -> dict[Any, Any]:
 
 
 def insert_all(target: dict[Any, Any], entries: Any) -> dict[Any, Any]:
-    """`target` with every entry of another map."""
+    """Add every entry of another map to `target`. Returns `target` or a new map."""
     for key, value in pairs(entries):
         target = insert(target, key, value)
     return target
@@ -534,7 +534,7 @@ TYPE_NAMES = {str(named): named for named in _TYPES.values()} | {name: Type(name
 
 
 def type_of(value: Any) -> Type:
-    """type(value); an opaque value names its type in its class, as `cel_type`."""
+    """type(value). The class of an opaque value has the type's name in `cel_type`."""
     found = _TYPES.get(type(value))
     if found is None:
         found = Type(getattr(value, "cel_type", "dyn"))

@@ -1,7 +1,7 @@
 """CEL values that Python lacks: uint, duration, timestamp, optional, maps with boolean keys.
 
-Everything else is what JSON gives: None, bool, int, float, str, list, dict, and bytes. Timestamps and durations count
-nanoseconds, as Go's time package does, whose limits CEL in Kubernetes has.
+Other values are those of JSON (None, bool, int, float, str, list, dict) and bytes. Timestamps and durations count
+nanoseconds, with the limits of Go's time package, which CEL in Kubernetes shares.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UInt(int):
-    """uint: an int that knows it is unsigned. Equal to an int, and hashed like it, as CEL's maps need."""
+    """uint: an unsigned int. It equals the same int and has the same hash, as CEL's maps need."""
 
     __slots__ = ()
 
@@ -61,7 +61,7 @@ class Duration:
 
 
 class Timestamp:
-    """A moment in UTC, in nanoseconds from 1970, in the years 1 to 9999."""
+    """A point in time in UTC, in nanoseconds from 1970, in the years 1 to 9999."""
 
     __slots__ = ("ns",)
 
@@ -92,7 +92,7 @@ class Timestamp:
     __repr__ = __str__
 
     def at(self, zone: str = "") -> tuple[datetime, int]:
-        """The moment in a time zone (IANA name or offset like -08:00; UTC if empty), and its nanoseconds part."""
+        """The time in a zone (IANA name or offset such as -08:00; UTC if empty), and the nanoseconds of its second."""
         seconds, nanos = divmod(self.ns, NANO)
         moment = _EPOCH + timedelta(seconds=seconds)
         if zone:
@@ -104,7 +104,7 @@ class Timestamp:
 
 
 class Optional:
-    """optional.of(value); optional.none() is the one instance NONE."""
+    """optional.of(value). The instance NONE is optional.none()."""
 
     __slots__ = ("value",)
 
@@ -134,12 +134,12 @@ TRUE_KEY, FALSE_KEY = BoolKey(True), BoolKey(False)
 
 
 class BoolMap(dict[Any, Any]):
-    """A map that has boolean keys, held as TRUE_KEY and FALSE_KEY. JSON never gives one; only map literals do."""
+    """A map with boolean keys, which it stores as TRUE_KEY and FALSE_KEY. Only map literals create one, never JSON."""
 
     __slots__ = ()
 
     def keys_as_values(self) -> Iterator[Any]:
-        """The keys as CEL sees them."""
+        """The keys as CEL values."""
         for key in self:
             yield key.value if type(key) is BoolKey else key
 
@@ -255,7 +255,7 @@ def _time_zone(name: str) -> tzinfo:
         if offset >= timedelta(hours=24):
             raise EvaluationError(f"unknown time zone {name}")
         return timezone(-offset if match[1] == "-" else offset)
-    if len(name) > 255 or not _ZONE_NAME.fullmatch(name):  # zoneinfo looks the name up as a file
+    if len(name) > 255 or not _ZONE_NAME.fullmatch(name):  # zoneinfo opens a file of this name
         raise EvaluationError(f"unknown time zone {name}")
     try:
         return ZoneInfo(name)

@@ -1,1 +1,1 @@
-"""Why an expression has its value: explanations, and the parts of the object that decided."""
+"""Explains the value of an expression: the values of its sub-expressions, and its witnesses in the object."""

@@ -1,4 +1,4 @@
-"""Which parts of the object an expression's error is about: the map that lacks a key, the value of the wrong form."""
+"""Finds the parts of the object that caused an evaluation error: the map without the key, the malformed value."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class ErrorPlaces:
-    """Looks for where an error arose, and from there, by the search for what decided, for what it is about."""
+    """Finds the node where an error arose, and from there the places that caused it, by the search for witnesses."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
 
     def of(self, node: Expr, frame: Frame) -> list[Path]:
-        """The places that the error is about that a node ended in."""
+        """The places that caused the error of a node."""
         match node:
             case Ident():
                 variable = self.search.activation.variables.get(node.name)
@@ -51,13 +51,13 @@ class ErrorPlaces:
                 broken = self._broken(parts, frame)
                 if broken is not None:
                     return self.of(broken, frame)
-                place = self.search.origins.place(node, frame)  # where what is not there would stand
+                place = self.search.origins.place(node, frame)  # the place of the missing field
                 return [place] if place is not None else self.search.decisive(parts[0], frame)
             case _:
                 return self._raised(children(node), frame)
 
     def _broken(self, nodes: Iterable[Expr], frame: Frame) -> Expr | None:
-        """The first of nodes evaluated in order that has no value."""
+        """The first node without a value, of nodes that are evaluated in order."""
         return next((node for node in nodes if not isinstance(node, Const) and id(node) not in frame.record), None)
 
     def _raised(self, nodes: Sequence[Expr], frame: Frame) -> list[Path]:
@@ -65,7 +65,7 @@ class ErrorPlaces:
         return self.of(broken, frame) if broken is not None else self.search.all_of(nodes, frame)
 
     def _failed_or_unfit(self, node: Expr, frame: Frame) -> list[Path]:
-        """Of a node that has no value, or one of the wrong type."""
+        """The places of a node that has no value, or a value of the wrong type."""
         return self.search.decisive(node, frame) if id(node) in frame.record else self.of(node, frame)
 
     def _failed_loop(self, node: Comprehension, frame: Frame) -> list[Path]:
@@ -80,7 +80,7 @@ class ErrorPlaces:
         rounds = frame.record.get(rounds_key(node))
         if not isinstance(rounds, Rounds) or rounds.place < 0:
             return self.search.decisive(node.range, frame)
-        # Of errors in the values the first counts, of those in a filter the last.
+        # A loop reports the first error in its values, but the last one in its filter.
         for part, pick in ((fold.filter, -1), (fold.value, 0)):
             if part is None:
                 continue

@@ -1,7 +1,7 @@
-"""Why an expression has its value: the tree of its sub-expressions, with the value of each.
+"""Explains the value of an expression: the tree of its sub-expressions, with the value of each.
 
-The tree (webhook.cel.why.explanation) is read off the record that the recording form of the generated code keeps, so it
-tells of the evaluation that took place and cannot differ from it.
+The tree (webhook.cel.why.explanation) is built from the record that the recording form of the code made, so it shows
+the evaluation that took place.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
 from webhook.cel.why.witness import witnesses
 from webhook.paths import Path
 
-if TYPE_CHECKING:  # the types only: a program explains itself by these modules
+if TYPE_CHECKING:  # an import at run time would be circular
     from webhook.cel.program import Program, Recording
 
 _MISSING: Final = object()
 
 
 def explain(program: Program, activation: Recording, private: Private = privacy.NOTHING) -> Explanation:
-    """Evaluate a program on an activation, and explain its value or error: see `explanation`."""
+    """Evaluate a program on an activation and explain its value or error: see `explanation`."""
     error = ""
     try:
         program.evaluate_recording(activation)
@@ -53,21 +53,21 @@ def explain(program: Program, activation: Recording, private: Private = privacy.
 
 
 def explanation(program: Program, activation: Recording, error: str, private: Private = privacy.NOTHING) -> Explanation:
-    """The explanation of a program that was evaluated on an activation. error: the text that it ended in, if it did.
+    """The explanation of a program that was evaluated on an activation. error: the text of its error, else "".
 
-    private: what must not be shown of the variables. Nothing is hidden here: every Step says its level.
+    private: the parts of the variables that must not be shown. Nothing is hidden here; every Step has its level.
     """
     context = _Context(activation, private)
-    if error:  # the root may have its value in the record, of an evaluation that had more budget left
+    if error:  # the root may have a value in the record, from an evaluation with a larger budget
         activation.record.pop(id(program.tree), None)
     root = _Tree(context, program).step(program.tree, activation.record, {}, error)
-    found = witnesses(program, activation, "object", private=bool(private))
-    return Explanation(root, found, context.variables)
+    paths = witnesses(program, activation, "object", private=bool(private))
+    return Explanation(root, paths, context.variables)
 
 
 @dataclass(slots=True)
 class _Local:
-    """A loop's variable, or what optMap binds."""
+    """A loop variable, or the variable that optMap binds."""
 
     level: int
     origin: Origin
@@ -77,22 +77,22 @@ _Locals = Mapping[str, _Local]
 
 
 class _Context:
-    """What the trees of an expression and of its variables share."""
+    """The state that the trees of an expression and of its variables share."""
 
     def __init__(self, activation: Recording, private: Private) -> None:
         self.activation = activation
         self.private = private
         self.origins = Origins(activation, "object", private=bool(private))
-        self.variables: dict[str, Step] = {}  # those that the tree has shown
+        self.variables: dict[str, Step] = {}  # those in the tree so far
         self._static: dict[str, int] = {}
 
     def root_level(self, name: str) -> int:
-        """The highest level of what a variable may give, whether it was evaluated or not."""
+        """The highest privacy level that a variable's value may have, whether it was evaluated or not."""
         program = self.activation.variables.get(name)
         if program is None:
             return self.private.level(self.activation.get(name))
         if name not in self._static:
-            self._static[name] = CLEAN  # a variable does not come to use itself
+            self._static[name] = CLEAN  # variables are not recursive
             self._static[name] = max(map(self.root_level, variables_in(program.tree)), default=CLEAN)
         return self._static[name]
 
@@ -109,7 +109,7 @@ class _Tree:
     # ------------------------------------------------------------------------------------------------- one node
 
     def step(self, node: Expr, record: Record, scope: _Locals, error: str, decides: bool = True) -> Step:
-        """The step of a node that was evaluated. error: the text that it failed with, if it has no value."""
+        """The step of a node that was evaluated. error: the text of its error if it has no value."""
         value = record.get(id(node), _MISSING)
         if isinstance(node, Const):
             value = node.value
@@ -154,9 +154,9 @@ class _Tree:
     def parts(
         self, nodes: Iterable[Expr], record: Record, scope: _Locals, error: str, done: bool
     ) -> tuple[list[Step], bool]:
-        """The steps of nodes that are evaluated one after the other, until one fails; and whether one did.
+        """The steps of nodes that are evaluated in order, until one fails; and whether one failed.
 
-        done: what they are part of has a value, so that none failed.
+        done: their parent has a value, so none failed.
         """
         steps: list[Step] = []
         failed = False
@@ -216,7 +216,7 @@ class _Tree:
         return _Made(node.name, own.level, variable=own)
 
     def ordinary(self, node: Expr, value: Any, record: Record, scope: _Locals, error: str) -> _Made:
-        """A node whose parts are all evaluated, in order."""
+        """A node that evaluates all its parts in order."""
         done = value is not _MISSING
         nodes: Sequence[Expr] = children(node)
         if isinstance(node, Call) and node.function == "_?._":
@@ -296,7 +296,7 @@ class _Tree:
         (outer,), failed = self.parts([node.range], record, scope, error, value is not _MISSING)
         rounds = record.get(rounds_key(node))
         total = len(outer.value) if isinstance(outer.value, list | dict) else 0
-        # Not every round is kept: what none of those shows may still have been made from something private.
+        # Not every round is kept. The value may depend on private parts that only a dropped round read.
         used = variables_in(node.step, frozenset((node.var, node.var2, node.accu)))
         touched = (scope[name].level if name in scope else self.context.root_level(name) for name in used)
         level = PRIVATE if max(outer.level, *touched, CLEAN) else CLEAN
@@ -350,11 +350,11 @@ class _Tree:
 
 
 def _telling(fold: Fold, rounds: Rounds, value: Any, record: Record) -> list[tuple[tuple[int, Any, Record], bool]]:
-    """The rounds of a loop that say why it came out as it did; True beside the one that decided."""
+    """The rounds of a loop that explain its value, each with True if it decided."""
     if not rounds.finished and rounds.place >= 0:
         return [((rounds.place, rounds.item, record), True)]
     if value is _MISSING and fold.kind != "general":
-        # Of errors in the values the first counts, of those in a filter the last.
+        # A loop reports the first error in its values, but the last one in its filter.
         failed = [each for each in rounds.kept if error_key(fold.value) in each[2]][:1]
         if fold.filter is not None:
             failed = [each for each in rounds.kept if error_key(fold.filter) in each[2]][-1:] or failed
@@ -368,7 +368,7 @@ def _telling(fold: Fold, rounds: Rounds, value: Any, record: Record) -> list[tup
 
 
 def _error_level(node: Expr, made: _Made) -> int:
-    """What may be shown of the error that a node ended in."""
+    """The privacy level of the error of a node."""
     below = (*made.children, *(child for each in made.rounds for child in each.children))
     raised = [step for step in below if step.outcome == "error"]
     if made.variable is not None:
@@ -376,7 +376,7 @@ def _error_level(node: Expr, made: _Made) -> int:
     if raised or made.error_level:
         return max((step.error_level for step in raised), default=made.error_level)
     if privacy.reaches(node) and not any(step.level for step in made.children[1:]):
-        return CLEAN  # it names the key that is not there
+        return CLEAN  # it names the missing key
     return max((made.level, *(step.level for step in made.children)))
 
 
@@ -390,7 +390,7 @@ def _text(error: EvaluationError | None) -> str:
 
 @dataclass(slots=True)
 class _Made:
-    """What a Step is made of, besides what all have."""
+    """The fields of a Step that depend on the kind of its node."""
 
     name: str
     level: int

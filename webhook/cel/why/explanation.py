@@ -1,7 +1,7 @@
-"""What an explanation is made of: the tree of an expression's sub-expressions, with what came of each.
+"""The data of an explanation: the tree of an expression's sub-expressions, with the result of each.
 
-Sub-expressions stand in the tree as they were written: a chain of `&&` or `||` is one node, macros are not expanded,
-and a composited variable brings its own expression along where it is first used.
+The tree has the sub-expressions of the source: a chain of `&&` or `||` is one node, macros are not expanded, and a
+composited variable has its own expression at its first use.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ Outcome = Literal["value", "error", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One sub-expression: its place in the `source` that it is part of, and what came of it.
+    """One sub-expression: its span in `source`, and its result.
 
-    name: what it is: `&&`, `?:`, a function, a macro, `variables.x`, a field (`.x`), `literal`, `list`, `map`.
-    outcome: `value`; `error`, where `error` is the text; or `skipped`: it was not evaluated, which short circuit and
-    conditions bring about (it has no children then). A value may be known beside an error, where it is of the wrong
-    type. level: what may be shown of the value, see webhook.cel.why.privacy; error_level: the same of the error.
-    decides: it is part of why its parent came out as it did.
-    path: where its value (what `has` asks for) stands in the root variable, or would stand. plain: its text and value
-    say all there is.
-    variable: a composited variable's own expression, at its first use only.
-    rounds: of a loop, those that tell: the deciding one where there is one. total: how many there were to go through.
+    name: `&&`, `?:`, a function, a macro, `variables.x`, a field (`.x`), `literal`, `list` or `map`.
+    outcome: `value`; `error`, with its text in `error`; or `skipped` if a short circuit or a condition left it
+    unevaluated, without children then. A step in error has a value too if the value is of the wrong type.
+    level, error_level: how much of the value and of the error may be shown, see webhook.cel.why.privacy.
+    decides: it is part of the reason for its parent's result.
+    path: the place of its value (of the field that `has` tests) in the root variable; the field may be absent.
+    plain: its text and value need no further explanation.
+    variable: the expression of a composited variable, at its first use only.
+    rounds: the rounds of a loop that explain its value, with the deciding one if there is one. total: the number of
+    elements of the loop.
     """
 
     source: str
@@ -50,15 +51,15 @@ class Step:
 
     @property
     def text(self) -> str:
-        """The sub-expression as it is written."""
+        """The source text of the sub-expression."""
         return self.source[self.start : self.end]
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round of a loop. place: from 0. items: the loop's variables with their values and privacy levels.
+    """One round of a loop. place: its index, from 0. items: the loop variables with their values and privacy levels.
 
-    path: where the element stands in the root variable. decides: the loop ended with it.
+    path: the place of the element in the root variable. decides: this round decided the loop.
     """
 
     place: int
@@ -70,10 +71,10 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An expression's value or error, and why.
+    """The value or error of an expression, with its explanation.
 
-    witnesses: the Paths that decided it, the most telling first. variables: the composited variables that the tree
-    shows, by name (`variables.x`).
+    witnesses: the Paths that decided it, the best first. variables: the composited variables in the tree, by name
+    (`variables.x`).
     """
 
     root: Step
@@ -87,12 +88,12 @@ class Explanation:
 
     @property
     def value(self) -> Any:
-        """The value; None where there is an error."""
+        """The value; None after an error."""
         return None if self.failed else self.root.value
 
     @property
     def error(self) -> str | None:
-        """The text of the error, None where there is a value."""
+        """The text of the error; None if there is a value."""
         return self.root.error if self.failed else None
 
     @property

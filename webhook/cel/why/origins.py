@@ -1,7 +1,7 @@
-"""Where the values in an expression come from: the part of a variable that each is, or the node that computed it.
+"""The origins of the values in an expression: a part of a variable, or the node that computed the value.
 
-A value keeps its place through whatever only passes it on: variables, `?:`, optionals, list and map literals, lists
-that were joined, filtered, mapped, flattened, sorted or sliced. It is read off the record of one evaluation.
+Everything that only passes a value on keeps its origin: variables, `?:`, optionals, list and map literals, and lists
+that are joined, filtered, mapped, flattened, sorted or sliced. Origins are read from the record of one evaluation.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.value.values import NONE, Optional
 from webhook.paths import Path, lookup
 
-if TYPE_CHECKING:  # the types only: a program explains itself by these modules
+if TYPE_CHECKING:  # an import at run time would be circular
     from webhook.cel.program import Recording
 
 _RESTATED: Final = frozenset({"name", "namespace"})
-"""What a request repeats of its object's metadata."""
+"""The fields of `request` that repeat the object's metadata."""
 
 _MAX_STEPS: Final = 200_000
 _MAX_ELEMENTS: Final = 500
@@ -30,36 +30,36 @@ _UNKNOWN: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A part of the root variable; where it is absent, the place where it would stand."""
+    """A part of the root variable, by its path. The part may be absent."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a node computed."""
+    """A value that a node computed."""
 
     node: Expr
     frame: Frame
 
 
 Origin = At | Made | None
-"""None: a variable of a loop that is no part of anything known, such as an index."""
+"""None: a loop variable without a known origin, such as an index."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where nodes are looked at: the record that has their values, and the variables of the loops around them."""
+    """The context of nodes: the record with their values, and the variables of the enclosing loops."""
 
     record: Record
     scope: Mapping[str, Origin]
 
 
 class Origins:
-    """The origins of the values in what an activation recorded, as Paths into the variable `root`.
+    """The origins of recorded values, as Paths into the variable `root`.
 
-    private: the variables hold what must not be shown; a key that the expression computed may be one of the secrets,
-    and is no part of a Path then.
+    private: the variables have private parts. A key that the expression computed may then be a secret, so Paths leave
+    it out.
     """
 
     def __init__(self, activation: Recording, root: str, *, private: bool = False) -> None:
@@ -71,9 +71,9 @@ class Origins:
         self._steps = 0
 
     def of(self, node: Expr, frame: Frame) -> Origin:
-        """Where a node's value comes from."""
+        """The origin of a node's value."""
         self._steps += 1
-        if self._steps > _MAX_STEPS:  # names within names may stand for more than anybody waits for
+        if self._steps > _MAX_STEPS:  # nested names can multiply the steps
             return None
         match node:
             case Ident():
@@ -91,17 +91,17 @@ class Origins:
                 return Made(node, frame)
 
     def place(self, node: Expr, frame: Frame) -> Path | None:
-        """Where a node's value stands in the root variable, if it is a part of it."""
+        """The path of a node's value in the root variable; None if the value is not a part of it."""
         origin = self.of(node, frame)
         return origin.path if isinstance(origin, At) else None
 
     def value(self, node: Expr, frame: Frame) -> Any:
-        """The value that was recorded of a node, out of its optional; None where it was not evaluated."""
+        """The recorded value of a node, taken out of its optional; None if the node was not evaluated."""
         found = self._recorded(node, frame)
         return None if found is _UNKNOWN else found
 
     def inside(self, node: Comprehension, at: int, frame: Frame) -> Frame:
-        """The body of a loop in its round `at`."""
+        """The frame of a loop's body in the round `at`."""
         value = self._recorded(node.range, frame)
         outer = self.of(node.range, frame)
         if value is _UNKNOWN and isinstance(outer, At):
@@ -120,11 +120,11 @@ class Origins:
         return Frame(self._round(node, at, frame), scope)
 
     def chosen(self, node: Comprehension, frame: Frame) -> list[int]:
-        """The rounds whose element passed a filter."""
+        """The indices of the elements that passed a filter."""
         return list(frame.record.get(chosen_key(node), ()))
 
     def left_out(self, node: Call, frame: Frame) -> list[Origin]:
-        """The elements of a call's first argument that its result does not have, if that is a list of such elements."""
+        """The elements of a call's first argument that are missing from its result, if both are such lists."""
         made, items = self.value(node, frame), self.value(node.args[0], frame) if node.args else None
         if node.declared.shape is not Shape.ELEMENTS or not isinstance(made, list) or not isinstance(items, list):
             return []
@@ -145,7 +145,7 @@ class Origins:
         if variable is None:
             return Made(node, frame)
         if node.name not in self._variables:
-            self._variables[node.name] = None  # a variable does not come to use itself
+            self._variables[node.name] = None  # variables are not recursive
             self._variables[node.name] = self.of(variable.tree, self.base)
         return self._variables[node.name]
 
@@ -186,7 +186,7 @@ class Origins:
     # ----------------------------------------------------------------------------------------------- parts of values
 
     def item(self, origin: Origin, key: Any) -> Origin:
-        """Where the element or entry `key` of a value comes from; the whole value where that cannot be told."""
+        """The origin of the element or entry `key` of a value; that of the whole value if it cannot be determined."""
         if isinstance(origin, At):
             return At((*origin.path, key if isinstance(key, int) else str(key)))
         if origin is None:
@@ -230,7 +230,7 @@ class Origins:
         return self.item(self.of(node.args[0 if within else 1], frame), at if within else at - len(first))
 
     def _element_of_call(self, node: Call, at: int, frame: Frame) -> Origin:
-        """The origin of the element `at` of a call's result, where that is one of the first argument."""
+        """The origin of the element `at` of a call's result, if it is an element of the first argument."""
         if node.declared.element is None:
             return None
         arguments = [self.value(arg, frame) for arg in node.args]
@@ -243,7 +243,7 @@ class Origins:
         return origin
 
     def _collected(self, node: Comprehension, fold: Fold, key: Any, frame: Frame) -> Origin:
-        """What map, filter and the transforming macros collected under an index or key."""
+        """The origin of the item that map, filter or a transforming macro collected under an index or key."""
         at = key
         if fold.kind == "map":
             items = self._recorded(node.range, frame)
@@ -269,7 +269,7 @@ class Origins:
         return found.value if isinstance(found, Optional) else found
 
     def _round(self, node: Comprehension, at: int, frame: Frame) -> Record:
-        """What one round of a loop recorded of its body; nothing where that was not kept."""
+        """The record of one round of a loop; empty if it was not kept."""
         rounds = frame.record.get(rounds_key(node))
         if not isinstance(rounds, Rounds):
             return {}

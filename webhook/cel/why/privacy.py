@@ -1,7 +1,7 @@
-"""Which values must not be shown: what is private, what holds such a thing, and what was made from it.
+"""Privacy levels of values: private parts, values that contain them, and values computed from them.
 
-Expressions work on the very objects that they are given, so a part of one is known by its identity; what is computed
-from a private part is found by following the tree.
+Expressions work on the original objects, so parts of these are identified by id(). Values computed from private parts
+are found by following the tree.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from webhook.cel.value.values import Optional
 CLEAN: Final = 0
 """A value that may be shown."""
 HOLDS: Final = 1
-"""A value that may be shown but for its private parts."""
+"""A value that may be shown except for its private parts."""
 PRIVATE: Final = 2
-"""A private part, or made from one: only its type and length may be shown, and booleans."""
+"""A private part, or a value computed from one. Only its type and length may be shown; booleans may be shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Private:
-    """The private parts of the values that an expression may see, and what holds them, by id().
+    """The private parts of the variables of an expression, and the values that contain them, by id().
 
     The values must stay alive as long as this is used.
     """
@@ -35,7 +35,7 @@ class Private:
         return bool(self.parts)
 
     def level(self, value: Any) -> int:
-        """CLEAN, HOLDS or PRIVATE of a value that was not made by the expression itself."""
+        """The level (CLEAN, HOLDS or PRIVATE) of a value that the expression did not compute."""
         while isinstance(value, Optional):
             value = value.value
         if id(value) in self.parts:
@@ -43,11 +43,11 @@ class Private:
         return HOLDS if id(value) in self.holders else CLEAN
 
     def projected(self, of: Any, level: int, value: Any) -> int:
-        """The level of a part of a value whose own level is known."""
+        """The level of a part of the value `of`, which has the level `level`."""
         if level == PRIVATE:
             return PRIVATE
         own = self.level(value)
-        fresh = level == HOLDS and self.level(of) == CLEAN  # made by the expression, of what holds private parts
+        fresh = level == HOLDS and self.level(of) == CLEAN  # the expression built it from values with private parts
         return HOLDS if own == CLEAN and fresh and isinstance(value, list | dict | Optional) else own
 
 
@@ -55,7 +55,7 @@ NOTHING: Final = Private()
 
 
 def of_call(node: Call, levels: list[int]) -> int:
-    """The level of a call's value, from those of its arguments. Not for projections."""
+    """The level of a call's value, from the levels of its arguments. Not for projections."""
     highest = max(levels, default=CLEAN)
     if highest == CLEAN or node.declared.privacy is Privacy.OPEN:
         return CLEAN
@@ -63,7 +63,7 @@ def of_call(node: Call, levels: list[int]) -> int:
 
 
 def reaches(node: Expr) -> bool:
-    """Whether a node selects a part of another's value."""
+    """Whether a node selects a part of another node's value."""
     if isinstance(node, Call):
         return node.declared.shape is Shape.PART
     return isinstance(node, Select) and not node.test

@@ -1,7 +1,7 @@
-"""Which of several places a reader would look at first, where all of them decided.
+"""Ranks several places that all decided, so that the best one comes first.
 
-Of a false `A || B` the values do not tell which term is the condition and which the demand. These rules do, by what
-people write in policies for Kubernetes: docs/decisions/011-lines.md.
+The values of a false `A || B` do not show which term is the condition and which is the requirement. These rules do,
+from the habits of policy authors for Kubernetes: docs/decisions/011-lines.md.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _MISSING: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """One of several terms of which any would have sufficed: its places, the best first.
+    """One of several terms, any of which would have sufficed: its places, the best first.
 
-    condition: it says what the other terms are about. exemption: it speaks of exemptions.
+    condition: the term selects the objects that the other terms apply to. exemption: the term names an exemption.
     """
 
     paths: list[Path]
@@ -44,9 +44,8 @@ class Ranking:
     def of_alternatives(self, alternatives: Iterable[Alternative]) -> list[Path]:
         """The places of alternatives, the best first.
 
-        What only tests kind, name, operating system or labels stands back, and so do conditions and exemptions. What
-        the object has comes before what it lacks, the deeper place before the less deep one, the later term before the
-        earlier one.
+        Terms that only test kind, name, operating system or labels rank last, and so do conditions and exemptions.
+        Present places rank before absent ones, deeper places before shallower ones, later terms before earlier ones.
         """
         ranked: list[tuple[Any, list[Path]]] = []
         for place, each in enumerate(alternatives):
@@ -58,8 +57,8 @@ class Ranking:
         return [path for _, paths in ranked for path in paths]
 
     def of_branch(self, branch: list[Path], condition: list[Path]) -> list[Path]:
-        """The places of `condition ? branch : …`, the best first: those of the branch, unless only the condition asked
-        for something that the object has."""
+        """The places of `condition ? branch : …`, the best first: those of the branch, unless only places of the
+        condition are present in the object."""
 
         def rank(each: tuple[bool, Path]) -> tuple[bool, bool, bool]:
             asked, path = each
@@ -70,7 +69,7 @@ class Ranking:
         return [path for _, path in sorted(places, key=rank)]
 
     def together(self, parts: Iterable[list[Path]]) -> list[Path]:
-        """The places of the values that one value was made of: of those that the object has first."""
+        """The places of the values that one value was computed from. Places that the object has come first."""
         ranked = sorted(
             (paths for paths in parts if paths),
             key=lambda paths: (self._level(paths[0]) >= _NAME, not self._present(paths[0])),
@@ -78,18 +77,18 @@ class Ranking:
         return [path for paths in ranked for path in paths]
 
     def in_the_end(self, paths: Iterable[Path]) -> list[Path]:
-        """All places that were found, in their order but for the object's kind, which is the last."""
+        """All places in their order, except that the object's kind comes last."""
         return sorted(paths, key=lambda path: self._level(path) == _KIND)
 
     def _rank(self, path: Path) -> tuple[int, bool, int]:
         depth = next((size for size in range(len(path), 0, -1) if self._present(path[:size])), 0)
         level = self._level(path)
         if not depth and level < _KIND:
-            level = _NAME  # it could only stand at the object as a whole
+            level = _NAME  # it would locate the finding at the whole object
         return level, depth < len(path), -depth
 
     def _level(self, path: Path) -> int:
-        """How likely a place is only a condition for asking about another, from 0."""
+        """How likely a place only belongs to a condition; 0 is the least likely."""
         if path in _KINDS:
             return _KIND
         if path == ("metadata",) or path[:2] in _IDENTITY or path[-2:] == ("os", "name"):
@@ -104,7 +103,7 @@ class Ranking:
 
 
 def speaks_of_exemptions(term: Expr) -> bool:
-    """Whether a term names or quotes something that is called an exemption: `c.image in variables.exemptImages`."""
+    """Whether a term has a name or a literal that says exemption: `c.image in variables.exemptImages`."""
     match term:
         case Ident(name=text) | Select(field=text) if _EXEMPTION.search(text):
             return True

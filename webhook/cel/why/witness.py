@@ -1,8 +1,8 @@
-"""Which parts of the object an expression's value, or its error, comes from.
+"""Finds the witnesses of an expression: the parts of the object that decided its value or error.
 
-After a recorded evaluation the tree is walked from its root to what decided: the false term of a conjunction, the
-failing element of `all`, the operands of a comparison, the field that `has` asked for. Where several parts decided
-together, as all terms of a false `||` do, they are ranked (webhook.cel.why.ranking).
+After a recorded evaluation, the search follows the tree from its root to the nodes that decided: the false term of a
+conjunction, the failing element of `all`, the operands of a comparison, the field that `has` tested. If several parts
+decided together, as the terms of a false `||` do, they are ranked (webhook.cel.why.ranking).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from webhook.cel.why.origins import At, Frame, Made, Origin, Origins
 from webhook.cel.why.ranking import NAMESPACE, Alternative, Ranking, speaks_of_exemptions
 from webhook.paths import Path
 
-if TYPE_CHECKING:  # the types only: a program explains itself by these modules
+if TYPE_CHECKING:  # an import at run time would be circular
     from webhook.cel.program import Program, Recording
 
 MAX_PATHS: Final = 50
@@ -35,21 +35,21 @@ _COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
 def witnesses(program: Program, activation: Recording, root: str, *, private: bool = False) -> tuple[Path, ...]:
     """The Paths into `root` that decided the value of a program just recorded on this activation, the best first.
 
-    Of an expression that ended in an error: the places that the error is about. A Path may lead to what is absent: a
-    field that the expression asked for. private: the variables hold what must not be shown; see Origins.
+    After an error: the places that caused it. A Path may name an absent field that the expression tested. private: the
+    variables have private parts; see Origins.
     """
     if activation.record.get(SPENT) == id(program.tree):
-        return ()  # a budget runs out wherever it does
+        return ()  # no place causes an exceeded budget
     found = dict.fromkeys(Search(activation, root, private=private).of(program.tree))
-    if not found and root == "object":  # a deletion has but the old one, and an update may ask of it what still holds
+    if not found and root == "object":  # a DELETE has only oldObject, and an expression may test oldObject alone
         found = dict.fromkeys(Search(activation, "oldObject", private=private).of(program.tree))
-    # A guard such as `!has(c.ports) || c.ports.all(…)` names ports too: what stands inside it tells more.
+    # A guard such as `!has(c.ports) || c.ports.all(…)` gives ports as well; the place inside it is more precise.
     inner = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
     return tuple(inner[:MAX_PATHS])
 
 
 class Search:
-    """Looks for what decided in what was recorded: see witnesses."""
+    """Searches the record for the places that decided: see witnesses."""
 
     def __init__(self, activation: Recording, root: str, *, private: bool = False) -> None:
         self.origins = Origins(activation, root, private=private)
@@ -59,7 +59,7 @@ class Search:
         self._steps = 0
 
     def of(self, tree: Expr) -> list[Path]:
-        """What decided the value or error of a whole expression."""
+        """The places that decided the value or error of a whole expression."""
         base = self.origins.base
         recorded = isinstance(tree, Const) or id(tree) in base.record
         return self.ranking.in_the_end(self.decisive(tree, base) if recorded else ErrorPlaces(self).of(tree, base))
@@ -89,7 +89,7 @@ class Search:
                 return self.all_of(children(node), frame)
 
     def of_origin(self, origin: Origin) -> list[Path]:
-        """The places that decide a value of that origin."""
+        """The places that decide a value of this origin."""
         match origin:
             case At(path):
                 return [path]
@@ -115,11 +115,11 @@ class Search:
     def _selected(self, node: Select, origin: Origin, frame: Frame) -> list[Path]:
         operand = self.origins.of(node.operand, frame)
         if isinstance(operand, At):
-            return [(*operand.path, node.field)]  # of has(): where it stands, or would stand
+            return [(*operand.path, node.field)]  # of has(): the field may be absent
         return self._part(node, node.operand, origin, frame)
 
     def _part(self, node: Expr, operand: Expr, origin: Origin, frame: Frame) -> list[Path]:
-        """What decides a part of a value that the expression made."""
+        """The places that decide a part of a value which the expression computed."""
         if isinstance(origin, Made) and origin.node is not node:
             found = self.of_origin(origin)
             if found:
@@ -157,7 +157,8 @@ class Search:
         )
 
     def _is_condition(self, term: Expr, frame: Frame) -> bool:
-        """Whether a term says what the others are about: `type != 'LoadBalancer' || …`, where it is one."""
+        """Whether a term selects the objects that the others apply to, and the object is one: in
+        `type != 'LoadBalancer' || …` for an object of type LoadBalancer."""
         if not isinstance(term, Call):
             return False
         if term.function == "!_":
@@ -194,7 +195,7 @@ class Search:
             holder = self.decisive(container, frame)
             is_key = isinstance(self.origins.value(container, frame), dict)
             if holder and is_key and not isinstance(self.origins.of(item, frame), At):
-                return holder  # that lacks a key which was put together
+                return holder  # it lacks a computed key, which has no place
             return self.ranking.together([found, holder])
         items, wanted = self.origins.value(container, frame), self.origins.value(item, frame)
         at = _index(items, wanted) if isinstance(items, list | dict) else None
@@ -205,7 +206,7 @@ class Search:
         return self.ranking.together([found, self.decisive(container, frame)])
 
     def _compared(self, node: Call, frame: Frame) -> list[Path]:
-        """A comparison: of the sizes of lists, what is one too many, or what is missing."""
+        """A comparison. For sizes of lists: the elements that are too many, or the ones that are missing."""
         found: list[list[Path]] = []
         for one, other in (node.args, node.args[::-1]):
             counted, against = _counted(one, other), _counted(other, one)
@@ -224,7 +225,7 @@ class Search:
         return self.ranking.together(found)
 
     def _excess(self, node: Expr, wanted: int, frame: Frame) -> list[Path]:
-        """What let so many elements into a list that was filtered: of those past the number that was wanted first."""
+        """The places that let too many elements pass a filter. Elements beyond the number `wanted` come first."""
         made, inner = self._filtered(node, frame)
         if made is None:
             return []
@@ -232,7 +233,7 @@ class Search:
         return self._of_rounds(made, recognise(made).filter, [*chosen[wanted:], *chosen[:wanted]], inner)
 
     def _left_out(self, node: Expr, frame: Frame) -> list[Path]:
-        """What kept elements out of a list that was filtered, or of which each was to be there once."""
+        """The places that kept elements out of a filtered list, or the duplicates that distinct() removed."""
         made, inner = self._filtered(node, frame)
         if made is None:
             return self._repeated(node, frame)
@@ -250,7 +251,7 @@ class Search:
         return [path for element in left_out for path in self.of_origin(element)]
 
     def _whole(self, node: Expr, frame: Frame) -> list[Path]:
-        """The list that a filter had too little to take from."""
+        """The places of the list from which a filter selected too few elements."""
         made, inner = self._filtered(node, frame)
         if made is None:
             return self.decisive(node, frame)
@@ -265,7 +266,7 @@ class Search:
         return None, frame
 
     def _by_elements(self, node: Call, deciding: Deciding, frame: Frame) -> list[Path]:
-        """A function whose result is due to some elements of its arguments, as that of sets.intersects."""
+        """A function whose result some elements of its arguments decided, such as sets.intersects."""
         values = [self.origins.value(arg, frame) for arg in node.args]
         found = [
             self.of_origin(self.origins.item(self.origins.of(node.args[argument], frame), at))
@@ -299,7 +300,7 @@ class Search:
     def _of_rounds(
         self, node: Comprehension, condition: Expr | None, places: Sequence[int], frame: Frame
     ) -> list[Path]:
-        """What decided a condition in some rounds of a loop; the elements where that is no part of the object."""
+        """The places that decided a condition in some rounds of a loop; the elements if there are no such places."""
         found: list[Path] = []
         for at in places[:MAX_PATHS]:
             inner = self.origins.inside(node, at, frame)
@@ -311,7 +312,7 @@ class Search:
         return found
 
     def _ranged(self, node: Comprehension, fold: Fold, frame: Frame) -> list[Path]:
-        """What decided a loop in which no round did: the list, or what its elements were compared with."""
+        """The places that decided a loop in which no round did: the list, or the operands its elements met."""
         found = self.decisive(node.range, frame)
         if fold.kind not in ("all", "exists", "exists_one", "list"):
             return found
@@ -329,7 +330,7 @@ class Search:
 
 
 def _counted(node: Expr, other: Expr) -> Expr | None:
-    """The list whose size is compared: of `size(list) == 0`, and of `list == []`."""
+    """The list whose size is compared, in `size(list) == 0` and in `list == []`."""
     if isinstance(node, Call) and node.declared.call is operators.size:
         return node.args[0]
     if isinstance(other, ListLiteral) and not other.elements:
@@ -344,7 +345,7 @@ def _size(value: Any) -> int | None:
 
 
 def _index(items: list[Any] | dict[Any, Any], wanted: Any) -> Any:
-    """The index or key under which a container has an item, None if it has not."""
+    """The index or key of an item in a container; None if the container does not have it."""
     if isinstance(items, dict):
         return wanted if isinstance(wanted, str | int) and wanted in items else None
     for at, item in enumerate(items):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -188,20 +188,50 @@ class _Drawing:
             return
         branch = self.branch(step, strong, near) if isinstance(step, Step) else self.round(step, strong)
         yield from self.written(branch, first, rest)
-        below = branch.below
+        below = self.shortened(step, branch.below)
         if not below or (depth >= MAX_DEPTH and not self.look.full):
             return
         last = len(below) - 1
         beside = isinstance(step, Step) and not step.rounds and step.name not in _LOGICAL and strong
         tee, corner, bar = ("|-", "`-", "| ") if self.look.ascii else ("├─", "└─", "│ ")
         for place, child in enumerate(below):
-            if place >= MAX_BRANCHES:
-                yield self.look.paint(DIM, f"{rest}{corner} {self.look.more} {len(below) - place} more")
-                return
             ends = place == last
             inner = strong and (not isinstance(child, Step) or child.decides)
             mark, space = (f"{corner} ", "   ") if ends else (f"{tee} ", f"{bar} ")
             yield from self.lines(child, rest + mark, rest + space, inner, depth + 1, beside)
+
+    def shortened(self, step: Step | Round, below: tuple[Step | Round | _Rest, ...]) -> Sequence[Step | Round | _Rest]:
+        """At most MAX_BRANCHES of the nodes below a step, and a note for each run left out. What decided stays."""
+        if len(below) <= MAX_BRANCHES:
+            return below
+        by_weight = sorted(range(len(below)), key=lambda place: -self.weight(step, below[place]))  # stable
+        kept = set(by_weight[:MAX_BRANCHES])
+        shown: list[Step | Round | _Rest] = []
+        left_out = 0
+        for place, each in enumerate((*below, None)):
+            if each is not None and place not in kept:
+                left_out += 1
+                continue
+            if left_out:
+                shown.append(_Rest(f"{self.look.more} {left_out} more"))
+                left_out = 0
+            if each is not None:
+                shown.append(each)
+        return tuple(shown)
+
+    def weight(self, parent: Step | Round, each: Step | Round | _Rest) -> int:
+        """2: a node is in error or decided its parent. 1: it leads to where the outcome was decided. 0: neither."""
+        if isinstance(each, Round):
+            return max((self.weight(each, child) for child in each.children), default=0)
+        if not isinstance(each, Step):
+            return 0
+        if each.outcome == "error":
+            return 2
+        if isinstance(parent, Step) and parent.name in ("&&", "||") and parent.outcome == each.outcome == "value":
+            decisive = parent.name == "||"
+            if parent.value is decisive and each.value is decisive:
+                return 2
+        return 1 if self.telling is not None and id(each) in self.telling else 0
 
     def written(self, branch: _Branch, first: str, rest: str) -> Iterator[str]:
         """The line of a branch, cut to the width: the text first, then the value, the note never.

@@ -20,7 +20,7 @@ COST: Final = 2_500_000
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One compiled condition. place: its path in the policy or binding."""
+    """One compiled condition. place: the path of its expression in the policy or binding."""
 
     name: str
     program: Program

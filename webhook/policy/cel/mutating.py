@@ -1,7 +1,7 @@
-"""A MutatingAdmissionPolicy: its expressions compiled, and run on requests.
+"""Compiles a MutatingAdmissionPolicy, and runs it on requests.
 
-The order, the error handling and the texts are those of k8s.io/apiserver, plugin/policy/mutating. Its matchConditions
-and variables are compiled and evaluated as those of a ValidatingAdmissionPolicy.
+The order, the error handling and the texts are those of k8s.io/apiserver, plugin/policy/mutating. matchConditions and
+variables are compiled and evaluated like those of a ValidatingAdmissionPolicy.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PatchType = Literal["ApplyConfiguration", "JSONPatch"]
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One mutation: an expression that gives an object to merge, or the operations of a JSON patch."""
+    """One mutation. Its expression returns an object to merge, or the operations of a JSON patch."""
 
     patch_type: PatchType
     program: Program
@@ -40,7 +40,7 @@ class Mutation:
 
 @dataclass(frozen=True, slots=True)
 class CELMutator:
-    """The expressions of a policy. `shared` has its matchConditions and variables, `schemas` the kinds it may merge."""
+    """The compiled expressions of a policy. shared: its matchConditions and variables. schemas: of kinds to merge."""
 
     shared: CELValidator
     mutations: tuple[Mutation, ...]
@@ -63,7 +63,7 @@ class CELMutator:
         return ((path, program) for path, program in self.sources if id(program) in merging)
 
     def with_schemas(self, schemas: Schemas) -> CELMutator:
-        """The same mutator, where these kinds are known."""
+        """The same mutator with other schemas."""
         return replace(self, schemas=schemas)
 
     def mutate(self, review: Review, params: Any) -> MutationResult:
@@ -99,7 +99,7 @@ class CELMutator:
 
     def _changed(self, mutation: Mutation, review: Review, current: JSONObject, params: Any, form: Form) -> JSONObject:
         request = review.request
-        # A new one for each mutation: variables are evaluated again, on the object as it is now.
+        # Each mutation has its own activation, as variables are evaluated again on the mutated object.
         activation = form.activation(
             {"object": current, "oldObject": request.old_object, "params": params},
             self.shared.lazy(review),
@@ -112,12 +112,12 @@ class CELMutator:
             raise _Refused(f"expression '{mutation.program.source}' resulted in error: {error}") from None
         if mutation.patch_type == "ApplyConfiguration":
             return _merged(value, current, request.kind, self.schemas.of(*request.kind))
-        # Custom objects are read as whatever they are, and validated later.
+        # Custom objects have no schema here; the API server validates them later.
         return _patched(value, current, Schemas.builtin().of(*request.kind))
 
 
 class _Refused(Exception):
-    """A mutation that cannot be made."""
+    """A mutation fails. `internal`: see MutationFault."""
 
     def __init__(self, message: str, *, internal: bool = False) -> None:
         super().__init__(message)
@@ -140,7 +140,7 @@ def _merged(wanted: Message, current: JSONObject, kind: GroupVersionKind, schema
         raise _Refused("invalid return type: *dynamic.ObjectVal") from None
     except structuredmerge.MergeError as error:
         raise _Refused(f"error applying patch: {error}") from None
-    # Of the server's own kinds an object is made of what was merged; custom ones are validated later.
+    # The API server decodes merged objects of built-in kinds; it validates custom ones later.
     for integer in structuredmerge.fractions(schema, configuration) if Schemas.builtin().of(*kind) else ():
         into = f"{kind.group}/{kind.version}, Kind={kind.kind}"
         raise _Refused(f"unable to convert unstructured object to {into}: cannot convert float64 to {integer}")
@@ -174,9 +174,9 @@ def _operation(message: Message) -> jsonpatches.Operation:
 
 
 def _not_of_its_kind(patched: Any, before: JSONObject, schema: Schema | None) -> str:
-    """Why what a JSON patch made cannot be read as an object of its kind; "" if it can.
+    """Why the result of a JSON patch cannot be decoded as an object of its kind; "" if it can.
 
-    What was wrong with it before is not the patch's doing.
+    Faults that the object had before the patch are ignored.
     """
     if not isinstance(patched, dict):
         return "the patch leaves no object"
@@ -202,10 +202,10 @@ def _not_of_its_kind(patched: Any, before: JSONObject, schema: Schema | None) ->
 def compile_policy(
     policy: model.MutatingAdmissionPolicy, version: Version = NEWEST
 ) -> tuple[CELMutator, list[tuple[Path, Issue]]]:
-    """The policy's expressions compiled, and what is wrong with those that do not compile, each with its place.
+    """Compile a policy. Returns the mutator, and the issues of expressions that do not compile, with their paths.
 
-    version: of the Kubernetes that the policy is for. The mutator holds only what compiled: it is not to be used if
-    there are issues.
+    version: the Kubernetes version that the policy is for. Do not use the mutator if there are issues: it lacks the
+    expressions that did not compile.
     """
     spec = policy.spec
     gate = {name: getattr(spec, name) for name in ("param_kind", "match_conditions", "variables", "failure_policy")}
@@ -216,7 +216,7 @@ def compile_policy(
     for variable in spec.variables:
         name = f"variables.{variable.name}"
         program = shared.variables.get(name)
-        declared[name] = program.type if program else types.DYN  # so that its users are not blamed too
+        declared[name] = program.type if program else types.DYN  # so that expressions which use it are not reported too
     base = base_environment(with_params=spec.param_kind is not None, version=version)
     environment = base.extend(declared).constructing()
     mutations: list[Mutation] = []
@@ -227,7 +227,7 @@ def compile_policy(
             ("JSONPatch", "jsonPatch", mutation.json_patch),
         ):
             if patch is None or patch_type != mutation.patch_type or not patch.expression.strip():
-                continue  # refused already
+                continue  # reported already
             path = ("spec", "mutations", index, field, "expression")
             expected = OBJECT_TYPE if patch_type == "ApplyConfiguration" else types.list_of(JSON_PATCH_TYPE)
             try:

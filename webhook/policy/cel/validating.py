@@ -1,8 +1,8 @@
-"""A ValidatingAdmissionPolicy: its expressions compiled, and evaluated on requests.
+"""Compiles a ValidatingAdmissionPolicy, and evaluates it on requests.
 
 The order, the error handling and the texts are those of k8s.io/apiserver, plugin/policy/validating and plugin/cel.
-Not evaluated, for it can change no verdict unless it uses up half of a budget: the messageExpression of a validation
-that holds, and the matchConditions after one that is false.
+Two things are not evaluated unless half of a budget is spent, as they cannot change the verdict otherwise: the
+messageExpression of a validation that is true, and the matchConditions after a false one.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from webhook.policy.written import model
 from webhook.versions import NEWEST, Version
 
 MAX_MESSAGE = 5 * 1024
-"""The most bytes of what a messageExpression gives; more is dropped."""
+"""The most bytes of the result of a messageExpression; a longer one is ignored."""
 
 COST = 10_000_000
-"""The budget of a policy's validations and messages, and of its annotations too, in cost units."""
+"""The budget of a policy's validations and messages together, and that of its annotations, in cost units."""
 
 _SURELY_WITHIN = COST * 9 // 20
-"""While all phases together, whose variables are evaluated once, cost no more than this, each is within its budget: the
-API server evaluates variables once a phase, and validations and messages share a budget."""
+"""If all phases together cost no more than this, each is within its budget. The margin is needed because the API server
+evaluates variables once a phase, but this module once for all phases; validations and messages share a budget."""
 
-_CHEAP = 100_000  # what variables that depend on params alone may cost for their values to be kept
+_CHEAP = 100_000  # the most that an evaluation may cost if the values of variables that depend on params are kept
 
 _BOOL = (types.BOOL,)
 _STRING = (types.STRING,)
@@ -45,9 +45,10 @@ _STRING_OR_NULL = (types.STRING, types.NULL)
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """A validation; `message` is the one to fall back to, never empty. place: of its expression, in the policy.
+    """A compiled validation.
 
-    unexplained: the failure of a request of which it is false, with that message.
+    message: the message if there is no messageExpression or it fails; never empty. place: the path of its expression in
+    the policy. unexplained: the failure with `message`, built once.
     """
 
     program: Program
@@ -62,17 +63,17 @@ class Validation:
         object.__setattr__(self, "unexplained", self.failed(self.message))
 
     def failed(self, message: str) -> Failure:
-        """The failure of a request of which it is false."""
+        """The failure of a request for which the validation is false."""
         return failed(message, self.reason, index=self.index, expression=self.place)
 
     def in_error(self, message: str) -> Failure:
-        """The failure where it could not be evaluated."""
+        """The failure of a request for which the validation has an evaluation error."""
         return Failure(message, error=True, index=self.index, expression=self.place)
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """An audit annotation. place: of its expression, in the policy."""
+    """A compiled audit annotation. place: the path of its expression in the policy."""
 
     key: str
     program: Program
@@ -81,10 +82,10 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class CELValidator:
-    """The expressions of a policy. `variables`: `variables.NAME` -> program, each seeing those declared before it.
+    """The compiled expressions of a policy. variables: `variables.NAME` → program; each sees those declared before it.
 
-    `fixed_cost`: a bound on what evaluating each of them once costs beside what an activation adds up. `authorizing`:
-    the variables that use the authorizer; None if nothing here does.
+    fixed_cost: an upper bound on the cost of evaluating each expression once, without the cost that the activation
+    counts. authorizing: the variables that use the authorizer; None if no expression uses it.
     """
 
     conditions: Conditions
@@ -108,21 +109,20 @@ class CELValidator:
         return self._evaluated(review, params, PLAIN)
 
     def _recorded(self, review: Review, params: Any, recording: Recording) -> Evaluation:
-        """The evaluation with its trace. As the exact form of an expression takes over where the plain one gives up,
-        the recording form takes over where the plain one finds something: what it finds is the verdict."""
+        """The evaluation with its trace. To record failures, the plain form runs first; if it finds something, the
+        recording form evaluates the policy again and its result is the verdict."""
         if recording == "failures":
-            found = self._evaluated(review, params, PLAIN)
-            if not (found.failures or found.annotation_errors):
-                return found
+            result = self._evaluated(review, params, PLAIN)
+            if not (result.failures or result.annotation_errors):
+                return result
         recorder = Recorder(self.sources, everything=recording == "everything")
         return replace(self._evaluated(review, params, recorder), trace=recorder.trace())
 
-    # The plan of an evaluation, written once for all forms of the code: matchConditions, validations, messages,
-    # auditAnnotations.
+    # The order of an evaluation, for all forms of the code: matchConditions, validations, messages, auditAnnotations.
 
     def _evaluated(self, review: Review, params: Any, form: Form, *, by_phases: bool = False) -> Evaluation:
-        """All phases on one activation, with the messages of what failed only; or, where a budget comes near,
-        `by_phases`, as the API server does it."""
+        """Evaluate all phases on one activation, with the messages of failed validations only. If half of a budget is
+        spent, evaluate again `by_phases`, as the API server does."""
         if self.conditions.conditions and not by_phases:
             unmatched = self.conditions.unmatched(review, params, form)
             if unmatched is not None:
@@ -135,7 +135,7 @@ class CELValidator:
         activation = form.activation(bindings, self.lazy(review), self.variables, review.deadline)
         evaluate = form.evaluate
         failures: list[Failure] = []
-        denied: list[tuple[int, Validation]] = []  # where in `failures` a message is still to be found
+        denied: list[tuple[int, Validation]] = []  # indices in `failures` that need a message
         for validation in self.validations:
             try:
                 if evaluate(validation.program, activation) is not True:
@@ -149,7 +149,7 @@ class CELValidator:
         if by_phases:
             return self._by_phases(review, params, form, failures, denied, COST - activation.cost)
         bare = activation
-        if self.authorizing is not None and (denied or self.annotations):  # which know nothing of it
+        if self.authorizing is not None and (denied or self.annotations):  # these have no authorizer
             bare = self._without_authorizer(review, params, activation, form)
         for place, validation in denied:
             if validation.message_program is not None:
@@ -173,15 +173,15 @@ class CELValidator:
         denied: list[tuple[int, Validation]],
         left: int,
     ) -> Evaluation:
-        """What follows the validations in the API server, where each phase evaluates the variables anew. The messages
-        of all validations are evaluated, on what is `left` of the budget, and the annotations have one of their own."""
+        """The phases after the validations as in the API server. Each phase evaluates the variables again. The messages
+        of all validations are evaluated within the `left` budget; the annotations have a budget of their own."""
         activation = self._fresh(review, params, form)
         places = {validation.index: place for place, validation in denied}
         for validation in self.validations:
             message = _message(validation, activation, form)
             if validation.index in places:
                 failures[places[validation.index]] = validation.failed(message)
-            if activation.cost > left:  # counts as an error of every validation, but for those that have one
+            if activation.cost > left:  # an error of every validation that has none yet
                 failures = self._out_of_messages(failures)
                 break
         activation = self._fresh(review, params, form)
@@ -213,8 +213,8 @@ class CELValidator:
         return annotations, errors
 
     def lazy(self, review: Review, *, authorizer: bool = True) -> dict[str, Callable[[], Any]]:
-        """What gives the variables their values that few expressions use. Messages and auditAnnotations have no
-        authorizer."""
+        """Functions that compute the variables which few expressions use, by name. Messages and auditAnnotations have
+        no authorizer."""
         lazy: dict[str, Callable[[], Any]] = {"request": review.cel, "namespaceObject": review.namespace.object}
         if authorizer and self.authorizing is not None:
             lazy |= authorization.bindings(review)
@@ -230,7 +230,7 @@ class CELValidator:
         )
 
     def _without_authorizer(self, review: Review, params: Any, activation: Activation, form: Form) -> Activation:
-        """The activation where the authorizer has no value."""
+        """The same activation without the authorizer."""
         if form is PLAIN and self.authorizing is not None:
             lazy = self.lazy(review, authorizer=False)
             return authorization.without(activation, lazy, self.variables, self.authorizing, review.deadline)
@@ -239,11 +239,11 @@ class CELValidator:
         return bare
 
     def _error(self, message: str) -> Evaluation:
-        """The policy as a whole could not be evaluated."""
+        """The result of a policy that could not be evaluated as a whole."""
         return Evaluation([Failure(message, error=True)]) if self.failure_policy == "Fail" else PASSED
 
 
-@lru_cache(maxsize=1024)  # of a request that is passed over nothing is made
+@lru_cache(maxsize=1024)  # a request that does not match allocates nothing
 def _unmet(condition: str) -> Evaluation:
     return Evaluation(unmet=condition)
 
@@ -265,16 +265,16 @@ def _message(validation: Validation, activation: Activation, form: Form) -> str:
 def compile_policy(
     policy: model.ValidatingAdmissionPolicy, version: Version = NEWEST
 ) -> tuple[CELValidator, list[tuple[Path, Issue]]]:
-    """The policy's expressions compiled, and what is wrong with those that do not compile, each with its place.
+    """Compile a policy. Returns the validator, and the issues of expressions that do not compile, with their paths.
 
-    version: of the Kubernetes that the policy is for. The validator holds only what compiled: it is not to be used if
-    there are issues.
+    version: the Kubernetes version that the policy is for. Do not use the validator if there are issues: it lacks the
+    expressions that did not compile.
     """
     return _Compiler(policy, version).compiled()
 
 
 class _Compiler:
-    """Compiles a policy's expressions, each in the environment of its place, and keeps what is wrong with them."""
+    """Compiles a policy's expressions, each in its own environment, and collects their issues."""
 
     def __init__(self, policy: model.ValidatingAdmissionPolicy, version: Version) -> None:
         self._policy = policy
@@ -325,8 +325,8 @@ class _Compiler:
         return validator, self._issues
 
     def _variables(self, base: Environment) -> tuple[Environment, dict[str, Program]]:
-        """The environment with all variables, and their programs. Of two variables with one name the last counts,
-        everywhere: also for those declared in between.
+        """The environment with all variables, and their programs. Of two variables with one name the last one counts
+        for all expressions, including those declared in between.
         """
         environment = base
         programs: dict[str, Program] = {}
@@ -334,7 +334,8 @@ class _Compiler:
         for index, variable in enumerate(self._policy.spec.variables):
             name = f"variables.{variable.name}"
             program = self._compile(environment, variable.expression, (), "variables", index, "expression")
-            declared: Type = program.type if program else types.DYN  # so that its users are not blamed too
+            # dyn, so that expressions which use a variable that does not compile are not reported too
+            declared: Type = program.type if program else types.DYN
             if program:
                 programs[name] = program
                 places[name] = index
@@ -363,7 +364,8 @@ class _Compiler:
         return Validation(program, message, message_program, declared.reason or "Invalid", index, place)
 
     def _of_messages(self, environment: Environment, source: str) -> Environment:
-        """What a messageExpression sees. An environment takes its time: it is another one only where that shows."""
+        """The environment of a messageExpression. Environments are slow to build, so it is a separate one only if the
+        expression needs it."""
         if "authorizer" not in source:
             return environment
         known = environment.variables
@@ -377,7 +379,7 @@ class _Compiler:
     ) -> Program | None:
         path = ("spec", *place)
         if not source.strip():
-            return None  # refused already, as missing
+            return None  # reported already, as missing
         try:
             program = environment.compile(source, expect)
         except CompileError as error:
@@ -387,7 +389,7 @@ class _Compiler:
         return program
 
     def _explained(self, issue: Issue, place: str) -> Issue:
-        """The issue, which says of a variable that is not declared at its place why it is not."""
+        """The issue; for an undeclared variable it also says why the variable is not declared there."""
         spec = self._policy.spec
         if issue.message.startswith("undeclared reference to 'params'") and spec.param_kind is None:
             return replace(issue, message="undeclared reference to 'params': the policy has no paramKind")
@@ -395,18 +397,18 @@ class _Compiler:
         if not issue.message.startswith(prefix):
             return issue
         name = issue.message[len(prefix) :].partition("'")[0].removeprefix(".")
-        told = f"{prefix}{'.' if name else ''}{name}'"
+        undeclared = f"{prefix}{'.' if name else ''}{name}'"
         if place == "matchConditions":
-            return replace(issue, message=f"{told}: matchConditions run before the variables")
+            return replace(issue, message=f"{undeclared}: matchConditions run before the variables")
         if not spec.variables:
-            return replace(issue, message=f"{told}: the policy has no variables")
+            return replace(issue, message=f"{undeclared}: the policy has no variables")
         if place == "variables" and (not name or any(each.name == name for each in spec.variables)):
-            return replace(issue, message=f"{told}: a variable sees those that are declared before it")
+            return replace(issue, message=f"{undeclared}: a variable sees those that are declared before it")
         return issue
 
 
 def _circular(uses: Mapping[str, set[str]]) -> list[str]:
-    """The variables that come to use themselves. Only one that is declared twice can."""
+    """The variables that use themselves, directly or through others. This needs a variable that is declared twice."""
 
     def reached(name: str) -> set[str]:
         found: set[str] = set()
