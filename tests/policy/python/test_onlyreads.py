@@ -139,6 +139,7 @@ def test_reading_is_reading(body: str) -> None:
         "from typing import get_type_hints",
         "from pydantic import BaseModel\nclass M(BaseModel):\n    x: 'request.object.clear()'",
         "from pydantic import BaseModel\nclass M(BaseModel):\n    x: list['request.object.clear()']",
+        "from pydantic import BaseModel\nclass M(BaseModel):\n    x: '[0 for K[0] in [1]]'",
         "(x for x in ()).gi_frame.f_builtins['setattr'](request, 'object', 1)",
         "match (x for x in ()):\n    case object(gi_frame=f): f",
         "request._sent.kept(request.object)",

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -275,9 +276,9 @@ def _is_deepcopy(node: ast.AST, file: _File) -> bool:
 
 
 def _has_code(annotation: ast.AST) -> bool:
-    """Whether an annotation contains text with a call: pydantic evaluates the text of annotations."""
+    """Whether an annotation contains text with a call or comprehension: pydantic evaluates the text of annotations."""
     return any(
-        isinstance(node, ast.Constant) and isinstance(node.value, str) and "(" in node.value
+        isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"\(|\bfor\b", node.value)
         for node in ast.walk(annotation)
     )
 
