@@ -22,18 +22,6 @@ from webhook.cel.tree.errors import CompileError, Issue
 from webhook.cel.tree.types import Type
 from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
 
-# CEL's own checker only accepts comparisons of one type. Kubernetes compares numbers across types since 1.28, so these
-# operators are declared here, with all their overloads.
-_ORDER = ("_<_", "_<=_", "_>_", "_>=_")
-_ORDERED = (
-    *((a, b) for a in types.NUMBERS for b in types.NUMBERS),
-    *((same, same) for same in (types.BOOL, types.STRING, types.BYTES, types.TIMESTAMP, types.DURATION)),
-)
-_COMPARISONS = [
-    FunctionDeclaration(f"{name}{a}_{b}", name, (a, b), types.BOOL, False) for name in _ORDER for a, b in _ORDERED
-]
-
-
 @lru_cache(maxsize=32)
 def _functions(version: Version, constructs: bool) -> Functions:
     libraries = libraries_of(version)
@@ -43,26 +31,13 @@ def _functions(version: Version, constructs: bool) -> Functions:
 @lru_cache(maxsize=32)
 def _declarations(version: Version, constructs: bool) -> Declarations:
     libraries = libraries_of(version)
-    declared = list(_functions(version, constructs).declarations)
-    excluded: list[str] = []
-    if version >= CROSS_TYPE_COMPARISON:
-        declared += _COMPARISONS
-        excluded += _ORDER
-    # So are standard functions for which a library has further overloads: string(), of opaque types.
-    extended = {function.name for function in declared} & {each.name for each in standard.LIBRARY.overloads}
-    declared += [
-        FunctionDeclaration(f"{each.name}_{number}", each.name, each.params, each.result, each.member)
-        for number, each in enumerate(standard.LIBRARY.overloads)
-        if each.name in extended
-    ]
-    excluded += sorted(extended)
+    bound = _functions(version, constructs)
     return Declarations(
-        declared,
-        excluded,
-        extensions=sorted({library.extension for library in libraries if library.extension}),
+        bound.declarations,
         named_types=[name for library in libraries for name in library.named_types],
         macros=[macro for library in libraries for macro in library.macros],
-        bound=_functions(version, constructs),
+        bound=bound,
+        version=version,
     )
 
 

@@ -6,6 +6,8 @@
 // compiled as new ones are there, else as all that may be stored.
 //
 // The variable authorizer refuses everything, and its reason is the question as it was put, in JSON.
+//
+// With the argument "check", expressions are only parsed and checked: see checking.go.
 package main
 
 import (
@@ -35,6 +37,10 @@ type question struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		checked()
+		return
+	}
 	envs := map[string]*cel.Env{}
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(make([]byte, 1<<20), 1<<24)

@@ -24,8 +24,6 @@ the call (webhook.cel.tree.declared.Declared, which documents each fact).
 - `deciding`: if some elements of the arguments decide the result, as in sets.intersects.
 - `lazy` and `otherwise`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `check`: see Declared.
 - `since`: the first Kubernetes version with the function, if its library is older.
-- `parser_name`: a name of the same length that the parser does not know, if its own function of the name has other
-  types.
 - `missing`: the error text of a call without a matching overload, if it is not the usual one.
 
 `make docs` writes the reference page; the tests run its examples, and compare costs with the API server's.
@@ -39,6 +37,7 @@ from functools import lru_cache
 from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
 
 from webhook.cel.tree import types
+from webhook.cel.tree.parsed import Expand
 from webhook.cel.tree.declared import Check, Cost, Deciding, Declared, Element, Privacy, Shape
 from webhook.cel.tree.types import Type
 from webhook.versions import Version
@@ -82,7 +81,6 @@ class Facts(TypedDict, total=False):
     light: Callable[[str], bool]
     check: Check
     since: Version
-    parser_name: str
     missing: Missing
 
 
@@ -104,38 +102,30 @@ class Overload:
     example: str
     error: Failure | None = None
     since: Version | None = None
-    parser_name: str = ""
     missing: Missing | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionDeclaration:
-    """The declaration of an overload for the checker. `id` is unique among all overloads.
-
-    parser_name: its name in the source for the parser, if it differs.
-    """
+    """The declaration of an overload for the checker. `id` is unique among all overloads."""
 
     id: str
     name: str
     params: tuple[Type, ...]
     result: Type
     member: bool
-    parser_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A macro, which the parser expands. `form`: the signature in the reference. Other fields: see Overload.
-
-    parser_name: the parser's name of the macro, if Kubernetes has another, longer name too.
-    """
+    """A macro, which the parser expands by `expand`. `form`: the signature in the reference. Other fields: see Overload."""
 
     name: str
     form: str
     doc: str
     example: str
+    expand: Expand
     error: Failure | None = None
-    parser_name: str = ""
 
     @property
     def member(self) -> bool:
@@ -155,14 +145,10 @@ class Library:
     name: str
     since: Version
     overloads: tuple[Overload, ...]
-    checked_by_parser: bool = False
-    """The parser's own checker declares these already, except those with a `parser_name`."""
     opaque: Mapping[str, type] | None = None
     """Opaque type names and the Python classes of their values."""
     named_types: tuple[str, ...] = ()
     """The opaque types that expressions can name, as in `type(x) == net.IP`."""
-    extension: str = ""
-    """The parser's extension that has these functions or macros."""
     macros: tuple[Macro, ...] = ()
     variables: tuple[str, ...] = ()
     """The variables that belong to the library, in environments that declare them."""
@@ -213,9 +199,6 @@ def _overload(
     params, _, result = signature.partition("->")
     cost = facts.get("cost")
     fixed, unfixed = (cost.cost, cost.otherwise) if isinstance(cost, WhereFixed) else (cost, cost)
-    parser_name = facts.get("parser_name", "")
-    if parser_name and len(parser_name) != len(name):
-        raise ValueError(f"{name}: its parser_name {parser_name!r} has another length, which would shift positions")
     declared = Declared(
         call,
         cost=fixed,
@@ -236,14 +219,13 @@ def _overload(
     )
     return Overload(
         name,
-        tuple(_split(params)),
+        tuple(split(params)),
         types.parse(result.strip()),
         member,
         declared,
         unfixed,
         *documented,
         since=facts.get("since"),
-        parser_name=parser_name,
         missing=facts.get("missing"),
     )
 
@@ -281,7 +263,8 @@ class remembered(Generic[Value]):
         return self._kept(text) if len(text) <= _KEPT_LENGTH else self._make(text)
 
 
-def _split(params: str) -> Iterator[Type]:
+def split(params: str) -> Iterator[Type]:
+    """The types in a text such as `string, list(int)`."""
     depth, start = 0, 0
     for place, character in enumerate(params + ","):
         depth += (character == "(") - (character == ")")

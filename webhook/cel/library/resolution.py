@@ -89,17 +89,15 @@ class Functions:
             for number, overload in enumerate(library.overloads):
                 key = (overload.name, overload.member, len(overload.params))
                 self._by_call.setdefault(key, []).append(overload)
-                if overload.parser_name or not library.checked_by_parser:
-                    self.declarations.append(
-                        FunctionDeclaration(
-                            f"{library.name}_{number}_{overload.name}",
-                            overload.name,
-                            overload.params,
-                            overload.result,
-                            overload.member,
-                            overload.parser_name,
-                        )
+                self.declarations.append(
+                    FunctionDeclaration(
+                        f"{library.name}_{number}_{overload.name}",
+                        overload.name,
+                        overload.params,
+                        overload.result,
+                        overload.member,
                     )
+                )
         self._names = {
             member: frozenset(name for name, method, _ in self._by_call if method == member and name[0].isalpha())
             for member in (True, False)
