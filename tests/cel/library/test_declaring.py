@@ -165,8 +165,7 @@ MINE = Library(
             "like", "string, string -> bool", lambda text, pattern: re.search(pattern, text) is not None, "", pattern=1
         ),
         method("any", "dyn, list(dyn) -> bool", lambda value, items: value in items, "", mixes=True),
-        method("_ldest", "list(T) -> T", lambda items: items[0], "", since=(1, 36)),
-        method("eldest", "list(T) -> T", lambda items: items[0], "", parser_name="_ldest"),
+        method("eldest", "list(T) -> T", lambda items: items[0], "", since=(1, 36)),
     ),
 )
 
@@ -174,8 +173,8 @@ MINE = Library(
 FUNCTIONS = Functions((standard.LIBRARY, optionals.LIBRARY, MINE.at((1, 35))))
 VARIABLES = {"object": types.DYN, "n": types.parse("list(int)"), "text": types.STRING}
 FRONTEND = Frontend(
-    VARIABLES, Declarations(FUNCTIONS.declarations, extensions=("optional",), bound=FUNCTIONS)
-)  # none of the extensions has a function of these names
+    VARIABLES, Declarations(FUNCTIONS.declarations, bound=FUNCTIONS)
+)
 SECRET = {"password": "hunter2", "name": "x"}
 
 
@@ -236,17 +235,9 @@ def test_literals_may_mix_where_that_is_declared() -> None:
         compiled("[1, 'abc'].itself()")
 
 
-def test_the_parser_may_know_a_function_by_another_name() -> None:
-    assert compiled("n.eldest()").evaluate(Activation({"n": [7]})) == 7
-    with pytest.raises(CompileError, match="'eldest'"):
-        compiled("text.eldest()")
-    with pytest.raises(ValueError, match="has another length"):
-        method("old", "T -> T", lambda value: value, "", parser_name="o")
-
-
 def test_a_function_is_there_since_its_version() -> None:
-    assert [each.name for each in MINE.at((1, 36)).overloads if each.name == "_ldest"] == ["_ldest"]
-    assert [each.name for each in MINE.at((1, 35)).overloads if each.name == "_ldest"] == []
+    assert [each.name for each in MINE.at((1, 36)).overloads if each.name == "eldest"] == ["eldest"]
+    assert [each.name for each in MINE.at((1, 35)).overloads if each.name == "eldest"] == []
 
 
 @pytest.mark.parametrize(

@@ -64,11 +64,11 @@ class TreeBuilder:
             place = (node.id, declared, node.offset)
             return Comprehension(*place, var, var2, outer, accu, init, condition, step, result)
         entries: list[Entry] = []
-        for number, offset, key, value, optional in node.args:
+        for number, _, key, value, optional in node.args:
             if kind == MAP:
                 entries.append(Entry(self.built(key), self.built(value), optional))
             else:
-                name = Const(number, types.STRING, offset, key.value)
+                name = Const(number, types.STRING, key.offset, key.value)
                 entries.append(Entry(name, self.built(value), optional))
         if kind == MAP:
             return MapLiteral(node.id, declared, node.offset, tuple(entries))

@@ -155,7 +155,7 @@ class Checker:
         return None
 
     def _fault(self, node: Parsed, text: str) -> None:
-        self.faults.append((node.offset, text))
+        self.faults.append(Fault(node.offset, text))
 
     def _undeclared(self, node: Parsed, name: str) -> None:
         node.type = types.ERROR
@@ -247,11 +247,11 @@ class Checker:
         if fields is None:
             if self._is_open(struct):
                 return types.DYN
-            self.faults.append((offset, f"unexpected failed resolution of '{struct}'"))
+            self.faults.append(Fault(offset, f"unexpected failed resolution of '{struct}'"))
             return None
         declared = fields.get(name)
         if declared is None:
-            self.faults.append((offset, f"undefined field '{name}'"))
+            self.faults.append(Fault(offset, f"undefined field '{name}'", struct))
         return declared
 
     def _call(self, node: Parsed) -> None:
@@ -387,7 +387,7 @@ class Checker:
             found = self._unwrapped(value) if optional else value.type
             if not self.substitution.assignable(declared, found):
                 text = f"expected type of field '{key.value}' is '{shown(declared)}' but provided type is '{shown(found)}'"
-                self.faults.append((offset, text))
+                self.faults.append(Fault(offset, text))
 
     def _fold(self, node: Parsed) -> None:
         outer, init, condition, step, result = node.args

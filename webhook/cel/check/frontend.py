@@ -7,12 +7,12 @@ declarations are the API server's: all functions of Kubernetes, and no others.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from webhook.cel.check.building import TreeBuilder
 from webhook.cel.check.checking import OPTIONAL_NAME, TYPE_NAMES, Checker, Names, Signature, signature
 from webhook.cel.check.lexing import tokens
-from webhook.cel.check.parsing import MAX_NODES, Builder, Macros, SyntaxFault, TooDeep, TooLarge, parse
+from webhook.cel.check.parsing import MAX_NODES, Builder, Fault, Macros, SyntaxFault, TooDeep, TooLarge, parse
 from webhook.cel.check.structs import Struct
 from webhook.cel.check.unchecked import resolve
 from webhook.cel.check.unifying import Substitution, TypesTooLarge
@@ -22,6 +22,7 @@ from webhook.cel.library.resolution import Functions
 from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import CompileError, Issue, issue_at
 from webhook.cel.tree.parsed import Parsed
+from webhook.cel.tree.stack import deep_stack
 from webhook.cel.tree.types import Type
 from webhook.versions import NEWEST, OPTIONAL_TYPES, QUOTED_FIELDS, Version
 
@@ -133,7 +134,9 @@ class Frontend:
         except SyntaxFault:
             from webhook.cel.check.recovery import faults  # loaded on first use, as most runs have no error
 
-            raise CompileError(source, _issues(source, faults(source, declared))) from None
+            again = Builder(declared.macros, optionals=declared.optionals, quotes=declared.quotes)
+            with deep_stack(source):
+                raise CompileError(source, _issues(source, faults(source, again))) from None
         except TooDeep as error:
             raise CompileError(source, [Issue(f"{error}: the expression is nested too deeply")]) from None
         except TooLarge:
@@ -149,10 +152,14 @@ def _too_large(source: str) -> CompileError:
     return CompileError(source, [Issue(f"expression is too large: more than {MAX_NODES} syntax tree nodes")])
 
 
-def _issues(source: str, faults: Iterable[tuple[int, str]]) -> list[Issue]:
+def _issues(source: str, faults: Sequence[Fault]) -> list[Issue]:
     """The issues in the order of their places; those that cel-go reports without a place come first."""
-    issues = [issue_at(source, max(offset, 0), text.replace(" (in container '')", "")) for offset, text in faults]
-    return sorted(issues[:MAX_ISSUES], key=lambda issue: (issue.line, issue.column))
+    issues = [
+        issue_at(source, max(each.offset, 0), each.text.removesuffix(" (in container '')"), each.about)
+        for each in sorted(faults[:MAX_ISSUES], key=lambda each: each.offset)
+    ]
+    more = len(faults) - MAX_ISSUES
+    return [*issues, Issue(f"{more} more errors were truncated")] if more > 0 else issues
 
 
 # String literals of every form, and comments, so that their content is not mistaken for code.

@@ -25,7 +25,7 @@ _RAW = (
 _TEXT = "|".join((*_COOKED, *_RAW))
 _EXPONENT = r"[eE][+-]?[0-9]+"
 
-BLANK: Final = r"(?:[ \t\r\n\f]++|//[^\n]*+)*+"
+BLANK = r"(?:[ \t\r\n\f]++|//[^\n]*+)*+"
 _TOKEN: Final = re.compile(
     rf"""{BLANK}(?:"""
     rf"""(?P<string>{_TEXT})|(?P<bytes>[bB](?:{_TEXT}))"""
@@ -36,6 +36,7 @@ _TOKEN: Final = re.compile(
     r"""|(?P<quoted>`[A-Za-z0-9_./ -]++`)"""
     r"""|(?P<end>\Z))"""
 )
+_BLANK = re.compile(BLANK)
 _WORDS: Final = frozenset({"in", "true", "false", "null"})
 
 
@@ -67,3 +68,17 @@ def tokens(source: str) -> Tokens | None:
         else:
             kinds.append(kind)  # type: ignore[arg-type]
     return None
+
+
+def first_token(source: str, place: int) -> tuple[str, tuple[str, str] | None]:
+    """The blanks and comments at a place, and kind and text of the token after them; None if there is none."""
+    blank = _BLANK.match(source, place)
+    hidden = blank[0] if blank else ""
+    found = _TOKEN.match(source, place + len(hidden))
+    if found is None:
+        return hidden, None
+    kind = found.lastgroup or END
+    text = found[kind]
+    if kind == "sign" or (kind == "id" and text in _WORDS):
+        kind = text
+    return hidden, (kind, text)

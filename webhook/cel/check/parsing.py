@@ -7,7 +7,7 @@ keeps its own stacks of operators and choices, so that Python's stack only grows
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from webhook.cel.check import constants
 from webhook.cel.check.lexing import BYTES, END, FLOAT, ID, INT, QUOTED, STRING, UINT, Tokens
@@ -42,7 +42,7 @@ Macros = Mapping[tuple[str, bool, int], Expand]
 """(name, whether it is a method, number of arguments) -> the macro's expansion."""
 
 _OR, _AND, _RELATION, _SUM, _PRODUCT = 1, 2, 3, 4, 5
-_BINARY: Final = {
+BINARY: Final = {
     "||": (_OR, "_||_"),
     "&&": (_AND, "_&&_"),
     **{sign: (_RELATION, f"_{sign}_") for sign in ("<", "<=", ">", ">=", "==", "!=")},
@@ -67,8 +67,12 @@ class TooLarge(Exception):
     """The tree has more than MAX_NODES nodes."""
 
 
-Fault = tuple[int, str]
-"""An offset and the text of an error."""
+class Fault(NamedTuple):
+    """An error. about: see Issue."""
+
+    offset: int
+    text: str
+    about: str = ""
 
 
 class Builder:
@@ -97,7 +101,7 @@ class Builder:
     def fault(self, offset: int, text: str, at: int | None = None) -> Parsed:
         """The node for what has an error. at: where the error is reported, if it is another place."""
         node = Parsed(FAULT, self.number(), offset)
-        self.faults.append((offset if at is None else at, text))
+        self.faults.append(Fault(offset if at is None else at, text))
         return node
 
     def expanded(
@@ -204,7 +208,7 @@ class _Parser:
                 raise TooDeep(f"expression recursion limit exceeded: {MAX_DEPTH}")
             operand = self.operand(levels, relations + 1, sums + 1)
             kind = kinds[self.at]
-            if kind in _BINARY:
+            if kind in BINARY:
                 operand = self.operators(operand, levels, relations, sums)
                 kind = kinds[self.at]
             if condition is None:
@@ -230,7 +234,7 @@ class _Parser:
         waiting: list[tuple[int, str, int, int]] = []  # precedence, function, number, offset
         chains: list[tuple[list[Parsed], list[tuple[int, int]]]] = []  # of the && and || that wait
         while True:
-            found = _BINARY.get(kinds[self.at])
+            found = BINARY.get(kinds[self.at])
             precedence, function = found if found is not None else (0, "")
             while waiting and waiting[-1][0] >= precedence:
                 top, name, number, offset = waiting[-1]

@@ -19,8 +19,7 @@ _FEW = 12  # the most fields for an error that lists them all
 _BEFORE = 200  # the characters before a function's name that are searched for its receiver
 
 _UNDECLARED = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
-_NO_TREE = "<<nil>> parsetree"  # after a syntax error
-_UNDEFINED = re.compile(r"undefined field '(?P<name>[^']*)'(?: not found in struct '(?P<struct>[^']*)')?")
+_UNDEFINED = re.compile(r"undefined field '(?P<name>[^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def field_hint(name: str, fields: Iterable[str]) -> str:
 
 def explained(error: CompileError, names: Names) -> CompileError:
     """The error with the position of each unknown name, and the most similar known one."""
-    source, reported = error.source, error.issues  # the checker stops after twenty
+    source, reported = error.source, error.issues
     habit = idioms.syntax(source, reported)
     if habit:
         return CompileError(source, [habit])  # the others follow from it
@@ -72,8 +71,8 @@ def explained(error: CompileError, names: Names) -> CompileError:
             rewritten = _undeclared(source, issue, undeclared["name"], names, calls, loops)
             issues += [rewritten] if rewritten else []
         elif undefined:
-            issues.append(_undefined(source, issue, undefined["name"], undefined["struct"] or "", names))
-        elif issue.message != _NO_TREE or len(reported) == 1:
+            issues.append(_undefined(source, issue, undefined["name"], issue.about, names))
+        else:
             advice = idioms.overload(issue.message)
             issues.append(replace(issue, message=f"{issue.message}; {advice}") if advice else issue)
     return CompileError(source, list(dict.fromkeys(issues)) or error.issues)

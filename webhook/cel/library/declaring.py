@@ -24,6 +24,8 @@ the call (webhook.cel.tree.declared.Declared, which documents each fact).
 - `deciding`: if some elements of the arguments decide the result, as in sets.intersects.
 - `lazy` and `otherwise`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `check`: see Declared.
 - `since`: the first Kubernetes version with the function, if its library is older.
+- `guarded`: the implementation itself refuses values of other types, so that nothing needs to choose between overloads
+  that share it.
 - `missing`: the error text of a call without a matching overload, if it is not the usual one.
 
 `make docs` writes the reference page; the tests run its examples, and compare costs with the API server's.
@@ -82,6 +84,7 @@ class Facts(TypedDict, total=False):
     check: Check
     since: Version
     missing: Missing
+    guarded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class Overload:
     error: Failure | None = None
     since: Version | None = None
     missing: Missing | None = None
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +231,7 @@ def _overload(
         *documented,
         since=facts.get("since"),
         missing=facts.get("missing"),
+        guarded=facts.get("guarded", False),
     )
 
 

@@ -125,7 +125,8 @@ class Functions:
         found = self._unfixed.get((key, possible))
         if found is None:
             chosen = [overloads[place] for place in possible or places]
-            found = self._unfixed[key, possible] = replace(_of_any(chosen), call=self._dispatch(key))
+            call = _shared(overloads) or self._dispatch(key)
+            found = self._unfixed[key, possible] = replace(_of_any(chosen), call=call)
         return found
 
     def _dispatch(self, key: _Key) -> Dispatch:
@@ -148,6 +149,12 @@ def _absent(name: str) -> Callable[..., Any]:
         raise EvaluationError(f"no such overload: {name}")
 
     return call
+
+
+def _shared(overloads: list[Overload]) -> Callable[..., Any] | None:
+    """The implementation of all overloads, if they share one that refuses values of other types."""
+    first = overloads[0].declared.call
+    return first if all(each.guarded and each.declared.call is first for each in overloads) else None
 
 
 def _fixed(argument: Type, parameter: Type) -> bool:

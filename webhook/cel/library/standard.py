@@ -302,7 +302,9 @@ _STRINGS: tuple[Overload, ...] = (
 )
 
 _SIZES: tuple[Overload, ...] = tuple(
-    declare("size", f"{measured} -> int", size, doc, example.format(value), privacy=Privacy.OPEN)
+    declare(
+        "size", f"{measured} -> int", size, doc, example.format(value), privacy=Privacy.OPEN, guarded=True
+    )
     for measured, doc, value in (
         ("bytes", "The number of bytes.", "b'ab'"),
         ("list(T)", "The number of elements.", "[1, 2]"),
