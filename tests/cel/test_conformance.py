@@ -49,9 +49,10 @@ def test_every_case_gives_its_value_or_is_a_documented_difference(capsys: pytest
 
 
 def test_what_kubernetes_refuses_is_refused() -> None:
-    expected = refused()
+    # The list is that of Kubernetes 1.36; 1.37 has names in back quotes.
+    expected = {key: why for key, why in refused().items() if "`" not in why}
     affected = [case for case in selected() if (case.raw["file"], case.expression) in expected]
-    assert len(affected) >= 61
+    assert len(affected) >= 55
     accepted = [case.id for case in affected if not isinstance(run(case), CompileError)]
     assert accepted == []
 

@@ -33,15 +33,16 @@ OVERLOADS = [overload for library in (*LIBRARIES, jsonpatch.LIBRARY) for overloa
 TYPES = {"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"}
 OTHERWISE = {
     "error": {"why/explainer.py", "why/explanation.py", "code/recording.py"},  # an outcome; what a record's key is of
-    "name": {  # the checker's configuration; in patterns; a field of metadata
-        *("check/frontend.py", "check/suggestions.py", "tree/spans.py", "why/origins.py", "why/ranking.py"),
+    "name": {  # attributes; in patterns; a field of metadata
+        *("check/recovery.py", "tree/parsed.py"),
+        *("check/suggestions.py", "tree/spans.py", "why/origins.py", "why/ranking.py"),
     },
     "namespace": {"why/origins.py", "why/ranking.py"},  # a field of metadata
     "path": {"value/messages.py"},  # a field of JSONPatch
     "replace": {"cost/costs.py"},  # what str.encode does with a lone surrogate
     "sign": {"tree/spans.py"},  # in a pattern
     "value": {  # fields of messages and classes, an outcome, and a fact that declarations give
-        *("check/construction.py", "check/structs.py", "code/codegen.py", "code/native.py", "tree/declared.py"),
+        *("check/construction.py", "tree/parsed.py", "code/codegen.py", "code/native.py", "tree/declared.py"),
         *("value/messages.py", "value/values.py", "why/explainer.py", "why/explanation.py"),
     },
 }

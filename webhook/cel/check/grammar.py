@@ -78,9 +78,9 @@ class Operators:
 Part = Token | Call | Maybe | Repeat | Choice | Operators
 
 _LITERALS = Choice(
-    ("Int", (Maybe(Token("-", "sign")), Token(INT, "tok"))),
+    ("Int", (Maybe(Token("-", "minus")), Token(INT, "tok"))),
     ("Uint", (Token(UINT, "tok"),)),
-    ("Double", (Maybe(Token("-", "sign")), Token(FLOAT, "tok"))),
+    ("Double", (Maybe(Token("-", "minus")), Token(FLOAT, "tok"))),
     ("String", (Token(STRING, "tok"),)),
     ("Bytes", (Token(BYTES, "tok"),)),
     ("BoolTrue", (Token("true", "tok"),)),

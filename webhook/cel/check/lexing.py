@@ -32,7 +32,7 @@ _TOKEN: Final = re.compile(
     r"""|(?P<id>[A-Za-z_][A-Za-z0-9_]*+)"""
     rf"""|(?P<float>[0-9]++\.[0-9]++(?:{_EXPONENT})?|[0-9]++{_EXPONENT}|\.[0-9]++(?:{_EXPONENT})?)"""
     r"""|(?P<uint>(?:0x[0-9a-fA-F]++|[0-9]++)[uU])|(?P<int>0x[0-9a-fA-F]++|[0-9]++)"""
-    r"""|(?P<sign>==|!=|<=|>=|&&|\|\||[][{}().,!?:+*/%<>-])"""
+    r"""|(?P<mark>==|!=|<=|>=|&&|\|\||[][{}().,!?:+*/%<>-])"""
     r"""|(?P<quoted>`[A-Za-z0-9_./ -]++`)"""
     r"""|(?P<end>\Z))"""
 )
@@ -60,7 +60,7 @@ def tokens(source: str) -> Tokens | None:
         place = found.end()
         starts.append(place - len(text))
         texts.append(text)
-        if kind == "sign" or (kind == "id" and text in _WORDS):
+        if kind == "mark" or (kind == "id" and text in _WORDS):
             kinds.append(text)
         elif kind == "end":
             kinds.append(END)
@@ -79,6 +79,6 @@ def first_token(source: str, place: int) -> tuple[str, tuple[str, str] | None]:
         return hidden, None
     kind = found.lastgroup or END
     text = found[kind]
-    if kind == "sign" or (kind == "id" and text in _WORDS):
+    if kind == "mark" or (kind == "id" and text in _WORDS):
         kind = text
     return hidden, (kind, text)

@@ -139,12 +139,12 @@ class _Error(Exception):
 class _Node:
     """A node of the parse tree. rule: its rule. name: the alternative. parts: what has a label."""
 
-    __slots__ = ("first", "name", "parts", "rule")
+    __slots__ = ("begin", "name", "parts", "rule")
 
-    def __init__(self, rule: str, first: _Token) -> None:
+    def __init__(self, rule: str, begin: _Token) -> None:
         self.rule = rule
         self.name = ""
-        self.first = first
+        self.begin = begin
         self.parts: dict[str, Any] = {}
 
     def put(self, label: str, part: _Token | _Node) -> None:
@@ -469,7 +469,7 @@ class _Parser:
             if precedence < self.precedence[-1]:
                 raise _Error("rule failed predicate", self.current)
             before = holder[0]
-            node = _Node(before.rule, before.first)
+            node = _Node(before.rule, before.begin)
             node.name = name or "Binary"
             node.parts["before"] = before
             holder[0] = node
@@ -557,7 +557,7 @@ class _Visitor:
                     return self.nothing()
                 name = parts["id"]
                 dotted = "leadingDot" in parts
-                return builder.name(name.offset, name.text, dotted=dotted, at=node.first.offset)
+                return builder.name(name.offset, name.text, dotted=dotted, at=node.begin.offset)
             case "GlobalCall":
                 return self._call(node)
             case "CreateList":
@@ -573,7 +573,7 @@ class _Visitor:
             case "Int" | "Uint" | "Double" | "String" | "Bytes" | "BoolTrue" | "BoolFalse" | "Null":
                 return self._literal(node)
             case "unary":
-                return Parsed(CONST, builder.number(), node.first.offset, value="<<error>>")
+                return Parsed(CONST, builder.number(), node.begin.offset, value="<<error>>")
         return self.nothing()
 
     def _numbered(self, token: _Token | None) -> tuple[int, int]:
@@ -586,7 +586,7 @@ class _Visitor:
         rest = parts.get("e1", [])
         for place, sign_token in enumerate(parts["ops"]):
             if place >= len(rest):
-                return self.builder.fault(node.first.offset, f"unexpected character, wanted '{sign}'")
+                return self.builder.fault(node.begin.offset, f"unexpected character, wanted '{sign}'")
             terms.append(self.visit(rest[place]))
             signs.append(self._numbered(sign_token))
         return balanced(f"_{sign}_", terms, signs)
@@ -595,7 +595,7 @@ class _Visitor:
         sign = node.parts.get("op")
         found = BINARY.get(sign.text) if sign is not None else None
         if found is None:
-            return self.builder.fault(node.first.offset, "operator not found")
+            return self.builder.fault(node.begin.offset, "operator not found")
         left = self.visit(node.parts["before"])
         number, offset = self._numbered(sign)
         right = self.visit(node.parts.get("right"))
@@ -620,12 +620,12 @@ class _Visitor:
         field, dot = parts["id"], parts["op"].offset
         name = self._name(field)
         if name is None:
-            builder.fault(field.first.offset, "unsupported ident kind")
+            builder.fault(field.begin.offset, "unsupported ident kind")
         if "opt" not in parts:
             return Parsed(SELECT, builder.number(), dot, name=name or "", target=operand)
         if not builder.optionals:
             return builder.fault(dot, "unsupported syntax '.?'")
-        constant = Parsed(CONST, builder.number(), field.first.offset, value=name or "")
+        constant = Parsed(CONST, builder.number(), field.begin.offset, value=name or "")
         return Parsed(CALL, builder.number(), dot, name="_?._", args=[operand, constant])
 
     def _index(self, node: _Node) -> Parsed:
@@ -645,7 +645,7 @@ class _Visitor:
             return self.nothing()
         name = parts["id"].text
         if name in RESERVED:
-            return builder.fault(node.first.offset, f"reserved identifier: {name}")
+            return builder.fault(node.begin.offset, f"reserved identifier: {name}")
         number, offset = self._numbered(parts.get("op"))
         args = self._all(parts.get("args"))
         return builder.expanded(number, offset, f".{name}" if "leadingDot" in parts else name, None, args, 0)
@@ -680,7 +680,7 @@ class _Visitor:
                 return []
             number, offset = self._numbered(column)
             if "opt" in key.parts and not self.builder.optionals:
-                self.builder.fault(key.first.offset, "unsupported syntax '?'")
+                self.builder.fault(key.begin.offset, "unsupported syntax '?'")
                 continue
             name = self.visit(key.parts.get("e"))
             made.append((number, offset, name, self.visit(value), "opt" in key.parts))
@@ -693,13 +693,13 @@ class _Visitor:
                 return []
             number, offset = self._numbered(column)
             if "opt" in key.parts and not self.builder.optionals:
-                self.builder.fault(key.first.offset, "unsupported syntax '?'")
+                self.builder.fault(key.begin.offset, "unsupported syntax '?'")
                 continue
             name = self._name(key.parts.get("id"))
             if name is None:
-                self.builder.fault(node.first.offset if node is not None else 0, "unsupported ident kind")
+                self.builder.fault(node.begin.offset if node is not None else 0, "unsupported ident kind")
                 continue
-            field = Parsed(CONST, 0, key.first.offset, value=name)
+            field = Parsed(CONST, 0, key.begin.offset, value=name)
             made.append((number, offset, field, self.visit(value), "opt" in key.parts))
         return made
 
@@ -710,9 +710,9 @@ class _Visitor:
             return self.nothing()
         kind = kinds.get(node.name)
         if kind is None:
-            return Parsed(CONST, self.builder.number(), node.first.offset, value=None)
-        sign = "-" if "sign" in node.parts else ""
-        return self.builder.literal(kind, token.text, node.first.offset, sign)
+            return Parsed(CONST, self.builder.number(), node.begin.offset, value=None)
+        sign = "-" if "minus" in node.parts else ""
+        return self.builder.literal(kind, token.text, node.begin.offset, sign)
 
 
 def _significant(node: _Node | None) -> _Node | None:
