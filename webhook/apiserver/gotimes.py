@@ -14,7 +14,7 @@ ZERO: Final = "0001-01-01T00:00:00Z"
 """The zero time. Both types are written as null then."""
 
 _FORM: Final = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})([.,][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})([.,]\+?[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
     re.ASCII,
 )
 _ELEMENTS: Final = (  # of the layouts: the text before, the element, what it is, and the form of its value
@@ -24,7 +24,7 @@ _ELEMENTS: Final = (  # of the layouts: the text before, the element, what it is
     ("T", "15", "hour", re.compile(r"[0-9]{1,2}")),
     (":", "04", "minute", re.compile(r"[0-9]{2}")),
     (":", "05", "second", re.compile(r"[0-9]{2}")),
-    ("", ".000000", "", re.compile(r"[.,][0-9]{6}")),
+    ("", ".000000", "", re.compile(r"[.,](?:[0-9]{6}|[+-][0-9]{5})")),  # a sign, as Go's Atoi takes
     ("", "Z07:00", "time zone offset hour", re.compile(r"Z|[+-][0-9]{2}:[0-9]{2}|.(?:2[5-9]|[3-9][0-9]):..")),
 )
 _RANGES: Final = {"month": (1, 12), "hour": (0, 23), "minute": (0, 59), "second": (0, 59)}
@@ -44,7 +44,7 @@ def micro_time(text: str) -> str | None:
 
 def _read(text: str, *, micro: bool) -> str | None:
     match = _FORM.fullmatch(text)
-    if match is None or (micro and len(match[7] or "") != 7):
+    if match is None or (len(match[7] or "") != 7 if micro else "+" in (match[7] or "")):
         _refuse(text, micro=micro)
         raise ValueError(f"parsing time {_quote(text)}")
     year, month, day, hour, minute, second = (int(match[group]) for group in range(1, 7))
@@ -118,6 +118,8 @@ def _refuse(text: str, *, micro: bool) -> None:
         low, high = _RANGES.get(name, (0, 9999))
         if name in _RANGES and not low <= int(value) <= high:
             raise ValueError(f"parsing time {_quote(text)}: {name} out of range")
+        if element == ".000000" and value[1] == "-" and int(value[1:]):
+            raise ValueError(f"parsing time {_quote(text)}: fractional second out of range")
         if element == "Z07:00" and value != "Z":
             if int(value[1:3]) > 24:
                 raise ValueError(f"parsing time {_quote(text)}: time zone offset hour out of range")
