@@ -142,13 +142,13 @@ class ControlPlane:
 
     def compact(self) -> None:
         """Let etcd forget every revision but the last: a watch cannot begin at an earlier one."""
-        etcd = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=10)
-        etcd.request("POST", "/v3/kv/range", json.dumps({"key": base64.b64encode(b"0").decode()}))
-        revision = json.loads(etcd.getresponse().read())["header"]["revision"]
-        etcd.request("POST", "/v3/kv/compaction", json.dumps({"revision": revision, "physical": True}))
-        answer = etcd.getresponse()
-        assert answer.status == 200, answer.read()
-        etcd.close()
+        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=10)
+        with contextlib.closing(connection) as etcd:
+            etcd.request("POST", "/v3/kv/range", json.dumps({"key": base64.b64encode(b"0").decode()}))
+            revision = json.loads(etcd.getresponse().read())["header"]["revision"]
+            etcd.request("POST", "/v3/kv/compaction", json.dumps({"revision": revision, "physical": True}))
+            answer = etcd.getresponse()
+            assert answer.status == 200, answer.read()
 
     def kubeconfig(self, name: str, token: str, port: int = 0) -> Path:
         """A kubeconfig of whoever has the token; `port`: another one on loopback that leads to the server."""
