@@ -21,7 +21,10 @@ _KEPT = re.compile(r"kept as (\d+)")
 
 @dataclass
 class Checked:
-    """One manifest. `name`: its own. `refusals`: texts of errors. `mutation`, `validation`: requests, None where no policy was asked."""
+    """One manifest. `refusals`: texts of errors and findings.
+
+    `mutation`, `validation`: the requests that policies are asked about, None where none is.
+    """
 
     name: str
     refusals: list[str] = field(default_factory=list)

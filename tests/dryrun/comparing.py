@@ -84,7 +84,7 @@ def differences(answer: Answer, ours: Checked, manifest: Object) -> Iterator[str
             yield f"refused by the server only: {text}"
         else:
             left.remove(found)
-    if answer.refusal is not None and answer.refusal.code == 400 and theirs and not theirs[0].startswith("unknown field"):
+    if answer.refusal is not None and answer.refusal.code == 400 and not theirs[0].startswith("unknown field"):
         # The server stops at the first thing that it cannot decode; check goes on.
         left = [text for text in left if not _DECODING.match(text)]
     for text in left:
