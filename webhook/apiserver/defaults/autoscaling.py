@@ -37,8 +37,9 @@ def _all_pods() -> dict[str, Any]:
 def _rules(rules: dict[str, Any], *policies: dict[str, Any]) -> None:
     """An empty list of policies is one that is given: Go tells it from none here."""
     rules.setdefault("selectPolicy", "Max")
-    if rules.get("policies") is None:
-        rules["policies"] = list(policies)
+    given = rules.setdefault("policies", list(policies))
+    if not given:
+        del rules["policies"]  # it is not written
 
 
 FUNCTIONS: Final[dict[str, Function]] = {

@@ -20,8 +20,11 @@ def namespace(value: dict[str, Any]) -> None:
 
 
 def node_status(value: dict[str, Any]) -> None:
+    """What can be allocated is the capacity. An empty map is one that is given: Go tells it from none here."""
     if "allocatable" not in value and "capacity" in value:
         value["allocatable"] = dict(value["capacity"])
+    elif value.get("allocatable") == {}:
+        del value["allocatable"]  # it is not written
 
 
 def replication_controller(value: dict[str, Any]) -> None:
