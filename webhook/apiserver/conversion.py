@@ -99,13 +99,26 @@ def autoscaler_v1(value: dict[str, Any]) -> None:
     metrics = _annotation(value, _METRICS, list)
     _annotation(value, _BEHAVIOR, dict)
     _annotation(value, _CONDITIONS, list)
-    current = _annotation(value, _CURRENT_METRICS, list)
     spec = value.setdefault("spec", {})
     if not metrics and "targetCPUUtilizationPercentage" not in spec:
         spec["targetCPUUtilizationPercentage"] = _CPU_UTILIZATION
-    utilization = value.get("status", {}).get("currentCPUUtilizationPercentage")
-    if not current and utilization is not None:
-        source = {"name": "cpu", "currentAverageUtilization": utilization, "currentAverageValue": "0"}
+    _current_metrics(value)
+
+
+def _current_metrics(value: dict[str, Any]) -> None:
+    """The annotation knows more than the status: if it can be read, the status says what it says."""
+    status = value.get("status", {})
+    given = _CURRENT_METRICS in _annotations(value)
+    current = _annotation(value, _CURRENT_METRICS, list)
+    if given and current is not None:
+        status.pop("currentCPUUtilizationPercentage", None)
+        for each in current:
+            source = each.get("resource") if isinstance(each, dict) and each.get("type") == "Resource" else None
+            used = source.get("currentAverageUtilization") if isinstance(source, dict) else None
+            if isinstance(source, dict) and source.get("name") == "cpu" and isinstance(used, int):
+                value.setdefault("status", {})["currentCPUUtilizationPercentage"] = used
+    elif (used := status.get("currentCPUUtilizationPercentage")) is not None:
+        source = {"name": "cpu", "currentAverageUtilization": used, "currentAverageValue": "0"}
         text = json.dumps([{"type": "Resource", "resource": source}], separators=(",", ":"))
         value.setdefault("metadata", {}).setdefault("annotations", {})[_CURRENT_METRICS] = text
 
@@ -161,18 +174,19 @@ def _drop_annotations(value: dict[str, Any], names: Iterable[str]) -> None:
 
 
 def _annotation(value: dict[str, Any], name: str, form: type) -> Any:
-    """The JSON value of an annotation, if it is of a form and not empty. Others are dropped."""
+    """The JSON value of an annotation, if it is of a form or null; None if not. What is empty is dropped."""
     text = _annotations(value).get(name)
     if text is None:
         return None
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        found = None
+        found = ...
+    found = form() if found is None else found
     if isinstance(found, form) and found:
         return found
     _drop_annotations(value, (name,))
-    return None
+    return found if isinstance(found, form) else None
 
 
 def _parsed(text: str) -> int | None:

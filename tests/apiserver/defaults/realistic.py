@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from tests.apiserver.generated import Objects
+from tests.apiserver.generated import Objects, kinds
 from webhook.apiserver.defaults.defaulting import FOLDER
 from webhook.apiserver.gotypes import Field, GoType, fields_of, struct_of
 
@@ -18,10 +18,33 @@ IMAGES = (
     *(f"nginx@{DIGEST}", f"nginx:latest@{DIGEST}", f"nginx:1@{DIGEST}", "nginx@sha256:0123", f"nginx@{DIGEST.upper()}"),
     *("nginx@md5:" + "0" * 32, "nginx@sha512:" + "a" * 128, "nginx@sha384:" + "a" * 96, "nginx@sha256:" + "A" * 64),
     *("0123456789abcdef" * 4, "0123456789abcdef" * 4 + ":1", "x" * 255, "x" * 248, "x" * 247, "r.io/" + "x" * 255),
-    *("nginx:" + "t" * 128, "nginx:" + "t" * 129, "nginx:-x", "nginx:_x", "a__b", "a___b", "a--b", "a..b", "a_.b", "-a"),
+    *(
+        "nginx:" + "t" * 128,
+        "nginx:" + "t" * 129,
+        "nginx:-x",
+        "nginx:_x",
+        "a__b",
+        "a___b",
+        "a--b",
+        "a..b",
+        "a_.b",
+        "-a",
+    ),
     *("[::1]:5000/x", "[::1]/x:latest", "http://x/y", "X/y", "x/Y", "index.docker.io/x", "docker.io/x:latest", "a b"),
-    *("a__b.c/foo", "a__b.c/foo:latest", "ex-.io/x", "a.b:80a/x", "x/", "/x", "x//y", "x:1:2", "x@y", "ü/x", "İ/x:latest"),
-    *("x\n", "x:latest\n", "nginx:latest ", "١/x", "x:１", "localhost:٣/x"),
+    *(
+        "a__b.c/foo",
+        "a__b.c/foo:latest",
+        "ex-.io/x",
+        "a.b:80a/x",
+        "x/",
+        "/x",
+        "x//y",
+        "x:1:2",
+        "x@y",
+        "ü/x",
+        "İ/x:latest",
+    ),
+    *("x\n", "x:latest\n", "nginx:latest ", "\u0661/x", "x:\uff11", "localhost:\u0663/x"),
 )
 RESOURCES = ("cpu", "memory", "hugepages-2Mi", "ephemeral-storage", "example.com/gpu")
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -55,6 +78,25 @@ ENUMERATIONS: dict[str, tuple[str, ...]] = {
 """Values of fields that conditions ask for, by the name of their type."""
 
 
+_AUTOSCALER = "autoscaling.alpha.kubernetes.io/"
+ANNOTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "Deployment": {
+        "deprecated.deployment.rollback.to": ("", "0", "+007", "-3", "x", "9223372036854775808", "1_0", " 1")
+    },
+    "DaemonSet": {"deprecated.daemonset.template.generation": ("", "0", "5", "-0", "1.5", "ü", '"', "0" * 5000 + "1")},
+    "HorizontalPodAutoscaler": {
+        f"{_AUTOSCALER}{name}": ("", "{", "null", "1", "[]", "{}")
+        for name in ("metrics", "current-metrics", "conditions")
+    }
+    | {
+        f"{_AUTOSCALER}behavior": ("", "x", "null", "1", "{}"),
+        f"{_AUTOSCALER}scale-up-tolerance": ("1",),
+        f"{_AUTOSCALER}scale-down-tolerance": ("",),
+    },
+}
+"""Annotations of kinds that conversion reads."""
+
+
 class Realistic(Objects):
     """Generates valid objects. Fields that lead to defaults are there more often, however deep they are."""
 
@@ -65,6 +107,11 @@ class Realistic(Objects):
         struct = struct_of(api_version, kind)
         assert struct is not None
         made = self.struct(struct, self.random.choice((0.05, 0.2, 0.5, 0.8)), 0)
+        for name, values in ANNOTATIONS.get(kind, {}).items():
+            if self.random.random() < 0.3:
+                metadata = made["metadata"] = made.get("metadata") or {}
+                annotations = metadata["annotations"] = metadata.get("annotations") or {}
+                annotations[name] = self.random.choice(values)
         return {**made, "apiVersion": api_version, "kind": kind}
 
     def struct(self, struct: str, density: float, depth: int) -> dict[str, Any]:
@@ -75,7 +122,8 @@ class Realistic(Objects):
         made = {}
         deep = density / (1 + depth * depth / 40)
         for field in fields_of(struct):
-            share = max(deep, 0.4) if field.name in row.get("into", ()) else deep
+            asked_for = f"{name}.{field.name}" in ENUMERATIONS or field.name in VALUES
+            share = max(deep, 0.5) if asked_for or field.name in row.get("into", ()) else deep
             if self.random.random() < share:
                 made[field.name] = self.field(name, field, density, depth + 1)
         return made
@@ -86,6 +134,10 @@ class Realistic(Objects):
         if known and fits and self.random.random() < 0.95:
             return self.random.choice(known)
         return self.value(field.type, density, depth, field)
+
+    def scalar(self, form: str, depth: int) -> Any:
+        made = super().scalar(form, depth)
+        return [{}] if form == "schemaorarray" and made == [] else made  # Go writes null for []
 
     def value(self, go: GoType, density: float, depth: int, field: Field | None = None) -> Any:
         if go.form == "map" and go.of is not None and go.of.form == "quantity":
@@ -100,3 +152,10 @@ def table(package: str) -> dict[str, Any]:
     path = FOLDER / f"{package}.json"
     found: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {}
     return found
+
+
+def realistic(seed: str, amount: int) -> list[dict[str, Any]]:
+    """So many objects, kind by kind."""
+    made = Realistic(seed)
+    named = list(kinds())
+    return [made.of(*named[index % len(named)]) for index in range(amount)]

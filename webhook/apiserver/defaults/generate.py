@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         tables = json.load(sys.stdin)
         files = generated(tables)
         missing = unknown_functions(tables)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         print(f"error: expected the output of `go run . defaulters INDEX` on stdin: {error!r}", file=sys.stderr)
         return 2
     options.to.mkdir(parents=True, exist_ok=True)
