@@ -37,7 +37,6 @@ cel/why/explanation: cel/why/test_explainer
 cel/why/origins: cel/why/test_witness
 cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
-cli/main: cli/test_check
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
 cli/report/checkjson: cli/test_check
