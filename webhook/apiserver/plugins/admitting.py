@@ -2,7 +2,7 @@
 
 Of what plugins look up, an object that is not among the manifests is taken to be as a new cluster has it: a
 ServiceAccount exists and says nothing; no class is a default. What is refused here needs no cluster: the rest of what
-plugins refuse (quotas, limits, Pod Security) is left to the cluster. docs/conformance.md names the plugins.
+plugins refuse (quotas, limits, Pod Security) is left to the cluster.
 """
 
 from __future__ import annotations
