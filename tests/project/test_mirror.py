@@ -14,6 +14,9 @@ SMALL = 60
 
 ELSEWHERE = """
 apiserver/encoding: apiserver/test_decoding
+apiserver/plugins/accounts: apiserver/plugins/test_admitting
+apiserver/plugins/lookups: apiserver/plugins/test_admitting
+apiserver/plugins/scheduling: apiserver/plugins/test_admitting
 cel/check/construction: cel/value/test_messages
 cel/check/decoding: cel/tree/test_spans
 cel/check/structs: policy/cel/test_typechecking
