@@ -14,7 +14,7 @@ from webhook.apiserver import fielderrors
 from webhook.apiserver.customresources.correlation import Correlated, OldItems, ratcheted
 from webhook.apiserver.customresources.fieldpaths import FieldPathError, parsed
 from webhook.apiserver.customresources.ruletypes import Declared, declared, escaped, structs
-from webhook.apiserver.customresources.rulevalues import converted
+from webhook.apiserver.customresources.rulevalues import Unreadable, converted, unreadable
 from webhook.apiserver.customresources.structural import Rule, Schema
 from webhook.apiserver.fielderrors import OMITTED, FieldError, Key, invalid, named
 from webhook.apiserver.gotext import quoted
@@ -278,6 +278,9 @@ class _Run:
             passed = self.form.evaluate(program, activation)
         except (EvaluationError, CostError, LimitError) as error:
             failed = error
+        if type(bindings[SELF]) is Unreadable or (failed is not None and str(failed).startswith("no such overload")):
+            wrong = next((text for text in map(unreadable, bindings.values()) if text), "")
+            failed = EvaluationError(wrong) if wrong else failed
         cost = activation.cost + (program.fixed_cost if self.form is PLAIN else 0)
         if cost > self.left:
             self.errors.append(invalid(path, kind, _SPENT))

@@ -23,7 +23,10 @@ HIDDEN: Final = "\0"
 
 
 class Unreadable:
-    """A text that does not have its format. Whatever an expression does with it is an error."""
+    """A value that does not have the type or format of its schema. `text`: the API server's error.
+
+    It only occurs in updates, where what was wrong before is not refused.
+    """
 
     __slots__ = ("text",)
     cel_type = "error"
@@ -35,6 +38,18 @@ class Unreadable:
         raise EvaluationError(self.text)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class Guarded(dict[str, Any]):
+    """An object with an unreadable field. Whoever reads that field gets its error."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: str) -> Any:
+        value = dict.__getitem__(self, key)
+        if type(value) is Unreadable:
+            raise EvaluationError(value.text)
+        return value
 
 
 class SetList(list[Any]):
@@ -95,6 +110,25 @@ class MapList(list[Any]):
         return tuple((type(value), value) for value in values)
 
 
+_INT_OR_STRING: Final = "invalid data, expected XIntOrString value to be either a string or integer"
+_EXPECTED: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    "object": ((dict,), "a map for the provided schema with type=object"),
+    "array": ((list,), "an array for the provided schema with type=array"),
+    "string": ((str,), "string, got {}"),
+    "number": ((int, float), "float, got {}"),
+    "integer": ((int,), "int, got {}"),
+    "boolean": ((bool,), "bool, got {}"),
+}
+_GO_TYPES: Final = {
+    str: "string",
+    bool: "bool",
+    int: "int64",
+    float: "float64",
+    list: "[]interface {}",
+    dict: "map[string]interface {}",
+}
+
+
 def converted(value: Any, schema: Schema, *, root: bool = False, compared: bool = True) -> Any:
     """A value of the schema as an expression sees it.
 
@@ -103,12 +137,15 @@ def converted(value: Any, schema: Schema, *, root: bool = False, compared: bool 
     if value is None:
         return None
     if schema.int_or_string:
-        return value
+        return value if type(value) in (int, str) else Unreadable(_INT_OR_STRING)
+    expected = _EXPECTED.get(schema.type)
+    if expected is not None and type(value) not in expected[0]:
+        return Unreadable(f"invalid data, expected {expected[1].format(_GO_TYPES[type(value)])}")
     match schema.type:
         case "object":
             return _object(value, as_resource(schema) if root or schema.embedded else schema, compared)
         case "array":
-            if not isinstance(value, list) or schema.items is None:
+            if schema.items is None:
                 return value
             items = schema.items
             made = [converted(item, items, compared=compared) for item in value]
@@ -118,18 +155,25 @@ def converted(value: Any, schema: Schema, *, root: bool = False, compared: bool 
                 return SetList(made)
             return MapList(made, tuple(escaped(key) or key for key in schema.map_keys))
         case "string":
-            return _text(value, schema.format) if schema.format and isinstance(value, str) else value
+            return _text(value, schema.format) if schema.format else value
         case "number":
             return float(value) if type(value) is int else value
     return value
 
 
-def _object(value: Any, schema: Schema, compared: bool) -> Any:
-    if not isinstance(value, dict):
-        return value
+def unreadable(value: Any) -> str:
+    """The API server's error for the first value that is unreadable, at any depth; "" if there is none."""
+    if type(value) is Unreadable:
+        return value.text
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((text for text in map(unreadable, parts) if text), "")
+
+
+def _object(value: dict[str, Any], schema: Schema, compared: bool) -> Any:
     values = schema.values
     if not schema.properties and values is not None:
-        return {key: converted(item, values, compared=compared) for key, item in value.items()}
+        entries = {key: converted(item, values, compared=compared) for key, item in value.items()}
+        return Guarded(entries) if any(type(item) is Unreadable for item in entries.values()) else entries
     made: dict[str, Any] = {}
     properties = schema.properties
     for key, item in value.items():
@@ -139,7 +183,7 @@ def _object(value: Any, schema: Schema, compared: bool) -> Any:
             made[HIDDEN + key] = item
         else:
             made[name] = converted(item, field, compared=compared)
-    return made
+    return Guarded(made) if any(type(item) is Unreadable for item in made.values()) else made
 
 
 def _text(value: str, form: str) -> Any:
