@@ -28,9 +28,12 @@ from webhook.paths import Path
 from webhook.versions import NEWEST, Version
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """A version of a custom kind. status: it has the status subresource. scale: the paths of its scale subresource."""
+    """A version of a custom kind, which only equals itself.
+
+    status: it has the status subresource. scale: the paths of its scale subresource, if it has one.
+    """
 
     group: str
     version: str
@@ -287,6 +290,9 @@ class _Checks:
         yield from self.versions()
         yield from _names(written)
         yield from _conversion(written)
+        if written.preserve and any(version.schema and _has_defaults(version.schema) for version in written.versions):
+            words = "must be false in order to use defaults in the schema"
+            yield invalid((*path, "preserveUnknownFields"), True, words)
         if written.preserve:
             instead = "set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
             words = f"cannot set to true, {instead}"
@@ -337,6 +343,11 @@ class _Checks:
                 forbidden((*schema.path, "nullable"), "nullable cannot be true at the root"),
             )
         yield from schemarefusals.refusals(schema, self.target)
+
+
+def _has_defaults(schema: Schema) -> bool:
+    parts = [*schema.properties.values(), schema.items, schema.values]
+    return schema.default is not None or any(part is not None and _has_defaults(part) for part in parts)
 
 
 def _beside_status(schema: Schema) -> Iterator[FieldError]:

@@ -626,7 +626,7 @@ _ESTIMATORS: Final[dict[str, Estimator]] = {
     "flatten": _flattened,
     "distinct": _distinct,
     "sort": _sorted,
-    "lists.@sortByAssociatedKeys": _sorted,
+    "@sortByAssociatedKeys": _sorted,
     "sets.contains": _sets(1),
     "sets.intersects": _sets(1),
     "sets.equivalent": _sets(2),

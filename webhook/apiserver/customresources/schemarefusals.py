@@ -227,9 +227,10 @@ class _Checking:
             here = (*rule.rule.path, "rule")
             yield from self.cost_of(rule, type_, times, here)
             if rule.error:
-                yield invalid(here, _shown(rule.rule), rule.error)
+                yield invalid(here, rule.rule.rule, rule.error)
             if rule.message_error:
-                yield invalid((*rule.rule.path, "messageExpression"), _shown(rule.rule), rule.message_error)
+                there = (*rule.rule.path, "messageExpression")
+                yield invalid(there, rule.rule.message_expression, rule.message_error)
             if rule.uses_old:
                 if place.uncorrelated is not None:
                     where = named(place.uncorrelated)
@@ -267,18 +268,6 @@ class _Checking:
             yield forbidden(path, words)
         name = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
         yield forbidden(schema.path, exceeded(name, self.cost, CRD_LIMIT))
-
-
-def _shown(rule: Rule) -> dict[str, object]:
-    """A rule as the API server shows it."""
-    return {
-        "rule": rule.rule,
-        **({"message": rule.message} if rule.message else {}),
-        **({"messageExpression": rule.message_expression} if rule.message_expression else {}),
-        **({"reason": rule.reason} if rule.reason is not None else {}),
-        **({"fieldPath": rule.field_path} if rule.field_path else {}),
-        **({"optionalOldSelf": rule.optional_old_self} if rule.optional_old_self is not None else {}),
-    }
 
 
 _NOT_SUPPORTED: Final = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")

@@ -11,12 +11,15 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"strconv"
 
 	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	v1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	crdvalidation "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectmeta"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
@@ -27,6 +30,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+	"k8s.io/apiserver/pkg/cel/environment"
 	kjson "sigs.k8s.io/json"
 )
 
@@ -49,6 +54,7 @@ type answer struct {
 	Failed  string    `json:"failed,omitempty"`
 	Errors  []string  `json:"errors"`
 	Objects []outcome `json:"objects"`
+	Costs   []string  `json:"costs"`
 }
 
 func main() {
@@ -86,7 +92,8 @@ func answered(line []byte) answer {
 			internal.Status.StoredVersions = []string{version.Name}
 		}
 	}
-	result := answer{Errors: texts(crdvalidation.ValidateCustomResourceDefinition(context.Background(), internal))}
+	costs := estimated(external)
+	result := answer{Costs: costs, Errors: texts(crdvalidation.ValidateCustomResourceDefinition(context.Background(), internal))}
 	if len(result.Errors) > 0 {
 		return result
 	}
@@ -94,6 +101,36 @@ func answered(line []byte) answer {
 		result.Objects = append(result.Objects, judged(external, each.Object, each.Old))
 	}
 	return result
+}
+
+// estimated is the most that each rule of spec may cost, without how often it may run.
+func estimated(crd *v1.CustomResourceDefinition) []string {
+	found := []string{}
+	if len(crd.Spec.Versions) == 0 {
+		return found
+	}
+	made := structural(crd, crd.Spec.Versions[0].Name)
+	if made == nil {
+		return found
+	}
+	spec, ok := made.Properties["spec"]
+	if !ok {
+		return found
+	}
+	declared := model.SchemaDeclType(&spec, false)
+	base := environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())
+	results, err := cel.Compile(&spec, declared, celconfig.PerCallLimit, base, cel.NewExpressionsEnvLoader())
+	if err != nil {
+		return found
+	}
+	for _, result := range results {
+		if result.Error != nil {
+			found = append(found, result.Error.Detail)
+		} else {
+			found = append(found, strconv.FormatUint(result.MaxCost, 10))
+		}
+	}
+	return found
 }
 
 func texts(errs field.ErrorList) []string {
