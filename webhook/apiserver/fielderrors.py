@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.apiserver.gotext import json_text, quoted, shown
+from webhook.apiserver.goshown import json_text, shown
+from webhook.apiserver.gotext import quote
 from webhook.paths import Path
 
 OMITTED: Final = object()
@@ -74,7 +75,7 @@ def made(path: Path, kind: str, value: Any, detail: str = "", *, wrong_type: boo
 def shown_value(value: Any) -> str:
     """A value in a refusal."""
     if isinstance(value, str):
-        return quoted(value)
+        return quote(value)
     if isinstance(value, int | float):
         return shown(value)
     return json_text(value)
@@ -102,7 +103,7 @@ def duplicate(path: Path, value: Any) -> FieldError:
 
 def not_supported(path: Path, value: Any, supported: Sequence[str]) -> FieldError:
     """The value is none of those that the field takes."""
-    return made(path, UNSUPPORTED, value, f"supported values: {', '.join(map(quoted, supported))}" if supported else "")
+    return made(path, UNSUPPORTED, value, f"supported values: {', '.join(map(quote, supported))}" if supported else "")
 
 
 def not_found(path: Path, value: Any) -> FieldError:

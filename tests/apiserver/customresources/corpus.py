@@ -63,10 +63,36 @@ PORT = struct(
     {"name": TEXT, "port": {**NUMBER, "minimum": 1, "maximum": 65535}, "protocol": {**TEXT, "default": "TCP"}}, "port"
 )
 BASE = struct({"replicas": {**NUMBER, "minimum": 1, "default": 1}, "name": {**TEXT, "maxLength": 5}})
-FORMATS = (
-    "bsonobjectid uri email hostname ipv4 ipv6 cidr mac uuid uuid3 uuid4 uuid5 isbn isbn10 isbn13 creditcard ssn hexcolor "
-    "rgbcolor byte password date duration datetime date-time k8s-short-name k8s-long-name unknown"
-).split()
+FORMATS = [
+    "bsonobjectid",
+    "uri",
+    "email",
+    "hostname",
+    "ipv4",
+    "ipv6",
+    "cidr",
+    "mac",
+    "uuid",
+    "uuid3",
+    "uuid4",
+    "uuid5",
+    "isbn",
+    "isbn10",
+    "isbn13",
+    "creditcard",
+    "ssn",
+    "hexcolor",
+    "rgbcolor",
+    "byte",
+    "password",
+    "date",
+    "duration",
+    "datetime",
+    "date-time",
+    "k8s-short-name",
+    "k8s-long-name",
+    "unknown",
+]
 
 SOUND: dict[str, dict[str, Any]] = {
     "plain": of_spec(BASE),
@@ -582,8 +608,9 @@ def bad_definitions() -> dict[str, dict[str, Any]]:
 
 
 SCALARS: tuple[Any, ...] = (
-    None, True, False, 0, 1, 2, 3, 4, 5, 7, 10, -1, 65536, 2**31, 2**40, 0.5, 1.5, 2.0, 2.55, 3.5, "", "a", "b", "c", "x", "xy",
-    "abc", "abcd", "a-b", "A", "new", "no", "bad", "stop", "50%", "n", "é€", "TCP", [], {}, ["a"], ["b", "a"], {"a": 1}, [None],
+    None, True, False, 0, 1, 2, 3, 4, 5, 7, 10, -1, 65536, 2**31, 2**40, 0.5, 1.5, 2.0, 2.55, 3.5,
+    "", "a", "b", "c", "x", "xy", "abc", "abcd", "a-b", "A", "new", "no", "bad", "stop", "50%", "n", "é€", "TCP",
+    [], {}, ["a"], ["b", "a"], {"a": 1}, [None],
 )  # fmt: skip
 LABELLED = {
     "duration": ("1h", "22 ns", "3 days", "x", "", "1m30s", "99999999999999999999 s"),

@@ -1,4 +1,4 @@
-"""Definitions, objects and the costs of rules, put to the API server's own packages: the same values, the same texts."""
+"""Definitions, objects and costs of rules, put to the API server's own packages: the same values, the same texts."""
 
 from __future__ import annotations
 

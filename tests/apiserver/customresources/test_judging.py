@@ -93,8 +93,8 @@ def test_rules_are_not_asked_where_the_schema_is_violated() -> None:
     of = kind(of_spec(ruled(struct({"a": NUMBER}, "a"), "self.a > 1")))
     assert judged(of, widget({})) == [
         "spec.a: Required value",
-        "<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the "
-        "existing errors to complete validation",
+        "<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct "
+        "the existing errors to complete validation",
     ]
 
 

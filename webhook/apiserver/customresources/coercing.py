@@ -171,5 +171,5 @@ def _coerce_resource(value: dict[str, Any], path: Path, unknown: list[Path]) -> 
             value["metadata"], fields = objectmeta.decoded(value["metadata"])
         except MetadataError as error:
             return invalid((*path, "metadata"), value["metadata"], str(error))
-        unknown.extend((*path, "metadata", field) for field in fields)
+        unknown.extend((*path, "metadata", *field) for field in fields)
     return None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from webhook.apiserver.customresources.structural import Schema
-from webhook.apiserver.gotext import quoted, shown
+from webhook.apiserver.goshown import shown
+from webhook.apiserver.gotext import quote
 
 
 def same(a: Any, b: Any) -> bool:
@@ -59,7 +60,7 @@ class OldItems:
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return quoted(value)
+        return quote(value)
     return f"{value:f}" if isinstance(value, float) else shown(value)
 
 

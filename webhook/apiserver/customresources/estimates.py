@@ -213,10 +213,6 @@ class _Coster:
 
     def call(self, node: Call) -> Span:
         args = node.args
-        if node.function == "dyn" and len(args) == 1:
-            total = _ONE.plus(self.cost(args[0]))
-            self.copy(node, args[0])
-            return total
         costs = [self.cost(arg) for arg in args]
         if node.function in ("_&&_", "_||_"):
             return Span(min(each.least for each in costs), _sum(costs).most)
@@ -442,16 +438,18 @@ def _found(coster: _Coster, node: Call) -> _Estimate:
 
 
 def _folded(coster: _Coster, node: Call) -> _Estimate:
-    """isSorted, sum, min, max, indexOf, lastIndexOf, includes."""
+    """isSorted, sum, min, max, indexOf, lastIndexOf."""
     target = node.args[0]
     size = coster.size_or_unknown(target)
-    if target.type.params or node.function == "includes":
-        each = _ONE
-        element = coster.element_size(target)
-        if element is not None:
-            each = each.plus(element.scaled(_TRAVERSAL))
-        return _Estimate(size.times(each))
-    return _Estimate(size.scaled(_TRAVERSAL))
+    return _included(coster, node) if target.type.params else _Estimate(size.scaled(_TRAVERSAL))
+
+
+def _included(coster: _Coster, node: Call) -> _Estimate:
+    each = _ONE
+    element = coster.element_size(node.args[0])
+    if element is not None:
+        each = each.plus(element.scaled(_TRAVERSAL))
+    return _Estimate(coster.size_or_unknown(node.args[0]).times(each))
 
 
 def _replaced(coster: _Coster, node: Call) -> _Estimate | None:
@@ -503,10 +501,12 @@ def _ip(coster: _Coster, node: Call) -> _Estimate:
 _ADDRESS: Final = Span(4, 16)
 
 
+def _contains_network(coster: _Coster, node: Call) -> _Estimate:
+    return _Estimate(_contains_address(coster, node).cost.plus(_ADDRESS.scaled(_TRAVERSAL)).plus(_ONE))
+
+
 def _contains_address(coster: _Coster, node: Call) -> _Estimate:
     cost = _ADDRESS.plus(_ADDRESS).scaled(_TRAVERSAL)
-    if node.function == "containsCIDR":
-        cost = cost.plus(_ADDRESS.scaled(_TRAVERSAL)).plus(_ONE)
     other = node.args[1]
     if other.type.name in ("string", "dyn"):
         cost = cost.plus(coster.size_or_unknown(other).scaled(_TRAVERSAL))
@@ -587,12 +587,19 @@ def _sets(factor: float) -> Estimator:
     return estimate
 
 
+def _untyped(coster: _Coster, node: Call) -> _Estimate:
+    """dyn(x) has the size of x."""
+    coster.copy(node, node.args[0])
+    return _Estimate(_ONE)
+
+
 def _check(_: _Coster, node: Call) -> _Estimate:
     return _Estimate(_fixed(350_000))
 
 
 _ESTIMATORS: Final[dict[str, Estimator]] = {
     "check": _check,
+    "dyn": _untyped,
     "_==_": _equal,
     "_!=_": _equal,
     **dict.fromkeys(("_<_", "_<=_", "_>_", "_>=_"), _ordered),
@@ -605,7 +612,8 @@ _ESTIMATORS: Final[dict[str, Estimator]] = {
     "matches": _matched,
     "find": _found,
     "findAll": _found,
-    **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf", "includes"), _folded),
+    **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), _folded),
+    "includes": _included,
     **dict.fromkeys(("url", "lowerAscii", "upperAscii", "substring", "trim"), _traversing(sized=True)),
     "replace": _replaced,
     "split": _split,
@@ -615,7 +623,7 @@ _ESTIMATORS: Final[dict[str, Estimator]] = {
     "ip": _ip,
     "ip.isCanonical": _traversing(2 * _TRAVERSAL),
     "containsIP": _contains_address,
-    "containsCIDR": _contains_address,
+    "containsCIDR": _contains_network,
     "validate": _validated,
     "string": _to_string,
     "bytes": _to_bytes,

@@ -45,7 +45,7 @@ def decoded(kind: Kind, value: dict[str, Any]) -> Decoded:
         except MetadataError as error:
             result.failed, result.failed_path = str(error), ("metadata",)
             return result
-        result.unknown += (("metadata", name) for name in fields)
+        result.unknown += (("metadata", *field) for field in fields)
     result.unknown += coercing.prune(made, kind.schema, root=True)
     coercing.remove_nulls(made, kind.schema)
     failed, fields_ = coercing.coerce_embedded(made, kind.schema)

@@ -7,7 +7,7 @@ from typing import Any
 
 from webhook.apiserver.customresources.structural import Schema
 from webhook.apiserver.fielderrors import FieldError, Key, duplicate, invalid
-from webhook.apiserver.gotext import json_text
+from webhook.apiserver.goshown import json_text
 from webhook.paths import Path
 
 _UNSPECIFIED = object()

@@ -16,7 +16,8 @@ from webhook.apiserver.customresources.correlation import Correlated, same
 from webhook.apiserver.customresources.formats import check_of, effective
 from webhook.apiserver.customresources.structural import INT64, Schema
 from webhook.apiserver.fielderrors import FieldError, named
-from webhook.apiserver.gotext import json_text, quoted, shown
+from webhook.apiserver.goshown import json_text, shown
+from webhook.apiserver.gotext import quote
 from webhook.cel.library.regex import compiled
 from webhook.cel.tree.errors import EvaluationError
 from webhook.paths import Path
@@ -273,12 +274,12 @@ def _invalid(path: Path, value: Any, message: str) -> FieldError:
 
 
 def _wrong_type(result: _Result, path: Path, expected: str, found: str) -> None:
-    message = f"{_name(path)} in body must be of type {expected}: {quoted(found)}"
+    message = f"{_name(path)} in body must be of type {expected}: {quote(found)}"
     result.add(message, fielderrors.made(path, fielderrors.INVALID, found, message, wrong_type=True))
 
 
 def _composite(result: _Result, path: Path, words: str) -> None:
-    message = f"{quoted(_name(path))} {words}"
+    message = f"{quote(_name(path))} {words}"
     result.add(message, replace(_invalid(path, "", message), field="<nil>"))
 
 

@@ -17,7 +17,7 @@ from webhook.apiserver.customresources.ruletypes import Declared, declared, esca
 from webhook.apiserver.customresources.rulevalues import Unreadable, converted, unreadable
 from webhook.apiserver.customresources.structural import Rule, Schema
 from webhook.apiserver.fielderrors import OMITTED, FieldError, Key, invalid, named
-from webhook.apiserver.gotext import quoted
+from webhook.apiserver.gotext import quote
 from webhook.cel import Environment
 from webhook.cel.program import COUNTED, PLAIN, Form, Program
 from webhook.cel.tree import types
@@ -347,7 +347,7 @@ class _Run:
             raise _MessageSpent(_MESSAGE_SPENT)
         if over:
             words = "no further validation rules will be run due to call cost exceeds limit for messageExpression"
-            raise _MessageSpent(f"{words}: {quoted(rule.message_expression)}")
+            raise _MessageSpent(f"{words}: {quote(rule.message_expression)}")
         self.left -= cost
         text = text.strip() if isinstance(text, str) else ""
         return "" if "\n" in text or len(text.encode()) > MAX_MESSAGE else text

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from webhook.apiserver import fielderrors
 from webhook.apiserver.fielderrors import FieldError, each, forbidden, invalid, required
-from webhook.apiserver.gotext import quoted
+from webhook.apiserver.gotext import quote
 from webhook.apiserver.validation.names import Check, as_prefix, dns_label, label_value, qualified_name
 from webhook.paths import Path
 
@@ -57,7 +57,7 @@ def of_updated(metadata: Mapping[str, Any], old: Mapping[str, Any], path: Path =
     if old.get("deletionTimestamp") is not None:
         added = sorted(set(metadata.get("finalizers") or []) - set(old.get("finalizers") or []))
         if added:
-            shown = ", ".join(map(quoted, added))
+            shown = ", ".join(map(quote, added))
             words = "no new finalizers can be added if the object is being deleted, found new finalizers"
             yield forbidden((*path, "finalizers"), f"{words} []string{{{shown}}}")
     for field in ("name", "namespace"):
