@@ -20,6 +20,7 @@ from webhook.cel.tree.stack import deep_stack
 from webhook.cel.tree.types import Type
 from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
 
+
 @lru_cache(maxsize=32)
 def _functions(version: Version, constructs: bool) -> Functions:
     libraries = libraries_of(version)

@@ -173,9 +173,7 @@ MINE = Library(
 
 FUNCTIONS = Functions((standard.LIBRARY, optionals.LIBRARY, MINE.at((1, 35))))
 VARIABLES = {"object": types.DYN, "n": types.parse("list(int)"), "text": types.STRING}
-FRONTEND = Frontend(
-    VARIABLES, Declarations(FUNCTIONS.declarations, bound=FUNCTIONS)
-)
+FRONTEND = Frontend(VARIABLES, Declarations(FUNCTIONS.declarations, bound=FUNCTIONS))
 SECRET = {"password": "hunter2", "name": "x"}
 
 

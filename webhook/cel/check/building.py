@@ -41,8 +41,8 @@ class TreeBuilder:
         if kind == IDENT:
             return Ident(node.id, declared, node.offset, node.name)
         if kind == SELECT:
-            assert node.target is not None
-            return Select(node.id, declared, node.offset, self.built(node.target), node.name, bool(node.value))
+            operand = self.built(node.target)  # type: ignore[arg-type]
+            return Select(node.id, declared, node.offset, operand, node.name, bool(node.value))
         if kind == CALL:
             args: list[Expr] = [] if node.target is None else [self.built(node.target)]
             for arg in node.args:

@@ -1,7 +1,7 @@
-"""Checks a syntax tree: the type of each node and the meaning of each name, by cel-go's algorithm (checker/checker.go).
+"""Checks a syntax tree: the type of each node and the meaning of each name, by cel-go's algorithm.
 
-Nodes are changed in place: they get their types, names their qualified form, and calls of qualified functions lose their
-target. Variables of types are resolved when the tree is built (webhook.cel.check.building).
+Nodes are changed in place: they get their types, names get their qualified form, and calls of qualified functions lose
+their target. Type variables are resolved when the tree is built (webhook.cel.check.building).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from webhook.cel.check.parsing import Fault
+from webhook.cel.check.nodes import Fault
 from webhook.cel.check.unifying import Substitution, is_struct, most_general, optional_of, unwrapped
 from webhook.cel.library.declaring import FunctionDeclaration
 from webhook.cel.tree import types
@@ -191,31 +191,39 @@ class Checker:
         return ".".join(reversed(fields))
 
     def _select(self, node: Parsed) -> None:
-        operand = node.target
-        assert operand is not None
-        if not node.value and (self._container or self._may_be_qualified(node)):
-            qualified = self._qualified(node)
-            first = qualified.split(".", 2)[1 if qualified[:1] == "." else 0]
-            local = self._locals.get(first)
-            found = None if not qualified or (local and qualified[0] != ".") else self._global(qualified)
-            if found is not None:
-                node.kind, node.target = IDENT, None
-                node.name = f".{found[0]}" if local else found[0]
-                node.type = found[1]
-                return
-            if qualified.startswith("variables.") and "variables" not in self._globals:
-                # The API server declares an object `variables`; here each of its fields is declared.
-                if operand.kind == IDENT:
-                    node.type = types.ERROR
-                    self._fault(node, f"undeclared reference to '{qualified}' (in container '{self._container}')")
-                    return
-        elif node.value and operand.kind == IDENT and operand.name == "variables" and not self._locals.get("variables"):
-            if f"variables.{node.name}" in self._globals:  # variables are there, whatever their values
+        operand: Parsed = node.target  # type: ignore[assignment]
+        if node.value:
+            if self._is_variable(operand, node.name):  # variables are there, whatever their values
                 node.kind, node.value, node.target = CONST, True, None
                 node.type = types.BOOL
                 return
+        elif (self._container or self._may_be_qualified(node)) and self._named(node, operand):
+            return
         result = self._field(node, operand, node.name)
         node.type = types.BOOL if node.value else self.substitution.resolved(result)
+
+    def _is_variable(self, operand: Parsed, name: str) -> bool:
+        """Whether operand.name is a variable of the policy: the API server declares an object `variables`, and here
+        each of its fields is declared."""
+        if operand.kind != IDENT or operand.name != "variables" or self._locals.get("variables"):
+            return False
+        return f"variables.{name}" in self._globals
+
+    def _named(self, node: Parsed, operand: Parsed) -> bool:
+        """Whether a selection is a qualified name, which is then resolved."""
+        qualified = self._qualified(node)
+        first = qualified.split(".", 2)[1 if qualified[:1] == "." else 0]
+        local = self._locals.get(first)
+        found = None if not qualified or (local and qualified[0] != ".") else self._global(qualified)
+        if found is not None:
+            node.kind, node.target = IDENT, None
+            node.name = f".{found[0]}" if local else found[0]
+            node.type = found[1]
+            return True
+        if operand.kind != IDENT or operand.name != "variables" or local or "variables" in self._globals:
+            return False
+        self._undeclared(node, qualified)
+        return True
 
     def _may_be_qualified(self, node: Parsed) -> bool:
         while node.kind == SELECT:
@@ -379,14 +387,15 @@ class Checker:
             return
         node.name = struct
         node.type = Type(struct)
-        for number, (_, offset, key, value, optional) in enumerate(node.args):
-            del number
+        for _, offset, key, value, optional in node.args:
             key.type = types.STRING
             self.check(value)
             declared = self._field_of(offset, struct, key.value) or types.ERROR
             found = self._unwrapped(value) if optional else value.type
             if not self.substitution.assignable(declared, found):
-                text = f"expected type of field '{key.value}' is '{shown(declared)}' but provided type is '{shown(found)}'"
+                text = (
+                    f"expected type of field '{key.value}' is '{shown(declared)}' but provided type is '{shown(found)}'"
+                )
                 self.faults.append(Fault(offset, text))
 
     def _fold(self, node: Parsed) -> None:
@@ -407,7 +416,9 @@ class Checker:
         elif over.name == "map":
             first, other = over.params if over.params else (types.DYN, types.DYN)
         else:
-            text = f"expression of type '{shown(over)}' cannot be range of a comprehension (must be list, map, or dynamic)"
+            text = (
+                f"expression of type '{shown(over)}' cannot be range of a comprehension (must be list, map, or dynamic)"
+            )
             self._fault(outer, text)
             first = other = types.ERROR
         scope = self._locals

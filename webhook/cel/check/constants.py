@@ -9,7 +9,9 @@ from typing import Final
 from webhook.cel.value.values import UInt
 
 _NEWLINE: Final = re.compile(r"\r\n?")
-_ESCAPE: Final = re.compile(r"\\(?:([0-3][0-7]{2})|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_ESCAPE: Final = re.compile(
+    r"\\(?:([0-3][0-7]{2})|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL
+)
 _CHARACTERS: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _HIGHEST_INT, _HIGHEST_UINT, _LAST_CHARACTER = 2**63 - 1, 2**64 - 1, 0x10FFFF
 

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from webhook.cel.check.building import TreeBuilder
 from webhook.cel.check.checking import OPTIONAL_NAME, TYPE_NAMES, Checker, Names, Signature, signature
 from webhook.cel.check.lexing import tokens
-from webhook.cel.check.parsing import MAX_NODES, Builder, Fault, Macros, SyntaxFault, TooDeep, TooLarge, parse
+from webhook.cel.check.nodes import MAX_NODES, Builder, Fault, Macros, TooLarge
+from webhook.cel.check.parsing import SyntaxFault, TooDeep, parse
 from webhook.cel.check.structs import Struct
 from webhook.cel.check.unchecked import resolve
 from webhook.cel.check.unifying import Substitution, TypesTooLarge
@@ -98,21 +99,23 @@ class Frontend:
 
     def check(self, source: str) -> Expr:
         """The checked tree of `source`. Raises CompileError with all issues of the parser or the checker."""
-        parsed = self._parsed(source)
-        checker = Checker(self._names)
-        try:
-            checker.check(parsed)
-            if checker.faults:
-                raise CompileError(source, _issues(source, checker.faults))
-            return TreeBuilder(self._declarations.bound, checker.substitution).built(parsed)
-        except TypesTooLarge:
-            raise CompileError(source, [Issue("the types of the expression are too large to compare")]) from None
+        with deep_stack(source):
+            parsed = self._parsed(source)
+            checker = Checker(self._names)
+            try:
+                checker.check(parsed)
+                if checker.faults:
+                    raise CompileError(source, _issues(source, checker.faults))
+                return TreeBuilder(self._declarations.bound, checker.substitution).built(parsed)
+            except TypesTooLarge:
+                raise CompileError(source, [Issue("the types of the expression are too large to compare")]) from None
 
     def parse(self, source: str) -> Expr:
         """The unchecked tree. Every type is dyn, and names are resolved against the declared variables."""
-        parsed = self._parsed(source)
-        resolve(parsed, self._names)
-        return TreeBuilder(self._declarations.bound, Substitution()).built(parsed)
+        with deep_stack(source):
+            parsed = self._parsed(source)
+            resolve(parsed, self._names)
+            return TreeBuilder(self._declarations.bound, Substitution()).built(parsed)
 
     def _parsed(self, source: str) -> Parsed:
         if len(source) > MAX_LENGTH:
@@ -135,8 +138,7 @@ class Frontend:
             from webhook.cel.check.recovery import faults  # loaded on first use, as most runs have no error
 
             again = Builder(declared.macros, optionals=declared.optionals, quotes=declared.quotes)
-            with deep_stack(source):
-                raise CompileError(source, _issues(source, faults(source, again))) from None
+            raise CompileError(source, _issues(source, faults(source, again))) from None
         except TooDeep as error:
             raise CompileError(source, [Issue(f"{error}: the expression is nested too deeply")]) from None
         except TooLarge:

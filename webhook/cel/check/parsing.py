@@ -6,53 +6,9 @@ keeps its own stacks of operators and choices, so that Python's stack only grows
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
-
-from webhook.cel.check import constants
 from webhook.cel.check.lexing import BYTES, END, FLOAT, ID, INT, QUOTED, STRING, UINT, Tokens
-from webhook.cel.tree.parsed import (
-    CALL,
-    CONST,
-    FAULT,
-    IDENT,
-    LIST,
-    MAP,
-    SELECT,
-    STRUCT,
-    Expand,
-    Expansion,
-    MacroError,
-    Parsed,
-)
-
-MAX_DEPTH = 250
-"""Levels of an expression; the API server's limit."""
-
-MAX_NODES = 20_000
-"""The most nodes of a syntax tree with expanded macros. More would take seconds to compile; policies have hundreds."""
-
-RESERVED: Final = frozenset(
-    "as break const continue else false for function if import in let loop package namespace null return true var void "
-    "while".split()
-)
-"""The words that are no variables."""
-
-Macros = Mapping[tuple[str, bool, int], Expand]
-"""(name, whether it is a method, number of arguments) -> the macro's expansion."""
-
-_OR, _AND, _RELATION, _SUM, _PRODUCT = 1, 2, 3, 4, 5
-BINARY: Final = {
-    "||": (_OR, "_||_"),
-    "&&": (_AND, "_&&_"),
-    **{sign: (_RELATION, f"_{sign}_") for sign in ("<", "<=", ">", ">=", "==", "!=")},
-    "in": (_RELATION, "@in"),
-    "+": (_SUM, "_+_"),
-    "-": (_SUM, "_-_"),
-    "*": (_PRODUCT, "_*_"),
-    "/": (_PRODUCT, "_/_"),
-    "%": (_PRODUCT, "_%_"),
-}
+from webhook.cel.check.nodes import AND, BINARY, MAX_DEPTH, RELATION, RESERVED, Builder, balanced
+from webhook.cel.tree.parsed import CALL, CONST, LIST, MAP, SELECT, STRUCT, Parsed
 
 
 class SyntaxFault(Exception):
@@ -61,98 +17,6 @@ class SyntaxFault(Exception):
 
 class TooDeep(Exception):
     """The source is nested too deeply. str(error) is the API server's text."""
-
-
-class TooLarge(Exception):
-    """The tree has more than MAX_NODES nodes."""
-
-
-class Fault(NamedTuple):
-    """An error. about: see Issue."""
-
-    offset: int
-    text: str
-    about: str = ""
-
-
-class Builder:
-    """Makes the nodes of one expression, numbers them, and collects the errors that are no syntax errors."""
-
-    __slots__ = ("count", "deep", "faults", "macros", "optionals", "quotes")
-
-    def __init__(self, macros: Macros, *, optionals: bool, quotes: bool) -> None:
-        self.macros = macros
-        self.optionals = optionals
-        self.quotes = quotes
-        self.count = 0
-        self.deep = False
-        self.faults: list[Fault] = []
-
-    def number(self) -> int:
-        self.count = count = self.count + 1
-        return count
-
-    def copied(self) -> int:
-        """The number of a node of a macro's expansion. Copies of copies grow without bound, so they are counted."""
-        if self.count > MAX_NODES:
-            raise TooLarge
-        return self.number()
-
-    def fault(self, offset: int, text: str, at: int | None = None) -> Parsed:
-        """The node for what has an error. at: where the error is reported, if it is another place."""
-        node = Parsed(FAULT, self.number(), offset)
-        self.faults.append(Fault(offset if at is None else at, text))
-        return node
-
-    def expanded(
-        self, number: int, offset: int, name: str, target: Parsed | None, args: list[Parsed], height: int
-    ) -> Parsed:
-        """The call, or what its macro expands to. number, offset: those of the call."""
-        expand = self.macros.get((name, target is not None, len(args)))
-        if expand is None:
-            return Parsed(CALL, number, offset, height, name, target, args)
-        try:
-            node = expand(Expansion(self.copied, offset), args[0] if target is None else target, args)
-        except MacroError as error:
-            if number == self.count:
-                self.count -= 1
-            return self.fault(error.node.offset, str(error))
-        if number == self.count:
-            self.count -= 1
-        node.height = height
-        return node
-
-    def name(self, offset: int, name: str, *, dotted: bool, at: int) -> Parsed:
-        """An identifier. at: the offset of the dot before it, or its own."""
-        if name in RESERVED:
-            return self.fault(at, f"reserved identifier: {name}")
-        return Parsed(IDENT, self.number(), offset, name=f".{name}" if dotted else name)
-
-    def literal(self, kind: str, text: str, offset: int, sign: str = "") -> Parsed:
-        value: object
-        try:
-            if kind == STRING:
-                value = constants.string(text)
-            elif kind == INT:
-                value = constants.integer(text, sign)
-            elif kind == FLOAT:
-                value = constants.double(text, sign)
-            elif kind == UINT:
-                value = constants.unsigned(text)
-            else:
-                value = constants.octets(text[1:])
-        except constants.LiteralError as error:
-            fault = self.fault(offset, str(error))
-            if kind != STRING and kind != BYTES:
-                return fault
-            value = ""
-        return Parsed(CONST, self.number(), offset, value=value)
-
-    def quoted(self, text: str, offset: int) -> str:
-        """The name in back quotes."""
-        if not self.quotes:
-            self.fault(offset, "unsupported syntax: '`'")
-        return text[1:-1]
 
 
 def parse(tokens: Tokens, builder: Builder) -> Parsed:
@@ -164,29 +28,6 @@ def parse(tokens: Tokens, builder: Builder) -> Parsed:
     if builder.deep:
         raise TooDeep("max recursion depth exceeded")
     return node
-
-
-def balanced(function: str, terms: list[Parsed], signs: list[tuple[int, int]]) -> Parsed:
-    """The tree of a chain of && or ||. signs: number and offset of each operator."""
-    made: list[Parsed] = []
-    # (first, last, whether its parts are made)
-    waiting = [(0, len(signs) - 1, False)]
-    while waiting:
-        low, high, ready = waiting.pop()
-        middle = (low + high + 1) // 2
-        if not ready:
-            waiting.append((low, high, True))
-            if middle != high:
-                waiting.append((middle + 1, high, False))
-            if middle != low:
-                waiting.append((low, middle - 1, False))
-            continue
-        right = terms[middle + 1] if middle == high else made.pop()
-        left = terms[middle] if middle == low else made.pop()
-        number, offset = signs[middle]
-        height = left.height if left.height > right.height else right.height
-        made.append(Parsed(CALL, number, offset, height, function, None, [left, right]))
-    return made[0]
 
 
 class _Parser:
@@ -239,7 +80,7 @@ class _Parser:
             while waiting and waiting[-1][0] >= precedence:
                 top, name, number, offset = waiting[-1]
                 right = operands.pop()
-                if top <= _AND:
+                if top <= AND:
                     terms, signs = chains[-1]
                     terms.append(right)
                     signs.append((builder.number(), offset))
@@ -257,7 +98,7 @@ class _Parser:
                 return operands[0]
             offset = starts[self.at]
             self.at += 1
-            if precedence <= _AND:
+            if precedence <= AND:
                 if waiting and waiting[-1][0] == precedence:
                     waiting[-1] = (precedence, function, 0, offset)
                 else:
@@ -267,9 +108,9 @@ class _Parser:
                 waiting.append((precedence, function, builder.number(), offset))
             inner, outer = sums + 1, relations + 1
             for each in waiting:
-                if each[0] == _RELATION:
+                if each[0] == RELATION:
                     outer += 1
-                elif each[0] > _RELATION:
+                elif each[0] > RELATION:
                     inner += 1
             operands.append(self.operand(levels, outer, inner))
 

@@ -15,7 +15,7 @@ _SCALARS = frozenset(("bool", "bytes", "double", "int", "string", "uint", "durat
 _BUILT_IN = _SCALARS | frozenset(("dyn", "null", "list", "map", "type", types.ERROR.name))
 _WILD = (types.DYN.name, types.ERROR.name)
 
-MAX_STEPS = 2_000_000
+MAX_STEPS = 500_000
 """The most comparisons of types in one expression. Types of nested folds double in size with each level."""
 
 
@@ -99,7 +99,7 @@ class Substitution:
                 known[name] = before
 
     def _all(self, to: Sequence[Type], values: Sequence[Type]) -> bool:
-        for one, other in zip(to, values, strict=True):
+        for one, other in zip(to, values, strict=True):  # noqa: SIM110 - a generator takes C stack at each level
             if not self._assignable(one, other):
                 return False
         return True
@@ -177,7 +177,7 @@ def _less_specific(one: Type, other: Type) -> bool:
         return True
     if len(one.params) != len(other.params):
         return False
-    for first, second in zip(one.params, other.params, strict=True):
+    for first, second in zip(one.params, other.params, strict=True):  # noqa: SIM110 - as above
         if not _less_specific(first, second):
             return False
     return True

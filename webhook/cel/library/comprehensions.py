@@ -1,7 +1,7 @@
 """The macros over lists and maps: all, exists, map, filter; with two variables also macros that build maps.
 
 https://github.com/google/cel-spec/blob/master/doc/langdef.md#macros and, with two variables, cel-go's
-ext.TwoVarComprehensions. They all become folds, in the form of cel-go's; webhook.cel.tree.macros recognises these forms.
+ext.TwoVarComprehensions. They all become folds, in the form of cel-go's, which webhook.cel.tree.macros recognises.
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ def _exists_one(make: Expansion, condition: Parsed) -> _Parts:
     return (
         make.constant(0),
         make.constant(True),
-        make.call(
-            "_?_:_", condition, make.call("_+_", make.accumulated(), make.constant(1)), make.accumulated()
-        ),
+        make.call("_?_:_", condition, make.call("_+_", make.accumulated(), make.constant(1)), make.accumulated()),
         make.call("_==_", make.accumulated(), make.constant(1)),
     )
 

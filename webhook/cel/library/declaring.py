@@ -39,8 +39,8 @@ from functools import lru_cache
 from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
 
 from webhook.cel.tree import types
-from webhook.cel.tree.parsed import Expand
 from webhook.cel.tree.declared import Check, Cost, Deciding, Declared, Element, Privacy, Shape
+from webhook.cel.tree.parsed import Expand
 from webhook.cel.tree.types import Type
 from webhook.versions import Version
 
@@ -122,7 +122,10 @@ class FunctionDeclaration:
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A macro, which the parser expands by `expand`. `form`: the signature in the reference. Other fields: see Overload."""
+    """A macro, which the parser expands by `expand`.
+
+    form: the signature in the reference. Other fields: see Overload.
+    """
 
     name: str
     form: str

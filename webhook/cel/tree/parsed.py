@@ -23,13 +23,13 @@ UNUSED: Final = "#unused"
 
 
 class Parsed:
-    """A node. `name`: that of an identifier, field, function or message type.
+    """A node. name: that of an identifier, field, function or message type.
 
-    args: the operands of a call, without its `target`; the elements of a list; for maps and messages the entries, as
-    (id, offset, key, value, optional) with a node or a field's name as key; the parts of a fold, in the order of
-    webhook.cel.tree.ast.children. value: that of a constant; the indexes of optional elements of a list; the names that a
-    fold binds (variable, second variable, accumulator); whether a selection is a test. height: the levels that the API
-    server counts.
+    args: the operands of a call, without its `target`; the elements of a list; the entries of maps and messages, as
+    (id, offset, key, value, optional), with the name of a field as a constant; the parts of a fold, in the order of
+    webhook.cel.tree.ast.children. value: that of a constant; the indexes of optional elements of a list; the names that
+    a fold binds (variable, second variable, accumulator); whether a selection is a test. height: the levels that the
+    API server counts.
     """
 
     __slots__ = ("args", "declared", "height", "id", "kind", "name", "offset", "overloads", "target", "type", "value")
@@ -122,9 +122,7 @@ class Expansion:
                 if type(key) is Parsed:
                     waiting.append((key, entry, 2))
                 continue
-            made = Parsed(
-                source.kind, self._next(), source.offset, source.height, source.name, None, (), source.value
-            )
+            made = Parsed(source.kind, self._next(), source.offset, source.height, source.name, None, (), source.value)
             if place < 0:
                 into.target = made
             else:

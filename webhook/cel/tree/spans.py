@@ -77,6 +77,8 @@ class Spans:
                 last = at + 1 if self._text(at) in "+-" else at
                 return self._starts[at], self._end(last)
             case Ident():
+                if self._text(at) == "(":  # the key that transformMap inserts is its first argument
+                    at += 1
                 return self._name(at)
             case Select(test=False):
                 return self._whole(node.operand)[0], self._end(at + 1)
