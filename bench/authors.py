@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from msgspec.structs import replace
 from functools import partial
 from math import inf
 from pathlib import Path

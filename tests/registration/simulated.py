@@ -8,8 +8,10 @@ resource in every version of VERSIONS.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from webhook.policy import conditions
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request

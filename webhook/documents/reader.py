@@ -10,8 +10,9 @@ import codecs
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
+
+from msgspec import Struct
 
 from webhook import excerpts
 from webhook.documents import files, syntax
@@ -25,16 +26,14 @@ SUFFIXES: Final = files.SUFFIXES
 MAX_LIST_DEPTH: Final = 8  # levels of Lists in Lists
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(Struct, frozen=True, order=True):
     """A position in a file. Lines and columns count from 1; a column is a character."""
 
     line: int
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """An error in an input. Its text is `file:line:column: message`; line and column are left out if not known."""
 
     file: str
@@ -57,8 +56,7 @@ def full_text(problem: Problem, width: int | None = None) -> str:
     return "\n".join([visible(str(problem)), *shown])
 
 
-@dataclass(slots=True)
-class Document:
+class Document(Struct):
     """One document: a plain JSON value and its position.
 
     `file` is the file as named by the user, "<stdin>" for `-`; for output of Helm it is the template that the
@@ -68,7 +66,7 @@ class Document:
     value: Any
     file: str
     stream: str
-    _text: _Text = field(repr=False)
+    _text: _Text
     _index: int = 0  # of the document in its text
     _base: Path = ROOT  # of an item in its List
 
@@ -164,8 +162,7 @@ _COMMENT = re.compile(r"[ \t]+#")
 _WORD = re.compile(r"\S*")
 
 
-@dataclass(slots=True)
-class _Text:
+class _Text(Struct):
     """A part of a file between two `---` lines, which is parsed as a whole; a second time if positions are needed."""
 
     text: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import gatewright
 from tests.policy.trees import binding, config_map, messages, mutating_binding, pod, request, tree, unit_test_request
