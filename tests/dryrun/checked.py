@@ -21,8 +21,12 @@ _KEPT = re.compile(r"kept as (\d+)")
 
 @dataclass
 class Checked:
-    """One manifest. `refusals`: texts of errors. `mutation`, `validation`: requests, None where no policy was asked."""
+    """One manifest. `refusals`: texts of errors and findings.
 
+    `mutation`, `validation`: the requests that policies are asked about, None where none is.
+    """
+
+    name: str
     refusals: list[str] = field(default_factory=list)
     mutation: dict[str, Any] | None = None
     validation: dict[str, Any] | None = None
@@ -37,8 +41,11 @@ def checked(file: File) -> dict[str, Checked]:
         gc.enable()
         gc.unfreeze()
     assert done.exit_code in (0, 1, 2), (done.output, done.exception)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
     report = json.loads(done.stdout)
-    found = {manifest.name: Checked() for manifest in file.manifests}
+    found = {manifest.name: Checked(manifest.name) for manifest in file.manifests}
+    kinds = {manifest.name: manifest.value["kind"] for manifest in file.manifests}
 
     def at(line: int | None) -> Checked:
         name = next(each.name for each in file.manifests if line is not None and each.first <= line <= each.last)
@@ -51,7 +58,8 @@ def checked(file: File) -> dict[str, Checked]:
         if kept is None:
             at(finding["line"]).refusals.append(finding["message"])
             continue
-        requests, manifest = SEEN.kept[int(kept[1])], at(finding["line"])
-        if manifest.validation is None:  # the next ones are of its Pod template
-            manifest.mutation, manifest.validation = requests.get("mutation"), requests["validation"]
+        manifest, number = at(finding["line"]), int(kept[1])
+        if SEEN.kept[number]["validation"]["object"]["kind"] != kinds[manifest.name]:
+            number -= 1  # that of its Pod, which follows, and of which check reports in place of the workload's
+        manifest.mutation, manifest.validation = SEEN.kept[number].get("mutation"), SEEN.kept[number]["validation"]
     return found

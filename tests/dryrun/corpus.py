@@ -1,7 +1,8 @@
 """The corpus: manifests/*.yaml, and CustomResourceDefinitions with objects of their kinds in manifests/custom/*.yaml.
 
-A document begins with a comment, which is its name and says what it shows; names are unique within a file. In a file of
-`custom` the first document is the CustomResourceDefinition.
+A document begins with a comment, which is its name and says what it shows; names are unique within a file. What is
+`given: …` is there when the others are judged: the server makes it, and check finds it in the same file. In a file of
+`custom` the first document, the CustomResourceDefinition, is given too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from webhook.documents import reader
 
 FOLDER = Path(__file__).parent / "manifests"
-NAMESPACES = ("default", "shop", "kube-system")
+NAMESPACES = ("default", "shop", "kube-system", "limited")
 """The Namespaces that manifests name, but for those that are wrong."""
 
 _SEPARATOR = re.compile(r"(?m)^---\n")
@@ -45,6 +46,10 @@ class File:
     @property
     def custom(self) -> bool:
         return self.path.parent.name == "custom"
+
+    def given(self, manifest: Manifest) -> bool:
+        """Whether the manifest is there when the others of the file are judged."""
+        return manifest.name.startswith("given: ") or (self.custom and manifest is self.manifests[0])
 
     @cached_property
     def manifests(self) -> list[Manifest]:

@@ -13,7 +13,24 @@ SMALL = 60
 """Lines. A module of so many may be tested with those that use it."""
 
 ELSEWHERE = """
+apiserver/customresources/coercing: apiserver/customresources/test_judging
+apiserver/customresources/correlation: apiserver/customresources/test_judging
+apiserver/customresources/embedded: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/estimates: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/fieldpaths: apiserver/customresources/test_judging
+apiserver/customresources/listtypes: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/openapi: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/rules: apiserver/customresources/test_judging
+apiserver/customresources/ruletypes: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/rulevalues: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/schemarefusals: apiserver/customresources/test_definitions
+apiserver/customresources/structural: apiserver/customresources/test_definitions
+apiserver/customresources/structurality: apiserver/customresources/test_definitions
+apiserver/fielderrors: apiserver/test_goshown
 apiserver/encoding: apiserver/test_decoding
+apiserver/plugins/accounts: apiserver/plugins/test_admitting
+apiserver/plugins/lookups: apiserver/plugins/test_admitting
+apiserver/plugins/scheduling: apiserver/plugins/test_admitting
 cel/check/construction: cel/value/test_messages
 cel/check/decoding: cel/tree/test_spans
 cel/check/structs: policy/cel/test_typechecking

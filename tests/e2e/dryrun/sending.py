@@ -25,7 +25,9 @@ from tests.e2e.dryrun.recorder import EXTRA, Recorder
 AT_ONCE = 6
 ACCOUNTS = ("default", "robot", "web")
 """The service accounts that Pods of the corpus have."""
-_QUERY = "dryRun=All&fieldManager=kubectl-create&fieldValidation=Strict"
+_CREATED = "fieldManager=kubectl-create&fieldValidation=Strict"
+_QUERY = f"dryRun=All&{_CREATED}"
+_NOTICED = 1.0  # seconds within which admission plugins of the server know of what was made
 _SEEN = 30.0  # seconds within which the server knows of a webhook, or serves a custom resource
 
 Kinds = dict[tuple[str, str], tuple[str, bool]]
@@ -38,18 +40,19 @@ def answers(cluster: ControlPlane, recorder: Recorder, corpus: Iterable[File]) -
     _prepare(client)
     _register(client, recorder)
     found: Answers = {file.name: {} for file in corpus}
-    sent: list[tuple[File, Manifest]] = []
-    for file in corpus:
-        for index, manifest in enumerate(file.manifests):
-            if file.custom and not index:
-                found[file.name][manifest.name] = _define(client, recorder, f"{file.name}: {manifest.name}", manifest)
-            else:
-                sent.append((file, manifest))
-    kinds = _kinds(client)
+    everything = [(file, manifest) for file in corpus for manifest in file.manifests]
+    kinds = kinds_of(client)
+    for file, manifest in everything:
+        if file.given(manifest):
+            name, url = f"{file.name}: {manifest.name}", f"{_url(manifest.value, kinds)}?{_CREATED}"
+            answer = found[file.name][manifest.name] = _answer(client, recorder, name, url, manifest.value)
+            assert answer.refusal is None, (name, answer.refusal)
     for file in corpus:
         if file.custom:
             _wait_for(client, file.manifests[0].value)
-    kinds = _kinds(client)
+    time.sleep(_NOTICED)
+    kinds = kinds_of(client)
+    sent = [(file, manifest) for file, manifest in everything if not file.given(manifest)]
     clients = [cluster.client_of(cluster.tokens[ADMIN.name]) for _ in range(AT_ONCE)]
 
     def send(number: int) -> Iterator[tuple[File, Manifest, Answer]]:
@@ -104,14 +107,6 @@ def _register(client: Client, recorder: Recorder) -> None:
         _answer(client, recorder, "probe", f"/api/v1/namespaces/default/configmaps?{_QUERY}", probe)
 
 
-def _define(client: Client, recorder: Recorder, name: str, manifest: Manifest) -> Answer:
-    """The CustomResourceDefinition is really made."""
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?fieldManager=kubectl-create&fieldValidation=Strict"
-    answer = _answer(client, recorder, name, path, manifest.value)
-    assert answer.refusal is None, (name, answer.refusal)
-    return answer
-
-
 def _wait_for(client: Client, crd: dict[str, Any]) -> None:
     """Until the objects of a definition are served."""
     spec = crd["spec"]
@@ -124,13 +119,14 @@ def _wait_for(client: Client, crd: dict[str, Any]) -> None:
         time.sleep(0.05)
 
 
-def _kinds(client: Client) -> Kinds:
+def kinds_of(client: Client) -> Kinds:
+    """The kinds of which the server makes objects."""
     groups = client.get("/apis").body["groups"]
     found: Kinds = {}
     for version in ("v1", *(each["groupVersion"] for group in groups for each in group["versions"])):
         prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
         for resource in client.get(prefix).body["resources"]:
-            if "/" not in resource["name"]:
+            if "/" not in resource["name"] and "create" in resource["verbs"]:
                 within = "/namespaces/{}" if resource["namespaced"] else ""
                 found[version, resource["kind"]] = (f"{prefix}{within}/{resource['name']}", resource["namespaced"])
     return found
