@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-
-from msgspec.structs import replace
+from dataclasses import replace
 
 from tests.dryrun.answers import Answer, Refusal
 from tests.dryrun.checked import checked

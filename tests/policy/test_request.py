@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -19,9 +18,9 @@ def cel(asked: Request) -> dict[str, Any]:
 def test_it_cannot_be_changed() -> None:
     for asked in (request(), Request(operation="CREATE", resource=request().resource, kind=request().kind)):
         assert type(asked) is Request
-        with pytest.raises(FrozenInstanceError):
+        with pytest.raises(AttributeError):
             asked.namespace = "kube-system"  # type: ignore[misc]
-        with pytest.raises((FrozenInstanceError, TypeError)):
+        with pytest.raises(AttributeError):
             asked.anything = 1  # type: ignore[attr-defined]
 
 
