@@ -13,6 +13,7 @@ SMALL = 60
 """Lines. A module of so many may be tested with those that use it."""
 
 ELSEWHERE = """
+apiserver/encoding: apiserver/test_decoding
 cel/check/construction: cel/value/test_messages
 cel/check/decoding: cel/tree/test_spans
 cel/check/structs: policy/cel/test_typechecking
