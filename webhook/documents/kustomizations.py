@@ -50,16 +50,17 @@ def kustomization(value: Any, *, named: bool) -> Kustomization | None:
     """
     if not isinstance(value, dict):
         return None
-    api_version, kind = value.get("apiVersion"), value.get("kind")
-    own = isinstance(api_version, str) and api_version.startswith(f"{GROUP}/") and kind in _KINDS
-    if not own and not (named and kind in (None, "", *_KINDS) and api_version in (None, "")):
+    api_version, kind = value.get("apiVersion") or "", value.get("kind") or ""
+    if not isinstance(api_version, str) or not (api_version == "" or api_version.startswith(f"{GROUP}/")):
+        return None
+    if kind not in ("", *_KINDS) or not (named or (api_version and kind)):
         return None
     parts = tuple(part for field, key in _PARTS for part in _paths(value.get(field), key))
     openapi = value.get("openapi")
     if isinstance(openapi, dict) and isinstance(openapi.get("path"), str):
         parts += (openapi["path"],)
     resources = tuple(each for field in _RESOURCES for each in _paths(value.get(field), None))
-    return Kustomization(kind if isinstance(kind, str) and kind else _KINDS[0], parts, resources)
+    return Kustomization(kind or _KINDS[0], parts, resources)
 
 
 def is_within(path: str) -> bool:

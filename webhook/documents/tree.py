@@ -57,7 +57,8 @@ class Tree:
 
     def _walk(self, folder: str, chart: str, templates: str, seen: set[Identity]) -> Iterator[Found]:
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            with os.scandir(folder) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
             status = Path(folder).stat()
         except OSError as error:
             yield Found(folder, Unreadable(reason(error)))
@@ -68,30 +69,32 @@ class Tree:
             self.charts.append(folder)
             chart = folder
         for entry in entries:
+            path = entry.path.removeprefix(f"{os.curdir}{os.sep}")
             manifest = entry.name.endswith(SUFFIXES) or entry.name in KUSTOMIZATIONS
             try:
                 is_folder = entry.is_dir()
-                if entry.name == _GIT or not (is_folder or manifest) or self._excludes(entry.path, is_folder):
+                if entry.name == _GIT or not (is_folder or manifest) or self.excludes(path, folder=is_folder):
                     continue
                 status = entry.stat()
                 identity = (status.st_dev, status.st_ino)
                 if is_folder:
                     if identity not in self._folders:
                         within = chart if is_chart and entry.name == "templates" else templates
-                        yield from self._walk(entry.path, chart, within, seen)
+                        yield from self._walk(path, chart, within, seen)
                 elif stat.S_ISREG(status.st_mode) and identity not in seen:  # not a socket or a pipe
                     seen.add(identity)
-                    yield Found(entry.path, Path(entry.path), templates)
+                    yield Found(path, Path(path), templates)
             except OSError as error:
                 if manifest:
-                    yield Found(entry.path, Unreadable(reason(error)))
+                    yield Found(path, Unreadable(reason(error)))
 
-    def _excludes(self, path: str, is_folder: bool) -> bool:
+    def excludes(self, path: str, *, folder: bool = False) -> bool:
+        """Whether a file or folder is left out on purpose. If so, `excluded` names it from now on."""
         for base, ignoring in self.ignoring:
             relative = os.path.relpath(path, base)
             if relative.startswith(os.pardir + os.sep):
                 continue
-            if ignoring.excludes(relative.replace(os.sep, "/"), folder=is_folder):
-                self.excluded.by.setdefault(ignoring.source, []).append(path + ("/" if is_folder else ""))
+            if ignoring.excludes(relative.replace(os.sep, "/"), folder=folder):
+                self.excluded.by.setdefault(ignoring.source, []).append(path + ("/" if folder else ""))
                 return True
         return False
