@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from webhook.apiserver import decoding, encoding
+from webhook.apiserver.conversion import convert
 from webhook.apiserver.decoding import Decoded
+from webhook.apiserver.defaults.defaulting import set_defaults
 from webhook.apiserver.gotypes import struct_of
 
 __all__ = ["Decoded", "received"]
@@ -22,5 +24,7 @@ def received(value: dict[str, Any]) -> Decoded:
         encoding.encode_metadata(metadata.object)
         return Decoded({**value, "metadata": metadata.object}, metadata.problems)
     decoded = decoding.decode(value, struct)
+    set_defaults(decoded.object, value["apiVersion"], value["kind"])
+    refused = convert(decoded.object, value["apiVersion"], value["kind"])
     encoding.encode(decoded.object, struct)
-    return decoded
+    return decoded if refused is None else Decoded(decoded.object, (*decoded.problems, refused))
