@@ -1,7 +1,7 @@
 """Frozen records: msgspec structs, and those of them whose text or comparison leaves out some fields.
 
 A struct takes a fiftieth of the time of a frozen dataclass to define and a sixth to make; a run of `check` defines some
-170 of them (docs/decisions/018-structs.md).
+170 of them (docs/decisions/025-structs.md).
 """
 
 from __future__ import annotations
