@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+from msgspec import Struct
 
 from webhook.excerpts import columns
 from webhook.versions import parse_version
@@ -56,8 +56,22 @@ AsGroups = Annotated[
     list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group of that user; may be repeated.")
 ]
 
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="GLOB",
+        help="Leave these files and folders out, as a line of .gitignore would; may be repeated.",
+    ),
+]
+
+Strict = Annotated[bool, typer.Option("--strict", help="Whatever a folder holds that cannot be checked is an error.")]
+
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Also show the traceback of an exception in a Python policy.")
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Also name every file that is left out, and show tracebacks of Python policies."
+    ),
 ]
 
 
@@ -92,8 +106,7 @@ Colors = Annotated[Color, typer.Option(help="When the report has colours.")]
 FAILED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """The values of the options that `check` and `explain` share: the policies, the user who applies the manifests, and
     the authorizer's declared answers."""
 

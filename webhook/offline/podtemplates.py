@@ -7,10 +7,11 @@ daemon, job). Values that only the controller knows, such as the hash of a templ
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.paths import Path
+from msgspec import Struct
+
+from webhook.paths import Path, lookup
 
 HASH: Final = "x" * 10  # as long as a pod-template-hash
 SUFFIX: Final = "x" * 5  # as long as the suffix that the API server appends to a generateName
@@ -20,8 +21,7 @@ TEMPLATE: Final[Path] = ("spec", "template")
 CRON_JOB_TEMPLATE: Final[Path] = ("spec", "jobTemplate", "spec", "template")
 
 
-@dataclass(frozen=True, slots=True)
-class ControlledPod:
+class ControlledPod(Struct, frozen=True):
     """A Pod that a controller creates. `template`: the path of its template in the workload."""
 
     object: dict[str, Any]
@@ -29,8 +29,7 @@ class ControlledPod:
     controller: str  # the name of the controller's service account in kube-system
 
 
-@dataclass(frozen=True, slots=True)
-class _Workload:
+class _Workload(Struct, frozen=True):
     """How the controller of one kind creates Pods.
 
     `owner`: apiVersion and kind of the Pod's owner. `owner_suffix`: what the owner's name appends to the workload's.
@@ -67,6 +66,13 @@ _WORKLOADS: Final[dict[tuple[str, str], _Workload]] = {
     ("batch", "Job"): _Workload("job-controller", _JOB, labels=_job_labels),
     ("batch", "CronJob"): _Workload("job-controller", _JOB, "-" + "x" * 8, CRON_JOB_TEMPLATE, _job_labels),
 }
+
+
+def template_of(workload: dict[str, Any]) -> dict[str, Any] | None:
+    """The Pod template of a workload; None for other kinds, and if there is none."""
+    made = _WORKLOADS.get((workload["apiVersion"].rpartition("/")[0], workload["kind"]))
+    template = lookup(workload, made.template) if made is not None else None
+    return template if isinstance(template, dict) else None
 
 
 def pod_of(workload: dict[str, Any]) -> ControlledPod | None:

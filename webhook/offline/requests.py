@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from webhook.admission import review
 from webhook.documents.reader import Document, Problem, objects
 from webhook.offline.mutated import Mutated
 from webhook.offline.podtemplates import SUFFIX, ControlledPod, pod_of
 from webhook.paths import ROOT, Path
-from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User, made
+from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User
 from webhook.schema import Kinds, Resource
 
 DEFAULT_NAMESPACE: Final = "default"
@@ -24,14 +24,12 @@ _OPTIONS: Final = {CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "De
 
 # Groups of objects that client-side tools read; they are never applied to a cluster.
 _LOCAL_GROUPS: Final = frozenset({"gatewright.dev", "kustomize.config.k8s.io"})
-_KUSTOMIZATIONS: Final = frozenset({"kustomization.yaml", "kustomization.yml"})
 
 # Groups of objects that are never stored, such as SubjectAccessReview; they need no name.
 _NAMELESS_GROUPS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The name of an object in reports."""
 
     api_version: str
@@ -40,8 +38,7 @@ class Identity:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRequest:
+class PlannedRequest(Struct, frozen=True):
     """A request that applying a document would cause.
 
     `identity`: the object in the file; for the Pod of a workload, the workload. `prefix`: the path of the request's
@@ -70,8 +67,7 @@ class PlannedRequest:
         return self.prefix  # the controller adds this value; the file does not contain it
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """The caller's settings for the requests.
 
     `namespace`: of objects that name none. `operation`: CREATE, UPDATE (with the same object as oldObject) or DELETE.
@@ -82,8 +78,7 @@ class Options:
     operation: str = CREATE
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The requests of some documents, in order, and the problems of documents without one.
 
     `objects`: the objects as the API server would store them, for lookups. `notes`: texts that report guesses.
@@ -123,7 +118,7 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
     policy_objects: the objects of the policy tree; their CustomResourceDefinitions define kinds too.
     """
     notes: list[str] = []
-    manifests, problems = objects(_without_kustomizations(documents, notes))
+    manifests, problems = objects(documents)
     kinds = Kinds.builtin().with_crds([*policy_objects, *(document.value for document in manifests)])
     planned: list[PlannedRequest] = []
     known: list[dict[str, Any]] = []
@@ -206,18 +201,6 @@ def with_old(requests: Iterable[PlannedRequest], before: Plan) -> tuple[list[Pla
     return updates, unknown
 
 
-def _without_kustomizations(documents: Iterable[Document], notes: list[str]) -> Iterator[Document]:
-    for document in documents:
-        if os.path.basename(document.file) not in _KUSTOMIZATIONS:  # noqa: PTH119  # a name as given, perhaps no path
-            yield document
-            continue
-        folder = os.path.dirname(document.file) or "."  # noqa: PTH120
-        notes.append(
-            f"{document.file}: left out, it is no object; to check what it builds: "
-            f"kubectl kustomize {folder} | gatewright check -"
-        )
-
-
 def _as_sent(value: dict[str, Any], resource: Resource, options: Options) -> dict[str, Any]:
     """The object as the API server passes it to admission: with its namespace, and its name if that is generated.
 
@@ -251,7 +234,7 @@ def _requests(
 
 def _request(value: dict[str, Any], resource: Resource, namespace: str, operation: str, user: User) -> Request:
     metadata = value["metadata"]
-    return made(
+    return Request(
         operation=operation,
         resource=GroupVersionResource(resource.group, resource.version, resource.plural),
         kind=GroupVersionKind(resource.group, resource.version, resource.kind),

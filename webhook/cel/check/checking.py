@@ -7,8 +7,9 @@ their target. Type variables are resolved when the tree is built (webhook.cel.ch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
 
 from webhook.cel.check.nodes import Fault
 from webhook.cel.check.unifying import Substitution, is_struct, most_general, optional_of, unwrapped
@@ -46,8 +47,7 @@ _LOGICAL: Final = frozenset(("_&&_", "_||_"))
 _WILD: Final = (types.DYN, types.ERROR)
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """An overload for the checker. variables: the names of its type variables."""
 
     id: str
@@ -71,8 +71,7 @@ def signature(declared: FunctionDeclaration) -> Signature:
     return Signature(declared.id, declared.params, declared.result, declared.member, tuple(found))
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """What an expression can name.
 
     globals: variables and types by qualified name. functions: overloads by qualified name, in their order. fields:
@@ -86,9 +85,9 @@ class Names:
     opaque: frozenset[str] = frozenset()
     open: str = ""
     container: str = ""
-    roots: frozenset[str] = field(default=frozenset())
+    roots: frozenset[str] = frozenset()
     """The first parts of qualified names of globals."""
-    namespaces: frozenset[str] = field(default=frozenset())
+    namespaces: frozenset[str] = frozenset()
     """The first parts of qualified names of functions."""
 
 

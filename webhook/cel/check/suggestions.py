@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.cel.check import idioms
 from webhook.cel.functions import MEMBER_MACROS
@@ -23,8 +25,7 @@ _UNMATCHED = re.compile(r"found no matching overload for '(?P<name>\w[\w.]*)' ap
 _UNDEFINED = re.compile(r"undefined field '(?P<name>[^']*)'")
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """The names that an expression may use. `namespaces`: the first parts of qualified function names (`sets`)."""
 
     variables: frozenset[str]
@@ -101,8 +102,7 @@ def _unmatched(issue: Issue, names: Names, calls: list[_Call]) -> str | None:
     return f"it is written {form}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(Struct, frozen=True):
     """A call of an unknown function. `start`: the offset of its name, which is `written` in the source.
 
     `macro`: the macro that was probably meant. `loop`: the names that the first arguments of such a macro bind.
