@@ -34,10 +34,10 @@ TYPES = {"bool", "bytes", "double", "duration", "dyn", "int", "string", "timesta
 OTHERWISE = {
     "error": {"why/explainer.py", "why/explanation.py", "code/recording.py"},  # an outcome; what a record's key is of
     "name": {  # attributes; in patterns; a field of metadata
-        *("check/recovery.py", "tree/parsed.py"),
+        *("check/broken.py", "tree/parsed.py"),
         *("check/suggestions.py", "tree/spans.py", "why/origins.py", "why/ranking.py"),
     },
-    "namespace": {"why/origins.py", "why/ranking.py"},  # a field of metadata
+    "namespace": {"check/nodes.py", "why/origins.py", "why/ranking.py"},  # a reserved word; a field of metadata
     "path": {"value/messages.py"},  # a field of JSONPatch
     "replace": {"cost/costs.py"},  # what str.encode does with a lone surrogate
     "sign": {"tree/spans.py"},  # in a pattern
