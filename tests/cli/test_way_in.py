@@ -110,7 +110,7 @@ spec:
 def test_what_a_chart_left_empty_is_not_there(tree: Tree) -> None:
     policy = validating(
         "!has(object.metadata.annotations) || object.metadata.annotations.all(k, k != 'a')",
-        "object.kind == 'Pod' ? !has(object.spec.volumes) : !has(object.spec.template.spec.volumes)",
+        "object.kind == 'Pod' || !has(object.spec.template.spec.volumes)",
         "(object.kind == 'Pod' ? object.spec : object.spec.template.spec).containers.all(c, !has(c.ports))",
         "(object.kind == 'Pod' ? object.spec : object.spec.template.spec).containers.all(c, !has(c.env[0].value))",
     )
@@ -289,3 +289,10 @@ def test_a_generated_name_is_there_after_mutation(tree: Tree) -> None:
         assert finding["message"].endswith("resulted in error: no such key: name")
     named = validating("object.metadata.name.startsWith('one-off-') && request.name == object.metadata.name")
     assert tree.findings(named, manifest) == []
+
+
+def test_namespaces_have_the_label_of_their_name(tree: Tree) -> None:
+    labelled = "{matchLabels: {kubernetes.io/metadata.name: shop}}"
+    for name, findings in (("shop", 1), ("other", 0)):
+        manifest = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, namespace: x}}\n"
+        assert len(tree.findings(validating("has(object.metadata.namespace)", selector=labelled), manifest)) == findings

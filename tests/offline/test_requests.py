@@ -84,7 +84,7 @@ def test_a_generated_name_is_there_for_validation_only() -> None:
     assert (one.request.name, one.identity.name) == ("", "p-xxxxx")
     assert one.request.object is not None
     assert "name" not in one.request.object["metadata"]
-    completed = one.completed(one.request)
+    completed, _ = one.completed(one.request)
     assert completed.name == "p-xxxxx"
     assert completed.object is not None
     assert completed.object["metadata"]["name"] == "p-xxxxx"
@@ -101,7 +101,7 @@ def test_what_the_api_server_sets_is_there_for_validation_and_what_the_client_mu
     assert one.request.object is not None
     assert one.request.object["metadata"] == {"name": "a", "namespace": "default"}
     assert one.request.object["status"] == {"replicas": 5}
-    value = one.completed(one.request).object
+    value = one.completed(one.request)[0].object
     assert value is not None
     assert value["metadata"]["uid"] == "00000000-0000-0000-0000-000000000000"
     assert value["metadata"]["creationTimestamp"] > "2026"
@@ -113,7 +113,7 @@ def test_an_object_that_is_there_already_has_what_the_api_server_set() -> None:
     (update,) = planned(CONFIG_MAP, operation="UPDATE").requests
     assert update.request.object is not None
     assert "uid" in update.request.object["metadata"]
-    assert update.completed(update.request) is update.request
+    assert update.completed(update.request) == (update.request, ())
 
 
 def test_a_cluster_scoped_object_loses_its_namespace() -> None:
@@ -128,7 +128,7 @@ def test_a_workload_is_followed_by_its_pod_whose_paths_lead_back_to_the_template
     request = pod.request
     named = (request.resource.resource, request.namespace, request.name)
     assert named == ("pods", "shop", "")
-    assert pod.completed(request).name == "c-xxxxxxxx-xxxxx"
+    assert pod.completed(request)[0].name == "c-xxxxxxxx-xxxxx"
     assert request.resource[:2] == ("", "v1")
     assert request.user.username == "system:serviceaccount:kube-system:job-controller"
     assert "system:serviceaccounts:kube-system" in request.user.groups

@@ -211,7 +211,7 @@ def _known(field: Field, struct: str) -> _Known:
     decode = decoder_of(field.type)
     if pointer and form == "struct":
         decode = _kept(decode, {})
-    elif form in ("list", "map") and not field.left_out:
+    elif form in ("list", "map") and (not field.left_out or (struct, field.name) in _NOT_NIL):
         decode = _kept_empty(decode, list if form == "list" else dict)
     elif pointer and form in ("time", "microtime"):
         decode = _kept_time(decode)
@@ -219,6 +219,10 @@ def _known(field: Field, struct: str) -> _Known:
         decode = _without_zero(decode, _ZEROS[form])
     return _Known(plain, pointer, decode, struct, field.embedded + field.name)
 
+
+_NOT_NIL: Final = frozenset((("HPAScalingRules", "policies"), ("NodeStatus", "allocatable")))
+"""Fields that have another default if they are absent than if they are empty. The functions that set these defaults
+drop empty values, so that they are not written."""
 
 _ZEROS: Final[dict[str, Any]] = {
     "int32": 0,

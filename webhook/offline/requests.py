@@ -13,8 +13,10 @@ import orjson
 
 from webhook.admission import review
 from webhook.apiserver import admitted, completion
+from webhook.apiserver.admitted import ApiServer, Sent
 from webhook.apiserver.completion import Creation
 from webhook.apiserver.problems import FieldProblem
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import Document, Problem, objects
 from webhook.offline.mutated import Mutated
 from webhook.offline.podtemplates import ControlledPod, pod_of
@@ -57,8 +59,8 @@ class PlannedRequest:
     `identity`: the object in the file; for the Pod of a workload, the workload. `prefix`: the path of the request's
     object in the document: () for the object itself, spec.template for the Pod of a Deployment. `mutated`: the object,
     if it was mutated; `workload`: the workload, if the request is for the Pod of a mutated one. `problems`: what the
-    API server refuses of the object before any policy sees it. `creation`: how the API server completes the object
-    between mutation and validation; None if it does not, as in a recorded request.
+    API server refuses of the object before any policy sees it. `creation`, `server`: how the API server completes the
+    object between mutation and validation; None if it does not, as in a recorded request.
     """
 
     request: Request
@@ -71,18 +73,24 @@ class PlannedRequest:
     problems: Sequence[FieldProblem] = ()
     creation: Creation | None = None
     resource: Resource | None = None
+    server: ApiServer | None = field(default=None, compare=False, repr=False)
 
     @property
     def unreadable(self) -> bool:
         """Whether the API server cannot make an object of the document, so that no policy is about it."""
         return any(not each.strict for each in self.problems)
 
-    def completed(self, request: Request) -> Request:
-        """The request after mutation as validating policies see it: the object has its name, uid and time."""
-        if self.creation is None or self.resource is None or request.object is None or request.operation != CREATE:
-            return request
-        value = completion.created(request.object, self.resource, self.creation)
-        return replace(request, object=value, name=request.name or value["metadata"].get("name") or "")
+    def completed(self, request: Request) -> tuple[Request, Sequence[FieldProblem]]:
+        """The request after mutation as validating policies see it, and what the API server refuses of its object.
+
+        The object has its name, uid and time. If anything is refused, no validating policy sees it.
+        """
+        if self.server is None or self.creation is None or self.resource is None:
+            return request, ()
+        if request.object is None or request.operation != CREATE:
+            return request, ()
+        value, problems = self.server.created(request.object, self.resource, self.creation)
+        return replace(request, object=value, name=request.name or value["metadata"].get("name") or ""), problems
 
     def place(self, path: Path) -> Path:
         """Translates a path in the request's object, as validation saw it, to the path in the document."""
@@ -158,6 +166,12 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
     known: list[dict[str, Any]] = []
     guessed: set[tuple[str, str]] = set()
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    creation = Creation(now, options.user.username, options.user.uid, options.user.groups, options.user.extra)
+    objects_at_hand = [*policy_objects, *(document.value for document in manifests)]
+    server = None
+    if not options.as_written:
+        server = ApiServer(objects_at_hand, lambda: _at_hand(objects_at_hand, kinds, options.namespace))
+    plugins: dict[str, None] = {}  # what plugins note, once each
     for document in manifests:
         value = document.value
         if value["kind"] == review.KIND and value["apiVersion"] == review.API_VERSION:
@@ -180,17 +194,17 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
                     f"defines it; assumed to be the {'namespaced' if resource.namespaced else 'cluster-scoped'} "
                     f"resource {resource.plural!r}"
                 )
-        sent, refused = _as_sent(value, resource, options)
+        sent = _as_sent(value, resource, options.namespace, server)
         if unserved is not None:
-            refused = (unserved,)
-        metadata = sent["metadata"]
+            sent = sent._replace(problems=(unserved,))
+        plugins |= dict.fromkeys(sent.notes)
+        metadata = sent.object["metadata"]
         named = metadata.get("name") or metadata.get("generateName")
-        if not named and not refused and resource.group not in _NAMELESS_GROUPS:
+        if not named and not sent.problems and resource.group not in _NAMELESS_GROUPS:
             problems.append(document.problem(("metadata",), "not a Kubernetes object: metadata.name is missing"))
-        creation = None if options.as_written else _creation(options.user, now)
-        requests = list(_requests(sent, resource, document, options, creation, refused))
-        known.append(_stored(requests[0]))
-        planned.extend(requests)
+        known.append(_named(sent.object))
+        planned.extend(_requests(sent, resource, document, options, creation, server))
+    notes += plugins
     return Plan(planned, known, kinds, problems, notes)
 
 
@@ -208,13 +222,9 @@ def pod_after(planned: PlannedRequest, workload: dict[str, Any]) -> PlannedReque
     if pod is None:
         return None
     user = _controller(pod)
-    value, creation = pod.object, None
-    if planned.creation is None:
-        value = _named(value)
-    else:
-        creation = planned.creation._replace(username=user.username, groups=user.groups)
-        value = completion.sent(admitted.received(value).object, namespaced=True, namespace=planned.request.namespace)
-    request = _request(value, _PODS, planned.request.namespace, CREATE, user, _CONTROLLERS_OPTIONS)
+    sent = _as_sent(pod.object, _PODS, planned.request.namespace, planned.server)
+    request = _request(sent.object, _PODS, planned.request.namespace, CREATE, user, _CONTROLLERS_OPTIONS)
+    creation = planned.creation
     before = planned.request.object
     mutated = Mutated(before, workload) if before is not None else None
     return PlannedRequest(
@@ -224,8 +234,9 @@ def pod_after(planned: PlannedRequest, workload: dict[str, Any]) -> PlannedReque
         pod.template,
         of_template=True,
         workload=mutated,
-        creation=creation,
+        creation=creation and creation._replace(username=user.username, groups=user.groups),
         resource=_PODS,
+        server=planned.server,
     )
 
 
@@ -271,18 +282,19 @@ def _without_kustomizations(documents: Iterable[Document], notes: list[str]) -> 
         )
 
 
-def _as_sent(
-    value: dict[str, Any], resource: Resource, options: Options
-) -> tuple[dict[str, Any], Sequence[FieldProblem]]:
-    """The object as the API server passes it to mutating admission, and what it refuses of it before that."""
-    if not options.as_written:
-        received = admitted.received(value)
-        sent = completion.sent(received.object, namespaced=resource.namespaced, namespace=options.namespace)
-        return sent, received.problems
+def _as_sent(value: dict[str, Any], resource: Resource, namespace: str, server: ApiServer | None) -> Sent:
+    """The object as the API server passes it to mutating admission; without a server, as it was written."""
+    if server is not None:
+        return server.received(value, resource, namespace)
     metadata = dict(value.get("metadata") or {})
     if resource.namespaced and not metadata.get("namespace"):
-        metadata["namespace"] = options.namespace
-    return _named({**value, "metadata": metadata}), ()
+        metadata["namespace"] = namespace
+    return Sent(_named({**value, "metadata": metadata}), ())
+
+
+def _at_hand(objects_at_hand: Iterable[dict[str, Any]], kinds: Kinds, namespace: str) -> ManifestsView:
+    """The view in which admission plugins look for objects."""
+    return ManifestsView(objects_at_hand, kinds, default_namespace=namespace)
 
 
 def _named(value: dict[str, Any]) -> dict[str, Any]:
@@ -293,43 +305,35 @@ def _named(value: dict[str, Any]) -> dict[str, Any]:
     return {**value, "metadata": {**metadata, "name": completion.generated(metadata["generateName"])}}
 
 
-def _creation(user: User, now: str) -> Creation:
-    return Creation(now, user.username, user.uid, user.groups, user.extra)
-
-
-def _stored(planned: PlannedRequest) -> dict[str, Any]:
-    """The object of a request as the API server stores it, without what mutating policies would change."""
-    value = planned.completed(planned.request).object or planned.request.old_object
-    return value if value is not None else {}
-
-
 def _requests(
-    sent: dict[str, Any],
+    sent: Sent,
     resource: Resource,
     document: Document,
     options: Options,
-    creation: Creation | None,
-    problems: Sequence[FieldProblem],
+    creation: Creation,
+    server: ApiServer | None,
 ) -> Iterator[PlannedRequest]:
-    metadata = sent["metadata"]
+    value = sent.object
+    metadata = value["metadata"]
     name = metadata.get("name") or ""
     is_namespace = resource.kind == "Namespace" and not resource.group
     namespace = metadata["namespace"] if resource.namespaced else name if is_namespace else ""
-    if options.operation != CREATE and creation is not None:
+    if options.operation != CREATE and server is not None:
         # An object that is there already has all that the API server sets when it creates one.
-        sent = completion.created(sent, resource, creation)
+        value = completion.created(value, resource, creation)
     shown = name or (completion.generated(metadata["generateName"]) if metadata.get("generateName") else "")
-    identity = Identity(sent["apiVersion"], sent["kind"], namespace if resource.namespaced else "", shown)
+    identity = Identity(value["apiVersion"], value["kind"], namespace if resource.namespaced else "", shown)
     planned = PlannedRequest(
-        _request(sent, resource, namespace, options.operation, options.user, _OPTIONS[options.operation]),
+        _request(value, resource, namespace, options.operation, options.user, _OPTIONS[options.operation]),
         document,
         identity,
-        problems=problems,
+        problems=sent.problems,
         creation=creation,
         resource=resource,
+        server=server,
     )
     yield planned
-    pod = pod_after(planned, sent)
+    pod = pod_after(planned, value)
     if pod is not None:
         yield pod
 

@@ -1,6 +1,7 @@
 // Answers what Kubernetes' own scheme makes of an object: one JSON object a line, one JSON object a line back. With the
 // arguments "types INDEX" it prints the Go types of the kinds in an index of schemas instead, from which
-// webhook.apiserver.generate makes its tables.
+// webhook.apiserver.generate makes its tables; with "defaulters INDEX" it prints what Kubernetes' defaulting code calls
+// where, for webhook.apiserver.defaults.generate.
 package main
 
 import (
@@ -129,6 +130,13 @@ func answer(question Question) (made Answer) {
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == "types" {
 		if err := printTypes(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if len(os.Args) == 3 && os.Args[1] == "defaulters" {
+		if err := printDefaulters(os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
