@@ -23,7 +23,8 @@ from tests.cel.cel_cpp import EPOCH, tagged
 from tests.cel.core_generated import CoreExpressions, X
 from tests.cel.evaluating import ENVIRONMENT
 from webhook.cel import Activation, CompileError, EvaluationError
-from webhook.cel.value.values import BoolKey, Duration, Timestamp
+from webhook.cel.value.times import Duration, Timestamp
+from webhook.cel.value.values import Key
 
 SEED, COUNT = 20261124, amount(20_000, 4000)
 
@@ -59,7 +60,7 @@ def plain(value: Any) -> Any:
         case list():
             return list(map(plain, value))
         case dict():
-            return {key.value if isinstance(key, BoolKey) else key: plain(each) for key, each in value.items()}
+            return {key.value if isinstance(key, Key) else key: plain(each) for key, each in value.items()}
         case _:
             return value
 
