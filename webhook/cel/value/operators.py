@@ -135,7 +135,7 @@ def compared(a: Any, b: Any) -> int | None:
         left, right = _comparable(a, b, "_<_")
     except EvaluationError:
         return None
-    return (left > right) - (left < right)
+    return int(left > right) - int(left < right)
 
 
 def _not_comparable(left: type, operator: str) -> EvaluationError:
