@@ -45,7 +45,7 @@ def equal(a: Any, b: Any) -> bool:
         # cel-go converts an integer to compare it with a double.
         return bool(a == b) if (kind is float) is (other is float) else float(a) == float(b)
     if kind is list:
-        return type(b) is list and len(a) == len(b) and all(map(not_unequal, a, b))
+        return isinstance(b, list) and len(a) == len(b) and all(map(not_unequal, a, b))
     if isinstance(a, dict):
         return isinstance(b, dict) and len(a) == len(b) and _entries_equal(a, b)
     return b is not None and bool(a == b)  # opaque: no such overload for a value of another type
@@ -168,6 +168,14 @@ def _joined(a: Any, b: Any) -> Any:
     return a + b
 
 
+def _joined_lists(a: list[Any], b: list[Any]) -> Any:
+    """The sum of lists of which one has a sum of its own: `cel_plus`."""
+    if len(a) + len(b) > MAX_SIZE:
+        raise BudgetExceeded
+    plus = getattr(a, "cel_plus", None)
+    return list(a) + list(b) if plus is None else plus(b)
+
+
 _ADD: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
     (int, int): lambda a, b: checked_int(a + b),
     (UInt, UInt): lambda a, b: checked_uint(int(a) + int(b)),
@@ -254,9 +262,11 @@ def _not_defined(operator: str, table: Mapping[tuple[type, type], Any], left: An
 def add(a: Any, b: Any) -> Any:
     """a + b: numbers of one type, strings, bytes, lists, durations, timestamps."""
     operation = _ADD.get((type(a), type(b)))
-    if operation is None:
-        raise _not_defined("_+_", _ADD, a)
-    return operation(a, b)
+    if operation is not None:
+        return operation(a, b)
+    if isinstance(a, list) and isinstance(b, list):
+        return _joined_lists(a, b)
+    raise _not_defined("_+_", _ADD, a)
 
 
 def subtract(a: Any, b: Any) -> Any:
@@ -330,7 +340,7 @@ def select(operand: Any, field: str) -> Any:
         raise no_such_key(field)
     if type(operand) is Optional:
         return optional_select(operand, field)
-    if type(operand) is list:
+    if isinstance(operand, list):
         raise EvaluationError("unsupported index type 'string' in list")
     if type(operand) is Message:
         return operand.select(field)
@@ -343,7 +353,7 @@ def has(operand: Any, field: str) -> bool:
         operand = operand.value
     if isinstance(operand, dict):
         return field in operand
-    if type(operand) is list:
+    if isinstance(operand, list):
         raise EvaluationError("unsupported index type 'string' in list")
     return type(operand) is Message and operand.has(field)
 
@@ -352,7 +362,7 @@ def index(operand: Any, key: Any) -> Any:
     """operand[key]"""
     if type(operand) is Optional:
         return optional_index(operand, key)
-    if type(operand) is list:
+    if isinstance(operand, list):
         place = _list_index(key)
         if 0 <= place < len(operand):
             return operand[place]
@@ -398,7 +408,7 @@ def optional_select(operand: Any, field: str) -> Optional:
         operand = operand.value
     if isinstance(operand, dict):
         return Optional(operand[field]) if field in operand else NONE
-    if type(operand) is list:
+    if isinstance(operand, list):
         raise EvaluationError("unsupported index type 'string' in list")
     return NONE
 
@@ -409,7 +419,7 @@ def optional_index(operand: Any, key: Any) -> Optional:
         if operand is NONE:
             return NONE
         operand = operand.value
-    if type(operand) is list:
+    if isinstance(operand, list):
         place = _list_index(key)
         return Optional(operand[place]) if 0 <= place < len(operand) else NONE
     _checked_key(key)
@@ -419,7 +429,7 @@ def optional_index(operand: Any, key: Any) -> Optional:
 
 def contains(item: Any, container: Any) -> bool:
     """item in container: an element of a list, a key of a map."""
-    if type(container) is list:
+    if isinstance(container, list):
         if type(item) is str:
             try:
                 return item in container
@@ -433,23 +443,23 @@ def contains(item: Any, container: Any) -> bool:
 
 def elements(container: Any) -> list[Any]:
     """The range of a one-variable macro: the elements of a list, the keys of a map."""
-    if type(container) is list:
+    if isinstance(container, list):
         return container
-    if type(container) is dict:
-        return list(container)
     if type(container) is KeyedMap:
         return list(container.keys_as_values())
+    if isinstance(container, dict):
+        return list(container)
     raise EvaluationError(f"got '{go_type(container)}', expected iterable type")
 
 
 def pairs(container: Any) -> list[tuple[Any, Any]]:
     """The range of a two-variable macro: (index, element) of a list, (key, value) of a map."""
-    if type(container) is list:
+    if isinstance(container, list):
         return list(enumerate(container))
-    if type(container) is dict:
-        return list(container.items())
     if type(container) is KeyedMap:
         return list(zip(container.keys_as_values(), container.values(), strict=True))
+    if isinstance(container, dict):
+        return list(container.items())
     raise EvaluationError(f"unsupported comprehension range type: {go_type(container)}")
 
 
@@ -519,5 +529,5 @@ def type_of(value: Any) -> Type:
     """type(value). The class of an opaque value has the type's name in `cel_type`."""
     found = _TYPES.get(type(value))
     if found is None:
-        found = Type(getattr(value, "cel_type", "dyn"))
+        found = _TYPES[list] if isinstance(value, list) else Type(getattr(value, "cel_type", "dyn"))
     return found

@@ -19,7 +19,7 @@ def text(value: Any) -> str:
     if isinstance(value, dict):
         entries = (f"{text(key.value if isinstance(key, Key) else key)}: {text(each)}" for key, each in value.items())
         return f"{{{', '.join(entries)}}}"
-    return str(value)
+    return f"[{', '.join(map(text, value))}]" if isinstance(value, list) else str(value)
 
 
 def _duration(value: Duration) -> str:
@@ -63,6 +63,5 @@ _WRITERS: Final[Mapping[type, Callable[[Any], str]]] = {
     Duration: _duration,
     Timestamp: _timestamp,
     Type: lambda value: _TYPES.get(value.name, value.name),
-    list: lambda value: f"[{', '.join(map(text, value))}]",
     Optional: lambda value: "optional.none()" if value is NONE else f"optional({text(value.value)})",
 }

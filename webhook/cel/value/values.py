@@ -100,7 +100,11 @@ _GO_TYPES: Final[dict[type, str]] = {
 def go_type(value: Any) -> str:
     """The Go type of cel-go's value, for error texts. The class of an opaque value has it in `go_type`."""
     found = _GO_TYPES.get(type(value))
-    return found or ("*types.baseMap" if isinstance(value, dict) else str(getattr(value, "go_type", "types.Unknown")))
+    if found is not None:
+        return found
+    if isinstance(value, list | dict):
+        return "*types.baseList" if isinstance(value, list) else "*types.baseMap"
+    return str(getattr(value, "go_type", "types.Unknown"))
 
 
 class KeyedMap(dict[Any, Any]):
