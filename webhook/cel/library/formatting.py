@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import Const, Expr, ListLiteral
@@ -22,8 +23,7 @@ _MAX_PRECISION = 1000  # digits after the decimal point; a double has at most 1,
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
-@dataclass(frozen=True, slots=True)
-class _Clause:
+class _Clause(Struct, frozen=True):
     """A clause of a format string that takes an argument: %.2f. `end`: the offset after it."""
 
     letter: str
