@@ -26,7 +26,7 @@ from webhook.cel.tree.ast import (
     StructLiteral,
     children,
 )
-from webhook.cel.value.values import UInt
+from webhook.cel.value.numbers import UInt
 from webhook.policy.cel.declared import base_environment
 
 TYPES = {

@@ -17,7 +17,7 @@ from webhook.cel.library.declaring import FunctionDeclaration
 from webhook.cel.tree import types
 from webhook.cel.tree.parsed import CALL, CONST, FOLD, IDENT, LIST, MAP, SELECT, STRUCT, Parsed
 from webhook.cel.tree.types import Type
-from webhook.cel.value.values import UInt
+from webhook.cel.value.numbers import UInt
 
 _CONSTANTS: Final[Mapping[type, Type]] = {
     str: types.STRING,

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Final
 
-from webhook.cel.value.values import UInt
+from webhook.cel.value.numbers import UInt
 
 _NEWLINE: Final = re.compile(r"\r\n?")
 _ESCAPE: Final = re.compile(
