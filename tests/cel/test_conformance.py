@@ -85,10 +85,6 @@ def test_both_forms_of_the_code_give_the_same() -> None:
 # Cases whose answer is not the API server's yet, or cannot be, and why.
 NOT_AS_IN_KUBERNETES = {
     **dict.fromkeys(
-        (f"fields/quoted_map_fields/{each}_{of}" for each in ("field_access", "has_field") for of in ("slash", "dot")),
-        "the parser refuses names in backticks",
-    ),
-    **dict.fromkeys(
         (
             *("dynamic/value_null/literal", "dynamic/value_null/literal_no_field_access"),
             *(f"proto2/literal_singular/{each}" for each in ("int32_eq_uint", "int32_eq_double", "uint32_eq_int")),
