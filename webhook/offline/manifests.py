@@ -71,18 +71,22 @@ def read(
     *,
     exclude: Sequence[str] = (),
     strict: bool = False,
+    may_be_empty: bool = False,
     crds: Iterable[dict[str, Any]] = (),
 ) -> Manifests:
     """Read files, folders and, for "-", `stdin`. A file that several paths reach is read once.
 
     exclude: patterns as in .gitignore, of what is left out of folders on purpose. strict: whatever a folder holds that
-    is not checked is a problem. crds: objects whose CustomResourceDefinitions define kinds. Raises ValueError for a
-    pattern that cannot be used.
+    is not checked is a problem. may_be_empty: a folder in which nothing is checked is no problem. crds: objects whose
+    CustomResourceDefinitions define kinds. Raises ValueError for a pattern that cannot be used.
     """
     reading = _Reading(stdin, progress, Ignoring(exclude, "--exclude") if exclude else None, strict)
     for name in paths:
         reading.named(name)
-    return reading.finished(Kinds.builtin().with_crds(crds))
+    found = reading.finished(Kinds.builtin().with_crds(crds))
+    if not may_be_empty:
+        reading.find_empty()
+    return found
 
 
 @dataclass(slots=True)
@@ -218,7 +222,6 @@ class _Reading:
                 self._sift(file, groups)
         self._rendered()
         self._excluded()
-        self._empty()
         return self.found
 
     def _take(self, file: _File) -> None:
@@ -322,7 +325,7 @@ class _Reading:
             for by, names in folder.excluded.by.items():
                 self.found.left_out += [LeftOut(name, _EXCLUDED, by=by) for name in names]
 
-    def _empty(self) -> None:
+    def find_empty(self) -> None:
         """A folder with nothing to check is a problem: it is mostly the wrong one, or one that is to be rendered."""
         checked = {document.stream for document in self.found.documents}
         wrong = {problem.file for problem in self.found.problems}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
@@ -11,8 +11,9 @@ import orjson
 
 from webhook.admission import review
 from webhook.documents.reader import Document, Problem, objects
+from webhook.offline.customworkloads import NO_MORE, CustomWorkloads
 from webhook.offline.mutated import Mutated
-from webhook.offline.podtemplates import SUFFIX, ControlledPod, pod_of
+from webhook.offline.podtemplates import SUFFIX, ControlledPod, pods_of
 from webhook.paths import ROOT, Path
 from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User, made
 from webhook.schema import Kinds, Resource
@@ -44,7 +45,8 @@ class PlannedRequest:
 
     `identity`: the object in the file; for the Pod of a workload, the workload. `prefix`: the path of the request's
     object in the document: () for the object itself, spec.template for the Pod of a Deployment. `mutated`: the object,
-    if it was mutated; `workload`: the workload, if the request is for the Pod of a mutated one.
+    if it was mutated; `workload`: the workload, if the request is for the Pod of a mutated one. `moved`: where parts of
+    the object stand in the document, if not below `prefix`. `custom`: the custom workloads that are known.
     """
 
     request: Request
@@ -54,6 +56,8 @@ class PlannedRequest:
     of_template: bool = False
     mutated: Mutated | None = None
     workload: Mutated | None = None
+    moved: tuple[tuple[Path, Path], ...] = ()
+    custom: CustomWorkloads = NO_MORE
 
     def place(self, path: Path) -> Path:
         """Translates a path in the request's object, as validation saw it, to the path in the document."""
@@ -61,6 +65,9 @@ class PlannedRequest:
         return self.workload.origin(found) if self.workload is not None else found
 
     def _in_document(self, path: Path) -> Path:
+        for inside, outside in self.moved:
+            if path[: len(inside)] == inside:
+                return outside + path[len(inside) :]
         if not self.of_template or path[:1] == ("spec",):
             return self.prefix + path
         if path[:1] == ("metadata",) and path[1:2] in (("labels",), ("annotations",), ("finalizers",)):
@@ -73,11 +80,13 @@ class Options:
     """The caller's settings for the requests.
 
     `namespace`: of objects that name none. `operation`: CREATE, UPDATE (with the same object as oldObject) or DELETE.
+    `custom`: the custom workloads that are known.
     """
 
     namespace: str = DEFAULT_NAMESPACE
     user: User = field(default_factory=User)
     operation: str = CREATE
+    custom: CustomWorkloads = NO_MORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +170,24 @@ def by_document(requests: Iterable[PlannedRequest]) -> Iterator[list[PlannedRequ
         yield list(group)
 
 
-def pod_after(planned: PlannedRequest, workload: dict[str, Any]) -> PlannedRequest | None:
-    """The request for the Pod of a mutated workload; None if it has no Pod template."""
-    if planned.of_template or planned.prefix or planned.request.operation == DELETE:
-        return None
-    pod = pod_of(workload) if _has_identity(workload) else None
-    if pod is None:
-        return None
-    request = _pod_request(pod, planned.request.namespace)
+def pods_after(planned: PlannedRequest, workload: dict[str, Any]) -> list[PlannedRequest]:
+    """The requests for the Pods of a workload, perhaps a mutated one; none if it has no Pod template."""
+    if planned.of_template or planned.prefix or planned.request.operation == DELETE or not _has_identity(workload):
+        return []
     before = planned.request.object
     mutated = Mutated(before, workload) if before is not None else None
-    return PlannedRequest(request, planned.document, planned.identity, pod.template, of_template=True, workload=mutated)
+    return [
+        PlannedRequest(
+            _pod_request(pod, planned.request.namespace),
+            planned.document,
+            planned.identity,
+            pod.template,
+            of_template=True,
+            workload=mutated,
+            moved=pod.moved,
+        )
+        for pod in pods_of(workload, planned.request.resource.resource, planned.custom)
+    ]
 
 
 def _has_identity(value: dict[str, Any]) -> bool:
@@ -182,26 +198,6 @@ def _has_identity(value: dict[str, Any]) -> bool:
         and all(isinstance(value.get(field), str) for field in ("apiVersion", "kind"))
         and all(isinstance(metadata.get(field, ""), str) for field in ("name", "generateName"))
     )
-
-
-def with_old(requests: Iterable[PlannedRequest], before: Plan) -> tuple[list[PlannedRequest], list[str]]:
-    """The requests as updates of the objects of another plan, and the objects that it does not have (`KIND NAME`).
-
-    Requests for the Pods of workloads do not change, as controllers create new Pods in either case.
-    """
-    known = {each.identity: each.request.object for each in before.requests if not each.of_template}
-    updates: list[PlannedRequest] = []
-    unknown: list[str] = []
-    for planned in requests:
-        was = known.get(planned.identity)
-        if planned.of_template:
-            updates.append(planned)
-        elif was is None:
-            updates.append(planned)
-            unknown.append(f"{planned.identity.kind} {planned.identity.name}")
-        else:
-            updates.append(replace(planned, request=replace(planned.request, old_object=was)))
-    return updates, unknown
 
 
 def _as_sent(value: dict[str, Any], resource: Resource, options: Options) -> dict[str, Any]:
@@ -227,12 +223,10 @@ def _requests(
     namespace = metadata["namespace"] if resource.namespaced else name if is_namespace else ""
     identity = Identity(sent["apiVersion"], sent["kind"], namespace if resource.namespaced else "", name)
     planned = PlannedRequest(
-        _request(sent, resource, namespace, options.operation, options.user), document, identity, of_template=False
+        _request(sent, resource, namespace, options.operation, options.user), document, identity, custom=options.custom
     )
     yield planned
-    pod = pod_after(planned, sent)
-    if pod is not None:
-        yield pod
+    yield from pods_after(planned, sent)
 
 
 def _request(value: dict[str, Any], resource: Resource, namespace: str, operation: str, user: User) -> Request:
@@ -254,8 +248,8 @@ _PODS: Final = Resource("", "v1", "Pod", "pods", True)
 
 
 def _pod_request(pod: ControlledPod, namespace: str) -> Request:
-    groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated")
-    user = User(username=f"system:serviceaccount:kube-system:{pod.controller}", groups=groups)
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{pod.controller_namespace}", "system:authenticated")
+    user = User(username=f"system:serviceaccount:{pod.controller_namespace}:{pod.controller}", groups=groups)
     return _request(pod.object, _PODS, namespace, CREATE, user)
 
 
