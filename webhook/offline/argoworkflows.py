@@ -8,8 +8,9 @@ Template) and its documentation of how steps run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.paths import Path, lookup
 
@@ -30,8 +31,7 @@ _OF_WORKFLOW: Final = ("dnsConfig", "dnsPolicy", "hostNetwork", "imagePullSecret
 _MAX_DEPTH: Final = 10  # of templates within templates
 
 
-@dataclass(frozen=True, slots=True)
-class StepPod:
+class StepPod(Struct, frozen=True):
     """What a template makes of a Pod: its metadata and spec. `moved`: path in the Pod -> path in the workflow."""
 
     template: Path

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from webhook.paths import ROOT, Path
 
@@ -28,8 +29,7 @@ _JOB_SET: Final = "spec.template.spec.replicatedJobs[*].template.spec.template"
 _RAY: Final = ("headGroupSpec.template", "workerGroupSpecs[*].template")
 
 
-@dataclass(frozen=True, slots=True)
-class CustomWorkload:
+class CustomWorkload(Struct, frozen=True):
     """A custom resource that makes Pods. `controller`: None if it is not known who creates them."""
 
     places: tuple[str, ...]
@@ -85,8 +85,7 @@ WELL_KNOWN: Final[Mapping[str, CustomWorkload]] = MappingProxyType(
 """By PLURAL.GROUP."""
 
 
-@dataclass(frozen=True, slots=True)
-class CustomWorkloads:
+class CustomWorkloads(Struct, frozen=True):
     """The custom resources that make Pods. `named`: by PLURAL.GROUP, those of the settings file, which come first."""
 
     named: Mapping[str, CustomWorkload] = field(default_factory=dict)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
+from msgspec import Struct, field
 
 from webhook.documents import files, tree
 from webhook.documents.document import Document, Problem
@@ -42,8 +42,7 @@ _CLIENT_GROUPS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """A file or folder that is not checked, and why: "no object", "patch", "template", "chart", "kustomization" or
     "excluded". `command`: what renders a chart or kustomization; `by`: what excludes it, or names it as a patch."""
 
@@ -53,8 +52,7 @@ class LeftOut:
     by: str = ""
 
 
-@dataclass(slots=True)
-class Manifests:
+class Manifests(Struct):
     """What was read. `warnings`: of keys that stand in a mapping twice. `notes`: of what was left out, in few lines."""
 
     documents: list[Document] = field(default_factory=list)
@@ -89,8 +87,7 @@ def read(
     return found
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     """The content of one file. `argument`: the folder that it was found in; None if it was named itself."""
 
     name: str
@@ -373,10 +370,11 @@ def _creates_something(value: Any, groups: set[str]) -> bool:
     group = value["apiVersion"].rpartition("/")[0]
     metadata = value.get("metadata")
     named = isinstance(metadata, dict) and any(metadata.get(name) for name in ("name", "generateName"))
-    if group in groups and (value["apiVersion"], value["kind"]) != ("v1", "Config"):  # a kubeconfig
+    kubeconfig = (value["apiVersion"], value["kind"]) == ("v1", "Config")
+    kustomize = value["apiVersion"] == "builtin"  # kustomize's own transformers
+    if group in groups and not kubeconfig and not kustomize:
         return True
-    first = group or value["apiVersion"]
-    client = first in _CLIENT_GROUPS or value["apiVersion"] == "builtin"  # of kustomize's own transformers
+    client = kubeconfig or kustomize or (group or value["apiVersion"]) in _CLIENT_GROUPS
     return (named and not client) or "items" in value
 
 

@@ -7,8 +7,10 @@ daemon, job). Values that only the controller knows, such as the hash of a templ
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.offline import argoworkflows
 from webhook.offline.customworkloads import NO_MORE, CustomWorkload, CustomWorkloads, places
@@ -22,8 +24,7 @@ TEMPLATE: Final[Path] = ("spec", "template")
 CRON_JOB_TEMPLATE: Final[Path] = ("spec", "jobTemplate", "spec", "template")
 
 
-@dataclass(frozen=True, slots=True)
-class ControlledPod:
+class ControlledPod(Struct, frozen=True):
     """A Pod that a controller creates. `template`: the path of its template in the workload.
 
     `moved`: where parts of the Pod stand in the workload, the longest paths first, if it has no Pod template.
@@ -36,8 +37,7 @@ class ControlledPod:
     moved: tuple[tuple[Path, Path], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Workload:
+class _Workload(Struct, frozen=True):
     """How the controller of one kind creates Pods.
 
     `owner`: apiVersion and kind of the Pod's owner. `owner_suffix`: what the owner's name appends to the workload's.

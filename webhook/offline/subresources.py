@@ -6,8 +6,10 @@ Sources: the storage of each resource in kube-apiserver (pkg/registry), and the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.offline.requests import PlannedRequest
 from webhook.paths import Path, lookup
@@ -20,8 +22,7 @@ _SCALED: Final = frozenset(
 _REPLICAS: Final[Path] = ("spec", "replicas")
 
 
-@dataclass(frozen=True, slots=True)
-class Subresource:
+class Subresource(Struct, frozen=True):
     """A subresource that clients write. `of`: (group, plural) of the resources that have it; None for most resources.
 
     `kind`: of the object that is sent; None for the resource's own. `made`: that object, from the resource's.

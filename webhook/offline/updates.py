@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from webhook.offline.requests import Plan, PlannedRequest
 from webhook.policy.request import CREATE, DELETE, UPDATE
