@@ -60,7 +60,18 @@ def test_subresources_that_take_the_object_itself(name: str) -> None:
     (request,), _ = sent(POD, name)
     assert (request.operation, request.subresource, request.kind.kind) == ("UPDATE", name, "Pod")
     assert request.object is not None
-    assert request.object["spec"] == {"containers": [{"name": "c"}]}
+    assert [each["name"] for each in request.object["spec"]["containers"]] == ["c"]
+
+
+def test_what_only_a_subresource_writes_is_that_of_the_manifest() -> None:
+    (request,), _ = sent(f"{POD}status: {{phase: Running}}\n", "status")
+    assert request.object is not None
+    assert request.object["status"] == {"phase": "Running"}
+    debugger = POD.replace("spec: {", "spec: {ephemeralContainers: [{name: d, image: x}], ")
+    (request,), _ = sent(debugger, "ephemeralcontainers")
+    assert request.object is not None
+    assert request.object["spec"]["ephemeralContainers"] == [{"name": "d", "image": "x"}]
+    assert [each["name"] for each in request.object["spec"]["containers"]] == ["c"]
 
 
 @pytest.mark.parametrize(

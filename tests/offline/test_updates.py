@@ -34,14 +34,16 @@ def test_what_both_have_is_updated_and_the_rest_created_or_deleted() -> None:
         ("UPDATE", "same", "new.yaml"),
         ("CREATE", "new", "new.yaml"),
         ("UPDATE", "web", "new.yaml"),
-        ("CREATE", "web-xxxxxxxxxx-xxxxx", "new.yaml"),
+        ("CREATE", "", "new.yaml"),
         ("DELETE", "gone", "old.yaml"),
     ]
     same, _, web, _, gone = (each.request for each in requests)
     assert same.object is not None
     assert same.old_object is not None
     assert (same.object["data"], same.old_object["data"]) == ({"a": "b"}, {"a": "old"})
-    assert same.options == {"apiVersion": "meta.k8s.io/v1", "kind": "UpdateOptions"}
+    assert same.options is not None
+    assert (same.options["kind"], gone.options and gone.options["kind"]) == ("UpdateOptions", "DeleteOptions")
+    assert same.object["metadata"]["uid"] == same.old_object["metadata"]["uid"]
     assert web.old_object is not None
     assert web.old_object["spec"]["replicas"] == 1
     assert (gone.object, gone.old_object is None) == (None, False)

@@ -76,6 +76,12 @@ def check(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
     ] = False,
+    as_written: Annotated[
+        bool,
+        typer.Option(
+            "--as-written", help="Judge the objects as the files have them: not decoded, defaulted and completed."
+        ),
+    ] = False,
     verbose: Verbose = False,
     color: Colors = Color.AUTO,
 ) -> None:
@@ -105,6 +111,7 @@ def check(
             authorizations=authorizations,
             diff=diff,
             explain=explain,
+            as_written=as_written,
             verbose=verbose,
             color=color,
         )
@@ -134,6 +141,7 @@ def _check(
     authorizations: Path | None,
     diff: bool,
     explain: bool,
+    as_written: bool,
     verbose: bool,
     color: Color,
 ) -> int:
@@ -180,7 +188,7 @@ def _check(
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
             problems.append(Problem("<stdin>" if named == "-" else named, None, None, "no objects in it to check"))
-        options = Options(namespace, run.user, done.value, custom)
+        options = Options(namespace, run.user, done.value, as_written, custom)
         planned = plan(read.documents, options, policies.objects)
         requests = list(planned.requests)
         notes = [*map(str, policies.notes), *manifests.notes(read, verbose=verbose), *planned.notes]

@@ -12,13 +12,12 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from webhook.apiserver.completion import SUFFIX, UID
 from webhook.offline import argoworkflows
 from webhook.offline.customworkloads import NO_MORE, CustomWorkload, CustomWorkloads, places
 from webhook.paths import ROOT, Path, lookup
 
 HASH: Final = "x" * 10  # as long as a pod-template-hash
-SUFFIX: Final = "x" * 5  # as long as the suffix that the API server appends to a generateName
-UID: Final = "00000000-0000-0000-0000-000000000000"
 
 TEMPLATE: Final[Path] = ("spec", "template")
 CRON_JOB_TEMPLATE: Final[Path] = ("spec", "jobTemplate", "spec", "template")
@@ -100,7 +99,10 @@ def pods_of(workload: dict[str, Any], plural: str = "", custom: CustomWorkloads 
 
 
 def _is_template(template: Any) -> bool:
-    return isinstance(template, dict) and isinstance(template.get("spec"), dict)
+    if not isinstance(template, dict) or not isinstance(template.get("spec"), dict):
+        return False
+    # The API server writes an empty template with `containers: null`, and refuses it.
+    return template["spec"].get("containers", ()) is not None
 
 
 def _of_custom(workload: dict[str, Any], found: CustomWorkload) -> list[ControlledPod]:
@@ -165,7 +167,6 @@ def _pod(workload: dict[str, Any], made: _Workload, template: dict[str, Any]) ->
         spec = _with_claims(spec, workload["spec"], pod_name)
     else:
         pod_metadata["generateName"] = f"{owner}-"
-        pod_metadata["name"] = f"{owner}-{SUFFIX}"
         controller_labels = made.labels(owner)
     if "namespace" in metadata:
         pod_metadata["namespace"] = metadata["namespace"]

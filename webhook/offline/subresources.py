@@ -25,13 +25,15 @@ _REPLICAS: Final[Path] = ("spec", "replicas")
 class Subresource(Struct, frozen=True):
     """A subresource that clients write. `of`: (group, plural) of the resources that have it; None for most resources.
 
-    `kind`: of the object that is sent; None for the resource's own. `made`: that object, from the resource's.
+    `kind`: of the object that is sent; None for the resource's own. `made`: that object, from the resource's. `own`: the
+    path of what only this subresource may write, which a creation loses.
     """
 
     operation: str
     of: frozenset[tuple[str, str]] | None
     kind: GroupVersionKind | None = None
     made: Callable[[_AnyObject], _AnyObject] = lambda value: value
+    own: Path = ()
 
 
 def _named(api_version: str, kind: str) -> Callable[[_AnyObject], _AnyObject]:
@@ -57,7 +59,7 @@ def _scale(value: _AnyObject) -> _AnyObject:
 
 SUBRESOURCES: Final[dict[str, Subresource]] = {
     "approval": Subresource(UPDATE, frozenset({("certificates.k8s.io", "certificatesigningrequests")})),
-    "ephemeralcontainers": Subresource(UPDATE, frozenset({("", "pods")})),
+    "ephemeralcontainers": Subresource(UPDATE, frozenset({("", "pods")}), own=("spec", "ephemeralContainers")),
     "eviction": Subresource(
         CREATE,
         frozenset({("", "pods")}),
@@ -67,7 +69,7 @@ SUBRESOURCES: Final[dict[str, Subresource]] = {
     "finalize": Subresource(UPDATE, frozenset({("", "namespaces")})),
     "resize": Subresource(UPDATE, frozenset({("", "pods")})),
     "scale": Subresource(UPDATE, _SCALED, GroupVersionKind("autoscaling", "v1", "Scale"), _scale),
-    "status": Subresource(UPDATE, None),
+    "status": Subresource(UPDATE, None, own=("status",)),
     "token": Subresource(
         CREATE,
         frozenset({("", "serviceaccounts")}),
@@ -102,13 +104,22 @@ def of_subresource(
                 request_subresource=name,
                 kind=subresource.kind or request.kind,
                 request_kind=subresource.kind or request.request_kind,
-                object=subresource.made(dict(new)),
+                object=subresource.made(_with(new, subresource.own, planned.document.value)),
                 old_object=None if old is None else subresource.made(dict(old)),
             )
-            made.append(replace(planned, request=sent))
+            made.append(replace(planned, request=sent, server=None))  # it is complete as it is
         else:
             without.append(f"{planned.identity.kind} {planned.identity.name}")
     return made, without
+
+
+def _with(value: _AnyObject, own: Path, written: Any) -> _AnyObject:
+    """The object with what the manifest says of a part that only the subresource may write."""
+    part = lookup(written, own) if own else None
+    if part is None:
+        return value
+    head, rest = str(own[0]), own[1:]
+    return {**value, head: _with(value.get(head) or {}, rest, lookup(written, own[:1])) if rest else part}
 
 
 def _custom(crds: Iterable[_AnyObject], name: str) -> set[tuple[str, str]]:

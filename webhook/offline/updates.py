@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec.structs import replace
 
-from webhook.offline.requests import Plan, PlannedRequest
+from webhook.apiserver import completion
+from webhook.offline.requests import Plan, PlannedRequest, options_of
 from webhook.policy.request import CREATE, DELETE, UPDATE
 
 Key = tuple[str, str, str, str]
@@ -29,11 +31,20 @@ def compared(requests: Iterable[PlannedRequest], before: Plan) -> list[PlannedRe
         request = replace(
             planned.request,
             operation=UPDATE,
+            object=_existing(planned),
             old_object=was.request.old_object,
-            options={"apiVersion": "meta.k8s.io/v1", "kind": "UpdateOptions"},
+            options=options_of(UPDATE),
         )
         made.append(replace(planned, request=request))
-    return [*made, *left.values()]
+    return [*made, *(replace(each, problems=()) for each in left.values())]
+
+
+def _existing(planned: PlannedRequest) -> dict[str, Any] | None:
+    """The new object, with what the API server has set when it was created."""
+    value = planned.request.object
+    if value is None or planned.server is None or planned.resource is None or planned.creation is None:
+        return value
+    return completion.created(value, planned.resource, planned.creation)
 
 
 def counted(requests: Iterable[PlannedRequest]) -> str:
