@@ -23,10 +23,11 @@ _REPLICAS: Final[Path] = ("spec", "replicas")
 
 
 class Subresource(Struct, frozen=True):
-    """A subresource that clients write. `of`: (group, plural) of the resources that have it; None for most resources.
+    """A subresource that clients write.
 
-    `kind`: of the object that is sent; None for the resource's own. `made`: that object, from the resource's. `own`: the
-    path of what only this subresource may write, which a creation loses.
+    `of`: (group, plural) of the resources that have it; None for most resources. `kind`: of the object that is sent;
+    None for the resource's own. `made`: that object, from the resource's. `own`: the path of what only this subresource
+    may write, which a creation loses.
     """
 
     operation: str
