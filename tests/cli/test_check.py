@@ -163,6 +163,7 @@ def test_the_json_report(tree: Path) -> None:
         "file": "in.yaml",
         "line": 13,
         "object": {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"},
+        "kind": "ValidatingAdmissionPolicy",
         "policy": "no-host",
         "binding": "no-host",
         "action": "Deny",

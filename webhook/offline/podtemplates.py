@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from webhook.apiserver.completion import SUFFIX, UID
 from webhook.paths import Path
 
 HASH: Final = "x" * 10  # as long as a pod-template-hash
-SUFFIX: Final = "x" * 5  # as long as the suffix that the API server appends to a generateName
-UID: Final = "00000000-0000-0000-0000-000000000000"
 
 TEMPLATE: Final[Path] = ("spec", "template")
 CRON_JOB_TEMPLATE: Final[Path] = ("spec", "jobTemplate", "spec", "template")
@@ -102,7 +101,6 @@ def pod_of(workload: dict[str, Any]) -> ControlledPod | None:
         spec = _with_claims(spec, workload["spec"], pod_name)
     else:
         pod_metadata["generateName"] = f"{owner}-"
-        pod_metadata["name"] = f"{owner}-{SUFFIX}"
         controller_labels = made.labels(owner)
     if "namespace" in metadata:
         pod_metadata["namespace"] = metadata["namespace"]
