@@ -28,9 +28,11 @@ apiserver/customresources/structural: apiserver/customresources/test_definitions
 apiserver/customresources/structurality: apiserver/customresources/test_definitions
 apiserver/fielderrors: apiserver/test_goshown
 apiserver/encoding: apiserver/test_decoding
+apiserver/gated: apiserver/test_strategies
 apiserver/plugins/accounts: apiserver/plugins/test_admitting
 apiserver/plugins/lookups: apiserver/plugins/test_admitting
 apiserver/plugins/scheduling: apiserver/plugins/test_admitting
+apiserver/podresources: apiserver/test_strategies
 cel/check/construction: cel/value/test_messages
 cel/check/decoding: cel/tree/test_spans
 cel/check/structs: policy/cel/test_typechecking

@@ -1,7 +1,6 @@
 """What the strategies of the built-in kinds do to an object that is created, before it is validated (PrepareForCreate).
 
-They work on objects as they are written. Left out: fields of features that are off by default, and what is allocated
-(a Service's addresses and ports).
+They work on objects as they are written. Left out is what is allocated (a Service's addresses and ports).
 """
 
 from __future__ import annotations
@@ -10,9 +9,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.apiserver import quantities
+from webhook.apiserver import conversion, quantities
+from webhook.apiserver.apparmor import with_apparmor_profiles
 from webhook.apiserver.encoding import written_zero
+from webhook.apiserver.gated import without_gated
 from webhook.apiserver.gotypes import struct_of
+from webhook.apiserver.podresources import with_pod_resources
 
 if TYPE_CHECKING:
     from webhook.apiserver.completion import Creation
@@ -75,6 +77,7 @@ _STATUS: Final = frozenset(
 def prepared(value: JSONObject, resource: Resource, creation: Creation) -> JSONObject:
     """The object as the strategy of its kind makes it. `value` and its metadata may be modified, the rest is not."""
     key = (resource.group, resource.kind)
+    value = without_gated(value, *key)
     struct = struct_of(resource.api_version, resource.kind)
     if struct is None:
         return value
@@ -101,7 +104,8 @@ def _spec(value: JSONObject) -> JSONObject:
 
 
 def _pod(value: JSONObject, creation: Creation) -> None:
-    spec = _spec(value)
+    annotations = value["metadata"].get("annotations") or {}
+    value["spec"] = spec = with_pod_resources(with_apparmor_profiles(_spec(value), annotations))
     labels = value["metadata"].get("labels") or {}
     value["status"] |= {"phase": "Pending", "qosClass": quality_of_service(spec)}
     if spec.get("schedulingGates"):
@@ -116,7 +120,9 @@ def _pod(value: JSONObject, creation: Creation) -> None:
             }
         ]
     if labels and isinstance(spec.get("affinity"), dict):
-        spec["affinity"] = {name: _affinity(each, labels) for name, each in spec["affinity"].items()}
+        spec["affinity"] = {
+            name: _affinity(each, labels) if name != "nodeAffinity" else each for name, each in spec["affinity"].items()
+        }
     if labels and spec.get("topologySpreadConstraints"):
         spec["topologySpreadConstraints"] = [
             _selecting(each, {"matchLabelKeys": "In"}, labels) for each in spec["topologySpreadConstraints"]
@@ -171,7 +177,7 @@ def quality_of_service(spec: JSONObject) -> str:
 
 def _quality(resources: JSONObject) -> str:
     requests, limits = (
-        {name: amount for name in ("cpu", "memory") if (amount := _amount((resources.get(kind) or {}).get(name))) > 0}
+        {name: amount for name in ("cpu", "memory") if (amount := _amount((resources.get(kind) or {}).get(name))) != 0}
         for kind in ("requests", "limits")
     )
     if not requests and not limits:
@@ -199,6 +205,8 @@ def _persistent_volume(value: JSONObject, creation: Creation) -> None:
 
 def _persistent_volume_claim(value: JSONObject, _: Creation) -> None:
     spec = _spec(value)
+    if (spec.get("dataSourceRef") or {}).get("namespace"):
+        del spec["dataSourceRef"]  # behind the gate CrossNamespaceVolumeDataSource, which is off
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
     if source is not None and reference is None:
         if (source.get("apiGroup") or "", source.get("kind")) not in _CLAIM_SOURCES:
@@ -237,7 +245,18 @@ _CONTROLLER_UID: Final = "batch.kubernetes.io/controller-uid"
 
 def _daemon_set(value: JSONObject, _: Creation) -> None:
     annotations = value["metadata"].get("annotations") or {}
-    value["metadata"]["annotations"] = {"deprecated.daemonset.template.generation": "1", **annotations}
+    generation = max(int(annotations.get(conversion.TEMPLATE_GENERATION, 1)), 1)
+    value["metadata"]["annotations"] = {**annotations, conversion.TEMPLATE_GENERATION: str(generation)}
+
+
+def _autoscaler(value: JSONObject, _: Creation) -> None:
+    """Annotations of autoscaling/v1 that hold a status go with it."""
+    annotations = value["metadata"].get("annotations") or {}
+    left = {name: text for name, text in annotations.items() if name not in conversion.STATUS_ANNOTATIONS}
+    if left:
+        value["metadata"]["annotations"] = left
+    else:
+        value["metadata"].pop("annotations", None)
 
 
 def _signing_request(value: JSONObject, creation: Creation) -> None:
@@ -281,6 +300,7 @@ _STRATEGIES: Final[dict[tuple[str, str], Callable[[JSONObject, Any], None]]] = {
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
     ("apiregistration.k8s.io", "APIService"): _api_service,
     ("apps", "DaemonSet"): _daemon_set,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("batch", "Job"): _job,
     ("certificates.k8s.io", "CertificateSigningRequest"): _signing_request,
 }
