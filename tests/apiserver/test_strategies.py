@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests import goprograms
 from tests.amounts import amount
 from tests.apiserver.defaults.realistic import Realistic
@@ -62,8 +64,12 @@ def ours(value: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def without_now(value: Any) -> Any:
-    """The value without the times that are now."""
+    """The value without the times that are now, and without what is allocated for a Service."""
     if isinstance(value, dict):
+        if value.get("kind") == "Service":
+            allocated = ("clusterIPs", "ipFamilies", "ipFamilyPolicy")
+            spec = {key: each for key, each in value["spec"].items() if key not in allocated}
+            value = {**value, "spec": spec}
         now = ("timeAdded", "lastTransitionTime", "lastPhaseTransitionTime", "managedFields")
         return {key: without_now(each) for key, each in sorted(value.items()) if key not in now}
     return [without_now(each) for each in value] if isinstance(value, list) else value
@@ -113,6 +119,37 @@ def test_of_init_containers_the_largest_counts_beside_those_that_go_on() -> None
         initContainers=init, containers=[container("a", requests={"cpu": "300m"})], resources={"limits": {"cpu": "4"}}
     )
     assert made["resources"]["requests"]["cpu"] == "1100m"
+
+
+@pytest.mark.parametrize(
+    ("spec", "policy", "families"),
+    [
+        ({}, "SingleStack", ["IPv4"]),
+        ({"clusterIP": "fd00::1"}, "SingleStack", ["IPv6"]),
+        ({"clusterIP": "None", "selector": {"a": "b"}}, "SingleStack", ["IPv4"]),
+        ({"clusterIP": "None"}, "RequireDualStack", ["IPv4", "IPv6"]),
+        ({"ipFamilyPolicy": "PreferDualStack"}, "PreferDualStack", ["IPv4"]),
+        ({"type": "ExternalName"}, None, None),
+    ],
+)
+def test_families_of_addresses(spec: dict[str, Any], policy: str | None, families: list[str] | None) -> None:
+    made = ours({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})
+    assert made is not None
+    assert made["spec"].get("ipFamilyPolicy") == policy
+    assert made["spec"].get("ipFamilies") == families
+
+
+def test_a_job_without_labels_has_those_of_its_template_with_what_is_added_to_them() -> None:
+    labels = {"app": "once"}
+    value: dict[str, Any] = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}}
+    made = ours({**value, "spec": {"template": {"metadata": {"labels": labels}}}})
+    assert made is not None
+    assert made["metadata"]["labels"] == made["spec"]["template"]["metadata"]["labels"]
+    assert len(made["metadata"]["labels"]) == 5
+    value["metadata"]["labels"] = labels
+    made = ours({**value, "spec": {"template": {"metadata": {"labels": labels}}}})
+    assert made is not None
+    assert made["metadata"]["labels"] == labels
 
 
 def test_fields_of_features_that_are_off_are_dropped() -> None:

@@ -1,6 +1,7 @@
 """What the strategies of the built-in kinds do to an object that is created, before it is validated (PrepareForCreate).
 
 They work on objects as they are written. Left out is what is allocated (a Service's addresses and ports).
+Services are those of a cluster with IPv4 addresses only.
 """
 
 from __future__ import annotations
@@ -220,6 +221,27 @@ def _persistent_volume_claim(value: JSONObject, _: Creation) -> None:
 _CLAIM_SOURCES: Final = frozenset({("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot")})
 
 
+def _service(value: JSONObject, _: Creation) -> None:
+    """The families of its addresses, and both forms of the address that it asks for."""
+    spec = _spec(value)
+    if spec.get("type") == "ExternalName":
+        return
+    address: str = spec.get("clusterIP") or ""
+    if address and not spec.get("clusterIPs"):
+        spec["clusterIPs"] = [address]
+    addresses: list[str] = spec.get("clusterIPs") or []
+    headless = address == "None"
+    both = headless and not spec.get("selector")
+    policy = spec.setdefault("ipFamilyPolicy", "RequireDualStack" if both else "SingleStack")
+    families = list(spec.get("ipFamilies") or ())
+    if not headless:
+        families += ["IPv6" if ":" in each else "IPv4" for each in addresses[len(families) :]]
+    families = families or ["IPv4"]
+    if both and len(families) == 1 and policy != "SingleStack":
+        families.append("IPv6" if families == ["IPv4"] else "IPv4")
+    spec["ipFamilies"] = families
+
+
 def _service_account(value: JSONObject, _: Creation) -> None:
     if value.get("secrets"):
         value["secrets"] = [{"name": each["name"]} if each.get("name") else {} for each in value["secrets"]]
@@ -233,7 +255,10 @@ def _job(value: JSONObject, _: Creation) -> None:
     template = dict(spec.get("template") or {})
     metadata = dict(template.get("metadata") or {})
     own = {"job-name": name, "batch.kubernetes.io/job-name": name, "controller-uid": uid, _CONTROLLER_UID: uid}
-    metadata["labels"] = {**own, **(metadata.get("labels") or {})}
+    given = metadata.get("labels")
+    metadata["labels"] = {**own, **(given or {})}
+    if given and value["metadata"].get("labels") is given:  # the Job has those of its template by default
+        value["metadata"]["labels"] = dict(metadata["labels"])
     selector = dict(spec.get("selector") or {})
     selector["matchLabels"] = {_CONTROLLER_UID: uid, **(selector.get("matchLabels") or {})}
     spec["template"] = {**template, "metadata": metadata}
@@ -296,6 +321,7 @@ _STRATEGIES: Final[dict[tuple[str, str], Callable[[JSONObject, Any], None]]] = {
     ("", "PersistentVolume"): _persistent_volume,
     ("", "PersistentVolumeClaim"): _persistent_volume_claim,
     ("", "Pod"): _pod,
+    ("", "Service"): _service,
     ("", "ServiceAccount"): _service_account,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
     ("apiregistration.k8s.io", "APIService"): _api_service,

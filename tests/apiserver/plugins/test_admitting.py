@@ -132,8 +132,8 @@ def test_a_priority_that_is_not_the_class_s_is_forbidden() -> None:
         (
             ("spec", "priority"),
             "Forbidden",
-            "the integer value of priority (5) must not be provided in pod spec; priority admission controller "
-            "computed 0 from the given PriorityClass name",
+            'pods "web" is forbidden: the integer value of priority (5) must not be provided in pod spec; priority '
+            "admission controller computed 0 from the given PriorityClass name",
         )
     ]
     _, plugged = admitted(pod(preemptionPolicy="Never"))
@@ -191,13 +191,14 @@ def test_runtime_classes() -> None:
     ], "the toleration of one value is covered by the one of all"
     _, plugged = admitted(pod(runtimeClassName="kata", nodeSelector={"vm": "no"}), kata)
     assert [each.message for each in plugged.problems] == [
-        "conflict: runtimeClass.scheduling.nodeSelector[vm] = yes; pod.spec.nodeSelector[vm] = no"
+        'pods "web" is forbidden: conflict: runtimeClass.scheduling.nodeSelector[vm] = yes; '
+        "pod.spec.nodeSelector[vm] = no"
     ]
     _, plugged = admitted(pod(runtimeClassName="kata", overhead={"memory": "1Mi"}), kata)
     assert [each.path for each in plugged.problems] == [("spec", "overhead")]
     _, plugged = admitted(pod(overhead={"memory": "1Mi"}))
     assert [each.message for each in plugged.problems] == [
-        "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
+        'pods "web" is forbidden: pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead'
     ]
 
 

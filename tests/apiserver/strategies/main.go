@@ -195,7 +195,8 @@ func answer(question Question) (made Answer) {
 		return Answer{Error: err.Error()}
 	}
 	scheme.Default(object)
-	internal, err := scheme.ConvertToVersion(object, schema.GroupVersion{Group: gvk.Group, Version: runtime.APIVersionInternal})
+	// As the API server's decoder does: maps that a default shares are shared in the internal version too.
+	internal, err := runtime.UnsafeObjectConvertor(scheme).ConvertToVersion(object, schema.GroupVersion{Group: gvk.Group, Version: runtime.APIVersionInternal})
 	if err != nil {
 		return Answer{Error: err.Error()}
 	}

@@ -41,6 +41,8 @@ class Plugged:
 
 
 _NOTHING: Final = Plugged()
+_RESOURCES: Final = {"Pod": "pods", "PersistentVolumeClaim": "persistentvolumeclaims"}
+"""The resources of the kinds of which something may be forbidden, as texts name them."""
 
 
 class Plugins:
@@ -70,7 +72,9 @@ class Plugins:
             plugins = _MUTATING.get((api_version.rpartition("/")[0], kind), ()) if operation == "CREATE" else ()
         if not plugins:
             return _NOTHING
-        run = Run(self._at_hand, namespace)
+        metadata = value.get("metadata") or {}
+        name = metadata.get("name") or metadata.get("generateName") or "Unknown"
+        run = Run(self._at_hand, _RESOURCES.get(kind, ""), name, namespace)
         for plugin in plugins:
             plugin(value, run)
         return Plugged(tuple(run.problems), tuple(run.notes)) if run.problems or run.notes else _NOTHING
