@@ -51,6 +51,19 @@ ITEMS = [
     },
     {"type": "Pod", "max": {"cpu": "8"}},
 ]
+BOUNDS = [
+    {
+        "type": "Container",
+        "min": {"memory": "16Mi"},
+        "max": {"cpu": "1500m"},
+        "maxLimitRequestRatio": {"memory": "2"},
+        "default": {"cpu": "1", "memory": "64Mi"},
+        "defaultRequest": {"cpu": "1", "memory": "64Mi"},
+    },
+    {"type": "Pod", "max": {"cpu": "2"}, "min": {"example.com/gpu": "1"}},
+    {"type": "PersistentVolumeClaim", "max": {"storage": "2Gi"}, "min": {"storage": "1Gi"}},
+]
+"""A Pod needs a GPU, so that there is a Pod that is within all of these."""
 NODE_LABELS = {"topology.kubernetes.io/zone": "z1", "topology.kubernetes.io/region": "r1", "disk": "ssd"}
 SCHEDULING = {
     "nodeSelector": {"vm": "yes"},
@@ -64,6 +77,9 @@ AT_HAND = [
     of("v1", "ServiceAccount", "silent", NAMESPACE, automountServiceAccountToken=False),
     of("v1", "ServiceAccount", "pulling", NAMESPACE, imagePullSecrets=[{"name": "one"}, {"name": "two"}]),
     of("v1", "LimitRange", "limits", "bounded", spec={"limits": ITEMS}),
+    of("v1", "Namespace", "tight"),
+    of("v1", "ServiceAccount", "default", "tight"),
+    of("v1", "LimitRange", "limits", "tight", spec={"limits": BOUNDS}),
     of("scheduling.k8s.io/v1", "PriorityClass", "high", value=1000, preemptionPolicy="Never"),
     of("scheduling.k8s.io/v1", "PriorityClass", "usual", value=-5, globalDefault=True),
     of("node.k8s.io/v1", "RuntimeClass", "plain", handler="runc"),
@@ -190,6 +206,45 @@ FORBIDDEN: dict[str, dict[str, Any]] = {
 }
 
 
+def tight(*resources: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """A Pod of containers that need these, and a GPU."""
+    containers = []
+    for index, each in enumerate(resources):
+        limits = {"example.com/gpu": "1", **each.get("limits", {})}
+        containers.append({"name": f"c{index}", "image": "x", "resources": {**each, "limits": limits}})
+    return pod("tight", containers=containers)
+
+
+def claim(storage: str) -> dict[str, Any]:
+    spec = {**CLAIM, "resources": {"requests": {"storage": storage}}}
+    return of("v1", "PersistentVolumeClaim", "data", "tight", spec=spec)
+
+
+WITHIN = {
+    "within bounds": tight({}),
+    "at the bounds": tight({"limits": {"cpu": "1.5", "memory": "32Mi"}, "requests": {"memory": "16Mi"}}),
+    "a claim within bounds": claim("2147483648"),
+}
+BEYOND = {
+    "too little memory": tight({"requests": {"memory": "8Mi"}, "limits": {"memory": "16Mi"}}),
+    "too little memory as a limit": tight({"limits": {"memory": "15Mi"}, "requests": {"memory": "15Mi"}}),
+    "too much cpu": tight({"limits": {"cpu": "1501m"}}),
+    "too wide a range": tight({"limits": {"memory": "65Mi"}, "requests": {"memory": "32Mi"}}),
+    "too much together": tight({}, {}, {}),
+    "too much of an init container": {
+        **tight({}),
+        "spec": {
+            **tight({})["spec"],
+            "initContainers": [{"name": "i", "image": "x", "resources": {"limits": {"cpu": "2"}}}],
+        },
+    },
+    "no GPU": pod("tight"),
+    "several of these": tight({"limits": {"cpu": "3", "memory": "8Mi"}, "requests": {"memory": "8Mi"}}),
+    "too large a claim": claim("2049Mi"),
+    "too small a claim": claim("0.5Gi"),
+}
+
+
 @pytest.fixture(scope="module")
 def answered(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Answer]]:
     kinds = Kinds.builtin()
@@ -203,7 +258,7 @@ def answered(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         sending._register(client, recorder)
         yield {
             name: sending._answer(client, recorder, name, f"{_path(value, kinds)}?{sending._QUERY}", value)
-            for name, value in {**CASES, **FORBIDDEN}.items()
+            for name, value in {**CASES, **FORBIDDEN, **WITHIN, **BEYOND}.items()
         }
 
 
@@ -243,3 +298,32 @@ def test_what_plugins_forbid(name: str, answered: dict[str, Answer]) -> None:
     assert refusal.reason == "Forbidden"
     _, plugged = ours(FORBIDDEN[name])
     assert [each.message for each in plugged.problems] == [refusal.message]
+
+
+def validated(value: dict[str, Any]) -> Plugged:
+    """What plugins refuse of an object at validation."""
+    made, plugged = ours(value)
+    assert plugged.problems == ()
+    plugins = Plugins(ManifestsView(AT_HAND))
+    return plugins.validate(made, value["apiVersion"], value["kind"], value["metadata"]["namespace"])
+
+
+@pytest.mark.parametrize("name", WITHIN)
+def test_what_is_within_the_bounds_of_a_limit_range(name: str, answered: dict[str, Answer]) -> None:
+    assert answered[name].refusal is None
+    assert validated(WITHIN[name]).problems == ()
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_what_is_beyond_the_bounds_of_a_limit_range(name: str, answered: dict[str, Answer]) -> None:
+    refusal = answered[name].refusal
+    assert refusal is not None
+    assert refusal.reason == "Forbidden"
+    texts = [each.message for each in validated(BEYOND[name]).problems]
+    assert [_parts(each) for each in texts] == [_parts(refusal.message)]
+
+
+def _parts(text: str) -> tuple[str, set[str]]:
+    """A text, and what it names, which is in no order."""
+    before, bracket, listed = text.removesuffix("]").partition("[")
+    return before, set(listed.split(", ")) if bracket else set()

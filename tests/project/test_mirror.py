@@ -30,6 +30,7 @@ apiserver/fielderrors: apiserver/test_goshown
 apiserver/encoding: apiserver/test_decoding
 apiserver/gated: apiserver/test_strategies
 apiserver/plugins/accounts: apiserver/plugins/test_admitting
+apiserver/plugins/limits: apiserver/plugins/test_admitting
 apiserver/plugins/lookups: apiserver/plugins/test_admitting
 apiserver/plugins/scheduling: apiserver/plugins/test_admitting
 apiserver/podresources: apiserver/test_strategies

@@ -13,6 +13,7 @@ from webhook.apiserver.quantities import Quantity, parse
 _HUGE_PAGES: Final = "hugepages-"
 
 Amounts = dict[str, Quantity]
+"""Resource → its amount."""
 
 
 def with_pod_resources(spec: dict[str, Any]) -> dict[str, Any]:
@@ -22,11 +23,11 @@ def with_pod_resources(spec: dict[str, Any]) -> dict[str, Any]:
         return spec
     limits: dict[str, str] = dict(given.get("limits") or {})
     requests: dict[str, str] = dict(given.get("requests") or {})
-    of_containers = _all(spec, "limits")
+    of_containers = amounts_of_containers(spec, "limits")
     for name, amount in of_containers.items():
         if name.startswith(_HUGE_PAGES) and name not in requests:
             limits.setdefault(name, str(amount))
-    for name, amount in _all(spec, "requests").items():
+    for name, amount in amounts_of_containers(spec, "requests").items():
         if name in ("cpu", "memory"):
             requests.setdefault(name, str(amount))
     for name, text in limits.items():
@@ -43,17 +44,7 @@ def with_pod_resources(spec: dict[str, Any]) -> dict[str, Any]:
     return {**spec, "resources": made}
 
 
-def _of_pods(name: str) -> bool:
-    """Whether a Pod as a whole can have an amount of a resource."""
-    return name in ("cpu", "memory") or name.startswith(_HUGE_PAGES)
-
-
-def _amounts(container: Mapping[str, Any], field: str) -> dict[str, str]:
-    found: dict[str, str] = (container.get("resources") or {}).get(field) or {}
-    return found
-
-
-def _all(spec: Mapping[str, Any], field: str) -> Amounts:
+def amounts_of_containers(spec: Mapping[str, Any], field: str) -> Amounts:
     """What the containers need at once: those that run together add up; of those that come before, the most counts."""
     together: Amounts = {}
     beside: Amounts = {}  # init containers that go on running
@@ -71,6 +62,16 @@ def _all(spec: Mapping[str, Any], field: str) -> Amounts:
         _raise(before, amounts)
     _raise(together, before)
     return together
+
+
+def _of_pods(name: str) -> bool:
+    """Whether a Pod as a whole can have an amount of a resource."""
+    return name in ("cpu", "memory") or name.startswith(_HUGE_PAGES)
+
+
+def _amounts(container: Mapping[str, Any], field: str) -> dict[str, str]:
+    found: dict[str, str] = (container.get("resources") or {}).get(field) or {}
+    return found
 
 
 def _parsed(container: Mapping[str, Any], field: str) -> Amounts:

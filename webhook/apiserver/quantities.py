@@ -47,6 +47,11 @@ class Quantity:
         digits = -(-abs(self.digits) // 10 ** (exponent - self.exponent))
         return Quantity(-digits if self.digits < 0 else digits, exponent, self.suffixes)
 
+    def whole(self, exponent: int) -> int:
+        """How many times 10**exponent it is, rounded away from zero."""
+        made = self.rounded(exponent)
+        return made.digits * int(10 ** (made.exponent - exponent))
+
     def plus(self, other: Quantity) -> Quantity:
         """The sum, written in the form of the first that is not zero."""
         exponent = min(self.exponent, other.exponent)
