@@ -217,9 +217,10 @@ def test_elements_of_joined_lists_say_where_they_stand_and_rounds_that_are_left_
         "    object.kind == 'Deployment' || variables.containers.all(c, has(c.args)) = false\n"
         "    ├─ object.kind == 'Deployment' = false\n"
         "    └─ variables.containers.all(c, has(c.args)) = false\n"
-        '       ├─ variables.containers = [{"name": "a", "image": "a", "args": ["x"], "resources": {}}, {"name": "b", '
-        '"image": "…\n'
-        '       ├─ [2] c = {"name": "migrate", "image": "migrate", "resources": {}}  ← line 10\n'
+        '       ├─ variables.containers = [{"name": "a", "image": "a", "args": ["x"], "imagePullPolicy": "Always", '
+        '"terminationM…\n'
+        '       ├─ [2] c = {"name": "migrate", "image": "migrate", "imagePullPolicy": "Always", "terminationMessagePa…'
+        "  ← line 10\n"
         "       │  └─ has(c.args) = false  ← line 10\n"
         "       └─ … 2 of 3 elements not shown\n"
         "\n"

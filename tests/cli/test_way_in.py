@@ -296,3 +296,49 @@ def test_namespaces_have_the_label_of_their_name(tree: Tree) -> None:
     for name, findings in (("shop", 1), ("other", 0)):
         manifest = f"apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, namespace: x}}\n"
         assert len(tree.findings(validating("has(object.metadata.namespace)", selector=labelled), manifest)) == findings
+
+
+# Between mutations
+
+
+@pytest.mark.parametrize(
+    ("mutations", "refused"),
+    [
+        (
+            ["[JSONPatch{op: 'add', path: '/spec/initContainers', value: []}]",
+             "[JSONPatch{op: 'add', path: '/spec/initContainers/-', "
+             "value: Object.spec.initContainers{name: 'h', image: 'h:2'}}]"],
+            'doc is missing path: "/spec/initContainers/-": missing value',
+        ),
+        (
+            ["[JSONPatch{op: 'add', path: '/metadata/labels', value: {}}]",
+             "[JSONPatch{op: 'add', path: '/metadata/labels/team', value: 'x'}]"],
+            'doc is missing path: "/metadata/labels/team": missing value',
+        ),
+        (
+            ["[JSONPatch{op: 'add', path: '/metadata/labels', value: {'x': 'y'}}]",
+             "[JSONPatch{op: 'remove', path: '/metadata/labels/x'}]",
+             "[JSONPatch{op: 'add', path: '/metadata/labels/z', value: '1'}]"],
+            'doc is missing path: "/metadata/labels/z": missing value',
+        ),
+        (
+            ["[JSONPatch{op: 'add', path: '/spec/hostnetwork', value: true}]"],
+            'strict decoding error: unknown field "spec.hostnetwork"',
+        ),
+        (
+            ["[JSONPatch{op: 'add', path: '/spec/initContainers', value: "
+             "[Object.spec.initContainers{name: 'h', image: 'h:2'}]}]",
+             "has(object.spec.initContainers[0].imagePullPolicy) ? [JSONPatch{op: 'test', path: '/kind', value: 'x'}] "
+             ": [JSONPatch{op: 'remove', path: '/nope'}]"],
+            "",
+        ),
+    ],
+)  # fmt: skip
+def test_the_next_mutation_sees_a_typed_and_defaulted_object(tree: Tree, mutations: list[str], refused: str) -> None:
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: web, image: a}]}\n"
+    found = tree.findings(mutating(*(("jsonPatch", each) for each in mutations)), pod)
+    assert [each["message"].endswith(refused) for each in found] == ([True] if refused else [])
+    # The same in two policies.
+    in_policies = "---\n".join(mutating(("jsonPatch", each), name=f"p{index}") for index, each in enumerate(mutations))
+    found = tree.findings(in_policies, pod)
+    assert [each["message"].endswith(refused) for each in found] == ([True] if refused else [])

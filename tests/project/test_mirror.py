@@ -27,13 +27,15 @@ apiserver/customresources/schemarefusals: apiserver/customresources/test_definit
 apiserver/customresources/structural: apiserver/customresources/test_definitions
 apiserver/customresources/structurality: apiserver/customresources/test_definitions
 apiserver/fielderrors: apiserver/test_goshown
+apiserver/admitted: cli/test_way_in
+apiserver/completion: offline/test_requests
 apiserver/encoding: apiserver/test_decoding
-apiserver/gated: apiserver/test_strategies
+apiserver/gated: apiserver/test_strategies_against_kubernetes
 apiserver/plugins/accounts: apiserver/plugins/test_admitting
 apiserver/plugins/limits: apiserver/plugins/test_admitting
 apiserver/plugins/lookups: apiserver/plugins/test_admitting
 apiserver/plugins/scheduling: apiserver/plugins/test_admitting
-apiserver/podresources: apiserver/test_strategies
+apiserver/podresources: apiserver/test_strategies_against_kubernetes
 cel/check/construction: cel/value/test_messages
 cel/check/decoding: cel/tree/test_spans
 cel/check/structs: policy/cel/test_typechecking

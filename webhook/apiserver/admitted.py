@@ -11,7 +11,7 @@ from webhook.apiserver.conversion import convert
 from webhook.apiserver.decoding import Decoded
 from webhook.apiserver.defaults.defaulting import set_defaults
 from webhook.apiserver.gotypes import serves_group, struct_of
-from webhook.apiserver.problems import FieldProblem, problem
+from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.view import ClusterView
 from webhook.nearest import nearest
 from webhook.schema import Kinds, Resource
@@ -90,7 +90,7 @@ class ApiServer:
         made["metadata"] = {**made["metadata"], "generation": 1}
         made = judging.prepared(custom, made)
         refusals = judging.refusals(custom, made)
-        return Decoded(made, tuple(problem(each.path, each.text, "Invalid") for each in refusals))
+        return Decoded(made, tuple(FieldProblem(each.path, each.text, "Invalid") for each in refusals))
 
     def _loaded_plugins(self) -> Plugins:
         if self._plugins is None:
@@ -108,9 +108,11 @@ class ApiServer:
         from webhook.apiserver.customresources import judging
 
         found = judging.decoded(kind, value)
-        problems = [problem(path, f"unknown field {gotext.quote(_shown(path))}", strict=True) for path in found.unknown]
+        problems = [
+            FieldProblem(path, f"unknown field {gotext.quote(_shown(path))}", strict=True) for path in found.unknown
+        ]
         if found.failed:
-            problems = [problem(found.failed_path, found.failed)]
+            problems = [FieldProblem(found.failed_path, found.failed)]
         return Decoded(found.value, tuple(problems))
 
     def _kinds(self) -> Mapping[tuple[str, str], Kind]:
@@ -132,7 +134,7 @@ class ApiServer:
         from webhook.apiserver.customresources import definitions
 
         for each in definitions.read(value, self._target).refused:
-            yield problem(each.path, each.text, "Invalid")
+            yield FieldProblem(each.path, each.text, "Invalid")
 
 
 def _shown(path: tuple[str | int, ...]) -> str:
@@ -158,6 +160,6 @@ def unserved(api_version: str, kind: str, kinds: Kinds) -> FieldProblem | None:
     message = f"no matches for kind {gotext.quote(kind)} in version {gotext.quote(api_version)}"
     serving = sorted({each.api_version for each in kinds if each.kind == kind})
     if serving:
-        return problem(("apiVersion",), message, "NotFound", advice=" or ".join(serving[:3]))
+        return FieldProblem(("apiVersion",), message, "NotFound", advice=" or ".join(serving[:3]))
     served = tuple(sorted({each.kind for each in kinds if each.api_version == api_version}))
-    return problem(("kind",), message, "NotFound", advice=nearest(kind, served) or "")
+    return FieldProblem(("kind",), message, "NotFound", advice=nearest(kind, served) or "")

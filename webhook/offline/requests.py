@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from webhook.admission import review
 from webhook.apiserver import admitted, completion
@@ -20,7 +21,7 @@ from webhook.documents.reader import Document, Problem, objects
 from webhook.offline.mutated import Mutated
 from webhook.offline.podtemplates import ControlledPod, pod_of
 from webhook.paths import ROOT, Path
-from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User, made
+from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User
 from webhook.schema import Kinds, Resource
 
 DEFAULT_NAMESPACE: Final = "default"
@@ -40,8 +41,7 @@ _LOCAL_GROUPS: Final = frozenset({"gatewright.dev", "kustomize.config.k8s.io"})
 _NAMELESS_GROUPS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The name of an object in reports."""
 
     api_version: str
@@ -50,8 +50,7 @@ class Identity:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRequest:
+class PlannedRequest(Struct, frozen=True):
     """A request that applying a document would cause.
 
     `identity`: the object in the file; for the Pod of a workload, the workload. `prefix`: the path of the request's
@@ -71,7 +70,7 @@ class PlannedRequest:
     problems: Sequence[FieldProblem] = ()
     creation: Creation | None = None
     resource: Resource | None = None
-    server: ApiServer | None = field(default=None, compare=False, repr=False)
+    server: ApiServer | None = None
 
     @property
     def unreadable(self) -> bool:
@@ -103,8 +102,7 @@ class PlannedRequest:
         return self.prefix  # the controller adds this value; the file does not contain it
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """The caller's settings for the requests.
 
     `namespace`: of objects that name none. `operation`: CREATE, UPDATE (with the same object as oldObject) or DELETE.
@@ -117,8 +115,7 @@ class Options:
     as_written: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The requests of some documents, in order, and the problems of documents without one.
 
     `objects`: the objects as the API server would store them, for lookups. `notes`: texts that report guesses.
@@ -328,7 +325,7 @@ def _request(
     value: dict[str, Any], resource: Resource, namespace: str, operation: str, user: User, options: dict[str, Any]
 ) -> Request:
     metadata = value["metadata"]
-    return made(
+    return Request(
         operation=operation,
         resource=GroupVersionResource(resource.group, resource.version, resource.plural),
         kind=GroupVersionKind(resource.group, resource.version, resource.kind),

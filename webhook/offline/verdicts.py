@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from webhook.admission.decision import SCHEMA, Finding
 from webhook.admission.engine import decide
-from webhook.frozen import maker
 from webhook.offline.explaining import ExplainedPolicy, explained, shown_message
 from webhook.offline.mutated import Mutated
 from webhook.offline.places import place_of
@@ -33,8 +34,7 @@ if TYPE_CHECKING:
     from webhook.policy.reviewing import Recording
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(Struct, frozen=True):
     """A finding with its location.
 
     `path`: the place in the document; None if unknown, and then `line` and `column` are those of the object. `known`:
@@ -59,8 +59,7 @@ class Located:
         return (self.message, self.path) == (other.message, other.path)
 
 
-@dataclass(frozen=True, slots=True)
-class LocatedExplanation:
+class LocatedExplanation(Struct, frozen=True):
     """The explanation of a finding, and its request. The Paths are those of the request's object."""
 
     evaluated: ExplainedPolicy
@@ -68,8 +67,7 @@ class LocatedExplanation:
     planned: PlannedRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """The mutation of a request's object. `template`: the place of the workload's Pod template, () for other objects.
 
     `redaction`: of the Secrets that policies read. Apply it before you print the objects.
@@ -85,8 +83,7 @@ class Change:
     redaction: Redaction
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The verdict on one document: its findings in the order of the file, and the changes that mutation makes.
 
     `excepted`: the findings that exceptions cover, each with its exception. They are not in `findings`.
@@ -99,8 +96,7 @@ class Verdict:
     excepted: tuple[tuple[Located, PolicyException], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(Struct, frozen=True):
     """The verdict on one request of a document: see Verdict. record: the engine's record, if one was requested."""
 
     planned: PlannedRequest
@@ -108,9 +104,6 @@ class Decided:
     findings: tuple[Located, ...]
     changes: tuple[Change, ...]
     excepted: tuple[tuple[Located, PolicyException], ...]
-
-
-_made = maker(Decided)
 
 
 def verdicts(
@@ -155,7 +148,7 @@ def decided(
         cluster.forget()
         if planned.unreadable:
             redaction = Redaction.of(planned.request.object, planned.request.old_object)
-            yield _made(planned, None, tuple(_refused(planned, planned.problems, redaction)), (), ())
+            yield Decided(planned, None, tuple(_refused(planned, planned.problems, redaction)), (), ())
             continue
         observer = record() if record is not None else None
         problems = list(planned.problems)
@@ -182,7 +175,7 @@ def decided(
             excepted = tuple((locator.located(each.finding), each.exception) for each in decision.excepted)
             if changed and before is not None and after is not None and decision.mutation is not None:
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
-        yield _made(planned, observer, findings, changes, excepted)
+        yield Decided(planned, observer, findings, changes, excepted)
         if changed and after is not None and not planned.of_template:
             pod = pod_after(sent, after)
             ahead = [each for each in ahead if not each.of_template] + ([pod] if pod is not None else [])

@@ -8,7 +8,7 @@ from typing import Any
 from webhook.apiserver import decoding
 from webhook.apiserver.defaults.defaulting import set_defaults
 from webhook.apiserver.gotext import quote
-from webhook.apiserver.problems import FieldProblem, problem
+from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.view import ClusterView, NotCached, UnknownKind
 from webhook.paths import Path
 
@@ -63,7 +63,7 @@ class Run:
 
     def forbid(self, path: Path, message: str) -> None:
         text = f"{self.resource} {quote(self.name)} is forbidden: {message}"
-        self.problems.append(problem(path, text, "Forbidden"))
+        self.problems.append(FieldProblem(path, text, "Forbidden"))
 
 
 def metadata_of(value: Mapping[str, Any], field: str) -> dict[str, str]:
