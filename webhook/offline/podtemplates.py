@@ -88,6 +88,8 @@ def pod_of(workload: dict[str, Any]) -> ControlledPod | None:
         template = template.get(step) if isinstance(template, dict) else None
     if not isinstance(template, dict) or not isinstance(template.get("spec"), dict):
         return None
+    if template["spec"].get("containers", ()) is None:
+        return None  # as the API server writes an empty template, which it refuses
 
     metadata = workload.get("metadata") or {}
     name = metadata.get("name") or (metadata.get("generateName") or "") + SUFFIX
