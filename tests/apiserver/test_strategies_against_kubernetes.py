@@ -152,6 +152,12 @@ def test_a_job_without_labels_has_those_of_its_template_with_what_is_added_to_th
     assert made["metadata"]["labels"] == labels
 
 
+def test_a_namespace_has_the_label_of_its_generated_name() -> None:
+    made = ours({"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "fresh-"}})
+    assert made is not None
+    assert made["metadata"]["labels"] == {"kubernetes.io/metadata.name": "fresh-xxxxx"}
+
+
 def test_fields_of_features_that_are_off_are_dropped() -> None:
     handler = {"httpGet": {"port": 80, "protocol": "HTTP2"}}
     value = {

@@ -16,6 +16,7 @@ from webhook.apiserver.encoding import written_zero
 from webhook.apiserver.gated import without_gated
 from webhook.apiserver.gotypes import struct_of
 from webhook.apiserver.podresources import with_pod_resources
+from webhook.cluster.view import NAME_LABEL
 
 if TYPE_CHECKING:
     from webhook.apiserver.completion import Creation
@@ -198,6 +199,8 @@ def _namespace(value: JSONObject, _: Creation) -> None:
     if "kubernetes" not in (spec.get("finalizers") or ()):
         spec["finalizers"] = [*(spec.get("finalizers") or ()), "kubernetes"]
     value["status"] = {"phase": "Active"}
+    labels = value["metadata"].get("labels") or {}
+    value["metadata"]["labels"] = {**labels, NAME_LABEL: value["metadata"].get("name") or ""}
 
 
 def _persistent_volume(value: JSONObject, creation: Creation) -> None:
