@@ -12,7 +12,6 @@ from webhook.apiserver.decoding import Decoded
 from webhook.apiserver.defaults.defaulting import set_defaults
 from webhook.apiserver.gotypes import serves_group, struct_of
 from webhook.apiserver.problems import FieldProblem
-from webhook.cluster.view import ClusterView
 from webhook.nearest import nearest
 from webhook.schema import Kinds, Resource
 from webhook.versions import NEWEST, Version
@@ -20,6 +19,7 @@ from webhook.versions import NEWEST, Version
 if TYPE_CHECKING:
     from webhook.apiserver.customresources.definitions import Kind
     from webhook.apiserver.plugins.admitting import Plugged, Plugins
+    from webhook.cluster.view import ClusterView
 
 JSONObject = dict[str, Any]
 
