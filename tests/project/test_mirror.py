@@ -30,9 +30,12 @@ apiserver/fielderrors: apiserver/test_goshown
 apiserver/admitted: cli/test_way_in
 apiserver/completion: offline/test_requests
 apiserver/encoding: apiserver/test_decoding
+apiserver/gated: apiserver/test_strategies_against_kubernetes
 apiserver/plugins/accounts: apiserver/plugins/test_admitting
+apiserver/plugins/limits: apiserver/plugins/test_admitting
 apiserver/plugins/lookups: apiserver/plugins/test_admitting
 apiserver/plugins/scheduling: apiserver/plugins/test_admitting
+apiserver/podresources: apiserver/test_strategies_against_kubernetes
 cel/check/construction: cel/value/test_messages
 cel/check/broken: cel/check/test_recovery
 cel/check/building: cel/check/test_checking

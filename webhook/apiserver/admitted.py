@@ -18,7 +18,7 @@ from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
     from webhook.apiserver.customresources.definitions import Kind
-    from webhook.apiserver.plugins.admitting import Plugged, Plugins
+    from webhook.apiserver.plugins.admitting import Plugins
     from webhook.cluster.view import ClusterView
 
 JSONObject = dict[str, Any]
@@ -68,7 +68,7 @@ class ApiServer:
             return Sent(sent, found.problems)
         decoded = _defaulted(value, struct)
         sent = completion.sent(decoded.object, namespaced=resource.namespaced, namespace=namespace)
-        plugged = self._plugged(sent, api_version, kind)
+        plugged = self._loaded_plugins().admit(sent, api_version, kind, sent["metadata"].get("namespace", ""))
         encoding.encode(sent, struct)
         return Sent(sent, (*decoded.problems, *plugged.problems), plugged.notes)
 
@@ -77,7 +77,9 @@ class ApiServer:
         made = completion.created(value, resource, creation)
         custom = self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
         if custom is None:
-            return Decoded(made, tuple(self._refused_definition(made, resource)))
+            namespace = made["metadata"].get("namespace", "")
+            plugged = self._loaded_plugins().validate(made, resource.api_version, resource.kind, namespace)
+            return Decoded(made, (*self._refused_definition(made, resource), *plugged.problems))
         from webhook.apiserver.customresources import judging  # where there is a custom resource
 
         made["metadata"] = {**made["metadata"], "generation": 1}
@@ -85,12 +87,12 @@ class ApiServer:
         refusals = judging.refusals(custom, made)
         return Decoded(made, tuple(FieldProblem(each.path, each.text, "Invalid") for each in refusals))
 
-    def _plugged(self, value: JSONObject, api_version: str, kind: str) -> Plugged:
+    def _loaded_plugins(self) -> Plugins:
         if self._plugins is None:
             from webhook.apiserver.plugins.admitting import Plugins
 
             self._plugins = Plugins(self._cluster())
-        return self._plugins.admit(value, api_version, kind, value["metadata"].get("namespace", ""))
+        return self._plugins
 
     def _custom_object(self, value: JSONObject) -> Decoded:
         """A decoded object of a custom kind. Without its definition only its metadata is decoded."""
