@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from webhook.apiserver import fielderrors
 from webhook.apiserver.fielderrors import FieldError, each, forbidden, invalid, required
+from webhook.apiserver.goshown import Struct
 from webhook.apiserver.gotext import quote
 from webhook.apiserver.validation.names import Check, as_prefix, dns_label, label_value, qualified_name
 from webhook.paths import Path
@@ -103,14 +104,21 @@ def _owners(owners: list[dict[str, Any]], path: Path) -> Iterator[FieldError]:
             if not owner.get(field):
                 yield required((*here, field), "must not be empty")
         if version == "v1" and owner.get("kind") == "Event":
-            yield invalid(here, owner, "/v1, Kind=Event is disallowed from being an owner")
+            yield invalid(here, _owner(owner), "/v1, Kind=Event is disallowed from being an owner")
         if owner.get("controller"):
             name = f"{owner.get('kind') or ''}/{owner.get('name') or ''}"
             if controller:
                 words = 'Only one reference can have Controller set to true. Found "true" in references for'
-                yield invalid(path, owners, f"{words} {controller} and {name}")
+                yield invalid(path, list(map(_owner, owners)), f"{words} {controller} and {name}")
             else:
                 controller = name
+
+
+_OWNER: Final = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
+
+
+def _owner(owner: Mapping[str, Any]) -> Struct:
+    return Struct({name: owner[name] for name in _OWNER if name in owner})
 
 
 def _finalizers(finalizers: list[str], path: Path) -> Iterator[FieldError]:

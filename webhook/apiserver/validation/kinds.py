@@ -1,0 +1,148 @@
+"""The refusals of built-in kinds: names and metadata of each, and what stands in the commonest ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from webhook.apiserver.fielderrors import FieldError, invalid
+from webhook.apiserver.validation import (
+    access,
+    configuration,
+    metadata,
+    network,
+    pods,
+    storage,
+    workloads,
+)
+from webhook.apiserver.validation.fields import Object, Refusals, at
+from webhook.apiserver.validation.names import (
+    Check,
+    dns_label,
+    dns_subdomain,
+    path_segment,
+    path_segment_prefix,
+)
+from webhook.paths import Path
+
+Created = Callable[[Object], Refusals]
+Changed = Callable[[Object, Object], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """name: the check of the object's name. created: further checks of the object. changed: checks of what must not
+    change. fixed: the paths of fields that must not change. core: finalizers without a domain must be well-known.
+    """
+
+    name: Check = path_segment
+    created: Created | None = None
+    changed: Changed | None = None
+    fixed: tuple[Path, ...] = ()
+    core: bool = True
+
+
+def refusals(value: Object, *, namespaced: bool, old: Object | None = None, named: bool = True) -> list[FieldError]:
+    """Why the API server refuses an object of a built-in kind, as far as it is known here.
+
+    value: decoded, defaulted and prepared. old: the object that an update replaces. named: false where a name is still
+    to be generated.
+    """
+    kind = _KINDS.get((_group(value), str(value.get("kind"))), _OTHER)
+    meta = at(value, "metadata") or {}
+    if old is None:
+        prefix = path_segment_prefix if kind.name is path_segment else None
+        found = [*metadata.of_created(meta, kind.name, namespaced=namespaced, prefix=prefix, named=named)]
+        found += _finalizers(meta, kind)
+        found += kind.created(value) if kind.created is not None else ()
+        return found
+    found = [*metadata.of_updated(meta, at(old, "metadata") or {}), *_finalizers(meta, kind)]
+    if kind.created is not None:
+        # The API server tolerates some of what was wrong before.
+        before = {error.text for error in kind.created(old)}
+        found += (error for error in kind.created(value) if error.text not in before)
+    found += (
+        invalid(path, at(value, *map(str, path)), metadata.IMMUTABLE)
+        for path in kind.fixed
+        if at(value, *map(str, path)) != at(old, *map(str, path))
+    )
+    found += kind.changed(value, old) if kind.changed is not None else ()
+    return found
+
+
+def _group(value: Object) -> str:
+    group, slash, _ = str(value.get("apiVersion") or "").rpartition("/")
+    return group if slash else ""
+
+
+_STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+
+
+def _finalizers(meta: Mapping[str, Any], kind: _Kind) -> Iterator[FieldError]:
+    if not kind.core:
+        return
+    for place, finalizer in enumerate(meta.get("finalizers") or []):
+        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+            words = "name is neither a standard finalizer name nor is it fully qualified"
+            yield invalid(("metadata", "finalizers", place), finalizer, words)
+
+
+def _pod_template(value: Object) -> Refusals:
+    yield from pods.template(at(value, "template") or {}, ("template",))
+
+
+_OTHER: Final = _Kind(core=False)
+_SELECTOR: Final[Path] = ("spec", "selector")
+
+
+def _plain(name: Check = dns_subdomain, created: Created | None = None) -> _Kind:
+    return _Kind(name, created)
+
+
+_KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
+    ("", "ConfigMap"): _Kind(dns_subdomain, configuration.config_map, configuration.immutable_data),
+    ("", "Endpoints"): _plain(),
+    ("", "Event"): _Kind(dns_subdomain, configuration.namespace_of_event, core=False),
+    ("", "LimitRange"): _plain(created=configuration.limit_range),
+    ("", "Namespace"): _plain(dns_label),
+    ("", "Node"): _plain(),
+    ("", "PersistentVolume"): _plain(created=storage.volume),
+    ("", "PersistentVolumeClaim"): _plain(created=storage.claim),
+    ("", "Pod"): _plain(created=pods.pod),
+    ("", "PodTemplate"): _plain(created=_pod_template),
+    ("", "ReplicationController"): _Kind(dns_subdomain, workloads.replication_controller, core=False),
+    ("", "ResourceQuota"): _plain(created=configuration.resource_quota),
+    ("", "Secret"): _Kind(dns_subdomain, configuration.secret, configuration.immutable_type),
+    ("", "Service"): _plain(dns_label, network.service),
+    ("", "ServiceAccount"): _plain(),
+    ("apps", "ControllerRevision"): _plain(created=configuration.controller_revision),
+    ("apps", "DaemonSet"): _Kind(dns_subdomain, workloads.daemon_set, fixed=(_SELECTOR,)),
+    ("apps", "Deployment"): _Kind(dns_subdomain, workloads.deployment, fixed=(_SELECTOR,)),
+    ("apps", "ReplicaSet"): _Kind(dns_subdomain, workloads.replica_set, fixed=(_SELECTOR,)),
+    ("apps", "StatefulSet"): _Kind(
+        dns_label,
+        workloads.stateful_set,
+        fixed=(_SELECTOR, ("spec", "serviceName"), ("spec", "podManagementPolicy")),
+    ),
+    ("autoscaling", "HorizontalPodAutoscaler"): _plain(created=configuration.autoscaler),
+    ("batch", "CronJob"): _plain(created=workloads.cron_job),
+    ("batch", "Job"): _Kind(dns_subdomain, workloads.job, fixed=(_SELECTOR, ("spec", "completionMode"))),
+    ("coordination.k8s.io", "Lease"): _Kind(dns_subdomain, configuration.lease, core=False),
+    ("networking.k8s.io", "Ingress"): _plain(created=network.ingress),
+    ("networking.k8s.io", "IngressClass"): _Kind(dns_subdomain, network.ingress_class, fixed=(("spec", "controller"),)),
+    ("networking.k8s.io", "NetworkPolicy"): _plain(created=network.network_policy),
+    ("node.k8s.io", "RuntimeClass"): _Kind(
+        dns_subdomain, configuration.runtime_class, fixed=(("handler",),), core=False
+    ),
+    ("policy", "PodDisruptionBudget"): _Kind(created=configuration.disruption_budget, core=False),
+    ("rbac.authorization.k8s.io", "ClusterRole"): _Kind(created=access.cluster_role),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _Kind(
+        created=access.cluster_role_binding, fixed=(("roleRef",),)
+    ),
+    ("rbac.authorization.k8s.io", "Role"): _Kind(created=access.role),
+    ("rbac.authorization.k8s.io", "RoleBinding"): _Kind(created=access.role_binding, fixed=(("roleRef",),)),
+    ("scheduling.k8s.io", "PriorityClass"): _plain(created=configuration.priority_class),
+    ("storage.k8s.io", "StorageClass"): _Kind(dns_subdomain, storage.storage_class, storage.immutable_class),
+    ("storage.k8s.io", "VolumeAttachment"): _plain(),
+}
