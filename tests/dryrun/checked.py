@@ -45,7 +45,6 @@ def checked(file: File) -> dict[str, Checked]:
         raise done.exception
     report = json.loads(done.stdout)
     found = {manifest.name: Checked(manifest.name) for manifest in file.manifests}
-
     kinds = {manifest.name: manifest.value["kind"] for manifest in file.manifests}
 
     def at(line: int | None) -> Checked:
@@ -59,7 +58,8 @@ def checked(file: File) -> dict[str, Checked]:
         if kept is None:
             at(finding["line"]).refusals.append(finding["message"])
             continue
-        requests, manifest = SEEN.kept[int(kept[1])], at(finding["line"])
-        if requests["validation"]["object"]["kind"] == kinds[manifest.name]:  # not its Pod
-            manifest.mutation, manifest.validation = requests.get("mutation"), requests["validation"]
+        manifest, number = at(finding["line"]), int(kept[1])
+        if SEEN.kept[number]["validation"]["object"]["kind"] != kinds[manifest.name]:
+            number -= 1  # that of its Pod, which follows, and of which check reports in place of the workload's
+        manifest.mutation, manifest.validation = SEEN.kept[number].get("mutation"), SEEN.kept[number]["validation"]
     return found

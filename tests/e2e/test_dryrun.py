@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,40 @@ from tests.dryrun.answers import Answers, recorded
 from tests.dryrun.corpus import files
 from tests.e2e.controlplane import started
 from tests.e2e.dryrun.recorder import recording
-from tests.e2e.dryrun.sending import answers
+from tests.e2e.dryrun.sending import Kinds, answers, kinds_of
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`builtin`: the kinds of which it makes objects by itself. `answers`: what it makes of the corpus."""
+
+    builtin: Kinds
+    answers: Answers
 
 
 @pytest.fixture(scope="module")
-def answered(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
+def server(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("recorder")
     with started(assets, service_accounts=True) as cluster, recording(folder) as recorder:
-        yield answers(cluster, recorder, files())
+        builtin = kinds_of(cluster.client())
+        yield Server(builtin, answers(cluster, recorder, files()))
 
 
-def test_the_recorded_answers_are_those_of_the_server(answered: Answers) -> None:
-    assert recorded() == answered, "record them anew: python -m tests.e2e.dryrun"
+def test_the_corpus_has_every_built_in_kind(server: Server) -> None:
+    corpus = {
+        (manifest.value["apiVersion"], manifest.value["kind"])
+        for file in files()
+        for manifest in file.manifests
+        if server.answers[file.name][manifest.name].refusal is None
+    }
+    assert server.builtin.keys() - corpus - NEVER_ACCEPTED == set()
+
+
+NEVER_ACCEPTED = {
+    ("v1", "Binding"),  # of a Pod that is there
+    ("certificates.k8s.io/v1", "PodCertificateRequest"),  # of a Pod that is there, with a proof of its key
+}
+
+
+def test_the_recorded_answers_are_those_of_the_server(server: Server) -> None:
+    assert recorded() == server.answers, "record them anew: python -m tests.e2e.dryrun"

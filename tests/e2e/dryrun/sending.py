@@ -41,7 +41,7 @@ def answers(cluster: ControlPlane, recorder: Recorder, corpus: Iterable[File]) -
     _register(client, recorder)
     found: Answers = {file.name: {} for file in corpus}
     everything = [(file, manifest) for file in corpus for manifest in file.manifests]
-    kinds = _kinds(client)
+    kinds = kinds_of(client)
     for file, manifest in everything:
         if file.given(manifest):
             name, url = f"{file.name}: {manifest.name}", f"{_url(manifest.value, kinds)}?{_CREATED}"
@@ -51,7 +51,7 @@ def answers(cluster: ControlPlane, recorder: Recorder, corpus: Iterable[File]) -
         if file.custom:
             _wait_for(client, file.manifests[0].value)
     time.sleep(_NOTICED)
-    kinds = _kinds(client)
+    kinds = kinds_of(client)
     sent = [(file, manifest) for file, manifest in everything if not file.given(manifest)]
     clients = [cluster.client_of(cluster.tokens[ADMIN.name]) for _ in range(AT_ONCE)]
 
@@ -119,13 +119,14 @@ def _wait_for(client: Client, crd: dict[str, Any]) -> None:
         time.sleep(0.05)
 
 
-def _kinds(client: Client) -> Kinds:
+def kinds_of(client: Client) -> Kinds:
+    """The kinds of which the server makes objects."""
     groups = client.get("/apis").body["groups"]
     found: Kinds = {}
     for version in ("v1", *(each["groupVersion"] for group in groups for each in group["versions"])):
         prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
         for resource in client.get(prefix).body["resources"]:
-            if "/" not in resource["name"]:
+            if "/" not in resource["name"] and "create" in resource["verbs"]:
                 within = "/namespaces/{}" if resource["namespaced"] else ""
                 found[version, resource["kind"]] = (f"{prefix}{within}/{resource['name']}", resource["namespaced"])
     return found
