@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 
-from webhook.apiserver.fielderrors import FieldError, Key, each, forbidden, invalid, required, too_long
+from webhook.apiserver.fielderrors import FieldError, Key, each, forbidden, invalid, not_supported, required, too_long
 from webhook.apiserver.goshown import json_text
 from webhook.apiserver.validation.fields import (
     Object,
@@ -198,6 +198,72 @@ def autoscaler(value: Object) -> Refusals:
     version = target.get("apiVersion") or ""
     if "/" not in version and version != "v1":
         yield invalid((*path, "apiVersion"), version, "apiVersion must specify API group")
+    for place, metric in enumerate(listed(spec, "metrics")):
+        yield from _metric(metric, ("spec", "metrics", place))
+
+
+_SOURCES: Final[Mapping[str, str]] = {
+    "ContainerResource": "containerResource",
+    "External": "external",
+    "Object": "object",
+    "Pods": "pods",
+    "Resource": "resource",
+}
+
+
+def _metric(metric: Object, path: Path) -> Refusals:
+    """A metric: the source that its type names, and no other."""
+    kind = metric.get("type") or ""
+    if not kind:
+        yield required((*path, "type"), "must specify a metric source type")
+    if kind not in _SOURCES:
+        yield not_supported((*path, "type"), kind, tuple(_SOURCES))
+    given = [name for name in ("object", "external", "pods", "resource", "containerResource") if metric.get(name)]
+    if given:
+        yield from _metric_source(given[0], metric[given[0]], (*path, given[0]))
+    expected = _SOURCES.get(kind, "")
+    if expected and metric.get(expected) is None:
+        yield required((*path, expected), "must populate information for the given metric source")
+    if len(given) > 1:
+        for name in given:
+            if name != expected:
+                yield forbidden((*path, name), "must populate the given metric source only")
+
+
+_TARGETS: Final = ("Utilization", "Value", "AverageValue")
+
+
+def _metric_source(name: str, source: Object, path: Path) -> Refusals:
+    target, here = at(source, "target") or {}, (*path, "target")
+    if name in ("object", "external", "pods"):
+        metric = at(source, "metric", "name") or ""
+        if not metric:
+            yield required((*path, "metric", "name"), "must specify a metric name")
+        else:
+            yield from each((*path, "metric", "name"), metric, path_segment(metric))
+    elif not source.get("name"):
+        yield required((*path, "name"), "must specify a resource name")
+    kind = target.get("type") or ""
+    if not kind:
+        yield required((*here, "type"), "must specify a metric target type")
+    if kind not in _TARGETS:
+        yield invalid((*here, "type"), kind, "must be either Utilization, Value, or AverageValue")
+    for field in ("value", "averageValue"):
+        known = quantity(target.get(field))
+        if known is not None and known.value <= 0:
+            yield invalid((*here, field), target[field], "must be positive")
+    share, average = target.get("averageUtilization"), target.get("averageValue")
+    if isinstance(share, int) and share < 1:
+        yield invalid((*here, "averageUtilization"), share, "must be greater than 0")
+    match name:
+        case "resource" | "containerResource" if share is None and average is None:
+            words = "must set either a target raw value or a target utilization"
+            yield required((*here, "averageUtilization"), words)
+        case "resource" | "containerResource" if share is not None and average is not None:
+            words = "may not set both a target raw value and a target utilization"
+            yield forbidden((*here, "averageValue"), words)
+        case "pods" if average is None:
+            yield required((*here, "averageValue"), "must specify a positive target averageValue")
 
 
 # ----------------------------------------------------------------------------------------------------------- classes
@@ -238,8 +304,8 @@ def controller_revision(value: Object) -> Refusals:
 
 
 def namespace_of_event(value: Any) -> Refusals:
-    """An Event is in the Namespace of its object."""
+    """An Event without eventTime is in the Namespace of its object."""
     involved = at(value, "involvedObject", "namespace") or ""
     own = at(value, "metadata", "namespace") or ""
-    if involved and involved != own:
+    if value.get("eventTime") is None and own != involved and (involved or own != "default"):
         yield invalid(("involvedObject", "namespace"), involved, "does not match event.namespace")

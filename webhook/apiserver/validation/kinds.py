@@ -34,6 +34,7 @@ Changed = Callable[[Object, Object], Any]
 class _Kind:
     """name: the check of the object's name. created: further checks of the object. changed: checks of what must not
     change. fixed: the paths of fields that must not change. core: finalizers without a domain must be well-known.
+    last: metadata is validated only if nothing else is refused.
     """
 
     name: Check = path_segment
@@ -41,6 +42,7 @@ class _Kind:
     changed: Changed | None = None
     fixed: tuple[Path, ...] = ()
     core: bool = True
+    last: bool = False
 
 
 def refusals(value: Object, *, namespaced: bool, old: Object | None = None, named: bool = True) -> list[FieldError]:
@@ -53,10 +55,11 @@ def refusals(value: Object, *, namespaced: bool, old: Object | None = None, name
     meta = at(value, "metadata") or {}
     if old is None:
         prefix = path_segment_prefix if kind.name is path_segment else None
+        own = [*kind.created(value)] if kind.created is not None else []
+        if own and kind.last:
+            return own
         found = [*metadata.of_created(meta, kind.name, namespaced=namespaced, prefix=prefix, named=named)]
-        found += _finalizers(meta, kind)
-        found += kind.created(value) if kind.created is not None else ()
-        return found
+        return [*found, *_finalizers(meta, kind), *own]
     found = [*metadata.of_updated(meta, at(old, "metadata") or {}), *_finalizers(meta, kind)]
     if kind.created is not None:
         # The API server tolerates some of what was wrong before.
@@ -103,7 +106,7 @@ def _plain(name: Check = dns_subdomain, created: Created | None = None) -> _Kind
 _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ("", "ConfigMap"): _Kind(dns_subdomain, configuration.config_map, configuration.immutable_data),
     ("", "Endpoints"): _plain(),
-    ("", "Event"): _Kind(dns_subdomain, configuration.namespace_of_event, core=False),
+    ("", "Event"): _Kind(created=configuration.namespace_of_event, core=False, last=True),
     ("", "LimitRange"): _plain(created=configuration.limit_range),
     ("", "Namespace"): _plain(dns_label),
     ("", "Node"): _plain(),
@@ -135,7 +138,7 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ("node.k8s.io", "RuntimeClass"): _Kind(
         dns_subdomain, configuration.runtime_class, fixed=(("handler",),), core=False
     ),
-    ("policy", "PodDisruptionBudget"): _Kind(created=configuration.disruption_budget, core=False),
+    ("policy", "PodDisruptionBudget"): _Kind(created=configuration.disruption_budget, core=False, last=True),
     ("rbac.authorization.k8s.io", "ClusterRole"): _Kind(created=access.cluster_role),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _Kind(
         created=access.cluster_role_binding, fixed=(("roleRef",),)
@@ -144,5 +147,17 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ("rbac.authorization.k8s.io", "RoleBinding"): _Kind(created=access.role_binding, fixed=(("roleRef",),)),
     ("scheduling.k8s.io", "PriorityClass"): _plain(created=configuration.priority_class),
     ("storage.k8s.io", "StorageClass"): _Kind(dns_subdomain, storage.storage_class, storage.immutable_class),
-    ("storage.k8s.io", "VolumeAttachment"): _plain(),
+    **{
+        (group, name): _plain()
+        for group, name in (
+            ("discovery.k8s.io", "EndpointSlice"),
+            ("flowcontrol.apiserver.k8s.io", "FlowSchema"),
+            ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"),
+            ("networking.k8s.io", "ServiceCIDR"),
+            ("storage.k8s.io", "CSINode"),
+            ("storage.k8s.io", "CSIStorageCapacity"),
+            ("storage.k8s.io", "VolumeAttachment"),
+            ("storage.k8s.io", "VolumeAttributesClass"),
+        )
+    },
 }

@@ -15,6 +15,7 @@ from webhook.apiserver.fielderrors import (
     required,
     too_long,
 )
+from webhook.apiserver.goshown import Struct
 from webhook.apiserver.validation import metadata
 from webhook.apiserver.validation.fields import (
     PROTOCOLS,
@@ -99,8 +100,11 @@ def _service_ports(ports: list[Any], path: Path) -> Refusals:
         seen.add((protocol, number))
 
 
-def _shown_port(protocol: str, number: int) -> dict[str, Any]:
-    return {"port": number, "protocol": protocol}
+def _shown_port(protocol: str, number: int) -> Struct:
+    """The API server shows its internal form, with these two fields only."""
+    return Struct(
+        {"Name": "", "Protocol": protocol, "AppProtocol": None, "Port": number, "TargetPort": 0, "NodePort": 0}
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ Ingress

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import Any, Final
 
 from webhook.apiserver.fielderrors import (
@@ -18,7 +16,7 @@ from webhook.apiserver.fielderrors import (
     not_supported,
     required,
 )
-from webhook.apiserver.validation import metadata
+from webhook.apiserver.validation import metadata, volumes
 from webhook.apiserver.validation.fields import (
     PROTOCOLS,
     Object,
@@ -88,7 +86,7 @@ _INT32: Final = 2**31 - 1
 def pod_spec(spec: Object, path: Path) -> Refusals:
     """The spec of a Pod, after defaults."""
     errors: list[FieldError] = []
-    volumes = _volumes(spec, path, errors)
+    mountable = volumes.volumes(spec, path, errors)
     yield from errors
     containers = listed(spec, "containers")
     if not containers:
@@ -97,13 +95,15 @@ def pod_spec(spec: Object, path: Path) -> Refusals:
     ports: set[tuple[Any, ...]] = set()
     for place, container in enumerate(containers):
         here = (*path, "containers", place)
-        yield from _container(container, here, volumes)
+        yield from _container(container, here, mountable)
         yield from _unique_name(container, here, names)
         yield from _probes(container, here)
-        yield from _host_ports(container, (*path, "containers", place, "ports"), ports)
+        yield from _host_ports(container, (*here, "ports"), ports)
+        if spec.get("hostNetwork"):
+            yield from _ports_of_host(container, (*here, "ports"))
     for place, container in enumerate(listed(spec, "initContainers")):
         here = (*path, "initContainers", place)
-        yield from _container(container, here, volumes)
+        yield from _container(container, here, mountable)
         yield from _unique_name(container, here, names)
         yield from _init_container(container, here)
     yield from one_of(spec.get("restartPolicy"), (*path, "restartPolicy"), RESTART_POLICIES)
@@ -139,14 +139,14 @@ _PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
 _MESSAGE_POLICIES: Final = ("File", "FallbackToLogsOnError")
 
 
-def _container(container: Object, path: Path, volumes: set[str]) -> Refusals:
+def _container(container: Object, path: Path, mountable: set[str]) -> Refusals:
     yield from named(container.get("name"), (*path, "name"), dns_label)
     if not container.get("image"):
         yield required((*path, "image"))
     yield from one_of(container.get("terminationMessagePolicy"), (*path, "terminationMessagePolicy"), _MESSAGE_POLICIES)
     yield from _ports(container, (*path, "ports"))
     yield from _environment(container, path)
-    yield from _mounts(container, (*path, "volumeMounts"), volumes)
+    yield from _mounts(container, (*path, "volumeMounts"), mountable)
     yield from one_of(container.get("imagePullPolicy"), (*path, "imagePullPolicy"), _PULL_POLICIES)
     yield from resources(at(container, "resources") or {}, (*path, "resources"))
 
@@ -196,6 +196,13 @@ def _host_ports(container: Object, path: Path, seen: set[tuple[Any, ...]]) -> Re
         seen.add(key)
 
 
+def _ports_of_host(container: Object, path: Path) -> Refusals:
+    for place, each_port in enumerate(listed(container, "ports")):
+        number = each_port.get("hostPort") or 0
+        if number and number != each_port.get("containerPort"):
+            yield invalid((*path, place, "hostPort"), number, "must match `containerPort` when `hostNetwork` is true")
+
+
 _SOURCES: Final = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 
 
@@ -207,13 +214,17 @@ def _environment(container: Object, path: Path) -> Refusals:
         if source is None:
             continue
         given = [name for name in _SOURCES if source.get(name) is not None]
+        there = (*here, "valueFrom")
+        if source.get("fieldRef") is not None:
+            yield from volumes.field_reference(source["fieldRef"], (*there, "fieldRef"), volumes.ENVIRONMENT_FIELDS)
+        if source.get("resourceFieldRef") is not None:
+            yield from volumes.resource_reference(source["resourceFieldRef"], (*there, "resourceFieldRef"))
         for name in ("configMapKeyRef", "secretKeyRef"):
             reference = source.get(name)
             if reference is not None:
-                there = (*here, "valueFrom", name)
                 text = reference.get("name") or ""
-                yield from each((*there, "name"), text, dns_subdomain(text))
-                yield from named(reference.get("key"), (*there, "key"), config_key)
+                yield from each((*there, name, "name"), text, dns_subdomain(text))
+                yield from named(reference.get("key"), (*there, name, "key"), config_key)
         if not given:
             continue
         if variable.get("value"):
@@ -232,14 +243,14 @@ def _environment(container: Object, path: Path) -> Refusals:
             yield invalid((*path, "envFrom"), "", "may not have more than one field specified at a time")
 
 
-def _mounts(container: Object, path: Path, volumes: set[str]) -> Refusals:
+def _mounts(container: Object, path: Path, mountable: set[str]) -> Refusals:
     points: set[str] = set()
     for place, mount in enumerate(listed(container, "volumeMounts")):
         here = (*path, place)
         name, point = mount.get("name") or "", mount.get("mountPath") or ""
         if not name:
             yield required((*here, "name"))
-        if name not in volumes:
+        if name not in mountable:
             yield not_found((*here, "name"), name)
         if not point:
             yield required((*here, "mountPath"))
@@ -358,86 +369,6 @@ def _overcommits(key: str) -> bool:
     """Whether requests of a resource may be less than its limit."""
     native = "/" not in key or "kubernetes.io/" in key
     return native and not key.startswith("hugepages-")
-
-
-# ---------------------------------------------------------------------------------------------------------- volumes
-
-_VOLUME_KINDS: Final = (
-    "emptyDir",
-    "hostPath",
-    "gitRepo",
-    "gcePersistentDisk",
-    "awsElasticBlockStore",
-    "secret",
-    "nfs",
-    "iscsi",
-    "glusterfs",
-    "flocker",
-    "persistentVolumeClaim",
-    "rbd",
-    "cinder",
-    "cephfs",
-    "quobyte",
-    "downwardAPI",
-    "fc",
-    "flexVolume",
-    "configMap",
-    "azureFile",
-    "vsphereVolume",
-    "photonPersistentDisk",
-    "portworxVolume",
-    "azureDisk",
-    "storageos",
-    "projected",
-    "scaleIO",
-    "csi",
-    "ephemeral",
-    "image",
-)
-_NAMED: Final = {"secret": "secretName", "configMap": "name", "persistentVolumeClaim": "claimName"}
-_MODE: Final = "must be a number between 0 and 0777 (octal), both inclusive"
-
-
-def _volumes(spec: Object, path: Path, errors: list[FieldError]) -> set[str]:
-    """The names of the sound volumes, which may be mounted. errors: receives the refusals."""
-    names: set[str] = set()
-    for place, volume in enumerate(listed(spec, "volumes")):
-        here = (*path, "volumes", place)
-        name = volume.get("name") or ""
-        found = [*_volume(volume, here), *named(name, (*here, "name"), dns_label)]
-        if name in names:
-            found.append(duplicate((*here, "name"), name))
-        errors += found
-        if not found:
-            names.add(name)
-    return names
-
-
-def _volume(volume: Object, path: Path) -> Iterator[FieldError]:
-    given = [name for name in _VOLUME_KINDS if volume.get(name) is not None]
-    for name in given[1:]:
-        yield forbidden((*path, name), "may not specify more than 1 volume type")
-    if not given:
-        if set(volume) <= {"name"}:
-            yield required(path, "must specify a volume type")
-        return
-    name = given[0]
-    source, here = volume[name], (*path, name)
-    if name in _NAMED and not source.get(_NAMED[name]):
-        yield required((*here, _NAMED[name]))
-    mode = source.get("defaultMode")
-    if name in ("secret", "configMap") and isinstance(mode, int) and not 0 <= mode <= 0o777:
-        yield invalid((*here, "defaultMode"), mode, _MODE)
-    if name == "hostPath":
-        yield from _host_path(source, here)
-
-
-def _host_path(source: Object, path: Path) -> Refusals:
-    text = source.get("path") or ""
-    if not text:
-        yield required((*path, "path"))
-    elif ".." in re.split("/", text):
-        yield invalid((*path, "path"), text, "must not contain '..'")
 
 
 # ------------------------------------------------------------------------------------------------------- tolerations

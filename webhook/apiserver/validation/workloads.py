@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from webhook.apiserver.fielderrors import each, forbidden, invalid, not_supported, required
+from webhook.apiserver.goshown import Struct
 from webhook.apiserver.validation import pods
 from webhook.apiserver.validation.fields import (
     Object,
@@ -38,7 +39,6 @@ def deployment(value: Object) -> Refusals:
     spec = at(value, "spec") or {}
     yield from nonnegative(spec.get("replicas"), ("spec", "replicas"))
     yield from _selected(spec, "deployment")
-    yield from _always(spec, "ReplicaSet")
     yield from _strategy(at(spec, "strategy") or {}, ("spec", "strategy"))
     yield from none_negative(spec, _SPEC, ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"))
     deadline = spec.get("progressDeadlineSeconds")
@@ -51,7 +51,6 @@ def replica_set(value: Object) -> Refusals:
     spec = at(value, "spec") or {}
     yield from none_negative(spec, _SPEC, ("replicas", "minReadySeconds"))
     yield from _selected(spec, "deployment")
-    yield from _always(spec, "ReplicaSet")
 
 
 def stateful_set(value: Object) -> Refusals:
@@ -125,12 +124,17 @@ def _selected(spec: Object, name: str, claims: list[Any] | None = None) -> Refus
     if not is_empty(selector):
         yield from _unmatched(spec)
     template = at(spec, "template") or {}
-    yield from pods.template(_with_claims(template, claims) if claims else template, _TEMPLATE)
+    if claims is None:
+        yield from pods.template(template, _TEMPLATE)
+        yield from _always(spec, "ReplicaSet")
+    else:
+        yield from pods.template(_of_stateful_set(template, claims), _TEMPLATE)
 
 
-def _with_claims(template: Object, claims: list[Any]) -> Object:
+def _of_stateful_set(template: Object, claims: list[Any]) -> Object:
+    """The template with the claims as volumes; hostname and subdomain are set by the controller."""
     names = [at(claim, "metadata", "name") or "" for claim in claims]
-    spec = at(template, "spec") or {}
+    spec = {name: item for name, item in (at(template, "spec") or {}).items() if name not in ("hostname", "subdomain")}
     own = listed(spec, "volumes")
     # Claims come last here, so that the places of the others are those of the manifest.
     made = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names if name]
@@ -172,7 +176,16 @@ def _strategy(strategy: Object, path: Path) -> Refusals:
                 yield invalid((*here, "maxUnavailable"), unavailable, "may not be 0 when `maxSurge` is 0")
             yield from at_most_all(unavailable, (*here, "maxUnavailable"))
         case _:
-            yield not_supported(path, strategy, ("Recreate", "RollingUpdate"))
+            yield not_supported(path, _shown(strategy), ("Recreate", "RollingUpdate"))
+
+
+def _shown(strategy: Object) -> Struct:
+    """The API server shows its internal form."""
+    rolling = strategy.get("rollingUpdate")
+    if rolling is not None:
+        amounts = {name: rolling.get(name) or 0 for name in ("maxUnavailable", "maxSurge")}
+        rolling = Struct({"MaxUnavailable": amounts["maxUnavailable"], "MaxSurge": amounts["maxSurge"]})
+    return Struct({"Type": strategy.get("type") or "", "RollingUpdate": rolling})
 
 
 def _rolling_daemons(rolling: Object, path: Path) -> Refusals:
