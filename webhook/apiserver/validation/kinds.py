@@ -9,6 +9,7 @@ from typing import Any, Final
 from webhook.apiserver.fielderrors import FieldError, invalid
 from webhook.apiserver.validation import (
     access,
+    changes,
     configuration,
     metadata,
     network,
@@ -62,16 +63,24 @@ def refusals(value: Object, *, namespaced: bool, old: Object | None = None, name
         return [*found, *_finalizers(meta, kind), *own]
     found = [*metadata.of_updated(meta, at(old, "metadata") or {}), *_finalizers(meta, kind)]
     if kind.created is not None:
-        # The API server tolerates some of what was wrong before.
-        before = {error.text for error in kind.created(old)}
-        found += (error for error in kind.created(value) if error.text not in before)
-    found += (
-        invalid(path, at(value, *map(str, path)), metadata.IMMUTABLE)
-        for path in kind.fixed
-        if at(value, *map(str, path)) != at(old, *map(str, path))
-    )
+        # The API server tolerates some of what was wrong before, of Pod templates all.
+        before = {_field(error) for error in kind.created(old)}
+        found += (
+            error
+            for error in kind.created(value)
+            if _field(error) not in before and not (before and error.path[:2] == ("spec", "template"))
+        )
+    for path in kind.fixed:
+        changed = at(value, *map(str, path))
+        if not changes.same(changed, at(old, *map(str, path))):
+            found.append(invalid(path, changed, metadata.IMMUTABLE))
     found += kind.changed(value, old) if kind.changed is not None else ()
     return found
+
+
+def _field(error: FieldError) -> tuple[str, ...]:
+    """The field of an error, in whichever element of a list."""
+    return tuple(step for step in error.path if isinstance(step, str))
 
 
 def _group(value: Object) -> str:
@@ -111,8 +120,8 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ("", "Namespace"): _plain(dns_label),
     ("", "Node"): _plain(),
     ("", "PersistentVolume"): _plain(created=storage.volume),
-    ("", "PersistentVolumeClaim"): _plain(created=storage.claim),
-    ("", "Pod"): _plain(created=pods.pod),
+    ("", "PersistentVolumeClaim"): _Kind(dns_subdomain, storage.claim, changes.claim),
+    ("", "Pod"): _Kind(dns_subdomain, pods.pod, changes.pod),
     ("", "PodTemplate"): _plain(created=_pod_template),
     ("", "ReplicationController"): _Kind(dns_subdomain, workloads.replication_controller, core=False),
     ("", "ResourceQuota"): _plain(created=configuration.resource_quota),
@@ -126,11 +135,12 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ("apps", "StatefulSet"): _Kind(
         dns_label,
         workloads.stateful_set,
-        fixed=(_SELECTOR, ("spec", "serviceName"), ("spec", "podManagementPolicy")),
+        changes.stateful_set,
+        (_SELECTOR, ("spec", "serviceName"), ("spec", "podManagementPolicy")),
     ),
     ("autoscaling", "HorizontalPodAutoscaler"): _plain(created=configuration.autoscaler),
     ("batch", "CronJob"): _plain(created=workloads.cron_job),
-    ("batch", "Job"): _Kind(dns_subdomain, workloads.job, fixed=(_SELECTOR, ("spec", "completionMode"))),
+    ("batch", "Job"): _Kind(dns_subdomain, workloads.job, changes.job, (_SELECTOR, ("spec", "completionMode"))),
     ("coordination.k8s.io", "Lease"): _Kind(dns_subdomain, configuration.lease, core=False),
     ("networking.k8s.io", "Ingress"): _plain(created=network.ingress),
     ("networking.k8s.io", "IngressClass"): _Kind(dns_subdomain, network.ingress_class, fixed=(("spec", "controller"),)),
@@ -141,10 +151,10 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ("policy", "PodDisruptionBudget"): _Kind(created=configuration.disruption_budget, core=False, last=True),
     ("rbac.authorization.k8s.io", "ClusterRole"): _Kind(created=access.cluster_role),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _Kind(
-        created=access.cluster_role_binding, fixed=(("roleRef",),)
+        created=access.cluster_role_binding, changed=changes.role_binding
     ),
     ("rbac.authorization.k8s.io", "Role"): _Kind(created=access.role),
-    ("rbac.authorization.k8s.io", "RoleBinding"): _Kind(created=access.role_binding, fixed=(("roleRef",),)),
+    ("rbac.authorization.k8s.io", "RoleBinding"): _Kind(created=access.role_binding, changed=changes.role_binding),
     ("scheduling.k8s.io", "PriorityClass"): _plain(created=configuration.priority_class),
     ("storage.k8s.io", "StorageClass"): _Kind(dns_subdomain, storage.storage_class, storage.immutable_class),
     **{
