@@ -67,6 +67,7 @@ cluster/view: cluster/test_manifestsview
 admission/params: admission/test_engine
 admission/skipping: admission/test_engine
 access: offline/test_authorizations
+documents/document: documents/test_reader
 documents/files: documents/test_reader
 documents/syntax/jsontext: documents/syntax/test_valuespans
 documents/syntax/yamltext: documents/syntax/test_valuespans
