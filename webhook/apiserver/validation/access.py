@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from webhook.apiserver.fielderrors import each, invalid, not_supported, required
-from webhook.apiserver.validation.fields import Object, Refusals, at, label_selector, listed
+from webhook.apiserver.validation.fields import Object, Refusals, at, is_sound, label_selector, listed
 from webhook.apiserver.validation.names import dns_subdomain, path_segment
 from webhook.paths import Path
 
@@ -31,6 +31,8 @@ def cluster_role(value: Object) -> Refusals:
         yield required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")
     for place, selector in enumerate(selectors):
         yield from label_selector(selector, (*path, place))
+        if not is_sound(selector):
+            yield invalid((*path, place), None, "invalid label selector.")
 
 
 def _rule(rule: Object, path: Path, *, namespaced: bool) -> Refusals:

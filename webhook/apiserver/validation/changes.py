@@ -116,6 +116,49 @@ def role_binding(value: Object, old: Object) -> Refusals:
         yield invalid(("roleRef",), shown, IMMUTABLE)
 
 
+def storage_class(value: Object, old: Object) -> Refusals:
+    """A StorageClass keeps all that says how volumes are made."""
+    yield from _kept(value, old, ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"))
+
+
+def runtime_class(value: Object, old: Object) -> Refusals:
+    """A RuntimeClass keeps its handler."""
+    yield from _kept(value, old, ("handler",))
+
+
+def priority_class(value: Object, old: Object) -> Refusals:
+    """A PriorityClass keeps its value."""
+    if (value.get("value") or 0) != (old.get("value") or 0):
+        yield forbidden(("value",), "may not be changed in an update.")
+    policy = value.get("preemptionPolicy")
+    if policy != old.get("preemptionPolicy"):
+        yield invalid(("preemptionPolicy",), policy, IMMUTABLE)
+
+
+def _kept(value: Object, old: Object, names: tuple[str, ...]) -> Refusals:
+    """Fields of the object itself, for which the API server shows null."""
+    yield from (invalid((name,), None, IMMUTABLE) for name in names if not same(value.get(name), old.get(name)))
+
+
+def data(value: Object, old: Object) -> Refusals:
+    """What of an immutable ConfigMap or Secret must not change."""
+    if not old.get("immutable"):
+        return
+    words = "field is immutable when `immutable` is set"
+    if not value.get("immutable"):
+        yield forbidden(("immutable",), words)
+    for name in ("data", "binaryData"):
+        if (value.get(name) or {}) != (old.get(name) or {}):
+            yield forbidden((name,), words)
+
+
+def secret(value: Object, old: Object) -> Refusals:
+    """A Secret keeps its type."""
+    if value.get("type") != old.get("type"):
+        yield invalid(("type",), value.get("type") or "", IMMUTABLE)
+    yield from data(value, old)
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two values are equal for the API server: an absent list or map is an empty one."""
     if isinstance(one, Mapping) or isinstance(other, Mapping):

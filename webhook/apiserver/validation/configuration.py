@@ -85,25 +85,6 @@ def _not_empty(text: str | None) -> bool:
         return True
 
 
-def immutable_data(value: Object, old: Object) -> Refusals:
-    """What of an immutable ConfigMap or Secret must not change."""
-    if not old.get("immutable"):
-        return
-    words = "field is immutable when `immutable` is set"
-    if not value.get("immutable"):
-        yield forbidden(("immutable",), words)
-    for name in ("data", "binaryData"):
-        if (value.get(name) or {}) != (old.get(name) or {}):
-            yield forbidden((name,), words)
-
-
-def immutable_type(value: Object, old: Object) -> Refusals:
-    """The type of a Secret must not change."""
-    if value.get("type") != old.get("type"):
-        yield invalid(("type",), value.get("type") or "", "field is immutable")
-    yield from immutable_data(value, old)
-
-
 # ------------------------------------------------------------------------------------------------- limits and quotas
 
 
@@ -269,12 +250,17 @@ def _metric_source(name: str, source: Object, path: Path) -> Refusals:
 # ----------------------------------------------------------------------------------------------------------- classes
 
 _USERS_MOST: Final = 1_000_000_000
+_RESERVED: Final = "system-"
+_SYSTEMS: Final = ("system-node-critical", "system-cluster-critical")
 
 
 def priority_class(value: Object) -> Refusals:
     """A PriorityClass."""
     name, number = at(value, "metadata", "name") or "", value.get("value") or 0
-    if not name.startswith("system-") and number > _USERS_MOST:
+    if name.startswith(_RESERVED) and name not in _SYSTEMS:
+        words = f"priority class names with '{_RESERVED}' prefix are reserved for system use only."
+        yield forbidden(("metadata", "name"), f"{words} error: {name} is not a known system priority class")
+    elif not name.startswith(_RESERVED) and number > _USERS_MOST:
         yield forbidden(("value",), f"maximum allowed value of a user defined priority is {_USERS_MOST}")
 
 

@@ -113,7 +113,7 @@ def _plain(name: Check = dns_subdomain, created: Created | None = None) -> _Kind
 
 
 _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
-    ("", "ConfigMap"): _Kind(dns_subdomain, configuration.config_map, configuration.immutable_data),
+    ("", "ConfigMap"): _Kind(dns_subdomain, configuration.config_map, changes.data),
     ("", "Endpoints"): _plain(),
     ("", "Event"): _Kind(created=configuration.namespace_of_event, core=False, last=True),
     ("", "LimitRange"): _plain(created=configuration.limit_range),
@@ -125,7 +125,7 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ("", "PodTemplate"): _plain(created=_pod_template),
     ("", "ReplicationController"): _Kind(dns_subdomain, workloads.replication_controller, core=False),
     ("", "ResourceQuota"): _plain(created=configuration.resource_quota),
-    ("", "Secret"): _Kind(dns_subdomain, configuration.secret, configuration.immutable_type),
+    ("", "Secret"): _Kind(dns_subdomain, configuration.secret, changes.secret),
     ("", "Service"): _plain(dns_label, network.service),
     ("", "ServiceAccount"): _plain(),
     ("apps", "ControllerRevision"): _plain(created=configuration.controller_revision),
@@ -146,7 +146,7 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ("networking.k8s.io", "IngressClass"): _Kind(dns_subdomain, network.ingress_class, fixed=(("spec", "controller"),)),
     ("networking.k8s.io", "NetworkPolicy"): _plain(created=network.network_policy),
     ("node.k8s.io", "RuntimeClass"): _Kind(
-        dns_subdomain, configuration.runtime_class, fixed=(("handler",),), core=False
+        dns_subdomain, configuration.runtime_class, changes.runtime_class, core=False
     ),
     ("policy", "PodDisruptionBudget"): _Kind(created=configuration.disruption_budget, core=False, last=True),
     ("rbac.authorization.k8s.io", "ClusterRole"): _Kind(created=access.cluster_role),
@@ -155,8 +155,8 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ),
     ("rbac.authorization.k8s.io", "Role"): _Kind(created=access.role),
     ("rbac.authorization.k8s.io", "RoleBinding"): _Kind(created=access.role_binding, changed=changes.role_binding),
-    ("scheduling.k8s.io", "PriorityClass"): _plain(created=configuration.priority_class),
-    ("storage.k8s.io", "StorageClass"): _Kind(dns_subdomain, storage.storage_class, storage.immutable_class),
+    ("scheduling.k8s.io", "PriorityClass"): _Kind(dns_subdomain, configuration.priority_class, changes.priority_class),
+    ("storage.k8s.io", "StorageClass"): _Kind(dns_subdomain, storage.storage_class, changes.storage_class),
     **{
         (group, name): _plain()
         for group, name in (
@@ -164,10 +164,15 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
             ("flowcontrol.apiserver.k8s.io", "FlowSchema"),
             ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"),
             ("networking.k8s.io", "ServiceCIDR"),
+            ("resource.k8s.io", "DeviceClass"),
+            ("resource.k8s.io", "ResourceClaim"),
+            ("resource.k8s.io", "ResourceClaimTemplate"),
+            ("resource.k8s.io", "ResourceSlice"),
             ("storage.k8s.io", "CSINode"),
             ("storage.k8s.io", "CSIStorageCapacity"),
             ("storage.k8s.io", "VolumeAttachment"),
             ("storage.k8s.io", "VolumeAttributesClass"),
+            ("storagemigration.k8s.io", "StorageVersionMigration"),
         )
     },
 }

@@ -333,7 +333,15 @@ def negative_quantity(value: Any, path: Path) -> Refusals:
         yield invalid(path, value, "must be greater than or equal to 0")
 
 
-_STANDARD: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
+_OF_CONTAINERS: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
+_STANDARD: Final = frozenset(
+    {
+        *_OF_CONTAINERS,
+        *(f"{kind}.{name}" for kind in ("requests", "limits") for name in _OF_CONTAINERS),
+        *("pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps"),
+        *("persistentvolumeclaims", "storage", "requests.storage", "services.nodeports", "services.loadbalancers"),
+    }
+)
 
 
 def resources(value: Object, path: Path) -> Refusals:
@@ -360,9 +368,13 @@ def resources(value: Object, path: Path) -> Refusals:
 
 
 def _resource_name(key: str, path: Path) -> Refusals:
-    yield from each(path, key, qualified_name(key))
-    if "/" not in key and key not in _STANDARD and not key.startswith("hugepages-"):
-        yield invalid(path, key, "must be a standard resource for containers")
+    faults = qualified_name(key)
+    yield from each(path, key, faults)
+    if "/" in key or key in _OF_CONTAINERS or key.startswith("hugepages-"):
+        return
+    if not faults and key not in _STANDARD and not key.startswith("requests.hugepages-"):
+        yield invalid(path, key, "must be a standard resource type or fully qualified")
+    yield invalid(path, key, "must be a standard resource for containers")
 
 
 def _overcommits(key: str) -> bool:

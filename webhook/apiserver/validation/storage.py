@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from webhook.apiserver.fielderrors import FieldError, Key, forbidden, invalid, not_supported, required
+from webhook.apiserver.fielderrors import Key, forbidden, invalid, not_supported, required
 from webhook.apiserver.validation.fields import Object, Refusals, at, label_selector, one_of, optionally_named
 from webhook.apiserver.validation.names import dns_subdomain
 from webhook.apiserver.validation.pods import quantity
@@ -74,6 +74,8 @@ def volume(value: Object) -> Refusals:
     yield from _modes(modes, ("spec", "accessModes"))
     if not spec.get("capacity"):
         yield required(("spec", "capacity"))
+    if set(spec.get("capacity") or {}) != {"storage"}:
+        yield not_supported(("spec", "capacity"), spec.get("capacity"), ("storage",))
     sources = [name for name in spec if name not in _NOT_SOURCES and spec[name] is not None]
     if not sources:
         yield required(("spec",), "must specify a volume type")
@@ -86,12 +88,3 @@ def storage_class(value: Object) -> Refusals:
         yield required(("provisioner",))
     mode = value.get("volumeBindingMode")
     yield from one_of(mode, ("volumeBindingMode",), ("Immediate", "WaitForFirstConsumer"), needed=False)
-
-
-def immutable_class(value: Object, old: Object) -> list[FieldError]:
-    """What of a StorageClass must not change."""
-    return [
-        invalid((name,), value.get(name), "field is immutable")
-        for name in ("provisioner", "reclaimPolicy", "volumeBindingMode")
-        if value.get(name) != old.get(name)
-    ]

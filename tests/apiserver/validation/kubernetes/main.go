@@ -44,6 +44,7 @@ import (
 	_ "k8s.io/kubernetes/pkg/apis/scheduling/install"
 	_ "k8s.io/kubernetes/pkg/apis/storage/install"
 	_ "k8s.io/kubernetes/pkg/apis/storagemigration/install"
+	"k8s.io/kubernetes/pkg/capabilities"
 	"k8s.io/kubernetes/pkg/registry/admissionregistration/mutatingwebhookconfiguration"
 	"k8s.io/kubernetes/pkg/registry/admissionregistration/validatingadmissionpolicybinding"
 	"k8s.io/kubernetes/pkg/registry/admissionregistration/validatingwebhookconfiguration"
@@ -211,9 +212,11 @@ func answer(question Question) (made Answer) {
 	ctx := request.WithUser(context.Background(), &user.DefaultInfo{Name: "alice", Groups: []string{"authors"}})
 	info := &request.RequestInfo{APIGroup: gvk.Group, APIVersion: gvk.Version}
 	ctx = request.WithRequestInfo(ctx, info)
+	namespace := ""
 	if strategy.NamespaceScoped() {
-		ctx = request.WithNamespace(ctx, "default")
+		namespace = "default"
 	}
+	ctx = request.WithNamespace(ctx, namespace)
 	var refused error
 	if question.Old == "" {
 		rest.FillObjectMetaSystemFields(internal.(metav1.Object))
@@ -249,6 +252,7 @@ func answer(question Question) (made Answer) {
 }
 
 func main() {
+	capabilities.Initialize(capabilities.Capabilities{AllowPrivileged: true}) // as with --allow-privileged
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(make([]byte, 1<<20), 1<<26)
 	out := bufio.NewWriter(os.Stdout)
