@@ -22,11 +22,10 @@ from webhook.admission.decision import (
     Excepted,
     Finding,
     Mutation,
-    found,
     shown_warnings,
 )
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
-from webhook.admission.record import Evaluated, evaluated_as
+from webhook.admission.record import Evaluated
 from webhook.admission.skipping import NO_OBJECT, Skips, configuration_text, skip_other_kinds
 from webhook.cel.cost.metering import Deadline
 from webhook.cluster.view import NotCached, UnknownKind
@@ -226,7 +225,7 @@ class _Mutating:
         result = policy.evaluator.mutate(self._current, param)
         if result is UNCHANGED and self._observer is None:
             return True
-        evaluated = evaluated_as(policy, binding, param, self._current.request, result)
+        evaluated = Evaluated(policy, binding, param, self._current.request, result)
         if self._observer is not None:
             self._observer.evaluated(evaluated)
         fault = result.faults[0] if result.faults else _LEFT_OUT if result.object is not None else None
@@ -286,7 +285,7 @@ def _validate(
             evaluation = policy.evaluator.evaluate(review, param)
             if observer is None and (evaluation is PASSED or evaluation.unmet):
                 continue
-            evaluated = evaluated_as(policy, binding, param, request, evaluation)
+            evaluated = Evaluated(policy, binding, param, request, evaluation)
             if observer is not None:
                 observer.evaluated(evaluated)
             report.add(evaluated, evaluation)
@@ -493,7 +492,7 @@ class _Report:
 
 
 def _finding(evaluated: Evaluated, action: Action, failure: Failure) -> Finding:
-    return found(
+    return Finding(
         policy=evaluated.policy.name,
         binding=evaluated.binding.name,
         action=action,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from webhook.frozen import maker
+from msgspec import Struct
+
 from webhook.nearest import nearest
 from webhook.paths import Path
 
@@ -14,8 +14,7 @@ Reason = Literal["BadRequest", "Invalid", "NotFound", "Forbidden"]
 server forbids it."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldProblem:
+class FieldProblem(Struct, frozen=True):
     """One reason why the API server refuses an object.
 
     `path`: the field; it may be absent from the object, as a missing required field is. `message`: the API server's
@@ -31,7 +30,3 @@ class FieldProblem:
     def hint(self) -> str:
         """The known name that is nearest to the field's, for `did you mean`; "" if there is none."""
         return (nearest(str(self.path[-1]), self.known) or "") if self.known and self.path else ""
-
-
-problem = maker(FieldProblem)
-"""A fast constructor of FieldProblem."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+from msgspec import Struct
 
 from webhook.excerpts import columns
 from webhook.versions import parse_version
@@ -106,8 +106,7 @@ Colors = Annotated[Color, typer.Option(help="When the report has colours.")]
 FAILED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """The values of the options that `check` and `explain` share: the policies, the user who applies the manifests, and
     the authorizer's declared answers."""
 

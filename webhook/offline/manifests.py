@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
+from msgspec import Struct, field
 
 from webhook.documents import files, tree
 from webhook.documents.document import Document, Problem
@@ -42,8 +42,7 @@ _CLIENT_GROUPS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """A file or folder that is not checked, and why: "no object", "patch", "template", "chart", "kustomization" or
     "excluded". `command`: what renders a chart or kustomization; `by`: what excludes it, or names it as a patch."""
 
@@ -53,8 +52,7 @@ class LeftOut:
     by: str = ""
 
 
-@dataclass(slots=True)
-class Manifests:
+class Manifests(Struct):
     """What was read. `warnings`: of keys that stand in a mapping twice. `notes`: of what was left out, in few lines."""
 
     documents: list[Document] = field(default_factory=list)
@@ -85,8 +83,7 @@ def read(
     return reading.finished(Kinds.builtin().with_crds(crds))
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     """The content of one file. `argument`: the folder that it was found in; None if it was named itself."""
 
     name: str

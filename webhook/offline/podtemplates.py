@@ -7,8 +7,9 @@ daemon, job). Values that only the controller knows, such as the hash of a templ
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.paths import Path, lookup
 
@@ -20,8 +21,7 @@ TEMPLATE: Final[Path] = ("spec", "template")
 CRON_JOB_TEMPLATE: Final[Path] = ("spec", "jobTemplate", "spec", "template")
 
 
-@dataclass(frozen=True, slots=True)
-class ControlledPod:
+class ControlledPod(Struct, frozen=True):
     """A Pod that a controller creates. `template`: the path of its template in the workload."""
 
     object: dict[str, Any]
@@ -29,8 +29,7 @@ class ControlledPod:
     controller: str  # the name of the controller's service account in kube-system
 
 
-@dataclass(frozen=True, slots=True)
-class _Workload:
+class _Workload(Struct, frozen=True):
     """How the controller of one kind creates Pods.
 
     `owner`: apiVersion and kind of the Pod's owner. `owner_suffix`: what the owner's name appends to the workload's.

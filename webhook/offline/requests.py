@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from webhook.admission import review
 from webhook.documents.reader import Document, Problem, objects
 from webhook.offline.mutated import Mutated
 from webhook.offline.podtemplates import SUFFIX, ControlledPod, pod_of
 from webhook.paths import ROOT, Path
-from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User, made
+from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User
 from webhook.schema import Kinds, Resource
 
 DEFAULT_NAMESPACE: Final = "default"
@@ -28,8 +29,7 @@ _LOCAL_GROUPS: Final = frozenset({"gatewright.dev", "kustomize.config.k8s.io"})
 _NAMELESS_GROUPS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The name of an object in reports."""
 
     api_version: str
@@ -38,8 +38,7 @@ class Identity:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRequest:
+class PlannedRequest(Struct, frozen=True):
     """A request that applying a document would cause.
 
     `identity`: the object in the file; for the Pod of a workload, the workload. `prefix`: the path of the request's
@@ -68,8 +67,7 @@ class PlannedRequest:
         return self.prefix  # the controller adds this value; the file does not contain it
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """The caller's settings for the requests.
 
     `namespace`: of objects that name none. `operation`: CREATE, UPDATE (with the same object as oldObject) or DELETE.
@@ -80,8 +78,7 @@ class Options:
     operation: str = CREATE
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The requests of some documents, in order, and the problems of documents without one.
 
     `objects`: the objects as the API server would store them, for lookups. `notes`: texts that report guesses.
@@ -237,7 +234,7 @@ def _requests(
 
 def _request(value: dict[str, Any], resource: Resource, namespace: str, operation: str, user: User) -> Request:
     metadata = value["metadata"]
-    return made(
+    return Request(
         operation=operation,
         resource=GroupVersionResource(resource.group, resource.version, resource.plural),
         kind=GroupVersionKind(resource.group, resource.version, resource.kind),

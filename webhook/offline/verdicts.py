@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from webhook.admission.engine import decide
-from webhook.frozen import maker
 from webhook.offline.explaining import ExplainedPolicy, explained, shown_message
 from webhook.offline.mutated import Mutated
 from webhook.offline.places import place_of
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from webhook.policy.reviewing import Recording
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(Struct, frozen=True):
     """A finding with its location.
 
     `path`: the place in the document; None if unknown, and then `line` and `column` are those of the object. `known`:
@@ -56,8 +56,7 @@ class Located:
         return (self.message, self.path) == (other.message, other.path)
 
 
-@dataclass(frozen=True, slots=True)
-class LocatedExplanation:
+class LocatedExplanation(Struct, frozen=True):
     """The explanation of a finding, and its request. The Paths are those of the request's object."""
 
     evaluated: ExplainedPolicy
@@ -65,8 +64,7 @@ class LocatedExplanation:
     planned: PlannedRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """The mutation of a request's object. `template`: the place of the workload's Pod template, () for other objects.
 
     `redaction`: of the Secrets that policies read. Apply it before you print the objects.
@@ -82,8 +80,7 @@ class Change:
     redaction: Redaction
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The verdict on one document: its findings in the order of the file, and the changes that mutation makes.
 
     `excepted`: the findings that exceptions cover, each with its exception. They are not in `findings`.
@@ -96,8 +93,7 @@ class Verdict:
     excepted: tuple[tuple[Located, PolicyException], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(Struct, frozen=True):
     """The verdict on one request of a document: see Verdict. record: the engine's record, if one was requested."""
 
     planned: PlannedRequest
@@ -105,9 +101,6 @@ class Decided:
     findings: tuple[Located, ...]
     changes: tuple[Change, ...]
     excepted: tuple[tuple[Located, PolicyException], ...]
-
-
-_made = maker(Decided)
 
 
 def verdicts(
@@ -167,7 +160,7 @@ def decided(
             excepted = tuple((locator.located(each.finding), each.exception) for each in decision.excepted)
             if changed and before is not None and after is not None and decision.mutation is not None:
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
-        yield _made(planned, observer, findings, changes, excepted)
+        yield Decided(planned, observer, findings, changes, excepted)
         if changed and after is not None and not planned.of_template:
             pod = pod_after(sent, after)
             ahead = [each for each in ahead if not each.of_template] + ([pod] if pod is not None else [])

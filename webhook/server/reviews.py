@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, Literal
 
 import orjson
+from msgspec import Struct
 
 from webhook.admission import engine, review
 from webhook.admission.decision import Decision, Excepted, Finding, Mutation
@@ -36,8 +36,7 @@ _MAX_TIMEOUT = 30 * NANO  # the most that a webhook configuration may set; a hos
 _CLUSTER_SHARE = 0.875  # of the time for a review: what requests to the API server may take
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """What a path evaluates: the phase, and the policies with this failurePolicy."""
 
     phase: Literal["validate", "mutate"]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from webhook.apiserver import fielderrors
 from webhook.apiserver.customresources.correlation import Correlated, same

@@ -10,8 +10,10 @@ cel-go charges for the steps of its own plan (interpreter/planner.go, interprete
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.cel.cost import costs
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
@@ -192,8 +194,7 @@ def _known(node: Expr) -> Any:
     return _UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class LoopCosts:
+class LoopCosts(Struct, frozen=True):
     """The API server's charges for the code that a macro expands to, beside the expressions that its author wrote.
 
     round: for each round. passing: for each round whose element passes the filter or is collected. last: for the round

@@ -6,8 +6,9 @@ The values of the arguments then determine the overload at run time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from webhook.cel.library.declaring import FunctionDeclaration, Library, Missing, Overload
 from webhook.cel.library.operation import OPERATORS

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from webhook.cli.report.celvalues import one_line
 from webhook.cli.report.changes import unified
@@ -26,8 +27,7 @@ PlaceOf = Callable[[Path], str]
 """The place of an expression in its policy's file, as `FILE:LINE`, by its Path in the policy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What `explain` found. `place_of`: where the policy's expressions stand. `verbose`: tracebacks are shown."""
 
     policy: Policy[Any]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Opaque:
+
+class Opaque(Struct, frozen=True):
     """A Go value that JSON does not have: its type (%T), and how %v and %#v format it."""
 
     type: str

@@ -7,8 +7,10 @@ variables are compiled and evaluated like those of a ValidatingAdmissionPolicy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Issue, Program, types
 from webhook.cel.check.construction import JSON_PATCH_TYPE, OBJECT_TYPE
@@ -29,8 +31,7 @@ from webhook.versions import NEWEST, Version
 PatchType = Literal["ApplyConfiguration", "JSONPatch"]
 
 
-@dataclass(frozen=True, slots=True)
-class Mutation:
+class Mutation(Struct, frozen=True):
     """One mutation. Its expression returns an object to merge, or the operations of a JSON patch."""
 
     patch_type: PatchType
@@ -38,8 +39,7 @@ class Mutation:
     place: Path
 
 
-@dataclass(frozen=True, slots=True)
-class CELMutator:
+class CELMutator(Struct, frozen=True):
     """The compiled expressions of a policy. shared: its matchConditions and variables. schemas: of kinds to merge."""
 
     shared: CELValidator
