@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.apiserver.fielderrors import FieldError, invalid
 from webhook.apiserver.validation import (
@@ -31,8 +32,7 @@ Created = Callable[[Object], Refusals]
 Changed = Callable[[Object, Object], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     """name: the check of the object's name. created: further checks of the object. changed: checks of what must not
     change. fixed: the paths of fields that must not change. core: finalizers without a domain must be well-known.
     last: metadata is validated only if nothing else is refused.
