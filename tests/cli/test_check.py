@@ -36,7 +36,7 @@ spec:
   validations:
   - expression: "!has(object.metadata.annotations)"
     messageExpression: >-
-      'said ' + object.metadata.annotations['say'] + (has(object.stringData) ? object.stringData['password'] : '')
+      'said ' + object.metadata.annotations['say'] + (has(object.data) ? object.data['password'] : '')
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
@@ -72,7 +72,7 @@ def no_host(request, params):
 def add_label(request, params):
     """Secrets are labelled."""
     request.object["metadata"].setdefault("labels", {})["checked"] = "yes"
-    request.object["stringData"]["password"] = "rotated-password"
+    request.object["data"]["password"] = "cm90YXRlZC1wYXNzd29yZA=="
 '''
 
 DEPLOYMENT = """\
@@ -163,6 +163,7 @@ def test_the_json_report(tree: Path) -> None:
         "file": "in.yaml",
         "line": 13,
         "object": {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"},
+        "kind": "ValidatingAdmissionPolicy",
         "policy": "no-host",
         "binding": "no-host",
         "action": "Deny",
@@ -334,17 +335,17 @@ def test_operation_and_user_reach_the_policies(tree: Path) -> None:
 def test_nothing_of_a_secret_is_shown(tree: Path) -> None:
     for arguments in (["--diff"], ["--diff", "-o", "json"], []):
         run = check(tree, SECRET, *arguments)
-        assert "said psst<16 characters>" in run.stdout
-        for word in ("hunter2", "rotated"):
+        assert "said psst<24 characters>" in run.stdout
+        for word in ("hunter2", "aHVudGVyMmh1", "rotated", "cm90YXRl"):
             assert word not in run.stdout + run.stderr
 
 
 def test_a_path_that_a_message_names_holds_nothing_of_a_secret(tree: Path) -> None:
     policies = tree / "policies" / "policies.yaml"
-    policies.write_text(POLICIES.replace("'said ' + object", "'stringData.' + object.stringData.password + object"))
+    policies.write_text(POLICIES.replace("'said ' + object", "'data.' + object.data.password + object"))
     run = check(tree, SECRET, "-o", "json")
-    assert json.loads(run.stdout)["findings"][0]["message"].startswith("stringData.<16 characters>")
-    assert "hunter2" not in run.stdout + run.stderr
+    assert json.loads(run.stdout)["findings"][0]["message"].startswith("data.<24 characters>")
+    assert not any(word in run.stdout + run.stderr for word in ("hunter2", "aHVudGVyMmh1", "cm90YXRl"))
 
 
 def test_the_diff_shows_what_mutation_would_change(tree: Path) -> None:

@@ -191,8 +191,8 @@ JOINED = """\
   - name: containers
     expression: object.spec.containers + object.spec.?initContainers.orValue([])
   validations:
-  - expression: object.kind == 'Deployment' || variables.containers.all(c, has(c.resources))
-    message: containers have resources
+  - expression: object.kind == 'Deployment' || variables.containers.all(c, has(c.args))
+    message: containers have arguments
 """
 
 POD = """\
@@ -202,8 +202,8 @@ metadata:
   name: web
 spec:
   containers:
-  - {name: a, image: a, resources: {}}
-  - {name: b, image: b, resources: {}}
+  - {name: a, image: a, args: [x]}
+  - {name: b, image: b, args: [x]}
   initContainers:
   - name: migrate
     image: migrate
@@ -214,13 +214,14 @@ def test_elements_of_joined_lists_say_where_they_stand_and_rounds_that_are_left_
     policy(tree, JOINED)
     (tree / "pod.yaml").write_text(POD)
     assert run("explain", "sizes", "pod.yaml").output.partition("policies/sizes.yaml:13\n")[2] == (
-        "    object.kind == 'Deployment' || variables.containers.all(c, has(c.resources)) = false\n"
+        "    object.kind == 'Deployment' || variables.containers.all(c, has(c.args)) = false\n"
         "    ├─ object.kind == 'Deployment' = false\n"
-        "    └─ variables.containers.all(c, has(c.resources)) = false\n"
-        '       ├─ variables.containers = [{"name": "a", "image": "a", "resources": {}}, {"name": "b", "image": "b", '
-        '"resources"…\n'
-        '       ├─ [2] c = {"name": "migrate", "image": "migrate"}  ← line 10\n'
-        "       │  └─ has(c.resources) = false  ← line 10\n"
+        "    └─ variables.containers.all(c, has(c.args)) = false\n"
+        '       ├─ variables.containers = [{"name": "a", "image": "a", "args": ["x"], "imagePullPolicy": "Always", '
+        '"terminationM…\n'
+        '       ├─ [2] c = {"name": "migrate", "image": "migrate", "imagePullPolicy": "Always", "terminationMessagePa…'
+        "  ← line 10\n"
+        "       │  └─ has(c.args) = false  ← line 10\n"
         "       └─ … 2 of 3 elements not shown\n"
         "\n"
         "  binding sizes (Deny)\n"

@@ -22,6 +22,8 @@ Action = Literal["Deny", "Warn", "Audit"]
 
 VALIDATING = "ValidatingAdmissionPolicy"
 MUTATING = "MutatingAdmissionPolicy"
+SCHEMA = "schema"
+"""The kinds of findings: of the two kinds of policies, and what the API server refuses before any policy, offline."""
 
 # HTTP status of each reason that a policy may give (admissionregistration.k8s.io/v1, Validation.reason).
 REASON_CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
@@ -62,7 +64,7 @@ class Finding(Guarded, frozen=True):
 
     def text(self) -> str:
         """The full text, as the API server shows it for a denial or a warning."""
-        if self.reason == "InternalError":  # the API server names no policy then
+        if self.kind == SCHEMA or self.reason == "InternalError":  # the API server names no policy then
             return self.message
         if self.kind == MUTATING:
             bound = f" with binding '{self.binding}'" if self.binding else ""

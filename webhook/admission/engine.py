@@ -63,10 +63,13 @@ def decide(
     deadline: Deadline | None = None,
     recording: Recording | None = None,
     observer: Observer | None = None,
+    completed: Callable[[Request], Request | None] | None = None,
 ) -> Decision:
     """Mutate, then validate the mutated object. A denied mutation is the verdict; nothing is validated then.
 
-    deadline: the time by which all evaluations must end. recording, observer: see webhook.admission.record.
+    deadline: the time by which all evaluations must end. recording, observer: see webhook.admission.record. completed:
+    makes the request that is validated of the mutated one, as the API server does between the two phases; None for one
+    that the API server refuses, of which nothing is validated.
     """
     review = Review(request, cluster, partial(_namespace, cluster), deadline, recording)
     mutation = _mutate(review, policies.mutators_for(request), policies, observer)
@@ -84,6 +87,11 @@ def decide(
         )
     if mutation.changed:
         review = review.with_object(mutation.object).renewed()
+    if completed is not None:
+        whole = completed(review.request)
+        if whole is None:
+            return Decision(allowed=True, mutation=mutation, excepted=mutation.excepted)
+        review = review.with_request(whole)
     return _validate(review, policies.validators_for(request), policies, observer, mutation)
 
 

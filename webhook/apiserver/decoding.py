@@ -74,7 +74,7 @@ class _Found:
         self.unknown.sort(key=lambda found: _order(found[0]))
         found = [FieldProblem(path, text) for path, text, _ in self.wrong]
         for path, known, where in self.unknown[:MAX_STRICT]:
-            found.append(FieldProblem(path, f"unknown field {gotext.quote(where)}", "BadRequest", known))
+            found.append(FieldProblem(path, f"unknown field {gotext.quote(where)}", known=known, strict=True))
         return tuple(found)
 
 

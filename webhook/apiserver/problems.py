@@ -18,15 +18,20 @@ class FieldProblem(Struct, frozen=True):
     """One reason why the API server refuses an object.
 
     `path`: the field; it may be absent from the object, as a missing required field is. `message`: the API server's
-    text. `known`: the names that the field at `path` may have, if it has none of them.
+    text. `known`: the names that the field at `path` may have, if it has none of them. `advice`: what is right instead.
+    `strict`: the API server refuses the object only if the client asks for strict field validation, as kubectl does.
     """
 
     path: Path
     message: str
     reason: Reason = "BadRequest"
     known: tuple[str, ...] = ()
+    advice: str = ""
+    strict: bool = False
 
     @property
     def hint(self) -> str:
-        """The known name that is nearest to the field's, for `did you mean`; "" if there is none."""
-        return (nearest(str(self.path[-1]), self.known) or "") if self.known and self.path else ""
+        """What is right instead, for `did you mean`: the known name that is nearest to the field's; "" if none is."""
+        if self.advice or not self.known or not self.path:
+            return self.advice
+        return nearest(str(self.path[-1]), self.known) or ""

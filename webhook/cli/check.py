@@ -60,6 +60,12 @@ def check(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
     ] = False,
+    as_written: Annotated[
+        bool,
+        typer.Option(
+            "--as-written", help="Judge the objects as the files have them: not decoded, defaulted and completed."
+        ),
+    ] = False,
     verbose: Verbose = False,
     color: Colors = Color.AUTO,
 ) -> None:
@@ -86,6 +92,7 @@ def check(
             authorizations=authorizations,
             diff=diff,
             explain=explain,
+            as_written=as_written,
             verbose=verbose,
             color=color,
         )
@@ -112,6 +119,7 @@ def _check(
     authorizations: Path | None,
     diff: bool,
     explain: bool,
+    as_written: bool,
     verbose: bool,
     color: Color,
 ) -> int:
@@ -150,7 +158,7 @@ def _check(
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
             problems.append(Problem("<stdin>" if named == "-" else named, None, None, "no objects in it to check"))
-        planned = plan(read.documents, Options(namespace, run.user, operation.value), policies.objects)
+        planned = plan(read.documents, Options(namespace, run.user, operation.value, as_written), policies.objects)
         cluster = ManifestsView(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
         )

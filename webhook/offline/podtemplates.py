@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from webhook.apiserver.completion import SUFFIX, UID
 from webhook.paths import Path, lookup
 
 HASH: Final = "x" * 10  # as long as a pod-template-hash
-SUFFIX: Final = "x" * 5  # as long as the suffix that the API server appends to a generateName
-UID: Final = "00000000-0000-0000-0000-000000000000"
 
 TEMPLATE: Final[Path] = ("spec", "template")
 CRON_JOB_TEMPLATE: Final[Path] = ("spec", "jobTemplate", "spec", "template")
@@ -89,6 +88,8 @@ def pod_of(workload: dict[str, Any]) -> ControlledPod | None:
         template = template.get(step) if isinstance(template, dict) else None
     if not isinstance(template, dict) or not isinstance(template.get("spec"), dict):
         return None
+    if template["spec"].get("containers", ()) is None:
+        return None  # as the API server writes an empty template, which it refuses
 
     metadata = workload.get("metadata") or {}
     name = metadata.get("name") or (metadata.get("generateName") or "") + SUFFIX
@@ -108,7 +109,6 @@ def pod_of(workload: dict[str, Any]) -> ControlledPod | None:
         spec = _with_claims(spec, workload["spec"], pod_name)
     else:
         pod_metadata["generateName"] = f"{owner}-"
-        pod_metadata["name"] = f"{owner}-{SUFFIX}"
         controller_labels = made.labels(owner)
     if "namespace" in metadata:
         pod_metadata["namespace"] = metadata["namespace"]

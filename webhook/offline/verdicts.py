@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from webhook.admission.decision import SCHEMA, Finding
 from webhook.admission.engine import decide
 from webhook.offline.explaining import ExplainedPolicy, explained, shown_message
 from webhook.offline.mutated import Mutated
@@ -21,13 +23,14 @@ from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.paths import ROOT, Path
 
 if TYPE_CHECKING:
-    from webhook.admission.decision import Finding
     from webhook.admission.record import Evaluated, Record
+    from webhook.apiserver.problems import FieldProblem
     from webhook.cluster.view import ClusterView
     from webhook.documents.reader import Document
     from webhook.policy.evaluation import Validator
     from webhook.policy.exceptions import PolicyException
     from webhook.policy.policyset import Policy, PolicySet
+    from webhook.policy.request import Request
     from webhook.policy.reviewing import Recording
 
 
@@ -143,8 +146,20 @@ def decided(
     while ahead:
         planned = ahead.pop(0)
         cluster.forget()
+        if planned.unreadable:
+            redaction = Redaction.of(planned.request.object, planned.request.old_object)
+            yield Decided(planned, None, tuple(_refused(planned, planned.problems, redaction)), (), ())
+            continue
         observer = record() if record is not None else None
-        decision = decide(planned.request, policies, cluster, recording=recording, observer=observer)
+        problems = list(planned.problems)
+        decision = decide(
+            planned.request,
+            policies,
+            cluster,
+            recording=recording,
+            observer=observer,
+            completed=partial(_completed, planned, problems) if planned.server is not None else None,
+        )
         before, after = planned.request.object, decision.mutation.object if decision.mutation is not None else None
         changed = decision.mutation is not None and decision.mutation.changed and before is not None
         findings: tuple[Located, ...] = ()
@@ -153,10 +168,10 @@ def decided(
         sent = planned
         if changed and before is not None and after is not None:
             planned = replace(planned, mutated=Mutated(before, after))
-        if decision.findings or decision.excepted or changed:
+        if decision.findings or decision.excepted or changed or problems:
             redaction = Redaction.of(before, planned.request.old_object, after, *cluster.seen)
             locator = _Locator(planned, redaction, explain)
-            findings = tuple(map(locator.located, decision.findings))
+            findings = (*_refused(planned, problems, redaction), *map(locator.located, decision.findings))
             excepted = tuple((locator.located(each.finding), each.exception) for each in decision.excepted)
             if changed and before is not None and after is not None and decision.mutation is not None:
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
@@ -164,6 +179,37 @@ def decided(
         if changed and after is not None and not planned.of_template:
             pod = pod_after(sent, after)
             ahead = [each for each in ahead if not each.of_template] + ([pod] if pod is not None else [])
+
+
+def _completed(planned: PlannedRequest, problems: list[FieldProblem], request: Request) -> Request | None:
+    """The request that is validated; None if the API server refuses its object, whose problems are then added."""
+    whole, refused = planned.completed(request)
+    problems += refused
+    return None if refused else whole
+
+
+def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redaction: Redaction) -> Iterator[Located]:
+    """What the API server refuses of the object, as findings."""
+    for each in problems:
+        finding = Finding("", "", "Deny", each.reason, _CODES[each.reason], each.message, each.path, kind=SCHEMA)
+        hint = each.hint
+        path = planned.place(each.path)
+        position = planned.document.position(path)
+        yield Located(
+            finding=finding,
+            identity=planned.identity,
+            file=planned.document.file,
+            stream=planned.document.stream,
+            line=position.line,
+            column=position.column,
+            path=path,
+            message=redaction.applied(each.message) + (f"; did you mean {hint}?" if hint else ""),
+            of_template=planned.of_template,
+            known=True,
+        )
+
+
+_CODES: Final = {"BadRequest": 400, "Forbidden": 403, "NotFound": 404, "Invalid": 422}
 
 
 def _change(

@@ -23,7 +23,7 @@ from webhook.admission import engine, review
 from webhook.admission.decision import Decision, Excepted, Finding, Mutation
 from webhook.cel.cost.metering import Deadline
 from webhook.cel.tree.errors import EvaluationError
-from webhook.cel.value.values import NANO, parse_duration
+from webhook.cel.value.times import NANO, parse_duration
 from webhook.cluster.view import ClusterView, Question, Unanswered
 from webhook.policy.request import Request
 from webhook.server.logs import MAX_TEXT, Log, cut, failure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from msgspec import Struct
@@ -28,8 +29,11 @@ from webhook.apiserver.validation.names import (
 )
 from webhook.paths import Path
 
+MAX_REFUSALS: Final = 1000
+"""Refusals of one object; what is wrong beyond that is found when these are mended."""
+
 Created = Callable[[Object], Refusals]
-Changed = Callable[[Object, Object], Any]
+Changed = Callable[[Object, Object], Refusals]
 
 
 class _Kind(Struct, frozen=True):
@@ -52,30 +56,42 @@ def refusals(value: Object, *, namespaced: bool, old: Object | None = None, name
     value: decoded, defaulted and prepared. old: the object that an update replaces. named: false where a name is still
     to be generated.
     """
+    return list(islice(_refusals(value, namespaced, old, named), MAX_REFUSALS))
+
+
+def _refusals(value: Object, namespaced: bool, old: Object | None, named: bool) -> Refusals:
     kind = _KINDS.get((_group(value), str(value.get("kind"))), _OTHER)
     meta = at(value, "metadata") or {}
-    if old is None:
-        prefix = path_segment_prefix if kind.name is path_segment else None
-        own = [*kind.created(value)] if kind.created is not None else []
-        if own and kind.last:
-            return own
-        found = [*metadata.of_created(meta, kind.name, namespaced=namespaced, prefix=prefix, named=named)]
-        return [*found, *_finalizers(meta, kind), *own]
-    found = [*metadata.of_updated(meta, at(old, "metadata") or {}), *_finalizers(meta, kind)]
+    if old is not None:
+        yield from metadata.of_updated(meta, at(old, "metadata") or {})
+        yield from _finalizers(meta, kind)
+        yield from _changed(value, old, kind)
+        return
+    own = kind.created(value) if kind.created is not None else iter(())
+    if kind.last:
+        found = list(islice(own, MAX_REFUSALS))
+        if found:
+            yield from found
+            return
+    prefix = path_segment_prefix if kind.name is path_segment else None
+    yield from metadata.of_created(meta, kind.name, namespaced=namespaced, prefix=prefix, named=named)
+    yield from _finalizers(meta, kind)
+    yield from own
+
+
+def _changed(value: Object, old: Object, kind: _Kind) -> Refusals:
     if kind.created is not None:
         # The API server tolerates some of what was wrong before, of Pod templates all.
-        before = {_field(error) for error in kind.created(old)}
-        found += (
-            error
-            for error in kind.created(value)
-            if _field(error) not in before and not (before and error.path[:2] == ("spec", "template"))
-        )
+        before = set(map(_field, islice(kind.created(old), MAX_REFUSALS)))
+        for error in kind.created(value):
+            if _field(error) not in before and not (before and error.path[:2] == ("spec", "template")):
+                yield error
     for path in kind.fixed:
         changed = at(value, *map(str, path))
         if not changes.same(changed, at(old, *map(str, path))):
-            found.append(invalid(path, changed, metadata.IMMUTABLE))
-    found += kind.changed(value, old) if kind.changed is not None else ()
-    return found
+            yield invalid(path, changed, metadata.IMMUTABLE)
+    if kind.changed is not None:
+        yield from kind.changed(value, old)
 
 
 def _field(error: FieldError) -> tuple[str, ...]:

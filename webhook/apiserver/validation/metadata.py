@@ -91,8 +91,12 @@ def _common(metadata: Mapping[str, Any], path: Path) -> Iterator[FieldError]:
     yield from _owners(metadata.get("ownerReferences") or [], (*path, "ownerReferences"))
 
 
+_REPEATED: Final = 10
+"""How often it is said that an object has more than one controller. Each of these texts shows all owners."""
+
+
 def _owners(owners: list[dict[str, Any]], path: Path) -> Iterator[FieldError]:
-    controller = ""
+    controller, repeated = "", 0
     for place, owner in enumerate(owners):
         here = (*path, place)
         version = owner.get("apiVersion") or ""
@@ -107,7 +111,10 @@ def _owners(owners: list[dict[str, Any]], path: Path) -> Iterator[FieldError]:
             yield invalid(here, _owner(owner), "/v1, Kind=Event is disallowed from being an owner")
         if owner.get("controller"):
             name = f"{owner.get('kind') or ''}/{owner.get('name') or ''}"
+            if controller and repeated == _REPEATED:
+                return
             if controller:
+                repeated += 1
                 words = 'Only one reference can have Controller set to true. Found "true" in references for'
                 yield invalid(path, list(map(_owner, owners)), f"{words} {controller} and {name}")
             else:

@@ -30,7 +30,7 @@ from webhook.cel.tree.ast import (
 )
 from webhook.cel.tree.errors import CompileError, Issue, issue_at
 from webhook.cel.tree.types import Type
-from webhook.cel.value.values import UInt
+from webhook.cel.value.numbers import UInt
 
 MAX_DEPTH = 250
 """Levels of a syntax tree; the API server's limit. The parser itself stops at 32 levels of nested source."""

@@ -43,6 +43,7 @@ from msgspec.structs import replace
 from webhook.cel.tree import types
 from webhook.cel.tree.declared import Check, Cost, Deciding, Declared, Element, Privacy, Shape
 from webhook.cel.tree.types import Type
+from webhook.cel.value.operators import RECEIVERS
 from webhook.versions import Version
 
 Failure = tuple[str, str]
@@ -248,6 +249,11 @@ def _overload(
 def unnamed(_: str, __: tuple[Any, ...]) -> str:
     """The error text of a call without a matching overload, for cel-go's own methods."""
     return "no such overload"
+
+
+def unnamed_to_receivers(name: str, args: tuple[Any, ...]) -> str:
+    """The same for functions of cel-go that ask for an operand with a certain trait."""
+    return "no such overload" if type(args[0]) in RECEIVERS else f"no such overload: {name}"
 
 
 def same_element(place: int, result: Any, items: Any, *_: Any) -> tuple[int, ...] | None:

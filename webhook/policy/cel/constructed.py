@@ -14,8 +14,10 @@ from typing import Any, Final
 
 from webhook.cel.tree.types import Type
 from webhook.cel.value.messages import Message, Raw
+from webhook.cel.value.numbers import INT_MAX, INT_MIN, UInt
 from webhook.cel.value.operators import type_of
-from webhook.cel.value.values import INT_MAX, INT_MIN, NONE, BoolKey, Duration, Optional, Timestamp, UInt
+from webhook.cel.value.times import Duration, Timestamp
+from webhook.cel.value.values import NONE, Key, Optional, go_type
 from webhook.policy.cel import golang
 from webhook.policy.cel.golang import Opaque
 
@@ -141,7 +143,8 @@ def _plain(value: Any) -> Any:
 
 
 def _bad_key(name: str, key: Any) -> UnfitValue:
-    kind = {BoolKey: "types.Bool", UInt: "types.Uint"}.get(type(key), "types.Int")
+    value = key.value if isinstance(key, Key) else key
+    kind = go_type(value)
     # Go formats the integer as a character.
     shown = f"'\\x{key:02x}'" if kind == "types.Int" and 0 <= key < 32 else repr(key)
     return UnfitValue(f"fail to convert field {golang.quoted(name)}: map key {shown} is of type {kind}, not string")
@@ -198,9 +201,12 @@ def _json(value: Any) -> Any:
 def _json_key(key: Any) -> str:
     if isinstance(key, str):
         return key
-    if isinstance(key, BoolKey):
+    value = key.value if isinstance(key, Key) else key
+    if isinstance(value, bool):
         raise UnfitValue("type conversion error from bool to 'string'")
-    raise UnfitValue(f"unsupported type conversion from '{'uint' if isinstance(key, UInt) else 'int'}' to string")
+    if isinstance(value, int):
+        raise UnfitValue(f"unsupported type conversion from '{'uint' if isinstance(value, UInt) else 'int'}' to string")
+    raise UnfitValue(f"type conversion error from {type_of(value)} to 'string'")
 
 
 def _through_protobuf(value: Any) -> Any:

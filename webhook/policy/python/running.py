@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from msgspec import Struct
 
+from webhook.apiserver.retyping import retyped
 from webhook.paths import Path
 from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
 from webhook.policy.json_values import copy_json, differs, require_json
@@ -126,7 +127,13 @@ class PythonMutator(Struct, frozen=True):
             return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
         # A copy, because the function may have kept a reference; a plain one, because it may have inserted views.
         changed = plain(edited)
-        return MutationResult(changed) if differs(original, changed) else UNCHANGED
+        if not differs(original, changed):
+            return UNCHANGED
+        if any(changed.get(name) != original.get(name) for name in ("apiVersion", "kind")):
+            return MutationResult(changed)
+        # The API server decodes what a mutation leaves before anyone else sees it. What it cannot decode it refuses.
+        decoded = retyped(original, changed)
+        return MutationResult(changed if decoded.problems else decoded.object)
 
 
 def _given_params(declaration: Declaration, params: Any) -> Any:
