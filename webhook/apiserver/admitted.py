@@ -92,12 +92,16 @@ class ApiServer:
     def updated(self, value: JSONObject, old: JSONObject, resource: Resource) -> tuple[FieldProblem, ...]:
         """What the API server refuses of an object that replaces another one. Both as admission sees them."""
         custom = self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
+        if custom is not None:
+            from webhook.apiserver.customresources import judging
+
+            value = judging.prepared(custom, value, old)
         return self._refused(value, old, resource, custom)
 
     def _refused(
         self, value: JSONObject, old: JSONObject | None, resource: Resource, custom: Kind | None
     ) -> tuple[FieldProblem, ...]:
-        """The problems of a whole object: by its definition, or by what is known of the built-in kinds."""
+        """The problems of a whole object: by its definition; those of a definition itself."""
         refused: Iterable[FieldError]
         if custom is not None:
             from webhook.apiserver.customresources import judging
@@ -106,12 +110,7 @@ class ApiServer:
         elif struct_of(resource.api_version, resource.kind) is None:
             return ()
         else:
-            from webhook.apiserver.validation import kinds
-
-            refused = [
-                *kinds.refusals(value, namespaced=resource.namespaced, old=old),
-                *self._refused_definition(value, resource),
-            ]
+            refused = self._refused_definition(value, resource)
         return tuple(FieldProblem(each.path, each.text, "Invalid") for each in refused)
 
     def _plugged(self, value: JSONObject, api_version: str, kind: str) -> Plugged:
