@@ -170,12 +170,14 @@ _NO_LONGER: Final = frozenset({"extensions"})
 
 
 def unserved(api_version: str, kind: str, kinds: Kinds) -> FieldProblem | None:
-    """Why the API server has no such kind, if its group is built in: it has other kinds, or other versions; else None.
+    """Why the API server has no such kind, if that is certain; else None.
 
-    A custom kind may exist though no definition of it is known: of its group nothing is said.
+    It is where the group is built in, and where a definition has the kind in other versions. Another custom kind may
+    exist though no definition of it is known.
     """
     group = api_version.rpartition("/")[0]
-    if not serves_group(group) and group not in _NO_LONGER and "." in group:
+    defined = any(each.kind == kind and each.group == group for each in kinds)
+    if not serves_group(group) and group not in _NO_LONGER and "." in group and not defined:
         return None
     message = f"no matches for kind {gotext.quote(kind)} in version {gotext.quote(api_version)}"
     serving = sorted({each.api_version for each in kinds if each.kind == kind})

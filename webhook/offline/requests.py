@@ -18,8 +18,9 @@ from webhook.apiserver.completion import Creation
 from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import Document, Problem, objects
+from webhook.offline.customworkloads import NO_MORE, CustomWorkloads
 from webhook.offline.mutated import Mutated
-from webhook.offline.podtemplates import ControlledPod, pod_of
+from webhook.offline.podtemplates import ControlledPod, pods_of
 from webhook.paths import ROOT, Path
 from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User
 from webhook.schema import Kinds, Resource
@@ -57,7 +58,8 @@ class PlannedRequest(Struct, frozen=True):
     object in the document: () for the object itself, spec.template for the Pod of a Deployment. `mutated`: the object,
     if it was mutated; `workload`: the workload, if the request is for the Pod of a mutated one. `problems`: what the
     API server refuses of the object before any policy sees it. `creation`, `server`: how the API server completes the
-    object between mutation and validation; None if it does not, as in a recorded request.
+    object between mutation and validation; None if it does not, as in a recorded request. `moved`: where parts of the
+    object stand in the document, if not below `prefix`. `custom`: the custom workloads that are known.
     """
 
     request: Request
@@ -71,6 +73,8 @@ class PlannedRequest(Struct, frozen=True):
     creation: Creation | None = None
     resource: Resource | None = None
     server: ApiServer | None = None
+    moved: tuple[tuple[Path, Path], ...] = ()
+    custom: CustomWorkloads = NO_MORE
 
     @property
     def unreadable(self) -> bool:
@@ -97,6 +101,9 @@ class PlannedRequest(Struct, frozen=True):
         return self.workload.origin(found) if self.workload is not None else found
 
     def _in_document(self, path: Path) -> Path:
+        for inside, outside in self.moved:
+            if path[: len(inside)] == inside:
+                return outside + path[len(inside) :]
         if not self.of_template or path[:1] == ("spec",):
             return self.prefix + path
         if path[:1] == ("metadata",) and path[1:2] in (("labels",), ("annotations",), ("finalizers",)):
@@ -109,12 +116,14 @@ class Options(Struct, frozen=True):
 
     `namespace`: of objects that name none. `operation`: CREATE, UPDATE (with the same object as oldObject) or DELETE.
     `as_written`: the objects are taken as they stand in the documents; nothing is decoded, defaulted or completed.
+    `custom`: the custom workloads that are known.
     """
 
     namespace: str = DEFAULT_NAMESPACE
     user: User = field(default_factory=User)
     operation: str = CREATE
     as_written: bool = False
+    custom: CustomWorkloads = NO_MORE
 
 
 class Plan(Struct, frozen=True):
@@ -205,25 +214,34 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
     return Plan(planned, known, kinds, problems, notes)
 
 
+def options_of(operation: str) -> dict[str, Any]:
+    """The options that kubectl sends with a request."""
+    return {"apiVersion": "meta.k8s.io/v1", **_OPTIONS[operation]}
+
+
 def by_document(requests: Iterable[PlannedRequest]) -> Iterator[list[PlannedRequest]]:
     """Groups requests by document. The requests of one document must be adjacent."""
     for _, group in groupby(requests, key=lambda planned: id(planned.document)):
         yield list(group)
 
 
-def pod_after(planned: PlannedRequest, workload: dict[str, Any]) -> PlannedRequest | None:
-    """The request for the Pod of a mutated workload; None if it has no Pod template."""
+def pods_after(planned: PlannedRequest, workload: dict[str, Any]) -> list[PlannedRequest]:
+    """The requests for the Pods of a workload, perhaps a mutated one; none if it has no Pod template."""
     if planned.of_template or planned.prefix or planned.unreadable or planned.request.operation == DELETE:
-        return None
-    pod = pod_of(workload) if _has_identity(workload) else None
-    if pod is None:
-        return None
+        return []
+    if not _has_identity(workload):
+        return []
+    pods = pods_of(workload, planned.request.resource.resource, planned.custom)
+    before = planned.request.object
+    mutated = Mutated(before, workload) if before is not None else None
+    return [_pod_after(planned, pod, mutated) for pod in pods]
+
+
+def _pod_after(planned: PlannedRequest, pod: ControlledPod, mutated: Mutated | None) -> PlannedRequest:
     user = _controller(pod)
     sent = _as_sent(pod.object, _PODS, planned.request.namespace, planned.server)
     request = _request(sent.object, _PODS, planned.request.namespace, CREATE, user, _CONTROLLERS_OPTIONS)
     creation = planned.creation
-    before = planned.request.object
-    mutated = Mutated(before, workload) if before is not None else None
     return PlannedRequest(
         request,
         planned.document,
@@ -234,6 +252,7 @@ def pod_after(planned: PlannedRequest, workload: dict[str, Any]) -> PlannedReque
         creation=creation and creation._replace(username=user.username, groups=user.groups),
         resource=_PODS,
         server=planned.server,
+        moved=pod.moved,
     )
 
 
@@ -245,26 +264,6 @@ def _has_identity(value: dict[str, Any]) -> bool:
         and all(isinstance(value.get(field), str) for field in ("apiVersion", "kind"))
         and all(isinstance(metadata.get(field, ""), str) for field in ("name", "generateName"))
     )
-
-
-def with_old(requests: Iterable[PlannedRequest], before: Plan) -> tuple[list[PlannedRequest], list[str]]:
-    """The requests as updates of the objects of another plan, and the objects that it does not have (`KIND NAME`).
-
-    Requests for the Pods of workloads do not change, as controllers create new Pods in either case.
-    """
-    known = {each.identity: each.request.object for each in before.requests if not each.of_template}
-    updates: list[PlannedRequest] = []
-    unknown: list[str] = []
-    for planned in requests:
-        was = known.get(planned.identity)
-        if planned.of_template:
-            updates.append(planned)
-        elif was is None:
-            updates.append(planned)
-            unknown.append(f"{planned.identity.kind} {planned.identity.name}")
-        else:
-            updates.append(replace(planned, request=replace(planned.request, old_object=was)))
-    return updates, unknown
 
 
 def _as_sent(value: dict[str, Any], resource: Resource, namespace: str, server: ApiServer | None) -> Sent:
@@ -316,11 +315,10 @@ def _requests(
         creation=creation,
         resource=resource,
         server=server,
+        custom=options.custom,
     )
     yield planned
-    pod = pod_after(planned, value)
-    if pod is not None:
-        yield pod
+    yield from pods_after(planned, value)
 
 
 def _request(
@@ -345,8 +343,9 @@ _PODS: Final = Resource("", "v1", "Pod", "pods", True)
 
 def _controller(pod: ControlledPod) -> User:
     """The user that creates the Pod of a workload."""
-    groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated")
-    return User(username=f"system:serviceaccount:kube-system:{pod.controller}", groups=groups)
+    namespace = pod.controller_namespace
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+    return User(username=f"system:serviceaccount:{namespace}:{pod.controller}", groups=groups)
 
 
 def _recorded(document: Document) -> PlannedRequest:

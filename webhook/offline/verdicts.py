@@ -18,9 +18,9 @@ from webhook.admission.engine import decide
 from webhook.offline.explaining import ExplainedPolicy, explained, shown_message
 from webhook.offline.mutated import Mutated
 from webhook.offline.places import place_of
-from webhook.offline.requests import Identity, PlannedRequest, by_document, pod_after
+from webhook.offline.requests import Identity, PlannedRequest, by_document, pods_after
 from webhook.offline.secrets import Redaction, SecretsSeen
-from webhook.paths import ROOT, Path
+from webhook.paths import ROOT, Path, render
 
 if TYPE_CHECKING:
     from webhook.admission.record import Evaluated, Record
@@ -53,6 +53,7 @@ class Located(Struct, frozen=True):
     of_template: bool
     known: bool
     explained: LocatedExplanation | None = None
+    moved: tuple[tuple[Path, Path], ...] = ()  # of a Pod: path in it -> path in its workload, of each part
 
     def reads_as(self, other: Located) -> bool:
         """Whether the message and the place are the same as those of another finding on the object."""
@@ -177,14 +178,20 @@ def decided(
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
         yield Decided(planned, observer, findings, changes, excepted)
         if changed and after is not None and not planned.of_template:
-            pod = pod_after(sent, after)
-            ahead = [each for each in ahead if not each.of_template] + ([pod] if pod is not None else [])
+            ahead = [each for each in ahead if not each.of_template] + pods_after(sent, after)
 
 
 def _completed(planned: PlannedRequest, problems: list[FieldProblem], request: Request) -> Request | None:
-    """The request that is validated; None if the API server refuses its object, whose problems are then added."""
+    """The request that is validated; None if the API server refuses its object, whose problems are then added.
+
+    Problems of an object that has some already are not added: most of them follow from these. Of the Pod of a workload
+    there are none: they are the workload's, which has its template.
+    """
     whole, refused = planned.completed(request)
-    problems += refused
+    if planned.of_template:
+        return whole
+    if not problems:
+        problems += refused
     return None if refused else whole
 
 
@@ -282,6 +289,7 @@ class _Locator:
             of_template=planned.of_template,
             known=bool(place) and not (planned.of_template and path == planned.prefix),
             explained=explained,
+            moved=(*planned.moved, ((), planned.prefix)) if planned.of_template else (),
         )
 
 
@@ -309,12 +317,12 @@ class _Once:
 
     def add(self, located: Located) -> None:
         """Add a finding. Of two duplicates, the one with the more precise place is kept."""
-        param = _param(located.finding)
+        param = param_of(located.finding)
         for index, (earlier, params) in enumerate(zip(self._findings, self._params, strict=True)):
             if located.of_template == earlier.of_template:
                 one = _is_of_one_binding(located, earlier) and located.reads_as(earlier)
             else:
-                one = any(param is each for each in params) and _is_of_both(located, earlier)
+                one = any(param is each for each in params) and is_of_both(located, earlier)
             if one:
                 params.append(param)
                 if (_is_placed(located), len(located.path or ())) > (_is_placed(earlier), len(earlier.path or ())):
@@ -334,17 +342,18 @@ def _is_of_one_binding(one: Located, other: Located) -> bool:
     return (a.policy, a.binding, a.action, a.kind) == (b.policy, b.binding, b.action, b.kind)
 
 
-def _is_of_both(later: Located, earlier: Located) -> bool:
-    """Whether a finding on a workload and one on its Pod, with the same param object, are duplicates."""
+def is_of_both(later: Located, earlier: Located) -> bool:
+    """Whether a finding on the Pod of a workload repeats one on the workload, with the same param object."""
     one, other = later.finding, earlier.finding
-    if not _is_of_one_binding(later, earlier) or one.error != other.error:
+    if later.of_template == earlier.of_template or not _is_of_one_binding(later, earlier) or one.error != other.error:
         return False
     if _is_placed(later) and _is_placed(earlier):
         if later.path == earlier.path:
             return True
         if not _within(later.path or (), earlier.path or ()):
             return False
-    if _without_template(later.message) == _without_template(earlier.message):
+    moved = later.moved or earlier.moved
+    if _of_pod(later.message, moved) == _of_pod(earlier.message, moved):
         return True
     if one.expression is not None or other.expression is not None:
         return one.expression == other.expression
@@ -357,7 +366,8 @@ def _is_placed(located: Located) -> bool:
     return located.known and located.path not in (("kind",), ("apiVersion",))
 
 
-def _param(finding: Finding) -> Any:
+def param_of(finding: Finding) -> Any:
+    """The param object of the evaluation that gave a finding; None without one."""
     return finding.evaluated.param if finding.evaluated is not None else None
 
 
@@ -367,9 +377,14 @@ def _within(one: Path, other: Path) -> bool:
     return one[:shorter] == other[:shorter]
 
 
-_TEMPLATE = re.compile(r"\b(?:spec\.jobTemplate\.)?spec\.template\.(?=spec\b|metadata\b)")
-
-
-def _without_template(message: str) -> str:
-    """The message without the prefix of the Pod template in paths, as on the workload's Pod."""
-    return _TEMPLATE.sub("", message)
+def _of_pod(message: str, moved: tuple[tuple[Path, Path], ...]) -> str:
+    """The message with the paths of the workload in it as those of its Pod: spec.template.spec.x is spec.x."""
+    for inside, outside in sorted(moved, key=lambda pair: -len(pair[1])):
+        if not outside:
+            continue
+        path, pod = render(outside), render(inside)
+        if inside:
+            message = message.replace(path, pod)
+        else:
+            message = re.sub(rf"\b{re.escape(path)}\.(?=spec\b|metadata\b)", "", message)
+    return message

@@ -34,6 +34,8 @@ from webhook.cel.library.patterns import compiled
         (r"^\P{Other}$", "a", True),
         (r"^\p{ascii}+$", "a\x7f", True),
         (r"^\P{ASCII}$", "é", True),
+        (r"^[\P{LC}]+$", "中\U000e0001\U0010ffff\U000ffffd\ud7fc\U00050000", True),
+        (r"[\P{LC}]", "aZ\U0001d400\U0001e943", False),
         (r"^\p{Any}$", "\u0378", True),
         (r"^\pL\PN$", "ab", True),
         (r"\Q\p{lc}\E", "\\p{lc}", True),

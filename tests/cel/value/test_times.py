@@ -36,7 +36,9 @@ def test_a_duration_is_read_as_go_reads_it(text: str, nanoseconds: int) -> None:
     assert parse_duration(text) == Duration(nanoseconds)
 
 
-@pytest.mark.parametrize("text", ["", "-", "1", "1x", ".s", "1h ", "9223372036854775808ns", "1h" * 2562048, "1h-1m"])
+@pytest.mark.parametrize(
+    "text", ["", "-", "1", "1x", ".s", "1h ", "9223372036854775808ns", "1h" * 2562048, "1ns" * 4000, "1h-1m"]
+)
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(EvaluationError, match="time: invalid duration"):
         parse_duration(text)
@@ -76,6 +78,12 @@ def test_a_timestamp_is_keeps_the_offset_that_it_is_written_with(written: str, t
 def test_what_is_no_timestamp_is_refused(text: str, message: str) -> None:
     with pytest.raises(EvaluationError, match=message):
         parse_timestamp(text)
+
+
+def test_a_duration_of_many_parts_is_read_up_to_a_length() -> None:
+    assert parse_duration("1ns" * 3000) == Duration(3000)
+    with pytest.raises(EvaluationError, match="time: invalid duration"):
+        parse_duration("1ns" * 4000)
 
 
 def test_durations_end_where_int64_does() -> None:

@@ -151,9 +151,20 @@ def _is_known(name: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=4)
+# Blocks of characters that are all of one class: they are not assigned, or of private use.
+_UNIFORM: Final = (
+    *((0x40000, 0xDFFFF), (0xE1000, 0xEFFFF), (0xF0000, 0xFFFFD), (0xFFFFE, 0xFFFFF)),
+    *((0x100000, 0x10FFFD), (0x10FFFE, 0x10FFFF)),
+)
+
+
+@lru_cache(maxsize=8)
 def _rest(content: str) -> str:
     """The content of a set of all characters that another one does not have."""
-    characters = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
-    runs = (match[0] for match in re2.compile(f"[^{content}]+", _OPTIONS).finditer(characters))
-    return "".join(f"\\x{{{ord(run[0]):X}}}-\\x{{{ord(run[-1]):X}}}" for run in runs)
+    rest = re2.compile(f"[^{content}]+", _OPTIONS)
+    ranges: list[tuple[int, int]] = []
+    for first in (*range(0, 0xD000, 0x1000), *range(0xE000, 0x40000, 0x1000), 0xD000, 0xE0000):
+        block = "".join(map(chr, range(first, 0xD800 if first == 0xD000 else first + 0x1000)))
+        ranges += ((ord(match[0][0]), ord(match[0][-1])) for match in rest.finditer(block))
+    ranges += ((first, last) for first, last in _UNIFORM if rest.search(chr(first)))
+    return "".join(f"\\x{{{first:X}}}-\\x{{{last:X}}}" for first, last in ranges)
