@@ -20,7 +20,7 @@ from webhook.versions import NEWEST, Version
 if TYPE_CHECKING:
     from webhook.apiserver.customresources.definitions import Kind
     from webhook.apiserver.fielderrors import FieldError
-    from webhook.apiserver.plugins.admitting import Plugged, Plugins
+    from webhook.apiserver.plugins.admitting import Plugins
 
 JSONObject = dict[str, Any]
 
@@ -74,7 +74,7 @@ class ApiServer:
         if refused is not None:
             problems = (*problems, refused)
         sent = completion.sent(decoded.object, namespaced=resource.namespaced, namespace=namespace)
-        plugged = self._plugged(sent, api_version, kind)
+        plugged = self._loaded_plugins().admit(sent, api_version, kind, sent["metadata"].get("namespace", ""))
         encoding.encode(sent, struct)
         return Sent(sent, (*problems, *plugged.problems), plugged.notes)
 
@@ -82,11 +82,15 @@ class ApiServer:
         """The object after mutation as validating admission sees it, and what the API server refuses of it before."""
         made = completion.created(value, resource, creation)
         custom = self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
-        if custom is not None:
-            from webhook.apiserver.customresources import judging  # where there is a custom resource
+        if custom is None:
+            refused = self._refused(made, None, resource, None)
+            namespace = made["metadata"].get("namespace", "")
+            plugged = self._loaded_plugins().validate(made, resource.api_version, resource.kind, namespace)
+            return Decoded(made, (*refused, *plugged.problems))
+        from webhook.apiserver.customresources import judging  # where there is a custom resource
 
-            made["metadata"] = {**made["metadata"], "generation": 1}
-            made = judging.prepared(custom, made)
+        made["metadata"] = {**made["metadata"], "generation": 1}
+        made = judging.prepared(custom, made)
         return Decoded(made, self._refused(made, None, resource, custom))
 
     def updated(self, value: JSONObject, old: JSONObject, resource: Resource) -> tuple[FieldProblem, ...]:
@@ -113,12 +117,12 @@ class ApiServer:
             refused = self._refused_definition(value, resource)
         return tuple(FieldProblem(each.path, each.text, "Invalid") for each in refused)
 
-    def _plugged(self, value: JSONObject, api_version: str, kind: str) -> Plugged:
+    def _loaded_plugins(self) -> Plugins:
         if self._plugins is None:
             from webhook.apiserver.plugins.admitting import Plugins
 
             self._plugins = Plugins(self._cluster())
-        return self._plugins.admit(value, api_version, kind, value["metadata"].get("namespace", ""))
+        return self._plugins
 
     def _custom_object(self, value: JSONObject) -> Decoded:
         """A decoded object of a custom kind. Without its definition only its metadata is decoded."""
