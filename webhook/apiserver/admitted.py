@@ -12,7 +12,6 @@ from webhook.apiserver.decoding import Decoded
 from webhook.apiserver.defaults.defaulting import set_defaults
 from webhook.apiserver.gotypes import serves_group, struct_of
 from webhook.apiserver.problems import FieldProblem
-from webhook.cluster.view import ClusterView
 from webhook.nearest import nearest
 from webhook.schema import Kinds, Resource
 from webhook.versions import NEWEST, Version
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from webhook.apiserver.customresources.definitions import Kind
     from webhook.apiserver.fielderrors import FieldError
     from webhook.apiserver.plugins.admitting import Plugins
+    from webhook.cluster.view import ClusterView
 
 JSONObject = dict[str, Any]
 
@@ -67,16 +67,11 @@ class ApiServer:
             encoding.encode_metadata(found.object.setdefault("metadata", {}))
             sent = completion.sent(found.object, namespaced=resource.namespaced, namespace=namespace)
             return Sent(sent, found.problems)
-        decoded = decoding.decode(value, struct)
-        problems = decoded.problems
-        set_defaults(decoded.object, api_version, kind)
-        refused = convert(decoded.object, api_version, kind)
-        if refused is not None:
-            problems = (*problems, refused)
+        decoded = _defaulted(value, struct)
         sent = completion.sent(decoded.object, namespaced=resource.namespaced, namespace=namespace)
         plugged = self._loaded_plugins().admit(sent, api_version, kind, sent["metadata"].get("namespace", ""))
         encoding.encode(sent, struct)
-        return Sent(sent, (*problems, *plugged.problems), plugged.notes)
+        return Sent(sent, (*decoded.problems, *plugged.problems), plugged.notes)
 
     def created(self, value: JSONObject, resource: Resource, creation: Creation) -> Decoded:
         """The object after mutation as validating admission sees it, and what the API server refuses of it before."""
@@ -159,6 +154,24 @@ class ApiServer:
         from webhook.apiserver.customresources import definitions
 
         return definitions.read(value, self._target).refused
+
+
+def read(value: JSONObject) -> Decoded:
+    """An object of a built-in kind, decoded, defaulted and written; other objects as they are."""
+    struct = struct_of(value["apiVersion"], value["kind"])
+    if struct is None:
+        return Decoded(value, ())
+    decoded = _defaulted(value, struct)
+    encoding.encode(decoded.object, struct)
+    return decoded
+
+
+def _defaulted(value: JSONObject, struct: str) -> Decoded:
+    """The decoded object with its defaults, as the internal version has it."""
+    decoded = decoding.decode(value, struct)
+    set_defaults(decoded.object, value["apiVersion"], value["kind"])
+    refused = convert(decoded.object, value["apiVersion"], value["kind"])
+    return decoded if refused is None else Decoded(decoded.object, (*decoded.problems, refused))
 
 
 def _shown(path: tuple[str | int, ...]) -> str:

@@ -7,7 +7,7 @@ Services are those of a cluster with IPv4 addresses only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook.apiserver import conversion, quantities
@@ -187,11 +187,14 @@ def _quality(resources: JSONObject) -> str:
     return "Guaranteed" if len(limits) == 2 and requests == limits else "Burstable"
 
 
-def _amount(text: Any) -> Fraction:
-    if not isinstance(text, str):
-        return Fraction(0)
+@lru_cache(4096)
+def _amount(text: str | None) -> int:
+    """The amount of a quantity in billionths, of which it has no fractions."""
+    if text is None:
+        return 0
     found = quantities.parse(text)
-    return Fraction(found.digits) * Fraction(10) ** found.exponent
+    amount: int = found.digits * 10 ** (found.exponent + 9)
+    return amount
 
 
 def _namespace(value: JSONObject, _: Creation) -> None:
