@@ -255,8 +255,7 @@ class _Reader:
         """The object as the API server reads it, with its defaults."""
         decoded = admitted.read(value)
         for each in decoded.problems:
-            hint = f"; did you mean {each.hint}?" if each.hint else ""
-            raise _CaseError((*path, *each.path), f"the API server refuses the object: {each.message}{hint}")
+            raise _CaseError((*path, *each.path), f"the API server refuses the object: {each.message}{each.afterword}")
         return decoded.object
 
     def _from_file(self, name: Any, path: Path) -> JSONObject:
