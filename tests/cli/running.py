@@ -109,13 +109,13 @@ def _be(order: dict[str, Any]) -> None:
         os.environ.update(order["env"])
         sys.argv = ["gatewright", *order["arguments"]]
         sys.path[0] = order["cwd"]
-        sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")  # type: ignore[arg-type]
+        sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8")
         sys.stderr = io.TextIOWrapper(
             io.FileIO(2, "w", closefd=False),
             encoding="utf-8",
             errors="backslashreplace",
-            write_through=True,  # type: ignore[arg-type]
+            write_through=True,
         )
         main()
         code = 0
