@@ -31,7 +31,7 @@ test-all: $(READY)  ## the tests on every other Python from 3.11 that pyenv or t
 	bash tests/every_python.sh
 
 e2e: e2e-assets  ## the tests against a real etcd and kube-apiserver, on loopback: 2 to 4 minutes once these are built
-	$(BIN)/python -m pytest -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning tests/e2e
+	$(BIN)/python -m pytest tests/e2e
 
 e2e-assets: $(READY)  ## build etcd, kube-apiserver and kubectl with Go, unless KUBEBUILDER_ASSETS has them: five minutes
 	$(BIN)/python -m tests.e2e.assets

@@ -30,8 +30,10 @@ def built(source: Path) -> Path:
     if not program.exists():
         cache.mkdir(parents=True, exist_ok=True)
         made = program.with_suffix(f".{os.getpid()}")
-        command = ["go", "build", "-mod=readonly", "-o", str(made), "."]
-        run = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+        # With the flags of tests/e2e/assets.py, so that packages which both need are compiled once.
+        command = ["go", "build", "-mod=readonly", "-trimpath", "-o", str(made), "."]
+        environment = os.environ | {"CGO_ENABLED": "0"}
+        run = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
         if run.returncode:
             pytest.skip(f"the API server's own packages do not build here: {run.stderr.strip()[:500]}")
         made.replace(program)

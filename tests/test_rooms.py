@@ -27,6 +27,7 @@ webhook.policy.cel
 webhook.policy.exceptions
 webhook.policy.written
 webhook.policy
+webhook.apiserver
 webhook.cel.reference
 webhook.cel
 webhook.cel.environment

@@ -50,6 +50,7 @@ SIDEBAR = {
             Policies that ship <policies/README>
             Differences in CEL <docs/conformance>
         Check manifests
+            Files, updates, workloads <docs/check>
             Why was this refused? <docs/explain>
         Run it in a cluster
             Operations <docs/operations/README>

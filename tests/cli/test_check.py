@@ -152,7 +152,7 @@ def test_the_json_report(tree: Path) -> None:
     run = check(tree, DEPLOYMENT, "-o", "json")
     report = json.loads(run.stdout)
     assert run.returncode == 1
-    assert set(report) == {"findings", "excepted", "summary", "errors", "warnings", "notes"}
+    assert set(report) == {"findings", "excepted", "summary", "errors", "warnings", "notes", "leftOut"}
     assert report["findings"][1] == {
         "file": "in.yaml",
         "line": 13,

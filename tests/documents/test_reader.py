@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.documents import reader, syntax
-from webhook.documents.reader import Position, parse, read
+from webhook.documents.reader import Position, parse, parsed, read
 
 
 def values(content: str | bytes, file: str = "f.yaml") -> list[Any]:
@@ -210,6 +210,104 @@ def test_any_text_gives_values_or_a_problem_with_a_line(text: str) -> None:
 @given(st.binary(max_size=60))
 def test_any_bytes_give_values_or_problems(content: bytes) -> None:
     parse(content, "f.yaml")
+
+
+# As kubectl reads it
+
+
+@pytest.mark.parametrize("separator", ["---", "--- ", "---\t# c", "---\r"])
+def test_a_byte_order_mark_after_a_separator_is_skipped(separator: str) -> None:
+    content = f'a: 1\n{separator}\n\ufeffb: 2\nc: [\n---\n\ufeff{{"d": 4}}\n'.replace("c: [\n", "c: 3\n")
+    documents, problems = parse(content.encode(), "f.yaml")
+    assert ([document.value for document in documents], problems) == ([{"a": 1}, {"b": 2, "c": 3}, {"d": 4}], [])
+    assert [document.position(()) for document in documents] == [Position(1, 1), Position(3, 1), Position(6, 1)]
+
+
+@pytest.mark.parametrize(
+    ("content", "value", "warning"),
+    [
+        ("a: 1\nb: 2\na: 3\n", {"a": 3, "b": 2}, "f.yaml:3:1: duplicate key 'a' (first in line 1)"),
+        ("m: {a: {x: 1}, a: {w: 2}}\n", {"m": {"a": {"w": 2}}}, "f.yaml:1:16: duplicate key 'a' (first in line 1)"),
+        ("1: a\n0x1: b\n", {"1": "b"}, "f.yaml:2:1: duplicate key '1' (first in line 1)"),
+        ("&k a: 1\n*k : 2\n", {"a": 2}, "f.yaml:2:1: duplicate key 'a' (first in line 1)"),
+        ('{"a": {"x": 1},\n "a": {"y": 2}}', {"a": {"y": 2}}, "f.yaml:2:2: duplicate key 'a' (first in line 1)"),
+        (
+            "a: &a {p: 1}\nb: &b {p: 2}\nc:\n  <<: *a\n  <<: *b\n",
+            {"a": {"p": 1}, "b": {"p": 2}, "c": {"p": 2}},
+            "f.yaml:5:3: duplicate key '<<' (first in line 4)",
+        ),
+    ],
+)
+def test_of_a_key_that_a_mapping_has_twice_the_last_counts_with_a_warning(
+    content: str, value: Any, warning: str
+) -> None:
+    found = parsed(content, "f.yaml")
+    assert [document.value for document in found.documents] == [value]
+    assert [str(each) for each in found.warnings] == [warning]
+    assert found.unread == []
+    (document,) = found.documents
+    assert all(document.exact(path) for path in paths(document.value))
+
+
+def test_the_place_of_a_key_that_stands_twice_is_that_of_the_last() -> None:
+    (document,) = parsed("m:\n  a: {x: 1, z: 5}\n  a: {w: {q: 2}}\n", "f.yaml").documents
+    assert document.position(("m", "a", "w", "q")) == Position(3, 11)
+    assert not document.exact(("m", "a", "x"))
+    (document,) = parsed('{"m": {"a": {"x": 1},\n"a": {"y": [2]}}}', "f.json").documents
+    assert document.position(("m", "a", "y", 0)) == Position(2, 13)
+    assert not document.exact(("m", "a", "x"))
+
+
+def test_in_a_policy_tree_only_the_document_with_the_key_is_lost() -> None:
+    documents, problems = parse("a: 1\n---\nb: 1\nb: 2\n---\nc: 3\n", "f.yaml")
+    assert [document.value for document in documents] == [{"a": 1}, {"c": 3}]
+    assert list(map(str, problems)) == ["f.yaml:4:1: duplicate key 'b' (first in line 3)"]
+
+
+def test_keys_that_are_equal_in_json_only_are_an_error() -> None:
+    for content in ("1: a\n'1': b\n", "on: a\n'true': b\n", "'1': &a x\n? 1\n: *a\n"):
+        found = parsed(content, "f.yaml")
+        assert (found.documents, len(found.unread), found.unread[0].grammar) == ([], 1, False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a: 1\n...\nb: [\n",
+        "a: 1\n...\nb: {{ x }}\n",
+        '{"a": 1}\nb: [\n',
+        '{"a": 1}\n{"b": \n',
+    ],
+)
+def test_what_stands_before_an_error_is_read_where_kubectl_reads_it(content: str) -> None:
+    found = parsed(content, "f.yaml")
+    assert [document.value for document in found.documents] == [{"a": 1}]
+    assert len(found.unread) == 1
+
+
+def test_yaml_after_json_is_read() -> None:
+    assert values('{"a": 1}\nb: 2\n') == [{"a": 1}, {"b": 2}]
+    assert values("a: 1\n...\nb: 2\n") == [{"a": 1}, {"b": 2}]
+
+
+@pytest.mark.parametrize(
+    ("content", "grammar"),
+    [
+        ("a: [\n", True),
+        ("a: {{ x }}\n", True),
+        ("? [a]\n: b\n", True),
+        ("{a: 1", True),
+        ("a: " + "[" * 300, False),
+        ("a: .inf\n", False),
+        ("~: 1\n", False),
+        ("a: *b\n", False),
+        ("---a: 1\n", False),
+        ("a: x\x1b\n", False),
+    ],
+)
+def test_only_what_is_in_no_grammar_is_said_to_be_readable_by_nobody(content: str, grammar: bool) -> None:
+    (unread,) = parsed(content, "f.yaml").unread
+    assert unread.grammar is grammar
 
 
 # What is refused

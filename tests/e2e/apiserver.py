@@ -67,7 +67,8 @@ class Client:
         except (http.client.RemoteDisconnected, http.client.CannotSendRequest, ConnectionError):
             self._connection.close()  # idle for too long, or left half read: once more, on a new one
             answer = self._answer(method, path, encoded, sent)
-        text = answer.read()
+        with answer:
+            text = answer.read()
         try:
             content = json.loads(text)
         except ValueError:

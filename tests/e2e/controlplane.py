@@ -142,13 +142,13 @@ class ControlPlane:
 
     def compact(self) -> None:
         """Let etcd forget every revision but the last: a watch cannot begin at an earlier one."""
-        etcd = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=10)
-        etcd.request("POST", "/v3/kv/range", json.dumps({"key": base64.b64encode(b"0").decode()}))
-        revision = json.loads(etcd.getresponse().read())["header"]["revision"]
-        etcd.request("POST", "/v3/kv/compaction", json.dumps({"revision": revision, "physical": True}))
-        answer = etcd.getresponse()
-        assert answer.status == 200, answer.read()
-        etcd.close()
+        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=10)
+        with contextlib.closing(connection) as etcd:
+            etcd.request("POST", "/v3/kv/range", json.dumps({"key": base64.b64encode(b"0").decode()}))
+            revision = json.loads(etcd.getresponse().read())["header"]["revision"]
+            etcd.request("POST", "/v3/kv/compaction", json.dumps({"revision": revision, "physical": True}))
+            answer = etcd.getresponse()
+            assert answer.status == 200, answer.read()
 
     def kubeconfig(self, name: str, token: str, port: int = 0) -> Path:
         """A kubeconfig of whoever has the token; `port`: another one on loopback that leads to the server."""
@@ -194,13 +194,16 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def started(assets: Path) -> Iterator[ControlPlane]:
-    """A control plane of its own, ready. Raises StartError."""
+def started(assets: Path, *, service_accounts: bool = False) -> Iterator[ControlPlane]:
+    """A control plane of its own, ready. Raises StartError.
+
+    service_accounts: whether the admission plugin of that name is on; then Pods need the account that they name.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewright-e2e-")))
             try:
-                plane = _start(assets, folder, stack)
+                plane = _start(assets, folder, stack, service_accounts)
             except StartError as error:
                 if attempt < ATTEMPTS and "address already in use" in str(error):
                     continue
@@ -213,7 +216,7 @@ def started(assets: Path) -> Iterator[ControlPlane]:
             return
 
 
-def _start(assets: Path, folder: Path, stack: contextlib.ExitStack) -> ControlPlane:
+def _start(assets: Path, folder: Path, stack: contextlib.ExitStack, service_accounts: bool) -> ControlPlane:
     begun = time.monotonic()
     authority = Authority("e2e")
     tokens = {user.name: secrets.token_urlsafe(24) for user in USERS}
@@ -237,7 +240,10 @@ def _start(assets: Path, folder: Path, stack: contextlib.ExitStack) -> ControlPl
     )
     stack.callback(etcd.kill)
     etcd.start()
-    server = _Process("kube-apiserver", [str(assets / "kube-apiserver"), *_flags(folder, etcd_port, port)], folder)
+    flags = _flags(folder, etcd_port, port)
+    if not service_accounts:
+        flags.append("--disable-admission-plugins=ServiceAccount")
+    server = _Process("kube-apiserver", [str(assets / "kube-apiserver"), *flags], folder)
     stack.callback(server.kill)
     server.start()
     plane = ControlPlane(folder, assets, port, authority, tokens, etcd_port=etcd_port, _processes=(etcd, server))
@@ -277,12 +283,12 @@ def _flags(folder: Path, etcd_port: int, port: int) -> list[str]:
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={folder / 'accounts.pub'}",
         f"--service-account-signing-key-file={folder / 'accounts.key'}",
-        "--disable-admission-plugins=ServiceAccount",
         f"--audit-policy-file={folder / 'audit-policy.json'}",
         f"--audit-log-path={folder / 'audit.log'}",
         "--audit-log-mode=blocking-strict",
         "--endpoint-reconciler-type=none",  # a loopback address may stand in no EndpointSlice
         "--shutdown-delay-duration=0s",
+        "--allow-privileged=true",
     ]
 
 

@@ -44,8 +44,8 @@ class Proxy:
         if self._listening is not None:
             with contextlib.suppress(OSError):
                 self._listening.shutdown(socket.SHUT_RDWR)
-            self._listening.close()
-            self._listening = None
+            listening, self._listening = self._listening, None
+            listening.close()
         self.cut()
 
     def end(self) -> None:
@@ -66,8 +66,15 @@ class Proxy:
                 client, _ = listening.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self._target))
+            try:
+                server = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:  # nothing listens there at present
+                client.close()
+                continue
             self._pairs += [client, server]
+            if self._listening is not listening:  # closed meanwhile
+                self.cut()
+                return
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.apiserver import Client
 from tests.e2e.controlplane import CONTROLLER, DEVELOPER, ControlPlane, StartError, started
 from tests.e2e.people import roles
 
@@ -32,7 +32,8 @@ def test_users_may_do_what_rbac_says(cluster: ControlPlane) -> None:
     while (reply := cluster.client(DEVELOPER).post(path, body)).status != 201:
         assert time.monotonic() < until, reply.message
     assert cluster.client(CONTROLLER).post(path, body).status == 403
-    assert Client(cluster.port, cluster.authority.pem, "nobody's").get("/api").status == 401
+    with contextlib.closing(cluster.client_of("nobody's")) as nobody:
+        assert nobody.get("/api").status == 401
     audit = cluster.audit_annotations(reply)
     assert audit["authorization.k8s.io/decision"] == "allow"
 
@@ -66,18 +67,18 @@ with started(pathlib.Path(sys.argv[1])) as plane:
 def test_nothing_is_left_however_the_tests_end(assets: Path, tmp_path: Path, sent: signal.Signals) -> None:
     mine = tmp_path / "assets"
     shutil.copytree(assets, mine)  # so that these processes are told from all others
-    begun = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", BEGIN, str(mine)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=Path(__file__).parents[2],
-    )
-    assert begun.stdout is not None
-    folder = Path(begun.stdout.readline().strip())
-    assert sorted(processes_of(mine)) == ["etcd", "kube-apiserver"]
-    begun.send_signal(sent)
-    begun.wait(30)
+    ) as begun:
+        assert begun.stdout is not None
+        folder = Path(begun.stdout.readline().strip())
+        assert sorted(processes_of(mine)) == ["etcd", "kube-apiserver"]
+        begun.send_signal(sent)
+        begun.wait(30)
     until = time.monotonic() + 10
     while processes_of(mine):
         assert time.monotonic() < until, processes_of(mine)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.apiserver import Client
 from tests.e2e.controlplane import ADMIN, ControlPlane, manifests
 from tests.e2e.live import FAR, Live, binding, config_map, live, policy
 from tests.e2e.objects import namespace
@@ -43,15 +44,19 @@ POLICIES = (
 def many(cluster: ControlPlane) -> Iterator[ControlPlane]:
     cluster.apply(namespace("many"), namespace("few"))
     local = threading.local()
+    clients: list[Client] = []  # one a thread
 
     def create(number: int) -> None:
         if not hasattr(local, "client"):
             local.client = cluster.client_of(cluster.tokens[ADMIN.name])
+            clients.append(local.client)
         reply = local.client.post("/api/v1/namespaces/many/configmaps", config_map(f"c-{number}", "many", v=VALUE))
         assert reply.ok, reply.message
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(create, range(COUNT)))
+    for client in clients:
+        client.close()
     yield cluster
 
 

@@ -134,9 +134,6 @@ spec:
 
 def test_what_nobody_applies_is_left_out() -> None:
     assert planned("apiVersion: gatewright.dev/v1\nkind: PolicyTest\nmetadata: {name: t}\n").requests == []
-    result = planned("resources: [a.yaml]\n", "dir/kustomization.yaml")
-    assert (result.requests, result.problems) == ([], [])
-    assert "kubectl kustomize dir | gatewright check -" in result.notes[0]
 
 
 def test_an_object_without_a_name_is_a_problem_and_still_checked() -> None:

@@ -13,6 +13,24 @@ SMALL = 60
 """Lines. A module of so many may be tested with those that use it."""
 
 ELSEWHERE = """
+apiserver/customresources/coercing: apiserver/customresources/test_judging
+apiserver/customresources/correlation: apiserver/customresources/test_judging
+apiserver/customresources/embedded: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/estimates: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/fieldpaths: apiserver/customresources/test_judging
+apiserver/customresources/listtypes: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/openapi: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/rules: apiserver/customresources/test_judging
+apiserver/customresources/ruletypes: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/rulevalues: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/schemarefusals: apiserver/customresources/test_definitions
+apiserver/customresources/structural: apiserver/customresources/test_definitions
+apiserver/customresources/structurality: apiserver/customresources/test_definitions
+apiserver/fielderrors: apiserver/test_goshown
+apiserver/encoding: apiserver/test_decoding
+apiserver/plugins/accounts: apiserver/plugins/test_admitting
+apiserver/plugins/lookups: apiserver/plugins/test_admitting
+apiserver/plugins/scheduling: apiserver/plugins/test_admitting
 cel/check/construction: cel/value/test_messages
 cel/check/decoding: cel/tree/test_spans
 cel/check/structs: policy/cel/test_typechecking
@@ -32,7 +50,6 @@ cel/why/explanation: cel/why/test_explainer
 cel/why/origins: cel/why/test_witness
 cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
-cli/main: cli/test_check
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
 cli/report/checkjson: cli/test_check
@@ -49,6 +66,7 @@ cluster/view: cluster/test_manifestsview
 admission/params: admission/test_engine
 admission/skipping: admission/test_engine
 access: offline/test_authorizations
+documents/document: documents/test_reader
 documents/files: documents/test_reader
 documents/syntax/jsontext: documents/syntax/test_valuespans
 documents/syntax/yamltext: documents/syntax/test_valuespans

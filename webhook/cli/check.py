@@ -17,6 +17,7 @@ from webhook.cli.options import (
     Authorizations,
     Color,
     Colors,
+    Exclude,
     Format,
     KubernetesVersion,
     Manifests,
@@ -25,10 +26,12 @@ from webhook.cli.options import (
     Operation,
     Output,
     PolicyTree,
+    Strict,
     Verbose,
     assumed,
     colored,
     draws,
+    fail,
     given,
     refuse,
 )
@@ -49,6 +52,8 @@ def check(
         ),
     ] = Operation.CREATE,
     output: Output = Format.TEXT,
+    exclude: Exclude = None,
+    strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
     authorizations: Authorizations = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
@@ -75,6 +80,8 @@ def check(
             groups=groups or [],
             operation=operation,
             output=output,
+            exclude=exclude or [],
+            strict=strict,
             version=version,
             authorizations=authorizations,
             diff=diff,
@@ -99,6 +106,8 @@ def _check(
     groups: list[str],
     operation: Operation,
     output: Format,
+    exclude: list[str],
+    strict: bool,
     version: str,
     authorizations: Path | None,
     diff: bool,
@@ -112,8 +121,8 @@ def _check(
     from webhook.cli.report.outcome import Outcome
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
-    from webhook.documents import reader
-    from webhook.documents.reader import Problem
+    from webhook.documents.document import Problem
+    from webhook.offline import manifests
     from webhook.offline.background import Background
     from webhook.offline.requests import Options, plan
     from webhook.offline.verdicts import verdicts
@@ -131,12 +140,17 @@ def _check(
     with ProgressBar(sys.stderr) as bar:
         files = count(1)
         stdin = sys.stdin.buffer if sys.stdin is not None else None
-        read, problems = reader.read(paths, stdin, lambda _: bar.step("reading", next(files)))
-        if not read and not problems:
+        step = lambda _: bar.step("reading", next(files))  # noqa: E731
+        try:
+            read = manifests.read(paths, stdin, step, exclude=exclude, strict=strict, crds=policies.objects)
+        except ValueError as error:
+            return fail(f"--exclude: {error}", color)
+        problems = read.problems
+        if not read.documents and not problems and not read.left_out:
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
             problems.append(Problem("<stdin>" if named == "-" else named, None, None, "no objects in it to check"))
-        planned = plan(read, Options(namespace, run.user, operation.value), policies.objects)
+        planned = plan(read.documents, Options(namespace, run.user, operation.value), policies.objects)
         cluster = ManifestsView(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
         )
@@ -145,7 +159,7 @@ def _check(
             for verdict in verdicts(planned.requests, policies, cluster, explain=explain):
                 results.append(verdict)
                 bar.step("checking", len(results), len(planned.objects))
-    notes = [*map(str, policies.notes), *planned.notes]
+    notes = [*map(str, policies.notes), *manifests.notes(read, verbose=verbose), *planned.notes]
     notes += assumed(cluster.assumed)
     findings = [located for verdict in results for located in verdict.findings]
     errors = [located.message for located in findings if located.finding.error]
@@ -158,7 +172,8 @@ def _check(
         files=len({verdict.document.file for verdict in results}),
         objects=len(results),
         policies=len({policy.name for policy in policies.policies}),
-        warnings=policies.warnings,
+        warnings=[*policies.warnings, *read.warnings],
+        left_out=read.left_out,
         changes=[change for verdict in results for change in verdict.changes],
         excepted=[each for verdict in results for each in verdict.excepted],
         show_changes=diff,

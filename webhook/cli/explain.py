@@ -122,7 +122,8 @@ def _explain(
     from webhook.cli.report.style import Style
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
-    from webhook.documents import reader
+    from webhook.documents.document import Problem
+    from webhook.offline import manifests
     from webhook.offline.background import Background
     from webhook.offline.policyexplained import explain_requests
     from webhook.offline.requests import Options, plan, with_old
@@ -147,14 +148,15 @@ def _explain(
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     options = Options(namespace, run.user, done.value)
-    read, problems = reader.read(paths, stdin)
-    planned = plan(read, options, policies.objects)
+    read = manifests.read(paths, stdin, crds=policies.objects)
+    problems = read.problems
+    planned = plan(read.documents, options, policies.objects)
     requests = list(planned.requests)
-    notes = list(planned.notes)
+    notes = [*manifests.notes(read, verbose=verbose), *map(str, read.warnings), *planned.notes]
     if old:
-        was, wrong_before = reader.read([old], stdin)
-        before = plan(was, options, policies.objects)
-        problems += [*wrong_before, *before.problems]
+        was = manifests.read([old], stdin, crds=policies.objects)
+        before = plan(was.documents, options, policies.objects)
+        problems += [*was.problems, *before.problems]
         requests, unknown = with_old(requests, before)
         notes += [f"{what} is not in {old}: taken to be as it is now" for what in unknown]
     problems += planned.problems
@@ -175,7 +177,7 @@ def _explain(
         ]
     notes += assumed(cluster.assumed)
     if not requests and not problems:
-        problems.append(reader.Problem(paths[0], None, None, "no objects in it to explain"))
+        problems.append(Problem(paths[0], None, None, "no objects in it to explain"))
     if output is Format.JSON:
         written = put(explainjson.report(reports, notes, problems))
     else:

@@ -1,4 +1,7 @@
-"""The command `gatewright`. Each subcommand is a function in its own module, imported when it is used."""
+"""The command `gatewright`. Each subcommand is a function in its own module, imported when it is used.
+
+`gatewright --help` imports none of them, and no library that lays out text.
+"""
 
 from __future__ import annotations
 
@@ -7,41 +10,56 @@ from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from webhook.cli.streams import ensure
+from webhook.nearest import nearest
 
 COMMANDS: Final = {
-    "check": "webhook.cli.check",
-    "explain": "webhook.cli.explain",
-    "manifests": "webhook.cli.manifests",
-    "serve": "webhook.cli.serve",
-    "test": "webhook.cli.test",
+    "check": ("webhook.cli.check", "Check manifests as if they were applied."),
+    "explain": ("webhook.cli.explain", "Show how a policy comes to its verdict on manifests."),
+    "manifests": ("webhook.cli.manifests", "Write the webhook configurations and roles of policies."),
+    "serve": ("webhook.cli.serve", "Serve the admission webhook."),
+    "test": ("webhook.cli.test", "Run the tests of the policies."),
 }
-"""Subcommand -> module, which has a function with the same name. `--help` shows them in this order."""
+"""Subcommand -> its module, which has a function with the same name, and its line in `--help`, in this order."""
 
 HELP_OPTIONS: Final = {"help_option_names": ["-h", "--help"]}
 
 
 class _Commands(TyperGroup):
-    """The subcommands. Each is imported on first use, so that `check` does not wait for the server's packages."""
+    """The subcommands. Each is imported when it is called, so that `check` does not wait for the server's packages."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The name and the summary of a subcommand, for help and for suggestions."""
         if cmd_name not in COMMANDS:
             return None
-        app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
-        app.command(cmd_name, context_settings=dict(HELP_OPTIONS))(getattr(import_module(COMMANDS[cmd_name]), cmd_name))
-        return typer.main.get_command(app)
+        return TyperCommand(cmd_name, short_help=COMMANDS[cmd_name][1], rich_markup_mode=None)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The subcommand that the arguments call, with its options."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS and (close := nearest(args[0], COMMANDS)):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close!r}?")
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else subcommand(name), rest
+
+
+def subcommand(name: str) -> Any:
+    """The click command of a subcommand. Imports its module."""
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+    module = import_module(COMMANDS[name][0])
+    app.command(name, context_settings=dict(HELP_OPTIONS))(getattr(module, name))
+    return typer.main.get_command(app)
 
 
 app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings=dict(HELP_OPTIONS),
 )

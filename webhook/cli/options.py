@@ -56,8 +56,22 @@ AsGroups = Annotated[
     list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group of that user; may be repeated.")
 ]
 
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="GLOB",
+        help="Leave these files and folders out, as a line of .gitignore would; may be repeated.",
+    ),
+]
+
+Strict = Annotated[bool, typer.Option("--strict", help="Whatever a folder holds that cannot be checked is an error.")]
+
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Also show the traceback of an exception in a Python policy.")
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Also name every file that is left out, and show tracebacks of Python policies."
+    ),
 ]
 
 

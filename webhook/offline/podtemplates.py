@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.paths import Path
+from webhook.paths import Path, lookup
 
 HASH: Final = "x" * 10  # as long as a pod-template-hash
 SUFFIX: Final = "x" * 5  # as long as the suffix that the API server appends to a generateName
@@ -67,6 +67,13 @@ _WORKLOADS: Final[dict[tuple[str, str], _Workload]] = {
     ("batch", "Job"): _Workload("job-controller", _JOB, labels=_job_labels),
     ("batch", "CronJob"): _Workload("job-controller", _JOB, "-" + "x" * 8, CRON_JOB_TEMPLATE, _job_labels),
 }
+
+
+def template_of(workload: dict[str, Any]) -> dict[str, Any] | None:
+    """The Pod template of a workload; None for other kinds, and if there is none."""
+    made = _WORKLOADS.get((workload["apiVersion"].rpartition("/")[0], workload["kind"]))
+    template = lookup(workload, made.template) if made is not None else None
+    return template if isinstance(template, dict) else None
 
 
 def pod_of(workload: dict[str, Any]) -> ControlledPod | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -24,7 +23,6 @@ _OPTIONS: Final = {CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "De
 
 # Groups of objects that client-side tools read; they are never applied to a cluster.
 _LOCAL_GROUPS: Final = frozenset({"gatewright.dev", "kustomize.config.k8s.io"})
-_KUSTOMIZATIONS: Final = frozenset({"kustomization.yaml", "kustomization.yml"})
 
 # Groups of objects that are never stored, such as SubjectAccessReview; they need no name.
 _NAMELESS_GROUPS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
@@ -123,7 +121,7 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
     policy_objects: the objects of the policy tree; their CustomResourceDefinitions define kinds too.
     """
     notes: list[str] = []
-    manifests, problems = objects(_without_kustomizations(documents, notes))
+    manifests, problems = objects(documents)
     kinds = Kinds.builtin().with_crds([*policy_objects, *(document.value for document in manifests)])
     planned: list[PlannedRequest] = []
     known: list[dict[str, Any]] = []
@@ -204,18 +202,6 @@ def with_old(requests: Iterable[PlannedRequest], before: Plan) -> tuple[list[Pla
         else:
             updates.append(replace(planned, request=replace(planned.request, old_object=was)))
     return updates, unknown
-
-
-def _without_kustomizations(documents: Iterable[Document], notes: list[str]) -> Iterator[Document]:
-    for document in documents:
-        if os.path.basename(document.file) not in _KUSTOMIZATIONS:  # noqa: PTH119  # a name as given, perhaps no path
-            yield document
-            continue
-        folder = os.path.dirname(document.file) or "."  # noqa: PTH120
-        notes.append(
-            f"{document.file}: left out, it is no object; to check what it builds: "
-            f"kubectl kustomize {folder} | gatewright check -"
-        )
 
 
 def _as_sent(value: dict[str, Any], resource: Resource, options: Options) -> dict[str, Any]:

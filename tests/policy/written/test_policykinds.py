@@ -9,20 +9,115 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.policy.trees import BINDING, POLICY, binding, loaded, mutating_binding, places, policy, problems, wrong
+from tests.policy.trees import (
+    BINDING,
+    POLICY,
+    binding,
+    loaded,
+    mutating_binding,
+    mutating_policy,
+    places,
+    policy,
+    problems,
+    wrong,
+)
+from webhook.policy.load.loading import PolicyTreeError, load
+from webhook.policy.policyset import PolicySet
+from webhook.policy.written import policykinds
+from webhook.versions import Version
+
+_GROUP = "admissionregistration.k8s.io"
 
 
-@pytest.mark.parametrize("version", ["v1beta1", "v1alpha1"])
-@pytest.mark.parametrize("written", [policy("q"), binding(), mutating_binding("m")])
-def test_policy_kinds_of_older_versions_are_refused(version: str, written: dict[str, Any], tmp_path: Path) -> None:
-    text = yaml.safe_dump({**written, "apiVersion": f"admissionregistration.k8s.io/{version}"}, sort_keys=False)
-    mutator = "from gatewright import mutate\n\n@mutate(resources=['v1/pods'])\ndef m(request): ...\n"
-    [found] = wrong(tmp_path, p_yaml=POLICY, m_py=mutator, other_yaml=text)
-    assert places([found], tmp_path) == [("other.yaml", 1, 1)]
-    assert found.message.endswith(
-        f"apiVersion: expected admissionregistration.k8s.io/v1, found 'admissionregistration.k8s.io/{version}'; "
-        "Gatewright reads v1: change the apiVersion; the fields have the same names"
+@pytest.mark.parametrize(
+    ("version", "kind", "first", "last"),
+    [
+        ("v1alpha1", "ValidatingAdmissionPolicy", (1, 26), (1, 31)),
+        ("v1beta1", "ValidatingAdmissionPolicy", (1, 28), (1, 33)),
+        ("v1alpha1", "MutatingAdmissionPolicy", (1, 32), (1, 37)),
+        ("v1beta1", "MutatingAdmissionPolicy", (1, 34), (1, 37)),
+    ],
+)
+def test_earlier_versions_are_read_where_kubernetes_serves_them(
+    version: str, kind: str, first: Version, last: Version
+) -> None:
+    for minor in range(26, 38):
+        for name in (kind, f"{kind}Binding"):
+            faults = list(policykinds.faults(f"{_GROUP}/{version}", name, (1, minor)))
+            assert bool(faults) == (not first <= (1, minor) <= last), (name, minor)
+            assert not list(policykinds.faults(f"{_GROUP}/v1", name, (1, minor)))
+
+
+def _trees() -> list[tuple[Version, list[dict[str, Any]]]]:
+    validating = [policy(), binding()]
+    mutating = [
+        mutating_policy("p", {"JSONPatch": "[JSONPatch{op: 'add', path: '/x', value: 1}]"}),
+        mutating_binding("p"),
+    ]
+    return [((1, 33), validating), ((1, 37), mutating)]
+
+
+@pytest.mark.parametrize(("version", "tree"), _trees())
+@pytest.mark.parametrize("older", [(0,), (1,), (0, 1)])  # policy, binding, both
+def test_policies_and_bindings_of_different_versions_are_one_tree(
+    version: Version, tree: list[dict[str, Any]], older: tuple[int, ...], tmp_path: Path
+) -> None:
+    def in_version(api_version: str) -> PolicySet:
+        documents = [{**each, "apiVersion": api_version} if at in older else each for at, each in enumerate(tree)]
+        file = tmp_path / "p.yaml"
+        file.write_text(yaml.safe_dump_all(documents, sort_keys=False))
+        return load(tmp_path, version)
+
+    one, other = in_version(f"{_GROUP}/v1beta1"), in_version(f"{_GROUP}/v1")
+    assert [each.name for each in one.policies] == [each.name for each in other.policies] == ["p"]
+    assert one.bindings == other.bindings
+    assert len(one.bindings) == 1
+
+
+def test_one_policy_in_two_versions_is_defined_twice(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(
+        yaml.safe_dump_all([policy(), {**policy(), "apiVersion": f"{_GROUP}/v1beta1"}, binding()], sort_keys=False)
     )
+    with pytest.raises(PolicyTreeError, match="'p' is already defined"):
+        load(tmp_path, (1, 33))
+
+
+def test_params_that_are_not_found_deny_by_default_in_alpha_only(tmp_path: Path) -> None:
+    tree = [
+        policy(paramKind={"apiVersion": "v1", "kind": "ConfigMap"}),
+        binding(paramRef={"name": "x", "namespace": "default"}),
+    ]
+
+    def in_version(version: str) -> PolicySet:
+        documents = [{**each, "apiVersion": f"{_GROUP}/{version}"} for each in tree]
+        (tmp_path / "p.yaml").write_text(yaml.safe_dump_all(documents, sort_keys=False))
+        return load(tmp_path, (1, 30))
+
+    [bound] = in_version("v1alpha1").bindings
+    assert bound.param_ref is not None
+    assert bound.param_ref.deny_if_not_found
+    for version in ("v1beta1", "v1"):
+        with pytest.raises(PolicyTreeError, match="parameterNotFoundAction: required: Deny or Allow"):
+            in_version(version)
+
+
+@pytest.mark.parametrize(
+    ("version", "served"), [("v1beta1", "1.28 to 1.33"), ("v1alpha1", "1.26 to 1.31"), ("v1beta2", None)]
+)
+@pytest.mark.parametrize("written", [policy("q"), binding()])
+def test_versions_that_kubernetes_does_not_serve_are_refused(
+    version: str, served: str | None, written: dict[str, Any], tmp_path: Path
+) -> None:
+    text = yaml.safe_dump({**written, "apiVersion": f"admissionregistration.k8s.io/{version}"}, sort_keys=False)
+    [found] = wrong(tmp_path, p_yaml=POLICY, other_yaml=text)
+    assert places([found], tmp_path) == [("other.yaml", 1, 1)]
+    advice = (
+        f"Kubernetes {served} serve it, 1.37 does not (--kubernetes-version): change it to v1; "
+        "the fields have the same names"
+        if served
+        else "Gatewright reads v1: change the apiVersion; the fields have the same names"
+    )
+    assert found.message.endswith(f"apiVersion: expected {_GROUP}/v1, found '{_GROUP}/{version}'; {advice}")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, struct_pb2, timestamp_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool, duration_pb2, struct_pb2, timestamp_pb2
 
 from webhook.cel.tree.types import Type
 
@@ -19,11 +19,15 @@ _SCALARS: dict[str, Any] = {
     "bool": _FIELD.TYPE_BOOL,
     "int": _FIELD.TYPE_INT64,
     "double": _FIELD.TYPE_DOUBLE,
+    "bytes": _FIELD.TYPE_BYTES,
 }
 _MESSAGES = {
     "dyn": ".google.protobuf.Value",
-    "list": ".google.protobuf.ListValue",  # as the value of a map
+    # As elements of a list and values of a map. Their own elements are dyn to this checker.
+    "list": ".google.protobuf.ListValue",
+    "map": ".google.protobuf.Struct",
     "timestamp": ".google.protobuf.Timestamp",
+    "duration": ".google.protobuf.Duration",
 }
 
 
@@ -48,22 +52,42 @@ def descriptors(structs: tuple[Struct, ...]) -> Any:
     """The descriptor pool that declares the structs to the checker."""
     pool = descriptor_pool.DescriptorPool()
     dependencies = []
-    for module in (struct_pb2, timestamp_pb2):
+    for module in (struct_pb2, timestamp_pb2, duration_pb2):
         known = descriptor_pb2.FileDescriptorProto()
         module.DESCRIPTOR.CopyToProto(known)
         pool.Add(known)
         dependencies.append(known.name)
-    for struct in structs:
+    names = {struct.name for struct in structs}
+    for struct in _inner_first(structs):
         package, _, name = struct.name.rpartition(".")
         file = descriptor_pb2.FileDescriptorProto(name=f"{struct.name}.proto", package=package, syntax="proto3")
-        names = {other.name for other in structs}
-        used = {part.name for _, declared in struct.fields for part in (declared, *declared.params)}
-        file.dependency.extend([*dependencies, *(f"{other}.proto" for other in sorted(used & names))])
+        file.dependency.extend([*dependencies, *(f"{other}.proto" for other in sorted(_used(struct) & names))])
         message = file.message_type.add(name=name)
         for number, (field, declared) in enumerate(struct.fields, 1):
             _add_field(message, field, number, declared, struct.name)
         pool.Add(file)
     return pool
+
+
+def _used(struct: Struct) -> set[str]:
+    """The names of the types of a struct's fields, and of the elements of these."""
+    return {part.name for _, declared in struct.fields for part in (declared, *declared.params)}
+
+
+def _inner_first(structs: tuple[Struct, ...]) -> list[Struct]:
+    """The structs in an order in which each comes after those that its fields have. No struct contains itself."""
+    by_name = {struct.name: struct for struct in structs}
+    placed: dict[str, Struct] = {}
+
+    def place(struct: Struct) -> None:
+        if struct.name not in placed:
+            for name in sorted(_used(struct) & by_name.keys()):
+                place(by_name[name])
+            placed[struct.name] = struct
+
+    for struct in structs:
+        place(struct)
+    return list(placed.values())
 
 
 def _add_field(message: Any, name: str, number: int, declared: Type, owner: str) -> None:

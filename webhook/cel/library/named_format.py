@@ -50,7 +50,8 @@ def _size(text: str) -> int:
     return len(text.encode())
 
 
-def _regex_error(message: str, pattern: str, *examples: str) -> str:
+def regex_error(message: str, pattern: str, *examples: str) -> str:
+    """The text for a text that does not match a pattern, with examples of some that do."""
     shown = " or ".join(f"'{example}', " for example in examples)
     return f"{message} (e.g. {shown}regex used for validation is '{pattern}')"
 
@@ -90,7 +91,7 @@ def dns_label(text: str) -> list[str]:
     found = ["must be no more than 63 characters"] if _size(text) > 63 else []
     if not _has(text, _LABEL):
         dotted = _has(text, _SUBDOMAIN)
-        words = _regex_error(_LABEL_WORDS, _LABEL, "my-name", "123-abc")
+        words = regex_error(_LABEL_WORDS, _LABEL, "my-name", "123-abc")
         found.append("must not contain dots" if dotted else words)
     return found
 
@@ -99,20 +100,22 @@ def dns_subdomain(text: str) -> list[str]:
     """The faults of a DNS subdomain (RFC 1123)."""
     found = ["must be no more than 253 characters"] if _size(text) > 253 else []
     if not _has(text, _SUBDOMAIN):
-        found.append(_regex_error(_SUBDOMAIN_WORDS, _SUBDOMAIN, "example.com"))
+        found.append(regex_error(_SUBDOMAIN_WORDS, _SUBDOMAIN, "example.com"))
     return found
 
 
-def _dns_1035_label(text: str) -> list[str]:
+def dns_1035_label(text: str) -> list[str]:
+    """The faults of a DNS label that begins with a letter (RFC 1035)."""
     found = ["must be no more than 63 characters"] if _size(text) > 63 else []
     if not _has(text, _LABEL_1035):
-        found.append(_regex_error(_LABEL_1035_WORDS, _LABEL_1035, "my-name", "abc-123"))
+        found.append(regex_error(_LABEL_1035_WORDS, _LABEL_1035, "my-name", "abc-123"))
     return found
 
 
-def _qualified_name(text: str) -> list[str]:
+def qualified_name(text: str) -> list[str]:
+    """The faults of a qualified name, the key of a label or annotation."""
     found: list[str] = []
-    words = _regex_error(_NAME_WORDS, _NAME, "MyName", "my.name", "123-abc")
+    words = regex_error(_NAME_WORDS, _NAME, "MyName", "my.name", "123-abc")
     prefix, slash, name = text.partition("/")
     if "/" in name:
         return [f"a valid label key {words} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"]
@@ -130,14 +133,15 @@ def _qualified_name(text: str) -> list[str]:
     return found
 
 
-def _label_value(text: str) -> list[str]:
+def label_value(text: str) -> list[str]:
+    """The faults of the value of a label."""
     found = ["must be no more than 63 bytes"] if _size(text) > 63 else []
     if not _has(text, _VALUE):
-        found.append(_regex_error(_VALUE_WORDS, _VALUE, "MyValue", "my_value", "12345"))
+        found.append(regex_error(_VALUE_WORDS, _VALUE, "MyValue", "my_value", "12345"))
     return found
 
 
-def _as_prefix(check: Check) -> Check:
+def as_prefix(check: Check) -> Check:
     """The check of a prefix of a name, such as generateName, which may end with a dash.
 
     For a text with a dash at the end, the API server replaces the last two bytes before the check.
@@ -170,7 +174,8 @@ def _matches(pattern: str, words: str) -> Check:
     return lambda text: [] if _has(text, pattern) else [words]
 
 
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
+    """Whether the text is a date as YYYY-MM-DD."""
     match = _DATE.fullmatch(text)
     if match is None:
         return False
@@ -180,14 +185,18 @@ def _is_date(text: str) -> bool:
 
 
 def _date(text: str) -> list[str]:
-    return [] if _is_date(text) else ["invalid date"]
+    return [] if is_date(text) else ["invalid date"]
+
+
+def is_datetime(text: str) -> bool:
+    """Whether the text is a date and time of RFC 3339."""
+    date, *rest = text.lower().split("t")
+    match = _TIME.fullmatch(rest[0]) if rest and is_date(date) else None
+    return match is not None and match[1] <= "23" and match[2] <= "59" and match[3] <= "59"
 
 
 def _datetime(text: str) -> list[str]:
-    date, *rest = text.lower().split("t")
-    match = _TIME.fullmatch(rest[0]) if rest and _is_date(date) else None
-    valid = match is not None and match[1] <= "23" and match[2] <= "59" and match[3] <= "59"
-    return [] if valid else ["invalid datetime"]
+    return [] if is_datetime(text) else ["invalid datetime"]
 
 
 # name in CEL -> (format, documentation, an example text)
@@ -199,31 +208,31 @@ _FORMATS: dict[str, tuple[NamedFormat, str, str]] = {
         "my.name",
     ),
     "dns1035Label": (
-        NamedFormat("DNS1035Label", _dns_1035_label, 30),
+        NamedFormat("DNS1035Label", dns_1035_label, 30),
         "A DNS label that begins with a letter.",
         "my-name",
     ),
     "qualifiedName": (
-        NamedFormat("QualifiedName", _qualified_name, 60),
+        NamedFormat("QualifiedName", qualified_name, 60),
         "The key of a label or annotation: a name with an optional prefix, a DNS subdomain and a slash.",
         "example.com/MyName",
     ),
     "dns1123LabelPrefix": (
-        NamedFormat("DNS1123LabelPrefix", _as_prefix(dns_label), 30),
+        NamedFormat("DNS1123LabelPrefix", as_prefix(dns_label), 30),
         "The prefix of a DNS label, which may end with a dash.",
         "my-name-",
     ),
     "dns1123SubdomainPrefix": (
-        NamedFormat("DNS1123SubdomainPrefix", _as_prefix(dns_subdomain), 60),
+        NamedFormat("DNS1123SubdomainPrefix", as_prefix(dns_subdomain), 60),
         "The prefix of a DNS subdomain, which may end with a dash.",
         "my.name-",
     ),
     "dns1035LabelPrefix": (
-        NamedFormat("DNS1035LabelPrefix", _as_prefix(_dns_1035_label), 30),
+        NamedFormat("DNS1035LabelPrefix", as_prefix(dns_1035_label), 30),
         "The prefix of a DNS label that begins with a letter.",
         "my-name-",
     ),
-    "labelValue": (NamedFormat("LabelValue", _label_value, 40), "The value of a label.", "my_value"),
+    "labelValue": (NamedFormat("LabelValue", label_value, 40), "The value of a label.", "my_value"),
     "uri": (
         NamedFormat("URI", _uri, 1103),
         "An absolute URI or an absolute path, as `isURL` accepts it.",

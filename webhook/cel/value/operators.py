@@ -52,7 +52,7 @@ def equal(a: Any, b: Any) -> bool:
         # cel-go converts an integer to compare it with a double.
         return bool(a == b) if (kind is float) is (other is float) else float(a) == float(b)
     if kind is list:
-        return type(b) is list and len(a) == len(b) and all(map(equal, a, b))
+        return isinstance(b, list) and len(a) == len(b) and all(map(equal, a, b))
     if isinstance(a, dict):
         return isinstance(b, dict) and len(a) == len(b) and _entries_equal(a, b)
     return b is not None and bool(a == b)  # opaque: no such overload for a value of another type
@@ -150,6 +150,14 @@ def _joined(a: Any, b: Any) -> Any:
     return a + b
 
 
+def _joined_lists(a: list[Any], b: list[Any]) -> Any:
+    """The sum of lists of which one has a sum of its own: `cel_plus`."""
+    if len(a) + len(b) > MAX_SIZE:
+        raise BudgetExceeded
+    plus = getattr(a, "cel_plus", None)
+    return list(a) + list(b) if plus is None else plus(b)
+
+
 def _timestamp_plus(a: Timestamp, b: Duration) -> Timestamp:
     return Timestamp(a.ns + b.ns)
 
@@ -240,9 +248,11 @@ def _not_defined(operator: str, table: Mapping[tuple[type, type], Any], left: An
 def add(a: Any, b: Any) -> Any:
     """a + b: numbers of one type, strings, bytes, lists, durations, timestamps."""
     operation = _ADD.get((type(a), type(b)))
-    if operation is None:
-        raise _not_defined("_+_", _ADD, a)
-    return operation(a, b)
+    if operation is not None:
+        return operation(a, b)
+    if isinstance(a, list) and isinstance(b, list):
+        return _joined_lists(a, b)
+    raise _not_defined("_+_", _ADD, a)
 
 
 def subtract(a: Any, b: Any) -> Any:
@@ -316,7 +326,7 @@ def select(operand: Any, field: str) -> Any:
         raise no_such_key(field)
     if type(operand) is Optional:
         return NONE if operand is NONE else optional_select(operand.value, field)
-    if type(operand) is list:
+    if isinstance(operand, list):
         raise EvaluationError("unsupported index type 'string' in list")
     if type(operand) is Message:
         return operand.select(field)
@@ -329,7 +339,7 @@ def has(operand: Any, field: str) -> bool:
         return field in operand
     if type(operand) is Optional:
         return operand is not NONE and has(operand.value, field)
-    if type(operand) is list:
+    if isinstance(operand, list):
         raise EvaluationError("unsupported index type 'string' in list")
     return type(operand) is Message and operand.has(field)
 
@@ -338,7 +348,7 @@ def index(operand: Any, key: Any) -> Any:
     """operand[key]"""
     if type(operand) is Optional:
         return NONE if operand is NONE else optional_index(operand.value, key)
-    if type(operand) is list:
+    if isinstance(operand, list):
         place = _list_index(key)
         if 0 <= place < len(operand):
             return operand[place]
@@ -388,7 +398,7 @@ def optional_select(operand: Any, field: str) -> Optional:
         return NONE if operand is NONE else optional_select(operand.value, field)
     if isinstance(operand, dict):
         return Optional(operand[field]) if field in operand else NONE
-    if type(operand) is list:
+    if isinstance(operand, list):
         raise EvaluationError("unsupported index type 'string' in list")
     return NONE
 
@@ -397,7 +407,7 @@ def optional_index(operand: Any, key: Any) -> Optional:
     """operand[?key]"""
     if type(operand) is Optional:
         return NONE if operand is NONE else optional_index(operand.value, key)
-    if type(operand) is list:
+    if isinstance(operand, list):
         place = _list_index(key)
         return Optional(operand[place]) if 0 <= place < len(operand) else NONE
     found = map_key(key)
@@ -408,7 +418,7 @@ def optional_index(operand: Any, key: Any) -> Optional:
 
 def contains(item: Any, container: Any) -> bool:
     """item in container: an element of a list, a key of a map."""
-    if type(container) is list:
+    if isinstance(container, list):
         if type(item) is str:
             try:
                 return item in container
@@ -425,23 +435,23 @@ def contains(item: Any, container: Any) -> bool:
 
 def elements(container: Any) -> list[Any]:
     """The range of a one-variable macro: the elements of a list, the keys of a map."""
-    if type(container) is list:
+    if isinstance(container, list):
         return container
-    if type(container) is dict:
-        return list(container)
     if type(container) is BoolMap:
         return list(container.keys_as_values())
+    if isinstance(container, dict):
+        return list(container)
     raise EvaluationError(f"got '{_CEL_GO_TYPES.get(type(container), 'types.Unknown')}', expected iterable type")
 
 
 def pairs(container: Any) -> list[tuple[Any, Any]]:
     """The range of a two-variable macro: (index, element) of a list, (key, value) of a map."""
-    if type(container) is list:
+    if isinstance(container, list):
         return list(enumerate(container))
-    if type(container) is dict:
-        return list(container.items())
     if type(container) is BoolMap:
         return list(zip(container.keys_as_values(), container.values(), strict=True))
+    if isinstance(container, dict):
+        return list(container.items())
     raise EvaluationError(
         f"unsupported comprehension range type: {_CEL_GO_TYPES.get(type(container), 'types.Unknown')}"
     )
@@ -537,5 +547,5 @@ def type_of(value: Any) -> Type:
     """type(value). The class of an opaque value has the type's name in `cel_type`."""
     found = _TYPES.get(type(value))
     if found is None:
-        found = Type(getattr(value, "cel_type", "dyn"))
+        found = _TYPES[list] if isinstance(value, list) else Type(getattr(value, "cel_type", "dyn"))
     return found

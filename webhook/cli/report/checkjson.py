@@ -7,7 +7,9 @@
                "explanation": with --explain only: {"param", "expressions"}, see explainedjson.py, or null}],
  "excepted": [the same, and "exception", "until"],
  "summary": {"files", "objects", "policies", "deny", "warn", "audit", "excepted", "errors"},
- "errors": [{"file", "line", "column", "message"}], "warnings": [the same, about the policies], "notes": [text],
+ "errors": [{"file", "line", "column", "message"}], "warnings": [the same, which fail nothing], "notes": [text],
+ "leftOut": [{"file", "reason": "no object", "patch", "template", "chart", "kustomization" or "excluded",
+              "command": what renders a chart or kustomization, or null, "by": what excludes it, or null}],
  "diffs": [{"file", "line", "object", "policies", "diff"}]}    (diffs with --diff only)
 
 `action` is Deny, Warn or Audit, as a binding's validationActions has them. `line` counts from 1; `path` is null where
@@ -51,6 +53,15 @@ def report(outcome: Outcome) -> str:
         "errors": problems(outcome.problems),
         "warnings": problems(outcome.warnings),
         "notes": [*outcome.notes, *_streams(outcome)],
+        "leftOut": [
+            {
+                "file": encodable(each.file),
+                "reason": each.reason,
+                "command": encodable(each.command) or None,
+                "by": encodable(each.by) or None,
+            }
+            for each in outcome.left_out
+        ],
     }
     if outcome.show_changes:
         value["diffs"] = [

@@ -8,6 +8,7 @@ from typing import Literal
 
 from webhook.documents.reader import Problem
 from webhook.offline.background import Background
+from webhook.offline.manifests import LeftOut
 from webhook.offline.verdicts import Change, Located
 from webhook.policy.exceptions import PolicyException
 
@@ -19,8 +20,8 @@ ACTIONS: tuple[Action, ...] = ("deny", "warn", "audit")
 class Outcome:
     """The findings of all files in the order of the inputs, and what went wrong on the way.
 
-    `warnings` are about the policies; no exit code comes of them, nor of `excepted`, what exceptions cover. `streams`
-    are the inputs that were read: files, or `<stdin>`. `verbose`: tracebacks of policies in Python are shown.
+    `warnings` are about policies and manifests; no exit code comes of them, nor of `excepted`, what exceptions cover.
+    `left_out`: what was not checked. `verbose`: tracebacks of policies in Python are shown.
     """
 
     findings: Sequence[Located]
@@ -30,6 +31,7 @@ class Outcome:
     objects: int
     policies: int
     warnings: Sequence[Problem] = ()
+    left_out: Sequence[LeftOut] = ()
     changes: Sequence[Change] = field(default_factory=tuple)
     excepted: Sequence[tuple[Located, PolicyException]] = ()
     show_changes: bool = False

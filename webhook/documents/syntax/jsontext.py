@@ -15,15 +15,17 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-class _Repeated(ValueError):
-    """A JSON object names a key twice."""
+class _Pairs:
+    """Makes objects of their pairs, and notes whether one of them has a key twice: the last counts, as for kubectl."""
 
+    def __init__(self) -> None:
+        self.repeated = False
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    mapping = dict(pairs)
-    if len(mapping) != len(pairs):
-        raise _Repeated
-    return mapping
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        mapping = dict(pairs)
+        if len(mapping) != len(pairs):
+            self.repeated = True
+        return mapping
 
 
 def _integer(text: str) -> int | float:
@@ -43,35 +45,47 @@ def _constant(text: str) -> Any:
     raise ValueError(f"{text} is not a JSON value")
 
 
-_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_integer, parse_constant=_constant)
-
-
 def read_json(text: str, *, with_places: bool = False) -> list[Root]:
     """The values of JSON text: one, or several in sequence. Raises SyntaxProblem."""
     roots: list[Root] = []
     at = _skip_blank(text, 0)
-    while at < len(text):
-        try:
-            value, end = _JSON.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            raise SyntaxProblem(f"not JSON: {error.msg}", error.pos) from None
-        except _Repeated:
-            list(_walk(text, at, {}))  # raises DuplicateKey, with both positions
-            raise SyntaxProblem("not JSON: duplicate key", at) from None
-        except RecursionError:
-            raise SyntaxProblem(f"nested more than {MAX_DEPTH} levels deep", at) from None
-        except ValueError as error:
-            raise SyntaxProblem(f"not JSON: {error}", at) from None
-        if _too_deep(value):
-            raise SyntaxProblem(f"nested more than {MAX_DEPTH} levels deep", at)
-        if _SURROGATE.search(text, at, end):
-            value = _without_lone_surrogates(value)
-        places: Places = {}
-        if with_places:
-            value = next(_walk(text, at, places))
-        roots.append(Root(value, at, places))
-        at = _skip_blank(text, end)
+    try:
+        while at < len(text):
+            root, at = _root(text, at, with_places)
+            roots.append(root)
+    except SyntaxProblem as problem:
+        problem.read_to = at if roots else 0
+        raise
     return roots
+
+
+def _root(text: str, at: int, with_places: bool) -> tuple[Root, int]:
+    """The value at an offset, and the offset of what follows it."""
+    pairs = _Pairs()
+    decoder = json.JSONDecoder(
+        object_pairs_hook=pairs, parse_float=_float, parse_int=_integer, parse_constant=_constant
+    )
+    try:
+        value, end = decoder.raw_decode(text, at)
+    except json.JSONDecodeError as error:
+        raise SyntaxProblem(f"not JSON: {error.msg}", error.pos, grammar=True) from None
+    except RecursionError:
+        raise SyntaxProblem(f"nested more than {MAX_DEPTH} levels deep", at) from None
+    except ValueError as error:
+        raise SyntaxProblem(f"not JSON: {error}", at) from None
+    if _too_deep(value):
+        raise SyntaxProblem(f"nested more than {MAX_DEPTH} levels deep", at)
+    if _SURROGATE.search(text, at, end):
+        value = _without_lone_surrogates(value)
+    places: Places = {}
+    repeated: list[DuplicateKey] = []
+    if with_places or pairs.repeated:
+        placed = next(_walk(text, at, places, repeated))
+        if with_places:
+            value = placed
+        else:
+            places = {}
+    return Root(value, at, places, repeated=repeated), _skip_blank(text, end)
 
 
 def _skip_blank(text: str, at: int) -> int:
@@ -104,12 +118,13 @@ def _without_lone_surrogates(value: Any) -> Any:
     return value
 
 
-def _walk(text: str, start: int, places: Places) -> Iterator[Any]:
-    """Fill `places` for the JSON value at `start`, then yield the value, with None for its scalars.
+def _walk(text: str, start: int, places: Places, repeated: list[DuplicateKey]) -> Iterator[Any]:
+    """Fill `places` and `repeated` for the JSON value at `start`, then yield the value, with None for its scalars.
 
-    The text must be valid JSON, except for duplicate keys. Raises DuplicateKey.
+    The text must be valid JSON.
     """
     root: list[Any] = []
+    replaced: list[Any] = []  # kept alive, so that their ids in `places` are not used again
     container: Any = root
     key: str | None = None
     stack: list[tuple[Any, str | None]] = []
@@ -124,7 +139,8 @@ def _walk(text: str, start: int, places: Places) -> Iterator[Any]:
             key = json.loads(token[0])
             if (id(container), key) in places:
                 first = text.count("\n", 0, places[id(container), key]) + 1
-                raise DuplicateKey(key, first, at)
+                repeated.append(DuplicateKey(key, first, at))
+                replaced.append(container[key])
             places[id(container), key] = at
             continue
         else:

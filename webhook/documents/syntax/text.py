@@ -10,12 +10,18 @@ MAX_DEPTH: Final = 250
 
 
 class SyntaxProblem(ValueError):
-    """Text that is not valid YAML or JSON, or exceeds a limit. `offset` is in characters; None if not known."""
+    """Text that is not valid YAML or JSON, or exceeds a limit. `offset` is in characters; None if not known.
 
-    def __init__(self, message: str, offset: int | None = None) -> None:
+    `read_to`: the offset at which documents before the problem end; 0 if there are none. `grammar`: whether the text
+    is not in the grammar of YAML or JSON, so that no other reader (kubectl) can read it either.
+    """
+
+    def __init__(self, message: str, offset: int | None = None, *, grammar: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
+        self.grammar = grammar
+        self.read_to = 0
 
 
 Places = dict[tuple[int, str | int], int]
@@ -27,13 +33,15 @@ class Root:
 
     `places` maps (id of a list or mapping inside `value`, key or index) to the offset of that key or item. It is filled
     only with `with_places`; then aliases share their values instead of copying them. `tags` has the same keys, for the
-    offset of each scalar with a tag that YAML does not define.
+    offset of each scalar with a tag that YAML does not define. `repeated`: the keys that a mapping has twice, of which
+    the last counts, as for kubectl.
     """
 
     value: Any
     offset: int
     places: Places
     tags: Places = field(default_factory=dict)
+    repeated: list[DuplicateKey] = field(default_factory=list)
 
 
 class DuplicateKey(SyntaxProblem):
@@ -41,4 +49,5 @@ class DuplicateKey(SyntaxProblem):
 
     def __init__(self, key: str, first: int, offset: int) -> None:
         super().__init__(f"duplicate key {key!r}", offset)
+        self.key = key
         self.first = first

@@ -4,7 +4,8 @@ It is fast because one loop builds the values from the events of libyaml's parse
 Only the few documents with a finding need positions, so the first parse records none; the text is parsed a second time
 if they are needed.
 
-It is stricter than kubectl in one way: a duplicate key in a mapping is an error (kubectl silently uses the last).
+Of a key that a mapping has twice the last counts, as for kubectl; Root.repeated names it. Two keys that are equal in
+JSON only (`1` and `'1'`) are an error: which of them kubectl sends is left to chance.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from webhook.documents.syntax.text import MAX_DEPTH, DuplicateKey, Places, Root,
 MAX_ALIASED: Final = 500_000
 """The most values that the aliases of one text may expand to. It stops a billion-laughs attack."""
 
+_NOT_A_KEY = "a mapping's key must be a plain value, not a list or mapping"
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
@@ -43,25 +45,36 @@ _OPEN: Final = _Missing()  # the value of an anchor inside its own list or mappi
 
 def read_yaml(text: str, *, with_places: bool = False) -> list[Root]:
     """The documents of a YAML stream. Raises SyntaxProblem."""
+    reading = _Reading(text, with_places)
     try:
-        return _Reading(text, with_places).roots()
+        roots = reading.roots()
+        if reading.repeats and not with_places:
+            # Their places are needed: parse again, with positions.
+            reading = _Reading(text, True)
+            for root, placed in zip(roots, reading.roots(), strict=True):
+                root.repeated = placed.repeated
     except SyntaxProblem as problem:
-        if problem.offset is not None or with_places:
-            raise
-        # The message needs a position (that of the first of two duplicate keys): parse again, with positions.
-        return _Reading(text, True).roots()
+        problem.read_to = reading.read_to
+        raise
     except yaml.MarkedYAMLError as error:
-        offset = getattr(error.problem_mark or error.context_mark, "index", None)
-        what = " ".join(part for part in (error.problem, error.context) if part)
-        if offset is not None and text.startswith("\t", offset):
-            what = "a tab cannot indent; use spaces"
-        elif offset is not None:
-            what = misread.syntax_error(text, offset, what) or what
-        raise SyntaxProblem(f"not YAML: {what}", offset) from None
+        raise _of_grammar(text, error, reading.read_to) from None
     except yaml.reader.ReaderError as error:
         offset = len(text.encode()[: error.position].decode(errors="ignore"))
         code = error.character if isinstance(error.character, int) else ord(error.character[:1] or "?")
         raise SyntaxProblem(f"the character U+{code:04X} is not allowed in YAML", offset) from None
+    return roots
+
+
+def _of_grammar(text: str, error: yaml.MarkedYAMLError, read_to: int) -> SyntaxProblem:
+    offset = getattr(error.problem_mark or error.context_mark, "index", None)
+    what = " ".join(part for part in (error.problem, error.context) if part)
+    if offset is not None and text.startswith("\t", offset):
+        what = "a tab cannot indent; use spaces"
+    elif offset is not None:
+        what = misread.syntax_error(text, offset, what) or what
+    problem = SyntaxProblem(f"not YAML: {what}", offset, grammar=True)
+    problem.read_to = read_to
+    return problem
 
 
 class _Reading:
@@ -73,7 +86,12 @@ class _Reading:
         self._anchors: dict[str, Any] = {}
         self._aliased = 0
         self._keys: dict[str, str | _Missing] = {}  # cache: text of a plain key -> JSON key
-        self._sources: list[Any] = []  # merged values, kept alive so that their ids are not reused
+        self._kept: list[Any] = []  # merged and replaced values, kept alive so that their ids are not reused
+        self._texts: dict[tuple[int, str], bool] = {}  # with places: whether a mapping's key is a text
+        self._merges: dict[int, int] = {}  # with places: id of a mapping -> the offset of its merge key
+        self._repeated: list[DuplicateKey] = []  # with places: of the document
+        self.repeats = False  # whether any mapping has a key twice
+        self.read_to = 0  # where the last complete document ends
 
     def roots(self) -> list[Root]:
         next_event: Any = CParser(self._text).get_event
@@ -82,11 +100,16 @@ class _Reading:
             kind = type(event)
             if kind is DocumentStartEvent:
                 self._anchors.clear()
-                roots.append(self._document(next_event, event.start_mark.index))
+                self._repeated = []
+                root, self.read_to = self._document(next_event, event.start_mark.index)
+                roots.append(root)
         return roots
 
-    def _document(self, next_event: Any, start: int) -> Root:
-        """Read one document. Uses a loop with an explicit stack, so that deep nesting cannot exhaust the call stack."""
+    def _document(self, next_event: Any, start: int) -> tuple[Root, int]:
+        """Read one document, and give the offset of its end.
+
+        Uses a loop with an explicit stack, so that deep nesting cannot exhaust the call stack.
+        """
         keys = self._keys
         constants, numeric = scalars.CONSTANTS, scalars.NUMERIC
         places: Places | None = {} if self._with_places else None
@@ -115,10 +138,14 @@ class _Reading:
                         key = _MERGE_KEY if event.tag == _MERGE_TAG else self._key(self._scalar(event), event)
                     if event.anchor is not None:
                         self._anchors[event.anchor] = text
+                    if key is _MERGE_KEY:
+                        self._merge_key(container, event, merged)
+                        continue
                     if key in container and key not in merged.get(id(container), ()):
                         self._duplicate(container, key, event, places)
                     if places is not None:
                         places[id(container), key] = event.start_mark.index
+                        self._texts[id(container), key] = self._is_text(event)
                     continue
                 if event.tag is not None:
                     value = self._scalar(event)
@@ -140,9 +167,7 @@ class _Reading:
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
                 value = {} if kind is MappingStartEvent else []
                 if not is_list and key is _NO_KEY:
-                    raise SyntaxProblem(
-                        "a mapping's key must be a plain value, not a list or mapping", event.start_mark.index
-                    )
+                    raise SyntaxProblem(_NOT_A_KEY, event.start_mark.index, grammar=True)
                 if len(stack) >= MAX_DEPTH:
                     raise SyntaxProblem(f"nested more than {MAX_DEPTH} levels deep", event.start_mark.index)
                 if is_list:
@@ -172,14 +197,13 @@ class _Reading:
                 if not is_list and key is _NO_KEY:
                     aliased = self._alias(event, len(stack))
                     if isinstance(aliased, dict | list):
-                        raise SyntaxProblem(
-                            "a mapping's key must be a plain value, not a list or mapping", event.start_mark.index
-                        )
+                        raise SyntaxProblem(_NOT_A_KEY, event.start_mark.index, grammar=True)
                     key = self._key(aliased, event)
                     if key in container and key not in merged.get(id(container), ()):
                         self._duplicate(container, key, event, places)
                     if places is not None:
                         places[id(container), key] = event.start_mark.index
+                        self._texts[id(container), key] = self._is_text(event)
                     continue
                 value = self._alias(event, len(stack))
             else:  # the document's end
@@ -198,7 +222,7 @@ class _Reading:
                 else:
                     container[key] = value
                 key = _NO_KEY
-        return Root(root[0] if root else None, offset, places or {}, tags)
+        return Root(root[0] if root else None, offset, places or {}, tags, self._repeated), event.end_mark.index
 
     def _scalar(self, event: Any) -> scalars.Scalar:
         """The value of a quoted or tagged scalar."""
@@ -219,10 +243,34 @@ class _Reading:
             raise SyntaxProblem(str(error), event.start_mark.index) from None
 
     def _duplicate(self, container: Any, key: Any, event: Any, places: Places | None) -> None:
+        """Note a key that its mapping has already. `1` and `'1'` are two keys in YAML, and one in JSON: an error."""
+        self.repeats = True
         if places is None:
-            raise SyntaxProblem("duplicate key")  # without an offset: read_yaml parses again, with positions
-        first = self._text.count("\n", 0, places[id(container), key]) + 1
-        raise DuplicateKey(key, first, event.start_mark.index)
+            return  # read_yaml parses again, with positions
+        at = event.start_mark.index
+        duplicate = DuplicateKey(key, self._text.count("\n", 0, places[id(container), key]) + 1, at)
+        was_text = self._texts.get((id(container), key), True)
+        is_text = self._is_text(event)
+        if was_text != is_text:
+            raise duplicate
+        self._repeated.append(duplicate)
+        self._kept.append(container[key])
+
+    def _is_text(self, event: Any) -> bool:
+        """Whether a key, or the alias of one, is a text in YAML."""
+        if type(event) is AliasEvent:
+            return isinstance(self._anchors.get(event.anchor or ""), str)
+        return event.tag is not None or not event.implicit[0] or isinstance(scalars.plain(event.value), str)
+
+    def _merge_key(self, container: Any, event: Any, merged: dict[int, set[str]]) -> None:
+        """Note a second `<<` in a mapping: both are merged, the second over the first, as kubectl does."""
+        at = event.start_mark.index
+        if id(container) in merged:
+            self.repeats = True
+            if self._with_places:
+                first = self._text.count("\n", 0, self._merges[id(container)]) + 1
+                self._repeated.append(DuplicateKey("<<", first, at))
+        self._merges.setdefault(id(container), at)
 
     def _alias(self, event: Any, depth: int) -> Any:
         """A copy of the value of an alias, so that a policy can change one occurrence without the others."""
@@ -257,7 +305,7 @@ class _Reading:
         sources = [value] if isinstance(value, dict) else value
         if not isinstance(sources, list) or not all(isinstance(source, dict) for source in sources):
             raise SyntaxProblem("<<: expected a mapping or a list of mappings", at)
-        self._sources.append(value)
+        self._kept.append(value)
         names = merged.setdefault(id(into), set())
         for source in reversed(sources):  # the first of several wins
             into.update(source)

@@ -128,7 +128,7 @@ class _Loader:
     def _add_document(self, document: Document) -> None:
         self._hash.update(json.dumps(document.value, sort_keys=True).encode())
         api_version, kind = document.value["apiVersion"], document.value["kind"]
-        faults = list(policykinds.faults(api_version, kind))
+        faults = list(policykinds.faults(api_version, kind, self._version))
         for path, message in faults:
             self._fault(document, path, message)
         # The kind alone decides how to read a document, so that a wrong apiVersion does not hide its other errors.

@@ -1,4 +1,4 @@
-"""The policy kinds of admissionregistration.k8s.io/v1, as pydantic models of their JSON.
+"""The policy kinds of admissionregistration.k8s.io as pydantic models of their JSON; all versions have the same fields.
 
 As in Kubernetes, decoding only checks that fields are known and have the right type; `refusals` checks which fields are
 required and which values are allowed. So each field defaults to the zero value of its type, and null means absent.
@@ -18,6 +18,8 @@ from webhook.nearest import nearest
 from webhook.paths import Path, lookup
 
 API_VERSION = "admissionregistration.k8s.io/v1"
+ALPHA = "admissionregistration.k8s.io/v1alpha1"
+BETA = "admissionregistration.k8s.io/v1beta1"
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT", "*"]
 ValidationReason = Literal[

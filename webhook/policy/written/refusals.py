@@ -72,7 +72,7 @@ def of_binding(
     if not spec.policy_name:
         yield (*at, "policyName"), "required: the name of a policy"
     if spec.param_ref is not None:
-        yield from _param_ref(spec.param_ref, (*at, "paramRef"))
+        yield from _param_ref(spec.param_ref, binding.api_version, (*at, "paramRef"))
     if spec.match_resources is not None:
         yield from _match_resources(spec.match_resources, (*at, "matchResources"))
     if isinstance(spec, model.MutatingAdmissionPolicyBindingSpec) and spec.match_resources is not None:
@@ -280,14 +280,14 @@ def _expression(expression: str, at: Path) -> Iterator[Fault]:
         yield at, NO_EXPRESSION
 
 
-def _param_ref(ref: model.ParamRefModel, at: Path) -> Iterator[Fault]:
+def _param_ref(ref: model.ParamRefModel, api_version: str, at: Path) -> Iterator[Fault]:
     if bool(ref.name) == (ref.selector is not None):
         yield at, "expected either name or selector, exactly one of them"
     if not _is_path_segment(ref.name):
         yield (*at, "name"), f"expected the name of an object, found {ref.name!r}"
     if ref.selector is not None:
         yield from of_selector(ref.selector, (*at, "selector"))
-    if ref.parameter_not_found_action is None:
+    if ref.parameter_not_found_action is None and api_version != model.ALPHA:  # there the API server defaults to Deny
         yield (*at, "parameterNotFoundAction"), "required: Deny or Allow"
 
 

@@ -1,0 +1,24 @@
+"""What Kubernetes' own scheme makes of an object: see kubernetes/main.go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from tests import goprograms
+
+SOURCE = Path(__file__).parent / "kubernetes"
+
+Step = Literal["decode", "default", "convert"]
+"""How far an object goes: decoded; decoded and defaulted; then converted to the internal version and back."""
+
+
+def ask(values: Iterable[Any], step: Step) -> list[dict[str, Any]]:
+    """For each value: `object`, as policies see it, `strict`, the errors of strict decoding, or `error`.
+
+    The keys of objects are sorted, as kubectl sends them.
+    """
+    questions = [{"text": json.dumps(value, sort_keys=True), "step": step} for value in values]
+    return goprograms.answers(goprograms.built(SOURCE), questions)

@@ -1,0 +1,83 @@
+"""Decoding and encoding against Kubernetes' own scheme, kind by kind, and the cases that are easy to get wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.amounts import amount
+from tests.apiserver import oracle
+from tests.apiserver.generated import kinds, objects
+from webhook.apiserver.decoding import decode_builtin, decode_metadata
+from webhook.apiserver.encoding import encode_builtin
+
+
+def ours(value: dict[str, Any]) -> dict[str, Any]:
+    """What decoding and encoding make of an object, in the form of the oracle's answers."""
+    decoded = decode_builtin(value)
+    assert decoded is not None
+    strict = [each.message for each in decoded.problems if each.message.startswith("unknown field ")]
+    wrong = [each.message for each in decoded.problems if not each.message.startswith("unknown field ")]
+    if wrong:
+        return {"error": wrong[0]}
+    made: dict[str, Any] = {"object": encode_builtin(decoded.object)}
+    return made | ({"strict": strict} if strict else {})
+
+
+@pytest.mark.parametrize("wrong", [0, 8, 40], ids=["valid", "mostly-valid", "invalid"])
+def test_objects_of_every_kind_are_decoded_as_kubernetes_does(wrong: int) -> None:
+    made = objects(f"decoding {wrong}", amount(len(list(kinds())) * 15, len(list(kinds())) * 3), wrong)
+    differences = [
+        (value, theirs, mine)
+        for value, theirs in zip(made, oracle.ask(made, "decode"), strict=True)
+        if (mine := ours(value)) != theirs
+    ]
+    assert not differences, f"{len(differences)} of {len(made)}; the first: {differences[0]}"
+
+
+def test_decoding_does_not_modify_the_value() -> None:
+    value = {"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {}}, "spec": {"containers": [{"command": []}]}}
+    before = repr(value)
+    ours(value)
+    assert repr(value) == before
+
+
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}
+
+
+def problems(spec: dict[str, Any]) -> list[tuple[Any, str, str]]:
+    decoded = decode_builtin({**POD, "spec": spec})
+    assert decoded is not None
+    return [(each.path, each.message, each.hint) for each in decoded.problems]
+
+
+def test_an_unknown_field_has_its_path_and_the_nearest_name() -> None:
+    assert problems({"volumes": [{"name": "a", "hostpath": {"path": "/"}}]}) == [
+        (("spec", "volumes", 0, "hostpath"), 'unknown field "spec.volumes[0].hostpath"', "hostPath")
+    ]
+
+
+def test_at_most_100_unknown_fields_are_named() -> None:
+    assert len(problems({f"x{index}": 1 for index in range(1000)})) == 100
+
+
+def test_every_value_of_a_wrong_type_has_its_own_problem() -> None:
+    found = problems({"containers": [{"name": 1, "ports": [{"containerPort": "80"}]}], "hostNetwork": "true"})
+    assert [path for path, _, _ in found] == [
+        ("spec", "containers", 0, "name"),
+        ("spec", "containers", 0, "ports", 0, "containerPort"),
+        ("spec", "hostNetwork"),
+    ]
+
+
+def test_metadata_of_any_object() -> None:
+    decoded = decode_metadata({"name": "a", "labels": {"x": None}, "annotations": {}, "foo": 1, "finalizers": [None]})
+    assert decoded.object == {"name": "a", "labels": {"x": ""}, "finalizers": [""]}
+    assert [(each.path, each.message) for each in decoded.problems] == [
+        (("metadata", "foo"), 'unknown field "metadata.foo"')
+    ]
+
+
+def test_no_metadata() -> None:
+    assert decode_metadata(None) == ({}, ())

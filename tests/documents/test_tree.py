@@ -1,0 +1,64 @@
+import os
+from pathlib import Path
+
+from webhook.documents.files import Unreadable
+from webhook.documents.ignoring import Ignoring
+from webhook.documents.tree import Tree
+
+
+def found(tree: Tree) -> list[str]:
+    return [os.path.relpath(each.file, tree.root) for each in tree.files(set())]
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def test_what_kubectl_reads_is_found_hidden_files_too(tmp_path: Path) -> None:
+    write(tmp_path, "b.yaml", "_off.yml", ".web.json", ".github/x.yaml", "a/Kustomization", "a/c.YAML", "a/d.txt")
+    assert found(Tree(str(tmp_path))) == [".github/x.yaml", ".web.json", "_off.yml", "a/Kustomization", "b.yaml"]
+
+
+def test_the_folder_of_git_is_not_walked(tmp_path: Path) -> None:
+    write(tmp_path, ".git/refs/heads/x.yaml", "sub/.git/y.yaml", ".gitea/z.yaml")
+    assert found(Tree(str(tmp_path))) == [".gitea/z.yaml"]
+
+
+def test_templates_of_a_chart_know_it_and_charts_in_charts_are_not_named(tmp_path: Path) -> None:
+    write(tmp_path, "c/Chart.yaml", "c/templates/sub/a.yaml", "c/crds/b.yaml", "c/charts/d/Chart.yaml")
+    write(tmp_path, "c/charts/d/templates/e.yaml", "templates/f.yaml")
+    tree = Tree(str(tmp_path))
+    charts = {os.path.relpath(each.file, tmp_path): each.chart for each in tree.files(set())}
+    assert tree.charts == [str(tmp_path / "c")]
+    within = sorted(file for file, chart in charts.items() if chart)
+    assert within == ["c/charts/d/templates/e.yaml", "c/templates/sub/a.yaml"]
+
+
+def test_links_are_followed_once_and_broken_ones_named(tmp_path: Path) -> None:
+    write(tmp_path, "a/x.yaml")
+    (tmp_path / "b").symlink_to("a")
+    (tmp_path / "a" / "loop").symlink_to("..")
+    (tmp_path / "y.yaml").symlink_to("a/x.yaml")
+    (tmp_path / "z.yaml").symlink_to("nowhere")
+    entries = list(Tree(str(tmp_path)).files(set()))
+    assert [os.path.relpath(each.file, tmp_path) for each in entries] == ["a/x.yaml", "z.yaml"]
+    assert isinstance(entries[1].entry, Unreadable)
+
+
+def test_what_is_excluded_is_named_and_not_entered(tmp_path: Path) -> None:
+    write(tmp_path, "v/a.yaml", "v/b.yaml", "c.yaml", "d.yaml")
+    tree = Tree(str(tmp_path), [(tmp_path, Ignoring(["v/", "/c.yaml"], "--exclude"))])
+    assert found(tree) == ["d.yaml"]
+    assert tree.excluded.by == {"--exclude": [str(tmp_path / "c.yaml"), f"{tmp_path}/v/"]}
+
+
+def test_names_below_the_current_folder_are_as_short_as_can_be(tmp_path: Path) -> None:
+    write(tmp_path, "a/x.yaml")
+    here = Path.cwd()
+    try:
+        os.chdir(tmp_path)
+        assert [each.file for each in Tree(".").files(set())] == ["a/x.yaml"]
+    finally:
+        os.chdir(here)

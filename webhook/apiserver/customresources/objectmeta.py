@@ -1,0 +1,29 @@
+"""The metadata of a custom resource, or of a resource within one, as Go's ObjectMeta holds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webhook.apiserver import decoding, encoding
+from webhook.paths import Path
+
+_UNKNOWN = "unknown field"
+
+
+class MetadataError(Exception):
+    """The API server's text for metadata that it cannot decode."""
+
+
+def decoded(value: Any) -> tuple[dict[str, Any], list[Path]]:
+    """The metadata without what goes, and the paths of its unknown fields, from the metadata on.
+
+    Raises MetadataError.
+    """
+    found = decoding.decode_metadata(value)
+    unknown: list[Path] = []
+    for problem in found.problems:
+        if not problem.message.startswith(_UNKNOWN):
+            # Of a custom resource the API server decodes the metadata alone.
+            raise MetadataError(problem.message.replace("ObjectMeta.metadata.", "ObjectMeta."))
+        unknown.append(problem.path[1:])
+    return encoding.encode_metadata(found.object), unknown

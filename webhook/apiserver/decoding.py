@@ -1,0 +1,513 @@
+"""Decodes JSON values into the Go types of the built-in kinds, as the API server's strict decoder does.
+
+A decoded value is plain JSON again, of what a Go value holds: unknown fields are gone; null is absent, as are zero
+values (false, 0, "", an empty struct) but for those that pointers, lists and maps hold; an empty list or map is absent
+where writing leaves it out; quantities, times and binary data are in the form in which Go writes them.
+webhook.apiserver.encoding adds the zero values that Go writes. Items of lists keep their index.
+
+A decoder of each type is made when it is first needed. A decoder takes the value, its place and the list of problems;
+it returns what is decoded, None for what is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from webhook.apiserver import gotext, gotimes, quantities
+from webhook.apiserver.gotypes import OBJECT_META, Field, GoType, fields_of, short_name, struct_of
+from webhook.apiserver.problems import FieldProblem, problem
+from webhook.paths import Path
+
+MAX_STRICT: Final = 100
+"""The most unknown fields of an object that the API server names."""
+
+
+class Place(NamedTuple):
+    """Where a value stands: below another place, under a key or index. `field`: of which struct it is a field."""
+
+    above: Place | None
+    step: str | int
+    field: _Known | None
+
+
+class Unreadable(ValueError):
+    """A text or number that has no value of its type. Its message is the API server's."""
+
+
+Decoder = Callable[[Any, "Place | None", "_Found"], Any]
+Scalar = Callable[[Any], Any]
+"""Reads a scalar that is neither null, a list nor an object. Raises _Mistyped, or ValueError with the whole text."""
+
+
+class _Known(NamedTuple):
+    """A field of a struct. `plain`: the Python type of values that need no decoder; `kept`: its zero value is kept."""
+
+    plain: type | None
+    kept: bool
+    decode: Decoder
+    struct: str
+    name: str  # in messages
+
+
+class _Found:
+    """The problems of an object. `fatal`: the texts of values that ended decoding in the API server, in order."""
+
+    __slots__ = ("unknown", "wrong")
+
+    def __init__(self) -> None:
+        self.unknown: list[tuple[Path, tuple[str, ...], str]] = []
+        self.wrong: list[tuple[Path, str, bool]] = []
+
+    def mistyped(self, value: Any, go: str, place: Place | None) -> None:
+        """A value of a JSON type that its Go type cannot hold."""
+        self.wrong.append((_path(place), _mismatch(value, go, place), False))
+
+    def unreadable(self, text: str, place: Place | None, *, fatal: bool) -> None:
+        """A value that is not in the form of its type."""
+        self.wrong.append((_path(place), text, fatal))
+
+    def problems(self) -> tuple[FieldProblem, ...]:
+        """The problems in the order in which the API server meets them: the first is the one that it names."""
+        self.wrong.sort(key=lambda found: (not found[2], _order(found[0])))
+        self.unknown.sort(key=lambda found: _order(found[0]))
+        found = [problem(path, text) for path, text, _ in self.wrong]
+        for path, known, where in self.unknown[:MAX_STRICT]:
+            found.append(problem(path, f"unknown field {gotext.quote(where)}", "BadRequest", known))
+        return tuple(found)
+
+
+class Decoded(NamedTuple):
+    """A decoded object, and what strict decoding refuses of it; see FieldProblem.
+
+    Of problems the first is the one that the API server answers with: it names unknown fields only if there is nothing
+    else. A value that has a problem is absent from the object.
+    """
+
+    object: dict[str, Any]
+    problems: tuple[FieldProblem, ...]
+
+
+def decode(value: dict[str, Any], struct: str) -> Decoded:
+    """Decode an object, or a part of one, as a struct (webhook.apiserver.gotypes). The value is not modified."""
+    found = _Found()
+    decoded = _struct(struct)(value, None, found) or {}
+    return Decoded(decoded, found.problems() if found.wrong or found.unknown else ())
+
+
+def decode_builtin(value: dict[str, Any]) -> Decoded | None:
+    """Decode an object of a built-in kind by its apiVersion and kind; None if it has another kind."""
+    struct = struct_of(value["apiVersion"], value["kind"])
+    return None if struct is None else decode(value, struct)
+
+
+def decode_metadata(metadata: Any) -> Decoded:
+    """Decode metadata, which has the same type in custom resources. Paths begin with `metadata`."""
+    found = _Found()
+    place = Place(None, "metadata", _Known(None, False, _struct(OBJECT_META), "", "metadata"))
+    decoded = _struct(OBJECT_META)(metadata, place, found) if metadata is not None else None
+    return Decoded(decoded or {}, found.problems() if found.wrong or found.unknown else ())
+
+
+def fields(struct: str) -> tuple[str, ...]:
+    """The names of a struct's fields."""
+    return tuple(field.name for field in fields_of(struct))
+
+
+# Messages
+
+
+def _path(place: Place | None) -> Path:
+    steps: list[str | int] = []
+    while place is not None:
+        steps.append(place.step)
+        place = place.above
+    return tuple(reversed(steps))
+
+
+def _order(path: Path) -> list[tuple[bytes, int]]:
+    """kubectl sends the keys of objects sorted, so the API server meets them in this order."""
+    return [(step.encode(errors="surrogatepass"), 0) if isinstance(step, str) else (b"", step) for step in path]
+
+
+def _mismatch(value: Any, go: str, place: Place | None) -> str:
+    """The text of json.UnmarshalTypeError. value: what was found, or a text that says it."""
+    what = gotext.what(value) if not isinstance(value, _Told) else value.text
+    names: list[str] = []
+    struct = ""
+    at = place
+    while at is not None:
+        if at.field is not None:
+            names.append(at.field.name)
+            struct = struct or at.field.struct
+        at = at.above
+    if not names:
+        return f"json: cannot unmarshal {what} into Go value of type {go}"
+    names.reverse()
+    return f"json: cannot unmarshal {what} into Go struct field {struct}.{'.'.join(names)} of type {go}"
+
+
+class _Told(NamedTuple):
+    text: str
+
+
+def _strict_path(place: Place | None, name: str) -> str:
+    """A field in messages of strict decoding: keys of maps are not quoted."""
+    text = ""
+    for step in (*_path(place), name):
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+# Decoders
+
+
+@cache
+def _struct(struct: str) -> Decoder:
+    """The decoder of a struct. An empty struct is absent."""
+    known: dict[str, _Known] = {}
+    names: list[str] = []
+    complete = False
+    go = ".".join(struct.split(".")[-2:])
+    short = short_name(struct)
+
+    def prepare() -> None:
+        nonlocal complete  # on first use: types refer to each other
+        for field in fields_of(struct):
+            known[field.name] = _known(field, short)
+            names.append(field.name)
+        complete = True
+
+    def decode_struct(value: Any, place: Place | None, found: _Found) -> Any:
+        if not complete:
+            prepare()
+        if value.__class__ is not dict:
+            if value is not None:
+                found.mistyped(value, go, place)
+            return None
+        decoded: dict[str, Any] = {}
+        for name, each in value.items():
+            field = known.get(name)
+            if field is None:
+                path = (*_path(place), name)
+                found.unknown.append((path, tuple(names), _strict_path(place, name)))
+                continue
+            if each.__class__ is field.plain:
+                if each or field.kept:
+                    decoded[name] = each
+            elif each is not None:
+                made = field.decode(each, Place(place, name, field), found)
+                if made is not None:
+                    decoded[name] = made
+        return decoded or None
+
+    return decode_struct
+
+
+def _known(field: Field, struct: str) -> _Known:
+    form, pointer = field.type.form, field.type.pointer
+    plain = {"string": str, "bool": bool}.get(form)
+    decode = decoder_of(field.type)
+    if pointer and form == "struct":
+        decode = _kept(decode, {})
+    elif form in ("list", "map") and (not field.left_out or (struct, field.name) in _NOT_NIL):
+        decode = _kept_empty(decode, list if form == "list" else dict)
+    elif pointer and form in ("time", "microtime"):
+        decode = _kept_time(decode)
+    elif not pointer and form in _ZEROS and (form != "bytes" or field.left_out):
+        decode = _without_zero(decode, _ZEROS[form])
+    return _Known(plain, pointer, decode, struct, field.embedded + field.name)
+
+
+_NOT_NIL: Final = frozenset((("HPAScalingRules", "policies"), ("NodeStatus", "allocatable")))
+"""Fields that have another default if they are absent than if they are empty. The functions that set these defaults
+drop empty values, so that they are not written."""
+
+_ZEROS: Final[dict[str, Any]] = {
+    "int32": 0,
+    "int64": 0,
+    "float64": 0,
+    "bytes": "",
+    "quantity": "0",
+    "intstr": 0,
+}
+"""The zero values of the forms that decoders return."""
+
+
+def _without_zero(decode: Decoder, zero: Any) -> Decoder:
+    def without_zero(value: Any, place: Place | None, found: _Found) -> Any:
+        decoded = decode(value, place, found)
+        return None if decoded == zero and decoded.__class__ is zero.__class__ else decoded
+
+    return without_zero
+
+
+def _kept(decode: Decoder, zero: Any) -> Decoder:
+    """Of a pointer to a struct, which keeps an empty struct."""
+
+    def kept(value: Any, place: Place | None, found: _Found) -> Any:
+        decoded = decode(value, place, found)
+        return {} if decoded is None and value.__class__ is dict else decoded
+
+    return kept
+
+
+def _kept_time(decode: Decoder) -> Decoder:
+    """Of a pointer to a time, which keeps the zero time. It is written as null."""
+
+    def kept_time(value: Any, place: Place | None, found: _Found) -> Any:
+        wrong = len(found.wrong)
+        decoded = decode(value, place, found)
+        return gotimes.ZERO if decoded is None and len(found.wrong) == wrong else decoded
+
+    return kept_time
+
+
+def _kept_empty(decode: Decoder, kind: type) -> Decoder:
+    """Of a list or map that is written when it is empty."""
+
+    def kept_empty(value: Any, place: Place | None, found: _Found) -> Any:
+        decoded = decode(value, place, found)
+        return kind() if decoded is None and value.__class__ is kind else decoded
+
+    return kept_empty
+
+
+def decoder_of(go: GoType) -> Decoder:
+    """The decoder of values that are not null. Empty lists and maps, and empty structs, are absent."""
+    if go.form == "struct":
+        return _struct(go.struct)
+    if go.form == "list":
+        return _list(go)
+    if go.form == "map":
+        return _map(go)
+    if go.form in _SPECIAL:
+        return _SPECIAL[go.form]
+    return _scalar(go)
+
+
+def _list(go: GoType) -> Decoder:
+    of = go.items
+    decode = _kept_in(of)
+    plain = {"string": str, "bool": bool}.get(of.form)
+    zero = _zero_of(of)
+
+    def decode_list(value: Any, place: Place | None, found: _Found) -> Any:
+        if value.__class__ is not list:
+            if value is not None:
+                found.mistyped(value, go.go, place)
+            return None
+        decoded = []
+        for index, each in enumerate(value):
+            plainly = each.__class__ is plain or each is None
+            made = each if plainly else decode(each, Place(place, index, None), found)
+            decoded.append(zero() if made is None else made)
+        return decoded or None
+
+    return decode_list
+
+
+def _map(go: GoType) -> Decoder:
+    of = go.items
+    decode = _kept_in(of)
+    plain = {"string": str, "bool": bool}.get(of.form)
+    zero = _zero_of(of)
+
+    def decode_map(value: Any, place: Place | None, found: _Found) -> Any:
+        if value.__class__ is not dict:
+            if value is not None:
+                found.mistyped(value, go.go, place)
+            return None
+        decoded: dict[str, Any] = {}
+        for key, each in value.items():
+            plainly = each.__class__ is plain or each is None
+            made = each if plainly else decode(each, Place(place, key, None), found)
+            decoded[key] = zero() if made is None else made
+        return decoded or None
+
+    return decode_map
+
+
+def _kept_in(of: GoType) -> Decoder:
+    """The decoder of a list's items or a map's values, which keep empty lists and maps."""
+    decode = decoder_of(of)
+    return _kept_empty(decode, list if of.form == "list" else dict) if of.form in ("list", "map") else decode
+
+
+def _zero_of(go: GoType) -> Callable[[], Any]:
+    """Makes the zero value of an item of a list or a map's value, which null stands for."""
+    if go.form == "struct" and not go.pointer:
+        return dict
+    zero = {**_ZEROS, "string": "", "bool": False, "bytes": None}.get(go.form) if not go.pointer else None
+    return lambda: zero
+
+
+def _scalar(go: GoType) -> Decoder:
+    """The decoder of a string, boolean or number."""
+    form = go.form
+
+    def decode_string(value: Any, place: Place | None, found: _Found) -> Any:
+        if value.__class__ is str:
+            return value
+        found.mistyped(value, go.go, place)
+        return None
+
+    def decode_bool(value: Any, place: Place | None, found: _Found) -> Any:
+        if value.__class__ is bool:
+            return value
+        found.mistyped(value, go.go, place)
+        return None
+
+    low, high = gotext.INT32 if form == "int32" else gotext.INT64
+
+    def decode_int(value: Any, place: Place | None, found: _Found) -> Any:
+        if value.__class__ is int and low <= value <= high:
+            return value
+        if value.__class__ is int or value.__class__ is float:
+            text = gotext.number(value)
+            if text.lstrip("-").isdigit() and low <= int(text) <= high:
+                return int(text)
+            value = _Told(f"number {text}")
+        found.mistyped(value, go.go, place)
+        return None
+
+    def decode_float(value: Any, place: Place | None, found: _Found) -> Any:
+        if value.__class__ is float or value.__class__ is int:
+            return value
+        found.mistyped(value, go.go, place)
+        return None
+
+    return {"string": decode_string, "bool": decode_bool, "int32": decode_int, "int64": decode_int}.get(
+        form, decode_float
+    )
+
+
+# Types with a JSON form of their own. Except for binary data, an error in one ends decoding.
+
+
+def _text_form(read: Callable[[str], Any]) -> Decoder:
+    """The decoder of a type that is written as text."""
+
+    def decode_text(value: Any, place: Place | None, found: _Found) -> Any:
+        if value.__class__ is not str:
+            found.unreadable(_mismatch(value, "string", place), place, fatal=True)
+            return None
+        try:
+            return read(value)
+        except ValueError as error:
+            found.unreadable(str(error), place, fatal=True)
+            return None
+
+    return decode_text
+
+
+def _quantity(value: Any, place: Place | None, found: _Found) -> Any:
+    if value.__class__ is str:
+        text = value.strip()
+    elif value.__class__ is int or value.__class__ is float:
+        text = gotext.number(value)
+    else:
+        text = "{}"  # no quantity
+    try:
+        return quantities.canonical(text)
+    except ValueError as error:
+        found.unreadable(str(error), place, fatal=True)
+        return None
+
+
+def _int_or_string(value: Any, place: Place | None, found: _Found) -> Any:
+    if value.__class__ is str:
+        return value
+    if value.__class__ is int or value.__class__ is float:
+        text = gotext.number(value)
+        if text.lstrip("-").isdigit() and gotext.INT32[0] <= int(text) <= gotext.INT32[1]:
+            return int(text)
+        value = _Told(f"number {text}")
+    found.unreadable(_mismatch(value, "int32", place), place, fatal=True)
+    return None
+
+
+def _binary(value: Any, place: Place | None, found: _Found) -> Any:
+    if value.__class__ is str:
+        try:
+            return gotext.encoded(gotext.binary(value))
+        except ValueError as error:
+            found.unreadable(str(error), place, fatal=False)
+            return None
+    if value.__class__ is list:
+        return _octets(value, place, found)
+    found.mistyped(value, "[]uint8", place)
+    return None
+
+
+def _octets(value: list[Any], place: Place | None, found: _Found) -> str | None:
+    """Binary data as a list of numbers, which Go reads too."""
+    data = bytearray()
+    for index, each in enumerate(value):
+        text = gotext.number(each) if each.__class__ in (int, float) else ""
+        if each is not None and not (text.isdigit() and int(text) < 256):
+            found.mistyped(_Told(f"number {text}") if text else each, "uint8", Place(place, index, None))
+            return None
+        data.append(int(text or 0))
+    return gotext.encoded(bytes(data))
+
+
+def _as_is(value: Any, place: Place | None, found: _Found) -> Any:
+    """Values that the API server does not look into."""
+    return value
+
+
+_SCHEMA: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+
+
+def _nested_schema(value: Any, place: Place | None, found: _Found) -> Any:
+    """A JSON schema below another. It is not decoded strictly: unknown fields are dropped without a word."""
+    within = _Found()
+    decoded = _struct(_SCHEMA)(value, None, within)
+    for path, text, fatal in within.wrong:
+        at = place
+        for step in path:
+            at = Place(at, step, None)
+        found.wrong.append((_path(at), text, True if fatal or path else fatal))
+    return {} if decoded is None else decoded
+
+
+def _schema_or_bool(value: Any, place: Place | None, found: _Found) -> Any:
+    if value.__class__ is bool:
+        return value
+    if value.__class__ is dict:
+        return _nested_schema(value, place, found)
+    found.unreadable("boolean or JSON schema expected", place, fatal=True)
+    return None
+
+
+def _schema_or_strings(value: Any, place: Place | None, found: _Found) -> Any:
+    if value.__class__ is dict:
+        return _nested_schema(value, place, found)
+    if value.__class__ is list:
+        return _list(GoType("list", "[]string", of=GoType("string", "string")))(value, None, found)
+    return None
+
+
+def _schema_or_array(value: Any, place: Place | None, found: _Found) -> Any:
+    if value.__class__ is dict:
+        return _nested_schema(value, place, found)
+    if value.__class__ is list:
+        return [_nested_schema(each, Place(place, index, None), found) for index, each in enumerate(value)] or None
+    return None
+
+
+_SPECIAL: Final[dict[str, Decoder]] = {
+    "bytes": _binary,
+    "time": _text_form(gotimes.time),
+    "microtime": _text_form(gotimes.micro_time),
+    "quantity": _quantity,
+    "intstr": _int_or_string,
+    "raw": _as_is,
+    "fields": _as_is,
+    "json": _as_is,
+    "schemaorbool": _schema_or_bool,
+    "schemaorstrings": _schema_or_strings,
+    "schemaorarray": _schema_or_array,
+}

@@ -1,0 +1,106 @@
+"""Runs the plugins over an object, in Kubernetes' order.
+
+Of what plugins look up, an object that is not among the manifests is taken to be as a new cluster has it: a
+ServiceAccount exists and says nothing; no class is a default. What is refused here needs no cluster: the rest of what
+plugins refuse (quotas, limits, Pod Security) is left to the cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from webhook.apiserver.gotext import quote
+from webhook.apiserver.plugins.accounts import service_account
+from webhook.apiserver.plugins.classes import ingress_class, protect, storage_class
+from webhook.apiserver.plugins.limits import limit_ranger
+from webhook.apiserver.plugins.lookups import AtHand, Run, metadata_of
+from webhook.apiserver.plugins.scheduling import (
+    keep_priority,
+    priority_class,
+    runtime_class,
+    taint_node,
+    tolerate,
+    topology_labels,
+)
+from webhook.apiserver.problems import FieldProblem
+from webhook.cluster.view import ClusterView
+
+Operation = Literal["CREATE", "UPDATE"]
+
+_POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """What the plugins came to. `notes`: what they could not know, one sentence each."""
+
+    problems: tuple[FieldProblem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+_NOTHING: Final = Plugged()
+
+
+class Plugins:
+    """The plugins, over the objects that they look up. `cluster` answers for the manifests of one run."""
+
+    def __init__(self, cluster: ClusterView) -> None:
+        self._at_hand = AtHand(cluster)
+
+    def admit(
+        self,
+        value: dict[str, Any],
+        api_version: str,
+        kind: str,
+        namespace: str = "",
+        *,
+        operation: Operation = "CREATE",
+        old: Mapping[str, Any] | None = None,
+    ) -> Plugged:
+        """Change a decoded and defaulted object as the plugins do.
+
+        `namespace`: of the request. `old`: on UPDATE, the object before it.
+        """
+        if (operation, api_version, kind) == ("UPDATE", "v1", "Pod"):
+            keep_priority(value, old or {})
+            plugins: tuple[Plugin, ...] = (tolerate,)
+        else:
+            plugins = _MUTATING.get((api_version.rpartition("/")[0], kind), ()) if operation == "CREATE" else ()
+        if not plugins:
+            return _NOTHING
+        run = Run(self._at_hand, namespace)
+        for plugin in plugins:
+            plugin(value, run)
+        return Plugged(tuple(run.problems), tuple(run.notes)) if run.problems or run.notes else _NOTHING
+
+
+def pod_security(_pod: dict[str, Any], run: Run) -> None:
+    namespace = run.at_hand.get("v1", "Namespace", run.namespace)
+    level = metadata_of(namespace, "labels").get(_POD_SECURITY) if namespace else None
+    if level and level != "privileged":
+        run.notes.append(
+            f"Namespace {run.namespace} enforces the Pod Security Standard {quote(level)}, which is not checked here"
+        )
+
+
+Plugin = Callable[[dict[str, Any], Run], None]
+
+_MUTATING: Final[dict[tuple[str, str], tuple[Plugin, ...]]] = {
+    ("", "Pod"): (
+        limit_ranger,
+        service_account,
+        pod_security,
+        priority_class,
+        tolerate,
+        runtime_class,
+        topology_labels,
+    ),
+    ("", "Node"): (taint_node,),
+    ("", "PersistentVolume"): (protect,),
+    ("", "PersistentVolumeClaim"): (storage_class, protect),
+    ("networking.k8s.io", "Ingress"): (ingress_class,),
+    ("storage.k8s.io", "VolumeAttributesClass"): (protect,),
+}
+"""The plugins of each kind that they change, in order."""

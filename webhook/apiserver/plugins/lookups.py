@@ -1,0 +1,72 @@
+"""What plugins look up: objects among the manifests, decoded and defaulted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from webhook.apiserver import decoding
+from webhook.apiserver.defaults.defaulting import set_defaults
+from webhook.apiserver.problems import FieldProblem, problem
+from webhook.cluster.view import ClusterView, NotCached, UnknownKind
+from webhook.paths import Path
+
+
+class AtHand:
+    """The objects of one run, each decoded once. An object that is invalid counts as if it were not there."""
+
+    def __init__(self, cluster: ClusterView) -> None:
+        self._cluster = cluster
+        self._named: dict[tuple[str, str, str, str], dict[str, Any] | None] = {}
+        self._listed: dict[tuple[str, str, str | None], list[dict[str, Any]]] = {}
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> dict[str, Any] | None:
+        """The object of that name; None if it is not at hand. It must not be changed."""
+        key = (api_version, kind, namespace, name)
+        if key not in self._named:
+            try:
+                found = self._cluster.get(api_version, kind, name, namespace or None).value
+            except (UnknownKind, NotCached):
+                found = None
+            self._named[key] = _read(found)
+        return self._named[key]
+
+    def list(self, api_version: str, kind: str, namespace: str | None = None) -> list[dict[str, Any]]:
+        """The objects of a kind, by name. They must not be changed."""
+        key = (api_version, kind, namespace)
+        if key not in self._listed:
+            try:
+                found = self._cluster.list(api_version, kind, namespace).value
+            except (UnknownKind, NotCached):
+                found = ()
+            self._listed[key] = [made for each in found if (made := _read(each)) is not None]
+        return self._listed[key]
+
+
+class Run:
+    """One object on its way through the plugins. `namespace`: of the request."""
+
+    __slots__ = ("at_hand", "namespace", "notes", "problems")
+
+    def __init__(self, at_hand: AtHand, namespace: str) -> None:
+        self.at_hand = at_hand
+        self.namespace = namespace
+        self.problems: list[FieldProblem] = []
+        self.notes: list[str] = []
+
+    def forbid(self, path: Path, message: str) -> None:
+        self.problems.append(problem(path, message, "Forbidden"))
+
+
+def metadata_of(value: Mapping[str, Any], field: str) -> dict[str, str]:
+    """The labels or annotations of an object."""
+    found: dict[str, str] = (value.get("metadata") or {}).get(field) or {}
+    return found
+
+
+def _read(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    decoded = decoding.decode_builtin(value) if value is not None else None
+    if value is None or decoded is None or decoded.problems:
+        return None
+    set_defaults(decoded.object, value["apiVersion"], value["kind"])
+    return decoded.object

@@ -1,0 +1,119 @@
+"""Names, keys and values of labels, and other texts with a form (k8s.io/apimachinery, pkg/util/validation).
+
+Each check returns the faults of a text, in the API server's words; none if it has the form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from webhook.cel.library.named_format import (
+    as_prefix,
+    dns_1035_label,
+    dns_label,
+    dns_subdomain,
+    label_value,
+    qualified_name,
+    regex_error,
+)
+from webhook.cel.library.regex import compiled
+
+Check = Callable[[str], list[str]]
+
+__all__ = ["as_prefix", "dns_1035_label", "dns_label", "dns_subdomain", "label_value", "qualified_name"]
+
+NAMES: Final[dict[str, Check]] = {
+    "subdomain": dns_subdomain,
+    "label": dns_label,
+    "label1035": dns_1035_label,
+}
+
+
+def path_segment(text: str) -> list[str]:
+    """The faults of a name that may be anything that stands in a URL's path."""
+    if text in (".", ".."):
+        return [f"may not be '{text}'"]
+    return [f"may not contain '{character}'" for character in "/%" if character in text]
+
+
+def path_segment_prefix(text: str) -> list[str]:
+    """The faults of the prefix of such a name."""
+    return [f"may not contain '{character}'" for character in "/%" if character in text]
+
+
+def in_range(number: int, low: int, high: int) -> list[str]:
+    """The fault of a number outside of a range."""
+    return [] if low <= number <= high else [f"must be between {low} and {high}, inclusive"]
+
+
+def port(number: int) -> list[str]:
+    """The fault of a port's number."""
+    return in_range(number, 1, 65535)
+
+
+def port_name(text: str) -> list[str]:
+    """The faults of an IANA service name, of at most 15 characters."""
+    found: list[str] = []
+    if len(text.encode()) > 15:
+        found.append("must be no more than 15 characters")
+    if not _has(text, "[-a-z0-9]+"):
+        found.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not any("a" <= character <= "z" for character in text):
+        found.append("must contain at least one letter (a-z)")
+    if "--" in text:
+        found.append("must not contain consecutive hyphens")
+    if text[:1] == "-" or text[-1:] == "-":
+        found.append("must not begin or end with a hyphen")
+    return found
+
+
+def environment_name(text: str) -> list[str]:
+    """The faults of the name of an environment variable."""
+    found = [] if text else ["environment variable name must be non-empty"]
+    if any(not " " <= character <= "~" or character == "=" for character in text):
+        found.append("a valid environment variable name must consist only of printable ASCII characters other than '='")
+    return found
+
+
+_CONFIG_KEY: Final = "[-._a-zA-Z0-9]+"
+
+
+def config_key(text: str) -> list[str]:
+    """The faults of a key in a ConfigMap or Secret."""
+    found = ["must be no more than 253 characters"] if len(text.encode()) > 253 else []
+    if not _has(text, _CONFIG_KEY):
+        words = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
+        found.append(regex_error(words, _CONFIG_KEY, "key.name", "KEY_NAME", "key-name"))
+    if text in (".", ".."):
+        found.append(f"must not be '{text}'")
+    elif text.startswith(".."):
+        found.append("must not start with '..'")
+    return found
+
+
+_WILDCARD: Final = r"\*\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+
+
+def wildcard(text: str) -> list[str]:
+    """The faults of a DNS name that begins with `*.`."""
+    found = ["must be no more than 253 characters"] if len(text.encode()) > 253 else []
+    if not _has(text, _WILDCARD):
+        words = (
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist "
+            "of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
+        )
+        found.append(regex_error(words, _WILDCARD, "*.example.com"))
+    return found
+
+
+def percent(text: str) -> list[str]:
+    """The fault of a percentage such as 25%."""
+    if _has(text, "[0-9]+%"):
+        return []
+    words = "a valid percent string must be a numeric string followed by an ending '%'"
+    return [regex_error(words, "[0-9]+%", "1%", "93%")]
+
+
+def _has(text: str, pattern: str) -> bool:
+    return compiled(pattern).fullmatch(text) is not None

@@ -1,0 +1,100 @@
+"""The files below a folder that `kubectl apply --recursive` would read, and the folders that other tools render."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from webhook.documents.files import SUFFIXES, Identity, Unreadable, reason
+from webhook.documents.ignoring import Ignoring
+
+KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""The names that kustomize looks for in a folder."""
+
+CHART: Final = "Chart.yaml"
+_GIT: Final = ".git"  # holds nothing that is under version control
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file below a folder. `chart`: the chart whose templates it is among, "" for none."""
+
+    file: str
+    entry: Path | Unreadable
+    chart: str = ""
+
+
+@dataclass(slots=True)
+class Excluded:
+    """The files and folders (with a `/` at the end) that were left out on purpose, by what says so."""
+
+    by: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Tree:
+    """One folder, as its files are found. `charts`: the outermost folders with a Chart.yaml.
+
+    `ignoring`: the patterns, each with the folder that their paths are relative to.
+    """
+
+    root: str
+    ignoring: Sequence[tuple[Path, Ignoring]] = ()
+    excluded: Excluded = field(default_factory=Excluded)
+    charts: list[str] = field(default_factory=list)
+    _folders: set[Identity] = field(default_factory=set)  # already visited: symbolic links may form a cycle
+
+    def files(self, seen: set[Identity]) -> Iterator[Found]:
+        """The files, sorted; those that begin with `.` or `_`, too. Skips the files in `seen`, and adds what it finds.
+
+        Besides *.yaml, *.yml and *.json these are kustomizations without a suffix.
+        """
+        yield from self._walk(self.root, "", "", seen)
+
+    def _walk(self, folder: str, chart: str, templates: str, seen: set[Identity]) -> Iterator[Found]:
+        try:
+            with os.scandir(folder) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+            status = Path(folder).stat()
+        except OSError as error:
+            yield Found(folder, Unreadable(reason(error)))
+            return
+        self._folders.add((status.st_dev, status.st_ino))
+        is_chart = any(entry.name == CHART for entry in entries)
+        if is_chart and not chart:
+            self.charts.append(folder)
+            chart = folder
+        for entry in entries:
+            path = entry.path.removeprefix(f"{os.curdir}{os.sep}")
+            manifest = entry.name.endswith(SUFFIXES) or entry.name in KUSTOMIZATIONS
+            try:
+                is_folder = entry.is_dir()
+                if entry.name == _GIT or not (is_folder or manifest) or self.excludes(path, folder=is_folder):
+                    continue
+                status = entry.stat()
+                identity = (status.st_dev, status.st_ino)
+                if is_folder:
+                    if identity not in self._folders:
+                        within = chart if is_chart and entry.name == "templates" else templates
+                        yield from self._walk(path, chart, within, seen)
+                elif stat.S_ISREG(status.st_mode) and identity not in seen:  # not a socket or a pipe
+                    seen.add(identity)
+                    yield Found(path, Path(path), templates)
+            except OSError as error:
+                if manifest:
+                    yield Found(path, Unreadable(reason(error)))
+
+    def excludes(self, path: str, *, folder: bool = False) -> bool:
+        """Whether a file or folder is left out on purpose. If so, `excluded` names it from now on."""
+        for base, ignoring in self.ignoring:
+            relative = os.path.relpath(path, base)
+            if relative.startswith(os.pardir + os.sep):
+                continue
+            if ignoring.excludes(relative.replace(os.sep, "/"), folder=folder):
+                self.excluded.by.setdefault(ignoring.source, []).append(path + ("/" if folder else ""))
+                return True
+        return False

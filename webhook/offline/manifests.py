@@ -1,0 +1,471 @@
+"""The manifests among the files that a command names: what kubectl would create, and what is left out and why.
+
+A file that is named is read whatever it is. A folder is read as a repository that holds more than manifests: what
+`kubectl apply --recursive` cannot create is counted, and everything that it can create is checked, whatever its file is
+called (docs/decisions/021-files.md).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import orjson
+
+from webhook.documents import files, tree
+from webhook.documents.document import Document, Problem
+from webhook.documents.ignoring import IGNORE_FILE, Ignoring
+from webhook.documents.kustomizations import COMPONENT, GROUP, Kustomization, is_within, kustomization
+from webhook.documents.objects import not_an_object
+from webhook.documents.reader import Unread, parsed
+from webhook.offline.wholeness import is_whole
+from webhook.paths import ROOT
+from webhook.schema import Kinds
+
+MAX_OBJECT: Final = 3 << 20
+"""Bytes of a request's body: the API server refuses larger ones."""
+
+_MEASURED: Final = 1 << 19
+"""Characters of a text below which no object in it can be too large."""
+
+# Of tools that run on a laptop or a node: objects in form, which no API server knows.
+_CLIENT_GROUPS: Final = frozenset(
+    {
+        *("apiserver.config.k8s.io", "audit.k8s.io", "client.authentication.k8s.io", "kubeadm.k8s.io"),
+        *("kubelet.config.k8s.io", "kubeproxy.config.k8s.io", "kubescheduler.config.k8s.io", GROUP),
+        *("backstage.io", "ctlptl.dev", "eksctl.io", "k0sctl.k0sproject.io", "k3d.io", "kind.x-k8s.io", "skaffold"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file or folder that is not checked, and why: "no object", "patch", "template", "chart", "kustomization" or
+    "excluded". `command`: what renders a chart or kustomization; `by`: what excludes it, or names it as a patch."""
+
+    file: str
+    reason: str
+    command: str = ""
+    by: str = ""
+
+
+@dataclass(slots=True)
+class Manifests:
+    """What was read. `warnings`: of keys that stand in a mapping twice. `notes`: of what was left out, in few lines."""
+
+    documents: list[Document] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    whole_patches: list[LeftOut] = field(default_factory=list)  # checked, as they are objects
+
+
+def read(
+    paths: Sequence[str],
+    stdin: BinaryIO | None = None,
+    progress: Callable[[str], None] = lambda _file: None,
+    *,
+    exclude: Sequence[str] = (),
+    strict: bool = False,
+    crds: Iterable[dict[str, Any]] = (),
+) -> Manifests:
+    """Read files, folders and, for "-", `stdin`. A file that several paths reach is read once.
+
+    exclude: patterns as in .gitignore, of what is left out of folders on purpose. strict: whatever a folder holds that
+    is not checked is a problem. crds: objects whose CustomResourceDefinitions define kinds. Raises ValueError for a
+    pattern that cannot be used.
+    """
+    reading = _Reading(stdin, progress, Ignoring(exclude, "--exclude") if exclude else None, strict)
+    for name in paths:
+        reading.named(name)
+    return reading.finished(Kinds.builtin().with_crds(crds))
+
+
+@dataclass(slots=True)
+class _File:
+    """The content of one file. `argument`: the folder that it was found in; None if it was named itself."""
+
+    name: str
+    documents: list[Document]
+    unread: list[Unread]
+    argument: str | None = None
+    chart: str = ""
+
+    @property
+    def named_as_kustomization(self) -> bool:
+        return os.path.basename(self.name) in tree.KUSTOMIZATIONS  # noqa: PTH119  # as given, perhaps no path
+
+
+class _Reading:
+    def __init__(
+        self, stdin: BinaryIO | None, progress: Callable[[str], None], exclude: Ignoring | None, strict: bool
+    ) -> None:
+        self._stdin = stdin
+        self._progress = progress
+        self._exclude = exclude
+        self._strict = strict
+        self._seen: set[files.Identity] = set()
+        self._files: list[_File] = []
+        self._folders: list[tree.Tree] = []
+        self._parts: dict[str, str] = {}  # real path of a file that a kustomization names as a part -> by which
+        self._roots: dict[str, tuple[str, Kustomization]] = {}  # real path of a kustomization's folder -> as named
+        self._kinds = Kinds.builtin()
+        self.found = Manifests()
+
+    # Reading
+
+    def named(self, name: str) -> None:
+        """Read what an argument names."""
+        if name != "-" and Path(name).is_dir():
+            self._folder(name)
+            return
+        for file, entry in files.named(name, self._seen):
+            self._file(file, entry)
+
+    def _folder(self, name: str) -> None:
+        folder = tree.Tree(name, self._ignoring(name))
+        self._folders.append(folder)
+        extra: list[tuple[str, Path]] = []
+        for each in folder.files(self._seen):
+            self._file(each.file, each.entry, name, each.chart, extra)
+        for file, path in extra:  # that kustomizations name, and that no suffix gives away
+            try:
+                status = path.stat()
+            except OSError:
+                continue  # kustomize fails as well
+            identity = (status.st_dev, status.st_ino)
+            if path.is_file() and identity not in self._seen and not folder.excludes(file):
+                self._seen.add(identity)
+                self._file(file, path, name)
+
+    def _ignoring(self, name: str) -> list[tuple[Path, Ignoring]]:
+        """What is left out of a folder: by --exclude, by .gatewrightignore of this folder and of the current one.
+
+        Not by files of that name further down, with which whoever owns a folder could take it out of the check.
+        """
+        found = []
+        here = Path()
+        if self._exclude is not None:
+            found += [(here, self._exclude), (Path(name), self._exclude)]
+        for base in {os.path.realpath(name): Path(name), os.path.realpath(here): here}.values():
+            file = base / IGNORE_FILE
+            try:
+                lines = files.content_of(file, None).decode(errors="replace").splitlines()
+                found.append((base, Ignoring(lines, str(file))))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self.found.problems.append(Problem(str(file), None, None, files.reason(error)))
+            except ValueError as error:
+                self.found.problems.append(Problem(str(file), None, None, str(error)))
+        return found
+
+    def _file(
+        self,
+        name: str,
+        entry: Path | files.Unreadable | None,
+        argument: str | None = None,
+        chart: str = "",
+        extra: list[tuple[str, Path]] | None = None,
+    ) -> None:
+        if isinstance(entry, files.Unreadable):
+            self.found.problems.append(Problem(name, None, None, entry.reason))
+            return
+        self._progress(name)
+        try:
+            content = files.content_of(entry, self._stdin)
+        except OSError as error:
+            self.found.problems.append(Problem(name, None, None, files.reason(error)))
+            return
+        contents = parsed(content, name)
+        file = _File(name, contents.documents, contents.unread, argument, chart)
+        self._files.append(file)
+        self.found.warnings += contents.warnings
+        for document in contents.documents:
+            made = kustomization(document.value, named=file.named_as_kustomization)
+            if made is not None:
+                self._kustomization(name, made, extra)
+
+    def _kustomization(self, name: str, made: Kustomization, extra: list[tuple[str, Path]] | None) -> None:
+        folder = os.path.dirname(name)  # noqa: PTH120  # as given, perhaps no path
+        self._roots.setdefault(os.path.realpath(folder or "."), (folder or ".", made))
+        for part in made.parts:
+            if "\0" not in part:
+                self._parts.setdefault(os.path.realpath(os.path.join(folder, part)), name)  # noqa: PTH118
+        if extra is not None:
+            paths = (os.path.join(folder, each) for each in made.resources if is_within(each))  # noqa: PTH118
+            extra += [(path, Path(path)) for path in map(os.path.normpath, paths) if not path.endswith(files.SUFFIXES)]
+
+    # Sifting
+
+    def finished(self, kinds: Kinds) -> Manifests:
+        """Decide what is checked of all that was read."""
+        kinds = kinds.with_crds(
+            document.value
+            for file in self._files
+            for document in file.documents
+            if isinstance(document.value, dict) and document.value.get("kind") == "CustomResourceDefinition"
+        )
+        self._kinds, groups = kinds, {resource.group for resource in kinds}
+        for file in self._files:
+            if file.argument is None:
+                self._take(file)
+            else:
+                self._sift(file, groups)
+        self._rendered()
+        self._excluded()
+        self._empty()
+        return self.found
+
+    def _take(self, file: _File) -> None:
+        """Take a file that was named itself: all of it must be objects."""
+        self.found.problems += [each.problem for each in file.unread]
+        for document in file.documents:
+            if kustomization(document.value, named=file.named_as_kustomization) is None:
+                self._accept(document)
+
+    def _sift(self, file: _File, groups: set[str]) -> None:
+        """Take the objects of a file in a folder, and note why others are left out."""
+        taken: list[Document] = []
+        reasons: dict[str, Document | Unread] = {}
+        part = self._parts.get(os.path.realpath(file.name))
+        for document in file.documents:
+            if kustomization(document.value, named=file.named_as_kustomization) is not None:
+                continue
+            reason = self._reason(document, file, part, groups)
+            if reason:
+                reasons.setdefault(reason, document)
+            else:
+                taken.append(document)
+        for unread in file.unread:
+            reason = _reason_unread(unread, file.chart)
+            if reason:
+                reasons.setdefault(reason, unread)
+            else:
+                self.found.problems.append(unread.problem)
+        if taken and part is not None:
+            self.found.whole_patches.append(LeftOut(file.name, _PATCH, by=part))
+        for reason, first in reasons.items():
+            # In a file with objects, a document that is none is more likely a mistake.
+            if self._strict or (taken and reason == _NOTHING):
+                self._refuse(first, reason, part)
+            else:
+                self.found.left_out.append(LeftOut(file.name, reason, by=part or "" if reason == _PATCH else ""))
+        for document in taken:
+            self._accept(document)
+
+    def _reason(self, document: Document, file: _File, part: str | None, groups: set[str]) -> str:
+        """Why a document is left out; "" if it is to be checked, or is meant to be an object and is wrong."""
+        value = document.value
+        if not _creates_something(value, groups):
+            return "" if _resembles_an_object(value) else _NOTHING
+        if file.chart and _is_named_by_template(value, self._kinds):
+            return _TEMPLATE
+        if part is not None and not_an_object(value) is None and not is_whole(value):
+            return _PATCH
+        return ""
+
+    def _refuse(self, what: Document | Unread, reason: str, part: str | None) -> None:
+        if isinstance(what, Unread):
+            self.found.problems.append(what.problem)
+        elif reason == _PATCH:
+            message = f"a patch of {part}, no whole object; it is checked once it is rendered"
+            self.found.problems.append(what.problem(ROOT, message))
+        elif reason == _TEMPLATE:
+            self.found.problems.append(
+                what.problem(("metadata",), "a template of a chart; it is checked once rendered")
+            )
+        else:
+            path, message = not_an_object(what.value) or (("metadata",), "metadata.name is missing")
+            self.found.problems.append(what.problem(path, f"not a Kubernetes object: {message}"))
+
+    def _accept(self, document: Document) -> None:
+        if document.size > _MEASURED and len(orjson.dumps(document.value)) > MAX_OBJECT:
+            message = (
+                f"larger than {MAX_OBJECT >> 20} MiB as JSON, which the API server refuses (Request entity too large)"
+            )
+            self.found.problems.append(document.problem(ROOT, message))
+        else:
+            self.found.documents.append(document)
+
+    # What is left out as a whole
+
+    def _rendered(self) -> None:
+        """Note the charts and kustomizations, with the commands that render them."""
+        for walked in self._folders:
+            for chart in walked.charts:
+                command = f"helm template {shlex.quote(chart)} | gatewright check -"
+                self._leave_out(LeftOut(chart, _CHART, command), "a Helm chart, not manifests; render it first")
+        used = {
+            os.path.realpath(os.path.join(folder, resource))  # noqa: PTH118
+            for folder, made in self._roots.values()
+            for resource in made.resources
+            if "\0" not in resource
+        }
+        for path, (folder, made) in sorted(self._roots.items(), key=lambda each: each[1][0]):
+            if path not in used and made.kind != COMPONENT:
+                command = f"kubectl kustomize {shlex.quote(folder)} | gatewright check -"
+                self._leave_out(LeftOut(folder, _KUSTOMIZATION, command), "a kustomization, no object; render it")
+
+    def _leave_out(self, what: LeftOut, message: str) -> None:
+        if self._strict:
+            self.found.problems.append(Problem(what.file, None, None, f"{message}: {what.command}"))
+        else:
+            self.found.left_out.append(what)
+
+    def _excluded(self) -> None:
+        for folder in self._folders:
+            for by, names in folder.excluded.by.items():
+                self.found.left_out += [LeftOut(name, _EXCLUDED, by=by) for name in names]
+
+    def _empty(self) -> None:
+        """A folder with nothing to check is a problem: it is mostly the wrong one, or one that is to be rendered."""
+        checked = {document.stream for document in self.found.documents}
+        wrong = {problem.file for problem in self.found.problems}
+        for folder in self._folders:
+            names = {file.name for file in self._files if file.argument == folder.root}
+            if names & checked or wrong & {folder.root, *names, *folder.charts}:
+                continue
+            self.found.problems.append(Problem(folder.root, None, None, self._why_empty(folder, names)))
+
+    def _why_empty(self, folder: tree.Tree, names: set[str]) -> str:
+        within = {folder.root, *names, *folder.charts, *(os.path.dirname(name) or "." for name in names)}  # noqa: PTH120
+        commands = [each.command for each in self.found.left_out if each.command and each.file in within]
+        if commands:
+            what = (
+                "a Helm chart" if folder.charts == [folder.root] else "nothing in this folder can be checked as it is"
+            )
+            return f"{what}; render it first: {commands[0]}"
+        if folder.excluded.by:
+            return f"everything in this folder is excluded, by {' and '.join(folder.excluded.by)}"
+        if names:
+            return "no Kubernetes objects in this folder"
+        return "no *.yaml, *.yml or *.json files in this folder"
+
+
+# --------------------------------------------------------------------------------------------------------- reasons
+
+_NOTHING: Final = "no object"
+_PATCH: Final = "patch"
+_TEMPLATE: Final = "template"
+_CHART: Final = "chart"
+_KUSTOMIZATION: Final = "kustomization"
+_EXCLUDED: Final = "excluded"
+_ACTION: Final = "{{"
+
+
+def _creates_something(value: Any, groups: set[str]) -> bool:
+    """Whether kubectl may create an object from a document. It needs a kind, an apiVersion and a name.
+
+    A list of objects needs a kind alone: without an apiVersion `kubectl create --validate=false` sends its items.
+    """
+    if not isinstance(value, dict) or not _is_text(value.get("kind")):
+        return False
+    if not _is_text(value.get("apiVersion")):
+        return "items" in value
+    group = value["apiVersion"].rpartition("/")[0]
+    metadata = value.get("metadata")
+    named = isinstance(metadata, dict) and any(metadata.get(name) for name in ("name", "generateName"))
+    if group in groups and (value["apiVersion"], value["kind"]) != ("v1", "Config"):  # a kubeconfig
+        return True
+    first = group or value["apiVersion"]
+    client = first in _CLIENT_GROUPS or value["apiVersion"] == "builtin"  # of kustomize's own transformers
+    return (named and not client) or "items" in value
+
+
+def _resembles_an_object(value: Any) -> bool:
+    """Whether a document that creates nothing is likely to be meant as an object, and must not pass silently."""
+    if not isinstance(value, dict):
+        return False
+    kind, metadata = value.get("kind"), value.get("metadata")
+    body = any(name in value for name in ("spec", "data", "stringData", "rules", "subjects"))
+    if _is_text(value.get("apiVersion")):
+        return "kind" not in value and (isinstance(metadata, dict) or body)
+    if _is_text(kind):
+        return str(kind)[:1].isupper()
+    return isinstance(metadata, dict) and body
+
+
+def _reason_unread(unread: Unread, chart: str) -> str:
+    """Why a part that cannot be read is left out; "" if it is a problem.
+
+    Only what kubectl cannot read either is left out. A byte order mark within a text is read by kubectl alone.
+    """
+    if not unread.grammar or "\ufeff" in unread.text:
+        return ""
+    if chart and _ACTION in unread.text:
+        return _TEMPLATE
+    return "" if all(word in unread.text for word in ("kind", "apiVersion")) else _NOTHING
+
+
+_RBAC: Final = "rbac.authorization.k8s.io"
+
+
+def _is_named_by_template(value: dict[str, Any], kinds: Kinds) -> bool:
+    """Whether the API server must refuse an object of a chart's template as it stands, for `{{` in its identity.
+
+    Names of RBAC objects may have it, and cluster-scoped objects lose their namespace.
+    """
+    metadata = value.get("metadata")
+    if not isinstance(metadata, dict) or not _is_text(value.get("apiVersion")):
+        return False
+    identity = [value["apiVersion"], value["kind"]]
+    resource = kinds.for_kind(value["apiVersion"], value["kind"])
+    if resource is not None and resource.namespaced:
+        identity.append(metadata.get("namespace"))
+    if not value["apiVersion"].startswith(f"{_RBAC}/"):
+        identity.append(metadata.get("name") or metadata.get("generateName"))
+    return any(isinstance(each, str) and _ACTION in each for each in identity)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+# ----------------------------------------------------------------------------------------------------------- notes
+
+MAX_NAMES: Final = 3
+
+
+def notes(found: Manifests, *, verbose: bool = False) -> Iterator[str]:
+    """What was left out, a line for each reason. verbose: names every file."""
+    by_reason: dict[str, list[LeftOut]] = {}
+    for each in found.left_out:
+        by_reason.setdefault(each.reason, []).append(each)
+    for reason, tool in ((_CHART, "Helm chart"), (_KUSTOMIZATION, "kustomization")):
+        if left_out := by_reason.get(reason):
+            one = len(left_out) == 1
+            others = "" if one else f" (and {', '.join(each.file for each in left_out[1:])})"
+            what = f"{_count(len(left_out), tool)} {'is' if one else 'are'} not rendered"
+            yield f"{what}; check what {'it makes' if one else 'they make'}: {left_out[0].command}{others}"
+    if left_out := by_reason.get(_TEMPLATE):
+        yield f"{_count(len(left_out), 'template')} of charts left out: {_names(left_out, verbose)}"
+    if left_out := by_reason.get(_PATCH):
+        yield f"{_count(len(left_out), 'patch', 'patches')} of kustomizations left out: {_names(left_out, verbose)}"
+    if left_out := by_reason.get(_NOTHING):
+        yield f"{_count(len(left_out), 'file')} without Kubernetes objects left out: {_names(left_out, verbose)}"
+    for by in sorted({each.by for each in by_reason.get(_EXCLUDED, ())}):
+        left_out = [each for each in by_reason[_EXCLUDED] if each.by == by]
+        yield f"{_count(len(left_out), 'entry', 'entries')} excluded by {by}: {_names(left_out, verbose)}"
+    if found.whole_patches:
+        which = _names(found.whole_patches, verbose)
+        what = _count(len(found.whole_patches), "file")
+        yield (
+            f"{what} that kustomizations name as patches or parts hold whole objects, which `kubectl apply -f` would "
+            f"create, and are checked: {which}; --exclude leaves them out"
+        )
+
+
+def _names(left_out: Sequence[LeftOut], verbose: bool) -> str:
+    names = list(dict.fromkeys(each.file for each in left_out))
+    if verbose or len(names) <= MAX_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:MAX_NAMES])} and {len(names) - MAX_NAMES} more"
+
+
+def _count(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
