@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from webhook.cel.library.declaring import Library, Macro, function, method
-from webhook.cel.tree.declared import Privacy, Shape
-from webhook.cel.tree.errors import EvaluationError, no_such_overload
+from webhook.cel.tree.declared import Privacy, Shape, written
+from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.values import NONE, Duration, Optional, UInt
 
 
@@ -32,18 +32,6 @@ def _value(optional: Optional) -> Any:
     if optional is NONE:
         raise EvaluationError("optional.none() dereference")
     return optional.value
-
-
-def _or(optional: Optional, other: Any) -> Optional:
-    if optional is not NONE:
-        return optional
-    if type(other) is not Optional:
-        raise no_such_overload()
-    return other
-
-
-def _or_value(optional: Optional, other: Any) -> Any:
-    return other if optional is NONE else optional.value
 
 
 def _unwrap(optionals: list[Any]) -> list[Any]:
@@ -105,7 +93,7 @@ LIBRARY = Library(
         method(
             "or",
             "optional_type(T), optional_type(T) -> optional_type(T)",
-            _or,
+            written,
             "The first optional if it is present, else the second one.",
             "optional.none().or(optional.of(1)).value() == 1",
             privacy=Privacy.PASSED,
@@ -116,7 +104,7 @@ LIBRARY = Library(
         method(
             "orValue",
             "optional_type(T), T -> T",
-            _or_value,
+            written,
             "The value; the argument if it is absent.",
             "{'a': 1}[?'b'].orValue(2) == 2",
             privacy=Privacy.PASSED,
