@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from webhook.admission import engine, review
 from webhook.cluster.manifestsview import ManifestsView

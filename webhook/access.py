@@ -6,8 +6,9 @@ The attributes are those of Kubernetes' SubjectAccessReview (k8s.io/api/authoriz
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Access(NamedTuple):
@@ -67,8 +68,7 @@ class AccessUnknown(LookupError):
     """The access check cannot be answered. str(error) names the check, and how to provide an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRule:
+class AccessRule(Struct, frozen=True):
     """A declared decision. A field that is None matches anything; the user must have all `groups`."""
 
     decision: AccessDecision

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import dropwhile
 from typing import Final, TextIO
+
+from msgspec import Struct
 
 from webhook.visible import visible
 
@@ -23,8 +24,7 @@ def columns(stream: TextIO) -> int | None:
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
-@dataclass(frozen=True, slots=True)
-class Excerpt:
+class Excerpt(Struct, frozen=True):
     """A line with a position in it: `column` counts from 1, in characters.
 
     `line` is the line's number in its file; None if the text is not a line of a file.

@@ -1,41 +1,38 @@
-"""Fast constructors of frozen dataclasses.
+"""Frozen records: msgspec structs, and those of them whose text or comparison leaves out some fields.
 
-The constructor of a frozen dataclass calls `object.__setattr__` for each field, which takes six times as long as an
-assignment. That is measurable in classes that are instantiated for each review or each finding.
+A struct takes a fiftieth of the time of a frozen dataclass to define and a sixth to make; a run of `check` defines some
+170 of them (docs/decisions/025-structs.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import MISSING, field, fields, make_dataclass
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
-T = TypeVar("T")
+from msgspec import Struct
 
 
-def maker(frozen: type[T]) -> Callable[..., T]:
-    """A constructor of a frozen dataclass with slots that takes a fifth of the time: `make_point = maker(Point)`.
+class Guarded(Struct, frozen=True):
+    """A frozen struct with fields that `repr` does not show, or that comparison ignores.
 
-    It takes the fields in order or by name, and returns an ordinary Point. It fills an instance of a mutable class with
-    the same slots and then sets its class, which Python allows for classes of the same layout. Raises TypeError for a
-    class without slots or with another base than object.
+    A subclass names them in `unshown` (values that may be secret, or long) and `uncompared`. It hashes by what it
+    compares.
     """
-    if frozen.__bases__ != (object,) or "__slots__" not in vars(frozen):
-        raise TypeError(f"{frozen.__name__} must be a dataclass with slots, and have no other base")
-    finish = getattr(frozen, "__post_init__", None)
 
-    def close(self: Any) -> None:
-        if finish is not None:
-            finish(self)
-        self.__class__ = frozen
+    unshown: ClassVar[frozenset[str]] = frozenset()
+    uncompared: ClassVar[frozenset[str]] = frozenset()
 
-    declared = []
-    for each in fields(frozen):  # type: ignore[arg-type]
-        options: dict[str, Any] = {}
-        if each.default is not MISSING:
-            options["default"] = each.default
-        if each.default_factory is not MISSING:
-            options["default_factory"] = each.default_factory
-        declared.append((each.name, each.type, field(**options)))
-    opened = make_dataclass(f"Open{frozen.__name__}", declared, namespace={"__post_init__": close}, slots=True)
-    return opened
+    def __repr__(self) -> str:
+        shown = (name for name in self.__struct_fields__ if name not in self.unshown)
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(mine == theirs for mine, theirs in zip(self._compared(), other._compared(), strict=True))
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._compared()))
+
+    def _compared(self) -> Iterable[Any]:
+        return (getattr(self, name) for name in self.__struct_fields__ if name not in self.uncompared)

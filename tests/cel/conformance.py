@@ -13,8 +13,10 @@ from webhook.cel import Activation, CompileError, Environment, EvaluationError, 
 from webhook.cel.check.frontend import Declarations, Frontend
 from webhook.cel.library.declaring import FunctionDeclaration
 from webhook.cel.tree.types import Type
+from webhook.cel.value.numbers import UInt
 from webhook.cel.value.operators import TYPE_NAMES, equal, make_map
-from webhook.cel.value.values import Duration, Optional, Timestamp, UInt
+from webhook.cel.value.times import Duration, Timestamp
+from webhook.cel.value.values import Optional
 
 SUITE = Path(__file__).parents[3] / "shared" / "conformance"
 
@@ -67,7 +69,7 @@ def value(tagged: dict[str, Any]) -> Any:
         case "list":
             return [value(item) for item in content]
         case "map":
-            return make_map((value(key), value(item)) for key, item in content)
+            return make_map((0, value(key), value(item)) for key, item in content)
         case "type":
             return TYPE_NAMES.get(content, Type(content))
         case "timestamp":

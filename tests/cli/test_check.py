@@ -38,7 +38,7 @@ spec:
   validations:
   - expression: "!has(object.metadata.annotations)"
     messageExpression: >-
-      'said ' + object.metadata.annotations['say'] + (has(object.stringData) ? object.stringData['password'] : '')
+      'said ' + object.metadata.annotations['say'] + (has(object.data) ? object.data['password'] : '')
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
@@ -74,7 +74,7 @@ def no_host(request, params):
 def add_label(request, params):
     """Secrets are labelled."""
     request.object["metadata"].setdefault("labels", {})["checked"] = "yes"
-    request.object["stringData"]["password"] = "rotated-password"
+    request.object["data"]["password"] = "cm90YXRlZC1wYXNzd29yZA=="
 '''
 
 DEPLOYMENT = """\
@@ -157,6 +157,7 @@ def test_the_json_report(tree: Path) -> None:
         "file": "in.yaml",
         "line": 13,
         "object": {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"},
+        "kind": "ValidatingAdmissionPolicy",
         "policy": "no-host",
         "binding": "no-host",
         "action": "Deny",
@@ -328,17 +329,17 @@ def test_operation_and_user_reach_the_policies(tree: Path) -> None:
 def test_nothing_of_a_secret_is_shown(tree: Path) -> None:
     for arguments in (["--diff"], ["--diff", "-o", "json"], []):
         run = check(tree, SECRET, *arguments)
-        assert "said psst<16 characters>" in run.stdout
-        for word in ("hunter2", "rotated"):
+        assert "said psst<24 characters>" in run.stdout
+        for word in ("hunter2", "aHVudGVyMmh1", "rotated", "cm90YXRl"):
             assert word not in run.stdout + run.stderr
 
 
 def test_a_path_that_a_message_names_holds_nothing_of_a_secret(tree: Path) -> None:
     policies = tree / "policies" / "policies.yaml"
-    policies.write_text(POLICIES.replace("'said ' + object", "'stringData.' + object.stringData.password + object"))
+    policies.write_text(POLICIES.replace("'said ' + object", "'data.' + object.data.password + object"))
     run = check(tree, SECRET, "-o", "json")
-    assert json.loads(run.stdout)["findings"][0]["message"].startswith("stringData.<16 characters>")
-    assert "hunter2" not in run.stdout + run.stderr
+    assert json.loads(run.stdout)["findings"][0]["message"].startswith("data.<24 characters>")
+    assert not any(word in run.stdout + run.stderr for word in ("hunter2", "aHVudGVyMmh1", "cm90YXRl"))
 
 
 def test_the_diff_shows_what_mutation_would_change(tree: Path) -> None:
@@ -582,3 +583,125 @@ def test_an_unknown_version_exits_with_two(tree: Path, command: list[str]) -> No
     assert failed.returncode == 2
     text = " ".join(failed.stderr.split())
     assert "--kubernetes-version: expected a version of Kubernetes from 1.26 to 1.37, such as 1.30, got '1.3'" in text
+
+
+# Updates, subresources, custom workloads
+
+SHRINKING = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: shrinking}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: ["", apps], apiVersions: ["*"], operations: ["*"], resources: ["*", "*/scale"]}
+  validations:
+  - expression: request.operation != 'DELETE'
+    message: nothing is deleted
+  - expression: request.operation != 'UPDATE' || object.spec.replicas >= oldObject.spec.replicas
+    messageExpression: "request.kind.kind + ' from ' + string(oldObject.spec.replicas)"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: shrinking}
+spec: {policyName: shrinking, validationActions: [Deny]}
+"""
+SMALL = (
+    DEPLOYMENT.partition("      volumes:")[0].replace(":latest", ":1").replace("spec:\n", "spec:\n  replicas: 2\n", 1)
+)
+
+
+def test_old_objects_make_updates_and_deletions(tree: Path) -> None:
+    (tree / "policies" / "policies.yaml").write_text(SHRINKING)
+    (tree / "policies" / "policy.py").unlink()
+    (tree / "before").mkdir()
+    (tree / "before" / "a.yaml").write_text(f"{SMALL.replace('replicas: 2', 'replicas: 3')}---\n{GOOD}")
+    run = check(tree, SMALL, "--old", "before")
+    assert run.returncode == 1
+    place = "in.yaml:5:3: deny shrinking\n      Deployment shop/web: spec.replicas\n"
+    assert f"{place}      Deployment from 3" in run.stdout
+    assert "before/a.yaml:13:1: deny shrinking\n      ConfigMap default/good\n      nothing is deleted" in run.stdout
+    assert "note: against before: 0 created, 1 updated, 1 deleted" in run.stderr
+    (tree / "before" / "a.yaml").write_text(SMALL)
+    assert check(tree, SMALL, "--old", "before").returncode == 0
+    (tree / "empty").mkdir()
+    created = check(tree, SMALL, "--old", "empty")
+    assert (created.returncode, "1 created, 0 updated, 0 deleted" in created.stderr) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--old", "in.yaml", "--operation", "delete"), "--old says itself what is created"),
+        (("--subresource", "scales"), "--subresource: expected one of approval, ephemeralcontainers"),
+        (("--settings", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
+        (("--exclude", "x" * 5000), "--exclude: line 1: a pattern of more than"),
+    ],
+)
+def test_options_that_cannot_be_used(tree: Path, arguments: tuple[str, ...], message: str) -> None:
+    run = check(tree, GOOD, *arguments)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert message in run.stderr
+
+
+def test_a_subresource_is_asked_about_in_its_own_kind(tree: Path) -> None:
+    (tree / "policies" / "policies.yaml").write_text(SHRINKING)
+    (tree / "policies" / "policy.py").unlink()
+    (tree / "old.yaml").write_text(SMALL.replace("replicas: 2", "replicas: 3"))
+    run = check(tree, f"{SMALL}---\n{GOOD}", "--subresource", "scale", "--old", "old.yaml")
+    assert "in.yaml:5:3: deny shrinking\n      Deployment shop/web: spec.replicas\n      Scale from 3" in run.stdout
+    assert run.returncode == 1
+    run = check(tree, f"{SMALL}---\n{GOOD}", "--subresource", "scale")
+    assert "note: without a subresource scale, and left out: ConfigMap good" in run.stderr
+    assert run.returncode == 0
+
+
+ROLLOUT = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: web}
+spec:
+  template:
+    spec:
+      containers: [{name: c, image: "nginx:latest"}]
+"""
+
+
+def test_the_pods_of_custom_workloads_are_checked(tree: Path) -> None:
+    run = check(tree, ROLLOUT)
+    assert "in.yaml:7:30: deny pinned-images\n      Rollout default/web: spec.template.spec.con" in run.stdout
+    own = ROLLOUT.replace("argoproj.io/v1alpha1", "shop.example/v1").replace("Rollout", "Pipeline")
+    own = own.replace("  template:", "  last:").replace("    spec:", "    spec:")
+    assert check(tree, own).returncode == 0
+    (tree / "gatewright.yaml").write_text("podTemplates:\n  pipelines.shop.example: spec.last\n")
+    run = check(tree, own)
+    assert "in.yaml:7:30: deny pinned-images\n      Pipeline default/web: spec.last.spec.containers" in run.stdout
+
+
+ANY_LEVEL = '''\
+from gatewright import Violation, validate
+
+@validate(resources=["argoproj.io/v1alpha1/rollouts", "v1/pods"])
+def no_latest(request, params):
+    """Pinned."""
+    spec, base = request.object["spec"], "spec"
+    if "template" in spec:
+        spec, base = spec["template"]["spec"], "spec.template.spec"
+    for index, container in enumerate(spec["containers"]):
+        if container["image"].endswith(":latest"):
+            yield Violation(f"{base}.containers[{index}].image: pin it", path=f"{base}.containers[{index}].image")
+'''
+
+
+def test_what_is_reported_on_a_custom_workload_is_not_repeated_for_its_pod(tree: Path) -> None:
+    (tree / "policies" / "policy.py").write_text(ANY_LEVEL)
+    (tree / "policies" / "policies.yaml").write_text(
+        BOUND_TWICE.replace("quiet-audit", "no-latest").replace("quiet", "no-latest").replace("[Warn, Audit]", "[Deny]")
+    )
+    assert [finding["path"] for finding in findings(tree, ROLLOUT)] == ["spec.template.spec.containers[0].image"]
+
+
+def test_a_key_that_a_mapping_has_twice_is_a_warning_and_the_last_counts(tree: Path) -> None:
+    run = check(tree, PLAIN_POD.replace("metadata: {name: web}", "metadata: {name: web}\nmetadata: {name: other}"))
+    assert run.returncode == 0
+    assert run.stderr == "warning: in.yaml:4:1: duplicate key 'metadata' (first in line 3)\n"

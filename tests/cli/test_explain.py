@@ -191,8 +191,8 @@ JOINED = """\
   - name: containers
     expression: object.spec.containers + object.spec.?initContainers.orValue([])
   validations:
-  - expression: object.kind == 'Deployment' || variables.containers.all(c, has(c.resources))
-    message: containers have resources
+  - expression: object.kind == 'Deployment' || variables.containers.all(c, has(c.args))
+    message: containers have arguments
 """
 
 POD = """\
@@ -202,8 +202,8 @@ metadata:
   name: web
 spec:
   containers:
-  - {name: a, image: a, resources: {}}
-  - {name: b, image: b, resources: {}}
+  - {name: a, image: a, args: [x]}
+  - {name: b, image: b, args: [x]}
   initContainers:
   - name: migrate
     image: migrate
@@ -214,13 +214,14 @@ def test_elements_of_joined_lists_say_where_they_stand_and_rounds_that_are_left_
     policy(tree, JOINED)
     (tree / "pod.yaml").write_text(POD)
     assert run("explain", "sizes", "pod.yaml").output.partition("policies/sizes.yaml:13\n")[2] == (
-        "    object.kind == 'Deployment' || variables.containers.all(c, has(c.resources)) = false\n"
+        "    object.kind == 'Deployment' || variables.containers.all(c, has(c.args)) = false\n"
         "    ├─ object.kind == 'Deployment' = false\n"
-        "    └─ variables.containers.all(c, has(c.resources)) = false\n"
-        '       ├─ variables.containers = [{"name": "a", "image": "a", "resources": {}}, {"name": "b", "image": "b", '
-        '"resources"…\n'
-        '       ├─ [2] c = {"name": "migrate", "image": "migrate"}  ← line 10\n'
-        "       │  └─ has(c.resources) = false  ← line 10\n"
+        "    └─ variables.containers.all(c, has(c.args)) = false\n"
+        '       ├─ variables.containers = [{"name": "a", "image": "a", "args": ["x"], "imagePullPolicy": "Always", '
+        '"terminationM…\n'
+        '       ├─ [2] c = {"name": "migrate", "image": "migrate", "imagePullPolicy": "Always", "terminationMessagePa…'
+        "  ← line 10\n"
+        "       │  └─ has(c.args) = false  ← line 10\n"
         "       └─ … 2 of 3 elements not shown\n"
         "\n"
         "  binding sizes (Deny)\n"
@@ -316,6 +317,44 @@ def test_the_objects_before_an_update_may_be_given(tree: Path) -> None:
     assert result.exit_code == 1
     assert run("explain", "sizes", "map.yaml", "--operation", "update").exit_code == 0
     assert run("explain", "sizes", "map.yaml", "--old", "old.yaml", "--operation", "delete").exit_code == 2
+
+
+TWO = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      hostNetwork: true
+      containers: [{name: c, image: "x:latest"}]
+"""
+ON_BOTH = """\
+  variables:
+  - {name: spec, expression: "object.kind == 'Pod' ? object.spec : object.spec.template.spec"}
+  validations:
+  - {expression: "!has(variables.spec.hostNetwork)", message: no host network}
+  - {expression: "object.kind != 'Pod' || variables.spec.containers.all(c, !c.image.endsWith(':latest'))", message: pin}
+"""
+
+
+def test_of_the_pod_of_a_workload_only_what_was_not_said_of_the_workload_is_shown(tree: Path) -> None:
+    policy(tree, ON_BOTH)
+    file = tree / "policies" / "sizes.yaml"
+    file.write_text(file.read_text().replace('[""]', '["", apps]').replace("[configmaps,", "[deployments,"))
+    (tree / "two.yaml").write_text(TWO)
+    output = run("explain", "sizes", "two.yaml").output
+    of_workload, _, of_pod = output.partition("✗ Pod of Deployment default/web is denied")
+    assert of_workload.count("no host network") == 1
+    assert "no host network" not in of_pod
+    assert "for what is said of Deployment default/web above (1), and:" in of_pod
+    assert "  pin\n  two.yaml:9:30: spec.template.spec.containers[0].image" in of_pod
+    assert "validations[0]" not in of_pod
+    (tree / "two.yaml").write_text(TWO.replace(":latest", ":1"))
+    assert (
+        "✗ Pod of Deployment default/web is denied, for the same reason" in run("explain", "sizes", "two.yaml").output
+    )
 
 
 def test_what_keeps_the_run_from_its_work_ends_with_2(tree: Path) -> None:

@@ -21,8 +21,9 @@ from webhook.cli.report.outcome import Outcome
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents import reader
 from webhook.offline.policyexplained import explain_requests
-from webhook.offline.requests import Options, plan, with_old
+from webhook.offline.requests import Options, plan
 from webhook.offline.secrets import LAST_APPLIED
+from webhook.offline.updates import compared
 from webhook.offline.verdicts import verdicts
 from webhook.policy.load.loading import load
 
@@ -252,9 +253,9 @@ class Reports:
     def __init__(self, tree: str, manifest: str, old: str) -> None:
         self.policies = load(Path(tree))
         planned = plan(reader.read([manifest])[0], Options(), self.policies.objects)
-        updates = plan(reader.read([manifest])[0], Options(operation="UPDATE"), self.policies.objects)
-        before = plan(reader.read([old])[0], Options(operation="UPDATE"), self.policies.objects)
-        self.requests = [*planned.requests, *with_old(updates.requests, before)[0]]
+        again = plan(reader.read([manifest])[0], Options(), self.policies.objects)
+        before = plan(reader.read([old])[0], Options(operation="DELETE"), self.policies.objects)
+        self.requests = [*planned.requests, *compared(again.requests, before)]
         self.cluster = ManifestsView([*self.policies.objects, *planned.objects], planned.kinds, assume_namespaces=True)
         self.by_name = {policy.name: policy for policy in self.policies.policies}
 

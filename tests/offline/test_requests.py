@@ -44,7 +44,12 @@ def test_an_object_is_created_in_the_namespace_of_the_manifest_else_of_the_optio
         assert request.object is not None
         assert request.object["metadata"]["namespace"] == namespace
         assert (request.old_object, request.user) == (None, User())
-        assert request.options == {"apiVersion": "meta.k8s.io/v1", "kind": "CreateOptions"}
+        assert request.options == {
+            "apiVersion": "meta.k8s.io/v1",
+            "kind": "CreateOptions",
+            "fieldManager": "kubectl-create",
+            "fieldValidation": "Strict",
+        }
 
 
 def test_cluster_scoped_objects_have_no_namespace_and_a_namespace_its_own_name() -> None:
@@ -62,18 +67,59 @@ def test_update_and_delete_have_the_object_as_it_was() -> None:
     (delete,) = planned(CONFIG_MAP, operation="DELETE").requests
     assert delete.request.object is None
     assert delete.request.old_object is not None
-    assert delete.request.options == {"apiVersion": "meta.k8s.io/v1", "kind": "DeleteOptions"}
+    assert delete.request.options == {
+        "apiVersion": "meta.k8s.io/v1",
+        "kind": "DeleteOptions",
+        "propagationPolicy": "Background",
+    }
 
 
 def test_deleting_a_workload_creates_no_pod() -> None:
     assert len(planned(CRON_JOB, operation="DELETE").requests) == 1
 
 
-def test_a_generated_name_is_there_for_the_policies_and_in_the_request() -> None:
-    (one,) = planned("apiVersion: v1\nkind: Pod\nmetadata: {generateName: p-}\n").requests
-    assert one.request.name == "p-xxxxx"
+def test_a_generated_name_is_there_for_validation_only() -> None:
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {generateName: p-}\nspec: {}\n"
+    (one,) = planned(pod).requests
+    assert (one.request.name, one.identity.name) == ("", "p-xxxxx")
     assert one.request.object is not None
-    assert one.request.object["metadata"]["name"] == "p-xxxxx"
+    assert "name" not in one.request.object["metadata"]
+    completed, _ = one.completed(one.request)
+    assert completed.name == "p-xxxxx"
+    assert completed.object is not None
+    assert completed.object["metadata"]["name"] == "p-xxxxx"
+    (as_written,) = planned(pod, as_written=True).requests
+    assert as_written.request.name == "p-xxxxx"
+
+
+def test_what_the_api_server_sets_is_there_for_validation_and_what_the_client_must_not_set_is_not() -> None:
+    one, *_ = planned(
+        "apiVersion: apps/v1\nkind: Deployment\n"
+        "metadata: {name: a, uid: x, creationTimestamp: 2020-01-01T00:00:00Z, selfLink: /x, managedFields: []}\n"
+        "status: {replicas: 5}\n"
+    ).requests
+    assert one.request.object is not None
+    assert one.request.object["metadata"] == {"name": "a", "namespace": "default"}
+    assert one.request.object["status"] == {"replicas": 5}
+    value = one.completed(one.request)[0].object
+    assert value is not None
+    assert value["metadata"]["uid"] == "00000000-0000-0000-0000-000000000000"
+    assert value["metadata"]["creationTimestamp"] > "2026"
+    assert value["metadata"]["generation"] == 1
+    assert value["status"] == {}
+
+
+def test_an_object_that_is_there_already_has_what_the_api_server_set() -> None:
+    (update,) = planned(CONFIG_MAP, operation="UPDATE").requests
+    assert update.request.object is not None
+    assert "uid" in update.request.object["metadata"]
+    assert update.completed(update.request) == (update.request, ())
+
+
+def test_a_cluster_scoped_object_loses_its_namespace() -> None:
+    (one,) = planned("apiVersion: v1\nkind: Namespace\nmetadata: {name: a, namespace: b}\n").requests
+    assert one.request.object is not None
+    assert "namespace" not in one.request.object["metadata"]
 
 
 def test_a_workload_is_followed_by_its_pod_whose_paths_lead_back_to_the_template() -> None:
@@ -81,7 +127,8 @@ def test_a_workload_is_followed_by_its_pod_whose_paths_lead_back_to_the_template
     assert own.request.resource.resource == "cronjobs"
     request = pod.request
     named = (request.resource.resource, request.namespace, request.name)
-    assert named == ("pods", "shop", "c-xxxxxxxx-xxxxx")
+    assert named == ("pods", "shop", "")
+    assert pod.completed(request)[0].name == "c-xxxxxxxx-xxxxx"
     assert request.resource[:2] == ("", "v1")
     assert request.user.username == "system:serviceaccount:kube-system:job-controller"
     assert "system:serviceaccounts:kube-system" in request.user.groups

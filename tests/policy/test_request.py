@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
 
 from tests.policy.trees import binding, loaded, pod, policy, request, verdict
-from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request, User, made
+from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request, User
 from webhook.policy.reviewing import Review
 
 
@@ -17,11 +16,11 @@ def cel(asked: Request) -> dict[str, Any]:
 
 
 def test_it_cannot_be_changed() -> None:
-    for asked in (request(), made(operation="CREATE", resource=request().resource, kind=request().kind)):
+    for asked in (request(), Request(operation="CREATE", resource=request().resource, kind=request().kind)):
         assert type(asked) is Request
-        with pytest.raises(FrozenInstanceError):
+        with pytest.raises(AttributeError):
             asked.namespace = "kube-system"  # type: ignore[misc]
-        with pytest.raises((FrozenInstanceError, TypeError)):
+        with pytest.raises(AttributeError):
             asked.anything = 1  # type: ignore[attr-defined]
 
 

@@ -27,6 +27,8 @@ apiserver/customresources/schemarefusals: apiserver/customresources/test_definit
 apiserver/customresources/structural: apiserver/customresources/test_definitions
 apiserver/customresources/structurality: apiserver/customresources/test_definitions
 apiserver/fielderrors: apiserver/test_goshown
+apiserver/admitted: cli/test_way_in
+apiserver/completion: offline/test_requests
 apiserver/encoding: apiserver/test_decoding
 apiserver/plugins/accounts: apiserver/plugins/test_admitting
 apiserver/plugins/lookups: apiserver/plugins/test_admitting

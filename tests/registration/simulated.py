@@ -8,8 +8,10 @@ resource in every version of VERSIONS.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.policy import conditions
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
@@ -22,8 +24,7 @@ KINDS |= {"nodes": "Node", "serviceaccounts": "ServiceAccount", "tokenreviews": 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """A request as the client sends it. `namespace_labels`: of its Namespace; None for cluster-scoped objects."""
 
     group: str
@@ -35,7 +36,7 @@ class Sent:
     namespace: str
     labels: Json | None
     old_labels: Json | None
-    namespace_labels: Json | None = field(default=None)
+    namespace_labels: Json | None = None
 
     def request(self, version: str | None = None) -> Request:
         """The request as a webhook or policy receives it, converted to `version` (None: not converted)."""

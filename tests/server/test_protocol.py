@@ -15,11 +15,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from msgspec.structs import replace
 
 from tests.server.ports import LIMITS, Echo, Served, request, response, rest, served
 from tests.server.running import Running, recorded, wait_for

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from webhook.frozen import maker
+from webhook.frozen import Guarded
 from webhook.paths import Path
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ Action = Literal["Deny", "Warn", "Audit"]
 
 VALIDATING = "ValidatingAdmissionPolicy"
 MUTATING = "MutatingAdmissionPolicy"
+SCHEMA = "schema"
+"""The kinds of findings: of the two kinds of policies, and what the API server refuses before any policy, offline."""
 
 # HTTP status of each reason that a policy may give (admissionregistration.k8s.io/v1, Validation.reason).
 REASON_CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
@@ -33,8 +34,7 @@ _WARNING_CUT = 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Guarded, frozen=True):
     """One thing that a policy found wrong with a request, under one action of one binding.
 
     A validation that fails under a binding with the actions Deny and Audit gives two findings.
@@ -47,6 +47,8 @@ class Finding:
     if a policy or a binding could not be configured, as nothing is evaluated then.
     """
 
+    unshown = uncompared = frozenset({"evaluated"})
+
     policy: str
     binding: str
     action: Action
@@ -58,11 +60,11 @@ class Finding:
     kind: str = VALIDATING
     index: int = 0
     expression: Path | None = None
-    evaluated: Evaluated | None = field(default=None, compare=False, repr=False)
+    evaluated: Evaluated | None = None
 
     def text(self) -> str:
         """The full text, as the API server shows it for a denial or a warning."""
-        if self.reason == "InternalError":  # the API server names no policy then
+        if self.kind == SCHEMA or self.reason == "InternalError":  # the API server names no policy then
             return self.message
         if self.kind == MUTATING:
             bound = f" with binding '{self.binding}'" if self.binding else ""
@@ -72,10 +74,6 @@ class Finding:
         if not self.binding:
             return f"{self.kind} '{self.policy}' denied request: {self.message}"
         return f"{self.kind} '{self.policy}' with binding '{self.binding}' denied request: {self.message}"
-
-
-found = maker(Finding)
-"""A fast constructor of Finding, for the path of a request."""
 
 
 class Excepted(NamedTuple):
@@ -89,8 +87,7 @@ class Excepted(NamedTuple):
     finding: Finding
 
 
-@dataclass(frozen=True, slots=True)
-class Mutation:
+class Mutation(Guarded, frozen=True):
     """The result of the mutating policies.
 
     `object`: the mutated object; the request's own object if nothing `changed`; None on DELETE. `policies`: the names
@@ -99,11 +96,14 @@ class Mutation:
     that matched, each with an evaluated policy. `excepted`: the mutations that an exception suppressed.
     """
 
-    object: dict[str, Any] | None = field(repr=False)  # may be a Secret
+    unshown = frozenset({"object", "evaluated"})  # the object may be a Secret
+    uncompared = frozenset({"evaluated"})
+
+    object: dict[str, Any] | None
     changed: bool = False
     policies: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    evaluated: tuple[Binding, ...] = field(default=(), compare=False, repr=False)
+    evaluated: tuple[Binding, ...] = ()
     excepted: tuple[Excepted, ...] = ()
 
     @property

@@ -22,11 +22,10 @@ from webhook.admission.decision import (
     Excepted,
     Finding,
     Mutation,
-    found,
     shown_warnings,
 )
 from webhook.admission.params import NONE, ConfigurationError, collect, resource_of
-from webhook.admission.record import Evaluated, evaluated_as
+from webhook.admission.record import Evaluated
 from webhook.admission.skipping import NO_OBJECT, Skips, configuration_text, skip_other_kinds
 from webhook.cel.cost.metering import Deadline
 from webhook.cluster.view import NotCached, UnknownKind
@@ -64,10 +63,13 @@ def decide(
     deadline: Deadline | None = None,
     recording: Recording | None = None,
     observer: Observer | None = None,
+    completed: Callable[[Request], Request | None] | None = None,
 ) -> Decision:
     """Mutate, then validate the mutated object. A denied mutation is the verdict; nothing is validated then.
 
-    deadline: the time by which all evaluations must end. recording, observer: see webhook.admission.record.
+    deadline: the time by which all evaluations must end. recording, observer: see webhook.admission.record. completed:
+    makes the request that is validated of the mutated one, as the API server does between the two phases; None for one
+    that the API server refuses, of which nothing is validated.
     """
     review = Review(request, cluster, partial(_namespace, cluster), deadline, recording)
     mutation = _mutate(review, policies.mutators_for(request), policies, observer)
@@ -85,6 +87,11 @@ def decide(
         )
     if mutation.changed:
         review = review.with_object(mutation.object).renewed()
+    if completed is not None:
+        whole = completed(review.request)
+        if whole is None:
+            return Decision(allowed=True, mutation=mutation, excepted=mutation.excepted)
+        review = review.with_request(whole)
     return _validate(review, policies.validators_for(request), policies, observer, mutation)
 
 
@@ -226,7 +233,7 @@ class _Mutating:
         result = policy.evaluator.mutate(self._current, param)
         if result is UNCHANGED and self._observer is None:
             return True
-        evaluated = evaluated_as(policy, binding, param, self._current.request, result)
+        evaluated = Evaluated(policy, binding, param, self._current.request, result)
         if self._observer is not None:
             self._observer.evaluated(evaluated)
         fault = result.faults[0] if result.faults else _LEFT_OUT if result.object is not None else None
@@ -286,7 +293,7 @@ def _validate(
             evaluation = policy.evaluator.evaluate(review, param)
             if observer is None and (evaluation is PASSED or evaluation.unmet):
                 continue
-            evaluated = evaluated_as(policy, binding, param, request, evaluation)
+            evaluated = Evaluated(policy, binding, param, request, evaluation)
             if observer is not None:
                 observer.evaluated(evaluated)
             report.add(evaluated, evaluation)
@@ -493,7 +500,7 @@ class _Report:
 
 
 def _finding(evaluated: Evaluated, action: Action, failure: Failure) -> Finding:
-    return found(
+    return Finding(
         policy=evaluated.policy.name,
         binding=evaluated.binding.name,
         action=action,

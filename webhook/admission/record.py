@@ -21,10 +21,9 @@ uses neither option and pays for neither.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from webhook.frozen import maker
+from webhook.frozen import Guarded
 
 if TYPE_CHECKING:
     from webhook.admission.decision import Excepted
@@ -33,36 +32,34 @@ if TYPE_CHECKING:
     from webhook.policy.request import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluated:
+class Evaluated(Guarded, frozen=True):
     """One evaluation of a policy, under one binding with one param object (None if the policy has no params).
 
     request: the request that the policy saw; for a validating policy it holds the mutated object. result: an Evaluation
     or a MutationResult.
     """
 
+    unshown = frozenset({"param"})  # may be a Secret
+
     policy: Policy[Any]
     binding: Binding
-    param: Any = field(repr=False)  # may be a Secret
+    param: Any
     request: Request
     result: Evaluation | MutationResult
 
 
-evaluated_as = maker(Evaluated)
-"""A fast constructor of Evaluated, for the path of a request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Guarded, frozen=True):
     """A policy that was not evaluated on a request: under one binding, or under any if `binding` is None.
 
     faulty: a configuration error, such as missing params or an unknown Namespace; its failurePolicy decides then.
     """
 
+    unshown = frozenset({"_why"})
+
     policy: Policy[Any]
     binding: Binding | None
     faulty: bool
-    _why: Callable[[], str] = field(repr=False)
+    _why: Callable[[], str]
 
     @property
     def why(self) -> str:

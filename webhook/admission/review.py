@@ -17,7 +17,7 @@ import orjson
 from webhook.admission import excepting, patch
 from webhook.admission.decision import Decision, Finding, Mutation, shown_warnings
 from webhook.paths import render
-from webhook.policy.request import OPERATIONS, GroupVersionKind, GroupVersionResource, Request, User, made
+from webhook.policy.request import OPERATIONS, GroupVersionKind, GroupVersionResource, Request, User
 from webhook.visible import encodable
 
 API_VERSION = "admission.k8s.io/v1"
@@ -96,7 +96,7 @@ def parse(body: bytes) -> Request:
         request_subresource = request.get("requestSubResource", "")
         if request_subresource != "":
             request_subresource = _type_name(request, "request", "requestSubResource")
-    return made(
+    return Request(
         uid=uid,
         operation=operation,
         kind=kind,

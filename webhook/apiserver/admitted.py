@@ -1,30 +1,163 @@
-"""The face of the room: what the API server makes of an object until mutating admission, and between two mutations."""
+"""The face of the room: an object on its way through the API server, to mutating and to validating admission."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from webhook.apiserver import decoding, encoding
+from webhook.apiserver import completion, decoding, encoding, gotext
+from webhook.apiserver.completion import Creation
 from webhook.apiserver.conversion import convert
 from webhook.apiserver.decoding import Decoded
 from webhook.apiserver.defaults.defaulting import set_defaults
-from webhook.apiserver.gotypes import struct_of
+from webhook.apiserver.gotypes import serves_group, struct_of
+from webhook.apiserver.problems import FieldProblem
+from webhook.cluster.view import ClusterView
+from webhook.nearest import nearest
+from webhook.schema import Kinds, Resource
+from webhook.versions import NEWEST, Version
 
-__all__ = ["Decoded", "received"]
+if TYPE_CHECKING:
+    from webhook.apiserver.customresources.definitions import Kind
+    from webhook.apiserver.plugins.admitting import Plugged, Plugins
+
+JSONObject = dict[str, Any]
+
+_DEFINITION: Final = "CustomResourceDefinition"
 
 
-def received(value: dict[str, Any]) -> Decoded:
-    """The object as the API server passes it on, and what it refuses of it. The value is not modified.
+class Sent(NamedTuple):
+    """An object as mutating admission sees it, what the API server refuses of it before, and what is not known here.
 
-    Of custom kinds the metadata is decoded; the rest stays as it is.
+    Of the problems the first is the one that the API server answers with; it names unknown fields only if there is
+    nothing else. A value that has a problem is absent from the object.
     """
-    struct = struct_of(value["apiVersion"], value["kind"])
-    if struct is None:
-        metadata = decoding.decode_metadata(value.get("metadata"))
-        encoding.encode_metadata(metadata.object)
-        return Decoded({**value, "metadata": metadata.object}, metadata.problems)
-    decoded = decoding.decode(value, struct)
-    set_defaults(decoded.object, value["apiVersion"], value["kind"])
-    refused = convert(decoded.object, value["apiVersion"], value["kind"])
-    encoding.encode(decoded.object, struct)
-    return decoded if refused is None else Decoded(decoded.object, (*decoded.problems, refused))
+
+    object: JSONObject
+    problems: tuple[FieldProblem, ...]
+    notes: tuple[str, ...] = ()
+
+
+class ApiServer:
+    """The API server for the objects of one run.
+
+    definitions: objects, among them the CustomResourceDefinitions that are at hand. cluster: makes the view in which
+    the admission plugins look for objects. target: the Kubernetes version, for the rules of custom kinds.
+    """
+
+    def __init__(
+        self, definitions: Iterable[JSONObject], cluster: Callable[[], ClusterView], target: Version = NEWEST
+    ) -> None:
+        self._definitions = [value for value in definitions if value.get("kind") == _DEFINITION]
+        self._cluster = cluster
+        self._target = target
+        self._plugins: Plugins | None = None
+        self._custom: Mapping[tuple[str, str], Kind] | None = None
+
+    def received(self, value: JSONObject, resource: Resource, namespace: str) -> Sent:
+        """The object of a request to create it, as mutating admission sees it. `value` is not modified.
+
+        namespace: that of the request, for an object that names none.
+        """
+        api_version, kind = value["apiVersion"], value["kind"]
+        struct = struct_of(api_version, kind)
+        if struct is None:
+            found = self._custom_object(value)
+            encoding.encode_metadata(found.object.setdefault("metadata", {}))
+            sent = completion.sent(found.object, namespaced=resource.namespaced, namespace=namespace)
+            return Sent(sent, found.problems)
+        decoded = decoding.decode(value, struct)
+        problems = decoded.problems
+        set_defaults(decoded.object, api_version, kind)
+        refused = convert(decoded.object, api_version, kind)
+        if refused is not None:
+            problems = (*problems, refused)
+        sent = completion.sent(decoded.object, namespaced=resource.namespaced, namespace=namespace)
+        plugged = self._plugged(sent, api_version, kind)
+        encoding.encode(sent, struct)
+        return Sent(sent, (*problems, *plugged.problems), plugged.notes)
+
+    def created(self, value: JSONObject, resource: Resource, creation: Creation) -> Decoded:
+        """The object after mutation as validating admission sees it, and what the API server refuses of it before."""
+        made = completion.created(value, resource, creation)
+        custom = self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
+        if custom is None:
+            return Decoded(made, tuple(self._refused_definition(made, resource)))
+        from webhook.apiserver.customresources import judging  # where there is a custom resource
+
+        made["metadata"] = {**made["metadata"], "generation": 1}
+        made = judging.prepared(custom, made)
+        refusals = judging.refusals(custom, made)
+        return Decoded(made, tuple(FieldProblem(each.path, each.text, "Invalid") for each in refusals))
+
+    def _plugged(self, value: JSONObject, api_version: str, kind: str) -> Plugged:
+        if self._plugins is None:
+            from webhook.apiserver.plugins.admitting import Plugins
+
+            self._plugins = Plugins(self._cluster())
+        return self._plugins.admit(value, api_version, kind, value["metadata"].get("namespace", ""))
+
+    def _custom_object(self, value: JSONObject) -> Decoded:
+        """A decoded object of a custom kind. Without its definition only its metadata is decoded."""
+        kind = self._kinds().get((value["apiVersion"], value["kind"])) if self._definitions else None
+        if kind is None:
+            metadata = decoding.decode_metadata(value.get("metadata"))
+            return Decoded({**value, "metadata": metadata.object}, metadata.problems)
+        from webhook.apiserver.customresources import judging
+
+        found = judging.decoded(kind, value)
+        problems = [
+            FieldProblem(path, f"unknown field {gotext.quote(_shown(path))}", strict=True) for path in found.unknown
+        ]
+        if found.failed:
+            problems = [FieldProblem(found.failed_path, found.failed)]
+        return Decoded(found.value, tuple(problems))
+
+    def _kinds(self) -> Mapping[tuple[str, str], Kind]:
+        """(apiVersion, kind) → the custom kind, of the definitions that the API server would accept."""
+        if self._custom is None:
+            from webhook.apiserver.customresources import definitions
+
+            self._custom = {
+                (kind.api_version, kind.kind): kind
+                for value in self._definitions
+                for kind in definitions.read(value, self._target).kinds.values()
+            }
+        return self._custom
+
+    def _refused_definition(self, value: JSONObject, resource: Resource) -> Iterable[FieldProblem]:
+        """What the API server refuses of a CustomResourceDefinition."""
+        if (resource.api_version, resource.kind) != ("apiextensions.k8s.io/v1", _DEFINITION):
+            return
+        from webhook.apiserver.customresources import definitions
+
+        for each in definitions.read(value, self._target).refused:
+            yield FieldProblem(each.path, each.text, "Invalid")
+
+
+def _shown(path: tuple[str | int, ...]) -> str:
+    """A path as messages of strict decoding have it."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+_NO_LONGER: Final = frozenset({"extensions"})
+"""Built-in groups that the API server serves no kind of any more."""
+
+
+def unserved(api_version: str, kind: str, kinds: Kinds) -> FieldProblem | None:
+    """Why the API server has no such kind, if its group is built in: it has other kinds, or other versions; else None.
+
+    A custom kind may exist though no definition of it is known: of its group nothing is said.
+    """
+    group = api_version.rpartition("/")[0]
+    if not serves_group(group) and group not in _NO_LONGER and "." in group:
+        return None
+    message = f"no matches for kind {gotext.quote(kind)} in version {gotext.quote(api_version)}"
+    serving = sorted({each.api_version for each in kinds if each.kind == kind})
+    if serving:
+        return FieldProblem(("apiVersion",), message, "NotFound", advice=" or ".join(serving[:3]))
+    served = tuple(sorted({each.kind for each in kinds if each.api_version == api_version}))
+    return FieldProblem(("kind",), message, "NotFound", advice=nearest(kind, served) or "")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from webhook.apiserver.gotext import INT64, quote
-from webhook.apiserver.problems import FieldProblem, problem
+from webhook.apiserver.problems import FieldProblem
 
 _ROLLBACK: Final = "deprecated.deployment.rollback.to"
 _TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
@@ -67,7 +67,7 @@ def deployment(value: dict[str, Any]) -> FieldProblem | None:
         return None
     number = _parsed(text)
     if number is None:
-        return problem(
+        return FieldProblem(
             ("metadata", "annotations", _ROLLBACK),
             f"failed to parse annotation[{_ROLLBACK}]={text} as int64: {_parse_error(text)}",
         )
@@ -81,7 +81,7 @@ def daemon_set(value: dict[str, Any]) -> FieldProblem | None:
     text = _annotations(value).get(_TEMPLATE_GENERATION)
     number = 0 if text is None else _parsed(text)
     if number is None:
-        return problem(("metadata", "annotations", _TEMPLATE_GENERATION), _parse_error(text or ""))
+        return FieldProblem(("metadata", "annotations", _TEMPLATE_GENERATION), _parse_error(text or ""))
     value.setdefault("metadata", {}).setdefault("annotations", {})[_TEMPLATE_GENERATION] = str(number)
     return None
 

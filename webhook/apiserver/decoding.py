@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from webhook.apiserver import gotext, gotimes, quantities
 from webhook.apiserver.gotypes import OBJECT_META, Field, GoType, fields_of, short_name, struct_of
-from webhook.apiserver.problems import FieldProblem, problem
+from webhook.apiserver.problems import FieldProblem
 from webhook.paths import Path
 
 MAX_STRICT: Final = 100
@@ -72,9 +72,9 @@ class _Found:
         """The problems in the order in which the API server meets them: the first is the one that it names."""
         self.wrong.sort(key=lambda found: (not found[2], _order(found[0])))
         self.unknown.sort(key=lambda found: _order(found[0]))
-        found = [problem(path, text) for path, text, _ in self.wrong]
+        found = [FieldProblem(path, text) for path, text, _ in self.wrong]
         for path, known, where in self.unknown[:MAX_STRICT]:
-            found.append(problem(path, f"unknown field {gotext.quote(where)}", "BadRequest", known))
+            found.append(FieldProblem(path, f"unknown field {gotext.quote(where)}", known=known, strict=True))
         return tuple(found)
 
 

@@ -32,6 +32,12 @@ def encode_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     return encode(metadata, OBJECT_META)
 
 
+def written_zero(struct: str, name: str) -> Any:
+    """What is written of a field that is absent; None if it is left out, or null."""
+    field = next((each for each in fields_of(struct) if each.name == name), None)
+    return None if field is None or field.left_out else _zero(field)()
+
+
 @cache
 def _struct(struct: str) -> Encoder:
     nested: list[tuple[str, Encoder]] = []

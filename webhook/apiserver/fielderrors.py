@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.apiserver.goshown import json_text, shown
 from webhook.apiserver.gotext import quote
@@ -32,8 +33,7 @@ class Key(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+class FieldError(Struct, frozen=True):
     """A refused field.
 
     path: of the field, in the object as it was sent. kind: one of the constants above. body: the text after the

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from webhook.apiserver import gotext
-from webhook.cel.value.values import shortest_general
+from webhook.cel.value.numbers import shortest_general
 
 
 def shown(value: Any) -> str:

@@ -7,12 +7,12 @@ files of the same names, one for each Go package, which are loaded when they are
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import orjson
+from msgspec import Struct
 
 from webhook.schema import shipped
 
@@ -41,8 +41,7 @@ class GoType(NamedTuple):
         return self.of
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A field of a struct. `omitempty`, `omitzero`: the options of its JSON tag.
 
     `embedded`: the embedded structs that it stands in, as messages name them: "ProbeHandler."; "" for none.

@@ -6,9 +6,10 @@ Reading and writing follow apimachinery's resource.Quantity. It keeps the text o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from webhook.apiserver.gotext import INT64
 
@@ -28,8 +29,7 @@ _LARGEST_EXPONENT: Final = 4096  # a limit on time: a quantity of the API has 18
 _NANO: Final = -9
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(Struct, frozen=True):
     """An amount: `digits` times 10**`exponent`. `suffixes`: binary, decimal or exponent, the form it is written in.
 
     `text`: the text it was read from, if it is the canonical form.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from webhook.cli.options import (
     FAILED,
@@ -23,9 +24,11 @@ from webhook.cli.options import (
     Manifests,
     Namespace,
     NotGiven,
+    Old,
     Operation,
     Output,
     PolicyTree,
+    SettingsFile,
     Strict,
     Verbose,
     assumed,
@@ -33,7 +36,9 @@ from webhook.cli.options import (
     draws,
     fail,
     given,
+    operation_of,
     refuse,
+    workloads_of,
 )
 from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT
@@ -46,11 +51,22 @@ def check(
     user: AsUser = "",
     groups: AsGroups = None,
     operation: Annotated[
-        Operation,
+        Operation | None,
         typer.Option(
-            help="UPDATE: the same objects were there before. DELETE: they are removed.", case_sensitive=False
+            help="CREATE unless told otherwise. UPDATE: the same objects were there before. DELETE: they are removed.",
+            case_sensitive=False,
         ),
-    ] = Operation.CREATE,
+    ] = None,
+    old: Old = "",
+    subresource: Annotated[
+        str,
+        typer.Option(
+            "--subresource",
+            metavar="NAME",
+            help="Send the requests to a subresource: scale, status, eviction and others.",
+        ),
+    ] = "",
+    settings: SettingsFile = None,
     output: Output = Format.TEXT,
     exclude: Exclude = None,
     strict: Strict = False,
@@ -59,6 +75,12 @@ def check(
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
+    ] = False,
+    as_written: Annotated[
+        bool,
+        typer.Option(
+            "--as-written", help="Judge the objects as the files have them: not decoded, defaulted and completed."
+        ),
     ] = False,
     verbose: Verbose = False,
     color: Colors = Color.AUTO,
@@ -79,6 +101,9 @@ def check(
             user=user,
             groups=groups or [],
             operation=operation,
+            old=old,
+            subresource=subresource,
+            settings=settings,
             output=output,
             exclude=exclude or [],
             strict=strict,
@@ -86,6 +111,7 @@ def check(
             authorizations=authorizations,
             diff=diff,
             explain=explain,
+            as_written=as_written,
             verbose=verbose,
             color=color,
         )
@@ -104,7 +130,10 @@ def _check(
     namespace: str,
     user: str,
     groups: list[str],
-    operation: Operation,
+    operation: Operation | None,
+    old: str,
+    subresource: str,
+    settings: Path | None,
     output: Format,
     exclude: list[str],
     strict: bool,
@@ -112,6 +141,7 @@ def _check(
     authorizations: Path | None,
     diff: bool,
     explain: bool,
+    as_written: bool,
     verbose: bool,
     color: Color,
 ) -> int:
@@ -125,10 +155,18 @@ def _check(
     from webhook.offline import manifests
     from webhook.offline.background import Background
     from webhook.offline.requests import Options, plan
+    from webhook.offline.subresources import SUBRESOURCES, of_subresource
+    from webhook.offline.updates import compared, counted
     from webhook.offline.verdicts import verdicts
     from webhook.policy.python.raised import tracebacks
 
     try:
+        if subresource and subresource not in SUBRESOURCES:
+            raise NotGiven(f"--subresource: expected one of {', '.join(SUBRESOURCES)}, got {subresource!r}")
+        if subresource and operation is None and not old:
+            operation = Operation(SUBRESOURCES[subresource].operation)
+        done = operation_of(operation, old, paths)
+        custom = workloads_of(settings)
         run = given(tree, version, user, groups, authorizations)
     except NotGiven as error:
         if error.policies and output is Format.JSON:
@@ -150,16 +188,32 @@ def _check(
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
             problems.append(Problem("<stdin>" if named == "-" else named, None, None, "no objects in it to check"))
-        planned = plan(read.documents, Options(namespace, run.user, operation.value), policies.objects)
+        options = Options(namespace, run.user, done.value, as_written, custom)
+        planned = plan(read.documents, options, policies.objects)
+        requests = list(planned.requests)
+        notes = [*map(str, policies.notes), *manifests.notes(read, verbose=verbose), *planned.notes]
+        if old:
+            was = manifests.read([old], stdin, step, exclude=exclude, may_be_empty=True, crds=policies.objects)
+            before = plan(was.documents, replace(options, operation=Operation.DELETE.value), policies.objects)
+            problems += [*was.problems, *before.problems]
+            requests = compared(requests, before)
+            notes.append(f"against {old}: {counted(requests)}")
+        if subresource:
+            if old:  # what is created or deleted is so as a whole
+                requests = [each for each in requests if each.request.operation == Operation.UPDATE.value]
+            crds = [*policies.objects, *planned.objects]
+            requests, without = of_subresource(requests, subresource, crds)
+            if without:
+                some = f"{', '.join(without[:3])}{' and others' if without[3:] else ''}"
+                notes.append(f"without a subresource {subresource}, and left out: {some}")
         cluster = ManifestsView(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
         )
         results = []
         with tracebacks() as raised:
-            for verdict in verdicts(planned.requests, policies, cluster, explain=explain):
+            for verdict in verdicts(requests, policies, cluster, explain=explain):
                 results.append(verdict)
                 bar.step("checking", len(results), len(planned.objects))
-    notes = [*map(str, policies.notes), *manifests.notes(read, verbose=verbose), *planned.notes]
     notes += assumed(cluster.assumed)
     findings = [located for verdict in results for located in verdict.findings]
     errors = [located.message for located in findings if located.finding.error]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec.structs import replace
 
 from webhook.cli.options import (
     FAILED,
@@ -21,9 +21,11 @@ from webhook.cli.options import (
     KubernetesVersion,
     Namespace,
     NotGiven,
+    Old,
     Operation,
     Output,
     PolicyTree,
+    SettingsFile,
     Verbose,
     assumed,
     colored,
@@ -31,7 +33,9 @@ from webhook.cli.options import (
     fail,
     fail_with,
     given,
+    operation_of,
     refuse,
+    workloads_of,
 )
 from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT
@@ -59,9 +63,8 @@ def explain(
             case_sensitive=False,
         ),
     ] = None,
-    old: Annotated[
-        str, typer.Option("--old", metavar="FILE", help="The objects as they were before: an UPDATE from these.")
-    ] = "",
+    old: Old = "",
+    settings: SettingsFile = None,
     output: Output = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
     authorizations: Authorizations = None,
@@ -84,6 +87,7 @@ def explain(
             groups=groups or [],
             operation=operation,
             old=old,
+            settings=settings,
             output=output,
             version=version,
             authorizations=authorizations,
@@ -108,6 +112,7 @@ def _explain(
     groups: list[str],
     operation: Operation | None,
     old: str,
+    settings: Path | None,
     output: Format,
     version: str,
     authorizations: Path | None,
@@ -126,15 +131,13 @@ def _explain(
     from webhook.offline import manifests
     from webhook.offline.background import Background
     from webhook.offline.policyexplained import explain_requests
-    from webhook.offline.requests import Options, plan, with_old
+    from webhook.offline.requests import Options, plan
+    from webhook.offline.updates import compared
     from webhook.policy.python.raised import tracebacks
 
-    if old and operation not in (None, Operation.UPDATE):
-        return fail("--old is of an UPDATE", color)
-    if old == "-" and "-" in paths:
-        return fail("stdin cannot be both the manifests and what they were before", color)
-    done = Operation.UPDATE if old else operation or Operation.CREATE
     try:
+        done = operation_of(operation, old, paths)
+        custom = workloads_of(settings)
         run = given(tree, version, user, groups, authorizations)
     except NotGiven as error:
         if error.policies and output is Format.JSON:
@@ -147,18 +150,17 @@ def _explain(
         return fail(_unknown(name, [policy.name for policy in policies.policies], tree, policies.warnings), color)
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
-    options = Options(namespace, run.user, done.value)
+    options = Options(namespace, run.user, done.value, custom=custom)
     read = manifests.read(paths, stdin, crds=policies.objects)
     problems = read.problems
     planned = plan(read.documents, options, policies.objects)
     requests = list(planned.requests)
     notes = [*manifests.notes(read, verbose=verbose), *map(str, read.warnings), *planned.notes]
     if old:
-        was = manifests.read([old], stdin, crds=policies.objects)
-        before = plan(was.documents, options, policies.objects)
+        was = manifests.read([old], stdin, may_be_empty=True, crds=policies.objects)
+        before = plan(was.documents, replace(options, operation=Operation.DELETE.value), policies.objects)
         problems += [*was.problems, *before.problems]
-        requests, unknown = with_old(requests, before)
-        notes += [f"{what} is not in {old}: taken to be as it is now" for what in unknown]
+        requests = compared(requests, before)
     problems += planned.problems
     cluster = ManifestsView(
         [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+from msgspec import Struct
 
 from webhook.excerpts import columns
 from webhook.versions import parse_version
@@ -18,6 +18,7 @@ from webhook.versions import parse_version
 if TYPE_CHECKING:
     from webhook.access import AccessRule
     from webhook.documents.reader import Problem
+    from webhook.offline.customworkloads import CustomWorkloads
     from webhook.policy.policyset import PolicySet
     from webhook.policy.request import User
 
@@ -67,6 +68,22 @@ Exclude = Annotated[
 
 Strict = Annotated[bool, typer.Option("--strict", help="Whatever a folder holds that cannot be checked is an error.")]
 
+Old = Annotated[
+    str,
+    typer.Option(
+        "--old",
+        metavar="PATH",
+        help="The file or folder with the objects as they were before: each is updated, created or deleted.",
+    ),
+]
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings", metavar="FILE", help="Settings of the repository. [default: gatewright.yaml, if it is there]"
+    ),
+]
+
 Verbose = Annotated[
     bool,
     typer.Option(
@@ -106,8 +123,7 @@ Colors = Annotated[Color, typer.Option(help="When the report has colours.")]
 FAILED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """The values of the options that `check` and `explain` share: the policies, the user who applies the manifests, and
     the authorizer's declared answers."""
 
@@ -166,6 +182,25 @@ def assumed(namespaces: Collection[str]) -> list[str]:
         f"no Namespace among the inputs for {', '.join(sorted(namespaces))}: taken to have no labels but "
         "kubernetes.io/metadata.name"
     ]
+
+
+def operation_of(operation: Operation | None, old: str, paths: Sequence[str]) -> Operation:
+    """The operation of the requests, before they are compared with --old. Raises NotGiven."""
+    if old and operation not in (None, Operation.UPDATE):
+        raise NotGiven("--old says itself what is created, updated and deleted; leave --operation out")
+    if old == "-" and "-" in paths:
+        raise NotGiven("stdin cannot be both the manifests and what they were before")
+    return Operation.CREATE if old else operation or Operation.CREATE
+
+
+def workloads_of(settings: Path | None) -> CustomWorkloads:
+    """The custom workloads of the settings file. Raises NotGiven."""
+    from webhook.offline import settingsfile
+
+    found, wrong = settingsfile.read(settings)
+    if wrong:
+        raise NotGiven(problems=wrong)
+    return found
 
 
 def fail(message: str, color: Color = Color.AUTO) -> int:

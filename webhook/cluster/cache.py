@@ -12,9 +12,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from webhook.cluster.connection import APIError, Connection, Query, Unreachable
 from webhook.cluster.discovery import collection, discover
@@ -47,8 +48,7 @@ class State(StrEnum):
     """The cluster does not serve this kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """Exponential backoff with jitter: doubles with each failure, then waits a random share from half to all of it.
 
     `first` and `longest`: seconds.
@@ -62,8 +62,10 @@ class Backoff:
         return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - jitter needs no secrecy
 
 
-@dataclass(slots=True)
-class Counts:
+BACKOFF: Final = Backoff()
+
+
+class Counts(Struct):
     """Counters since the start."""
 
     lists: int = 0
@@ -87,7 +89,7 @@ class Cache:
         target: Target,
         changed: Callable[[Cache], None],
         *,
-        backoff: Backoff = Backoff(),
+        backoff: Backoff = BACKOFF,
         page: int = PAGE,
         silence: float = SILENCE,
     ) -> None:

@@ -6,8 +6,9 @@ The cache (live.py) and the RBAC that the server needs (permissions.py) both der
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 NAMESPACES_KIND: Final = ("v1", "Namespace")
 ACCESS_KIND: Final = ("authorization.k8s.io/v1", "SubjectAccessReview")
@@ -36,8 +37,7 @@ class Target(NamedTuple):
 NAMESPACES: Final = Target(*NAMESPACES_KIND)
 
 
-@dataclass(frozen=True, slots=True)
-class Lookups:
+class Lookups(Struct, frozen=True):
     """All lookups of a policy set. `targets`: sorted; none covers another. `access`: whether the authorizer is used."""
 
     targets: tuple[Target, ...] = ()

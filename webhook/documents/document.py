@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook import excerpts
 from webhook.documents import syntax
@@ -15,16 +17,14 @@ from webhook.paths import ROOT, Path, lookup
 from webhook.visible import visible
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(Struct, frozen=True, order=True):
     """A position in a file. Lines and columns count from 1; a column is a character."""
 
     line: int
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """An error in an input. Its text is `file:line:column: message`; line and column are left out if not known."""
 
     file: str
@@ -47,8 +47,7 @@ def full_text(problem: Problem, width: int | None = None) -> str:
     return "\n".join([visible(str(problem)), *shown])
 
 
-@dataclass(slots=True)
-class Document:
+class Document(Struct):
     """One document: a plain JSON value and its position.
 
     `file` is the file as named by the user, "<stdin>" for `-`; for output of Helm it is the template that the
@@ -59,7 +58,7 @@ class Document:
     value: Any
     file: str
     stream: str
-    _text: Text = field(repr=False)
+    _text: Text
     _index: int = 0  # of the document in its text
     _base: Path = ROOT  # of an item in its List
     repeats: bool = False
@@ -170,8 +169,7 @@ _COMMENT = re.compile(r"[ \t]+#")
 _WORD = re.compile(r"\S*")
 
 
-@dataclass(slots=True)
-class Text:
+class Text(Struct):
     """A part of a file between two `---` lines, which is parsed as a whole; a second time if positions are needed."""
 
     text: str

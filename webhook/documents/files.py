@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from msgspec import Struct
 
 STDIN: Final = "<stdin>"
 SUFFIXES: Final = (".yaml", ".yml", ".json")
@@ -20,8 +21,7 @@ Identity = tuple[int, int]
 """Device and inode of a file. Equal for all names of the same file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """Why a file or folder cannot be read."""
 
     reason: str

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 IGNORE_FILE: Final = ".gatewrightignore"
 MAX_PATTERNS: Final = 10_000
 MAX_PATTERN: Final = 4_096  # characters
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(Struct, frozen=True):
     matches: Any  # re2's compiled pattern
     negated: bool
     folders_only: bool

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final
+
+from msgspec import Struct
 
 GROUP: Final = "kustomize.config.k8s.io"
 COMPONENT: Final = "Component"
@@ -34,8 +35,7 @@ _PARTS: Final = (
 _RESOURCES: Final = ("resources", "bases", "components")
 
 
-@dataclass(frozen=True, slots=True)
-class Kustomization:
+class Kustomization(Struct, frozen=True):
     """The paths that a kustomization names, relative to its folder. `resources`: files, folders and URLs."""
 
     kind: str

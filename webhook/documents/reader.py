@@ -9,8 +9,9 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import BinaryIO, Final
+
+from msgspec import Struct, field
 
 from webhook.documents import files, syntax
 from webhook.documents.document import Document, Position, Problem, Text, full_text, of_template
@@ -35,8 +36,7 @@ STDIN: Final = files.STDIN
 SUFFIXES: Final = files.SUFFIXES
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(Struct, frozen=True):
     """A part of a file that cannot be read. `grammar`: kubectl cannot read it either, as it is no YAML and no JSON."""
 
     problem: Problem
@@ -44,8 +44,7 @@ class Unread:
     grammar: bool
 
 
-@dataclass(slots=True)
-class Parsed:
+class Parsed(Struct):
     """The content of a file. `warnings`: of keys that stand in a mapping twice, of which the last counts."""
 
     documents: list[Document] = field(default_factory=list)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from webhook.documents.files import SUFFIXES, Identity, Unreadable, reason
 from webhook.documents.ignoring import Ignoring
@@ -19,8 +20,7 @@ CHART: Final = "Chart.yaml"
 _GIT: Final = ".git"  # holds nothing that is under version control
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A file below a folder. `chart`: the chart whose templates it is among, "" for none."""
 
     file: str
@@ -28,15 +28,13 @@ class Found:
     chart: str = ""
 
 
-@dataclass(slots=True)
-class Excluded:
+class Excluded(Struct):
     """The files and folders (with a `/` at the end) that were left out on purpose, by what says so."""
 
     by: dict[str, list[str]] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Tree:
+class Tree(Struct):
     """One folder, as its files are found. `charts`: the outermost folders with a Chart.yaml.
 
     `ignoring`: the patterns, each with the folder that their paths are relative to.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from webhook.admission.decision import Finding
 from webhook.policy.matching import Requirement, Selector
@@ -14,8 +15,7 @@ from webhook.schema import Kinds
 _NONE_FOUND = "no params found"
 
 
-@dataclass(frozen=True, slots=True)
-class LookedFor:
+class LookedFor(Struct, frozen=True):
     """A binding's lookup of params that found none.
 
     `name` or `selector` (as text) is set, and the other is "". `namespace`: "" if the kind is cluster-scoped. `file`,
@@ -38,8 +38,7 @@ class LookedFor:
         return f"looked for {what}{where}, as binding '{self.binding}' says ({self.file}:{self.line})"
 
 
-@dataclass(frozen=True, slots=True)
-class Background:
+class Background(Struct, frozen=True):
     """Looks up the details of findings: from the policies with their bindings, and from exceptions that were raised."""
 
     policies: PolicySet

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.admission import excepting
 from webhook.admission.decision import MUTATING, Decision, Excepted, Finding
@@ -34,8 +35,7 @@ class Exempted(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """The result of a case.
 
     `texts`: the API server's texts of all `findings`. `failures`: why the case did not pass; empty if it passed.

@@ -7,8 +7,9 @@ content of a Secret, even if the policy read one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from webhook.cel.why.explanation import Explanation, Step
 from webhook.cel.why.privacy import CLEAN, Private
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 HIDDEN_ERROR: Final = "(hidden: the text is made from the content of a Secret)"
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(Struct, frozen=True):
     """The explanation of one expression.
 
     `place`: its path in the policy object, such as `spec.validations[1].expression`. `name`: of the matchCondition, or
@@ -47,8 +47,7 @@ class Explained:
         return error_of(self.explanation.root) if self.explanation.failed else None
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainedPolicy:
+class ExplainedPolicy(Struct, frozen=True):
     """The explanation of one evaluation of a CEL policy, for one param object (None if it has no params).
 
     `conditions`: the matchConditions up to the first false one, after which nothing else was evaluated. `messages`: the

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import orjson
+from msgspec import Struct, field
 
 from webhook.documents import files, tree
 from webhook.documents.document import Document, Problem
@@ -42,8 +42,7 @@ _CLIENT_GROUPS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """A file or folder that is not checked, and why: "no object", "patch", "template", "chart", "kustomization" or
     "excluded". `command`: what renders a chart or kustomization; `by`: what excludes it, or names it as a patch."""
 
@@ -53,8 +52,7 @@ class LeftOut:
     by: str = ""
 
 
-@dataclass(slots=True)
-class Manifests:
+class Manifests(Struct):
     """What was read. `warnings`: of keys that stand in a mapping twice. `notes`: of what was left out, in few lines."""
 
     documents: list[Document] = field(default_factory=list)
@@ -71,22 +69,25 @@ def read(
     *,
     exclude: Sequence[str] = (),
     strict: bool = False,
+    may_be_empty: bool = False,
     crds: Iterable[dict[str, Any]] = (),
 ) -> Manifests:
     """Read files, folders and, for "-", `stdin`. A file that several paths reach is read once.
 
     exclude: patterns as in .gitignore, of what is left out of folders on purpose. strict: whatever a folder holds that
-    is not checked is a problem. crds: objects whose CustomResourceDefinitions define kinds. Raises ValueError for a
-    pattern that cannot be used.
+    is not checked is a problem. may_be_empty: a folder in which nothing is checked is no problem. crds: objects whose
+    CustomResourceDefinitions define kinds. Raises ValueError for a pattern that cannot be used.
     """
     reading = _Reading(stdin, progress, Ignoring(exclude, "--exclude") if exclude else None, strict)
     for name in paths:
         reading.named(name)
-    return reading.finished(Kinds.builtin().with_crds(crds))
+    found = reading.finished(Kinds.builtin().with_crds(crds))
+    if not may_be_empty:
+        reading.find_empty()
+    return found
 
 
-@dataclass(slots=True)
-class _File:
+class _File(Struct):
     """The content of one file. `argument`: the folder that it was found in; None if it was named itself."""
 
     name: str
@@ -218,7 +219,6 @@ class _Reading:
                 self._sift(file, groups)
         self._rendered()
         self._excluded()
-        self._empty()
         return self.found
 
     def _take(self, file: _File) -> None:
@@ -322,7 +322,7 @@ class _Reading:
             for by, names in folder.excluded.by.items():
                 self.found.left_out += [LeftOut(name, _EXCLUDED, by=by) for name in names]
 
-    def _empty(self) -> None:
+    def find_empty(self) -> None:
         """A folder with nothing to check is a problem: it is mostly the wrong one, or one that is to be rendered."""
         checked = {document.stream for document in self.found.documents}
         wrong = {problem.file for problem in self.found.problems}
@@ -370,10 +370,11 @@ def _creates_something(value: Any, groups: set[str]) -> bool:
     group = value["apiVersion"].rpartition("/")[0]
     metadata = value.get("metadata")
     named = isinstance(metadata, dict) and any(metadata.get(name) for name in ("name", "generateName"))
-    if group in groups and (value["apiVersion"], value["kind"]) != ("v1", "Config"):  # a kubeconfig
+    kubeconfig = (value["apiVersion"], value["kind"]) == ("v1", "Config")
+    kustomize = value["apiVersion"] == "builtin"  # kustomize's own transformers
+    if group in groups and not kubeconfig and not kustomize:
         return True
-    first = group or value["apiVersion"]
-    client = first in _CLIENT_GROUPS or value["apiVersion"] == "builtin"  # of kustomize's own transformers
+    client = kubeconfig or kustomize or (group or value["apiVersion"]) in _CLIENT_GROUPS
     return (named and not client) or "items" in value
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.paths import Path, lookup, parse
 
@@ -88,8 +89,7 @@ def _path_within(message: str, value: dict[str, Any]) -> Path | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Mention:
+class _Mention(Struct, frozen=True):
     """A list element, or a part of one, that a message mentions. sure: the mention is unambiguous."""
 
     path: Path

@@ -7,30 +7,36 @@ daemon, job). Values that only the controller knows, such as the hash of a templ
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.paths import Path, lookup
+from msgspec import Struct
+from msgspec.structs import replace
+
+from webhook.apiserver.completion import SUFFIX, UID
+from webhook.offline import argoworkflows
+from webhook.offline.customworkloads import NO_MORE, CustomWorkload, CustomWorkloads, places
+from webhook.paths import ROOT, Path, lookup
 
 HASH: Final = "x" * 10  # as long as a pod-template-hash
-SUFFIX: Final = "x" * 5  # as long as the suffix that the API server appends to a generateName
-UID: Final = "00000000-0000-0000-0000-000000000000"
 
 TEMPLATE: Final[Path] = ("spec", "template")
 CRON_JOB_TEMPLATE: Final[Path] = ("spec", "jobTemplate", "spec", "template")
 
 
-@dataclass(frozen=True, slots=True)
-class ControlledPod:
-    """A Pod that a controller creates. `template`: the path of its template in the workload."""
+class ControlledPod(Struct, frozen=True):
+    """A Pod that a controller creates. `template`: the path of its template in the workload.
+
+    `moved`: where parts of the Pod stand in the workload, the longest paths first, if it has no Pod template.
+    """
 
     object: dict[str, Any]
     template: Path
-    controller: str  # the name of the controller's service account in kube-system
+    controller: str  # the name of the controller's service account
+    controller_namespace: str = "kube-system"
+    moved: tuple[tuple[Path, Path], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Workload:
+class _Workload(Struct, frozen=True):
     """How the controller of one kind creates Pods.
 
     `owner`: apiVersion and kind of the Pod's owner. `owner_suffix`: what the owner's name appends to the workload's.
@@ -70,27 +76,79 @@ _WORKLOADS: Final[dict[tuple[str, str], _Workload]] = {
 
 
 def template_of(workload: dict[str, Any]) -> dict[str, Any] | None:
-    """The Pod template of a workload; None for other kinds, and if there is none."""
+    """The Pod template of a built-in workload; None for other kinds, and if there is none."""
     made = _WORKLOADS.get((workload["apiVersion"].rpartition("/")[0], workload["kind"]))
     template = lookup(workload, made.template) if made is not None else None
     return template if isinstance(template, dict) else None
 
 
-def pod_of(workload: dict[str, Any]) -> ControlledPod | None:
-    """The Pod that the controller of `workload` creates; None for other kinds, and if there is no template.
+def pods_of(workload: dict[str, Any], plural: str = "", custom: CustomWorkloads = NO_MORE) -> list[ControlledPod]:
+    """The Pods that the controller of `workload` creates; none for other kinds, and if there is no template.
 
-    The Pod is in the workload's namespace.
+    plural: of the workload's resource, by which custom workloads are known. The Pods are in the workload's namespace.
     """
-    group = workload["apiVersion"].rpartition("/")[0]
-    made = _WORKLOADS.get((group, workload["kind"]))
-    if made is None:
-        return None
-    template: Any = workload
-    for step in made.template:
-        template = template.get(step) if isinstance(template, dict) else None
-    if not isinstance(template, dict) or not isinstance(template.get("spec"), dict):
-        return None
+    group, kind = workload["apiVersion"].rpartition("/")[0], workload["kind"]
+    made = _WORKLOADS.get((group, kind))
+    if made is not None:
+        template = lookup(workload, made.template)
+        return [_pod(workload, made, template)] if _is_template(template) else []
+    if group == argoworkflows.GROUP and kind in argoworkflows.KINDS:
+        return _of_workflow(workload)
+    found = custom.of(plural, group)
+    return _of_custom(workload, found) if found is not None else []
 
+
+def _is_template(template: Any) -> bool:
+    if not isinstance(template, dict) or not isinstance(template.get("spec"), dict):
+        return False
+    # The API server writes an empty template with `containers: null`, and refuses it.
+    return template["spec"].get("containers", ()) is not None
+
+
+def _of_custom(workload: dict[str, Any], found: CustomWorkload) -> list[ControlledPod]:
+    kind = workload["kind"]
+    namespace, controller = found.controller or ("kube-system", f"{kind.lower()}-controller")
+    owner, suffix = (workload["apiVersion"], kind), ""
+    if controller == "replicaset-controller":
+        owner, suffix = _REPLICA_SET, f"-{HASH}"
+    pods = []
+    for place in found.places:
+        for path in places(workload, place):
+            template = lookup(workload, path)
+            if not _is_template(template):
+                continue
+            if path == ROOT:
+                template = _of_object(workload)
+            pod = _pod(workload, _Workload(controller, owner, suffix, path), template)
+            pods.append(replace(pod, controller_namespace=namespace))
+    return pods
+
+
+_NO_PODSPEC: Final = (  # of a Knative Revision
+    *("containerConcurrency", "timeoutSeconds", "responseStartTimeoutSeconds", "idleTimeoutSeconds"),
+)
+_PODSPEC: Final = ("containers", "initContainers", "volumes", "imagePullSecrets")  # of a SidecarSet
+
+
+def _of_object(workload: dict[str, Any]) -> dict[str, Any]:
+    """The template that an object is itself: a Knative Revision, or the sidecars of an OpenKruise SidecarSet."""
+    spec = workload["spec"]
+    if workload["kind"] != "SidecarSet":
+        return {"metadata": workload.get("metadata"), "spec": {k: v for k, v in spec.items() if k not in _NO_PODSPEC}}
+    labels = lookup(spec, ("selector", "matchLabels"))
+    return {"metadata": {"labels": labels}, "spec": {key: spec[key] for key in _PODSPEC if key in spec}}
+
+
+def _of_workflow(workload: dict[str, Any]) -> list[ControlledPod]:
+    pods = []
+    for step in argoworkflows.step_pods(workload):
+        made = _Workload("argo", (workload["apiVersion"], "Workflow"), template=step.template)
+        pod = _pod(workload, made, {"metadata": step.metadata, "spec": step.spec})
+        pods.append(replace(pod, controller_namespace="argo", moved=step.moved))
+    return pods
+
+
+def _pod(workload: dict[str, Any], made: _Workload, template: dict[str, Any]) -> ControlledPod:
     metadata = workload.get("metadata") or {}
     name = metadata.get("name") or (metadata.get("generateName") or "") + SUFFIX
     owner = name + made.owner_suffix
@@ -99,7 +157,7 @@ def pod_of(workload: dict[str, Any]) -> ControlledPod | None:
         template_metadata = {}
     pod_metadata: dict[str, Any] = {}
     spec = template["spec"]
-    if workload["kind"] == "StatefulSet":
+    if made.owner == ("apps/v1", "StatefulSet"):
         pod_metadata["name"] = pod_name = f"{name}-0"
         controller_labels = {
             "statefulset.kubernetes.io/pod-name": pod_name,
@@ -109,7 +167,6 @@ def pod_of(workload: dict[str, Any]) -> ControlledPod | None:
         spec = _with_claims(spec, workload["spec"], pod_name)
     else:
         pod_metadata["generateName"] = f"{owner}-"
-        pod_metadata["name"] = f"{owner}-{SUFFIX}"
         controller_labels = made.labels(owner)
     if "namespace" in metadata:
         pod_metadata["namespace"] = metadata["namespace"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from webhook.admission.decision import MUTATING, VALIDATING
 from webhook.admission.record import Record
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from webhook.policy.policyset import Binding, Policy, PolicySet
 
 
-@dataclass(frozen=True, slots=True)
-class BindingExplained:
+class BindingExplained(Struct, frozen=True):
     """A policy under one binding.
 
     unmatched: the reason why the binding does not match the request; None if it does. evaluated: the evaluations, one
@@ -33,8 +33,7 @@ class BindingExplained:
     evaluated: tuple[ExplainedPolicy, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RequestExplained:
+class RequestExplained(Struct, frozen=True):
     """The verdict of a policy on one request.
 
     unmatched: the reason why the policy does not match the request; None if it does. findings, changes: the engine's

@@ -17,9 +17,10 @@ evaluated as if bound with Deny. See `Case` for the fields.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from webhook.documents import reader
 from webhook.documents.reader import Document, Problem
@@ -120,8 +121,7 @@ class PolicyTest(model.Model):
     cases: list[Case] = []
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedCase:
+class PlannedCase(Struct, frozen=True):
     """A valid case: its place, the policy's name, its request."""
 
     file: str

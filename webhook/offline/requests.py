@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from webhook.admission import review
+from webhook.apiserver import admitted, completion
+from webhook.apiserver.admitted import ApiServer, Sent
+from webhook.apiserver.completion import Creation
+from webhook.apiserver.problems import FieldProblem
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import Document, Problem, objects
+from webhook.offline.customworkloads import NO_MORE, CustomWorkloads
 from webhook.offline.mutated import Mutated
-from webhook.offline.podtemplates import SUFFIX, ControlledPod, pod_of
+from webhook.offline.podtemplates import ControlledPod, pods_of
 from webhook.paths import ROOT, Path
-from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User, made
+from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User
 from webhook.schema import Kinds, Resource
 
 DEFAULT_NAMESPACE: Final = "default"
 
-_OPTIONS: Final = {CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions"}
+# The options that kubectl sends, in the form that policies see.
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    CREATE: {"kind": "CreateOptions", "fieldManager": "kubectl-create", "fieldValidation": "Strict"},
+    UPDATE: {"kind": "UpdateOptions", "fieldManager": "kubectl-replace", "fieldValidation": "Strict"},
+    DELETE: {"kind": "DeleteOptions", "propagationPolicy": "Background"},
+}
+_CONTROLLERS_OPTIONS: Final[dict[str, Any]] = {"kind": "CreateOptions"}
 
 # Groups of objects that client-side tools read; they are never applied to a cluster.
 _LOCAL_GROUPS: Final = frozenset({"gatewright.dev", "kustomize.config.k8s.io"})
@@ -28,8 +42,7 @@ _LOCAL_GROUPS: Final = frozenset({"gatewright.dev", "kustomize.config.k8s.io"})
 _NAMELESS_GROUPS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The name of an object in reports."""
 
     api_version: str
@@ -38,13 +51,15 @@ class Identity:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRequest:
+class PlannedRequest(Struct, frozen=True):
     """A request that applying a document would cause.
 
     `identity`: the object in the file; for the Pod of a workload, the workload. `prefix`: the path of the request's
     object in the document: () for the object itself, spec.template for the Pod of a Deployment. `mutated`: the object,
-    if it was mutated; `workload`: the workload, if the request is for the Pod of a mutated one.
+    if it was mutated; `workload`: the workload, if the request is for the Pod of a mutated one. `problems`: what the
+    API server refuses of the object before any policy sees it. `creation`, `server`: how the API server completes the
+    object between mutation and validation; None if it does not, as in a recorded request. `moved`: where parts of the
+    object stand in the document, if not below `prefix`. `custom`: the custom workloads that are known.
     """
 
     request: Request
@@ -54,6 +69,29 @@ class PlannedRequest:
     of_template: bool = False
     mutated: Mutated | None = None
     workload: Mutated | None = None
+    problems: Sequence[FieldProblem] = ()
+    creation: Creation | None = None
+    resource: Resource | None = None
+    server: ApiServer | None = None
+    moved: tuple[tuple[Path, Path], ...] = ()
+    custom: CustomWorkloads = NO_MORE
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether the API server cannot make an object of the document, so that no policy is about it."""
+        return any(not each.strict for each in self.problems)
+
+    def completed(self, request: Request) -> tuple[Request, Sequence[FieldProblem]]:
+        """The request after mutation as validating policies see it, and what the API server refuses of its object.
+
+        The object has its name, uid and time. If anything is refused, no validating policy sees it.
+        """
+        if self.server is None or self.creation is None or self.resource is None:
+            return request, ()
+        if request.object is None or request.operation != CREATE:
+            return request, ()
+        value, problems = self.server.created(request.object, self.resource, self.creation)
+        return replace(request, object=value, name=request.name or value["metadata"].get("name") or ""), problems
 
     def place(self, path: Path) -> Path:
         """Translates a path in the request's object, as validation saw it, to the path in the document."""
@@ -61,6 +99,9 @@ class PlannedRequest:
         return self.workload.origin(found) if self.workload is not None else found
 
     def _in_document(self, path: Path) -> Path:
+        for inside, outside in self.moved:
+            if path[: len(inside)] == inside:
+                return outside + path[len(inside) :]
         if not self.of_template or path[:1] == ("spec",):
             return self.prefix + path
         if path[:1] == ("metadata",) and path[1:2] in (("labels",), ("annotations",), ("finalizers",)):
@@ -68,20 +109,22 @@ class PlannedRequest:
         return self.prefix  # the controller adds this value; the file does not contain it
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """The caller's settings for the requests.
 
     `namespace`: of objects that name none. `operation`: CREATE, UPDATE (with the same object as oldObject) or DELETE.
+    `as_written`: the objects are taken as they stand in the documents; nothing is decoded, defaulted or completed.
+    `custom`: the custom workloads that are known.
     """
 
     namespace: str = DEFAULT_NAMESPACE
     user: User = field(default_factory=User)
     operation: str = CREATE
+    as_written: bool = False
+    custom: CustomWorkloads = NO_MORE
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The requests of some documents, in order, and the problems of documents without one.
 
     `objects`: the objects as the API server would store them, for lookups. `notes`: texts that report guesses.
@@ -126,6 +169,13 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
     planned: list[PlannedRequest] = []
     known: list[dict[str, Any]] = []
     guessed: set[tuple[str, str]] = set()
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    creation = Creation(now, options.user.username, options.user.uid, options.user.groups, options.user.extra)
+    objects_at_hand = [*policy_objects, *(document.value for document in manifests)]
+    server = None
+    if not options.as_written:
+        server = ApiServer(objects_at_hand, lambda: _at_hand(objects_at_hand, kinds, options.namespace))
+    plugins: dict[str, None] = {}  # what plugins note, once each
     for document in manifests:
         value = document.value
         if value["kind"] == review.KIND and value["apiVersion"] == review.API_VERSION:
@@ -138,21 +188,33 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
         if api_version.rpartition("/")[0] in _LOCAL_GROUPS:
             continue
         resource = kinds.for_kind(api_version, kind)
+        unserved = None if resource is not None or options.as_written else admitted.unserved(api_version, kind, kinds)
         if resource is None:
             resource = kinds.guess(api_version, kind)
-            if (api_version, kind) not in guessed:
+            if unserved is None and (api_version, kind) not in guessed:
                 guessed.add((api_version, kind))
                 notes.append(
                     f"{document.stream}:{document.line}: {kind} of {api_version} is no built-in kind and no CRD here "
                     f"defines it; assumed to be the {'namespaced' if resource.namespaced else 'cluster-scoped'} "
                     f"resource {resource.plural!r}"
                 )
-        sent = _as_sent(value, resource, options)
-        if not sent["metadata"].get("name") and resource.group not in _NAMELESS_GROUPS:
+        sent = _as_sent(value, resource, options.namespace, server)
+        if unserved is not None:
+            sent = sent._replace(problems=(unserved,))
+        plugins |= dict.fromkeys(sent.notes)
+        metadata = sent.object["metadata"]
+        named = metadata.get("name") or metadata.get("generateName")
+        if not named and not sent.problems and resource.group not in _NAMELESS_GROUPS:
             problems.append(document.problem(("metadata",), "not a Kubernetes object: metadata.name is missing"))
-        known.append(sent)
-        planned.extend(_requests(sent, resource, document, options))
+        known.append(_named(sent.object))
+        planned.extend(_requests(sent, resource, document, options, creation, server))
+    notes += plugins
     return Plan(planned, known, kinds, problems, notes)
+
+
+def options_of(operation: str) -> dict[str, Any]:
+    """The options that kubectl sends with a request."""
+    return {"apiVersion": "meta.k8s.io/v1", **_OPTIONS[operation]}
 
 
 def by_document(requests: Iterable[PlannedRequest]) -> Iterator[list[PlannedRequest]]:
@@ -161,17 +223,35 @@ def by_document(requests: Iterable[PlannedRequest]) -> Iterator[list[PlannedRequ
         yield list(group)
 
 
-def pod_after(planned: PlannedRequest, workload: dict[str, Any]) -> PlannedRequest | None:
-    """The request for the Pod of a mutated workload; None if it has no Pod template."""
-    if planned.of_template or planned.prefix or planned.request.operation == DELETE:
-        return None
-    pod = pod_of(workload) if _has_identity(workload) else None
-    if pod is None:
-        return None
-    request = _pod_request(pod, planned.request.namespace)
+def pods_after(planned: PlannedRequest, workload: dict[str, Any]) -> list[PlannedRequest]:
+    """The requests for the Pods of a workload, perhaps a mutated one; none if it has no Pod template."""
+    if planned.of_template or planned.prefix or planned.unreadable or planned.request.operation == DELETE:
+        return []
+    if not _has_identity(workload):
+        return []
+    pods = pods_of(workload, planned.request.resource.resource, planned.custom)
     before = planned.request.object
     mutated = Mutated(before, workload) if before is not None else None
-    return PlannedRequest(request, planned.document, planned.identity, pod.template, of_template=True, workload=mutated)
+    return [_pod_after(planned, pod, mutated) for pod in pods]
+
+
+def _pod_after(planned: PlannedRequest, pod: ControlledPod, mutated: Mutated | None) -> PlannedRequest:
+    user = _controller(pod)
+    sent = _as_sent(pod.object, _PODS, planned.request.namespace, planned.server)
+    request = _request(sent.object, _PODS, planned.request.namespace, CREATE, user, _CONTROLLERS_OPTIONS)
+    creation = planned.creation
+    return PlannedRequest(
+        request,
+        planned.document,
+        planned.identity,
+        pod.template,
+        of_template=True,
+        workload=mutated,
+        creation=creation and creation._replace(username=user.username, groups=user.groups),
+        resource=_PODS,
+        server=planned.server,
+        moved=pod.moved,
+    )
 
 
 def _has_identity(value: dict[str, Any]) -> bool:
@@ -184,60 +264,66 @@ def _has_identity(value: dict[str, Any]) -> bool:
     )
 
 
-def with_old(requests: Iterable[PlannedRequest], before: Plan) -> tuple[list[PlannedRequest], list[str]]:
-    """The requests as updates of the objects of another plan, and the objects that it does not have (`KIND NAME`).
-
-    Requests for the Pods of workloads do not change, as controllers create new Pods in either case.
-    """
-    known = {each.identity: each.request.object for each in before.requests if not each.of_template}
-    updates: list[PlannedRequest] = []
-    unknown: list[str] = []
-    for planned in requests:
-        was = known.get(planned.identity)
-        if planned.of_template:
-            updates.append(planned)
-        elif was is None:
-            updates.append(planned)
-            unknown.append(f"{planned.identity.kind} {planned.identity.name}")
-        else:
-            updates.append(replace(planned, request=replace(planned.request, old_object=was)))
-    return updates, unknown
-
-
-def _as_sent(value: dict[str, Any], resource: Resource, options: Options) -> dict[str, Any]:
-    """The object as the API server passes it to admission: with its namespace, and its name if that is generated.
-
-    The defaults of the API are not filled in.
-    """
+def _as_sent(value: dict[str, Any], resource: Resource, namespace: str, server: ApiServer | None) -> Sent:
+    """The object as the API server passes it to mutating admission; without a server, as it was written."""
+    if server is not None:
+        return server.received(value, resource, namespace)
     metadata = dict(value.get("metadata") or {})
     if resource.namespaced and not metadata.get("namespace"):
-        metadata["namespace"] = options.namespace
-    if not metadata.get("name") and metadata.get("generateName"):
-        # The API server generates the name between mutation and validation. Mostly validating policies read it.
-        metadata["name"] = metadata["generateName"] + SUFFIX
-    return {**value, "metadata": metadata}
+        metadata["namespace"] = namespace
+    return Sent(_named({**value, "metadata": metadata}), ())
+
+
+def _at_hand(objects_at_hand: Iterable[dict[str, Any]], kinds: Kinds, namespace: str) -> ManifestsView:
+    """The view in which admission plugins look for objects."""
+    return ManifestsView(objects_at_hand, kinds, default_namespace=namespace)
+
+
+def _named(value: dict[str, Any]) -> dict[str, Any]:
+    """The object with its name, if that is to be generated."""
+    metadata = value["metadata"]
+    if metadata.get("name") or not metadata.get("generateName"):
+        return value
+    return {**value, "metadata": {**metadata, "name": completion.generated(metadata["generateName"])}}
 
 
 def _requests(
-    sent: dict[str, Any], resource: Resource, document: Document, options: Options
+    sent: Sent,
+    resource: Resource,
+    document: Document,
+    options: Options,
+    creation: Creation,
+    server: ApiServer | None,
 ) -> Iterator[PlannedRequest]:
-    metadata = sent["metadata"]
+    value = sent.object
+    metadata = value["metadata"]
     name = metadata.get("name") or ""
     is_namespace = resource.kind == "Namespace" and not resource.group
     namespace = metadata["namespace"] if resource.namespaced else name if is_namespace else ""
-    identity = Identity(sent["apiVersion"], sent["kind"], namespace if resource.namespaced else "", name)
+    if options.operation != CREATE and server is not None:
+        # An object that is there already has all that the API server sets when it creates one.
+        value = completion.created(value, resource, creation)
+    shown = name or (completion.generated(metadata["generateName"]) if metadata.get("generateName") else "")
+    identity = Identity(value["apiVersion"], value["kind"], namespace if resource.namespaced else "", shown)
     planned = PlannedRequest(
-        _request(sent, resource, namespace, options.operation, options.user), document, identity, of_template=False
+        _request(value, resource, namespace, options.operation, options.user, _OPTIONS[options.operation]),
+        document,
+        identity,
+        problems=sent.problems,
+        creation=creation,
+        resource=resource,
+        server=server,
+        custom=options.custom,
     )
     yield planned
-    pod = pod_after(planned, sent)
-    if pod is not None:
-        yield pod
+    yield from pods_after(planned, value)
 
 
-def _request(value: dict[str, Any], resource: Resource, namespace: str, operation: str, user: User) -> Request:
+def _request(
+    value: dict[str, Any], resource: Resource, namespace: str, operation: str, user: User, options: dict[str, Any]
+) -> Request:
     metadata = value["metadata"]
-    return made(
+    return Request(
         operation=operation,
         resource=GroupVersionResource(resource.group, resource.version, resource.plural),
         kind=GroupVersionKind(resource.group, resource.version, resource.kind),
@@ -245,7 +331,7 @@ def _request(value: dict[str, Any], resource: Resource, namespace: str, operatio
         namespace=namespace,
         object=None if operation == DELETE else value,
         old_object=None if operation == CREATE else value,
-        options={"apiVersion": "meta.k8s.io/v1", "kind": _OPTIONS[operation]},
+        options={"apiVersion": "meta.k8s.io/v1", **options},
         user=user,
     )
 
@@ -253,10 +339,11 @@ def _request(value: dict[str, Any], resource: Resource, namespace: str, operatio
 _PODS: Final = Resource("", "v1", "Pod", "pods", True)
 
 
-def _pod_request(pod: ControlledPod, namespace: str) -> Request:
-    groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated")
-    user = User(username=f"system:serviceaccount:kube-system:{pod.controller}", groups=groups)
-    return _request(pod.object, _PODS, namespace, CREATE, user)
+def _controller(pod: ControlledPod) -> User:
+    """The user that creates the Pod of a workload."""
+    namespace = pod.controller_namespace
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+    return User(username=f"system:serviceaccount:{namespace}:{pod.controller}", groups=groups)
 
 
 def _recorded(document: Document) -> PlannedRequest:

@@ -6,8 +6,9 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.access import Access, AccessDecision
 from webhook.cel.value.values import Optional
@@ -119,8 +120,7 @@ def _add_private(value: Any, parts: set[int]) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Redaction:
+class Redaction(Struct, frozen=True):
     """Removes the values of Secrets, and long parts of them, from texts. False in a boolean context without Secrets.
 
     `values`: the texts that are hidden as a whole, the longest first. `sliced`: lower-case texts; each slice of six of

@@ -7,31 +7,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from webhook.admission.decision import SCHEMA, Finding
 from webhook.admission.engine import decide
-from webhook.frozen import maker
 from webhook.offline.explaining import ExplainedPolicy, explained, shown_message
 from webhook.offline.mutated import Mutated
 from webhook.offline.places import place_of
-from webhook.offline.requests import Identity, PlannedRequest, by_document, pod_after
+from webhook.offline.requests import Identity, PlannedRequest, by_document, pods_after
 from webhook.offline.secrets import Redaction, SecretsSeen
-from webhook.paths import ROOT, Path
+from webhook.paths import ROOT, Path, render
 
 if TYPE_CHECKING:
-    from webhook.admission.decision import Finding
     from webhook.admission.record import Evaluated, Record
+    from webhook.apiserver.problems import FieldProblem
     from webhook.cluster.view import ClusterView
     from webhook.documents.reader import Document
     from webhook.policy.evaluation import Validator
     from webhook.policy.exceptions import PolicyException
     from webhook.policy.policyset import Policy, PolicySet
+    from webhook.policy.request import Request
     from webhook.policy.reviewing import Recording
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(Struct, frozen=True):
     """A finding with its location.
 
     `path`: the place in the document; None if unknown, and then `line` and `column` are those of the object. `known`:
@@ -50,14 +53,14 @@ class Located:
     of_template: bool
     known: bool
     explained: LocatedExplanation | None = None
+    moved: tuple[tuple[Path, Path], ...] = ()  # of a Pod: path in it -> path in its workload, of each part
 
     def reads_as(self, other: Located) -> bool:
         """Whether the message and the place are the same as those of another finding on the object."""
         return (self.message, self.path) == (other.message, other.path)
 
 
-@dataclass(frozen=True, slots=True)
-class LocatedExplanation:
+class LocatedExplanation(Struct, frozen=True):
     """The explanation of a finding, and its request. The Paths are those of the request's object."""
 
     evaluated: ExplainedPolicy
@@ -65,8 +68,7 @@ class LocatedExplanation:
     planned: PlannedRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """The mutation of a request's object. `template`: the place of the workload's Pod template, () for other objects.
 
     `redaction`: of the Secrets that policies read. Apply it before you print the objects.
@@ -82,8 +84,7 @@ class Change:
     redaction: Redaction
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The verdict on one document: its findings in the order of the file, and the changes that mutation makes.
 
     `excepted`: the findings that exceptions cover, each with its exception. They are not in `findings`.
@@ -96,8 +97,7 @@ class Verdict:
     excepted: tuple[tuple[Located, PolicyException], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(Struct, frozen=True):
     """The verdict on one request of a document: see Verdict. record: the engine's record, if one was requested."""
 
     planned: PlannedRequest
@@ -105,9 +105,6 @@ class Decided:
     findings: tuple[Located, ...]
     changes: tuple[Change, ...]
     excepted: tuple[tuple[Located, PolicyException], ...]
-
-
-_made = maker(Decided)
 
 
 def verdicts(
@@ -150,8 +147,20 @@ def decided(
     while ahead:
         planned = ahead.pop(0)
         cluster.forget()
+        if planned.unreadable:
+            redaction = Redaction.of(planned.request.object, planned.request.old_object)
+            yield Decided(planned, None, tuple(_refused(planned, planned.problems, redaction)), (), ())
+            continue
         observer = record() if record is not None else None
-        decision = decide(planned.request, policies, cluster, recording=recording, observer=observer)
+        problems = list(planned.problems)
+        decision = decide(
+            planned.request,
+            policies,
+            cluster,
+            recording=recording,
+            observer=observer,
+            completed=partial(_completed, planned, problems) if planned.server is not None else None,
+        )
         before, after = planned.request.object, decision.mutation.object if decision.mutation is not None else None
         changed = decision.mutation is not None and decision.mutation.changed and before is not None
         findings: tuple[Located, ...] = ()
@@ -160,17 +169,47 @@ def decided(
         sent = planned
         if changed and before is not None and after is not None:
             planned = replace(planned, mutated=Mutated(before, after))
-        if decision.findings or decision.excepted or changed:
+        if decision.findings or decision.excepted or changed or problems:
             redaction = Redaction.of(before, planned.request.old_object, after, *cluster.seen)
             locator = _Locator(planned, redaction, explain)
-            findings = tuple(map(locator.located, decision.findings))
+            findings = (*_refused(planned, problems, redaction), *map(locator.located, decision.findings))
             excepted = tuple((locator.located(each.finding), each.exception) for each in decision.excepted)
             if changed and before is not None and after is not None and decision.mutation is not None:
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
-        yield _made(planned, observer, findings, changes, excepted)
+        yield Decided(planned, observer, findings, changes, excepted)
         if changed and after is not None and not planned.of_template:
-            pod = pod_after(sent, after)
-            ahead = [each for each in ahead if not each.of_template] + ([pod] if pod is not None else [])
+            ahead = [each for each in ahead if not each.of_template] + pods_after(sent, after)
+
+
+def _completed(planned: PlannedRequest, problems: list[FieldProblem], request: Request) -> Request | None:
+    """The request that is validated; None if the API server refuses its object, whose problems are then added."""
+    whole, refused = planned.completed(request)
+    problems += refused
+    return None if refused else whole
+
+
+def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redaction: Redaction) -> Iterator[Located]:
+    """What the API server refuses of the object, as findings."""
+    for each in problems:
+        finding = Finding("", "", "Deny", each.reason, _CODES[each.reason], each.message, each.path, kind=SCHEMA)
+        hint = each.hint
+        path = planned.place(each.path)
+        position = planned.document.position(path)
+        yield Located(
+            finding=finding,
+            identity=planned.identity,
+            file=planned.document.file,
+            stream=planned.document.stream,
+            line=position.line,
+            column=position.column,
+            path=path,
+            message=redaction.applied(each.message) + (f"; did you mean {hint}?" if hint else ""),
+            of_template=planned.of_template,
+            known=True,
+        )
+
+
+_CODES: Final = {"BadRequest": 400, "Forbidden": 403, "NotFound": 404, "Invalid": 422}
 
 
 def _change(
@@ -243,6 +282,7 @@ class _Locator:
             of_template=planned.of_template,
             known=bool(place) and not (planned.of_template and path == planned.prefix),
             explained=explained,
+            moved=(*planned.moved, ((), planned.prefix)) if planned.of_template else (),
         )
 
 
@@ -270,12 +310,12 @@ class _Once:
 
     def add(self, located: Located) -> None:
         """Add a finding. Of two duplicates, the one with the more precise place is kept."""
-        param = _param(located.finding)
+        param = param_of(located.finding)
         for index, (earlier, params) in enumerate(zip(self._findings, self._params, strict=True)):
             if located.of_template == earlier.of_template:
                 one = _is_of_one_binding(located, earlier) and located.reads_as(earlier)
             else:
-                one = any(param is each for each in params) and _is_of_both(located, earlier)
+                one = any(param is each for each in params) and is_of_both(located, earlier)
             if one:
                 params.append(param)
                 if (_is_placed(located), len(located.path or ())) > (_is_placed(earlier), len(earlier.path or ())):
@@ -295,17 +335,18 @@ def _is_of_one_binding(one: Located, other: Located) -> bool:
     return (a.policy, a.binding, a.action, a.kind) == (b.policy, b.binding, b.action, b.kind)
 
 
-def _is_of_both(later: Located, earlier: Located) -> bool:
-    """Whether a finding on a workload and one on its Pod, with the same param object, are duplicates."""
+def is_of_both(later: Located, earlier: Located) -> bool:
+    """Whether a finding on the Pod of a workload repeats one on the workload, with the same param object."""
     one, other = later.finding, earlier.finding
-    if not _is_of_one_binding(later, earlier) or one.error != other.error:
+    if later.of_template == earlier.of_template or not _is_of_one_binding(later, earlier) or one.error != other.error:
         return False
     if _is_placed(later) and _is_placed(earlier):
         if later.path == earlier.path:
             return True
         if not _within(later.path or (), earlier.path or ()):
             return False
-    if _without_template(later.message) == _without_template(earlier.message):
+    moved = later.moved or earlier.moved
+    if _of_pod(later.message, moved) == _of_pod(earlier.message, moved):
         return True
     if one.expression is not None or other.expression is not None:
         return one.expression == other.expression
@@ -318,7 +359,8 @@ def _is_placed(located: Located) -> bool:
     return located.known and located.path not in (("kind",), ("apiVersion",))
 
 
-def _param(finding: Finding) -> Any:
+def param_of(finding: Finding) -> Any:
+    """The param object of the evaluation that gave a finding; None without one."""
     return finding.evaluated.param if finding.evaluated is not None else None
 
 
@@ -328,9 +370,14 @@ def _within(one: Path, other: Path) -> bool:
     return one[:shorter] == other[:shorter]
 
 
-_TEMPLATE = re.compile(r"\b(?:spec\.jobTemplate\.)?spec\.template\.(?=spec\b|metadata\b)")
-
-
-def _without_template(message: str) -> str:
-    """The message without the prefix of the Pod template in paths, as on the workload's Pod."""
-    return _TEMPLATE.sub("", message)
+def _of_pod(message: str, moved: tuple[tuple[Path, Path], ...]) -> str:
+    """The message with the paths of the workload in it as those of its Pod: spec.template.spec.x is spec.x."""
+    for inside, outside in sorted(moved, key=lambda pair: -len(pair[1])):
+        if not outside:
+            continue
+        path, pod = render(outside), render(inside)
+        if inside:
+            message = message.replace(path, pod)
+        else:
+            message = re.sub(rf"\b{re.escape(path)}\.(?=spec\b|metadata\b)", "", message)
+    return message

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from webhook.offline.podtemplates import template_of
+from webhook.offline.podtemplates import pods_of, template_of
 from webhook.paths import Path, lookup
+from webhook.schema.kinds import plural_of
 
 _NEEDED: Final[dict[tuple[str, str], tuple[Path, ...]]] = {
     ("", "PersistentVolume"): (("spec", "capacity"), ("spec", "accessModes")),
@@ -42,8 +43,14 @@ def is_whole(value: dict[str, Any]) -> bool:
     check = _CHECKS.get((group, kind))
     if check is not None and not check(value):
         return False
-    template = value if (group, kind) == ("", "Pod") else template_of(value)
-    return template is None or _has_images(template)
+    if (group, kind) == ("", "Pod"):
+        return _has_images(value)
+    template = template_of(value)
+    if template is not None:
+        return _has_images(template)
+    # The API server takes any custom workload. Of one of whose Pods none can be created, nothing runs.
+    pods = pods_of(value, plural_of(kind))
+    return not pods or any(_has_images(pod.object) for pod in pods)
 
 
 def _given(value: Any, path: Path) -> bool:

@@ -6,10 +6,11 @@ A result does not name its policy, binding or param object; webhook.admission.re
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from webhook.frozen import maker
+from msgspec import Struct
+
+from webhook.frozen import Guarded
 from webhook.paths import Path
 from webhook.policy.request import JSONObject
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 FailurePolicy = Literal["Fail", "Ignore"]
 
 
-@dataclass(frozen=True, slots=True)
-class ParamKind:
+class ParamKind(Struct, frozen=True):
     """The kind of a policy's params: apiVersion as in manifests ("v1", "rules.example.com/v1"), and kind."""
 
     api_version: str
@@ -33,8 +33,7 @@ class ParamKind:
         return f"{group}/{version}, Kind={self.kind}"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """One reason why a policy rejects a request.
 
     `path`: the place in the object, if the policy named one. `index`: of the validation in the policy; in a Python
@@ -51,8 +50,7 @@ class Failure:
     expression: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Guarded, frozen=True):
     """The result of one policy on one request with one param object.
 
     `annotations`: the audit annotations as (key, value); the key lacks the policy's name. `annotation_errors`: their
@@ -61,11 +59,13 @@ class Evaluation:
     expressions, if the review records them (webhook.policy.trace).
     """
 
+    unshown = uncompared = frozenset({"trace"})
+
     failures: Sequence[Failure] = ()
     annotations: Sequence[tuple[str, str]] = ()
     annotation_errors: Sequence[Failure] = ()
     unmet: str = ""
-    trace: Trace | None = field(default=None, compare=False, repr=False)
+    trace: Trace | None = None
 
     @property
     def ran(self) -> bool:
@@ -73,16 +73,11 @@ class Evaluation:
         return not self.unmet
 
 
-failed = maker(Failure)
-evaluation = maker(Evaluation)
-"""Fast constructors of Failure and Evaluation, for the path of a request."""
-
 PASSED = Evaluation()
 """The result without failures and annotations."""
 
 
-@dataclass(frozen=True, slots=True)
-class MutationFault:
+class MutationFault(Struct, frozen=True):
     """A mutation that failed. `message`: the text of the denial under failurePolicy Fail.
 
     `internal`: the mutated object is not valid for its kind; the request is denied under any failurePolicy.
@@ -94,19 +89,20 @@ class MutationFault:
     expression: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MutationResult:
+class MutationResult(Guarded, frozen=True):
     """The result of one mutating policy on one request with one param object.
 
     `object`: the mutated object; None if nothing changed. `unmet`, `trace`: see Evaluation. `ran`: the matchConditions
     matched; if they are in error, it is False and the error is among the faults.
     """
 
+    unshown = uncompared = frozenset({"trace"})
+
     object: JSONObject | None = None
     faults: Sequence[MutationFault] = ()
     ran: bool = True
     unmet: str = ""
-    trace: Trace | None = field(default=None, compare=False, repr=False)
+    trace: Trace | None = None
 
 
 UNCHANGED = MutationResult()

@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from webhook.paths import Path
 from webhook.policy.matching import Selector, labels_of
@@ -66,8 +67,7 @@ class PolicyExceptionModel(model.Model):
     spec: SpecModel = SpecModel()
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyException:
+class PolicyException(Struct, frozen=True):
     """An exception. `expires`: seconds since the epoch. `resources`: (group, resource, subresource).
 
     A criterion that is None matches everything.
@@ -119,8 +119,7 @@ def _selects(selector: Selector, request: Request) -> bool:
     return selector.matches(labels_of(request.object if request.object is not None else request.old_object))
 
 
-@dataclass(frozen=True, slots=True)
-class Exemption:
+class Exemption(Struct, frozen=True):
     """An exception for one policy. `bindings`, `validations`: those that it is limited to; None for all."""
 
     exception: PolicyException

@@ -12,8 +12,9 @@ the resource and kind of the original request. docs/decisions/009 explains which
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
 
 from webhook.cel import EvaluationError
 from webhook.policy.request import CONNECT, CREATE, UPDATE, JSONObject, Request
@@ -107,8 +108,7 @@ def labels_of(value: Any) -> dict[str, Any]:
     return labels if isinstance(labels, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """A requirement of a label selector. `values`: only for In and NotIn. NotIn also matches if the label is absent."""
 
     key: str
@@ -127,8 +127,7 @@ class Requirement:
         return not (isinstance(value, str) and value in self.values)
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(Struct, frozen=True):
     """A label selector: all requirements must match. An empty selector is false and matches everything."""
 
     requirements: tuple[Requirement, ...] = ()
@@ -149,8 +148,7 @@ class Selector:
 EVERYTHING = Selector()
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One of resourceRules or excludeResourceRules.
 
     `resources`: (resource, subresource), each of which may be "*". The subresource of `pods` and `*` is ""; the "*" of
@@ -187,8 +185,7 @@ class Rule:
         return Condition("*" if self.scope == "Cluster" else "never", self.names)
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """The part of a Rule that is left to check for requests of one kind: scope and names."""
 
     scope: Literal["*", "Cluster", "Namespaced", "never"]
@@ -204,8 +201,7 @@ class Condition:
         return not self.names or request.name in self.names
 
 
-@dataclass(frozen=True, slots=True)
-class Residual:
+class Residual(Struct, frozen=True):
     """The part of a Match that is left to check for requests of one kind. `rules`: None if one of them always holds."""
 
     namespace_selector: Selector
@@ -240,8 +236,7 @@ class Residual:
 ALWAYS = Residual(EVERYTHING, EVERYTHING, None, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """matchConstraints of a policy, or matchResources of a binding. A binding without rules matches everything."""
 
     rules: tuple[Rule, ...] = ()

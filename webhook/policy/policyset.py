@@ -7,8 +7,9 @@ and bindings that may match, each with the conditions that remain to be checked.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from webhook.documents.reader import Problem
 from webhook.paths import Path
@@ -30,8 +31,7 @@ Action = Literal["Deny", "Warn", "Audit"]
 Evaluator_co = TypeVar("Evaluator_co", bound="Validator | Mutator", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class ParamRef:
+class ParamRef(Struct, frozen=True):
     """The params of a binding, by either `name` or `selector`. namespace: "" for that of the request."""
 
     name: str = ""
@@ -40,8 +40,7 @@ class ParamRef:
     deny_if_not_found: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """A ValidatingAdmissionPolicyBinding or a MutatingAdmissionPolicyBinding; the latter has no `actions`."""
 
     kind: str
@@ -55,8 +54,7 @@ class Binding:
     conditions: Conditions | None = None  # of policies in Python
 
 
-@dataclass(frozen=True, slots=True)
-class Policy(Generic[Evaluator_co]):
+class Policy(Struct, Generic[Evaluator_co], frozen=True):
     """A compiled policy. `kind`: ValidatingAdmissionPolicy or MutatingAdmissionPolicy, for Python policies too.
 
     `bindings`: sorted by name. A policy without bindings never runs. `exceptions`: sorted by name, with expired ones.

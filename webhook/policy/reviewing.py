@@ -69,6 +69,12 @@ class Review:
         other._cel, other._in_conditions = self._cel, self._in_conditions  # neither depends on the object
         return other
 
+    def with_request(self, request: Request) -> Review:
+        """The same review of another request on the same object. Nothing is looked up again but the Namespace."""
+        other = Review(request, self.cluster, self._find_namespace, self.deadline, self.recording)
+        other.answers = self.answers
+        return other
+
     def renewed(self) -> Review:
         """The same review, with a new lookup of the Namespace: for a Namespace, its labels are those of the object."""
         other = self.with_object(self.request.object)

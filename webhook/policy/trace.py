@@ -8,10 +8,12 @@ be explained as long as the policy, the request and the param object are alive.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from webhook.cel import EvaluationError, Program, Recording
+from webhook.frozen import Guarded
 from webhook.paths import Path
 
 if TYPE_CHECKING:
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from webhook.cel.why.privacy import Private
 
 
-@dataclass(frozen=True, slots=True)
-class Traced:
+class Traced(Guarded, frozen=True):
     """The evaluation of one expression of a policy.
 
     place: its path in the policy object, such as `spec.validations[1].expression`. recording: the values of its
@@ -28,10 +29,12 @@ class Traced:
     error, else "".
     """
 
+    unshown = frozenset({"recording", "value"})
+
     place: Path
     program: Program
-    recording: Recording = field(repr=False)
-    value: Any = field(repr=False)
+    recording: Recording
+    value: Any
     error: str
 
     def explained(self, private: Private | None = None) -> Explanation:
@@ -45,8 +48,7 @@ class Traced:
         return witnesses(self.program, self.recording, "object")
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """The evaluated expressions, in order: matchConditions, validations, messages, auditAnnotations.
 
     complete: the trace has all of them. Otherwise conditions and validations that are true are left out.

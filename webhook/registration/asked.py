@@ -8,8 +8,9 @@ sometimes more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from webhook.policy.cel.matchconditions import Condition
 from webhook.policy.evaluation import Mutator, Validator
@@ -57,8 +58,7 @@ class Atom(NamedTuple):
         return self.common(other._replace(version=self.version)) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A policy under one binding.
 
     `selectors`: the non-empty objectSelectors of policy and binding. `labels`: the requirements of both

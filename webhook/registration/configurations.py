@@ -9,11 +9,11 @@ import base64
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import yaml
+from msgspec import Struct
 
 from webhook.policy.matching import Requirement, Selector
 from webhook.policy.written.model import API_VERSION
@@ -39,8 +39,7 @@ class OptionError(ValueError):
     """An option that cannot be rendered; the text says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """The operator's part of a registration.
 
     `service` is (namespace, name); for development `url` takes its place. `namespaces` are exempt, besides NEVER_ASKED

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from webhook.policy.matching import Scope
 from webhook.policy.request import OPERATIONS
 from webhook.registration.asked import ANY, Atom
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookRule:
+class WebhookRule(Struct, frozen=True):
     """A rule of a webhook; each list is sorted."""
 
     groups: tuple[str, ...]

@@ -17,9 +17,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Literal
+
+from msgspec import Struct
 
 from webhook.documents.reader import Problem
 from webhook.policy.evaluation import FailurePolicy
@@ -33,8 +34,7 @@ PHASES: tuple[Phase, ...] = ("validate", "mutate")
 FAILURE_POLICIES: tuple[FailurePolicy, ...] = ("Fail", "Ignore")
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(Struct, frozen=True):
     """A webhook without the operator's part (see configurations.Options). `policies`: the names of its policies.
 
     `labels`: requirements on the Namespace, besides the exempt names. `conditions`: (name, CEL expression).
@@ -78,8 +78,7 @@ def never_asked(policies: PolicySet) -> Iterator[Problem]:
             yield Problem(policy.file, policy.line, None, message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
+class _Group(Struct, frozen=True):
     """The atoms of one webhook, and the bindings whose conditions it has."""
 
     match_policy: MatchPolicy

@@ -5,12 +5,12 @@ Definitions are untrusted input: malformed parts are ignored.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+
+class Resource(Struct, frozen=True):
     """A kind and the resource that serves it. The core group is "". `plural`: the resource's name in URLs and rules."""
 
     group: str
@@ -25,8 +25,7 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
-@dataclass(frozen=True, slots=True)
-class ServedVersion:
+class ServedVersion(Struct, frozen=True):
     """One served version of a custom kind. `declared`: its entry in the definition's spec.versions."""
 
     resource: Resource

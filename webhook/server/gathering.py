@@ -13,10 +13,10 @@ import contextlib
 import operator
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from msgspec import Struct, field
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
@@ -129,8 +129,7 @@ class Line:
             self._writer = None
 
 
-@dataclass(slots=True, eq=False)
-class _Worker:
+class _Worker(Struct, eq=False):
     """The plain port's end of one line, with the worker's last report."""
 
     writer: asyncio.StreamWriter
@@ -274,8 +273,7 @@ def _set(event: asyncio.Event, value: bool) -> None:
         event.clear()
 
 
-@dataclass(frozen=True, slots=True)
-class _Collected:
+class _Collected(Struct, frozen=True):
     """A registry with fixed metrics, for `generate_latest`."""
 
     metrics: list[Metric]

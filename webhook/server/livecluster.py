@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -31,8 +31,7 @@ _LEVELS = {State.WAITING: "error", State.INTERRUPTED: "error", State.NOT_SERVED:
 _SHOWN_OBJECTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class LiveCluster:
+class LiveCluster(Struct, frozen=True):
     """A view that `following` starts, the configuration that it connects with, and the lookups of the policies."""
 
     view: LiveView

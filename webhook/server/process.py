@@ -10,11 +10,11 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import uvloop
+from msgspec import Struct
 
 from webhook.cluster.connection import ConfigurationError
 from webhook.cluster.manifestsview import ManifestsView
@@ -133,8 +133,7 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
+class Serving(Struct, frozen=True):
     """Everything that serving needs. Both sockets listen already."""
 
     settings: Settings

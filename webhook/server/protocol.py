@@ -14,7 +14,6 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple, Protocol
@@ -22,6 +21,7 @@ from urllib.parse import unquote
 
 import httptools
 import orjson
+from msgspec import Struct, field
 
 MAX_HEAD: Final = 64 << 10
 """Most bytes of request line and headers of one request, trailers of a chunked body included."""
@@ -70,8 +70,7 @@ class Application(Protocol):
         """Called when the protocol refuses a request. `head` is None if no head could be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The limits of one port. Sizes are in bytes, times in seconds."""
 
     connections: int
@@ -86,8 +85,7 @@ class Limits:
         return 2 * self.body + (1 << 20)
 
 
-@dataclass(slots=True, eq=False)
-class Port:
+class Port(Struct, eq=False):
     """The connections of one port, and the state that they share."""
 
     application: Application

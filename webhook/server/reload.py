@@ -12,9 +12,11 @@ import math
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.server import tls
 from webhook.server.logs import Log
@@ -26,8 +28,7 @@ INTERVAL = 1.0
 Stamp = tuple[tuple[object, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
+class Material(Struct, frozen=True):
     """The content of all files, from which a context is created."""
 
     pair: tls.Pair
@@ -37,8 +38,7 @@ class Material:
         return tls.context(self.pair, self.client_ca)
 
 
-@dataclass(slots=True)
-class Watched:
+class Watched(Struct):
     """Files that are read together: `read` returns the value of Material's `field` from them."""
 
     field: str

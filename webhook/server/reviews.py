@@ -11,19 +11,19 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, Literal
 
 import orjson
+from msgspec import Struct
 
 from webhook.admission import engine, review
 from webhook.admission.decision import Decision, Excepted, Finding, Mutation
 from webhook.cel.cost.metering import Deadline
 from webhook.cel.tree.errors import EvaluationError
-from webhook.cel.value.values import NANO, parse_duration
+from webhook.cel.value.times import NANO, parse_duration
 from webhook.cluster.view import ClusterView, Question, Unanswered
 from webhook.policy.request import Request
 from webhook.server.logs import MAX_TEXT, Log, cut, failure
@@ -36,8 +36,7 @@ _MAX_TIMEOUT = 30 * NANO  # the most that a webhook configuration may set; a hos
 _CLUSTER_SHARE = 0.875  # of the time for a review: what requests to the API server may take
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """What a path evaluates: the phase, and the policies with this failurePolicy."""
 
     phase: Literal["validate", "mutate"]

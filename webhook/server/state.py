@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from webhook.cluster.live import LiveView
 from webhook.cluster.view import ClusterView
 from webhook.policy.policyset import PolicySet
 
 
-@dataclass(slots=True)
-class State:
+class State(Struct):
     """Written by webhook.server.process and webhook.server.gathering, read by the applications of the ports."""
 
     policies: PolicySet

@@ -14,7 +14,6 @@ import os
 import ssl
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -29,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec import Struct
 
 _DEVELOPMENT_VALIDITY = datetime.timedelta(days=30)
 # A new certificate must already be valid for clients with a slow clock.
@@ -39,8 +39,7 @@ class TLSError(Exception):
     """A certificate or key that cannot be served; the text names the file and what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A certificate chain with its key; `read_pair` has checked that they match."""
 
     certificate: bytes  # PEM, the server's own certificate first
@@ -51,8 +50,7 @@ class Pair:
         return f"Pair(not_after={self.not_after:%Y-%m-%dT%H:%M:%SZ})"
 
 
-@dataclass(frozen=True, slots=True)
-class Development:
+class Development(Struct, frozen=True):
     """A pair for development, and the certificate of the CA that signed it. The CA's key is not kept."""
 
     pair: Pair

@@ -16,10 +16,10 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import uvloop
+from msgspec import Struct
 
 from webhook.server.logs import Log, failure
 
@@ -57,16 +57,14 @@ class Stop:
         loop.add_reader(orders.fileno(), received)
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(Struct, frozen=True):
     """The name of a child process in the log, and its work, which returns after a Stop."""
 
     name: str
     work: Callable[[Stop], Coroutine[Any, Any, None]]
 
 
-@dataclass(slots=True)
-class _Child:
+class _Child(Struct):
     role: Role
     pid: int
     orders: socket.socket

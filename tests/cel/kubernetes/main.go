@@ -1,11 +1,12 @@
 // Evaluates CEL expressions in the environment of a kube-apiserver: for the tests, which compare.
 //
-// Standard input has one JSON object a line, {"expression", "bindings", "version"}; standard output one line for each:
-// {"compile": text}, {"error": text, "cost": units} or {"value": text, "type": name, "cost": units}, the cost being what
-// the API server charges at run time. Lists and maps are JSON in "value". With a version, such as "1.30", expressions are
-// compiled as new ones are there, else as all that may be stored.
+// Standard input has one JSON object a line, a question; standard output one line for each: {"compile": text},
+// {"error": text, "cost": units} or {"value": text, "type": name, "exact": tagged value, "cost": units}, the cost being
+// what the API server charges at run time. Lists and maps are JSON in "value"; "exact" (exact.go) tells all types apart.
+// With a version, such as "1.30", expressions are compiled as new ones are there, else as all that may be stored.
 //
-// The variable authorizer refuses everything, and its reason is the question as it was put, in JSON.
+// The variables are x, y, authorizer and those that a question declares. The variable authorizer refuses everything,
+// and its reason is the question as it was put, in JSON.
 package main
 
 import (
@@ -32,6 +33,21 @@ type question struct {
 	Expression string         `json:"expression"`
 	Bindings   map[string]any `json:"bindings"`
 	Version    string         `json:"version"`
+	// Types of further variables, and values in the form of exact.go.
+	Variables map[string]string          `json:"variables"`
+	Tagged    map[string]json.RawMessage `json:"tagged"`
+	Container string                     `json:"container"`
+	// Parsed only: everything is decided when the expression is evaluated.
+	Unchecked bool `json:"unchecked"`
+}
+
+// environment is what compiling depends on.
+func (asked question) environment() string {
+	variables, err := json.Marshal(asked.Variables)
+	if err != nil {
+		panic(err)
+	}
+	return asked.Version + " " + asked.Container + " " + string(variables)
 }
 
 func main() {
@@ -44,10 +60,10 @@ func main() {
 		if err := json.Unmarshal(lines.Bytes(), &asked); err != nil {
 			panic(err)
 		}
-		if envs[asked.Version] == nil {
-			envs[asked.Version] = declared(asked.Version)
+		if envs[asked.environment()] == nil {
+			envs[asked.environment()] = declared(asked)
 		}
-		if err := answers.Encode(answer(envs[asked.Version], asked)); err != nil {
+		if err := answers.Encode(answer(envs[asked.environment()], asked)); err != nil {
 			panic(err)
 		}
 	}
@@ -56,14 +72,22 @@ func main() {
 	}
 }
 
-func declared(target string) *cel.Env {
-	known := version.MajorMinor(1, 37)
+func declared(asked question) *cel.Env {
+	known, target := version.MajorMinor(1, 37), asked.Version
 	if target != "" {
 		known = version.MustParseGeneric(target)
 	}
 	options := []cel.EnvOption{cel.Variable("x", cel.DynType), cel.Variable("y", cel.DynType)}
 	if known.AtLeast(version.MajorMinor(1, 27)) {
 		options = append(options, cel.Variable("authorizer", library.AuthorizerType))
+	}
+	for name, text := range asked.Variables {
+		if name != "x" && name != "y" {
+			options = append(options, cel.Variable(name, typeOf(text)))
+		}
+	}
+	if asked.Container != "" {
+		options = append(options, cel.Container(asked.Container))
 	}
 	extended, err := environment.MustBaseEnvSet(known).Extend(environment.VersionedOptions{
 		IntroducedVersion: version.MajorMinor(1, 0),
@@ -92,18 +116,31 @@ func (refusing) Authorize(_ context.Context, asked authorizer.Attributes) (autho
 	return authorizer.DecisionDeny, string(reason), nil
 }
 
-func answer(env *cel.Env, asked question) map[string]string {
-	ast, issues := env.Compile(asked.Expression)
+func answer(env *cel.Env, asked question) (answered map[string]any) {
+	// Building a program of some constants panics: the request that would create the policy fails.
+	defer func() {
+		if problem := recover(); problem != nil {
+			answered = map[string]any{"compile": fmt.Sprintf("panic: %v", problem)}
+		}
+	}()
+	compile := env.Compile
+	if asked.Unchecked {
+		compile = env.Parse
+	}
+	ast, issues := compile(asked.Expression)
 	if issues != nil && issues.Err() != nil {
-		return map[string]string{"compile": issues.Err().Error()}
+		return map[string]any{"compile": issues.Err().Error()}
 	}
 	program, err := env.Program(ast, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
-		return map[string]string{"compile": err.Error()}
+		return map[string]any{"compile": err.Error()}
 	}
 	bindings, _ := integers(asked.Bindings).(map[string]any)
 	if bindings == nil {
 		bindings = map[string]any{}
+	}
+	for name, value := range asked.Tagged {
+		bindings[name] = bound(value)
 	}
 	asker := &user.DefaultInfo{Name: "ann", Groups: []string{"staff"}}
 	bindings["authorizer"] = library.NewAuthorizerVal(asker, refusing{})
@@ -113,9 +150,12 @@ func answer(env *cel.Env, asked question) map[string]string {
 		cost = fmt.Sprint(*spent)
 	}
 	if err != nil {
-		return map[string]string{"error": err.Error(), "cost": cost}
+		return map[string]any{"error": err.Error(), "cost": cost}
 	}
-	return map[string]string{"value": shown(value), "type": value.Type().TypeName(), "cost": cost}
+	return map[string]any{
+		"value": shown(value), "type": value.Type().TypeName(), "exact": exact(value), "cost": cost,
+		"checked": ast.OutputType().String(),
+	}
 }
 
 func shown(value ref.Val) string {

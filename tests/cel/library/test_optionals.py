@@ -60,8 +60,8 @@ def test_the_first_that_is_present_counts(expression: str, value: Any) -> None:
     ("expression", "x", "error"),
     [
         ("optional.none().value()", None, "optional.none() dereference"),
-        ("dyn(optional.none()).or(x)", 1, "no such overload"),
-        ("optional.unwrap(x)", [1], "value is not an optional type"),
+        ("optional.unwrap(x)", [1], "no such overload: optional.unwrap(list)"),
+        ("optional.unwrap([dyn(optional.of(1)), dyn(x)])", 1, "value 1 is not optional"),
     ],
 )
 def test_what_is_no_optional_is_an_error(expression: str, x: Any, error: str) -> None:

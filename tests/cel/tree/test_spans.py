@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def written(node: Expr, spans: Spans) -> Iterator[Expr]:
 def shape(node: Any) -> Any:
     """A tree without its positions, types, declarations and made-up names."""
     if isinstance(node, Node):
-        kept = [field.name for field in fields(node) if field.name not in ("id", "type", "offset", "declared")]
+        kept = [name for name in node.__struct_fields__ if name not in ("id", "type", "offset", "declared")]
         return (type(node).__name__, *(shape(getattr(node, name)) for name in kept))
     if isinstance(node, tuple):
         return tuple(map(shape, node))

@@ -498,6 +498,7 @@ class TestTheWholeRequest:
         found = mutated(
             operations("op: 'add', path: '/metadata/labels/x', value: '1'"),
             operations("op: 'remove', path: '/metadata/labels/x'"),
+            asked=request(pod(labels={"a": "b"})),
         )
         assert (found.changed, found.policies) == (False, ())
 
@@ -508,7 +509,7 @@ class TestTheWholeRequest:
             mutating_binding("a", name="a"),
             mutating_binding("b", name="b"),
         )
-        assert run(policies, request()) == Mutation(pod())
+        assert run(policies, request(pod(labels={"a": "b"}))) == Mutation(pod(labels={"a": "b"}))
 
     def test_the_patch_of_a_review_has_only_what_changed(self) -> None:
         found = mutated(LABEL, asked=request(pod(labels={"a": "b"})))

@@ -55,6 +55,59 @@ class TestValidations:
         assert decision == Decision(True, mutation=decided().mutation, evaluated=decision.evaluated)
 
 
+class TestWhatCelGoDoes:
+    """Verdicts that need cel-go's own behaviour, where the CEL specification has another one or none."""
+
+    def found(self, expression: str, **data: str) -> list[str]:
+        asked = request(config_map("cm", data), resource="v1/configmaps", kind="ConfigMap")
+        return messages(decided(asked, validations=[{"expression": expression, "message": "refused"}]))
+
+    @pytest.mark.parametrize(
+        ("expression", "grace", "passes"),
+        [
+            ("duration(object.data.grace).getMilliseconds() <= 60000", "90s", False),
+            ("duration(object.data.grace).getMilliseconds() <= 60000", "60s", True),
+            ("duration(object.data.grace).getMilliseconds() == -1500", "-1.5s", True),
+            ("duration(object.data.grace).getMilliseconds() == 0", "999us", True),
+            ("duration(object.data.grace).getSeconds() == 90", "1m30.9s", True),
+            ("duration(object.data.grace).getMinutes() == 61", "1h1m59s", True),
+            ("duration(object.data.grace).getHours() == 2562048", "2562047h", False),
+        ],
+    )
+    def test_a_duration_is_counted_as_a_whole(self, expression: str, grace: str, passes: bool) -> None:
+        assert self.found(expression, grace=grace) == ([] if passes else ["refused"])
+
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "{'gold': 1, 'silver': 2, 'gold': 3}[object.data.tier] == 3",
+            "{'k': 1, ?'k': optional.none()}.size() == 0",
+            "{?'k': optional.none(), 'k': 1}.size() == 1",
+            "{'k': 1, ?'k': optional.of(2)}.k == 2",
+            "{dyn(1): 'a', dyn(1u): 'b'}.size() == 2",
+            "{dyn(1): 'a', dyn(1u): 'b'}[dyn(1u)] == 'b' && {dyn(1): 'a', dyn(1u): 'b'}[1.0] == 'a'",
+            "{1.5: 'a', 2.5: 'b'}[2.5] == 'b' && {null: true}.size() == 1",
+            "{dyn(object.data.tier): 1, dyn('gold'): 2} == {'gold': 2}",
+        ],
+    )
+    def test_the_last_entry_of_a_key_wins(self, expression: str) -> None:
+        assert self.found(expression, tier="gold") == []
+
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "string(timestamp(object.data.at)) == object.data.at",
+            "string(timestamp(object.data.at) + duration('24h')) == '2026-12-25T23:30:00+01:00'",
+            "timestamp(object.data.at) == timestamp('2026-12-24T22:30:00Z')",
+            "timestamp(object.data.at).getHours() == 22 && timestamp(object.data.at).getHours('-00:30') == 22",
+            "timestamp(object.data.at).getMinutes('-00:30') == 0 && timestamp(object.data.at).getHours('+5:00') == 3",
+            "'%s'.format([timestamp(object.data.at)]) == object.data.at",
+        ],
+    )
+    def test_a_timestamp_keeps_its_offset(self, expression: str) -> None:
+        assert self.found(expression, at="2026-12-24T23:30:00+01:00") == []
+
+
 class TestMessageExpression:
     def message(self, expression: str) -> str:
         validation = {"expression": "false", "message": "plain", "messageExpression": expression}

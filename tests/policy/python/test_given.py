@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import gatewright
 from tests.policy.trees import binding, config_map, messages, mutating_binding, pod, request, tree, unit_test_request
@@ -137,8 +137,8 @@ def test_an_error_that_is_caught_leaves_no_trace(tmp_path: Path, body: str) -> N
         'request.object.__init__({"x": 1})',
         'object.__setattr__(request, "object", {})',
         'object.__setattr__(request, "_sent", None)',
-        'object.__setattr__(request.user, "username", "root")',
-        'object.__setattr__(request.user, "groups", ())',
+        'import msgspec\nmsgspec.structs.force_setattr(request.user, "username", "root")',
+        'import msgspec\nmsgspec.structs.force_setattr(request.user, "groups", ())',
         'import copy\nmine = copy.deepcopy(request.object)\nmine["metadata"]["labels"]["a"] = "2"',
         'mine = request.object["metadata"]["labels"].copy()\nmine["a"] = "2"',
         'import pickle\npickle.loads(pickle.dumps(request.object))["spec"].clear()',
@@ -149,6 +149,15 @@ def test_an_error_that_is_caught_leaves_no_trace(tmp_path: Path, body: str) -> N
 def test_what_goes_past_the_methods_ends_with_the_evaluation(tmp_path: Path, body: str) -> None:
     decision = decided(tmp_path, body)
     assert len(messages(decision)) == 1
+    assert seen(decision) == unchanged()
+
+
+@pytest.mark.parametrize(
+    "body", ['object.__setattr__(request.user, "username", "root")', 'request.user.username = "root"']
+)
+def test_a_user_cannot_be_changed(tmp_path: Path, body: str) -> None:
+    decision = decided(tmp_path, body)
+    assert decision.findings[0].error
     assert seen(decision) == unchanged()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from webhook.apiserver.customresources import schemarefusals, structural
 from webhook.apiserver.customresources.correlation import same
@@ -28,8 +30,7 @@ from webhook.paths import Path
 from webhook.versions import NEWEST, Version
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Kind:
+class Kind(Struct, frozen=True, eq=False):
     """A version of a custom kind, which only equals itself.
 
     status: it has the status subresource. scale: the paths of its scale subresource, if it has one.
@@ -50,8 +51,7 @@ class Kind:
         return f"{self.group}/{self.version}"
 
 
-@dataclass(slots=True)
-class Definition:
+class Definition(Struct):
     """A definition as it was read. refused: what the API server refuses of it; it then defines no kinds.
 
     kinds: by version, those that are served.
@@ -95,8 +95,7 @@ def _kind(version: _VersionWritten, written: _Written, target: Version) -> Kind:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _VersionWritten:
+class _VersionWritten(Struct, frozen=True):
     path: Path
     holder: dict[str, Any]
     name: str

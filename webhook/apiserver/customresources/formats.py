@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Final
 
 from webhook.cel.library.named_format import is_date, is_datetime
-from webhook.cel.library.regex import compiled
+from webhook.cel.library.patterns import compiled
 from webhook.cel.library.url import URLError, parse_request_uri
 from webhook.cel.tree.errors import EvaluationError
-from webhook.cel.value.values import NANO, parse_duration
+from webhook.cel.value.times import NANO, parse_duration
 from webhook.versions import NEWEST, Version
 
 Check = Callable[[str], bool]

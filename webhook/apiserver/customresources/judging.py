@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from webhook.apiserver.customresources import coercing, objectmeta, openapi, rules
 from webhook.apiserver.customresources.coercing import copied
@@ -20,8 +22,7 @@ from webhook.apiserver.validation.names import dns_subdomain
 from webhook.paths import Path
 
 
-@dataclass(slots=True)
-class Decoded:
+class Decoded(Struct):
     """An object after decoding: pruned, without nulls that mean absence, with defaults.
 
     unknown: the paths of fields that were pruned, or that metadata does not have. failed: the API server's text if it

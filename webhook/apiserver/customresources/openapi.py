@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from webhook.apiserver import fielderrors
 from webhook.apiserver.customresources.correlation import Correlated, same
@@ -18,7 +19,7 @@ from webhook.apiserver.customresources.structural import INT64, Schema
 from webhook.apiserver.fielderrors import FieldError, named
 from webhook.apiserver.goshown import json_text, shown
 from webhook.apiserver.gotext import quote
-from webhook.cel.library.regex import compiled
+from webhook.cel.library.patterns import compiled
 from webhook.cel.tree.errors import EvaluationError
 from webhook.paths import Path
 from webhook.versions import NEWEST, Version

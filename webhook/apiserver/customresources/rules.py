@@ -7,8 +7,10 @@ A rule is CEL on `self`, the value of its schema, and on `oldSelf` in updates. C
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from webhook.apiserver import fielderrors
 from webhook.apiserver.customresources.correlation import Correlated, OldItems, ratcheted
@@ -43,8 +45,7 @@ _MESSAGE_SPENT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """A rule. program: None for an empty one, or one that does not compile, whose error is `error`.
 
     message_error: of the messageExpression. path: the steps of the fieldPath.
@@ -61,8 +62,7 @@ class Compiled:
     normalized: str = ""
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """A schema that has rules, or whose parts have."""
 
     schema: Schema
@@ -187,8 +187,7 @@ def validate(node: Node, value: Any, correlated: Correlated | None = None) -> li
     return []
 
 
-@dataclass(frozen=True, slots=True)
-class _Ratcheting:
+class _Ratcheting(Struct, frozen=True):
     """The old value beside the current one, else the nearest above that has one."""
 
     current: Correlated | None

@@ -7,9 +7,11 @@ and no field. Sizes are bounds on what a request of 3 MiB may hold; the API serv
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
+
+from msgspec.structs import replace
 
 from webhook.apiserver.customresources.structural import Schema
 from webhook.cel.check.structs import Struct

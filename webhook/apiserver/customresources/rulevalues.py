@@ -16,7 +16,7 @@ from webhook.apiserver.customresources.ruletypes import as_resource, escaped
 from webhook.apiserver.customresources.structural import Schema
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.operators import equal
-from webhook.cel.value.values import NANO, Duration, Timestamp, parse_timestamp
+from webhook.cel.value.times import NANO, Duration, Timestamp, parse_timestamp
 
 HIDDEN: Final = "\0"
 """The first character of keys that no expression can name. Only comparisons see these entries."""

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from webhook.apiserver.customresources import openapi, rules, structurality
 from webhook.apiserver.customresources.coercing import META_FIELDS, coerce_embedded, copied, prune
@@ -119,8 +121,7 @@ def _below(path: Path, error: FieldError) -> FieldError:
 # ---------------------------------------------------------------------------------------------------------- schemas
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where a schema stands. uncorrelated: the first schema above whose values have no old value beside them."""
 
     root: bool = False
@@ -171,8 +172,7 @@ class _Types:
         return product(self.cardinality, max(most, 0))
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     schema: list[FieldError] = field(default_factory=list)
     rules: list[FieldError] = field(default_factory=list)
 

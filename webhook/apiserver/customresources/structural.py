@@ -6,8 +6,9 @@ A schema is untrusted: its depth and size are bounded here, and a field of a wro
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from webhook.apiserver.fielderrors import Key
 from webhook.paths import Path
@@ -30,8 +31,7 @@ class SchemaError(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One of `x-kubernetes-validations`. path: of the rule in the definition."""
 
     path: Path
@@ -43,8 +43,7 @@ class Rule:
     optional_old_self: bool | None
 
 
-@dataclass(slots=True, eq=False)
-class Schema:
+class Schema(Struct, eq=False):
     """A schema, with Go's zero values for what is absent. A schema only equals itself; nothing changes it after it is
     read. `written`: the keywords that are not zero; see JSONSchemaProps for the others. path: in the definition.
     """

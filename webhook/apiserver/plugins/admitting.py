@@ -8,8 +8,9 @@ plugins refuse (quotas, limits, Pod Security) is left to the cluster.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
+
+from msgspec import Struct
 
 from webhook.apiserver.gotext import quote
 from webhook.apiserver.plugins.accounts import service_account
@@ -32,8 +33,7 @@ Operation = Literal["CREATE", "UPDATE"]
 _POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
 
 
-@dataclass(frozen=True, slots=True)
-class Plugged:
+class Plugged(Struct, frozen=True):
     """What the plugins came to. `notes`: what they could not know, one sentence each."""
 
     problems: tuple[FieldProblem, ...] = ()

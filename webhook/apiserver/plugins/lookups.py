@@ -7,7 +7,7 @@ from typing import Any
 
 from webhook.apiserver import decoding
 from webhook.apiserver.defaults.defaulting import set_defaults
-from webhook.apiserver.problems import FieldProblem, problem
+from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.view import ClusterView, NotCached, UnknownKind
 from webhook.paths import Path
 
@@ -55,7 +55,7 @@ class Run:
         self.notes: list[str] = []
 
     def forbid(self, path: Path, message: str) -> None:
-        self.problems.append(problem(path, message, "Forbidden"))
+        self.problems.append(FieldProblem(path, message, "Forbidden"))
 
 
 def metadata_of(value: Mapping[str, Any], field: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from webhook.cel.library.named_format import (
     qualified_name,
     regex_error,
 )
-from webhook.cel.library.regex import compiled
+from webhook.cel.library.patterns import compiled
 
 Check = Callable[[str], list[str]]
 

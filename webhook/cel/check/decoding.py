@@ -8,10 +8,11 @@ level by level, as the runtime rejects messages that are nested more than 100 le
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.cel.library.resolution import Functions
 from webhook.cel.tree import types
@@ -29,7 +30,7 @@ from webhook.cel.tree.ast import (
 )
 from webhook.cel.tree.errors import CompileError, Issue, issue_at
 from webhook.cel.tree.types import Type
-from webhook.cel.value.values import UInt
+from webhook.cel.value.numbers import UInt
 
 MAX_DEPTH = 250
 """Levels of a syntax tree; the API server's limit. The parser itself stops at 32 levels of nested source."""
@@ -109,8 +110,7 @@ _PRIMITIVE_TYPES = (types.DYN, types.BOOL, types.INT, types.UINT, types.DOUBLE, 
 _WELL_KNOWN_TYPES = (types.DYN, types.DYN, types.TIMESTAMP, types.DURATION)
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Resolves names: those of functions, and in an unchecked expression all others too."""
 
     variables: frozenset[str]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from cel_expr_python import cel
+from msgspec.structs import replace
 
 from webhook.cel.check.decoding import Scope, decode
 from webhook.cel.check.structs import Struct, descriptors

@@ -10,12 +10,13 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from webhook.cel.library.regex import compiled
+from webhook.cel.library.patterns import compiled
 from webhook.cel.tree.ast import Call, Const, Expr, Ident, ListLiteral, MapLiteral, StructLiteral, children
 from webhook.cel.tree.declared import NOT_CONSTANT, Shape
 from webhook.cel.tree.errors import CompileError, EvaluationError, Issue, issue_at
 from webhook.cel.tree.types import Type
-from webhook.cel.value.values import Duration, Timestamp
+from webhook.cel.value.operators import TYPE_NAMES
+from webhook.cel.value.times import Duration, Timestamp
 
 
 def check_literals(source: str, tree: Expr) -> None:
@@ -36,6 +37,10 @@ def check_literals(source: str, tree: Expr) -> None:
                 found.append(issue_at(source, node.offset, "invalid double literal"))
             case Call():
                 found += _call_issues(source, node)
+            case Ident() if node.type.name == "type" and node.type.params and node.name not in TYPE_NAMES:
+                # The API server takes the name of any value of a type for the type's own.
+                text = f"program instantiation failed: reference to undefined type: {node.name}"
+                found.append(issue_at(source, node.offset, text))
     if found:
         raise CompileError(source, found)
 
@@ -130,8 +135,8 @@ def _folded(node: Expr) -> Any:
     match node:
         case Const():
             return node.value
-        case Ident() if node.type.name == "type" and [node.name] == [str(each) for each in node.type.params]:
-            return node.type.params[0]
+        case Ident() if node.type.name == "type" and node.name in TYPE_NAMES:
+            return TYPE_NAMES[node.name]
         case ListLiteral() if not node.optional:
             items = [_folded(element) for element in node.elements]
             return NOT_CONSTANT if NOT_CONSTANT in items else items

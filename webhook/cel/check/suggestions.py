@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.cel.check import idioms
 from webhook.cel.functions import MEMBER_MACROS
@@ -23,8 +25,7 @@ _NO_TREE = "<<nil>> parsetree"  # after a syntax error
 _UNDEFINED = re.compile(r"undefined field '(?P<name>[^']*)'(?: not found in struct '(?P<struct>[^']*)')?")
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """The names that an expression may use. `namespaces`: the first parts of qualified function names (`sets`)."""
 
     variables: frozenset[str]
@@ -79,8 +80,7 @@ def explained(error: CompileError, names: Names) -> CompileError:
     return CompileError(source, list(dict.fromkeys(issues)) or error.issues)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(Struct, frozen=True):
     """A call of an unknown function. `start`: the offset of its name, which is `written` in the source.
 
     `macro`: the macro that was probably meant. `loop`: the names that the first arguments of such a macro bind.

@@ -43,7 +43,7 @@ from webhook.cel.tree.ast import (
     StructLiteral,
     children,
 )
-from webhook.cel.tree.declared import Cost
+from webhook.cel.tree.declared import Cost, Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value import operators
 from webhook.cel.value.messages import constructor
@@ -96,6 +96,10 @@ class Generator:
         operand = self.node(node)
         if not self.bounds and _finds(node):
             operand = self.charged_if_present(operand)
+        elif not self.bounds and _tests_optional(node) and self.fixed[id(node)]:
+            self.out.charge(-1)
+            operand = self.out.spill(operand)
+            self.out.emit(f"if {operand.text}: a.cost += 1")
         if self.recording:
             self.out.emit(f"a.record[{self.out.bind(id(node))}] = {operand.text}")
         return operand
@@ -122,7 +126,7 @@ class Generator:
             case StructLiteral():
                 return self.map_literal(node, constructor(node))
             case MapLiteral():
-                return self.map_literal(node, runtime.map_with_optionals)
+                return self.map_literal(node, operators.make_map)
             case Comprehension():
                 return Loops(self).comprehension(node)
 
@@ -168,7 +172,7 @@ class Generator:
         for entry in node.entries:
             key, value = self.value(entry.key), self.value(entry.value)
             parts += (key, value)
-            items.append(f"({int(entry.optional)}, ({key.text}, {value.text}))")
+            items.append(f"({int(entry.optional)}, {key.text}, {value.text})")
         return self.out.expression(f"{self.out.bind(make)}([{', '.join(items)}])", *parts)
 
     # --------------------------------------------------------------------------------------------------- the calls
@@ -189,6 +193,8 @@ class Generator:
             return self.optional_default(node)
         if node.function not in OPERATORS:
             return self.function_call(node)
+        if not self.bounds and _indexes_optional(node):
+            return self.index_of_optional(node)
         if len(node.args) == 2:
             return self.binary(node)
         operand = self.value(node.args[0])
@@ -211,6 +217,8 @@ class Generator:
             if texts is not None:
                 return self.out.call(runtime.in_texts, self.value(node.args[0]), *self.bound(texts))
             args = self.operands(node)
+            if charging.is_set(node.args[1]):
+                return self.out.call(runtime.in_set, *args)
             return self.metered(runtime.contains if cost is None else runtime.contains_charged, args)
         args = self.operands(node)
         if node.function == "_+_":
@@ -278,7 +286,7 @@ class Generator:
         args = self.operands(node)
         declared = node.declared
         if declared.metered is not None and not _has_light_pattern(node):
-            literal = isinstance(node.args[declared.pattern or 0], Const)
+            literal = _literal_pattern(node) is not None
             return self.metered(declared.metered, [*self.bound(function), Operand(repr(literal), atomic=True), *args])
         if declared.work is not None:
             return self.worked(cost or _nothing, declared.work, function, args)
@@ -352,11 +360,20 @@ class Generator:
         target = self.out.fresh()
         with self.out.block(f"if {self.out.bind(runtime.is_absent)}({optional.text}):"), self.account():
             default = self.value(node.args[1])
-            if node.declared.otherwise == "optional":
-                default = self.out.call(runtime.must_be_optional, default)
             self.out.emit(f"{target} = {default.text}")
         with self.out.block("else:"):
             self.out.emit(f"{target} = {optional.text}{'.value' if node.declared.otherwise == 'value' else ''}")
+        return Operand(target, atomic=True)
+
+    def index_of_optional(self, node: Call) -> Operand:
+        """An index of an optional. The key is evaluated only if the optional is present."""
+        operand, target = self.out.spill(self.value(node.args[0])), self.out.fresh()
+        self.forget(node.args[1:])
+        with self.out.block(f"if {operand.text} is {self.out.bind(NONE)}:"):
+            self.out.emit(f"{target} = {operand.text}")
+        with self.out.block("else:"), self.account():
+            found = self.out.call(node.declared.call, operand, self.value(node.args[1]))
+            self.out.emit(f"{target} = {found.text}")
         return Operand(target, atomic=True)
 
     def charge_chain(self, node: Expr) -> None:
@@ -484,18 +501,30 @@ def _finds(node: Expr) -> bool:
     return isinstance(node, Call) and node.function in ("_?._", "_[?_]")
 
 
+def _indexes_optional(node: Call) -> bool:
+    """Whether a call is an index, with a key that has to be evaluated, of an optional."""
+    is_index = node.function in ("_[_]", "_[?_]")
+    return is_index and node.args[0].type.name == "optional_type" and not isinstance(node.args[1], Const)
+
+
+def _tests_optional(node: Expr) -> bool:
+    return isinstance(node, Select) and node.test and node.operand.type.name == "optional_type"
+
+
 def _literal_pattern(node: Call) -> str | None:
-    """The regular expression of a call if it is a literal; else None."""
-    pattern = None if node.declared.pattern is None else node.args[node.declared.pattern]
+    """The regular expression of a call if it is a literal, also in dyn(); else None."""
+    if node.declared.pattern is None:
+        return None
+    pattern = node.args[node.declared.pattern]
+    while isinstance(pattern, Call) and pattern.declared.folds and pattern.declared.shape is Shape.SAME:
+        pattern = pattern.args[0]
     return pattern.value if isinstance(pattern, Const) and type(pattern.value) is str else None
 
 
 def _has_light_pattern(node: Call) -> bool:
     """Whether a call searches once for a literal regular expression that is cheap."""
-    pattern = None if node.declared.pattern is None else node.args[node.declared.pattern]
-    if node.declared.light is None or not isinstance(pattern, Const):
-        return False
-    return type(pattern.value) is not str or node.declared.light(pattern.value)
+    pattern = _literal_pattern(node)
+    return pattern is not None and node.declared.light is not None and node.declared.light(pattern)
 
 
 def _may_be_long(node: Expr) -> bool:

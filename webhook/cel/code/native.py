@@ -19,9 +19,10 @@ from webhook.cel.cost import costs
 from webhook.cel.library.resolution import Dispatch
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import Call, Const, Expr, ListLiteral, MapLiteral, Select
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value import operators
-from webhook.cel.value.values import INT_MAX, INT_MIN, UInt
+from webhook.cel.value.numbers import INT_MAX, INT_MIN, UInt
 
 Value = Callable[[Expr], Operand]
 """Code for the value of a node."""
@@ -179,7 +180,8 @@ def _index(out: Writer, left: Expr, right: Expr, value: Value) -> Operand | None
 def _membership(out: Writer, item: Expr, container: Expr, value: Value) -> Operand | None:
     """Python's `in` where the search is no work; elsewhere runtime.contains counts it."""
     texts = literal_texts(container)
-    if texts is not None:
+    hides = isinstance(item, Call) and item.declared.shape is Shape.SAME  # dyn(b'a'), which the exact form refuses
+    if texts is not None and not hides:
         wanted = value(item)
         return out.expression(f"({wanted.text} in {out.bind(texts)})", wanted)
     if item.type != types.STRING or container.type.name not in ("map", "dyn"):

@@ -8,8 +8,9 @@ far as MAX_ENTRIES allows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from webhook.cel.tree.ast import Comprehension, Expr, children
 from webhook.cel.tree.macros import recognise
@@ -52,8 +53,7 @@ def error_key(node: Expr) -> Key:
     return ("error", id(node))
 
 
-@dataclass(slots=True)
-class Rounds:
+class Rounds(Struct):
     """The rounds of one run of a loop.
 
     kept: (place, item, record of the body) of some rounds, in order. An item is the element, or a pair of key and value
@@ -81,8 +81,7 @@ class Rounds:
                 self.kept.append((self.place, self.item, over))
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """The body of a loop, as the keys of all values that a round records."""
 
     place: Key

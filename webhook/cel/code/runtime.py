@@ -12,7 +12,9 @@ from webhook.cel.tree.declared import Cost
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value import operators
 from webhook.cel.value.messages import Message
-from webhook.cel.value.values import NONE, Optional
+from webhook.cel.value.numbers import UInt
+from webhook.cel.value.texts import text
+from webhook.cel.value.values import MISSING, NONE, Optional, find, hashable
 
 # --------------------------------------------------------------------------------------------------------- charging
 
@@ -105,9 +107,12 @@ def _maps_equal(a: Metered, left: dict[Any, Any], right: dict[Any, Any]) -> bool
     if len(left) != len(right):
         return False
     a.work(2 + 2 * len(left) + sum(len(key) for key in left if type(key) is str) // costs.COMPARED)
-    if left.keys() != right.keys():
-        return False
-    return _each_equal(a, ((value, right[key]) for key, value in left.items()))
+    if type(left) is dict and type(right) is dict:
+        if left.keys() != right.keys():
+            return False
+        return _each_equal(a, ((value, right[key]) for key, value in left.items()))
+    found = [find(right, key) for key in operators.elements(left)]
+    return MISSING not in found and _each_equal(a, zip(left.values(), found, strict=True))
 
 
 def _each_equal(a: Metered, pairs: Iterable[tuple[Any, Any]]) -> bool:
@@ -121,7 +126,10 @@ def _each_equal(a: Metered, pairs: Iterable[tuple[Any, Any]]) -> bool:
             unequal = not operators.equal(one, other)
         else:
             a.limit -= 3
-            unequal = not same(a, one, other)
+            try:
+                unequal = not same(a, one, other)
+            except EvaluationError:
+                unequal = False  # as cel-go compares elements
         if unequal:
             return False
         if a.cost > a.limit:
@@ -161,7 +169,26 @@ def contains(a: Metered, item: Any, container: Any) -> bool:
 
 def in_texts(item: Any, texts: frozenset[str]) -> bool:
     """item in a list literal of texts, which the API server makes a set of, too."""
-    return type(item) is str and item in texts
+    return item in texts if type(item) is str else hashable(item) and False
+
+
+def in_set(item: Any, items: list[Any]) -> bool:
+    """item in a list literal of constants. The API server makes a set of them, with each number in its other types."""
+    kind = type(item)
+    if kind not in _NUMBERS:
+        return hashable(item) and any(kind is type(each) and item == each for each in items)
+    return any(_same_number(item, each) for each in items if type(each) in _NUMBERS)
+
+
+_NUMBERS: Final = frozenset({int, UInt, float})
+
+
+def _same_number(item: Any, constant: Any) -> bool:
+    if type(item) is type(constant):
+        return bool(item == constant)
+    if type(item) is float:
+        return bool(item == float(constant))
+    return bool(item == constant)  # a double is there as the int that it equals
 
 
 def long_key(a: Metered, key: Any) -> Any:
@@ -233,29 +260,14 @@ def is_absent(optional: Any) -> bool:
     return optional is NONE
 
 
-def must_be_optional(value: Any) -> Optional:
-    if type(value) is not Optional:
-        raise no_such_overload()
-    return value
-
-
 def with_optionals(items: list[tuple[int, Any]]) -> list[Any]:
     """The elements of a list literal, without absent optional ones."""
     made: list[Any] = []
     for optional, value in items:
         if not optional:
             made.append(value)
-        elif must_be_optional(value) is not NONE:
+        elif type(value) is not Optional:
+            raise EvaluationError(f"cannot initialize optional list element from non-optional value {text(value)}")
+        elif value is not NONE:
             made.append(value.value)
     return made
-
-
-def map_with_optionals(items: list[tuple[int, tuple[Any, Any]]]) -> dict[Any, Any]:
-    """The map of a literal, without absent optional entries."""
-    entries: list[tuple[Any, Any]] = []
-    for optional, (key, value) in items:
-        if not optional:
-            entries.append((key, value))
-        elif must_be_optional(value) is not NONE:
-            entries.append((key, value.value))
-    return operators.make_map(entries)

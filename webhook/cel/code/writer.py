@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.cel.tree.errors import EvaluationError
 
@@ -25,8 +26,7 @@ _NAMES: Final[dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Operand:
+class Operand(Struct, frozen=True):
     """A generated Python expression that needs no brackets around it, and the depth of its own brackets."""
 
     text: str
@@ -49,8 +49,7 @@ class Account:
         return self._text.format(units=self.units) if self.units else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Repeated:
+class Repeated(Struct, frozen=True):
     """A value that one expression uses more than once: the text of its first use, and of the others."""
 
     operand: Operand

@@ -10,8 +10,10 @@ cel-go charges for the steps of its own plan (interpreter/planner.go, interprete
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.cel.cost import costs
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
@@ -52,6 +54,8 @@ def is_constant(node: Expr) -> bool:
 def call_cost(node: Call) -> Cost | None:
     """The formula of the part of a call's cost that depends on its arguments; None if `fixed` has the whole cost."""
     name, args = node.function, node.args
+    if node.declared.folds and is_constant(node):
+        return None
     names = {arg.type.name for arg in args}
     if name in _EQUALITY:
         # Two scalars, or a value of a type that has no size.
@@ -61,7 +65,7 @@ def call_cost(node: Call) -> Cost | None:
     if name == "_+_":
         return costs.concatenation if names & _TEXTS else None
     if name in ("@in", "_in_"):
-        return costs.membership if args[1].type.name == "list" and not _is_set(args[1]) else None
+        return costs.membership if args[1].type.name == "list" and not is_set(args[1]) else None
     return node.declared.cost
 
 
@@ -104,7 +108,7 @@ def _charge(node: Expr, by_node: dict[int, int], saved: int) -> None:
                 less[id(branch)] = _as_part(branch)
         case Call() if node.declared.lazy:
             own = 0
-        case Call(function="@in") if _is_set(node.args[1]):
+        case Call(function="@in") if is_set(node.args[1]):
             own = 0
         case Call():
             own = 1 if call_cost(node) is None else 0
@@ -146,13 +150,18 @@ def _is_conditional(node: Expr) -> bool:
     return isinstance(node, Call) and node.function == "_?_:_"
 
 
-def _is_set(node: Expr) -> bool:
+def is_set(node: Expr) -> bool:
     """Whether cel-go looks up membership in this list literal in a set, at no cost."""
     return is_constant(node) and isinstance(node, ListLiteral) and all(map(_is_primitive, node.elements))
 
 
 def _is_primitive(node: Expr) -> bool:
+    if isinstance(node, Call):  # a conversion; dyn() converts nothing
+        return _is_primitive(node.args[0]) if node.declared.shape is Shape.SAME else node.type.name in _PRIMITIVES
     return isinstance(node, Const) and isinstance(node.value, bool | int | float | str)
+
+
+_PRIMITIVES: Final = frozenset({"bool", "int", "uint", "double", "string"})
 
 
 def _sizeless(node: Expr) -> bool:
@@ -192,8 +201,7 @@ def _known(node: Expr) -> Any:
     return _UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class LoopCosts:
+class LoopCosts(Struct, frozen=True):
     """The API server's charges for the code that a macro expands to, beside the expressions that its author wrote.
 
     round: for each round. passing: for each round whose element passes the filter or is collected. last: for the round

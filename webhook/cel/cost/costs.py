@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from webhook.cel.value.values import NONE, BoolMap, Optional
+from webhook.cel.value.values import NONE, KeyedMap, Optional
 
 NEW_LIST: Final = 10
 NEW_MAP: Final = 30
@@ -25,7 +25,7 @@ _CALL: Final = 1
 def size(value: Any) -> int:
     """The size of a value in the API server: code points, bytes, elements, entries; 1 for all other values."""
     kind = type(value)
-    if kind is str or kind is list or kind is dict or kind is bytes or kind is BoolMap:
+    if kind is str or kind is list or kind is dict or kind is bytes or kind is KeyedMap:
         return len(value)
     if kind is int or kind is bool:
         return 1
@@ -50,7 +50,7 @@ def traversal(value: Any) -> int:
     return 1
 
 
-_TRAVERSED: Final = frozenset({str, bytes, list, dict})
+_TRAVERSED: Final = frozenset({str, bytes, list, dict, KeyedMap})
 
 
 # ------------------------------------------------------------------------------------------------- costs of operators
@@ -58,6 +58,8 @@ _TRAVERSED: Final = frozenset({str, bytes, list, dict})
 
 def equality(a: Any, b: Any) -> int:
     """a == b and a != b, and the order of strings and bytes."""
+    if hasattr(a, "cel_type"):  # an opaque value
+        return 1
     return ceil(min(size(a), size(b)) * 0.1)
 
 
@@ -152,7 +154,7 @@ CHARACTERS: Final = 50
 
 def weight(value: Any) -> int:
     """The steps that visiting a value takes, computed without a loop in Python."""
-    if type(value) not in (list, dict):
+    if type(value) not in (list, dict, KeyedMap):
         return 1
     if not value:
         return 1
@@ -200,7 +202,7 @@ def deep(value: Any) -> bool:
     """Whether a list or map contains lists or maps, so that its length does not bound the time to visit it."""
     if isinstance(value, dict):
         return True
-    return type(value) is list and not {list, dict}.isdisjoint(map(type, value))
+    return type(value) is list and not {list, dict, KeyedMap}.isdisjoint(map(type, value))
 
 
 def parsed(value: Any, *_: Any) -> int:

@@ -11,8 +11,8 @@ from typing import Any
 from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered, where_fixed
 from webhook.cel.library.ip import IP, AddressError, is_mapped, parse_address, parse_ip, text_read
-from webhook.cel.library.quoting import quoted
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
+from webhook.cel.value.quoting import quoted
 
 
 class CIDR:
@@ -20,6 +20,8 @@ class CIDR:
 
     __slots__ = ("address", "length")
     cel_type = "net.CIDR"
+    go_type = "cel.CIDR"
+    cel_key = "value"
 
     def __init__(self, address: IP, length: int) -> None:
         self.address = address

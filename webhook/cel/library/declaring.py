@@ -34,13 +34,16 @@ the call (webhook.cel.tree.declared.Declared, which documents each fact).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.cel.tree import types
 from webhook.cel.tree.declared import Check, Cost, Deciding, Declared, Element, Privacy, Shape
 from webhook.cel.tree.types import Type
+from webhook.cel.value.operators import RECEIVERS
 from webhook.versions import Version
 
 Failure = tuple[str, str]
@@ -50,8 +53,7 @@ Missing = Callable[[str, tuple[Any, ...]], str]
 """(function, arguments) -> the error text if no overload matches the arguments."""
 
 
-@dataclass(frozen=True, slots=True)
-class WhereFixed:
+class WhereFixed(Struct, frozen=True):
     """A cost that the API server charges if its checker has determined the overload; else `otherwise`."""
 
     cost: Cost
@@ -86,8 +88,7 @@ class Facts(TypedDict, total=False):
     missing: Missing
 
 
-@dataclass(frozen=True, slots=True)
-class Overload:
+class Overload(Struct, frozen=True):
     """One overload of a function. The receiver of a method is the first of `params`.
 
     `example`: an expression that is true. `error`: an expression that fails. The tests run both. `unfixed_cost`: the
@@ -108,8 +109,7 @@ class Overload:
     missing: Missing | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionDeclaration:
+class FunctionDeclaration(Struct, frozen=True):
     """The declaration of an overload for the checker. `id` is unique among all overloads.
 
     parser_name: its name in the source for the parser, if it differs.
@@ -123,8 +123,7 @@ class FunctionDeclaration:
     parser_name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Macro:
+class Macro(Struct, frozen=True):
     """A macro, which the parser expands. `form`: the signature in the reference. Other fields: see Overload.
 
     parser_name: the parser's name of the macro, if Kubernetes has another, longer name too.
@@ -148,8 +147,7 @@ class Macro:
         return self.form.partition(f"{self.name}(")[2].partition(")")[0].count(",") + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(Struct, frozen=True):
     """A set of functions. `since`: the first Kubernetes version that has it, as (1, 28)."""
 
     name: str
@@ -251,6 +249,11 @@ def _overload(
 def unnamed(_: str, __: tuple[Any, ...]) -> str:
     """The error text of a call without a matching overload, for cel-go's own methods."""
     return "no such overload"
+
+
+def unnamed_to_receivers(name: str, args: tuple[Any, ...]) -> str:
+    """The same for functions of cel-go that ask for an operand with a certain trait."""
+    return "no such overload" if type(args[0]) in RECEIVERS else f"no such overload: {name}"
 
 
 def same_element(place: int, result: Any, items: Any, *_: Any) -> tuple[int, ...] | None:

@@ -7,56 +7,83 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from webhook.cel.library.quoting import quoted
+from msgspec import Struct
+
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import Const, Expr, ListLiteral
 from webhook.cel.tree.errors import BudgetExceeded, EvaluationError
 from webhook.cel.tree.types import Type
+from webhook.cel.value.numbers import UInt, shortest_general
 from webhook.cel.value.operators import MAX_SIZE, type_of
-from webhook.cel.value.values import BoolKey, Duration, Optional, Timestamp, UInt, shortest_general
+from webhook.cel.value.quoting import quoted
+from webhook.cel.value.times import Duration, Timestamp, integer
+from webhook.cel.value.values import Key, Optional
 
-_CLAUSE = re.compile(r"%(?:(%)|(?:\.([0-9]{1,9}))?(.)?)", re.DOTALL)
 _MAX_PRECISION = 1000  # digits after the decimal point; a double has at most 1,074 significant ones
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
-def clauses(text: str) -> list[tuple[str, int]]:
-    """The clauses of a format string that take an argument: letter and offset. Raises EvaluationError."""
-    found: list[tuple[str, int]] = []
-    for match in _CLAUSE.finditer(text):
-        if match[1]:
+class _Clause(Struct, frozen=True):
+    """A clause of a format string that takes an argument: %.2f. `end`: the offset after it."""
+
+    letter: str
+    precision: int
+    end: int
+
+
+_DIGITS = re.compile("[0-9]*")
+_UNPARSED = "could not parse formatting clause"
+
+
+def _clause(text: str, at: int) -> _Clause:
+    """The clause at an offset, which is that of its %. Raises EvaluationError."""
+    precision, at = 6, at + 1
+    if at == len(text):
+        raise EvaluationError("unexpected end of string")
+    if text[at] == ".":
+        match = _DIGITS.match(text, at + 1)
+        digits, at = (match[0], match.end()) if match is not None else ("", at + 1)
+        problem = f"{_UNPARSED}: error while parsing precision"
+        if at == len(text):
+            raise EvaluationError(f"{problem}: could not find end of precision specifier")
+        try:
+            precision = integer(digits)
+        except EvaluationError as error:
+            raise EvaluationError(f"{problem}: error while converting precision to integer: {error}") from None
+    if text[at] not in _FORMATTERS:
+        letter = text[at] if text[at].isascii() else chr(text[at].encode()[0])  # the API server reads bytes here
+        raise EvaluationError(f'{_UNPARSED}: unrecognized formatting clause "{letter}"')
+    return _Clause(text[at], precision, at + 1)
+
+
+def _pieces(text: str, given: int) -> Iterator[str | _Clause]:
+    """The texts and clauses of a format string for so many arguments. Raises EvaluationError."""
+    at = used = 0
+    while True:
+        found = text.find("%", at)
+        yield text[at:] if found < 0 else text[at:found]
+        if found < 0:
+            return
+        if text.startswith("%%", found):
+            yield "%"
+            at = found + 2
             continue
-        if match[3] is None:
-            raise EvaluationError("unexpected end of string")
-        if match[3] not in _FORMATTERS:
-            raise EvaluationError(f'could not parse formatting clause: unrecognized formatting clause "{match[3]}"')
-        found.append((match[3], match.start()))
-    return found
+        if used >= given:
+            raise EvaluationError(f"index {used} out of range")
+        clause = _clause(text, found)
+        yield clause
+        used, at = used + 1, clause.end
 
 
 def format_text(text: str, arguments: list[Any]) -> str:
     """The text with each clause replaced by its argument."""
     parts: list[str] = []
-    at = used = 0
-    for match in _CLAUSE.finditer(text):
-        parts.append(text[at : match.start()])
-        at = match.end()
-        if match[1]:
-            parts.append("%")
-            continue
-        if match[3] is None:
-            raise EvaluationError("unexpected end of string")
-        formatter = _FORMATTERS.get(match[3])
-        if formatter is None:
-            raise EvaluationError(f'could not parse formatting clause: unrecognized formatting clause "{match[3]}"')
-        if used >= len(arguments):
-            raise EvaluationError(f"index {used} out of range")
-        precision = 6 if match[2] is None else int(match[2])
-        if precision > _MAX_PRECISION:
-            raise EvaluationError(f"could not parse formatting clause: precision over {_MAX_PRECISION}")
-        parts.append(formatter(arguments[used], precision))
-        used += 1
-    parts.append(text[at:])
+    values = iter(arguments)
+    for piece in _pieces(text, len(arguments)):
+        if isinstance(piece, str):
+            parts.append(piece)
+        else:
+            parts.append(_FORMATTERS[piece.letter](next(values), piece.precision))
     made = "".join(parts)
     if len(made) > MAX_SIZE:
         raise BudgetExceeded
@@ -64,9 +91,11 @@ def format_text(text: str, arguments: list[Any]) -> str:
 
 
 def _error(clause: str, allowed: str, value: Any) -> EvaluationError:
-    return EvaluationError(
-        f"error during formatting: {clause} clause can only be used on {allowed}, was given {type_of(value)}"
-    )
+    return _refused(f"{clause} clause can only be used on {allowed}", value)
+
+
+def _refused(rule: str, value: Any) -> EvaluationError:
+    return EvaluationError(f"error during formatting: {rule}, was given {type_of(value)}")
 
 
 _STRING_TYPES = "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
@@ -112,7 +141,7 @@ def _nested(value: Any) -> str:
             return f"[{', '.join(map(_nested, value))}]"
         case dict():
             entries = sorted(
-                f"{_nested(key.value if type(key) is BoolKey else key)}:{_nested(each)}" for key, each in value.items()
+                f"{_nested(key.value if type(key) is Key else key)}:{_nested(each)}" for key, each in value.items()
             )
             return f"{{{', '.join(entries)}}}"
         case _:
@@ -138,21 +167,28 @@ def _decimal(value: Any, _: int) -> str:
 
 def _fixed_point(value: Any, precision: int) -> str:
     number = _double("fixed-point", value)
+    _limited(precision)
     if not math.isfinite(number):
         return _not_finite(number)
     shown = f"{number:,.{precision}f}"
     return shown.removeprefix("-") if float(number) == 0 else shown
 
 
-def _scientific(value: Any, _: int) -> str:
-    # The API server writes six digits for any precision.
+def _scientific(value: Any, precision: int) -> str:
+    # The API server writes six digits for any precision, which it takes for the width.
     number = _double("scientific", value)
+    _limited(precision)
     if not math.isfinite(number):
-        return f"{_not_finite(number):>6}"
+        return _not_finite(number).rjust(precision)
     mantissa, exponent = f"{number:.6e}".split("e")
     power = int(exponent)
     shown = f"{'-' if power < 0 else ''}{abs(power):02d}"
-    return f"{mantissa}\u00d710{shown.translate(_SUPERSCRIPT)}"
+    return f"{mantissa}\u00d710{shown.translate(_SUPERSCRIPT)}".rjust(precision)
+
+
+def _limited(precision: int) -> None:
+    if precision > _MAX_PRECISION:
+        raise EvaluationError(f"{_UNPARSED}: precision over {_MAX_PRECISION}")
 
 
 def _not_finite(number: float) -> str:
@@ -175,7 +211,7 @@ def _binary(value: Any, _: int) -> str:
         return "1" if value else "0"
     if type(value) in (int, UInt):
         return f"{int(value):b}"
-    raise _error("binary", "integers and bools", value)
+    raise _refused("only integers and bools can be formatted as binary", value)
 
 
 def _octal(value: Any, _: int) -> str:
@@ -191,7 +227,7 @@ def _hex(value: Any, _: int) -> str:
         return value.encode().hex()
     if type(value) is bytes:
         return value.hex()
-    raise _error("hex", "integers, byte buffers, and strings", value)
+    raise _refused("only integers, byte buffers, and strings can be formatted as hex", value)
 
 
 _FORMATTERS: dict[str, Callable[[Any, int], str]] = {
@@ -235,20 +271,17 @@ def check_format(args: Sequence[Expr], _: Any) -> Iterator[tuple[Expr, str]]:
     text, arguments = args
     if not isinstance(text, Const) or not isinstance(arguments, ListLiteral):
         return
+    given = len(arguments.elements)
     try:
-        wanted = clauses(text.value)
+        wanted = [piece for piece in _pieces(text.value, given) if isinstance(piece, _Clause)]
     except EvaluationError as error:
         yield text, str(error)
-        return
-    given = len(arguments.elements)
-    if len(wanted) > given:
-        yield text, f"index {given} out of range"
         return
     if len(wanted) < given:
         yield arguments, f"too many arguments supplied to string.format (expected {len(wanted)}, got {given})"
         return
-    for (letter, _), argument in zip(wanted, arguments.elements, strict=True):
-        problem = _clause_problem(letter, argument.type)
+    for clause, argument in zip(wanted, arguments.elements, strict=True):
+        problem = _clause_problem(clause.letter, argument.type)
         if problem:
             yield argument, problem
             return

@@ -11,8 +11,8 @@ from typing import Any
 
 from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
-from webhook.cel.library.quoting import quoted
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
+from webhook.cel.value.quoting import quoted
 
 _TELLING = re.compile("[.:%]")  # the first of these determines the kind of address
 _HEX = frozenset("0123456789abcdefABCDEF")
@@ -24,6 +24,8 @@ class IP:
 
     __slots__ = ("bits", "number")
     cel_type = "net.IP"
+    go_type = "cel.IP"
+    cel_key = "value"
 
     def __init__(self, number: int, bits: int) -> None:
         self.number = number

@@ -12,21 +12,24 @@ from typing import Any, Unpack
 from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Facts, Failure, Library, Overload, method, same_element
 from webhook.cel.tree.declared import Shape
-from webhook.cel.tree.errors import EvaluationError
-from webhook.cel.value.operators import add, alike, less, type_of
-from webhook.cel.value.values import Duration, UInt
+from webhook.cel.tree.errors import EvaluationError, no_such_overload
+from webhook.cel.value.numbers import UInt
+from webhook.cel.value.operators import add, alike, comparable, compared, type_of
+from webhook.cel.value.times import Duration
 
 _SUMMED = ("int", "uint", "double", "duration")
 _COMPARED = (*_SUMMED, "bool", "string", "bytes", "timestamp")
 _ZEROS: dict[str, Any] = {"int": 0, "uint": UInt(0), "double": 0.0, "duration": Duration(0)}
 
 
+def _kind(item: Any) -> str:
+    return str(type_of(item)).removeprefix("google.protobuf.").lower()
+
+
 def _checked(items: list[Any], allowed: tuple[str, ...], name: str) -> list[Any]:
     """The list, if the function accepts the type of its first element."""
-    if items:
-        named = str(type_of(items[0])).removeprefix("google.protobuf.").lower()
-        if named not in allowed:
-            raise EvaluationError(f"no such overload: {name}(list)")
+    if items and _kind(items[0]) not in allowed:
+        raise EvaluationError(f"no such overload: {name}(list)")
     return items
 
 
@@ -34,37 +37,39 @@ def _sum_from(zero: Any) -> Callable[[list[Any]], Any]:
     def total(items: list[Any]) -> Any:
         if not _checked(items, _SUMMED, "sum"):
             return zero
-        result = items[0]
-        for item in items[1:]:
+        result = _ZEROS[_kind(items[0])]
+        for item in items:
             result = add(result, item)
         return result
 
     return total
 
 
-def _least(items: list[Any]) -> Any:
-    if not _checked(items, _COMPARED, "min"):
-        raise EvaluationError("min called on empty list")
-    result = items[0]
-    for item in items[1:]:
-        if less(item, result):
-            result = item
-    return result
+def _extreme(name: str, replaced: int) -> Callable[[list[Any]], Any]:
+    """min or max. The result so far gives way to an item with which it compares as `replaced`; an item without an order
+    beside it is passed over."""
 
+    def chosen(items: list[Any]) -> Any:
+        if not _checked(items, _COMPARED, name):
+            raise EvaluationError(f"{name} called on empty list")
+        result = items[0]
+        for item in items[1:]:
+            if not comparable(item):
+                raise no_such_overload()
+            if compared(result, item) == replaced:
+                result = item
+        return result
 
-def _greatest(items: list[Any]) -> Any:
-    if not _checked(items, _COMPARED, "max"):
-        raise EvaluationError("max called on empty list")
-    result = items[0]
-    for item in items[1:]:
-        if less(result, item):
-            result = item
-    return result
+    return chosen
 
 
 def _is_sorted(items: list[Any]) -> bool:
-    _checked(items, _COMPARED, "isSorted")
-    return not any(less(after, before) for before, after in pairwise(items))
+    for before, after in pairwise(_checked(items, _COMPARED, "isSorted")):
+        if not comparable(after):
+            raise no_such_overload()
+        if compared(before, after) == 1:
+            return False
+    return True
 
 
 def _index_of(items: list[Any], wanted: Any) -> int:
@@ -135,7 +140,7 @@ LIBRARY = Library(
             "min",
             _COMPARED,
             "T",
-            _least,
+            _extreme("min", 1),
             "The least element; an error for an empty list.",
             "[2, 1].min() == 1",
             ("[1].filter(e, e > 1).min()", "min called on empty list"),
@@ -146,7 +151,7 @@ LIBRARY = Library(
             "max",
             _COMPARED,
             "T",
-            _greatest,
+            _extreme("max", -1),
             "The greatest element; an error for an empty list.",
             "[2, 3].max() == 3",
             ("[1].filter(e, e > 1).max()", "max called on empty list"),

@@ -9,11 +9,24 @@ from __future__ import annotations
 from typing import Any, Final
 
 from webhook.cel.cost import costs
-from webhook.cel.library.declaring import Library, Macro, Overload, function, method, same_element, unnamed, where_fixed
+from webhook.cel.library.declaring import (
+    Library,
+    Macro,
+    Overload,
+    function,
+    method,
+    same_element,
+    unnamed_to_receivers,
+    where_fixed,
+)
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.value.gosort import ambiguous, sorted_places
+from webhook.cel.value.numbers import UInt
 from webhook.cel.value.operators import alike, type_of
-from webhook.cel.value.values import Duration, Timestamp, UInt
+from webhook.cel.value.texts import text
+from webhook.cel.value.times import Duration, Timestamp
+from webhook.cel.value.values import go_type
 
 _COMPARED = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
 _ORDERED = (int, UInt, float, bool, Duration, Timestamp, str, bytes)
@@ -93,8 +106,10 @@ def _sort_by_keys(items: list[Any], keys: list[Any]) -> list[Any]:
         raise EvaluationError("list elements must be comparable")
     if any(type(key) is not kind for key in keys):
         raise EvaluationError("list elements must have the same type")
-    places = range(len(items))
-    return [items[place] for place in sorted(places, key=keys.__getitem__)]
+    places = sorted(range(len(items)), key=keys.__getitem__)
+    if ambiguous([keys[place] for place in places]):
+        places = sorted_places(keys, lambda a, b: bool(a < b))
+    return [items[place] for place in places]
 
 
 # ------------------------------------------------------------------------------------------------------ cost and work
@@ -138,8 +153,15 @@ def _sorted_by(_: Any, keys: Any) -> int:
     return costs.self_compared(keys)
 
 
+def _sorted_work(keys: Any) -> int:
+    return costs.gone_over(keys) + _COMPARING * costs.size(keys) * costs.size(keys).bit_length()
+
+
+_COMPARING: Final = 10
+
+
 def _sorted_by_work(items: Any, keys: Any) -> int:
-    return costs.size(items) + costs.gone_over(keys)
+    return costs.size(items) + _sorted_work(keys)
 
 
 # -------------------------------------------------------------------------------------------------- where elements are
@@ -169,8 +191,20 @@ def _flatten_of(place: int, _: Any, items: Any, depth: Any = 1) -> tuple[int, ..
     return None
 
 
+def _no_list(_: str, args: tuple[Any, ...]) -> str:
+    """The error text of a function that the API server's own code calls with anything for a list."""
+    kind = go_type(args[0])
+    method = "Contains" if type(args[0]) in _ADDED else "Add"  # the first one that the type lacks
+    return f"internal error: interface conversion: {kind} is not traits.Lister: missing method {method}"
+
+
+_ADDED: Final = frozenset({int, UInt, float, str, bytes, Duration, Timestamp})
+
+
 def _no_flatten(_: str, args: tuple[Any, ...]) -> str:
-    receiver, *others = (str(type_of(arg)) for arg in args)
+    if len(args) == 2 and type(args[1]) is not int:  # which the API server's own code takes for an int
+        return f"internal error: interface conversion: ref.Val is {go_type(args[1])}, not types.Int"
+    receiver, *others = (text(type_of(arg)) for arg in args)
     return f"no such overload: {receiver}.flatten({', '.join(others)})"
 
 
@@ -184,10 +218,10 @@ def _is_sortable(kind: str) -> tuple[Overload, Overload]:
             "[3, 1, 2].sort() == [1, 2, 3]",
             error=("[1, 2].map(e, e == 1 ? dyn(e) : dyn('a')).sort()", "list elements must have the same type"),
             cost=where_fixed(costs.self_compared),
-            work=costs.gone_over,
+            work=_sorted_work,
             shape=Shape.ELEMENTS,
             element=same_element,
-            missing=unnamed,
+            missing=unnamed_to_receivers,
         ),
         method(
             "@sortByAssociatedKeys",
@@ -198,7 +232,7 @@ def _is_sortable(kind: str) -> tuple[Overload, Overload]:
             work=_sorted_by_work,
             shape=Shape.ELEMENTS,
             element=same_element,
-            missing=unnamed,
+            missing=unnamed_to_receivers,
         ),
     )
 
@@ -237,6 +271,7 @@ LIBRARY = Library(
             work=costs.with_itself,
             shape=Shape.ELEMENTS,
             element=same_element,
+            missing=_no_list,
         ),
         method(
             "reverse",

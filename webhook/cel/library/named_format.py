@@ -13,7 +13,7 @@ from typing import Any
 
 from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, Overload, function, method
-from webhook.cel.library.regex import compiled
+from webhook.cel.library.patterns import compiled
 from webhook.cel.library.url import URLError, parse_request_uri
 from webhook.cel.tree.errors import no_such_overload
 from webhook.cel.value.values import NONE, Optional
@@ -27,6 +27,8 @@ class NamedFormat:
 
     __slots__ = ("charged_length", "check", "name")
     cel_type = "kubernetes.NamedFormat"
+    go_type = "cel.Format"
+    cel_key = ""
 
     def __init__(self, name: str, check: Check, charged_length: int) -> None:
         """charged_length: the length of the API server's pattern, which determines the cost of a check."""

@@ -6,12 +6,16 @@ selections `a.?b` and `a[?i]`; the parser expands the macros optMap and optFlatM
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from webhook.cel.library.declaring import Library, Macro, function, method
 from webhook.cel.tree.declared import Privacy, Shape, written
 from webhook.cel.tree.errors import EvaluationError
-from webhook.cel.value.values import NONE, Duration, Optional, UInt
+from webhook.cel.value.numbers import UInt
+from webhook.cel.value.texts import text
+from webhook.cel.value.times import FIRST, Duration, Timestamp
+from webhook.cel.value.values import NONE, Optional
 
 
 def _of_non_zero(value: Any) -> Optional:
@@ -25,6 +29,8 @@ def _zero(value: Any) -> bool:
         return len(value) == 0
     if type(value) in (int, UInt, float):
         return bool(value == 0)
+    if type(value) is Timestamp:
+        return value.ns == FIRST.ns
     return type(value) is Duration and value.ns == 0
 
 
@@ -34,9 +40,10 @@ def _value(optional: Optional) -> Any:
     return optional.value
 
 
-def _unwrap(optionals: list[Any]) -> list[Any]:
-    if not all(type(each) is Optional for each in optionals):
-        raise EvaluationError("value is not an optional type")
+def _unwrapped(name: str, optionals: list[Any]) -> list[Any]:
+    for place, each in enumerate(optionals):
+        if type(each) is not Optional:
+            raise EvaluationError(f"value {text(each)} is not optional" if place else f"no such overload: {name}(list)")
     return [each.value for each in optionals if each is not NONE]
 
 
@@ -138,7 +145,7 @@ UNWRAP = Library(
         function(
             "optional.unwrap",
             "list(optional_type(T)) -> list(T)",
-            _unwrap,
+            partial(_unwrapped, "optional.unwrap"),
             "The values of the present optionals.",
             "optional.unwrap([optional.of(1), optional.none()]) == [1]",
             shape=Shape.ELEMENTS,
@@ -147,7 +154,7 @@ UNWRAP = Library(
         method(
             "unwrapOpt",
             "list(optional_type(T)) -> list(T)",
-            _unwrap,
+            partial(_unwrapped, "unwrapOpt"),
             "The values of the present optionals.",
             "[optional.of(1), optional.none()].unwrapOpt() == [1]",
             shape=Shape.ELEMENTS,

@@ -15,7 +15,7 @@ from typing import Any
 from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
-from webhook.cel.value.values import INT_MAX, INT_MIN
+from webhook.cel.value.numbers import INT_MAX, INT_MIN
 
 _FORM = re.compile(r"([+-]?)([0-9]*)(\.[0-9]*)?([eEinumkKMGTP]*[-+]?[0-9]*)")
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
@@ -35,6 +35,7 @@ class Quantity:
 
     __slots__ = ("digits", "exponent", "small")
     cel_type = "kubernetes.Quantity"
+    go_type = "cel.Quantity"
 
     def __init__(self, digits: int, exponent: int, small: bool) -> None:
         self.digits = digits
@@ -187,7 +188,9 @@ def _add(a: Quantity, b: Any) -> Quantity:
 
 def _subtract(a: Quantity, b: Any) -> Quantity:
     other = _quantity(b)
-    return _plus(a, Quantity(-other.digits, other.exponent, other.small and other.digits != INT_MIN))
+    if other.small and other.digits == INT_MIN and a.small and a.exponent >= 0 and 0 <= a.value <= INT_MAX:
+        return _plus(a, other)  # the API server negates an int64, which overflows
+    return _plus(a, Quantity(-other.digits, other.exponent, other.small))
 
 
 _Q = "kubernetes.Quantity"

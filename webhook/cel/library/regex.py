@@ -1,4 +1,4 @@
-"""Kubernetes' regular expression library (find, findAll), and the interface to RE2 for all of CEL.
+"""Kubernetes' regular expression library: find and findAll.
 
 https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-regex-library
 Patterns are RE2's (github.com/google/re2/wiki/Syntax): linear in the length of the text.
@@ -6,66 +6,17 @@ Patterns are RE2's (github.com/google/re2/wiki/Syntax): linear in the length of 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final
-
-import re2
 
 from webhook.cel.cost import costs
 from webhook.cel.cost.metering import Metered
 from webhook.cel.library.declaring import Library, method
+from webhook.cel.library.patterns import compiled
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
-
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-
-# RE2 in C++ and Go's regexp, which the API server uses, have different texts for the same errors.
-_GO_WORDS = {
-    "missing )": "missing closing )",
-    "missing ]": "missing closing ]",
-    "trailing \\": "trailing backslash at end of expression",
-    "no argument for repetition operator": "missing argument to repetition operator",
-    "bad repetition operator": "invalid nested repetition operator",
-    "invalid repetition size": "invalid repeat count",
-    "invalid perl operator": "invalid or unsupported Perl syntax",
-    "invalid named capture group": "invalid named capture",
-}
-
-
-@lru_cache(maxsize=1024)
-def compiled(pattern: str) -> Any:
-    """The RE2 program of a pattern. Raises EvaluationError with Go's text if it is invalid."""
-    if "\\C" in pattern or "{" in pattern or "(?" in pattern:
-        _refuse_what_go_does(pattern)
-    try:
-        return re2.compile(pattern, _OPTIONS)
-    except re2.error as error:
-        reason = error.args[0] if error.args else ""
-        reason = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        code, _, detail = reason.partition(": ")
-        words = _GO_WORDS.get(code, code)
-        raise EvaluationError(f"error parsing regexp: {words}: `{detail or pattern}`") from None
-
-
-# The pieces of a pattern, so that quoted text and character classes are not mistaken for syntax.
-_PIECE = re.compile(
-    r"""\\Q.*?(?:\\E|\Z)|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*(?:\]|\Z)|(?P<byte>\\C)|\\.|\(\?P?<(?P<name>[^>]{0,200})>|"""
-    r"""\{(?P<repeat>\d+(?:,\d*)?)\}|.""",
-    re.DOTALL,
-)
-
-
-def _refuse_what_go_does(pattern: str) -> None:
-    """Raises EvaluationError for syntax that RE2 in C++ accepts and Go's regexp does not."""
-    for piece in _PIECE.finditer(pattern):
-        if piece["byte"]:
-            raise EvaluationError("error parsing regexp: invalid escape sequence: `\\C`")
-        if piece["name"] and not re.fullmatch(r"[A-Za-z0-9_]+", piece["name"]):
-            raise EvaluationError(f"error parsing regexp: invalid named capture: `{piece[0]}`")
-        if piece["repeat"] and any(len(each.lstrip("0")) > 4 for each in piece["repeat"].split(",")):
-            raise EvaluationError(f"error parsing regexp: invalid repeat count: `{piece[0]}`")
+from webhook.cel.tree.types import Type
+from webhook.cel.value.values import NONE, Optional
 
 
 def matches(text: str, pattern: str) -> bool:
@@ -84,8 +35,7 @@ def matching(pattern: str) -> Callable[[Any, str], bool]:
     known = lru_cache(maxsize=512)(lambda text: search(text) is not None)
 
     def call(text: Any, _: str) -> bool:
-        if type(text) is not str:
-            raise no_such_overload()
+        text = _text(text)
         return known(text) if len(text) <= MAX_KNOWN else search(text) is not None
 
     return call
@@ -96,15 +46,46 @@ def _find(text: str, pattern: str) -> str:
     return "" if match is None else match[0]
 
 
+def finding(pattern: str) -> Callable[[Any, str], str]:
+    """find() with a literal pattern, which is compiled once."""
+    search = compiled(pattern).search
+
+    def call(text: Any, _: str) -> str:
+        match = search(_text(text))
+        return "" if match is None else str(match[0])
+
+    return call
+
+
+def _text(value: Any) -> str:
+    """The text that the API server searches for a literal pattern: that of a type, or held by an optional, too."""
+    if type(value) is str:
+        return value
+    if type(value) is Type:
+        return value.name
+    if type(value) is Optional and value is not NONE:
+        return _text(value.value)
+    raise no_such_overload()
+
+
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
     found: list[str] = []
     if limit == 0:
         return found
-    for match in compiled(pattern).finditer(text):
+    for match in _found(compiled(pattern), text):
         found.append(match[0])
         if len(found) == limit:
             break
     return found
+
+
+def _found(program: Any, text: str) -> Iterator[Any]:
+    """The matches, without empty ones at the end of the one before."""
+    end = -1
+    for match in program.finditer(text):
+        if match.end() > match.start() or match.start() != end:
+            yield match
+        end = match.end()
 
 
 # ----------------------------------------------------------------------------------- work that the cost does not bound
@@ -147,6 +128,10 @@ def search(a: Metered, function: Callable[..., Any], literal: bool, text: Any, p
 def search_all(a: Metered, function: Callable[..., Any], literal: bool, text: Any, pattern: Any, *limit: Any) -> Any:
     """findAll with metering, match by match."""
     a.spend(costs.regex(text, pattern))
+    if literal:
+        text = _text(text)
+        if any(type(each) is not int for each in limit):
+            raise no_such_overload()
     if type(text) is not str or type(pattern) is not str or any(type(each) is not int for each in limit):
         return function(text, pattern, *limit)
     program = _program(a, pattern, literal)
@@ -154,7 +139,7 @@ def search_all(a: Metered, function: Callable[..., Any], literal: bool, text: An
     found: list[str] = []
     if limit == (0,):
         return found
-    for match in program.finditer(text):
+    for match in _found(program, text):
         found.append(match[0])
         a.work(_MATCH + (len(text) - match.end()) // _SCANNED)
         if limit and len(found) == limit[0]:
@@ -202,6 +187,7 @@ LIBRARY = Library(
             "'abc 123'.find('[0-9]+') == '123'",
             cost=costs.regex,
             pattern=1,
+            of_pattern=finding,
             metered=search,
             light=light,
         ),

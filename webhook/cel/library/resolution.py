@@ -6,8 +6,9 @@ The values of the arguments then determine the overload at run time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from webhook.cel.library.declaring import FunctionDeclaration, Library, Missing, Overload
 from webhook.cel.library.operation import OPERATORS
@@ -15,8 +16,10 @@ from webhook.cel.tree import types
 from webhook.cel.tree.declared import Cost, Declared, Privacy, Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.types import Type
+from webhook.cel.value.numbers import UInt
 from webhook.cel.value.operators import type_of
-from webhook.cel.value.values import BoolMap, Duration, Optional, Timestamp, UInt
+from webhook.cel.value.times import Duration, Timestamp
+from webhook.cel.value.values import KeyedMap, Optional
 
 _CLASSES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
@@ -27,7 +30,7 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "bytes": (bytes,),
     "list": (list,),
-    "map": (dict, BoolMap),
+    "map": (dict, KeyedMap),
     "duration": (Duration,),
     "timestamp": (Timestamp,),
     "type": (Type,),
@@ -118,7 +121,7 @@ class Functions:
         key = (name, member, len(argument_types))
         overloads = self._by_call.get(key)
         if overloads is None:
-            return OPERATORS.get(name) or Declared(_absent(name))
+            return OPERATORS.get(name) or Declared(_absent(name, named=name in self._names[member]))
         for overload in overloads:
             if all(map(_fixed, argument_types, overload.params)):
                 return overload.declared
@@ -145,9 +148,11 @@ class Functions:
         return self._classes[declared.name]
 
 
-def _absent(name: str) -> Callable[..., Any]:
-    def call(*_: Any) -> Any:
-        raise EvaluationError(f"no such overload: {name}")
+def _absent(name: str, *, named: bool) -> Callable[..., Any]:
+    """Raises the error of a call that has no declaration; named: whether there is one with other arguments."""
+
+    def call(*args: Any) -> Any:
+        raise EvaluationError(_no_overload(name, args) if named else f"no such overload: {name}")
 
     return call
 

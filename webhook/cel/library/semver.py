@@ -10,8 +10,8 @@ from typing import NoReturn
 
 from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
-from webhook.cel.library.quoting import quoted
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
+from webhook.cel.value.quoting import quoted
 
 _UINT64 = 2**64
 _DIGITS = re.compile(r"[0-9]*")
@@ -27,6 +27,8 @@ class Semver:
 
     __slots__ = ("core", "prerelease")
     cel_type = "kubernetes.Semver"
+    go_type = "cel.Semver"
+    cel_key = ""
 
     def __init__(self, core: tuple[int, int, int], prerelease: str) -> None:
         self.core = core

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from operator import contains
 from typing import Any, Unpack
 
@@ -18,18 +17,9 @@ from webhook.cel.library.regex import light, matches, matching, search
 from webhook.cel.tree.ast import Const, Expr
 from webhook.cel.tree.declared import Check, Privacy, Shape
 from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.value.numbers import INT_MAX, INT_MIN, UInt, shortest_general
 from webhook.cel.value.operators import checked_int, checked_uint, size, type_of
-from webhook.cel.value.values import (
-    INT_MAX,
-    INT_MIN,
-    NANO,
-    Duration,
-    Timestamp,
-    UInt,
-    parse_duration,
-    parse_timestamp,
-    shortest_general,
-)
+from webhook.cel.value.times import NANO, Clock, Duration, Timestamp, parse_duration, parse_timestamp
 
 
 def _conversion_error(source: str, target: str) -> EvaluationError:
@@ -40,7 +30,7 @@ _INT = re.compile(r"[+-]?[0-9]+")
 _UINT = re.compile(r"[0-9]+")
 _DIGITS = "[0-9](?:_?[0-9])*"  # Go's syntax, only for doubles
 _DOUBLE = re.compile(
-    rf"[+-]?(?:(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?|inf(?:inity)?|nan)", re.IGNORECASE
+    rf"[+-]?(?:(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?|inf(?:inity)?)|nan", re.IGNORECASE
 )
 _HEX_DIGITS = "[0-9a-fA-F](?:_?[0-9a-fA-F])*"
 _HEX_DOUBLE = re.compile(rf"[+-]?0[xX](?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS})[pP][+-]?{_DIGITS}")
@@ -222,8 +212,8 @@ _CONVERSIONS: tuple[Overload, ...] = (
         "string",
         "timestamp -> string",
         str,
-        "RFC 3339 in UTC.",
-        "string(timestamp('2020-01-01T01:00:00+01:00')) == '2020-01-01T00:00:00Z'",
+        "RFC 3339, with the offset that the timestamp was written with.",
+        "string(timestamp('2020-01-01T01:00:00+01:00')) == '2020-01-01T01:00:00+01:00'",
     ),
     _conversion("string", "uint -> string", int.__repr__, "Decimal.", "string(42u) == '42'"),
     _conversion("timestamp", "timestamp -> timestamp", _same, "The value itself."),
@@ -307,38 +297,34 @@ _SIZES: tuple[Overload, ...] = tuple(
 )
 
 
-def _getter(read: Callable[[datetime, int], int]) -> Callable[..., int]:
+def _getter(read: Callable[[Clock], int]) -> Callable[..., int]:
     def get(value: Timestamp, zone: str = "") -> int:
-        return read(*value.at(zone))
+        return read(value.at(zone))
 
     return get
 
 
-_DATE_PARTS: tuple[tuple[str, str, Callable[[datetime, int], int]], ...] = (
-    ("getFullYear", "The year.", lambda at, _: at.year),
-    ("getMonth", "The month, from 0.", lambda at, _: at.month - 1),
-    ("getDate", "The day of the month, from 1.", lambda at, _: at.day),
-    ("getDayOfMonth", "The day of the month, from 0.", lambda at, _: at.day - 1),
-    ("getDayOfWeek", "The day of the week, from 0 for Sunday.", lambda at, _: at.isoweekday() % 7),
-    ("getDayOfYear", "The day of the year, from 0.", lambda at, _: at.timetuple().tm_yday - 1),
-    ("getHours", "The hour.", lambda at, _: at.hour),
-    ("getMinutes", "The minute.", lambda at, _: at.minute),
-    ("getSeconds", "The second.", lambda at, _: at.second),
-    ("getMilliseconds", "The milliseconds of the second.", lambda _, nanos: nanos // 1_000_000),
+_DATE_PARTS: tuple[tuple[str, str, Callable[[Clock], int]], ...] = (
+    ("getFullYear", "The year.", lambda at: at.year),
+    ("getMonth", "The month, from 0.", lambda at: at.month - 1),
+    ("getDate", "The day of the month, from 1.", lambda at: at.day),
+    ("getDayOfMonth", "The day of the month, from 0.", lambda at: at.day - 1),
+    ("getDayOfWeek", "The day of the week, from 0 for Sunday.", lambda at: at.weekday),
+    ("getDayOfYear", "The day of the year, from 0.", lambda at: at.yearday - 1),
+    ("getHours", "The hour.", lambda at: at.hour),
+    ("getMinutes", "The minute.", lambda at: at.minute),
+    ("getSeconds", "The second.", lambda at: at.second),
+    ("getMilliseconds", "The milliseconds of the second.", lambda at: at.nanosecond // 1_000_000),
 )
 
 
 def _whole(unit: int) -> Callable[[Duration], int]:
-    def get(value: Duration) -> int:
-        count = abs(value.ns) // unit
-        return count if value.ns >= 0 else -count
-
-    return get
+    return lambda value: int(value.count(unit))
 
 
-def _millisecond_part(value: Duration) -> int:
-    part = abs(value.ns) // 1_000_000 % 1000
-    return part if value.ns >= 0 else -part
+def _milliseconds(value: Duration) -> int:
+    count = abs(value.ns) // 1_000_000
+    return count if value.ns >= 0 else -count
 
 
 _TIMES: tuple[Overload, ...] = (
@@ -353,9 +339,9 @@ _TIMES: tuple[Overload, ...] = (
     method(
         "getMilliseconds",
         "duration -> int",
-        _millisecond_part,
-        "The milliseconds of the second.",
-        "duration('1500ms').getMilliseconds() == 500",
+        _milliseconds,
+        "Whole milliseconds.",
+        "duration('1500ms').getMilliseconds() == 1500",
     ),
 )
 

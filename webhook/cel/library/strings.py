@@ -13,6 +13,7 @@ from webhook.cel.library.declaring import Library, function, method
 from webhook.cel.library.formatting import check_format, format_text
 from webhook.cel.tree.errors import BudgetExceeded, EvaluationError
 from webhook.cel.value.operators import MAX_SIZE
+from webhook.cel.value.texts import text as written
 
 _UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
@@ -46,6 +47,8 @@ def _char_at(text: str, place: int) -> str:
 def _index_of(text: str, part: str, start: int = 0) -> int:
     if start < 0:
         raise EvaluationError(f"index out of range: {start}")
+    if not part:
+        return min(start, len(text))
     return text.find(part, start) if start <= len(text) else -1
 
 
@@ -54,16 +57,21 @@ def _last_index_of(text: str, part: str, start: int | None = None) -> int:
         return text.rfind(part)
     if start < 0:
         raise EvaluationError(f"index out of range: {start}")
+    if not part:
+        return min(start, len(text))
     if start >= len(text):
         return -1
     return text.rfind(part, 0, start + len(part))
 
 
-def _join(parts: list[str], separator: str = "") -> str:
-    if not all(type(part) is str for part in parts):
-        raise EvaluationError(
-            "no such overload: join(list)" if not separator else "no such overload: join(list, string)"
-        )
+def _join(parts: list[str], separator: str | None = None) -> str:
+    for place, part in enumerate(parts):
+        if type(part) is not str:
+            given = "list" if separator is None else "list, string"
+            raise EvaluationError(
+                f"join: invalid input: {written(part)}" if place else f"no such overload: join({given})"
+            )
+    separator = separator or ""
     _fits(sum(map(len, parts)) + len(separator) * len(parts))
     return separator.join(parts)
 
@@ -89,13 +97,11 @@ def _split(text: str, separator: str, limit: int = -1) -> list[str]:
 
 
 def _substring(text: str, start: int, end: int | None = None) -> str:
-    _in_range(text, start)
     if end is None:
-        return text[start:]
-    _in_range(text, end)
+        return text[_in_range(text, start) :]
     if start > end:
         raise EvaluationError(f"invalid substring range. start: {start}, end: {end}")
-    return text[start:end]
+    return text[_in_range(text, start) : _in_range(text, end)]
 
 
 # ------------------------------------------------------------------------------------------------------ cost and work

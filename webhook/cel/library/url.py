@@ -13,8 +13,8 @@ from urllib.parse import unquote_to_bytes
 from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.ip import AddressError, parse_address
-from webhook.cel.library.quoting import quoted
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
+from webhook.cel.value.quoting import quoted
 
 _ALPHANUMERIC = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # The unescaped characters of each part of a URL.
@@ -62,6 +62,7 @@ class URLValue:
 
     __slots__ = ("url",)
     cel_type = "kubernetes.URL"
+    go_type = "cel.URL"
 
     def __init__(self, url: URL) -> None:
         self.url = url

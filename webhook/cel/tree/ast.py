@@ -6,15 +6,15 @@ type and its `offset` in the source, in code points; a call has the declaration 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from webhook.cel.tree.declared import UNBOUND, Declared
 from webhook.cel.tree.types import Type
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """The fields of every node."""
 
     id: int
@@ -22,22 +22,19 @@ class Node:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Const(Node):
+class Const(Node, frozen=True):
     """A literal: None, bool, int, UInt, float, str or bytes."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Ident(Node):
+class Ident(Node, frozen=True):
     """A variable, under its qualified name (`variables.replicas` is one name), or a type's name."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Select(Node):
+class Select(Node, frozen=True):
     """operand.field, or has(operand.field) where `test` is set."""
 
     operand: Expr
@@ -45,26 +42,32 @@ class Select(Node):
     test: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Node):
-    """A function call or operator. The receiver of a method call is the first of `args`."""
+class Call(Node, frozen=True):
+    """A function call or operator. The receiver of a method call is the first of `args`.
+
+    `declared` follows from the function; it takes no part in comparison.
+    """
 
     function: str
     args: tuple[Expr, ...]
     member: bool
-    declared: Declared = field(default=UNBOUND, compare=False, repr=False)
+    declared: Declared = UNBOUND
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Call and _call(self) == _call(other)
+
+    def __hash__(self) -> int:
+        return hash(_call(self))
 
 
-@dataclass(frozen=True, slots=True)
-class ListLiteral(Node):
+class ListLiteral(Node, frozen=True):
     """[a, ?b]. `optional`: the indexes of the elements with a question mark."""
 
     elements: tuple[Expr, ...]
     optional: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One entry of a map literal."""
 
     key: Expr
@@ -72,22 +75,19 @@ class Entry:
     optional: bool
 
 
-@dataclass(frozen=True, slots=True)
-class MapLiteral(Node):
+class MapLiteral(Node, frozen=True):
     """{k: v, ?o: optional}"""
 
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StructLiteral(MapLiteral):
+class StructLiteral(MapLiteral, frozen=True):
     """Name{field: v, ?other: optional}: a map literal with a type name. Its keys are the names of fields."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Comprehension(Node):
+class Comprehension(Node, frozen=True):
     """The fold that every macro expands to. `var2` is "" in the one-variable form."""
 
     var: str
@@ -101,6 +101,10 @@ class Comprehension(Node):
 
 
 Expr = Const | Ident | Select | Call | ListLiteral | MapLiteral | Comprehension
+
+
+def _call(node: Call) -> tuple[Any, ...]:
+    return node.id, node.type, node.offset, node.function, node.args, node.member
 
 
 def children(node: Expr) -> tuple[Expr, ...]:

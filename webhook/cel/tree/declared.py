@@ -8,9 +8,10 @@ functions are declared; webhook.cel.library.operation has the operators.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
+
+from msgspec import Struct
 
 Cost = Callable[..., int]
 """The cost or the work of a call, from its arguments. It must not raise for any arguments."""
@@ -65,8 +66,7 @@ class Shape(Enum):
     """It is a list of the elements of both arguments, or computed from both."""
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """The declaration of a function, or of one overload if the types of the arguments determine it.
 
     call: the implementation. cost: the API server's cost of a call; None if it is 1. work: the steps of a call in

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from webhook.excerpts import Excerpt, marked
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(Struct, frozen=True):
     """One fault of an expression. `line` and `column` are 1-based, in code points of the expression's text."""
 
     message: str

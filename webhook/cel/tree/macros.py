@@ -6,13 +6,12 @@ form is generated as a general fold.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(Struct, frozen=True):
     """A recognised fold.
 
     kind: all, exists, exists_one, list (map, filter, transformList), map (transformMap, transformMapEntry),

@@ -7,11 +7,11 @@ kubernetes.Quantity.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(Struct, frozen=True):
     """A type: its name and, for list, map, type and optional_type, its parameters."""
 
     name: str

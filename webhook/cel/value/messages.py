@@ -12,7 +12,10 @@ from typing import Any, Final
 
 from webhook.cel.tree.ast import Call, Const, Expr, StructLiteral
 from webhook.cel.tree.errors import EvaluationError
-from webhook.cel.value.values import NONE, Duration, Optional, Timestamp, UInt
+from webhook.cel.value.numbers import UInt
+from webhook.cel.value.texts import text
+from webhook.cel.value.times import Duration, Timestamp
+from webhook.cel.value.values import NONE, Optional
 
 JSON_PATCH_NAME: Final = "JSONPatch"
 TEXTS: Final = ("op", "path", "from")
@@ -80,19 +83,25 @@ class Raw:
     __hash__ = None  # type: ignore[assignment]
 
 
-def constructor(node: StructLiteral) -> Callable[[list[tuple[int, tuple[str, Any]]]], Message]:
-    """The function that makes the message of a literal from (optional, (field, value)). The last of a field wins."""
+def constructor(node: StructLiteral) -> Callable[[list[tuple[int, str, Any]]], Message]:
+    """The function that makes the message of a literal from (whether it is optional, field, value).
+
+    The last of a field wins; an absent optional one takes the field before it away.
+    """
     name = node.name
     nested = {str(entry.key.value) for entry in node.entries if isinstance(entry.key, Const) and _nests(entry.value)}
 
-    def construct(entries: list[tuple[int, tuple[str, Any]]]) -> Message:
+    def construct(entries: list[tuple[int, str, Any]]) -> Message:
         fields: dict[str, Any] = {}
-        for optional, (field, value) in entries:
+        for optional, field, value in entries:
             if not optional:
                 fields[field] = value
             elif type(value) is not Optional:
-                raise EvaluationError("no such overload")
-            elif value is not NONE:
+                shown = text(value)
+                raise EvaluationError(f"cannot initialize optional entry '{field}' from non-optional value {shown}")
+            elif value is NONE:
+                fields.pop(field, None)
+            else:
                 fields[field] = value.value
         if name == JSON_PATCH_NAME:
             for field in TEXTS:

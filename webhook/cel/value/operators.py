@@ -13,26 +13,19 @@ from typing import Any
 from webhook.cel.tree.errors import BudgetExceeded, EvaluationError, no_such_key, no_such_overload
 from webhook.cel.tree.types import Type
 from webhook.cel.value.messages import Message
-from webhook.cel.value.values import (
-    FALSE_KEY,
-    INT_MAX,
-    INT_MIN,
-    NONE,
-    TRUE_KEY,
-    UINT_MAX,
-    BoolKey,
-    BoolMap,
-    Duration,
-    Optional,
-    Timestamp,
-    UInt,
-)
+from webhook.cel.value.numbers import INT_MAX, INT_MIN, UINT_MAX, UInt
+from webhook.cel.value.texts import text
+from webhook.cel.value.times import Duration, Timestamp
+from webhook.cel.value.values import MISSING, NONE, KeyedMap, Optional, entered, find, go_type, without
 
 MAX_SIZE = 10_000_000
 """The most code points, bytes or elements of a result of `+`: as many as 1,000,000 cost units pay for, at 0.1 each."""
 
 _NUMBERS = (int, UInt, float)
 _ORDERED = (str, bytes, bool, Timestamp, Duration)
+
+RECEIVERS = frozenset({str, Timestamp, Duration})
+"""The types that cel-go asks for any function, and that report no overload without naming it."""
 
 
 # ------------------------------------------------------------------------------------------------------- equality
@@ -52,7 +45,7 @@ def equal(a: Any, b: Any) -> bool:
         # cel-go converts an integer to compare it with a double.
         return bool(a == b) if (kind is float) is (other is float) else float(a) == float(b)
     if kind is list:
-        return isinstance(b, list) and len(a) == len(b) and all(map(equal, a, b))
+        return isinstance(b, list) and len(a) == len(b) and all(map(not_unequal, a, b))
     if isinstance(a, dict):
         return isinstance(b, dict) and len(a) == len(b) and _entries_equal(a, b)
     return b is not None and bool(a == b)  # opaque: no such overload for a value of another type
@@ -66,8 +59,19 @@ def alike(a: Any, b: Any) -> bool:
         return False
 
 
+def not_unequal(a: Any, b: Any) -> bool:
+    """a == b with errors as true, as lists and maps compare their elements."""
+    try:
+        return equal(a, b)
+    except EvaluationError:
+        return True
+
+
 def _entries_equal(a: dict[Any, Any], b: dict[Any, Any]) -> bool:
-    return all(key in b and equal(value, b[key]) for key, value in a.items())
+    return all(
+        (held := find(b, key)) is not MISSING and not_unequal(value, held)
+        for key, value in zip(elements(a), a.values(), strict=True)
+    )
 
 
 def _optionals_equal(a: Optional, b: Any) -> bool:
@@ -120,6 +124,20 @@ def _comparable(a: Any, b: Any, operator: str) -> tuple[Any, Any]:
     raise _not_comparable(left, operator)
 
 
+def comparable(value: Any) -> bool:
+    """Whether values of this type have an order."""
+    return type(value) in _NUMBERS or type(value) in _ORDERED
+
+
+def compared(a: Any, b: Any) -> int | None:
+    """-1, 0 or 1; None if the two have no order, which the functions on lists ignore."""
+    try:
+        left, right = _comparable(a, b, "_<_")
+    except EvaluationError:
+        return None
+    return int(left > right) - int(left < right)
+
+
 def _not_comparable(left: type, operator: str) -> EvaluationError:
     # cel-go names the operator only if the left operand's type has no order.
     if left in _NUMBERS or left in _ORDERED:
@@ -158,10 +176,6 @@ def _joined_lists(a: list[Any], b: list[Any]) -> Any:
     return list(a) + list(b) if plus is None else plus(b)
 
 
-def _timestamp_plus(a: Timestamp, b: Duration) -> Timestamp:
-    return Timestamp(a.ns + b.ns)
-
-
 _ADD: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
     (int, int): lambda a, b: checked_int(a + b),
     (UInt, UInt): lambda a, b: checked_uint(int(a) + int(b)),
@@ -170,8 +184,8 @@ _ADD: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
     (bytes, bytes): _joined,
     (list, list): _joined,
     (Duration, Duration): lambda a, b: Duration(a.ns + b.ns),
-    (Timestamp, Duration): _timestamp_plus,
-    (Duration, Timestamp): lambda a, b: _timestamp_plus(b, a),
+    (Timestamp, Duration): lambda a, b: a.plus(b.ns),
+    (Duration, Timestamp): lambda a, b: b.plus(a.ns),
 }
 _SUBTRACT: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
     (int, int): lambda a, b: checked_int(a - b),
@@ -179,7 +193,7 @@ _SUBTRACT: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
     (float, float): lambda a, b: a - b,
     (Duration, Duration): lambda a, b: Duration(a.ns - b.ns),
     (Timestamp, Timestamp): lambda a, b: Duration(a.ns - b.ns),
-    (Timestamp, Duration): lambda a, b: Timestamp(a.ns - b.ns),
+    (Timestamp, Duration): lambda a, b: a.plus(Duration(-b.ns).ns),
 }
 _MULTIPLY: dict[tuple[type, type], Callable[[Any, Any], Any]] = {
     (int, int): lambda a, b: checked_int(a * b),
@@ -296,7 +310,7 @@ def negate(a: Any) -> Any:
         return -a
     if kind is Duration:
         return Duration(-a.ns)
-    raise no_such_overload() if kind in (*_ASKED, bool, UInt) else EvaluationError("no such overload: -_")
+    raise no_such_overload() if kind in (*_ASKED, bool) else EvaluationError("no such overload: -_")
 
 
 def invert(a: Any) -> bool:
@@ -325,7 +339,7 @@ def select(operand: Any, field: str) -> Any:
             return operand[field]
         raise no_such_key(field)
     if type(operand) is Optional:
-        return NONE if operand is NONE else optional_select(operand.value, field)
+        return optional_select(operand, field)
     if isinstance(operand, list):
         raise EvaluationError("unsupported index type 'string' in list")
     if type(operand) is Message:
@@ -335,10 +349,10 @@ def select(operand: Any, field: str) -> Any:
 
 def has(operand: Any, field: str) -> bool:
     """has(operand.field)"""
+    if type(operand) is Optional and operand is not NONE:
+        operand = operand.value
     if isinstance(operand, dict):
         return field in operand
-    if type(operand) is Optional:
-        return operand is not NONE and has(operand.value, field)
     if isinstance(operand, list):
         raise EvaluationError("unsupported index type 'string' in list")
     return type(operand) is Message and operand.has(field)
@@ -347,55 +361,51 @@ def has(operand: Any, field: str) -> bool:
 def index(operand: Any, key: Any) -> Any:
     """operand[key]"""
     if type(operand) is Optional:
-        return NONE if operand is NONE else optional_index(operand.value, key)
+        return optional_index(operand, key)
     if isinstance(operand, list):
         place = _list_index(key)
         if 0 <= place < len(operand):
             return operand[place]
-        raise EvaluationError(f"index out of bounds: {place}")
-    found = map_key(key)
-    if isinstance(operand, dict) and found in operand:
-        return operand[found]
-    raise no_such_key(_shown(key))
+        raise EvaluationError(f"index out of bounds: {text(key)}")
+    _checked_key(key)
+    if isinstance(operand, dict) and (found := find(operand, key)) is not MISSING:
+        return found
+    raise no_such_key(text(key))
 
 
 def _list_index(key: Any) -> int:
     kind = type(key)
-    if kind is int or kind is UInt:
+    if kind is int:
         return int(key)
-    if kind is float:
-        if key.is_integer():
+    if kind is UInt or kind is float:
+        if math.isfinite(key) and key == int(key) and INT_MIN < key <= INT_MAX:
             return int(key)
-        raise EvaluationError(f"unsupported index value {key!r} in list")
+        raise EvaluationError(f"unsupported index value {text(key)} in list")
+    _checked_key(key)
     raise EvaluationError(f"unsupported index type '{type_of(key)}' in list")
 
 
-def map_key(key: Any) -> Any:
-    """The form of `key` in maps. Raises EvaluationError for a value that cannot be a key."""
+def _checked_key(key: Any) -> None:
+    """Raises EvaluationError for a value that cannot be a key of an index."""
     kind = type(key)
-    if kind is str or kind is int or kind is UInt or kind is float:
-        return key
-    if kind is bool:
-        return TRUE_KEY if key else FALSE_KEY
-    raise EvaluationError(f"invalid qualifier type: {_GO_TYPES.get(kind, str(type_of(key)))}")
+    if kind not in _KEYS:
+        raise EvaluationError(f"invalid qualifier type: {_GO_TYPES.get(kind) or go_type(key)}")
 
 
-_GO_TYPES: dict[type, str] = {
+_KEYS = frozenset({str, int, UInt, float, bool})
+_GO_TYPES: dict[type, str] = {  # of what JSON has, as the API server's decoder gives it
     list: "[]interface {}",
     dict: "map[string]interface {}",
     type(None): "<nil>",
-    bytes: "types.Bytes",
 }
-
-
-def _shown(key: Any) -> str:
-    return ("true" if key else "false") if type(key) is bool else str(key)
 
 
 def optional_select(operand: Any, field: str) -> Optional:
     """operand.?field"""
     if type(operand) is Optional:
-        return NONE if operand is NONE else optional_select(operand.value, field)
+        if operand is NONE:
+            return NONE
+        operand = operand.value
     if isinstance(operand, dict):
         return Optional(operand[field]) if field in operand else NONE
     if isinstance(operand, list):
@@ -406,14 +416,15 @@ def optional_select(operand: Any, field: str) -> Optional:
 def optional_index(operand: Any, key: Any) -> Optional:
     """operand[?key]"""
     if type(operand) is Optional:
-        return NONE if operand is NONE else optional_index(operand.value, key)
+        if operand is NONE:
+            return NONE
+        operand = operand.value
     if isinstance(operand, list):
         place = _list_index(key)
         return Optional(operand[place]) if 0 <= place < len(operand) else NONE
-    found = map_key(key)
-    if isinstance(operand, dict):
-        return Optional(operand[found]) if found in operand else NONE
-    return NONE
+    _checked_key(key)
+    found = find(operand, key) if isinstance(operand, dict) else MISSING
+    return NONE if found is MISSING else Optional(found)
 
 
 def contains(item: Any, container: Any) -> bool:
@@ -426,10 +437,7 @@ def contains(item: Any, container: Any) -> bool:
                 pass
         return any(alike(item, element) for element in container)
     if isinstance(container, dict):
-        kind = type(item)
-        if kind is bool:
-            return (TRUE_KEY if item else FALSE_KEY) in container
-        return (kind is str or kind is int or kind is UInt or kind is float) and item in container
+        return find(container, item) is not MISSING
     raise no_such_overload()
 
 
@@ -437,69 +445,47 @@ def elements(container: Any) -> list[Any]:
     """The range of a one-variable macro: the elements of a list, the keys of a map."""
     if isinstance(container, list):
         return container
-    if type(container) is BoolMap:
+    if type(container) is KeyedMap:
         return list(container.keys_as_values())
     if isinstance(container, dict):
         return list(container)
-    raise EvaluationError(f"got '{_CEL_GO_TYPES.get(type(container), 'types.Unknown')}', expected iterable type")
+    raise EvaluationError(f"got '{go_type(container)}', expected iterable type")
 
 
 def pairs(container: Any) -> list[tuple[Any, Any]]:
     """The range of a two-variable macro: (index, element) of a list, (key, value) of a map."""
     if isinstance(container, list):
         return list(enumerate(container))
-    if type(container) is BoolMap:
+    if type(container) is KeyedMap:
         return list(zip(container.keys_as_values(), container.values(), strict=True))
     if isinstance(container, dict):
         return list(container.items())
-    raise EvaluationError(
-        f"unsupported comprehension range type: {_CEL_GO_TYPES.get(type(container), 'types.Unknown')}"
-    )
+    raise EvaluationError(f"unsupported comprehension range type: {go_type(container)}")
 
 
-_CEL_GO_TYPES: dict[type, str] = {
-    type(None): "types.Null",
-    bool: "types.Bool",
-    int: "types.Int",
-    UInt: "types.Uint",
-    float: "types.Double",
-    str: "types.String",
-    bytes: "types.Bytes",
-    Timestamp: "types.Timestamp",
-    Duration: "types.Duration",
-    Optional: "*types.Optional",
-}
-
-
-def make_map(entries: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    """The map of a literal. Raises EvaluationError on a repeated key and on a key of an unsupported type."""
+def make_map(entries: Iterable[tuple[int, Any, Any]]) -> dict[Any, Any]:
+    """The map of a literal, from (whether it is optional, key, value). The last entry of a key wins; an absent optional
+    one takes the entry before it away."""
     made: dict[Any, Any] = {}
-    for key, value in entries:
-        kind = type(key)
-        if kind is bool:
-            if type(made) is dict:
-                made = BoolMap(made)
-            key = TRUE_KEY if key else FALSE_KEY  # noqa: PLW2901
-        elif kind is not str and kind is not int and kind is not UInt:
-            raise EvaluationError(f"unsupported key type: {type_of(key)}")
-        if key in made:
-            raise EvaluationError(f"Failed with repeated key: {_key_shown(key)}")
-        made[key] = value
+    for optional, key, value in entries:
+        if not optional:
+            made = entered(made, key, value)
+        elif type(value) is not Optional:
+            raise EvaluationError(
+                f"cannot initialize optional entry '{text(key)}' from non-optional value {text(value)}"
+            )
+        elif value is NONE:
+            without(made, key)
+        else:
+            made = entered(made, key, value.value)
     return made
 
 
 def insert(target: dict[Any, Any], key: Any, value: Any) -> dict[Any, Any]:
     """Add an entry to `target`, the map that a transforming macro is building. Returns `target` or a new map."""
-    if type(key) is bool:
-        if type(target) is dict:
-            target = BoolMap(target)
-        key = TRUE_KEY if key else FALSE_KEY
-    elif type(key) is not str and type(key) is not int and type(key) is not UInt:
-        raise EvaluationError(f"unsupported key type: {type_of(key)}")
-    if key in target:
-        raise EvaluationError(f"insert failed: key {_key_shown(key)} already exists")
-    target[key] = value
-    return target
+    if find(target, key) is not MISSING:
+        raise EvaluationError(f"insert failed: key {text(key)} already exists")
+    return entered(target, key, value)
 
 
 def insert_all(target: dict[Any, Any], entries: Any) -> dict[Any, Any]:
@@ -509,15 +495,11 @@ def insert_all(target: dict[Any, Any], entries: Any) -> dict[Any, Any]:
     return target
 
 
-def _key_shown(key: Any) -> str:
-    return _shown(key.value if type(key) is BoolKey else key)
-
-
 def size(value: Any) -> int:
     """size(value): code points, bytes, elements or entries."""
     if isinstance(value, str | bytes | list | dict):
         return len(value)
-    raise EvaluationError("no such overload: size")
+    raise EvaluationError("no such overload" if type(value) in RECEIVERS else "no such overload: size")
 
 
 # ---------------------------------------------------------------------------------------------------------- types
@@ -532,7 +514,7 @@ _TYPES: dict[type, Type] = {
     bytes: Type("bytes"),
     list: Type("list"),
     dict: Type("map"),
-    BoolMap: Type("map"),
+    KeyedMap: Type("map"),
     Timestamp: Type("google.protobuf.Timestamp"),
     Duration: Type("google.protobuf.Duration"),
     Optional: Type("optional_type"),

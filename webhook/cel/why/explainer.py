@@ -7,8 +7,9 @@ the evaluation that took place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from webhook.cel.code.codegen import logical_terms
 from webhook.cel.code.recording import Record, Rounds, error_key, rounds_key
@@ -65,8 +66,7 @@ def explanation(program: Program, activation: Recording, error: str, private: Pr
     return Explanation(root, paths, context.variables)
 
 
-@dataclass(slots=True)
-class _Local:
+class _Local(Struct):
     """A loop variable, or the variable that optMap binds."""
 
     level: int
@@ -388,8 +388,7 @@ def _text(error: EvaluationError | None) -> str:
     return "" if error is None else str(error)
 
 
-@dataclass(slots=True)
-class _Made:
+class _Made(Struct):
     """The fields of a Step that depend on the kind of its node."""
 
     name: str

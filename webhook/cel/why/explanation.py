@@ -7,8 +7,9 @@ composited variable has its own expression at its first use.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from webhook.cel.why.privacy import CLEAN
 from webhook.paths import Path
@@ -16,8 +17,7 @@ from webhook.paths import Path
 Outcome = Literal["value", "error", "skipped"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One sub-expression: its span in `source`, and its result.
 
     name: `&&`, `?:`, a function, a macro, `variables.x`, a field (`.x`), `literal`, `list` or `map`.
@@ -55,8 +55,7 @@ class Step:
         return self.source[self.start : self.end]
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True):
     """One round of a loop. place: its index, from 0. items: the loop variables with their values and privacy levels.
 
     path: the place of the element in the root variable. decides: this round decided the loop.
@@ -69,8 +68,7 @@ class Round:
     children: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """The value or error of an expression, with its explanation.
 
     witnesses: the Paths that decided it, the best first. variables: the composited variables in the tree, by name

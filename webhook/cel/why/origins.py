@@ -7,8 +7,9 @@ that are joined, filtered, mapped, flattened, sorted or sliced. Origins are read
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from webhook.cel.code.recording import Record, Rounds, chosen_key, rounds_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select
@@ -28,15 +29,13 @@ _MAX_ELEMENTS: Final = 500
 _UNKNOWN: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(Struct, frozen=True):
     """A part of the root variable, by its path. The part may be absent."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """A value that a node computed."""
 
     node: Expr
@@ -47,8 +46,7 @@ Origin = At | Made | None
 """None: a loop variable without a known origin, such as an index."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """The context of nodes: the record with their values, and the variables of the enclosing loops."""
 
     record: Record

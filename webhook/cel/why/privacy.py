@@ -6,8 +6,9 @@ are found by following the tree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.cel.tree.ast import Call, Expr, Select
 from webhook.cel.tree.declared import Privacy, Shape
@@ -21,8 +22,7 @@ PRIVATE: Final = 2
 """A private part, or a value computed from one. Only its type and length may be shown; booleans may be shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Private:
+class Private(Struct, frozen=True):
     """The private parts of the variables of an expression, and the values that contain them, by id().
 
     The values must stay alive as long as this is used.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.cel.tree.ast import Const, Expr, Ident, Select, children
 from webhook.paths import Path, lookup
@@ -23,8 +24,7 @@ _EXEMPTION: Final = re.compile(r"exempt|exclu|ignor|skip|except|bypass", re.IGNO
 _MISSING: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
+class Alternative(Struct, frozen=True):
     """One of several terms, any of which would have sufficed: its places, the best first.
 
     condition: the term selects the objects that the other terms apply to. exemption: the term names an exemption.

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from webhook.cel.tree.types import Type
-from webhook.cel.value.values import NONE, BoolMap, Duration, Optional, Timestamp, UInt
+from webhook.cel.value.numbers import UInt
+from webhook.cel.value.times import Duration, Timestamp
+from webhook.cel.value.values import NONE, Key, Optional
 from webhook.cel.why.privacy import CLEAN, NOTHING, PRIVATE, Private
 from webhook.offline.secrets import hidden
 from webhook.visible import visible
@@ -91,7 +93,7 @@ def _pieces(value: Any, private: Private, limit: int) -> Iterator[str]:
             yield "{"
             for place, (key, item) in enumerate(value.items()):
                 yield ", " if place else ""
-                yield from _pieces(key, private, limit) if not isinstance(value, BoolMap) else [repr(key)]
+                yield from _pieces(key.value if isinstance(key, Key) else key, private, limit)
                 yield ": "
                 yield from _pieces(item, private, limit)
             yield "}"

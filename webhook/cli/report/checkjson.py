@@ -1,6 +1,7 @@
 """The report as one JSON object. Its fields are an interface: add, never rename.
 
-{"findings": [{"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "policy", "binding", "action",
+{"findings": [{"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "kind", "policy", "binding",
+               "action",
                "reason", "message", "path", "error": whether the policy failed, so that this is no violation,
                "lookedFor": where no params were found {"apiVersion", "kind", "name" or "selector", "namespace",
                "binding", "file", "line"}, else null, "traceback": with --verbose only, [line],
@@ -12,8 +13,9 @@
               "command": what renders a chart or kustomization, or null, "by": what excludes it, or null}],
  "diffs": [{"file", "line", "object", "policies", "diff"}]}    (diffs with --diff only)
 
-`action` is Deny, Warn or Audit, as a binding's validationActions has them. `line` counts from 1; `path` is null where
-it is not known. An object that is cluster-scoped has an empty namespace.
+`kind` is the kind of the policy, or `schema` for what the API server refuses before any policy: `policy` and `binding`
+are empty then. `action` is Deny, Warn or Audit, as a binding's validationActions has them. `line` counts from 1; `path`
+is null where it is not known. An object that is cluster-scoped has an empty namespace.
 """
 
 from __future__ import annotations
@@ -93,6 +95,7 @@ def _finding(located: Located, outcome: Outcome) -> dict[str, Any]:
         "file": located.file,
         "line": located.line,
         "object": _object(located.identity),
+        "kind": located.finding.kind,
         "policy": located.finding.policy,
         "binding": located.finding.binding,
         "action": located.finding.action,

@@ -63,7 +63,7 @@ def _file(
         place = f"{visible(located.stream)}:{located.line}:{located.column}"
         binding = located.finding.binding
         bound = style(DIM, f" ({visible(binding)})") if binding not in ("", located.finding.policy) else ""
-        policy = style(BOLD, visible(located.finding.policy))
+        policy = style(BOLD, visible(located.finding.policy or located.finding.kind))
         told = ", ".join(style(ACTIONS[action], action) for action in actions)
         if located.finding.error:
             told += f" {style(ERROR, '(error)')}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from webhook.cli.report.celvalues import one_line
 from webhook.cli.report.changes import unified
@@ -16,7 +17,7 @@ from webhook.cli.report.style import ACTIONS, BOLD, CYAN, DIFF, DIM, ERROR, PASS
 from webhook.offline.background import Background
 from webhook.offline.explaining import Explained, ExplainedPolicy, param_name
 from webhook.offline.policyexplained import BindingExplained, RequestExplained
-from webhook.offline.verdicts import Located
+from webhook.offline.verdicts import Located, is_of_both, param_of
 from webhook.paths import Path, render
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.policyset import Policy
@@ -26,8 +27,7 @@ PlaceOf = Callable[[Path], str]
 """The place of an expression in its policy's file, as `FILE:LINE`, by its Path in the policy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What `explain` found. `place_of`: where the policy's expressions stand. `verbose`: tracebacks are shown."""
 
     policy: Policy[Any]
@@ -67,20 +67,23 @@ class _Text:
                 "  ",
                 DIM,
             )
-        before: RequestExplained | None = None
+        told: dict[int, list[Located]] = {}  # by id() of the document: what was said of its requests
         # What the policy is not about comes last: somebody was refused, and looks for that.
         for request in sorted(self.found.requests, key=lambda request: not request.matched):
             yield ""
-            yield from self.request(request, before)
-            before = request
+            said = told.setdefault(id(request.planned.document), [])
+            yield from self.request(request, said)
+            said += request.findings
 
-    def request(self, request: RequestExplained, before: RequestExplained | None) -> Iterator[str]:
+    def request(self, request: RequestExplained, said: Sequence[Located]) -> Iterator[str]:
+        """What is said of a request. said: the findings on the workload whose Pod it is of, which are not repeated."""
         mark, verdict, style = self.verdict(request)
         planned = request.planned
         what = object_name(planned.identity)
         if planned.of_template:
             what = f"Pod of {what}"
-        if before is not None and _repeats(request, before):
+        repeated = {id(each) for each in request.findings if any(_repeats(each, earlier) for earlier in said)}
+        if repeated and len(repeated) == len(request.findings):
             yield self.paint(style, f"{mark} {what} {verdict}") + self.paint(DIM, ", for the same reason")
             return
         line = planned.document.position(planned.prefix if planned.of_template else ()).line
@@ -90,6 +93,10 @@ class _Text:
             yield from self.wrapped(visible(request.unmatched), "  ")
             return
         told = _Told(self.found.background)
+        if repeated:
+            told.repeated = repeated
+            workload = object_name(planned.identity)
+            yield self.paint(DIM, f"  for what is said of {workload} above ({len(repeated)}), and:")
         if self.found.policy.language == "cel":
             for bound in request.bindings:
                 yield from self.binding(request, bound, told)
@@ -176,6 +183,8 @@ class _Text:
         failed = [each for each in evaluated.validations if not each.holds]
         for each in failed:
             of = [found for found in request.findings if evaluated.is_behind(found.finding, each)]
+            if of and all(id(located) in told.repeated for located in of):
+                continue
             for located in of:
                 if told.is_new(located):
                     yield from self.finding(located)
@@ -221,14 +230,9 @@ class _Text:
             yield indent + self.paint(style, line)
 
 
-def _repeats(request: RequestExplained, before: RequestExplained) -> bool:
-    """Whether the Pod of a workload is told what the workload was told already."""
-    if not request.planned.of_template or before.planned.document is not request.planned.document:
-        return False
-    told = {(each.path, each.finding.index, each.finding.action) for each in before.findings}
-    return bool(request.findings) and all(
-        each.known and (each.path, each.finding.index, each.finding.action) in told for each in request.findings
-    )
+def _repeats(later: Located, earlier: Located) -> bool:
+    """Whether a finding on the Pod of a workload is that on the workload, under the same params."""
+    return param_of(later.finding) is param_of(earlier.finding) and is_of_both(later, earlier)
 
 
 class _Told:
@@ -238,6 +242,7 @@ class _Told:
         self._background = background
         self._findings: list[Located] = []
         self._params: list[Any] = []
+        self.repeated: set[int] = set()  # ids of findings that were said of the workload
 
     def is_known(self, param: Any) -> bool:
         """Whether the policy was shown for a param; it counts as shown from now on."""
@@ -247,6 +252,8 @@ class _Told:
 
     def is_new(self, located: Located) -> bool:
         """Whether nothing like a finding was shown; it counts as shown from now on."""
+        if id(located) in self.repeated:
+            return False
         said = beside(located, self._background, verbose=False)  # the params of two bindings are two matters
         known = any(
             located.reads_as(each) and beside(each, self._background, verbose=False) == said for each in self._findings

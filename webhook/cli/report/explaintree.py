@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
+
+from msgspec import Struct
 
 from webhook.cel.functions import LIBRARIES
 from webhook.cel.why.explanation import Explanation, Round, Step
@@ -34,8 +35,7 @@ Paint = Callable[[str, str], str]
 """(style, text) -> text in that style."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """How trees are drawn. width: columns of a line. full: also what had no part in the outcome. ascii: no line art."""
 
     paint: Paint
@@ -49,8 +49,7 @@ class Look:
         return "..." if self.ascii else "…"
 
 
-@dataclass(frozen=True, slots=True)
-class _Branch:
+class _Branch(Struct, frozen=True):
     """A node of the drawn tree: the text, the outcome beside it, a note after that, and what is below."""
 
     text: str
@@ -66,8 +65,7 @@ class _Branch:
     """The outcome is an error that arose here."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rest:
+class _Rest(Struct, frozen=True):
     """What stands in the place of rounds that are not shown."""
 
     text: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from webhook.documents.reader import Problem
 from webhook.offline.background import Background
@@ -16,8 +17,7 @@ Action = Literal["deny", "warn", "audit"]
 ACTIONS: tuple[Action, ...] = ("deny", "warn", "audit")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The findings of all files in the order of the inputs, and what went wrong on the way.
 
     `warnings` are about policies and manifests; no exit code comes of them, nor of `excepted`, what exceptions cover.

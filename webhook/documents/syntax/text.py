@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 MAX_DEPTH: Final = 250
 """The most levels of lists and mappings in a document. The deepest known objects (CRD schemas) have about 60."""
@@ -27,8 +28,7 @@ class SyntaxProblem(ValueError):
 Places = dict[tuple[int, str | int], int]
 
 
-@dataclass(slots=True)
-class Root:
+class Root(Struct):
     """One document of a text: its value, and the offset (in characters) of its first key or value.
 
     `places` maps (id of a list or mapping inside `value`, key or index) to the offset of that key or item. It is filled

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
+from msgspec import Struct, field
 from yaml._yaml import CParser
 from yaml.events import AliasEvent, ScalarEvent
 
@@ -53,8 +53,7 @@ _DEEPEST: Final = 200
 """The deepest indentation that is tried for a block with an indentation indicator in its header."""
 
 
-@dataclass(slots=True)
-class _Spelled:
+class _Spelled(Struct):
     """A value under construction: its characters, each with its offset in the text."""
 
     characters: list[str] = field(default_factory=list)

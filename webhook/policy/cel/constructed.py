@@ -14,8 +14,10 @@ from typing import Any, Final
 
 from webhook.cel.tree.types import Type
 from webhook.cel.value.messages import Message, Raw
+from webhook.cel.value.numbers import INT_MAX, INT_MIN, UInt
 from webhook.cel.value.operators import type_of
-from webhook.cel.value.values import INT_MAX, INT_MIN, NONE, BoolKey, Duration, Optional, Timestamp, UInt
+from webhook.cel.value.times import Duration, Timestamp
+from webhook.cel.value.values import NONE, Key, Optional, go_type
 from webhook.policy.cel import golang
 from webhook.policy.cel.golang import Opaque
 
@@ -106,7 +108,7 @@ def _go_value(name: str, value: Any) -> Any:
         case Duration():
             return Opaque("time.Duration", golang.duration(value.ns), str(value.ns))
         case Timestamp():
-            return Opaque("time.Time", *golang.time(*value.at()))
+            return Opaque("time.Time", *golang.time(str(value)))
         case Optional():
             return None if value is NONE else _go_value(name, value.value)
         case Type():
@@ -150,9 +152,10 @@ def _plain(value: Any) -> Any:
 
 
 def _bad_key(name: str, key: Any) -> UnfitValue:
-    kind = {BoolKey: "types.Bool", UInt: "types.Uint"}.get(type(key), "types.Int")
-    # Go formats the integer as a character, and does not know how to do that with a boolean.
-    shown = f"%!q(types.Bool={key})" if isinstance(key, BoolKey) else golang.character(key)
+    value = key.value if isinstance(key, Key) else key
+    kind = go_type(value)
+    # Go formats integers as characters. It cannot format the others as texts, and then says their type.
+    shown = golang.character(value) if kind in ("types.Int", "types.Uint") else f"%!q({kind}={golang.text(value)})"
     return UnfitValue(f"fail to convert field {golang.quoted(name)}: map key {shown} is of type {kind}, not string")
 
 
@@ -207,9 +210,12 @@ def _json(value: Any) -> Any:
 def _json_key(key: Any) -> str:
     if isinstance(key, str):
         return key
-    if isinstance(key, BoolKey):
+    value = key.value if isinstance(key, Key) else key
+    if isinstance(value, bool):
         raise UnfitValue("type conversion error from bool to 'string'")
-    raise UnfitValue(f"unsupported type conversion from '{'uint' if isinstance(key, UInt) else 'int'}' to string")
+    if isinstance(value, int):
+        raise UnfitValue(f"unsupported type conversion from '{'uint' if isinstance(value, UInt) else 'int'}' to string")
+    raise UnfitValue(f"type conversion error from {type_of(value)} to 'string'")
 
 
 def _through_protobuf(value: Any) -> Any:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 _SECOND: Final = 10**9
 _UNITS: Final = ((10**6, "ms"), (10**3, "µs"), (1, "ns"))
 _ESCAPES: Final = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 39: "'", 92: "\\"}
 _REPLACEMENT: Final = 0xFFFD
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Opaque:
+class Opaque(Struct, frozen=True):
     """A Go value that JSON does not have: its type (%T), and how %v and %#v format it."""
 
     type: str
@@ -109,11 +112,17 @@ def duration(ns: int) -> str:
     return f"{sign}{before}{_decimal(rest, _SECOND)}s"
 
 
-def time(moment: datetime, nanos: int) -> tuple[str, str]:
-    """The formats %v and %#v of a time.Time in UTC. `nanos`: the nanoseconds of its second."""
-    fraction = f".{nanos:09d}".rstrip("0") if nanos else ""
-    date = f"{moment.year}, time.{moment:%B}, {moment.day}, {moment.hour}, {moment.minute}, {moment.second}, {nanos}"
-    return f"{moment.year:04d}-{moment:%m-%d %H:%M:%S}{fraction} +0000 UTC", f"time.Date({date}, time.UTC)"
+def time(rfc3339: str) -> tuple[str, str]:
+    """The formats %v and %#v of the time.Time of such a text, as a Timestamp has it."""
+    date, _, clock = rfc3339.partition("T")
+    clock, zone = (clock[:-1], "") if clock.endswith("Z") else (clock[:-6], clock[-6:].replace(":", ""))
+    seconds, _, fraction = clock.partition(".")
+    year, month, day = map(int, date.split("-"))
+    numbers = ", ".join(str(int(each)) for each in (str(day), *seconds.split(":"), fraction.ljust(9, "0")))
+    location = 'time.Location("")' if zone else "time.UTC"
+    return f"{date} {clock} {f'{zone} {zone}' if zone else '+0000 UTC'}", (
+        f"time.Date({year}, time.{_MONTHS[month - 1]}, {numbers}, {location})"
+    )
 
 
 def _decimal(count: int, size: int) -> str:

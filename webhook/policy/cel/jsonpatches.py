@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 
 from webhook.policy.cel.golang import quoted
 from webhook.policy.json_values import copy_json
@@ -39,8 +39,7 @@ NO_VALUE: Final = object()
 """The `value` of an operation without that field."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """One operation of a JSON patch. `source`: its field `from`; "" is none."""
 
     op: str

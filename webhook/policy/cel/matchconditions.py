@@ -6,8 +6,9 @@ The order, the cost budget and the error texts are those of k8s.io/apiserver, pl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.cel import PLAIN, EvaluationError, Form, Program
 from webhook.paths import Path
@@ -18,8 +19,7 @@ COST: Final = 2_500_000
 """The cost budget of all conditions of a policy together, in CEL cost units."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """One compiled condition. place: the path of its expression in the policy or binding."""
 
     name: str
@@ -27,8 +27,7 @@ class Condition:
     place: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
+class Conditions(Struct, frozen=True):
     """All conditions of a policy or a binding. authorizing: whether one of them uses the authorizer."""
 
     conditions: tuple[Condition, ...]

@@ -6,10 +6,14 @@ variables are compiled and evaluated like those of a ValidatingAdmissionPolicy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from webhook.apiserver.problems import FieldProblem
+from webhook.apiserver.retyping import retyped
 from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Issue, Program, types
 from webhook.cel.check.construction import JSON_PATCH_TYPE, OBJECT_TYPE
 from webhook.cel.value.messages import Message
@@ -29,8 +33,7 @@ from webhook.versions import NEWEST, Version
 PatchType = Literal["ApplyConfiguration", "JSONPatch"]
 
 
-@dataclass(frozen=True, slots=True)
-class Mutation:
+class Mutation(Struct, frozen=True):
     """One mutation. Its expression returns an object to merge, or the operations of a JSON patch."""
 
     patch_type: PatchType
@@ -38,8 +41,7 @@ class Mutation:
     place: Path
 
 
-@dataclass(frozen=True, slots=True)
-class CELMutator:
+class CELMutator(Struct, frozen=True):
     """The compiled expressions of a policy. shared: its matchConditions and variables. schemas: of kinds to merge."""
 
     shared: CELValidator
@@ -112,8 +114,7 @@ class CELMutator:
             raise _Refused(f"expression '{mutation.program.source}' resulted in error: {error}") from None
         if mutation.patch_type == "ApplyConfiguration":
             return _merged(value, current, request.kind, self.schemas.of(*request.kind))
-        # Custom objects have no schema here; the API server validates them later.
-        return _patched(value, current, Schemas.builtin().of(*request.kind))
+        return _patched(value, current)
 
 
 class _Refused(Exception):
@@ -141,13 +142,17 @@ def _merged(wanted: Message, current: JSONObject, kind: GroupVersionKind, schema
     except (structuredmerge.MergeError, constructed.UnfitNumber) as error:
         raise _Refused(f"error applying patch: {error}") from None
     # The API server decodes merged objects of built-in kinds; it validates custom ones later.
+    into = f"{kind.group}/{kind.version}, Kind={kind.kind}"
     for integer in structuredmerge.fractions(schema, configuration) if Schemas.builtin().of(*kind) else ():
-        into = f"{kind.group}/{kind.version}, Kind={kind.kind}"
         raise _Refused(f"unable to convert unstructured object to {into}: cannot convert float64 to {integer}")
-    return merged
+    changed = retyped(current, merged)
+    for each in changed.problems:
+        if not each.strict:
+            raise _Refused(f"unable to convert unstructured object to {into}: {each.message}")
+    return changed.object
 
 
-def _patched(messages: list[Message], current: JSONObject, schema: Schema | None) -> JSONObject:
+def _patched(messages: list[Message], current: JSONObject) -> JSONObject:
     try:
         operations = [_operation(message) for message in messages]
     except constructed.UnfitValue as error:
@@ -160,11 +165,13 @@ def _patched(messages: list[Message], current: JSONObject, schema: Schema | None
         return current
     except jsonpatches.PatchError as error:
         raise _Refused(f"JSON Patch: {error}") from None
-    wrong = _not_of_its_kind(patched, current, schema)
+    wrong = _not_an_object_of_its_kind(patched, current)
     if wrong:
         raise _Refused(f"Internal error occurred: {wrong}", internal=True)
-    changed: JSONObject = patched
-    return changed
+    changed = retyped(current, patched)
+    if changed.problems:
+        raise _Refused(f"Internal error occurred: {_decoding_error(changed.problems)}", internal=True)
+    return changed.object
 
 
 def _operation(message: Message) -> jsonpatches.Operation:
@@ -173,27 +180,21 @@ def _operation(message: Message) -> jsonpatches.Operation:
     return jsonpatches.Operation(fields.get("op", ""), fields.get("path", ""), fields.get("from", ""), value)
 
 
-def _not_of_its_kind(patched: Any, before: JSONObject, schema: Schema | None) -> str:
-    """Why the result of a JSON patch cannot be decoded as an object of its kind; "" if it can.
-
-    Faults that the object had before the patch are ignored.
-    """
+def _not_an_object_of_its_kind(patched: Any, before: JSONObject) -> str:
+    """Why the result of a JSON patch is no object of the kind that it was; "" if it is."""
     if not isinstance(patched, dict):
         return "the patch leaves no object"
     for field in ("apiVersion", "kind"):
         if patched.get(field) != before.get(field):
             return f"the patch changes the object's {field}"
-    if schema is None:
-        return ""
-    wrong = structuredmerge.faults(schema, patched, allow_duplicates=True)
-    known = structuredmerge.faults(schema, before, allow_duplicates=True) if wrong else []
-    new = [fault for fault in wrong if fault not in known]
-    unknown = [
-        f'unknown field "{where.removeprefix(".")}"' for where, what in new if what == structuredmerge.UNDECLARED
-    ]
-    if unknown:
-        return f"strict decoding error: {', '.join(unknown)}"
-    return structuredmerge.summary(new) if new else ""
+    return ""
+
+
+def _decoding_error(problems: Sequence[FieldProblem]) -> str:
+    """The API server's text: the first value that cannot be decoded, else all fields that are unknown."""
+    if not problems[0].strict:
+        return problems[0].message
+    return f"strict decoding error: {', '.join(each.message for each in problems)}"
 
 
 # --------------------------------------------------------------------------------------------------------- compiling

@@ -11,9 +11,10 @@ Values are JSON, or golang.Opaque for Go values that JSON does not have.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.policy.cel import golang
 from webhook.schema import MISSING, UNKNOWN, Schema
@@ -26,8 +27,7 @@ class MergeError(ValueError):
     """A value that does not fit the schema; str(error) is the API server's text."""
 
 
-@dataclass(frozen=True, slots=True)
-class _List:
+class _List(Struct, frozen=True):
     """How a list merges. `keys`: the fields that identify an item; without keys the list is a set or atomic."""
 
     atomic: bool
@@ -35,8 +35,7 @@ class _List:
     items: _Type
 
 
-@dataclass(frozen=True, slots=True)
-class _Map:
+class _Map(Struct, frozen=True):
     """How an object or a map merges. `other`: the type of undeclared fields; None if they are not allowed."""
 
     atomic: bool
@@ -44,8 +43,7 @@ class _Map:
     other: _Type | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(Struct, frozen=True):
     """The forms that a value may have: `scalar` (numeric, string, boolean, untyped; "": none), `list`, `map`."""
 
     scalar: str = ""
@@ -62,8 +60,7 @@ class _Shape:
         return _Shape(self.scalar) if is_scalar and self.scalar and (self.list or self.map) else self
 
 
-@dataclass(frozen=True, slots=True)
-class _Type:
+class _Type(Struct, frozen=True):
     """The type of a value within an object: its schema, and what it inherits from the values around it.
 
     `keeping`: an outer schema preserves unknown fields. `schema` None: the type is unknown; maps then merge, and all

@@ -15,9 +15,10 @@ the expression certainly selects it in the others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
+
+from msgspec import Struct
 
 from webhook.cel import Issue, Program, types
 from webhook.cel.check.suggestions import field_hint, field_offset
@@ -45,16 +46,14 @@ _COMPARISONS: Final = frozenset(
 _ALIKE_OPERANDS: Final = _COMPARISONS | {"_+_", "_-_", "_*_", "_/_", "_%_"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     """A value with a schema. `kind`: the kind of the object that contains it, for messages."""
 
     schema: Schema
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
+class _Listed(Struct, frozen=True):
     """A list that the expression constructs. `item`: the shape of its items."""
 
     item: _Shape
@@ -68,8 +67,7 @@ _EMPTY: Final = _Empty()
 _Shape = _Known | _Listed | _Empty | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Undefined:
+class _Undefined(Struct, frozen=True):
     """An error in an expression: an undeclared field, or (`name` is "") operands of different types.
 
     `place`: the expression's path in the policy. `at`: the offset of the selection or the operator in the source.
@@ -84,8 +82,7 @@ class _Undefined:
     has_fields: bool
 
 
-@dataclass(slots=True)
-class _Lacking:
+class _Lacking(Struct):
     """The kinds of object in which an error occurs, and the fields that they have at that place.
 
     `certain`: the expression is evaluated for every object.

@@ -8,9 +8,11 @@ messageExpression of a validation that is true, and the matchConditions after a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 
 from webhook.cel import PLAIN, Activation, CompileError, Environment, EvaluationError, Form, Issue, Program, types
 from webhook.cel.tree.ast import variables_in
@@ -20,7 +22,7 @@ from webhook.policy.cel import authorization
 from webhook.policy.cel.declared import base_environment
 from webhook.policy.cel.matchconditions import OUT_OF_BUDGET, Condition, Conditions, error_text
 from webhook.policy.cel.paramvalues import ParamValues
-from webhook.policy.evaluation import PASSED, Evaluation, Failure, FailurePolicy, evaluation, failed
+from webhook.policy.evaluation import PASSED, Evaluation, Failure, FailurePolicy
 from webhook.policy.reviewing import Recording, Review
 from webhook.policy.trace import Recorder
 from webhook.policy.written import model
@@ -43,8 +45,7 @@ _STRING = (types.STRING,)
 _STRING_OR_NULL = (types.STRING, types.NULL)
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
+class Validation(Struct, frozen=True):
     """A compiled validation.
 
     message: the message if there is no messageExpression or it fails; never empty. place: the path of its expression in
@@ -57,22 +58,21 @@ class Validation:
     reason: str
     index: int
     place: Path
-    unexplained: Failure = field(init=False)
+    unexplained: Failure = None  # type: ignore[assignment]  # set below
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "unexplained", self.failed(self.message))
+        force_setattr(self, "unexplained", self.failed(self.message))
 
     def failed(self, message: str) -> Failure:
         """The failure of a request for which the validation is false."""
-        return failed(message, self.reason, index=self.index, expression=self.place)
+        return Failure(message, self.reason, index=self.index, expression=self.place)
 
     def in_error(self, message: str) -> Failure:
         """The failure of a request for which the validation has an evaluation error."""
         return Failure(message, error=True, index=self.index, expression=self.place)
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(Struct, frozen=True):
     """A compiled audit annotation. place: the path of its expression in the policy."""
 
     key: str
@@ -80,8 +80,7 @@ class Annotation:
     place: Path
 
 
-@dataclass(frozen=True, slots=True)
-class CELValidator:
+class CELValidator(Struct, frozen=True):
     """The compiled expressions of a policy. variables: `variables.NAME` → program; each sees those declared before it.
 
     fixed_cost: an upper bound on the cost of evaluating each expression once, without the cost that the activation
@@ -162,7 +161,7 @@ class CELValidator:
             self.param_values.keep(known, activation)
         if not failures and not annotations and not errors:
             return PASSED
-        return evaluation(failures, annotations, errors)
+        return Evaluation(failures, annotations, errors)
 
     def _by_phases(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from webhook.cel import Issue
 from webhook.cel.check.frontend import LITERAL_OR_COMMENT
@@ -15,8 +15,7 @@ _LONGEST_LINE = 200
 shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """The position of an issue in the file, and the excerpt to show.
 
     `exact`: whether the position is that of the issue; otherwise it is that of the expression's key.

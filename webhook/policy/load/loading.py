@@ -10,10 +10,12 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.cel import Issue
 from webhook.documents import reader, syntax
@@ -86,8 +88,7 @@ def load(root: str | os.PathLike[str], version: Version = NEWEST) -> PolicySet:
     return loader.finished()
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
+class _Bound(Struct, frozen=True):
     """A binding, its document, and the paths of its fields that have a wrong type."""
 
     binding: Binding

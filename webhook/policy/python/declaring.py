@@ -6,8 +6,9 @@ import inspect
 import re
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from webhook.policy.python.decorators import Options, PolicyDefinitionError, PolicyKind
 from webhook.policy.request import OPERATIONS
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from webhook.policy.python.reading import Reads
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(Struct, frozen=True):
     """A declared policy, without its bindings.
 
     `only_reads`: its source proves that it does not change its arguments (webhook.policy.python.onlyreads).

@@ -14,9 +14,10 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path as FilePath
+
+from msgspec.structs import replace
 
 from webhook.documents.reader import Problem
 from webhook.policy.python.declaring import Declaration, declaring

@@ -21,8 +21,9 @@ import builtins
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 # ruff: noqa: SIM905  # words are easier to read than lists of quoted words
 _TYPING: Final = """
@@ -116,8 +117,7 @@ DEFINED: Final = frozenset(
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """Facts on a whole file. `modules`: the modules by the names that they have in the file. `requests`: the policies
     that only Gatewright calls, and the names of their first parameter, which no statement of them binds again."""
 

@@ -17,8 +17,9 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 MAX_FRAMES: Final = 20
 """The most frames of a traceback, the innermost ones. A recursion has a thousand."""
@@ -27,8 +28,7 @@ MAX_CAUSES: Final = 5
 """The most exceptions in a chain of causes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Raised:
+class Raised(Struct, frozen=True):
     """An exception of a policy. `kind`: the policy's. `message`: that of the finding. `lines`: the traceback's text."""
 
     kind: str

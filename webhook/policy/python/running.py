@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from msgspec import Struct
 
+from webhook.apiserver.retyping import retyped
 from webhook.paths import Path
-from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult, failed
+from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
 from webhook.policy.json_values import copy_json, differs, require_json
 from webhook.policy.python import raised
 from webhook.policy.python.declaring import Declaration
@@ -35,8 +36,7 @@ MAX_VIOLATIONS = 1000
 """The most violations of one evaluation: an endless generator would exhaust the server's memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class PythonValidator:
+class PythonValidator(Struct, frozen=True):
     """A `@validate` function, run on requests."""
 
     declaration: Declaration
@@ -67,7 +67,7 @@ class PythonValidator:
                 violation = found if type(found) is Violation else _violation(found)
                 if len(failures) >= MAX_VIOLATIONS:
                     raise ValueError(f"it returned more than {MAX_VIOLATIONS} violations")
-                failures.append(failed(violation.message, violation.reason, path=violation.path, index=len(failures)))
+                failures.append(Failure(violation.message, violation.reason, path=violation.path, index=len(failures)))
         except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
             if declaration.failure_policy == "Fail":
                 message = _describe(error, declaration, request, params)
@@ -79,8 +79,7 @@ class PythonValidator:
         return Evaluation(failures) if failures else PASSED
 
 
-@dataclass(frozen=True, slots=True)
-class PythonMutator:
+class PythonMutator(Struct, frozen=True):
     """A `@mutate` function, run on requests."""
 
     declaration: Declaration
@@ -128,7 +127,13 @@ class PythonMutator:
             return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
         # A copy, because the function may have kept a reference; a plain one, because it may have inserted views.
         changed = plain(edited)
-        return MutationResult(changed) if differs(original, changed) else UNCHANGED
+        if not differs(original, changed):
+            return UNCHANGED
+        if any(changed.get(name) != original.get(name) for name in ("apiVersion", "kind")):
+            return MutationResult(changed)
+        # The API server decodes what a mutation leaves before anyone else sees it. What it cannot decode it refuses.
+        decoded = retyped(original, changed)
+        return MutationResult(changed if decoded.problems else decoded.object)
 
 
 def _given_params(declaration: Declaration, params: Any) -> Any:

@@ -1,0 +1,69 @@
+"""What the API server makes of an object that a mutation changed: decoded into the Go type of its kind, and defaulted.
+
+A live API server may be of another version than the tables here, and have fields or forms that they do not know. What
+it sent is kept: the result differs from the mutated object only where decoding changes what the mutation did.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from webhook.apiserver import decoding, encoding
+from webhook.apiserver.decoding import Decoded
+from webhook.apiserver.defaults.defaulting import set_defaults
+from webhook.apiserver.gotypes import struct_of
+from webhook.apiserver.problems import FieldProblem
+
+JSONObject = dict[str, Any]
+
+
+def retyped(before: JSONObject, after: JSONObject) -> Decoded:
+    """The object after a mutation as the next policy sees it, and why the API server cannot decode it.
+
+    before: the object before the mutation; what is wrong with it already is no problem of the mutation. Neither is
+    modified. Objects of custom kinds stay as they are.
+    """
+    api_version, kind = str(after.get("apiVersion")), str(after.get("kind"))
+    struct = struct_of(api_version, kind)
+    if struct is None:
+        return Decoded(after, ())
+    is_now = _typed(after, api_version, kind, struct)
+    was = _typed(before, api_version, kind, struct)
+    problems: tuple[FieldProblem, ...] = is_now.problems
+    if problems and was.problems:
+        known = {(each.path, each.message) for each in was.problems}
+        problems = tuple(each for each in problems if (each.path, each.message) not in known)
+    merged = _merged(before, was.object, after, is_now.object)
+    return Decoded(merged, problems)
+
+
+def _typed(value: JSONObject, api_version: str, kind: str, struct: str) -> Decoded:
+    decoded = decoding.decode(value, struct)
+    set_defaults(decoded.object, api_version, kind)
+    encoding.encode(decoded.object, struct)
+    return decoded
+
+
+_ABSENT: Final = object()
+
+
+def _merged(before: Any, was: Any, after: Any, is_now: Any) -> Any:
+    """`is_now`, but for what `was` changed of `before`: there `after` stands."""
+    if was == before:
+        return is_now
+    if before == after:
+        return after
+    if all(each.__class__ is dict for each in (before, was, after, is_now)):
+        made: JSONObject = {}
+        for name in after.keys() | is_now.keys():
+            parts = [each.get(name, _ABSENT) for each in (before, was, after, is_now)]
+            value = parts[3]
+            if parts[0] is not _ABSENT or parts[1] is not _ABSENT:  # else the mutation added it
+                value = _merged(*parts)
+            if value is not _ABSENT:
+                made[name] = value
+        ordered = [*(name for name in after if name in made), *(name for name in made if name not in after)]
+        return {name: made[name] for name in ordered}
+    if all(each.__class__ is list for each in (before, was, after, is_now)) and len(before) == len(after):
+        return [_merged(*each) for each in zip(before, was, after, is_now, strict=True)]
+    return after

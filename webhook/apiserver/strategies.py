@@ -1,0 +1,286 @@
+"""What the strategies of the built-in kinds do to an object that is created, before it is validated (PrepareForCreate).
+
+They work on objects as they are written. Left out: fields of features that are off by default, and what is allocated
+(a Service's addresses and ports).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from webhook.apiserver import quantities
+from webhook.apiserver.encoding import written_zero
+from webhook.apiserver.gotypes import struct_of
+
+if TYPE_CHECKING:
+    from webhook.apiserver.completion import Creation
+    from webhook.schema import Resource
+
+JSONObject = dict[str, Any]
+
+_GENERATION: Final = frozenset(
+    {
+        *(
+            ("admissionregistration.k8s.io", kind)
+            for kind in ("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding")
+        ),
+        *(("admissionregistration.k8s.io", f"{kind}WebhookConfiguration") for kind in ("Mutating", "Validating")),
+        *(("admissionregistration.k8s.io", f"ValidatingAdmissionPolicy{kind}") for kind in ("", "Binding")),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+        *(("apps", kind) for kind in ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")),
+        ("autoscaling", "HorizontalPodAutoscaler"),
+        *(("batch", kind) for kind in ("CronJob", "Job")),
+        ("discovery.k8s.io", "EndpointSlice"),
+        *(("flowcontrol.apiserver.k8s.io", kind) for kind in ("FlowSchema", "PriorityLevelConfiguration")),
+        *(("lifecycle.k8s.io", kind) for kind in ("Eviction", "EvictionRequest")),
+        *(("networking.k8s.io", kind) for kind in ("Ingress", "IngressClass", "NetworkPolicy")),
+        ("policy", "PodDisruptionBudget"),
+        *(("resource.k8s.io", kind) for kind in ("DeviceClass", "DeviceTaintRule", "ResourceSlice")),
+        ("scheduling.k8s.io", "PriorityClass"),
+        *(("", kind) for kind in ("Pod", "PodTemplate", "ReplicationController")),
+    }
+)
+"""Group and kind of what has metadata.generation 1."""
+
+_STATUS: Final = frozenset(
+    {
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+        ("apiregistration.k8s.io", "APIService"),
+        *(("apps", kind) for kind in ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")),
+        ("autoscaling", "HorizontalPodAutoscaler"),
+        *(("batch", kind) for kind in ("CronJob", "Job")),
+        *(("certificates.k8s.io", kind) for kind in ("CertificateSigningRequest", "PodCertificateRequest")),
+        *(("flowcontrol.apiserver.k8s.io", kind) for kind in ("FlowSchema", "PriorityLevelConfiguration")),
+        ("internal.apiserver.k8s.io", "StorageVersion"),
+        *(("lifecycle.k8s.io", kind) for kind in ("Eviction", "EvictionRequest")),
+        *(("networking.k8s.io", kind) for kind in ("Ingress", "ServiceCIDR")),
+        ("policy", "PodDisruptionBudget"),
+        *(("resource.k8s.io", kind) for kind in ("DeviceTaintRule", "ResourceClaim", "ResourcePoolStatusRequest")),
+        *(("scheduling.k8s.io", kind) for kind in ("CompositePodGroup", "PodGroup")),
+        *(("storage.k8s.io", kind) for kind in ("CSINode", "VolumeAttachment")),
+        ("storagemigration.k8s.io", "StorageVersionMigration"),
+        *(
+            ("", kind)
+            for kind in ("Namespace", "PersistentVolume", "PersistentVolumeClaim", "Pod", "ReplicationController")
+        ),
+        *(("", kind) for kind in ("ResourceQuota", "Service")),
+    }
+)
+"""Group and kind of what loses the status that the client sent."""
+
+
+def prepared(value: JSONObject, resource: Resource, creation: Creation) -> JSONObject:
+    """The object as the strategy of its kind makes it. `value` and its metadata may be modified, the rest is not."""
+    key = (resource.group, resource.kind)
+    struct = struct_of(resource.api_version, resource.kind)
+    if struct is None:
+        return value
+    if key in _GENERATION:
+        value["metadata"]["generation"] = 1
+    if key in _STATUS:
+        zero = written_zero(struct, "status")
+        if zero is None:
+            value.pop("status", None)
+        else:
+            value["status"] = zero
+    prepare = _STRATEGIES.get(key)
+    if prepare is not None:
+        prepare(value, creation)
+    return value
+
+
+def _spec(value: JSONObject) -> JSONObject:
+    """The spec, as a copy that may be modified."""
+    found = value.get("spec")
+    spec: JSONObject = dict(found) if isinstance(found, dict) else {}
+    value["spec"] = spec
+    return spec
+
+
+def _pod(value: JSONObject, creation: Creation) -> None:
+    spec = _spec(value)
+    labels = value["metadata"].get("labels") or {}
+    value["status"] |= {"phase": "Pending", "qosClass": quality_of_service(spec)}
+    if spec.get("schedulingGates"):
+        value["status"]["conditions"] = [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "lastProbeTime": None,
+                "lastTransitionTime": creation.now,
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+            }
+        ]
+    if labels and isinstance(spec.get("affinity"), dict):
+        spec["affinity"] = {name: _affinity(each, labels) for name, each in spec["affinity"].items()}
+    if labels and spec.get("topologySpreadConstraints"):
+        spec["topologySpreadConstraints"] = [
+            _selecting(each, {"matchLabelKeys": "In"}, labels) for each in spec["topologySpreadConstraints"]
+        ]
+
+
+def _affinity(affinity: JSONObject, labels: JSONObject) -> JSONObject:
+    """A Pod (anti-)affinity, with the labels that its terms name as keys in their selectors."""
+    keys = {"matchLabelKeys": "In", "mismatchLabelKeys": "NotIn"}
+    made = dict(affinity)
+    required, preferred = (f"{each}DuringSchedulingIgnoredDuringExecution" for each in ("required", "preferred"))
+    if made.get(required):
+        made[required] = [_selecting(term, keys, labels) for term in made[required]]
+    if made.get(preferred):
+        made[preferred] = [
+            {**each, "podAffinityTerm": _selecting(each["podAffinityTerm"], keys, labels)}
+            if "podAffinityTerm" in each
+            else each
+            for each in made[preferred]
+        ]
+    return made
+
+
+def _selecting(term: JSONObject, keys: dict[str, str], labels: JSONObject) -> JSONObject:
+    selector = term.get("labelSelector")
+    if selector is None:
+        return term
+    added = [
+        {"key": key, "operator": operator, "values": [labels[key]]}
+        for field, operator in keys.items()
+        for key in term.get(field) or ()
+        if key in labels
+    ]
+    if not added:
+        return term
+    return {**term, "labelSelector": {**selector, "matchExpressions": [*selector.get("matchExpressions", ()), *added]}}
+
+
+def quality_of_service(spec: JSONObject) -> str:
+    """The quality of service of a Pod's spec: Guaranteed, Burstable or BestEffort."""
+    whole = spec.get("resources")
+    if isinstance(whole, dict) and any(
+        name in ("cpu", "memory") or name.startswith("hugepages-")
+        for kind in ("requests", "limits")
+        for name in whole.get(kind) or ()
+    ):
+        return _quality(whole)
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    found = {_quality(container.get("resources") or {}) for container in containers}
+    return found.pop() if len(found) == 1 else "Burstable" if found else "BestEffort"
+
+
+def _quality(resources: JSONObject) -> str:
+    requests, limits = (
+        {name: amount for name in ("cpu", "memory") if (amount := _amount((resources.get(kind) or {}).get(name))) > 0}
+        for kind in ("requests", "limits")
+    )
+    if not requests and not limits:
+        return "BestEffort"
+    return "Guaranteed" if len(limits) == 2 and requests == limits else "Burstable"
+
+
+def _amount(text: Any) -> Fraction:
+    if not isinstance(text, str):
+        return Fraction(0)
+    found = quantities.parse(text)
+    return Fraction(found.digits) * Fraction(10) ** found.exponent
+
+
+def _namespace(value: JSONObject, _: Creation) -> None:
+    spec = _spec(value)
+    if "kubernetes" not in (spec.get("finalizers") or ()):
+        spec["finalizers"] = [*(spec.get("finalizers") or ()), "kubernetes"]
+    value["status"] = {"phase": "Active"}
+
+
+def _persistent_volume(value: JSONObject, creation: Creation) -> None:
+    value["status"] = {"phase": "Pending", "lastPhaseTransitionTime": creation.now}
+
+
+def _persistent_volume_claim(value: JSONObject, _: Creation) -> None:
+    spec = _spec(value)
+    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source is not None and reference is None:
+        if (source.get("apiGroup") or "", source.get("kind")) not in _CLAIM_SOURCES:
+            del spec["dataSource"]
+        else:
+            spec["dataSourceRef"] = dict(source)
+    elif reference is not None and source is None and not reference.get("namespace"):
+        spec["dataSource"] = {name: each for name, each in reference.items() if name != "namespace"}
+
+
+_CLAIM_SOURCES: Final = frozenset({("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot")})
+
+
+def _service_account(value: JSONObject, _: Creation) -> None:
+    if value.get("secrets"):
+        value["secrets"] = [{"name": each["name"]} if each.get("name") else {} for each in value["secrets"]]
+
+
+def _job(value: JSONObject, _: Creation) -> None:
+    spec = _spec(value)
+    if spec.get("manualSelector"):
+        return
+    name, uid = value["metadata"].get("name") or "", value["metadata"]["uid"]
+    template = dict(spec.get("template") or {})
+    metadata = dict(template.get("metadata") or {})
+    own = {"job-name": name, "batch.kubernetes.io/job-name": name, "controller-uid": uid, _CONTROLLER_UID: uid}
+    metadata["labels"] = {**own, **(metadata.get("labels") or {})}
+    selector = dict(spec.get("selector") or {})
+    selector["matchLabels"] = {_CONTROLLER_UID: uid, **(selector.get("matchLabels") or {})}
+    spec["template"] = {**template, "metadata": metadata}
+    spec["selector"] = selector
+
+
+_CONTROLLER_UID: Final = "batch.kubernetes.io/controller-uid"
+
+
+def _daemon_set(value: JSONObject, _: Creation) -> None:
+    annotations = value["metadata"].get("annotations") or {}
+    value["metadata"]["annotations"] = {"deprecated.daemonset.template.generation": "1", **annotations}
+
+
+def _signing_request(value: JSONObject, creation: Creation) -> None:
+    spec = _spec(value)
+    for name in ("username", "uid", "groups", "extra"):
+        spec.pop(name, None)
+    user = {
+        "username": creation.username,
+        "uid": creation.uid,
+        "groups": list(creation.groups),
+        "extra": dict(creation.extra),
+    }
+    spec |= {name: each for name, each in user.items() if each}
+
+
+def _definition(value: JSONObject, _: Creation) -> None:
+    versions = (value.get("spec") or {}).get("versions") or ()
+    stored = [version.get("name", "") for version in versions if version.get("storage")]
+    value["status"]["storedVersions"] = stored[:1] or None
+
+
+def _api_service(value: JSONObject, creation: Creation) -> None:
+    if (value.get("spec") or {}).get("service") is None:
+        value["status"]["conditions"] = [
+            {
+                "type": "Available",
+                "status": "True",
+                "lastTransitionTime": creation.now,
+                "reason": "Local",
+                "message": "Local APIServices are always available",
+            }
+        ]
+
+
+_STRATEGIES: Final[dict[tuple[str, str], Callable[[JSONObject, Any], None]]] = {
+    ("", "Namespace"): _namespace,
+    ("", "PersistentVolume"): _persistent_volume,
+    ("", "PersistentVolumeClaim"): _persistent_volume_claim,
+    ("", "Pod"): _pod,
+    ("", "ServiceAccount"): _service_account,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
+    ("apiregistration.k8s.io", "APIService"): _api_service,
+    ("apps", "DaemonSet"): _daemon_set,
+    ("batch", "Job"): _job,
+    ("certificates.k8s.io", "CertificateSigningRequest"): _signing_request,
+}

@@ -1,0 +1,59 @@
+"""The requests that change what was there before into what the manifests say: creations, updates and deletions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
+from webhook.apiserver import completion
+from webhook.offline.requests import Plan, PlannedRequest, options_of
+from webhook.policy.request import CREATE, DELETE, UPDATE
+
+Key = tuple[str, str, str, str]
+"""Group, kind, namespace and name: what makes an object the same in another version of its API."""
+
+
+def compared(requests: Iterable[PlannedRequest], before: Plan) -> list[PlannedRequest]:
+    """The requests against the objects of another plan, whose requests are deletions (Options.operation DELETE).
+
+    An object that both have is updated, even if nothing differs; one that only `before` has is deleted, and its
+    document is the old one. Requests for the Pods of workloads and recorded requests do not change.
+    """
+    left = {_key(each): each for each in before.requests if not each.prefix}
+    made: list[PlannedRequest] = []
+    for planned in requests:
+        was = None if planned.of_template or planned.prefix else left.pop(_key(planned), None)
+        if was is None:
+            made.append(planned)
+            continue
+        request = replace(
+            planned.request,
+            operation=UPDATE,
+            object=_existing(planned),
+            old_object=was.request.old_object,
+            options=options_of(UPDATE),
+        )
+        made.append(replace(planned, request=request))
+    return [*made, *(replace(each, problems=()) for each in left.values())]
+
+
+def _existing(planned: PlannedRequest) -> dict[str, Any] | None:
+    """The new object, with what the API server has set when it was created."""
+    value = planned.request.object
+    if value is None or planned.server is None or planned.resource is None or planned.creation is None:
+        return value
+    return completion.created(value, planned.resource, planned.creation)
+
+
+def counted(requests: Iterable[PlannedRequest]) -> str:
+    """How many objects are created, updated and deleted, as text."""
+    operations = [each.request.operation for each in requests if not each.of_template and not each.prefix]
+    names = ((CREATE, "created"), (UPDATE, "updated"), (DELETE, "deleted"))
+    return ", ".join(f"{operations.count(operation):,} {what}" for operation, what in names)
+
+
+def _key(planned: PlannedRequest) -> Key:
+    identity = planned.identity
+    return identity.api_version.rpartition("/")[0], identity.kind, identity.namespace, identity.name
