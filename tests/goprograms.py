@@ -45,4 +45,4 @@ def answers(program: Path, questions: Iterable[dict[str, Any]], *arguments: str)
     lines = "".join(json.dumps(question) + "\n" for question in questions)
     command = [str(program), *arguments]
     done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True, timeout=300)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.split("\n") if line]

@@ -15,6 +15,12 @@ NEWEST: Version = (1, 37)
 CROSS_TYPE_COMPARISON: Version = (1, 28)
 """The first version that compares numbers of different types: `1 < 1.5`."""
 
+OPTIONAL_TYPES: Version = (1, 28)
+"""The first version with optional types: `a.?b`."""
+
+QUOTED_FIELDS: Version = (1, 37)
+"""The first version with names of fields in back quotes: `` a.`b-c` ``."""
+
 _FORM = re.compile(r"v?([0-9]{1,4})\.([0-9]{1,4})(?:[.+-].*)?")
 
 

@@ -11,13 +11,16 @@ from typing import Any
 from tests.cel.evaluating import unchecked
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, Program, types
 from webhook.cel.check.frontend import Declarations, Frontend
+from webhook.cel.library import standard
 from webhook.cel.library.declaring import FunctionDeclaration
+from webhook.cel.library.resolution import Functions
 from webhook.cel.tree.types import Type
 from webhook.cel.value.numbers import UInt
 from webhook.cel.value.operators import TYPE_NAMES, equal, make_map
 from webhook.cel.value.times import Duration, Timestamp
 from webhook.cel.value.values import Optional
 
+STANDARD = Functions((standard.LIBRARY,)).declarations
 SUITE = Path(__file__).parents[3] / "shared" / "conformance"
 
 # Parts of the suite for CEL that Kubernetes does not have.
@@ -122,7 +125,7 @@ def run(case: Case, *, exactly: bool = False) -> Any:
     activation = Activation({name: value(bound) for name, bound in raw.get("bindings", {}).items()})
     try:
         if functions(raw):
-            return Frontend(variables, Declarations(functions(raw))).check(case.expression).type
+            return Frontend(variables, Declarations([*STANDARD, *functions(raw)])).check(case.expression).type
         program = compiled(case, environment)
         if raw.get("check_only"):
             return program.type

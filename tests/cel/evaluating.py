@@ -63,7 +63,7 @@ def with_variables(expression: str, **sources: str) -> tuple[Program, dict[str, 
 
 def unchecked(source: str, environment: Environment = ENVIRONMENT) -> Program:
     """The program of an expression whose types nobody checks: everything is decided when it is evaluated."""
-    return Program(source, environment._checker(source).parse(source))
+    return Program(source, environment._checker().parse(source))
 
 
 def has_value(expression: str, value: Any) -> None:

@@ -63,9 +63,10 @@ def test_every_case_gives_its_value_or_is_a_documented_difference(capsys: pytest
 
 
 def test_what_kubernetes_refuses_is_refused() -> None:
-    expected = refused()
+    # The list is that of Kubernetes 1.36; 1.37 has names in back quotes.
+    expected = {key: why for key, why in refused().items() if "`" not in why}
     affected = [case for case in selected() if (case.raw["file"], case.expression) in expected]
-    assert len(affected) >= 61
+    assert len(affected) >= 55
     accepted = [case.id for case in affected if not isinstance(run(case), CompileError)]
     assert accepted == []
 
@@ -83,10 +84,6 @@ def test_both_forms_of_the_code_give_the_same() -> None:
 
 # Cases whose answer is not the API server's yet, or cannot be, and why.
 NOT_AS_IN_KUBERNETES = {
-    **dict.fromkeys(
-        (f"fields/quoted_map_fields/{each}_{of}" for each in ("field_access", "has_field") for of in ("slash", "dot")),
-        "the parser refuses names in backticks",
-    ),
     **dict.fromkeys(
         (
             *("dynamic/value_null/literal", "dynamic/value_null/literal_no_field_access"),

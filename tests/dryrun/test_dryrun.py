@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from tests.dryrun.answers import RECORDED, recorded
+from tests.dryrun.comparing import said
 from tests.dryrun.corpus import files
+from tests.dryrun.known import OUT_OF_SCOPE, out_of_scope
+
+ANSWERS = recorded()
 
 
 def test_every_manifest_has_an_answer() -> None:
     manifests = {file.name: [each.name for each in file.manifests] for file in files()}
-    answered = {name: list(answers) for name, answers in recorded().items()}
+    answered = {name: list(answers) for name, answers in ANSWERS.items()}
     assert answered == manifests, "record the answers anew: python -m tests.e2e.dryrun"
 
 
@@ -17,3 +21,16 @@ def test_the_corpus_is_large_and_its_answers_are_small() -> None:
     assert builtin >= 400
     assert sum(file.custom for file in files()) >= 30
     assert RECORDED.stat().st_size < 1_000_000
+
+
+def test_what_is_out_of_scope_is_in_the_corpus_and_is_little() -> None:
+    found = [
+        name
+        for answers in ANSWERS.values()
+        for answer in answers.values()
+        if answer.refusal is not None
+        for text in said(answer.refusal)
+        for name in out_of_scope(answer.refusal, text)
+    ]
+    assert set(found) == set(OUT_OF_SCOPE)
+    assert len(found) < 60

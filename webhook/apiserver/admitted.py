@@ -12,14 +12,14 @@ from webhook.apiserver.decoding import Decoded
 from webhook.apiserver.defaults.defaulting import set_defaults
 from webhook.apiserver.gotypes import serves_group, struct_of
 from webhook.apiserver.problems import FieldProblem
-from webhook.cluster.view import ClusterView
 from webhook.nearest import nearest
 from webhook.schema import Kinds, Resource
 from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
     from webhook.apiserver.customresources.definitions import Kind
-    from webhook.apiserver.plugins.admitting import Plugged, Plugins
+    from webhook.apiserver.plugins.admitting import Plugins
+    from webhook.cluster.view import ClusterView
 
 JSONObject = dict[str, Any]
 
@@ -66,23 +66,20 @@ class ApiServer:
             encoding.encode_metadata(found.object.setdefault("metadata", {}))
             sent = completion.sent(found.object, namespaced=resource.namespaced, namespace=namespace)
             return Sent(sent, found.problems)
-        decoded = decoding.decode(value, struct)
-        problems = decoded.problems
-        set_defaults(decoded.object, api_version, kind)
-        refused = convert(decoded.object, api_version, kind)
-        if refused is not None:
-            problems = (*problems, refused)
+        decoded = _defaulted(value, struct)
         sent = completion.sent(decoded.object, namespaced=resource.namespaced, namespace=namespace)
-        plugged = self._plugged(sent, api_version, kind)
+        plugged = self._loaded_plugins().admit(sent, api_version, kind, sent["metadata"].get("namespace", ""))
         encoding.encode(sent, struct)
-        return Sent(sent, (*problems, *plugged.problems), plugged.notes)
+        return Sent(sent, (*decoded.problems, *plugged.problems), plugged.notes)
 
     def created(self, value: JSONObject, resource: Resource, creation: Creation) -> Decoded:
         """The object after mutation as validating admission sees it, and what the API server refuses of it before."""
         made = completion.created(value, resource, creation)
         custom = self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
         if custom is None:
-            return Decoded(made, tuple(self._refused_definition(made, resource)))
+            namespace = made["metadata"].get("namespace", "")
+            plugged = self._loaded_plugins().validate(made, resource.api_version, resource.kind, namespace)
+            return Decoded(made, (*self._refused_definition(made, resource), *plugged.problems))
         from webhook.apiserver.customresources import judging  # where there is a custom resource
 
         made["metadata"] = {**made["metadata"], "generation": 1}
@@ -90,12 +87,12 @@ class ApiServer:
         refusals = judging.refusals(custom, made)
         return Decoded(made, tuple(FieldProblem(each.path, each.text, "Invalid") for each in refusals))
 
-    def _plugged(self, value: JSONObject, api_version: str, kind: str) -> Plugged:
+    def _loaded_plugins(self) -> Plugins:
         if self._plugins is None:
             from webhook.apiserver.plugins.admitting import Plugins
 
             self._plugins = Plugins(self._cluster())
-        return self._plugins.admit(value, api_version, kind, value["metadata"].get("namespace", ""))
+        return self._plugins
 
     def _custom_object(self, value: JSONObject) -> Decoded:
         """A decoded object of a custom kind. Without its definition only its metadata is decoded."""
@@ -135,6 +132,24 @@ class ApiServer:
             yield FieldProblem(each.path, each.text, "Invalid")
 
 
+def read(value: JSONObject) -> Decoded:
+    """An object of a built-in kind, decoded, defaulted and written; other objects as they are."""
+    struct = struct_of(value["apiVersion"], value["kind"])
+    if struct is None:
+        return Decoded(value, ())
+    decoded = _defaulted(value, struct)
+    encoding.encode(decoded.object, struct)
+    return decoded
+
+
+def _defaulted(value: JSONObject, struct: str) -> Decoded:
+    """The decoded object with its defaults, as the internal version has it."""
+    decoded = decoding.decode(value, struct)
+    set_defaults(decoded.object, value["apiVersion"], value["kind"])
+    refused = convert(decoded.object, value["apiVersion"], value["kind"])
+    return decoded if refused is None else Decoded(decoded.object, (*decoded.problems, refused))
+
+
 def _shown(path: tuple[str | int, ...]) -> str:
     """A path as messages of strict decoding have it."""
     text = ""
@@ -148,12 +163,14 @@ _NO_LONGER: Final = frozenset({"extensions"})
 
 
 def unserved(api_version: str, kind: str, kinds: Kinds) -> FieldProblem | None:
-    """Why the API server has no such kind, if its group is built in: it has other kinds, or other versions; else None.
+    """Why the API server has no such kind, if that is certain; else None.
 
-    A custom kind may exist though no definition of it is known: of its group nothing is said.
+    It is where the group is built in, and where a definition has the kind in other versions. Another custom kind may
+    exist though no definition of it is known.
     """
     group = api_version.rpartition("/")[0]
-    if not serves_group(group) and group not in _NO_LONGER and "." in group:
+    defined = any(each.kind == kind and each.group == group for each in kinds)
+    if not serves_group(group) and group not in _NO_LONGER and "." in group and not defined:
         return None
     message = f"no matches for kind {gotext.quote(kind)} in version {gotext.quote(api_version)}"
     serving = sorted({each.api_version for each in kinds if each.kind == kind})

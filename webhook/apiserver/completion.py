@@ -51,8 +51,9 @@ def created(value: dict[str, Any], resource: Resource, creation: Creation) -> di
     metadata = dict(value.get("metadata") or {})
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = generated(metadata["generateName"])
-    metadata["uid"] = UID
-    metadata["creationTimestamp"] = creation.now
+    if (resource.group, resource.kind) != ("", "Binding"):  # which is not stored
+        metadata["uid"] = UID
+        metadata["creationTimestamp"] = creation.now
     return strategies.prepared({**value, "metadata": metadata}, resource, creation)
 
 

@@ -12,26 +12,13 @@ from webhook.cel.check.literals import check_literals
 from webhook.cel.check.structs import Struct
 from webhook.cel.check.suggestions import Names, explained
 from webhook.cel.functions import came_later, form, libraries_of
-from webhook.cel.library import jsonpatch, standard
-from webhook.cel.library.declaring import FunctionDeclaration
+from webhook.cel.library import jsonpatch
 from webhook.cel.library.resolution import Functions
 from webhook.cel.program import Program
-from webhook.cel.tree import types
-from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import CompileError, Issue
+from webhook.cel.tree.stack import deep_stack
 from webhook.cel.tree.types import Type
 from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
-
-# CEL's own checker only accepts comparisons of one type. Kubernetes compares numbers across types since 1.28, so these
-# operators are declared here, with all their overloads.
-_ORDER = ("_<_", "_<=_", "_>_", "_>=_")
-_ORDERED = (
-    *((a, b) for a in types.NUMBERS for b in types.NUMBERS),
-    *((same, same) for same in (types.BOOL, types.STRING, types.BYTES, types.TIMESTAMP, types.DURATION)),
-)
-_COMPARISONS = [
-    FunctionDeclaration(f"{name}{a}_{b}", name, (a, b), types.BOOL, False) for name in _ORDER for a, b in _ORDERED
-]
 
 
 @lru_cache(maxsize=32)
@@ -43,30 +30,17 @@ def _functions(version: Version, constructs: bool) -> Functions:
 @lru_cache(maxsize=32)
 def _declarations(version: Version, constructs: bool) -> Declarations:
     libraries = libraries_of(version)
-    declared = list(_functions(version, constructs).declarations)
-    excluded: list[str] = []
-    if version >= CROSS_TYPE_COMPARISON:
-        declared += _COMPARISONS
-        excluded += _ORDER
-    # So are standard functions for which a library has further overloads: string(), of opaque types.
-    extended = {function.name for function in declared} & {each.name for each in standard.LIBRARY.overloads}
-    declared += [
-        FunctionDeclaration(f"{each.name}_{number}", each.name, each.params, each.result, each.member)
-        for number, each in enumerate(standard.LIBRARY.overloads)
-        if each.name in extended
-    ]
-    excluded += sorted(extended)
+    bound = _functions(version, constructs)
     return Declarations(
-        declared,
-        excluded,
-        extensions=sorted({library.extension for library in libraries if library.extension}),
+        bound.declarations,
         named_types=[name for library in libraries for name in library.named_types],
         macros=[macro for library in libraries for macro in library.macros],
-        bound=_functions(version, constructs),
+        bound=bound,
+        version=version,
     )
 
 
-# A checker takes 300 kB. The cache keeps those that many policies share.
+# The cache keeps the checkers that many policies share.
 @lru_cache(maxsize=24)
 def _frontend(
     variables: tuple[tuple[str, Type], ...],
@@ -75,7 +49,8 @@ def _frontend(
     version: Version,
     constructs: bool,
 ) -> Frontend:
-    return Frontend(dict(variables), _declarations(version, constructs), container, structs)
+    declarations = _declarations(version, constructs)
+    return Frontend(dict(variables), declarations, container, structs, construction.OBJECT if constructs else "")
 
 
 class Environment:
@@ -102,7 +77,7 @@ class Environment:
         self._structs = structs
         self._version = version
         self._constructs = constructs
-        self._checkers: dict[bool, Frontend] = {}
+        self._frontend: Frontend | None = None
 
     def extend(self, variables: Mapping[str, Type]) -> Environment:
         """The environment with further variables."""
@@ -126,8 +101,17 @@ class Environment:
 
         Raises CompileError with all issues and their positions.
         """
+        with deep_stack(source):
+            try:
+                return self._compiled(source, expect)
+            except RecursionError:
+                raise CompileError(source, [Issue("the expression is nested too deeply")]) from None
+
+    def _compiled(self, source: str, expect: tuple[Type, ...]) -> Program:
         try:
-            tree = self._constructed(source) if self._constructs else self._checker(source).check(source)
+            tree = self._checker().check(source)
+            if self._constructs:
+                construction.check_names(source, tree)
         except CompileError as error:
             dated = CompileError(error.source, _dated(error, self._version))
             raise explained(dated, self._names()) from None
@@ -138,23 +122,6 @@ class Environment:
             raise CompileError(source, [Issue(message)])
         return Program(source, tree)
 
-    def _constructed(self, source: str) -> Expr:
-        """The checked tree of an expression that may construct messages. It declares their types by using them."""
-        disguised = construction.disguise(source, self._checker(source).parse(source, {}))
-        # The frontend is not shared, as other expressions name other types.
-        frontend = Frontend(
-            self.variables,
-            _declarations(self._version, self._constructs),
-            self._container,
-            (*self._structs, *disguised.structs),
-        )
-        try:
-            tree = frontend.check(disguised.source, disguised.names)
-        except CompileError as error:
-            raise disguised.revealed(error, source) from None
-        construction.check_names(source, tree)
-        return tree
-
     def _names(self) -> Names:
         functions = _functions(self._version, self._constructs)
         return Names(
@@ -164,18 +131,11 @@ class Environment:
             {struct.name: tuple(name for name, _ in struct.fields) for struct in self._structs},
         )
 
-    def _checker(self, source: str) -> Frontend:
-        # A checker takes a millisecond and 300 kB. One with a policy's own variables is only made for expressions that
-        # may use them.
-        qualified = "variables" in source
-        checker = self._checkers.get(qualified)
-        if checker is None:
-            known = [each for each in self.variables.items() if qualified or not each[0].startswith("variables.")]
-            checker = _frontend(
-                tuple(sorted(known, key=_first)), self._container, self._structs, self._version, self._constructs
-            )
-            self._checkers[qualified] = checker
-        return checker
+    def _checker(self) -> Frontend:
+        if self._frontend is None:
+            known = tuple(sorted(self.variables.items(), key=_first))
+            self._frontend = _frontend(known, self._container, self._structs, self._version, self._constructs)
+        return self._frontend
 
 
 def _first(item: tuple[str, Type]) -> str:

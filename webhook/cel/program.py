@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from webhook.cel.code import codegen
 from webhook.cel.code.codegen import generate
 from webhook.cel.code.recording import SPENT
 from webhook.cel.cost.metering import RESERVE, STEP, Deadline, Metered
@@ -18,6 +19,7 @@ from webhook.cel.tree.errors import (
     LimitExceeded,
     no_such_overload,
 )
+from webhook.cel.tree.stack import deep_stack
 from webhook.cel.tree.types import Type
 from webhook.paths import Path
 
@@ -200,7 +202,7 @@ class Program:
     def evaluate_counting(self, activation: Activation) -> Any:
         """The same value or error, with exactly the API server's cost."""
         if self._counted is None:
-            self._counted, _ = generate(self.tree, "counted")
+            self._counted = self._generated("counted")
         cost = activation.cost
         try:
             return _guarded(self._counted, activation)
@@ -213,19 +215,23 @@ class Program:
     def evaluate_exactly(self, activation: Activation) -> Any:
         """The same value or error, from the exact form of the code. Outside of tests it only runs to find an error."""
         if self._exact is None:
-            self._exact, _ = generate(self.tree, "exact")
+            self._exact = self._generated("exact")
         return _guarded(self._exact, activation)
 
     def evaluate_recording(self, activation: Recording) -> Any:
         """The same value or error. It records the value of every node in `activation.record`."""
         if self._recording is None:
-            self._recording, _ = generate(self.tree, "recording")
+            self._recording = self._generated("recording")
         activation.record.pop(SPENT, None)
         try:
             return _guarded(self._recording, activation)
         except (CostError, LimitError):
             activation.record[SPENT] = id(self.tree)
             raise
+
+    def _generated(self, form: codegen.Form) -> Callable[[Any], Any]:
+        with deep_stack(self.source):
+            return generate(self.tree, form)[0]
 
     def explain(self, activation: Activation, private: Private | None = None) -> Explanation:
         """Evaluate the expression and explain its value: see webhook.cel.why.explainer.
@@ -235,14 +241,16 @@ class Program:
         """
         from webhook.cel.why import explainer, privacy  # loaded on first use, as it is rarely needed
 
-        return explainer.explain(self, Recording.of(activation), private or privacy.NOTHING)
+        with deep_stack(self.source):
+            return explainer.explain(self, Recording.of(activation), private or privacy.NOTHING)
 
     def explained(self, activation: Recording, error: str, private: Private | None = None) -> Explanation:
         """The explanation of an evaluation by `evaluate_recording` on this activation. error: the text of the error
         that it raised, else ""."""
         from webhook.cel.why import explainer, privacy
 
-        return explainer.explanation(self, activation, error, private or privacy.NOTHING)
+        with deep_stack(self.source):
+            return explainer.explanation(self, activation, error, private or privacy.NOTHING)
 
     def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
         """The Paths into the variable `root` that decide the expression's value or error, the best first.
@@ -254,7 +262,8 @@ class Program:
 
         with suppress(EvaluationError):  # the witnesses of an error are wanted too
             self.evaluate_recording(activation)
-        return witnesses(self, activation, root)
+        with deep_stack(self.source):
+            return witnesses(self, activation, root)
 
 
 class Form(Protocol):

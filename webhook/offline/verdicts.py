@@ -182,9 +182,16 @@ def decided(
 
 
 def _completed(planned: PlannedRequest, problems: list[FieldProblem], request: Request) -> Request | None:
-    """The request that is validated; None if the API server refuses its object, whose problems are then added."""
+    """The request that is validated; None if the API server refuses its object, whose problems are then added.
+
+    Problems of an object that has some already are not added: most of them follow from these. Of the Pod of a workload
+    there are none: they are the workload's, which has its template.
+    """
     whole, refused = planned.completed(request)
-    problems += refused
+    if planned.of_template:
+        return whole
+    if not problems:
+        problems += refused
     return None if refused else whole
 
 

@@ -61,9 +61,16 @@ def issues(expression: str) -> list[str]:
             "object.x.all(container, contaner.image == '')",
             "1:25: undeclared reference to 'contaner'; did you mean 'container'?",
         ),
-        ("size(object, 1)", "1:1: found no matching overload for 'size'"),
-        ("startsWith('a', 'b')", "1:1: undeclared reference to 'startsWith'; it is written VALUE.startsWith(…)"),
-        ("'1'.quantity()", "1:5: undeclared reference to 'quantity'; it is written quantity(…)"),
+        ("size(object, 1)", "1:5: found no matching overload for 'size' applied to '(dyn, int)'"),
+        (
+            "startsWith('a', 'b')",
+            "1:11: found no matching overload for 'startsWith' applied to '(string, string)'; it is written "
+            "VALUE.startsWith(…)",
+        ),
+        (
+            "'1'.quantity()",
+            "1:13: found no matching overload for 'quantity' applied to 'string.()'; it is written quantity(…)",
+        ),
         ("'é😀' == objet", "1:9: undeclared reference to 'objet'; did you mean 'object'?"),
         ("'objet' == 'x' && objet", "1:19: undeclared reference to 'objet'; did you mean 'object'?"),
     ],

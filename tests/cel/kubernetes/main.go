@@ -7,6 +7,8 @@
 //
 // The variables are x, y, authorizer and those that a question declares. The variable authorizer refuses everything,
 // and its reason is the question as it was put, in JSON.
+//
+// With the argument "check", expressions are only parsed and checked: see checking.go.
 package main
 
 import (
@@ -51,6 +53,10 @@ func (asked question) environment() string {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		checked()
+		return
+	}
 	envs := map[string]*cel.Env{}
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(make([]byte, 1<<20), 1<<24)

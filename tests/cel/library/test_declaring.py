@@ -33,15 +33,16 @@ OVERLOADS = [overload for library in (*LIBRARIES, jsonpatch.LIBRARY) for overloa
 TYPES = {"bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"}
 OTHERWISE = {
     "error": {"why/explainer.py", "why/explanation.py", "code/recording.py"},  # an outcome; what a record's key is of
-    "name": {  # the checker's configuration; in patterns; a field of metadata
-        *("check/frontend.py", "check/suggestions.py", "tree/spans.py", "why/origins.py", "why/ranking.py"),
+    "name": {  # attributes; in patterns; a field of metadata
+        *("check/broken.py", "tree/parsed.py"),
+        *("check/suggestions.py", "tree/spans.py", "why/origins.py", "why/ranking.py"),
     },
-    "namespace": {"why/origins.py", "why/ranking.py"},  # a field of metadata
+    "namespace": {"check/nodes.py", "why/origins.py", "why/ranking.py"},  # a reserved word; a field of metadata
     "path": {"value/messages.py"},  # a field of JSONPatch
     "replace": {"cost/costs.py"},  # what str.encode does with a lone surrogate
     "sign": {"tree/spans.py"},  # in a pattern
     "value": {  # fields of messages and classes, an outcome, and a fact that declarations give
-        *("check/construction.py", "check/structs.py", "code/codegen.py", "code/native.py", "tree/declared.py"),
+        *("check/construction.py", "tree/parsed.py", "code/codegen.py", "code/native.py", "tree/declared.py"),
         *("value/messages.py", "value/values.py", "why/explainer.py", "why/explanation.py"),
     },
 }
@@ -165,17 +166,14 @@ MINE = Library(
             "like", "string, string -> bool", lambda text, pattern: re.search(pattern, text) is not None, "", pattern=1
         ),
         method("any", "dyn, list(dyn) -> bool", lambda value, items: value in items, "", mixes=True),
-        method("_ldest", "list(T) -> T", lambda items: items[0], "", since=(1, 36)),
-        method("eldest", "list(T) -> T", lambda items: items[0], "", parser_name="_ldest"),
+        method("eldest", "list(T) -> T", lambda items: items[0], "", since=(1, 36)),
     ),
 )
 
 
 FUNCTIONS = Functions((standard.LIBRARY, optionals.LIBRARY, MINE.at((1, 35))))
 VARIABLES = {"object": types.DYN, "n": types.parse("list(int)"), "text": types.STRING}
-FRONTEND = Frontend(
-    VARIABLES, Declarations(FUNCTIONS.declarations, extensions=("optional",), bound=FUNCTIONS)
-)  # none of the extensions has a function of these names
+FRONTEND = Frontend(VARIABLES, Declarations(FUNCTIONS.declarations, bound=FUNCTIONS))
 SECRET = {"password": "hunter2", "name": "x"}
 
 
@@ -236,17 +234,9 @@ def test_literals_may_mix_where_that_is_declared() -> None:
         compiled("[1, 'abc'].itself()")
 
 
-def test_the_parser_may_know_a_function_by_another_name() -> None:
-    assert compiled("n.eldest()").evaluate(Activation({"n": [7]})) == 7
-    with pytest.raises(CompileError, match="'eldest'"):
-        compiled("text.eldest()")
-    with pytest.raises(ValueError, match="has another length"):
-        method("old", "T -> T", lambda value: value, "", parser_name="o")
-
-
 def test_a_function_is_there_since_its_version() -> None:
-    assert [each.name for each in MINE.at((1, 36)).overloads if each.name == "_ldest"] == ["_ldest"]
-    assert [each.name for each in MINE.at((1, 35)).overloads if each.name == "_ldest"] == []
+    assert [each.name for each in MINE.at((1, 36)).overloads if each.name == "eldest"] == ["eldest"]
+    assert [each.name for each in MINE.at((1, 35)).overloads if each.name == "eldest"] == []
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_error(expression: str, text: str) -> None:
 
 REFUSED: list[tuple[str, str]] = [
     ("ip(1)", "found no matching overload for 'ip' applied to '(int)'"),
-    ("ip('::1').prefixLength()", "found no matching overload for 'prefixLength' applied to '(net.IP)'"),
+    ("ip('::1').prefixLength()", "found no matching overload for 'prefixLength' applied to 'net.IP.()'"),
     ("ip('::1') == '::1'", "found no matching overload for '_==_' applied to '(net.IP, string)'"),
 ]
 

@@ -48,7 +48,7 @@ def test_error(expression: str, text: str) -> None:
 
 
 REFUSED: list[tuple[str, str]] = [
-    ("[1].flatten()", "found no matching overload for 'flatten' applied to '(list(int))'"),
+    ("[1].flatten()", "found no matching overload for 'flatten' applied to 'list(int).()'"),
     ("[[1]].flatten() == ['a']", "found no matching overload for '_==_' applied to '(list(int), list(string))'"),
     ("[[1]].sort()", "found no matching overload for 'sort'"),
     ("[1].sortBy(e, [e])", "found no matching overload for '@sortByAssociatedKeys'"),

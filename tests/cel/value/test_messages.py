@@ -96,7 +96,7 @@ def test_lists_and_maps_that_are_made_within_others_are_marked() -> None:
         ("Object{a: nope}", "undeclared reference to 'nope'", 11),
         ("Object{a: Object.a{b: object.nope()}}", "undeclared reference to 'nope'", 30),
         ("Other.a{}", "undeclared reference to 'Other'", 1),
-        ("[Object.a{}, Object.b{}]", "expected type 'Object.a' but found 'Object.b'", 14),
+        ("[Object.a{}, Object.b{}]", "expected type 'Object.a' but found 'Object.b'", 22),
         ("Object.a{} == Object.b{}", "found no matching overload for '_==_' applied to '(Object.a, Object.b)'", 12),
         ("type(Object{}) == Object", "program instantiation failed: reference to undefined type: Object", 19),
         ("JSONPatch{value: 1, path: 2}", "expected type of field 'path' is 'string' but provided type is 'int'", 25),

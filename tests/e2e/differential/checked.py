@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from tests.e2e.differential.cases import Case, Object, Request, merged
 from tests.e2e.differential.verdicts import Verdict
 from webhook.cli.main import app
 
+_WHOLE = 4096  # characters of all warnings of a request until which each is sent whole
+_CUT = 256  # characters that are sent of each beyond
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PREFIX = "Validation failed for "
 Told = tuple[str, str, str]
 """Policy, binding and message."""
@@ -27,10 +31,14 @@ class NotAManifest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One run of `gatewright check`: the manifest, and the options that say who does what with it."""
+    """One run of `gatewright check`: the manifest, and the options that say who does what with it.
+
+    `old`: what an update replaces.
+    """
 
     manifest: Object
     arguments: tuple[str, ...]
+    old: Object | None = None
 
 
 def asked(case: Case, request: Request, client: Client) -> Asked:
@@ -61,19 +69,20 @@ def asked(case: Case, request: Request, client: Client) -> Asked:
         return Asked(stored.body, (*user, "--operation", "delete"))
     if content_type not in ("application/json", "application/merge-patch+json") or not isinstance(body, dict):
         raise NotAManifest("server-side apply or a JSON patch")
-    if "oldObject" in policies or "objectSelector" in policies:
-        raise NotAManifest("an update that is judged by what was there before, which check takes to be the same")
-    return Asked(merged(stored.body, body), (*user, "--operation", "update"))
+    return Asked(merged(stored.body, body), user, stored.body)
 
 
 def report(run: Asked, folder: Path) -> dict[str, Any]:
     """What `gatewright check -o json` says, with the tree that is below the folder."""
     file = folder / "manifest.json"
     file.write_text(json.dumps(run.manifest))
+    arguments = ["check", str(file), "--policies", str(folder / "policies"), "-o", "json", *run.arguments]
+    if run.old is not None:
+        old = folder / "old.json"
+        old.write_text(json.dumps(run.old))
+        arguments += ["--old", str(old)]
     try:
-        done = CliRunner().invoke(
-            app, ["check", str(file), "--policies", str(folder / "policies"), "-o", "json", *run.arguments]
-        )
+        done = CliRunner().invoke(app, arguments)
     finally:
         gc.enable()
         gc.unfreeze()
@@ -89,6 +98,31 @@ def findings(report: Object) -> dict[str, set[Told]]:
     for each in report["findings"]:
         found[each["action"]].add((each["policy"], each["binding"], each["message"]))
     return found
+
+
+def as_sent(findings: dict[str, set[Told]]) -> dict[str, set[Told]]:
+    """Findings of check as the API server would send them: it cuts warnings, and sends none with control characters.
+
+    Only sets of warnings are told right that are all whole, or all cut and within the limit.
+    """
+    warnings = {each for each in findings["Warn"] if not _CONTROL.search(each[2])}
+    texts = {each: _warning(each) for each in warnings}
+    if sum(map(len, texts.values())) > _WHOLE:
+        warnings = {
+            (policy, binding, text[:_CUT][len(text) - len(message) :])
+            for (policy, binding, message), text in texts.items()
+        }
+    return {**findings, "Warn": warnings}
+
+
+def without_messages(findings: dict[str, set[Told]]) -> dict[str, set[Told]]:
+    """Findings of which only policy and binding are compared."""
+    return {action: {(policy, binding, "") for policy, binding, _ in found} for action, found in findings.items()}
+
+
+def _warning(told: Told) -> str:
+    policy, binding, message = told
+    return f"{_PREFIX}ValidatingAdmissionPolicy '{policy}' with binding '{binding}': {message}"
 
 
 def natively(verdict: Verdict) -> dict[str, set[Told]]:

@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from tests.dryrun.answers import Answer, Answers, Object, Refusal
@@ -188,16 +187,16 @@ def _refusal(reply: Reply, manifest: Object) -> Refusal | None:
 
 
 def _by_kubectl(cluster: ControlPlane, manifests: list[Manifest]) -> list[Refusal]:
-    """What kubectl says of manifests that it refuses."""
+    """What kubectl says of manifests that it refuses: of all in one run, file by file."""
     folder = cluster.folder / "refused"
     folder.mkdir()
-    files = [folder / f"{number:03}.json" for number in range(len(manifests))]
-    for file, manifest in zip(files, manifests, strict=True):
-        file.write_text(json.dumps(manifest.value))
-    refusals = []
-    for file in files:
-        done = cluster.kubectl("create", "--dry-run=server", "--validate=strict", "-f", str(file), check=False)
-        said = done.stderr.replace(str(file), "FILE").strip()
-        assert done.returncode, f"kubectl takes {Path(file).read_text()}"
-        refusals.append(Refusal(0, "", re.sub(r"^error: ", "", said)))
-    return refusals
+    arguments = ["create", "--dry-run=server", "--validate=strict"]
+    for number, manifest in enumerate(manifests):
+        (folder / f"{number:03}.json").write_text(json.dumps(manifest.value))
+        arguments += ["--filename", str(folder / f"{number:03}.json")]
+    done = cluster.kubectl(*arguments, check=False)
+    assert done.returncode and not done.stdout, f"kubectl takes {done.stdout}"
+    said = dict(
+        re.findall(rf'"{folder}/(\d+)\.json": (.*?)(?=$|, unable to|, error val|, resource map)', done.stderr, re.M)
+    )
+    return [Refusal(0, "", said[f"{number:03}"].rstrip("]")) for number in range(len(manifests))]

@@ -157,13 +157,17 @@ def _applied(function: str, arguments: str) -> str:
     return rf"found no matching overload for '{re.escape(function)}' applied to '\({arguments}\)'"
 
 
+def _called(method: str, receiver: str, arguments: str) -> str:
+    return rf"found no matching overload for '{method}' applied to '{receiver}\.\({arguments}\)'"
+
+
 _OPAQUE = r"kubernetes\.(?:Quantity|Semver)"
 _ORDER = r"_(?:<|<=|>|>=)_"
 _NUMBERS = "(?:int|uint|double)"
 # These patterns are not compiled in advance, as most runs have no error.
 _OVERLOADS: Final[Sequence[tuple[str, str]]] = (
-    (_applied("contains", r"list\(.*\), .*"), "contains() is a method of strings; for a list, write ELEMENT in LIST"),
-    (_applied("contains", r"map\(.*\), .*"), "contains() is a method of strings; for a map, write KEY in MAP"),
+    (_called("contains", r"list\(.*\)", ".*"), "contains() is a method of strings; for a list, write ELEMENT in LIST"),
+    (_called("contains", r"map\(.*\)", ".*"), "contains() is a method of strings; for a map, write KEY in MAP"),
     (
         rf"found no matching overload for '{_ORDER}' applied to '\((?P<a>{_OPAQUE}), (?P=a)\)'",
         "write A.isLessThan(B), A.isGreaterThan(B), or A.compareTo(B) <= 0",
@@ -201,7 +205,7 @@ _OVERLOADS: Final[Sequence[tuple[str, str]]] = (
         "CEL does not mix number types; convert one with int(…) or double(…)",
     ),
     (
-        r"found no matching overload for '_(?:&&|\|\|)_' applied to '\(.*(?:string|list\(.*\))\)'",
+        r"expected type 'bool' but found '(?:string|list\(.*\))'",
         "both sides must be conditions; to compare with several values, write VALUE in ['a', 'b']",
     ),
     (
@@ -209,22 +213,22 @@ _OVERLOADS: Final[Sequence[tuple[str, str]]] = (
         "a type is written without quotes: type(VALUE) == string",
     ),
     (
-        r"found no matching overload for '[^']+' applied to '\(optional_type\(.*\).*\)'",
+        r"found no matching overload for '[^']+' applied to '\(?optional_type\(.*\).*\)'",
         "it is an optional; write VALUE.orValue(DEFAULT)",
     ),
     (_applied("_[_]", "string, int"), "write TEXT.charAt(INDEX)"),
     (_applied("!_", "string|int|dyn"), "! negates conditions only; compare instead, such as VALUE == ''"),
-    (_applied("format", r"string, (?!list).*"), "write 'TEXT %s'.format([VALUE])"),
+    (_called("format", "string", "(?!list).*"), "write 'TEXT %s'.format([VALUE])"),
     (
-        r"expression of type '(?:list\(.*\)|string)' cannot be the operand of a select operation",
+        r"type '(?:list\(.*\)|string)' does not support field selection",
         "it has no fields; its length is size(VALUE)",
     ),
-    (r"has\(\) argument must be a field selection", "write has(object.FIELD), or KEY in MAP"),
+    (r"invalid argument to has\(\) macro", "write has(object.FIELD), or KEY in MAP"),
 )
 
 _BLANK = re.compile(r"\s*")
 _COUNTED_MESSAGE = re.compile(r"found no matching overload for '(\w+)'")
-_SYNTAX_ERRORS = ("Syntax error", "reserved identifier", "<<nil>>")
+_SYNTAX_ERRORS = ("Syntax error", "reserved identifier")
 _COUNTED: Final = {
     "all": "write LIST.all(x, CONDITION): a name for the element, and what holds of it",
     "exists": "write LIST.exists(x, CONDITION); whether a field is there is has(object.FIELD)",

@@ -21,8 +21,8 @@ _FEW = 12  # the most fields for an error that lists them all
 _BEFORE = 200  # the characters before a function's name that are searched for its receiver
 
 _UNDECLARED = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
-_NO_TREE = "<<nil>> parsetree"  # after a syntax error
-_UNDEFINED = re.compile(r"undefined field '(?P<name>[^']*)'(?: not found in struct '(?P<struct>[^']*)')?")
+_UNMATCHED = re.compile(r"found no matching overload for '(?P<name>\w[\w.]*)' applied to '(?P<arguments>.*)'")
+_UNDEFINED = re.compile(r"undefined field '(?P<name>[^']*)'")
 
 
 class Names(Struct, frozen=True):
@@ -54,14 +54,16 @@ def field_hint(name: str, fields: Iterable[str]) -> str:
 
 def explained(error: CompileError, names: Names) -> CompileError:
     """The error with the position of each unknown name, and the most similar known one."""
-    source, reported = error.source, error.issues  # the checker stops after twenty
+    source, reported = error.source, error.issues
     habit = idioms.syntax(source, reported)
     if habit:
         return CompileError(source, [habit])  # the others follow from it
     calls: list[_Call] = []
     for issue in reported:
-        undeclared = _UNDECLARED.fullmatch(issue.message)
-        call = _call(source, issue, undeclared["name"], names) if undeclared else None
+        unknown = _UNDECLARED.fullmatch(issue.message) or _UNMATCHED.fullmatch(issue.message)
+        if "applied to '!error!" in issue.message:
+            continue  # it only follows from the error in its receiver
+        call = _call(source, issue, unknown["name"], names) if unknown else None
         if call:
             calls.append(call)
     loops = frozenset(each for match in _LOOP.finditer(source) for each in match.groups() if each)
@@ -73,11 +75,31 @@ def explained(error: CompileError, names: Names) -> CompileError:
             rewritten = _undeclared(source, issue, undeclared["name"], names, calls, loops)
             issues += [rewritten] if rewritten else []
         elif undefined:
-            issues.append(_undefined(source, issue, undefined["name"], undefined["struct"] or "", names))
-        elif issue.message != _NO_TREE or len(reported) == 1:
-            advice = idioms.overload(issue.message)
+            issues.append(_undefined(source, issue, undefined["name"], issue.about, names))
+        else:
+            advice = _unmatched(issue, names, calls) or idioms.overload(issue.message)
             issues.append(replace(issue, message=f"{issue.message}; {advice}") if advice else issue)
+    # An issue about an operand of the type !error! only follows from another one.
+    issues = [issue for issue in issues if "!error!" not in issue.message or ";" in issue.message] or issues
     return CompileError(source, list(dict.fromkeys(issues)) or error.issues)
+
+
+def _unmatched(issue: Issue, names: Names, calls: list[_Call]) -> str | None:
+    """The advice for a call of a known function in a form that it does not have; None if there is none."""
+    found = _UNMATCHED.fullmatch(issue.message)
+    if found is None:
+        return None
+    name, is_member = found["name"], not found["arguments"].startswith("(")
+    binds = any(call.issue == issue and call.loop for call in calls)
+    if is_member:
+        known, other, form = names.methods, names.functions, f"{name}(…)"
+        advice = idioms.method(name, binds) if binds or name not in known else None
+    else:
+        known, other, form = names.functions, names.methods, f"VALUE.{name}(…)"
+        advice = idioms.function(name) if name not in known else None
+    if advice or name in known or name not in other:
+        return advice
+    return f"it is written {form}"
 
 
 class _Call(Struct, frozen=True):
@@ -141,7 +163,8 @@ def _undeclared(
     same = [each for each in names.variables if each.startswith(f"{first}.")]
     if dot and same:  # variables.replcas
         return issue_at(source, start, f"undeclared reference to '{_cut(name)}'{hint(name, same)}")
-    elsewhere = idioms.qualified(first, "") if source.startswith(".", at + len(first)) else idioms.NAMES.get(first)
+    elsewhere = idioms.qualified(first, "") if source.startswith(".", at + len(first)) else None
+    elsewhere = elsewhere or idioms.NAMES.get(first)
     if elsewhere and first not in names.variables | loops:
         return issue_at(source, start, f"undeclared reference to '{_cut(first)}'; {elsewhere}")
     known = loops | {each.partition(".")[0] for each in names.variables}
@@ -191,8 +214,12 @@ def field_offset(source: str, at: int, name: str) -> int:
 
 
 def _start(source: str, at: int, name: str) -> int:
-    """The offset of a qualified name whose last dot is at `at`."""
-    *before, _ = name.split(".")
+    """The offset of a qualified name whose last dot is at `at`, or the brace after it."""
+    *before, last = name.split(".")
+    if source.startswith("{", at):
+        before.append(last)
+        match = re.search(r"\s*\.\s*".join(map(re.escape, before)) + r"\s*$", source[:at])
+        return match.start() if match else at
     if not before or not source.startswith(".", at):
         return at
     match = re.search(r"\s*\.\s*".join(map(re.escape, before)) + r"\s*$", source[:at])

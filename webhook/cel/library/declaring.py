@@ -24,8 +24,8 @@ the call (webhook.cel.tree.declared.Declared, which documents each fact).
 - `deciding`: if some elements of the arguments decide the result, as in sets.intersects.
 - `lazy` and `otherwise`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `check`: see Declared.
 - `since`: the first Kubernetes version with the function, if its library is older.
-- `parser_name`: a name of the same length that the parser does not know, if its own function of the name has other
-  types.
+- `guarded`: the implementation itself refuses values of other types, so that nothing needs to choose between overloads
+  that share it.
 - `missing`: the error text of a call without a matching overload, if it is not the usual one.
 
 `make docs` writes the reference page; the tests run its examples, and compare costs with the API server's.
@@ -42,6 +42,7 @@ from msgspec.structs import replace
 
 from webhook.cel.tree import types
 from webhook.cel.tree.declared import Check, Cost, Deciding, Declared, Element, Privacy, Shape
+from webhook.cel.tree.parsed import Expand
 from webhook.cel.tree.types import Type
 from webhook.cel.value.operators import RECEIVERS
 from webhook.versions import Version
@@ -84,8 +85,8 @@ class Facts(TypedDict, total=False):
     light: Callable[[str], bool]
     check: Check
     since: Version
-    parser_name: str
     missing: Missing
+    guarded: bool
 
 
 class Overload(Struct, frozen=True):
@@ -105,36 +106,32 @@ class Overload(Struct, frozen=True):
     example: str
     error: Failure | None = None
     since: Version | None = None
-    parser_name: str = ""
     missing: Missing | None = None
+    guarded: bool = False
 
 
 class FunctionDeclaration(Struct, frozen=True):
-    """The declaration of an overload for the checker. `id` is unique among all overloads.
-
-    parser_name: its name in the source for the parser, if it differs.
-    """
+    """The declaration of an overload for the checker. `id` is unique among all overloads."""
 
     id: str
     name: str
     params: tuple[Type, ...]
     result: Type
     member: bool
-    parser_name: str = ""
 
 
 class Macro(Struct, frozen=True):
-    """A macro, which the parser expands. `form`: the signature in the reference. Other fields: see Overload.
+    """A macro, which the parser expands by `expand`.
 
-    parser_name: the parser's name of the macro, if Kubernetes has another, longer name too.
+    form: the signature in the reference. Other fields: see Overload.
     """
 
     name: str
     form: str
     doc: str
     example: str
+    expand: Expand
     error: Failure | None = None
-    parser_name: str = ""
 
     @property
     def member(self) -> bool:
@@ -153,14 +150,10 @@ class Library(Struct, frozen=True):
     name: str
     since: Version
     overloads: tuple[Overload, ...]
-    checked_by_parser: bool = False
-    """The parser's own checker declares these already, except those with a `parser_name`."""
     opaque: Mapping[str, type] | None = None
     """Opaque type names and the Python classes of their values."""
     named_types: tuple[str, ...] = ()
     """The opaque types that expressions can name, as in `type(x) == net.IP`."""
-    extension: str = ""
-    """The parser's extension that has these functions or macros."""
     macros: tuple[Macro, ...] = ()
     variables: tuple[str, ...] = ()
     """The variables that belong to the library, in environments that declare them."""
@@ -211,9 +204,6 @@ def _overload(
     params, _, result = signature.partition("->")
     cost = facts.get("cost")
     fixed, unfixed = (cost.cost, cost.otherwise) if isinstance(cost, WhereFixed) else (cost, cost)
-    parser_name = facts.get("parser_name", "")
-    if parser_name and len(parser_name) != len(name):
-        raise ValueError(f"{name}: its parser_name {parser_name!r} has another length, which would shift positions")
     declared = Declared(
         call,
         cost=fixed,
@@ -234,15 +224,15 @@ def _overload(
     )
     return Overload(
         name,
-        tuple(_split(params)),
+        tuple(split(params)),
         types.parse(result.strip()),
         member,
         declared,
         unfixed,
         *documented,
         since=facts.get("since"),
-        parser_name=parser_name,
         missing=facts.get("missing"),
+        guarded=facts.get("guarded", False),
     )
 
 
@@ -284,7 +274,8 @@ class remembered(Generic[Value]):
         return self._kept(text) if len(text) <= _KEPT_LENGTH else self._make(text)
 
 
-def _split(params: str) -> Iterator[Type]:
+def split(params: str) -> Iterator[Type]:
+    """The types in a text such as `string, list(int)`."""
     depth, start = 0, 0
     for place, character in enumerate(params + ","):
         depth += (character == "(") - (character == ")")

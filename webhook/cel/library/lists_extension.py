@@ -6,9 +6,11 @@ with the keys of all elements.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from webhook.cel.cost import costs
+from webhook.cel.library.comprehensions import mapped
 from webhook.cel.library.declaring import (
     Library,
     Macro,
@@ -21,6 +23,7 @@ from webhook.cel.library.declaring import (
 )
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.tree.parsed import CALL, FOLD, IDENT, LIST, SELECT, UNUSED, Expansion, MacroError, Parsed
 from webhook.cel.value.gosort import ambiguous, sorted_places
 from webhook.cel.value.numbers import UInt
 from webhook.cel.value.operators import alike, type_of
@@ -237,6 +240,20 @@ def _is_sortable(kind: str) -> tuple[Overload, Overload]:
     )
 
 
+_SORTABLE: Final = (LIST, SELECT, IDENT, FOLD, CALL)
+_INPUT: Final = "@__sortBy_input__"
+
+
+def _sort_by(make: Expansion, target: Parsed, args: Sequence[Parsed]) -> Parsed:
+    variable = make.name(_INPUT)
+    if target.kind not in _SORTABLE:
+        text = "sortBy can only be applied to a list, identifier, comprehension, call or select expression"
+        raise MacroError(target, text)
+    keys = mapped(make, make.copy(variable), args)
+    ordered = make.method("@sortByAssociatedKeys", make.copy(variable), keys)
+    return make.fold((UNUSED, "", _INPUT), make.list(), target, make.constant(False), variable, ordered)
+
+
 LIBRARY = Library(
     "lists extension",
     (1, 34),
@@ -284,7 +301,6 @@ LIBRARY = Library(
             element=_reverse_of,
         ),
         *(overload for kind in _COMPARED for overload in _is_sortable(kind)),
-        # The parser's own flatten always returns list(dyn); that of Kubernetes has the element type.
         method(
             "flatten",
             "list(list(T)) -> list(T)",
@@ -295,7 +311,6 @@ LIBRARY = Library(
             work=_flattening_work,
             shape=Shape.FLATTENED,
             element=_flatten_of,
-            parser_name="_latten",
             missing=_no_flatten,
         ),
         method(
@@ -309,18 +324,16 @@ LIBRARY = Library(
             work=_flattening_work,
             shape=Shape.FLATTENED,
             element=_flatten_of,
-            parser_name="_latten",
             missing=_no_flatten,
         ),
     ),
-    checked_by_parser=True,
-    extension="lists",
     macros=(
         Macro(
             "sortBy",
             "list(T).sortBy(e, key) -> list(T)",
             "The elements in ascending order of their keys. The keys must have one ordered type.",
             "[{'n': 2}, {'n': 1}].sortBy(e, e.n).map(e, e.n) == [1, 2]",
+            _sort_by,
             error=("[{'n': 1}, {'n': 2}].sortBy(e, dyn(e))", "list elements must be comparable"),
         ),
     ),

@@ -6,12 +6,14 @@ selections `a.?b` and `a[?i]`; the parser expands the macros optMap and optFlatM
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from webhook.cel.library.declaring import Library, Macro, function, method
 from webhook.cel.tree.declared import Privacy, Shape, written
 from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.tree.parsed import IDENT, UNUSED, Expansion, MacroError, Parsed
 from webhook.cel.value.numbers import UInt
 from webhook.cel.value.texts import text
 from webhook.cel.value.times import FIRST, Duration, Timestamp
@@ -52,6 +54,29 @@ def _present(place: int, _: Any, optionals: Any) -> tuple[int, ...] | None:
         return None
     present = [at for at, each in enumerate(optionals) if each is not NONE]
     return (present[place],) if place < len(present) else None
+
+
+def _with_value(
+    make: Expansion, target: Parsed, args: Sequence[Parsed], name: str, wrap: Callable[[Parsed], Parsed]
+) -> Parsed:
+    """target.hasValue() ? wrap(the second argument, with the first one as a name for the value) : optional.none()"""
+    if args[0].kind != IDENT:
+        raise MacroError(args[0], f"{name}() variable name must be a simple identifier")
+    variable = args[0].name
+    present = make.method("hasValue", target)
+    nothing = make.list()
+    value = make.method("value", make.copy(target))
+    never, kept = make.constant(False), make.name(variable)
+    bound = make.fold((UNUSED, "", variable), nothing, value, never, kept, args[1])
+    return make.call("_?_:_", present, wrap(bound), make.call("optional.none"))
+
+
+def _opt_map(make: Expansion, target: Parsed, args: Sequence[Parsed]) -> Parsed:
+    return _with_value(make, target, args, "optMap", lambda value: make.call("optional.of", value))
+
+
+def _opt_flat_map(make: Expansion, target: Parsed, args: Sequence[Parsed]) -> Parsed:
+    return _with_value(make, target, args, "optFlatMap", lambda value: value)
 
 
 LIBRARY = Library(
@@ -120,20 +145,20 @@ LIBRARY = Library(
             otherwise="value",
         ),
     ),
-    checked_by_parser=True,
-    extension="optional",
     macros=(
         Macro(
             "optMap",
             "optional_type(T).optMap(e, value) -> optional_type(U)",
             "An optional with the result for the value; absent if the value is absent.",
             "optional.of(1).optMap(e, e + 1).value() == 2",
+            _opt_map,
         ),
         Macro(
             "optFlatMap",
             "optional_type(T).optFlatMap(e, optional) -> optional_type(U)",
             "The same for a result that is an optional itself.",
             "!optional.of('').optFlatMap(e, optional.ofNonZeroValue(e)).hasValue()",
+            _opt_flat_map,
         ),
     ),
 )
@@ -186,5 +211,4 @@ ENDS = Library(
             element=lambda _, __, items: (len(items) - 1,) if type(items) is list and items else None,
         ),
     ),
-    checked_by_parser=True,
 )

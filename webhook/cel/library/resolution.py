@@ -92,17 +92,15 @@ class Functions:
             for number, overload in enumerate(library.overloads):
                 key = (overload.name, overload.member, len(overload.params))
                 self._by_call.setdefault(key, []).append(overload)
-                if overload.parser_name or not library.checked_by_parser:
-                    self.declarations.append(
-                        FunctionDeclaration(
-                            f"{library.name}_{number}_{overload.name}",
-                            overload.name,
-                            overload.params,
-                            overload.result,
-                            overload.member,
-                            overload.parser_name,
-                        )
+                self.declarations.append(
+                    FunctionDeclaration(
+                        f"{library.name}_{number}_{overload.name}",
+                        overload.name,
+                        overload.params,
+                        overload.result,
+                        overload.member,
                     )
+                )
         self._names = {
             member: frozenset(name for name, method, _ in self._by_call if method == member and name[0].isalpha())
             for member in (True, False)
@@ -130,7 +128,8 @@ class Functions:
         found = self._unfixed.get((key, possible))
         if found is None:
             chosen = [overloads[place] for place in possible or places]
-            found = self._unfixed[key, possible] = replace(_of_any(chosen), call=self._dispatch(key))
+            call = _shared(overloads) or self._dispatch(key)
+            found = self._unfixed[key, possible] = replace(_of_any(chosen), call=call)
         return found
 
     def _dispatch(self, key: _Key) -> Dispatch:
@@ -155,6 +154,12 @@ def _absent(name: str, *, named: bool) -> Callable[..., Any]:
         raise EvaluationError(_no_overload(name, args) if named else f"no such overload: {name}")
 
     return call
+
+
+def _shared(overloads: list[Overload]) -> Callable[..., Any] | None:
+    """The implementation of all overloads, if they share one that refuses values of other types."""
+    first = overloads[0].declared.call
+    return first if all(each.guarded and each.declared.call is first for each in overloads) else None
 
 
 def _fixed(argument: Type, parameter: Type) -> bool:

@@ -233,7 +233,7 @@ _CONVERSIONS: tuple[Overload, ...] = (
         work=costs.parsed,
         check=_A_TIMESTAMP,
     ),
-    _conversion("type", "T -> type", type_of, "The type of a value.", "type(1) == int", privacy=Privacy.OPEN),
+    _conversion("type", "T -> type(T)", type_of, "The type of a value.", "type(1) == int", privacy=Privacy.OPEN),
     _conversion("uint", "uint -> uint", _same, "The value itself."),
     _conversion("uint", "int -> uint", checked_uint, "The same number.", "uint(3) == 3u"),
     _conversion("uint", "double -> uint", _uint_from_double, "Truncated.", "uint(3.9) == 3u"),
@@ -292,8 +292,14 @@ _STRINGS: tuple[Overload, ...] = (
 )
 
 _SIZES: tuple[Overload, ...] = tuple(
-    declare("size", "T -> int", size, "Code points, bytes, elements or entries.", example, privacy=Privacy.OPEN)
-    for declare, example in ((function, "size('é') == 1"), (method, "[1, 2].size() == 2"))
+    declare("size", f"{measured} -> int", size, doc, example.format(value), privacy=Privacy.OPEN, guarded=True)
+    for measured, doc, value in (
+        ("bytes", "The number of bytes.", "b'ab'"),
+        ("list(T)", "The number of elements.", "[1, 2]"),
+        ("map(K, V)", "The number of entries.", "{1: 1, 2: 2}"),
+        ("string", "The number of code points.", "'éa'"),
+    )
+    for declare, example in ((function, "size({}) == 2"), (method, "{}.size() == 2"))
 )
 
 
@@ -345,4 +351,4 @@ _TIMES: tuple[Overload, ...] = (
     ),
 )
 
-LIBRARY = Library("standard", (1, 23), (*_CONVERSIONS, *_STRINGS, *_SIZES, *_TIMES), checked_by_parser=True)
+LIBRARY = Library("standard", (1, 23), (*_CONVERSIONS, *_STRINGS, *_SIZES, *_TIMES))

@@ -10,11 +10,15 @@ from webhook.excerpts import Excerpt, marked
 
 
 class Issue(Struct, frozen=True):
-    """One fault of an expression. `line` and `column` are 1-based, in code points of the expression's text."""
+    """One fault of an expression. `line` and `column` are 1-based, in code points of the expression's text.
+
+    about: the type of the operand, if its field is not defined.
+    """
 
     message: str
     line: int = 1
     column: int = 1
+    about: str = ""
 
     def __str__(self) -> str:
         return f"{self.line}:{self.column}: {self.message}"
@@ -58,10 +62,10 @@ class LimitExceeded(BudgetExceeded):
         self.text = text
 
 
-def issue_at(source: str, offset: int, message: str) -> Issue:
+def issue_at(source: str, offset: int, message: str, about: str = "") -> Issue:
     """An issue at an offset, in code points, of its source."""
     before = source[:offset]
-    return Issue(message, before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
+    return Issue(message, before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1, about)
 
 
 def offset_of(source: str, issue: Issue) -> int:

@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from typing import Final
 
-from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select
+from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, StructLiteral
 
 Span = tuple[int, int]
 """Start and end offset, in code points: source[start:end]."""
@@ -77,9 +77,13 @@ class Spans:
                 last = at + 1 if self._text(at) in "+-" else at
                 return self._starts[at], self._end(last)
             case Ident():
+                if self._text(at) == "(":  # the key that transformMap inserts is its first argument
+                    at += 1
                 return self._name(at)
             case Select(test=False):
                 return self._whole(node.operand)[0], self._end(at + 1)
+            case StructLiteral():
+                return self._name(at - 1)[0], self._end(self._matching.get(at, at))
             case ListLiteral() | MapLiteral():
                 return self._starts[at], self._end(self._matching.get(at, at))
             case Comprehension(range=of) if not (isinstance(of, ListLiteral) and of.offset == node.offset):

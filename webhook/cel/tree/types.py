@@ -36,7 +36,7 @@ BYTES = Type("bytes")
 DURATION = Type("duration")
 TIMESTAMP = Type("timestamp")
 TYPE = Type("type")
-ERROR = Type("*error*")
+ERROR = Type("!error!")
 
 NUMBERS = (INT, UINT, DOUBLE)
 

@@ -1,0 +1,195 @@
+"""What the parser and the checker give for an expression, beside the API server's: trees and errors as JSON."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests import goprograms
+from webhook.cel import CompileError, Environment
+from webhook.cel.check.lexing import first_token
+from webhook.cel.check.literals import check_literals
+from webhook.cel.tree import types
+from webhook.cel.tree.ast import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    ListLiteral,
+    MapLiteral,
+    Select,
+    StructLiteral,
+    children,
+)
+from webhook.cel.value.numbers import UInt
+from webhook.policy.cel.declared import base_environment
+
+TYPES = {
+    "x": "dyn",
+    "y": "dyn",
+    "object": "dyn",
+    "i": "int",
+    "u": "uint",
+    "d": "double",
+    "b": "bool",
+    "s": "string",
+    "by": "bytes",
+    "t": "timestamp",
+    "du": "duration",
+    "nu": "null",
+    "l": "list(int)",
+    "ls": "list(string)",
+    "ld": "list(dyn)",
+    "ll": "list(list(int))",
+    "m": "map(string, int)",
+    "md": "map(string, dyn)",
+    "ty": "type(int)",
+    "variables.foo": "string",
+    "variables.bar": "list(int)",
+    "o": "optional_type(int)",
+    "q": "kubernetes.Quantity",
+}
+"""The variables of the program in ../kubernetes/checking.go, beside request, namespaceObject and authorizer."""
+
+ENVIRONMENT = base_environment(with_params=False).extend({name: types.parse(each) for name, each in TYPES.items()})
+
+
+def asked(program: Path, expressions: Iterable[str]) -> list[dict[str, Any]]:
+    """The API server's answers: {"tree"} or {"errors", "text"}."""
+    return goprograms.answers(program, ({"expression": each} for each in expressions), "check")
+
+
+def outcome(expression: str, environment: Environment = ENVIRONMENT) -> dict[str, Any]:
+    """Our answer, in the form of `theirs`."""
+    try:
+        tree = environment._checker().check(expression)
+        check_literals(expression, tree)
+    except CompileError as error:
+        return {"errors": [[each.line, each.column, each.message] for each in error.issues]}
+    return {"tree": written(tree)}
+
+
+def theirs(answer: dict[str, Any]) -> dict[str, Any]:
+    """The API server's answer without overloads, and its errors with columns from 1 and without its container."""
+    if "tree" in answer:
+        return {"tree": _plain(answer["tree"])}
+    return {
+        "errors": [
+            [max(line, 1), max(column, 1), text.removesuffix(" (in container '')")]
+            for line, column, text in answer["errors"]
+        ]
+    }
+
+
+def _plain(tree: Any) -> Any:
+    if not isinstance(tree, list):
+        return tree
+    if len(tree) > 4 and isinstance(tree[0], int) and isinstance(tree[2], str) and isinstance(tree[3], list):
+        # The name of an optional field is a constant that is not checked.
+        declared = tree[2] or ("string" if tree[4] == "const" else "")
+        tree = [tree[0], tree[1], declared, *tree[4:]]
+    return [_plain(each) for each in tree]
+
+
+def written(node: Expr) -> list[Any]:
+    """A tree in the form of the API server's: [id, offset, type, kind, …]."""
+    head: list[Any] = [node.id, node.offset, str(node.type)]
+    match node:
+        case Const():
+            return [*head, "const", _constant(node.value)]
+        case Ident():
+            return [*head, "ident", node.name]
+        case Select():
+            return [*head, "select", written(node.operand), node.field, node.test]
+        case Call():
+            return [*head, "call", node.function, node.member, [written(each) for each in node.args]]
+        case ListLiteral():
+            return [*head, "list", [written(each) for each in node.elements], sorted(node.optional)]
+        case StructLiteral():
+            fields = [[getattr(e.key, "value", ""), written(e.value), e.optional] for e in node.entries]
+            return [*head, "struct", node.name, fields]
+        case MapLiteral():
+            return [*head, "map", [[written(e.key), written(e.value), e.optional] for e in node.entries]]
+        case Comprehension():
+            return [*head, "fold", node.var, node.var2, node.accu, [written(each) for each in children(node)]]
+
+
+def _constant(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"bool {str(value).lower()}"
+        case UInt():
+            return f"uint {int(value)}"
+        case int():
+            return f"int {value}"
+        case float():
+            return f"double {struct.unpack('>Q', struct.pack('>d', value))[0]:x}"
+        case bytes():
+            return f"bytes {value.hex()}"
+    return f"string {value}"
+
+
+_INSERTED = (
+    *("(", ")", "[", "]", "{", "}", ".", ",", "-", "!", "?", ":", "+", "*", "/", "%", "&&", "||", "==", "<", "in"),
+    *("true", "null", "1", "1u", "1.5", "'a'", "b'a'", "x", "as", "for", "`a`", "has(", "all(", ".map(", "0x", "1e"),
+    *("&", "|", "=", "#", "@", "'", '"', "'''", "\\", "é", "r'", "é'", "===", "\n", "\t", "//c\n", " ", "\r\n"),
+)
+
+
+class Broken:
+    """Makes expressions that are nearly right: tokens of others left out, repeated, exchanged, put in. seed: the same
+    gives the same ones."""
+
+    def __init__(self, seed: int, sources: list[str]) -> None:
+        self._random = Random(seed)
+        self._sources = sources
+
+    def one(self) -> str:
+        random = self._random
+        parts = _parts(random.choice(self._sources))
+        for _ in range(random.choice((1, 1, 1, 2, 3))):
+            if not parts:
+                break
+            place, kind = random.randrange(len(parts)), random.random()
+            if kind < 0.3:
+                del parts[place]
+            elif kind < 0.6:
+                parts.insert(place, random.choice(_INSERTED))
+            elif kind < 0.75:
+                parts[place] = random.choice(_INSERTED)
+            elif kind < 0.85:
+                del parts[place:]
+            elif kind < 0.95:
+                other = random.randrange(len(parts))
+                parts[place], parts[other] = parts[other], parts[place]
+            else:
+                parts.insert(place, random.choice(parts))
+        return "".join(parts)
+
+
+def _parts(source: str) -> list[str]:
+    found: list[str] = []
+    place = 0
+    while place < len(source):
+        blank, token = first_token(source, place)
+        text = blank + (token[1] if token else source[place + len(blank) : place + len(blank) + 1])
+        found.append(text)
+        place += len(text) or 1
+    return found
+
+
+_NAMED = re.compile(r"\bx(?:\.\w+)?\b")
+
+
+def typed(seed: int, expressions: Iterable[str]) -> list[str]:
+    """The expressions with variables of other types in place of x and its fields."""
+    random = Random(seed)
+    names = [*TYPES, "request", "request.userInfo", "namespaceObject.metadata.labels"]
+    return [_NAMED.sub(lambda _: random.choice(names), each) for each in expressions]
