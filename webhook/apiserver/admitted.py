@@ -18,6 +18,7 @@ from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
     from webhook.apiserver.customresources.definitions import Kind
+    from webhook.apiserver.fielderrors import FieldError
     from webhook.apiserver.plugins.admitting import Plugins
     from webhook.cluster.view import ClusterView
 
@@ -77,15 +78,39 @@ class ApiServer:
         made = completion.created(value, resource, creation)
         custom = self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
         if custom is None:
+            refused = self._refused(made, None, resource, None)
             namespace = made["metadata"].get("namespace", "")
             plugged = self._loaded_plugins().validate(made, resource.api_version, resource.kind, namespace)
-            return Decoded(made, (*self._refused_definition(made, resource), *plugged.problems))
+            return Decoded(made, (*refused, *plugged.problems))
         from webhook.apiserver.customresources import judging  # where there is a custom resource
 
         made["metadata"] = {**made["metadata"], "generation": 1}
         made = judging.prepared(custom, made)
-        refusals = judging.refusals(custom, made)
-        return Decoded(made, tuple(FieldProblem(each.path, each.text, "Invalid") for each in refusals))
+        return Decoded(made, self._refused(made, None, resource, custom))
+
+    def updated(self, value: JSONObject, old: JSONObject, resource: Resource) -> tuple[FieldProblem, ...]:
+        """What the API server refuses of an object that replaces another one. Both as admission sees them."""
+        custom = self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
+        if custom is not None:
+            from webhook.apiserver.customresources import judging
+
+            value = judging.prepared(custom, value, old)
+        return self._refused(value, old, resource, custom)
+
+    def _refused(
+        self, value: JSONObject, old: JSONObject | None, resource: Resource, custom: Kind | None
+    ) -> tuple[FieldProblem, ...]:
+        """The problems of a whole object: by its definition; those of a definition itself."""
+        refused: Iterable[FieldError]
+        if custom is not None:
+            from webhook.apiserver.customresources import judging
+
+            refused = judging.refusals(custom, value, old)
+        elif struct_of(resource.api_version, resource.kind) is None:
+            return ()
+        else:
+            refused = self._refused_definition(value, resource)
+        return tuple(FieldProblem(each.path, each.text, "Invalid") for each in refused)
 
     def _loaded_plugins(self) -> Plugins:
         if self._plugins is None:
@@ -122,14 +147,13 @@ class ApiServer:
             }
         return self._custom
 
-    def _refused_definition(self, value: JSONObject, resource: Resource) -> Iterable[FieldProblem]:
+    def _refused_definition(self, value: JSONObject, resource: Resource) -> Iterable[FieldError]:
         """What the API server refuses of a CustomResourceDefinition."""
         if (resource.api_version, resource.kind) != ("apiextensions.k8s.io/v1", _DEFINITION):
-            return
+            return ()
         from webhook.apiserver.customresources import definitions
 
-        for each in definitions.read(value, self._target).refused:
-            yield FieldProblem(each.path, each.text, "Invalid")
+        return definitions.read(value, self._target).refused
 
 
 def read(value: JSONObject) -> Decoded:
