@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from tests.cli import running
+
 BROKEN = """\
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
@@ -107,8 +109,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def gatewright(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "webhook.cli.main", *arguments]
-    return subprocess.run(command, cwd=tree, capture_output=True, text=True, encoding="utf-8", check=False)
+    return running.gatewright(*arguments, cwd=tree)
 
 
 @pytest.mark.parametrize(

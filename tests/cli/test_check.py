@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli import running
+
 POLICIES = """\
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
@@ -111,15 +113,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def gatewright(tree: Path, *arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "webhook.cli.main", *arguments],
-        cwd=tree,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **variables},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return running.gatewright(*arguments, cwd=tree, stdin=stdin, env={**os.environ, **variables})
 
 
 def check(tree: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:

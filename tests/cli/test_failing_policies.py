@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.cli import running
 
 RAISES = '''\
 from gatewright import validate
@@ -117,8 +117,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def gatewright(tree: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "webhook.cli.main", *arguments]
-    run = subprocess.run(command, cwd=tree, capture_output=True, text=True, encoding="utf-8", check=False)
+    run = running.gatewright(*arguments, cwd=tree)
     assert (run.stderr, run.returncode) == ("", 1)
     return run.stdout
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.cli import running
 
 ROOT = Path(__file__).parent.parent.parent
 FILE = ROOT / "manifests" / "base" / "webhookconfigurations.yaml"
@@ -18,16 +19,7 @@ EXEMPT = ["cert-manager", "gatewright-system", "kube-node-lease", "kube-system"]
 
 
 def manifests(*arguments: str, cwd: Path = ROOT, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "webhook.cli.main", "manifests", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return running.gatewright("manifests", *arguments, cwd=cwd, stdin=stdin, env={**os.environ, "NO_COLOR": "1"})
 
 
 def rendered(*arguments: str) -> list[Any]:

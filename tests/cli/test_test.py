@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.cli import running
 
 LIBRARY = Path(__file__).parent.parent.parent / "policies"
 
@@ -52,14 +53,7 @@ cases:
 
 def gatewright(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GATEWRIGHT_")}
-    return subprocess.run(
-        [sys.executable, "-m", "webhook.cli.main", "test", *map(str, arguments)],
-        cwd=cwd,
-        env={**environment, "PYTHONPATH": str(LIBRARY.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return running.gatewright("test", *arguments, cwd=cwd, env=environment)
 
 
 @pytest.fixture

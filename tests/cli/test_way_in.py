@@ -230,7 +230,8 @@ def test_policies_are_about_an_object_with_unknown_fields_but_not_about_one_that
     (finding,) = tree.findings(validating("false"), wrong)
     assert (finding["message"], finding["line"]) == (
         "json: cannot unmarshal number into Go struct field "
-        "Container.spec.template.spec.containers.image of type string",
+        "Container.spec.template.spec.containers.image of type string; "
+        "text is expected, and this is a number: quote it",
         15,
     )
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.apiserver import Exchange, config_map, listed, playing
+from tests.cluster.apiserver import Exchange, config_map, event, listed, playing
 from tests.server.running import wait_for
 from tests.timing import within
 from webhook.access import Access, AccessDecision, AccessUnknown
 from webhook.cluster import connection
 from webhook.cluster.connection import ConfigurationError
-from webhook.cluster.live import MAX_QUESTIONS, LiveView
+from webhook.cluster.live import MAX_QUESTIONS, LiveView, describe
 from webhook.cluster.lookups import NAMESPACES, Lookups, Target
 from webhook.cluster.view import ClusterView, NotCached, Unanswered, UnknownKind
 
@@ -191,3 +192,103 @@ def test_a_kubeconfig_that_is_none_says_so(tmp_path: Path) -> None:
 def test_outside_of_a_pod_there_is_no_service_account() -> None:
     with pytest.raises(ConfigurationError, match="service account"):
         connection.configuration("in-cluster")
+
+
+def test_a_namespace_that_comes_while_a_review_waits_is_found() -> None:
+    late = threading.Event()
+
+    def with_a_late_namespace(exchange: Exchange) -> None:
+        if exchange.path.endswith("namespaces") and exchange.watching:
+            late.wait(20)
+            new = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "new", "resourceVersion": "6"}}
+            exchange.stream(event("ADDED", new), hold=ended)
+        else:
+            answer(exchange)
+
+    async def review(view: LiveView) -> None:
+        one = view.for_review(asyncio.get_running_loop().time() + 20)
+        with pytest.raises(Unanswered) as caught:
+            one.namespace("new")
+        waiting = asyncio.create_task(one.find_out(caught.value.question))
+        await asyncio.sleep(0)
+        late.set()
+        await waiting
+        assert one.namespace("new").value["metadata"]["name"] == "new"
+        assert one.kinds is view.kinds
+        assert one.list("v1", "Namespace").value == [one.get("v1", "Namespace", name).value for name in ("new", "shop")]
+
+    ended = threading.Event()
+    view = LiveView(Lookups.of([NAMESPACES]))
+    with playing(with_a_late_namespace) as (url, _):
+        view.start(configuration(url))  # type: ignore[arg-type]
+        try:
+            wait_for(lambda: view.waits_for() is None)
+            asyncio.run(review(view))
+        finally:
+            ended.set()
+            view.stop()
+
+
+def test_a_namespace_that_does_not_come_is_absent_for_the_review_that_waited() -> None:
+    async def review(view: LiveView) -> None:
+        one = view.for_review(asyncio.get_running_loop().time() + 0.2)
+        with pytest.raises(Unanswered) as caught:
+            one.namespace("new")
+        await one.find_out(caught.value.question)
+        assert one.namespace("new").value is None
+        with pytest.raises(Unanswered):
+            view.for_review(0).namespace("new")
+
+    view = LiveView(Lookups.of([NAMESPACES]))
+    with playing(answer) as (url, _):
+        view.start(configuration(url))  # type: ignore[arg-type]
+        try:
+            wait_for(lambda: view.waits_for() is None)
+            asyncio.run(review(view))
+        finally:
+            view.stop()
+
+
+def test_a_review_does_not_wait_for_namespaces_that_cannot_be_looked_up() -> None:
+    async def review(view: LiveView) -> None:
+        one = view.for_review(asyncio.get_running_loop().time() + 20)
+        await one.find_out("new")
+        with pytest.raises(NotCached):
+            one.namespace("new")
+
+    asyncio.run(review(LiveView(Lookups.of([NAMESPACES]))))
+
+
+def test_without_a_lookup_of_access_nobody_is_asked() -> None:
+    view = LiveView(Lookups.of([ONE]))
+    with pytest.raises(Unanswered):
+        view.authorize(ANN)
+    with pytest.raises(AccessUnknown, match="this server does not ask the authorizer: user 'ann'"):
+        asyncio.run(view.access(ANN, 1))
+    assert view.asked == {"error": 1}
+
+
+def test_a_cache_is_described_by_its_state_and_by_nothing_of_its_objects() -> None:
+    view = LiveView(Lookups.of([ONE]))
+    (cache,) = view.caches
+    assert describe(cache) == {"objects_of": str(ONE), "state": str(cache.state)}
+    with playing(lambda exchange: exchange.refuse(403, "not allowed")) as (url, _):
+        view.start(configuration(url))  # type: ignore[arg-type]
+        try:
+            reason = wait_for(lambda: cache.problem)
+            assert describe(cache) == {"objects_of": str(ONE), "state": str(cache.state), "message": reason}
+            assert "403" in reason
+            assert view.waits_for() == f"waiting for the cluster's {ONE} ({reason})"
+        finally:
+            view.stop()
+    view = LiveView(Lookups.of([ONE]))
+    (cache,) = view.caches
+    with playing(answer) as (url, _):
+        view.start(configuration(url))  # type: ignore[arg-type]
+        try:
+            wait_for(lambda: view.waits_for() is None)
+            assert {**describe(cache), "restarts": 0} == {
+                "objects_of": str(ONE), "state": str(cache.state), "objects": 1, "restarts": 0,
+            }  # fmt: skip
+        finally:
+            view.stop()

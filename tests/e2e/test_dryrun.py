@@ -1,4 +1,4 @@
-"""The corpus of tests/dryrun, sent to a real API server as a dry run."""
+"""The corpus of tests/dryrun, sent to a real API server as a dry run: `gatewright check` makes the same of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.dryrun.answers import Answers, recorded
-from tests.dryrun.corpus import files
+from tests.dryrun.corpus import File, files
+from tests.dryrun.known import differing
 from tests.e2e.controlplane import started
 from tests.e2e.dryrun.recorder import recording
 from tests.e2e.dryrun.sending import Kinds, answers, kinds_of
@@ -45,6 +46,11 @@ NEVER_ACCEPTED = {
     ("v1", "Binding"),  # of a Pod that is there
     ("certificates.k8s.io/v1", "PodCertificateRequest"),  # of a Pod that is there, with a proof of its key
 }
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: file.name)
+def test_check_makes_of_a_manifest_what_the_server_makes_of_it(server: Server, file: File) -> None:
+    assert differing(file, server.answers[file.name]) == {}
 
 
 def test_the_recorded_answers_are_those_of_the_server(server: Server) -> None:

@@ -19,6 +19,7 @@ import pytest
 from tests.manifests import kustomize
 from tests.manifests.kustomize import BASE, ROOT, mounted
 from tests.server.running import environment, wait_for
+from tests.shared import once
 
 REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+)", re.MULTILINE)
 
@@ -117,7 +118,11 @@ class Built:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """What the build stage makes, in another folder than /opt/gatewright. Skips where there is no package index."""
-    folder = tmp_path_factory.mktemp("image")
+    folder = once(tmp_path_factory, "image", build)
+    return Built(folder / "venv", folder / "build")
+
+
+def build(folder: Path) -> None:
     work, bin_ = folder / "build", folder / "bin"
     work.mkdir()
     bin_.mkdir()
@@ -125,6 +130,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     (bin_ / "python").symlink_to(python)
     variables = {**os.environ, **values(BUILD, "ENV"), "VENV": str(folder / "venv")}
     variables["PATH"] = f"{bin_}:{os.environ['PATH']}"
+    variables["PIP_NO_COMPILE"] = "1"  # of some thousand modules: that takes most of the time, and is pip's own matter
     for name in ("PIP_NO_CACHE_DIR", "VIRTUAL_ENV", "PYTHONPATH"):  # a cache on this machine is welcome
         variables.pop(name, None)
 
@@ -152,7 +158,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         elif each.name == "RUN":
             done = shell(each.argument)
             assert done.returncode == 0, f"{each.argument}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return Built(folder / "venv", work)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -135,7 +135,7 @@ def test_validation_alone(tmp_path: Path) -> None:
             "{name: web, labels: {seen: 'yes', a: b}}",
             'metadata.labels.a: expected "b", and it is not there',
         ),
-        ("{name: web, labels: []}", 'metadata.labels: expected [], found {"seen":"yes"}'),
+        ("{name: web, labels: }", 'metadata.labels: expected nothing, found {"seen":"yes"}'),
     ],
 )
 def test_the_first_difference_is_told(tmp_path: Path, expected: str, failure: str) -> None:

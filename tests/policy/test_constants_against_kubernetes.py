@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.amounts import amount
 from tests.policy.apiserver import asked
 from tests.policy.constants import expressions
 from webhook.cel import CompileError, types
@@ -20,7 +21,7 @@ def refused(expression: str) -> str:
 
 
 def test_the_same_constants_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    tried = list(expressions())
+    tried = list(expressions())[:: amount(1, 3)]
     lines = (
         {
             "Policy": {"metadata": {"name": "p"}, "spec": {"validations": [{"expression": each}]}},

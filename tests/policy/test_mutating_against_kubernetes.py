@@ -12,6 +12,7 @@ from typing import Any
 from tests.amounts import amount
 from tests.policy import generated_mutations as generated
 from tests.policy.apiserver import asked
+from tests.policy.conversions import conversions
 from tests.policy.generated_mutations import Case, Mutations
 from tests.policy.trees import loaded, mutating_binding, mutating_policy, request
 from webhook import schema
@@ -102,3 +103,14 @@ def test_generated_mutations_give_the_same() -> None:
     assert changed > COUNT / 4
     assert failed > COUNT / 10
     assert refused < COUNT / 4
+
+
+def test_constructed_values_become_what_the_table_says() -> None:
+    table = conversions()
+    for (case, outcome), answer in zip(table, theirs([each.case for each in table]), strict=True):
+        failed = isinstance(outcome, str)
+        expected = {
+            "errors": [outcome] if failed else [],
+            "object": case.object if failed else {**case.object, "spec": outcome},
+        }
+        assert comparable(answer) == comparable(expected), case

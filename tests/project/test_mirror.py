@@ -30,9 +30,12 @@ apiserver/fielderrors: apiserver/test_goshown
 apiserver/admitted: cli/test_way_in
 apiserver/completion: offline/test_requests
 apiserver/encoding: apiserver/test_decoding
+apiserver/gated: apiserver/test_strategies_against_kubernetes
 apiserver/plugins/accounts: apiserver/plugins/test_admitting
+apiserver/plugins/limits: apiserver/plugins/test_admitting
 apiserver/plugins/lookups: apiserver/plugins/test_admitting
 apiserver/plugins/scheduling: apiserver/plugins/test_admitting
+apiserver/podresources: apiserver/test_strategies_against_kubernetes
 cel/check/construction: cel/value/test_messages
 cel/check/broken: cel/check/test_recovery
 cel/check/building: cel/check/test_checking
@@ -46,7 +49,6 @@ cel/code/runtime: cel/value/test_operators
 cel/code/writer: cel/code/test_codegen
 cel/cost/charging: cel/cost/test_costs
 cel/library/operation: cel/check/test_against_kubernetes
-cel/library/optionals: cel/value/test_operators
 cel/library/resolution: cel/library/test_declaring
 cel/library/standard: cel/value/test_operators
 cel/tree/ast: cel/tree/test_spans
@@ -80,7 +82,6 @@ documents/syntax/jsontext: documents/syntax/test_valuespans
 documents/syntax/yamltext: documents/syntax/test_valuespans
 offline/background: cli/test_failing_policies
 offline/policyexplained: offline/test_explaining
-policy/cel/constructed: policy/cel/test_mutating
 policy/cel/declared: policy/cel/test_typechecking
 policy/cel/matchconditions: policy/test_conditions
 policy/cel/mutationchecking: policy/cel/test_mutating

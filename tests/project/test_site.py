@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import once
+
 ROOT = Path(__file__).parents[2]
 PAGES = [
     path
@@ -33,10 +35,11 @@ def build(tree: Path, out: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("site")
-    result = build(ROOT, out)
-    assert (result.returncode, result.stderr) == (0, "")
-    return out / "site"
+    def make(folder: Path) -> None:
+        result = build(ROOT, folder)
+        assert (result.returncode, result.stderr) == (0, "")
+
+    return once(tmp_path_factory, "site", make) / "site"
 
 
 class Page(HTMLParser):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.server.running import COMMAND, environment
+from tests.cluster.apiserver import Exchange, config_map, listed, playing
+from tests.server.running import COMMAND, Running, announced, environment, recorded, write_policies
 from webhook.cluster.lookups import Lookups, Target
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
@@ -62,3 +67,108 @@ def test_objects_of_the_tree_that_the_cluster_has_instead_are_named() -> None:
         "ConfigMap gatewright-system/replica-bounds"
     )
     assert unused(tree, Lookups()) is None
+
+
+POLICY = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: named}
+spec:
+  paramKind: {apiVersion: v1, kind: ConfigMap}
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  validations:
+    - expression: params.data.allowed == object.metadata.name
+      messageExpression: "'only ' + params.data.allowed"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: named}
+spec:
+  policyName: named
+  validationActions: [Deny]
+  paramRef: {name: names, namespace: shop, parameterNotFoundAction: Deny}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: names, namespace: shop}
+data: {allowed: this-is-not-used}
+"""
+
+
+@contextmanager
+def cluster(folder: Path, ready: threading.Event) -> Iterator[Path]:
+    """The kubeconfig of a cluster with one ConfigMap, which is listed once `ready` is set."""
+    ended = threading.Event()
+
+    def answer(exchange: Exchange) -> None:
+        if exchange.watching:
+            exchange.stream(hold=ended)
+        elif exchange.path == "/api/v1/namespaces/shop/configmaps":
+            if ready.is_set():
+                exchange.json(listed(5, config_map("names", 1, allowed="web")))
+            else:
+                exchange.refuse(503, "not yet")
+        else:
+            exchange.refuse(404)
+
+    with playing(answer) as (url, _):
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "c",
+                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                    "clusters": [{"name": "c", "cluster": {"server": url}}],
+                    "users": [{"name": "u", "user": {}}],
+                }
+            )
+        )
+        try:
+            yield kubeconfig
+        finally:
+            ended.set()
+
+
+def serve(start: Callable[..., Running], folder: Path, kubeconfig: Path, *flags: str) -> Running:
+    policies = write_policies(folder / "policies", {"named.yaml": POLICY})
+    where = ("--cluster", "kubeconfig", "--kubeconfig", str(kubeconfig))
+    return start("--policies", str(policies), *where, *flags, wait=False)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_reviews_are_served_once_all_is_listed(start: Callable[..., Running], tmp_path: Path, workers: str) -> None:
+    ready = threading.Event()
+    with cluster(tmp_path, ready) as kubeconfig:
+        server = serve(start, tmp_path, kubeconfig, "--workers", workers)
+        failing = server.events("cluster")[0]
+        assert (failing["level"], failing["state"]) == ("error", "waiting")
+        assert "503" in failing["message"]
+        assert not [line for line in server.lines if line["event"] == "serving"]
+        ready.set()
+        announced(server)
+        assert server.post("/validate", recorded("020")).response["status"]["message"].endswith("only web")
+        assert server.get("/readyz").status == 200
+        (synced,) = [line for line in server.events("cluster", int(workers)) if line["state"] == "synced"][:1]
+        assert (synced["level"], synced["objects"]) == ("info", 1)
+        metrics = server.get("/metrics").body.decode()
+        labels = 'name="names",namespace="shop",resource="configmaps"'
+        assert f"gatewright_cluster_cache_objects{{{labels}}} 1.0" in metrics
+        assert any("policies look up: " in line for line in server.said)
+        assert (
+            "objects in the policy tree are not used, because policies look them up in the cluster:"
+            " ConfigMap shop/names" in server.said
+        )
+        assert server.stop() == 0
+
+
+def test_it_can_be_stopped_while_it_waits_for_the_cluster(start: Callable[..., Running], tmp_path: Path) -> None:
+    with cluster(tmp_path, threading.Event()) as kubeconfig:
+        server = serve(start, tmp_path, kubeconfig)
+        server.events("cluster")
+        assert server.stop() == 0
+        server.events("stopped")
+        assert [line["event"] for line in server.lines if line["event"] != "cluster"] == ["stopping", "stopped"]

@@ -12,14 +12,15 @@ from webhook.apiserver.decoding import Decoded
 from webhook.apiserver.defaults.defaulting import set_defaults
 from webhook.apiserver.gotypes import serves_group, struct_of
 from webhook.apiserver.problems import FieldProblem
-from webhook.cluster.view import ClusterView
 from webhook.nearest import nearest
 from webhook.schema import Kinds, Resource
 from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
     from webhook.apiserver.customresources.definitions import Kind
-    from webhook.apiserver.plugins.admitting import Plugged, Plugins
+    from webhook.apiserver.fielderrors import FieldError
+    from webhook.apiserver.plugins.admitting import Plugins
+    from webhook.cluster.view import ClusterView
 
 JSONObject = dict[str, Any]
 
@@ -66,36 +67,57 @@ class ApiServer:
             encoding.encode_metadata(found.object.setdefault("metadata", {}))
             sent = completion.sent(found.object, namespaced=resource.namespaced, namespace=namespace)
             return Sent(sent, found.problems)
-        decoded = decoding.decode(value, struct)
-        problems = decoded.problems
-        set_defaults(decoded.object, api_version, kind)
-        refused = convert(decoded.object, api_version, kind)
-        if refused is not None:
-            problems = (*problems, refused)
+        decoded = _defaulted(value, struct)
         sent = completion.sent(decoded.object, namespaced=resource.namespaced, namespace=namespace)
-        plugged = self._plugged(sent, api_version, kind)
+        plugged = self._loaded_plugins().admit(sent, api_version, kind, sent["metadata"].get("namespace", ""))
         encoding.encode(sent, struct)
-        return Sent(sent, (*problems, *plugged.problems), plugged.notes)
+        return Sent(sent, (*decoded.problems, *plugged.problems), plugged.notes)
 
     def created(self, value: JSONObject, resource: Resource, creation: Creation) -> Decoded:
         """The object after mutation as validating admission sees it, and what the API server refuses of it before."""
         made = completion.created(value, resource, creation)
         custom = self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
         if custom is None:
-            return Decoded(made, tuple(self._refused_definition(made, resource)))
+            refused = self._refused(made, None, resource, None)
+            namespace = made["metadata"].get("namespace", "")
+            plugged = self._loaded_plugins().validate(made, resource.api_version, resource.kind, namespace)
+            return Decoded(made, (*refused, *plugged.problems))
         from webhook.apiserver.customresources import judging  # where there is a custom resource
 
         made["metadata"] = {**made["metadata"], "generation": 1}
         made = judging.prepared(custom, made)
-        refusals = judging.refusals(custom, made)
-        return Decoded(made, tuple(FieldProblem(each.path, each.text, "Invalid") for each in refusals))
+        return Decoded(made, self._refused(made, None, resource, custom))
 
-    def _plugged(self, value: JSONObject, api_version: str, kind: str) -> Plugged:
+    def updated(self, value: JSONObject, old: JSONObject, resource: Resource) -> tuple[FieldProblem, ...]:
+        """What the API server refuses of an object that replaces another one. Both as admission sees them."""
+        custom = self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
+        if custom is not None:
+            from webhook.apiserver.customresources import judging
+
+            value = judging.prepared(custom, value, old)
+        return self._refused(value, old, resource, custom)
+
+    def _refused(
+        self, value: JSONObject, old: JSONObject | None, resource: Resource, custom: Kind | None
+    ) -> tuple[FieldProblem, ...]:
+        """The problems of a whole object: by its definition; those of a definition itself."""
+        refused: Iterable[FieldError]
+        if custom is not None:
+            from webhook.apiserver.customresources import judging
+
+            refused = judging.refusals(custom, value, old)
+        elif struct_of(resource.api_version, resource.kind) is None:
+            return ()
+        else:
+            refused = self._refused_definition(value, resource)
+        return tuple(FieldProblem(each.path, each.text, "Invalid") for each in refused)
+
+    def _loaded_plugins(self) -> Plugins:
         if self._plugins is None:
             from webhook.apiserver.plugins.admitting import Plugins
 
             self._plugins = Plugins(self._cluster())
-        return self._plugins.admit(value, api_version, kind, value["metadata"].get("namespace", ""))
+        return self._plugins
 
     def _custom_object(self, value: JSONObject) -> Decoded:
         """A decoded object of a custom kind. Without its definition only its metadata is decoded."""
@@ -125,14 +147,31 @@ class ApiServer:
             }
         return self._custom
 
-    def _refused_definition(self, value: JSONObject, resource: Resource) -> Iterable[FieldProblem]:
+    def _refused_definition(self, value: JSONObject, resource: Resource) -> Iterable[FieldError]:
         """What the API server refuses of a CustomResourceDefinition."""
         if (resource.api_version, resource.kind) != ("apiextensions.k8s.io/v1", _DEFINITION):
-            return
+            return ()
         from webhook.apiserver.customresources import definitions
 
-        for each in definitions.read(value, self._target).refused:
-            yield FieldProblem(each.path, each.text, "Invalid")
+        return definitions.read(value, self._target).refused
+
+
+def read(value: JSONObject) -> Decoded:
+    """An object of a built-in kind, decoded, defaulted and written; other objects as they are."""
+    struct = struct_of(value["apiVersion"], value["kind"])
+    if struct is None:
+        return Decoded(value, ())
+    decoded = _defaulted(value, struct)
+    encoding.encode(decoded.object, struct)
+    return decoded
+
+
+def _defaulted(value: JSONObject, struct: str) -> Decoded:
+    """The decoded object with its defaults, as the internal version has it."""
+    decoded = decoding.decode(value, struct)
+    set_defaults(decoded.object, value["apiVersion"], value["kind"])
+    refused = convert(decoded.object, value["apiVersion"], value["kind"])
+    return decoded if refused is None else Decoded(decoded.object, (*decoded.problems, refused))
 
 
 def _shown(path: tuple[str | int, ...]) -> str:

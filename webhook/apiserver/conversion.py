@@ -19,7 +19,8 @@ from webhook.apiserver.gotext import INT64, quote
 from webhook.apiserver.problems import FieldProblem
 
 _ROLLBACK: Final = "deprecated.deployment.rollback.to"
-_TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
+TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
+"""The annotation of a DaemonSet that holds a field of older versions."""
 _METRICS: Final = "autoscaling.alpha.kubernetes.io/metrics"
 _BEHAVIOR: Final = "autoscaling.alpha.kubernetes.io/behavior"
 _CURRENT_METRICS: Final = "autoscaling.alpha.kubernetes.io/current-metrics"
@@ -28,6 +29,8 @@ _TOLERANCES: Final = (
     "autoscaling.alpha.kubernetes.io/scale-down-tolerance",
     "autoscaling.alpha.kubernetes.io/scale-up-tolerance",
 )
+STATUS_ANNOTATIONS: Final = frozenset((_CURRENT_METRICS, _CONDITIONS))
+"""The annotations of an autoscaler that hold what newer versions have in its status."""
 _CPU_UTILIZATION: Final = 80
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -78,11 +81,11 @@ def deployment(value: dict[str, Any]) -> FieldProblem | None:
 def daemon_set(value: dict[str, Any]) -> FieldProblem | None:
     rolling = value.get("spec", {}).get("updateStrategy", {}).get("rollingUpdate")
     _set_zero(rolling, "maxUnavailable", "maxSurge")
-    text = _annotations(value).get(_TEMPLATE_GENERATION)
+    text = _annotations(value).get(TEMPLATE_GENERATION)
     number = 0 if text is None else _parsed(text)
     if number is None:
-        return FieldProblem(("metadata", "annotations", _TEMPLATE_GENERATION), _parse_error(text or ""))
-    value.setdefault("metadata", {}).setdefault("annotations", {})[_TEMPLATE_GENERATION] = str(number)
+        return FieldProblem(("metadata", "annotations", TEMPLATE_GENERATION), _parse_error(text or ""))
+    value.setdefault("metadata", {}).setdefault("annotations", {})[TEMPLATE_GENERATION] = str(number)
     return None
 
 

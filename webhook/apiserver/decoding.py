@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from webhook.apiserver import gotext, gotimes, quantities
 from webhook.apiserver.gotypes import OBJECT_META, Field, GoType, fields_of, short_name, struct_of
@@ -21,24 +21,17 @@ from webhook.apiserver.problems import FieldProblem
 from webhook.paths import Path
 
 MAX_STRICT: Final = 100
-"""The most unknown fields of an object that the API server names."""
+"""The most unknown fields of an object that the API server names; and here the most values of wrong types."""
 
 
-class Place(NamedTuple):
-    """Where a value stands: below another place, under a key or index. `field`: of which struct it is a field."""
+Place: TypeAlias = "tuple[Place | None, str | int, _Known | None]"
+"""Where a value stands: below another place; under a key or index; and of which struct it is a field, if of one.
 
-    above: Place | None
-    step: str | int
-    field: _Known | None
-
-
-class Unreadable(ValueError):
-    """A text or number that has no value of its type. Its message is the API server's."""
+A plain tuple, because one is made for each value.
+"""
 
 
 Decoder = Callable[[Any, "Place | None", "_Found"], Any]
-Scalar = Callable[[Any], Any]
-"""Reads a scalar that is neither null, a list nor an object. Raises _Mistyped, or ValueError with the whole text."""
 
 
 class _Known(NamedTuple):
@@ -72,7 +65,7 @@ class _Found:
         """The problems in the order in which the API server meets them: the first is the one that it names."""
         self.wrong.sort(key=lambda found: (not found[2], _order(found[0])))
         self.unknown.sort(key=lambda found: _order(found[0]))
-        found = [FieldProblem(path, text) for path, text, _ in self.wrong]
+        found = [FieldProblem(path, text) for path, text, _ in self.wrong[:MAX_STRICT]]
         for path, known, where in self.unknown[:MAX_STRICT]:
             found.append(FieldProblem(path, f"unknown field {gotext.quote(where)}", known=known, strict=True))
         return tuple(found)
@@ -105,7 +98,7 @@ def decode_builtin(value: dict[str, Any]) -> Decoded | None:
 def decode_metadata(metadata: Any) -> Decoded:
     """Decode metadata, which has the same type in custom resources. Paths begin with `metadata`."""
     found = _Found()
-    place = Place(None, "metadata", _Known(None, False, _struct(OBJECT_META), "", "metadata"))
+    place = (None, "metadata", _Known(None, False, _struct(OBJECT_META), "", "metadata"))
     decoded = _struct(OBJECT_META)(metadata, place, found) if metadata is not None else None
     return Decoded(decoded or {}, found.problems() if found.wrong or found.unknown else ())
 
@@ -121,8 +114,8 @@ def fields(struct: str) -> tuple[str, ...]:
 def _path(place: Place | None) -> Path:
     steps: list[str | int] = []
     while place is not None:
-        steps.append(place.step)
-        place = place.above
+        steps.append(place[1])
+        place = place[0]
     return tuple(reversed(steps))
 
 
@@ -138,10 +131,11 @@ def _mismatch(value: Any, go: str, place: Place | None) -> str:
     struct = ""
     at = place
     while at is not None:
-        if at.field is not None:
-            names.append(at.field.name)
-            struct = struct or at.field.struct
-        at = at.above
+        field = at[2]
+        if field is not None:
+            names.append(field.name)
+            struct = struct or field.struct
+        at = at[0]
     if not names:
         return f"json: cannot unmarshal {what} into Go value of type {go}"
     names.reverse()
@@ -193,11 +187,12 @@ def _struct(struct: str) -> Decoder:
                 path = (*_path(place), name)
                 found.unknown.append((path, tuple(names), _strict_path(place, name)))
                 continue
-            if each.__class__ is field.plain:
-                if each or field.kept:
+            plain, kept, decode, _, _ = field
+            if each.__class__ is plain:
+                if each or kept:
                     decoded[name] = each
             elif each is not None:
-                made = field.decode(each, Place(place, name, field), found)
+                made = decode(each, (place, name, field), found)
                 if made is not None:
                     decoded[name] = made
         return decoded or None
@@ -301,7 +296,7 @@ def _list(go: GoType) -> Decoder:
         decoded = []
         for index, each in enumerate(value):
             plainly = each.__class__ is plain or each is None
-            made = each if plainly else decode(each, Place(place, index, None), found)
+            made = each if plainly else decode(each, (place, index, None), found)
             decoded.append(zero() if made is None else made)
         return decoded or None
 
@@ -322,7 +317,7 @@ def _map(go: GoType) -> Decoder:
         decoded: dict[str, Any] = {}
         for key, each in value.items():
             plainly = each.__class__ is plain or each is None
-            made = each if plainly else decode(each, Place(place, key, None), found)
+            made = each if plainly else decode(each, (place, key, None), found)
             decoded[key] = zero() if made is None else made
         return decoded or None
 
@@ -417,7 +412,7 @@ def _quantity(value: Any, place: Place | None, found: _Found) -> Any:
 
 
 def _int_or_string(value: Any, place: Place | None, found: _Found) -> Any:
-    if value.__class__ is str:
+    if value.__class__ is str or (value.__class__ is int and 0 <= value <= gotext.INT32[1]):
         return value
     if value.__class__ is int or value.__class__ is float:
         text = gotext.number(value)
@@ -447,7 +442,7 @@ def _octets(value: list[Any], place: Place | None, found: _Found) -> str | None:
     for index, each in enumerate(value):
         text = gotext.number(each) if each.__class__ in (int, float) else ""
         if each is not None and not (text.isdigit() and int(text) < 256):
-            found.mistyped(_Told(f"number {text}") if text else each, "uint8", Place(place, index, None))
+            found.mistyped(_Told(f"number {text}") if text else each, "uint8", (place, index, None))
             return None
         data.append(int(text or 0))
     return gotext.encoded(bytes(data))
@@ -468,7 +463,7 @@ def _nested_schema(value: Any, place: Place | None, found: _Found) -> Any:
     for path, text, fatal in within.wrong:
         at = place
         for step in path:
-            at = Place(at, step, None)
+            at = (at, step, None)
         found.wrong.append((_path(at), text, True if fatal or path else fatal))
     return {} if decoded is None else decoded
 
@@ -494,7 +489,7 @@ def _schema_or_array(value: Any, place: Place | None, found: _Found) -> Any:
     if value.__class__ is dict:
         return _nested_schema(value, place, found)
     if value.__class__ is list:
-        return [_nested_schema(each, Place(place, index, None), found) for index, each in enumerate(value)] or None
+        return [_nested_schema(each, (place, index, None), found) for index, each in enumerate(value)] or None
     return None
 
 

@@ -24,6 +24,12 @@ def shown(value: Any) -> str:
     return str(value)
 
 
+class Struct(dict[str, Any]):
+    """A value that is a struct in Go, whose fields are written in the order that they have here."""
+
+    __slots__ = ()
+
+
 _JSON_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 _JSON_SPECIAL = re.compile('["\\\\\x00-\x1f<>&\u2028\u2029]')
 
@@ -41,7 +47,8 @@ def json_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(map(json_text, value))}]"
     if isinstance(value, dict):
-        return f"{{{','.join(f'{json_string(key)}:{json_text(value[key])}' for key in sorted(value))}}}"
+        keys = value if isinstance(value, Struct) else sorted(value)
+        return f"{{{','.join(f'{json_string(key)}:{json_text(value[key])}' for key in keys)}}}"
     return str(value)
 
 

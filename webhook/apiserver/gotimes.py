@@ -17,15 +17,16 @@ _FORM: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})([.,]\+?[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
     re.ASCII,
 )
-_ELEMENTS: Final = (  # of the layouts: the text before, the element, what it is, and the form of its value
-    ("", "2006", "", re.compile(r"[0-9]{4}")),
-    ("-", "01", "month", re.compile(r"[0-9]{2}")),
-    ("-", "02", "", re.compile(r"[0-9]{2}")),
-    ("T", "15", "hour", re.compile(r"[0-9]{1,2}")),
-    (":", "04", "minute", re.compile(r"[0-9]{2}")),
-    (":", "05", "second", re.compile(r"[0-9]{2}")),
-    ("", ".000000", "", re.compile(r"[.,](?:[0-9]{6}|[+-][0-9]{5})")),  # a sign, as Go's Atoi takes
-    ("", "Z07:00", "time zone offset hour", re.compile(r"Z|[+-][0-9]{2}:[0-9]{2}|.(?:2[5-9]|[3-9][0-9]):..")),
+# Of the layouts: the text before, the element, what it is, and the form of its value, which is compiled when needed.
+_ELEMENTS: Final = (
+    ("", "2006", "", r"[0-9]{4}"),
+    ("-", "01", "month", r"[0-9]{2}"),
+    ("-", "02", "", r"[0-9]{2}"),
+    ("T", "15", "hour", r"[0-9]{1,2}"),
+    (":", "04", "minute", r"[0-9]{2}"),
+    (":", "05", "second", r"[0-9]{2}"),
+    ("", ".000000", "", r"[.,](?:[0-9]{6}|[+-][0-9]{5})"),  # a sign, as Go's Atoi takes
+    ("", "Z07:00", "time zone offset hour", r"Z|[+-][0-9]{2}:[0-9]{2}|.(?:2[5-9]|[3-9][0-9]):.."),
 )
 _RANGES: Final = {"month": (1, 12), "hour": (0, 23), "minute": (0, 59), "second": (0, 59)}
 _DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -111,7 +112,7 @@ def _refuse(text: str, *, micro: bool) -> None:
         if not rest.startswith(before):
             raise bad(before, rest)
         rest = rest[len(before) :]
-        match = form.match(rest)
+        match = re.match(form, rest)
         if match is None:
             raise bad(element, rest)
         value = match[0]

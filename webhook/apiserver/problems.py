@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -35,3 +36,36 @@ class FieldProblem(Struct, frozen=True):
         if self.advice or not self.known or not self.path:
             return self.advice
         return nearest(str(self.path[-1]), self.known) or ""
+
+    @property
+    def afterword(self) -> str:
+        """What is said after the message, with what separates it: the hint, or a wrong type in plain words; or ""."""
+        if self.hint:
+            return f"; did you mean {self.hint}?"
+        found = _WRONG_TYPE.match(self.message)
+        expected = _expected(found["type"]) if found else ""
+        if found is None or not expected or found["found"] not in _FOUND:
+            return ""
+        quoted = ": quote it" if expected == "text" and found["found"] in ("number", "bool") else ""
+        return f"; {expected} is expected, and this is {_FOUND[found['found']]}{quoted}"
+
+
+_WRONG_TYPE: Final = re.compile(r"json: cannot unmarshal (?P<found>\w+)(?: \S+)? into Go .* of type (?P<type>\S+)$")
+_FOUND: Final = {
+    "string": "text",
+    "number": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+def _expected(go: str) -> str:
+    """A Go type in the words of YAML; "" for one with a name, which may be anything."""
+    if go.startswith("[]"):
+        return "a list" if go != "[]uint8" else ""
+    if go.startswith("map["):
+        return "a mapping"
+    if re.fullmatch(r"u?int\d*", go):
+        return "a whole number"
+    return {"bool": "true or false", "string": "text"}.get(go, "")

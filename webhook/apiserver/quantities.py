@@ -47,6 +47,25 @@ class Quantity(Struct, frozen=True):
         digits = -(-abs(self.digits) // 10 ** (exponent - self.exponent))
         return Quantity(-digits if self.digits < 0 else digits, exponent, self.suffixes)
 
+    def whole(self, exponent: int) -> int:
+        """How many times 10**exponent it is, rounded away from zero."""
+        made = self.rounded(exponent)
+        return made.digits * int(10 ** (made.exponent - exponent))
+
+    def plus(self, other: Quantity) -> Quantity:
+        """The sum, written in the form of the first that is not zero."""
+        exponent = min(self.exponent, other.exponent)
+        digits = self._digits(exponent) + other._digits(exponent)
+        return Quantity(digits, exponent, self.suffixes if self.digits else other.suffixes)
+
+    def below(self, other: Quantity) -> bool:
+        """Whether it is less than another amount."""
+        exponent = min(self.exponent, other.exponent)
+        return self._digits(exponent) < other._digits(exponent)
+
+    def _digits(self, exponent: int) -> int:
+        return int(self.digits * 10 ** (self.exponent - exponent))
+
     def __str__(self) -> str:
         return self.text or _written(self)
 

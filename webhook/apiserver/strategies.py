@@ -1,18 +1,22 @@
 """What the strategies of the built-in kinds do to an object that is created, before it is validated (PrepareForCreate).
 
-They work on objects as they are written. Left out: fields of features that are off by default, and what is allocated
-(a Service's addresses and ports).
+They work on objects as they are written. Left out is what is allocated (a Service's addresses and ports).
+Services are those of a cluster with IPv4 addresses only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.apiserver import quantities
+from webhook.apiserver import conversion, quantities
+from webhook.apiserver.apparmor import with_apparmor_profiles
 from webhook.apiserver.encoding import written_zero
+from webhook.apiserver.gated import without_gated
 from webhook.apiserver.gotypes import struct_of
+from webhook.apiserver.podresources import with_pod_resources
+from webhook.cluster.view import NAME_LABEL
 
 if TYPE_CHECKING:
     from webhook.apiserver.completion import Creation
@@ -75,6 +79,7 @@ _STATUS: Final = frozenset(
 def prepared(value: JSONObject, resource: Resource, creation: Creation) -> JSONObject:
     """The object as the strategy of its kind makes it. `value` and its metadata may be modified, the rest is not."""
     key = (resource.group, resource.kind)
+    value = without_gated(value, *key)
     struct = struct_of(resource.api_version, resource.kind)
     if struct is None:
         return value
@@ -101,7 +106,8 @@ def _spec(value: JSONObject) -> JSONObject:
 
 
 def _pod(value: JSONObject, creation: Creation) -> None:
-    spec = _spec(value)
+    annotations = value["metadata"].get("annotations") or {}
+    value["spec"] = spec = with_pod_resources(with_apparmor_profiles(_spec(value), annotations))
     labels = value["metadata"].get("labels") or {}
     value["status"] |= {"phase": "Pending", "qosClass": quality_of_service(spec)}
     if spec.get("schedulingGates"):
@@ -116,7 +122,9 @@ def _pod(value: JSONObject, creation: Creation) -> None:
             }
         ]
     if labels and isinstance(spec.get("affinity"), dict):
-        spec["affinity"] = {name: _affinity(each, labels) for name, each in spec["affinity"].items()}
+        spec["affinity"] = {
+            name: _affinity(each, labels) if name != "nodeAffinity" else each for name, each in spec["affinity"].items()
+        }
     if labels and spec.get("topologySpreadConstraints"):
         spec["topologySpreadConstraints"] = [
             _selecting(each, {"matchLabelKeys": "In"}, labels) for each in spec["topologySpreadConstraints"]
@@ -171,7 +179,7 @@ def quality_of_service(spec: JSONObject) -> str:
 
 def _quality(resources: JSONObject) -> str:
     requests, limits = (
-        {name: amount for name in ("cpu", "memory") if (amount := _amount((resources.get(kind) or {}).get(name))) > 0}
+        {name: amount for name in ("cpu", "memory") if (amount := _amount((resources.get(kind) or {}).get(name))) != 0}
         for kind in ("requests", "limits")
     )
     if not requests and not limits:
@@ -179,11 +187,14 @@ def _quality(resources: JSONObject) -> str:
     return "Guaranteed" if len(limits) == 2 and requests == limits else "Burstable"
 
 
-def _amount(text: Any) -> Fraction:
-    if not isinstance(text, str):
-        return Fraction(0)
+@lru_cache(4096)
+def _amount(text: str | None) -> int:
+    """The amount of a quantity in billionths, of which it has no fractions."""
+    if text is None:
+        return 0
     found = quantities.parse(text)
-    return Fraction(found.digits) * Fraction(10) ** found.exponent
+    amount: int = found.digits * 10 ** (found.exponent + 9)
+    return amount
 
 
 def _namespace(value: JSONObject, _: Creation) -> None:
@@ -191,6 +202,8 @@ def _namespace(value: JSONObject, _: Creation) -> None:
     if "kubernetes" not in (spec.get("finalizers") or ()):
         spec["finalizers"] = [*(spec.get("finalizers") or ()), "kubernetes"]
     value["status"] = {"phase": "Active"}
+    labels = value["metadata"].get("labels") or {}
+    value["metadata"]["labels"] = {**labels, NAME_LABEL: value["metadata"].get("name") or ""}
 
 
 def _persistent_volume(value: JSONObject, creation: Creation) -> None:
@@ -199,6 +212,8 @@ def _persistent_volume(value: JSONObject, creation: Creation) -> None:
 
 def _persistent_volume_claim(value: JSONObject, _: Creation) -> None:
     spec = _spec(value)
+    if (spec.get("dataSourceRef") or {}).get("namespace"):
+        del spec["dataSourceRef"]  # behind the gate CrossNamespaceVolumeDataSource, which is off
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
     if source is not None and reference is None:
         if (source.get("apiGroup") or "", source.get("kind")) not in _CLAIM_SOURCES:
@@ -210,6 +225,27 @@ def _persistent_volume_claim(value: JSONObject, _: Creation) -> None:
 
 
 _CLAIM_SOURCES: Final = frozenset({("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot")})
+
+
+def _service(value: JSONObject, _: Creation) -> None:
+    """The families of its addresses, and both forms of the address that it asks for."""
+    spec = _spec(value)
+    if spec.get("type") == "ExternalName":
+        return
+    address: str = spec.get("clusterIP") or ""
+    if address and not spec.get("clusterIPs"):
+        spec["clusterIPs"] = [address]
+    addresses: list[str] = spec.get("clusterIPs") or []
+    headless = address == "None"
+    both = headless and not spec.get("selector")
+    policy = spec.setdefault("ipFamilyPolicy", "RequireDualStack" if both else "SingleStack")
+    families = list(spec.get("ipFamilies") or ())
+    if not headless:
+        families += ["IPv6" if ":" in each else "IPv4" for each in addresses[len(families) :]]
+    families = families or ["IPv4"]
+    if both and len(families) == 1 and policy != "SingleStack":
+        families.append("IPv6" if families == ["IPv4"] else "IPv4")
+    spec["ipFamilies"] = families
 
 
 def _service_account(value: JSONObject, _: Creation) -> None:
@@ -225,7 +261,10 @@ def _job(value: JSONObject, _: Creation) -> None:
     template = dict(spec.get("template") or {})
     metadata = dict(template.get("metadata") or {})
     own = {"job-name": name, "batch.kubernetes.io/job-name": name, "controller-uid": uid, _CONTROLLER_UID: uid}
-    metadata["labels"] = {**own, **(metadata.get("labels") or {})}
+    given = metadata.get("labels")
+    metadata["labels"] = {**own, **(given or {})}
+    if given and value["metadata"].get("labels") is given:  # the Job has those of its template by default
+        value["metadata"]["labels"] = dict(metadata["labels"])
     selector = dict(spec.get("selector") or {})
     selector["matchLabels"] = {_CONTROLLER_UID: uid, **(selector.get("matchLabels") or {})}
     spec["template"] = {**template, "metadata": metadata}
@@ -237,7 +276,18 @@ _CONTROLLER_UID: Final = "batch.kubernetes.io/controller-uid"
 
 def _daemon_set(value: JSONObject, _: Creation) -> None:
     annotations = value["metadata"].get("annotations") or {}
-    value["metadata"]["annotations"] = {"deprecated.daemonset.template.generation": "1", **annotations}
+    generation = max(int(annotations.get(conversion.TEMPLATE_GENERATION, 1)), 1)
+    value["metadata"]["annotations"] = {**annotations, conversion.TEMPLATE_GENERATION: str(generation)}
+
+
+def _autoscaler(value: JSONObject, _: Creation) -> None:
+    """Annotations of autoscaling/v1 that hold a status go with it."""
+    annotations = value["metadata"].get("annotations") or {}
+    left = {name: text for name, text in annotations.items() if name not in conversion.STATUS_ANNOTATIONS}
+    if left:
+        value["metadata"]["annotations"] = left
+    else:
+        value["metadata"].pop("annotations", None)
 
 
 def _signing_request(value: JSONObject, creation: Creation) -> None:
@@ -277,10 +327,12 @@ _STRATEGIES: Final[dict[tuple[str, str], Callable[[JSONObject, Any], None]]] = {
     ("", "PersistentVolume"): _persistent_volume,
     ("", "PersistentVolumeClaim"): _persistent_volume_claim,
     ("", "Pod"): _pod,
+    ("", "Service"): _service,
     ("", "ServiceAccount"): _service_account,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
     ("apiregistration.k8s.io", "APIService"): _api_service,
     ("apps", "DaemonSet"): _daemon_set,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("batch", "Job"): _job,
     ("certificates.k8s.io", "CertificateSigningRequest"): _signing_request,
 }

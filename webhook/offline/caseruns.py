@@ -13,6 +13,8 @@ from msgspec.structs import replace
 from webhook.admission import excepting
 from webhook.admission.decision import MUTATING, Decision, Excepted, Finding
 from webhook.admission.engine import decide, left_out, validate
+from webhook.apiserver import admitted, completion
+from webhook.apiserver.completion import Creation
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline.authorizations import rules
 from webhook.offline.policytest import Case, Expectation, PlannedCase
@@ -21,8 +23,8 @@ from webhook.paths import Path, render
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.json_values import differs
 from webhook.policy.policyset import Binding, ParamRef, Policy, PolicySet
-from webhook.policy.request import JSONObject, Request
-from webhook.schema import Kinds
+from webhook.policy.request import CREATE, JSONObject, Request
+from webhook.schema import Kinds, Resource
 
 _SHOWN = 200  # characters of a value in a failure
 _UNBOUND = ParamRef(name="params", namespace="default")
@@ -123,7 +125,10 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
         access_rules=rules(case.authorizations),
     )
     cluster = SecretsSeen(view)
-    decision = (validate if case.validate_only else decide)(request, policies, cluster)
+    if case.validate_only:
+        decision = validate(request, policies, cluster)
+    else:
+        decision = decide(request, policies, cluster, completed=_completed)
     after = decision.mutation.object if decision.mutation else None
     redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
     verdict = _verdict(decision.findings)
@@ -132,6 +137,18 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
     excepted = tuple(Exempted(each.exception, redaction.applied(each.finding.text())) for each in covered)
     failures = [*_failures(case, verdict, texts, after, excepted), *_not_excepted(case, excepted, tree)]
     return Result(planned, verdict, texts, tuple(failures), excepted, decision.findings)
+
+
+def _completed(request: Request) -> Request:
+    """The request as it is validated: an object that is created has its name, uid and time, and no status."""
+    if request.operation != CREATE or request.subresource or request.object is None:
+        return request
+    resource = Resource(*request.kind, request.resource.resource, bool(request.namespace))
+    user = request.user
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    creation = Creation(now, user.username, user.uid, user.groups, user.extra)
+    value = completion.created(request.object, resource, creation)
+    return replace(request, object=value, name=request.name or value["metadata"].get("name") or "")
 
 
 def _covered(decision: Decision, request: Request, tree: PolicySet) -> Iterator[Excepted]:
@@ -211,12 +228,19 @@ def _failures(
     elif case.message and not any(case.message in text for text in searched):
         yield f"expected a message with {case.message!r}"
     if case.expect_object is not None:
-        difference = _difference(case.expect_object, after, ())
+        difference = _difference(_read(case.expect_object), after, ())
         if difference is not None:
             path, words = difference
             if case.expect_object.get("kind") == "Secret" and path[:1] in (("data",), ("stringData",)):
                 words = "not as expected (the values of a Secret are not shown)"
             yield f"after mutation, {render(path) or 'the object'}: {words}"
+
+
+def _read(expected: JSONObject) -> JSONObject:
+    """The expected object with the defaults that the API server sets."""
+    if not all(isinstance(expected.get(field), str) for field in ("apiVersion", "kind")):
+        return expected
+    return admitted.read(expected).object
 
 
 def _difference(expected: Any, found: Any, path: Path) -> tuple[Path, str] | None:

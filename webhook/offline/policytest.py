@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from webhook.apiserver import admitted
 from webhook.documents import reader
 from webhook.documents.reader import Document, Problem
 from webhook.offline import authorizations
@@ -248,7 +249,14 @@ class _Reader:
         for field in ("apiVersion", "kind"):
             if not isinstance(value.get(field), str) or not value[field]:
                 raise _CaseError(path, f"{field} must be set to a string; or set {{file: PATH}} alone")
-        return value
+        return self._read(value, path)
+
+    def _read(self, value: JSONObject, path: Path) -> JSONObject:
+        """The object as the API server reads it, with its defaults."""
+        decoded = admitted.read(value)
+        for each in decoded.problems:
+            raise _CaseError((*path, *each.path), f"the API server refuses the object: {each.message}{each.afterword}")
+        return decoded.object
 
     def _from_file(self, name: Any, path: Path) -> JSONObject:
         if not isinstance(name, str) or not name:
@@ -267,7 +275,7 @@ class _Reader:
         if len(good) != 1:
             raise _CaseError(path, f"{file}: expected one object, found {len(good)}")
         value: JSONObject = good[0].value
-        return value
+        return self._read(value, path)
 
     def _fault(self, path: Path, message: str) -> None:
         metadata = self._document.value.get("metadata")

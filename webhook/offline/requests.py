@@ -88,6 +88,8 @@ class PlannedRequest(Struct, frozen=True):
         """
         if self.server is None or self.creation is None or self.resource is None:
             return request, ()
+        if request.object is not None and request.old_object is not None and request.operation == UPDATE:
+            return request, self.server.updated(request.object, request.old_object, self.resource)
         if request.object is None or request.operation != CREATE:
             return request, ()
         value, problems = self.server.created(request.object, self.resource, self.creation)

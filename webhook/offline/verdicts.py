@@ -199,7 +199,6 @@ def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redactio
     """What the API server refuses of the object, as findings."""
     for each in problems:
         finding = Finding("", "", "Deny", each.reason, _CODES[each.reason], each.message, each.path, kind=SCHEMA)
-        hint = each.hint
         path = planned.place(each.path)
         position = planned.document.position(path)
         yield Located(
@@ -210,7 +209,7 @@ def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redactio
             line=position.line,
             column=position.column,
             path=path,
-            message=redaction.applied(each.message) + (f"; did you mean {hint}?" if hint else ""),
+            message=redaction.applied(each.message) + each.afterword,
             of_template=planned.of_template,
             known=True,
         )

@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NoReturn
 
 import uvloop
 from msgspec import Struct
@@ -117,22 +117,26 @@ class Parent:
             self._due.append((time.monotonic() + delay, role, min(2 * delay, _MAX_DELAY)))
             return
         if pid == 0:
-            code = 1
-            try:
-                ours.close()
-                for child in self._children.values():
-                    child.orders.close()
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    signal.signal(number, signal.SIG_IGN)
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-                _work(role, theirs)
-                code = 0
-            except BaseException as error:
-                self._log.write("error", "process failed", {"process": role.name, **failure(error)})
-            finally:
-                os._exit(code)
+            self._be(role, ours, theirs, mask)
         theirs.close()
         self._children[pid] = _Child(role, pid, ours, time.monotonic(), delay)
+
+    def _be(self, role: Role, ours: socket.socket, orders: socket.socket, mask: set[int]) -> NoReturn:
+        """Do the work of a role in a child process, and end the process."""
+        code = 1
+        try:
+            ours.close()
+            for child in self._children.values():
+                child.orders.close()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            _work(role, orders)
+            code = 0
+        except BaseException as error:
+            self._log.write("error", "process failed", {"process": role.name, **failure(error)})
+        finally:
+            os._exit(code)
 
     def _start_due(self, mask: set[int]) -> None:
         now = time.monotonic()

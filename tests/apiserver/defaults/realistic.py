@@ -79,7 +79,19 @@ ENUMERATIONS: dict[str, tuple[str, ...]] = {
 
 
 _AUTOSCALER = "autoscaling.alpha.kubernetes.io/"
+_APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
+_PROFILES = (
+    "unconfined",
+    "runtime/default",
+    "localhost/",
+    "localhost/a",
+    "localhost/ a",
+    "localhost/" + "x" * 4096,
+    "",
+)
 ANNOTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "Pod": {f"{_APPARMOR}{name}": _PROFILES for name in ("a", "web", "", "http")}
+    | {"pod.beta.kubernetes.io/init-containers": ("[]",), "pod.alpha.kubernetes.io/init-container-statuses": ("",)},
     "Deployment": {
         "deprecated.deployment.rollback.to": ("", "0", "+007", "-3", "x", "9223372036854775808", "1_0", " 1")
     },
@@ -94,7 +106,7 @@ ANNOTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
         f"{_AUTOSCALER}scale-down-tolerance": ("",),
     },
 }
-"""Annotations of kinds that conversion reads."""
+"""Annotations of kinds that conversion reads, or that a Pod loses when it is created."""
 
 
 class Realistic(Objects):

@@ -132,8 +132,8 @@ def test_a_priority_that_is_not_the_class_s_is_forbidden() -> None:
         (
             ("spec", "priority"),
             "Forbidden",
-            "the integer value of priority (5) must not be provided in pod spec; priority admission controller "
-            "computed 0 from the given PriorityClass name",
+            'pods "web" is forbidden: the integer value of priority (5) must not be provided in pod spec; priority '
+            "admission controller computed 0 from the given PriorityClass name",
         )
     ]
     _, plugged = admitted(pod(preemptionPolicy="Never"))
@@ -191,13 +191,14 @@ def test_runtime_classes() -> None:
     ], "the toleration of one value is covered by the one of all"
     _, plugged = admitted(pod(runtimeClassName="kata", nodeSelector={"vm": "no"}), kata)
     assert [each.message for each in plugged.problems] == [
-        "conflict: runtimeClass.scheduling.nodeSelector[vm] = yes; pod.spec.nodeSelector[vm] = no"
+        'pods "web" is forbidden: conflict: runtimeClass.scheduling.nodeSelector[vm] = yes; '
+        "pod.spec.nodeSelector[vm] = no"
     ]
     _, plugged = admitted(pod(runtimeClassName="kata", overhead={"memory": "1Mi"}), kata)
     assert [each.path for each in plugged.problems] == [("spec", "overhead")]
     _, plugged = admitted(pod(overhead={"memory": "1Mi"}))
     assert [each.message for each in plugged.problems] == [
-        "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
+        'pods "web" is forbidden: pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead'
     ]
 
 
@@ -277,3 +278,56 @@ def test_an_object_at_hand_that_is_invalid_is_not_there() -> None:
     broken = named("scheduling.k8s.io/v1", "PriorityClass", "high", value="many")
     _, plugged = admitted(pod(priorityClassName="high"), broken)
     assert [each.split(" is not")[0] for each in plugged.notes] == ['PriorityClass "high"']
+
+
+BOUNDS = {
+    "type": "Container",
+    "max": {"cpu": "2"},
+    "min": {"memory": "16Mi"},
+    "maxLimitRequestRatio": {"memory": "2"},
+}
+
+
+@pytest.mark.parametrize(
+    ("resources", "text"),
+    [
+        ({"limits": {"cpu": "2", "memory": "32Mi"}, "requests": {"memory": "16Mi"}}, None),
+        ({"limits": {"cpu": "2001m", "memory": "16Mi"}}, "maximum cpu usage per Container is 2, but limit is 2001m"),
+        ({"limits": {"cpu": "1", "memory": "8Mi"}}, "minimum memory usage per Container is 16Mi, but request is 8Mi"),
+        (
+            {"limits": {"cpu": "1", "memory": "50Mi"}, "requests": {"memory": "20Mi"}},
+            "memory max limit to request ratio per Container is 2, but provided ratio is 2.500000",
+        ),
+        (
+            {"limits": {"cpu": "1"}},
+            "[minimum memory usage per Container is 16Mi.  No request is specified, "
+            "memory max limit to request ratio per Container is 2, but no request is specified or request is 0]",
+        ),
+    ],
+)
+def test_limit_ranges_bound_containers(resources: dict[str, Any], text: str | None) -> None:
+    limits = named("v1", "LimitRange", "limits", spec={"limits": [BOUNDS]})
+    value = pod(containers=[{"name": "a", "image": "x", "resources": resources}])
+    decoded = decode_builtin(value)
+    assert decoded is not None
+    set_defaults(decoded.object, "v1", "Pod")
+    found = Plugins(ManifestsView([limits])).validate(decoded.object, "v1", "Pod", "default").problems
+    assert [each.message for each in found] == ([f'pods "web" is forbidden: {text}'] if text else [])
+    assert all(each.reason == "Forbidden" for each in found)
+
+
+def test_limit_ranges_bound_pods_and_claims() -> None:
+    bounds = [{"type": "Pod", "max": {"cpu": "1"}}, {"type": "PersistentVolumeClaim", "min": {"storage": "1Gi"}}]
+    plugins = Plugins(ManifestsView([named("v1", "LimitRange", "limits", spec={"limits": bounds})]))
+    half = {"limits": {"cpu": "600m"}, "requests": {"cpu": "600m"}}
+    value = pod(containers=[{"name": name, "image": "x", "resources": half} for name in "ab"])
+    (found,) = plugins.validate(value, "v1", "Pod", "default").problems
+    assert found.path == ("spec",)
+    assert found.message == 'pods "web" is forbidden: maximum cpu usage per Pod is 1, but limit is 1200m'
+    claim = named("v1", "PersistentVolumeClaim", "data", spec={"resources": {"requests": {"storage": "500Mi"}}})
+    (found,) = plugins.validate(claim, "v1", "PersistentVolumeClaim", "default").problems
+    assert found.message == (
+        'persistentvolumeclaims "data" is forbidden: minimum storage usage per PersistentVolumeClaim is 1Gi, '
+        "but request is 500Mi"
+    )
+    assert plugins.validate(value, "v1", "Pod", "other") == Plugged()

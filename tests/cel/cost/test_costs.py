@@ -114,7 +114,7 @@ def test_expressions_at_half_and_at_double_the_limit_end_as_they_end_there(
     kubernetes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     questions: list[tuple[str, Any]] = []
-    asking = SCALED[:: amount(1, 4)]
+    asking = SCALED[:: amount(1, 8)]
     for expression, power, kind in asking:
         if power == 1:  # the API server itself takes quadratic time for a long loop, but not for one in a loop
             expression, power = f"x.all(z, {expression} || true)", 2  # noqa: PLW2901

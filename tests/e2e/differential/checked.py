@@ -54,9 +54,9 @@ def asked(case: Case, request: Request, client: Client) -> Asked:
     namespace, name, subresource = _target(path.partition("?")[0])
     if method == "GET":
         raise NotAManifest("CONNECT")
-    if subresource:
-        raise NotAManifest("a subresource")
     user = _user(request)
+    if subresource:
+        return _of_subresource(client, method, path.partition("?")[0], subresource, body, user)
     if method == "POST":
         assert isinstance(body, dict)
         return Asked(body, (*user, "--namespace", namespace or "default", "--operation", "create"))
@@ -70,6 +70,24 @@ def asked(case: Case, request: Request, client: Client) -> Asked:
     if content_type not in ("application/json", "application/merge-patch+json") or not isinstance(body, dict):
         raise NotAManifest("server-side apply or a JSON patch")
     return Asked(merged(stored.body, body), user, stored.body)
+
+
+def _of_subresource(
+    client: Client, method: str, path: str, subresource: str, body: Any, user: tuple[str, ...]
+) -> Asked:
+    """The run for a request to a subresource: its object is made of that of the resource."""
+    stored = client.get(path.removesuffix(f"/{subresource}"))
+    if not stored.ok:
+        raise NotAManifest("a subresource of what was not there before")
+    arguments = (*user, "--subresource", subresource)
+    if (method, subresource) == ("POST", "eviction"):
+        if body["metadata"].keys() > {"name"}:
+            raise NotAManifest("an Eviction with more than a name")
+        return Asked(stored.body, arguments)
+    if method not in ("PUT", "PATCH") or not isinstance(body, dict) or subresource not in ("status", "scale"):
+        raise NotAManifest(f"{method} of the subresource {subresource}")
+    change = {"spec": {"replicas": body.get("spec", {}).get("replicas")}} if subresource == "scale" else body
+    return Asked(merged(stored.body, change), arguments, stored.body)
 
 
 def report(run: Asked, folder: Path) -> dict[str, Any]:

@@ -21,7 +21,8 @@ def job(value: dict[str, Any]) -> None:
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
     metadata = value.get("metadata")
     if labels and not (metadata and metadata.get("labels")):
-        struct(value, "metadata")["labels"] = dict(labels)
+        # The same labels, not others of equal content: the strategy of Jobs adds to both, as in Go.
+        struct(value, "metadata")["labels"] = labels
 
 
 _job_spec: Final = constants(completionMode="NonIndexed", suspend=False, manualSelector=False)

@@ -7,7 +7,7 @@ plugins refuse (quotas, limits, Pod Security) is left to the cluster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from msgspec import Struct
 from webhook.apiserver.gotext import quote
 from webhook.apiserver.plugins.accounts import service_account
 from webhook.apiserver.plugins.classes import ingress_class, protect, storage_class
-from webhook.apiserver.plugins.limits import limit_ranger
+from webhook.apiserver.plugins.limits import limit_ranger, within_limits_claim, within_limits_pod
 from webhook.apiserver.plugins.lookups import AtHand, Run, metadata_of
 from webhook.apiserver.plugins.scheduling import (
     keep_priority,
@@ -41,6 +41,8 @@ class Plugged(Struct, frozen=True):
 
 
 _NOTHING: Final = Plugged()
+_RESOURCES: Final = {"Pod": "pods", "PersistentVolumeClaim": "persistentvolumeclaims"}
+"""The resources of the kinds of which something may be forbidden, as texts name them."""
 
 
 class Plugins:
@@ -68,9 +70,17 @@ class Plugins:
             plugins: tuple[Plugin, ...] = (tolerate,)
         else:
             plugins = _MUTATING.get((api_version.rpartition("/")[0], kind), ()) if operation == "CREATE" else ()
-        if not plugins:
-            return _NOTHING
-        run = Run(self._at_hand, namespace)
+        return self._run(plugins, value, kind, namespace) if plugins else _NOTHING
+
+    def validate(self, value: dict[str, Any], api_version: str, kind: str, namespace: str = "") -> Plugged:
+        """What the plugins refuse of an object that is created, after mutation. The object is not changed."""
+        plugins = _VALIDATING.get((api_version.rpartition("/")[0], kind), ())
+        return self._run(plugins, value, kind, namespace) if plugins else _NOTHING
+
+    def _run(self, plugins: Iterable[Plugin], value: dict[str, Any], kind: str, namespace: str) -> Plugged:
+        metadata = value.get("metadata") or {}
+        name = metadata.get("name") or metadata.get("generateName") or "Unknown"
+        run = Run(self._at_hand, _RESOURCES.get(kind, ""), name, namespace)
         for plugin in plugins:
             plugin(value, run)
         return Plugged(tuple(run.problems), tuple(run.notes)) if run.problems or run.notes else _NOTHING
@@ -104,3 +114,9 @@ _MUTATING: Final[dict[tuple[str, str], tuple[Plugin, ...]]] = {
     ("storage.k8s.io", "VolumeAttributesClass"): (protect,),
 }
 """The plugins of each kind that they change, in order."""
+
+_VALIDATING: Final[dict[tuple[str, str], tuple[Plugin, ...]]] = {
+    ("", "Pod"): (within_limits_pod,),
+    ("", "PersistentVolumeClaim"): (within_limits_claim,),
+}
+"""The plugins that refuse what mutation has left."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from webhook.apiserver import decoding
 from webhook.apiserver.defaults.defaulting import set_defaults
+from webhook.apiserver.gotext import quote
 from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.view import ClusterView, NotCached, UnknownKind
 from webhook.paths import Path
@@ -44,18 +45,25 @@ class AtHand:
 
 
 class Run:
-    """One object on its way through the plugins. `namespace`: of the request."""
+    """One object on its way through the plugins.
 
-    __slots__ = ("at_hand", "namespace", "notes", "problems")
+    `name`: of the object, or what it is generated from. `resource`: of the request, such as pods. `namespace`: its
+    namespace.
+    """
 
-    def __init__(self, at_hand: AtHand, namespace: str) -> None:
+    __slots__ = ("at_hand", "name", "namespace", "notes", "problems", "resource")
+
+    def __init__(self, at_hand: AtHand, resource: str, name: str, namespace: str) -> None:
         self.at_hand = at_hand
+        self.resource = resource
+        self.name = name
         self.namespace = namespace
         self.problems: list[FieldProblem] = []
         self.notes: list[str] = []
 
     def forbid(self, path: Path, message: str) -> None:
-        self.problems.append(FieldProblem(path, message, "Forbidden"))
+        text = f"{self.resource} {quote(self.name)} is forbidden: {message}"
+        self.problems.append(FieldProblem(path, text, "Forbidden"))
 
 
 def metadata_of(value: Mapping[str, Any], field: str) -> dict[str, str]:

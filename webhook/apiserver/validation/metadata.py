@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from webhook.apiserver import fielderrors
 from webhook.apiserver.fielderrors import FieldError, each, forbidden, invalid, required
+from webhook.apiserver.goshown import Struct
 from webhook.apiserver.gotext import quote
 from webhook.apiserver.validation.names import Check, as_prefix, dns_label, label_value, qualified_name
 from webhook.paths import Path
@@ -90,8 +91,12 @@ def _common(metadata: Mapping[str, Any], path: Path) -> Iterator[FieldError]:
     yield from _owners(metadata.get("ownerReferences") or [], (*path, "ownerReferences"))
 
 
+_REPEATED: Final = 10
+"""How often it is said that an object has more than one controller. Each of these texts shows all owners."""
+
+
 def _owners(owners: list[dict[str, Any]], path: Path) -> Iterator[FieldError]:
-    controller = ""
+    controller, repeated = "", 0
     for place, owner in enumerate(owners):
         here = (*path, place)
         version = owner.get("apiVersion") or ""
@@ -103,14 +108,24 @@ def _owners(owners: list[dict[str, Any]], path: Path) -> Iterator[FieldError]:
             if not owner.get(field):
                 yield required((*here, field), "must not be empty")
         if version == "v1" and owner.get("kind") == "Event":
-            yield invalid(here, owner, "/v1, Kind=Event is disallowed from being an owner")
+            yield invalid(here, _owner(owner), "/v1, Kind=Event is disallowed from being an owner")
         if owner.get("controller"):
             name = f"{owner.get('kind') or ''}/{owner.get('name') or ''}"
+            if controller and repeated == _REPEATED:
+                return
             if controller:
+                repeated += 1
                 words = 'Only one reference can have Controller set to true. Found "true" in references for'
-                yield invalid(path, owners, f"{words} {controller} and {name}")
+                yield invalid(path, list(map(_owner, owners)), f"{words} {controller} and {name}")
             else:
                 controller = name
+
+
+_OWNER: Final = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
+
+
+def _owner(owner: Mapping[str, Any]) -> Struct:
+    return Struct({name: owner[name] for name in _OWNER if name in owner})
 
 
 def _finalizers(finalizers: list[str], path: Path) -> Iterator[FieldError]:

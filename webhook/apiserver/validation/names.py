@@ -5,9 +5,11 @@ Each check returns the faults of a text, in the API server's words; none if it h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Final
 
+from webhook.apiserver.fielderrors import FieldError, invalid, required
 from webhook.cel.library.named_format import (
     as_prefix,
     dns_1035_label,
@@ -18,6 +20,7 @@ from webhook.cel.library.named_format import (
     regex_error,
 )
 from webhook.cel.library.patterns import compiled
+from webhook.paths import Path
 
 Check = Callable[[str], list[str]]
 
@@ -77,12 +80,13 @@ def environment_name(text: str) -> list[str]:
 
 
 _CONFIG_KEY: Final = "[-._a-zA-Z0-9]+"
+_CONFIG_KEYS: Final = re.compile(_CONFIG_KEY)  # without alternatives, so linear here too
 
 
 def config_key(text: str) -> list[str]:
     """The faults of a key in a ConfigMap or Secret."""
     found = ["must be no more than 253 characters"] if len(text.encode()) > 253 else []
-    if not _has(text, _CONFIG_KEY):
+    if _CONFIG_KEYS.fullmatch(text) is None:
         words = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
         found.append(regex_error(words, _CONFIG_KEY, "key.name", "KEY_NAME", "key-name"))
     if text in (".", ".."):
@@ -117,3 +121,19 @@ def percent(text: str) -> list[str]:
 
 def _has(text: str, pattern: str) -> bool:
     return compiled(pattern).fullmatch(text) is not None
+
+
+_HTTP_PATH: Final = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
+
+
+def domain_path(text: str, path: Path) -> Iterator[FieldError]:
+    """The refusals of a path with a domain before it, such as example.com/controller."""
+    host, _, rest = text.partition("/")
+    if not text:
+        yield required(path)
+    elif not host or not rest:
+        yield invalid(path, text, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    else:
+        yield from (invalid(path, host, fault) for fault in dns_subdomain(host))
+        if not _has(rest, _HTTP_PATH):
+            yield invalid(path, rest, regex_error("Invalid path", _HTTP_PATH))

@@ -55,7 +55,7 @@ def _size(text: str) -> int:
 def regex_error(message: str, pattern: str, *examples: str) -> str:
     """The text for a text that does not match a pattern, with examples of some that do."""
     shown = " or ".join(f"'{example}', " for example in examples)
-    return f"{message} (e.g. {shown}regex used for validation is '{pattern}')"
+    return f"{message} ({'e.g. ' if examples else ''}{shown}regex used for validation is '{pattern}')"
 
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"

@@ -8,27 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from webhook.cel.library.declaring import FunctionDeclaration, split
 from webhook.cel.tree import types
-from webhook.cel.tree.declared import Declared, Privacy, Shape
+from webhook.cel.tree.declared import Declared, Privacy, Shape, written
 from webhook.cel.value import operators
 from webhook.versions import CROSS_TYPE_COMPARISON, OPTIONAL_TYPES, Version
 
-
-def _written(*_: Any) -> Any:
-    raise TypeError("an operator that generated code does not call")
-
-
 OPERATORS: Final[Mapping[str, Declared]] = {
-    "_&&_": Declared(_written, lazy=True),
-    "_||_": Declared(_written, lazy=True),
-    "_?_:_": Declared(_written, lazy=True, privacy=Privacy.PASSED, shape=Shape.CHOSEN),
+    "_&&_": Declared(written, lazy=True),
+    "_||_": Declared(written, lazy=True),
+    "_?_:_": Declared(written, lazy=True, privacy=Privacy.PASSED, shape=Shape.CHOSEN),
     "!_": Declared(operators.invert),
     "-_": Declared(operators.negate),
     "_==_": Declared(operators.equal),
-    "_!=_": Declared(_written),
+    "_!=_": Declared(written),
     "_<_": Declared(operators.less),
     "_<=_": Declared(operators.less_equal),
     "_>_": Declared(operators.greater),
@@ -43,7 +38,7 @@ OPERATORS: Final[Mapping[str, Declared]] = {
     "_[_]": Declared(operators.index, privacy=Privacy.PASSED, shape=Shape.PART),
     "_[?_]": Declared(operators.optional_index, privacy=Privacy.PASSED, shape=Shape.PART),
     "_?._": Declared(operators.optional_select, privacy=Privacy.PASSED, shape=Shape.PART),
-    "@not_strictly_false": Declared(_written),
+    "@not_strictly_false": Declared(written),
 }
 """The checker's name of an operator -> its declaration. Macros expand to the last one."""
 

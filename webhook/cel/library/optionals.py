@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from webhook.cel.library.declaring import Library, Macro, function, method
-from webhook.cel.tree.declared import Privacy, Shape
+from webhook.cel.tree.declared import Privacy, Shape, written
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.parsed import IDENT, UNUSED, Expansion, MacroError, Parsed
 from webhook.cel.value.numbers import UInt
@@ -40,14 +40,6 @@ def _value(optional: Optional) -> Any:
     if optional is NONE:
         raise EvaluationError("optional.none() dereference")
     return optional.value
-
-
-def _or(optional: Optional, other: Any) -> Any:
-    return other if optional is NONE else optional
-
-
-def _or_value(optional: Optional, other: Any) -> Any:
-    return other if optional is NONE else optional.value
 
 
 def _unwrapped(name: str, optionals: list[Any]) -> list[Any]:
@@ -133,7 +125,7 @@ LIBRARY = Library(
         method(
             "or",
             "optional_type(T), optional_type(T) -> optional_type(T)",
-            _or,
+            written,
             "The first optional if it is present, else the second one.",
             "optional.none().or(optional.of(1)).value() == 1",
             privacy=Privacy.PASSED,
@@ -144,7 +136,7 @@ LIBRARY = Library(
         method(
             "orValue",
             "optional_type(T), T -> T",
-            _or_value,
+            written,
             "The value; the argument if it is absent.",
             "{'a': 1}[?'b'].orValue(2) == 2",
             privacy=Privacy.PASSED,

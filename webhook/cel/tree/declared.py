@@ -107,6 +107,11 @@ class Declared(Struct, frozen=True):
     check: Check | None = None
 
 
+def written(*_: Any) -> Any:
+    """The implementation of what the code generator writes itself, and never calls. Raises TypeError."""
+    raise TypeError("a function that generated code does not call")
+
+
 def _unbound(*_: Any) -> Any:
     raise TypeError("the call of a tree that is not to be evaluated")
 

@@ -29,6 +29,10 @@ class UnfitValue(ValueError):
     """A value that cannot be converted; str(error) is the API server's text."""
 
 
+class UnfitNumber(ValueError):
+    """A double that JSON does not have, in an object to be serialized; str(error) is the text of Go's encoding/json."""
+
+
 def mismatch(root: Message) -> str:
     """The API server's error if names of types do not match the paths of their fields; "" if they all do."""
     found = dict.fromkeys(_mismatches(root, root.cel_type))
@@ -69,7 +73,12 @@ class _EmptyList(list[Any]):
 
 
 def written(value: Any) -> Any:
-    """The result of a merge as the API server serializes it. Unchanged parts are the same objects."""
+    """The result of a merge as the API server serializes it. Unchanged parts are the same objects.
+
+    Raises UnfitNumber for a double that JSON does not have.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UnfitNumber(f"json: unsupported value: {golang.text(value)}")
     if isinstance(value, dict):
         changed = {name: after for name, item in value.items() if (after := written(item)) is not item}
         return {**value, **changed} if changed else value
@@ -97,9 +106,9 @@ def _go_value(name: str, value: Any) -> Any:
             digits = ", ".join(hex(byte) for byte in value)
             return Opaque("[]uint8", f"[{' '.join(map(str, value))}]", f"[]uint8{{{digits}}}")
         case Duration():
-            return Opaque("time.Duration", str(value), str(value.ns))
+            return Opaque("time.Duration", golang.duration(value.ns), str(value.ns))
         case Timestamp():
-            return Opaque("time.Time", str(value), str(value))
+            return Opaque("time.Time", *golang.time(str(value)))
         case Optional():
             return None if value is NONE else _go_value(name, value.value)
         case Type():
@@ -145,8 +154,8 @@ def _plain(value: Any) -> Any:
 def _bad_key(name: str, key: Any) -> UnfitValue:
     value = key.value if isinstance(key, Key) else key
     kind = go_type(value)
-    # Go formats the integer as a character.
-    shown = f"'\\x{key:02x}'" if kind == "types.Int" and 0 <= key < 32 else repr(key)
+    # Go formats integers as characters. It cannot format the others as texts, and then says their type.
+    shown = golang.character(value) if kind in ("types.Int", "types.Uint") else f"%!q({kind}={golang.text(value)})"
     return UnfitValue(f"fail to convert field {golang.quoted(name)}: map key {shown} is of type {kind}, not string")
 
 
@@ -231,9 +240,8 @@ def _through_protobuf(value: Any) -> Any:
 def _double(value: float) -> int | float:
     """A double after serialization to JSON: a whole one has no fraction, so it is read as an integer if it fits."""
     if not math.isfinite(value):
-        name = "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
         raise UnfitValue(
             "json: error calling MarshalJSON for type *structpb.Value: "
-            f"proto: google.protobuf.Value.number_value: invalid {name} value"
+            f"proto: google.protobuf.Value.number_value: invalid {golang.text(value)} value"
         )
     return int(value) if value.is_integer() and INT_MIN <= value <= INT_MAX else value

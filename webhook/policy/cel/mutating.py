@@ -139,7 +139,7 @@ def _merged(wanted: Message, current: JSONObject, kind: GroupVersionKind, schema
         merged: JSONObject = constructed.written(structuredmerge.apply(schema, current, configuration))
     except constructed.UnfitValue:
         raise _Refused("invalid return type: *dynamic.ObjectVal") from None
-    except structuredmerge.MergeError as error:
+    except (structuredmerge.MergeError, constructed.UnfitNumber) as error:
         raise _Refused(f"error applying patch: {error}") from None
     # The API server decodes merged objects of built-in kinds; it validates custom ones later.
     into = f"{kind.group}/{kind.version}, Kind={kind.kind}"

@@ -1,0 +1,153 @@
+"""Checks that many kinds share: numbers, percentages, ports, enumerations, selectors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from webhook.apiserver.fielderrors import FieldError, each, forbidden, invalid, not_supported, required
+from webhook.apiserver.validation import metadata
+from webhook.apiserver.validation.names import Check, label_value, percent, port, port_name, qualified_name
+from webhook.paths import Path
+
+Object = Mapping[str, Any]
+Refusals = Iterator[FieldError]
+
+PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
+
+
+def at(value: Any, *names: str) -> Any:
+    """The value of a nested field; None if there is none."""
+    for name in names:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value
+
+
+def listed(value: Any, *names: str) -> list[Any]:
+    """The elements of a nested list; none if there is none. Elements that are null are empty objects."""
+    found = at(value, *names)
+    return [{} if item is None else item for item in found] if isinstance(found, list) else []
+
+
+def nonnegative(value: Any, path: Path) -> Refusals:
+    """A number must not be negative."""
+    if isinstance(value, int) and value < 0:
+        yield invalid(path, value, "must be greater than or equal to 0")
+
+
+def none_negative(holder: Any, path: Path, names: Iterable[str]) -> Refusals:
+    """None of these fields must be negative."""
+    for name in names:
+        yield from nonnegative(at(holder, name), (*path, name))
+
+
+def int_or_percent(value: Any, path: Path) -> Refusals:
+    """A number that is not negative, or a percentage."""
+    if isinstance(value, str):
+        yield from each(path, value, percent(value))
+    else:
+        yield from nonnegative(value, path)
+
+
+_PERCENT = re.compile("[0-9]{1,9}%")
+
+
+def amount(value: Any) -> int:
+    """The number before %, or the number."""
+    if isinstance(value, str):
+        return int(value[:-1]) if _PERCENT.fullmatch(value) else 0
+    return value if isinstance(value, int) else 0
+
+
+def at_most_all(value: Any, path: Path) -> Refusals:
+    """A percentage must not be more than 100%."""
+    if isinstance(value, str) and amount(value) > 100:
+        yield invalid(path, value, "must not be greater than 100%")
+
+
+def port_or_name(value: Any, path: Path) -> Refusals:
+    """The number of a port, or its name. An absent one is 0."""
+    if isinstance(value, str):
+        yield from each(path, value, port_name(value))
+    else:
+        yield from each(path, value or 0, port(value or 0))
+
+
+def one_of(value: Any, path: Path, supported: Sequence[str], *, needed: bool = True) -> Refusals:
+    """One of these values. needed: an absent one is refused."""
+    if not value:
+        if needed:
+            yield required(path)
+    elif value not in supported:
+        yield not_supported(path, value, supported)
+
+
+def named(value: Any, path: Path, check: Check) -> Refusals:
+    """A name that must be there, and have a form."""
+    if not value:
+        yield required(path)
+    else:
+        yield from each(path, value, check(value))
+
+
+def optionally_named(value: Any, path: Path, check: Check) -> Refusals:
+    """A name that must have a form if it is there."""
+    if value:
+        yield from each(path, value, check(value))
+
+
+def label_selector(value: Any, path: Path) -> Refusals:
+    """A label selector, if it is there."""
+    if not isinstance(value, Mapping):
+        return
+    yield from metadata.label_refusals(at(value, "matchLabels") or {}, (*path, "matchLabels"))
+    for place, expression in enumerate(listed(value, "matchExpressions")):
+        here = (*path, "matchExpressions", place)
+        operator, values = expression.get("operator") or "", expression.get("values") or []
+        if operator in ("In", "NotIn"):
+            if not values:
+                yield required((*here, "values"), "must be specified when `operator` is 'In' or 'NotIn'")
+        elif operator in ("Exists", "DoesNotExist"):
+            if values:
+                words = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                yield forbidden((*here, "values"), words)
+        else:
+            yield invalid((*here, "operator"), operator, "not a valid selector operator")
+        key = expression.get("key") or ""
+        yield from each((*here, "key"), key, qualified_name(key))
+        for number, text in enumerate(values):
+            yield from each((*here, "values", number), text, label_value(text))
+
+
+def is_empty(selector: Any) -> bool:
+    """Whether a selector is there, and selects everything."""
+    return isinstance(selector, Mapping) and not selector.get("matchLabels") and not selector.get("matchExpressions")
+
+
+def is_sound(selector: Any) -> bool:
+    """Whether the selector can be used to match."""
+    return next(label_selector(selector, ()), None) is None
+
+
+def selects(selector: Any, labels: Mapping[str, str]) -> bool:
+    """Whether a sound selector matches the labels. An absent selector matches nothing."""
+    if not isinstance(selector, Mapping):
+        return False
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    return all(_matches(expression, labels) for expression in listed(selector, "matchExpressions"))
+
+
+def _matches(expression: Object, labels: Mapping[str, str]) -> bool:
+    key, values = str(expression.get("key")), expression.get("values") or []
+    match expression.get("operator"):
+        case "In":
+            return key in labels and labels[key] in values
+        case "NotIn":
+            return key not in labels or labels[key] not in values
+        case "Exists":
+            return key in labels
+    return key not in labels

@@ -1,0 +1,419 @@
+"""Pods and Pod templates: containers, their ports, environment, mounts, probes and resources, and volumes
+(pkg/apis/core/validation)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from webhook.apiserver.fielderrors import (
+    FieldError,
+    Key,
+    duplicate,
+    each,
+    forbidden,
+    invalid,
+    not_found,
+    not_supported,
+    required,
+)
+from webhook.apiserver.validation import metadata, volumes
+from webhook.apiserver.validation.fields import (
+    PROTOCOLS,
+    Object,
+    Refusals,
+    at,
+    listed,
+    named,
+    none_negative,
+    nonnegative,
+    one_of,
+    optionally_named,
+    port_or_name,
+)
+from webhook.apiserver.validation.names import (
+    config_key,
+    dns_label,
+    dns_subdomain,
+    environment_name,
+    in_range,
+    label_value,
+    path_segment,
+    port,
+    port_name,
+    qualified_name,
+)
+from webhook.cel.library.quantity import Quantity, parse_quantity
+from webhook.cel.tree.errors import EvaluationError
+from webhook.paths import Path
+
+RESTART_POLICIES: Final = ("Always", "OnFailure", "Never")
+
+
+def pod(value: Object, path: Path = ()) -> Refusals:
+    """A new Pod."""
+    spec, here = at(value, "spec") or {}, (*path, "spec")
+    yield from pod_spec(spec, here)
+    yield from nonnegative(spec.get("terminationGracePeriodSeconds"), (*here, "terminationGracePeriodSeconds"))
+    for name in ("containers", "initContainers"):
+        for place, container in enumerate(listed(spec, name)):
+            image = container.get("image") or ""
+            if image != image.strip():
+                words = "must not have leading or trailing whitespace"
+                yield invalid((*here, name, place, "image"), image, words)
+    if spec.get("ephemeralContainers"):
+        yield forbidden((*here, "ephemeralContainers"), "cannot be set on create")
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        yield forbidden((*here, "nodeName"), "cannot be set until all schedulingGates have been cleared")
+
+
+def template(value: Object, path: Path) -> Refusals:
+    """A Pod template."""
+    meta = at(value, "metadata") or {}
+    # The API server names these two without `metadata`.
+    yield from metadata.label_refusals(meta.get("labels") or {}, (*path, "labels"))
+    yield from metadata.annotation_refusals(meta.get("annotations") or {}, (*path, "annotations"))
+    spec = at(value, "spec") or {}
+    yield from pod_spec(spec, (*path, "spec"))
+    if spec.get("ephemeralContainers"):
+        words = "ephemeral containers not allowed in pod template"
+        yield forbidden((*path, "spec", "ephemeralContainers"), words)
+
+
+_DNS_POLICIES: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_INT32: Final = 2**31 - 1
+
+
+def pod_spec(spec: Object, path: Path) -> Refusals:
+    """The spec of a Pod, after defaults."""
+    errors: list[FieldError] = []
+    mountable = volumes.volumes(spec, path, errors)
+    yield from errors
+    containers = listed(spec, "containers")
+    if not containers:
+        yield required((*path, "containers"))
+    names: set[str] = set()
+    ports: set[tuple[Any, ...]] = set()
+    for place, container in enumerate(containers):
+        here = (*path, "containers", place)
+        yield from _container(container, here, mountable)
+        yield from _unique_name(container, here, names)
+        yield from _probes(container, here)
+        yield from _host_ports(container, (*here, "ports"), ports)
+        if spec.get("hostNetwork"):
+            yield from _ports_of_host(container, (*here, "ports"))
+    for place, container in enumerate(listed(spec, "initContainers")):
+        here = (*path, "initContainers", place)
+        yield from _container(container, here, mountable)
+        yield from _unique_name(container, here, names)
+        yield from _init_container(container, here)
+    yield from one_of(spec.get("restartPolicy"), (*path, "restartPolicy"), RESTART_POLICIES)
+    yield from one_of(spec.get("dnsPolicy"), (*path, "dnsPolicy"), _DNS_POLICIES)
+    yield from metadata.label_refusals(spec.get("nodeSelector") or {}, (*path, "nodeSelector"))
+    yield from _names(spec, path)
+    yield from _tolerations(listed(spec, "tolerations"), (*path, "tolerations"))
+    deadline = spec.get("activeDeadlineSeconds")
+    if deadline is not None:
+        yield from each((*path, "activeDeadlineSeconds"), deadline, in_range(deadline, 1, _INT32))
+
+
+def _names(spec: Object, path: Path) -> Refusals:
+    for name, check in (
+        ("serviceAccountName", dns_subdomain),
+        ("nodeName", dns_subdomain),
+        ("hostname", dns_label),
+        ("subdomain", dns_label),
+        ("priorityClassName", dns_subdomain),
+        ("runtimeClassName", dns_subdomain),
+    ):
+        yield from optionally_named(spec.get(name), (*path, name), check)
+
+
+def _unique_name(container: Object, path: Path, names: set[str]) -> Refusals:
+    name = container.get("name") or ""
+    if name in names:
+        yield duplicate((*path, "name"), name)
+    names.add(name)
+
+
+_PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
+_MESSAGE_POLICIES: Final = ("File", "FallbackToLogsOnError")
+
+
+def _container(container: Object, path: Path, mountable: set[str]) -> Refusals:
+    yield from named(container.get("name"), (*path, "name"), dns_label)
+    if not container.get("image"):
+        yield required((*path, "image"))
+    yield from one_of(container.get("terminationMessagePolicy"), (*path, "terminationMessagePolicy"), _MESSAGE_POLICIES)
+    yield from _ports(container, (*path, "ports"))
+    yield from _environment(container, path)
+    yield from _mounts(container, (*path, "volumeMounts"), mountable)
+    yield from one_of(container.get("imagePullPolicy"), (*path, "imagePullPolicy"), _PULL_POLICIES)
+    yield from resources(at(container, "resources") or {}, (*path, "resources"))
+
+
+def _init_container(container: Object, path: Path) -> Refusals:
+    if container.get("restartPolicy") == "Always":
+        yield from _probes(container, path)
+        return
+    for name in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
+        if container.get(name) is not None:
+            words = "may not be set for init containers without restartPolicy=Always"
+            yield forbidden((*path, name), words)
+
+
+def _ports(container: Object, path: Path) -> Refusals:
+    names: set[str] = set()
+    for place, each_port in enumerate(listed(container, "ports")):
+        here = (*path, place)
+        name = each_port.get("name")
+        if name:
+            faults = port_name(name)
+            yield from each((*here, "name"), name, faults)
+            if not faults and name in names:
+                yield duplicate((*here, "name"), name)
+            names.add(name)
+        number = each_port.get("containerPort") or 0
+        if not number:
+            yield required((*here, "containerPort"))
+        else:
+            yield from each((*here, "containerPort"), number, port(number))
+        host = each_port.get("hostPort")
+        if host:
+            yield from each((*here, "hostPort"), host, port(host))
+        yield from one_of(each_port.get("protocol"), (*here, "protocol"), PROTOCOLS)
+
+
+def _host_ports(container: Object, path: Path, seen: set[tuple[Any, ...]]) -> Refusals:
+    for place, each_port in enumerate(listed(container, "ports")):
+        number = each_port.get("hostPort")
+        if not number:
+            continue
+        host = each_port.get("hostIP") or ""
+        key = (each_port.get("protocol") or "", host, number)
+        if key in seen:
+            text = "/".join(str(part) for part in key)
+            yield duplicate((*path, place, "hostPort"), text)
+        seen.add(key)
+
+
+def _ports_of_host(container: Object, path: Path) -> Refusals:
+    for place, each_port in enumerate(listed(container, "ports")):
+        number = each_port.get("hostPort") or 0
+        if number and number != each_port.get("containerPort"):
+            yield invalid((*path, place, "hostPort"), number, "must match `containerPort` when `hostNetwork` is true")
+
+
+_SOURCES: Final = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+
+
+def _environment(container: Object, path: Path) -> Refusals:
+    for place, variable in enumerate(listed(container, "env")):
+        here = (*path, "env", place)
+        yield from named(variable.get("name"), (*here, "name"), environment_name)
+        source = variable.get("valueFrom")
+        if source is None:
+            continue
+        given = [name for name in _SOURCES if source.get(name) is not None]
+        there = (*here, "valueFrom")
+        if source.get("fieldRef") is not None:
+            yield from volumes.field_reference(source["fieldRef"], (*there, "fieldRef"), volumes.ENVIRONMENT_FIELDS)
+        if source.get("resourceFieldRef") is not None:
+            yield from volumes.resource_reference(source["resourceFieldRef"], (*there, "resourceFieldRef"))
+        for name in ("configMapKeyRef", "secretKeyRef"):
+            reference = source.get(name)
+            if reference is not None:
+                text = reference.get("name") or ""
+                yield from each((*there, name, "name"), text, dns_subdomain(text))
+                yield from named(reference.get("key"), (*there, name, "key"), config_key)
+        if not given:
+            continue
+        if variable.get("value"):
+            yield invalid((*here, "valueFrom"), "", "may not be specified when `value` is not empty")
+        elif len(given) > 1:
+            yield invalid((*here, "valueFrom"), "", "may not have more than one field specified at a time")
+    for place, source in enumerate(listed(container, "envFrom")):
+        here = (*path, "envFrom", place)
+        yield from optionally_named(source.get("prefix"), (*here, "prefix"), environment_name)
+        given = [name for name in ("configMapRef", "secretRef") if source.get(name) is not None]
+        for name in given:
+            yield from named(source[name].get("name"), (*here, name, "name"), dns_subdomain)
+        if not given:
+            yield invalid((*path, "envFrom"), "", "must specify one of: `configMapRef` or `secretRef`")
+        elif len(given) > 1:
+            yield invalid((*path, "envFrom"), "", "may not have more than one field specified at a time")
+
+
+def _mounts(container: Object, path: Path, mountable: set[str]) -> Refusals:
+    points: set[str] = set()
+    for place, mount in enumerate(listed(container, "volumeMounts")):
+        here = (*path, place)
+        name, point = mount.get("name") or "", mount.get("mountPath") or ""
+        if not name:
+            yield required((*here, "name"))
+        if name not in mountable:
+            yield not_found((*here, "name"), name)
+        if not point:
+            yield required((*here, "mountPath"))
+        if point in points:
+            yield invalid((*here, "mountPath"), point, "must be unique")
+        points.add(point)
+
+
+# ----------------------------------------------------------------------------------------------------------- probes
+
+
+_TIMES: Final = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
+_HANDLERS: Final = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
+
+
+def _probes(container: Object, path: Path) -> Refusals:
+    lifecycle = container.get("lifecycle") or {}
+    for name in ("postStart", "preStop"):
+        if lifecycle.get(name) is not None:
+            yield from _handler(lifecycle[name], (*path, "lifecycle", name))
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        probe = container.get(name)
+        if probe is None:
+            continue
+        here = (*path, name)
+        yield from _handler(probe, here)
+        yield from none_negative(probe, here, _TIMES)
+        grace = probe.get("terminationGracePeriodSeconds")
+        if isinstance(grace, int) and grace <= 0:
+            yield invalid((*here, "terminationGracePeriodSeconds"), grace, "must be greater than 0")
+        successes = probe.get("successThreshold") or 0
+        if name != "readinessProbe" and successes != 1:
+            yield invalid((*here, "successThreshold"), successes, "must be 1")
+        if name == "readinessProbe" and grace is not None:
+            words = "must not be set for readinessProbes"
+            yield invalid((*here, "terminationGracePeriodSeconds"), grace, words)
+
+
+def _handler(handler: Object, path: Path) -> Refusals:
+    given = [name for name in _HANDLERS if handler.get(name) is not None]
+    for name in given[1:]:
+        yield forbidden((*path, name), "may not specify more than 1 handler type")
+    if not given:
+        yield required(path, "must specify a handler type")
+        return
+    name = given[0]
+    action, here = handler[name], (*path, name)
+    match name:
+        case "exec":
+            if not action.get("command"):
+                yield required((*here, "command"))
+        case "httpGet":
+            if not action.get("path"):
+                yield required((*here, "path"))
+            yield from port_or_name(action.get("port"), (*here, "port"))
+            scheme = action.get("scheme") or ""
+            if scheme not in ("HTTP", "HTTPS"):
+                yield not_supported((*here, "scheme"), scheme, ("HTTP", "HTTPS"))
+        case "tcpSocket":
+            yield from port_or_name(action.get("port"), (*here, "port"))
+        case "grpc":
+            yield from port_or_name(action.get("port"), (*here, "port"))
+
+
+# -------------------------------------------------------------------------------------------------------- resources
+
+
+def quantity(value: Any) -> Quantity | None:
+    """A quantity in its text form; None if it is none."""
+    try:
+        return parse_quantity(value) if isinstance(value, str) else None
+    except EvaluationError:
+        return None
+
+
+def negative_quantity(value: Any, path: Path) -> Refusals:
+    """A quantity must not be negative."""
+    known = quantity(value)
+    if known is not None and known.value < 0:
+        yield invalid(path, value, "must be greater than or equal to 0")
+
+
+_OF_CONTAINERS: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
+_STANDARD: Final = frozenset(
+    {
+        *_OF_CONTAINERS,
+        *(f"{kind}.{name}" for kind in ("requests", "limits") for name in _OF_CONTAINERS),
+        *("pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps"),
+        *("persistentvolumeclaims", "storage", "requests.storage", "services.nodeports", "services.loadbalancers"),
+    }
+)
+
+
+def resources(value: Object, path: Path) -> Refusals:
+    """Requests and limits of a container."""
+    limits, requests = at(value, "limits") or {}, at(value, "requests") or {}
+    for name, amounts in (("limits", limits), ("requests", requests)):
+        for key, item in amounts.items():
+            yield from _resource_name(key, (*path, name, Key(key)))
+            yield from negative_quantity(item, (*path, name, Key(key)))
+    for key, item in requests.items():
+        if key not in limits:
+            continue
+        wanted, limit = quantity(item), quantity(limits[key])
+        if wanted is None or limit is None:
+            continue
+        here = (*path, "requests")
+        if not _overcommits(key) and wanted.value != limit.value:
+            yield invalid(here, item, f"must be equal to {key} limit of {limits[key]}")
+        elif wanted.value > limit.value:
+            yield invalid(here, item, f"must be less than or equal to {key} limit of {limits[key]}")
+    for key in requests:
+        if key not in limits and not _overcommits(key):
+            yield required((*path, "limits"), "Limit must be set for non overcommitable resources")
+
+
+def _resource_name(key: str, path: Path) -> Refusals:
+    faults = qualified_name(key)
+    yield from each(path, key, faults)
+    if "/" in key or key in _OF_CONTAINERS or key.startswith("hugepages-"):
+        return
+    if not faults and key not in _STANDARD and not key.startswith("requests.hugepages-"):
+        yield invalid(path, key, "must be a standard resource type or fully qualified")
+    yield invalid(path, key, "must be a standard resource for containers")
+
+
+def _overcommits(key: str) -> bool:
+    """Whether requests of a resource may be less than its limit."""
+    native = "/" not in key or "kubernetes.io/" in key
+    return native and not key.startswith("hugepages-")
+
+
+# ------------------------------------------------------------------------------------------------------- tolerations
+
+_EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+
+def _tolerations(tolerations: list[Any], path: Path) -> Refusals:
+    for place, toleration in enumerate(tolerations):
+        here = (*path, place)
+        key, operator = toleration.get("key") or "", toleration.get("operator") or ""
+        value, effect = toleration.get("value") or "", toleration.get("effect") or ""
+        if key:
+            yield from each((*here, "key"), key, qualified_name(key))
+        elif operator != "Exists":
+            words = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
+            yield invalid((*here, "operator"), operator, words)
+        if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
+            words = "effect must be 'NoExecute' when `tolerationSeconds` is set"
+            yield invalid((*here, "effect"), effect, words)
+        if operator in ("Equal", ""):
+            faults = label_value(value)
+            if faults:
+                yield invalid((*here, "operator"), value, ";".join(faults))
+        elif operator == "Exists":
+            if value:
+                yield invalid((*here, "operator"), value, "value must be empty when `operator` is 'Exists'")
+        elif operator not in ("Lt", "Gt"):
+            yield not_supported((*here, "operator"), operator, ("Equal", "Exists"))
+        if effect and effect not in _EFFECTS:
+            yield not_supported((*here, "effect"), effect, _EFFECTS)
+
+
+def path_name(value: Any, path: Path) -> Refusals:
+    """A name that may be anything that stands in a URL's path."""
+    yield from named(value, path, path_segment)
