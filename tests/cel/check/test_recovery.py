@@ -18,6 +18,7 @@ ARGUMENTS = BEGINS.replace("'(', ", "'(', ')', ")
     ("expression", "errors"),
     [
         ("(b", [(1, 3, "missing ')' at '<EOF>'")]),
+        ("(-5.5", [(1, 6, "missing ')' at '<EOF>'")]),
         ("b &&", [(1, 5, f"mismatched input '<EOF>' {BEGINS}")]),
         ("x..y", [(1, 3, "no viable alternative at input '..'")]),
         ("x.true", [(1, 3, "mismatched input 'true' expecting IDENTIFIER")]),
