@@ -48,8 +48,10 @@ class Exchange:
     def refuse(self, status: int, message: str = "no") -> None:
         self.json({"kind": "Status", "status": "Failure", "message": message, "code": status}, status)
 
-    def stream(self, *pieces: bytes, end: bool = True, hold: threading.Event | None = None) -> None:
-        """Respond to a watch with one chunk for each piece.
+    def stream(
+        self, *pieces: bytes | Callable[[], bytes], end: bool = True, hold: threading.Event | None = None
+    ) -> None:
+        """Respond to a watch with one chunk for each piece. A function is called when its piece is due.
 
         Afterwards it stays open until `hold` is set (at most 20 s), if there is one. Then it ends properly, or breaks
         off if `end` is false.
@@ -57,7 +59,8 @@ class Exchange:
         self._handler.send_response(200)
         self._handler.send_header("Transfer-Encoding", "chunked")
         self._handler.end_headers()
-        for piece in pieces:
+        for each in pieces:
+            piece = each if isinstance(each, bytes) else each()
             self._handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             self._handler.wfile.flush()
         if hold is not None:

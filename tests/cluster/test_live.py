@@ -197,11 +197,14 @@ def test_outside_of_a_pod_there_is_no_service_account() -> None:
 def test_a_namespace_that_comes_while_a_review_waits_is_found() -> None:
     late = threading.Event()
 
+    def added() -> bytes:
+        late.wait(20)
+        new = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "new", "resourceVersion": "6"}}
+        return event("ADDED", new)
+
     def with_a_late_namespace(exchange: Exchange) -> None:
         if exchange.path.endswith("namespaces") and exchange.watching:
-            late.wait(20)
-            new = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "new", "resourceVersion": "6"}}
-            exchange.stream(event("ADDED", new), hold=ended)
+            exchange.stream(added, hold=ended)
         else:
             answer(exchange)
 

@@ -17,12 +17,10 @@ apiserver/customresources/coercing: apiserver/customresources/test_judging
 apiserver/customresources/correlation: apiserver/customresources/test_judging
 apiserver/customresources/embedded: apiserver/customresources/test_against_kubernetes
 apiserver/customresources/estimates: apiserver/customresources/test_against_kubernetes
-apiserver/customresources/fieldpaths: apiserver/customresources/test_judging
 apiserver/customresources/listtypes: apiserver/customresources/test_against_kubernetes
 apiserver/customresources/openapi: apiserver/customresources/test_against_kubernetes
 apiserver/customresources/rules: apiserver/customresources/test_judging
 apiserver/customresources/ruletypes: apiserver/customresources/test_against_kubernetes
-apiserver/customresources/rulevalues: apiserver/customresources/test_against_kubernetes
 apiserver/customresources/schemarefusals: apiserver/customresources/test_definitions
 apiserver/customresources/structural: apiserver/customresources/test_definitions
 apiserver/customresources/structurality: apiserver/customresources/test_definitions
