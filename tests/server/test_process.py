@@ -18,7 +18,10 @@ import pytest
 
 from tests.server.running import COMMAND, POLICIES, Running, environment, recorded, wait_for, write_policies
 from tests.timing import ASSERTED
+from webhook.policy.load.loading import load
 from webhook.server import tls
+
+SHIPPED = Path(__file__).parents[2] / "policies"
 
 CREATE_POD = recorded("020")
 
@@ -43,6 +46,16 @@ def test_it_says_where_it_serves_and_that_its_certificate_is_for_development(ser
     assert f"https://127.0.0.1:{server.port}/validate" in said
     assert "FOR DEVELOPMENT ONLY" in said
     assert server.get("/ca.pem").body == server.ca
+
+
+def test_it_counts_policies_as_check_does(start: Callable[..., Running]) -> None:
+    shipped = load(SHIPPED)
+    assert len(shipped.policies) > len(shipped.names)  # one of them validates and mutates
+    running = start("--policies", str(SHIPPED))
+    [serving] = [line for line in running.lines if line["event"] == "serving"]
+    assert serving["policies"] == len(shipped.names)
+    running.stop()
+    assert any(line.startswith(f"{len(shipped.names)} policies from") for line in running.said)
 
 
 def test_it_serves_within_three_seconds(start: Callable[..., Running], policies: Path) -> None:

@@ -225,7 +225,7 @@ def _check(
         notes=notes,
         files=len({verdict.document.file for verdict in results}),
         objects=len(results),
-        policies=len({policy.name for policy in policies.policies}),
+        policies=len(policies.names),
         warnings=[*policies.warnings, *read.warnings],
         left_out=read.left_out,
         changes=[change for verdict in results for change in verdict.changes],

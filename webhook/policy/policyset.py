@@ -127,6 +127,11 @@ class PolicySet:
         return (*self._validating, *self._mutating)
 
     @property
+    def names(self) -> frozenset[str]:
+        """The names of the policies. A name that a validating and a mutating policy share is one policy to people."""
+        return frozenset(policy.name for policy in self.policies)
+
+    @property
     def bindings(self) -> tuple[Binding, ...]:
         """All bindings, in the order of their policies."""
         return tuple(binding for policy in self.policies for binding in policy.bindings)

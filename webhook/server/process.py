@@ -284,7 +284,7 @@ class Serving(Struct, frozen=True):
         fields: dict[str, Any] = {
             "reviews": f"https://{reviews}",
             "plain": f"http://{plain_port}",
-            "policies": len(policies.policies),
+            "policies": len(policies.names),
             "revision": policies.revision,
             "workers": self.settings.workers,
         }
@@ -300,7 +300,7 @@ class Serving(Struct, frozen=True):
         for message in messages:
             self.log.write("warning", "policies", {"message": message})
         lines += [
-            f"{len(policies.policies)} policies from {self.settings.policies}, revision {policies.revision}",
+            f"{len(policies.names)} policies from {self.settings.policies}, revision {policies.revision}",
             f"reviews: https://{reviews}/validate and /mutate",
             f"health, metrics, policies: http://{plain_port}/healthz /readyz /metrics /policies",
         ]
