@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -75,15 +75,20 @@ def load(roots: Roots, version: Version = NEWEST) -> PolicySet:
     return load_tree(read_tree(*names), version)
 
 
-def load_tree(tree: Tree, version: Version = NEWEST) -> PolicySet:
-    """Load the policies of a tree that was read before. Raises PolicyTreeError."""
+def load_tree(tree: Tree, version: Version = NEWEST, progress: Callable[[str], None] = lambda _file: None) -> PolicySet:
+    """Load the policies of a tree that was read before. Raises PolicyTreeError.
+
+    `progress` is called with each file's name before it is loaded.
+    """
     loader = _Loader(version, tree.revision)
     loader.problems += tree.problems
     for file in tree.files:
         if not file.name.endswith(".py"):
+            progress(file.name)
             loader.add_file(file)
     for file in tree.files:
         if file.name.endswith(".py"):
+            progress(file.name)
             loader.add_python_file(file)
     if not loader.problems and not loader.policies:
         without = (Problem(name, None, None, "it has no policies") for name in tree.names)

@@ -57,7 +57,7 @@ def read_tree(*roots: str | os.PathLike[str]) -> Tree:
     hashed = sha256()
     seen: set[files.Identity] = set()
     left = MAX_BYTES
-    for name in names:
+    for number, name in enumerate(names):
         root = FilePath(name)
         if not root.exists():
             problems.append(Problem(name, None, None, "no such file or folder; expected a policy tree"))
@@ -75,7 +75,7 @@ def read_tree(*roots: str | os.PathLike[str]) -> Tree:
                     break
                 read.append(TreeFile(str(file), content))
                 relative = str(file.relative_to(root)).encode(errors="surrogateescape")
-                hashed.update(b"%d %d %s%s" % (len(relative), len(content), relative, content))
+                hashed.update(b"%d %d %d %s%s" % (number, len(relative), len(content), relative, content))
     return Tree(names, tuple(read), tuple(problems), hashed.hexdigest()[:16])
 
 
