@@ -3,6 +3,7 @@ machine is slow."""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -34,3 +35,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.removeprefix("tests/").startswith(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported and collected stays: the collection of garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()

@@ -93,7 +93,7 @@ def _case(family: str, given: dict[str, Any]) -> Case:
     return Case(
         name=name,
         family=family,
-        policy=yaml.safe_dump_all(_policy(given), sort_keys=False),
+        policy=yaml.dump_all(_policy(given), Dumper=yaml.CSafeDumper, sort_keys=False),
         beside=given.get("beside", ""),
         file=given.get("file", "manifest.yaml"),
         lines=tuple(lines),
