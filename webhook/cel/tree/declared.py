@@ -73,7 +73,7 @@ class Declared(Struct, frozen=True):
     Python, of about 0.1 µs each, if `cost` does not bound them.
 
     privacy, shape: see Privacy and Shape. element: the positions of the result's elements in the first argument, for
-    the shapes ELEMENT, ELEMENTS and FLATTENED.
+    the shapes ELEMENT, ELEMENTS and FLATTENED; of a text that is joined, the positions of its characters.
 
     deciding: the elements of arguments that decided the result, if not all of them did.
 
