@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
@@ -98,13 +97,17 @@ class Verdict(Struct, frozen=True):
 
 
 class Decided(Struct, frozen=True):
-    """The verdict on one request of a document: see Verdict. record: the engine's record, if one was requested."""
+    """The verdict on one request of a document: see Verdict. record: the engine's record, if one was requested.
+
+    refused: whether the API server refuses the object, so that no validating policy sees it.
+    """
 
     planned: PlannedRequest
     record: Record | None
     findings: tuple[Located, ...]
     changes: tuple[Change, ...]
     excepted: tuple[tuple[Located, PolicyException], ...]
+    refused: bool = False
 
 
 def verdicts(
@@ -139,7 +142,8 @@ def decided(
     record: Callable[[], Record] | None = None,
     explain: bool = False,
 ) -> Iterator[Decided]:
-    """The verdict on each request of one document. The Pod of a mutated workload is that of the mutated template.
+    """The verdict on each request of one document. The Pod of a mutated workload is that of the mutated template; a
+    workload that the API server refuses has none.
 
     recording: see webhook.admission.record. record: makes the record of each request. explain: see `verdicts`.
     """
@@ -149,18 +153,19 @@ def decided(
         cluster.forget()
         if planned.unreadable:
             redaction = Redaction.of(planned.request.object, planned.request.old_object)
-            yield Decided(planned, None, tuple(_refused(planned, planned.problems, redaction)), (), ())
+            yield Decided(planned, None, tuple(_refused(planned, planned.problems, redaction)), (), (), refused=True)
             continue
         observer = record() if record is not None else None
-        problems = list(planned.problems)
+        completion = _Completion(planned)
         decision = decide(
             planned.request,
             policies,
             cluster,
             recording=recording,
             observer=observer,
-            completed=partial(_completed, planned, problems) if planned.server is not None else None,
+            completed=completion.completed if planned.server is not None else None,
         )
+        problems = completion.problems
         before, after = planned.request.object, decision.mutation.object if decision.mutation is not None else None
         changed = decision.mutation is not None and decision.mutation.changed and before is not None
         findings: tuple[Located, ...] = ()
@@ -176,23 +181,37 @@ def decided(
             excepted = tuple((locator.located(each.finding), each.exception) for each in decision.excepted)
             if changed and before is not None and after is not None and decision.mutation is not None:
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
-        yield Decided(planned, observer, findings, changes, excepted)
-        if changed and after is not None and not planned.of_template:
+        yield Decided(planned, observer, findings, changes, excepted, completion.refused)
+        if completion.refused:
+            ahead = [each for each in ahead if not each.of_template]
+        elif changed and after is not None and not planned.of_template:
             ahead = [each for each in ahead if not each.of_template] + pods_after(sent, after)
 
 
-def _completed(planned: PlannedRequest, problems: list[FieldProblem], request: Request) -> Request | None:
-    """The request that is validated; None if the API server refuses its object, whose problems are then added.
+class _Completion:
+    """What the API server makes of a request between mutation and validation.
 
-    Problems of an object that has some already are not added: most of them follow from these. Of the Pod of a workload
-    there are none: they are the workload's, which has its template.
+    `problems`: what it refuses of the object, of whichever phase. `refused`: whether it is refused after mutation.
     """
-    whole, refused = planned.completed(request)
-    if planned.of_template:
-        return whole
-    if not problems:
-        problems += refused
-    return None if refused else whole
+
+    def __init__(self, planned: PlannedRequest) -> None:
+        self._planned = planned
+        self.problems = list(planned.problems)
+        self.refused = False
+
+    def completed(self, request: Request) -> Request | None:
+        """The request that is validated; None if the API server refuses its object.
+
+        Problems of an object that has some already are not added: most of them follow from these. Of the Pod of a
+        workload there are none: they are the workload's, which has its template.
+        """
+        whole, refused = self._planned.completed(request)
+        if not refused or self._planned.of_template:
+            return whole
+        self.refused = True
+        if not self.problems:
+            self.problems += refused
+        return None
 
 
 def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redaction: Redaction) -> Iterator[Located]:
