@@ -73,11 +73,16 @@ class ApiServer:
         encoding.encode(sent, struct)
         return Sent(sent, (*decoded.problems, *plugged.problems), plugged.notes)
 
-    def created(self, value: JSONObject, resource: Resource, creation: Creation) -> Decoded:
-        """The object after mutation as validating admission sees it, and what the API server refuses of it before."""
+    def created(self, value: JSONObject, resource: Resource, creation: Creation, *, validated: bool = True) -> Decoded:
+        """The object after mutation as validating admission sees it, and what the API server refuses of it before.
+
+        validated: False leaves out what is refused.
+        """
         made = completion.created(value, resource, creation)
         custom = self._custom_kind(resource)
         if custom is None:
+            if not validated:
+                return Decoded(made, ())
             refused = self._refused(made, None, resource, None)
             namespace = made["metadata"].get("namespace", "")
             plugged = self._loaded_plugins().validate(made, resource.api_version, resource.kind, namespace)
@@ -86,7 +91,7 @@ class ApiServer:
 
         made["metadata"] = {**made["metadata"], "generation": 1}
         made = judging.prepared(custom, made)
-        return Decoded(made, self._refused(made, None, resource, custom))
+        return Decoded(made, self._refused(made, None, resource, custom) if validated else ())
 
     def refused(self, value: JSONObject, resource: Resource) -> tuple[FieldProblem, ...]:
         """What the API server refuses of an object that is to be created, as validating admission would see it."""

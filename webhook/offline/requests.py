@@ -84,7 +84,8 @@ class PlannedRequest(Struct, frozen=True):
     def completed(self, request: Request) -> tuple[Request, Sequence[FieldProblem]]:
         """The request after mutation as validating policies see it, and what the API server refuses of its object.
 
-        The object has its name, uid and time. If anything is refused, no validating policy sees it.
+        The object has its name, uid and time. If anything is refused, no validating policy sees it. Of the Pod of a
+        workload nothing is refused.
         """
         if self.server is None or self.creation is None or self.resource is None:
             return request, ()
@@ -92,7 +93,8 @@ class PlannedRequest(Struct, frozen=True):
             return request, self._refused_update(request.object, request.old_object, self.server, self.resource)
         if request.object is None or request.operation != CREATE:
             return request, ()
-        value, problems = self.server.created(request.object, self.resource, self.creation)
+        validated = not self.of_template  # else with the workload, which has the template
+        value, problems = self.server.created(request.object, self.resource, self.creation, validated=validated)
         return replace(request, object=value, name=request.name or value["metadata"].get("name") or ""), problems
 
     def _refused_update(

@@ -202,11 +202,10 @@ class _Completion:
     def completed(self, request: Request) -> Request | None:
         """The request that is validated; None if the API server refuses its object.
 
-        Problems of an object that has some already are not added: most of them follow from these. Of the Pod of a
-        workload there are none: they are the workload's, which has its template.
+        Problems of an object that has some already are not added: most of them follow from these.
         """
         whole, refused = self._planned.completed(request)
-        if not refused or self._planned.of_template:
+        if not refused:
             return whole
         self.refused = True
         if not self.problems:
@@ -215,8 +214,14 @@ class _Completion:
 
 
 def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redaction: Redaction) -> Iterator[Located]:
-    """What the API server refuses of the object, as findings."""
-    for each in problems:
+    """What the API server refuses of the object, as findings: MAX_REFUSALS, and one that counts the others."""
+    listed = list(problems)
+    if len(listed) > MAX_REFUSALS:
+        left = len(listed) - MAX_REFUSALS
+        more = f"at least {left:,}" if len(listed) >= MAX_COUNTED else f"{left:,}"
+        words = f"{more} more refusal{'' if left == 1 else 's'} of this object, not listed"
+        listed = [*listed[:MAX_REFUSALS], replace(listed[0], path=ROOT, message=words, known=(), advice="")]
+    for each in listed:
         finding = Finding("", "", "Deny", each.reason, _CODES[each.reason], each.message, each.path, kind=SCHEMA)
         path = planned.place(each.path)
         position = planned.document.position(path)
@@ -233,6 +238,12 @@ def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redactio
             known=True,
         )
 
+
+MAX_REFUSALS: Final = 100
+"""Refusals of an object that are listed."""
+
+MAX_COUNTED: Final = 1000
+"""Refusals of an object that are counted: its checks end there."""
 
 _CODES: Final = {"BadRequest": 400, "Forbidden": 403, "NotFound": 404, "Invalid": 422}
 
@@ -332,20 +343,27 @@ class _Once:
     def __init__(self) -> None:
         self._findings: list[Located] = []
         self._params: list[list[Any]] = []  # for each finding, the param objects of its duplicates
+        self._same: dict[tuple[object, ...], list[int]] = {}  # binding, place and message -> findings that read so
+        self._of: dict[tuple[object, ...], list[int]] = {}  # binding, and whether of a Pod -> findings
 
     def add(self, located: Located) -> None:
         """Add a finding. Of two duplicates, the one with the more precise place is kept."""
         param = param_of(located.finding)
-        for index, (earlier, params) in enumerate(zip(self._findings, self._params, strict=True)):
-            if located.of_template == earlier.of_template:
-                one = _is_of_one_binding(located, earlier) and located.reads_as(earlier)
-            else:
-                one = any(param is each for each in params) and is_of_both(located, earlier)
-            if one:
-                params.append(param)
-                if (_is_placed(located), len(located.path or ())) > (_is_placed(earlier), len(earlier.path or ())):
-                    self._findings[index] = located
-                return
+        binding = _binding_of(located)
+        same = self._same.setdefault((*binding, located.of_template, located.message, located.path), [])
+        others = self._of.get((*binding, not located.of_template), ())
+        for index in sorted([*same[:1], *others]):
+            earlier, params = self._findings[index], self._params[index]
+            if located.of_template != earlier.of_template and not (
+                any(param is each for each in params) and is_of_both(located, earlier)
+            ):
+                continue
+            params.append(param)
+            if (_is_placed(located), len(located.path or ())) > (_is_placed(earlier), len(earlier.path or ())):
+                self._findings[index] = located
+            return
+        same.append(len(self._findings))
+        self._of.setdefault((*binding, located.of_template), []).append(len(self._findings))
         self._findings.append(located)
         self._params.append([param])
 
@@ -356,8 +374,12 @@ class _Once:
 
 def _is_of_one_binding(one: Located, other: Located) -> bool:
     """Whether two findings have the same policy, binding and action."""
-    a, b = one.finding, other.finding
-    return (a.policy, a.binding, a.action, a.kind) == (b.policy, b.binding, b.action, b.kind)
+    return _binding_of(one) == _binding_of(other)
+
+
+def _binding_of(located: Located) -> tuple[str, str, str, str]:
+    finding = located.finding
+    return finding.policy, finding.binding, finding.action, finding.kind
 
 
 def is_of_both(later: Located, earlier: Located) -> bool:
