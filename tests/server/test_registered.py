@@ -84,7 +84,7 @@ class Compared:
         kinds = Kinds.builtin()
         self.log = Log()
         self.metrics = Metrics(kinds, self.log)
-        self.state = State(PolicySet(), ManifestsView((), kinds))
+        self.state = State(InForce(PolicySet(), ManifestsView((), kinds)))
         self._context = served(folder)
         self._capfd = capfd
 
