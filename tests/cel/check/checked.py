@@ -27,6 +27,7 @@ from webhook.cel.tree.ast import (
     children,
 )
 from webhook.cel.value.numbers import UInt
+from webhook.cel.value.wellknown import NULL_VALUE
 from webhook.policy.cel.declared import base_environment
 
 TYPES = {
@@ -93,6 +94,8 @@ def _plain(tree: Any) -> Any:
         # The name of an optional field is a constant that is not checked.
         declared = tree[2] or ("string" if tree[4] == "const" else "")
         tree = [tree[0], tree[1], declared, *tree[4:]]
+        if tree[4] == NULL_VALUE:  # the one constant with a name, which our tree has as its value
+            tree[3:] = ["const", "int 0"]
     return [_plain(each) for each in tree]
 
 

@@ -25,6 +25,7 @@ from webhook.cel.tree.errors import CompileError, Issue, issue_at
 from webhook.cel.tree.parsed import Parsed
 from webhook.cel.tree.stack import deep_stack
 from webhook.cel.tree.types import Type
+from webhook.cel.value import wellknown
 from webhook.versions import NEWEST, OPTIONAL_TYPES, QUOTED_FIELDS, Version
 
 MAX_LENGTH = 100_000
@@ -89,10 +90,11 @@ class Frontend:
         self._names = Names(
             known,
             declarations.functions,
-            {struct.name: dict(struct.fields) for struct in structs},
+            {**wellknown.FIELDS, **{struct.name: dict(struct.fields) for struct in structs}},
             declarations.named_types,
             constructs,
             container,
+            {name: each for name, each in declarations.types.items() if each.name == "type"},
             _first_parts((*known, *(struct.name for struct in structs))),
             declarations.namespaces,
         )

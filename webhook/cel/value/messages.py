@@ -7,7 +7,7 @@ used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from webhook.cel.tree.ast import Call, Const, Expr, StructLiteral
@@ -18,6 +18,8 @@ from webhook.cel.value.times import Duration, Timestamp
 from webhook.cel.value.values import NONE, Optional
 
 JSON_PATCH_NAME: Final = "JSONPatch"
+EMPTY_NAME: Final = "google.protobuf.Empty"
+"""The message without fields."""
 TEXTS: Final = ("op", "path", "from")
 """The string fields of a JSONPatch. Its `value` may be anything."""
 
@@ -56,11 +58,17 @@ class Message:
 
     def select(self, field: str) -> Any:
         """message.field: the field's value; if it is not set, "" for a string field, else null."""
+        self._require(field)
         return self.fields.get(field, "" if self._is_text(field) else None)
 
     def has(self, field: str) -> bool:
         """has(message.field): whether the field is set; a string field must not be empty either."""
+        self._require(field)
         return bool(self.fields.get(field)) if self._is_text(field) else field in self.fields
+
+    def _require(self, field: str) -> None:
+        if self.cel_type == EMPTY_NAME:
+            raise EvaluationError(f"no such field '{field}'")
 
     def _is_text(self, field: str) -> bool:
         return self.cel_type == JSON_PATCH_NAME and field in TEXTS
@@ -84,25 +92,12 @@ class Raw:
 
 
 def constructor(node: StructLiteral) -> Callable[[list[tuple[int, str, Any]]], Message]:
-    """The function that makes the message of a literal from (whether it is optional, field, value).
-
-    The last of a field wins; an absent optional one takes the field before it away.
-    """
+    """The function that makes the message of a literal from (whether it is optional, field, value)."""
     name = node.name
     nested = {str(entry.key.value) for entry in node.entries if isinstance(entry.key, Const) and _nests(entry.value)}
 
     def construct(entries: list[tuple[int, str, Any]]) -> Message:
-        fields: dict[str, Any] = {}
-        for optional, field, value in entries:
-            if not optional:
-                fields[field] = value
-            elif type(value) is not Optional:
-                shown = text(value)
-                raise EvaluationError(f"cannot initialize optional entry '{field}' from non-optional value {shown}")
-            elif value is NONE:
-                fields.pop(field, None)
-            else:
-                fields[field] = value.value
+        fields = set_fields(entries)
         if name == JSON_PATCH_NAME:
             for field in TEXTS:
                 if type(fields.get(field, "")) is not str:
@@ -113,6 +108,25 @@ def constructor(node: StructLiteral) -> Callable[[list[tuple[int, str, Any]]], M
         return Message(name, fields)
 
     return construct
+
+
+def set_fields(entries: Iterable[tuple[int, str, Any]]) -> dict[str, Any]:
+    """The fields that a literal sets, from (whether it is optional, field, value).
+
+    The last of a field wins; an absent optional one takes the field before it away.
+    """
+    fields: dict[str, Any] = {}
+    for optional, field, value in entries:
+        if not optional:
+            fields[field] = value
+        elif type(value) is not Optional:
+            shown = text(value)
+            raise EvaluationError(f"cannot initialize optional entry '{field}' from non-optional value {shown}")
+        elif value is NONE:
+            fields.pop(field, None)
+        else:
+            fields[field] = value.value
+    return fields
 
 
 _CONTAINERS: Final = frozenset({"list", "map"})
