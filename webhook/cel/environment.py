@@ -15,8 +15,9 @@ from webhook.cel.functions import came_later, form, libraries_of
 from webhook.cel.library import jsonpatch
 from webhook.cel.library.resolution import Functions
 from webhook.cel.program import Program
+from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import CompileError, Issue
-from webhook.cel.tree.stack import deep_stack
+from webhook.cel.tree.stack import deep_stack, with_room
 from webhook.cel.tree.types import Type
 from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
 
@@ -111,16 +112,11 @@ class Environment:
         try:
             tree = self._checker().check(source)
             if self._constructs:
-                construction.check_names(source, tree)
+                with_room(source, tree, lambda: construction.check_names(source, tree))
         except CompileError as error:
             dated = CompileError(error.source, _dated(error, self._version))
             raise explained(dated, self._names()) from None
-        check_literals(source, tree)
-        if expect and tree.type not in expect:
-            wanted = " or ".join(map(str, expect))
-            message = f"must evaluate to {wanted} but got {tree.type}"
-            raise CompileError(source, [Issue(message)])
-        return Program(source, tree)
+        return with_room(source, tree, lambda: _built(source, tree, expect))
 
     def _names(self) -> Names:
         functions = _functions(self._version, self._constructs)
@@ -136,6 +132,15 @@ class Environment:
             known = tuple(sorted(self.variables.items(), key=_first))
             self._frontend = _frontend(known, self._container, self._structs, self._version, self._constructs)
         return self._frontend
+
+
+def _built(source: str, tree: Expr, expect: tuple[Type, ...]) -> Program:
+    check_literals(source, tree)
+    if expect and tree.type not in expect:
+        wanted = " or ".join(map(str, expect))
+        message = f"must evaluate to {wanted} but got {tree.type}"
+        raise CompileError(source, [Issue(message)])
+    return Program(source, tree)
 
 
 def _first(item: tuple[str, Type]) -> str:

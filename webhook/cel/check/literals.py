@@ -15,10 +15,8 @@ from webhook.cel.tree.ast import Call, Const, Expr, Ident, ListLiteral, MapLiter
 from webhook.cel.tree.declared import NOT_CONSTANT, Shape
 from webhook.cel.tree.errors import CompileError, EvaluationError, Issue, issue_at
 from webhook.cel.tree.types import Type
-from webhook.cel.value import wellknown
 from webhook.cel.value.operators import TYPE_NAMES
 from webhook.cel.value.times import Duration, Timestamp
-
 
 _NO_MESSAGES: Final = frozenset(("list", "null_type", "timestamp", "duration"))
 """Types whose literals the checker takes, but for which no program can be built."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from webhook.cel.tree.ast import Call, Const, Expr, StructLiteral
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.numbers import UInt
 from webhook.cel.value.texts import text
@@ -129,18 +130,22 @@ def set_fields(entries: Iterable[tuple[int, str, Any]]) -> dict[str, Any]:
     return fields
 
 
+_STRUCTS: Final = "kubernetes."
+"""The names of structs begin with this."""
 _CONTAINERS: Final = frozenset({"list", "map"})
 
 
 def _nests(node: Expr) -> bool:
-    """Whether the expression constructs a list or map of lists or maps. Sums of lists are converted."""
+    """Whether the expression constructs a list or map of lists, maps or structs. Sums of lists are converted."""
+    while isinstance(node, Call) and node.declared.folds and node.declared.shape is Shape.SAME:
+        node = node.args[0]
     declared = node.type
     is_sum = isinstance(node, Call) and node.function == "_+_"
     return (
         not is_sum
         and declared.name in _CONTAINERS
         and bool(declared.params)
-        and declared.params[-1].name in _CONTAINERS
+        and (declared.params[-1].name in _CONTAINERS or declared.params[-1].name.startswith(_STRUCTS))
     )
 
 

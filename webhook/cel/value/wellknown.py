@@ -1,7 +1,7 @@
 """Messages of protocol buffers' well-known types: `google.protobuf.Int32Value{value: 1}`, `google.protobuf.Struct{…}`.
 
-The API server declares them for every expression. None of them stays a message: a wrapper becomes its value, a Timestamp
-or Duration CEL's own, a Struct, ListValue or Value what JSON has for it. Conversions and their errors are cel-go's
+The API server declares them for every expression. None of them stays a message: a wrapper becomes its value, a
+Timestamp or Duration CEL's own, a Struct, ListValue or Value what JSON has for it. Conversions and errors are cel-go's
 (ConvertToNative in common/types).
 """
 
@@ -113,7 +113,7 @@ def _field(place: str, native: str, value: Any) -> Any:
 
 
 _PARAMETERS: Final = {"list": "list(dyn)", "map": "map(dyn, dyn)", "optional_type": "optional_type(dyn)"}
-_KINDS: Final[Mapping[str, type]] = {
+_KINDS: Final[Mapping[str, type[Any]]] = {
     "bool": bool,
     "[]uint8": bytes,
     "float64": float,
@@ -152,13 +152,14 @@ def _converted(value: Any, native: str) -> Any:
         return bytes([_octet(each) for each in value])
     if kind is str and getattr(value, "cel_type", "") in _TEXTS:
         return str(value)
+    number: Any = value
     if type(value) is not kind:
         raise _Unfit(_mismatch(value, native))
-    if native in ("int32", "protoreflect.EnumNumber") and not -(2**31) <= value < 2**31:
+    if native in ("int32", "protoreflect.EnumNumber") and not -(2**31) <= number < 2**31:
         raise _Unfit("integer overflow")
-    if native == "uint32" and value >= 2**32:
+    if native == "uint32" and number >= 2**32:
         raise _Unfit("unsigned integer overflow")
-    return _single(value) if native == "float32" else value
+    return _single(number) if native == "float32" else value
 
 
 def _octet(value: Any) -> int:
@@ -267,7 +268,7 @@ def _wrapped(name: str, fields: Mapping[str, Any]) -> Any:
 
 def _value(_: str, fields: Mapping[str, Any]) -> Any:
     """The field that was set last, as these fields exclude each other."""
-    for field, value in reversed(fields.items()):
+    for field, value in reversed(list(fields.items())):
         return None if field == "null_value" else value
     return None
 
