@@ -9,7 +9,7 @@ from functools import lru_cache
 from webhook.cel.check import construction
 from webhook.cel.check.frontend import Declarations, Frontend
 from webhook.cel.check.literals import check_literals
-from webhook.cel.check.structs import Struct
+from webhook.cel.check.structs import StructType
 from webhook.cel.check.suggestions import Names, explained
 from webhook.cel.functions import came_later, form, libraries_of
 from webhook.cel.library import jsonpatch
@@ -47,7 +47,7 @@ def _declarations(version: Version, constructs: bool) -> Declarations:
 def _frontend(
     variables: tuple[tuple[str, Type], ...],
     container: str,
-    structs: tuple[Struct, ...],
+    structs: tuple[StructType, ...],
     version: Version,
     constructs: bool,
 ) -> Frontend:
@@ -70,7 +70,7 @@ class Environment:
         variables: Mapping[str, Type],
         *,
         container: str = "",
-        structs: tuple[Struct, ...] = (),
+        structs: tuple[StructType, ...] = (),
         version: Version = NEWEST,
         constructs: bool = False,
     ) -> None:

@@ -14,7 +14,7 @@ from webhook.cel.check.checking import OPTIONAL_NAME, TYPE_NAMES, Checker, Names
 from webhook.cel.check.lexing import tokens
 from webhook.cel.check.nodes import MAX_NODES, Builder, Fault, Macros, TooLarge
 from webhook.cel.check.parsing import SyntaxFault, TooDeep, parse
-from webhook.cel.check.structs import Struct
+from webhook.cel.check.structs import StructType
 from webhook.cel.check.unchecked import resolve
 from webhook.cel.check.unifying import Substitution, TypesTooLarge
 from webhook.cel.library.declaring import FunctionDeclaration, Macro
@@ -82,7 +82,7 @@ class Frontend:
         variables: Mapping[str, Type],
         declarations: Declarations,
         container: str = "",
-        structs: tuple[Struct, ...] = (),
+        structs: tuple[StructType, ...] = (),
         constructs: str = "",
     ) -> None:
         self._declarations = declarations
