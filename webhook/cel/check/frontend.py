@@ -101,6 +101,10 @@ class Frontend:
 
     def check(self, source: str) -> Expr:
         """The checked tree of `source`. Raises CompileError with all issues of the parser or the checker."""
+        return self.checked(source)[0]
+
+    def checked(self, source: str) -> tuple[Expr, int]:
+        """The checked tree, and its height as the API server counts it, which macros and operators exceed."""
         with deep_stack(source):
             parsed = self._parsed(source)
             checker = Checker(self._names)
@@ -108,7 +112,7 @@ class Frontend:
                 checker.check(parsed)
                 if checker.faults:
                     raise CompileError(source, _issues(source, checker.faults))
-                return TreeBuilder(self._declarations.bound, checker.substitution).built(parsed)
+                return TreeBuilder(self._declarations.bound, checker.substitution).built(parsed), parsed.height
             except TypesTooLarge:
                 raise CompileError(source, [Issue("the types of the expression are too large to compare")]) from None
 

@@ -45,6 +45,7 @@ from webhook.cel.tree.ast import (
 )
 from webhook.cel.tree.declared import Cost, Shape
 from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.tree.types import Type, Wrapper
 from webhook.cel.value import operators, wellknown
 from webhook.cel.value.messages import constructor
 from webhook.cel.value.values import NONE
@@ -540,7 +541,11 @@ def _doubtful(node: Expr) -> bool:
     """
     joins = isinstance(node, Call) and node.function == "_+_" and node.type.name == "list"
     parts = children(node)
-    return node.type.wraps() or (joins and any(part.type == types.DYN for part in parts)) or any(map(_doubtful, parts))
+    return _wraps(node.type) or (joins and any(part.type == types.DYN for part in parts)) or any(map(_doubtful, parts))
+
+
+def _wraps(declared: Type) -> bool:
+    return type(declared) is Wrapper or (bool(declared.params) and declared.wraps())
 
 
 def _loops(node: Expr) -> bool:
