@@ -25,7 +25,7 @@ _A_CHARACTER: Final = 20
 """The most frames that a character of the source may need."""
 _HIGHEST: Final = 20_000
 LOW: Final = 8
-"""The height that the API server counts, and the parentheses, of a source whose tree every stack has room for."""
+"""The height that the API server counts for a source whose tree every stack has room for, if it has few brackets."""
 _SHALLOW: Final = 24
 """The levels of a tree that every stack has room for."""
 _STACK: Final = 16 * 1024 * 1024
