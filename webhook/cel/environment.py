@@ -117,7 +117,7 @@ class Environment:
         except CompileError as error:
             dated = CompileError(error.source, _dated(error, self._version))
             raise explained(dated, self._names()) from None
-        if height <= LOW and sum(map(source.count, "([{?!-")) <= 2 * LOW:  # what the height does not count
+        if height <= LOW and sum(map(source.count, "([{?!-")) <= 24:  # what the height does not count
             return _built(source, tree, expect)
         return with_room(source, tree, lambda: _built(source, tree, expect))
 

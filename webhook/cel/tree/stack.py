@@ -24,7 +24,7 @@ _SHORT: Final = 60
 _A_CHARACTER: Final = 20
 """The most frames that a character of the source may need."""
 _HIGHEST: Final = 20_000
-LOW: Final = 8
+LOW: Final = 10
 """The height that the API server counts for a source whose tree every stack has room for, if it has few brackets."""
 _SHALLOW: Final = 24
 """The levels of a tree that every stack has room for."""
