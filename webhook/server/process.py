@@ -29,7 +29,7 @@ from webhook.server.asgi import ASGI
 from webhook.server.gathering import Gathering, Line
 from webhook.server.listening import CannotListen, Server, bind, shown
 from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unused
-from webhook.server.logs import Log, route_library_records
+from webhook.server.logs import ErrorOutput, Log, route_library_records
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Limits
 from webhook.server.reload import Certificates
@@ -54,10 +54,10 @@ def run(settings: Settings) -> int:
     The exit code: 0; 2 if the server could not start, with the reason on stderr; 1 if a child process failed while
     shutting down.
     """
-    log = Log()
+    log, errors = Log(), ErrorOutput()
     route_library_records(log)
     try:
-        serving = _prepare(settings, log)
+        serving = _prepare(settings, log, errors)
     except StartError as error:
         print(error, file=sys.stderr)
         return 2
@@ -67,18 +67,22 @@ def run(settings: Settings) -> int:
     gc.freeze()
     # A review allocates some hundred objects. They form no cycles and are freed when it is answered.
     gc.set_threshold(20_000, 20, 20)
-    if settings.workers > 1:
-        return serving.by_workers()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serving.alone())
-    return 0
+    with errors.replaced():
+        try:
+            if settings.workers > 1:
+                return serving.by_workers()
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serving.alone())
+            return 0
+        finally:
+            log.flush()
 
 
-def _prepare(settings: Settings, log: Log) -> Serving:
+def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
     """Load and check everything that serving needs. Raises StartError."""
     policies = _load(settings)
     kinds = Kinds.builtin().with_crds(policies.objects)
-    metrics = Metrics(kinds, log)
+    metrics = Metrics(kinds, {"stdout": log, "stderr": errors})
     metrics.policies(policies)
     certificates, authority = _certificates(settings, metrics, log)
     try:
@@ -97,7 +101,7 @@ def _prepare(settings: Settings, log: Log) -> Serving:
     except CannotListen as error:
         raise StartError(str(error)) from None
     addresses = shown(sockets[0]), shown(sockets[1])
-    return Serving(settings, state, metrics, log, certificates, authority, cluster, *sockets, addresses)
+    return Serving(settings, state, metrics, log, errors, certificates, authority, cluster, *sockets, addresses)
 
 
 def _load(settings: Settings) -> PolicySet:
@@ -140,6 +144,7 @@ class Serving(Struct, frozen=True):
     state: State
     metrics: Metrics
     log: Log
+    errors: ErrorOutput
     certificates: Certificates
     authority: tls.Development | None
     cluster: LiveCluster | None
@@ -173,12 +178,17 @@ class Serving(Struct, frozen=True):
             *(Role(f"worker {index}", partial(self._worker_process, index, door)) for index in range(count)),
         ]
         self.log.share()
+        self.errors.share()
 
         def stopping() -> None:
             self.bound.close()  # the kernel closes the socket once the workers have closed it too
             self._announce_stop()
 
-        code = Parent(roles, self.log, self._patience, stopping).run()
+        def ending() -> None:
+            self.log.flush()
+            self.errors.flush()
+
+        code = Parent(roles, self.log, self._patience, stopping, ending).run()
         self.log.write("info", "stopped", {})
         return code
 
