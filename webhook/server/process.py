@@ -30,6 +30,7 @@ from webhook.server.gathering import Gathering, Line
 from webhook.server.listening import CannotListen, Server, bind, shown
 from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unused
 from webhook.server.logs import ErrorOutput, Log, route_library_records
+from webhook.server.memory import HELD_SHARE
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Limits
 from webhook.server.reload import Certificates
@@ -40,7 +41,8 @@ from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
 
 _PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
-_BODIES_AT_ONCE = 16  # bodies of the largest size that may be arriving at the same time
+_PLAIN_CONNECTIONS = 64  # for probes, a few scrapers and people
+_PLAIN_HELD = 4 << 20  # bytes that these may hold
 _CLOSING = 2.0  # seconds at most from the last response to the end of a process
 
 
@@ -246,9 +248,9 @@ class Serving(Struct, frozen=True):
     async def _answer_at_once(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
         settings, state = self.settings, self.state
         server = Server(
-            Reviews(state, self.metrics, self.log),
+            Reviews(state, self.metrics, self.log, settings.max_memory - settings.max_memory // HELD_SHARE),
             self.bound,
-            self._limits(settings.max_body),
+            self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),
             settings.shutdown_timeout,
             self.certificates.listening,
             self.metrics.handshake_failed,
@@ -272,14 +274,15 @@ class Serving(Struct, frozen=True):
         return self.settings.shutdown_delay + self.settings.shutdown_timeout + _CLOSING
 
     def _plain_server(self, app: Any) -> Server:
-        return Server(ASGI(app), self.plain_bound, self._limits(_PLAIN_MAX_BODY), self.settings.shutdown_timeout)
+        limits = self._limits(_PLAIN_MAX_BODY, min(_PLAIN_CONNECTIONS, self.settings.max_connections), _PLAIN_HELD)
+        return Server(ASGI(app), self.plain_bound, limits, self.settings.shutdown_timeout)
 
-    def _limits(self, body: int) -> Limits:
+    def _limits(self, body: int, connections: int, held: int) -> Limits:
         settings = self.settings
         return Limits(
-            connections=settings.max_connections,
+            connections=connections,
             body=body,
-            bodies=_BODIES_AT_ONCE * body,
+            held=held,
             read_timeout=settings.read_timeout,
             idle_timeout=settings.idle_timeout,
         )
