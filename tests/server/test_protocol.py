@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -489,7 +490,7 @@ def test_bodies_that_arrive_at_the_same_time_are_bounded_together_and_the_oldest
             for count in range(1, 7):
                 clients.append(stack.enter_context(port.connected()))
                 clients[-1].sendall(part)
-                wait_for(lambda: len(port.port.holding) == min(count, 4) and port.port.held > min(count, 4) * 9_000)
+                wait_for(partial(_holding, port, min(count, 4)))
             for client in clients[:2]:
                 status, head, _ = response(client.makefile("rb"))
                 assert (status, b"retry-after: 1\r\n" in head) == (503, True)
@@ -499,6 +500,10 @@ def test_bodies_that_arrive_at_the_same_time_are_bounded_together_and_the_oldest
             assert port.port.held == 0, round_
         assert port.app.refusals == [503] * 4
         assert port.errors == []
+
+
+def _holding(port: Served, count: int) -> bool:
+    return len(port.port.holding) == count and port.port.held > count * 9_000
 
 
 def test_heads_that_never_end_are_bounded_together() -> None:

@@ -33,7 +33,7 @@ _LIST: Final = 88
 _KEY: Final = 64  # of more than five: a dict grows by a factor, and while it grows the old table is there too
 _VALUE: Final = 44  # a number, and its slot in a list that grows
 _QUOTE: Final = 40  # half of a string without its characters
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def fits(body: bytes, phase: str, most: int) -> bool:
@@ -56,7 +56,7 @@ def fits(body: bytes, phase: str, most: int) -> bool:
 
 
 def objects(body: bytes) -> int:
-    """Most bytes that the Python objects of a JSON text take. For ordinary Kubernetes objects it is three times them."""
+    """Most bytes that the Python objects of a JSON text take. For ordinary ones it is three times that."""
     return _structure(body) + _characters(body)
 
 

@@ -132,14 +132,14 @@ class Settings(BaseModel):
         256 << 20,
         ge=1 << 20,
         le=1 << 40,
-        description="Memory for the requests of a process, in bytes; may end in Ki, Mi or Gi. A quarter is for bodies that"
-        " arrive and answers that are not read, the rest for the objects of one review. What needs more is refused.",
+        description="Memory for the requests of a process, in bytes; may end in Ki, Mi or Gi. A quarter is for bodies"
+        " that arrive and answers that are not read, the rest for the objects of one review. Others are refused.",
     )
     max_connections: int = Field(
         512,
         ge=1,
         le=1_000_000,
-        description="Most connections for reviews, for each worker. One more closes the one that has been silent longest.",
+        description="Most connections for reviews, for each worker. One more closes the one that is silent longest.",
     )
     read_timeout: float = Field(
         10.0, gt=0, le=300, description="Seconds for a client to send a whole request, and to read its response."
@@ -211,7 +211,7 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
         if settings.max_body > settings.max_memory // HELD_SHARE:
             errors.append(
                 f"{flag('max_body')} is {size_text(settings.max_body)}, more than a quarter of {flag('max_memory')}"
-                f" {size_text(settings.max_memory)}; raise {flag('max_memory')}, and the memory limit of the Pod with it"
+                f" ({size_text(settings.max_memory)}); raise that, and the memory limit of the Pod with it"
             )
         if settings.port == settings.plain_port != 0:
             errors.append(f"{flag('port')} and {flag('plain_port')} are both {settings.port}; expected two ports")
