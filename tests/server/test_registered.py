@@ -21,7 +21,7 @@ from webhook.server import tls
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 from webhook.server.registered import Comparison, faults, refusal
-from webhook.server.state import State
+from webhook.server.state import InForce, State
 
 OURS, OTHERS = Authority("ours"), Authority("others")
 
@@ -84,7 +84,7 @@ class Compared:
         kinds = Kinds.builtin()
         self.log = Log()
         self.metrics = Metrics(kinds, {"stdout": self.log})
-        self.state = State(PolicySet(), ManifestsView((), kinds))
+        self.state = State(InForce(PolicySet(), ManifestsView((), kinds)))
         self._context = served(folder)
         self._capfd = capfd
 

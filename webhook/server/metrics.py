@@ -184,8 +184,11 @@ class Metrics:
         """Count a request that was refused with this HTTP status."""
         self._refused.labels(str(code)).inc()
 
-    def policies(self, policies: PolicySet) -> None:
-        """Set the metrics of a policy tree that was just loaded."""
+    def policies(self, policies: PolicySet, kinds: Kinds | None = None) -> None:
+        """Set the metrics of a policy tree that was just put in force. `kinds`: those of its reviews, if they differ
+        from those before."""
+        if kinds is not None:
+            self._reviews.know(kinds)
         self._policies.set(len(policies.policies))
         self._bindings.set(len(policies.bindings))
         self._revision.clear()
@@ -261,6 +264,11 @@ class _Reviews(Collector):
         self._counts: dict[tuple[str, str, str, str], int] = {}
         self._durations: dict[str, _Durations] = {}
         self._labels: dict[tuple[GroupVersionResource, str], str] = {}
+
+    def know(self, kinds: Kinds) -> None:
+        """Label resources by these kinds from now on."""
+        self._kinds = kinds
+        self._labels.clear()
 
     def add(self, path: str, request: Request, verdict: str, seconds: float) -> None:
         key = (path, request.operation, self._label(request.resource, request.subresource), verdict)
