@@ -28,6 +28,7 @@ from webhook.visible import encodable
 _MEMORY = 256 << 20  # bytes that loading may take
 _LONGEST_LINE = 64 << 20  # bytes of a report
 _NICE = 19
+_ENDING = 1.0  # seconds that the process has to end after its last report
 _OUT_OF_MEMORY = 1000  # the value of oom_score_adj that makes the system end this process before the server
 
 
@@ -61,6 +62,8 @@ async def rehearse(tree: Tree, version: Version, seconds: float) -> tuple[Proble
             while line := await process.stdout.readline():
                 report = msgspec.json.decode(line, type=_Report)
                 if report.problems is not None:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(process.wait(), _ENDING)
                     return tuple(report.problems)
                 loading = report.file
             code = await process.wait()

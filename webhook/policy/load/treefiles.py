@@ -99,19 +99,11 @@ def stamp(roots: Sequence[str]) -> Stamp:
 
 
 def _stamps(root: FilePath) -> Iterator[tuple[object, ...]]:
-    # The resolved path tells one worktree of git-sync from another, even if their files were equal.
-    yield _resolved(root), *_status(root)
+    yield _status(root)
     if root.is_dir():
         found, problems = walk(root)
         yield from ((str(file), *_status(file)) for file in found)
         yield from ((problem.file, problem.message) for problem in problems)
-
-
-def _resolved(path: FilePath) -> str:
-    try:
-        return str(path.resolve())
-    except (OSError, RuntimeError):  # a loop of symbolic links
-        return ""
 
 
 def _status(path: FilePath) -> tuple[object, ...]:
