@@ -164,9 +164,12 @@ def _issues(source: str, faults: Sequence[Fault]) -> list[Issue]:
     return [*issues, Issue(f"{more} more errors were truncated")] if more > 0 else issues
 
 
-# String literals of every form, and comments, so that their content is not mistaken for code.
+# String literals of every form, and comments, so that their content is not mistaken for code. One that is not closed
+# goes to the end of its line, in three quotes to the end of the text: so no part of the text is read twice.
 LITERAL_OR_COMMENT = re.compile(
-    r"""(?P<raw>[rR][bB]?|[bB][rR])(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')"""
-    r"""|\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|//[^\n]*""",
+    r"""(?P<raw>[rR][bB]?|[bB][rR])"""
+    r"""(?:\"{3}(?:[^"]|"(?!""))*+(?:\"{3})?|'{3}(?:[^']|'(?!''))*+(?:'{3})?|"[^"\n]*+"?|'[^'\n]*+'?)"""
+    r"""|\"{3}(?:[^\\"]|\\.|"(?!""))*+(?:\"{3})?|'{3}(?:[^\\']|\\.|'(?!''))*+(?:'{3})?"""
+    r"""|"(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?|//[^\n]*+""",
     re.DOTALL,
 )
