@@ -17,6 +17,7 @@ from webhook.cel.check.parsing import SyntaxFault, TooDeep, parse
 from webhook.cel.check.structs import Struct
 from webhook.cel.check.unchecked import resolve
 from webhook.cel.check.unifying import Substitution, TypesTooLarge
+from webhook.cel.cost.compiling import PER_NODE, Compiling
 from webhook.cel.library.declaring import FunctionDeclaration, Macro
 from webhook.cel.library.operation import signatures
 from webhook.cel.library.resolution import Functions
@@ -97,10 +98,10 @@ class Frontend:
             declarations.namespaces,
         )
 
-    def check(self, source: str) -> Expr:
+    def check(self, source: str, compiling: Compiling | None = None) -> Expr:
         """The checked tree of `source`. Raises CompileError with all issues of the parser or the checker."""
         with deep_stack(source):
-            parsed = self._parsed(source)
+            parsed = self._parsed(source, compiling)
             checker = Checker(self._names)
             try:
                 checker.check(parsed)
@@ -117,7 +118,7 @@ class Frontend:
             resolve(parsed, self._names)
             return TreeBuilder(self._declarations.bound, Substitution()).built(parsed)
 
-    def _parsed(self, source: str) -> Parsed:
+    def _parsed(self, source: str, compiling: Compiling | None = None) -> Parsed:
         if len(source) > MAX_LENGTH:
             text = f"expression code point size exceeds limit: size: {len(source)}, limit {MAX_LENGTH}"
             raise CompileError(source, [Issue(text)])
@@ -147,6 +148,8 @@ class Frontend:
             raise CompileError(source, _issues(source, builder.faults))
         if builder.count > MAX_NODES:
             raise _too_large(source)
+        if compiling is not None:
+            compiling.spend(builder.count * PER_NODE, source)
         return parsed
 
 

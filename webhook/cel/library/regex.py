@@ -13,7 +13,7 @@ from typing import Any, Final
 from webhook.cel.cost import costs
 from webhook.cel.cost.metering import Metered
 from webhook.cel.library.declaring import Library, method
-from webhook.cel.library.patterns import MAX_LENGTH, compiled, memory_of
+from webhook.cel.library.patterns import compiled, compiling_steps, memory_of, program_steps
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.tree.types import Type
 from webhook.cel.value.values import NONE, Optional
@@ -99,11 +99,6 @@ _MATCH: Final = 40
 _SCANNED: Final = 100
 """The characters that one instruction of a program, or findAll after a match, scans in a step."""
 
-_COMPILING: Final = 200
-_PER_INSTRUCTION: Final = 8
-_PER_CHARACTER: Final = 10
-_PAIRS: Final = 80  # RE2 compares some patterns' parts with each other: steps for the square of the length
-_PER_CLASS: Final = 300  # steps a character of a pattern that may contain a Unicode class
 _TOO_LARGE: Final = 400_000  # the most steps until RE2 rejects a pattern
 
 _KEPT_MEMORY: Final = 32 * 1024 * 1024  # of the patterns that an expression has compiled, in bytes
@@ -157,26 +152,17 @@ def _program(a: Metered, pattern: str, literal: bool) -> Any:
     known = kept.get(pattern)
     if known is not None:
         return known
-    a.work(compiling(pattern))
+    a.work(compiling_steps(pattern))
     try:
         program = compiled(pattern)
     except EvaluationError as error:
         if "too large" in str(error):
             a.work(_TOO_LARGE)
         raise
-    a.work(_PER_INSTRUCTION * program.programsize)
+    a.work(program_steps(program))
     if sum(map(memory_of, kept.values())) + memory_of(program) <= _KEPT_MEMORY:
         kept[pattern] = program
     return program
-
-
-def compiling(pattern: str) -> int:
-    """The steps that compiling a pattern takes, but for those of its instructions."""
-    length = len(pattern)
-    if length > MAX_LENGTH:
-        return _COMPILING  # it is refused
-    classes = "\\p" in pattern or "\\P" in pattern or "(?" in pattern
-    return _COMPILING + length * (_PER_CLASS if classes else _PER_CHARACTER) + length * length // _PAIRS
 
 
 def _scan(a: Metered, program: Any, text: str) -> None:

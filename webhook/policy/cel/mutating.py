@@ -16,6 +16,7 @@ from webhook.apiserver.problems import FieldProblem
 from webhook.apiserver.retyping import retyped
 from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Issue, Program, types
 from webhook.cel.check.construction import JSON_PATCH_TYPE, OBJECT_TYPE
+from webhook.cel.cost.compiling import Compiling
 from webhook.cel.value.messages import Message
 from webhook.paths import Path
 from webhook.policy.cel import authorization, constructed, jsonpatches, structuredmerge, validating
@@ -210,9 +211,9 @@ def compile_policy(
     """
     spec = policy.spec
     gate = {name: getattr(spec, name) for name in ("param_kind", "match_conditions", "variables", "failure_policy")}
-    shared, issues = validating.compile_policy(
-        model.ValidatingAdmissionPolicy(spec=model.ValidatingAdmissionPolicySpec().model_copy(update=gate)), version
-    )
+    compiling = Compiling()
+    gated = model.ValidatingAdmissionPolicy(spec=model.ValidatingAdmissionPolicySpec().model_copy(update=gate))
+    shared, issues = validating.compile_policy(gated, version, compiling)
     declared = {}
     for variable in spec.variables:
         name = f"variables.{variable.name}"
@@ -229,10 +230,12 @@ def compile_policy(
         ):
             if patch is None or patch_type != mutation.patch_type or not patch.expression.strip():
                 continue  # reported already
+            if compiling.exceeded:
+                break
             path = ("spec", "mutations", index, field, "expression")
             expected = OBJECT_TYPE if patch_type == "ApplyConfiguration" else types.list_of(JSON_PATCH_TYPE)
             try:
-                program = environment.compile(patch.expression, (expected,))
+                program = environment.compile(patch.expression, (expected,), compiling)
             except CompileError as error:
                 issues += ((path, issue) for issue in error.issues)
                 continue
