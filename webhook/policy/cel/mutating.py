@@ -7,7 +7,7 @@ variables are compiled and evaluated like those of a ValidatingAdmissionPolicy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +17,7 @@ from webhook.apiserver.retyping import retyped
 from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Issue, Program, types
 from webhook.cel.check.construction import JSON_PATCH_TYPE, OBJECT_TYPE
 from webhook.cel.cost.compiling import Compiling
+from webhook.cel.value.extent import extent
 from webhook.cel.value.messages import Message
 from webhook.paths import Path
 from webhook.policy.cel import authorization, constructed, jsonpatches, structuredmerge, validating
@@ -113,9 +114,20 @@ class CELMutator(Struct, frozen=True):
             value = form.evaluate(mutation.program, activation)
         except EvaluationError as error:
             raise _Refused(f"expression '{mutation.program.source}' resulted in error: {error}") from None
+        if extent(value, MAX_MADE) > MAX_MADE:
+            raise _Refused(_TOO_LARGE.format(mutation.program.source))
         if mutation.patch_type == "ApplyConfiguration":
             return _merged(value, current, request.kind, self.schemas.of(*request.kind))
         return _patched(value, current)
+
+
+MAX_MADE: Final = 1_000_000
+"""The most elements of what one mutation makes (webhook.cel.value.extent). A request of 3 MiB has fewer."""
+
+_TOO_LARGE: Final = (
+    "expression '{}' resulted in error: operation cancelled: the value has more than 1,000,000 elements, more than an "
+    "object may have"
+)
 
 
 class _Refused(Exception):
