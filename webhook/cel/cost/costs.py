@@ -170,20 +170,22 @@ COMPARED: Final = 1_000
 CHARACTERS: Final = 50
 """The characters that one step copies."""
 
-LARGEST: Final = 2_000_000
-"""The most elements of a value that is visited as a whole. A request of 3 MiB has at most 1,600,000."""
-
-
 def weight(value: Any) -> int:
-    """The steps that visiting a value takes, with everything inside it; more than MAX_WORK beyond LARGEST elements.
+    """The steps that visiting a value takes, with everything inside it; more than MAX_WORK if it has more elements than
+    `largest`.
 
     Values that an expression builds may hold one list many times, so counting ends there too (see
     webhook.cel.value.extent).
     """
     if not nests(value):
         return 1
-    counted = extent(value, LARGEST)
-    return counted + 1 if counted <= LARGEST else MAX_WORK + 1
+    counted = extent(value, largest())
+    return counted + 1 if counted <= largest() else MAX_WORK + 1
+
+
+def largest() -> int:
+    """The most elements of a value that is visited as a whole: 2,000,000. A request of 3 MiB has fewer."""
+    return MAX_WORK // 5
 
 
 def each_with_each(a: Any, b: Any) -> int:

@@ -144,7 +144,7 @@ def _flattening_work(items: Any, depth: Any = 1) -> int:
         nested = [each for each in items if type(each) is list]
         level = sum(map(len, nested))
         made += len(items) + level
-        if made > costs.LARGEST:
+        if made > costs.largest():
             return costs.MAX_WORK + 1
         if not nested:
             break
