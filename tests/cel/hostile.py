@@ -37,7 +37,7 @@ MIB: Final = 1024 * 1024
 class Plan(Struct, frozen=True):
     """What the process is to do.
 
-    cases: expressions for each overload; 0 is one for each name of a function, in two forms. memory: the MiB that it
+    cases: expressions for each overload; 0 is one for each name of a function, in one form. memory: the MiB that it
     may take beyond what it has at its start. work, cost: the limits of an expression. events: the calls, of Python
     functions and others, that one evaluation may make. seconds: the processor time that one evaluation may take; 0 is
     any.
@@ -289,7 +289,7 @@ def main(plan: Plan) -> dict[str, Any]:
                 break
             else:
                 continue
-            for form in FORMS if plan.cases else source.random.sample(FORMS, 2):
+            for form in FORMS if plan.cases else [source.any_of(*FORMS)]:
                 began = time.process_time()
                 try:
                     with counted(plan.events):

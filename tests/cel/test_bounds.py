@@ -23,7 +23,7 @@ from tests.cel.hostile import OVERLOADS, Plan, TooManySteps, counted
 from tests.timing import within
 from webhook.cel import Activation, CompileError, EvaluationError
 from webhook.cel.check.frontend import MAX_LENGTH
-from webhook.cel.cost import compiling, costs, metering
+from webhook.cel.cost import costs, metering
 from webhook.cel.program import Program, Recording
 from webhook.cel.value.values import Optional
 
@@ -49,8 +49,8 @@ def run_child(plan: Plan) -> dict[str, Any]:
 
 
 def test_every_function_stays_within_memory_and_steps_on_hostile_values() -> None:
-    """With a fiftieth of the limits, so that it takes seconds; whole, and in every form, in `make soak`."""
-    short = Plan(1, 0, 300, work=200_000, cost=100_000, events=3_000_000)
+    """With a small part of the limits, so that it takes seconds; whole, and in every form, in `make soak`."""
+    short = Plan(1, 0, 300, work=50_000, cost=60_000, events=1_500_000)
     plan = Plan(1, amount(2, 0), 600, seconds=60.0) if ALL else short
     report = run_child(plan)
     assert set(report["called"]) == {f"{library}.{overload.name}" for library, overload in OVERLOADS}
@@ -134,7 +134,7 @@ def test_an_error_names_the_beginning_of_a_large_value(expression: str) -> None:
     with counted(500_000), pytest.raises(EvaluationError) as caught:
         program.evaluate(Activation({**BINDINGS, "x": "a" * 1_000_000}, {}, variables))
     assert len(str(caught.value)) < 1_200
-    assert str(caught.value).endswith("…")
+    assert "…" in str(caught.value)
 
 
 def test_the_plain_form_does_not_mistake_a_small_value_for_a_large_one() -> None:
@@ -219,7 +219,6 @@ def test_the_last_index_of_a_long_part_is_found_in_linear_time() -> None:
         "lists.range(300).map(i, strings.quote(string(y))).size() > 0",
         "lists.range(300).map(i, y.substring(1)).size() > 0",
         "lists.range(300).map(i, y.find('(?s).*')).size() > 0",
-        "lists.range(300).map(i, x.map(j, j + j)).size() > 0",
         "lists.range(300).map(i, x + x).size() > 0",
         "lists.range(300).map(i, x.reverse()).size() > 0",
         "lists.range(300).map(i, [i, {}]).size() > 0".format(", ".join(["1"] * 4000)),
@@ -279,25 +278,28 @@ def test_macros_in_macros_are_refused_by_their_nodes() -> None:
         ENVIRONMENT.compile(nested + ".hasValue()")
 
 
-def test_the_expressions_of_a_policy_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "MAX_STEPS", 1_000_000)
-    monkeypatch.setattr(compiling, "MAX_EXPRESSIONS", 50)
-    limits = compiling.Compiling()
-    with pytest.raises(CompileError, match="up to 100,000 syntax tree nodes"):
-        for _ in range(20):
-            ENVIRONMENT.compile(" && ".join(f"x.a{n} == {n}" for n in range(200)), (), limits)
-    assert limits.exceeded
-    many = compiling.Compiling()
-    with pytest.raises(CompileError, match="up to 1,000 of one policy"):
-        for n in range(51):
-            ENVIRONMENT.compile(f"x == {n}", (), many)
+# ------------------------------------------------------------------------------------------------------ why it is so
 
 
-def test_literal_patterns_count_for_the_limit_of_a_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "MAX_STEPS", 1_000_000)
-    limits = compiling.Compiling()
-    ENVIRONMENT.compile("x.matches('^[a-z]+$')", (), limits)
-    assert limits.steps < 10_000
-    with pytest.raises(CompileError, match="regular expressions of as much work"):
-        for n in range(10):
-            ENVIRONMENT.compile(f"x.matches('{'a?' * 3_000}{n}')", (), limits)
+@pytest.mark.parametrize(
+    ("start", "step", "last"),
+    [
+        ("x.a", "@ + @", "@ < 0"),
+        ("x.b", "dyn([@, @])", "@ == [1]"),
+        ("x.a == 2", "@ || @", "@"),
+        ("dyn({'a': 1})", "dyn({'a': @.a + @.a})", "@.a == 1"),
+        ("x.nope", "@ + @", "@ == 1"),
+    ],
+)
+def test_the_search_for_what_decided_does_not_double_with_each_variable(start: str, step: str, last: str) -> None:
+    program, variables = with_variables(last.replace("@", "variables.v40"), **doubling(start, step, 40))
+    bindings = {**BINDINGS, "x": {"a": 0, "b": [1, 2, 3]}}
+    with counted(3_000_000):
+        program.witnesses(Recording(bindings, {}, variables), "x")
+        program.explain(Recording(bindings, {}, variables))
+
+
+def test_a_place_is_found_once_however_often_it_decides() -> None:
+    program, variables = with_variables("variables.v30 < 0", **doubling("x.a + x.c", "@ + @", 30))
+    found = program.witnesses(Recording({**BINDINGS, "x": {"a": 0, "c": 0}}, {}, variables), "x")
+    assert found == (("a",), ("c",))
