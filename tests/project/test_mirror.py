@@ -95,13 +95,14 @@ policy/python/unchanged: policy/python/test_given
 policy/reviewing: admission/test_engine
 policy/trace: offline/test_explaining
 policy/unmatched: offline/test_explaining
-policy/written/model: policy/written/test_refusals
 registration/asked: registration/test_against_policies
 registration/configurations: cli/test_manifests
 registration/rules: registration/test_against_policies
 registration/webhooks: registration/test_against_policies
 server/gathering: server/test_asgi
+server/installing: server/test_reload
 server/listening: server/test_process
+server/rehearsal: server/test_reload
 """
 """Modules that have no test module of their own, each with the one that covers it."""
 

@@ -14,7 +14,7 @@ from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Answer, Head
 from webhook.server.reviews import Reviews
-from webhook.server.state import State
+from webhook.server.state import InForce, State
 
 HEAD = Head("POST", "/validate", b"/validate", b"", (), b"application/json")
 
@@ -26,7 +26,7 @@ class Direct:
         self._file = folder / "log"
         log = Log(os.open(self._file, os.O_WRONLY | os.O_CREAT))
         policies = policies or PolicySet()
-        self.state = State(policies, ManifestsView(policies.objects))
+        self.state = State(InForce(policies, ManifestsView(policies.objects)))
         self.metrics = Metrics(Kinds.builtin(), log)
         self.reviews = Reviews(self.state, self.metrics, log)
 

@@ -19,6 +19,7 @@ from webhook.schema import Kinds
 from webhook.server.livecluster import CacheMetrics
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
+from webhook.server.reload import ReloadMetrics
 
 DOCUMENTED = Path(__file__).parent.parent.parent / "docs" / "serve.md"
 SHIPPED = Path(__file__).parent.parent.parent / "policies"
@@ -127,9 +128,11 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     metrics.reload_failed("certificate")
     metrics.in_step("certificate")
     metrics.handshake_failed("timeout")
+    metrics.trusted("validatingwebhookconfigurations", True)
     view = LiveView(Lookups((NAMESPACES,)))
     view.caches[0].heard, view.caches[0].listed_at = time.monotonic(), time.time()  # as after a list
-    metrics.registry.register(CacheMetrics(view))
+    metrics.registry.register(CacheMetrics(lambda: view))
+    ReloadMetrics(metrics.registry)
     exposed = {
         re.sub("_(bucket|count|sum)$", "", name) for name, *_ in _samples(metrics) if name.startswith("gatewright_")
     }

@@ -105,6 +105,7 @@ class Line:
         report = {
             "worker": self._worker,
             "not_ready": self._state.not_ready(),
+            "notice": self._state.notice,
             "answered": self._answered,
             "families": families(self._metrics.registry.collect()),
         }
@@ -135,6 +136,7 @@ class _Worker(Struct, eq=False):
     writer: asyncio.StreamWriter
     index: int = -1  # unknown before its first frame
     not_ready: str | None = "starting"
+    notice: str | None = None
     families: list[Family] = field(default_factory=list)
     polls: int = 0  # sent
     answered: int = 0
@@ -152,10 +154,11 @@ class Gathering:
         self._door = door
         self._count = count
         self._state = state
-        self._own = CollectorRegistry()
-        self._restarts = Counter("gatewright_worker_restarts", RESTARTS_HELP, registry=self._own)
-        self._ready = Gauge("gatewright_ready", READY_HELP, registry=self._own)
-        ProcessCollector(registry=self._own)
+        self.own = CollectorRegistry()
+        """The metrics of the process of the plain port itself."""
+        self._restarts = Counter("gatewright_worker_restarts", RESTARTS_HELP, registry=self.own)
+        self._ready = Gauge("gatewright_ready", READY_HELP, registry=self.own)
+        ProcessCollector(registry=self.own)
         self._workers: dict[_Worker, None] = {}
         self._ended: list[Family] = []  # counters and histograms of workers that have ended
         self._seen: set[int] = set()
@@ -184,7 +187,7 @@ class Gathering:
             await asyncio.wait(replies, timeout=_WAIT)
         self._ready.set(self._state.not_ready() is None)
         snapshots = [worker.families for worker in self._workers]
-        snapshots += [self._ended, families(self._own.collect())]
+        snapshots += [self._ended, families(self.own.collect())]
         return generate_latest(_Collected(list(merged(snapshots))))
 
     def hung(self) -> str | None:
@@ -232,6 +235,7 @@ class Gathering:
                 self._restarts.inc()
             self._seen.add(worker.index)
         worker.not_ready = report["not_ready"]
+        worker.notice = report["notice"]
         worker.families = report["families"]
         worker.answered = report["answered"]
         worker.waited_since = None if worker.answered >= worker.polls else self._loop.time()
@@ -257,6 +261,7 @@ class Gathering:
         serving = sum(worker.not_ready is None for worker in self._workers)
         enough = serving >= self._count
         self._state.waits_for = None if enough else f"{serving} of {self._count} workers serve{self._why()}"
+        self._state.notice = next((worker.notice for worker in self._workers if worker.notice), None)
         _set(self.all_ready, enough)
         _set(self.none_left, not self._workers)
 

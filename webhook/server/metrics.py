@@ -5,6 +5,7 @@ The number of label values is bounded for any requests: a resource or subresourc
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
 from bisect import bisect_left
@@ -131,6 +132,12 @@ class Metrics:
             ("file",),
             registry=self.registry,
         )
+        self._trusted = Gauge(
+            "gatewright_webhook_trusts_certificate",
+            "1 if the caBundles of the registered webhooks trust the served certificate, 0 if one does not.",
+            ("resource",),
+            registry=self.registry,
+        )
         self._handshakes = Counter(
             "gatewright_tls_handshake_failures",
             "Failed TLS handshakes, by reason: OpenSSL's, timeout, or closed.",
@@ -169,8 +176,11 @@ class Metrics:
         """Count a request that was refused with this HTTP status."""
         self._refused.labels(str(code)).inc()
 
-    def policies(self, policies: PolicySet) -> None:
-        """Set the metrics of a policy tree that was just loaded."""
+    def policies(self, policies: PolicySet, kinds: Kinds | None = None) -> None:
+        """Set the metrics of a policy tree that was just put in force. `kinds`: those of its reviews, if they differ
+        from those before."""
+        if kinds is not None:
+            self._reviews.know(kinds)
         self._policies.set(len(policies.policies))
         self._bindings.set(len(policies.bindings))
         self._revision.clear()
@@ -190,6 +200,14 @@ class Metrics:
     def certificate(self, expiry: float) -> None:
         """Set the expiry of the served certificate, in seconds since the epoch."""
         self._expiry.set(expiry)
+
+    def trusted(self, resource: str, trusted: bool | None) -> None:
+        """Whether the caBundles of a resource's webhooks trust the served certificate. None: not known."""
+        if trusted is None:
+            with contextlib.suppress(KeyError):
+                self._trusted.remove(resource)
+        else:
+            self._trusted.labels(resource).set(trusted)
 
     def in_step(self, file: str) -> None:
         """The current content of the files (`certificate` or `client-ca`) is in use."""
@@ -238,6 +256,11 @@ class _Reviews(Collector):
         self._counts: dict[tuple[str, str, str, str], int] = {}
         self._durations: dict[str, _Durations] = {}
         self._labels: dict[tuple[GroupVersionResource, str], str] = {}
+
+    def know(self, kinds: Kinds) -> None:
+        """Label resources by these kinds from now on."""
+        self._kinds = kinds
+        self._labels.clear()
 
     def add(self, path: str, request: Request, verdict: str, seconds: float) -> None:
         key = (path, request.operation, self._label(request.resource, request.subresource), verdict)

@@ -72,6 +72,13 @@ def _version(value: str) -> str:
     return value
 
 
+def _paths(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part for part in value.split(",") if part)
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+Trees = Annotated[tuple[str, ...], BeforeValidator(_paths)]
 Size = Annotated[int, BeforeValidator(_size)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names), AfterValidator(_dns_names)]
@@ -82,7 +89,15 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    policies: Path = Field(Path("policies"), description="Folder with the policy tree.")
+    policies: Trees = Field(
+        ("policies",),
+        min_length=1,
+        description="Folder with the policy tree; may be repeated, or a list separated by commas: several folders make"
+        " one tree. Changes take effect without a restart.",
+    )
+    reload_timeout: float = Field(
+        60.0, gt=0, le=3600, description="Seconds that loading a changed policy tree may take."
+    )
     kubernetes_version: Annotated[str, BeforeValidator(_version_text), AfterValidator(_version)] = Field(
         NEWEST_TEXT,
         description="Kubernetes version of the cluster. Policies that use a later feature are refused.",
@@ -114,6 +129,11 @@ class Settings(BaseModel):
         None,
         description="The file for --cluster kubeconfig; its current context is used. Default: the file that KUBECONFIG"
         " names, else ~/.kube/config.",
+    )
+    webhook_configuration: Annotated[str, Field(pattern=r"^[a-z0-9.-]{0,253}$")] = Field(
+        "",
+        description="Name of the webhook configurations that register this server. Once a minute their caBundles are"
+        " compared with the served certificate; this needs a cluster. Empty: they are not compared.",
     )
     workers: int = Field(
         1,

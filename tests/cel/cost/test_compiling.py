@@ -36,13 +36,10 @@ def test_literal_patterns_count_for_the_limit_of_a_policy(monkeypatch: pytest.Mo
 
 
 def policy(variables: int, validation: str = "true") -> ValidatingAdmissionPolicy:
-    named = [Variable(name=f"v{n}", expression=str(n)) for n in range(variables)]
     return ValidatingAdmissionPolicy(
-        spec=ValidatingAdmissionPolicySpec().model_copy(
-            update={
-                "variables": named,
-                "validations": [Validation(expression=validation, messageExpression="'a' + string(1)")],
-            }
+        spec=ValidatingAdmissionPolicySpec(
+            variables=[Variable(name=f"v{n}", expression=str(n)) for n in range(variables)],
+            validations=[Validation(expression=validation, message_expression="'a' + string(1)")],
         )
     )
 

@@ -18,6 +18,7 @@ from webhook.cel.value.values import NONE, KeyedMap, Optional
 
 NEW_LIST: Final = 10
 NEW_MAP: Final = 30
+NEW_MESSAGE: Final = 40
 _CALL: Final = 1
 
 
@@ -169,6 +170,7 @@ COMPARED: Final = 1_000
 
 CHARACTERS: Final = 50
 """The characters that one step copies."""
+
 
 def weight(value: Any) -> int:
     """The steps that visiting a value takes, with everything inside it; more than MAX_WORK if it has more elements than

@@ -20,6 +20,7 @@ from typing import Any, Final
 import re2
 
 from webhook.cel.tree.errors import EvaluationError, cut
+from webhook.lazypatterns import lazily
 
 MAX_LENGTH: Final = 30_000
 """The most characters of a pattern. Go's regexp has no such limit."""
@@ -171,7 +172,7 @@ def _unnamed(pattern: str) -> Iterator[str]:
 
 
 # The pieces of a pattern, so that quoted text and character classes are not mistaken for syntax.
-_PIECE = re.compile(
+_PIECE = lazily(
     r"""\\Q.*?(?:\\E|\Z)|(?P<set>\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*+(?:\]|\\?\Z))|(?P<byte>\\C)|"""
     r"""(?P<unicode>\\[pP](?:\{[^}]{0,200}\}|[^{]))|\\.|\(\?P?<(?P<name>[^>]{0,200})>|\{(?P<repeat>\d+(?:,\d*)?)\}|.""",
     re.DOTALL,
@@ -213,7 +214,7 @@ _SETS: Final = {
 }
 _SEPARATORS: Final = str.maketrans("", "", "_- ")
 _MOST_SETS: Final = 200  # that are everything else within another set: each has thousands of characters
-_UNICODE = re.compile(r"(\\[pP](?:\{[^}]{0,200}\}|[^{]))|\\.", re.DOTALL)
+_UNICODE = lazily(r"(\\[pP](?:\{[^}]{0,200}\}|[^{]))|\\.", re.DOTALL)
 
 
 def _translated(pattern: str) -> Iterator[str]:
