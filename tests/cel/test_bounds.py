@@ -110,6 +110,8 @@ FORMS: dict[str, Callable[[Program, dict[str, Program]], Any]] = {
         "optional.of(@) == optional.of(@)",
         "[optional.of(@)].indexOf(optional.of(@)) == 0",
         "optional.of(dyn(@)).includes(optional.of(dyn(@)))",
+        "google.protobuf.ListValue{values: @} == []",
+        "google.protobuf.Struct{fields: {'a': @}} == {}",
     ],
 )
 def test_a_value_with_a_billion_leaves_is_not_visited(

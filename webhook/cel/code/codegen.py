@@ -126,7 +126,9 @@ class Generator:
                 return self.list_literal(node)
             case StructLiteral():
                 known = node.name in wellknown.TYPES
-                return self.map_literal(node, wellknown.constructor(node.name) if known else constructor(node))
+                if known:  # it converts its fields, with all that is in them
+                    return self.map_literal(node, wellknown.constructor(node.name), runtime.converted)
+                return self.map_literal(node, constructor(node))
             case MapLiteral():
                 return self.map_literal(node, operators.make_map)
             case Comprehension():
@@ -174,14 +176,19 @@ class Generator:
         """The code of a literal. A large one is counted when it is made, as it costs no more than a small one."""
         return text if size <= runtime.FEW else f"({self.out.bind(count)}(a, {size}) or {text})"
 
-    def map_literal(self, node: MapLiteral, make: Callable[..., Any]) -> Operand:
+    def map_literal(
+        self, node: MapLiteral, make: Callable[..., Any], metered: Callable[..., Any] | None = None
+    ) -> Operand:
         parts: list[Operand] = []
         items: list[str] = []
         for entry in node.entries:
             key, value = self.value(entry.key), self.value(entry.value)
             parts += (key, value)
             items.append(f"({int(entry.optional)}, {key.text}, {value.text})")
-        text = f"{self.out.bind(make)}([{', '.join(items)}])"
+        entries = f"[{', '.join(items)}]"
+        text = f"{self.out.bind(make)}({entries})"
+        if metered is not None:
+            text = f"{self.out.bind(metered)}(a, {self.out.bind(make)}, {entries})"
         return self.out.expression(self.counted(runtime.mapped, len(node.entries), text), *parts)
 
     # --------------------------------------------------------------------------------------------------- the calls

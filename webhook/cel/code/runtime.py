@@ -11,6 +11,7 @@ from webhook.cel.cost.metering import REFERENCE, SMALL, Metered
 from webhook.cel.tree.declared import Cost
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value import operators
+from webhook.cel.value.extent import nests
 from webhook.cel.value.messages import Message
 from webhook.cel.value.numbers import UInt
 from webhook.cel.value.texts import text
@@ -60,6 +61,16 @@ def mapped(a: Metered, entries: int) -> None:
     """Count a map literal before it is made."""
     a.make(_ENTRY * entries)
     a.work(entries * 3)
+
+
+def converted(a: Metered, make: Callable[..., Any], entries: list[tuple[int, str, Any]]) -> Any:
+    """The value of a message literal that copies the values of its fields."""
+    for _, _, value in entries:
+        if nests(value):
+            steps = costs.weight(value)
+            a.work(2 * steps)
+            a.make(4 * REFERENCE * steps)
+    return make(entries)
 
 
 def inserted_all(a: Metered, target: dict[Any, Any], entries: Any) -> dict[Any, Any]:

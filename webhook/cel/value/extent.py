@@ -52,7 +52,7 @@ def extent(value: Any, most: int) -> int:
         elif isinstance(each, dict):
             counted += sum(len(key) for key in each if type(key) is str) // CHARACTERS
             if kind is KeyedMap:
-                waiting.extend(key for key in each if type(key) is Key)
+                waiting.extend(key for key in each if isinstance(key, Key))
             items = each.values()
         else:
             items = each
