@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import authors, check_manifests, expressions, load_tree, policies, serve, worst
+from bench import authors, check_manifests, expressions, load_tree, objects, policies, serve, worst
 
 BENCHMARKS = {
     "cel": expressions.main,
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "authors": authors.main,
     "load": load_tree.main,
     "check": check_manifests.main,
+    "objects": objects.main,
     "serve": serve.main,
 }
 
