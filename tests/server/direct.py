@@ -24,13 +24,14 @@ class Direct:
 
     def __init__(self, folder: Path, policies: PolicySet | None = None) -> None:
         self._file = folder / "log"
-        log = Log(os.open(self._file, os.O_WRONLY | os.O_CREAT))
+        self._log = log = Log(os.open(self._file, os.O_WRONLY | os.O_CREAT))
         policies = policies or PolicySet()
         self.state = State(InForce(policies, ManifestsView(policies.objects)))
-        self.metrics = Metrics(Kinds.builtin(), log)
+        self.metrics = Metrics(Kinds.builtin(), {"stdout": log})
         self.reviews = Reviews(self.state, self.metrics, log)
 
     def lines(self) -> list[dict[str, Any]]:
+        assert self._log.flush(10)
         return [json.loads(line) for line in self._file.read_bytes().splitlines()]
 
     def answer(self, body: bytes, head: Head = HEAD) -> Answer:

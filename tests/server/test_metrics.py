@@ -27,7 +27,7 @@ ANY_KIND = GroupVersionKind("", "v1", "Any")
 
 
 def _metrics() -> Metrics:
-    return Metrics(Kinds.builtin(), Log(-1))
+    return Metrics(Kinds.builtin(), {"stdout": Log(-1)})
 
 
 def _request(group: str, resource: str, subresource: str = "") -> Request:

@@ -10,9 +10,10 @@ import platform
 import time
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from itertools import accumulate
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -30,7 +31,6 @@ from webhook.admission.decision import MUTATING, VALIDATING, Finding
 from webhook.policy.policyset import Binding, PolicySet
 from webhook.policy.request import GroupVersionResource, Request
 from webhook.schema import Kinds
-from webhook.server.logs import Log
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,10 +50,18 @@ _SUBRESOURCES = frozenset(
 _BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class Metrics:
-    """The server's metrics, in a registry of their own."""
+class Output(Protocol):
+    """Something that lines are written to."""
 
-    def __init__(self, kinds: Kinds, log: Log) -> None:
+    @property
+    def lost(self) -> int:
+        """The number of lines that could not be written."""
+
+
+class Metrics:
+    """The server's metrics, in a registry of their own. `outputs`: see gatewright_log_lines_lost_total."""
+
+    def __init__(self, kinds: Kinds, outputs: Mapping[str, Output] | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # these would be a second sample for each counter
         self.registry = CollectorRegistry(auto_describe=True)
         self._reviews = _Reviews(kinds)
@@ -147,7 +155,7 @@ class Metrics:
         Gauge("gatewright_build_info", "Version.", ("version", "python"), registry=self.registry).labels(
             version("gatewright"), platform.python_version()
         ).set(1)
-        self.registry.register(_LostLines(log))
+        self.registry.register(_LostLines(outputs or {}))
         ProcessCollector(registry=self.registry)
 
     def review(self, path: str, request: Request, verdict: str, seconds: float) -> None:
@@ -345,13 +353,16 @@ class _Evaluated(Collector):
 
 
 class _LostLines(Collector):
-    def __init__(self, log: Log) -> None:
-        self._log = log
+    def __init__(self, outputs: Mapping[str, Output]) -> None:
+        self._outputs = outputs
 
     def collect(self) -> Iterator[Metric]:
-        yield CounterMetricFamily(
-            "gatewright_log_lines_lost", "Log lines that could not be written.", value=self._log.lost
+        lost = CounterMetricFamily(
+            "gatewright_log_lines_lost", "Lines that could not be written, by output.", labels=("output",)
         )
+        for name, output in self._outputs.items():
+            lost.add_metric((name,), output.lost)
+        yield lost
 
     def describe(self) -> Iterable[Metric]:
         return []

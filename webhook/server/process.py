@@ -36,7 +36,8 @@ from webhook.server.gathering import Gathering, Line
 from webhook.server.installing import Installer
 from webhook.server.listening import CannotListen, Server, bind, shown
 from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unused
-from webhook.server.logs import Log, route_library_records
+from webhook.server.logs import ErrorOutput, Log, route_library_records
+from webhook.server.memory import HELD_SHARE
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Limits
 from webhook.server.registered import Comparison
@@ -49,7 +50,8 @@ from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
 
 _PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
-_BODIES_AT_ONCE = 16  # bodies of the largest size that may be arriving at the same time
+_PLAIN_CONNECTIONS = 64  # for probes, a few scrapers and people
+_PLAIN_HELD = 4 << 20  # bytes that these may hold
 _CLOSING = 2.0  # seconds at most from the last response to the end of a process
 
 
@@ -63,10 +65,10 @@ def run(settings: Settings) -> int:
     The exit code: 0; 2 if the server could not start, with the reason on stderr; 1 if a child process failed while
     shutting down.
     """
-    log = Log()
+    log, errors = Log(), ErrorOutput()
     route_library_records(log)
     try:
-        serving = _prepare(settings, log)
+        serving = _prepare(settings, log, errors)
     except StartError as error:
         print(error, file=sys.stderr)
         return 2
@@ -76,20 +78,24 @@ def run(settings: Settings) -> int:
     gc.freeze()
     # A review allocates some hundred objects. They form no cycles and are freed when it is answered.
     gc.set_threshold(20_000, 20, 20)
-    if settings.workers > 1:
-        return serving.by_workers()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serving.alone())
-    return 0
+    with errors.replaced():
+        try:
+            if settings.workers > 1:
+                return serving.by_workers()
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serving.alone())
+            return 0
+        finally:
+            log.flush()
 
 
-def _prepare(settings: Settings, log: Log) -> Serving:
+def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
     """Load and check everything that serving needs. Raises StartError."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for a reload, once the server runs
     since = stamp(settings.policies)
     policies = _load(settings)
     kinds = Kinds.builtin().with_crds(policies.objects)
-    metrics = Metrics(kinds, log)
+    metrics = Metrics(kinds, {"stdout": log, "stderr": errors})
     metrics.policies(policies)
     certificates, authority = _certificates(settings, metrics, log)
     try:
@@ -108,7 +114,7 @@ def _prepare(settings: Settings, log: Log) -> Serving:
     except CannotListen as error:
         raise StartError(str(error)) from None
     addresses = shown(sockets[0]), shown(sockets[1])
-    return Serving(settings, state, metrics, log, certificates, authority, cluster, *sockets, addresses, since)
+    return Serving(settings, state, metrics, log, errors, certificates, authority, cluster, *sockets, addresses, since)
 
 
 def _load(settings: Settings) -> PolicySet:
@@ -156,6 +162,7 @@ class Serving(Struct, frozen=True):
     state: State
     metrics: Metrics
     log: Log
+    errors: ErrorOutput
     certificates: Certificates
     authority: tls.Development | None
     cluster: LiveCluster | None
@@ -214,12 +221,17 @@ class Serving(Struct, frozen=True):
             *(Role(f"worker {index}", work) for index, work in enumerate(workers)),
         ]
         self.log.share()
+        self.errors.share()
 
         def stopping() -> None:
             self.bound.close()  # the kernel closes the socket once the workers have closed it too
             self._announce_stop()
 
-        code = Parent(roles, self.log, self._patience, stopping).run()
+        def ending() -> None:
+            self.log.flush()
+            self.errors.flush()
+
+        code = Parent(roles, self.log, self._patience, stopping, ending).run()
         self.log.write("info", "stopped", {})
         return code
 
@@ -293,9 +305,9 @@ class Serving(Struct, frozen=True):
     async def _answer_at_once(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
         settings, state = self.settings, self.state
         server = Server(
-            Reviews(state, self.metrics, self.log),
+            Reviews(state, self.metrics, self.log, settings.max_memory - settings.max_memory // HELD_SHARE),
             self.bound,
-            self._limits(settings.max_body),
+            self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),
             settings.shutdown_timeout,
             self.certificates.listening,
             self.metrics.handshake_failed,
@@ -326,14 +338,15 @@ class Serving(Struct, frozen=True):
         return self.settings.shutdown_delay + self.settings.shutdown_timeout + _CLOSING
 
     def _plain_server(self, app: Any) -> Server:
-        return Server(ASGI(app), self.plain_bound, self._limits(_PLAIN_MAX_BODY), self.settings.shutdown_timeout)
+        limits = self._limits(_PLAIN_MAX_BODY, min(_PLAIN_CONNECTIONS, self.settings.max_connections), _PLAIN_HELD)
+        return Server(ASGI(app), self.plain_bound, limits, self.settings.shutdown_timeout)
 
-    def _limits(self, body: int) -> Limits:
+    def _limits(self, body: int, connections: int, held: int) -> Limits:
         settings = self.settings
         return Limits(
-            connections=settings.max_connections,
+            connections=connections,
             body=body,
-            bodies=_BODIES_AT_ONCE * body,
+            held=held,
             read_timeout=settings.read_timeout,
             idle_timeout=settings.idle_timeout,
         )

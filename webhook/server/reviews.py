@@ -28,6 +28,7 @@ from webhook.cluster.view import ClusterView, Question, Unanswered
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.server.logs import MAX_TEXT, Log, cut, failure
+from webhook.server.memory import SMALL, fits
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Answer, Head
 from webhook.server.state import InForce, State
@@ -56,12 +57,13 @@ _PATHS = ", ".join(ENDPOINTS)
 
 
 class Reviews:
-    """The application of the HTTPS port."""
+    """The application of the HTTPS port. A review may take `memory` bytes; one that would need more is refused."""
 
-    def __init__(self, state: State, metrics: Metrics, log: Log) -> None:
+    def __init__(self, state: State, metrics: Metrics, log: Log, memory: int = 192 << 20) -> None:
         self._state = state
         self._metrics = metrics
         self._log = log
+        self._memory = memory
 
     def refuse(self, head: Head, client: str) -> Answer | None:
         """The error response to a request whose path (404), method (405) or content type (415) is wrong; else None."""
@@ -112,6 +114,12 @@ class Reviews:
         self, head: Head, body: bytes, client: str, started: float, in_force: InForce, cluster: ClusterView
     ) -> Answer:
         """The response to a review. Raises Unanswered if a policy needs an answer that `cluster` does not have."""
+        if len(body) > SMALL and not fits(body, ENDPOINTS[head.path].phase, self._memory):
+            message = (
+                f"the objects of the review would take more than {self._memory >> 20} MiB of memory;"
+                f" expected fewer or larger values, or a larger --max-memory"
+            )
+            return self._refusal(413, message, head, client)
         try:
             request = review.parse(body)
         except review.BadReview as error:

@@ -1,9 +1,10 @@
 """`--workers N`: a parent process starts child processes, restarts those that end unexpectedly, and stops them all.
 
 Policies are loaded and sockets are bound before the first fork. So all workers, also those started later, use the same
-policies and accept from the same socket. The parent has one thread and no event loop, so forking from it is safe. It
-sends orders to each child over a socket pair. Children ignore SIGTERM, SIGINT and SIGHUP: a terminal or a service
-manager that signals the whole process group does not stop them twice.
+policies and accept from the same socket. The parent has no event loop, and besides its one thread only those that write
+its lines, which a fork may interrupt (webhook.server.writing): forking from it is safe. It sends orders to each child
+over a socket pair. Children ignore SIGTERM, SIGINT and SIGHUP: a terminal or a service manager that signals the whole
+process group does not stop them twice.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NoReturn
 
@@ -81,14 +83,23 @@ class _Child(Struct):
 class Parent:
     """Keeps one process per role running until SIGTERM or SIGINT.
 
-    `patience`: seconds that shutting down may take. `stopping` is called once, when shutting down begins.
+    `patience`: seconds that shutting down may take. `stopping` is called once, when shutting down begins; `ending` in
+    each process that ends, last.
     """
 
-    def __init__(self, roles: list[Role], log: Log, patience: float, stopping: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        roles: list[Role],
+        log: Log,
+        patience: float,
+        stopping: Callable[[], None],
+        ending: Callable[[], None] = lambda: None,
+    ) -> None:
         self._roles = roles
         self._log = log
         self._patience = patience
         self._stopping = stopping
+        self._ending = ending
         self._children: dict[int, _Child] = {}
         self._due: list[tuple[float, Role, float]] = []  # restarts: (when, role, delay of the restart after it)
         self._signals = 0  # received
@@ -119,7 +130,9 @@ class Parent:
     def _start(self, role: Role, delay: float, mask: set[int]) -> None:
         ours, theirs = socket.socketpair()
         try:
-            pid = os.fork()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12, about threads of the parent
+                pid = os.fork()
         except OSError as error:  # the system cannot start another process now
             self._log.write("error", "process not started", {"process": role.name, "message": error.strerror})
             self._due.append((time.monotonic() + delay, role, min(2 * delay, _MAX_DELAY)))
@@ -144,6 +157,7 @@ class Parent:
         except BaseException as error:
             self._log.write("error", "process failed", {"process": role.name, **failure(error)})
         finally:
+            self._ending()
             os._exit(code)
 
     def _start_due(self, mask: set[int]) -> None:
