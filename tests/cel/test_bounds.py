@@ -183,7 +183,7 @@ def test_what_costs_nothing_and_takes_long_counts_as_work(
 @pytest.mark.parametrize(
     ("expression", "x"),
     [
-        ("(c in [{}]) == (c >= 0)".format(", ".join(map(str, range(4000)))), None),  # a look-up
+        ("(c in [{}]) == (c >= 0)".format(", ".join(map(str, range(3999, -1, -1)))), None),  # a look-up
         ("x.charAt(7) == 'a'", "a" * 3_000_000),  # not a copy of the rest
     ],
 )
