@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _SERVICE = "gatewright-system/gatewright"
 _NAME = "gatewright"
 _TIMEOUT = 5  # seconds
+_WHICH_NAMESPACES = (
+    "exempt are the Service's namespace, kube-system, kube-public and kube-node-lease; name with --exempt-namespace "
+    "what else a Pod of Gatewright needs to start: the namespaces of cert-manager and of network, storage and DNS "
+    "drivers (if there are none, name kube-system)"
+)
 
 
 def manifests(
@@ -56,12 +61,25 @@ def manifests(
         Path | None, typer.Option(metavar="FILE", help="CA certificates for caBundle, PEM, instead of cert-manager.")
     ] = None,
     no_ca: Annotated[bool, typer.Option("--no-ca", help="Leave caBundle out: something else sets it.")] = False,
-    exclude_namespace: Annotated[
+    exempt_namespace: Annotated[
         list[str] | None,
         typer.Option(
+            "--exempt-namespace",
+            "--exclude-namespace",
             metavar="NS",
-            help="A namespace to exempt, besides the Service's, kube-system, kube-node-lease and cert-manager; may be "
-            "repeated.",
+            help="A namespace to exempt, besides the Service's, kube-system, kube-public and kube-node-lease: of "
+            "cert-manager, and of network, storage and DNS drivers. It must exist: whoever may create it escapes all "
+            "policies. May be repeated.",
+        ),
+    ] = None,
+    confirmed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bootstrap",
+            metavar="RESOURCE",
+            help="Ask about a resource that a cluster needs to start, because a policy has it in its rules by name: "
+            "`nodes`, `certificatesigningrequests.certificates.k8s.io`. A cluster then cannot start without "
+            "Gatewright. May be repeated.",
         ),
     ] = None,
     without: Annotated[
@@ -95,7 +113,7 @@ def manifests(
         if sum((inject_ca_from is not None, ca_bundle is not None, no_ca)) > 1:
             raise OptionError("--inject-ca-from, --ca-bundle and --no-ca exclude each other: use one of them")
         account = configurations.namespaced_name(service_account) if rbac else None
-        options = _options(service, url, inject_ca_from, ca_bundle, no_ca, exclude_namespace or [], timeout, name)
+        options = _options(service, url, inject_ca_from, ca_bundle, no_ca, exempt_namespace or [], timeout, name)
     except OptionError as error:
         raise typer.Exit(fail(str(error))) from None
     command = _command(
@@ -105,7 +123,8 @@ def manifests(
         ("--inject-ca-from", inject_ca_from),
         ("--ca-bundle", str(ca_bundle) if ca_bundle else None),
         ("--no-ca", "" if no_ca else None),
-        *(("--exclude-namespace", each) for each in exclude_namespace or []),
+        *(("--exempt-namespace", each) for each in exempt_namespace or []),
+        *(("--bootstrap", each) for each in confirmed or []),
         *(("--without", each) for each in without or []),
         ("--timeout", str(timeout) if timeout != _TIMEOUT else None),
         ("--name", name if name != _NAME else None),
@@ -116,9 +135,19 @@ def manifests(
     def render(loaded: PolicySet) -> str:
         if account is not None:
             return roles.text(loaded, account, name, command)
-        return configurations.text(webhooks(loaded), options, command)
+        return configurations.text(webhooks(loaded, confirmed or ()), options, command)
 
-    raise typer.Exit(_manifests(policies, render, check=check, write=write, without=without or []))
+    raise typer.Exit(
+        _manifests(
+            policies,
+            render,
+            check=check,
+            write=write,
+            without=without or [],
+            confirmed=confirmed or [],
+            asked=bool(exempt_namespace) or rbac or check is not None,
+        )
+    )
 
 
 def _options(
@@ -175,12 +204,16 @@ def _manifests(
     check: Path | None,
     write: Path | None,
     without: list[str],
+    confirmed: list[str],
+    asked: bool,
 ) -> int:
+    """`asked`: whether the operator has said which namespaces are exempt, or need not."""
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.report.problems import note_line, warning_text
     from webhook.cli.streams import put
     from webhook.documents import files
     from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.registration import bootstrap
     from webhook.registration.webhooks import never_asked
 
     try:
@@ -190,12 +223,15 @@ def _manifests(
     names = {policy.name for policy in policies.policies}
     if unknown := sorted(set(without) - names):
         return fail(f"--without: there is no policy {unknown[0]!r}; expected one of {', '.join(sorted(names))}")
-    warnings = policies.warnings
     policies = policies.without(without)
+    if wrong := bootstrap.unconfirmable(confirmed, policies):
+        return fail(f"--bootstrap: {wrong}")
     on_stderr = colored(Color.AUTO, sys.stderr)
     for note in (*policies.notes, *never_asked(policies)):
         sys.stderr.write(note_line(str(note), on_stderr))
-    for warning in warnings:
+    if not asked:
+        sys.stderr.write(note_line(_WHICH_NAMESPACES, on_stderr))
+    for warning in (*policies.warnings, *bootstrap.warnings(policies, confirmed)):
         sys.stderr.write(warning_text(warning, on_stderr, columns(sys.stderr)))
     rendered = render(policies)
     if check is not None:
