@@ -32,6 +32,7 @@ from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unuse
 from webhook.server.logs import Log, route_library_records
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Limits
+from webhook.server.registered import Comparison
 from webhook.server.reload import Certificates
 from webhook.server.reviews import Reviews
 from webhook.server.settings import Settings, flag
@@ -247,7 +248,7 @@ class Serving(Struct, frozen=True):
         state.listening = True
         self.metrics.ready(True)
         serving()
-        async with _beside(self.certificates.watch()), _beside(_force(stop, server)):
+        async with _beside(self.certificates.watch()), _beside(self._compare()), _beside(_force(stop, server)):
             await stop.asked.wait()
             state.stopping = True
             self.metrics.ready(False)
@@ -255,6 +256,13 @@ class Serving(Struct, frozen=True):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.at_once.wait(), settings.shutdown_delay)
             await server.end()
+
+    async def _compare(self) -> None:
+        """Compare the certificate with the registered caBundles, if the settings name these and there is a cluster."""
+        name = self.settings.webhook_configuration
+        if self.cluster is not None and name:
+            configuration, served = self.cluster.configuration, self.certificates.newest
+            await Comparison(name, configuration, served, self.state, self.metrics, self.log).keep()
 
     @property
     def _patience(self) -> float:

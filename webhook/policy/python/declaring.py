@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from webhook.lazypatterns import lazily
 from webhook.policy.python.decorators import Options, PolicyDefinitionError, PolicyKind
 from webhook.policy.request import OPERATIONS
 from webhook.policy.written.names import is_subdomain
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from webhook.policy.matching import Match
     from webhook.policy.python.models import ModelParams
     from webhook.policy.python.reading import Reads
+
+
+class ParamsError(ValueError):
+    """Params that are not valid for the policy's model. The text names the object, the fields and the errors."""
 
 
 class Declaration(Struct, frozen=True):
@@ -141,9 +146,9 @@ def _operations(operations: Collection[str], decorator: str) -> frozenset[str]:
     return frozenset(operations)
 
 
-_VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]+)?")
-_GROUP = re.compile(r"\*|[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-_RESOURCE = re.compile(r"\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_VERSION = lazily(r"v[0-9]+((alpha|beta)[0-9]+)?")
+_GROUP = lazily(r"\*|[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_RESOURCE = lazily(r"\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 _Resource = tuple[str, str, str, str]

@@ -19,10 +19,9 @@ from webhook.paths import Path
 from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
 from webhook.policy.json_values import copy_json, differs, require_json
 from webhook.policy.python import raised
-from webhook.policy.python.declaring import Declaration
+from webhook.policy.python.declaring import Declaration, ParamsError
 from webhook.policy.python.given import Request as GivenRequest
 from webhook.policy.python.given import given_copy, given_plain, given_views
-from webhook.policy.python.models import ParamsError
 from webhook.policy.python.unchanged import Kept, text_of
 from webhook.policy.python.violation import Violation
 from webhook.policy.readonly import plain, view
