@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.e2e.controlplane import ControlPlane, started
 from tests.e2e.objects import namespace, pod, service
-from tests.e2e.test_registration import rendered
+from tests.e2e.trees import rendered
 from tests.e2e.webhooks import POLICIES, Gatewright, until_seen
 
 Object = dict[str, Any]

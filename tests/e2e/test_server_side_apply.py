@@ -10,7 +10,7 @@ import yaml
 
 from tests.e2e.apiserver import Reply
 from tests.e2e.controlplane import ControlPlane, manifests
-from tests.e2e.test_registration import rendered, written
+from tests.e2e.trees import rendered, written
 
 Object = dict[str, Any]
 

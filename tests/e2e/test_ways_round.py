@@ -19,8 +19,7 @@ from tests.e2e.apiserver import Client, Reply
 from tests.e2e.controlplane import DEVELOPER, ControlPlane
 from tests.e2e.objects import namespace, pod, service
 from tests.e2e.people import roles
-from tests.e2e.test_operator import register
-from tests.e2e.webhooks import POLICIES, Gatewright, rendered
+from tests.e2e.webhooks import POLICIES, Gatewright, register, rendered
 
 Object = dict[str, Any]
 
