@@ -132,12 +132,9 @@ def _application_protocol(port: dict[str, Any], path: Path, params: Params) -> I
 
 def _protocol_of(name: str, protocols: frozenset[str]) -> str | None:
     """The longest protocol that the name consists of, or starts with before a dash (`grpc-web` contains one)."""
-    parts = name.lower().split("-")
-    for length in range(len(parts), 0, -1):
-        prefix = "-".join(parts[:length])
-        if prefix in protocols:
-            return prefix
-    return None
+    name = name.lower()
+    of = [protocol for protocol in protocols if name == protocol or name.startswith(f"{protocol}-")]
+    return max(of, key=len, default=None)
 
 
 def _at(value: Any, path: Path) -> Any:

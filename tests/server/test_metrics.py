@@ -19,6 +19,7 @@ from webhook.schema import Kinds
 from webhook.server.livecluster import CacheMetrics
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
+from webhook.server.reload import ReloadMetrics
 
 DOCUMENTED = Path(__file__).parent.parent.parent / "docs" / "serve.md"
 SHIPPED = Path(__file__).parent.parent.parent / "policies"
@@ -26,7 +27,7 @@ ANY_KIND = GroupVersionKind("", "v1", "Any")
 
 
 def _metrics() -> Metrics:
-    return Metrics(Kinds.builtin(), Log(-1))
+    return Metrics(Kinds.builtin(), {"stdout": Log(-1)})
 
 
 def _request(group: str, resource: str, subresource: str = "") -> Request:
@@ -130,7 +131,8 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     metrics.trusted("validatingwebhookconfigurations", True)
     view = LiveView(Lookups((NAMESPACES,)))
     view.caches[0].heard, view.caches[0].listed_at = time.monotonic(), time.time()  # as after a list
-    metrics.registry.register(CacheMetrics(view))
+    metrics.registry.register(CacheMetrics(lambda: view))
+    ReloadMetrics(metrics.registry)
     exposed = {
         re.sub("_(bucket|count|sum)$", "", name) for name, *_ in _samples(metrics) if name.startswith("gatewright_")
     }
