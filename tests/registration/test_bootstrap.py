@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tests.policy import trees
 from tests.registration import simulated
 from tests.registration.simulated import Sent
+from webhook.policy import startup
 from webhook.policy.policyset import PolicySet
 from webhook.registration import bootstrap
 from webhook.registration.configurations import Options, text
@@ -67,9 +68,9 @@ def test_nodes_are_left_out_though_a_policy_names_them_until_the_operator_confir
     assert list(bootstrap.warnings(policies, ["nodes"])) == []
 
 
-@pytest.mark.parametrize("name", bootstrap.RESOURCES)
+@pytest.mark.parametrize("name", startup.RESOURCES)
 def test_a_wildcard_asks_about_nothing_that_a_start_needs(name: str) -> None:
-    resource = bootstrap.RESOURCES[name]
+    resource = startup.RESOURCES[name]
     namespace = "shop" if resource.scope == "Namespaced" else ""
     policies = tree(EVERYTHING)
     for operation, subresource in (("CREATE", ""), ("UPDATE", ""), ("UPDATE", "status"), ("DELETE", "")):
@@ -121,10 +122,10 @@ def test_accounts_of_exempt_namespaces_write_what_is_cluster_scoped_unless_a_pol
 
 
 def test_excluded_resources_need_no_warning() -> None:
-    every = list(bootstrap.RESOURCES)
+    every = list(startup.RESOURCES)
     excluded = {
         "excludeResourceRules": [
-            {**EVERYTHING, "resources": [f"{each.plural}/*" for each in bootstrap.RESOURCES.values()]},
+            {**EVERYTHING, "resources": [f"{each.plural}/*" for each in startup.RESOURCES.values()]},
         ]
     }
     assert list(bootstrap.warnings(tree(EVERYTHING, bound=excluded))) == []

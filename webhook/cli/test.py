@@ -43,10 +43,10 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
     from webhook.offline.background import Background
+    from webhook.policy import startup
     from webhook.policy.exceptions import expired
     from webhook.policy.load.loading import PolicyTreeError, load
     from webhook.policy.python.raised import tracebacks
-    from webhook.registration import bootstrap
 
     try:
         target = parse_version(version)
@@ -73,8 +73,11 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     background = Background(loaded, raised)
     tested = {each.policy for each in planned}
     untested = sorted({policy.name for policy in loaded.policies} - tested)
-    left_out = bootstrap.warnings(loaded, swept=bootstrap.among(case.request for case in planned))
-    warnings = (*loaded.warnings, *left_out)
+    met, warnings = startup.among(case.request for case in planned), list(loaded.warnings)
+    if startup.concerns(loaded, met):
+        from webhook.registration import bootstrap
+
+        warnings += bootstrap.warnings(loaded, swept=met)
     if output is Format.JSON:
         written = put(testjson.report(results, untested, (), warnings, background, verbose))
     else:

@@ -9,7 +9,6 @@ confirms it by name. All webhooks leave out what the API server itself writes: i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -19,36 +18,10 @@ from webhook.nearest import nearest
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.matching import Scope
 from webhook.policy.policyset import Policy, PolicySet
-from webhook.policy.request import CONNECT, OPERATIONS, Request
+from webhook.policy.request import CONNECT, OPERATIONS
+from webhook.policy.startup import RESOURCES, Resource
 from webhook.registration.asked import ANY, Asked, Atom, asked
 from webhook.registration.rules import in_cel, merged
-
-
-class Resource(NamedTuple):
-    group: str
-    plural: str
-    scope: Scope
-
-
-RESOURCES: Final = MappingProxyType(
-    {
-        each.plural if not each.group else f"{each.plural}.{each.group}": each
-        for each in (
-            Resource("", "nodes", "Cluster"),
-            Resource("apiextensions.k8s.io", "customresourcedefinitions", "Cluster"),
-            Resource("apiregistration.k8s.io", "apiservices", "Cluster"),
-            Resource("certificates.k8s.io", "certificatesigningrequests", "Cluster"),
-            Resource("coordination.k8s.io", "leases", "Namespaced"),
-            Resource("storage.k8s.io", "csinodes", "Cluster"),
-        )
-    }
-)
-"""What kubelets, controllers and aggregated API servers write before Pods can run, by the name that kubectl has for it.
-
-Connections (`nodes/proxy`) are asked about all the same: no start needs them. Webhook configurations and policies are
-missing because the API server asks no webhook about them; RBAC, priorities, the Namespaces of the system and the
-Service `kubernetes` because the API server itself writes them.
-"""
 
 API_SERVER: Final = ("not-by-the-api-server", "request.userInfo.?username.orValue('') != 'system:apiserver'")
 """The condition of every webhook. Nobody else has this name who may not impersonate everybody."""
@@ -111,12 +84,6 @@ def left_out(policy: Policy[Validator | Mutator], confirmed: Collection[str] = (
                 if found and name not in confirmed:
                     (named if any(atom.resource == resource.plural for atom in found) else swept).add(name)
     return Left(tuple(sorted(named)), tuple(sorted(swept - named)))
-
-
-def among(requests: Iterable[Request]) -> frozenset[str]:
-    """The names of RESOURCES that requests are about."""
-    kinds = {(request.resource.group, request.resource.resource) for request in requests}
-    return frozenset(name for name, each in RESOURCES.items() if (each.group, each.plural) in kinds)
 
 
 def warnings(

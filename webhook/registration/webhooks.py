@@ -68,7 +68,7 @@ class Webhook(Struct, frozen=True):
 def webhooks(policies: PolicySet, confirmed: Collection[str] = ()) -> tuple[Webhook, ...]:
     """The webhooks of all bound policies: validating before mutating, failurePolicy Fail before Ignore.
 
-    `confirmed`: of bootstrap.RESOURCES, those to be asked about although a cluster needs them to start. Each path has
+    `confirmed`: of startup.RESOURCES, those to be asked about although a cluster needs them to start. Each path has
     at least STEADY webhooks, so that the set of their names seldom changes (docs/decisions/030): those that no policy
     needs have no rules. Further webhooks stand at the end of their phase, so that the others keep their places.
     """
