@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -165,7 +166,7 @@ class Reload:
     async def _read(self, before: Stamp) -> Tree | None:
         """The tree; None if the files changed since `before`, so that it may be neither their old nor their new
         state."""
-        tree = await asyncio.to_thread(read_tree, *self._roots)
+        tree = await asyncio.to_thread(partial(read_tree, *self._roots, commit=True))
         after = await asyncio.to_thread(stamp, self._roots)
         if after != before:
             return None
