@@ -162,7 +162,12 @@ def _formatted(text: Any, items: Any) -> int:
     if type(items) is not list:
         return 1
     precise = 40 * len(items) if type(text) is str and "%." in text else 0  # up to 1,000 digits each
-    return precise + costs.size(text) // costs.CHARACTERS + sum(map(_shown, items))
+    steps = precise + costs.size(text) // costs.CHARACTERS
+    for each in items:
+        steps += _shown(each)
+        if steps > costs.MAX_WORK:
+            break
+    return steps
 
 
 def _shown(value: Any) -> int:

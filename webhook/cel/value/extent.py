@@ -54,8 +54,10 @@ def extent(value: Any, most: int) -> int:
             if kind is KeyedMap:
                 waiting.extend(key for key in each if isinstance(key, Key))
             items = each.values()
-        else:
+        elif isinstance(each, list):
             items = each
+        else:
+            continue  # an opaque value, which counted as an element
         counted += len(items)
         kinds = set(map(type, items))
         if not kinds <= _FLAT:
@@ -64,7 +66,7 @@ def extent(value: Any, most: int) -> int:
             if float in kinds:
                 counted += sum(_LONG for item in items if type(item) is float and not -_LARGE < item < _LARGE)
             if not kinds <= _SCALARS:
-                waiting.extend(item for item in items if type(item) not in _SCALARS and nests(item))
+                waiting += [item for item in items if type(item) not in _SCALARS and item]
         if counted > most:
             return counted
     return counted
