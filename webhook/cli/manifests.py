@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.cli.options import FAILED, Color, colored, fail, fail_with
+from webhook.cli.options import FAILED, Color, NotGiven, PolicyImports, colored, fail, fail_with, imported
 from webhook.excerpts import columns
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def manifests(
             "repeated.",
         ),
     ] = None,
+    policy_imports: PolicyImports = "",
     without: Annotated[
         list[str] | None,
         typer.Option(metavar="POLICY", help="A policy to leave out, because the API server runs it; may be repeated."),
@@ -106,6 +107,7 @@ def manifests(
         ("--ca-bundle", str(ca_bundle) if ca_bundle else None),
         ("--no-ca", "" if no_ca else None),
         *(("--exclude-namespace", each) for each in exclude_namespace or []),
+        ("--policy-imports", policy_imports or None),
         *(("--without", each) for each in without or []),
         ("--timeout", str(timeout) if timeout != _TIMEOUT else None),
         ("--name", name if name != _NAME else None),
@@ -118,7 +120,7 @@ def manifests(
             return roles.text(loaded, account, name, command)
         return configurations.text(webhooks(loaded), options, command)
 
-    raise typer.Exit(_manifests(policies, render, check=check, write=write, without=without or []))
+    raise typer.Exit(_manifests(policies, render, policy_imports, check=check, write=write, without=without or []))
 
 
 def _options(
@@ -171,6 +173,7 @@ def _command(policies: Path, *options: tuple[str, str | None]) -> str:
 def _manifests(
     tree: Path,
     render: Callable[[PolicySet], str],
+    policy_imports: str,
     *,
     check: Path | None,
     write: Path | None,
@@ -184,7 +187,9 @@ def _manifests(
     from webhook.registration.webhooks import never_asked
 
     try:
-        policies = load(tree)
+        policies = load(tree, imports=imported(policy_imports))
+    except NotGiven as error:
+        return fail(str(error))
     except PolicyTreeError as error:
         return fail_with(error.problems)
     names = {policy.name for policy in policies.policies}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -49,7 +49,7 @@ def plain(
     @app.get("/policies")
     async def policies() -> dict[str, Any]:
         """The loaded policies, each with its bindings, file and line."""
-        return listing(state.policies)
+        return listing(state.policies, state.python_policies())
 
     @app.get("/ca.pem")
     async def authority() -> Response:
@@ -61,8 +61,11 @@ def plain(
     return app
 
 
-def listing(policies: PolicySet) -> dict[str, Any]:
-    """The body of /policies. It includes policies without a binding, so that one sees that they never run."""
+def listing(policies: PolicySet, isolated: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The body of /policies. It includes policies without a binding, so that one sees that they never run.
+
+    isolated: what is known of Python policies, by kind and name; see Isolation.listing.
+    """
     return {
         "revision": policies.revision,
         "policies": [
@@ -74,6 +77,7 @@ def listing(policies: PolicySet) -> dict[str, Any]:
                 "failurePolicy": policy.failure_policy,
                 "file": policy.file,
                 "line": policy.line,
+                "isolation": isolated.get(f"{policy.kind}/{policy.name}"),
                 "bindings": [
                     {"name": bound.name, "actions": list(bound.actions), "file": bound.file, "line": bound.line}
                     for bound in policy.bindings

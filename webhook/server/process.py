@@ -27,6 +27,7 @@ from webhook.server import tls
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
 from webhook.server.gathering import Gathering, Line
+from webhook.server.isolation import Isolation, IsolationMetrics
 from webhook.server.listening import CannotListen, Server, bind, shown
 from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unused
 from webhook.server.logs import Log, route_library_records
@@ -104,7 +105,8 @@ def _load(settings: Settings) -> PolicySet:
     if not settings.policies.is_dir():
         raise StartError(f"no policy folder at {settings.policies}; set {flag('policies')}")
     try:
-        return load(settings.policies, parse_version(settings.kubernetes_version))
+        version = parse_version(settings.kubernetes_version)
+        return load(settings.policies, version, imports=settings.policy_imports)
     except PolicyTreeError as error:
         width = columns(sys.stderr)
         problems = "\n".join(full_text(problem, width) for problem in error.problems)
@@ -235,6 +237,11 @@ class Serving(Struct, frozen=True):
 
     async def _answer_at_once(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
         settings, state = self.settings, self.state
+        isolation = Isolation(settings.policy_timeout, self.log, everything=settings.policy_isolation == "all")
+        isolation.use(state.policies)
+        isolation.start()
+        state.isolation = isolation
+        self.metrics.registry.register(IsolationMetrics(isolation))
         server = Server(
             Reviews(state, self.metrics, self.log),
             self.bound,
@@ -247,14 +254,17 @@ class Serving(Struct, frozen=True):
         state.listening = True
         self.metrics.ready(True)
         serving()
-        async with _beside(self.certificates.watch()), _beside(_force(stop, server)):
-            await stop.asked.wait()
-            state.stopping = True
-            self.metrics.ready(False)
-            stopping()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.at_once.wait(), settings.shutdown_delay)
-            await server.end()
+        try:
+            async with _beside(self.certificates.watch()), _beside(_force(stop, server)):
+                await stop.asked.wait()
+                state.stopping = True
+                self.metrics.ready(False)
+                stopping()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.at_once.wait(), settings.shutdown_delay)
+                await server.end()
+        finally:
+            isolation.close()
 
     @property
     def _patience(self) -> float:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from webhook.policy.python.allowed import modules
 from webhook.versions import NEWEST_TEXT, parse_version
 
 PREFIX = "GATEWRIGHT_"
@@ -61,6 +62,10 @@ def _dns_names(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _modules(value: object) -> object:
+    return tuple(sorted(modules(value))) if isinstance(value, str) else value
+
+
 def _version_text(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("expected text such as '1.30', in quotes: YAML reads 1.30 as 1.3")  # noqa: TRY004
@@ -74,6 +79,7 @@ def _version(value: str) -> str:
 
 Size = Annotated[int, BeforeValidator(_size)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+Modules = Annotated[tuple[str, ...], BeforeValidator(_modules)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names), AfterValidator(_dns_names)]
 
 
@@ -83,6 +89,21 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policies: Path = Field(Path("policies"), description="Folder with the policy tree.")
+    policy_timeout: float = Field(
+        1.0,
+        ge=0.05,
+        le=30,
+        description="Seconds that one evaluation of a Python policy may take. Then it is cut off, and its failurePolicy"
+        " decides. (Less if the request has less than twice as much time left.)",
+    )
+    policy_imports: Modules = Field(
+        (), description="Modules that Python policies may import beside the default list, comma-separated."
+    )
+    policy_isolation: Literal["auto", "all"] = Field(
+        "auto",
+        description="Which Python policies run in a process of their own: those that a timer might not stop (auto), or"
+        " all.",
+    )
     kubernetes_version: Annotated[str, BeforeValidator(_version_text), AfterValidator(_version)] = Field(
         NEWEST_TEXT,
         description="Kubernetes version of the cluster. Policies that use a later feature are refused.",

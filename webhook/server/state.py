@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Any
+
+from msgspec import Struct, field
 
 from webhook.cluster.live import LiveView
 from webhook.cluster.view import ClusterView
 from webhook.policy.policyset import PolicySet
+from webhook.server.isolation import Isolation
 
 
 class State(Struct):
@@ -15,6 +18,10 @@ class State(Struct):
     policies: PolicySet
     cluster: ClusterView
     live: LiveView | None = None  # `cluster`, if this process looks objects up in a live cluster
+    isolation: Isolation | None = (
+        None  # how Python policies are run; None where none is, as in the plain port's process
+    )
+    standings: dict[str, dict[str, Any]] = field(default_factory=dict)  # what other processes say of their isolation
     development_ca: bytes | None = None  # PEM; None if the operator provided the certificate
     listening: bool = False
     waits_for: str | None = None  # another reason why the server is not ready, such as missing workers
@@ -29,3 +36,7 @@ class State(Struct):
         if not self.listening:
             return "starting"
         return self.waits_for
+
+    def python_policies(self) -> dict[str, dict[str, Any]]:
+        """Where each Python policy runs, its cut-offs, and until when it is set aside; see Isolation.listing."""
+        return self.standings if self.isolation is None else self.isolation.listing()

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
@@ -65,19 +65,20 @@ class PolicyTreeError(ValueError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def load(root: str | os.PathLike[str], version: Version = NEWEST) -> PolicySet:
+def load(root: str | os.PathLike[str], version: Version = NEWEST, *, imports: Collection[str] = ()) -> PolicySet:
     """Load the policies of a file or a folder: *.yaml, *.yml, *.json and *.py, recursively.
 
     Folder entries with a name that starts with `.` or `_` are skipped, and kustomizations. `root` may be a pipe with
-    YAML or JSON. `version`: the Kubernetes version; policies may use the features that it has. Raises PolicyTreeError,
-    also if there are no policies.
+    YAML or JSON. `version`: the Kubernetes version; policies may use the features that it has. `imports`:
+    modules that Python policies may import beside webhook.policy.python.allowed.DEFAULT. Raises PolicyTreeError, also
+    if there are no policies.
     """
     tree = FilePath(root)
     if not tree.exists():
         raise PolicyTreeError([Problem(str(root), None, None, "no such file or folder; expected a policy tree")])
     files, special = walk(tree)
     read, problems = reader.read(str(file) for file in files if file.suffix != ".py")
-    loader = _Loader(tree if tree.is_dir() else tree.parent, version)
+    loader = _Loader(tree if tree.is_dir() else tree.parent, version, imports)
     loader.problems += special + problems
     for file in {problem.file for problem in problems}:
         loader.excuse(FilePath(file))
@@ -99,9 +100,10 @@ class _Bound(Struct, frozen=True):
 class _Loader:
     """Collects policies, bindings and problems; `finished` checks them together and returns the PolicySet."""
 
-    def __init__(self, root: FilePath, version: Version = NEWEST) -> None:
+    def __init__(self, root: FilePath, version: Version = NEWEST, imports: Collection[str] = ()) -> None:
         self._root = root
         self._version = version
+        self._imports = imports
         self.problems: list[Problem] = []
         self.policies: dict[tuple[str, str], AnyPolicy] = {}
         self._bindings: list[_Bound] = []
@@ -290,7 +292,7 @@ class _Loader:
     def add_python_files(self, files: Iterable[FilePath]) -> None:
         """Import policy files and add the policies that they declare."""
         for file in files:
-            declared, problems = declarations(file, self._root)
+            declared, problems = declarations(file, self._root, self._imports)
             self.problems += problems
             if problems:
                 self.excuse(file)

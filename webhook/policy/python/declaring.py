@@ -21,10 +21,19 @@ if TYPE_CHECKING:
     from webhook.policy.python.reading import Reads
 
 
+class Source(Struct, frozen=True):
+    """The text of a policy file, from which another process can import it too. `resolved`: `file` without links."""
+
+    file: str
+    resolved: str
+    text: bytes
+
+
 class Declaration(Struct, frozen=True):
     """A declared policy, without its bindings.
 
-    `only_reads`: its source proves that it does not change its arguments (webhook.policy.python.onlyreads).
+    `only_reads`: its source proves that it does not change its arguments (webhook.policy.python.onlyreads). `untame`:
+    why the server does not run it in its own process; None if it does (webhook.policy.python.tame).
     """
 
     kind: PolicyKind
@@ -41,6 +50,8 @@ class Declaration(Struct, frozen=True):
     reads: Reads = frozenset()
     reinvoked: bool = False
     only_reads: bool = False
+    source: Source | None = None
+    untame: str | None = ""
 
 
 # The policies of the file that the loader is importing. None outside of the loader: then a decorated function, as in a

@@ -1,8 +1,8 @@
 """Imports Python policy files, and returns the policies that they declare, or problems.
 
 A file is imported by path, as a module with a unique name, so that files with the same name do not collide. sys.path is
-not changed, and no bytecode is written into the policy tree. A policy file can import installed packages, but not other
-files of the tree.
+not changed, and no bytecode is written into the policy tree. A policy file can import the modules that policies are
+allowed (webhook.policy.python.allowed), but not other files of the tree. What it prints goes to stderr.
 """
 
 from __future__ import annotations
@@ -13,20 +13,29 @@ import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 from pathlib import Path as FilePath
 
 from msgspec.structs import replace
 
 from webhook.documents.reader import Problem
-from webhook.policy.python.declaring import Declaration, declaring
+from webhook.policy.python import printing
+from webhook.policy.python.allowed import refused
+from webhook.policy.python.declaring import Declaration, Source, declaring
 from webhook.policy.python.decorators import PolicyDefinitionError
+from webhook.policy.python.forbidding import forbidding
 from webhook.policy.python.onlyreads import only_reading
+from webhook.policy.python.tame import untamed
 
 
-def declarations(file: FilePath, root: FilePath) -> tuple[list[Declaration], list[Problem]]:
-    """The policies of a file below `root`, and its problems. With a problem, there are no policies."""
+def declarations(
+    file: FilePath, root: FilePath, imports: Collection[str] = ()
+) -> tuple[list[Declaration], list[Problem]]:
+    """The policies of a file below `root`, and its problems. With a problem, there are no policies.
+
+    imports: modules that policies may import beside webhook.policy.python.allowed.DEFAULT.
+    """
     try:
         resolved = file.resolve(strict=True)
         if not resolved.is_relative_to(root.resolve(strict=True)):
@@ -37,11 +46,18 @@ def declarations(file: FilePath, root: FilePath) -> tuple[list[Declaration], lis
     except (OSError, RuntimeError) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return [], [Problem(str(file), None, None, f"cannot be read: {text}")]
+    faults = [Problem(str(file), line, None, message) for line, message in refused(source, imports)]
+    return ([], faults) if faults else declared_in(Source(str(file), str(resolved), source))
 
+
+def declared_in(source: Source) -> tuple[list[Declaration], list[Problem]]:
+    """The policies of the text of a file, and its problems."""
+    file = FilePath(source.file)
     declared: list[Declaration] = []
     token = declaring.set(declared)
     try:
-        _import(file, resolved, source)
+        with forbidding(), printing.to_stderr():
+            _import(file, FilePath(source.resolved), source.text)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a policy file may raise anything, also SystemExit
@@ -50,8 +66,11 @@ def declarations(file: FilePath, root: FilePath) -> tuple[list[Declaration], lis
         declaring.reset(token)
     # Functions that an imported library decorates are not policies of this file.
     own = [declaration for declaration in declared if declaration.file == str(file)]
-    reading = only_reading(source)
-    return [replace(declaration, only_reads=declaration.line in reading) for declaration in own], []
+    reading, untame = only_reading(source.text), untamed(source.text)
+    return [
+        replace(declaration, only_reads=declaration.line in reading, source=source, untame=untame)
+        for declaration in own
+    ], []
 
 
 class _Loader(importlib.abc.InspectLoader):
@@ -74,6 +93,7 @@ def _import(file: FilePath, resolved: FilePath, source: bytes) -> None:
     loader = _Loader(file, source)
     module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=str(file)))
     module.__file__ = str(file)
+    module.__dict__["print"] = printing.print_of_policy
     # Dataclasses and pydantic models look up their module by name. Loading a file again replaces its module; if that
     # fails, the previous module stays.
     previous = sys.modules.get(name)
