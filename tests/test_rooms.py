@@ -45,6 +45,7 @@ webhook.schema
 webhook.documents
 webhook.excerpts
 webhook.access webhook.frozen webhook.nearest webhook.paths webhook.versions webhook.visible
+webhook.lazypatterns
 """
 RANK = {room: rank for rank, line in enumerate(reversed(ORDER.split("\n"))) for room in line.split()}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any, TypeVar, cast
 
+from webhook.lazypatterns import lazily
+
 T = TypeVar("T")
 
 # C0 and C1 controls, DEL, line and paragraph separators, zero-width and bidirectional controls, lone surrogates.
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
+_HIDDEN = lazily("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
 
 
 def visible(text: str) -> str:

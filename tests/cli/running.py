@@ -20,10 +20,11 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 120  # seconds, of a run
 _IMPORTED = (
-    "webhook.cli.check", "webhook.cli.explain", "webhook.cli.manifests", "webhook.cli.test", "webhook.cli.progress",
-    "webhook.cli.report.checkjson", "webhook.cli.report.checktext", "webhook.cli.report.explainjson",
-    "webhook.cli.report.explaintext", "webhook.cli.report.testtext", "webhook.policy.load.loading",
-    "webhook.policy.load.translate", "webhook.policy.python.running", "webhook.registration.configurations",
+    "pydantic", "typer.rich_utils", "typer._adapters", "webhook.cli.check", "webhook.cli.explain",
+    "webhook.cli.manifests", "webhook.cli.test", "webhook.cli.progress", "webhook.cli.report.checkjson",
+    "webhook.cli.report.checktext", "webhook.cli.report.explainjson", "webhook.cli.report.explaintext",
+    "webhook.cli.report.testtext", "webhook.policy.load.loading", "webhook.policy.load.translate",
+    "webhook.policy.python.models", "webhook.policy.python.running", "webhook.registration.configurations",
 )  # fmt: skip
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from webhook.cli.main import COMMANDS, subcommand
 
+ROOT = Path(__file__).parents[2]
 # What lays out text, models data or evaluates policies; none of it is needed to print the help.
 HEAVY = ("rich", "pydantic", "yaml", "webhook.policy", "webhook.cel", "webhook.server", "webhook.offline")
 _IMPORTED = """
@@ -21,6 +23,9 @@ try:
 finally:
     print("\\n".join(sys.modules), file=sys.stderr)
 """
+
+
+_STARTED = "import sys; print(*sys.modules)"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -36,6 +41,32 @@ def test_help_imports_no_subcommand(arguments: tuple[str, ...]) -> None:
     imported = set(done.stderr.splitlines())
     assert "webhook.cli.main" in imported
     assert not {each for each in imported if each.startswith(HEAVY) or each in {m for m, _ in COMMANDS.values()}}
+
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: i}]}\n"
+# What typer needs; reading YAML and JSON; records; patches; regular expressions.
+NEEDED = {"annotated_doc", "shellingham", "typer", "typing_extensions"}
+NEEDED |= {"yaml", "orjson", "msgspec", "jsonpatch", "jsonpointer", "re2"}
+OF_MODELS = {"annotated_types", "gatewright", "pydantic", "pydantic_core", "typing_inspection"}
+NEVER = ("asyncio", "concurrent", "http", "multiprocessing", "sqlite3", "ssl", "unittest", "xml")
+ASKED_FOR = ("webhook.cel.why.explainer", "webhook.cel.why.witness", "webhook.registration", "webhook.server")
+
+
+@pytest.mark.parametrize(
+    ("tree", "packages"), [("policies/no-host-path", NEEDED), ("policies/protocol-whitelist", NEEDED | OF_MODELS)]
+)
+def test_check_imports_what_it_runs(tree: str, packages: set[str], tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text(POD)
+    done = run("check", str(tmp_path / "pod.yaml"), "--policies", str(ROOT / tree))
+    assert done.stdout.startswith("nothing denied (1 object in 1 file, 1 policy)")
+    imported = {each for each in done.stderr.splitlines() if not each.startswith(("_", "gatewright_policy_"))}
+    # What Python itself imports at its start depends on how the environment was made, and on coverage.
+    started = subprocess.run([sys.executable, "-c", _STARTED], capture_output=True, text=True, check=True)
+    imported -= set(started.stdout.split())
+    foreign = {each.partition(".")[0] for each in imported} - sys.stdlib_module_names
+    assert foreign - {"webhook", "cython_runtime"} == packages
+    assert not {each for each in imported if each.startswith(ASKED_FOR) or each.partition(".")[0] in NEVER}
+    assert "webhook.policy.load.loading" in imported
 
 
 def test_help_lists_each_subcommand_on_one_line() -> None:

@@ -18,7 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests import goprograms
+
 MODULE = Path(__file__).parent / "modules"
+CERT_MANAGER = Path(__file__).parent / "certmanager"
 PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
@@ -124,6 +127,8 @@ def main(arguments: list[str]) -> int:
             print(f"not built; make e2e-assets would build them in {folder()}")
             return 1
         print(build())
+        if shutil.which("go") is not None:  # else the tests with cert-manager are skipped, and say so
+            print(goprograms.built(CERT_MANAGER))
     except AssetsError as error:
         print(f"e2e assets: {error}", file=sys.stderr)
         return 2

@@ -47,7 +47,10 @@ def test_every_field_that_is_given_must_be_so(tmp_path: Path, change: dict[str, 
     ("text", "told"),
     [
         ("authorizations: [{user: ann}]", "1:18: authorizations[0].allowed: expected true or false"),
-        ("authorizations: [{allowed: yes please}]", "authorizations[0].allowed: Input should be a valid boolean"),
+        (
+            "authorizations: [{allowed: yes please}]",
+            "authorizations[0].allowed: expected true or false, found 'yes please'",
+        ),
         ("authorizations: [{allowed: true, path: /a, resource: pods}]", "a check has either a path or a resource"),
         ("authorizations: [{allowed: true, resource: pods/exec}]", "expected a plural such as pods, found 'pods/exec'"),
         ("authorizations: [{allowed: true, verbs: [get]}]", "verbs"),

@@ -95,7 +95,6 @@ policy/python/unchanged: policy/python/test_given
 policy/reviewing: admission/test_engine
 policy/trace: offline/test_explaining
 policy/unmatched: offline/test_explaining
-policy/written/model: policy/written/test_refusals
 registration/asked: registration/test_against_policies
 registration/configurations: cli/test_manifests
 registration/rules: registration/test_against_policies

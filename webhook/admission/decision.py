@@ -5,12 +5,12 @@ Order everywhere: by policy name, then binding name, then param, then the policy
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from webhook.frozen import Guarded
+from webhook.lazypatterns import lazily
 from webhook.paths import Path
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ REASON_CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 
 # The API server's limits on warnings, in characters (k8s.io/apiserver, endpoints/filters/warning.go).
 _WARNINGS_TOTAL = 4096
 _WARNING_CUT = 256
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = lazily(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Finding(Guarded, frozen=True):

@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from webhook.lazypatterns import lazily
+
 TIME: Final = "2006-01-02T15:04:05Z07:00"
 MICRO_TIME: Final = "2006-01-02T15:04:05.000000Z07:00"
 """The layouts of metav1.Time and metav1.MicroTime."""
@@ -13,7 +15,7 @@ MICRO_TIME: Final = "2006-01-02T15:04:05.000000Z07:00"
 ZERO: Final = "0001-01-01T00:00:00Z"
 """The zero time. Both types are written as null then."""
 
-_FORM: Final = re.compile(
+_FORM: Final = lazily(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})([.,]\+?[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
     re.ASCII,
 )

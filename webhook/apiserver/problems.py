@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from webhook.lazypatterns import lazily
 from webhook.nearest import nearest
 from webhook.paths import Path
 
@@ -50,7 +51,7 @@ class FieldProblem(Struct, frozen=True):
         return f"; {expected} is expected, and this is {_FOUND[found['found']]}{quoted}"
 
 
-_WRONG_TYPE: Final = re.compile(r"json: cannot unmarshal (?P<found>\w+)(?: \S+)? into Go .* of type (?P<type>\S+)$")
+_WRONG_TYPE: Final = lazily(r"json: cannot unmarshal (?P<found>\w+)(?: \S+)? into Go .* of type (?P<type>\S+)$")
 _FOUND: Final = {
     "string": "text",
     "number": "a number",

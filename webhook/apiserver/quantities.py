@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.apiserver.gotext import INT64
+from webhook.lazypatterns import lazily
 
 LONGEST: Final = 1024  # characters; of a longer text that is a number, the API server computes for a long time
 
@@ -19,10 +20,10 @@ _NOT_A_QUANTITY: Final = "quantities must match the regular expression '^([+-]?[
 _BAD_NUMBER: Final = "unable to parse numeric part of quantity"
 _BAD_SUFFIX: Final = "unable to parse quantity's suffix"
 
-_FORM: Final = re.compile(r"([+-]?)(0*)([0-9]*)(?:(\.)([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)", re.ASCII)
+_FORM: Final = lazily(r"([+-]?)(0*)([0-9]*)(?:(\.)([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)", re.ASCII)
 _BINARY: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_EXPONENT: Final = re.compile(r"[eE]([+-]?[0-9]+)", re.ASCII)
+_EXPONENT: Final = lazily(r"[eE]([+-]?[0-9]+)", re.ASCII)
 _DECIMAL_SUFFIXES: Final = {power: suffix for suffix, power in _DECIMAL.items()}
 _BINARY_SUFFIXES: Final = {0: ""} | {power: suffix for suffix, power in _BINARY.items()}
 _LARGEST_EXPONENT: Final = 4096  # a limit on time: a quantity of the API has 18 digits

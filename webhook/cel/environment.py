@@ -18,6 +18,7 @@ from webhook.cel.program import Program
 from webhook.cel.tree.errors import CompileError, Issue
 from webhook.cel.tree.stack import deep_stack
 from webhook.cel.tree.types import Type
+from webhook.lazypatterns import lazily
 from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
 
 
@@ -142,9 +143,9 @@ def _first(item: tuple[str, Type]) -> str:
     return item[0]
 
 
-_UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
-_QUALIFIED = re.compile(r"[A-Za-z_][\w.]*")
-_UNORDERED = re.compile(
+_UNDECLARED = lazily(r"undeclared reference to '([^']*)'")
+_QUALIFIED = lazily(r"[A-Za-z_][\w.]*")
+_UNORDERED = lazily(
     r"found no matching overload for '_[<>]=?_' applied to '\((?:int|uint|double), (?:int|uint|double)\)'"
 )
 _CONSTRUCTED = frozenset({construction.OBJECT, construction.JSON_PATCH.name, jsonpatch.LIBRARY.name})

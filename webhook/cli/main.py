@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 from webhook.cli.streams import ensure
+from webhook.cli.values import Command, Group
 from webhook.nearest import nearest
 
 COMMANDS: Final = {
@@ -27,7 +29,7 @@ COMMANDS: Final = {
 HELP_OPTIONS: Final = {"help_option_names": ["-h", "--help"]}
 
 
-class _Commands(TyperGroup):
+class _Commands(Group):
     """The subcommands. Each is imported when it is called, so that `check` does not wait for the server's packages."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -51,7 +53,7 @@ def subcommand(name: str) -> Any:
     """The click command of a subcommand. Imports its module."""
     app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
     module = import_module(COMMANDS[name][0])
-    app.command(name, context_settings=dict(HELP_OPTIONS))(getattr(module, name))
+    app.command(name, cls=Command, context_settings=dict(HELP_OPTIONS))(getattr(module, name))
     return typer.main.get_command(app)
 
 
@@ -85,6 +87,8 @@ def gatewright(
 def main() -> None:
     """The entry point. Wrong usage exits with 2, as do all failures of the run itself."""
     ensure()
+    # pydantic would read the metadata of every package that is installed, to find plugins of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if hasattr(sys.stdout, "reconfigure"):
         # Text from a policy or a file may contain characters that the terminal's encoding lacks: escape them.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 from webhook import excerpts
 from webhook.documents import syntax
 from webhook.excerpts import Excerpt
+from webhook.lazypatterns import lazily
 from webhook.paths import ROOT, Path, lookup
 from webhook.visible import visible
 
@@ -164,9 +164,9 @@ class Document(Struct):
         return offset, exact
 
 
-_LINE_END = re.compile("\n")
-_COMMENT = re.compile(r"[ \t]+#")
-_WORD = re.compile(r"\S*")
+_LINE_END = lazily("\n")
+_COMMENT = lazily(r"[ \t]+#")
+_WORD = lazily(r"\S*")
 
 
 class Text(Struct):

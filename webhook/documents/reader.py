@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from webhook.documents import files, syntax
 from webhook.documents.document import Document, Position, Problem, Text, full_text, of_template
 from webhook.documents.objects import expanded, objects
+from webhook.lazypatterns import lazily
 
 __all__ = [
     "STDIN",
@@ -140,13 +141,13 @@ def _parse_piece(text: str, first_line: int, stream: str, file: str, found: Pars
 # Text
 
 _MARK: Final = "\ufeff"
-_MARKED = re.compile(rf"^(---[ \t]*(?:#[^\n]*)?\r?\n){_MARK}", re.MULTILINE)
+_MARKED = lazily(rf"^(---[ \t]*(?:#[^\n]*)?\r?\n){_MARK}", re.MULTILINE)
 
-_GLUED = re.compile(r"---[ \t]*(?P<what>[A-Za-z_][\w.-]*:(?=[ \t\r\n])|(?<=---)\{)")
+_GLUED = lazily(r"---[ \t]*(?P<what>[A-Za-z_][\w.-]*:(?=[ \t\r\n])|(?<=---)\{)")
 """A separator and the start of a document on one line. To YAML it is a key or text that begins with ---."""
 
-_SEPARATOR = re.compile(rf"^(?:---(?=[ \t\r\n#]|\Z)|(?={_GLUED.pattern}))", re.MULTILINE)
-_SOURCE = re.compile(r"(?:---[ \t]*)?\s*(?:#(?! Source: )[^\n]*\n\s*)*# Source: (?P<file>[^\r\n]*\S)")
+_SEPARATOR = lazily(rf"^(?:---(?=[ \t\r\n#]|\Z)|(?={_GLUED.pattern}))", re.MULTILINE)
+_SOURCE = lazily(r"(?:---[ \t]*)?\s*(?:#(?! Source: )[^\n]*\n\s*)*# Source: (?P<file>[^\r\n]*\S)")
 
 
 def _decode(content: bytes, file: str) -> str | Problem:

@@ -22,7 +22,7 @@ from webhook.paths import Path, render
 from webhook.policy.written import model
 
 
-class Authorization(model.Model):
+class Authorization(model.Model, frozen=True):
     """One declared answer.
 
     `user`: the username; `system:serviceaccount:NAMESPACE:NAME` for a service account. `groups`: the user must be in
@@ -44,7 +44,7 @@ class Authorization(model.Model):
     error: str = ""
 
 
-class _File(model.Model):
+class _File(model.Model, frozen=True):
     authorizations: list[Authorization] = []
 
 

@@ -6,13 +6,13 @@ A place is a path of fields: `spec.template`; `*` stands for every key of a mapp
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec import Struct, field
 
+from webhook.lazypatterns import lazily
 from webhook.paths import ROOT, Path
 
 Controller = tuple[str, str]
@@ -99,7 +99,7 @@ class CustomWorkloads(Struct, frozen=True):
 NO_MORE: Final = CustomWorkloads()
 """The well-known custom workloads alone."""
 
-_STEP = re.compile(r"(?P<key>\*|[^.\[\]*]+)(?P<items>(?:\[\*\])*)(?:\.(?=.)|\Z)")
+_STEP = lazily(r"(?P<key>\*|[^.\[\]*]+)(?P<items>(?:\[\*\])*)(?:\.(?=.)|\Z)")
 
 
 def parse_place(text: str) -> tuple[str | int, ...]:

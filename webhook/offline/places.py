@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
 
+from webhook.lazypatterns import lazily
 from webhook.paths import Path, lookup, parse
 
 MAX_VALUES: Final = 20_000
@@ -58,8 +58,8 @@ def existing(path: Path, value: Any) -> Path:
 
 
 _PATH = r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*|\[[0-9]{1,9}\]|\['[^']*'\]|\[\"[^\"]*\"\])+"
-_LEADING_PATH = re.compile(_PATH)
-_ANY_PATH = re.compile(rf"(?<![\w.\]/-]){_PATH}")
+_LEADING_PATH = lazily(_PATH)
+_ANY_PATH = lazily(rf"(?<![\w.\]/-]){_PATH}")
 
 
 def named_path(message: str, value: dict[str, Any] | None) -> Path | None:
@@ -102,7 +102,7 @@ class _Mention(Struct, frozen=True):
         return place == holder or (self.sure and (self.path[: len(place)] == place or place[: len(holder)] == holder))
 
 
-_INDEXED = re.compile(r"(?<![\w.-])((?:[A-Za-z_][\w-]*\.)*)([A-Za-z_][\w-]*)\[([0-9]{1,9})\]([\w.\[\]-]*)")
+_INDEXED = lazily(r"(?<![\w.-])((?:[A-Za-z_][\w-]*\.)*)([A-Za-z_][\w-]*)\[([0-9]{1,9})\]([\w.\[\]-]*)")
 
 
 def _indexed(message: str, value: dict[str, Any]) -> Iterator[_Mention]:
@@ -119,7 +119,7 @@ def _indexed(message: str, value: dict[str, Any]) -> Iterator[_Mention]:
                 yield _Mention(existing((*path, *rest), value), sure=True)
 
 
-_WORD = re.compile(r"[^\s'\"`\[\](){}<>,;:=]+")
+_WORD = lazily(r"[^\s'\"`\[\](){}<>,;:=]+")
 _QUOTES: Final = "'\"`"
 
 

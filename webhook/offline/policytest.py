@@ -63,7 +63,7 @@ _OPTIONS = {CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOpt
 _WITH_OLD = (UPDATE, DELETE)
 
 
-class CaseUser(model.Model):
+class CaseUser(model.Model, frozen=True):
     """The user of the request. All fields are empty by default."""
 
     username: str = ""
@@ -72,14 +72,14 @@ class CaseUser(model.Model):
     extra: dict[str, list[str]] = {}
 
 
-class CaseNamespace(model.Model):
+class CaseNamespace(model.Model, frozen=True):
     """The namespace of the request, and the labels of its Namespace."""
 
     name: str = ""
     labels: dict[str, str] = {}
 
 
-class Case(model.Model):
+class Case(model.Model, frozen=True):
     """One request and the verdict on it.
 
     `object` and `oldObject`: the object, or `{file: PATH}`, relative to the test's file and within the policy tree.
@@ -112,7 +112,7 @@ class Case(model.Model):
     expect_object: dict[str, Any] | None = None
 
 
-class PolicyTest(model.Model):
+class PolicyTest(model.Model, frozen=True):
     """A PolicyTest object."""
 
     api_version: str = API_VERSION

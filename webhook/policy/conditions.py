@@ -29,7 +29,7 @@ from webhook.policy.written import model, refusals
 ANNOTATION: Final = "gatewright.dev/match-conditions"
 
 
-class _List(model.Model):
+class _List(model.Model, frozen=True):
     """The annotation's list, under a key because a model needs one."""
 
     conditions: list[model.MatchCondition] = []

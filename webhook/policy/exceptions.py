@@ -27,6 +27,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from webhook.lazypatterns import lazily
 from webhook.paths import Path
 from webhook.policy.matching import Selector, labels_of
 from webhook.policy.request import CONNECT, CREATE, Request
@@ -35,21 +36,21 @@ from webhook.policy.written.model import Fault
 from webhook.policy.written.names import is_subdomain
 
 
-class ExceptedPolicyModel(model.Model):
+class ExceptedPolicyModel(model.Model, frozen=True):
     name: str = ""
     kind: Literal["ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"] | None = None
     bindings: list[str] | None = None
     validations: list[int] | None = None
 
 
-class ObjectsModel(model.Model):
+class ObjectsModel(model.Model, frozen=True):
     resources: list[str] | None = None
     namespaces: list[str] | None = None
     names: list[str] | None = None
     label_selector: model.LabelSelector | None = None
 
 
-class SpecModel(model.Model):
+class SpecModel(model.Model, frozen=True):
     policies: list[ExceptedPolicyModel] = []
     objects: ObjectsModel | None = None
     operations: list[Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]] | None = None
@@ -60,7 +61,7 @@ class SpecModel(model.Model):
     warn: bool = False
 
 
-class PolicyExceptionModel(model.Model):
+class PolicyExceptionModel(model.Model, frozen=True):
     api_version: str = policykinds.OWN_VERSION
     kind: str = policykinds.EXCEPTION
     metadata: model.ObjectMeta = model.ObjectMeta()
@@ -165,9 +166,7 @@ def refused(exception: PolicyExceptionModel) -> Iterator[Fault]:
 
 
 _EXPECTED = "a date such as 2027-03-31, the last day, or a time such as 2027-03-31T18:00:00Z"
-_RESOURCE = re.compile(
-    r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?(/[a-z0-9]([-a-z0-9]*[a-z0-9])?)?"
-)
+_RESOURCE = lazily(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?(/[a-z0-9]([-a-z0-9]*[a-z0-9])?)?")
 
 
 def _objects(objects: ObjectsModel | None, at: Path) -> Iterator[Fault]:

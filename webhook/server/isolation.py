@@ -28,6 +28,7 @@ from webhook.policy.python.apart import frames
 from webhook.policy.python.declaring import Declaration
 from webhook.policy.python.running import PythonMutator, PythonValidator
 from webhook.policy.python.stopping import Stopped, Timer
+from webhook.policy.python.tame import untamed
 from webhook.policy.request import JSONObject
 from webhook.policy.reviewing import Review
 from webhook.server.lanes import Ended, Job, Lane, Processes
@@ -55,6 +56,7 @@ class Standing(Struct, eq=False):
     """What the server knows of a policy in Python. Times are of time.monotonic()."""
 
     declaration: Declaration
+    untame: str | None  # why it runs apart for good; None if it is tame
     here: bool
     apart_until: float = 0.0  # of a tame one
     slow_until: float = 0.0
@@ -118,7 +120,7 @@ class Isolation:
     def _warm(self) -> None:
         """Let the first lane import what runs apart, before it is needed."""
         if self._lanes is not None:
-            self._lanes[0].load(each.declaration for each in self._standings.values() if not each.here)
+            self._lanes[0].load(each.declaration for each in self._standings.values() if each.untame is not None)
 
     # Runs
 
@@ -180,7 +182,11 @@ class Isolation:
         return standing
 
     def _new(self, declaration: Declaration) -> Standing:
-        return Standing(declaration, declaration.untame is None and not self._everything)
+        source = declaration.source
+        untame = "its source is not known" if source is None else untamed(source.text)
+        if untame is None and self._everything:
+            untame = "--policy-isolation all"
+        return Standing(declaration, untame, untame is None)
 
     def _apart(
         self, standing: Standing, review: Review, params: Any, answers: dict[bytes, Ended]
@@ -273,7 +279,7 @@ class Isolation:
         now = time.monotonic()
         found = {}
         for each in self._standings.values():
-            why = each.declaration.untame or ("--policy-isolation all" if self._everything else "the timer stopped it")
+            why = each.untame or "the timer stopped it"
             found["/".join(_key(each.declaration))] = {
                 "runs": "in the server" if each.here else "apart",
                 "why": None if each.here else why,

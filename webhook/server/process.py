@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import resource
 import signal
@@ -42,6 +43,7 @@ from webhook.versions import parse_version
 
 _PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
 _BODIES_AT_ONCE = 16  # bodies of the largest size that may be arriving at the same time
+_HUNG = 20.0  # seconds of processor time that the event loop of a server without workers may be held up
 _CLOSING = 2.0  # seconds at most from the last response to the end of a process
 
 
@@ -161,7 +163,7 @@ class Serving(Struct, frozen=True):
 
         plain_server = self._plain_server(plain(self.state, exposition))
         await plain_server.begin()
-        async with _beside(_force(stop, plain_server)):
+        async with _beside(_force(stop, plain_server)), _beside(_end_if_hung()):
             await self._answer_reviews(stop, self._announce, self._announce_stop)
             await plain_server.end()  # last, so that /readyz fails while reviews in flight are answered
         self.log.write("info", "stopped", {})
@@ -336,6 +338,22 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def _end_if_hung() -> None:
+    """Let the kernel end this process if the event loop is held up, even by a call that never returns to Python.
+
+    Signals such as SIGTERM would not be heard then. Where Python is goes to stderr. A container is started again; of
+    several workers the parent takes care (webhook.server.workers).
+    """
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    faulthandler.register(signal.SIGPROF, all_threads=False, chain=True)
+    try:
+        while True:
+            signal.setitimer(signal.ITIMER_PROF, _HUNG)
+            await asyncio.sleep(1)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 async def _force(stop: Stop, server: Server) -> None:

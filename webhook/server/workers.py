@@ -4,6 +4,9 @@ Policies are loaded and sockets are bound before the first fork. So all workers,
 policies and accept from the same socket. The parent has one thread and no event loop, so forking from it is safe. It
 sends orders to each child over a socket pair. Children ignore SIGTERM and SIGINT: a terminal or a service manager that
 signals the whole process group does not stop them twice.
+
+Each child sends a beat over the same socket pair every second. One that has fallen silent hangs: it is killed, and
+replaced as one that ended.
 """
 
 from __future__ import annotations
@@ -23,7 +26,11 @@ from msgspec import Struct
 
 from webhook.server.logs import Log, failure
 
-_STOP, _AT_ONCE = b"s", b"!"
+HUNG_AFTER = 15.0
+"""Seconds without a beat after which a child is killed and replaced."""
+
+_STOP, _AT_ONCE, _BEAT = b"s", b"!", b"."
+_BEAT_EVERY = 1.0  # seconds
 _SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGCHLD))
 _GRACE = 3.0  # seconds after the time for shutting down, before a child is killed
 _STEADY = 5.0  # seconds; a child that ran this long is restarted without delay
@@ -70,6 +77,7 @@ class _Child(Struct):
     orders: socket.socket
     started: float
     delay: float
+    heard: float | None = None  # when the last beat came; None before the first, as starting may take long
 
 
 class Parent:
@@ -100,6 +108,7 @@ class Parent:
                 if found is not None and found.si_signo != signal.SIGCHLD:
                     self._stop()
                 self._reap()
+                self._kill_hung()
                 self._start_due(before)
                 self._kill_late()
         finally:
@@ -179,6 +188,20 @@ class Parent:
                 {"process": child.role.name, "pid": pid, "message": f"{ended}; restarting it"},
             )
 
+    def _kill_hung(self) -> None:
+        """Kill the children whose event loops have fallen silent. `_reap` replaces them."""
+        now = time.monotonic()
+        for child in self._children.values():
+            with contextlib.suppress(BlockingIOError, OSError):
+                if child.orders.recv(256, socket.MSG_DONTWAIT):
+                    child.heard = now
+            if child.heard is not None and now - child.heard > HUNG_AFTER:
+                message = f"it has not answered for {now - child.heard:.0f} s; replacing it"
+                about = {"process": child.role.name, "pid": child.pid, "message": message}
+                self._log.write("error", "process hangs", about)
+                os.kill(child.pid, signal.SIGKILL)
+                child.heard = None
+
     def _kill_late(self) -> None:
         if time.monotonic() < self._kill_at:
             return
@@ -188,11 +211,23 @@ class Parent:
         self._kill_at = float("inf")
 
 
+async def _beat(orders: socket.socket) -> None:
+    """Tell the parent every second that the event loop runs."""
+    while True:
+        with contextlib.suppress(OSError):  # the parent has ended, which `Stop.obey` hears of
+            orders.send(_BEAT, socket.MSG_DONTWAIT)
+        await asyncio.sleep(_BEAT_EVERY)
+
+
 def _work(role: Role, orders: socket.socket) -> None:
     async def work() -> None:
         stop = Stop()
         stop.obey(orders)
-        await role.work(stop)
+        beating = asyncio.create_task(_beat(orders))
+        try:
+            await role.work(stop)
+        finally:
+            beating.cancel()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work())

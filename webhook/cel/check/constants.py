@@ -7,9 +7,10 @@ import re
 from typing import Final
 
 from webhook.cel.value.numbers import UInt
+from webhook.lazypatterns import lazily
 
-_NEWLINE: Final = re.compile(r"\r\n?")
-_ESCAPE: Final = re.compile(
+_NEWLINE: Final = lazily(r"\r\n?")
+_ESCAPE: Final = lazily(
     r"\\(?:([0-3][0-7]{2})|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL
 )
 _CHARACTERS: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}

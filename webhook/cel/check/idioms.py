@@ -12,6 +12,7 @@ from typing import Final
 
 from webhook.cel.check.frontend import LITERAL_OR_COMMENT
 from webhook.cel.tree.errors import Issue, issue_at, offset_of
+from webhook.lazypatterns import lazily
 
 _CONDITION = "CONDITION ? A : B"
 _NO_MATH = "Kubernetes' CEL has no math library"
@@ -226,8 +227,8 @@ _OVERLOADS: Final[Sequence[tuple[str, str]]] = (
     (r"invalid argument to has\(\) macro", "write has(object.FIELD), or KEY in MAP"),
 )
 
-_BLANK = re.compile(r"\s*")
-_COUNTED_MESSAGE = re.compile(r"found no matching overload for '(\w+)'")
+_BLANK = lazily(r"\s*")
+_COUNTED_MESSAGE = lazily(r"found no matching overload for '(\w+)'")
 _SYNTAX_ERRORS = ("Syntax error", "reserved identifier")
 _COUNTED: Final = {
     "all": "write LIST.all(x, CONDITION): a name for the element, and what holds of it",

@@ -15,14 +15,15 @@ from msgspec.structs import replace
 from webhook.cel.check import idioms
 from webhook.cel.functions import MEMBER_MACROS
 from webhook.cel.tree.errors import CompileError, Issue, issue_at, offset_of
+from webhook.lazypatterns import lazily
 from webhook.nearest import LONGEST_NAME, nearest
 
 _FEW = 12  # the most fields for an error that lists them all
 _BEFORE = 200  # the characters before a function's name that are searched for its receiver
 
-_UNDECLARED = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
-_UNMATCHED = re.compile(r"found no matching overload for '(?P<name>\w[\w.]*)' applied to '(?P<arguments>.*)'")
-_UNDEFINED = re.compile(r"undefined field '(?P<name>[^']*)'")
+_UNDECLARED = lazily(r"undeclared reference to '(?P<name>[^']*)'")
+_UNMATCHED = lazily(r"found no matching overload for '(?P<name>\w[\w.]*)' applied to '(?P<arguments>.*)'")
+_UNDEFINED = lazily(r"undefined field '(?P<name>[^']*)'")
 
 
 class Names(Struct, frozen=True):
@@ -116,9 +117,9 @@ class _Call(Struct, frozen=True):
     loop: frozenset[str]
 
 
-_LOOP = re.compile(rf"\.\s*(?:{'|'.join(sorted(MEMBER_MACROS))})\s*\(\s*([A-Za-z_]\w*)\s*,\s*(?:([A-Za-z_]\w*)\s*,)?")
-_RECEIVER = re.compile(r"([A-Za-z_]\w*)?\s*\.\s*\Z")
-_ARGUMENTS = re.compile(r"\s*\(\s*([A-Za-z_]\w*)\s*,\s*(?:([A-Za-z_]\w*)\s*,)?")
+_LOOP = lazily(rf"\.\s*(?:{'|'.join(sorted(MEMBER_MACROS))})\s*\(\s*([A-Za-z_]\w*)\s*,\s*(?:([A-Za-z_]\w*)\s*,)?")
+_RECEIVER = lazily(r"([A-Za-z_]\w*)?\s*\.\s*\Z")
+_ARGUMENTS = lazily(r"\s*\(\s*([A-Za-z_]\w*)\s*,\s*(?:([A-Za-z_]\w*)\s*,)?")
 
 
 def _call(source: str, issue: Issue, name: str, names: Names) -> _Call | None:

@@ -6,7 +6,6 @@ k8s.io/apimachinery (pkg/util/validation, pkg/api/validate/content) and of kube-
 
 from __future__ import annotations
 
-import re
 from calendar import monthrange
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from webhook.cel.library.patterns import compiled
 from webhook.cel.library.url import URLError, parse_request_uri
 from webhook.cel.tree.errors import no_such_overload
 from webhook.cel.value.values import NONE, Optional
+from webhook.lazypatterns import lazily
 
 Check = Callable[[str], list[str]]
 """The faults of a text; empty if it has the format."""
@@ -168,8 +168,8 @@ def _uri(text: str) -> list[str]:
 
 _UUID = r"(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
 _BASE64 = r"(?:[A-Za-z0-9+\/]{4})*(?:[A-Za-z0-9+\/]{2}==|[A-Za-z0-9+\/]{3}=|[A-Za-z0-9+\/]{4})"
-_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
-_TIME = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|([+-][0-9]{2}:[0-9]{2}))")
+_DATE = lazily(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_TIME = lazily(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|([+-][0-9]{2}:[0-9]{2}))")
 
 
 def _matches(pattern: str, words: str) -> Check:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import re2
 
 from webhook.cel.tree.errors import EvaluationError
+from webhook.lazypatterns import lazily
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
@@ -47,7 +48,7 @@ def compiled(pattern: str) -> Any:
 
 
 # The pieces of a pattern, so that quoted text and character classes are not mistaken for syntax.
-_PIECE = re.compile(
+_PIECE = lazily(
     r"""\\Q.*?(?:\\E|\Z)|(?P<set>\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*(?:\]|\Z))|(?P<byte>\\C)|"""
     r"""(?P<unicode>\\[pP](?:\{[^}]*\}|[^{]))|\\.|\(\?P?<(?P<name>[^>]{0,200})>|\{(?P<repeat>\d+(?:,\d*)?)\}|.""",
     re.DOTALL,
@@ -89,7 +90,7 @@ _SETS: Final = {
 }
 _SEPARATORS: Final = str.maketrans("", "", "_- ")
 _MOST_SETS: Final = 200  # that are everything else within another set: each has thousands of characters
-_UNICODE = re.compile(r"(\\[pP](?:\{[^}]*\}|[^{]))|\\.", re.DOTALL)
+_UNICODE = lazily(r"(\\[pP](?:\{[^}]*\}|[^{]))|\\.", re.DOTALL)
 
 
 def _translated(pattern: str) -> Iterator[str]:

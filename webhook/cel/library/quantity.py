@@ -8,7 +8,6 @@ decimals, rounded away from zero to billionths. Only the first kind can be an in
 from __future__ import annotations
 
 import math
-import re
 from fractions import Fraction
 from typing import Any
 
@@ -16,11 +15,12 @@ from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value.numbers import INT_MAX, INT_MIN
+from webhook.lazypatterns import lazily
 
-_FORM = re.compile(r"([+-]?)([0-9]*)(\.[0-9]*)?([eEinumkKMGTP]*[-+]?[0-9]*)")
+_FORM = lazily(r"([+-]?)([0-9]*)(\.[0-9]*)?([eEinumkKMGTP]*[-+]?[0-9]*)")
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_EXPONENT = re.compile(r"[eE]([+-]?[0-9]+)")
+_EXPONENT = lazily(r"[eE]([+-]?[0-9]+)")
 _NANO = -9
 _MAX_EXPONENT = 4096  # a limit on time; quantities in the API have at most 18 digits
 _MAX_LENGTH = 1024

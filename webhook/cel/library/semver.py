@@ -5,21 +5,21 @@ https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-semver-library an
 
 from __future__ import annotations
 
-import re
 from typing import NoReturn
 
 from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value.quoting import quoted
+from webhook.lazypatterns import lazily
 
 _UINT64 = 2**64
-_DIGITS = re.compile(r"[0-9]*")
-_IDENTIFIER = re.compile(r"[0-9A-Za-z-]*")
+_DIGITS = lazily(r"[0-9]*")
+_IDENTIFIER = lazily(r"[0-9A-Za-z-]*")
 # Valid texts match as a whole; the fault of another text is found part by part.
 _PRE = r"(?:(?:0|[1-9][0-9]{0,18})(?![0-9A-Za-z-])|[0-9]*+[A-Za-z-][0-9A-Za-z-]*+)"
-_PRERELEASE = re.compile(rf"{_PRE}(?:\.{_PRE})*+")
-_BUILD = re.compile(r"[0-9A-Za-z-]++(?:\.[0-9A-Za-z-]++)*+")
+_PRERELEASE = lazily(rf"{_PRE}(?:\.{_PRE})*+")
+_BUILD = lazily(r"[0-9A-Za-z-]++(?:\.[0-9A-Za-z-]++)*+")
 
 
 class Semver:

@@ -20,20 +20,21 @@ from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.numbers import INT_MAX, INT_MIN, UInt, shortest_general
 from webhook.cel.value.operators import checked_int, checked_uint, size, type_of
 from webhook.cel.value.times import NANO, Clock, Duration, Timestamp, parse_duration, parse_timestamp
+from webhook.lazypatterns import lazily
 
 
 def _conversion_error(source: str, target: str) -> EvaluationError:
     return EvaluationError(f"type conversion error from '{source}' to '{target}'")
 
 
-_INT = re.compile(r"[+-]?[0-9]+")
-_UINT = re.compile(r"[0-9]+")
+_INT = lazily(r"[+-]?[0-9]+")
+_UINT = lazily(r"[0-9]+")
 _DIGITS = "[0-9](?:_?[0-9])*"  # Go's syntax, only for doubles
-_DOUBLE = re.compile(
+_DOUBLE = lazily(
     rf"[+-]?(?:(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?|inf(?:inity)?)|nan", re.IGNORECASE
 )
 _HEX_DIGITS = "[0-9a-fA-F](?:_?[0-9a-fA-F])*"
-_HEX_DOUBLE = re.compile(rf"[+-]?0[xX](?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS})[pP][+-]?{_DIGITS}")
+_HEX_DOUBLE = lazily(rf"[+-]?0[xX](?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS})[pP][+-]?{_DIGITS}")
 _MAX_DIGITS = 400  # more than any 64-bit number has; Python rejects very long texts
 
 

@@ -15,6 +15,7 @@ from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.ip import AddressError, parse_address
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value.quoting import quoted
+from webhook.lazypatterns import lazily
 
 _ALPHANUMERIC = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 # The unescaped characters of each part of a URL.
@@ -29,13 +30,13 @@ _WRITTEN = {
     allowed: [bytes((byte,)) if byte in allowed else b"%%%02X" % byte for byte in range(256)]
     for allowed in (_IN_PATH, _IN_HOST, _IN_USER, _IN_FRAGMENT)
 }
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-_SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*):")
-_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_CONTROL = lazily(rb"[\x00-\x1f\x7f]")
+_SCHEME = lazily(rb"([A-Za-z][A-Za-z0-9+.-]*):")
+_BAD_ESCAPE = lazily(rb"%(?![0-9A-Fa-f]{2})")
 # A host may only escape non-ASCII bytes; a zone also the characters of a host, and spaces.
-_HOST = re.compile(rb"(?:[%s\x80-\xff]++|%%25|%%[89A-Fa-f][0-9A-Fa-f])*+" % re.escape(_IN_HOST))
+_HOST = lazily(rb"(?:[%s\x80-\xff]++|%%25|%%[89A-Fa-f][0-9A-Fa-f])*+" % re.escape(_IN_HOST))
 _ZONE_ESCAPES = b"|".join(b"%%%02x" % byte for byte in (*b" %", *_IN_HOST))
-_ZONE = re.compile(rb"(?i:[%s\x80-\xff]++|%s)*+" % (re.escape(_IN_HOST), _ZONE_ESCAPES))
+_ZONE = lazily(rb"(?i:[%s\x80-\xff]++|%s)*+" % (re.escape(_IN_HOST), _ZONE_ESCAPES))
 _MAX_QUERY = 10_000
 """The most parameters of a query. Go ignores a query with more."""
 

@@ -15,6 +15,7 @@ from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.numbers import INT_MAX, INT_MIN, UINT_MAX, shortest_decimal
 from webhook.cel.value.quoting import quoted
+from webhook.lazypatterns import lazily
 
 NANO: Final = 1_000_000_000
 
@@ -173,7 +174,7 @@ _UNITS: Final = {
     "m": 60 * NANO,
     "h": 3600 * NANO,
 }
-_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)")
+_PART = lazily(r"([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)")
 _MOST = 2**63
 _LONGEST_DURATION = 10_000
 
@@ -272,7 +273,7 @@ def _wrapped(number: int) -> int:
     return (number + _MOST) % 2**64 - _MOST
 
 
-_DIGITS = re.compile(r"[+-]?([0-9]*)", re.DOTALL)
+_DIGITS = lazily(r"[+-]?([0-9]*)", re.DOTALL)
 
 
 def integer(text: str) -> int:
@@ -292,7 +293,7 @@ def integer(text: str) -> int:
     return int(text)
 
 
-_NAME = re.compile(r"[A-Za-z0-9_+.-]+(/[A-Za-z0-9_+.-]+)*")
+_NAME = lazily(r"[A-Za-z0-9_+.-]+(/[A-Za-z0-9_+.-]+)*")
 _LONGEST = 255  # bytes of a file's name
 
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from webhook.lazypatterns import lazily
+
 QUOTE: Final = "put it in quotes, or on lines of its own below >-"
 """The advice for text that needs quotes in YAML."""
 
 _LONGEST: Final = 40  # most characters of the input in a message
 
 _KEY = r"^[ \t]*(?:-[ \t]+)*(?:[\w./-]+|'[^'\n]*'|\"[^\"\n]*\")[ \t]*:[ \t]+"
-_CLOSED = re.compile(
-    _KEY + r"""(?P<value>"(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*'|[\[{][^\n]*?[\]}])[ \t]*\Z""", re.MULTILINE
-)
-_PLAIN = re.compile(_KEY + r"""[^\s'"\[{|>&*!%@`#][^\n]*\Z""", re.MULTILINE)
-_TAGGED = re.compile(_KEY + r"(?P<tag>!\S*)")
-_OPENING = re.compile(_KEY + r"\Z", re.MULTILINE)
-_HEADER = re.compile(_KEY + r"[|>][^\n]*\Z", re.MULTILINE)
+_CLOSED = lazily(_KEY + r"""(?P<value>"(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*'|[\[{][^\n]*?[\]}])[ \t]*\Z""", re.MULTILINE)
+_PLAIN = lazily(_KEY + r"""[^\s'"\[{|>&*!%@`#][^\n]*\Z""", re.MULTILINE)
+_TAGGED = lazily(_KEY + r"(?P<tag>!\S*)")
+_OPENING = lazily(_KEY + r"\Z", re.MULTILINE)
+_HEADER = lazily(_KEY + r"[|>][^\n]*\Z", re.MULTILINE)
 
 
 def as_tag(tag: str, text: Any) -> str:

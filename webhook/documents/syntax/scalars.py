@@ -10,9 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-import re
 import struct
 from typing import Final
+
+from webhook.lazypatterns import lazily
 
 Scalar = str | int | float | bool | None
 
@@ -30,12 +31,12 @@ CONSTANTS: Final[dict[str, bool | None]] = {
 NUMERIC: Final = frozenset("+-.0123456789")
 """The first characters of plain scalars that may be numbers."""
 
-_DECIMAL = re.compile(r"[1-9][0-9]{0,17}|0")
-_INTEGER = re.compile(
+_DECIMAL = lazily(r"[1-9][0-9]{0,17}|0")
+_INTEGER = lazily(
     r"(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]+)|0[bB](?P<bin>[01]+)|0[oO]?(?P<oct>[0-7]+)|(?P<dec>[1-9][0-9]*|0))"
 )
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_MISPLACED = re.compile(r"(?<![0-9])_|_(?![0-9])")
+_FLOAT = lazily(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_MISPLACED = lazily(r"(?<![0-9])_|_(?![0-9])")
 _BASES = {"hex": 16, "bin": 2, "oct": 8, "dec": 10}
 LONGEST_NUMBER = 1000  # characters; a longer text is no 64-bit number, and Python's int() would be slow or refuse it
 

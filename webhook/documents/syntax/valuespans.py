@@ -16,13 +16,15 @@ from msgspec import Struct, field
 from yaml._yaml import CParser
 from yaml.events import AliasEvent, ScalarEvent
 
-_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
-_COLON = re.compile(r"[ \t]*:[ \t]*")
-_HEADER = re.compile(r"[|>](?:(?P<indent>[1-9])[+-]?|[+-](?P<after>[1-9])?)?[ \t]*(?:#[^\r\n]*)?(?:\r\n|[\r\n])")
-_CHOMP = re.compile(r"[|>][1-9]?(?P<mark>[+-])?")
-_JSON_VALUE = re.compile(r'"(?:[^"\\]|\\.)*"[ \t\r\n]*:[ \t\r\n]*(?P<value>"(?:[^"\\]|\\.)*")')
-_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
-_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+from webhook.lazypatterns import lazily
+
+_BREAK = lazily(r"\r\n|[\r\n\x85\u2028\u2029]")
+_COLON = lazily(r"[ \t]*:[ \t]*")
+_HEADER = lazily(r"[|>](?:(?P<indent>[1-9])[+-]?|[+-](?P<after>[1-9])?)?[ \t]*(?:#[^\r\n]*)?(?:\r\n|[\r\n])")
+_CHOMP = lazily(r"[|>][1-9]?(?P<mark>[+-])?")
+_JSON_VALUE = lazily(r'"(?:[^"\\]|\\.)*"[ \t\r\n]*:[ \t\r\n]*(?P<value>"(?:[^"\\]|\\.)*")')
+_JSON_TEXT = lazily(r'"(?:[^"\\]|\\.)*"')
+_PAIR = lazily(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _HEX: Final = {"x": 2, "u": 4, "U": 8}
 _ESCAPES: Final = {
     "0": "\0",

@@ -211,7 +211,7 @@ def compile_policy(
     spec = policy.spec
     gate = {name: getattr(spec, name) for name in ("param_kind", "match_conditions", "variables", "failure_policy")}
     shared, issues = validating.compile_policy(
-        model.ValidatingAdmissionPolicy(spec=model.ValidatingAdmissionPolicySpec().model_copy(update=gate)), version
+        model.ValidatingAdmissionPolicy(spec=model.ValidatingAdmissionPolicySpec(**gate)), version
     )
     declared = {}
     for variable in spec.variables:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import sha256
@@ -20,6 +19,7 @@ from msgspec.structs import replace
 from webhook.cel import Issue
 from webhook.documents import reader, syntax
 from webhook.documents.reader import Document, Problem
+from webhook.lazypatterns import lazily
 from webhook.nearest import nearest
 from webhook.paths import ROOT, Path, lookup, render
 from webhook.policy import conditions, exceptions
@@ -50,7 +50,7 @@ _CONDITIONS_AT: Path = ("metadata", "annotations", conditions.ANNOTATION)
 
 _FOLDED = "YAML folds these lines into one, so the comment extends to their end; write | instead of >"
 
-_LIKELY_NAME = re.compile(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
+_LIKELY_NAME = lazily(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
 Kind = TypeVar("Kind", bound=model.Model)
 Issues = Sequence[tuple[Path, Issue]]

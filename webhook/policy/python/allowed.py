@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Final
 
 from webhook.nearest import nearest
-from webhook.policy.python.onlyreads import FRAMES
+from webhook.policy.python.onlyreads import FRAMES, walk
 
 # ruff: noqa: SIM905  # words are easier to read than lists of quoted words
 DEFAULT: Final = frozenset(
@@ -56,38 +56,39 @@ def modules(text: str) -> frozenset[str]:
     return found
 
 
-def refused(source: bytes | str, more: Collection[str] = ()) -> list[tuple[int, str]]:
-    """The lines of a policy's source that no policy may have, each with the reason. `more`: modules beside DEFAULT.
-
-    Empty if the source is not Python: importing it says so.
-    """
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    return sorted(set(_refused(tree, DEFAULT | frozenset(more), bound)))
-
-
-def _refused(tree: ast.Module, allowed: frozenset[str], bound: set[str]) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
+def refused(tree: ast.Module, more: Collection[str] = ()) -> list[tuple[int, str]]:
+    """The lines of a policy's source that no policy may have, each with the reason. `more`: modules beside DEFAULT."""
+    nodes = walk(tree)
+    allowed = DEFAULT.union(more)
+    found: set[tuple[int, str]] = set()
+    named: list[tuple[int, str]] = []  # uses of names that are builtins, unless the file binds them itself
+    bound: set[str] = set()
+    for node in nodes:
         match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                if name in _BUILTINS:
+                    named.append((node.lineno, name))
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                bound.add(name)
+            case ast.Attribute(attr=name) if name in _ATTRIBUTES:
+                found.add((node.lineno, f"the attribute {name} leads past what a policy may reach"))
             case ast.Import(names=names):
                 for alias in names:
                     if not _covered(alias.name, allowed):
-                        yield node.lineno, _not_importable(alias.name, allowed)
+                        found.add((node.lineno, _not_importable(alias.name, allowed)))
             case ast.ImportFrom(level=level) if level:
-                yield node.lineno, "a policy cannot import other files of the tree; repeat here what it needs of them"
+                found.add((node.lineno, _NEIGHBOUR))
             case ast.ImportFrom(module=str(module), names=names):
                 for alias in names:
                     if not (_covered(module, allowed) or _covered(f"{module}.{alias.name}", allowed)):
-                        yield node.lineno, _not_importable(module, allowed)
-            case ast.Name(id=name, ctx=ast.Load()) if name in _BUILTINS and name not in bound:
-                yield node.lineno, f"{name} {_BUILTINS[name]}, which a policy may not"
-            case ast.Attribute(attr=name) if name in _ATTRIBUTES:
-                yield node.lineno, f"the attribute {name} leads past what a policy may reach"
+                        found.add((node.lineno, _not_importable(module, allowed)))
+    found.update(
+        (line, f"{name} {_BUILTINS[name]}, which a policy may not") for line, name in named if name not in bound
+    )
+    return sorted(found)
+
+
+_NEIGHBOUR: Final = "a policy cannot import other files of the tree; repeat here what it needs of them"
 
 
 def _covered(name: str, allowed: frozenset[str]) -> bool:

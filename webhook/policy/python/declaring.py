@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from webhook.lazypatterns import lazily
 from webhook.policy.python.decorators import Options, PolicyDefinitionError, PolicyKind
 from webhook.policy.request import OPERATIONS
 from webhook.policy.written.names import is_subdomain
@@ -29,11 +30,15 @@ class Source(Struct, frozen=True):
     text: bytes
 
 
+class ParamsError(ValueError):
+    """Params that are not valid for the policy's model. The text names the object, the fields and the errors."""
+
+
 class Declaration(Struct, frozen=True):
     """A declared policy, without its bindings.
 
-    `only_reads`: its source proves that it does not change its arguments (webhook.policy.python.onlyreads). `untame`:
-    why the server does not run it in its own process; None if it does (webhook.policy.python.tame).
+    `only_reads`: its source proves that it does not change its arguments (webhook.policy.python.onlyreads). `source`:
+    the file's text; None if it was not loaded from a file.
     """
 
     kind: PolicyKind
@@ -51,7 +56,6 @@ class Declaration(Struct, frozen=True):
     reinvoked: bool = False
     only_reads: bool = False
     source: Source | None = None
-    untame: str | None = ""
 
 
 # The policies of the file that the loader is importing. None outside of the loader: then a decorated function, as in a
@@ -152,9 +156,9 @@ def _operations(operations: Collection[str], decorator: str) -> frozenset[str]:
     return frozenset(operations)
 
 
-_VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]+)?")
-_GROUP = re.compile(r"\*|[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-_RESOURCE = re.compile(r"\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_VERSION = lazily(r"v[0-9]+((alpha|beta)[0-9]+)?")
+_GROUP = lazily(r"\*|[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_RESOURCE = lazily(r"\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 _Resource = tuple[str, str, str, str]

@@ -1,6 +1,6 @@
 """Forbids policy code to open files and connections, and to start processes and threads, while it runs.
 
-`forbidding()` marks the code that it encloses, and an audit hook (sys.addaudithook) refuses what marked code does. The
+`Forbidding` marks the code that it encloses, and an audit hook (sys.addaudithook) refuses what marked code does. The
 mark is a context variable: the server's other threads and tasks are not affected. An audit hook cannot be removed, so
 it is added once, and only in processes that run policy code.
 
@@ -14,8 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -42,15 +41,19 @@ _READING: Final = frozenset({"open", "os.listdir", "os.scandir"})
 _running: ContextVar[bool] = ContextVar("policy code is running", default=False)
 
 
-@contextmanager
-def forbidding() -> Iterator[None]:
-    """Forbid to the code of the block what policies may not do; it raises Forbidden."""
-    _install()
-    token = _running.set(True)
-    try:
-        yield
-    finally:
-        _running.reset(token)
+class Forbidding:
+    """A context manager: forbids to the code of the block what policies may not do; it raises Forbidden."""
+
+    __slots__ = ("_token",)
+
+    _token: Token[bool]
+
+    def __enter__(self) -> None:
+        _install()
+        self._token = _running.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _running.reset(self._token)
 
 
 def forbid() -> None:

@@ -7,6 +7,7 @@ allowed (webhook.policy.python.allowed), but not other files of the tree. What i
 
 from __future__ import annotations
 
+import ast
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -24,9 +25,8 @@ from webhook.policy.python import printing
 from webhook.policy.python.allowed import refused
 from webhook.policy.python.declaring import Declaration, Source, declaring
 from webhook.policy.python.decorators import PolicyDefinitionError
-from webhook.policy.python.forbidding import forbidding
+from webhook.policy.python.forbidding import Forbidding
 from webhook.policy.python.onlyreads import only_reading
-from webhook.policy.python.tame import untamed
 
 
 def declarations(
@@ -46,17 +46,24 @@ def declarations(
     except (OSError, RuntimeError) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return [], [Problem(str(file), None, None, f"cannot be read: {text}")]
-    faults = [Problem(str(file), line, None, message) for line, message in refused(source, imports)]
-    return ([], faults) if faults else declared_in(Source(str(file), str(resolved), source))
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = None  # importing it says why
+    if tree is not None:
+        faults = [Problem(str(file), line, None, message) for line, message in refused(tree, imports)]
+        if faults:
+            return [], faults
+    return declared_in(Source(str(file), str(resolved), source), tree)
 
 
-def declared_in(source: Source) -> tuple[list[Declaration], list[Problem]]:
-    """The policies of the text of a file, and its problems."""
+def declared_in(source: Source, tree: ast.Module | None = None) -> tuple[list[Declaration], list[Problem]]:
+    """The policies of the text of a file, and its problems. tree: its syntax tree, if it has been parsed already."""
     file = FilePath(source.file)
     declared: list[Declaration] = []
     token = declaring.set(declared)
     try:
-        with forbidding(), printing.to_stderr():
+        with Forbidding(), printing.to_stderr():
             _import(file, FilePath(source.resolved), source.text)
     except KeyboardInterrupt:
         raise
@@ -66,11 +73,8 @@ def declared_in(source: Source) -> tuple[list[Declaration], list[Problem]]:
         declaring.reset(token)
     # Functions that an imported library decorates are not policies of this file.
     own = [declaration for declaration in declared if declaration.file == str(file)]
-    reading, untame = only_reading(source.text), untamed(source.text)
-    return [
-        replace(declaration, only_reads=declaration.line in reading, source=source, untame=untame)
-        for declaration in own
-    ], []
+    reading = only_reading(source.text if tree is None else tree)
+    return [replace(each, only_reads=each.line in reading, source=source) for each in own], []
 
 
 class _Loader(importlib.abc.InspectLoader):

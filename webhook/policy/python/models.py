@@ -15,14 +15,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from webhook.documents import reader
+from webhook.policy.python.declaring import ParamsError
 from webhook.policy.python.sealing import NotSealable, sealed
 from webhook.policy.request import JSONObject
 
 _KEPT = 64
-
-
-class ParamsError(ValueError):
-    """Params that are not valid for the policy's model. The text names the object, the fields and the errors."""
 
 
 def model_of(parameter: Any, function: Callable[..., Any]) -> tuple[type[BaseModel], bool] | None:

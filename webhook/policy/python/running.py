@@ -8,8 +8,9 @@ limit a policy that is tame by a timer, and run any other in a process of its ow
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,13 +22,12 @@ from webhook.cluster.view import Unanswered
 from webhook.paths import Path
 from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
 from webhook.policy.json_values import copy_json, differs, require_json
-from webhook.policy.python import printing, raised
-from webhook.policy.python.declaring import Declaration
-from webhook.policy.python.forbidding import forbidding
+from webhook.policy.python import raised
+from webhook.policy.python.declaring import Declaration, ParamsError
+from webhook.policy.python.forbidding import Forbidding
 from webhook.policy.python.given import Request as GivenRequest
 from webhook.policy.python.given import given_copy, given_plain, given_views
-from webhook.policy.python.models import ParamsError
-from webhook.policy.python.stopping import Stopped, interruptible
+from webhook.policy.python.stopping import Interruptible, Stopped
 from webhook.policy.python.unchanged import Kept, text_of
 from webhook.policy.python.violation import Violation
 from webhook.policy.readonly import plain, view
@@ -74,7 +74,7 @@ class PythonValidator(Struct, frozen=True):
                 kept = Kept(request, _given_params(declaration, params))
             given = given_plain if declaration.only_reads else given_views
             seen = given(request, review.cluster, declaration.reads)
-            with _UNLIMITED if review.runs is not None or declaration.untame is None else _limits():
+            with _Limits() if review.runs is None else _UNLIMITED:
                 for found in _found(_call(declaration, seen, params)):
                     violation = found if type(found) is Violation else _violation(found)
                     if len(failures) >= MAX_VIOLATIONS:
@@ -147,7 +147,7 @@ class PythonMutator(Struct, frozen=True):
         edited: JSONObject = copy_json(original) if before is None else orjson.loads(before)
         try:
             seen = given_copy(request, review.cluster, self.declaration.reads, edited)
-            with _UNLIMITED if review.runs is not None or self.declaration.untame is None else _limits():
+            with _Limits() if review.runs is None else _UNLIMITED:
                 returned = _call(self.declaration, seen, params)
             if returned is not None:
                 raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
@@ -173,14 +173,27 @@ def completed(original: JSONObject, changed: JSONObject) -> MutationResult:
     return MutationResult(changed if decoded.problems else decoded.object)
 
 
+class _Limits:
+    """In a command, a policy may do what it may do in the server. Only it has no deadline, and Ctrl-C ends it."""
+
+    __slots__ = ("_forbidding", "_interruptible", "_stdout")
+
+    def __init__(self) -> None:
+        self._forbidding = Forbidding()
+        self._interruptible = Interruptible()
+
+    def __enter__(self) -> None:
+        self._stdout, sys.stdout = sys.stdout, sys.stderr
+        self._interruptible.__enter__()
+        self._forbidding.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._forbidding.__exit__()
+        self._interruptible.__exit__()
+        sys.stdout = self._stdout
+
+
 _UNLIMITED: Final = nullcontext()
-
-
-@contextmanager
-def _limits() -> Iterator[None]:
-    """In a command, a policy may do what it may do in the server. Only it has no deadline."""
-    with forbidding(), printing.to_stderr(), interruptible():
-        yield
 
 
 def _not_of_policy(error: BaseException, review: Review) -> None:

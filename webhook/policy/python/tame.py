@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from webhook.policy.python.onlyreads import BUILTINS as READERS
-from webhook.policy.python.onlyreads import DEFINED, FRAMES, MODULES, PRIVATE, WRITERS
+from webhook.policy.python.onlyreads import DEFINED, FRAMES, MODULES, PRIVATE, WRITERS, children, walk
 
 # ruff: noqa: SIM905  # words are easier to read than lists of quoted words
 _LEFT_OUT: Final = {
@@ -81,14 +81,14 @@ def untamed(source: bytes | str) -> str | None:
 
 
 def _untame(module: ast.Module) -> Iterator[tuple[int, str]]:
-    parents = {child: node for node in ast.walk(module) for child in ast.iter_child_nodes(node)}
+    parents = {child: node for node in walk(module) for child in children(node)}
     with_re = any(
         (isinstance(node, ast.Import) and any(alias.name == "re" for alias in node.names))
         or (isinstance(node, ast.ImportFrom) and node.module == "re")
-        for node in ast.walk(module)
+        for node in walk(module)
     )
     mutable, bound = _of_module(module)
-    for node in ast.walk(module):
+    for node in walk(module):
         for why in _reasons(node, parents, with_re):
             yield getattr(node, "lineno", 0), why
         if not _in_function(node, parents):

@@ -1,4 +1,4 @@
-"""The policy kinds of admissionregistration.k8s.io as pydantic models of their JSON; all versions have the same fields.
+"""The policy kinds of admissionregistration.k8s.io as records of their JSON; all versions have the same fields.
 
 As in Kubernetes, decoding only checks that fields are known and have the right type; `refusals` checks which fields are
 required and which values are allowed. So each field defaults to the zero value of its type, and null means absent.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from msgspec import Struct
 
 from webhook.nearest import nearest
-from webhook.paths import Path, lookup
+from webhook.paths import Path
 
 API_VERSION = "admissionregistration.k8s.io/v1"
 ALPHA = "admissionregistration.k8s.io/v1alpha1"
@@ -27,20 +27,15 @@ ValidationReason = Literal[
 ]  # the API documents Unauthorized too, but the API server rejects it
 
 
-class Model(BaseModel):
-    """The base of all models: unknown fields are errors, and types are not coerced ("5" is no number)."""
+class Model(Struct, frozen=True, rename="camel"):
+    """The base of all models: `decode` reads them, without coercion ("5" is no number), and reports unknown fields.
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, value: Any) -> Any:
-        if isinstance(value, dict) and None in value.values():
-            return {key: item for key, item in value.items() if item is not None}
-        return value
+    A field is Any, str, bool, int, a Literal, a Model, a list or a dict with text as keys of these, or one of them or
+    None.
+    """
 
 
-class ObjectMeta(Model):
+class ObjectMeta(Model, frozen=True):
     name: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
@@ -59,18 +54,18 @@ class ObjectMeta(Model):
     generation: Any = None
 
 
-class LabelSelectorRequirement(Model):
+class LabelSelectorRequirement(Model, frozen=True):
     key: str = ""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] | None = None
     values: list[str] = []
 
 
-class LabelSelector(Model):
+class LabelSelector(Model, frozen=True):
     match_labels: dict[str, str] = {}
     match_expressions: list[LabelSelectorRequirement] = []
 
 
-class NamedRuleWithOperations(Model):
+class NamedRuleWithOperations(Model, frozen=True):
     resource_names: list[str] = []
     operations: list[Operation] = []
     api_groups: list[str] = []
@@ -79,7 +74,7 @@ class NamedRuleWithOperations(Model):
     scope: Literal["*", "Cluster", "Namespaced"] = "*"
 
 
-class MatchResources(Model):
+class MatchResources(Model, frozen=True):
     namespace_selector: LabelSelector = LabelSelector()
     object_selector: LabelSelector = LabelSelector()
     resource_rules: list[NamedRuleWithOperations] = []
@@ -87,34 +82,34 @@ class MatchResources(Model):
     match_policy: Literal["Exact", "Equivalent"] = "Equivalent"
 
 
-class ParamKindRef(Model):
+class ParamKindRef(Model, frozen=True):
     api_version: str = ""
     kind: str = ""
 
 
-class MatchCondition(Model):
+class MatchCondition(Model, frozen=True):
     name: str = ""
     expression: str = ""
 
 
-class Variable(Model):
+class Variable(Model, frozen=True):
     name: str = ""
     expression: str = ""
 
 
-class Validation(Model):
+class Validation(Model, frozen=True):
     expression: str = ""
     message: str = ""
     message_expression: str = ""
     reason: ValidationReason | None = None
 
 
-class AuditAnnotation(Model):
+class AuditAnnotation(Model, frozen=True):
     key: str = ""
     value_expression: str = ""
 
 
-class ValidatingAdmissionPolicySpec(Model):
+class ValidatingAdmissionPolicySpec(Model, frozen=True):
     param_kind: ParamKindRef | None = None
     match_constraints: MatchResources | None = None
     validations: list[Validation] = []
@@ -124,7 +119,7 @@ class ValidatingAdmissionPolicySpec(Model):
     variables: list[Variable] = []
 
 
-class ValidatingAdmissionPolicy(Model):
+class ValidatingAdmissionPolicy(Model, frozen=True):
     api_version: str = API_VERSION
     kind: str = "ValidatingAdmissionPolicy"
     metadata: ObjectMeta = ObjectMeta()
@@ -132,42 +127,42 @@ class ValidatingAdmissionPolicy(Model):
     status: Any = None
 
 
-class ParamRefModel(Model):
+class ParamRefModel(Model, frozen=True):
     name: str = ""
     namespace: str = ""
     selector: LabelSelector | None = None
     parameter_not_found_action: Literal["Allow", "Deny"] | None = None
 
 
-class ValidatingAdmissionPolicyBindingSpec(Model):
+class ValidatingAdmissionPolicyBindingSpec(Model, frozen=True):
     policy_name: str = ""
     param_ref: ParamRefModel | None = None
     match_resources: MatchResources | None = None
     validation_actions: list[Literal["Deny", "Warn", "Audit"]] = []
 
 
-class ValidatingAdmissionPolicyBinding(Model):
+class ValidatingAdmissionPolicyBinding(Model, frozen=True):
     api_version: str = API_VERSION
     kind: str = "ValidatingAdmissionPolicyBinding"
     metadata: ObjectMeta = ObjectMeta()
     spec: ValidatingAdmissionPolicyBindingSpec = ValidatingAdmissionPolicyBindingSpec()
 
 
-class ApplyConfiguration(Model):
+class ApplyConfiguration(Model, frozen=True):
     expression: str = ""
 
 
-class JSONPatch(Model):
+class JSONPatch(Model, frozen=True):
     expression: str = ""
 
 
-class Mutation(Model):
+class Mutation(Model, frozen=True):
     patch_type: Literal["ApplyConfiguration", "JSONPatch"] | None = None
     apply_configuration: ApplyConfiguration | None = None
     json_patch: JSONPatch | None = None
 
 
-class MutatingAdmissionPolicySpec(Model):
+class MutatingAdmissionPolicySpec(Model, frozen=True):
     param_kind: ParamKindRef | None = None
     match_constraints: MatchResources | None = None
     variables: list[Variable] = []
@@ -177,7 +172,7 @@ class MutatingAdmissionPolicySpec(Model):
     reinvocation_policy: Literal["Never", "IfNeeded"] | None = None
 
 
-class MutatingAdmissionPolicy(Model):
+class MutatingAdmissionPolicy(Model, frozen=True):
     api_version: str = API_VERSION
     kind: str = "MutatingAdmissionPolicy"
     metadata: ObjectMeta = ObjectMeta()
@@ -185,13 +180,13 @@ class MutatingAdmissionPolicy(Model):
     status: Any = None
 
 
-class MutatingAdmissionPolicyBindingSpec(Model):
+class MutatingAdmissionPolicyBindingSpec(Model, frozen=True):
     policy_name: str = ""
     param_ref: ParamRefModel | None = None
     match_resources: MatchResources | None = None
 
 
-class MutatingAdmissionPolicyBinding(Model):
+class MutatingAdmissionPolicyBinding(Model, frozen=True):
     api_version: str = API_VERSION
     kind: str = "MutatingAdmissionPolicyBinding"
     metadata: ObjectMeta = ObjectMeta()
@@ -204,82 +199,97 @@ Fault = tuple[Path, str]
 Kind = TypeVar("Kind", bound=Model)
 
 
-def decode(model: type[Kind], value: dict[str, Any]) -> tuple[Kind, list[Fault]]:
+def decode(model: type[Kind], value: Any) -> tuple[Kind, list[Fault]]:
     """A document's value as its model, and the errors in its fields.
 
     The model omits the fields that are wrong, so that one run can check the others and report all errors.
     """
     faults: list[Fault] = []
-    for _ in range(_MAX_ROUNDS):
-        try:
-            return model.model_validate(value), faults
-        except ValidationError as error:
-            found = [(_path(value, item["loc"]), dict(item)) for item in error.errors(include_url=False)]
-        faults += [(path, _message(model, path, item)) for path, item in found]
-        for path, item in sorted(found, key=lambda pair: len(pair[0]), reverse=True):
-            value = _without(value, path, _zero(item))
-    return model(), faults
+    decoded = _decoded(model, value, (), faults)
+    return (model() if decoded is _WRONG else decoded), faults
 
 
 NO_TEXT = "expected text, found"
 
-_MAX_ROUNDS = 5  # the second round succeeds, unless removing a wrong field makes another one invalid
+_WRONG: Final = object()
+"""The result for a value of a wrong type."""
 
 
-def _zero(item: dict[str, Any]) -> Any:
-    """The replacement for a wrong item of a list, which keeps the indexes of the other items."""
-    match item["type"]:
-        case "string_type":
-            return ""
-        case "literal_error":
-            return item["ctx"]["expected"].split("'")[1]
-        case "list_type":
-            return []
-        case _:
-            return {}
+def _decoded(wanted: Any, value: Any, path: Path, faults: list[Fault]) -> Any:
+    """The value as `wanted`, an annotation of a field; _WRONG, with a fault, if it has another type."""
+    if wanted is Any:
+        return value
+    if wanted is str:
+        return value if isinstance(value, str) else _wrong(path, _no_text(value), faults)
+    if wanted is bool:
+        return value if isinstance(value, bool) else _expected("true or false", value, path, faults)
+    if wanted is int:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return value if whole else _expected("a whole number", value, path, faults)
+    if isinstance(wanted, type) and issubclass(wanted, Model):
+        return _model(wanted, value, path, faults)
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin is Literal:
+        if isinstance(value, str) and value in arguments:
+            return value
+        return _expected(_one_of(arguments), value, path, faults)
+    if origin is list:
+        if not isinstance(value, list):
+            return _expected("a list", value, path, faults)
+        items = (_decoded(arguments[0], item, (*path, index), faults) for index, item in enumerate(value))
+        # A wrong item is replaced, so that the others keep their indexes.
+        return [_zero(arguments[0]) if item is _WRONG else item for item in items]
+    if origin is dict:
+        if not isinstance(value, dict):
+            return _expected("a mapping", value, path, faults)
+        pairs = ((key, _decoded(arguments[1], item, (*path, key), faults)) for key, item in value.items())
+        return {key: item for key, item in pairs if item is not _WRONG}
+    return _decoded(_without_none(wanted), value, path, faults)
 
 
-def _path(value: Any, loc: tuple[str | int, ...]) -> Path:
-    """The Path of a pydantic location, without its steps that are not in the value (such as members of a union)."""
-    path: Path = ()
-    for step in loc:
-        parent = lookup(value, path)
-        if (isinstance(parent, dict) and step in parent) or (isinstance(parent, list) and isinstance(step, int)):
-            path = (*path, step)
-    return path
+def _model(model: type[Model], value: Any, path: Path, faults: list[Fault]) -> Any:
+    if not isinstance(value, dict):
+        return _expected("a mapping", value, path, faults)
+    fields = _fields(model)
+    decoded = {}
+    for name, (attribute, wanted) in fields.items():
+        if (item := value.get(name)) is not None and (
+            found := _decoded(wanted, item, (*path, name), faults)
+        ) is not _WRONG:
+            decoded[attribute] = found
+    for name, item in value.items():
+        if name not in fields and item is not None:
+            close = nearest(name, sorted(fields))
+            hint = f"did you mean {close}?" if close else f"expected one of {', '.join(sorted(fields))}"
+            faults.append(((*path, name), f"unknown field; {hint}"))
+    return model(**decoded)
 
 
-def _without(value: Any, path: Path, zero: Any) -> Any:
-    """A copy of `value` without what is at `path`: a mapping loses the key, a list gets `zero` there."""
-    step, rest = path[0], path[1:]
-    if isinstance(value, list) and isinstance(step, int):
-        return [*value[:step], _without(value[step], rest, zero) if rest else zero, *value[step + 1 :]]
-    if rest:
-        return {**value, step: _without(value[step], rest, zero)}
-    return {key: item for key, item in value.items() if key != step}
+def _expected(what: str, value: Any, path: Path, faults: list[Fault]) -> Any:
+    return _wrong(path, f"expected {what}, found {describe(value)}", faults)
 
 
-def _message(model: type[Model], path: Path, item: dict[str, Any]) -> str:
-    found = describe(item["input"])
-    match item["type"]:
-        case "extra_forbidden":
-            names = sorted(_fields(model, path[:-1]))
-            close = nearest(str(path[-1]), names)
-            hint = f"did you mean {close}?" if close else f"expected one of {', '.join(names)}"
-            return f"unknown field; {hint}"
-        case "string_type":
-            if isinstance(item["input"], bool):
-                return f"{NO_TEXT} {found}; quote it (YAML reads y, n, yes, no, on and off as booleans)"
-            quoting = "; quote it" if isinstance(item["input"], int | float) else ""
-            return f"{NO_TEXT} {found}{quoting}"
-        case "list_type":
-            return f"expected a list, found {found}"
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return f"expected a mapping, found {found}"
-        case "literal_error":
-            return f"expected {item['ctx']['expected']}, found {found}"
-        case _:
-            return f"{item['msg']}, found {found}"
+def _wrong(path: Path, message: str, faults: list[Fault]) -> Any:
+    faults.append((path, message))
+    return _WRONG
+
+
+def _no_text(value: Any) -> str:
+    found = describe(value)
+    if isinstance(value, bool):
+        return f"{NO_TEXT} {found}; quote it (YAML reads y, n, yes, no, on and off as booleans)"
+    return f"{NO_TEXT} {found}{'; quote it' if isinstance(value, int | float) else ''}"
+
+
+def _one_of(texts: tuple[str, ...]) -> str:
+    quoted = [f"'{text}'" for text in texts]
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if quoted[1:] else quoted)
+
+
+def _zero(wanted: Any) -> Any:
+    """The replacement for a wrong item of a list."""
+    origin = typing.get_origin(wanted)
+    return typing.get_args(wanted)[0] if origin is Literal else (origin or wanted)()
 
 
 def describe(value: Any) -> str:
@@ -299,21 +309,15 @@ def describe(value: Any) -> str:
             return f"the number {value!r}"
 
 
-def _fields(model: type[Model], path: Path) -> Iterator[str]:
-    """The names of the model's fields at `path`."""
-    for step in path:
-        if isinstance(step, int):
-            continue
-        annotation = next(field.annotation for field in model.model_fields.values() if field.alias == step)
-        model = next(_models(annotation))
-    for field in model.model_fields.values():
-        yield field.alias or ""
+@cache
+def _fields(model: type[Model]) -> Mapping[str, tuple[str, Any]]:
+    """The fields of a model by their names in JSON: the attribute and its annotation."""
+    hints = typing.get_type_hints(model)
+    named = zip(model.__struct_encode_fields__, model.__struct_fields__, strict=True)
+    return {name: (attribute, hints[attribute]) for name, attribute in named}
 
 
-def _models(annotation: Any) -> Iterator[type[Model]]:
-    """The models in an annotation: Model, Model | None, list[Model]."""
-    if isinstance(annotation, types.GenericAlias | types.UnionType) or typing.get_origin(annotation):
-        for part in typing.get_args(annotation):
-            yield from _models(part)
-    elif isinstance(annotation, type) and issubclass(annotation, Model):
-        yield annotation
+def _without_none(annotation: Any) -> Any:
+    """X of `X | None`."""
+    (some,) = (each for each in typing.get_args(annotation) if each is not types.NoneType)
+    return some

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from webhook.lazypatterns import lazily
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-_QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
-_IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+_SUBDOMAIN = lazily(rf"{_LABEL}(\.{_LABEL})*")
+_QUALIFIED = lazily(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_IDENTIFIER = lazily(r"[_a-zA-Z][_a-zA-Z0-9]*")
 
-_RESERVED = re.compile(
+_RESERVED = lazily(
     "true|false|null|in|as|break|const|continue|else|for|function|if|import|let|loop|package|namespace|return|var|void"
     "|while"
 )

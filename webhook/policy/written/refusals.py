@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from webhook.lazypatterns import lazily
 from webhook.paths import Path
 from webhook.policy.written import model
 from webhook.policy.written.model import Fault
@@ -19,8 +20,8 @@ MAX_MATCH_CONDITIONS = 64
 MAX_AUDIT_ANNOTATIONS = 20
 MAX_VALUE_EXPRESSION = 5 * 1024  # bytes
 
-_VERSION = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_KIND = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?", re.IGNORECASE)
+_VERSION = lazily(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_KIND = lazily(r"[a-z]([-a-z0-9]*[a-z0-9])?", re.IGNORECASE)
 
 
 def of_policy(policy: model.ValidatingAdmissionPolicy) -> Iterator[Fault]:

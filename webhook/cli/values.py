@@ -1,0 +1,76 @@
+"""The values of options, converted without pydantic where they are ordinary.
+
+typer converts each value, also each default, by a pydantic adapter that it builds for the option: that and the import
+of pydantic take a quarter of the time of a short run. Here ordinary values are converted at once. Whatever else there
+is, such as a wrong value, is left to typer, with its error text.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from typer.core import TyperCommand, TyperGroup
+
+
+class Command(TyperCommand):
+    """A subcommand whose options convert ordinary values themselves."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return _converting(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """A command with subcommands whose options convert ordinary values themselves."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return _converting(super().get_params(ctx))
+
+
+def _converting(params: list[Any]) -> list[Any]:
+    for param in params:
+        wanted = param.type_descriptor.annotation
+        if wanted in _ORDINARY or _is_choice(wanted):
+            param.get_runtime_param = _Conversion(wanted, partial(type(param).get_runtime_param, param))
+    return params
+
+
+class _Conversion:
+    """In place of typer's conversion of one option, which `runtime` returns."""
+
+    def __init__(self, wanted: Any, runtime: Callable[[], Any]) -> None:
+        self._wanted = wanted
+        self._runtime = runtime
+
+    def __call__(self) -> _Conversion:
+        return self
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The value of the option; raises typer.BadParameter."""
+        if value is None:
+            return () if param.multiple or param.nargs == -1 else None
+        converted = _converted(self._wanted, value)
+        return self._runtime().coerce(value, param=param, ctx=ctx) if converted is None else converted
+
+
+_ORDINARY: Final = (bool, str, Path, list[str])
+
+
+def _is_choice(wanted: Any) -> bool:
+    return isinstance(wanted, type) and issubclass(wanted, StrEnum)
+
+
+def _converted(wanted: Any, value: Any) -> Any:
+    """The value as `wanted`; None if that is not for this module to say."""
+    if typing.get_origin(wanted) is list:
+        texts = isinstance(value, list | tuple) and all(type(item) is str for item in value)
+        return list(value) if texts else None
+    if _is_choice(wanted):
+        return next((choice for choice in wanted if choice is value or choice.value == value), None)
+    if type(value) is wanted or (wanted is Path and isinstance(value, Path)):
+        return value
+    return Path(value) if wanted is Path and type(value) is str else None
