@@ -89,9 +89,10 @@ def _containers(request: Request, params: Params) -> Iterator[Violation]:
         return
     spec = _at(request.object, path) or {}
     for field in ("initContainers", "containers", "ephemeralContainers"):
-        before = _at(request.old_object, (*path, field)) or [] if request.kind.kind == "Pod" else []
+        old = _at(request.old_object, (*path, field)) or [] if request.kind.kind == "Pod" else []
+        before = {container.get("name"): container for container in old}  # a Pod's names are unique
         for index, container in enumerate(spec.get(field) or []):
-            if container in before:
+            if before.get(container.get("name")) == container:
                 continue
             for number, port in enumerate(container.get("ports") or []):
                 yield from _port_protocol(
@@ -132,12 +133,10 @@ def _application_protocol(port: dict[str, Any], path: Path, params: Params) -> I
 
 def _protocol_of(name: str, protocols: frozenset[str]) -> str | None:
     """The longest protocol that the name consists of, or starts with before a dash (`grpc-web` contains one)."""
-    parts = name.lower().split("-")
-    for length in range(len(parts), 0, -1):
-        prefix = "-".join(parts[:length])
-        if prefix in protocols:
-            return prefix
-    return None
+    # Before the API server validates it, a name may have any length: so the protocols are tried, not its prefixes.
+    lower = name.lower()
+    found = [protocol for protocol in protocols if lower == protocol or lower.startswith(f"{protocol}-")]
+    return max(found, key=len, default=None)
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from webhook.access import Access, AccessDecision
     from webhook.cluster.view import ClusterView
     from webhook.policy.evaluation import Evaluation, MutationResult
-    from webhook.policy.python.running import PythonMutator, PythonValidator
 
 Recording = Literal["failures", "everything"]
 """Which evaluations of CEL policies have a trace: see webhook.admission.record."""
@@ -29,11 +28,11 @@ class Runs(Protocol):
     Both raise Unanswered if the result comes later.
     """
 
-    def evaluation(self, validator: PythonValidator, review: Review, params: Any) -> Evaluation:
-        """The result of a validating policy."""
+    def evaluation(self, validator: Any, review: Review, params: Any) -> Evaluation:
+        """The result of a PythonValidator."""
 
-    def edited(self, mutator: PythonMutator, review: Review, params: Any) -> MutationResult | JSONObject:
-        """See PythonMutator.edited_here."""
+    def edited(self, mutator: Any, review: Review, params: Any) -> MutationResult | JSONObject:
+        """The result of a PythonMutator; see its edited_here."""
 
     def over(self) -> None:
         """The policy's function has ended, in this process: what follows is not stopped any more."""

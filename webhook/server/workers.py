@@ -54,7 +54,10 @@ class Stop:
         loop = asyncio.get_running_loop()
 
         def received() -> None:
-            order = orders.recv(16)
+            try:
+                order = orders.recv(16)
+            except ConnectionError:  # the parent has ended, and had not read all beats
+                order = b""
             self.ask()
             if _AT_ONCE in order:
                 self.ask()
