@@ -59,7 +59,7 @@ def counting(value: Any, steps: Steps) -> Any:
             steps.count += len(self)
             return super().__eq__(other)
 
-        __hash__ = None  # type: ignore[assignment]
+        __hash__ = None
 
     class Text(str):
         __slots__ = ()

@@ -37,7 +37,7 @@ LOADING: Final = 5.0
 """Seconds that importing a policy's file may take."""
 
 _STARTING = 15.0  # seconds more until the first answer of a new process, which Python has to start
-_LATE = 0.3  # seconds after the deadline, by when the kernel has ended the process
+_LATE = 0.5  # seconds after the deadline, by when the kernel has ended the process
 _AT_ONCE = 2  # milliseconds to wait for a result before turning to other reviews
 _SHORT = 64 << 10  # bytes of an order that the socket takes at once
 _READ = 1 << 18

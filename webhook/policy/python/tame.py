@@ -6,8 +6,12 @@ and memory that is linear in the values that exist already, and if it cannot cat
 and recursions need no bound. Every other policy runs in a process of its own (webhook.policy.python.apart), where it
 costs more but can do anything.
 
-The analysis is conservative: what it does not know is not tame. It trusts that the author does not build values that
-hold one large value many times, to compare or join them in one call.
+Values that hold one value many times can be larger than their memory: twenty lists, each of which holds the one before
+twice, take a million steps to compare. So a tame policy does not put a variable into a value that the variable is made
+of again, and has no recursive functions.
+
+The analysis is conservative: what it does not know is not tame. It is made against mistakes and against what users
+send, not against an author who looks for its gaps; `--policy-isolation all` does without it.
 """
 
 from __future__ import annotations
@@ -88,9 +92,15 @@ def _untame(module: ast.Module) -> Iterator[tuple[int, str]]:
         for node in walk(module)
     )
     mutable, bound = _of_module(module)
+    functions = {node.name: node for node in walk(module) if isinstance(node, ast.FunctionDef)}
+    for name, function in functions.items():
+        if name in _reached(_calls(functions), name):
+            yield function.lineno, f"{name} calls itself"
     for node in walk(module):
         for why in _reasons(node, parents, with_re):
             yield getattr(node, "lineno", 0), why
+        if isinstance(node, ast.FunctionDef) and (line := _nests(node, parents)):
+            yield line, "a value is put into itself, or into what it is made of, so it might grow with each round"
         if not _in_function(node, parents):
             continue
         if isinstance(node, ast.Name) and node.id in mutable and not _only_looked_up(node, parents):
@@ -183,6 +193,95 @@ def _attribute(node: ast.Attribute, name: str, parents: dict[ast.AST, ast.AST], 
 def _is_data(call: ast.AST) -> bool:
     """Whether a call takes data only: no builtin that a tame policy may use calls its positional arguments."""
     return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _BUILTINS
+
+
+def _calls(functions: dict[str, ast.FunctionDef]) -> dict[str, set[str]]:
+    """The functions of the file that each of them names."""
+    return {
+        name: {node.id for node in walk(function) if isinstance(node, ast.Name) and node.id in functions}
+        | {
+            node.attr
+            for node in walk(function)
+            if isinstance(node, ast.Attribute) and _root(node) in ("self", "cls") and node.attr in functions
+        }
+        for name, function in functions.items()
+    }
+
+
+def _reached(edges: dict[str, set[str]], start: str) -> set[str]:
+    """What can be reached from a node over at least one edge."""
+    found: set[str] = set()
+    pending = [start]
+    while pending:
+        more = edges.get(pending.pop(), set()) - found
+        found |= more
+        pending += more
+    return found
+
+
+def _nests(function: ast.FunctionDef, parents: dict[ast.AST, ast.AST]) -> int | None:
+    """The line of a loop that puts a variable into a value of which the variable is made again; None without one."""
+    edges: dict[str, set[str]] = {}  # what becomes part of what, or stands for it
+    puts: list[tuple[str, str, int]] = []
+    for node in walk(function):
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                pass
+            case ast.AnnAssign(target=target, value=ast.expr() as value) | ast.AugAssign(target=target, value=value):
+                targets = [target]
+            case ast.NamedExpr(target=target, value=value):
+                targets = [target]
+            case ast.For(target=target, iter=value) | ast.comprehension(target=target, iter=value):
+                targets = [target]
+            case ast.Call(func=ast.Attribute(value=target, attr=attr), args=args) if attr in WRITERS:
+                targets, value = [target], ast.Tuple(elts=args)
+            case _:
+                continue
+        into = {name for target in targets for name in _bound_in(target)}
+        put = _put(value)
+        if any(isinstance(each, ast.Subscript) for each in targets):
+            put |= _names(value) if not isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.BinOp) else set()
+        for name in _names(value):
+            edges.setdefault(name, set()).update(into)
+        if _in_loop(node, function, parents):
+            puts += [(name, each, getattr(node, "lineno", function.lineno)) for name in put for each in into]
+    return min((line for name, into_, line in puts if name == into_ or name in _reached(edges, into_)), default=None)
+
+
+def _bound_in(target: ast.expr) -> set[str]:
+    """The variables that an assignment to the target changes."""
+    if isinstance(target, ast.Tuple | ast.List):
+        return {name for each in target.elts for name in _bound_in(each)}
+    root = _root(target.value if isinstance(target, ast.Starred) else target)
+    return set() if root is None else {root}
+
+
+def _names(value: ast.AST) -> set[str]:
+    return {each.id for each in walk(value) if isinstance(each, ast.Name)}
+
+
+def _put(value: ast.AST) -> set[str]:
+    """The variables whose values an expression puts into a new list, tuple, mapping, set or instance."""
+    found: set[str] = set()
+    for node in walk(value):
+        match node:
+            case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
+                found.update(*(_names(each) for each in elements if not isinstance(each, ast.Starred)))
+            case ast.Dict(values=elements):
+                found.update(*map(_names, elements))
+            case ast.ListComp(elt=element) | ast.SetComp(elt=element) | ast.DictComp(value=element):
+                found |= _names(element)
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if not hasattr(builtins, name):
+                found.update(*map(_names, args), *(_names(each.value) for each in keywords))
+    return found
+
+
+def _in_loop(node: ast.AST, function: ast.FunctionDef, parents: dict[ast.AST, ast.AST]) -> bool:
+    while node is not function:
+        if isinstance(node, ast.For | ast.While | ast.comprehension):
+            return True
+        node = parents[node]
+    return False
 
 
 def _of_module(module: ast.Module) -> tuple[set[str], set[str]]:
