@@ -39,7 +39,7 @@ REFUSED = {
     "interrupt": ('raise KeyboardInterrupt("x")', "KeyboardInterrupt: x"),
     "ending-generator": ('raise GeneratorExit("x")', "GeneratorExit: x"),
     "recursion": ("def deep():\n    return deep()\ndeep()", "RecursionError"),
-    "endless": ('while True:\n    yield "no"', "it returned more than 1000 violations"),
+    "endless": ('while True:\n    yield "no"', "no"),
 }
 """What is an error at once, with a part of its message."""
 
