@@ -22,7 +22,7 @@ run: $(READY)  ## serve the shipped policies on 127.0.0.1:8443 (TLS, development
 
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-test: $(READY)  ## all tests but tests/e2e, in as many processes as there are cores
+test: $(READY)  ## all tests but tests/e2e, in one process more than there are cores
 	$(PYTEST)
 
 coverage: $(READY)  ## make test, and what it ran of the code; fails below the floors in tests/floor.py

@@ -87,9 +87,12 @@ def test_the_guides_exception_covers_what_the_guide_says_and_no_more(tmp_path: P
         kind: DaemonSet
         metadata: {name: agent, namespace: monitoring, labels: {app: LABEL}}
         spec:
+          selector: {matchLabels: {app: LABEL}}
           template:
             metadata: {labels: {app: LABEL}}
-            spec: {volumes: [{name: logs, hostPath: {path: /var/log}}]}
+            spec:
+              volumes: [{name: logs, hostPath: {path: /var/log}}]
+              containers: [{name: agent, image: "agent:1"}]
         """
     for label, last in (
         ("node-agent", "nothing denied, 1 excepted (1 object in 1 file, 1 policy)"),

@@ -35,7 +35,7 @@ BUILTIN = Kinds.builtin()
 
 def asked(values: list[dict[str, Any]]) -> list[dict[str, Any]]:
     questions = [{"text": json.dumps(value, sort_keys=True)} for value in values]
-    return goprograms.answers(goprograms.built(SOURCE), questions)
+    return goprograms.answers(goprograms.built(SOURCE), questions, "prepare")
 
 
 def objects(seed: str, many: int, *only: str) -> list[dict[str, Any]]:

@@ -5,7 +5,9 @@ What is asserted is that every error says what it is, and by `make soak` how muc
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
+from collections.abc import Iterator
 from time import thread_time
 from typing import Any
 
@@ -35,28 +37,33 @@ def nested_map(depth: int) -> Any:
     return value
 
 
-# Inputs of about 3 MiB as JSON, the most that the API server takes, each hard on something.
-INPUTS: dict[str, Any] = {
-    "zeros": [0] * 1_500_000,
-    "numbers": list(range(400_000)),
-    "floats": [n + 0.5 for n in range(300_000)],
-    "mixed": [1, "a", None, 1.5, True] * 100_000,
-    "empty lists": [[] for _ in range(1_000_000)],
-    "small maps": [{"a": n} for n in range(250_000)],
-    "words": [f"word-{n}" for n in range(200_000)],
-    "keys": {f"key-{n}": n for n in range(150_000)},
-    "pairs": {f"{n}": [n, {"b": n}] for n in range(100_000)},
-    "text": "a" * (3 * MEGA),
-    "unicode": "é" * MEGA,
-    "digits": "9" * (3 * MEGA),
-    "commas": "," * (3 * MEGA),
-    "deep list": nested_list(900),
-    "deep map": nested_map(900),
-    "rows": [list(range(600)) for _ in range(600)],
-    "same rows": [[0] * 1000] * 700,
-    "thousand": list(range(1000)),
-    "big maps": [{f"k{m}": {"v": [m] * 5} for m in range(40)} for _ in range(300)],
-}
+def made() -> dict[str, Any]:
+    """Inputs of about 3 MiB as JSON, the most that the API server takes, each hard on something.
+
+    They are millions of objects, which slow down the collection of garbage in all other tests: keep them short.
+    """
+    return {
+        "zeros": [0] * 1_500_000,
+        "numbers": list(range(400_000)),
+        "floats": [n + 0.5 for n in range(300_000)],
+        "mixed": [1, "a", None, 1.5, True] * 100_000,
+        "empty lists": [[] for _ in range(1_000_000)],
+        "small maps": [{"a": n} for n in range(250_000)],
+        "words": [f"word-{n}" for n in range(200_000)],
+        "keys": {f"key-{n}": n for n in range(150_000)},
+        "pairs": {f"{n}": [n, {"b": n}] for n in range(100_000)},
+        "text": "a" * (3 * MEGA),
+        "unicode": "é" * MEGA,
+        "digits": "9" * (3 * MEGA),
+        "commas": "," * (3 * MEGA),
+        "deep list": nested_list(900),
+        "deep map": nested_map(900),
+        "rows": [list(range(600)) for _ in range(600)],
+        "same rows": [[0] * 1000] * 700,
+        "thousand": list(range(1000)),
+        "big maps": [{f"k{m}": {"v": [m] * 5} for m in range(40)} for _ in range(300)],
+    }
+
 
 # Loops in loops, on lists long and short.
 LOOPS = [
@@ -323,20 +330,21 @@ def copied(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def copies() -> dict[str, Any]:
-    """Equal to the inputs, but other objects."""
-    return {name: value if name.startswith("deep") else copied(value) for name, value in INPUTS.items()}
+def inputs() -> Iterator[dict[str, tuple[Any, Any]]]:
+    """Each input, and an equal one that is another object."""
+    yield {name: (value, value if name.startswith("deep") else copied(value)) for name, value in made().items()}
+    gc.collect()
 
 
 def test_each_ends_in_time_with_a_value_or_a_clear_error(
-    copies: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    inputs: dict[str, tuple[Any, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found: Counter[str] = Counter()
     slowest: list[tuple[float, str, str, str]] = []
     cases = CASES if ASSERTED else CASES[::4]  # all of them take more than a minute: `make soak`
     for expression, name in cases:
         began = thread_time()
-        kind, text = outcome(expression, INPUTS[name], copies[name])
+        kind, text = outcome(expression, *inputs[name])
         seconds = thread_time() - began
         slowest.append((seconds, expression[:90], name, text[:80]))
         found["cut off" if text.startswith("operation cancelled") else kind] += 1

@@ -7,6 +7,7 @@ folder, its environment and its streams is gone with it. Like the command itself
 from __future__ import annotations
 
 import atexit
+import gc
 import io
 import json
 import os
@@ -26,6 +27,8 @@ _IMPORTED = (
     "webhook.cli.report.testtext", "webhook.policy.load.loading", "webhook.policy.load.translate",
     "webhook.policy.python.models", "webhook.policy.python.running", "webhook.registration.configurations",
 )  # fmt: skip
+
+_MANIFEST = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: i}]}\n"
 
 
 class _Forking:
@@ -87,12 +90,32 @@ def _serve() -> None:
     """Fork for each order on stdin, and write its exit code, or the negative number of its signal, to stdout."""
     for name in _IMPORTED:
         import_module(name)
+    _warm()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
             _be(json.loads(line))
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _warm() -> None:
+    """Run the command once, so that each run has what it keeps: tables of functions, schemas, compiled patterns."""
+    from webhook.cli.main import main
+
+    child = os.dup(1)
+    with open(os.devnull, "w") as nowhere, TemporaryDirectory() as folder:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 1)
+        manifest = Path(folder) / "manifest.yaml"
+        manifest.write_text(_MANIFEST)
+        sys.argv = ["gatewright", "check", "--policies", str(ROOT / "policies"), str(manifest)]
+        try:
+            main()
+        except SystemExit:
+            sys.stdout.flush()
+        os.dup2(child, 1)
+    os.close(child)
+    gc.enable()
 
 
 def _be(order: dict[str, Any]) -> None:

@@ -359,10 +359,11 @@ def test_the_diff_shows_what_mutation_would_change(tree: Path) -> None:
 
 
 def test_control_characters_never_reach_the_terminal(tree: Path) -> None:
-    run = check(tree, WARNED.replace("hello", '"a\\x1b[31m\\u202eb"').replace("name: warned", 'name: "w\\e]0;x\\a"'))
-    assert "said a\\x1b[31m\\u202eb" in run.stdout
-    assert "w\\x1b]0;x\\x07" in run.stdout
-    assert "\x1b" not in run.stdout + run.stderr
+    said = check(tree, WARNED.replace("hello", '"a\\x1b[31m\\u202eb"'))
+    assert "said a\\x1b[31m\\u202eb" in said.stdout
+    named = check(tree, WARNED.replace("name: warned", 'name: "w\\e]0;x\\a"'))
+    assert "ConfigMap default/w\\x1b]0;x\\x07\n      metadata.name: Invalid value" in named.stdout
+    assert "\x1b" not in said.stdout + said.stderr + named.stdout + named.stderr
 
 
 def test_colours_only_on_request_or_on_a_terminal(tree: Path) -> None:

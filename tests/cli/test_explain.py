@@ -324,6 +324,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
 spec:
+  selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}
     spec:
@@ -349,7 +350,7 @@ def test_of_the_pod_of_a_workload_only_what_was_not_said_of_the_workload_is_show
     assert of_workload.count("no host network") == 1
     assert "no host network" not in of_pod
     assert "for what is said of Deployment default/web above (1), and:" in of_pod
-    assert "  pin\n  two.yaml:9:30: spec.template.spec.containers[0].image" in of_pod
+    assert "  pin\n  two.yaml:10:30: spec.template.spec.containers[0].image" in of_pod
     assert "validations[0]" not in of_pod
     (tree / "two.yaml").write_text(TWO.replace(":latest", ":1"))
     assert (
@@ -482,21 +483,28 @@ def test_check_shows_the_tree_under_each_finding(tree: Path) -> None:
 def test_text_of_others_cannot_steer_the_terminal(tree: Path) -> None:
     hostile = "\x1b[31m\x07\u202e\u2028 \x9b"
     manifest = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
+        "apiVersion": "example.com/v1",  # a custom object may have such keys
+        "kind": "Box",
         "metadata": {"name": "m"},
         "data": {f"k{hostile}": f"v{hostile}", "b": hostile},
     }
-    (tree / "map.json").write_text(json.dumps(manifest))
+    (tree / "box.json").write_text(json.dumps(manifest))
+    (tree / "map.json").write_text(json.dumps({**manifest, "apiVersion": "v1", "kind": "ConfigMap"}))
     spec = {
         "expression": f"object.data.all(k, object.data[k] == '{hostile}' + k)",
         "messageExpression": "string(object.data.b)",
     }
     policy(tree, f"  validations:\n  - {json.dumps(spec)}\n")
+    file = tree / "policies" / "sizes.yaml"
+    file.write_text(
+        file.read_text().replace('[""]', '["", example.com]').replace("[configmaps,", "[configmaps, boxes,")
+    )
     for arguments in (
-        ["explain", "sizes", "map.json", "--full"],
-        ["check", "map.json", "--explain"],
-        ["explain", "sizes", "map.json", "-o", "json"],
+        ["explain", "sizes", "box.json", "--full"],
+        ["check", "box.json", "--explain"],
+        ["explain", "sizes", "box.json", "-o", "json"],
+        ["explain", "sizes", "map.json"],  # which the API server refuses
+        ["check", "map.json"],
     ):
         output = run(*arguments).output
         assert "u001b" in output or "x1b" in output

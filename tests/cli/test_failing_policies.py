@@ -72,19 +72,25 @@ kind: PolicyTest
 metadata: {name: floor}
 policy: floor
 cases:
-- {name: breaks, object: {apiVersion: v1, kind: Pod, metadata: {name: x, labels: {count: seven}}}, expect: deny}
+- name: breaks
+  object:
+    {apiVersion: v1, kind: Pod, metadata: {name: x, labels: {count: seven}}, spec: {containers: [{name: a, image: b}]}}
+  expect: deny
 ---
 apiVersion: gatewright.dev/v1
 kind: PolicyTest
 metadata: {name: limits}
 policy: limits
 cases:
-- {name: none, object: {apiVersion: v1, kind: Pod, metadata: {name: x}}, expect: allow}
+- name: none
+  object: {apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: [{name: a, image: b}]}}
+  expect: allow
 """
 POD = """\
 apiVersion: v1
 kind: Pod
 metadata: {name: web, namespace: shop, labels: {count: seven}}
+spec: {containers: [{name: web, image: "web:1"}]}
 """
 MESSAGE = "function 'floor' resulted in error: RuntimeError: no \\x1b[31mnumber (policies/floor.py:8, in number)"
 TRACEBACK = [

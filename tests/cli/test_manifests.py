@@ -25,7 +25,7 @@ def manifests(*arguments: str, cwd: Path = ROOT, stdin: str = "") -> subprocess.
 def rendered(*arguments: str) -> list[Any]:
     run = manifests(*arguments)
     assert run.returncode == 0, run.stderr
-    return list(yaml.safe_load_all(run.stdout))
+    return list(yaml.load_all(run.stdout, Loader=yaml.CSafeLoader))
 
 
 def webhooks(*arguments: str) -> list[Any]:
@@ -59,7 +59,7 @@ def test_roles_are_bound_to_the_service_account_and_have_what_the_policies_look_
     assert bound["subjects"] == [{"kind": "ServiceAccount", "name": "keeper", "namespace": "guard"}]
     (tmp_path / "binding.yaml").unlink()
     run = manifests(str(tmp_path), "--rbac")
-    assert (run.returncode, list(yaml.safe_load_all(run.stdout))) == (0, [])
+    assert (run.returncode, list(yaml.load_all(run.stdout, Loader=yaml.CSafeLoader))) == (0, [])
     assert "look up nothing" in run.stdout
 
 

@@ -29,6 +29,12 @@ kind: ValidatingAdmissionPolicyBinding
 metadata: {name: no-latest}
 spec: {policyName: no-latest, validationActions: [Deny]}
 """
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME}
+spec: {containers: [{name: web, image: "web:1"}]}
+"""
 EXPIRED = """\
 apiVersion: gatewright.dev/v1
 kind: PolicyException
@@ -46,8 +52,8 @@ kind: PolicyTest
 metadata: {name: no-latest}
 policy: no-latest
 cases:
-- {name: latest is denied, object: {apiVersion: v1, kind: Pod, metadata: {name: latest}}, expect: deny}
-- {name: "others pass\\e[31m", object: {apiVersion: v1, kind: Pod, metadata: {name: NAME}}, expect: allow}
+- {name: latest is denied, object: {file: latest.yaml}, expect: deny}
+- {name: "others pass\\e[31m", object: {file: NAME.yaml}, expect: allow}
 """
 
 
@@ -60,6 +66,8 @@ def gatewright(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess
 def root(tmp_path: Path) -> Path:
     (tmp_path / "policies").mkdir()
     (tmp_path / "policies" / "policy.yaml").write_text(TREE)
+    for name in ("latest", "web"):
+        (tmp_path / "policies" / f"{name}.yaml").write_text(POD.replace("NAME", name))
     return tmp_path
 
 
@@ -115,6 +123,7 @@ def test_json(root: Path) -> None:
         "passed": True,
         "failures": [],
         "texts": ["ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' denied request: not latest"],
+        "refused": [],
         "notes": [],
         "exceptedBy": None,
         "excepted": [],
@@ -150,7 +159,7 @@ def test_no_policies_fail_the_run(tmp_path: Path) -> None:
 
 
 def test_exceptions_are_no_matter_of_tests_but_for_one_that_has_expired(root: Path) -> None:
-    write(root, TESTS.replace("NAME", "other"))
+    write(root, TESTS.replace("NAME", "web"))
     folder = root / "policies"
     (folder / "exception.yaml").write_text(EXPIRED.replace("2020", "2999"))
     run = gatewright(cwd=root)

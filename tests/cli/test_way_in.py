@@ -135,9 +135,9 @@ spec:
     livenessProbe:
     command: []
     securityContext: {runAsNonRoot: }
-    resources: {limits: {memory: 1024Mi, cpu: }, requests: {cpu: 0.5}}
+    resources: {limits: {memory: 1024Mi, ephemeral-storage: }, requests: {cpu: 0.5}}
     ports: [{containerPort: 80.0}]
-    volumeMounts: [~]
+    args: [~]
 """
 
 
@@ -160,10 +160,10 @@ def test_what_is_empty_satisfies_no_policy_that_demands_it(tree: Tree, absent: s
 
 def test_values_are_those_of_their_types(tree: Tree) -> None:
     held = (
-        "object.spec.containers[0].resources.limits == {'memory': '1Gi', 'cpu': '0'}",
+        "object.spec.containers[0].resources.limits == {'memory': '1Gi', 'ephemeral-storage': '0'}",
         "object.spec.containers[0].resources.requests['cpu'] == '500m'",
         "object.spec.containers[0].ports[0].containerPort == 80",
-        "object.spec.containers[0].volumeMounts[0] == {'name': '', 'mountPath': ''}",
+        "object.spec.containers[0].args == ['']",
         "object.spec.nodeSelector == {'a': ''}",
         "has(object.spec.containers[0].securityContext)",
         "object.status.qosClass == 'Burstable'",

@@ -169,7 +169,8 @@ def installed(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -
         configuration = cluster.kubeconfig("gatewright", cluster.tokens["admin"])
         files = ("--tls-cert", str(mounted.folder / "tls.crt"), "--tls-key", str(mounted.folder / "tls.key"))
         looks_up = ("--cluster", "kubeconfig", "--kubeconfig", str(configuration))
-        server = launch("--policies", str(POLICIES), *files, *looks_up, wait=False)
+        compares = ("--webhook-configuration", "gatewright")
+        server = launch("--policies", str(POLICIES), *files, *looks_up, *compares, wait=False)
         stack.callback(end, server)
         announced(server, development=False)
         # Nothing routes a ClusterIP here: the Service is a name for loopback, and the port is the server's.
@@ -191,6 +192,16 @@ def test_reviews_are_served_with_what_was_issued_and_injected(installed: Install
     wait_for(lambda: installed.client.post(PODS, pod("bad", host_path=True)).status == 403, SECONDS)
     with installed.under_traffic() as traffic:
         traffic.wait_for(20)
+
+
+def test_the_server_knows_that_its_certificate_is_trusted(installed: Installed) -> None:
+    def metric() -> list[str]:
+        text = installed.server.get("/metrics").body.decode()
+        return [line for line in text.splitlines() if line.startswith("gatewright_webhook_trusts_certificate{")]
+
+    wait_for(lambda: len(metric()) == 2, SECONDS)
+    assert all(line.endswith(" 1.0") for line in metric())
+    wait_for(lambda: installed.server.get("/readyz").body == b"ok\n", SECONDS)
 
 
 def test_a_renewal_has_a_new_key_and_fails_no_request(installed: Installed) -> None:
@@ -263,7 +274,8 @@ def test_a_leaked_authority_is_taken_out_and_fails_no_request(installed: Install
     (commands,) = [each for each in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "authority=" in each]
     cluster = installed.cluster
     path = f"{cluster.assets}:{os.environ.get('PATH', '')}"
-    environment = {"KUBECONFIG": str(cluster.kubeconfig("hand", cluster.tokens["admin"])), "PATH": path}
+    configuration = str(cluster.kubeconfig("hand", cluster.tokens["admin"]))
+    environment = {"KUBECONFIG": configuration, "HOME": str(cluster.folder), "PATH": path}
     with installed.under_traffic() as traffic:
         subprocess.run(["sh", "-euc", commands], check=True, timeout=60, env=environment, capture_output=True)
         traffic.wait_for(traffic.answered + 20)

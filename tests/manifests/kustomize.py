@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os.path
+import pickle
 import re
 import shutil
 import subprocess
@@ -56,8 +57,15 @@ def text_with(folder: str, component: str, tmp_path: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
+@functools.cache
+def _objects(folder: str) -> bytes:
+    return pickle.dumps(list(yaml.load_all(text(folder), Loader=yaml.CSafeLoader)))
+
+
 def objects(folder: str) -> list[Object]:
-    return list(yaml.safe_load_all(text(folder)))
+    """The rendered objects: the caller's own."""
+    found: list[Object] = pickle.loads(_objects(folder))
+    return found
 
 
 def one(folder: str, kind: str, name: str = "gatewright") -> Object:

@@ -12,6 +12,7 @@ import sys
 import textwrap
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS
 GUIDES = sorted((ROOT / "docs" / "operations").glob("*.md"))
 CONFIGURATIONS = {"validatingwebhookconfiguration", "mutatingwebhookconfiguration"}
 STUB = """\
-#!{python}
+#!{python} -IS
 import json, os, sys
 with open({log!r}, "a") as log:
     log.write(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]) + "\\n")
@@ -55,9 +56,12 @@ def told(tmp_path: Path, script: str) -> list[Command]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def commands(guide: Path, tmp_path: Path) -> list[Command]:
+@functools.cache
+def commands(guide: Path) -> list[Command]:
     # What measures takes its time, and is another test's.
-    return [each for block in blocks(guide, "sh") if "-m bench" not in block for each in told(tmp_path, block)]
+    found = [block for block in blocks(guide, "sh") if "-m bench" not in block]
+    with TemporaryDirectory() as folder:
+        return [each for block in found for each in told(Path(folder), block)]
 
 
 @functools.cache
@@ -87,14 +91,14 @@ def patched(patches: list[Command]) -> dict[str, Any]:
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
-        found[kind] = yaml.safe_load(done.stdout)
+        found[kind] = yaml.load(done.stdout, Loader=yaml.CSafeLoader)
     return found
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
-def test_kubectl_knows_every_flag(guide: Path, tmp_path: Path) -> None:
+def test_kubectl_knows_every_flag(guide: Path) -> None:
     kustomize.text(ENFORCING)  # skips where there is no kubectl
-    for program, *arguments in commands(guide, tmp_path):
+    for program, *arguments in commands(guide):
         if program != "kubectl":
             continue
         start = 2 if arguments[0] == "--namespace" else 0
@@ -104,10 +108,10 @@ def test_kubectl_knows_every_flag(guide: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
-def test_every_file_it_names_is_there(guide: Path, tmp_path: Path) -> None:
+def test_every_file_it_names_is_there(guide: Path) -> None:
     text = guide.read_text()
     named = re.findall(r"`((?:manifests|policies|docs)/[^` *]+)`", text)
-    for _, *arguments in commands(guide, tmp_path):
+    for _, *arguments in commands(guide):
         for option, value in pairwise(arguments):
             if option in ("--kustomize", "--filename", "--policies") and not value.startswith("https://"):
                 named.append(value)
@@ -117,9 +121,9 @@ def test_every_file_it_names_is_there(guide: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
-def test_everything_of_ours_that_it_names_is_in_the_manifests(guide: Path, tmp_path: Path) -> None:
+def test_everything_of_ours_that_it_names_is_in_the_manifests(guide: Path) -> None:
     kinds = {each["kind"].lower() for folder in (ENFORCING, DEVELOPMENT) for each in kustomize.objects(folder)}
-    for _, *arguments in commands(guide, tmp_path):
+    for _, *arguments in commands(guide):
         for argument in arguments:
             kind, _, name = argument.partition("/")
             if name == "gatewright":
@@ -133,7 +137,7 @@ def test_break_glass_lets_everything_pass_that_is_not_answered(tmp_path: Path) -
     guide = (ROOT / "docs/operations/break-glass.md").read_text()
     section = guide[guide.index("## A.") : guide.index("## B.")]
     (tmp_path / "a.md").write_text(section)
-    after = patched(commands(tmp_path / "a.md", tmp_path))
+    after = patched(commands(tmp_path / "a.md"))
     webhooks = [webhook for each in after.values() for webhook in each["webhooks"]]
     assert [webhook["failurePolicy"] for webhook in webhooks] == ["Ignore"] * 3
     validating = after["validatingwebhookconfiguration"]["webhooks"]
@@ -144,7 +148,7 @@ def test_break_glass_exempts_a_namespace(tmp_path: Path) -> None:
     guide = (ROOT / "docs/operations/break-glass.md").read_text()
     section = guide[guide.index("## B.") : guide.index("## C.")]
     (tmp_path / "b.md").write_text(section)
-    patches = [each for each in commands(tmp_path / "b.md", tmp_path) if each[1] == "patch"]
+    patches = [each for each in commands(tmp_path / "b.md") if each[1] == "patch"]
     for each in patched(patches).values():
         for webhook in each["webhooks"]:
             assert webhook["namespaceSelector"]["matchExpressions"][0]["values"][-1] == "shop"
@@ -154,12 +158,12 @@ def test_break_glass_removes_every_configuration(tmp_path: Path) -> None:
     guide = (ROOT / "docs/operations/break-glass.md").read_text()
     section = guide[guide.index("## C.") : guide.index("## What works")]
     (tmp_path / "c.md").write_text(section)
-    ((program, verb, kinds, name),) = commands(tmp_path / "c.md", tmp_path)
+    ((program, verb, kinds, name),) = commands(tmp_path / "c.md")
     assert (program, verb, set(kinds.split(",")), name) == ("kubectl", "delete", CONFIGURATIONS, "gatewright")
 
 
-def test_install_applies_everything_before_it_registers(tmp_path: Path) -> None:
-    applied = [each for each in commands(ROOT / "docs/operations/install.md", tmp_path) if "--kustomize" in each]
+def test_install_applies_everything_before_it_registers() -> None:
+    applied = [each for each in commands(ROOT / "docs/operations/install.md") if "--kustomize" in each]
     folders = [each[each.index("--kustomize") + 1] for each in applied]
     assert folders == [
         *[f"manifests/{WARN_ONLY}"] * 2,
@@ -170,8 +174,8 @@ def test_install_applies_everything_before_it_registers(tmp_path: Path) -> None:
     assert selective == [True, False, False, True, False]
 
 
-def test_uninstall_unregisters_first(tmp_path: Path) -> None:
-    first, second, *_ = commands(ROOT / "docs/operations/uninstall.md", tmp_path)
+def test_uninstall_unregisters_first() -> None:
+    first, second, *_ = commands(ROOT / "docs/operations/uninstall.md")
     assert set(first[2].split(",")) == CONFIGURATIONS
     assert second[1:3] == ["delete", "--kustomize"]
 

@@ -16,11 +16,13 @@ from tests.manifests.kustomize import BASE, OVERLAYS, ROOT
 from webhook.cluster import permissions
 from webhook.policy.load.loading import load
 from webhook.policy.needed import lookups_of
+from webhook.server.registered import RESOURCES
 from webhook.server.settings import Settings, resolve
 
 ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS
 NAMESPACE = "gatewright-system"
-CLUSTER_SCOPED = {"Namespace", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"}
+CONFIGURATIONS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", *CONFIGURATIONS}
 WEBHOOK_TIMEOUT = 5  # seconds
 
 everywhere = pytest.mark.parametrize("folder", (BASE, *OVERLAYS))
@@ -78,11 +80,26 @@ def test_only_the_folder_for_passing_keys_to_openssl_is_writable_and_it_is_memor
 
 
 @everywhere
-def test_its_rights_are_exactly_what_the_shipped_policies_look_up(folder: str) -> None:
+def test_its_rights_are_exactly_what_the_shipped_policies_look_up_and_its_own_registration(folder: str) -> None:
     roles = [each for each in kustomize.objects(folder) if "Role" in each["kind"]]
     for each in roles:
         del each["metadata"]["labels"]  # that kustomize gives to everything
-    assert roles == permissions.manifests(lookups_of(load(ROOT / "policies")))
+    (registration,) = (each for each in roles if each["kind"] == "ClusterRole")
+    (binding,) = (each for each in roles if each["kind"] == "ClusterRoleBinding")
+    assert registration["rules"] == [
+        {
+            "apiGroups": ["admissionregistration.k8s.io"],
+            "resources": list(RESOURCES),
+            "verbs": ["get"],
+            "resourceNames": [settings(folder).webhook_configuration],
+        }
+    ]
+    names = {each["metadata"]["name"] for each in kustomize.objects(folder) if each["kind"] in CONFIGURATIONS}
+    assert names == {settings(folder).webhook_configuration}
+    assert binding["roleRef"]["name"] == registration["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "gatewright", "namespace": NAMESPACE}]
+    rest = [each for each in roles if each not in (registration, binding)]
+    assert rest == permissions.manifests(lookups_of(load(ROOT / "policies")))
 
 
 @everywhere

@@ -6,6 +6,7 @@ from webhook.documents.reader import parse
 from webhook.offline.requests import Options, plan
 from webhook.offline.verdicts import Located, Verdict, verdicts
 
+OPTIONS = Options()
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
@@ -52,7 +53,9 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
 spec:
+  selector: {matchLabels: {app: web}}
   template:
+    metadata: {labels: {app: web}}
     spec:
       hostNetwork: true
       containers:
@@ -73,8 +76,8 @@ def found(text: str) -> list[Located]:
 
 def test_a_finding_of_a_cel_policy_stands_at_what_decided_it_whichever_param_it_was() -> None:
     assert [(located.line, located.path, located.message) for located in found(WORKLOAD)] == [
-        (7, ("spec", "template", "spec", "hostNetwork"), "Deployment on the network of its node"),
-        (12, ("spec", "template", "spec", "containers", 1, "image"), "images come from the registry"),
+        (9, ("spec", "template", "spec", "hostNetwork"), "Deployment on the network of its node"),
+        (14, ("spec", "template", "spec", "containers", 1, "image"), "images come from the registry"),
     ]
 
 
@@ -136,9 +139,9 @@ spec:
 """
 
 
-def checked(tree: str, manifests: str, *, explain: bool = False) -> list[Verdict]:
+def checked(tree: str, manifests: str, options: Options = OPTIONS, *, explain: bool = False) -> list[Verdict]:
     policies = loaded_text(tree)
-    planned = plan(parse(manifests, "f.yaml")[0], Options(), policies.objects)
+    planned = plan(parse(manifests, "f.yaml")[0], options, policies.objects)
     cluster = ManifestsView([*policies.objects, *planned.objects], assume_namespaces=True)
     return list(verdicts(planned.requests, policies, cluster, explain=explain))
 
@@ -214,8 +217,9 @@ def test_a_mutation_that_removes_the_template_leaves_no_pod() -> None:
     jsonPatch: {expression: "[JSONPatch{op: 'remove', path: '/spec/template/spec'}]"}
 """
     tree = f"{start}{removing}---\n{rest.partition('---')[2]}"
-    (verdict,) = checked(tree, WORKLOAD)
-    assert verdict.findings == ()
+    assert checked(tree, WORKLOAD, Options(as_written=True))[0].findings == ()
+    (located,) = checked(tree, WORKLOAD)[0].findings  # nothing of a Pod: there is none
+    assert (located.finding.kind, located.message) == ("schema", "spec.template.spec.containers: Required value")
 
 
 # -------------------------------------------------------------------------------------- of workload and Pod, only once
@@ -241,10 +245,12 @@ apiVersion: batch/v1
 kind: CronJob
 metadata: {name: web}
 spec:
+  schedule: "@daily"
   jobTemplate:
     spec:
       template:
         spec:
+          restartPolicy: Never
           containers:
           - {name: good, image: registry.example.com/web}
           - {name: bad, image: nginx}
@@ -275,7 +281,7 @@ def test_of_the_two_that_is_kept_which_knows_its_place() -> None:
     expression = "object.kind != 'Pod' ? false : object.spec.containers.all(c, c.image.startsWith('registry'))"
     (verdict,) = checked(BOTH.replace("VALIDATIONS", f'  - {{expression: "{expression}", message: images}}'), WORKLOAD)
     (located,) = verdict.findings
-    assert (located.line, located.path) == (12, ("spec", "template", "spec", "containers", 1, "image"))
+    assert (located.line, located.path) == (14, ("spec", "template", "spec", "containers", 1, "image"))
 
 
 def test_two_validations_of_which_one_fails_for_the_workload_and_one_for_the_pod_are_two_findings() -> None:

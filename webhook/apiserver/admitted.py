@@ -73,11 +73,16 @@ class ApiServer:
         encoding.encode(sent, struct)
         return Sent(sent, (*decoded.problems, *plugged.problems), plugged.notes)
 
-    def created(self, value: JSONObject, resource: Resource, creation: Creation) -> Decoded:
-        """The object after mutation as validating admission sees it, and what the API server refuses of it before."""
+    def created(self, value: JSONObject, resource: Resource, creation: Creation, *, validated: bool = True) -> Decoded:
+        """The object after mutation as validating admission sees it, and what the API server refuses of it before.
+
+        validated: False leaves out what is refused.
+        """
         made = completion.created(value, resource, creation)
-        custom = self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
+        custom = self._custom_kind(resource)
         if custom is None:
+            if not validated:
+                return Decoded(made, ())
             refused = self._refused(made, None, resource, None)
             namespace = made["metadata"].get("namespace", "")
             plugged = self._loaded_plugins().validate(made, resource.api_version, resource.kind, namespace)
@@ -86,11 +91,15 @@ class ApiServer:
 
         made["metadata"] = {**made["metadata"], "generation": 1}
         made = judging.prepared(custom, made)
-        return Decoded(made, self._refused(made, None, resource, custom))
+        return Decoded(made, self._refused(made, None, resource, custom) if validated else ())
+
+    def refused(self, value: JSONObject, resource: Resource) -> tuple[FieldProblem, ...]:
+        """What the API server refuses of an object that is to be created, as validating admission would see it."""
+        return self._refused(value, None, resource, self._custom_kind(resource))
 
     def updated(self, value: JSONObject, old: JSONObject, resource: Resource) -> tuple[FieldProblem, ...]:
         """What the API server refuses of an object that replaces another one. Both as admission sees them."""
-        custom = self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
+        custom = self._custom_kind(resource)
         if custom is not None:
             from webhook.apiserver.customresources import judging
 
@@ -109,8 +118,18 @@ class ApiServer:
         elif struct_of(resource.api_version, resource.kind) is None:
             return ()
         else:
-            refused = self._refused_definition(value, resource)
+            from webhook.apiserver.validation import kinds
+
+            refused = [
+                *kinds.refusals(value, namespaced=resource.namespaced, old=old),
+                *self._refused_definition(value, resource),
+            ]
+            if not value["metadata"].get("name"):  # what is not stored needs none, and offline has told of the others
+                refused = [each for each in refused if each.path != ("metadata", "name")]
         return tuple(FieldProblem(each.path, each.text, "Invalid") for each in refused)
+
+    def _custom_kind(self, resource: Resource) -> Kind | None:
+        return self._kinds().get((resource.api_version, resource.kind)) if self._definitions else None
 
     def _loaded_plugins(self) -> Plugins:
         if self._plugins is None:

@@ -83,6 +83,7 @@ def rounded(text: str, exponent: int) -> str:
     return str(parse(text).rounded(exponent))
 
 
+@lru_cache(4096)
 def parse(text: str) -> Quantity:
     """Read a quantity. Raises ValueError with the API server's text."""
     if text == "0":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,7 +43,6 @@ from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
     from webhook.documents.reader import Problem
-    from webhook.offline.requests import PlannedRequest
     from webhook.paths import Path as ObjectPath
     from webhook.policy.policyset import Policy
 
@@ -161,7 +160,6 @@ def _explain(
     planned = plan(read.documents, options, policies.objects)
     requests = list(planned.requests)
     notes = [*manifests.notes(read, verbose=verbose), *map(str, read.warnings), *planned.notes]
-    notes += _refused(requests)
     if old:
         was = manifests.read([old], stdin, may_be_empty=True, crds=policies.objects)
         before = plan(was.documents, replace(options, operation=Operation.DELETE.value), policies.objects)
@@ -199,24 +197,15 @@ def _explain(
     return 1 if any(report.denied for report in reports) else 0
 
 
-def _refused(requests: Sequence[PlannedRequest]) -> Iterator[str]:
-    """What the API server refuses of the objects before any policy."""
-    for planned in requests:
-        for each in planned.problems:
-            place = planned.document.position(planned.place(each.path))
-            hint = f"; did you mean {each.hint}?" if each.hint else ""
-            yield f"{planned.document.stream}:{place.line}: the API server refuses the object: {each.message}{hint}"
-
-
 def _told(report: Any) -> Any:
     """The report without the requests of a document that the policy leaves out, where it is about another of them."""
     about = {id(each.planned.document) for each in report.requests if each.matched}
-    kept = [each for each in report.requests if each.matched or id(each.planned.document) not in about]
+    kept = [each for each in report.requests if each.matched or each.refused or id(each.planned.document) not in about]
     # A workload that the policy is not about leads to a Pod that it is not about either: say so once.
     once = [
         each
         for place, each in enumerate(kept)
-        if each.matched or not place or each.planned.document is not kept[place - 1].planned.document
+        if each.matched or each.refused or not place or each.planned.document is not kept[place - 1].planned.document
     ]
     return replace(report, requests=once)
 

@@ -14,7 +14,9 @@ from webhook.admission import excepting
 from webhook.admission.decision import MUTATING, Decision, Excepted, Finding
 from webhook.admission.engine import decide, left_out, validate
 from webhook.apiserver import admitted, completion
+from webhook.apiserver.admitted import ApiServer
 from webhook.apiserver.completion import Creation
+from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline.authorizations import rules
 from webhook.offline.policytest import Case, Expectation, PlannedCase
@@ -23,7 +25,7 @@ from webhook.paths import Path, render
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.json_values import differs
 from webhook.policy.policyset import Binding, ParamRef, Policy, PolicySet
-from webhook.policy.request import CREATE, JSONObject, Request
+from webhook.policy.request import CREATE, UPDATE, JSONObject, Request
 from webhook.schema import Kinds, Resource
 
 _SHOWN = 200  # characters of a value in a failure
@@ -43,6 +45,8 @@ class Result(Struct, frozen=True):
     `texts`: the API server's texts of all `findings`. `failures`: why the case did not pass; empty if it passed.
     `excepted`: the findings that exceptions of the tree cover. If the case states its exception (`exceptedBy`), they
     are no part of the verdict and the texts. Otherwise they are, as a test checks the policy without its exceptions.
+    `refused`: why the API server refuses the object whatever the policy says, as mutation left it. It does not change
+    the verdict: a test asks the policy, often with an object that shows one thing only.
     """
 
     planned: PlannedCase
@@ -51,6 +55,7 @@ class Result(Struct, frozen=True):
     failures: tuple[str, ...]
     excepted: tuple[Exempted, ...] = ()
     findings: tuple[Finding, ...] = ()
+    refused: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -125,10 +130,19 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
         access_rules=rules(case.authorizations),
     )
     cluster = SecretsSeen(view)
+    server = ApiServer(objects, lambda: view)
+    refused: list[FieldProblem] = []
+
+    def completed(mutated: Request) -> Request:
+        whole = _completed(mutated)
+        refused.extend(_refused(whole, server))
+        return whole
+
     if case.validate_only:
         decision = validate(request, policies, cluster)
+        completed(request)
     else:
-        decision = decide(request, policies, cluster, completed=_completed)
+        decision = decide(request, policies, cluster, completed=completed)
     after = decision.mutation.object if decision.mutation else None
     redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
     verdict = _verdict(decision.findings)
@@ -136,19 +150,45 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
     covered = decision.excepted if case.excepted_by else _covered(decision, request, tree)
     excepted = tuple(Exempted(each.exception, redaction.applied(each.finding.text())) for each in covered)
     failures = [*_failures(case, verdict, texts, after, excepted), *_not_excepted(case, excepted, tree)]
-    return Result(planned, verdict, texts, tuple(failures), excepted, decision.findings)
+    outside = tuple(redaction.applied(each.message) + each.afterword for each in refused)
+    return Result(planned, verdict, texts, tuple(failures), excepted, decision.findings, outside)
 
 
 def _completed(request: Request) -> Request:
     """The request as it is validated: an object that is created has its name, uid and time, and no status."""
     if request.operation != CREATE or request.subresource or request.object is None:
         return request
-    resource = Resource(*request.kind, request.resource.resource, bool(request.namespace))
+    resource = _resource(request)
     user = request.user
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     creation = Creation(now, user.username, user.uid, user.groups, user.extra)
     value = completion.created(request.object, resource, creation)
     return replace(request, object=value, name=request.name or value["metadata"].get("name") or "")
+
+
+def _refused(request: Request, server: ApiServer) -> Sequence[FieldProblem]:
+    """What the API server refuses of a case's object, before a validating policy sees it."""
+    if request.object is None or request.subresource:
+        return ()
+    resource = _resource(request)
+    value = _within(request.object, request, resource)
+    if request.operation == UPDATE and request.old_object is not None:
+        return server.updated(value, _within(request.old_object, request, resource), resource)
+    return server.refused(value, resource) if request.operation == CREATE else ()
+
+
+def _within(value: JSONObject, request: Request, resource: Resource) -> JSONObject:
+    """The object in the namespace of its request, if it names none."""
+    metadata = value.get("metadata") or {}
+    if not resource.namespaced or metadata.get("namespace"):
+        return value
+    return {**value, "metadata": {**metadata, "namespace": request.namespace}}
+
+
+def _resource(request: Request) -> Resource:
+    is_namespace = (request.kind.group, request.kind.kind) == ("", "Namespace")
+    namespaced = bool(request.namespace) and not is_namespace
+    return Resource(*request.kind, request.resource.resource, namespaced)
 
 
 def _covered(decision: Decision, request: Request, tree: PolicySet) -> Iterator[Excepted]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from webhook.admission.decision import MUTATING, VALIDATING
+from webhook.admission.decision import MUTATING, SCHEMA, VALIDATING
 from webhook.admission.record import Record
 from webhook.offline.explaining import ExplainedPolicy, explained
 from webhook.offline.requests import PlannedRequest, by_document
@@ -37,7 +37,8 @@ class RequestExplained(Struct, frozen=True):
     """The verdict of a policy on one request.
 
     unmatched: the reason why the policy does not match the request; None if it does. findings, changes: the engine's
-    verdict. excepted: the findings that exceptions cover.
+    verdict. excepted: the findings that exceptions cover. refused: what the API server refuses of the object.
+    unjudged: whether it refuses the object before the policy is asked.
     """
 
     planned: PlannedRequest
@@ -46,16 +47,18 @@ class RequestExplained(Struct, frozen=True):
     findings: tuple[Located, ...]
     changes: tuple[Change, ...]
     excepted: tuple[tuple[Located, PolicyException], ...] = ()
+    refused: tuple[Located, ...] = ()
+    unjudged: bool = False
 
     @property
     def matched(self) -> bool:
         """Whether the policy was evaluated on the request."""
-        return self.unmatched is None and any(bound.unmatched is None for bound in self.bindings)
+        return not self.unjudged and self.unmatched is None and any(bound.unmatched is None for bound in self.bindings)
 
     @property
     def denied(self) -> bool:
-        """Whether the policy denies the request."""
-        return any(located.finding.action == "Deny" for located in self.findings)
+        """Whether the policy denies the request, or the API server refuses its object."""
+        return bool(self.refused) or any(located.finding.action == "Deny" for located in self.findings)
 
 
 def explain_requests(
@@ -70,7 +73,9 @@ def explain_requests(
     for group in by_document(requests):
         for each in decided(group, alone, watched, recording="everything", record=Record):
             record = each.record
-            if record is None:
+            refused = tuple(located for located in each.findings if located.finding.kind == SCHEMA)
+            if record is None or (each.refused and policy.kind == VALIDATING):
+                yield RequestExplained(each.planned, None, (), (), (), (), refused, unjudged=True)
                 continue
             skipped = record.skip(policy)
             unmatched = skipped.why if skipped is not None and not skipped.faulty else None
@@ -81,6 +86,7 @@ def explain_requests(
                 tuple(located for located in each.findings if _is_of(located, policy)),
                 each.changes if policy.kind == MUTATING else (),
                 tuple(pair for pair in each.excepted if _is_of(pair[0], policy)),
+                refused,
             )
 
 

@@ -84,16 +84,26 @@ class PlannedRequest(Struct, frozen=True):
     def completed(self, request: Request) -> tuple[Request, Sequence[FieldProblem]]:
         """The request after mutation as validating policies see it, and what the API server refuses of its object.
 
-        The object has its name, uid and time. If anything is refused, no validating policy sees it.
+        The object has its name, uid and time. If anything is refused, no validating policy sees it. Of the Pod of a
+        workload nothing is refused.
         """
         if self.server is None or self.creation is None or self.resource is None:
             return request, ()
         if request.object is not None and request.old_object is not None and request.operation == UPDATE:
-            return request, self.server.updated(request.object, request.old_object, self.resource)
+            return request, self._refused_update(request.object, request.old_object, self.server, self.resource)
         if request.object is None or request.operation != CREATE:
             return request, ()
-        value, problems = self.server.created(request.object, self.resource, self.creation)
+        validated = not self.of_template  # else with the workload, which has the template
+        value, problems = self.server.created(request.object, self.resource, self.creation, validated=validated)
         return replace(request, object=value, name=request.name or value["metadata"].get("name") or ""), problems
+
+    def _refused_update(
+        self, value: dict[str, Any], old: dict[str, Any], server: ApiServer, resource: Resource
+    ) -> Sequence[FieldProblem]:
+        """What is refused of an update. The API server tolerates what was wrong before; an object that is said to have
+        been there as it is now (`--operation update`) cannot have been created with a fault."""
+        faults = server.refused(old, resource) if old is self.request.object else ()
+        return faults or server.updated(value, old, resource)
 
     def place(self, path: Path) -> Path:
         """Translates a path in the request's object, as validation saw it, to the path in the document."""

@@ -5,12 +5,13 @@ Sources: the storage of each resource in kube-apiserver (pkg/registry), and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from webhook.apiserver.problems import FieldProblem
 from webhook.offline.requests import PlannedRequest
 from webhook.paths import Path, lookup
 from webhook.policy.request import CREATE, UPDATE, GroupVersionKind
@@ -108,10 +109,21 @@ def of_subresource(
                 object=subresource.made(_with(new, subresource.own, planned.document.value)),
                 old_object=None if old is None else subresource.made(dict(old)),
             )
-            made.append(replace(planned, request=sent, server=None))  # it is complete as it is
+            made.append(replace(planned, request=sent, problems=_problems(planned), server=None))  # it is complete
         else:
             without.append(f"{planned.identity.kind} {planned.identity.name}")
     return made, without
+
+
+def _problems(planned: PlannedRequest) -> Sequence[FieldProblem]:
+    """What is refused of the object itself, which must be there before anything is sent to its subresource.
+
+    Of two objects (`--old`) nothing is compared: most of what differs is no matter of the subresource.
+    """
+    request = planned.request
+    if planned.problems or request.old_object not in (None, request.object):
+        return planned.problems
+    return planned.completed(request)[1]
 
 
 def _with(value: _AnyObject, own: Path, written: Any) -> _AnyObject:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
@@ -98,13 +97,17 @@ class Verdict(Struct, frozen=True):
 
 
 class Decided(Struct, frozen=True):
-    """The verdict on one request of a document: see Verdict. record: the engine's record, if one was requested."""
+    """The verdict on one request of a document: see Verdict. record: the engine's record, if one was requested.
+
+    refused: whether the API server refuses the object, so that no validating policy sees it.
+    """
 
     planned: PlannedRequest
     record: Record | None
     findings: tuple[Located, ...]
     changes: tuple[Change, ...]
     excepted: tuple[tuple[Located, PolicyException], ...]
+    refused: bool = False
 
 
 def verdicts(
@@ -139,7 +142,8 @@ def decided(
     record: Callable[[], Record] | None = None,
     explain: bool = False,
 ) -> Iterator[Decided]:
-    """The verdict on each request of one document. The Pod of a mutated workload is that of the mutated template.
+    """The verdict on each request of one document. The Pod of a mutated workload is that of the mutated template; a
+    workload that the API server refuses has none.
 
     recording: see webhook.admission.record. record: makes the record of each request. explain: see `verdicts`.
     """
@@ -149,18 +153,19 @@ def decided(
         cluster.forget()
         if planned.unreadable:
             redaction = Redaction.of(planned.request.object, planned.request.old_object)
-            yield Decided(planned, None, tuple(_refused(planned, planned.problems, redaction)), (), ())
+            yield Decided(planned, None, tuple(_refused(planned, planned.problems, redaction)), (), (), refused=True)
             continue
         observer = record() if record is not None else None
-        problems = list(planned.problems)
+        completion = _Completion(planned)
         decision = decide(
             planned.request,
             policies,
             cluster,
             recording=recording,
             observer=observer,
-            completed=partial(_completed, planned, problems) if planned.server is not None else None,
+            completed=completion.completed if planned.server is not None else None,
         )
+        problems = completion.problems
         before, after = planned.request.object, decision.mutation.object if decision.mutation is not None else None
         changed = decision.mutation is not None and decision.mutation.changed and before is not None
         findings: tuple[Located, ...] = ()
@@ -176,28 +181,47 @@ def decided(
             excepted = tuple((locator.located(each.finding), each.exception) for each in decision.excepted)
             if changed and before is not None and after is not None and decision.mutation is not None:
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
-        yield Decided(planned, observer, findings, changes, excepted)
-        if changed and after is not None and not planned.of_template:
+        yield Decided(planned, observer, findings, changes, excepted, completion.refused)
+        if completion.refused:
+            ahead = [each for each in ahead if not each.of_template]
+        elif changed and after is not None and not planned.of_template:
             ahead = [each for each in ahead if not each.of_template] + pods_after(sent, after)
 
 
-def _completed(planned: PlannedRequest, problems: list[FieldProblem], request: Request) -> Request | None:
-    """The request that is validated; None if the API server refuses its object, whose problems are then added.
+class _Completion:
+    """What the API server makes of a request between mutation and validation.
 
-    Problems of an object that has some already are not added: most of them follow from these. Of the Pod of a workload
-    there are none: they are the workload's, which has its template.
+    `problems`: what it refuses of the object, of whichever phase. `refused`: whether it is refused after mutation.
     """
-    whole, refused = planned.completed(request)
-    if planned.of_template:
-        return whole
-    if not problems:
-        problems += refused
-    return None if refused else whole
+
+    def __init__(self, planned: PlannedRequest) -> None:
+        self._planned = planned
+        self.problems = list(planned.problems)
+        self.refused = False
+
+    def completed(self, request: Request) -> Request | None:
+        """The request that is validated; None if the API server refuses its object.
+
+        Problems of an object that has some already are not added: most of them follow from these.
+        """
+        whole, refused = self._planned.completed(request)
+        if not refused:
+            return whole
+        self.refused = True
+        if not self.problems:
+            self.problems += refused
+        return None
 
 
 def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redaction: Redaction) -> Iterator[Located]:
-    """What the API server refuses of the object, as findings."""
-    for each in problems:
+    """What the API server refuses of the object, as findings: MAX_REFUSALS, and one that counts the others."""
+    listed = list(problems)
+    if len(listed) > MAX_REFUSALS:
+        left = len(listed) - MAX_REFUSALS
+        more = f"at least {left:,}" if len(listed) >= MAX_COUNTED else f"{left:,}"
+        words = f"{more} more refusal{'' if left == 1 else 's'} of this object, not listed"
+        listed = [*listed[:MAX_REFUSALS], replace(listed[0], path=ROOT, message=words, known=(), advice="")]
+    for each in listed:
         finding = Finding("", "", "Deny", each.reason, _CODES[each.reason], each.message, each.path, kind=SCHEMA)
         path = planned.place(each.path)
         position = planned.document.position(path)
@@ -214,6 +238,12 @@ def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redactio
             known=True,
         )
 
+
+MAX_REFUSALS: Final = 100
+"""Refusals of an object that are listed."""
+
+MAX_COUNTED: Final = 1000
+"""Refusals of an object that are counted: its checks end there."""
 
 _CODES: Final = {"BadRequest": 400, "Forbidden": 403, "NotFound": 404, "Invalid": 422}
 
@@ -313,20 +343,27 @@ class _Once:
     def __init__(self) -> None:
         self._findings: list[Located] = []
         self._params: list[list[Any]] = []  # for each finding, the param objects of its duplicates
+        self._same: dict[tuple[object, ...], list[int]] = {}  # binding, place and message -> findings that read so
+        self._of: dict[tuple[object, ...], list[int]] = {}  # binding, and whether of a Pod -> findings
 
     def add(self, located: Located) -> None:
         """Add a finding. Of two duplicates, the one with the more precise place is kept."""
         param = param_of(located.finding)
-        for index, (earlier, params) in enumerate(zip(self._findings, self._params, strict=True)):
-            if located.of_template == earlier.of_template:
-                one = _is_of_one_binding(located, earlier) and located.reads_as(earlier)
-            else:
-                one = any(param is each for each in params) and is_of_both(located, earlier)
-            if one:
-                params.append(param)
-                if (_is_placed(located), len(located.path or ())) > (_is_placed(earlier), len(earlier.path or ())):
-                    self._findings[index] = located
-                return
+        binding = _binding_of(located)
+        same = self._same.setdefault((*binding, located.of_template, located.message, located.path), [])
+        others = self._of.get((*binding, not located.of_template), ())
+        for index in sorted([*same[:1], *others]):
+            earlier, params = self._findings[index], self._params[index]
+            if located.of_template != earlier.of_template and not (
+                any(param is each for each in params) and is_of_both(located, earlier)
+            ):
+                continue
+            params.append(param)
+            if (_is_placed(located), len(located.path or ())) > (_is_placed(earlier), len(earlier.path or ())):
+                self._findings[index] = located
+            return
+        same.append(len(self._findings))
+        self._of.setdefault((*binding, located.of_template), []).append(len(self._findings))
         self._findings.append(located)
         self._params.append([param])
 
@@ -337,8 +374,12 @@ class _Once:
 
 def _is_of_one_binding(one: Located, other: Located) -> bool:
     """Whether two findings have the same policy, binding and action."""
-    a, b = one.finding, other.finding
-    return (a.policy, a.binding, a.action, a.kind) == (b.policy, b.binding, b.action, b.kind)
+    return _binding_of(one) == _binding_of(other)
+
+
+def _binding_of(located: Located) -> tuple[str, str, str, str]:
+    finding = located.finding
+    return finding.policy, finding.binding, finding.action, finding.kind
 
 
 def is_of_both(later: Located, earlier: Located) -> bool:

@@ -40,7 +40,9 @@ def plain(
     async def readyz() -> PlainTextResponse:
         """For a readiness probe: 200 if the server is ready for reviews, else 503 with the reason."""
         reason = state.not_ready()
-        return PlainTextResponse("ok\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
+        if reason is not None:
+            return PlainTextResponse(f"{reason}\n", 503)
+        return PlainTextResponse(f"ok\nbut {state.notice}\n" if state.notice else "ok\n")
 
     @app.get("/metrics")
     async def metrics() -> Response:

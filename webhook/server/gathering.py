@@ -109,6 +109,7 @@ class Line:
         report = {
             "worker": self._worker,
             "not_ready": self._state.not_ready(),
+            "notice": self._state.notice,
             "answered": self._answered,
             "families": families(self._metrics.registry.collect()),
             "policies": self._state.python_policies(),
@@ -140,6 +141,7 @@ class _Worker(Struct, eq=False):
     writer: asyncio.StreamWriter
     index: int = -1  # unknown before its first frame
     not_ready: str | None = "starting"
+    notice: str | None = None
     families: list[Family] = field(default_factory=list)
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)  # see State.python_policies
     polls: int = 0  # sent
@@ -246,6 +248,7 @@ class Gathering:
                 self._restarts.inc()
             self._seen.add(worker.index)
         worker.not_ready = report["not_ready"]
+        worker.notice = report["notice"]
         worker.families = report["families"]
         worker.policies = report["policies"]
         worker.answered = report["answered"]
@@ -273,6 +276,7 @@ class Gathering:
         serving = sum(worker.not_ready is None and not self._silent(worker) for worker in self._workers)
         enough = serving >= self._count
         self._state.waits_for = None if enough else f"{serving} of {self._count} workers serve{self._why()}"
+        self._state.notice = next((worker.notice for worker in self._workers if worker.notice), None)
         _set(self.all_ready, enough)
         _set(self.none_left, not self._workers)
 

@@ -5,6 +5,7 @@ The number of label values is bounded for any requests: a resource or subresourc
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
 from bisect import bisect_left
@@ -131,6 +132,12 @@ class Metrics:
             ("file",),
             registry=self.registry,
         )
+        self._trusted = Gauge(
+            "gatewright_webhook_trusts_certificate",
+            "1 if the caBundles of the registered webhooks trust the served certificate, 0 if one does not.",
+            ("resource",),
+            registry=self.registry,
+        )
         self._handshakes = Counter(
             "gatewright_tls_handshake_failures",
             "Failed TLS handshakes, by reason: OpenSSL's, timeout, or closed.",
@@ -190,6 +197,14 @@ class Metrics:
     def certificate(self, expiry: float) -> None:
         """Set the expiry of the served certificate, in seconds since the epoch."""
         self._expiry.set(expiry)
+
+    def trusted(self, resource: str, trusted: bool | None) -> None:
+        """Whether the caBundles of a resource's webhooks trust the served certificate. None: not known."""
+        if trusted is None:
+            with contextlib.suppress(KeyError):
+                self._trusted.remove(resource)
+        else:
+            self._trusted.labels(resource).set(trusted)
 
     def in_step(self, file: str) -> None:
         """The current content of the files (`certificate` or `client-ca`) is in use."""

@@ -34,6 +34,7 @@ from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unuse
 from webhook.server.logs import Log, route_library_records
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Limits
+from webhook.server.registered import Comparison
 from webhook.server.reload import Certificates
 from webhook.server.reviews import Reviews
 from webhook.server.settings import Settings, flag
@@ -257,7 +258,7 @@ class Serving(Struct, frozen=True):
         self.metrics.ready(True)
         serving()
         try:
-            async with _beside(self.certificates.watch()), _beside(_force(stop, server)):
+            async with _beside(self.certificates.watch()), _beside(self._compare()), _beside(_force(stop, server)):
                 await stop.asked.wait()
                 state.stopping = True
                 self.metrics.ready(False)
@@ -267,6 +268,13 @@ class Serving(Struct, frozen=True):
                 await server.end()
         finally:
             isolation.close()
+
+    async def _compare(self) -> None:
+        """Compare the certificate with the registered caBundles, if the settings name these and there is a cluster."""
+        name = self.settings.webhook_configuration
+        if self.cluster is not None and name:
+            configuration, served = self.cluster.configuration, self.certificates.newest
+            await Comparison(name, configuration, served, self.state, self.metrics, self.log).keep()
 
     @property
     def _patience(self) -> float:

@@ -90,6 +90,10 @@ class Certificates:
         for watched in self._watched:
             metrics.in_step(_LABELS[watched.field])
 
+    def newest(self) -> ssl.SSLContext:
+        """The context that new connections get."""
+        return self._newest
+
     def _use_newest(self, connection: ssl.SSLObject, _name: str | None, _listening: ssl.SSLContext) -> int | None:
         # OpenSSL calls this also for clients that send no server name. The listening context decides whether clients
         # need a certificate; the new context decides which CAs are accepted.

@@ -136,6 +136,11 @@ class Settings(BaseModel):
         description="The file for --cluster kubeconfig; its current context is used. Default: the file that KUBECONFIG"
         " names, else ~/.kube/config.",
     )
+    webhook_configuration: Annotated[str, Field(pattern=r"^[a-z0-9.-]{0,253}$")] = Field(
+        "",
+        description="Name of the webhook configurations that register this server. Once a minute their caBundles are"
+        " compared with the served certificate; this needs a cluster. Empty: they are not compared.",
+    )
     workers: int = Field(
         1,
         ge=1,

@@ -25,6 +25,7 @@ class State(Struct):
     development_ca: bytes | None = None  # PEM; None if the operator provided the certificate
     listening: bool = False
     waits_for: str | None = None  # another reason why the server is not ready, such as missing workers
+    notice: str | None = None  # what the operator should know, though the server is ready
     stopping: bool = False
 
     def not_ready(self) -> str | None:

@@ -1,6 +1,7 @@
-// Answers what the strategies of Kubernetes' kinds make of an object that is created: one JSON object a line, one JSON
-// object a line back. An object is decoded, defaulted, converted to its internal version, prepared (PrepareForCreate,
-// Canonicalize), and converted back.
+// Answers what the strategies of Kubernetes' kinds make of objects: one JSON object a line, one JSON object a line back.
+// An object is decoded, defaulted, converted to its internal version, handled as the first argument says, and converted
+// back. `prepare`: it is prepared for its creation (PrepareForCreate, Canonicalize). `validate`: it is prepared and
+// validated, as a creation or an update.
 package main
 
 import (
@@ -9,7 +10,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "k8s.io/apimachinery/pkg/runtime/serializer/json"
@@ -42,6 +46,7 @@ import (
 	_ "k8s.io/kubernetes/pkg/apis/scheduling/install"
 	_ "k8s.io/kubernetes/pkg/apis/storage/install"
 	_ "k8s.io/kubernetes/pkg/apis/storagemigration/install"
+	"k8s.io/kubernetes/pkg/capabilities"
 	"k8s.io/kubernetes/pkg/registry/admissionregistration/mutatingwebhookconfiguration"
 	"k8s.io/kubernetes/pkg/registry/admissionregistration/validatingadmissionpolicybinding"
 	"k8s.io/kubernetes/pkg/registry/admissionregistration/validatingwebhookconfiguration"
@@ -162,19 +167,34 @@ var strategies = map[schema.GroupKind]rest.RESTCreateStrategy{
 	{Group: "storagemigration.k8s.io", Kind: "StorageVersionMigration"}:               storagemigration.Strategy,
 }
 
-// Question is an object, as its JSON text.
+// Question is an object, as its JSON text, and the object that it replaces, if it is an update.
 type Question struct {
 	Text string `json:"text"`
+	Old  string `json:"old"`
 }
 
-// Answer is the object in the form that validating policies see. Unknown: its strategy is not known here.
+// Answer is the object in the form that validating policies see, and what is refused of it, a text each. Unknown: its
+// strategy is not known here.
 type Answer struct {
 	Object  map[string]any `json:"object,omitempty"`
+	Refused []string       `json:"refused"`
 	Unknown bool           `json:"unknown,omitempty"`
 	Error   string         `json:"error,omitempty"`
 }
 
-func answer(question Question) (made Answer) {
+func internalOf(text string, gvk schema.GroupVersionKind, convertor runtime.ObjectConvertor) (runtime.Object, error) {
+	scheme := legacyscheme.Scheme
+	serializer := kjson.NewSerializerWithOptions(kjson.DefaultMetaFactory, scheme, scheme, kjson.SerializerOptions{})
+	object, _, err := serializer.Decode([]byte(text), nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	scheme.Default(object)
+	return convertor.ConvertToVersion(object, schema.GroupVersion{Group: gvk.Group, Version: runtime.APIVersionInternal})
+}
+
+// prepared shares maps that a default shares in the internal version too, as the API server's decoder does.
+func prepared(question Question) (made Answer) {
 	defer func() {
 		if r := recover(); r != nil {
 			made = Answer{Error: fmt.Sprint("panic: ", r)}
@@ -188,15 +208,7 @@ func answer(question Question) (made Answer) {
 	if !ok {
 		return Answer{Unknown: true}
 	}
-	scheme := legacyscheme.Scheme
-	serializer := kjson.NewSerializerWithOptions(kjson.DefaultMetaFactory, scheme, scheme, kjson.SerializerOptions{})
-	object, _, err := serializer.Decode([]byte(question.Text), nil, nil)
-	if err != nil {
-		return Answer{Error: err.Error()}
-	}
-	scheme.Default(object)
-	// As the API server's decoder does: maps that a default shares are shared in the internal version too.
-	internal, err := runtime.UnsafeObjectConvertor(scheme).ConvertToVersion(object, schema.GroupVersion{Group: gvk.Group, Version: runtime.APIVersionInternal})
+	internal, err := internalOf(question.Text, *gvk, runtime.UnsafeObjectConvertor(legacyscheme.Scheme))
 	if err != nil {
 		return Answer{Error: err.Error()}
 	}
@@ -205,7 +217,8 @@ func answer(question Question) (made Answer) {
 	ctx = request.WithRequestInfo(ctx, &request.RequestInfo{APIGroup: gvk.Group, APIVersion: gvk.Version})
 	strategy.PrepareForCreate(ctx, internal)
 	strategy.Canonicalize(internal)
-	if object, err = scheme.ConvertToVersion(internal, gvk.GroupVersion()); err != nil {
+	object, err := legacyscheme.Scheme.ConvertToVersion(internal, gvk.GroupVersion())
+	if err != nil {
 		return Answer{Error: err.Error()}
 	}
 	object.GetObjectKind().SetGroupVersionKind(*gvk)
@@ -216,7 +229,73 @@ func answer(question Question) (made Answer) {
 	return Answer{Object: written}
 }
 
+func validated(question Question) (made Answer) {
+	defer func() {
+		if r := recover(); r != nil {
+			made = Answer{Error: fmt.Sprint("panic: ", r)}
+		}
+	}()
+	gvk, err := kjson.DefaultMetaFactory.Interpret([]byte(question.Text))
+	if err != nil {
+		return Answer{Error: err.Error()}
+	}
+	strategy, ok := strategies[gvk.GroupKind()]
+	if !ok {
+		return Answer{Unknown: true}
+	}
+	internal, err := internalOf(question.Text, *gvk, legacyscheme.Scheme)
+	if err != nil {
+		return Answer{Error: err.Error()}
+	}
+	ctx := request.WithUser(context.Background(), &user.DefaultInfo{Name: "alice", Groups: []string{"authors"}})
+	info := &request.RequestInfo{APIGroup: gvk.Group, APIVersion: gvk.Version}
+	ctx = request.WithRequestInfo(ctx, info)
+	namespace := ""
+	if strategy.NamespaceScoped() {
+		namespace = "default"
+	}
+	ctx = request.WithNamespace(ctx, namespace)
+	var refused error
+	if question.Old == "" {
+		rest.FillObjectMetaSystemFields(internal.(metav1.Object))
+		refused = rest.BeforeCreate(strategy, ctx, internal)
+	} else {
+		updating, ok := strategy.(rest.RESTUpdateStrategy)
+		if !ok {
+			return Answer{Unknown: true}
+		}
+		old, err := internalOf(question.Old, *gvk, legacyscheme.Scheme)
+		if err != nil {
+			return Answer{Error: err.Error()}
+		}
+		refused = rest.BeforeUpdate(updating, ctx, internal, old)
+	}
+	made = Answer{Refused: []string{}}
+	if status, ok := refused.(apierrors.APIStatus); ok && status.Status().Details != nil && apierrors.IsInvalid(refused) {
+		for _, each := range status.Status().Details.Causes {
+			made.Refused = append(made.Refused, each.Field+": "+each.Message)
+		}
+	} else if refused != nil {
+		return Answer{Error: refused.Error()}
+	}
+	object, err := legacyscheme.Scheme.ConvertToVersion(internal, gvk.GroupVersion())
+	if err != nil {
+		return Answer{Error: err.Error()}
+	}
+	object.GetObjectKind().SetGroupVersionKind(*gvk)
+	if made.Object, err = runtime.DefaultUnstructuredConverter.ToUnstructured(object); err != nil {
+		return Answer{Error: err.Error()}
+	}
+	return made
+}
+
 func main() {
+	answer, ok := map[string]func(Question) Answer{"prepare": prepared, "validate": validated}[strings.Join(os.Args[1:], " ")]
+	if !ok {
+		fmt.Fprintln(os.Stderr, "usage: prepare|validate")
+		os.Exit(2)
+	}
+	capabilities.Initialize(capabilities.Capabilities{AllowPrivileged: true}) // as with --allow-privileged
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(make([]byte, 1<<20), 1<<26)
 	out := bufio.NewWriter(os.Stdout)

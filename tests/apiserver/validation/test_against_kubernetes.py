@@ -1,4 +1,4 @@
-"""What Kubernetes' own strategies refuse of the same objects: see kubernetes/main.go."""
+"""What Kubernetes' own strategies refuse of the same objects: see ../strategies/main.go."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.apiserver.validation.cases import FOLDER, Object, cases, sound
 from webhook.apiserver.validation import kinds
 from webhook.schema import Kinds
 
-SOURCE = Path(__file__).parent / "kubernetes"
+SOURCE = Path(__file__).parents[1] / "strategies"
 SEED = 20261128
 
 # What the API server shows of these differs: the whole template or list in Go's form, or a comparison after the text;
@@ -30,7 +30,7 @@ def ask(pairs: list[tuple[Object, Object | None]]) -> list[dict[str, Any]]:
         {"text": json.dumps(_met(new, old)), "old": json.dumps(_met(old, old)) if old is not None else ""}
         for new, old in pairs
     ]
-    return goprograms.answers(goprograms.built(SOURCE), questions)
+    return goprograms.answers(goprograms.built(SOURCE), questions, "validate")
 
 
 def _met(value: Object, old: Object | None) -> Object:

@@ -361,9 +361,30 @@ def test_elements_stand_where_the_declaration_says(expression: str, place: int) 
     assert element(99, [None], *args) is None or call.declared.shape is Shape.ELEMENT
 
 
+TEXTS = "['ab', '', 'c', 'def']"
+
+
+@pytest.mark.parametrize(
+    ("expression", "places"),
+    [(f"{TEXTS}.join()", [0, 0, 2, 3, 3, 3]), (f"{TEXTS}.join('--')", [0, 0, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3])],
+)
+def test_each_character_of_a_joined_text_has_the_text_that_it_is_of(expression: str, places: list[int]) -> None:
+    program, activation = ENVIRONMENT.compile(expression), Recording({})
+    joined = program.evaluate_recording(activation)
+    (call,) = calls(program.tree)
+    args = [activation.record.get(id(arg), getattr(arg, "value", None)) for arg in call.args]
+    element = call.declared.element
+    assert element is not None
+    assert [element(at, joined, *args) for at in range(len(joined))] == [(at,) for at in places]
+    assert element(len(joined), joined, *args) is None
+
+
 @pytest.mark.parametrize(
     ("expression", "decided"),
     [
+        ("'abcb'.contains('b')", [(0, 1)]),
+        ("'abc'.contains('x')", []),
+        ("'abc'.contains('')", []),
         ("sets.contains(['a', 'b'], ['b', 'x', 'y'])", [(1, 1)]),
         ("sets.contains(['a', 'b'], ['b'])", []),
         ("sets.intersects(['x', 'b'], ['y', 'z', 'b'])", [(0, 1), (1, 2)]),
@@ -377,7 +398,8 @@ def test_the_elements_that_decided_are_those_that_differ(expression: str, decide
     result = program.evaluate_recording(activation)
     call = program.tree
     assert isinstance(call, Call) and call.declared.deciding is not None
-    assert list(call.declared.deciding(result, *(activation.record[id(arg)] for arg in call.args))) == decided
+    args = [activation.record.get(id(arg), getattr(arg, "value", None)) for arg in call.args]
+    assert list(call.declared.deciding(result, *args)) == decided
 
 
 def test_what_decided_takes_whatever_comes() -> None:
@@ -391,8 +413,9 @@ def test_every_list_that_is_made_of_elements_says_of_which() -> None:
     made_of = (Shape.ELEMENT, Shape.ELEMENTS, Shape.FLATTENED)
     tried = {call.function for expression, _ in WHERE for call in calls(ENVIRONMENT.compile(expression).tree)}
     for overload in OVERLOADS:
-        assert (overload.declared.shape in made_of) == (overload.declared.element is not None), overload.name
-        assert overload.declared.element is None or overload.name in tried, overload.name
+        joins = overload.name == "join"  # into a text
+        assert (overload.declared.shape in made_of or joins) == (overload.declared.element is not None), overload.name
+        assert overload.declared.element is None or overload.name in tried or joins, overload.name
         for value in HOSTILE:
             if overload.declared.element is not None:
                 overload.declared.element(0, value, *[value] * len(overload.params))

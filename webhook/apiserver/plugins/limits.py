@@ -46,13 +46,16 @@ def _limited(container: dict[str, Any], word: str, defaults: Mapping[str, Mappin
 
 def within_limits_pod(pod: dict[str, Any], run: Run) -> None:
     """Refuses a Pod whose containers, or which as a whole, are out of bounds. It is that of validation."""
+    limit_ranges = run.at_hand.list("v1", "LimitRange", run.namespace)
+    if not limit_ranges:
+        return
     spec = pod["spec"]
     of_containers = [
         (("spec", field, index), _read(each, "requests"), _read(each, "limits"))
         for field in ("containers", "initContainers")
         for index, each in enumerate(spec.get(field) or ())
     ]
-    for limit_range in run.at_hand.list("v1", "LimitRange", run.namespace):
+    for limit_range in limit_ranges:
         found: list[tuple[Path, str]] = []
         for item in _items(limit_range):
             if item.get("type") == "Container":

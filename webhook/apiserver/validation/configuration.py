@@ -117,7 +117,7 @@ def _limits(limit: Object, path: Path) -> Refusals:
         smaller, larger = limit.get(small) or {}, limit.get(large) or {}
         for key, item in smaller.items():
             low, high = quantity(item), quantity(larger.get(key))
-            if low is not None and high is not None and low.value > high.value:
+            if low is not None and high is not None and high.below(low):
                 text = f"{low_name} value {item} is greater than {high_name} value {larger[key]}"
                 yield invalid((*path, field, Key(key)), (limit[shown])[key], text)
 
@@ -231,7 +231,7 @@ def _metric_source(name: str, source: Object, path: Path) -> Refusals:
         yield invalid((*here, "type"), kind, "must be either Utilization, Value, or AverageValue")
     for field in ("value", "averageValue"):
         known = quantity(target.get(field))
-        if known is not None and known.value <= 0:
+        if known is not None and known.digits <= 0:
             yield invalid((*here, field), target[field], "must be positive")
     share, average = target.get("averageUtilization"), target.get("averageValue")
     if isinstance(share, int) and share < 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from webhook.apiserver import quantities
 from webhook.apiserver.fielderrors import (
     FieldError,
     Key,
@@ -16,6 +17,7 @@ from webhook.apiserver.fielderrors import (
     not_supported,
     required,
 )
+from webhook.apiserver.quantities import Quantity
 from webhook.apiserver.validation import metadata, volumes
 from webhook.apiserver.validation.fields import (
     PROTOCOLS,
@@ -42,8 +44,6 @@ from webhook.apiserver.validation.names import (
     port_name,
     qualified_name,
 )
-from webhook.cel.library.quantity import Quantity, parse_quantity
-from webhook.cel.tree.errors import EvaluationError
 from webhook.paths import Path
 
 RESTART_POLICIES: Final = ("Always", "OnFailure", "Never")
@@ -321,15 +321,15 @@ def _handler(handler: Object, path: Path) -> Refusals:
 def quantity(value: Any) -> Quantity | None:
     """A quantity in its text form; None if it is none."""
     try:
-        return parse_quantity(value) if isinstance(value, str) else None
-    except EvaluationError:
+        return quantities.parse(value) if isinstance(value, str) else None
+    except ValueError:
         return None
 
 
 def negative_quantity(value: Any, path: Path) -> Refusals:
     """A quantity must not be negative."""
     known = quantity(value)
-    if known is not None and known.value < 0:
+    if known is not None and known.digits < 0:
         yield invalid(path, value, "must be greater than or equal to 0")
 
 
@@ -358,9 +358,9 @@ def resources(value: Object, path: Path) -> Refusals:
         if wanted is None or limit is None:
             continue
         here = (*path, "requests")
-        if not _overcommits(key) and wanted.value != limit.value:
+        if not _overcommits(key) and (wanted.below(limit) or limit.below(wanted)):
             yield invalid(here, item, f"must be equal to {key} limit of {limits[key]}")
-        elif wanted.value > limit.value:
+        elif limit.below(wanted):
             yield invalid(here, item, f"must be less than or equal to {key} limit of {limits[key]}")
     for key in requests:
         if key not in limits and not _overcommits(key):

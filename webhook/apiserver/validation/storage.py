@@ -38,7 +38,7 @@ def claim_spec(spec: Object, path: Path) -> Refusals:
 
 def _positive(value: str, path: Path) -> Refusals:
     known = quantity(value)
-    if known is not None and known.value <= 0:
+    if known is not None and known.digits <= 0:
         yield invalid(path, value, "must be greater than zero")
 
 

@@ -246,6 +246,12 @@ def _matches_nothing(name: str, args: tuple[Any, ...]) -> str:
     return "no such overload" if type(args[0]) is str else f"no such overload: {name}"
 
 
+def _found(result: Any, text: Any, part: Any) -> Iterator[tuple[int, int]]:
+    """The first character of what was found: the text may be joined of others."""
+    if result is True and isinstance(text, str) and isinstance(part, str) and part:
+        yield 0, text.find(part)
+
+
 _STRINGS: tuple[Overload, ...] = (
     method(
         "contains",
@@ -255,6 +261,7 @@ _STRINGS: tuple[Overload, ...] = (
         "'abc'.contains('b')",
         cost=costs.search,
         missing=unnamed,
+        deciding=_found,
     ),
     method(
         "endsWith",

@@ -118,6 +118,19 @@ def _joined_length(parts: Any, separator: Any) -> int:
     return sum(map(len, parts)) + costs.size(separator) * (len(parts) - 1)
 
 
+def _joined_of(place: int, _: Any, parts: Any, separator: Any = "") -> tuple[int, ...] | None:
+    """The text that the character at `place` is of; of a separator, the text after it."""
+    if not isinstance(parts, list):
+        return None
+    for at, part in enumerate(parts):
+        if not isinstance(part, str):
+            return None
+        if place < len(part):
+            return (at,)
+        place -= len(part) + (len(separator) if isinstance(separator, str) else 0)
+    return None
+
+
 def _joined_work(parts: Any, separator: Any = "") -> int:
     return _joined_length(parts, separator) // costs.CHARACTERS
 
@@ -193,6 +206,7 @@ LIBRARY = Library(
             "['a', 'b'].join() == 'ab'",
             cost=_joined,
             work=_joined_work,
+            element=_joined_of,
         ),
         method(
             "join",
@@ -202,6 +216,7 @@ LIBRARY = Library(
             "['a', 'b'].join(', ') == 'a, b'",
             cost=_joined,
             work=_joined_work,
+            element=_joined_of,
         ),
         method(
             "lowerAscii",

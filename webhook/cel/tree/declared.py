@@ -22,8 +22,8 @@ from the outside in; None if it is not in there. If the result itself is the ele
 values, taken out of optionals. It must not raise for any arguments."""
 
 Deciding = Callable[..., Iterable[tuple[int, int]]]
-"""(result, *arguments) -> the elements that decided, each as (index of the argument, which is a list; index in that
-list). The arguments are values. It must not raise for any arguments."""
+"""(result, *arguments) -> the elements that decided, each as (index of the argument, which is a list or a text; index
+in it). The arguments are values. It must not raise for any arguments."""
 
 Check = Callable[..., Iterable[tuple[Any, str]]]
 """(arguments, as nodes of the tree; constant) -> pairs of an argument and its fault. `constant` returns the value of a
@@ -73,7 +73,7 @@ class Declared(Struct, frozen=True):
     Python, of about 0.1 µs each, if `cost` does not bound them.
 
     privacy, shape: see Privacy and Shape. element: the positions of the result's elements in the first argument, for
-    the shapes ELEMENT, ELEMENTS and FLATTENED.
+    the shapes ELEMENT, ELEMENTS and FLATTENED; of a text that is joined, the positions of its characters.
 
     deciding: the elements of arguments that decided the result, if not all of them did.
 

@@ -53,6 +53,11 @@ class ErrorPlaces:
                     return self.of(broken, frame)
                 place = self.search.origins.place(node, frame)  # the place of the missing field
                 return [place] if place is not None else self.search.decisive(parts[0], frame)
+            case Call() if node.declared.pattern is not None and self._broken(node.args, frame) is None:
+                # Only a pattern that is none lets such a call fail.
+                return self.search.decisive(node.args[node.declared.pattern], frame) or self.search.all_of(
+                    node.args, frame
+                )
             case _:
                 return self._raised(children(node), frame)
 

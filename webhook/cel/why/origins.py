@@ -184,8 +184,11 @@ class Origins:
     # ----------------------------------------------------------------------------------------------- parts of values
 
     def item(self, origin: Origin, key: Any) -> Origin:
-        """The origin of the element or entry `key` of a value; that of the whole value if it cannot be determined."""
+        """The origin of the element or entry `key` of a value, or of the text with the character `key` of a text that
+        was put together; that of the whole value if it cannot be determined."""
         if isinstance(origin, At):
+            if isinstance(lookup(self.activation.get(self.root), origin.path), str):
+                return origin
             return At((*origin.path, key if isinstance(key, int) else str(key)))
         if origin is None:
             return None
@@ -222,7 +225,7 @@ class Origins:
         if node.declared.shape is not Shape.JOINED:
             return self._element_of_call(node, at, frame)
         first = self._recorded(node.args[0], frame)
-        if not isinstance(first, list):
+        if not isinstance(first, list | str):
             return None
         within = at < len(first)
         return self.item(self.of(node.args[0 if within else 1], frame), at if within else at - len(first))

@@ -69,11 +69,18 @@ class Ranking:
         return [path for _, path in sorted(places, key=rank)]
 
     def together(self, parts: Iterable[list[Path]]) -> list[Path]:
-        """The places of the values that one value was computed from. Places that the object has come first."""
-        ranked = sorted(
-            (paths for paths in parts if paths),
-            key=lambda paths: (self._level(paths[0]) >= _NAME, not self._present(paths[0])),
-        )
+        """The places of the values that one value was computed from. Places that the object has come first. The name of
+        an element comes after other fields of it."""
+        found = [paths for paths in parts if paths]
+        others = [paths[0] for paths in found if not _names_element(paths[0])]
+        around = {path[:depth] for path in others for depth in range(len(path))} if len(others) < len(found) else ()
+
+        def rank(paths: list[Path]) -> tuple[bool, bool, bool]:
+            first = paths[0]
+            named = _names_element(first) and first[:-1] in around
+            return self._level(first) >= _NAME, not self._present(first), named
+
+        ranked = sorted(found, key=rank)
         return [path for paths in ranked for path in paths]
 
     def in_the_end(self, paths: Iterable[Path]) -> list[Path]:
@@ -93,13 +100,16 @@ class Ranking:
             return _KIND
         if path == ("metadata",) or path[:2] in _IDENTITY or path[-2:] == ("os", "name"):
             return _NAME
-        names_element = path[-1] == "name" and len(path) > 1 and isinstance(path[-2], int)
-        if names_element or "metadata" in path or path[-1] in ("kind", "serviceAccountName"):
+        if _names_element(path) or "metadata" in path or path[-1] in ("kind", "serviceAccountName"):
             return _ASIDE
         return 0
 
     def _present(self, path: Path) -> bool:
         return lookup(self._object, path, _MISSING) is not _MISSING
+
+
+def _names_element(path: Path) -> bool:
+    return len(path) > 1 and path[-1] == "name" and isinstance(path[-2], int)
 
 
 def speaks_of_exemptions(term: Expr) -> bool:

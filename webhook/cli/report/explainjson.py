@@ -3,6 +3,7 @@
 {"policies": [{"policy", "kind", "language", "file", "line", "objects": [
    {"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "template": PATH or null,
     "matched", "reason": why it is not matched or null, "denied",
+    "refused": [{"message", "file", "line", "column", "path"}], (what the API server refuses of the object)
     "findings": [{"binding", "action", "message", "file", "line", "column", "path", "error", "lookedFor",
                   "traceback": with --verbose only}],  (the last three as in checkjson.py)
     "excepted": [the same, and "exception", "until"],
@@ -179,6 +180,7 @@ def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
         "matched": request.matched,
         "reason": request.unmatched,
         "denied": request.denied,
+        "refused": [_place(located) for located in request.refused],
         "findings": [_finding(located, report) for located in request.findings],
         "excepted": [
             {**_finding(located, report), "exception": exception.name, "until": exception.until}
@@ -205,6 +207,12 @@ def _finding(located: Located, report: Report) -> dict[str, Any]:
         **beside(located, report.background, report.verbose),
         "binding": located.finding.binding,
         "action": located.finding.action,
+        **_place(located),
+    }
+
+
+def _place(located: Located) -> dict[str, Any]:
+    return {
         "message": located.message,
         "file": located.stream,
         "line": located.line,

@@ -69,7 +69,7 @@ class _Text:
             )
         told: dict[int, list[Located]] = {}  # by id() of the document: what was said of its requests
         # What the policy is not about comes last: somebody was refused, and looks for that.
-        for request in sorted(self.found.requests, key=lambda request: not request.matched):
+        for request in sorted(self.found.requests, key=lambda each: not (each.matched or each.refused)):
             yield ""
             said = told.setdefault(id(request.planned.document), [])
             yield from self.request(request, said)
@@ -89,6 +89,12 @@ class _Text:
         line = planned.document.position(planned.prefix if planned.of_template else ()).line
         place = f"{visible(planned.document.stream)}:{line}"
         yield f"{self.paint(style, f'{mark} {what} {verdict}')}{self.paint(DIM, f'  {place}')}"
+        for located in request.refused:
+            yield from self.finding(located)
+        if request.unjudged:
+            return
+        if request.refused:
+            yield f"  Of the rest of the object: it {self.outcome(request)[1]}."
         if request.unmatched is not None:
             yield from self.wrapped(visible(request.unmatched), "  ")
             return
@@ -111,6 +117,13 @@ class _Text:
 
     def verdict(self, request: RequestExplained) -> tuple[str, str, str]:
         """A mark, what is said of the object, and in which style."""
+        if request.refused:
+            mark = "✗" if not self.look.ascii else "x"
+            return mark, "is refused by the API server, whatever policies say", ACTIONS["deny"]
+        return self.outcome(request)
+
+    def outcome(self, request: RequestExplained) -> tuple[str, str, str]:
+        """The same, of what the policy says."""
         actions = {located.finding.action for located in request.findings}
         if "Deny" in actions:
             return "✗" if not self.look.ascii else "x", "is denied", ACTIONS["deny"]

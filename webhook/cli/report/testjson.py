@@ -2,6 +2,7 @@
 
 {"cases": [{"file", "line", "policy", "case", "expect", "verdict", "passed", "failures": [text], "texts": [text],
             "exceptedBy": the name of an exception, or null, "excepted": [{"exception", "until", "text"}],
+            "refused": [text], (why the API server refuses the object, whatever the policy says)
             "notes": [text]}],
  "summary": {"cases", "passed", "failed", "untested": [policy]},
  "errors": [{"file", "line", "column", "message"}], "warnings": [the same, about the policies]}
@@ -46,6 +47,7 @@ def report(
                 {"exception": each.exception.name, "until": each.exception.until, "text": each.text}
                 for each in result.excepted
             ],
+            "refused": result.refused,
             "notes": beside(result, background, verbose) if background else [],
         }
         for result in results

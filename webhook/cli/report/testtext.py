@@ -20,6 +20,8 @@ def report(results: Sequence[Result], style: Style, verbose: bool, background: B
         passed = sum(result.passed for result in found)
         mark = ok if passed == len(found) else failed
         lines.append(f"{mark} {style(BOLD, visible(policy))}: {passed} of {_count(len(found), 'case')}")
+        if outside := [result for result in found if result.refused]:
+            lines.append(f"  {style(DIM, 'note:')} {_refused(outside, verbose)}")
         for result in found:
             planned = result.planned
             place = f"{visible(planned.file)}:{planned.line}"
@@ -33,6 +35,8 @@ def report(results: Sequence[Result], style: Style, verbose: bool, background: B
                 lines += [f"       found: {visible(text)}" for text in result.texts]
             if planned.case.excepted_by:
                 lines += [f"       {_by(each)}: {visible(each.text)}" for each in result.excepted]
+            if result.refused:
+                lines.append(f"       the API server refuses the object, whatever policies say: {_first(result)}")
             if verbose or not result.passed:
                 lines += [f"       {style(DIM, visible(line))}" for line in beside(result, background, verbose)]
     total, wrong = len(results), sum(not result.passed for result in results)
@@ -52,6 +56,22 @@ def _lets_pass(result: Result) -> str:
         f"in the cluster the {several} {visible(', '.join(names))} would let this pass; tests leave exceptions out, "
         "unless exceptedBy names one"
     )
+
+
+def _refused(results: Sequence[Result], verbose: bool) -> str:
+    """What is said of the cases whose objects never come to the policy."""
+    one = len(results) == 1
+    first = results[0].planned
+    words = (
+        f"the API server refuses the object{'' if one else 's'} of {_count(len(results), 'case')} before policies are "
+        f"asked: {visible(first.file)}:{first.line}: {_first(results[0])}"
+    )
+    return words if one or verbose else f"{words}; --verbose names all"
+
+
+def _first(result: Result) -> str:
+    more = len(result.refused) - 1
+    return visible(result.refused[0]) + (f" (and {more} more)" if more else "")
 
 
 def beside(result: Result, background: Background, verbose: bool) -> list[str]:

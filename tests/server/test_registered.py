@@ -1,0 +1,156 @@
+"""Whether the registered caBundles trust the certificate that is served."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes.client import Configuration
+
+from tests.cluster.apiserver import Exchange, playing
+from tests.server.authorities import Authority
+from webhook.cluster.connection import Connection
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.policyset import PolicySet
+from webhook.schema import Kinds
+from webhook.server import tls
+from webhook.server.logs import Log
+from webhook.server.metrics import Metrics
+from webhook.server.registered import Comparison, faults, refusal
+from webhook.server.state import State
+
+OURS, OTHERS = Authority("ours"), Authority("others")
+
+
+def encoded(*authorities: Authority) -> str:
+    return base64.b64encode(b"".join(each.pem for each in authorities)).decode()
+
+
+def served(folder: Path, client_ca: bytes | None = None) -> ssl.SSLContext:
+    certificate, key = folder / "tls.crt", folder / "tls.key"
+    for path, content in zip((certificate, key), OURS.pair(), strict=True):
+        path.write_bytes(content)
+    return tls.context(tls.read_pair(certificate, key), client_ca)
+
+
+def configuration(*bundles: str, url: str = "https://localhost:8443/validate") -> dict[str, Any]:
+    return {
+        "webhooks": [
+            {"name": f"{index}.example.com", "clientConfig": {"url": url, "caBundle": bundle}}
+            for index, bundle in enumerate(bundles)
+        ]
+    }
+
+
+@pytest.mark.parametrize("bundle", [encoded(OURS), encoded(OTHERS, OURS)])
+def test_a_bundle_with_the_authority_trusts(tmp_path: Path, bundle: str) -> None:
+    assert refusal(served(tmp_path), bundle, "localhost") is None
+    assert refusal(served(tmp_path, OTHERS.pem), bundle, "127.0.0.1") is None  # clients need a certificate
+
+
+@pytest.mark.parametrize(
+    ("bundle", "name", "reason"),
+    [
+        (encoded(OTHERS), "localhost", "not trusted by its caBundle for localhost: unable to get local issuer"),
+        ("", "localhost", "not trusted by an empty caBundle for localhost: unable to get local issuer"),
+        (
+            encoded(OURS),
+            "gatewright.other.svc",
+            "Hostname mismatch, certificate is not valid for 'gatewright.other.svc'",
+        ),
+        ("!", "localhost", "its caBundle is not PEM in base64"),
+        (base64.b64encode(b"nothing").decode(), "localhost", "its caBundle is not PEM in base64"),
+        (base64.b64encode(b"\xff").decode(), "localhost", "its caBundle is not PEM in base64"),
+    ],
+)
+def test_another_bundle_or_name_does_not(tmp_path: Path, bundle: str, name: str, reason: str) -> None:
+    assert reason in (refusal(served(tmp_path), bundle, name) or "")
+
+
+def test_a_service_is_called_by_its_name_in_the_cluster(tmp_path: Path) -> None:
+    service = {"service": {"name": "web", "namespace": "here", "path": "/validate"}, "caBundle": encoded(OURS)}
+    (fault,) = faults("some", {"webhooks": [{"name": "w", "clientConfig": service}]}, served(tmp_path))
+    assert "web.here.svc" in fault.reason
+
+
+class Compared:
+    """A comparison with a scripted API server, and what it reports."""
+
+    def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        kinds = Kinds.builtin()
+        self.log = Log()
+        self.metrics = Metrics(kinds, self.log)
+        self.state = State(PolicySet(), ManifestsView((), kinds))
+        self._context = served(folder)
+        self._capfd = capfd
+
+    def with_answers(self, **answers: Any) -> str:
+        """What is logged when the API server answers so: an object, or a status. The rest is not found."""
+
+        def answer(exchange: Exchange) -> None:
+            resource, _, name = exchange.path.rpartition("/")
+            assert name == "gatewright"
+            found = answers.get(resource.rpartition("/")[2], 404)
+            if isinstance(found, int):
+                exchange.refuse(found)
+            else:
+                exchange.json(found)
+
+        with playing(answer) as (host, _):
+            client = Configuration(host=host)
+            comparison = Comparison("gatewright", client, lambda: self._context, self.state, self.metrics, self.log)
+            connection = Connection(client, 1)
+            for _ in range(2):  # what does not change is logged once
+                asyncio.run(comparison.compare(connection))
+            connection.close()
+        return self._capfd.readouterr().out
+
+    def trusted(self) -> dict[str, float]:
+        family = next(
+            each for each in self.metrics.registry.collect() if each.name == "gatewright_webhook_trusts_certificate"
+        )
+        return {sample.labels["resource"].partition("web")[0]: sample.value for sample in family.samples}
+
+
+@pytest.fixture
+def compared(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Compared:
+    return Compared(tmp_path, capfd)
+
+
+def test_what_is_trusted_is_a_metric_and_no_notice(compared: Compared) -> None:
+    assert compared.with_answers(validatingwebhookconfigurations=configuration(encoded(OURS))) == ""
+    assert compared.trusted() == {"validating": 1}
+    assert compared.state.notice is None
+
+
+def test_each_webhook_that_does_not_trust_is_named_once(compared: Compared) -> None:
+    logged = compared.with_answers(
+        validatingwebhookconfigurations=configuration(encoded(OURS), encoded(OTHERS)),
+        mutatingwebhookconfigurations=configuration(encoded(OURS)),
+    )
+    assert compared.trusted() == {"validating": 0, "mutating": 1}
+    assert (compared.state.notice or "").startswith("validatingwebhookconfigurations: 1.example.com: the served")
+    assert logged.count('"event":"registration"') == 1
+
+
+def test_what_cannot_be_read_is_said_and_not_known(compared: Compared) -> None:
+    compared.with_answers(validatingwebhookconfigurations=configuration(encoded(OURS)))
+    compared.with_answers(validatingwebhookconfigurations=403, mutatingwebhookconfigurations=configuration())
+    assert compared.state.notice == "validatingwebhookconfigurations: gatewright cannot be read: 403: no"
+    assert compared.trusted() == {"mutating": 1}
+    compared.with_answers()
+    assert compared.state.notice == "no webhook configuration is named gatewright: the API server sends no reviews"
+
+
+def test_an_api_server_that_is_gone_is_said(compared: Compared) -> None:
+    client = Configuration(host="http://127.0.0.1:1")
+    comparison = Comparison("gatewright", client, lambda: compared._context, compared.state, compared.metrics, Log())
+    connection = Connection(client, 1)
+    messages = asyncio.run(comparison.compare(connection))
+    connection.close()
+    assert len(messages) == 2
+    assert all("gatewright cannot be read: " in message for message in messages)
