@@ -136,6 +136,7 @@ class Processes:
         self._control: socket.socket | None = None
         self._number = 0
         self._ended: dict[int, Callable[[], None]] = {}
+        self._open: set[_Process] = set()
 
     def start(self, ended: Callable[[], None]) -> _Process:
         """Start a process for a lane. Calls `ended` if the host says that it has ended. Raises OSError."""
@@ -157,10 +158,13 @@ class Processes:
         ours.setblocking(False)
         os.set_blocking(reading, False)
         self._ended[self._number] = ended
-        return _Process(self._number, ours, reading)
+        process = _Process(self._number, ours, reading)
+        self._open.add(process)
+        return process
 
     def end(self, process: _Process) -> None:
         """End a process, whatever it does."""
+        self._open.discard(process)
         self._loop.remove_reader(process.connection.fileno())
         self._loop.remove_writer(process.connection.fileno())
         process.connection.close()
@@ -172,6 +176,8 @@ class Processes:
 
     def close(self) -> None:
         """End the host, and with it all processes."""
+        for process in list(self._open):
+            self.end(process)
         self._lose_host()
 
     def _start_host(self) -> socket.socket:
@@ -310,6 +316,7 @@ class Lane:
         if source is not None and id(source) not in process.loaded:
             if job is not None:
                 self._waiting.setdefault(id(job.declaration), deque()).appendleft(job)
+                self._waiting.move_to_end(id(job.declaration), last=False)  # it is still its turn
             new = not process.loaded
             process.loaded[id(source)] = source
             self._loading = source, time.monotonic()
