@@ -26,8 +26,8 @@ from webhook.server.isolation import Answering, Isolation
 from webhook.server.lanes import Ended, Job
 from webhook.server.logs import Log
 
-ROUNDS = 41
-REVIEWS = 400  # of a round, in turn
+ROUNDS = 21
+REVIEWS = 200  # of a round, in turn
 
 
 def main() -> None:
