@@ -133,10 +133,9 @@ def _application_protocol(port: dict[str, Any], path: Path, params: Params) -> I
 
 def _protocol_of(name: str, protocols: frozenset[str]) -> str | None:
     """The longest protocol that the name consists of, or starts with before a dash (`grpc-web` contains one)."""
-    # Before the API server validates it, a name may have any length: so the protocols are tried, not its prefixes.
-    lower = name.lower()
-    found = [protocol for protocol in protocols if lower == protocol or lower.startswith(f"{protocol}-")]
-    return max(found, key=len, default=None)
+    name = name.lower()
+    of = [protocol for protocol in protocols if name == protocol or name.startswith(f"{protocol}-")]
+    return max(of, key=len, default=None)
 
 
 def _at(value: Any, path: Path) -> Any:

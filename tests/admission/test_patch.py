@@ -79,3 +79,11 @@ def test_moves_within_a_list_keep_both_pointers_below_it() -> None:
         str(pointer).startswith("/spec/a~1b/") for o in operations for pointer in (o["path"], o.get("from", o["path"]))
     )
     assert jsonpatch.apply_patch(before, operations) == after
+
+
+def test_the_patch_of_a_large_list_is_the_list() -> None:
+    """An operation for each element would take many times the memory of the list."""
+    before = {"spec": {"ports": [{"port": number} for number in range(1_500)]}}
+    after = {"spec": {"ports": [{"port": number + 1, "name": "a"} for number in range(1_500)]}}
+    (operation,) = patch.diff(before, after)
+    assert operation == {"op": "replace", "path": "/spec/ports", "value": after["spec"]["ports"]}

@@ -84,16 +84,6 @@ def test_both_forms_of_the_code_give_the_same() -> None:
 
 # Cases whose answer is not the API server's yet, or cannot be, and why.
 NOT_AS_IN_KUBERNETES = {
-    **dict.fromkeys(
-        (
-            *("dynamic/value_null/literal", "dynamic/value_null/literal_no_field_access"),
-            *(f"proto2/literal_singular/{each}" for each in ("int32_eq_uint", "int32_eq_double", "uint32_eq_int")),
-            *(f"proto2/literal_singular/{each}" for each in ("uint32_eq_double", "float_eq_int", "float_eq_uint")),
-            *(f"proto2/literal_singular/not_{each}" for each in ("int32_eq_uint", "int32_eq_double", "uint32_eq_int")),
-            *(f"proto2/literal_singular/not_{each}" for each in ("uint32_eq_double", "float_eq_int", "float_eq_uint")),
-        ),
-        "literals of protocol buffers are refused",
-    ),
     "fields/qualified_identifier_resolution/map_key_null": "unchecked: refused when the program is built",
     "parse/receiver_function_names/namespace": "unchecked: refused when the program is built",
 }

@@ -295,3 +295,60 @@ def test_a_cache_is_described_by_its_state_and_by_nothing_of_its_objects() -> No
             }  # fmt: skip
         finally:
             view.stop()
+
+
+def test_a_successor_shares_what_both_need_and_ends_what_it_does_not() -> None:
+    reports: list[str] = []
+    before = LiveView(Lookups.of([ONE, NAMESPACES]), lambda cache: reports.append(f"before {cache.target}"))
+    with playing(answer) as (url, exchanges):
+        before.start(configuration(url))  # type: ignore[arg-type]
+        try:
+            wait_for(lambda: before.waits_for() is None)
+            after = LiveView(
+                Lookups.of([NAMESPACES, WIDGETS], access=True),
+                lambda cache: reports.append(f"after {cache.target}"),
+                before,
+            )
+            after.start(configuration(url))  # type: ignore[arg-type]
+            wait_for(lambda: after.waits_for() is None)
+            assert [each.path for each in exchanges if not each.watching].count("/api/v1/namespaces") == 1
+            assert after.namespace("shop").value is before.namespace("shop").value
+            threads = {thread.name: thread for thread in threading.enumerate()}
+            after.succeed(before)
+            widget = after.get("example.com/v1", "Widget", "w").value
+            assert widget["metadata"]["name"] == "w"
+            known = after.kinds.for_kind("example.com/v1", "Widget")
+            assert known is not None
+            assert not known.namespaced
+            with pytest.raises(NotCached):
+                after.get("v1", "ConfigMap", "a", "shop")
+            # A review that has begun with the view before still reads what that held.
+            assert before.get("v1", "ConfigMap", "a", "shop").value["metadata"]["name"] == "a"
+            assert asyncio.run(after.access(ANN, 5)).allowed
+            threads[f"cache {ONE}"].join(5)
+            assert not threads[f"cache {ONE}"].is_alive()
+            assert threads[f"cache {NAMESPACES}"].is_alive()
+        finally:
+            after.stop()
+    assert {"before v1/Namespace", f"after {WIDGETS}"} <= set(reports)
+    assert f"before {WIDGETS}" not in reports
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {f"cache {NAMESPACES}", f"cache {WIDGETS}"}
+
+
+def test_a_successor_that_is_abandoned_leaves_the_view_before_it() -> None:
+    before = LiveView(Lookups.of([NAMESPACES]))
+    with playing(answer) as (url, _):
+        before.start(configuration(url))  # type: ignore[arg-type]
+        try:
+            wait_for(lambda: before.waits_for() is None)
+            after = LiveView(Lookups.of([NAMESPACES, MANY]), before=before)
+            after.start(configuration(url))  # type: ignore[arg-type]
+            threads = {thread.name: thread for thread in threading.enumerate()}
+            after.abandon()
+            threads[f"cache {MANY}"].join(5)
+            assert not threads[f"cache {MANY}"].is_alive()
+            assert threads[f"cache {NAMESPACES}"].is_alive()
+            assert before.namespace("shop").value["metadata"]["name"] == "shop"
+        finally:
+            before.stop()

@@ -119,7 +119,7 @@ def test_the_server_accepts_its_settings(folder: str) -> None:
     known = settings(folder)
     assert (known.port, known.plain_port, known.host) == (10250, 8080, "0.0.0.0")
     mounts = {mount["name"]: Path(mount["mountPath"]) for mount in kustomize.container(folder)["volumeMounts"]}
-    assert known.policies == mounts["policies"]
+    assert known.policies == (str(mounts["policies"]),)
     if folder == DEVELOPMENT:
         assert (known.tls_cert, known.tls_name) == (None, (f"gatewright.{NAMESPACE}.svc",))
     else:

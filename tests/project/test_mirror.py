@@ -100,7 +100,9 @@ registration/configurations: cli/test_manifests
 registration/rules: registration/test_against_policies
 registration/webhooks: registration/test_against_policies
 server/gathering: server/test_asgi
+server/installing: server/test_reload
 server/listening: server/test_process
+server/rehearsal: server/test_reload
 """
 """Modules that have no test module of their own, each with the one that covers it."""
 

@@ -14,7 +14,7 @@ from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Answer, Head
 from webhook.server.reviews import Reviews
-from webhook.server.state import State
+from webhook.server.state import InForce, State
 
 HEAD = Head("POST", "/validate", b"/validate", b"", (), b"application/json")
 
@@ -24,13 +24,14 @@ class Direct:
 
     def __init__(self, folder: Path, policies: PolicySet | None = None) -> None:
         self._file = folder / "log"
-        log = Log(os.open(self._file, os.O_WRONLY | os.O_CREAT))
+        self._log = log = Log(os.open(self._file, os.O_WRONLY | os.O_CREAT))
         policies = policies or PolicySet()
-        self.state = State(policies, ManifestsView(policies.objects))
-        self.metrics = Metrics(Kinds.builtin(), log)
+        self.state = State(InForce(policies, ManifestsView(policies.objects)))
+        self.metrics = Metrics(Kinds.builtin(), {"stdout": log})
         self.reviews = Reviews(self.state, self.metrics, log)
 
     def lines(self) -> list[dict[str, Any]]:
+        assert self._log.flush(10)
         return [json.loads(line) for line in self._file.read_bytes().splitlines()]
 
     def answer(self, body: bytes, head: Head = HEAD) -> Answer:

@@ -4,8 +4,9 @@
 
 `keep_alive` clients reuse their connections; `fresh` clients open a connection for each request. They run until stdin
 ends and `requests` requests are answered, or until a connection is refused. `rate` limits the requests per second of
-all clients together. Prints one line of JSON: requests, failures, latencies in milliseconds, and for each fresh
-connection its time and the certificate of the server.
+all clients together. `only`: the beginning of the names of the reviews to send. `answers`: count the answers. Prints
+one line of JSON: requests, failures, latencies in milliseconds, for each fresh connection its time and the certificate
+of the server, and how often each answer came: the revision of the policies, and the messages of their denials.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ class Load:
     bodies: list[bytes]
     requests: int
     rate: float
+    answers: Counter[tuple[str, tuple[str, ...]]] | None = None
     latencies: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     refused: int = 0
@@ -70,7 +73,7 @@ class Load:
             writer.write(head % len(body) + body)
             lines = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
             (length,) = [int(line.removeprefix(b"content-length: ")) for line in lines if b"content-length" in line]
-            await reader.readexactly(length)
+            body = await reader.readexactly(length)
         except (OSError, asyncio.IncompleteReadError) as error:
             self.failures.append(f"asking: {error!r}")
             return False
@@ -78,6 +81,11 @@ class Load:
             self.failures.append(lines[0].decode())
             return False
         self.latencies.append(time.perf_counter() - sent)
+        if self.answers is not None:
+            response = json.loads(body)["response"]
+            causes = response.get("status", {}).get("details", {}).get("causes", ())
+            messages = sorted({cause["message"].rpartition(": ")[2] for cause in causes})
+            self.answers[response["auditAnnotations"]["policy_revision"], (str(len(causes)), *messages)] += 1
         return b"connection: close" not in lines
 
     async def keep_alive(self) -> None:
@@ -107,14 +115,25 @@ class Load:
             "p50": ordered[len(ordered) // 2] * 1000,
             "p99": ordered[int(len(ordered) * 0.99)] * 1000,
             "seen": self.seen,
+            "answers": list((self.answers or {}).items()),
         }
 
 
-async def main(port: int, ca: str, keep_alive: int, fresh: int, requests: int = 1, rate: float = 0) -> None:
+async def main(
+    port: int,
+    ca: str,
+    keep_alive: int,
+    fresh: int,
+    requests: int = 1,
+    rate: float = 0,
+    only: str = "",
+    answers: bool = False,
+) -> None:
     import os
 
-    bodies = [file.read_bytes() for file in sorted(REVIEWS.glob("*-validate-*.json"))]
-    load = Load(port, ssl.create_default_context(cafile=ca), bodies, requests, rate)
+    bodies = [file.read_bytes() for file in sorted(REVIEWS.glob(f"{only}*-validate-*.json"))]
+    counted: Counter[tuple[str, tuple[str, ...]]] | None = Counter() if answers else None
+    load = Load(port, ssl.create_default_context(cafile=ca), bodies, requests, rate, counted)
 
     def listen() -> None:
         os.read(0, 1)
@@ -129,7 +148,7 @@ async def main(port: int, ca: str, keep_alive: int, fresh: int, requests: int = 
 class Clients:
     """The process of the clients. It starts in the constructor and ends with the `with` block at the latest."""
 
-    def __init__(self, port: int, ca: Path, **settings: float) -> None:
+    def __init__(self, port: int, ca: Path, **settings: float | str) -> None:
         arguments = json.dumps({"port": port, "ca": str(ca), **settings})
         command = [sys.executable, "-m", "tests.server.load", arguments]
         root = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from webhook.server import tls
 from webhook.server.accepting import Acceptor
 from webhook.server.protocol import Answer, Application, Head, Limits, Port
 
-LIMITS = Limits(connections=1000, body=10_000, bodies=40_000, read_timeout=1.0, idle_timeout=5.0)
+LIMITS = Limits(connections=1000, body=10_000, held=400_000, read_timeout=1.0, idle_timeout=5.0)
 PAIR = tls.development().pair
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 TRUST.check_hostname = False

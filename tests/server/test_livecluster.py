@@ -14,6 +14,7 @@ import pytest
 
 from tests.cluster.apiserver import Exchange, config_map, listed, playing
 from tests.server.running import COMMAND, Running, announced, environment, recorded, write_policies
+from tests.server.trees import reload, said
 from webhook.cluster.lookups import Lookups, Target
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
@@ -27,8 +28,8 @@ ROOT = Path(__file__).parents[2]
 def test_without_a_cluster_its_client_is_not_imported() -> None:
     program = (
         "import sys\nfrom webhook.server.process import _prepare\nfrom webhook.server.settings import Settings\n"
-        "from webhook.server.logs import Log\n"
-        "_prepare(Settings(policies='policies', port=0, plain_port=0), Log())\n"
+        "from webhook.server.logs import ErrorOutput, Log\n"
+        "_prepare(Settings(policies='policies', port=0, plain_port=0), Log(), ErrorOutput())\n"
         "print([name for name in sys.modules if name.partition('.')[0] in ('kubernetes', 'urllib3')])"
     )
     run = subprocess.run(
@@ -98,8 +99,9 @@ data: {allowed: this-is-not-used}
 
 
 @contextmanager
-def cluster(folder: Path, ready: threading.Event) -> Iterator[Path]:
-    """The kubeconfig of a cluster with one ConfigMap, which is listed once `ready` is set."""
+def cluster(folder: Path, ready: threading.Event, also: threading.Event | None = None) -> Iterator[Path]:
+    """The kubeconfig of a cluster with one ConfigMap, which is listed once `ready` is set, and one in another
+    namespace, once `also` is."""
     ended = threading.Event()
 
     def answer(exchange: Exchange) -> None:
@@ -110,6 +112,13 @@ def cluster(folder: Path, ready: threading.Event) -> Iterator[Path]:
                 exchange.json(listed(5, config_map("names", 1, allowed="web")))
             else:
                 exchange.refuse(503, "not yet")
+        elif exchange.path == "/api/v1/namespaces/office/configmaps":
+            if also is not None and also.is_set():
+                other = config_map("names", 1, allowed="mail")
+                other["metadata"]["namespace"] = "office"
+                exchange.json(listed(5, other))
+            else:
+                exchange.refuse(403, "may not list")
         else:
             exchange.refuse(404)
 
@@ -172,3 +181,33 @@ def test_it_can_be_stopped_while_it_waits_for_the_cluster(start: Callable[..., R
         assert server.stop() == 0
         server.events("stopped")
         assert [line["event"] for line in server.lines if line["event"] != "cluster"] == ["stopping", "stopped"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_changed_policies_look_up_is_listed_before_they_are_in_force(
+    start: Callable[..., Running], tmp_path: Path, workers: str
+) -> None:
+    ready, also = threading.Event(), threading.Event()
+    ready.set()
+    with cluster(tmp_path, ready, also) as kubeconfig:
+        server = serve(start, tmp_path, kubeconfig, "--workers", workers, "--reload-timeout", "5")
+        announced(server)
+        assert said(server) == "only web"
+        write_policies(
+            tmp_path / "policies", {"named.yaml": POLICY.replace("namespace: shop, param", "namespace: office, param")}
+        )
+        answer = reload(server)
+        assert answer.status == 409
+        (problem,) = answer.json["problems"]
+        assert "waiting for the cluster's v1/ConfigMap names in office (" in problem["message"]
+        assert "may not list" in problem["message"]
+        assert server.get("/readyz").status == 200
+        assert said(server) == "only web"
+        also.set()
+        assert reload(server).status == 200
+        for _ in range(10):
+            assert said(server) == "only mail"
+        metrics = server.get("/metrics").body.decode()
+        assert 'gatewright_cluster_cache_synced{name="names",namespace="office",resource="configmaps"} 1.0' in metrics
+        assert 'namespace="shop"' not in metrics
+        assert server.stop() == 0

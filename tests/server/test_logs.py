@@ -6,11 +6,14 @@ import contextlib
 import json
 import logging
 import os
+import sys
+import traceback
 from collections.abc import Iterator
 
 import pytest
 
-from webhook.server.logs import MAX_TEXT, LibraryRecords, Log, cut, failure
+from webhook.server.logs import MAX_TEXT, ErrorOutput, LibraryRecords, Log, cut, failure
+from webhook.server.writing import MAX_BYTES
 
 
 @pytest.fixture
@@ -42,7 +45,37 @@ def test_a_reader_that_is_gone_costs_the_line_only(pipe: tuple[int, int]) -> Non
     os.close(pipe[0])
     log.write("info", "review", {})
     log.write("info", "review", {})
+    assert log.flush(10)
     assert log.lost == 2
+
+
+def test_the_log_says_how_many_lines_were_lost(pipe: tuple[int, int]) -> None:
+    log = Log(pipe[1])
+    log.share(worker=3)
+    log.write("info", "review", {"name": "x" * MAX_BYTES})  # larger than everything that may wait
+    log.write("info", "review", {"name": "y"})
+    assert log.flush(10)
+    first, second = (json.loads(line) for line in os.read(pipe[0], 4096).splitlines())
+    assert (first["event"], first["worker"]) == ("review", 3)
+    assert second.pop("time").endswith("Z")
+    assert second == {"level": "warning", "event": "log lines lost", "lines": 1, "worker": 3}
+
+
+def test_what_is_printed_to_stderr_is_written_by_a_thread(capfd: pytest.CaptureFixture[str]) -> None:
+    errors = ErrorOutput()
+    errors.share()
+    before = sys.stderr
+    with errors.replaced():
+        assert (sys.stderr.fileno(), sys.stderr.isatty()) == (before.fileno(), before.isatty())
+        print("half", end="", file=sys.stderr, flush=True)
+        print(" a line \ud83d", file=sys.stderr)
+        print("x" * 100_000, end="", file=sys.stderr)  # does not wait for a newline for ever
+        traceback.print_exception(RuntimeError("out of order"))
+    assert sys.stderr is before
+    said = capfd.readouterr().err
+    assert said[:100_020] == "half a line \\ud83d\n" + "x" * 100_000 + "\n"
+    assert said.endswith("RuntimeError: out of order\n")
+    assert errors.lost == 0
 
 
 def test_long_text_is_cut() -> None:

@@ -21,6 +21,7 @@ from webhook.server.isolation import Isolation, IsolationMetrics
 from webhook.server.livecluster import CacheMetrics
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
+from webhook.server.reload import ReloadMetrics
 
 DOCUMENTED = Path(__file__).parent.parent.parent / "docs" / "serve.md"
 SHIPPED = Path(__file__).parent.parent.parent / "policies"
@@ -28,7 +29,7 @@ ANY_KIND = GroupVersionKind("", "v1", "Any")
 
 
 def _metrics() -> Metrics:
-    return Metrics(Kinds.builtin(), Log(-1))
+    return Metrics(Kinds.builtin(), {"stdout": Log(-1)})
 
 
 def _request(group: str, resource: str, subresource: str = "") -> Request:
@@ -132,7 +133,8 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     metrics.trusted("validatingwebhookconfigurations", True)
     view = LiveView(Lookups((NAMESPACES,)))
     view.caches[0].heard, view.caches[0].listed_at = time.monotonic(), time.time()  # as after a list
-    metrics.registry.register(CacheMetrics(view))
+    metrics.registry.register(CacheMetrics(lambda: view))
+    ReloadMetrics(metrics.registry)
     isolation = Isolation(1.0, Log(os.open(os.devnull, os.O_WRONLY)))
     isolation.use(load(SHIPPED))
     metrics.registry.register(IsolationMetrics(isolation))

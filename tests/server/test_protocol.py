@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,7 +25,7 @@ from msgspec.structs import replace
 from tests.server.ports import LIMITS, Echo, Served, request, response, rest, served
 from tests.server.running import Running, recorded, wait_for
 from tests.timing import within
-from webhook.server.protocol import MAX_HEAD, MAX_HEADERS, Connection
+from webhook.server.protocol import MAX_HEAD, MAX_HEADERS, MAX_PIPELINED, Connection
 
 CREATE_POD = recorded("020")
 HEAD = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
@@ -293,7 +294,7 @@ def port() -> Iterator[Served]:
             found.call(found.app.release.set)
         wait_for(lambda: not found.port.open)
         wait_for(lambda: not found.port.tasks)
-        assert found.port.arriving == 0
+        assert found.port.held == 0
         assert not found.port.waiting
         assert found.errors == []
 
@@ -481,22 +482,81 @@ def test_a_body_in_chunks_of_a_byte_is_bounded_by_what_is_sent(port: Served) -> 
     assert port.app.asked == []
 
 
-def test_bodies_that_arrive_at_the_same_time_are_bounded_together(port: Served) -> None:
+def test_bodies_that_arrive_at_the_same_time_are_bounded_together_and_the_oldest_gives_way() -> None:
     part = request(b"/", body=b"x" * 9_500)[:-500]
-    with contextlib.ExitStack() as stack:
+    with served(Echo(), replace(LIMITS, held=40_000)) as port, contextlib.ExitStack() as stack:
         for round_ in (1, 2):
-            clients = [stack.enter_context(port.connected()) for _ in range(6)]
-            for client in clients[:4]:
-                client.sendall(part)
-            wait_for(lambda: port.port.arriving == 4 * 9_000)
-            for client in clients[4:]:
-                client.sendall(part)
-                assert response(client.makefile("rb"))[0] == 503
-            for client in clients[:4]:
+            clients = []
+            for count in range(1, 7):
+                clients.append(stack.enter_context(port.connected()))
+                clients[-1].sendall(part)
+                wait_for(partial(_holding, port, min(count, 4)))
+            for client in clients[:2]:
+                status, head, _ = response(client.makefile("rb"))
+                assert (status, b"retry-after: 1\r\n" in head) == (503, True)
+            for client in clients[2:]:
                 client.sendall(b"x" * 500)
                 assert response(client.makefile("rb"))[2] == ["POST", "/", 9_500]
-            assert port.port.arriving == 0, round_
-    assert port.app.refusals == [503] * 4
+            assert port.port.held == 0, round_
+        assert port.app.refusals == [503] * 4
+        assert port.errors == []
+
+
+def _holding(port: Served, count: int) -> bool:
+    return len(port.port.holding) == count and port.port.held > count * 9_000
+
+
+def test_heads_that_never_end_are_bounded_together() -> None:
+    with served(Echo(), replace(LIMITS, held=40_000)) as port, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(port.connected()) for _ in range(40)]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 5_000)
+        wait_for(lambda: port.app.refusals == [503] * 33)
+        assert 7 * 5_000 < port.port.held <= 40_000
+        clients[-1].sendall(b"\r\n\r\n")
+        assert response(clients[-1].makefile("rb"))[0] == 200
+    wait_for(lambda: not port.port.open)
+    assert port.port.held == 0
+
+
+def test_a_head_without_end_is_refused_at_its_limit_however_it_is_cut(port: Served) -> None:
+    for piece in (100, 3_000, MAX_HEAD + 1):
+        with port.connected() as connection:
+            sent = 0
+            with contextlib.suppress(OSError):
+                while sent < 4 * MAX_HEAD:
+                    connection.sendall((b"GET / HTTP/1.1\r\nx: " if not sent else b"") + b"y" * piece)
+                    sent += piece
+                    assert port.port.held <= MAX_HEAD + piece + 20
+            assert rest(connection).startswith(b"HTTP/1.1 431 ")
+
+
+def test_answers_that_are_not_read_are_bounded_together() -> None:
+    """Each client asks for as much as it can without reading; the oldest of them are cut off."""
+    with served(Echo(), replace(LIMITS, held=400_000, read_timeout=30)) as port, contextlib.ExitStack() as stack:
+        for _ in range(12):
+            connection = stack.enter_context(port.connected())
+            connection.settimeout(0.1)
+            with contextlib.suppress(OSError):
+                while True:
+                    connection.sendall(request(b"/" + b"x" * 900, method=b"GET") * 50)
+        wait_for(lambda: len(port.port.open) < 8)
+        assert port.port.held <= 400_000
+    wait_for(lambda: not port.port.open)
+    assert port.port.held == 0
+
+
+def test_requests_that_wait_for_an_earlier_answer_are_bounded(port: Served) -> None:
+    port.app.release = port.call(asyncio.Event)
+    with port.connected() as connection:
+        connection.sendall(request(b"/later") + request(b"/next", method=b"GET") * (MAX_PIPELINED + 50))
+        wait_for(lambda: port.app.refusals == [503])
+        assert MAX_PIPELINED * 1000 < port.port.held < MAX_PIPELINED * 1200
+        port.call(port.app.release.set)
+        stream = connection.makefile("rb")
+        answers = [response(stream) for _ in range(MAX_PIPELINED + 2)]
+        assert [status for status, _, _ in answers] == [200] * (MAX_PIPELINED + 1) + [503]
+        assert stream.read() == b""
 
 
 def test_a_head_request_is_answered_without_a_body(port: Served) -> None:

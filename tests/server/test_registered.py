@@ -21,7 +21,7 @@ from webhook.server import tls
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 from webhook.server.registered import Comparison, faults, refusal
-from webhook.server.state import State
+from webhook.server.state import InForce, State
 
 OURS, OTHERS = Authority("ours"), Authority("others")
 
@@ -83,8 +83,8 @@ class Compared:
     def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         kinds = Kinds.builtin()
         self.log = Log()
-        self.metrics = Metrics(kinds, self.log)
-        self.state = State(PolicySet(), ManifestsView((), kinds))
+        self.metrics = Metrics(kinds, {"stdout": self.log})
+        self.state = State(InForce(PolicySet(), ManifestsView((), kinds)))
         self._context = served(folder)
         self._capfd = capfd
 
@@ -107,6 +107,7 @@ class Compared:
             for _ in range(2):  # what does not change is logged once
                 asyncio.run(comparison.compare(connection))
             connection.close()
+        assert self.log.flush(10)
         return self._capfd.readouterr().out
 
     def trusted(self) -> dict[str, float]:

@@ -1,202 +1,248 @@
-"""Certificates that change while they serve: what is good is taken over, what is not leaves everything as it was."""
+"""Policies change while a server runs: a tree that loads is put in force whole, any other leaves those in force."""
 
 from __future__ import annotations
 
-import contextlib
-import re
-import socket
-import ssl
+import asyncio
+import os
+import shutil
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.server.authorities import Authority, Mount, fingerprint
-from tests.server.running import Running, ask, recorded, wait_for
-from webhook.server import tls
+from tests.server.authorities import Mount
+from tests.server.running import Running, wait_for
+from tests.server.trees import CREATE_POD, policy, refused, reload, said, value, write
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.policyset import PolicySet
+from webhook.server.app import plain
+from webhook.server.asgi import ASGI
+from webhook.server.protocol import Head
+from webhook.server.reload import SETTLED, Outcome
+from webhook.server.state import InForce, State
 
-CREATE_POD = recorded("020")
-WITHIN = 5.0  # seconds
-
-
-def _flags(mount: Mount, policies: Path) -> tuple[str, ...]:
-    files = ("--tls-cert", str(mount.path("tls.crt")), "--tls-key", str(mount.path("tls.key")))
-    return ("--policies", str(policies), *files)
-
-
-def _mount(folder: Path, pair: tuple[bytes, bytes], **more: bytes) -> Mount:
-    return Mount(folder / "tls", tls_crt=pair[0], tls_key=pair[1], **more)
+WITHIN = 15.0  # seconds
 
 
-def _seen(server: Running, name: str | None = "localhost") -> str:
-    """The certificate that a new connection sees."""
-    context = server.trust
-    context.check_hostname = name is not None
-    with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
-        context.wrap_socket(plain, server_hostname=name) as connection,
-    ):
-        found = connection.getpeercert(True)
+def test_a_changed_folder_takes_effect_by_itself(start: Callable[..., Running], tmp_path: Path) -> None:
+    tree = write(tmp_path / "tree", a_yaml=policy("one"))
+    server = start("--policies", str(tree))
+    first = server.get("/policies").json["revision"]
+    assert said(server) == "one"
+    write(tree, a_yaml=policy("two"))
+    (line,) = server.events("reload")
+    assert said(server) == "two"
+    second = server.get("/policies").json["revision"]
+    assert first != second
+    assert (line["level"], line["before"], line["revision"], line["policies"]) == ("info", first, second, 1)
+    response = server.post("/validate", CREATE_POD).response
+    assert response["auditAnnotations"] == {"policy_revision": second}
+    assert [each["revision"] for each in server.events("review", 3)] == [first, second, second]
+    metrics = server.get("/metrics").body.decode()
+    assert f'gatewright_policy_revision_info{{revision="{second}"}} 1.0' in metrics
+    assert first not in metrics
+    assert value(server, "gatewright_policy_reloads_total") == 1
+    assert value(server, "gatewright_policy_last_reload_successful") == 1
+    assert time.time() - value(server, "gatewright_policy_last_reload_timestamp_seconds") < 60
+    # The same files, written anew, are the same revision.
+    write(tree, a_yaml=policy("two"))
+    time.sleep(SETTLED + 2)
+    assert value(server, "gatewright_policy_reloads_total") == 1
+    assert server.stop() == 0
+
+
+def test_a_mutation_carries_the_revision_too(server: Running) -> None:
+    revision = server.get("/policies").json["revision"]
+    response = server.post("/mutate", CREATE_POD).response
+    assert response["auditAnnotations"] == {"policy_revision": revision}
+
+
+def test_a_volume_of_a_config_map_takes_effect(start: Callable[..., Running], tmp_path: Path) -> None:
+    mount = Mount(tmp_path / "volume", a_yaml=policy("one").encode())
+    server = start("--policies", str(mount.folder))
+    mount.write(a_yaml=policy("two").encode(), b_yaml=policy("more", "another").encode())
+    server.events("reload")
+    assert said(server) == "more"  # of another, the first by name
+    assert len(server.get("/policies").json["policies"]) == 2
+
+
+def test_a_worktree_of_git_sync_takes_effect_also_with_equal_files(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    link = tmp_path / "current"
+
+    def flip(commit: str, text: str) -> None:
+        worktree = tmp_path / ".worktrees" / commit
+        worktree.mkdir(parents=True)
+        write(worktree / "policies", a_yaml=policy(text))
+        (tmp_path / "new").symlink_to(worktree)
+        (tmp_path / "new").rename(link)
+
+    flip("1" * 40, "one")
+    server = start("--policies", str(link / "policies"))
+    flip("2" * 40, "two")
+    shutil.rmtree(tmp_path / ".worktrees" / ("1" * 40))
+    server.events("reload")
+    assert said(server) == "two"
+    assert server.get("/policies").json["policies"][0]["file"] == str(link / "policies" / "a.yaml")
+
+
+def test_a_broken_tree_leaves_the_policies_in_force_and_says_where(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    tree = write(tmp_path / "tree", a_yaml=policy("one"))
+    server = start("--policies", str(tree))
+    before = server.get("/policies").json["revision"]
+    write(tree, a_yaml=policy("two").replace('"false"', '"object.spec.("'))
+    (line,) = server.events("reload")
+    assert said(server) == "one"
+    assert server.get("/readyz").status == 200
+    assert (line["level"], line["revision"], line["message"]) == ("error", before, f"revision {before} stays in force")
+    (problem,) = line["problems"]
+    assert problem.startswith(f"{tree / 'a.yaml'}:10:")
+    assert "Syntax error" in problem
+    found = refused(server)
     assert found is not None
-    return fingerprint(found)
+    assert found["revision"] == line["refused"]
+    (shown,) = found["problems"]
+    assert (shown["file"], shown["line"]) == (str(tree / "a.yaml"), 10)
+    assert server.get("/policies").json["revision"] == before
+    assert value(server, "gatewright_policy_reload_failures_total") == 1
+    assert value(server, "gatewright_policy_last_reload_successful") == 0
+    # What was in force is restored.
+    write(tree, a_yaml=policy("one"))
+    wait_for(lambda: refused(server) is None, WITHIN)
+    assert value(server, "gatewright_policy_last_reload_successful") == 1
+    assert value(server, "gatewright_policy_reloads_total") == 0
+    assert said(server) == "one"
 
 
-def _answers(connection: ssl.SSLSocket) -> bool:
-    connection.sendall(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n")
-    return connection.recv(4096).startswith(b"HTTP/1.1 404")
+HANGS = "while True:\n    pass\n"
+ENDS = "import os\nos._exit(3)\n"
+CRASHES = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
+FORKS = "import os, time\nif os.fork() == 0:\n    time.sleep(3600)\nos._exit(0)\n"
+TAKES_ALL = "hoard = bytearray(4 << 30)\n"
+SPEAKS = "import os\nfor each in range(3, 32):\n    os.path.exists(f'/proc/self/fd/{each}') and os.write(each, b'{}')\n"
 
 
-def _metric(server: Running, name: str, file: str = "certificate") -> float:
-    text = server.get("/metrics").body.decode()
-    (value,) = re.findall(rf'(?m)^{name}(?:{{file="{file}"}})? (.+)$', text)
-    return float(value)
-
-
-def test_a_new_pair_is_served_to_new_connections_and_open_ones_are_kept(
-    start: Callable[..., Running], policies: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda tree: write(tree, b_py="def wrong(:\n"), "not Python: "),
+        (lambda tree: write(tree, b_py="raise SystemExit(0)\n"), "cannot be imported: SystemExit"),
+        (lambda tree: write(tree, b_py=ENDS), "loading this file ended the process, with exit code 3"),
+        (lambda tree: write(tree, b_py=CRASHES), "loading this file ended the process, by SIGSEGV"),
+        (lambda tree: write(tree, b_py=HANGS), "loading this file did not end within 3 s"),
+        (lambda tree: write(tree, b_py=FORKS), "loading this file did not end within 3 s"),
+        (lambda tree: write(tree, b_py=SPEAKS), "loading this file wrote to a file that is not its own"),
+        (lambda tree: write(tree, b_py=TAKES_ALL), "cannot be imported: MemoryError"),
+        (lambda tree: write(tree, b_yaml=policy("twice")), "is already defined in"),
+        (lambda tree: write(tree, a_yaml="kind: [\n"), "a.yaml"),
+        (lambda tree: (tree / "a.yaml").unlink(), "it has no policies"),
+        (shutil.rmtree, "no such file or folder; expected a policy tree"),
+        (lambda tree: (tree / "loop.yaml").symlink_to("loop.yaml"), "cannot be read: "),
+        (lambda tree: (tree / "out.yaml").symlink_to("/etc/hostname"), "it is a link out of the policy tree"),
+        (lambda tree: (tree / "gone.yaml").symlink_to("nothing"), "cannot be read: No such file or directory"),
+        (lambda tree: os.mkfifo(tree / "pipe.yaml"), "a named pipe, not a regular file"),
+        (lambda tree: (tree.rename(tree.parent / "kept"), tree.symlink_to(tree)), "no such file or folder"),
+    ],
+)
+def test_whatever_is_wrong_with_a_tree_costs_nothing(
+    start: Callable[..., Running], tmp_path: Path, change: Callable[[Path], object], problem: str
 ) -> None:
-    authority = Authority()
-    first, second = authority.pair("ec"), authority.pair("rsa", (-1, 60))
-    mount = _mount(tmp_path, first)
-    server = start(*_flags(mount, policies))
-    server.ca = authority.pem
-    assert _seen(server) == fingerprint(first[0])
-    expiry = _metric(server, "gatewright_tls_certificate_expiry_timestamp_seconds")
-    kept = server.connect()
-    kept.connect()
+    tree = write(tmp_path / "tree", a_yaml=policy("one"))
+    server = start("--policies", str(tree), "--reload-timeout", "3" if "within 3 s" in problem else "60")
+    change(tree)
+    answer = reload(server)
+    assert answer.status == 409, answer.body
+    assert problem in " ".join(f"{each['file']}: {each['message']}" for each in answer.json["problems"])
+    assert said(server) == "one"
+    assert server.get("/readyz").status == 200
+    assert server.process.poll() is None
 
-    mount.write(tls_crt=second[0], tls_key=second[1])
-    wait_for(lambda: _seen(server) == fingerprint(second[0]), WITHIN)
-    assert _seen(server, None) == fingerprint(second[0])  # a client that names no server sees it too
-    assert ask(kept, "POST", "/validate", CREATE_POD, "application/json").response["allowed"] is False
-    assert _metric(server, "gatewright_tls_certificate_expiry_timestamp_seconds") - expiry > 29 * 86400
-    assert _metric(server, "gatewright_tls_reloads_total") == 1
-    assert _metric(server, "gatewright_tls_reload_failures_total") == 0
-    (line,) = server.events("certificates")
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_costs_nothing(start: Callable[..., Running], tmp_path: Path) -> None:
+    tree = write(tmp_path / "tree", a_yaml=policy("one"))
+    server = start("--policies", str(tree))
+    (tree / "a.yaml").chmod(0)
+    answer = reload(server)
+    assert answer.status == 409
+    assert answer.json["problems"][0]["message"] == "cannot be read: Permission denied"
+    assert said(server) == "one"
+
+
+def test_a_tree_that_is_still_being_written_is_not_read(start: Callable[..., Running], tmp_path: Path) -> None:
+    tree = write(tmp_path / "tree", a_yaml=policy("one"))
+    server = start("--policies", str(tree))
+    for number in range(6):  # each of these states would load
+        write(tree, a_yaml=policy(f"part {number}"))
+        time.sleep(SETTLED / 3)
+    (line,) = server.events("reload")
     assert line["level"] == "info"
+    assert said(server) == "part 5"
 
 
-def test_bad_pairs_keep_the_old_one_and_show(start: Callable[..., Running], policies: Path, tmp_path: Path) -> None:
-    authority = Authority()
-    first, other, last = (authority.pair() for _ in range(3))
-    expired = authority.pair(days=(-3, -1))
-    mount = _mount(tmp_path, first)
-    server = start(*_flags(mount, policies))
-    server.ca = authority.pem
-    bad: list[tuple[dict[str, bytes], str]] = [
-        ({"tls_crt": other[0], "tls_key": first[1]}, "is not the key of the certificate"),
-        ({"tls_crt": other[0], "tls_key": other[1][:-50]}, "no private key in PEM"),
-        ({"tls_crt": expired[0], "tls_key": expired[1]}, "expired at"),
-        ({"tls_crt": other[0] + authority.pem[:-50], "tls_key": other[1]}, "is truncated"),
-        ({"tls_crt": other[0]}, "cannot read the key"),
-    ]
-    for count, (files, told) in enumerate(bad, 1):
-        mount.write(**files)
-        wait_for(lambda: _metric(server, "gatewright_tls_reload_failures_total") == count, WITHIN)  # noqa: B023
-        assert _metric(server, "gatewright_tls_last_reload_successful") == 0
-        line = server.events("certificates", count)[-1]
-        assert line["level"] == "error"
-        assert told in line["message"]
-        assert "PRIVATE KEY-----\\nM" not in str(line)
-        assert _seen(server) == fingerprint(first[0])
-    time.sleep(2.2)  # it is tried again and again, and told once
-    assert _metric(server, "gatewright_tls_reload_failures_total") == len(bad)
-
-    mount.write(tls_crt=last[0], tls_key=last[1])
-    wait_for(lambda: _seen(server) == fingerprint(last[0]), WITHIN)
-    wait_for(lambda: _metric(server, "gatewright_tls_last_reload_successful") == 1)
-    assert _metric(server, "gatewright_tls_reloads_total") == 1
+def test_sighup_reloads_at_once_and_ends_nothing(start: Callable[..., Running], tmp_path: Path) -> None:
+    tree = write(tmp_path / "tree", a_yaml=policy("one"))
+    server = start("--policies", str(tree))
+    server.process.send_signal(signal.SIGHUP)
+    (line,) = server.events("reload")
+    assert line["message"] == "this revision is in force"
+    write(tree, a_yaml=policy("two"))
+    server.process.send_signal(signal.SIGHUP)
+    server.events("reload", 2)
+    assert said(server) == "two"
+    assert server.stop() == 0
 
 
-def test_files_that_are_written_one_after_the_other_are_no_failure(
-    start: Callable[..., Running], policies: Path, tmp_path: Path
-) -> None:
-    authority = Authority()
-    first, second = authority.pair(), authority.pair()
-    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
-    certificate.write_bytes(first[0])
-    key.write_bytes(first[1])
-    server = start("--policies", str(policies), "--tls-cert", str(certificate), "--tls-key", str(key))
-    server.ca = authority.pem
-    certificate.write_bytes(second[0])
-    time.sleep(0.3)
-    key.write_bytes(second[1])
-    wait_for(lambda: _seen(server) == fingerprint(second[0]), WITHIN)
-    assert _metric(server, "gatewright_tls_reload_failures_total") == 0
+def test_a_request_reloads_at_once(start: Callable[..., Running], tmp_path: Path) -> None:
+    tree = write(tmp_path / "tree", a_yaml=policy("one"))
+    server = start("--policies", str(tree))
+    first = server.get("/policies").json["revision"]
+    assert reload(server).json == {"revision": first, "changed": False}
+    write(tree, a_yaml=policy("two"))
+    answer = reload(server)
+    assert (answer.status, answer.json["changed"]) == (200, True)
+    assert said(server) == "two"
+    assert server.get("/-/reload").status == 405
 
 
-def test_both_files_are_read_from_the_folder_that_the_link_led_to(tmp_path: Path) -> None:
-    authority = Authority()
-    first, second = authority.pair(), authority.pair()
-    mount = _mount(tmp_path, first)
-    before = tls.settled(mount.path("tls.crt"), mount.path("tls.key"))
-    assert len({file.parent for file in before}) == 1
-    assert before[0].parent.parent == mount.folder
-    mount.write(tls_crt=second[0], tls_key=second[1])
-    after = tls.settled(mount.path("tls.crt"), mount.path("tls.key"))
-    assert {file.parent for file in after}.isdisjoint(file.parent for file in before)
-    assert tls.read_pair(mount.path("tls.crt"), mount.path("tls.key")).certificate == second[0]
-    plain = tmp_path / "plain.crt"
-    assert tls.settled(plain) == (plain,)
+@pytest.mark.parametrize(
+    ("client", "status"),
+    [("127.0.0.1", 200), ("127.8.8.8", 200), ("::1", 200), ("::ffff:127.0.0.1", 200)]
+    + [(client, 403) for client in ("10.0.0.8", "::ffff:10.0.0.8", "fe80::1", "", "localhost")],
+)
+def test_only_clients_of_this_host_may_ask_for_a_reload(client: str, status: int) -> None:
+    asked: list[str] = []
+
+    async def reloaded() -> Outcome:
+        asked.append(client)
+        return Outcome("one", changed=False)
+
+    async def nothing() -> bytes:
+        return b""
+
+    app = ASGI(plain(State(InForce(PolicySet(), ManifestsView(()))), nothing, reloaded))
+    head = Head("POST", "/-/reload", b"/-/reload", b"", (), b"")
+    answer = asyncio.run(app.answer(head, b"", client))
+    assert answer.status == status
+    assert bool(asked) is (status == 200)
 
 
-@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_only_clients_of_the_authority_are_served_and_it_is_reloaded(
-    start: Callable[..., Running], policies: Path, tmp_path: Path, newest: ssl.TLSVersion
-) -> None:
-    authority, old, new = Authority("servers"), Authority("old"), Authority("new")
-    mount = _mount(tmp_path, authority.pair())
-    clients = Mount(tmp_path / "clients", ca_crt=old.pem)
-    server = start(*_flags(mount, policies), "--client-ca", str(clients.path("ca.crt")))
-    server.ca = authority.pem
-    contexts = {
-        name: Authority.client(ca, tmp_path, authority.pem, newest) for name, ca in (("old", old), ("new", new))
-    }
-    contexts["none"] = server.trust
-    contexts["none"].maximum_version = newest
-
-    @contextlib.contextmanager
-    def connected(name: str, session: ssl.SSLSession | None = None) -> Iterator[ssl.SSLSocket]:
-        with (
-            socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
-            contexts[name].wrap_socket(plain, server_hostname="localhost", session=session) as connection,
-        ):
-            yield connection
-
-    def served(name: str, session: ssl.SSLSession | None = None) -> bool:
-        with contextlib.suppress(OSError), connected(name, session) as connection:
-            return _answers(connection)
-        return False
-
-    assert (served("none"), served("new"), served("old")) == (False, False, True)
-    clients.write(ca_crt=new.pem)
-    wait_for(lambda: served("new"), WITHIN)
-    assert served("old") is False
-    clients.write(ca_crt=b"-----BEGIN CERTIFICATE-----\nAAAA")
-    wait_for(lambda: _metric(server, "gatewright_tls_reload_failures_total", "client-ca") == 1, WITHIN)
-    with connected("new") as kept:
-        assert _answers(kept)
-        clients.write(ca_crt=old.pem)
-        wait_for(lambda: not served("new"), WITHIN)
-        # It is not resumed: the client would not be asked for its certificate.
-        assert served("new", kept.session) is False
-        assert _answers(kept)
-    assert b"peer_did_not_return_a_certificate" in server.get("/metrics").body
-
-
-def test_authorities_that_are_none_keep_it_from_starting(tmp_path: Path, policies: Path) -> None:
-    import subprocess
-
-    from tests.server.running import COMMAND, environment
-
-    for content, told in (
-        (b"", "no certificate in PEM"),
-        (Authority().pair(days=(-3, -1))[0], "all certificates are expired or not yet valid"),
-    ):
-        file = tmp_path / "ca.crt"
-        file.write_bytes(content)
-        command = [*COMMAND, "serve", "--policies", str(policies), "--client-ca", str(file)]
-        ended = subprocess.run(command, env=environment(), capture_output=True, timeout=30, check=False)
-        assert ended.returncode == 2
-        assert f"{file}: {told}" in ended.stderr.decode()
+def test_several_folders_make_one_tree(start: Callable[..., Running], tmp_path: Path) -> None:
+    first = write(tmp_path / "first", a_yaml=policy("one"))
+    second = write(tmp_path / "second", b_yaml=policy("more", "another"))
+    server = start("--policies", str(first), "--policies", str(second))
+    assert len(server.get("/policies").json["policies"]) == 2
+    write(second, b_yaml=policy("more", "another") + "---\n" + policy("clash"))
+    answer = reload(server)
+    assert answer.status == 409
+    clash = answer.json["problems"][0]
+    assert clash["file"] == str(second / "b.yaml")
+    assert f"'versioned' is already defined in {first / 'a.yaml'}:1" in clash["message"]
+    write(second, b_yaml=policy("more", "another"), c_yaml=policy("third", "third"))
+    assert reload(server).json["changed"] is True
+    assert len(server.get("/policies").json["policies"]) == 3

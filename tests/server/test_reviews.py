@@ -40,8 +40,8 @@ def test_a_mutation_comes_as_a_patch_on_mutate_only(server: Running) -> None:
     (operation,) = json.loads(base64.b64decode(response["patch"], validate=True))
     assert operation["op"] == "add"
     assert operation["path"].startswith("/metadata/labels")
-    assert set(server.post("/validate", CREATE_SERVICE).response) == {"uid", "allowed"}
-    assert set(server.post("/mutate", CREATE_POD).response) == {"uid", "allowed"}
+    assert set(server.post("/validate", CREATE_SERVICE).response) == {"uid", "allowed", "auditAnnotations"}
+    assert set(server.post("/mutate", CREATE_POD).response) == {"uid", "allowed", "auditAnnotations"}
 
 
 def test_a_mutation_that_fails_under_fail_denies(server: Running) -> None:
@@ -220,6 +220,7 @@ def test_a_decision_is_one_line_of_the_log(server: Running) -> None:
         "namespace": "rec",
         "name": "n" * 1024,
         "verdict": "deny",
+        "revision": server.get("/policies").json["revision"],
         "policies": ["no-host-path"],
         "findings": [
             {

@@ -107,7 +107,12 @@ def test_the_variables_of_a_service_named_gatewright_are_none_of_ours() -> None:
 @pytest.mark.parametrize(("size", "text"), [(8 << 20, "8Mi"), (1536, "1536"), (64 << 10, "64Ki"), (1 << 30, "1Gi")])
 def test_sizes_are_shown_as_they_are_written(size: int, text: str) -> None:
     assert size_text(size) == text
-    assert resolve({"max_body": text}, {}).max_body == size
+    assert resolve({"max_body": text, "max_memory": "4Gi"}, {}).max_body == size
+
+
+def test_a_body_fits_into_the_memory_for_bodies() -> None:
+    with pytest.raises(SettingsError, match=r"--max-body is 65Mi, more than a quarter of --max-memory \(256Mi\)"):
+        resolve({"max_body": "65Mi"}, {})
 
 
 def test_help_explains_every_setting() -> None:

@@ -7,6 +7,12 @@ from typing import Any
 import jsonpatch
 import orjson
 
+MAX_COMPARED = 4000
+"""Most commas in the JSON of two lists whose elements are compared; of larger ones the patch has the whole new list.
+
+An operation for each element takes far more memory and time than the list, whose size is up to the tenant.
+"""
+
 Operation = dict[str, Any]
 """One operation of a patch: `op`, `path` (RFC 6901), and `value` or `from` where the operation has one."""
 
@@ -36,9 +42,11 @@ def _objects(before: dict[str, Any], after: dict[str, Any], pointer: str, operat
             continue
         if isinstance(old, dict) and isinstance(new, dict):
             _objects(old, new, path, operations)
-        elif orjson.dumps(old) == orjson.dumps(new):
+        elif (text := orjson.dumps(old)) == (new_text := orjson.dumps(new)):
             continue
-        elif isinstance(old, list) and isinstance(new, list):
+        elif (
+            isinstance(old, list) and isinstance(new, list) and text.count(b",") + new_text.count(b",") <= MAX_COMPARED
+        ):
             operations.extend(_below(path, operation) for operation in jsonpatch.make_patch(old, new).patch)
         else:
             operations.append({"op": "replace", "path": path, "value": new})

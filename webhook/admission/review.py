@@ -115,21 +115,28 @@ def parse(body: bytes) -> Request:
     )
 
 
-def respond(request: Request, decision: Decision) -> bytes:
-    """The AdmissionReview that answers a validating call."""
+REVISION = "policy_revision"
+"""The key of the audit annotation with the revision of the policies. Those of policies have a dot in their keys."""
+
+
+def respond(request: Request, decision: Decision, revision: str = "") -> bytes:
+    """The AdmissionReview that answers a validating call. `revision`: of the policies, for the audit log."""
     response: dict[str, Any] = {"uid": request.uid, "allowed": decision.allowed}
     if not decision.allowed:
         denials = [finding for finding in decision.findings if finding.action == "Deny"]
         response["status"] = _status(request, decision.code, decision.reason, decision.message, denials)
     if decision.warnings:
         response["warnings"] = list(decision.warnings)
-    if decision.audit_annotations:
+    if revision:
+        response["auditAnnotations"] = {**decision.audit_annotations, REVISION: revision}
+    elif decision.audit_annotations:
         response["auditAnnotations"] = decision.audit_annotations
     return _dump(response)
 
 
-def respond_mutation(request: Request, mutation: Mutation) -> bytes:
-    """The AdmissionReview that answers a mutating call. It has a patch only if the object changed."""
+def respond_mutation(request: Request, mutation: Mutation, revision: str = "") -> bytes:
+    """The AdmissionReview that answers a mutating call. It has a patch only if the object changed. `revision`: as for
+    `respond`."""
     response: dict[str, Any] = {"uid": request.uid, "allowed": mutation.allowed}
     if not mutation.allowed:
         response["status"] = _status(request, mutation.code, mutation.reason, mutation.message, mutation.findings)
@@ -138,11 +145,14 @@ def respond_mutation(request: Request, mutation: Mutation) -> bytes:
         if operations:
             response["patchType"] = "JSONPatch"
             response["patch"] = base64.b64encode(orjson.dumps(operations)).decode("ascii")
+    annotations: dict[str, str] = {REVISION: revision} if revision else {}
     if mutation.excepted:
-        response["auditAnnotations"] = {excepting.ANNOTATION: excepting.annotation(mutation.excepted)}
+        annotations[excepting.ANNOTATION] = excepting.annotation(mutation.excepted)
         warnings = shown_warnings(excepting.warnings(mutation.excepted))
         if warnings:
             response["warnings"] = list(warnings)
+    if annotations:
+        response["auditAnnotations"] = annotations
     return _dump(response)
 
 

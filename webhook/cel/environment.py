@@ -9,14 +9,15 @@ from functools import lru_cache
 from webhook.cel.check import construction
 from webhook.cel.check.frontend import Declarations, Frontend
 from webhook.cel.check.literals import check_literals
-from webhook.cel.check.structs import Struct
+from webhook.cel.check.structs import StructType
 from webhook.cel.check.suggestions import Names, explained
 from webhook.cel.functions import came_later, form, libraries_of
 from webhook.cel.library import jsonpatch
 from webhook.cel.library.resolution import Functions
 from webhook.cel.program import Program
+from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import CompileError, Issue
-from webhook.cel.tree.stack import deep_stack
+from webhook.cel.tree.stack import LOW, deep_stack, with_room
 from webhook.cel.tree.types import Type
 from webhook.lazypatterns import lazily
 from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
@@ -46,7 +47,7 @@ def _declarations(version: Version, constructs: bool) -> Declarations:
 def _frontend(
     variables: tuple[tuple[str, Type], ...],
     container: str,
-    structs: tuple[Struct, ...],
+    structs: tuple[StructType, ...],
     version: Version,
     constructs: bool,
 ) -> Frontend:
@@ -69,7 +70,7 @@ class Environment:
         variables: Mapping[str, Type],
         *,
         container: str = "",
-        structs: tuple[Struct, ...] = (),
+        structs: tuple[StructType, ...] = (),
         version: Version = NEWEST,
         constructs: bool = False,
     ) -> None:
@@ -110,18 +111,15 @@ class Environment:
 
     def _compiled(self, source: str, expect: tuple[Type, ...]) -> Program:
         try:
-            tree = self._checker().check(source)
+            tree, height = self._checker().checked(source)
             if self._constructs:
-                construction.check_names(source, tree)
+                with_room(source, tree, lambda: construction.check_names(source, tree))
         except CompileError as error:
             dated = CompileError(error.source, _dated(error, self._version))
             raise explained(dated, self._names()) from None
-        check_literals(source, tree)
-        if expect and tree.type not in expect:
-            wanted = " or ".join(map(str, expect))
-            message = f"must evaluate to {wanted} but got {tree.type}"
-            raise CompileError(source, [Issue(message)])
-        return Program(source, tree)
+        if height <= LOW and sum(map(source.count, "([{?!-")) <= 24:  # what the height does not count
+            return _built(source, tree, expect)
+        return with_room(source, tree, lambda: _built(source, tree, expect))
 
     def _names(self) -> Names:
         functions = _functions(self._version, self._constructs)
@@ -137,6 +135,15 @@ class Environment:
             known = tuple(sorted(self.variables.items(), key=_first))
             self._frontend = _frontend(known, self._container, self._structs, self._version, self._constructs)
         return self._frontend
+
+
+def _built(source: str, tree: Expr, expect: tuple[Type, ...]) -> Program:
+    check_literals(source, tree)
+    if expect and tree.type not in expect:
+        wanted = " or ".join(map(str, expect))
+        message = f"must evaluate to {wanted} but got {tree.type}"
+        raise CompileError(source, [Issue(message)])
+    return Program(source, tree)
 
 
 def _first(item: tuple[str, Type]) -> str:

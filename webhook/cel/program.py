@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from webhook.cel.code import codegen
 from webhook.cel.code.codegen import generate
@@ -19,7 +19,7 @@ from webhook.cel.tree.errors import (
     LimitExceeded,
     no_such_overload,
 )
-from webhook.cel.tree.stack import deep_stack
+from webhook.cel.tree.stack import with_room
 from webhook.cel.tree.types import Type
 from webhook.paths import Path
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from webhook.cel.why.privacy import Private
 
 _NOTHING: Mapping[str, Any] = {}
+T = TypeVar("T")
 
 
 class Activation(Metered):
@@ -230,8 +231,7 @@ class Program:
             raise
 
     def _generated(self, form: codegen.Form) -> Callable[[Any], Any]:
-        with deep_stack(self.source):
-            return generate(self.tree, form)[0]
+        return self.followed(lambda: generate(self.tree, form)[0])
 
     def explain(self, activation: Activation, private: Private | None = None) -> Explanation:
         """Evaluate the expression and explain its value: see webhook.cel.why.explainer.
@@ -241,16 +241,15 @@ class Program:
         """
         from webhook.cel.why import explainer, privacy  # loaded on first use, as it is rarely needed
 
-        with deep_stack(self.source):
-            return explainer.explain(self, Recording.of(activation), private or privacy.NOTHING)
+        recording = Recording.of(activation)
+        return self.followed(lambda: explainer.explain(self, recording, private or privacy.NOTHING))
 
     def explained(self, activation: Recording, error: str, private: Private | None = None) -> Explanation:
         """The explanation of an evaluation by `evaluate_recording` on this activation. error: the text of the error
         that it raised, else ""."""
         from webhook.cel.why import explainer, privacy
 
-        with deep_stack(self.source):
-            return explainer.explanation(self, activation, error, private or privacy.NOTHING)
+        return self.followed(lambda: explainer.explanation(self, activation, error, private or privacy.NOTHING))
 
     def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
         """The Paths into the variable `root` that decide the expression's value or error, the best first.
@@ -262,8 +261,11 @@ class Program:
 
         with suppress(EvaluationError):  # the witnesses of an error are wanted too
             self.evaluate_recording(activation)
-        with deep_stack(self.source):
-            return witnesses(self, activation, root)
+        return self.followed(lambda: witnesses(self, activation, root))
+
+    def followed(self, work: Callable[[], T]) -> T:
+        """The result of work that follows the program's tree by recursion, which may be deep."""
+        return with_room(self.source, self.tree, work)
 
 
 class Form(Protocol):

@@ -12,6 +12,7 @@ from webhook.server.settings import SETTINGS_FILE, Settings, SettingsError, flag
 
 _METAVARS = {
     "policies": "DIR",
+    "reload_timeout": "SECONDS",
     "policy_timeout": "SECONDS",
     "policy_imports": "MODULES",
     "policy_isolation": "WHICH",
@@ -28,6 +29,7 @@ _METAVARS = {
     "webhook_configuration": "NAME",
     "workers": "COUNT",
     "max_body": "SIZE",
+    "max_memory": "SIZE",
     "max_connections": "COUNT",
     "read_timeout": "SECONDS",
     "idle_timeout": "SECONDS",
@@ -41,12 +43,15 @@ def _option(name: str) -> Any:
     field = Settings.model_fields[name]
     metavar = _METAVARS[name]
     default = size_text(field.default) if metavar == "SIZE" else field.default
+    if name == "policies":
+        default = ",".join(default)
     default_text = f"default {default}; " if default not in (None, ()) else ""
     return typer.Option(flag(name), help=f"{field.description} ({default_text}{variable(name)})", metavar=metavar)
 
 
 def serve(
-    policies: Annotated[str | None, _option("policies")] = None,
+    policies: Annotated[list[str] | None, _option("policies")] = None,
+    reload_timeout: Annotated[str | None, _option("reload_timeout")] = None,
     policy_timeout: Annotated[str | None, _option("policy_timeout")] = None,
     policy_imports: Annotated[str | None, _option("policy_imports")] = None,
     policy_isolation: Annotated[str | None, _option("policy_isolation")] = None,
@@ -63,6 +68,7 @@ def serve(
     webhook_configuration: Annotated[str | None, _option("webhook_configuration")] = None,
     workers: Annotated[str | None, _option("workers")] = None,
     max_body: Annotated[str | None, _option("max_body")] = None,
+    max_memory: Annotated[str | None, _option("max_memory")] = None,
     max_connections: Annotated[str | None, _option("max_connections")] = None,
     read_timeout: Annotated[str | None, _option("read_timeout")] = None,
     idle_timeout: Annotated[str | None, _option("idle_timeout")] = None,
@@ -80,7 +86,7 @@ def serve(
     A setting comes from its flag, else from its variable, else from the settings file. On SIGTERM, /readyz fails,
     reviews in flight are answered, and the exit code is 0. If the server cannot start, the exit code is 2.
     """
-    flags = {name: value for name, value in locals().items() if name in Settings.model_fields}
+    flags = {name: value for name, value in locals().items() if name in Settings.model_fields and value != []}
     try:
         resolved = resolve(flags, os.environ, settings)
     except SettingsError as error:

@@ -102,7 +102,7 @@ class Cache:
         self.snapshot = EMPTY
         self.heard: float | None = None  # monotonic time at which the snapshot was last known to be current
         self.listed_at: float | None = None  # seconds since the epoch
-        self._changed = changed
+        self.changed = changed
         self._backoff = backoff
         self._page = page
         self._silence = silence
@@ -298,7 +298,7 @@ class Cache:
         self.state, self.problem = state, problem
         if (state, reason) != self._reported and not self._stop.is_set():
             self._reported = state, reason
-            self._changed(self)
+            self.changed(self)
 
 
 def reason_of(error: APIError | Unreachable) -> str:

@@ -32,22 +32,32 @@ NAMESPACE_PATIENCE = 1.0
 """Seconds that a review waits for its own Namespace to appear in the cache, where the watch may lag behind."""
 
 _ASKING = 8  # access checks in flight at once
+_SPARE = 32  # connections for the caches that successors of a view add
 _POLL = 0.01  # seconds between two lookups of a Namespace that is waited for
 
 
 class LiveView:
     """Caches what `lookups` names, once started.
 
-    `changed` is called from the caches' threads, with each cache that changes state.
+    `changed` is called from the caches' threads, with each cache that changes state. `before`: the view that this one
+    will succeed. Caches that both need are shared, so that nothing is listed twice.
     """
 
-    def __init__(self, lookups: Lookups, changed: Callable[[Cache], None] = lambda cache: None) -> None:
+    def __init__(
+        self,
+        lookups: Lookups,
+        changed: Callable[[Cache], None] = lambda cache: None,
+        before: LiveView | None = None,
+    ) -> None:
         self._lookups = lookups
         self._notify = changed
         self._lock = threading.Lock()  # guards `_kinds`, which the caches' threads replace
-        self._kinds = Kinds.builtin()
-        self.caches = tuple(Cache(target, self._changed) for target in lookups.targets)
+        kept: dict[Target, Cache] = {} if before is None else {cache.target: cache for cache in before.caches}
+        self.caches: tuple[Cache, ...] = tuple(
+            kept.get(target) or Cache(target, self._changed) for target in lookups.targets
+        )
         """One for each target, in the order of `lookups.targets`."""
+        self._added = tuple(cache for cache in self.caches if cache.target not in kept)
         self._by_kind: dict[tuple[str, str], tuple[Cache, ...]] = {}
         for cache in self.caches:
             kind = cache.target[:2]
@@ -57,19 +67,49 @@ class LiveView:
         self._executor: ThreadPoolExecutor | None = None
         self.asked: Counter[str] = Counter()
         """Access checks by result: allowed, refused, error."""
+        if before is not None:
+            self._connection, self._executor, self.asked = before._connection, before._executor, before.asked
+            self._threads = [thread for thread in before._threads if thread.is_alive()]
+        self._kinds = self._known()
+
+    @property
+    def started(self) -> bool:
+        """Whether this view, or one before it, was started."""
+        return self._connection is not None
 
     def start(self, configuration: Configuration) -> None:
-        """Start the caches' threads. Call it in the process that does the lookups: threads do not survive a fork."""
-        self._connection = Connection(configuration, len(self.caches) + _ASKING)
-        if self._lookups.access:
+        """Start the threads of the caches that no view before has started.
+
+        Call it in the process that does the lookups: threads do not survive a fork.
+        """
+        if self._connection is None:
+            self._connection = Connection(configuration, len(self.caches) + _ASKING + _SPARE)
+        if self._lookups.access and self._executor is None:
             self._executor = ThreadPoolExecutor(_ASKING, thread_name_prefix="access")
-        for cache in self.caches:
+        for cache in self._added:
             # Daemons, so that a thread that waits for a server cannot keep the process from exiting.
             thread = threading.Thread(
                 target=cache.run, args=(self._connection,), name=f"cache {cache.target}", daemon=True
             )
             thread.start()
             self._threads.append(thread)
+
+    def succeed(self, before: LiveView) -> None:
+        """Take the place of the view that the constructor was given: the caches that only that one needs end.
+
+        Reviews that still use it read what these caches held last.
+        """
+        for cache in self.caches:
+            cache.changed = self._changed
+        with self._lock:
+            self._kinds = self._known()
+        for cache in set(before.caches).difference(self.caches):
+            cache.stop()
+
+    def abandon(self) -> None:
+        """End the caches that this view has added. The view before it stays in use."""
+        for cache in self._added:
+            cache.stop()
 
     def stop(self, seconds: float = 1.0) -> None:
         """End all watches, and wait for the threads, together at most `seconds`."""
@@ -164,11 +204,13 @@ class LiveView:
 
     def _changed(self, cache: Cache) -> None:
         with self._lock:
-            builtin = Kinds.builtin()
-            served = [each.resource for each in self.caches if each.resource and each.state is not State.NOT_SERVED]
-            absent = {each.target[:2] for each in self.caches if each.state is State.NOT_SERVED}
-            self._kinds = builtin.with_resources(served, without=absent)
+            self._kinds = self._known()
         self._notify(cache)
+
+    def _known(self) -> Kinds:
+        served = [each.resource for each in self.caches if each.resource and each.state is not State.NOT_SERVED]
+        absent = {each.target[:2] for each in self.caches if each.state is State.NOT_SERVED}
+        return Kinds.builtin().with_resources(served, without=absent)
 
 
 class ReviewView:

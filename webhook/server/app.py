@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -11,18 +13,26 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
+from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
 from webhook.server.metrics import CONTENT_TYPE
-from webhook.server.state import State
+from webhook.server.reload import Outcome
+from webhook.server.state import Refused, State
+from webhook.visible import visible
+
+_MOST_PROBLEMS = 100  # that a response shows
 
 
 def plain(
-    state: State, exposition: Callable[[], Awaitable[bytes]], hung: Callable[[], str | None] = lambda: None
+    state: State,
+    exposition: Callable[[], Awaitable[bytes]],
+    reload: Callable[[], Awaitable[Outcome]],
+    hung: Callable[[], str | None] = lambda: None,
 ) -> FastAPI:
     """The application of the plain port.
 
-    `exposition` returns the text of /metrics. `hung` returns why /healthz should fail, such as a worker process that
-    does not answer; None if it should not.
+    `exposition` returns the text of /metrics. `reload` puts a changed policy tree in force. `hung` returns why /healthz
+    should fail, such as a worker process that does not answer; None if it should not.
     """
     app = FastAPI(title="Gatewright", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -51,7 +61,21 @@ def plain(
     @app.get("/policies")
     async def policies() -> dict[str, Any]:
         """The loaded policies, each with its bindings, file and line."""
-        return listing(state.policies, state.python_policies())
+        refused = None if state.refused is None else _refused(state.refused)
+        return {**listing(state.in_force.policies, state.python_policies()), "refused": refused}
+
+    @app.post("/-/reload")
+    async def reloaded(request: HTTPRequest) -> JSONResponse:
+        """Reads the policy tree now: 200 if it is in force, 409 with the problems if it cannot be, 403 for a client
+        that is not on this host."""
+        if request.client is None or not _is_local(request.client.host):
+            raise HTTPException(403, "reloading is for clients on the loopback interface, such as kubectl port-forward")
+        outcome = await reload()
+        body: dict[str, Any] = {"revision": outcome.revision, "changed": outcome.changed}
+        if not outcome.problems:
+            return JSONResponse(body)
+        message = f"the policy tree cannot be loaded; revision {outcome.revision} stays in force"
+        return JSONResponse({"error": message, **body, "problems": _problems(outcome.problems)}, 409)
 
     @app.get("/ca.pem")
     async def authority() -> Response:
@@ -61,6 +85,28 @@ def plain(
         return Response(state.development_ca, media_type="application/x-pem-file")
 
     return app
+
+
+def _is_local(client: str) -> bool:
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _refused(refused: Refused) -> dict[str, Any]:
+    at = datetime.fromtimestamp(refused.at, UTC)
+    return {"revision": refused.revision, "at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "problems": _problems(refused.problems)}
+
+
+def _problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    shown = list(problems)[:_MOST_PROBLEMS]
+    return [
+        {"file": visible(each.file), "line": each.line, "column": each.column, "message": visible(each.message)}
+        for each in shown
+    ]
 
 
 def listing(policies: PolicySet, isolated: Mapping[str, dict[str, Any]]) -> dict[str, Any]:

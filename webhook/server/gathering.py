@@ -160,10 +160,11 @@ class Gathering:
         self._door = door
         self._count = count
         self._state = state
-        self._own = CollectorRegistry()
-        self._restarts = Counter("gatewright_worker_restarts", RESTARTS_HELP, registry=self._own)
-        self._ready = Gauge("gatewright_ready", READY_HELP, registry=self._own)
-        ProcessCollector(registry=self._own)
+        self.own = CollectorRegistry()
+        """The metrics of the process of the plain port itself."""
+        self._restarts = Counter("gatewright_worker_restarts", RESTARTS_HELP, registry=self.own)
+        self._ready = Gauge("gatewright_ready", READY_HELP, registry=self.own)
+        ProcessCollector(registry=self.own)
         self._workers: dict[_Worker, None] = {}
         self._ended: list[Family] = []  # counters and histograms of workers that have ended
         self._seen: set[int] = set()
@@ -193,7 +194,7 @@ class Gathering:
             await asyncio.wait(replies, timeout=_WAIT)
         self._ready.set(self._state.not_ready() is None)
         snapshots = [worker.families for worker in self._workers]
-        snapshots += [self._ended, families(self._own.collect())]
+        snapshots += [self._ended, families(self.own.collect())]
         return generate_latest(_Collected(list(merged(snapshots))))
 
     def hung(self) -> str | None:

@@ -322,7 +322,7 @@ class Lane:
             self._loading = source, time.monotonic()
             self._set_overdue(LOADING + (_STARTING if new else _LATE))
             text = source.text.decode("utf-8", "surrogateescape")
-            load = {"load": [source.file, source.resolved], "text": text, "seconds": LOADING}
+            load = {"load": source.file, "text": text, "seconds": LOADING}
             self._send(process, frames.framed(load))
         elif job is not None:
             self._running = job

@@ -16,6 +16,7 @@ from webhook.server.protocol import Application, Limits, Port
 from webhook.server.settings import Settings, flag
 
 _BACKLOG = 1024
+_RECEIVE_BUFFER = 64 << 10  # bytes; what the kernel, and then TLS, buffers of a connection that is not read yet
 _LINGER = 1.0  # seconds after accepting ends in which idle connections may still send a request; then they are closed
 _CHECK_EVERY = 0.02  # seconds between two checks whether all connections are closed
 
@@ -36,6 +37,7 @@ def bind(settings: Settings, name: str) -> socket.socket:
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)  # connections inherit it
         bound.bind(address)
         bound.listen(_BACKLOG)  # already here, so that a second server on the port fails at once
     except OSError as error:

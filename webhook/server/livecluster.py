@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -32,30 +32,59 @@ _SHOWN_OBJECTS = 5
 
 
 class LiveCluster(Struct, frozen=True):
-    """A view that `following` starts, the configuration that it connects with, and the lookups of the policies."""
+    """The view that the server starts with, the configuration that it connects with, and the lookups of the policies.
+
+    `changed`: called with each cache that changes state.
+    """
 
     view: LiveView
     configuration: Configuration
     lookups: Lookups
+    changed: Callable[[Cache], None]
 
     @contextlib.asynccontextmanager
-    async def following(self) -> AsyncIterator[None]:
-        """Runs the view during the block. The view may not have synced yet when the block starts."""
-        self.view.start(self.configuration)
+    async def following(self, current: Callable[[], LiveView | None]) -> AsyncIterator[None]:
+        """Runs the view that `current` returns during the block. It may not have synced yet when the block starts.
+
+        At the end, the view that `current` returns then is stopped: the same, or its last successor.
+        """
+        (current() or self.view).start(self.configuration)
         try:
             yield
         finally:
-            await asyncio.to_thread(self.view.stop)
+            await asyncio.to_thread((current() or self.view).stop)
 
-    async def synced(self, stopped: asyncio.Event) -> bool:
+    async def synced(self, current: Callable[[], LiveView | None], stopped: asyncio.Event) -> bool:
         """Wait until the view has listed everything. False if `stopped` is set first."""
-        while self.view.waits_for() is not None:
+        while (current() or self.view).waits_for() is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), _CHECK_EVERY)
                 return False
         gc.collect()
         gc.freeze()  # most listed objects stay: later collections need not visit them
         return True
+
+    async def successor(self, before: LiveView, policies: PolicySet, seconds: float) -> LiveView:
+        """A view for other policies that has listed everything they look up. It shares the caches of `before`.
+
+        If `before` has not been started, the view is not either: it can take its place. Raises ConfigurationError if
+        listing takes longer than `seconds`.
+        """
+        if not before.started:
+            return LiveView(lookups_of(policies), self.changed)
+        view = LiveView(lookups_of(policies), self.changed, before)
+        view.start(self.configuration)
+        try:
+            async with asyncio.timeout(seconds):
+                while view.waits_for() is not None:
+                    await asyncio.sleep(_CHECK_EVERY)
+        except TimeoutError:
+            view.abandon()
+            raise ConfigurationError(f"{view.waits_for()}, for more than {seconds:g} s") from None
+        except BaseException:
+            view.abandon()
+            raise
+        return view
 
 
 def prepare(settings: Settings, policies: PolicySet, log: Log) -> LiveCluster | None:
@@ -75,7 +104,7 @@ def prepare(settings: Settings, policies: PolicySet, log: Log) -> LiveCluster | 
         log.write(_LEVELS[cache.state], "cluster", fields)
 
     lookups = lookups_of(policies)
-    return LiveCluster(LiveView(lookups, changed), configuration, lookups)
+    return LiveCluster(LiveView(lookups, changed), configuration, lookups, changed)
 
 
 def unused(policies: PolicySet, lookups: Lookups) -> str | None:
@@ -94,12 +123,15 @@ def _name(value: dict[str, Any]) -> str:
 
 
 class CacheMetrics(Collector):
-    """The metrics of the caches, read at each scrape."""
+    """The metrics of the caches of the view that `current` returns, read at each scrape."""
 
-    def __init__(self, view: LiveView) -> None:
-        self._view = view
+    def __init__(self, current: Callable[[], LiveView | None]) -> None:
+        self._current = current
 
     def collect(self) -> Iterator[Metric]:
+        view = self._current()
+        if view is None:
+            return
         labels = ("resource", "namespace", "name")
         objects = GaugeMetricFamily("gatewright_cluster_cache_objects", "Objects in the cache.", labels=labels)
         synced = GaugeMetricFamily(
@@ -127,7 +159,7 @@ class CacheMetrics(Collector):
             "Failures, by reason.",
             labels=(*labels, "reason"),
         )
-        for cache in self._view.caches:
+        for cache in view.caches:
             key = _labels(cache)
             objects.add_metric(key, cache.snapshot.count)
             synced.add_metric(key, cache.state is State.SYNCED)
@@ -147,7 +179,7 @@ class CacheMetrics(Collector):
             labels=("answer",),
         )
         for answer in ("allowed", "refused", "error"):
-            asked.add_metric((answer,), self._view.asked[answer])
+            asked.add_metric((answer,), view.asked[answer])
         yield asked
 
     def describe(self) -> Iterable[Metric]:

@@ -1,46 +1,56 @@
 """The log: one JSON line on stdout for each event; each decision is one event.
 
-A line is one orjson call and one write. Of a request, only the fields that identify it are logged, each string cut to
-MAX_TEXT characters. The content of an object is never logged; for a Secret, neither are the messages of policies.
+A line is one orjson call; a thread writes it (webhook.server.writing). Of a request, only the fields that identify it
+are logged, each string cut to MAX_TEXT characters. The content of an object is never logged; for a Secret, neither are
+the messages of policies.
 """
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import logging
-import os
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from webhook.server.writing import Lines, Writer
 from webhook.visible import encodable
 
 MAX_TEXT = 1024
 """The most characters of a string from a request that are logged. Hostile strings may be megabytes long."""
 
+FLUSH = 1.0
+"""Seconds at most that the end of a process waits for its lines to be written."""
+
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
 class Log:
-    """Writes lines to a file descriptor.
+    """Writes lines to a file descriptor, without blocking: see webhook.server.writing.
 
-    A line that cannot be written (no reader, disk full) must not stop admission: it is dropped and counted in `lost`.
+    A line that cannot be written (the reader stopped or is gone, disk full) must not stop admission: it is dropped and
+    counted in `lost`. The event `log lines lost` says so once writing works again.
     """
 
-    __slots__ = ("_descriptor", "_fields", "_shared", "lost")
+    __slots__ = ("_fields", "_queue", "_writer")
 
     def __init__(self, descriptor: int = 1) -> None:
-        self._descriptor = descriptor
-        self._shared = False
         self._fields: dict[str, Any] = {}
-        self.lost = 0
+        self._writer = Writer(descriptor, self._lost_line)
+        self._queue = self._writer.put
+
+    @property
+    def lost(self) -> int:
+        """The number of lines that were dropped."""
+        return self._writer.lost
 
     def share(self, **fields: Any) -> None:
-        """From now on, lock the descriptor for each line, as other processes write to it too, and add these fields."""
-        self._shared = True
+        """From now on, lock the descriptor for each write, as other processes write to it too, and add these fields."""
+        self._writer.share()
         self._fields = fields
 
     def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
@@ -49,33 +59,57 @@ class Log:
 
     def put(self, line: dict[str, Any]) -> None:
         """Write a line that already has `time`, `level` and `event`. May change `line`, to save the hot path a copy."""
+        self._queue(self._text(line))
+
+    def flush(self, seconds: float = FLUSH) -> bool:
+        """Wait until every line is written, for at most `seconds`. Returns whether all are."""
+        return self._writer.flush(seconds)
+
+    def _text(self, line: dict[str, Any]) -> bytes:
         if self._fields:
             line |= self._fields
         try:
-            text = orjson.dumps(line, option=_OPTIONS)
+            return orjson.dumps(line, option=_OPTIONS)
         except TypeError:  # a policy's message may contain text that UTF-8 cannot encode, such as a lone surrogate
-            text = orjson.dumps(encodable(line), default=str, option=_OPTIONS)
-        try:
-            if self._shared:
-                self._write_locked(text)
-            else:
-                self._write(text)
-        except OSError:
-            self.lost += 1
+            return orjson.dumps(encodable(line), default=str, option=_OPTIONS)
 
-    def _write(self, text: bytes) -> None:
-        written = os.write(self._descriptor, text)
-        while written < len(text):
-            written += os.write(self._descriptor, text[written:])
+    def _lost_line(self, count: int) -> bytes:
+        line = {"time": datetime.now(UTC), "level": "warning", "event": "log lines lost", "lines": count}
+        return self._text(line)
 
-    def _write_locked(self, text: bytes) -> None:
-        # A write of more than 4 KiB to a pipe is not atomic: without a lock, lines of several processes would mix. The
-        # system releases the lock of a process that dies.
-        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+
+class ErrorOutput:
+    """The process's stderr while it serves: what Python, its libraries and policies print there never blocks.
+
+    Reports of crashes in C code still go to the descriptor at once.
+    """
+
+    def __init__(self) -> None:
+        self._writer = Writer(2, lambda count: b"%d lines of stderr were lost\n" % count)
+
+    @property
+    def lost(self) -> int:
+        """The number of lines that were dropped."""
+        return self._writer.lost
+
+    def share(self) -> None:
+        """From now on, lock the descriptor for each write, as other processes write to it too."""
+        self._writer.share()
+
+    @contextlib.contextmanager
+    def replaced(self) -> Iterator[None]:
+        """sys.stderr is this output during the block. At its end, waits for the lines to be written."""
+        original = sys.stderr
+        sys.stderr = Lines(self._writer, original)
         try:
-            self._write(text)
+            yield
         finally:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+            sys.stderr = original
+            self.flush()
+
+    def flush(self, seconds: float = FLUSH) -> bool:
+        """Wait until every line is written, for at most `seconds`. Returns whether all are."""
+        return self._writer.flush(seconds)
 
 
 def cut(text: str) -> str:

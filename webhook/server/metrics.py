@@ -10,9 +10,10 @@ import platform
 import time
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from itertools import accumulate
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -30,7 +31,6 @@ from webhook.admission.decision import MUTATING, VALIDATING, Finding
 from webhook.policy.policyset import Binding, PolicySet
 from webhook.policy.request import GroupVersionResource, Request
 from webhook.schema import Kinds
-from webhook.server.logs import Log
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,10 +50,18 @@ _SUBRESOURCES = frozenset(
 _BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class Metrics:
-    """The server's metrics, in a registry of their own."""
+class Output(Protocol):
+    """Something that lines are written to."""
 
-    def __init__(self, kinds: Kinds, log: Log) -> None:
+    @property
+    def lost(self) -> int:
+        """The number of lines that could not be written."""
+
+
+class Metrics:
+    """The server's metrics, in a registry of their own. `outputs`: see gatewright_log_lines_lost_total."""
+
+    def __init__(self, kinds: Kinds, outputs: Mapping[str, Output] | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # these would be a second sample for each counter
         self.registry = CollectorRegistry(auto_describe=True)
         self._reviews = _Reviews(kinds)
@@ -147,7 +155,7 @@ class Metrics:
         Gauge("gatewright_build_info", "Version.", ("version", "python"), registry=self.registry).labels(
             version("gatewright"), platform.python_version()
         ).set(1)
-        self.registry.register(_LostLines(log))
+        self.registry.register(_LostLines(outputs or {}))
         ProcessCollector(registry=self.registry)
 
     def review(self, path: str, request: Request, verdict: str, seconds: float) -> None:
@@ -176,8 +184,11 @@ class Metrics:
         """Count a request that was refused with this HTTP status."""
         self._refused.labels(str(code)).inc()
 
-    def policies(self, policies: PolicySet) -> None:
-        """Set the metrics of a policy tree that was just loaded."""
+    def policies(self, policies: PolicySet, kinds: Kinds | None = None) -> None:
+        """Set the metrics of a policy tree that was just put in force. `kinds`: those of its reviews, if they differ
+        from those before."""
+        if kinds is not None:
+            self._reviews.know(kinds)
         self._policies.set(len(policies.policies))
         self._bindings.set(len(policies.bindings))
         self._revision.clear()
@@ -253,6 +264,11 @@ class _Reviews(Collector):
         self._counts: dict[tuple[str, str, str, str], int] = {}
         self._durations: dict[str, _Durations] = {}
         self._labels: dict[tuple[GroupVersionResource, str], str] = {}
+
+    def know(self, kinds: Kinds) -> None:
+        """Label resources by these kinds from now on."""
+        self._kinds = kinds
+        self._labels.clear()
 
     def add(self, path: str, request: Request, verdict: str, seconds: float) -> None:
         key = (path, request.operation, self._label(request.resource, request.subresource), verdict)
@@ -337,13 +353,16 @@ class _Evaluated(Collector):
 
 
 class _LostLines(Collector):
-    def __init__(self, log: Log) -> None:
-        self._log = log
+    def __init__(self, outputs: Mapping[str, Output]) -> None:
+        self._outputs = outputs
 
     def collect(self) -> Iterator[Metric]:
-        yield CounterMetricFamily(
-            "gatewright_log_lines_lost", "Log lines that could not be written.", value=self._log.lost
+        lost = CounterMetricFamily(
+            "gatewright_log_lines_lost", "Lines that could not be written, by output.", labels=("output",)
         )
+        for name, output in self._outputs.items():
+            lost.add_metric((name,), output.lost)
+        yield lost
 
     def describe(self) -> Iterable[Metric]:
         return []

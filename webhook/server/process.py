@@ -10,41 +10,51 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvloop
 from msgspec import Struct
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 
 from webhook.cluster.connection import ConfigurationError
+from webhook.cluster.live import LiveView
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import full_text
 from webhook.excerpts import columns
 from webhook.policy.load.loading import PolicyTreeError, load
+from webhook.policy.load.treefiles import Stamp, Tree, stamp
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
 from webhook.server import tls
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
+from webhook.server.certificates import Certificates
 from webhook.server.gathering import Gathering, Line
+from webhook.server.installing import Installer
 from webhook.server.isolation import Isolation, IsolationMetrics
 from webhook.server.listening import CannotListen, Server, bind, shown
 from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unused
-from webhook.server.logs import Log, route_library_records
+from webhook.server.logs import ErrorOutput, Log, route_library_records
+from webhook.server.memory import HELD_SHARE
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Limits
 from webhook.server.registered import Comparison
-from webhook.server.reload import Certificates
+from webhook.server.reload import Reload, ReloadMetrics, on_request
 from webhook.server.reviews import Reviews
 from webhook.server.settings import Settings, flag
-from webhook.server.state import State
+from webhook.server.state import InForce, State
+from webhook.server.together import Coordinator, Follower, Kept, Member
 from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
 
 _PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
-_BODIES_AT_ONCE = 16  # bodies of the largest size that may be arriving at the same time
 _HUNG = 20.0  # seconds of processor time that the event loop of a server without workers may be held up
+_PLAIN_CONNECTIONS = 64  # for probes, a few scrapers and people
+_PLAIN_HELD = 4 << 20  # bytes that these may hold
 _CLOSING = 2.0  # seconds at most from the last response to the end of a process
 
 
@@ -58,10 +68,10 @@ def run(settings: Settings) -> int:
     The exit code: 0; 2 if the server could not start, with the reason on stderr; 1 if a child process failed while
     shutting down.
     """
-    log = Log()
+    log, errors = Log(), ErrorOutput()
     route_library_records(log)
     try:
-        serving = _prepare(settings, log)
+        serving = _prepare(settings, log, errors)
     except StartError as error:
         print(error, file=sys.stderr)
         return 2
@@ -71,18 +81,24 @@ def run(settings: Settings) -> int:
     gc.freeze()
     # A review allocates some hundred objects. They form no cycles and are freed when it is answered.
     gc.set_threshold(20_000, 20, 20)
-    if settings.workers > 1:
-        return serving.by_workers()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serving.alone())
-    return 0
+    with errors.replaced():
+        try:
+            if settings.workers > 1:
+                return serving.by_workers()
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serving.alone())
+            return 0
+        finally:
+            log.flush()
 
 
-def _prepare(settings: Settings, log: Log) -> Serving:
+def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
     """Load and check everything that serving needs. Raises StartError."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for a reload, once the server runs
+    since = stamp(settings.policies)
     policies = _load(settings)
     kinds = Kinds.builtin().with_crds(policies.objects)
-    metrics = Metrics(kinds, log)
+    metrics = Metrics(kinds, {"stdout": log, "stderr": errors})
     metrics.policies(policies)
     certificates, authority = _certificates(settings, metrics, log)
     try:
@@ -91,22 +107,23 @@ def _prepare(settings: Settings, log: Log) -> Serving:
         raise StartError(str(error)) from None
     ca = authority.ca if authority else None
     if cluster is None:  # policies look objects up in the policy tree only
-        state = State(policies, ManifestsView(policies.objects, kinds), development_ca=ca)
+        state = State(InForce(policies, ManifestsView(policies.objects, kinds)), development_ca=ca)
     else:
-        state = State(policies, cluster.view, cluster.view, development_ca=ca)
-        metrics.registry.register(CacheMetrics(cluster.view))
+        state = State(InForce(policies, cluster.view, cluster.view), development_ca=ca)
+        metrics.registry.register(CacheMetrics(lambda: state.in_force.live))
     _raise_descriptor_limit()
     try:
         sockets = bind(settings, "port"), bind(settings, "plain_port")
     except CannotListen as error:
         raise StartError(str(error)) from None
     addresses = shown(sockets[0]), shown(sockets[1])
-    return Serving(settings, state, metrics, log, certificates, authority, cluster, *sockets, addresses)
+    return Serving(settings, state, metrics, log, errors, certificates, authority, cluster, *sockets, addresses, since)
 
 
 def _load(settings: Settings) -> PolicySet:
-    if not settings.policies.is_dir():
-        raise StartError(f"no policy folder at {settings.policies}; set {flag('policies')}")
+    for folder in settings.policies:
+        if not Path(folder).is_dir():
+            raise StartError(f"no policy folder at {folder}; set {flag('policies')}")
     try:
         version = parse_version(settings.kubernetes_version)
         return load(settings.policies, version, imports=settings.policy_imports)
@@ -114,8 +131,12 @@ def _load(settings: Settings) -> PolicySet:
         width = columns(sys.stderr)
         problems = "\n".join(full_text(problem, width) for problem in error.problems)
         raise StartError(
-            f"{problems}\nthe policies in {settings.policies} cannot be loaded; the server does not start"
+            f"{problems}\nthe policies in {_named(settings)} cannot be loaded; the server does not start"
         ) from None
+
+
+def _named(settings: Settings) -> str:
+    return ", ".join(settings.policies)
 
 
 def _certificates(settings: Settings, metrics: Metrics, log: Log) -> tuple[Certificates, tls.Development | None]:
@@ -145,12 +166,14 @@ class Serving(Struct, frozen=True):
     state: State
     metrics: Metrics
     log: Log
+    errors: ErrorOutput
     certificates: Certificates
     authority: tls.Development | None
     cluster: LiveCluster | None
     bound: socket.socket
     plain_bound: socket.socket
     addresses: tuple[str, str]  # of both sockets
+    since: Stamp  # of the policy tree, before it was read
 
     async def alone(self) -> None:
         """Serve both ports in this process."""
@@ -158,49 +181,95 @@ class Serving(Struct, frozen=True):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.ask)
+        loop.add_signal_handler(signal.SIGHUP, stop.reload.set)
 
         async def exposition() -> bytes:
             return self.metrics.exposition()
 
-        plain_server = self._plain_server(plain(self.state, exposition))
+        reload = self._reload(self._installer(self.cluster).install, self.metrics.registry, self.since)
+        plain_server = self._plain_server(plain(self.state, exposition, reload.now))
         await plain_server.begin()
-        async with _beside(_force(stop, plain_server)), _beside(_end_if_hung()):
+        async with (
+            _beside(_force(stop, plain_server)),
+            _beside(_end_if_hung()),
+            _beside(reload.watch()),
+            _beside(on_request(stop.reload, reload)),
+        ):
             await self._answer_reviews(stop, self._announce, self._announce_stop)
             await plain_server.end()  # last, so that /readyz fails while reviews in flight are answered
         self.log.write("info", "stopped", {})
 
+    def _installer(self, cluster: LiveCluster | None) -> Installer:
+        settings = self.settings
+        version = parse_version(settings.kubernetes_version)
+        return Installer(self.state, self.metrics, version, settings.reload_timeout, cluster)
+
+    def _reload(
+        self, install: Callable[[Tree], Awaitable[PolicySet]], registry: CollectorRegistry, since: Stamp | None
+    ) -> Reload:
+        settings = self.settings
+        version = parse_version(settings.kubernetes_version)
+        metrics = ReloadMetrics(registry)
+        return Reload(
+            settings.policies,
+            version,
+            settings.reload_timeout,
+            install,
+            self.state,
+            metrics,
+            self.log,
+            since,
+            imports=settings.policy_imports,
+        )
+
     def by_workers(self) -> int:
         """Serve the plain port in one process and reviews in `settings.workers` others. Returns the exit code."""
         door, plain_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        tree_door, plain_tree_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        kept = Kept()
         count = self.settings.workers
+        workers = (partial(self._worker_process, index, door, tree_door, kept) for index in range(count))
         roles = [
-            Role("plain port", partial(self._plain_process, plain_door)),
-            *(Role(f"worker {index}", partial(self._worker_process, index, door)) for index in range(count)),
+            Role("plain port", partial(self._plain_process, plain_door, plain_tree_door, kept), reloads=True),
+            *(Role(f"worker {index}", work) for index, work in enumerate(workers)),
         ]
         self.log.share()
+        self.errors.share()
 
         def stopping() -> None:
             self.bound.close()  # the kernel closes the socket once the workers have closed it too
             self._announce_stop()
 
-        code = Parent(roles, self.log, self._patience, stopping).run()
+        def ending() -> None:
+            self.log.flush()
+            self.errors.flush()
+
+        code = Parent(roles, self.log, self._patience, stopping, ending).run()
         self.log.write("info", "stopped", {})
         return code
 
-    async def _plain_process(self, door: socket.socket, stop: Stop) -> None:
+    async def _plain_process(self, door: socket.socket, tree_door: socket.socket, kept: Kept, stop: Stop) -> None:
         self.bound.close()
-        self.state.listening = True
-        self.state.live = None  # each worker has its own
-        gathering = Gathering(door, self.settings.workers, self.state)
-        server = self._plain_server(plain(self.state, gathering.exposition, gathering.hung))
+        state, settings = self.state, self.settings
+        state.listening = True
+        state.in_force = replace(state.in_force, live=None)  # each worker has its own
+        gathering = Gathering(door, settings.workers, state)
+        member = Member(self._installer(None), kept, self.log)
+        since = self.since if kept.read() is None else None
+        await member.catch_up()
+        coordinator = Coordinator(tree_door, member, kept, settings.reload_timeout)
+        reload = self._reload(coordinator.install, gathering.own, since)
+        server = self._plain_server(plain(state, gathering.exposition, reload.now, gathering.hung))
         await server.begin()
         async with (
             _beside(gathering.keep_polling()),
             _beside(self._announce_when_ready(gathering)),
             _beside(_force(stop, server)),
+            _beside(reload.watch()),
+            _beside(on_request(stop.reload, reload)),
         ):
             await stop.asked.wait()
-            self.state.stopping = True
+            state.stopping = True
             with contextlib.suppress(TimeoutError):  # the parent kills a worker that hangs
                 await asyncio.wait_for(_first(gathering.none_left, stop.at_once), self._patience)
             await server.end()
@@ -209,7 +278,9 @@ class Serving(Struct, frozen=True):
         await gathering.all_ready.wait()
         self._announce()
 
-    async def _worker_process(self, index: int, door: socket.socket, stop: Stop) -> None:
+    async def _worker_process(
+        self, index: int, door: socket.socket, tree_door: socket.socket, kept: Kept, stop: Stop
+    ) -> None:
         self.plain_bound.close()
         self.log.share(worker=index)
         line = Line(door, index, self.state, self.metrics)
@@ -218,7 +289,9 @@ class Serving(Struct, frozen=True):
             tasks.append(asyncio.ensure_future(line.report()))
 
         tasks: list[asyncio.Future[None]] = []
-        async with _beside(line.keep()):
+        follower = Follower(tree_door, Member(self._installer(self.cluster), kept, self.log))
+        async with _beside(line.keep()), _beside(follower.keep()):
+            await follower.ready()
             await self._answer_reviews(stop, changed, changed)
             await line.report()
 
@@ -231,8 +304,12 @@ class Serving(Struct, frozen=True):
         if self.cluster is None:
             await self._answer_at_once(stop, serving, stopping)
             return
-        async with self.cluster.following():
-            if await self.cluster.synced(stop.asked):
+
+        def current() -> LiveView | None:
+            return self.state.in_force.live
+
+        async with self.cluster.following(current):
+            if await self.cluster.synced(current, stop.asked):
                 await self._answer_at_once(stop, serving, stopping)
             else:
                 self.state.stopping = True
@@ -241,14 +318,14 @@ class Serving(Struct, frozen=True):
     async def _answer_at_once(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
         settings, state = self.settings, self.state
         isolation = Isolation(settings.policy_timeout, self.log, everything=settings.policy_isolation == "all")
-        isolation.use(state.policies)
+        isolation.use(state.in_force.policies)
         isolation.start()
         state.isolation = isolation
         self.metrics.registry.register(IsolationMetrics(isolation))
         server = Server(
-            Reviews(state, self.metrics, self.log),
+            Reviews(state, self.metrics, self.log, settings.max_memory - settings.max_memory // HELD_SHARE),
             self.bound,
-            self._limits(settings.max_body),
+            self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),
             settings.shutdown_timeout,
             self.certificates.listening,
             self.metrics.handshake_failed,
@@ -282,14 +359,15 @@ class Serving(Struct, frozen=True):
         return self.settings.shutdown_delay + self.settings.shutdown_timeout + _CLOSING
 
     def _plain_server(self, app: Any) -> Server:
-        return Server(ASGI(app), self.plain_bound, self._limits(_PLAIN_MAX_BODY), self.settings.shutdown_timeout)
+        limits = self._limits(_PLAIN_MAX_BODY, min(_PLAIN_CONNECTIONS, self.settings.max_connections), _PLAIN_HELD)
+        return Server(ASGI(app), self.plain_bound, limits, self.settings.shutdown_timeout)
 
-    def _limits(self, body: int) -> Limits:
+    def _limits(self, body: int, connections: int, held: int) -> Limits:
         settings = self.settings
         return Limits(
-            connections=settings.max_connections,
+            connections=connections,
             body=body,
-            bodies=_BODIES_AT_ONCE * body,
+            held=held,
             read_timeout=settings.read_timeout,
             idle_timeout=settings.idle_timeout,
         )
@@ -299,7 +377,7 @@ class Serving(Struct, frozen=True):
 
     def _announce(self) -> None:
         """Log what is served and where, and print it on stderr for the operator."""
-        policies = self.state.policies
+        policies = self.state.in_force.policies
         reviews, plain_port = self.addresses
         fields: dict[str, Any] = {
             "reviews": f"https://{reviews}",
@@ -320,7 +398,7 @@ class Serving(Struct, frozen=True):
         for message in messages:
             self.log.write("warning", "policies", {"message": message})
         lines += [
-            f"{len(policies.names)} policies from {self.settings.policies}, revision {policies.revision}",
+            f"{len(policies.names)} policies from {_named(self.settings)}, revision {policies.revision}",
             f"reviews: https://{reviews}/validate and /mutate",
             f"health, metrics, policies: http://{plain_port}/healthz /readyz /metrics /policies",
         ]

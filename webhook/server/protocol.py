@@ -23,7 +23,7 @@ import httptools
 import orjson
 from msgspec import Struct, field
 
-MAX_HEAD: Final = 64 << 10
+MAX_HEAD: Final = 16 << 10
 """Most bytes of request line and headers of one request, trailers of a chunked body included."""
 
 MAX_HEADERS: Final = 128
@@ -31,6 +31,9 @@ MAX_HEADERS: Final = 128
 
 MAX_WAITING: Final = 64 << 10
 """Most bytes of unread responses. While more wait, no further request of the connection is answered."""
+
+MAX_PIPELINED: Final = 100
+"""Most complete requests of a connection that wait for an earlier response; one more ends the connection."""
 
 
 class Head(NamedTuple):
@@ -75,7 +78,7 @@ class Limits(Struct, frozen=True):
 
     connections: int
     body: int  # of one request; up to twice as much is read and dropped, so that the client can read the refusal
-    bodies: int  # sum for all requests that are arriving
+    held: int  # sum of what all connections hold: requests that arrive or wait, and responses that are not read
     read_timeout: float  # for a request to arrive, and for a client to read its response
     idle_timeout: float  # between two requests of a connection
 
@@ -94,7 +97,8 @@ class Port(Struct, eq=False):
     waiting: dict[Connection, None] = field(default_factory=dict)  # for data of the client, longest first
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     known: list[Known] = field(default_factory=list)  # heads of recent requests
-    arriving: int = 0  # bytes of incomplete bodies
+    held: int = 0  # bytes that connections hold
+    holding: dict[Connection, None] = field(default_factory=dict)  # those that can give way, oldest request first
     # All connections share one buffer: data is copied out of it before another connection reads.
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ)))
 
@@ -106,6 +110,14 @@ class Port(Struct, eq=False):
         """Close every connection once its requests in flight are answered."""
         for connection in list(self.open):
             connection.finish()
+
+    def make_room(self) -> None:
+        """While connections hold too much, end the one whose request or response has been under way longest.
+
+        A client that sends slowly, or does not read, is older than the requests of an API server.
+        """
+        while self.held > self.limits.held and self.holding:
+            next(iter(self.holding)).give_way()
 
     def cut(self) -> None:
         """Close every connection now, and cancel the requests in flight."""
@@ -157,6 +169,7 @@ class Connection(asyncio.BufferedProtocol):
     __slots__ = (
         "_application",
         "_arriving",
+        "_asked",
         "_begun",
         "_body",
         "_body_size",
@@ -168,6 +181,7 @@ class Connection(asyncio.BufferedProtocol):
         "_head",
         "_head_size",
         "_headers",
+        "_held",
         "_idle_since",
         "_idle_timer",
         "_keep",
@@ -198,7 +212,7 @@ class Connection(asyncio.BufferedProtocol):
         # The request that is arriving.
         self._arriving = False
         self._begun = 0  # requests that have begun on this connection
-        self._received = 0  # bytes of this request, without the piece of data that it began in
+        self._received = 0  # bytes of this request, without a piece of data that began with another one
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
@@ -211,7 +225,9 @@ class Connection(asyncio.BufferedProtocol):
         self._last = False  # no more requests are read
         # Complete requests that wait for an earlier response.
         self._queue: deque[_Request] = deque()
+        self._held = 0  # bytes, as counted in port.held
         self._busy = False  # waiting for the application's awaitable
+        self._asked = 0  # bytes of the body of that request
         self._writing_paused = False
         self._reading_paused = False
         self._ending = False  # close once all complete requests are answered
@@ -241,8 +257,9 @@ class Connection(asyncio.BufferedProtocol):
         port = self._port
         port.open.discard(self)
         port.waiting.pop(self, None)
-        self._drop_body()
+        self._body = b""
         self._queue.clear()
+        self._release()
         for timer in (self._read_timer, self._drain_timer, self._idle_timer):
             if timer is not None:
                 timer.cancel()
@@ -282,11 +299,13 @@ class Connection(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         self._writing_paused = True
         self._pause_reading()
+        self._hold()
         if self._drain_timer is None:
             self._drain_timer = self._loop.call_later(self._limits.read_timeout, self.cut)
 
     def resume_writing(self) -> None:
         self._writing_paused = False
+        self._hold()
         if self._transport.is_closing():
             return
         if self._drain_timer is not None:
@@ -307,12 +326,47 @@ class Connection(asyncio.BufferedProtocol):
         self._port.waiting.pop(self, None)
         self._transport.abort()
 
+    def give_way(self) -> None:
+        """Give back what is held: refuse the request that is arriving; without one, close now."""
+        if self._arriving and not self._writing_paused:
+            self._end_with(self._refused(503, "too many requests are arriving at once; try again", _TRY_AGAIN))
+            self._hold()
+        if self._held:
+            self.cut()
+            self._release()
+
     # Reading.
+
+    def _hold(self) -> None:
+        """Count what this connection holds now."""
+        held = len(self._body)
+        if self._arriving:
+            held += self._received if self._head is None else self._head_size
+        if self._busy:
+            held += self._asked
+        for head, body, _, _ in self._queue:
+            held += len(head.target) + len(body) + _QUEUED
+        if self._writing_paused:
+            held += self._transport.get_write_buffer_size()
+        port = self._port
+        port.held += held - self._held
+        self._held = held
+        if held and (self._arriving or self._writing_paused):
+            port.holding.setdefault(self)
+            if port.held > self._limits.held:
+                port.make_room()
+        else:
+            port.holding.pop(self, None)
+
+    def _release(self) -> None:
+        self._port.held -= self._held
+        self._held = 0
+        self._port.holding.pop(self, None)
 
     def _feed(self, data: bytes) -> None:
         if self._last:
             return
-        begun = self._begun
+        begun, whole = self._begun, not self._arriving
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -332,17 +386,21 @@ class Connection(asyncio.BufferedProtocol):
                 self._end_with(self._refused(400, "not an HTTP/1.1 request"))
         if not self._arriving:
             self._stop_read_timer()
+            if self._held or self._queue:
+                self._hold()
             return
         if self._begun != begun or self._read_timer is None:
-            self._received = 0
+            # In a piece that began with another request, nobody says where this one begins.
+            self._received = len(data) if whole and self._begun == begun + 1 else 0
             self._stop_read_timer()
             self._read_timer = self._loop.call_later(self._limits.read_timeout, self._too_slow)
-            return
-        self._received += len(data)
+        else:
+            self._received += len(data)
         if self._head is None and self._received > MAX_HEAD:
             self._end_with(self._head_too_large())
         elif self._received > self._limits.message:
             self.cut()
+        self._hold()
 
     def on_message_begin(self) -> None:
         if self._last or self._transport.is_closing():
@@ -383,31 +441,31 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_body(self, piece: bytes) -> None:
         size = self._body_size = self._body_size + len(piece)
-        limits, port = self._limits, self._port
+        limits = self._limits
         if self._refusal is None and size > limits.body:
-            self._drop_body()
+            self._body = b""
             self._refusal = self._too_large()
         if self._refusal is not None:
             if size > 2 * limits.body:
                 raise _Stop(self._refusal)
             return
-        port.arriving += len(piece)
         if not self._body:
             self._body = piece
         else:
             if type(self._body) is bytes:
                 self._body = bytearray(self._body)
             self._body += piece
-        if port.arriving > limits.bodies:
-            raise _Stop(self._refused(503, "too many requests are arriving at once; try again"))
 
     def on_message_complete(self) -> None:
         head, body = self._head or _UNREAD, bytes(self._body)
         self._arriving = False
-        self._drop_body()
+        self._body = b""
         keep = self._keep and self._parser.should_keep_alive()
         self._last = not keep
         if self._busy or self._queue or self._writing_paused:
+            if len(self._queue) >= MAX_PIPELINED:
+                text = f"more than {MAX_PIPELINED} requests of this connection wait; send them after their answers"
+                raise _Stop(self._refused(503, text, _TRY_AGAIN))
             self._queue.append((head, body, self._refusal, keep))
             self._pause_reading()
         else:
@@ -459,10 +517,6 @@ class Connection(asyncio.BufferedProtocol):
         if self._head_size > MAX_HEAD or len(self._headers) > MAX_HEADERS:
             raise _Stop(self._head_too_large())
 
-    def _drop_body(self) -> None:
-        self._port.arriving -= len(self._body)
-        self._body = b""
-
     def _too_slow(self) -> None:
         self._read_timer = None
         if self._reading_paused or self._busy:  # the delay is ours, not the client's
@@ -501,6 +555,8 @@ class Connection(asyncio.BufferedProtocol):
             found = self._application.answer(head, body, self._client)
             if type(found) is not Answer:
                 self._busy = True
+                self._asked = len(body)
+                self._hold()
                 self._port.waiting.pop(self, None)
                 task = self._loop.create_task(self._wait_for(found, head, keep))  # type: ignore[arg-type]
                 self._port.tasks.add(task)
@@ -556,6 +612,8 @@ class Connection(asyncio.BufferedProtocol):
             self._close()
             return
         self._send_continue()
+        if self._held:
+            self._hold()
         if self._reading_paused:
             self._reading_paused = False
             self._transport.resume_reading()
@@ -574,7 +632,7 @@ class Connection(asyncio.BufferedProtocol):
         head = (self._head if self._arriving else None) or _UNREAD
         self._arriving = False
         self._last = True
-        self._drop_body()
+        self._body = b""
         self._stop_read_timer()
         if self._busy or self._queue or self._writing_paused:
             self._queue.append((head, b"", answer, False))
@@ -589,10 +647,10 @@ class Connection(asyncio.BufferedProtocol):
 
     # Refusing.
 
-    def _refused(self, status: int, message: str) -> Answer:
+    def _refused(self, status: int, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
         head = self._head if self._arriving else None
         self._application.refused(status, message, head, self._client)
-        return Answer(status, orjson.dumps({"error": message}), close=True)
+        return Answer(status, orjson.dumps({"error": message}), headers=headers, close=True)
 
     def _too_large(self) -> Answer:
         return self._refused(413, f"the body is larger than {self._limits.body} bytes")
@@ -651,6 +709,8 @@ _FRAMING: Final = (b"content-length", b"transfer-encoding", b"expect")
 _MAX_KNOWN: Final = 8
 _MAX_KNOWN_HEAD: Final = 2 << 10  # bytes
 _MAX_KEPT_TARGET: Final = 256
+_QUEUED: Final = 1 << 10  # bytes that a request takes in the queue, besides its target and body
+_TRY_AGAIN: Final = ((b"retry-after", b"1"),)
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,32}) (/[!-~]{0,1024}) HTTP/1\.1\r\n")
 _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus

@@ -1,167 +1,222 @@
-"""Reloads certificate files while the server runs.
+"""Puts a changed policy tree in force while the server runs.
 
-The files are checked every second. If new content is valid, a new SSLContext is created from it, and the SNI callback
-of the listening context gives it to new connections; open connections keep their context. If new content is not valid,
-the previous content stays in use, and the log and the metrics report it.
+The files are looked at every second. Once they have not changed for two seconds, they are read into memory, loaded in a
+process of their own (webhook.server.rehearsal), and then put in force whole. A tree with an error leaves the policies
+in force as they are; the log, the metrics and /policies say what is wrong.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-import ssl
+import contextlib
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 from msgspec import Struct
-from msgspec.structs import replace
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from webhook.server import tls
-from webhook.server.logs import Log
-from webhook.server.metrics import Metrics
+from webhook.documents.reader import Problem
+from webhook.policy.load.treefiles import Stamp, Tree, read_tree, stamp
+from webhook.policy.policyset import PolicySet
+from webhook.server.installing import NotInstalled
+from webhook.server.logs import Log, cut, failure
+from webhook.server.rehearsal import rehearse
+from webhook.server.state import Refused, State
+from webhook.versions import Version
+from webhook.visible import visible
 
 INTERVAL = 1.0
-"""Seconds between two checks of the files."""
+"""Seconds between two looks at the files."""
 
-Stamp = tuple[tuple[object, ...], ...]
+SETTLED = 2.0
+"""Seconds without a change after which the files are read: they may be copied one by one."""
 
-
-class Material(Struct, frozen=True):
-    """The content of all files, from which a context is created."""
-
-    pair: tls.Pair
-    client_ca: bytes | None = None
-
-    def context(self) -> ssl.SSLContext:
-        return tls.context(self.pair, self.client_ca)
+_RETRY = 30.0  # seconds until a tree is tried again that failed for another reason than its content
+_READINGS = 5  # of files that change while they are read, on request
+_SHOWN = 20  # problems in a log line
 
 
-class Watched(Struct):
-    """Files that are read together: `read` returns the value of Material's `field` from them."""
+class Outcome(Struct, frozen=True):
+    """What a reload came to. `changed`: whether another revision is in force now. `problems`: why it is not."""
 
-    field: str
-    files: tuple[Path, ...]
-    read: Callable[..., Any]
-    served: Stamp = ()  # of the files with the content in use
-    tried: Stamp = ()  # of the files with content that failed to load
-    reported: tuple[Stamp, str] | None = None  # the failure that was reported last; None if the files are in use
-
-    def stamp(self) -> Stamp:
-        """A value that changes whenever the files do. Takes a few system calls and does not read the files."""
-        return tuple(_stamp(file) for file in tls.settled(*self.files))
+    revision: str
+    changed: bool
+    problems: tuple[Problem, ...] = ()
 
 
-class Certificates:
-    """The certificate in use, and the CA certificates for clients. `listening` is the context to listen with.
+class ReloadMetrics:
+    """The metrics of reloads, in the registry of the process that looks at the files."""
 
-    `files`: certificate and key; without them `pair` is used. Without `files` and `client_ca` nothing is reloaded. The
-    constructor reads the files for the first time. Raises TLSError if that fails.
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._reloads = Counter(
+            "gatewright_policy_reloads", "Changed policy trees that were put in force.", registry=registry
+        )
+        self._failures = Counter(
+            "gatewright_policy_reload_failures",
+            "Changed policy trees that could not be put in force; the previous policies stay in force.",
+            registry=registry,
+        )
+        self._good = Gauge(
+            "gatewright_policy_last_reload_successful",
+            "1 while the policies in force are those of the files.",
+            registry=registry,
+        )
+        self._at = Gauge(
+            "gatewright_policy_last_reload_timestamp_seconds",
+            "When the policies in force were last found to be those of the files after a change, in seconds since the"
+            " epoch.",
+            registry=registry,
+        )
+        self.in_step()
+
+    def in_step(self) -> None:
+        """The files hold what is in force."""
+        self._good.set(1)
+        self._at.set(time.time())
+
+    def reloaded(self) -> None:
+        """Count a tree that was put in force."""
+        self._reloads.inc()
+        self.in_step()
+
+    def failed(self) -> None:
+        """Count a tree that could not be put in force."""
+        self._failures.inc()
+        self._good.set(0)
+
+
+class Reload:
+    """Looks at the files of the policy tree, and puts what has changed in force by `install`.
+
+    `install` raises NotInstalled. `since`: the stamp of the files before the policies in force were read from them;
+    None if that is not known. `seconds`: the time for loading. `imports`: see Tree.
     """
 
     def __init__(
         self,
-        metrics: Metrics,
+        roots: Sequence[str],
+        version: Version,
+        seconds: float,
+        install: Callable[[Tree], Awaitable[PolicySet]],
+        state: State,
+        metrics: ReloadMetrics,
         log: Log,
-        *,
-        pair: tls.Pair | None = None,
-        files: tuple[Path, Path] | None = None,
-        client_ca: Path | None = None,
+        since: Stamp | None = None,
+        imports: Iterable[str] = (),
     ) -> None:
+        self._imports = tuple(imports)
+        self._roots = tuple(roots)
+        self._version = version
+        self._seconds = seconds
+        self._install = install
+        self._state = state
         self._metrics = metrics
         self._log = log
-        self._watched: list[Watched] = []
-        if files is not None:
-            self._watched.append(Watched("pair", files, tls.read_pair))
-        if client_ca is not None:
-            self._watched.append(Watched("client_ca", (client_ca,), tls.read_authorities))
-        found: dict[str, Any] = {"pair": pair}
-        for watched in self._watched:
-            watched.served = watched.stamp()
-            found[watched.field] = watched.read(*watched.files)
-        self.material = Material(**found)
-        # Seconds since the epoch. Earlier sessions were verified against other CA certificates.
-        self._authorities_since = 0
-        self._newest = self.material.context()
-        self.listening = self.material.context()
-        self.listening.sni_callback = self._use_newest
-        metrics.certificate(self.material.pair.not_after.timestamp())
-        for watched in self._watched:
-            metrics.in_step(_LABELS[watched.field])
-
-    def newest(self) -> ssl.SSLContext:
-        """The context that new connections get."""
-        return self._newest
-
-    def _use_newest(self, connection: ssl.SSLObject, _name: str | None, _listening: ssl.SSLContext) -> int | None:
-        # OpenSSL calls this also for clients that send no server name. The listening context decides whether clients
-        # need a certificate; the new context decides which CAs are accepted.
-        connection.context = self._newest
-        if connection.session_reused:  # TLS 1.2 resumes sessions also without tickets
-            session = connection.session
-            if session is not None and session.time <= self._authorities_since:
-                # After this alert the client drops its session; its next connection makes a full handshake.
-                return ssl.AlertDescription.ALERT_DESCRIPTION_CERTIFICATE_UNKNOWN
-        return None
+        self._done = since  # the stamp of the files that were tried last
+        self._seen: Stamp | None = None  # that of a change that is not known to be complete
+        self._seen_at = 0.0
+        self._retry_at = float("inf")
+        self._one = asyncio.Lock()
+        self._requested: asyncio.Task[Outcome] | None = None
 
     async def watch(self) -> None:
-        """Check the files every INTERVAL seconds until cancelled."""
-        while self._watched:
+        """Look at the files until cancelled."""
+        while True:
             await asyncio.sleep(INTERVAL)
-            for watched in self._watched:
-                try:
-                    stamp = watched.stamp()
-                    if stamp != watched.served:
-                        # Checking a large RSA key takes milliseconds, which must not delay the reviews in flight.
-                        await asyncio.to_thread(self._load, watched, stamp)
-                    elif watched.reported is not None:  # the files in use were restored
-                        watched.reported = None
-                        self._metrics.in_step(_LABELS[watched.field])
-                except Exception as error:  # a bug of ours must not end all reloads
-                    self._failed(watched, (), f"{type(error).__name__} while checking the files")
+            try:
+                async with self._one:
+                    await self._look()
+            except Exception as error:  # a bug of ours must not end all reloads
+                self._log.write("error", "reload", failure(error))
 
-    def _load(self, watched: Watched, stamp: Stamp) -> None:
+    async def now(self) -> Outcome:
+        """Read the files now, and put them in force if they have changed, without waiting for further changes.
+
+        Requests that come before the files are read share one reload.
+        """
+        if self._requested is None:
+            self._requested = asyncio.create_task(self._reload_now())
+        return await asyncio.shield(self._requested)
+
+    async def _look(self) -> None:
+        found = await asyncio.to_thread(stamp, self._roots)
+        now = asyncio.get_running_loop().time()
+        if found == self._done:
+            self._seen = None
+            if now < self._retry_at:
+                return
+        elif found != self._seen:
+            self._seen, self._seen_at = found, now
+            return
+        elif now - self._seen_at < SETTLED:
+            return
+        tree = await self._read(found)
+        if tree is not None:
+            await self._take(tree)
+
+    async def _reload_now(self) -> Outcome:
+        async with self._one:
+            self._requested = None
+            for _ in range(_READINGS):
+                tree = await self._read(await asyncio.to_thread(stamp, self._roots))
+                if tree is not None:
+                    return await self._take(tree, requested=True)
+            problem = Problem(self._roots[0], None, None, "the files changed each time that they were read")
+            return self._refuse("", (problem,))
+
+    async def _read(self, before: Stamp) -> Tree | None:
+        """The tree; None if the files changed since `before`, so that it may be neither their old nor their new
+        state."""
+        tree = await asyncio.to_thread(partial(read_tree, *self._roots, imports=self._imports))
+        after = await asyncio.to_thread(stamp, self._roots)
+        if after != before:
+            return None
+        self._done, self._seen, self._retry_at = before, None, float("inf")
+        return tree
+
+    async def _take(self, tree: Tree, *, requested: bool = False) -> Outcome:
+        before = self._state.in_force.policies.revision
+        if tree.revision == before and not tree.problems:
+            if self._state.refused is not None or requested:
+                self._log.write("info", "reload", {"revision": before, "message": "this revision is in force"})
+            self._state.refused = None
+            self._metrics.in_step()
+            return Outcome(before, changed=False)
+        began = time.monotonic()
+        problems = tree.problems or await rehearse(tree, self._version, self._seconds)
+        if problems:
+            return self._refuse(tree.revision, problems)
         try:
-            found = watched.read(*watched.files)
-            material = replace(self.material, **{watched.field: found})
-            context = material.context()
-        except tls.TLSError as error:
-            # Outside of volumes that the kubelet mounts, files change one by one. So a failure is reported only if the
-            # next check finds the same files.
-            if stamp == watched.tried:
-                self._failed(watched, stamp, str(error))
-            watched.tried = stamp
-            return
-        changed = material != self.material
-        if material.client_ca != self.material.client_ca:
-            self._authorities_since = math.ceil(time.time())
-        self.material, self._newest = material, context
-        watched.served, watched.tried, watched.reported = stamp, (), None
-        self._metrics.certificate(material.pair.not_after.timestamp())
-        self._metrics.reloaded(_LABELS[watched.field])
-        if changed:
-            self._log.write("info", "certificates", {"file": str(watched.files[0]), "not_after": self._not_after()})
+            policies = await self._install(tree)
+        except NotInstalled as error:
+            if not error.lasting:
+                self._retry_at = asyncio.get_running_loop().time() + _RETRY
+            return self._refuse(tree.revision, error.problems)
+        self._state.refused = None
+        self._metrics.reloaded()
+        fields = {"revision": tree.revision, "before": before, "policies": len(policies.names)}
+        self._log.write("info", "reload", {**fields, "seconds": round(time.monotonic() - began, 3)})
+        for message in map(str, (*policies.notes, *policies.warnings)):
+            self._log.write("warning", "policies", {"message": message})
+        return Outcome(tree.revision, changed=True)
 
-    def _failed(self, watched: Watched, stamp: Stamp, message: str) -> None:
-        """Log and count a failure, once for each state of the files."""
-        if watched.reported == (stamp, message):
-            return
-        watched.reported = (stamp, message)
-        self._metrics.reload_failed(_LABELS[watched.field])
-        fields = {"message": f"{message}; the previous content stays in use", "not_after": self._not_after()}
-        self._log.write("error", "certificates", {"file": str(watched.files[0]), **fields})
-
-    def _not_after(self) -> str:
-        return f"{self.material.pair.not_after:%Y-%m-%dT%H:%M:%SZ}"
+    def _refuse(self, revision: str, problems: tuple[Problem, ...]) -> Outcome:
+        stays = self._state.in_force.policies.revision
+        repeated = self._state.refused is not None and self._state.refused.problems == problems
+        self._state.refused = Refused(revision, time.time(), problems)
+        self._metrics.failed()
+        if not repeated:
+            fields = {"refused": revision, "revision": stays, "message": f"revision {stays} stays in force"}
+            shown = [cut(visible(str(problem))) for problem in problems[:_SHOWN]]
+            self._log.write("error", "reload", {**fields, "problems": shown, "more": len(problems) - len(shown)})
+        return Outcome(stays, changed=False, problems=problems)
 
 
-_LABELS = {"pair": "certificate", "client_ca": "client-ca"}  # the values of the label `file` of the metrics
-
-
-def _stamp(file: Path) -> tuple[object, ...]:
-    try:
-        found = file.stat()
-    except OSError as error:
-        return str(file), error.errno
-    return str(file), found.st_ino, found.st_mtime_ns, found.st_size
+async def on_request(asked: asyncio.Event, reload: Reload) -> None:
+    """Reload each time that `asked` is set (by SIGHUP), until cancelled."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        with contextlib.suppress(Exception):  # reported by the reload itself
+            await reload.now()

@@ -25,13 +25,15 @@ from webhook.cel.cost.metering import Deadline
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.times import NANO, parse_duration
 from webhook.cluster.view import ClusterView, Question, Unanswered
+from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.policy.reviewing import Runs
 from webhook.server.lanes import Ended, Job
 from webhook.server.logs import MAX_TEXT, Log, cut, failure
+from webhook.server.memory import SMALL, fits
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Answer, Head
-from webhook.server.state import State
+from webhook.server.state import InForce, State
 
 _DEFAULT_TIME = 8.0  # seconds for a review without a timeout in its query
 _MAX_TIMEOUT = 30 * NANO  # the most that a webhook configuration may set; a hostile client may send more
@@ -57,12 +59,13 @@ _PATHS = ", ".join(ENDPOINTS)
 
 
 class Reviews:
-    """The application of the HTTPS port."""
+    """The application of the HTTPS port. A review may take `memory` bytes; one that would need more is refused."""
 
-    def __init__(self, state: State, metrics: Metrics, log: Log) -> None:
+    def __init__(self, state: State, metrics: Metrics, log: Log, memory: int = 192 << 20) -> None:
         self._state = state
         self._metrics = metrics
         self._log = log
+        self._memory = memory
 
     def refuse(self, head: Head, client: str) -> Answer | None:
         """The error response to a request whose path (404), method (405) or content type (415) is wrong; else None."""
@@ -80,10 +83,11 @@ class Reviews:
     def answer(self, head: Head, body: bytes, client: str) -> Answer | Awaitable[Answer]:
         """The response to a review, or an awaitable of it if a policy needs an answer from the API server first."""
         started = perf_counter()
+        in_force = self._state.in_force  # a reload may replace it while the review waits for an answer
         try:
-            return self._answered(head, body, client, started, self._state.cluster, self._state.isolation)
+            return self._answered(head, body, client, started, in_force, in_force.cluster, self._state.isolation)
         except Unanswered as unanswered:
-            return self._awaited(head, body, client, started, unanswered.question)
+            return self._awaited(head, body, client, started, in_force, unanswered.question)
 
     def refused(self, status: int, message: str, head: Head | None, client: str) -> None:
         """Count a refused request. It is logged only if its head could be read."""
@@ -92,15 +96,17 @@ class Reviews:
             fields = {"status": status, "message": message, "path": cut(head.path), "client": client or None}
             self._log.write("warning", "request refused", fields)
 
-    async def _awaited(self, head: Head, body: bytes, client: str, started: float, question: Question) -> Answer:
+    async def _awaited(
+        self, head: Head, body: bytes, client: str, started: float, in_force: InForce, question: Question
+    ) -> Answer:
         """Request answers from the API server until the review can be evaluated, or the time for requests is over.
 
         The results of policies that run apart are awaited in the same way.
         """
-        live, isolation = self._state.live, self._state.isolation
+        live, isolation = in_force.live, self._state.isolation
         seconds = (time_for_review(head.query) or _DEFAULT_TIME) * _CLUSTER_SHARE
         asked = live.for_review(asyncio.get_running_loop().time() + seconds) if live is not None else None
-        view: ClusterView = asked or self._state.cluster
+        view: ClusterView = asked or in_force.cluster
         answers: dict[bytes, Ended] = {}
         runs = isolation.answering(answers) if isolation is not None else None
         while True:
@@ -116,14 +122,27 @@ class Reviews:
             else:
                 await asked.find_out(question)
             try:
-                return self._answered(head, body, client, started, view, runs)
+                return self._answered(head, body, client, started, in_force, view, runs)
             except Unanswered as unanswered:
                 question = unanswered.question
 
     def _answered(
-        self, head: Head, body: bytes, client: str, started: float, cluster: ClusterView, runs: Runs | None
+        self,
+        head: Head,
+        body: bytes,
+        client: str,
+        started: float,
+        in_force: InForce,
+        cluster: ClusterView,
+        runs: Runs | None,
     ) -> Answer:
         """The response to a review. Raises Unanswered if a policy needs an answer that `cluster` does not have."""
+        if len(body) > SMALL and not fits(body, ENDPOINTS[head.path].phase, self._memory):
+            message = (
+                f"the objects of the review would take more than {self._memory >> 20} MiB of memory;"
+                f" expected fewer or larger values, or a larger --max-memory"
+            )
+            return self._refusal(413, message, head, client)
         try:
             request = review.parse(body)
         except review.BadReview as error:
@@ -131,35 +150,42 @@ class Reviews:
         deadline = Deadline(started + (time_for_review(head.query) or _DEFAULT_TIME))
         path = head.path
         try:
-            outcome, text = self._decide(path, request, cluster, deadline, runs)
+            outcome, text = self._decide(path, request, in_force.policies, cluster, deadline, runs)
         except Exception as error:
             # A bug of ours. The API server applies the failurePolicy of the webhook to a response with status 500.
             self._metrics.review(path, request, "error", perf_counter() - started)
             self._log.put({**_line("error", "review failed", path, request), **failure(error)})
             message = f"internal error ({type(error).__name__}); see the server's log"
             return Answer(500, orjson.dumps({"error": message}), close=self._state.stopping)
-        self._record(path, request, outcome, perf_counter() - started)
+        self._record(path, request, outcome, in_force.policies.revision, perf_counter() - started)
         return Answer(200, text, close=self._state.stopping)
 
     def _decide(
-        self, path: str, request: Request, cluster: ClusterView, deadline: Deadline, runs: Runs | None
+        self,
+        path: str,
+        request: Request,
+        policies: PolicySet,
+        cluster: ClusterView,
+        deadline: Deadline,
+        runs: Runs | None,
     ) -> tuple[Decision | Mutation, bytes]:
-        endpoint, policies = ENDPOINTS[path], self._state.policies
+        endpoint = ENDPOINTS[path]
         if endpoint.failure_policy is not None:
             policies = policies.only(endpoint.failure_policy)
         outcome: Decision | Mutation
         if endpoint.phase == "mutate":
             outcome = engine.mutate(request, policies, cluster, deadline=deadline, runs=runs)
-            return outcome, review.respond_mutation(request, outcome)
+            return outcome, review.respond_mutation(request, outcome, policies.revision)
         outcome = engine.validate(request, policies, cluster, deadline=deadline, runs=runs)
-        return outcome, review.respond(request, outcome)
+        return outcome, review.respond(request, outcome, policies.revision)
 
-    def _record(self, path: str, request: Request, outcome: Decision | Mutation, seconds: float) -> None:
+    def _record(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:
         verdict = "allow" if outcome.allowed else "deny"
         self._metrics.review(path, request, verdict, seconds)
         self._metrics.evaluated(outcome.evaluated)
         line = _line("info", "review", path, request)
         line["verdict"] = verdict
+        line["revision"] = revision
         if outcome.findings or outcome.excepted or type(outcome) is Mutation:
             line |= self._counted(request, outcome)
         else:

@@ -15,6 +15,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from webhook.policy.python.allowed import modules
+from webhook.server.memory import HELD_SHARE
 from webhook.versions import NEWEST_TEXT, parse_version
 
 PREFIX = "GATEWRIGHT_"
@@ -77,9 +78,16 @@ def _version(value: str) -> str:
     return value
 
 
+def _paths(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part for part in value.split(",") if part)
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+Modules = Annotated[tuple[str, ...], BeforeValidator(_modules)]
+Trees = Annotated[tuple[str, ...], BeforeValidator(_paths)]
 Size = Annotated[int, BeforeValidator(_size)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-Modules = Annotated[tuple[str, ...], BeforeValidator(_modules)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names), AfterValidator(_dns_names)]
 
 
@@ -88,7 +96,15 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    policies: Path = Field(Path("policies"), description="Folder with the policy tree.")
+    policies: Trees = Field(
+        ("policies",),
+        min_length=1,
+        description="Folder with the policy tree; may be repeated, or a list separated by commas: several folders make"
+        " one tree. Changes take effect without a restart.",
+    )
+    reload_timeout: float = Field(
+        60.0, gt=0, le=3600, description="Seconds that loading a changed policy tree may take."
+    )
     policy_timeout: float = Field(
         1.0,
         ge=0.05,
@@ -153,11 +169,18 @@ class Settings(BaseModel):
         le=1 << 30,
         description="Largest body of a review, in bytes; may end in Ki, Mi or Gi.",
     )
+    max_memory: Size = Field(
+        256 << 20,
+        ge=1 << 20,
+        le=1 << 40,
+        description="Memory for the requests of a process, in bytes; may end in Ki, Mi or Gi. A quarter is for bodies"
+        " that arrive and answers that are not read, the rest for the objects of one review. Others are refused.",
+    )
     max_connections: int = Field(
-        1024,
+        512,
         ge=1,
         le=1_000_000,
-        description="Most connections per port and worker. One more closes the one that has been silent longest.",
+        description="Most connections for reviews, for each worker. One more closes the one that is silent longest.",
     )
     read_timeout: float = Field(
         10.0, gt=0, le=300, description="Seconds for a client to send a whole request, and to read its response."
@@ -226,6 +249,11 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
             errors.append(f"{sources[given]} is set without {flag(missing)}; expected both or neither")
         if settings.kubeconfig is not None and settings.cluster != "kubeconfig":
             errors.append(f"{sources['kubeconfig']} is set without {flag('cluster')} kubeconfig")
+        if settings.max_body > settings.max_memory // HELD_SHARE:
+            errors.append(
+                f"{flag('max_body')} is {size_text(settings.max_body)}, more than a quarter of {flag('max_memory')}"
+                f" ({size_text(settings.max_memory)}); raise that, and the memory limit of the Pod with it"
+            )
         if settings.port == settings.plain_port != 0:
             errors.append(f"{flag('port')} and {flag('plain_port')} are both {settings.port}; expected two ports")
     if errors:

@@ -1,4 +1,4 @@
-"""The state that both ports share: the loaded policies, the cluster, and whether the server is ready."""
+"""The state that both ports share: what is in force, and whether the server is ready."""
 
 from __future__ import annotations
 
@@ -8,31 +8,50 @@ from msgspec import Struct, field
 
 from webhook.cluster.live import LiveView
 from webhook.cluster.view import ClusterView
+from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
 from webhook.server.isolation import Isolation
 
 
-class State(Struct):
-    """Written by webhook.server.process and webhook.server.gathering, read by the applications of the ports."""
+class InForce(Struct, frozen=True):
+    """What a review uses from its start to its end: a policy set, and the view in which its policies look objects up.
+
+    A change of the policy tree replaces it as a whole. `live`: `cluster`, if it is the view of a live cluster.
+    """
 
     policies: PolicySet
     cluster: ClusterView
-    live: LiveView | None = None  # `cluster`, if this process looks objects up in a live cluster
-    isolation: Isolation | None = (
-        None  # how Python policies are run; None where none is, as in the plain port's process
-    )
+    live: LiveView | None = None
+
+
+class Refused(Struct, frozen=True):
+    """A changed policy tree that could not be put in force. `at`: seconds since the epoch."""
+
+    revision: str
+    at: float
+    problems: tuple[Problem, ...]
+
+
+class State(Struct):
+    """Written by webhook.server.process, webhook.server.gathering and webhook.server.reload, read by the applications
+    of the ports."""
+
+    in_force: InForce
+    isolation: Isolation | None = None  # how Python policies run; None in a process that runs none
     standings: dict[str, dict[str, Any]] = field(default_factory=dict)  # what other processes say of their isolation
     development_ca: bytes | None = None  # PEM; None if the operator provided the certificate
     listening: bool = False
     waits_for: str | None = None  # another reason why the server is not ready, such as missing workers
     notice: str | None = None  # what the operator should know, though the server is ready
     stopping: bool = False
+    refused: Refused | None = None  # what the files hold, if it is not in force
 
     def not_ready(self) -> str | None:
         """The reason why the server is not ready for reviews; None if it is ready."""
         if self.stopping:
             return "shutting down"
-        if self.live is not None and (waiting := self.live.waits_for()) is not None:
+        live = self.in_force.live
+        if live is not None and (waiting := live.waits_for()) is not None:
             return waiting
         if not self.listening:
             return "starting"

@@ -1,9 +1,10 @@
 """`--workers N`: a parent process starts child processes, restarts those that end unexpectedly, and stops them all.
 
 Policies are loaded and sockets are bound before the first fork. So all workers, also those started later, use the same
-policies and accept from the same socket. The parent has one thread and no event loop, so forking from it is safe. It
-sends orders to each child over a socket pair. Children ignore SIGTERM and SIGINT: a terminal or a service manager that
-signals the whole process group does not stop them twice.
+policies and accept from the same socket. The parent has no event loop, and besides its one thread only those that write
+its lines, which a fork may interrupt (webhook.server.writing): forking from it is safe. It sends orders to each child
+over a socket pair. Children ignore SIGTERM, SIGINT and SIGHUP: a terminal or a service manager that signals the whole
+process group does not stop them twice.
 
 Each child sends a beat over the same socket pair every second. One that has fallen silent hangs: it is killed, and
 replaced as one that ended.
@@ -18,7 +19,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine
+import warnings
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NoReturn
 
 import uvloop
@@ -29,20 +31,21 @@ from webhook.server.logs import Log, failure
 HUNG_AFTER = 15.0
 """Seconds without a beat after which a child is killed and replaced."""
 
-_STOP, _AT_ONCE, _BEAT = b"s", b"!", b"."
+_STOP, _AT_ONCE, _RELOAD, _BEAT = b"s", b"!", b"h", b"."
 _BEAT_EVERY = 1.0  # seconds
-_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGCHLD))
+_SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
 _GRACE = 3.0  # seconds after the time for shutting down, before a child is killed
 _STEADY = 5.0  # seconds; a child that ran this long is restarted without delay
 _DELAY, _MAX_DELAY = 0.2, 10.0  # seconds before restarting a child that ended sooner; doubled each time
 
 
 class Stop:
-    """A request to shut down: the first is graceful, the second is immediate."""
+    """A request to shut down: the first is graceful, the second is immediate. `reload`: set by SIGHUP."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.at_once = asyncio.Event()
+        self.reload = asyncio.Event()
 
     def ask(self) -> None:
         if self.asked.is_set():
@@ -50,7 +53,7 @@ class Stop:
         self.asked.set()
 
     def obey(self, orders: socket.socket) -> None:
-        """Shut down when the parent sends an order, or has ended."""
+        """Shut down, or reload, when the parent sends an order. Shut down when the parent has ended."""
         loop = asyncio.get_running_loop()
 
         def received() -> None:
@@ -58,8 +61,12 @@ class Stop:
                 order = orders.recv(16)
             except ConnectionError:  # the parent has ended, and had not read all beats
                 order = b""
-            self.ask()
+            if _RELOAD in order:
+                self.reload.set()
+            if not order or _STOP in order:
+                self.ask()
             if _AT_ONCE in order:
+                self.ask()
                 self.ask()
             if not order:
                 loop.remove_reader(orders.fileno())
@@ -68,10 +75,11 @@ class Stop:
 
 
 class Role(Struct, frozen=True):
-    """The name of a child process in the log, and its work, which returns after a Stop."""
+    """The name of a child process in the log, and its work, which returns after a Stop. `reloads`: on SIGHUP."""
 
     name: str
     work: Callable[[Stop], Coroutine[Any, Any, None]]
+    reloads: bool = False
 
 
 class _Child(Struct):
@@ -86,14 +94,23 @@ class _Child(Struct):
 class Parent:
     """Keeps one process per role running until SIGTERM or SIGINT.
 
-    `patience`: seconds that shutting down may take. `stopping` is called once, when shutting down begins.
+    `patience`: seconds that shutting down may take. `stopping` is called once, when shutting down begins; `ending` in
+    each process that ends, last.
     """
 
-    def __init__(self, roles: list[Role], log: Log, patience: float, stopping: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        roles: list[Role],
+        log: Log,
+        patience: float,
+        stopping: Callable[[], None],
+        ending: Callable[[], None] = lambda: None,
+    ) -> None:
         self._roles = roles
         self._log = log
         self._patience = patience
         self._stopping = stopping
+        self._ending = ending
         self._children: dict[int, _Child] = {}
         self._due: list[tuple[float, Role, float]] = []  # restarts: (when, role, delay of the restart after it)
         self._signals = 0  # received
@@ -108,7 +125,9 @@ class Parent:
                 self._start(role, _DELAY, before)
             while self._children or (self._due and not self._signals):
                 found = signal.sigtimedwait(_SIGNALS, 0.5 if not self._due else 0.05)
-                if found is not None and found.si_signo != signal.SIGCHLD:
+                if found is not None and found.si_signo == signal.SIGHUP:
+                    self._send(_RELOAD, [child for child in self._children.values() if child.role.reloads])
+                elif found is not None and found.si_signo != signal.SIGCHLD:
                     self._stop()
                 self._reap()
                 self._kill_hung()
@@ -123,7 +142,9 @@ class Parent:
     def _start(self, role: Role, delay: float, mask: set[int]) -> None:
         ours, theirs = socket.socketpair()
         try:
-            pid = os.fork()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12, about threads of the parent
+                pid = os.fork()
         except OSError as error:  # the system cannot start another process now
             self._log.write("error", "process not started", {"process": role.name, "message": error.strerror})
             self._due.append((time.monotonic() + delay, role, min(2 * delay, _MAX_DELAY)))
@@ -140,7 +161,7 @@ class Parent:
             ours.close()
             for child in self._children.values():
                 child.orders.close()
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             _work(role, orders)
@@ -148,6 +169,7 @@ class Parent:
         except BaseException as error:
             self._log.write("error", "process failed", {"process": role.name, **failure(error)})
         finally:
+            self._ending()
             os._exit(code)
 
     def _start_due(self, mask: set[int]) -> None:
@@ -163,9 +185,12 @@ class Parent:
         if self._signals == 1:
             self._kill_at = time.monotonic() + self._patience + _GRACE
             self._stopping()
-        for child in self._children.values():
-            with contextlib.suppress(OSError):  # it has ended, and is reaped next
-                child.orders.send(_STOP if self._signals == 1 else _AT_ONCE)
+        self._send(_STOP if self._signals == 1 else _AT_ONCE, self._children.values())
+
+    def _send(self, order: bytes, children: Iterable[_Child]) -> None:
+        for child in children:
+            with contextlib.suppress(OSError):  # it has ended, and is reaped next; or hangs, with many orders unread
+                child.orders.send(order, socket.MSG_DONTWAIT)
 
     def _reap(self) -> None:
         while self._children:

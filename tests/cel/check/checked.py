@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from tests import goprograms
 from webhook.cel import CompileError, Environment
+from webhook.cel.check.checking import Checker
 from webhook.cel.check.lexing import first_token
 from webhook.cel.check.literals import check_literals
 from webhook.cel.tree import types
@@ -26,7 +27,10 @@ from webhook.cel.tree.ast import (
     StructLiteral,
     children,
 )
+from webhook.cel.tree.parsed import CALL, Parsed
+from webhook.cel.tree.stack import deep_stack
 from webhook.cel.value.numbers import UInt
+from webhook.cel.value.wellknown import NULL_VALUE
 from webhook.policy.cel.declared import base_environment
 
 TYPES = {
@@ -86,6 +90,71 @@ def theirs(answer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def choices(program: Path) -> Callable[[str, dict[str, Any]], tuple[Any, Any]]:
+    """Compares the overloads that both checkers chose, by what they declare: (expression, the API server's answer) ->
+    the number of each call's node -> its overloads, of ours and of theirs."""
+    (answer,) = asked(program, [""])
+    names = ENVIRONMENT._checker()._names
+    ours = {
+        each.id: declared(name, each.member, "; ".join(map(str, each.params)))
+        for name, overloads in names.functions.items()
+        for each in overloads
+    }
+    theirs = {
+        overload: declared(name, member, arguments)
+        for name, overloads in sorted(answer["functions"].items(), reverse=True)  # @in is declared as `in`, too
+        for overload, member, arguments, _ in overloads
+    }
+
+    def compared(expression: str, answer: dict[str, Any]) -> tuple[Any, Any]:
+        mine, other = chosen(expression), their_choice(answer)
+        return (
+            {number: sorted(ours[each] for each in ids) for number, ids in mine.items()},
+            {number: sorted(theirs[each] for each in ids) for number, ids in other.items()},
+        )
+
+    return compared
+
+
+def declared(name: str, member: bool, arguments: str) -> str:
+    """What an overload declares, with its type parameters by their order."""
+    order: dict[str, str] = {}
+    known = re.sub(r"\b[A-Z]\b", lambda match: order.setdefault(match[0], f"T{len(order)}"), arguments)
+    return f"{name}({known}){' of its receiver' if member else ''}"
+
+
+def chosen(expression: str, environment: Environment = ENVIRONMENT) -> dict[int, list[str]]:
+    """The overloads that our checker chose for each call: the number of its node -> their ids."""
+    frontend = environment._checker()
+    found: dict[int, list[str]] = {}
+    with deep_stack(expression):
+        parsed = frontend._parsed(expression)
+        Checker(frontend._names).check(parsed)
+    waiting = [parsed]
+    while waiting:
+        node = waiting.pop()
+        if node.kind == CALL and hasattr(node, "overloads"):
+            found[node.id] = sorted(node.overloads)
+        if node.target is not None:
+            waiting.append(node.target)
+        for each in node.args:
+            waiting += [part for part in each if isinstance(part, Parsed)] if isinstance(each, tuple | list) else [each]
+    return found
+
+
+def their_choice(answer: dict[str, Any]) -> dict[int, list[str]]:
+    """The same of the API server's answer, whose tree has the overloads of each node. `.?` has only one."""
+    found: dict[int, list[str]] = {}
+    waiting = [answer["tree"]]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            if len(each) > 5 and isinstance(each[3], list) and each[3] and each[4] == "call" and each[5] != "_?._":
+                found[each[0]] = sorted(each[3])
+            waiting += each
+    return found
+
+
 def _plain(tree: Any) -> Any:
     if not isinstance(tree, list):
         return tree
@@ -93,6 +162,8 @@ def _plain(tree: Any) -> Any:
         # The name of an optional field is a constant that is not checked.
         declared = tree[2] or ("string" if tree[4] == "const" else "")
         tree = [tree[0], tree[1], declared, *tree[4:]]
+        if tree[4] == NULL_VALUE:  # the one constant with a name, which our tree has as its value
+            tree[3:] = ["const", "int 0"]
     return [_plain(each) for each in tree]
 
 

@@ -43,7 +43,7 @@ OTHERWISE = {
     "sign": {"tree/spans.py"},  # in a pattern
     "value": {  # fields of messages and classes, an outcome, and a fact that declarations give
         *("check/construction.py", "tree/parsed.py", "code/codegen.py", "code/native.py", "tree/declared.py"),
-        *("value/messages.py", "value/values.py", "why/explainer.py", "why/explanation.py"),
+        *("value/messages.py", "value/values.py", "value/wellknown.py", "why/explainer.py", "why/explanation.py"),
     },
 }
 

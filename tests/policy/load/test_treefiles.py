@@ -13,7 +13,9 @@ from threading import Thread
 import pytest
 
 from tests.policy.trees import BINDING, POLICY, loaded_files, wrong
-from webhook.policy.load.loading import PolicyTreeError, load
+from webhook.policy.load import treefiles
+from webhook.policy.load.loading import PolicyTreeError, load, load_tree
+from webhook.policy.load.treefiles import read_tree, stamp
 
 
 def test_a_folder_that_links_to_itself_ends(tmp_path: Path) -> None:
@@ -116,3 +118,79 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "scandir", denied)
     [found] = wrong(tmp_path, policy_yaml=POLICY, binding_yaml=BINDING)
     assert str(found) == f"{closed}: cannot be read: Permission denied"
+
+
+def _written(folder: Path, **files: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text)
+    return folder
+
+
+def test_the_revision_is_that_of_names_and_content(tmp_path: Path) -> None:
+    first = read_tree(_written(tmp_path / "first", a_yaml="one", b_yaml="two"))
+    assert first.revision == read_tree(_written(tmp_path / "second", a_yaml="one", b_yaml="two")).revision
+    others = [
+        _written(tmp_path / "content", a_yaml="one", b_yaml="two "),
+        _written(tmp_path / "name", a_yaml="one", c_yaml="two"),
+        _written(tmp_path / "cut", a_yaml="onet", b_yaml="wo"),
+        _written(tmp_path / "fewer", a_yaml="one"),
+    ]
+    revisions = {read_tree(folder).revision for folder in others}
+    assert len(revisions) == len(others)
+    assert first.revision not in revisions
+    parts = (_written(tmp_path / "left", a_yaml="one"), _written(tmp_path / "right", b_yaml="two"))
+    assert read_tree(*parts).revision not in {first.revision, *revisions}
+
+
+def test_what_is_loaded_is_what_was_read(tmp_path: Path) -> None:
+    tree = read_tree(_written(tmp_path / "tree", policy_yaml=dedent(POLICY)))
+    (tmp_path / "tree" / "policy.yaml").write_text("kind: [")
+    assert [policy.name for policy in load_tree(tree).policies] == ["p"]
+
+
+def test_a_tree_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(treefiles, "MAX_BYTES", 1 << 20)
+    folder = _written(tmp_path / "tree", a_yaml="#" * (1 << 19), b_yaml="#" * (1 << 19))
+    assert read_tree(folder).problems == ()
+    _written(folder, c_yaml="#")
+    assert [each.message for each in read_tree(folder).problems] == ["larger than 1 MiB"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tree: (tree / "a.yaml").write_text("more"),
+        lambda tree: _written(tree, b_yaml=""),
+        lambda tree: (tree / "a.yaml").unlink(),
+        lambda tree: (tree / "a.yaml").rename(tree / "b.yaml"),
+        lambda tree: (tree / "sub" / "c.py").write_text("# more"),
+        lambda tree: (_written(tree, other="one"), (tree / "other").rename(tree / "a.yaml")),
+        lambda tree: (tree.rename(tree.parent / "old"), _written(tree, a_yaml="one")),
+        lambda tree: os.utime(tree / "a.yaml", ns=(0, 0)),
+    ],
+)
+def test_a_change_has_another_stamp(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    tree = _written(tmp_path / "tree", a_yaml="one")
+    _written(tree / "sub", c_py="")
+    before = stamp([str(tree)])
+    assert stamp([str(tree)]) == before
+    _written(tree, **{".hidden": "", "notes.txt": ""})  # no policies
+    assert stamp([str(tree)]) == before
+    change(tree)
+    assert stamp([str(tree)]) != before
+
+
+def test_a_worktree_that_takes_the_place_of_another_has_another_stamp(tmp_path: Path) -> None:
+    for commit in ("1", "2"):
+        _written(tmp_path / commit, a_yaml="one")
+    link = tmp_path / "link"
+    link.symlink_to("1")
+    before = stamp([str(link)])
+    link.unlink()
+    link.symlink_to("2")
+    assert stamp([str(link)]) != before
+    link.unlink()
+    assert stamp([str(link)]) not in ((), before)  # and no error
+    link.symlink_to("link")
+    assert stamp([str(link)]) not in ((), before)

@@ -134,7 +134,7 @@ def _compiled(rule: Rule, schema: Schema, environment: Environment) -> Compiled:
     if program.type != types.BOOL:
         return Compiled(rule, error="cel expression must evaluate to a bool")
     uses_old = OLD_SELF in variables_in(program.tree)
-    made = Compiled(rule, program, uses_old=uses_old, compares=_compares(program.tree))
+    made = Compiled(rule, program, uses_old=uses_old, compares=program.followed(lambda: _compares(program.tree)))
     if rule.message_expression:
         try:
             message = environment.compile(rule.message_expression)
@@ -143,7 +143,9 @@ def _compiled(rule: Rule, schema: Schema, environment: Environment) -> Compiled:
             return replace(made, message_error=text)
         if message.type != types.STRING:
             return replace(made, message_error="messageExpression must evaluate to a string")
-        made = replace(made, message=message, compares=made.compares or _compares(message.tree))
+        made = replace(
+            made, message=message, compares=made.compares or message.followed(lambda: _compares(message.tree))
+        )
     if rule.field_path:
         try:
             path, _ = parsed(rule.field_path, schema)

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from webhook.apiserver.customresources.structural import Schema
-from webhook.cel.check.structs import Struct
+from webhook.cel.check.structs import StructType
 from webhook.cel.tree import types
 from webhook.cel.tree.types import Type
 
@@ -86,17 +86,17 @@ def declared(schema: Schema, *, root: bool) -> Declared | None:
     return _Declaring().declared(schema, ("self",), root=root)
 
 
-def structs(declared: Declared) -> tuple[Struct, ...]:
+def structs(declared: Declared) -> tuple[StructType, ...]:
     """The structs within a type."""
-    found: dict[str, Struct] = {}
+    found: dict[str, StructType] = {}
     _collect(declared, found)
     return tuple(found.values())
 
 
-def _collect(declared: Declared, found: dict[str, Struct]) -> None:
+def _collect(declared: Declared, found: dict[str, StructType]) -> None:
     if declared.fields is not None:
         fields = tuple((name, each.type) for name, each in declared.fields.items())
-        found[declared.type.name] = Struct(declared.type.name, fields)
+        found[declared.type.name] = StructType(declared.type.name, fields)
         for each in declared.fields.values():
             _collect(each, found)
     if declared.element is not None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from msgspec import Struct, field
@@ -242,13 +243,13 @@ class _Checking:
 
     def cost_of(self, rule: Compiled, type_: Declared, times: int, here: Path) -> Iterator[FieldError]:
         if rule.program is not None:
-            cost = product(estimated(rule.program.tree, type_), times)
+            cost = product(rule.program.followed(partial(estimated, rule.program.tree, type_)), times)
             if cost > RULE_LIMIT:
                 yield forbidden(here, exceeded("estimated rule cost", cost, RULE_LIMIT))
             self.observe(cost, here)
         if rule.message is not None:
             there = (*rule.rule.path, "messageExpression")
-            cost = estimated(rule.message.tree, type_)
+            cost = rule.message.followed(partial(estimated, rule.message.tree, type_))
             if cost > RULE_LIMIT:
                 yield forbidden(there, exceeded("estimated messageExpression cost", cost, RULE_LIMIT))
             self.observe(cost, there)

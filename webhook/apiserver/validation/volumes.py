@@ -228,7 +228,6 @@ _VOLUME_FIELDS: Final = (
 )
 _OTHER_FIELDS: Final = ("spec.host", "spec.restartPolicy", "spec.schedulerName", "status.phase")
 _OF_MAPS: Final = ("metadata.annotations", "metadata.labels")
-_SUBSCRIPT = re.compile(r"(.+?)\['(.*)'\]", re.DOTALL)
 
 
 def field_reference(reference: Object, path: Path, supported: tuple[str, ...]) -> Refusals:
@@ -238,15 +237,15 @@ def field_reference(reference: Object, path: Path, supported: tuple[str, ...]) -
         yield required((*path, "fieldPath" if version else "apiVersion"))
         return
     words = "error converting fieldPath:"
-    subscripted = _SUBSCRIPT.fullmatch(text)
+    holder, bracket, key = text.removesuffix("']").partition("['")
+    subscripted = bool(holder and bracket) and text.endswith("']")
     if version != "v1":
         yield invalid((*path, "fieldPath"), text, f"{words} unsupported pod version: {version}")
-    elif subscripted is not None:
-        key = subscripted[2]
-        if subscripted[1] not in _OF_MAPS:
+    elif subscripted:
+        if holder not in _OF_MAPS:
             yield invalid((*path, "fieldPath"), text, f"{words} field label does not support subscript: {text}")
             return
-        key = key.lower() if subscripted[1] == "metadata.annotations" else key
+        key = key.lower() if holder == "metadata.annotations" else key
         yield from each(path, key, qualified_name(key))
     elif text not in {*ENVIRONMENT_FIELDS, *_VOLUME_FIELDS, *_OTHER_FIELDS}:
         yield invalid((*path, "fieldPath"), text, f"{words} field label not supported: {text}")

@@ -20,6 +20,7 @@ from webhook.cel.tree.ast import (
     StructLiteral,
 )
 from webhook.cel.tree.parsed import CALL, CONST, FOLD, IDENT, LIST, MAP, SELECT, Parsed
+from webhook.cel.value.wellknown import NULL_VALUE
 
 
 class TreeBuilder:
@@ -39,6 +40,8 @@ class TreeBuilder:
         if kind == CONST:
             return Const(node.id, declared, node.offset, node.value)
         if kind == IDENT:
+            if node.name == NULL_VALUE:
+                return Const(node.id, declared, node.offset, 0)
             return Ident(node.id, declared, node.offset, node.name)
         if kind == SELECT:
             operand = self.built(node.target)  # type: ignore[arg-type]

@@ -12,11 +12,12 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.cel.check.nodes import Fault
-from webhook.cel.check.unifying import Substitution, is_struct, most_general, optional_of, unwrapped
+from webhook.cel.check.unifying import DYNAMIC, Substitution, is_struct, most_general, optional_of, unwrapped
 from webhook.cel.library.declaring import FunctionDeclaration
 from webhook.cel.tree import types
 from webhook.cel.tree.parsed import CALL, CONST, FOLD, IDENT, LIST, MAP, SELECT, STRUCT, Parsed
 from webhook.cel.tree.types import Type
+from webhook.cel.value import wellknown
 from webhook.cel.value.numbers import UInt
 
 _CONSTANTS: Final[Mapping[type, Type]] = {
@@ -37,10 +38,14 @@ TYPE_NAMES: Final[Mapping[str, Type]] = {
     "list": Type("type", (types.list_of(types.DYN),)),
     "map": Type("type", (types.map_of(types.DYN, types.DYN),)),
     "null_type": Type("type", (types.NULL,)),
-    "google.protobuf.Timestamp": Type("type", (types.TIMESTAMP,)),
-    "google.protobuf.Duration": Type("type", (types.DURATION,)),
+    **{name: Type("type", (declared,)) for name, declared in wellknown.TYPES.items()},
+    wellknown.NULL_VALUE: types.INT,
 }
-"""The names of types in expressions."""
+"""The names of types and constants in expressions."""
+_MESSAGES: Final = {types.NULL.name: "google.protobuf.NullValue", "list": "google.protobuf.ListValue"} | {
+    each.name: f"{wellknown.PREFIX}{each.name.capitalize()}" for each in (types.DURATION, types.TIMESTAMP)
+}
+"""The messages of types that have literals under two names."""
 OPTIONAL_NAME: Final = {"optional_type": Type("type", (optional_of(types.DYN),))}
 
 _LOGICAL: Final = frozenset(("_&&_", "_||_"))
@@ -85,6 +90,8 @@ class Names(Struct, frozen=True):
     opaque: frozenset[str] = frozenset()
     open: str = ""
     container: str = ""
+    types: Mapping[str, Type] = {}
+    """The names of types that literals of messages may be tried with."""
     roots: frozenset[str] = frozenset()
     """The first parts of qualified names of globals."""
     namespaces: frozenset[str] = frozenset()
@@ -237,7 +244,7 @@ class Checker:
         if target.is_param:
             self.substitution.assignable(types.DYN, target)
             result = types.DYN
-        elif target in _WILD:
+        elif target in _WILD or target.name in DYNAMIC:
             result = types.DYN
         elif target.name == "map":
             result = target.params[1] if target.params else types.DYN
@@ -332,7 +339,7 @@ class Checker:
                 made = substitution.resolved(made)
                 if result is None:
                     result = made
-                elif result.name != "dyn" and made != result:
+                elif result.name not in DYNAMIC and made != result:
                     result = types.DYN
         if result is not None:
             node.type = result
@@ -371,7 +378,7 @@ class Checker:
     def _unwrapped(self, node: Parsed) -> Type:
         """The type of an optional element or entry."""
         found, is_optional = unwrapped(node.type)
-        if not is_optional and found.name != "dyn":
+        if not is_optional and found.name not in DYNAMIC:
             self._fault(node, f"expected type '{shown(optional_of(found))}' but found '{shown(found)}'")
         return found
 
@@ -380,12 +387,20 @@ class Checker:
         return most_general(one, other) if self.substitution.assignable(one, other) else types.DYN
 
     def _struct(self, node: Parsed) -> None:
-        struct = next((each for each in self._candidates(node.name) if self._is_struct(each)), None)
-        if struct is None:
+        names, candidates = self._names, self._candidates(node.name)
+        name = next((each for each in candidates if each in names.types or self._is_struct(each)), None)
+        if name is None:
             self._undeclared(node, node.name)
             return
-        node.name = struct
-        node.type = Type(struct)
+        node.name = struct = name
+        node.type = Type(name)
+        if name in names.types:
+            node.type = names.types[name].params[0]
+            if node.type.name in _MESSAGES:
+                struct = _MESSAGES[node.type.name]
+            elif name not in names.fields:
+                node.type = types.ERROR
+                self._fault(node, f"'{name}' is not a message type")
         for _, offset, key, value, optional in node.args:
             key.type = types.STRING
             self.check(value)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from webhook.cel.check.structs import Struct
+from webhook.cel.check.structs import StructType
 from webhook.cel.tree.ast import Expr, Ident, children
 from webhook.cel.tree.errors import CompileError, issue_at
 from webhook.cel.tree.types import DYN, STRING, Type
 from webhook.cel.value.messages import JSON_PATCH_NAME, TEXTS
 
 OBJECT: Final = "Object"
-JSON_PATCH: Final = Struct(JSON_PATCH_NAME, (*((name, STRING) for name in TEXTS), ("value", DYN)))
+JSON_PATCH: Final = StructType(JSON_PATCH_NAME, (*((name, STRING) for name in TEXTS), ("value", DYN)))
 
 OBJECT_TYPE: Final = Type(OBJECT)
 JSON_PATCH_TYPE: Final = JSON_PATCH.type

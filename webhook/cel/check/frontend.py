@@ -14,7 +14,7 @@ from webhook.cel.check.checking import OPTIONAL_NAME, TYPE_NAMES, Checker, Names
 from webhook.cel.check.lexing import tokens
 from webhook.cel.check.nodes import MAX_NODES, Builder, Fault, Macros, TooLarge
 from webhook.cel.check.parsing import SyntaxFault, TooDeep, parse
-from webhook.cel.check.structs import Struct
+from webhook.cel.check.structs import StructType
 from webhook.cel.check.unchecked import resolve
 from webhook.cel.check.unifying import Substitution, TypesTooLarge
 from webhook.cel.library.declaring import FunctionDeclaration, Macro
@@ -25,6 +25,7 @@ from webhook.cel.tree.errors import CompileError, Issue, issue_at
 from webhook.cel.tree.parsed import Parsed
 from webhook.cel.tree.stack import deep_stack
 from webhook.cel.tree.types import Type
+from webhook.cel.value import wellknown
 from webhook.versions import NEWEST, OPTIONAL_TYPES, QUOTED_FIELDS, Version
 
 MAX_LENGTH = 100_000
@@ -81,7 +82,7 @@ class Frontend:
         variables: Mapping[str, Type],
         declarations: Declarations,
         container: str = "",
-        structs: tuple[Struct, ...] = (),
+        structs: tuple[StructType, ...] = (),
         constructs: str = "",
     ) -> None:
         self._declarations = declarations
@@ -89,16 +90,21 @@ class Frontend:
         self._names = Names(
             known,
             declarations.functions,
-            {struct.name: dict(struct.fields) for struct in structs},
+            {**wellknown.FIELDS, **{struct.name: dict(struct.fields) for struct in structs}},
             declarations.named_types,
             constructs,
             container,
+            {name: each for name, each in declarations.types.items() if each.name == "type"},
             _first_parts((*known, *(struct.name for struct in structs))),
             declarations.namespaces,
         )
 
     def check(self, source: str) -> Expr:
         """The checked tree of `source`. Raises CompileError with all issues of the parser or the checker."""
+        return self.checked(source)[0]
+
+    def checked(self, source: str) -> tuple[Expr, int]:
+        """The checked tree, and its height as the API server counts it, which macros and operators exceed."""
         with deep_stack(source):
             parsed = self._parsed(source)
             checker = Checker(self._names)
@@ -106,7 +112,7 @@ class Frontend:
                 checker.check(parsed)
                 if checker.faults:
                     raise CompileError(source, _issues(source, checker.faults))
-                return TreeBuilder(self._declarations.bound, checker.substitution).built(parsed)
+                return TreeBuilder(self._declarations.bound, checker.substitution).built(parsed), parsed.height
             except TypesTooLarge:
                 raise CompileError(source, [Issue("the types of the expression are too large to compare")]) from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from webhook.cel.library.patterns import compiled
 from webhook.cel.tree.ast import Call, Const, Expr, Ident, ListLiteral, MapLiteral, StructLiteral, children
@@ -18,6 +18,9 @@ from webhook.cel.tree.types import Type
 from webhook.cel.value.operators import TYPE_NAMES
 from webhook.cel.value.times import Duration, Timestamp
 
+_NO_MESSAGES: Final = frozenset(("list", "null_type", "timestamp", "duration"))
+"""Types whose literals the checker takes, but for which no program can be built."""
+
 
 def check_literals(source: str, tree: Expr) -> None:
     """Raises CompileError with all literals that the API server would reject."""
@@ -26,8 +29,10 @@ def check_literals(source: str, tree: Expr) -> None:
         match node:
             case ListLiteral() if not exempt:
                 found += _mixed(source, list(_list_types(node)))
-            case StructLiteral():
-                pass  # its fields may have different types
+            case StructLiteral():  # its fields may have different types
+                if node.name in _NO_MESSAGES:
+                    text = f"program instantiation failed: unknown type: {node.name}"
+                    found.append(issue_at(source, node.offset, text))
             case MapLiteral() if not exempt:
                 keys = [(entry.key, entry.key.type) for entry in node.entries]
                 values = [(entry.value, _unwrapped(entry.value.type, entry.optional)) for entry in node.entries]
@@ -140,7 +145,7 @@ def _folded(node: Expr) -> Any:
         case ListLiteral() if not node.optional:
             items = [_folded(element) for element in node.elements]
             return NOT_CONSTANT if NOT_CONSTANT in items else items
-        case MapLiteral() if not any(entry.optional for entry in node.entries):
+        case MapLiteral() if type(node) is MapLiteral and not any(entry.optional for entry in node.entries):
             keys = [_folded(entry.key) for entry in node.entries]
             values = [_folded(entry.value) for entry in node.entries]
             return NOT_CONSTANT if NOT_CONSTANT in (*keys, *values) else dict(enumerate(keys))

@@ -11,7 +11,7 @@ from webhook.cel.tree.types import Type
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Struct:
+class StructType:
     """A struct: its qualified name ("kubernetes.UserInfo") and its fields by name. A field may be another struct.
 
     A struct only equals itself. Each is declared once, and checkers are cached by their structs, so comparing is fast.

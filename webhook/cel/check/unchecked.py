@@ -23,6 +23,8 @@ def resolve(node: Parsed, names: Names, loops: tuple[str, ...] = ()) -> None:
         qualified = f"{_qualified(node.target)}.{node.name}"
         if qualified in names.functions:
             node.name, node.target = qualified, None
+    elif kind == STRUCT:
+        node.name = _declared(node.name, names, ()) or node.name
     if node.target is not None:
         resolve(node.target, names, loops)
     if kind in (MAP, STRUCT):

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from webhook.cel.tree import types
-from webhook.cel.tree.types import Type
+from webhook.cel.tree.types import Type, Wrapper
 
 _SCALARS = frozenset(("bool", "bytes", "double", "int", "string", "uint", "duration", "timestamp"))
-_BUILT_IN = _SCALARS | frozenset(("dyn", "null", "list", "map", "type", types.ERROR.name))
-_WILD = (types.DYN.name, types.ERROR.name)
+_BUILT_IN = _SCALARS | frozenset(("dyn", "any", "null", "list", "map", "type", types.ERROR.name))
+DYNAMIC = (types.DYN.name, "any")
+"""The types of values that may have any type: dyn, and a message of any type."""
+_WILD = (*DYNAMIC, types.ERROR.name)
 
 MAX_STEPS = 500_000
 """The most comparisons of types in one expression. Types of nested folds double in size with each level."""
@@ -167,9 +169,9 @@ def most_general(one: Type, other: Type) -> Type:
 
 def _less_specific(one: Type, other: Type) -> bool:
     """Whether the first type equals the second, or is less specific."""
-    if one.is_param or one.name == "dyn":
+    if one.is_param or one.name in DYNAMIC:
         return True
-    if other.is_param or other.name == "dyn":
+    if other.is_param or other.name in DYNAMIC:
         return False
     if one.name != other.name:
         return False
@@ -184,8 +186,12 @@ def _less_specific(one: Type, other: Type) -> bool:
 
 
 def _nullable(declared: Type) -> bool:
-    """Whether null can be assigned to a type: to null, times, optionals, opaque types and structs."""
-    return declared.name in ("null", "duration", "timestamp") or declared.name not in _BUILT_IN
+    """Whether null can be assigned to a type: to null, times, optionals, wrappers, opaque types and structs."""
+    return (
+        declared.name in ("null", "duration", "timestamp")
+        or declared.name not in _BUILT_IN
+        or type(declared) is Wrapper
+    )
 
 
 def is_struct(declared: Type, opaque: frozenset[str]) -> bool:

@@ -45,7 +45,8 @@ from webhook.cel.tree.ast import (
 )
 from webhook.cel.tree.declared import Cost, Shape
 from webhook.cel.tree.errors import EvaluationError
-from webhook.cel.value import operators
+from webhook.cel.tree.types import Type, Wrapper
+from webhook.cel.value import operators, wellknown
 from webhook.cel.value.messages import constructor
 from webhook.cel.value.values import NONE
 
@@ -124,7 +125,8 @@ class Generator:
             case ListLiteral():
                 return self.list_literal(node)
             case StructLiteral():
-                return self.map_literal(node, constructor(node))
+                known = node.name in wellknown.TYPES
+                return self.map_literal(node, wellknown.constructor(node.name) if known else constructor(node))
             case MapLiteral():
                 return self.map_literal(node, operators.make_map)
             case Comprehension():
@@ -533,10 +535,17 @@ def _may_be_long(node: Expr) -> bool:
 
 
 def _doubtful(node: Expr) -> bool:
-    """Whether the checker may have inferred a wrong type: for `[1] + dyn(x)` it infers list(int) for any x."""
+    """Whether a value may not have the type that the checker inferred.
+
+    For `[1] + dyn(x)` that is list(int) for any x; a value of a wrapper's type may be null.
+    """
     joins = isinstance(node, Call) and node.function == "_+_" and node.type.name == "list"
     parts = children(node)
-    return (joins and any(part.type == types.DYN for part in parts)) or any(map(_doubtful, parts))
+    return _wraps(node.type) or (joins and any(part.type == types.DYN for part in parts)) or any(map(_doubtful, parts))
+
+
+def _wraps(declared: Type) -> bool:
+    return type(declared) is Wrapper or (bool(declared.params) and declared.wraps())
 
 
 def _loops(node: Expr) -> bool:

@@ -95,7 +95,9 @@ class Writer:
         self._finish()
         source = "\n".join(self._finished)
         exec(_compiled(source), self._globals)  # noqa: S102 - made of names and operators chosen here
-        run: Callable[[Any], Any] = self._globals["run"]
+        # Without its own name among its globals, a function is in no reference cycle, and a policy set that a reload
+        # replaces is freed at once: the garbage collector would stop all reviews for a while.
+        run: Callable[[Any], Any] = self._globals.pop("run")
         return run
 
     def _finish(self) -> None:

@@ -16,7 +16,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.cel.cost import costs
-from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.tree.ast import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    ListLiteral,
+    MapLiteral,
+    Select,
+    StructLiteral,
+    children,
+)
 from webhook.cel.tree.declared import Cost, Shape
 from webhook.cel.tree.macros import Fold
 
@@ -41,6 +52,8 @@ def is_constant(node: Expr) -> bool:
             return is_type_name(node)
         case ListLiteral():
             return not node.optional and all(map(is_constant, node.elements))
+        case StructLiteral():
+            return False
         case MapLiteral():
             return all(is_constant(each.key) and is_constant(each.value) and not each.optional for each in node.entries)
         case Call():
@@ -95,6 +108,8 @@ def _charge(node: Expr, by_node: dict[int, int], saved: int) -> None:
             own = 1 + _relative(node.operand) - node.test
         case ListLiteral():
             own = costs.NEW_LIST
+        case StructLiteral():
+            own = costs.NEW_MESSAGE
         case MapLiteral():
             own = costs.NEW_MAP
         case Comprehension():

@@ -19,6 +19,7 @@ from webhook.cel.value.values import NONE, KeyedMap, Optional
 
 NEW_LIST: Final = 10
 NEW_MAP: Final = 30
+NEW_MESSAGE: Final = 40
 _CALL: Final = 1
 
 

@@ -1,23 +1,35 @@
-"""Room on Python's stack for functions that follow a tree by recursion.
+"""Room on the stack for functions that follow a tree by recursion.
 
 The API server reads 250 levels of source, which macros expand to several levels of tree each. Calls of Python functions
-take no C stack, so that a higher limit is safe while a tree is followed. It does not apply to evaluations, whose depth
-requests decide.
+take no C stack, so that a higher limit of recursion is safe while a tree is parsed and checked. What generates code, or
+explains it, does take C stack (generators, built-in functions, Python's own compiler): deep trees are followed in a
+thread with a stack of known size, as the caller's may be as small as 128 KiB. None of this applies to evaluations,
+whose depth requests decide.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
+
+from webhook.cel.tree.ast import Expr, children
+
+T = TypeVar("T")
 
 _SHORT: Final = 60
 """A source of so many characters has no deep tree."""
 _A_CHARACTER: Final = 20
 """The most frames that a character of the source may need."""
 _HIGHEST: Final = 20_000
+LOW: Final = 10
+"""The height that the API server counts for a source whose tree every stack has room for, if it has few brackets."""
+_SHALLOW: Final = 24
+"""The levels of a tree that every stack has room for."""
+_STACK: Final = 16 * 1024 * 1024
+"""Bytes of the stack for deeper trees, of which the deepest needs half a MiB."""
 
 
 class _Users:
@@ -54,3 +66,59 @@ def deep_stack(source: str) -> Iterator[None]:
             users.count -= 1
             if users.count == 0:
                 sys.setrecursionlimit(users.before)
+
+
+def with_room(source: str, tree: Expr, work: Callable[[], T]) -> T:
+    """The result of `work`, which follows a tree of a source. Raises what it raises; RecursionError without memory."""
+    if len(source) <= _SHORT:
+        return work()
+    with deep_stack(source):
+        if levels(tree) <= _SHALLOW or isinstance(threading.current_thread(), _Roomy):
+            return work()
+        return _Roomy(work).done()
+
+
+def levels(tree: Expr) -> int:
+    """How deep a tree is."""
+    deepest, waiting = 0, [(tree, 1)]
+    while waiting:
+        node, level = waiting.pop()
+        deepest = level if level > deepest else deepest
+        for child in children(node):
+            waiting.append((child, level + 1))
+    return deepest
+
+
+_STARTING: Final = threading.Lock()
+
+
+class _Roomy(threading.Thread):
+    """A thread with a large stack that does one piece of work."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__(name="deep tree", daemon=True)
+        self._work = work
+        self._result: object = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._result = self._work()
+        except BaseException as error:
+            self._error = error
+
+    def done(self) -> T:  # type: ignore[type-var]
+        """The result of the work. Raises what it raised."""
+        with _STARTING:  # the size is that of all threads that are started meanwhile
+            before = threading.stack_size(_STACK)
+            try:
+                self.start()
+            except RuntimeError:
+                raise RecursionError("no memory for a deep stack") from None
+            finally:
+                threading.stack_size(before)
+        self.join()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return self._result  # type: ignore[return-value]

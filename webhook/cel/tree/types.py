@@ -24,6 +24,35 @@ class Type(Struct, frozen=True):
             return self.name
         return f"{self.name}({', '.join(map(str, self.params))})"
 
+    def wraps(self) -> bool:
+        """Whether the type is that of a wrapper, or has one among its parameters."""
+        for param in self.params:  # noqa: SIM110 - a generator takes C stack at each level
+            if param.wraps():
+                return True
+        return False
+
+
+class Wrapper(Type, frozen=True):
+    """The type of a wrapper of protocol buffers (google.protobuf.Int32Value): that of its value, or null.
+
+    As in cel-go, it equals the type of its value, and only what asks whether null is allowed tells them apart.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Type) and self.name == other.name and not other.params and not other.is_param
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(Type(self.name))
+
+    def __str__(self) -> str:
+        return f"wrapper({self.name})"
+
+    def wraps(self) -> bool:
+        return True
+
 
 DYN = Type("dyn")
 NULL = Type("null")

@@ -7,10 +7,11 @@ used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from webhook.cel.tree.ast import Call, Const, Expr, StructLiteral
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.numbers import UInt
 from webhook.cel.value.texts import text
@@ -18,6 +19,8 @@ from webhook.cel.value.times import Duration, Timestamp
 from webhook.cel.value.values import NONE, Optional
 
 JSON_PATCH_NAME: Final = "JSONPatch"
+EMPTY_NAME: Final = "google.protobuf.Empty"
+"""The message without fields."""
 TEXTS: Final = ("op", "path", "from")
 """The string fields of a JSONPatch. Its `value` may be anything."""
 
@@ -56,11 +59,17 @@ class Message:
 
     def select(self, field: str) -> Any:
         """message.field: the field's value; if it is not set, "" for a string field, else null."""
+        self._require(field)
         return self.fields.get(field, "" if self._is_text(field) else None)
 
     def has(self, field: str) -> bool:
         """has(message.field): whether the field is set; a string field must not be empty either."""
+        self._require(field)
         return bool(self.fields.get(field)) if self._is_text(field) else field in self.fields
+
+    def _require(self, field: str) -> None:
+        if self.cel_type == EMPTY_NAME:
+            raise EvaluationError(f"no such field '{field}'")
 
     def _is_text(self, field: str) -> bool:
         return self.cel_type == JSON_PATCH_NAME and field in TEXTS
@@ -84,25 +93,12 @@ class Raw:
 
 
 def constructor(node: StructLiteral) -> Callable[[list[tuple[int, str, Any]]], Message]:
-    """The function that makes the message of a literal from (whether it is optional, field, value).
-
-    The last of a field wins; an absent optional one takes the field before it away.
-    """
+    """The function that makes the message of a literal from (whether it is optional, field, value)."""
     name = node.name
     nested = {str(entry.key.value) for entry in node.entries if isinstance(entry.key, Const) and _nests(entry.value)}
 
     def construct(entries: list[tuple[int, str, Any]]) -> Message:
-        fields: dict[str, Any] = {}
-        for optional, field, value in entries:
-            if not optional:
-                fields[field] = value
-            elif type(value) is not Optional:
-                shown = text(value)
-                raise EvaluationError(f"cannot initialize optional entry '{field}' from non-optional value {shown}")
-            elif value is NONE:
-                fields.pop(field, None)
-            else:
-                fields[field] = value.value
+        fields = set_fields(entries)
         if name == JSON_PATCH_NAME:
             for field in TEXTS:
                 if type(fields.get(field, "")) is not str:
@@ -115,18 +111,41 @@ def constructor(node: StructLiteral) -> Callable[[list[tuple[int, str, Any]]], M
     return construct
 
 
+def set_fields(entries: Iterable[tuple[int, str, Any]]) -> dict[str, Any]:
+    """The fields that a literal sets, from (whether it is optional, field, value).
+
+    The last of a field wins; an absent optional one takes the field before it away.
+    """
+    fields: dict[str, Any] = {}
+    for optional, field, value in entries:
+        if not optional:
+            fields[field] = value
+        elif type(value) is not Optional:
+            shown = text(value)
+            raise EvaluationError(f"cannot initialize optional entry '{field}' from non-optional value {shown}")
+        elif value is NONE:
+            fields.pop(field, None)
+        else:
+            fields[field] = value.value
+    return fields
+
+
+_STRUCTS: Final = "kubernetes."
+"""The names of structs begin with this."""
 _CONTAINERS: Final = frozenset({"list", "map"})
 
 
 def _nests(node: Expr) -> bool:
-    """Whether the expression constructs a list or map of lists or maps. Sums of lists are converted."""
+    """Whether the expression constructs a list or map of lists, maps or structs. Sums of lists are converted."""
+    while isinstance(node, Call) and node.declared.folds and node.declared.shape is Shape.SAME:
+        node = node.args[0]
     declared = node.type
     is_sum = isinstance(node, Call) and node.function == "_+_"
     return (
         not is_sum
         and declared.name in _CONTAINERS
         and bool(declared.params)
-        and declared.params[-1].name in _CONTAINERS
+        and (declared.params[-1].name in _CONTAINERS or declared.params[-1].name.startswith(_STRUCTS))
     )
 
 

@@ -367,6 +367,8 @@ def index(operand: Any, key: Any) -> Any:
         if 0 <= place < len(operand):
             return operand[place]
         raise EvaluationError(f"index out of bounds: {text(key)}")
+    if type(operand) is Message and type(key) is not str:
+        raise EvaluationError("no such overload")
     _checked_key(key)
     if isinstance(operand, dict) and (found := find(operand, key)) is not MISSING:
         return found
@@ -521,7 +523,9 @@ _TYPES: dict[type, Type] = {
     Type: Type("type"),
 }
 
-TYPE_NAMES = {str(named): named for named in _TYPES.values()} | {name: Type(name) for name in ("net.IP", "net.CIDR")}
+TYPE_NAMES = {str(named): named for named in _TYPES.values()} | {
+    name: Type(name) for name in ("net.IP", "net.CIDR", "google.protobuf.Empty")
+}
 """The identifiers that name a type: `int`, `list`, `google.protobuf.Timestamp`, `net.IP`."""
 
 

@@ -51,7 +51,7 @@ def _timestamp(value: Timestamp) -> str:
     return f"{shown.removesuffix('Z') if shown.endswith('Z') else shown[:-6]} {zone}".replace("T", " ", 1)
 
 
-_TYPES: Final = {"list": "list(dyn)", "map": "map(dyn, dyn)"}
+_TYPES: Final = {"list": "list(dyn)", "map": "map(dyn, dyn)", "optional_type": "optional_type(dyn)"}
 _WRITERS: Final[Mapping[type, Callable[[Any], str]]] = {
     type(None): lambda _: "0",  # the number of protobuf's null
     bool: lambda value: "true" if value else "false",

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from webhook.cel.tree.types import Type
-from webhook.cel.value.messages import Message, Raw
+from webhook.cel.value.messages import JSON_PATCH_NAME, Message, Raw
 from webhook.cel.value.numbers import INT_MAX, INT_MIN, UInt
 from webhook.cel.value.operators import type_of
 from webhook.cel.value.times import Duration, Timestamp
@@ -44,6 +44,8 @@ def mismatch(root: Message) -> str:
 
 def _mismatches(value: Any, expected: str) -> Iterator[tuple[str, str]]:
     match value:
+        case Message() if not _is_object(value):
+            return  # fails when it is converted
         case Message():
             if value.cel_type != expected:
                 yield value.cel_type, expected
@@ -55,6 +57,10 @@ def _mismatches(value: Any, expected: str) -> Iterator[tuple[str, str]]:
         case dict():
             for item in value.values():
                 yield from _mismatches(item, expected)
+
+
+def _is_object(value: Message) -> bool:
+    return value.cel_type.partition(".")[0] == "Object"
 
 
 # ------------------------------------------------------------------------------------------------ ApplyConfiguration
@@ -113,6 +119,10 @@ def _go_value(name: str, value: Any) -> Any:
             return None if value is NONE else _go_value(name, value.value)
         case Type():
             return str(value)
+        case Message() if value.cel_type == JSON_PATCH_NAME:
+            return Opaque("*mutation.JSONPatchVal", "JSONPatch", "JSONPatch")  # Go shows an address
+        case Message() if not _is_object(value):
+            return Opaque("*dynamicpb.Message", "", "")
         case Message():
             try:
                 return configuration(value)
@@ -129,7 +139,12 @@ def _go_value(name: str, value: Any) -> Any:
             return {key: _go_value(key, item) for key, item in value.items()}
         case _:
             name = str(type_of(value))
-            return Opaque(name, name, name)
+            shown = str(value) if name in _SHOWN else name
+            return Opaque(name, shown, shown)
+
+
+_SHOWN: Final = frozenset(("kubernetes.URL", "kubernetes.Semver", "net.IP", "net.CIDR"))
+"""The types of Kubernetes whose values are shown as texts."""
 
 
 def _raw(value: Any) -> Opaque:
@@ -162,21 +177,63 @@ def _bad_key(name: str, key: Any) -> UnfitValue:
 # ---------------------------------------------------------------------------------------------------------- JSONPatch
 
 
-def patch_value(value: Any) -> Any:
+class Typed:
+    """The lists and maps in `request` and `namespaceObject`, which are Go's own in the API server, and have no JSON."""
+
+    __slots__ = ("_held", "_names")
+
+    def __init__(self, request: Any, namespace: Any) -> None:
+        self._held = (request, namespace)
+        self._names: dict[int, str] | None = None
+
+    def refuse(self, value: Any) -> None:
+        """Raises UnfitValue for one of them."""
+        if self._names is None:
+            self._names = {}
+            for held, struct in zip(self._held, ("v1.AdmissionRequest", "v1.Namespace"), strict=True):
+                self._names.update(_named(held, f"struct type {struct}"))
+        name = self._names.get(id(value))
+        if name is not None:
+            into = "*structpb.Value" if name.startswith("struct") else "'*structpb.Value'"
+            raise UnfitValue(f"type conversion error from {name} to {into}")
+
+
+def _named(value: Any, name: str) -> Iterator[tuple[int, str]]:
+    """The identity of each list and map in a Go value, with its type in errors."""
+    if isinstance(value, dict | list):
+        yield id(value), name
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            field = _STRUCTS.get(key) if name.startswith("struct") else None
+            other = "'list(dyn)'" if isinstance(item, list) else "'map(dyn, dyn)'"
+            yield from _named(item, f"struct type {field}" if field else other)
+
+
+_STRUCTS: Final[Mapping[Any, str]] = {
+    **dict.fromkeys(("kind", "requestKind"), "v1.GroupVersionKind"),
+    **dict.fromkeys(("resource", "requestResource"), "v1.GroupVersionResource"),
+    "userInfo": "v1.UserInfo",
+    "metadata": "v1.ObjectMeta",
+    "spec": "v1.NamespaceSpec",
+    "status": "v1.NamespaceStatus",
+}
+NOTHING_TYPED: Final = Typed(None, None)
+
+
+def patch_value(value: Any, typed: Typed = NOTHING_TYPED) -> Any:
     """The `value` of a JSON patch's operation, as JSON. Raises UnfitValue."""
-    if isinstance(value, Message) and value.cel_type.partition(".")[0] == "Object":
+    if isinstance(value, Message) and _is_object(value):
         wrong = mismatch(value)
         if wrong:
             raise UnfitValue(f"type mismatch: {wrong}")
     try:
-        return _json(value)
+        return _json(value, typed)
     except UnfitValue as error:
         raise UnfitValue(
             f"JSONPath valueExpression evaluated to a type that could not marshal to JSON: {error}"
         ) from None
 
 
-def _json(value: Any) -> Any:
+def _json(value: Any, typed: Typed) -> Any:
     match value:
         case None | bool() | str():
             return value
@@ -191,20 +248,25 @@ def _json(value: Any) -> Any:
         case Optional():
             if value is NONE:
                 raise UnfitValue("optional.none() dereference")
-            return _json(value.value)
+            return _json(value.value, typed)
         case list():
-            return [_json(item) for item in value]
+            typed.refuse(value)
+            return [_json(item, typed) for item in value]
         case dict():
-            return {_json_key(key): _json(item) for key, item in value.items()}
+            typed.refuse(value)
+            return {_json_key(key): _json(item, typed) for key, item in value.items()}
         case Type():
             raise UnfitValue("type conversion not supported for 'type'")
-        case Message() if value.cel_type == "JSONPatch":
+        case Message() if value.cel_type == JSON_PATCH_NAME:
             raise UnfitValue("cannot convert to native type: *structpb.Value")
+        case Message() if not _is_object(value):
+            return {}
         case Message():
             return _through_protobuf(configuration(value))
         case _:
-            name = str(type_of(value)).rpartition(".")[2]
-            raise UnfitValue(f"type conversion error from '{name}' to '*structpb.Value'")
+            name = str(type_of(value))
+            short = name if ".authorization." in name else name.rpartition(".")[2].removeprefix("Named")
+            raise UnfitValue(f"type conversion error from '{short}' to '*structpb.Value'")
 
 
 def _json_key(key: Any) -> str:

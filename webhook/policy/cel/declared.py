@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 
 from webhook.cel import Environment
-from webhook.cel.check.structs import Struct
+from webhook.cel.check.structs import StructType
 from webhook.cel.library.authorizer import LIBRARY as AUTHORIZER
 from webhook.cel.tree.types import BOOL, DYN, INT, STRING, TIMESTAMP, list_of, map_of
 from webhook.policy.cel import authorization
@@ -17,13 +17,15 @@ from webhook.versions import NEWEST, Version
 
 _STRINGS = list_of(STRING)
 
-_KIND = Struct("kubernetes.GroupVersionKind", (("group", STRING), ("version", STRING), ("kind", STRING)))
-_RESOURCE = Struct("kubernetes.GroupVersionResource", (("group", STRING), ("version", STRING), ("resource", STRING)))
-_USER = Struct(
+_KIND = StructType("kubernetes.GroupVersionKind", (("group", STRING), ("version", STRING), ("kind", STRING)))
+_RESOURCE = StructType(
+    "kubernetes.GroupVersionResource", (("group", STRING), ("version", STRING), ("resource", STRING))
+)
+_USER = StructType(
     "kubernetes.UserInfo",
     (("username", STRING), ("uid", STRING), ("groups", _STRINGS), ("extra", map_of(STRING, _STRINGS))),
 )
-_REQUEST = Struct(
+_REQUEST = StructType(
     "kubernetes.AdmissionRequest",
     (
         ("kind", _KIND.type),
@@ -40,7 +42,7 @@ _REQUEST = Struct(
         ("options", DYN),
     ),
 )
-_CONDITION = Struct(
+_CONDITION = StructType(
     "kubernetes.NamespaceCondition",
     (
         ("status", STRING),
@@ -50,7 +52,7 @@ _CONDITION = Struct(
         ("reason", STRING),
     ),
 )
-_METADATA = Struct(
+_METADATA = StructType(
     "kubernetes.NamespaceMetadata",
     (
         ("name", STRING),
@@ -67,9 +69,9 @@ _METADATA = Struct(
         ("finalizers", _STRINGS),
     ),
 )
-_SPEC = Struct("kubernetes.NamespaceSpec", (("finalizers", _STRINGS),))
-_STATUS = Struct("kubernetes.NamespaceStatus", (("conditions", list_of(_CONDITION.type)), ("phase", STRING)))
-_NAMESPACE = Struct(
+_SPEC = StructType("kubernetes.NamespaceSpec", (("finalizers", _STRINGS),))
+_STATUS = StructType("kubernetes.NamespaceStatus", (("conditions", list_of(_CONDITION.type)), ("phase", STRING)))
+_NAMESPACE = StructType(
     "kubernetes.Namespace", (("metadata", _METADATA.type), ("spec", _SPEC.type), ("status", _STATUS.type))
 )
 

@@ -63,7 +63,7 @@ class Conditions(Struct, frozen=True):
         errors: list[str] = []
         for condition in self.conditions:
             try:
-                if evaluate(condition.program, activation) is not True:
+                if evaluate(condition.program, activation) is False:  # a null matches
                     if not exactly:
                         return condition
                     false = false or condition

@@ -114,7 +114,7 @@ class CELMutator(Struct, frozen=True):
             raise _Refused(f"expression '{mutation.program.source}' resulted in error: {error}") from None
         if mutation.patch_type == "ApplyConfiguration":
             return _merged(value, current, request.kind, self.schemas.of(*request.kind))
-        return _patched(value, current)
+        return _patched(value, current, constructed.Typed(activation.get("request"), activation.get("namespaceObject")))
 
 
 class _Refused(Exception):
@@ -152,9 +152,9 @@ def _merged(wanted: Message, current: JSONObject, kind: GroupVersionKind, schema
     return changed.object
 
 
-def _patched(messages: list[Message], current: JSONObject) -> JSONObject:
+def _patched(messages: list[Message], current: JSONObject, typed: constructed.Typed) -> JSONObject:
     try:
-        operations = [_operation(message) for message in messages]
+        operations = [_operation(message, typed) for message in messages]
     except constructed.UnfitValue as error:
         raise _Refused(str(error)) from None
     if not operations:
@@ -174,9 +174,9 @@ def _patched(messages: list[Message], current: JSONObject) -> JSONObject:
     return changed.object
 
 
-def _operation(message: Message) -> jsonpatches.Operation:
+def _operation(message: Message, typed: constructed.Typed) -> jsonpatches.Operation:
     fields = message.fields
-    value = constructed.patch_value(fields["value"]) if "value" in fields else jsonpatches.NO_VALUE
+    value = constructed.patch_value(fields["value"], typed) if "value" in fields else jsonpatches.NO_VALUE
     return jsonpatches.Operation(fields.get("op", ""), fields.get("path", ""), fields.get("from", ""), value)
 
 

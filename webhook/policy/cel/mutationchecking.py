@@ -36,9 +36,13 @@ def warnings(
         if (schema := schemas.of(each.group, each.version, each.kind)) is not None
     ]
     for place, program in programs:
-        for root in _literals(program.tree):
-            for offset, message in dict.fromkeys(_wrong(root, OBJECT, known)):
-                yield place, issue_at(program.source, offset, message)
+        for offset, message in program.followed(lambda: _all_wrong(program.tree, known)):  # noqa: B023 - called here
+            yield place, issue_at(program.source, offset, message)
+
+
+def _all_wrong(tree: Expr, schemas: list[tuple[str, Schema]]) -> list[tuple[int, str]]:
+    """The errors, (offset, message), in the literals that an expression may evaluate to."""
+    return [each for root in _literals(tree) for each in dict.fromkeys(_wrong(root, OBJECT, schemas))]
 
 
 def _literals(node: Expr) -> Iterator[Expr]:

@@ -197,7 +197,9 @@ class _Checker:
     def _check(self, place: Path, program: Program) -> _Shape:
         before, self._current = self._current, (place, program.source)
         try:
-            return self._shape(program.tree, {})
+            return program.followed(lambda: self._shape(program.tree, {}))
+        except RecursionError:  # of variables that use each other; no warnings are better than no policy
+            return None
         finally:
             self._current = before
 

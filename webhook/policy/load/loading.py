@@ -5,12 +5,9 @@ A tree with an error is not loaded at all.
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from hashlib import sha256
-from pathlib import Path as FilePath
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -31,7 +28,7 @@ from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.exceptions import Exemption
 from webhook.policy.load import translate
 from webhook.policy.load.expressionplaces import folded_comment, place
-from webhook.policy.load.treefiles import walk
+from webhook.policy.load.treefiles import Tree, TreeFile, read_tree
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python.declaring import Declaration
 from webhook.policy.python.importing import declarations
@@ -65,27 +62,38 @@ class PolicyTreeError(ValueError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def load(root: str | os.PathLike[str], version: Version = NEWEST, *, imports: Collection[str] = ()) -> PolicySet:
-    """Load the policies of a file or a folder: *.yaml, *.yml, *.json and *.py, recursively.
+Roots = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-    Folder entries with a name that starts with `.` or `_` are skipped, and kustomizations. `root` may be a pipe with
-    YAML or JSON. `version`: the Kubernetes version; policies may use the features that it has. `imports`:
-    modules that Python policies may import beside webhook.policy.python.allowed.DEFAULT. Raises PolicyTreeError, also
-    if there are no policies.
+
+def load(roots: Roots, version: Version = NEWEST, *, imports: Collection[str] = ()) -> PolicySet:
+    """Load the policies of a file or a folder, or of several, which make one tree.
+
+    A folder is read as `read_tree` does. `version`: the Kubernetes version; policies may use the features that it has.
+    `imports`: modules that Python policies may import beside webhook.policy.python.allowed.DEFAULT. Raises
+    PolicyTreeError, also if there are no policies.
     """
-    tree = FilePath(root)
-    if not tree.exists():
-        raise PolicyTreeError([Problem(str(root), None, None, "no such file or folder; expected a policy tree")])
-    files, special = walk(tree)
-    read, problems = reader.read(str(file) for file in files if file.suffix != ".py")
-    loader = _Loader(tree if tree.is_dir() else tree.parent, version, imports)
-    loader.problems += special + problems
-    for file in {problem.file for problem in problems}:
-        loader.excuse(FilePath(file))
-    loader.add_documents(read)
-    loader.add_python_files(file for file in files if file.suffix == ".py")
+    names = (roots,) if isinstance(roots, str | os.PathLike) else roots
+    return load_tree(read_tree(*names, imports=imports), version)
+
+
+def load_tree(tree: Tree, version: Version = NEWEST, progress: Callable[[str], None] = lambda _file: None) -> PolicySet:
+    """Load the policies of a tree that was read before. Raises PolicyTreeError.
+
+    `progress` is called with each file's name before it is loaded.
+    """
+    loader = _Loader(version, tree.revision, tree.imports)
+    loader.problems += tree.problems
+    for file in tree.files:
+        if not file.name.endswith(".py"):
+            progress(file.name)
+            loader.add_file(file)
+    for file in tree.files:
+        if file.name.endswith(".py"):
+            progress(file.name)
+            loader.add_python_file(file)
     if not loader.problems and not loader.policies:
-        loader.problems += [Problem(str(root), None, None, "it has no policies"), *loader.foreign]
+        without = (Problem(name, None, None, "it has no policies") for name in tree.names)
+        loader.problems += [*without, *loader.foreign]
     return loader.finished()
 
 
@@ -100,10 +108,10 @@ class _Bound(Struct, frozen=True):
 class _Loader:
     """Collects policies, bindings and problems; `finished` checks them together and returns the PolicySet."""
 
-    def __init__(self, root: FilePath, version: Version = NEWEST, imports: Collection[str] = ()) -> None:
-        self._root = root
+    def __init__(self, version: Version, revision: str, imports: Collection[str]) -> None:
         self._version = version
         self._imports = imports
+        self._revision = revision
         self.problems: list[Problem] = []
         self.policies: dict[tuple[str, str], AnyPolicy] = {}
         self._bindings: list[_Bound] = []
@@ -114,12 +122,15 @@ class _Loader:
         self._documents: dict[tuple[str, str], Document] = {}  # of policies in CEL
         self._notes: list[Problem] = []
         self.foreign: list[Problem] = []  # objects of other policy engines
-        self._hash = sha256()
 
     # Documents
 
-    def add_documents(self, read: Iterable[Document]) -> None:
-        """Sort documents into policies, bindings and other objects."""
+    def add_file(self, file: TreeFile) -> None:
+        """Sort the documents of a file into policies, bindings and other objects."""
+        read, problems = reader.parse(file.content, file.name)
+        self.problems += problems
+        if problems:
+            self.excuse(file.content)
         for document in read:
             _, problems = reader.objects([document])
             self.problems += problems
@@ -129,7 +140,6 @@ class _Loader:
                 self._add_document(document)
 
     def _add_document(self, document: Document) -> None:
-        self._hash.update(json.dumps(document.value, sort_keys=True).encode())
         api_version, kind = document.value["apiVersion"], document.value["kind"]
         faults = list(policykinds.faults(api_version, kind, self._version))
         for path, message in faults:
@@ -289,19 +299,16 @@ class _Loader:
 
     # Python
 
-    def add_python_files(self, files: Iterable[FilePath]) -> None:
-        """Import policy files and add the policies that they declare."""
-        for file in files:
-            declared, problems = declarations(file, self._root, self._imports)
-            self.problems += problems
-            if problems:
-                self.excuse(file)
-            else:
-                self._hash.update(file.read_bytes())
-            if not declared and not problems:
-                self._notes.append(Problem(str(file), None, None, "declares no policies"))
-            for declaration in declared:
-                self._add_declaration(declaration)
+    def add_python_file(self, file: TreeFile) -> None:
+        """Import a policy file and add the policies that it declares."""
+        declared, problems = declarations(file.name, file.content, self._imports)
+        self.problems += problems
+        if problems:
+            self.excuse(file.content)
+        if not declared and not problems:
+            self._notes.append(Problem(file.name, None, None, "declares no policies"))
+        for declaration in declared:
+            self._add_declaration(declaration)
 
     def _add_declaration(self, declaration: Declaration) -> None:
         key = (declaration.kind, declaration.name)
@@ -325,14 +332,9 @@ class _Loader:
             evaluator=evaluator,
         )
 
-    def excuse(self, file: FilePath) -> None:
+    def excuse(self, content: bytes) -> None:
         """Do not report references to names that a file with errors mentions: it may define these policies."""
-        try:
-            if not file.is_file():  # a pipe cannot be read twice
-                return
-            text = file.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return
+        text = content.decode(errors="replace")
         names = {name.replace("_", "-").lower() for name in _LIKELY_NAME.findall(text)}
         self._unusable.update((kind, name) for name in names for kind in (VALIDATING, MUTATING))
 
@@ -369,7 +371,7 @@ class _Loader:
             validators,
             mutators,
             objects=[document.value for document in self._objects.values()],
-            revision=self._hash.hexdigest()[:16],
+            revision=self._revision,
             notes=self._notes,
             warnings=sorted([*self.foreign, *self._warnings()], key=_order),
         )

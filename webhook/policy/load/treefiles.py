@@ -1,15 +1,119 @@
-"""Finds the files of a policy tree."""
+"""Finds and reads the files of a policy tree.
+
+A tree is read once, into memory, and loaded from there. So everything that is loaded belongs to one state of the files,
+and several processes can load the same.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path as FilePath
+
+from msgspec import Struct
 
 from webhook.documents import files, reader
 from webhook.documents.reader import Problem
 
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml"})  # they contain lists of files, not policies
+
+MAX_BYTES = 256 << 20
+"""The most bytes of all files together. A larger tree is a mistake."""
+
+Stamp = tuple[tuple[object, ...], ...]
+"""What the file system says of a tree's files and folders. It differs if any of them was written or replaced."""
+
+
+class TreeFile(Struct, frozen=True):
+    """A file: its name as messages show it, and its content."""
+
+    name: str
+    content: bytes
+
+
+class Tree(Struct, frozen=True):
+    """The content of one or several policy folders or files. `names`: theirs, as given.
+
+    `problems`: what could not be read; such a tree cannot be loaded. `revision`: 16 hexadecimal digits of the digest.
+    `imports`: modules that its Python policies may import beside webhook.policy.python.allowed.DEFAULT.
+    """
+
+    names: tuple[str, ...]
+    files: tuple[TreeFile, ...]
+    problems: tuple[Problem, ...]
+    revision: str
+    imports: tuple[str, ...] = ()
+
+
+def read_tree(*roots: str | os.PathLike[str], imports: Iterable[str] = ()) -> Tree:
+    """Read all files below the folders that may contain policies: *.yaml, *.yml, *.json and *.py.
+
+    Folder entries with a name that starts with `.` or `_` are skipped, and kustomizations. A root may also be a file,
+    or a pipe with YAML or JSON. Never raises OSError: what cannot be read is among the problems.
+    """
+    names = tuple(map(str, roots))
+    read: list[TreeFile] = []
+    problems: list[Problem] = []
+    hashed = sha256()
+    seen: set[files.Identity] = set()
+    left = MAX_BYTES
+    for number, name in enumerate(names):
+        root = FilePath(name)
+        if not root.exists():
+            problems.append(Problem(name, None, None, "no such file or folder; expected a policy tree"))
+            continue
+        found, special = walk(root)
+        problems += special
+        for file in found:
+            content = _content(file, root, seen)
+            if isinstance(content, Problem):
+                problems.append(content)
+            elif content is not None:
+                left -= len(content)
+                if left < 0:
+                    problems.append(Problem(name, None, None, f"larger than {MAX_BYTES >> 20} MiB"))
+                    break
+                read.append(TreeFile(str(file), content))
+                relative = str(file.relative_to(root)).encode(errors="surrogateescape")
+                hashed.update(b"%d %d %d %s%s" % (number, len(relative), len(content), relative, content))
+    return Tree(names, tuple(read), tuple(problems), hashed.hexdigest()[:16], tuple(sorted(imports)))
+
+
+def stamp(roots: Sequence[str]) -> Stamp:
+    """The stamp of a tree: equal stamps mean that no file was written, added, replaced or removed in between.
+
+    Takes a few system calls a file, and reads none.
+    """
+    return tuple(entry for root in roots for entry in _stamps(FilePath(root)))
+
+
+def _stamps(root: FilePath) -> Iterator[tuple[object, ...]]:
+    # The resolved path tells one worktree of git-sync from another, even if their files were equal.
+    yield _resolved(root), *_status(root)
+    if root.is_dir():
+        found, problems = walk(root)
+        yield from ((str(file), *_status(file)) for file in found)
+        yield from ((problem.file, problem.message) for problem in problems)
+
+
+def _resolved(path: FilePath) -> str:
+    try:
+        return str(path.resolve())
+    except (OSError, RuntimeError):  # a loop of symbolic links
+        return ""
+
+
+def _status(path: FilePath) -> tuple[object, ...]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        return (error.errno,)
+    # The time of a folder is not of interest: other files come and go in it. ctime also changes where a program, such
+    # as rsync, sets mtime back.
+    times = () if stat.S_ISDIR(found.st_mode) else (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return found.st_dev, found.st_ino, *times
 
 
 def walk(root: FilePath) -> tuple[list[FilePath], list[Problem]]:
@@ -45,6 +149,31 @@ def walk(root: FilePath) -> tuple[list[FilePath], list[Problem]]:
             else:
                 found.append(file)
     return found, problems
+
+
+def _content(file: FilePath, root: FilePath, seen: set[files.Identity]) -> bytes | Problem | None:
+    """The content of a file, or why it cannot be read. None if it was read already, under another name."""
+    try:
+        status = file.stat()
+        identity = (status.st_dev, status.st_ino)
+        if identity in seen:
+            return None
+        seen.add(identity)
+        if file != root:
+            _check_inside(file, root)
+        if file.suffix == ".py" and not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
+            raise OSError("it is not a regular file")
+        return files.content_of(file, None)
+    except (OSError, RuntimeError, ValueError) as error:
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return Problem(str(file), None, None, f"cannot be read: {text}")
+
+
+def _check_inside(file: FilePath, root: FilePath) -> None:
+    """Raise OSError if a symbolic link leads out of the tree: whoever may write a policy must not make the server read
+    its own keys."""
+    if not file.resolve(strict=True).is_relative_to(root.resolve(strict=True)):
+        raise OSError("it is a link out of the policy tree")
 
 
 def _special(file: FilePath) -> str | None:

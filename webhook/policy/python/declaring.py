@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
 
 class Source(Struct, frozen=True):
-    """The text of a policy file, from which another process can import it too. `resolved`: `file` without links."""
+    """The text of a policy file, from which another process can import it too."""
 
     file: str
-    resolved: str
     text: bytes
 
 

@@ -29,42 +29,30 @@ from webhook.policy.python.forbidding import Forbidding
 from webhook.policy.python.onlyreads import only_reading
 
 
-def declarations(
-    file: FilePath, root: FilePath, imports: Collection[str] = ()
-) -> tuple[list[Declaration], list[Problem]]:
-    """The policies of a file below `root`, and its problems. With a problem, there are no policies.
+def declarations(file: str, source: bytes, imports: Collection[str] = ()) -> tuple[list[Declaration], list[Problem]]:
+    """The policies of a file with this name and content, and its problems. With a problem, there are no policies.
 
     imports: modules that policies may import beside webhook.policy.python.allowed.DEFAULT.
     """
-    try:
-        resolved = file.resolve(strict=True)
-        if not resolved.is_relative_to(root.resolve(strict=True)):
-            raise OSError("it is a link out of the policy tree")
-        if not resolved.is_file():  # reading a pipe or a device may never end
-            raise OSError("it is not a regular file")
-        source = resolved.read_bytes()
-    except (OSError, RuntimeError) as error:
-        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return [], [Problem(str(file), None, None, f"cannot be read: {text}")]
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         tree = None  # importing it says why
     if tree is not None:
-        faults = [Problem(str(file), line, None, message) for line, message in refused(tree, imports)]
+        faults = [Problem(file, line, None, message) for line, message in refused(tree, imports)]
         if faults:
             return [], faults
-    return declared_in(Source(str(file), str(resolved), source), tree)
+    return declared_in(Source(file, source), tree)
 
 
 def declared_in(source: Source, tree: ast.Module | None = None) -> tuple[list[Declaration], list[Problem]]:
     """The policies of the text of a file, and its problems. tree: its syntax tree, if it has been parsed already."""
-    file = FilePath(source.file)
+    file = source.file
     declared: list[Declaration] = []
     token = declaring.set(declared)
     try:
         with Forbidding(), printing.to_stderr():
-            _import(file, FilePath(source.resolved), source.text)
+            _import(file, source.text)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a policy file may raise anything, also SystemExit
@@ -72,7 +60,7 @@ def declared_in(source: Source, tree: ast.Module | None = None) -> tuple[list[De
     finally:
         declaring.reset(token)
     # Functions that an imported library decorates are not policies of this file.
-    own = [declaration for declaration in declared if declaration.file == str(file)]
+    own = [declaration for declaration in declared if declaration.file == file]
     reading = only_reading(source.text if tree is None else tree)
     return [replace(each, only_reads=each.line in reading, source=source) for each in own], []
 
@@ -80,7 +68,7 @@ def declared_in(source: Source, tree: ast.Module | None = None) -> tuple[list[De
 class _Loader(importlib.abc.InspectLoader):
     """Runs source that has been read already. Tracebacks show the file's name as the user gave it."""
 
-    def __init__(self, file: FilePath, source: bytes) -> None:
+    def __init__(self, file: str, source: bytes) -> None:
         self._file = file
         self._source = source
 
@@ -88,15 +76,17 @@ class _Loader(importlib.abc.InspectLoader):
         return importlib.util.decode_source(self._source)
 
     def get_code(self, fullname: str):  # type: ignore[no-untyped-def]  # the code object
-        return self.source_to_code(self._source, str(self._file))
+        return self.source_to_code(self._source, self._file)
 
 
-def _import(file: FilePath, resolved: FilePath, source: bytes) -> None:
-    stem = re.sub(r"\W", "_", file.stem)
-    name = f"gatewright_policy_{sha256(str(resolved).encode()).hexdigest()[:12]}_{stem}"
+def _import(file: str, source: bytes) -> None:
+    stem = re.sub(r"\W", "_", FilePath(file).stem)
+    # Of the name as it was given, not of the real path: that differs for each commit in the worktrees of git-sync, and
+    # modules would add up.
+    name = f"gatewright_policy_{sha256(bytes(FilePath(file).absolute())).hexdigest()[:12]}_{stem}"
     loader = _Loader(file, source)
-    module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=str(file)))
-    module.__file__ = str(file)
+    module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=file))
+    module.__file__ = file
     module.__dict__["print"] = printing.print_of_policy
     # Dataclasses and pydantic models look up their module by name. Loading a file again replaces its module; if that
     # fails, the previous module stays.
@@ -112,16 +102,16 @@ def _import(file: FilePath, resolved: FilePath, source: bytes) -> None:
         raise
 
 
-def _problem(error: BaseException, file: FilePath) -> Problem:
-    if isinstance(error, SyntaxError) and error.filename == str(file):
-        return Problem(str(file), error.lineno, error.offset, f"not Python: {error.msg}")
+def _problem(error: BaseException, file: str) -> Problem:
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return Problem(file, error.lineno, error.offset, f"not Python: {error.msg}")
     frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
-    line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(file)), None)
+    line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)
     text = re.sub(r"\s+", " ", str(error)).strip()[:500]
     if isinstance(error, PolicyDefinitionError):
-        return Problem(str(file), line, None, text)
+        return Problem(file, line, None, text)
     if isinstance(error, TypeError) and text.startswith(("validate()", "mutate()")):
         decorator = text.partition("(")[0]
         expected = f"expected a form such as @{decorator}(resources=['v1/pods'])"
-        return Problem(str(file), line, None, f"@{decorator}: {text}; {expected}")
-    return Problem(str(file), line, None, f"cannot be imported: {type(error).__name__}{': ' if text else ''}{text}")
+        return Problem(file, line, None, f"@{decorator}: {text}; {expected}")
+    return Problem(file, line, None, f"cannot be imported: {type(error).__name__}{': ' if text else ''}{text}")

@@ -37,7 +37,7 @@ class Violation:
             raise TypeError(f"Violation: message must be text, not {type(message).__name__}")
         line = message.strip()
         if "\n" in line or "\r" in line:
-            line = re.sub(r"\s*[\r\n]\s*", " ", line)
+            line = " ".join(filter(None, map(str.strip, re.split(r"[\r\n]+", line))))
         if not line:
             raise ValueError("Violation: message must not be blank")
         if reason is not None and reason not in REASONS:

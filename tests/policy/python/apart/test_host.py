@@ -51,7 +51,7 @@ def server() -> Iterator[Server]:
 
 
 def load(runner: socket.socket, text: str, seconds: float = 5) -> None:
-    runner.sendall(frames.framed({"load": ["p.py", "/p.py"], "text": text, "seconds": seconds}))
+    runner.sendall(frames.framed({"load": "p.py", "text": text, "seconds": seconds}))
 
 
 def test_a_runner_is_given_policies_until_its_connection_closes(server: Server) -> None:

@@ -55,7 +55,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     thread = threading.Thread(target=Runner(theirs, Said()).serve)
     thread.start()
     with ours:
-        assert asked(ours, {"load": ["p.py", "/p.py"], "text": POLICY, "seconds": 5}) == {"loaded": True, "said": []}
+        assert asked(ours, {"load": "p.py", "text": POLICY, "seconds": 5}) == {"loaded": True, "said": []}
         yield ours
     thread.join()
     theirs.close()
@@ -130,7 +130,7 @@ def test_it_ends_when_memory_has_run_out(monkeypatch: pytest.MonkeyPatch) -> Non
     ours, theirs = socket.socketpair()
     with ours, theirs:
         runner = Runner(theirs, Said())
-        ours.sendall(frames.framed({"load": ["p.py", "/p.py"], "text": POLICY, "seconds": 5}))
+        ours.sendall(frames.framed({"load": "p.py", "text": POLICY, "seconds": 5}))
         about: dict[str, Any] = {"request": {}, "params": None, "cluster": False, "seconds": 1}
         ours.sendall(frames.framed({"run": [MUTATING, "labelled"], **about}))
         runner.serve()

@@ -3,7 +3,7 @@
 The kernel limits it: at the deadline a timer's signal ends the process, whatever it does, after it has written where
 the policy was (faulthandler, to the output that the server reads). Its memory is limited, and it can write no file.
 
-The server sends `{"load": [FILE, RESOLVED], "text": …, "seconds": …}`, answered by `{"loaded": true}`, and
+The server sends `{"load": FILE, "text": …, "seconds": …}`, answered by `{"loaded": true}`, and
 `{"run": [KIND, NAME], "request": …, "params": …, "cluster": …, "seconds": …}`, answered by `{"result": …, "said": …}`.
 In between the policy's lookups are `{"ask": METHOD, "with": […]}`, answered by `{"answer": …}`, `{"error": …}` or
 `{"stop": true}`, if the answer comes later and the policy is to be run again then.
@@ -92,8 +92,7 @@ class Runner:
             self._server.sendall(frames.framed(answer))
 
     def _loaded(self, order: dict[str, Any]) -> dict[str, Any]:
-        file, resolved = order["load"]
-        source = Source(file, resolved, order["text"].encode("utf-8", "surrogateescape"))
+        source = Source(order["load"], order["text"].encode("utf-8", "surrogateescape"))
         signal.setitimer(signal.ITIMER_REAL, order["seconds"])
         declared, _ = declared_in(source)
         signal.setitimer(signal.ITIMER_REAL, 0.0)

@@ -1,0 +1,267 @@
+"""Regular expressions take time linear in the text: a matcher that counts its steps runs every pattern of the code.
+
+Python's matcher backtracks, and does not say how often. So this matcher, which backtracks in the same way, runs on
+Python's own parse tree of each pattern. The texts are those that make patterns backtrack: many repetitions of what the
+pattern consists of, with an end that does not match. Twice the text may take twice the steps, and not four times.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from re import _constants as code
+from re import _parser as parser
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STEPS = 60_000
+_CALLS = ("compile", "match", "fullmatch", "search", "sub", "split", "findall", "finditer")
+
+BOUNDED: dict[str, str] = {
+    # Patterns that take more than linear time, each with the reason why no text is long enough for it to matter.
+    "webhook/cel/tree/types.py": "reads the types in our own tables of functions",
+}
+
+
+def _patterns() -> dict[str, tuple[str | bytes, int, str]]:
+    """Every pattern that is written as text in the code, by file and line; with its flags and how it is used."""
+    found: dict[str, tuple[str | bytes, int, str]] = {}
+    for folder in ("webhook", "gatewright", "policies"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            source = file.read_text()
+            tree = ast.parse(source)
+            names = {
+                id(node.value): ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Assign | ast.AnnAssign)
+            }
+            for node in ast.walk(tree):
+                if not (isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Attribute)):
+                    continue
+                named = isinstance(node.func.value, ast.Name) and node.func.value.id == "re"
+                if not named or node.func.attr not in _CALLS:
+                    continue
+                pattern = node.args[0]
+                if isinstance(pattern, ast.Constant) and isinstance(pattern.value, str | bytes):
+                    flags = ast.unparse(node)
+                    value = re.VERBOSE * ("VERBOSE" in flags or "re.X" in flags) | re.DOTALL * ("DOTALL" in flags)
+                    use = node.func.attr if node.func.attr != "compile" else _use(source, names.get(id(node), ""))
+                    found[f"{file.relative_to(ROOT)}:{node.lineno}"] = (pattern.value, int(value), use)
+    return found
+
+
+def _use(source: str, name: str) -> str:
+    """How a compiled pattern is used: `match` or `fullmatch` if the file uses it in no other way, else `search`."""
+    uses = set(re.findall(rf"\b{re.escape(name)}\.(\w+)", source)) if name else set()
+    if uses == {"fullmatch"}:
+        return "fullmatch"
+    return "match" if uses and uses <= {"match", "fullmatch"} else "search"
+
+
+PATTERNS = _patterns()
+
+
+class _TooMany(Exception):
+    pass
+
+
+class _Matcher:
+    """Backtracks over the parse tree of a pattern, as Python's matcher does, and counts its steps."""
+
+    def __init__(self, pattern: str | bytes, flags: int) -> None:
+        self.tree = parser.parse(pattern, flags)
+        self.bytes = isinstance(pattern, bytes)
+        self.steps = 0
+
+    def run(self, text: str, use: str) -> None:
+        for at in range(1 if use in ("match", "fullmatch") else len(text) + 1):
+            if self._from(list(self.tree), text, at, lambda end: use != "fullmatch" or end == len(text)):
+                return
+
+    def _from(self, nodes: list[Any], text: str, at: int, then: Callable[[int], bool]) -> bool:
+        self.steps += 1
+        if self.steps > STEPS:
+            raise _TooMany
+        while nodes:
+            op, argument = nodes[0]
+            rest = nodes[1:]
+            if op in (code.LITERAL, code.NOT_LITERAL, code.ANY, code.IN):
+                if at >= len(text) or not self._takes(op, argument, text[at]):
+                    return False
+                self.steps += 1
+                at, nodes = at + 1, rest
+            elif op is code.AT:
+                if (argument in (code.AT_BEGINNING, code.AT_BEGINNING_STRING) and at) or (
+                    argument in (code.AT_END, code.AT_END_STRING) and at < len(text)
+                ):
+                    return False
+                nodes = rest
+            elif op is code.SUBPATTERN:
+                nodes = [*argument[3], *rest]
+            elif op is code.ATOMIC_GROUP:
+                ends: list[int] = []
+                if not self._from(list(argument), text, at, _noted(ends)):
+                    return False
+                at, nodes = ends[0], rest
+            elif op is code.BRANCH:
+                return any(self._from([*each, *rest], text, at, then) for each in argument[1])
+            elif op in (code.MAX_REPEAT, code.MIN_REPEAT, code.POSSESSIVE_REPEAT):
+                return self._repeat(op, argument, rest, text, at, then)
+            elif op in (code.ASSERT, code.ASSERT_NOT):
+                found = argument[0] < 0 or self._from(list(argument[1]), text, at, lambda _: True)
+                if argument[0] > 0 and found is (op is code.ASSERT_NOT):
+                    return False
+                nodes = rest
+            else:  # a back reference
+                nodes = rest
+        return then(at)
+
+    def _repeat(self, op: Any, argument: Any, rest: list[Any], text: str, at: int, then: Callable[[int], bool]) -> bool:
+        low, high, inner = argument
+        inner = list(inner)
+        single = len(inner) == 1 and inner[0][0] in (code.LITERAL, code.NOT_LITERAL, code.ANY, code.IN)
+        if single:  # no recursion for each character
+            end = at
+            while end < len(text) and end - at < high and self._takes(inner[0][0], inner[0][1], text[end]):
+                end += 1
+                self.steps += 1
+            if end - at < low:
+                return False
+            if op is code.POSSESSIVE_REPEAT:
+                return self._from(rest, text, end, then)
+            tries: Any = range(end, at + low - 1, -1) if op is code.MAX_REPEAT else range(at + low, end + 1)
+            return any(self._from(rest, text, each, then) for each in tries)
+        if op is code.POSSESSIVE_REPEAT:
+            count = 0
+            while count < high:
+                ends: list[int] = []
+                if not self._from(inner, text, at, _noted(ends)) or ends[0] == at:
+                    break
+                at, count = ends[0], count + 1
+            return count >= low and self._from(rest, text, at, then)
+
+        def more(count: int, start: int) -> bool:
+            def again(end: int) -> bool:
+                return (end > start or count < low) and more(count + 1, end)
+
+            if count < low:
+                return self._from(inner, text, start, again)
+            if op is code.MIN_REPEAT:
+                return self._from(rest, text, start, then) or (count < high and self._from(inner, text, start, again))
+            return (count < high and self._from(inner, text, start, again)) or self._from(rest, text, start, then)
+
+        return more(0, at)
+
+    def _takes(self, op: Any, argument: Any, character: str) -> bool:
+        number = ord(character)
+        if op is code.ANY:
+            return character != "\n"
+        if op is code.LITERAL:
+            return number == argument
+        if op is code.NOT_LITERAL:
+            return number != argument
+        negated = bool(argument) and argument[0][0] is code.NEGATE
+        return negated is not any(_within(each, character) for each in argument if each[0] is not code.NEGATE)
+
+
+def _noted(ends: list[int]) -> Callable[[int], bool]:
+    """Notes where a match ends, and takes it."""
+
+    def noted(end: int) -> bool:
+        ends.append(end)
+        return True
+
+    return noted
+
+
+def _within(entry: Any, character: str) -> bool:
+    op, argument = entry
+    if op is code.LITERAL:
+        return ord(character) == argument
+    if op is code.RANGE:
+        return bool(argument[0] <= ord(character) <= argument[1])
+    kind = str(argument)[len("CATEGORY_") :]
+    found = {
+        "DIGIT": character.isdigit(),
+        "SPACE": character.isspace(),
+        "WORD": character.isalnum() or character == "_",
+    }[kind.removeprefix("NOT_")]
+    return found is not kind.startswith("NOT_")
+
+
+def _alphabet(tree: Any) -> Iterator[str]:
+    """One character of each class in the pattern, and the pattern's literals in their order."""
+    for op, argument in tree:
+        if op is code.LITERAL:
+            yield chr(argument)
+        elif op is code.IN:
+            for kind, value in argument:
+                if kind is code.LITERAL:
+                    yield chr(value)
+                elif kind is code.RANGE:
+                    yield chr(value[0])
+                elif kind is code.CATEGORY:
+                    yield {"DIGIT": "7", "SPACE": " ", "WORD": "w"}.get(str(value)[len("CATEGORY_") :], "-")
+        elif op in (code.NOT_LITERAL, code.ANY):
+            yield "x"
+        elif op is code.SUBPATTERN:
+            yield from _alphabet(argument[3])
+        elif op is code.BRANCH:
+            for each in argument[1]:
+                yield from _alphabet(each)
+        elif op in (code.MAX_REPEAT, code.MIN_REPEAT, code.POSSESSIVE_REPEAT):
+            yield from _alphabet(argument[2])
+        elif op in (code.ATOMIC_GROUP,):
+            yield from _alphabet(argument)
+        elif op in (code.ASSERT, code.ASSERT_NOT):
+            yield from _alphabet(argument[1])
+
+
+def _texts(tree: Any, size: int) -> Iterator[str]:
+    letters = list(dict.fromkeys(_alphabet(tree)))[:24]
+    units = [*letters, "".join(letters)]
+    units += [one + two for one in letters[:6] for two in letters[:6] if one != two]
+    for unit in units:
+        text = (unit * size)[:size]
+        yield text + "\x00"
+        yield "".join(letters[:1]) + text + "\x00"
+
+
+def _worst(name: str, size: int) -> float:
+    pattern, flags, use = PATTERNS[name]
+    worst = 0
+    for text in _texts(parser.parse(pattern, flags), size):
+        matcher = _Matcher(pattern, flags)
+        try:
+            matcher.run(text, use)
+        except (_TooMany, RecursionError):
+            return float("inf")
+        worst = max(worst, matcher.steps)
+    return worst
+
+
+@pytest.mark.parametrize("name", [name for name in PATTERNS if name.partition(":")[0] not in BOUNDED])
+def test_twice_the_text_takes_twice_the_steps(name: str) -> None:
+    once, twice = _worst(name, 60), _worst(name, 120)
+    assert twice < 3 * once + 50, f"{PATTERNS[name][0]!r}: {once} steps for 60 characters, {twice} for 120"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "linear"),
+    [
+        ("(a+)+b", False),
+        (r"a+$", False),
+        (r"\s+$", False),
+        ("[a-z]+b", False),
+        ("^[a-z]+b", True),
+        (r"^(?:a|b)*c", True),
+    ],
+)
+def test_the_matcher_tells_them_apart(pattern: str, linear: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PATTERNS, "it", (pattern, 0, "search"))
+    once, twice = _worst("it", 60), _worst("it", 120)
+    assert (twice < 3 * once + 50) is linear

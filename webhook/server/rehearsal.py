@@ -1,0 +1,110 @@
+"""Loads a changed policy tree in a process of its own first, before the server itself loads it.
+
+Loading runs code: Python policies are imported. Code that never ends, takes all memory or ends its process fails here,
+and the policies in force stay. The process has the lowest priority, and a limit of memory and time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pickle
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from webhook.documents.reader import Problem
+from webhook.policy.load.loading import PolicyTreeError, load_tree
+from webhook.policy.load.treefiles import Tree
+from webhook.versions import Version
+from webhook.visible import encodable
+
+_MEMORY = 1 << 30  # bytes that loading may take
+_LONGEST_LINE = 64 << 20  # bytes of a report
+_NICE = 19
+_OUT_OF_MEMORY = 1000  # the value of oom_score_adj that makes the system end this process before the server
+
+
+class _Report(msgspec.Struct, frozen=True):
+    """A line that the process writes: the file that it loads next, or in the last line the problems."""
+
+    file: str = ""
+    problems: list[Problem] | None = None
+
+
+async def rehearse(tree: Tree, version: Version, seconds: float) -> tuple[Problem, ...]:
+    """Load the tree in a child process. Returns what is wrong with it: what the loader says, or that loading a file
+    took longer than `seconds`, or ended the process."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", __name__, str(seconds)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+        limit=_LONGEST_LINE,
+    )
+    loading = tree.names[0]
+    try:
+        async with asyncio.timeout(seconds):
+            if process.stdin is None or process.stdout is None:
+                raise RuntimeError("asyncio opened no pipes")
+            with contextlib.suppress(ConnectionError):  # it has ended, which is reported below
+                process.stdin.write(pickle.dumps((tree, version)))
+                await process.stdin.drain()
+                process.stdin.close()
+            while line := await process.stdout.readline():
+                report = msgspec.json.decode(line, type=_Report)
+                if report.problems is not None:
+                    return tuple(report.problems)
+                loading = report.file
+            code = await process.wait()
+    except TimeoutError:
+        return (Problem(loading, None, None, f"loading this file did not end within {seconds:g} s"),)
+    except (ValueError, msgspec.DecodeError):
+        return (Problem(loading, None, None, "loading this file wrote to a file that is not its own"),)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # with the processes that policies have started
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    ended = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+    return (Problem(loading, None, None, f"loading this file ended the process, {ended}"),)
+
+
+def main() -> None:
+    """The work of the child process: reads a pickled (Tree, Version) from stdin, and writes reports to stdout."""
+    reports = os.dup(1)
+    os.dup2(2, 1)  # what policies print
+    _limit(float(sys.argv[1]))
+    tree, version = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the server
+
+    def report(**fields: Any) -> None:
+        line = orjson.dumps(encodable(fields), default=msgspec.to_builtins, option=orjson.OPT_APPEND_NEWLINE)
+        while line:
+            line = line[os.write(reports, line) :]
+
+    problems: list[Problem] = []
+    try:
+        load_tree(tree, version, lambda file: report(file=file))
+    except PolicyTreeError as error:
+        problems = error.problems
+    report(problems=msgspec.to_builtins(problems))
+
+
+def _limit(seconds: float) -> None:
+    os.nice(_NICE)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(_OUT_OF_MEMORY))
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + _MEMORY, mapped + _MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.alarm(int(seconds) + 5)  # if the server ends first
+
+
+if __name__ == "__main__":
+    main()
