@@ -17,6 +17,7 @@ from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
 from webhook.server.metrics import CONTENT_TYPE
 from webhook.server.reload import Outcome
+from webhook.server.sharing import Shared
 from webhook.server.state import Refused, State
 from webhook.visible import visible
 
@@ -34,6 +35,7 @@ def plain(
     `exposition` returns the text of /metrics. `reload` puts a changed policy tree in force. `hung` returns why /healthz
     should fail, such as a worker process that does not answer; None if it should not.
     """
+    shared = Shared(exposition)
     app = FastAPI(title="Gatewright", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.exception_handler(HTTPException)
@@ -56,7 +58,7 @@ def plain(
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(await exposition(), media_type=CONTENT_TYPE)
+        return Response(await shared(), media_type=CONTENT_TYPE)
 
     @app.get("/policies")
     async def policies() -> dict[str, Any]:

@@ -54,6 +54,7 @@ from webhook.versions import parse_version
 _PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
 _HUNG = 20.0  # seconds of processor time that the event loop of a server without workers may be held up
 _PLAIN_CONNECTIONS = 64  # for probes, a few scrapers and people
+_OTHER_FILES = 64  # descriptors for everything but connections
 _PLAIN_HELD = 4 << 20  # bytes that these may hold
 _CLOSING = 2.0  # seconds at most from the last response to the end of a process
 
@@ -111,7 +112,7 @@ def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
     else:
         state = State(InForce(policies, cluster.view, cluster.view), development_ca=ca)
         metrics.registry.register(CacheMetrics(lambda: state.in_force.live))
-    _raise_descriptor_limit()
+    settings = _with_descriptors(settings, log)
     try:
         sockets = bind(settings, "port"), bind(settings, "plain_port")
     except CannotListen as error:
@@ -152,11 +153,25 @@ def _certificates(settings: Settings, metrics: Metrics, log: Log) -> tuple[Certi
         raise StartError(str(error)) from None
 
 
-def _raise_descriptor_limit() -> None:
-    """Raise the limit of open files to its maximum: each connection needs one, and many systems default to 1,024."""
+def _with_descriptors(settings: Settings, log: Log) -> Settings:
+    """The settings with as many connections as the limit of open files allows.
+
+    Raises the limit to its maximum: each connection needs a file, and each handshake, and many systems default to
+    1,024. Without a free one nothing could be accepted, and no file read.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(1, (limit - _PLAIN_CONNECTIONS - _OTHER_FILES) // 2)
+    if limit == resource.RLIM_INFINITY or settings.max_connections <= most:
+        return settings
+    message = (
+        f"{flag('max_connections')} is {settings.max_connections}, but the limit of {limit} open files allows {most};"
+        f" {most} are accepted. Raise the limit (ulimit -Hn) for more"
+    )
+    log.write("warning", "limits", {"message": message})
+    return settings.model_copy(update={"max_connections": most})
 
 
 class Serving(Struct, frozen=True):
@@ -323,7 +338,13 @@ class Serving(Struct, frozen=True):
         state.isolation = isolation
         self.metrics.registry.register(IsolationMetrics(isolation))
         server = Server(
-            Reviews(state, self.metrics, self.log, settings.max_memory - settings.max_memory // HELD_SHARE),
+            Reviews(
+                state,
+                self.metrics,
+                self.log,
+                settings.max_memory - settings.max_memory // HELD_SHARE,
+                settings.client_name,
+            ),
             self.bound,
             self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),
             settings.shutdown_timeout,

@@ -28,11 +28,13 @@ from webhook.cluster.view import ClusterView, Question, Unanswered
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.policy.reviewing import Runs
+from webhook.server import tls
 from webhook.server.lanes import Ended, Job
 from webhook.server.logs import MAX_TEXT, Log, cut, failure
 from webhook.server.memory import SMALL, fits
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Answer, Head
+from webhook.server.settings import flag
 from webhook.server.state import InForce, State
 
 _DEFAULT_TIME = 8.0  # seconds for a review without a timeout in its query
@@ -59,13 +61,30 @@ _PATHS = ", ".join(ENDPOINTS)
 
 
 class Reviews:
-    """The application of the HTTPS port. A review may take `memory` bytes; one that would need more is refused."""
+    """The application of the HTTPS port.
 
-    def __init__(self, state: State, metrics: Metrics, log: Log, memory: int = 192 << 20) -> None:
+    A review may take `memory` bytes; one that would need more is refused. With `names`, only clients may ask whose
+    certificate has one of them.
+    """
+
+    def __init__(
+        self, state: State, metrics: Metrics, log: Log, memory: int = 192 << 20, names: tuple[str, ...] = ()
+    ) -> None:
         self._state = state
         self._metrics = metrics
         self._log = log
         self._memory = memory
+        self._names = frozenset(names)
+
+    def admit(self, certificate: Any) -> str | None:
+        """Why the client may not ask: with `names`, its certificate has none of them; else None."""
+        if not self._names:
+            return None
+        found = tls.names_of(certificate)
+        if not self._names.isdisjoint(found):
+            return None
+        shown = ", ".join(repr(cut(name)) for name in found[:3]) or "none"
+        return f"the client's certificate has the names {shown}, of which {flag('client_name')} allows none"
 
     def refuse(self, head: Head, client: str) -> Answer | None:
         """The error response to a request whose path (404), method (405) or content type (415) is wrong; else None."""

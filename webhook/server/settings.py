@@ -53,7 +53,10 @@ def size_text(size: int) -> str:
 
 
 def _names(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        return value
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
 
 
 def _dns_names(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -140,6 +143,11 @@ class Settings(BaseModel):
         None,
         description="CA certificates, PEM. With it, only clients with a certificate from one of these CAs may send"
         " reviews. Certificate, key and this file are checked every second; new connections use their new content.",
+    )
+    client_name: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+        (),
+        description="Names of the clients that may send reviews, comma-separated, or repeated: the common name, a DNS"
+        " name or a URI of the client's certificate. Needs --client-ca. Default: every certificate of these CAs.",
     )
     cluster: Literal["auto", "in-cluster", "kubeconfig", "none"] = Field(
         "auto",
@@ -249,6 +257,8 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
             errors.append(f"{sources[given]} is set without {flag(missing)}; expected both or neither")
         if settings.kubeconfig is not None and settings.cluster != "kubeconfig":
             errors.append(f"{sources['kubeconfig']} is set without {flag('cluster')} kubeconfig")
+        if settings.client_name and settings.client_ca is None:
+            errors.append(f"{sources['client_name']} is set without {flag('client_ca')}, which verifies the names")
         if settings.max_body > settings.max_memory // HELD_SHARE:
             errors.append(
                 f"{flag('max_body')} is {size_text(settings.max_body)}, more than a quarter of {flag('max_memory')}"

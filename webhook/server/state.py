@@ -33,8 +33,7 @@ class Refused(Struct, frozen=True):
 
 
 class State(Struct):
-    """Written by webhook.server.process, webhook.server.gathering and webhook.server.reload, read by the applications
-    of the ports."""
+    """Written by process, gathering and reload of webhook.server, read by the applications of the ports."""
 
     in_force: InForce
     isolation: Isolation | None = None  # how Python policies run; None in a process that runs none
@@ -58,5 +57,4 @@ class State(Struct):
         return self.waits_for
 
     def python_policies(self) -> dict[str, dict[str, Any]]:
-        """Where each Python policy runs, its cut-offs, and until when it is set aside; see Isolation.listing."""
         return self.standings if self.isolation is None else self.isolation.listing()

@@ -15,6 +15,7 @@ import ssl
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -151,6 +152,14 @@ def context(pair: Pair, client_ca: bytes | None = None) -> ssl.SSLContext:
     finally:
         Path(name).unlink(missing_ok=True)
     return made
+
+
+def names_of(certificate: Any) -> list[str]:
+    """The common name, then the DNS names and URIs of a verified certificate, as `SSLSocket.getpeercert()` gives it."""
+    if not certificate:
+        return []
+    common = [value for part in certificate.get("subject", ()) for name, value in part if name == "commonName"]
+    return common + [value for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "URI")]
 
 
 def development(names: Iterable[str] = (), host: str | None = None) -> Development:

@@ -157,9 +157,22 @@ class _Loader:
             self._excuse_name(document)
         elif not policykinds.is_own(api_version):
             self._add_object(document)
+            if kind == "CustomResourceDefinition" and api_version == "apiextensions.k8s.io/v1":
+                self._add_definition(document)
             if engine := policykinds.engine_of(api_version):
                 message = f"is a policy of {engine} ({api_version}), which Gatewright does not evaluate"
                 self.foreign.append(_warning(document, ("kind",), f"{_subject(document)} {message}"))
+
+    def _add_definition(self, document: Document) -> None:
+        """Warn of a CustomResourceDefinition that the API server refuses: its kind is not known then."""
+        from webhook.apiserver.customresources import definitions  # only trees with definitions need it
+
+        refused = definitions.read(document.value, self._version).refused
+        if refused:
+            more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+            words = "the API server refuses it, so that objects of its kind are not checked against it"
+            message = f"{_subject(document)}: {words}: {refused[0].text}{more}"
+            self.foreign.append(_warning(document, refused[0].path, message))
 
     def _add_policy(self, document: Document) -> None:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
