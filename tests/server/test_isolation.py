@@ -235,7 +235,8 @@ def test_the_processes_of_policies_end_with_a_server_that_is_killed_and_are_repl
     host, *runners = wait_for(lambda: (found := _descendants(hostile.process.pid)) and len(found) > 1 and found)
     for pid in (*runners, host):
         os.kill(pid, signal.SIGKILL)
-    assert "cut off: it took longer than" in denied(hostile, "call-into-c")
+    # The first run may be given to a process that has been killed, which the server has not heard of yet.
+    assert any("cut off: it took longer than" in denied(hostile, "call-into-c") for _ in range(2))
     assert hostile.events("process ended")[0]["process"] == "host of policies"
     left = _descendants(hostile.process.pid)
     assert host not in left
