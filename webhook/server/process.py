@@ -25,8 +25,8 @@ from webhook.cluster.live import LiveView
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import full_text
 from webhook.excerpts import columns
-from webhook.policy.load.loading import PolicyTreeError, load
-from webhook.policy.load.treefiles import Stamp, Tree, stamp
+from webhook.policy.load.loading import PolicyTreeError, load_tree
+from webhook.policy.load.treefiles import Stamp, Tree, read_tree, stamp
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
 from webhook.server import tls
@@ -126,8 +126,8 @@ def _load(settings: Settings) -> PolicySet:
         if not Path(folder).is_dir():
             raise StartError(f"no policy folder at {folder}; set {flag('policies')}")
     try:
-        version = parse_version(settings.kubernetes_version)
-        return load(settings.policies, version, imports=settings.policy_imports)
+        tree = read_tree(*settings.policies, commit=True, imports=settings.policy_imports)
+        return load_tree(tree, parse_version(settings.kubernetes_version))
     except PolicyTreeError as error:
         width = columns(sys.stderr)
         problems = "\n".join(full_text(problem, width) for problem in error.problems)

@@ -168,7 +168,7 @@ class Reload:
     async def _read(self, before: Stamp) -> Tree | None:
         """The tree; None if the files changed since `before`, so that it may be neither their old nor their new
         state."""
-        tree = await asyncio.to_thread(partial(read_tree, *self._roots, imports=self._imports))
+        tree = await asyncio.to_thread(partial(read_tree, *self._roots, commit=True, imports=self._imports))
         after = await asyncio.to_thread(stamp, self._roots)
         if after != before:
             return None

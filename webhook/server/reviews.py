@@ -97,6 +97,10 @@ class Reviews:
         if content_type != b"application/json" and not _is_json(content_type):
             got = repr(cut(content_type.decode("latin-1"))) if content_type else "none"
             return self._refusal(415, f"content-type: expected application/json, got {got}", head, client)
+        for name, value in head.headers:
+            if name == b"content-encoding" and value.lower() != b"identity":
+                got = repr(cut(value.decode("latin-1")))
+                return self._refusal(415, f"content-encoding: expected none, got {got}", head, client)
         return None
 
     def answer(self, head: Head, body: bytes, client: str) -> Answer | Awaitable[Answer]:

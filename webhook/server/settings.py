@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from webhook.documents.files import content_of
 from webhook.policy.python.allowed import modules
 from webhook.server.memory import HELD_SHARE
 from webhook.versions import NEWEST_TEXT, parse_version
@@ -22,6 +23,7 @@ PREFIX = "GATEWRIGHT_"
 SETTINGS_FILE = "GATEWRIGHT_SETTINGS"
 """The environment variable that names the settings file, like `--settings`."""
 
+_MAX_FILE = 1 << 20  # bytes of the settings file
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>Ki|Mi|Gi)?")
 _UNITS = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 _DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -279,9 +281,9 @@ def _describe(error: Any, sources: Mapping[str, str]) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
+        content = yaml.load(content_of(file, None, _MAX_FILE), Loader=yaml.CSafeLoader)
     except OSError as error:
-        raise SettingsError(f"cannot read the settings file {file}: {error.strerror}") from None
+        raise SettingsError(f"cannot read the settings file {file}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     if content is None:
