@@ -50,9 +50,8 @@ soak: $(READY)  ## the long runs of the server's tests, tests that assert second
 	  tests/cel/why/test_explainer.py tests/cel/check/test_suggestions.py tests/cli/test_explain.py
 	GATEWRIGHT_TEST_ALL=1 $(PYTEST) $$(grep --recursive --files-with-matches --include='test_*.py' tests.amounts tests)
 
-manifests: $(READY)  ## write the registration of the shipped policies and their RBAC anew
-	$(BIN)/gatewright manifests policies --no-ca --write manifests/base/webhookconfigurations.yaml
-	$(BIN)/gatewright manifests policies --rbac --write manifests/base/rbac.yaml
+manifests: $(READY)  ## write everything that ships the policies anew: registration, RBAC, the lists of policies and params
+	$(BIN)/gatewright manifests policies --no-ca --all --write manifests/base
 
 lint: $(READY)
 	$(BIN)/ruff check .

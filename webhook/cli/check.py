@@ -162,6 +162,7 @@ def _check(
     from webhook.offline.subresources import SUBRESOURCES, of_subresource
     from webhook.offline.updates import compared, counted
     from webhook.offline.verdicts import verdicts
+    from webhook.policy import startup
     from webhook.policy.python.raised import tracebacks
 
     try:
@@ -223,6 +224,11 @@ def _check(
     errors = [located.message for located in findings if located.finding.error]
     if not user and any("request.userInfo" in message or "authorizer: user ''" in message for message in errors):
         notes.append("request.userInfo is empty: nobody in particular applies these; --as and --as-group say who")
+    met, left_out = startup.among(each.request for each in requests), list[Problem]()
+    if startup.concerns(policies, met):
+        from webhook.registration import bootstrap
+
+        left_out += bootstrap.warnings(policies, swept=met)
     outcome = Outcome(
         findings=findings,
         problems=sorted([*problems, *planned.problems], key=lambda problem: (problem.file, problem.line or 0)),
@@ -230,7 +236,7 @@ def _check(
         files=len({verdict.document.file for verdict in results}),
         objects=len(results),
         policies=len(policies.names),
-        warnings=[*policies.warnings, *read.warnings],
+        warnings=[*policies.warnings, *left_out, *read.warnings],
         left_out=read.left_out,
         changes=[change for verdict in results for change in verdict.changes],
         excepted=[each for verdict in results for each in verdict.excepted],

@@ -55,6 +55,7 @@ def _test(tree: Path, output: Format, verbose: bool, version: str, policy_import
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
     from webhook.offline.background import Background
+    from webhook.policy import startup
     from webhook.policy.exceptions import expired
     from webhook.policy.load.loading import PolicyTreeError, load
     from webhook.policy.python.raised import tracebacks
@@ -86,10 +87,15 @@ def _test(tree: Path, output: Format, verbose: bool, version: str, policy_import
     background = Background(loaded, raised)
     tested = {each.policy for each in planned}
     untested = sorted({policy.name for policy in loaded.policies} - tested)
+    met, warnings = startup.among(case.request for case in planned), list(loaded.warnings)
+    if startup.concerns(loaded, met):
+        from webhook.registration import bootstrap
+
+        warnings += bootstrap.warnings(loaded, swept=met)
     if output is Format.JSON:
-        written = put(testjson.report(results, untested, (), loaded.warnings, background, verbose))
+        written = put(testjson.report(results, untested, (), warnings, background, verbose))
     else:
-        sys.stderr.write("".join(warning_text(problem, on_stderr, width) for problem in loaded.warnings))
+        sys.stderr.write("".join(warning_text(problem, on_stderr, width) for problem in warnings))
         sys.stderr.flush()
         style = Style(colored(Color.AUTO, sys.stdout))
         notes = (note_line(f"{name} has no tests", colored(Color.AUTO, sys.stdout)) for name in untested)
