@@ -145,7 +145,7 @@ def test_a_broken_tree_leaves_the_policies_in_force_and_says_where(
 
 HANGS = "while True:\n    pass\n"
 ENDS = "import os\nos._exit(3)\n"
-CRASHES = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
+CRASHES = "import os\nos.abort()\n"
 FORKS = "import os, time\nif os.fork() == 0:\n    time.sleep(3600)\nos._exit(0)\n"
 TAKES_ALL = "hoard = bytearray(4 << 30)\n"
 SPEAKS = "import os\nfor each in range(3, 32):\n    os.path.exists(f'/proc/self/fd/{each}') and os.write(each, b'{}')\n"
@@ -157,9 +157,10 @@ SPEAKS = "import os\nfor each in range(3, 32):\n    os.path.exists(f'/proc/self/
         (lambda tree: write(tree, b_py="def wrong(:\n"), "not Python: "),
         (lambda tree: write(tree, b_py="raise SystemExit(0)\n"), "cannot be imported: SystemExit"),
         (lambda tree: write(tree, b_py=ENDS), "loading this file ended the process, with exit code 3"),
-        (lambda tree: write(tree, b_py=CRASHES), "loading this file ended the process, by SIGSEGV"),
+        (lambda tree: write(tree, b_py=CRASHES), "loading this file ended the process, by SIGABRT"),
         (lambda tree: write(tree, b_py=HANGS), "loading this file did not end within 3 s"),
-        (lambda tree: write(tree, b_py=FORKS), "loading this file did not end within 3 s"),
+        (lambda tree: write(tree, b_py=FORKS), "a policy may have no network, processes or threads (os.fork)"),
+        (lambda tree: write(tree, b_py="import socket\n"), "b.py: a policy may not import socket: "),
         (lambda tree: write(tree, b_py=SPEAKS), "loading this file wrote to a file that is not its own"),
         (lambda tree: write(tree, b_py=TAKES_ALL), "cannot be imported: MemoryError"),
         (lambda tree: write(tree, b_yaml=policy("twice")), "is already defined in"),
@@ -177,7 +178,8 @@ def test_whatever_is_wrong_with_a_tree_costs_nothing(
     start: Callable[..., Running], tmp_path: Path, change: Callable[[Path], object], problem: str
 ) -> None:
     tree = write(tmp_path / "tree", a_yaml=policy("one"))
-    server = start("--policies", str(tree), "--reload-timeout", "3" if "within 3 s" in problem else "60")
+    seconds = "3" if "within 3 s" in problem else "60"
+    server = start("--policies", str(tree), "--reload-timeout", seconds, "--policy-imports", "os,time")
     change(tree)
     answer = reload(server)
     assert answer.status == 409, answer.body
