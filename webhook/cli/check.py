@@ -27,6 +27,7 @@ from webhook.cli.options import (
     Old,
     Operation,
     Output,
+    PolicyImports,
     PolicyTree,
     SettingsFile,
     Strict,
@@ -71,6 +72,7 @@ def check(
     exclude: Exclude = None,
     strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
+    policy_imports: PolicyImports = "",
     authorizations: Authorizations = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
     explain: Annotated[
@@ -108,6 +110,7 @@ def check(
             exclude=exclude or [],
             strict=strict,
             version=version,
+            policy_imports=policy_imports,
             authorizations=authorizations,
             diff=diff,
             explain=explain,
@@ -138,6 +141,7 @@ def _check(
     exclude: list[str],
     strict: bool,
     version: str,
+    policy_imports: str,
     authorizations: Path | None,
     diff: bool,
     explain: bool,
@@ -168,7 +172,7 @@ def _check(
             operation = Operation(SUBRESOURCES[subresource].operation)
         done = operation_of(operation, old, paths)
         custom = workloads_of(settings)
-        run = given(tree, version, user, groups, authorizations)
+        run = given(tree, version, user, groups, authorizations, policy_imports)
     except NotGiven as error:
         if error.policies and output is Format.JSON:
             put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.cli.options import FAILED, Color, colored, fail, fail_with
+from webhook.cli.options import FAILED, Color, NotGiven, PolicyImports, colored, fail, fail_with, imported
 from webhook.excerpts import columns
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def manifests(
             "Gatewright. May be repeated.",
         ),
     ] = None,
+    policy_imports: PolicyImports = "",
     without: Annotated[
         list[str] | None,
         typer.Option(metavar="POLICY", help="A policy to leave out, because the API server runs it; may be repeated."),
@@ -131,7 +132,11 @@ def manifests(
         options = _options(service, url, inject_ca_from, ca_bundle, no_ca, exempt_namespace or [], timeout, name)
     except OptionError as error:
         raise typer.Exit(fail(str(error))) from None
-    shared = (*(("--without", each) for each in without), ("--name", name if name != _NAME else None))
+    shared = (
+        ("--policy-imports", policy_imports or None),
+        *(("--without", each) for each in without),
+        ("--name", name if name != _NAME else None),
+    )
     registration = (
         ("--service", service if service != _SERVICE else None),
         ("--url", url),
@@ -172,7 +177,7 @@ def manifests(
         texts = [(write or check, permitted if rbac else registered)]
     tells = not (exempt_namespace or rbac or check)
     try:
-        rendered = _rendered(policies, texts, without, confirmed, tells=tells)
+        rendered = _rendered(policies, policy_imports, texts, without, confirmed, tells=tells)
         code = _compared(rendered, may_be_missing=everything) if check is not None else _written(rendered)
     except _FailedError as error:
         code = error.code
@@ -238,7 +243,7 @@ class _FailedError(Exception):
 
 
 def _rendered(
-    tree: Path, texts: Sequence[_Text], without: list[str], confirmed: list[str], *, tells: bool
+    tree: Path, imports: str, texts: Sequence[_Text], without: list[str], confirmed: list[str], *, tells: bool
 ) -> list[tuple[Path | None, str]]:
     """The texts of all files; warnings and notes go to stderr. Raises _FailedError.
 
@@ -251,7 +256,9 @@ def _rendered(
     from webhook.registration.webhooks import never_asked
 
     try:
-        policies = load(tree)
+        policies = load(tree, imports=imported(imports))
+    except NotGiven as error:
+        raise _FailedError(fail(str(error))) from None
     except PolicyTreeError as error:
         raise _FailedError(fail_with(error.problems)) from None
     names = {policy.name for policy in policies.policies}

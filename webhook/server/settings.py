@@ -15,6 +15,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from webhook.documents.files import content_of
+from webhook.policy.python.allowed import modules
 from webhook.server.memory import HELD_SHARE
 from webhook.versions import NEWEST_TEXT, parse_version
 
@@ -67,6 +68,10 @@ def _dns_names(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _modules(value: object) -> object:
+    return tuple(sorted(modules(value))) if isinstance(value, str) else value
+
+
 def _version_text(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("expected text such as '1.30', in quotes: YAML reads 1.30 as 1.3")  # noqa: TRY004
@@ -84,6 +89,7 @@ def _paths(value: object) -> object:
     return tuple(map(str, value)) if isinstance(value, list | tuple) else value
 
 
+Modules = Annotated[tuple[str, ...], BeforeValidator(_modules)]
 Trees = Annotated[tuple[str, ...], BeforeValidator(_paths)]
 Size = Annotated[int, BeforeValidator(_size)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -103,6 +109,21 @@ class Settings(BaseModel):
     )
     reload_timeout: float = Field(
         60.0, gt=0, le=3600, description="Seconds that loading a changed policy tree may take."
+    )
+    policy_timeout: float = Field(
+        1.0,
+        ge=0.05,
+        le=30,
+        description="Seconds that one evaluation of a Python policy may take. Then it is cut off, and its failurePolicy"
+        " decides. (Less if the request has less than twice as much time left.)",
+    )
+    policy_imports: Modules = Field(
+        (), description="Modules that Python policies may import beside the default list, comma-separated."
+    )
+    policy_isolation: Literal["auto", "all"] = Field(
+        "auto",
+        description="Which Python policies run in a process of their own: those that a timer might not stop (auto), or"
+        " all.",
     )
     kubernetes_version: Annotated[str, BeforeValidator(_version_text), AfterValidator(_version)] = Field(
         NEWEST_TEXT,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path as FilePath
 
@@ -40,15 +40,17 @@ class Tree(Struct, frozen=True):
 
     `problems`: what could not be read; such a tree cannot be loaded. `revision`: the git commit of the files, 40
     hexadecimal digits, if they are exactly those of one; else 16 digits of their digest.
+    `imports`: modules that its Python policies may import beside webhook.policy.python.allowed.DEFAULT.
     """
 
     names: tuple[str, ...]
     files: tuple[TreeFile, ...]
     problems: tuple[Problem, ...]
     revision: str
+    imports: tuple[str, ...] = ()
 
 
-def read_tree(*roots: str | os.PathLike[str], commit: bool = False) -> Tree:
+def read_tree(*roots: str | os.PathLike[str], commit: bool = False, imports: Iterable[str] = ()) -> Tree:
     """Read all files below the folders that may contain policies: *.yaml, *.yml, *.json and *.py.
 
     Folder entries with a name that starts with `.` or `_` are skipped, and kustomizations. A root may also be a file,
@@ -87,7 +89,7 @@ def read_tree(*roots: str | os.PathLike[str], commit: bool = False) -> Tree:
     if commit and not problems:
         commits = {commit_of(FilePath(name), found, _wanted_path) for name, found in zip(names, contents, strict=True)}
         revision = (commits.pop() if len(commits) == 1 else None) or revision
-    return Tree(names, tuple(read), tuple(problems), revision)
+    return Tree(names, tuple(read), tuple(problems), revision, tuple(sorted(imports)))
 
 
 def stamp(roots: Sequence[str]) -> Stamp:
