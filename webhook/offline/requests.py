@@ -106,8 +106,8 @@ class PlannedRequest(Struct, frozen=True):
     def _refused_update(
         self, value: dict[str, Any], old: dict[str, Any], server: ApiServer, resource: Resource
     ) -> Sequence[FieldProblem]:
-        """What is refused of an update. The API server tolerates what was wrong before; an object that is said to have
-        been there as it is now (`--operation update`) cannot have been created with a fault."""
+        """What is refused of an update. The API server tolerates some of what was wrong before; an object that is said
+        to have been there as it is now (`--operation update`) cannot have been created with a fault."""
         faults = server.refused(old, resource) if old is self.request.object else ()
         return faults or server.updated(value, old, resource)
 
