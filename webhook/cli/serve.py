@@ -13,6 +13,9 @@ from webhook.server.settings import SETTINGS_FILE, Settings, SettingsError, flag
 _METAVARS = {
     "policies": "DIR",
     "reload_timeout": "SECONDS",
+    "policy_timeout": "SECONDS",
+    "policy_imports": "MODULES",
+    "policy_isolation": "WHICH",
     "kubernetes_version": "VERSION",
     "host": "ADDRESS",
     "port": "PORT",
@@ -50,6 +53,9 @@ def _option(name: str) -> Any:
 def serve(
     policies: Annotated[list[str] | None, _option("policies")] = None,
     reload_timeout: Annotated[str | None, _option("reload_timeout")] = None,
+    policy_timeout: Annotated[str | None, _option("policy_timeout")] = None,
+    policy_imports: Annotated[str | None, _option("policy_imports")] = None,
+    policy_isolation: Annotated[str | None, _option("policy_isolation")] = None,
     kubernetes_version: Annotated[str | None, _option("kubernetes_version")] = None,
     host: Annotated[str | None, _option("host")] = None,
     port: Annotated[str | None, _option("port")] = None,

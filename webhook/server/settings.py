@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from webhook.documents.files import content_of
+from webhook.policy.python.allowed import modules
 from webhook.server.memory import HELD_SHARE
 from webhook.versions import NEWEST_TEXT, parse_version
 
@@ -21,6 +23,7 @@ PREFIX = "GATEWRIGHT_"
 SETTINGS_FILE = "GATEWRIGHT_SETTINGS"
 """The environment variable that names the settings file, like `--settings`."""
 
+_MAX_FILE = 1 << 20  # bytes of the settings file
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>Ki|Mi|Gi)?")
 _UNITS = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 _DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -65,6 +68,10 @@ def _dns_names(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _modules(value: object) -> object:
+    return tuple(sorted(modules(value))) if isinstance(value, str) else value
+
+
 def _version_text(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("expected text such as '1.30', in quotes: YAML reads 1.30 as 1.3")  # noqa: TRY004
@@ -82,6 +89,7 @@ def _paths(value: object) -> object:
     return tuple(map(str, value)) if isinstance(value, list | tuple) else value
 
 
+Modules = Annotated[tuple[str, ...], BeforeValidator(_modules)]
 Trees = Annotated[tuple[str, ...], BeforeValidator(_paths)]
 Size = Annotated[int, BeforeValidator(_size)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -101,6 +109,21 @@ class Settings(BaseModel):
     )
     reload_timeout: float = Field(
         60.0, gt=0, le=3600, description="Seconds that loading a changed policy tree may take."
+    )
+    policy_timeout: float = Field(
+        1.0,
+        ge=0.05,
+        le=30,
+        description="Seconds that one evaluation of a Python policy may take. Then it is cut off, and its failurePolicy"
+        " decides. (Less if the request has less than twice as much time left.)",
+    )
+    policy_imports: Modules = Field(
+        (), description="Modules that Python policies may import beside the default list, comma-separated."
+    )
+    policy_isolation: Literal["auto", "all"] = Field(
+        "auto",
+        description="Which Python policies run in a process of their own: those that a timer might not stop (auto), or"
+        " all.",
     )
     kubernetes_version: Annotated[str, BeforeValidator(_version_text), AfterValidator(_version)] = Field(
         NEWEST_TEXT,
@@ -258,9 +281,9 @@ def _describe(error: Any, sources: Mapping[str, str]) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
+        content = yaml.load(content_of(file, None, _MAX_FILE), Loader=yaml.CSafeLoader)
     except OSError as error:
-        raise SettingsError(f"cannot read the settings file {file}: {error.strerror}") from None
+        raise SettingsError(f"cannot read the settings file {file}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     if content is None:

@@ -31,6 +31,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from msgspec import Struct
 
+from webhook.documents.files import content_of
+
+_MAX_FILE = 1 << 20  # bytes of a file; hundreds of certificates are less
 _DEVELOPMENT_VALIDITY = datetime.timedelta(days=30)
 # A new certificate must already be valid for clients with a slow clock.
 _CLOCK_SKEW = datetime.timedelta(minutes=5)
@@ -195,9 +198,9 @@ def development(names: Iterable[str] = (), host: str | None = None) -> Developme
 
 def _read(at: Path, file: Path, what: str) -> bytes:
     try:
-        return at.read_bytes()
+        return content_of(at, None, _MAX_FILE)
     except OSError as error:
-        raise TLSError(f"cannot read the {what} {file}: {error.strerror}") from None
+        raise TLSError(f"cannot read the {what} {file}: {error.strerror or error}") from None
 
 
 def _certificates(text: bytes, file: Path) -> list[x509.Certificate]:
