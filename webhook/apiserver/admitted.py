@@ -170,6 +170,7 @@ class ApiServer:
         ]
         if found.failed:
             problems = [FieldProblem(found.failed_path, found.failed)]
+            found.value["metadata"] = decoding.decode_metadata(value.get("metadata")).object  # as far as it is readable
         return Decoded(found.value, tuple(problems))
 
     def _kinds(self) -> Mapping[tuple[str, str], Kind]:

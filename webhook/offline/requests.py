@@ -17,6 +17,7 @@ from webhook.apiserver.admitted import ApiServer, Sent
 from webhook.apiserver.completion import Creation
 from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.documents.objects import not_an_object
 from webhook.documents.reader import Document, Problem, objects
 from webhook.offline.customworkloads import NO_MORE, CustomWorkloads
 from webhook.offline.mutated import Mutated
@@ -105,8 +106,8 @@ class PlannedRequest(Struct, frozen=True):
     def _refused_update(
         self, value: dict[str, Any], old: dict[str, Any], server: ApiServer, resource: Resource
     ) -> Sequence[FieldProblem]:
-        """What is refused of an update. The API server tolerates what was wrong before; an object that is said to have
-        been there as it is now (`--operation update`) cannot have been created with a fault."""
+        """What is refused of an update. The API server tolerates some of what was wrong before; an object that is said
+        to have been there as it is now (`--operation update`) cannot have been created with a fault."""
         faults = server.refused(old, resource) if old is self.request.object else ()
         return faults or server.updated(value, old, resource)
 
@@ -292,8 +293,9 @@ def _as_sent(value: dict[str, Any], resource: Resource, namespace: str, server: 
 
 
 def _at_hand(objects_at_hand: Iterable[dict[str, Any]], kinds: Kinds, namespace: str) -> ManifestsView:
-    """The view in which admission plugins look for objects."""
-    return ManifestsView(objects_at_hand, kinds, default_namespace=namespace)
+    """The view in which admission plugins look for objects: those that the API server can decode."""
+    decodable = (value for value in objects_at_hand if not_an_object(value) is None)
+    return ManifestsView(decodable, kinds, default_namespace=namespace)
 
 
 def _named(value: dict[str, Any]) -> dict[str, Any]:
