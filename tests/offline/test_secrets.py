@@ -3,9 +3,10 @@ import json
 
 import pytest
 
+from webhook.admission.redaction import LAST_APPLIED, Redaction, SecretsSeen
 from webhook.cel.why.privacy import CLEAN, HOLDS, PRIVATE
 from webhook.cluster.manifestsview import ManifestsView
-from webhook.offline.secrets import CHANGED_MASK, LAST_APPLIED, MASK, Redaction, SecretsSeen, masked, private_parts
+from webhook.offline.secrets import CHANGED_MASK, MASK, masked, private_parts
 
 SECRET = {
     "apiVersion": "v1",

@@ -13,14 +13,15 @@ from msgspec.structs import replace
 from webhook.admission import excepting
 from webhook.admission.decision import MUTATING, Decision, Excepted, Finding
 from webhook.admission.engine import decide, left_out, validate
+from webhook.admission.redaction import Redaction, SecretsSeen
 from webhook.apiserver import admitted, completion
 from webhook.apiserver.admitted import ApiServer
 from webhook.apiserver.completion import Creation
 from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline.authorizations import rules
+from webhook.offline.explaining import explained, shown_text
 from webhook.offline.policytest import Case, Expectation, PlannedCase
-from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.paths import Path, render
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.json_values import differs
@@ -139,17 +140,17 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
         return whole
 
     if case.validate_only:
-        decision = validate(request, policies, cluster)
+        decision = validate(request, policies, cluster, recording="failures")
         completed(request)
     else:
-        decision = decide(request, policies, cluster, completed=completed)
+        decision = decide(request, policies, cluster, recording="failures", completed=completed)
     after = decision.mutation.object if decision.mutation else None
     redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
     verdict = _verdict(decision.findings)
-    texts = tuple(redaction.applied(finding.text()) for finding in decision.findings)
+    texts = tuple(_text(finding, redaction) for finding in decision.findings)
     covered = decision.excepted if case.excepted_by else _covered(decision, request, tree)
-    excepted = tuple(Exempted(each.exception, redaction.applied(each.finding.text())) for each in covered)
-    failures = [*_failures(case, verdict, texts, after, excepted), *_not_excepted(case, excepted, tree)]
+    excepted = tuple(Exempted(each.exception, _text(each.finding, redaction)) for each in covered)
+    failures = [*_failures(case, verdict, texts, after, excepted, redaction), *_not_excepted(case, excepted, tree)]
     outside = tuple(redaction.applied(each.message) + each.afterword for each in refused)
     return Result(planned, verdict, texts, tuple(failures), excepted, decision.findings, outside)
 
@@ -259,8 +260,21 @@ def _verdict(findings: Sequence[Finding]) -> Expectation:
 _GRAVITY: tuple[tuple[str, Expectation], ...] = (("Deny", "deny"), ("Warn", "warn"), ("Audit", "audit"))
 
 
+def _text(finding: Finding, redaction: Redaction) -> str:
+    """The text of a finding without content of Secrets."""
+    if not redaction:
+        return finding.text()
+    why = explained(finding.evaluated, redaction) if finding.evaluated is not None else None
+    return shown_text(finding, why, redaction)
+
+
 def _failures(
-    case: Case, verdict: Expectation, texts: Sequence[str], after: JSONObject | None, excepted: Sequence[Exempted]
+    case: Case,
+    verdict: Expectation,
+    texts: Sequence[str],
+    after: JSONObject | None,
+    excepted: Sequence[Exempted],
+    redaction: Redaction,
 ) -> Iterator[str]:
     searched = [*texts, *(each.text for each in excepted)] if case.excepted_by else texts
     if verdict != case.expect:
@@ -271,9 +285,10 @@ def _failures(
         difference = _difference(_read(case.expect_object), after, ())
         if difference is not None:
             path, words = difference
+            words = redaction.applied(words)
             if case.expect_object.get("kind") == "Secret" and path[:1] in (("data",), ("stringData",)):
                 words = "not as expected (the values of a Secret are not shown)"
-            yield f"after mutation, {render(path) or 'the object'}: {words}"
+            yield f"after mutation, {redaction.applied(render(path)) or 'the object'}: {words}"
 
 
 def _read(expected: JSONObject) -> JSONObject:

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from webhook.admission.redaction import Redaction
 from webhook.cel.why.explanation import Explanation, Step
 from webhook.cel.why.privacy import CLEAN, Private
 from webhook.offline.secrets import hidden, private_parts
@@ -94,12 +96,16 @@ class ExplainedPolicy(Struct, frozen=True):
                 yield root.error, error_of(root)
 
 
-def explained(evaluated: Evaluated) -> ExplainedPolicy | None:
-    """The explanation of an evaluation; None if it has no trace, as for Python policies and mutating ones."""
+def explained(evaluated: Evaluated, redaction: Redaction) -> ExplainedPolicy | None:
+    """The explanation of an evaluation; None if it has no trace, as for Python policies and mutating ones.
+
+    redaction: of all Secrets that policies of the request have read, which they may have copied into the object.
+    """
     validator, trace = evaluated.policy.evaluator, evaluated.result.trace
     if trace is None or not isinstance(validator, CELValidator):
         return None
-    private = private_parts(evaluated.request.object, evaluated.request.old_object, evaluated.param)
+    request = evaluated.request
+    private = private_parts(request.object, request.old_object, evaluated.param, redaction=redaction)
     names = {condition.place: condition.name for condition in validator.conditions.conditions}
     names |= {annotation.place: annotation.key for annotation in validator.annotations}
     validations = _below(trace, "validations", "expression", names, private)
@@ -155,6 +161,11 @@ def _redacted(step: Step, explanation: Explanation) -> str:
     if step.name == "?:":
         return "".join(_redacted(part, explanation) for part in step.children[1:] if part.outcome == "value")
     return hidden(step.value) if step.outcome == "value" else ""
+
+
+def shown_text(finding: Finding, why: ExplainedPolicy | None, redaction: Redaction) -> str:
+    """The text of a finding, as Finding.text(), without content of Secrets."""
+    return replace(finding, message=redaction.applied(shown_message(finding, why))).text()
 
 
 def param_name(param: Any) -> str:
