@@ -82,7 +82,8 @@ class Redaction(Struct, frozen=True):
 
     `values`: the texts that are hidden as a whole, the longest first. `sliced`: lower-case texts; each slice of six of
     their characters is hidden too. `index`: all of `sliced`, cut to slices, and values shorter than a slice; None if
-    these are more than INDEXED characters. `whole`: the values that the index does not find. `present`: there is a Secret. `excessive`: there is more than `limit` allowed, so nothing is known.
+    these are more than INDEXED characters. `whole`: the values that the index does not find. `present`: there is a
+    Secret. `excessive`: there is more than `limit` allowed, so nothing is known.
     """
 
     values: tuple[str, ...] = ()
@@ -109,16 +110,16 @@ class Redaction(Struct, frozen=True):
             values.update(whole)
             sliced.update(parts)
         longest_first = sorted(values, key=lambda text: (-len(text), text))
-        whole = [text for text in longest_first if text not in sliced and len(text) >= _SLICE]
-        if len(whole) > _WHOLE:  # each is looked for in every text
-            sliced.update(whole)
-            whole = []
+        apart = [text for text in longest_first if text not in sliced and len(text) >= _SLICE]
+        if len(apart) > _WHOLE:  # each is looked for in every text
+            sliced.update(apart)
+            apart = []
         long = sorted({_folded(text) for text in sliced if len(text) >= _SLICE})
         index = None
         if sum(map(len, long)) <= INDEXED:
             slices = {text[at : at + _SLICE] for text in long for at in range(len(text) - _SLICE + 1)}
             index = frozenset(slices | {_folded(text) for text in values if len(text) < _SLICE})
-        return cls(tuple(longest_first), tuple(long), index, tuple(whole), bool(secrets))
+        return cls(tuple(longest_first), tuple(long), index, tuple(apart), bool(secrets))
 
     def __bool__(self) -> bool:
         return self.present

@@ -20,7 +20,7 @@ from webhook.apiserver.completion import Creation
 from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline.authorizations import rules
-from webhook.offline.explaining import explained, shown_text
+from webhook.offline.explaining import Explanations
 from webhook.offline.policytest import Case, Expectation, PlannedCase
 from webhook.paths import Path, render
 from webhook.policy.exceptions import PolicyException
@@ -147,9 +147,10 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
     after = decision.mutation.object if decision.mutation else None
     redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
     verdict = _verdict(decision.findings)
-    texts = tuple(_text(finding, redaction) for finding in decision.findings)
+    explanations = Explanations(redaction)  # they say which parts of a message come from a Secret
+    texts = tuple(explanations.text(finding) for finding in decision.findings)
     covered = decision.excepted if case.excepted_by else _covered(decision, request, tree)
-    excepted = tuple(Exempted(each.exception, _text(each.finding, redaction)) for each in covered)
+    excepted = tuple(Exempted(each.exception, explanations.text(each.finding)) for each in covered)
     failures = [*_failures(case, verdict, texts, after, excepted, redaction), *_not_excepted(case, excepted, tree)]
     outside = tuple(redaction.applied(each.message) + each.afterword for each in refused)
     return Result(planned, verdict, texts, tuple(failures), excepted, decision.findings, outside)
@@ -258,14 +259,6 @@ def _verdict(findings: Sequence[Finding]) -> Expectation:
 
 
 _GRAVITY: tuple[tuple[str, Expectation], ...] = (("Deny", "deny"), ("Warn", "warn"), ("Audit", "audit"))
-
-
-def _text(finding: Finding, redaction: Redaction) -> str:
-    """The text of a finding without content of Secrets."""
-    if not redaction:
-        return finding.text()
-    why = explained(finding.evaluated, redaction) if finding.evaluated is not None else None
-    return shown_text(finding, why, redaction)
 
 
 def _failures(

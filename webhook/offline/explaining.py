@@ -163,9 +163,30 @@ def _redacted(step: Step, explanation: Explanation) -> str:
     return hidden(step.value) if step.outcome == "value" else ""
 
 
-def shown_text(finding: Finding, why: ExplainedPolicy | None, redaction: Redaction) -> str:
-    """The text of a finding, as Finding.text(), without content of Secrets."""
-    return replace(finding, message=redaction.applied(shown_message(finding, why))).text()
+class Explanations:
+    """The explanations of the evaluations of one request, each built once for all its findings.
+
+    redaction: see `explained`.
+    """
+
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
+        self._explained: dict[int, ExplainedPolicy | None] = {}  # by id() of the evaluation
+
+    def of(self, evaluated: Evaluated | None) -> ExplainedPolicy | None:
+        """See `explained`; None for no evaluation."""
+        if evaluated is None:
+            return None
+        if id(evaluated) not in self._explained:
+            self._explained[id(evaluated)] = explained(evaluated, self._redaction)
+        return self._explained[id(evaluated)]
+
+    def text(self, finding: Finding) -> str:
+        """The text of a finding, as Finding.text(), without content of Secrets."""
+        if not self._redaction:
+            return finding.text()
+        message = self._redaction.applied(shown_message(finding, self.of(finding.evaluated)))
+        return replace(finding, message=message).text()
 
 
 def param_name(param: Any) -> str:
