@@ -18,6 +18,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.server.direct import HEAD, Direct
+from webhook.admission.redaction import HIDDEN, LIMIT
 from webhook.cli.main import app
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
@@ -445,6 +446,31 @@ def test_what_concerns_no_secret_is_said_and_logged_whole(tmp_path: Path) -> Non
     answer = direct.answer(review("configmaps", "", "ConfigMap", quoted))
     assert f"a: {CANARIES['object']}" in answer.body.decode()
     assert f"a: {CANARIES['object']}" in json.dumps(direct.lines())
+
+
+def test_messages_that_could_quote_a_large_secret_are_hidden_whole(tree: Path, tmp_path: Path) -> None:
+    direct = Direct(tmp_path, load(tree / "policies"))
+    large = {**OBJECT, "data": {"key": OBJECT["data"]["key"], "more": "A" * LIMIT}}
+    answer = json.loads(direct.answer(review("secrets", "", "Secret", large)).body)["response"]
+    if "told" not in tree.name:
+        assert answer["allowed"]
+        return
+    causes = {cause["message"] for cause in answer["status"]["details"]["causes"]}
+    assert {cause.partition(" denied request: ")[2] for cause in causes} == {HIDDEN}
+
+
+def test_an_object_of_the_resource_is_a_secret_whatever_kind_it_says(tmp_path: Path) -> None:
+    """A client of the port that is not the API server may leave the kind out."""
+    tree = tmp_path / "policies"
+    tree.mkdir()
+    (tree / "policy.py").write_text(PYTHON)
+    (tree / "policies.yaml").write_text(yaml.safe_dump(bound("python-object-raises", "Validating")))
+    direct = Direct(tmp_path, load(tree))
+    value = {name: each for name, each in OBJECT.items() if name != "kind"}
+    for kind in ("Secret", "Other"):
+        text = direct.answer(review("secrets", "", kind, value)).body.decode()
+        assert "ValueError" in text
+        assert leaked(text) == set()
 
 
 def test_the_tree_of_policies_says_whether_it_reads_secrets(tree: Path) -> None:
