@@ -43,15 +43,15 @@ soak: $(READY)  ## the long runs of the server's tests, tests that assert second
 	  GATEWRIGHT_TEST_SECONDS=1 $(BIN)/python -m pytest -s tests/server/test_hostile.py tests/server/test_process.py \
 	  tests/server/test_certificates_under_load.py tests/server/test_sigterm_under_load.py \
 	  tests/server/test_memory_under_attack.py \
-	  tests/server/test_slow_clients.py tests/server/test_workers.py tests/server/test_protocol.py \
+	  tests/server/test_slow_clients.py tests/server/test_isolation.py tests/server/test_workers.py \
+	  tests/server/test_protocol.py \
 	  tests/server/test_certificates.py tests/server/test_reload_under_load.py tests/cluster tests/cel/test_hostile.py \
-	  tests/cel/library/test_hostile.py \
+	  tests/cel/library/test_hostile.py tests/cel/test_bounds.py tests/cel/library/test_patterns.py \
 	  tests/cel/why/test_explainer.py tests/cel/check/test_suggestions.py tests/cli/test_explain.py
 	GATEWRIGHT_TEST_ALL=1 $(PYTEST) $$(grep --recursive --files-with-matches --include='test_*.py' tests.amounts tests)
 
-manifests: $(READY)  ## write the registration of the shipped policies and their RBAC anew
-	$(BIN)/gatewright manifests policies --no-ca --write manifests/base/webhookconfigurations.yaml
-	$(BIN)/gatewright manifests policies --rbac --write manifests/base/rbac.yaml
+manifests: $(READY)  ## write everything that ships the policies anew: registration, RBAC, the lists of policies and params
+	$(BIN)/gatewright manifests policies --no-ca --all --write manifests/base
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import authors, check_manifests, expressions, load_tree, policies, serve, startup, worst
+from bench import authors, check_manifests, expressions, load_tree, objects, policies, serve, startup, worst
 
 
 def _check() -> None:
@@ -24,6 +24,7 @@ BENCHMARKS = {
     "load": load_tree.main,
     "start": startup.main,
     "check": _check,
+    "objects": objects.main,
     "serve": serve.main,
 }
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import beside_kopf
+from bench import beside_kopf, isolation
 from bench.servers import (
     CONNECTIONS,
     ROUNDS,
@@ -56,6 +56,7 @@ def main() -> None:
                 print(f"serve: recorded reviews over TLS, {CONNECTIONS} connections, rounds of {SECONDS:.0f} s\n")
                 for phase in ("validate", "mutate"):
                     beside(phase, (pid, ports[0]), (bare_pid, ports[2]))
+            isolation.main()
             beside_kopf.main((pid, ports[0]), crt, key)
 
 

@@ -19,7 +19,7 @@ webhook.offline webhook.registration
 webhook.admission
 gatewright
 webhook.policy.load
-webhook.policy.needed
+webhook.policy.needed webhook.policy.startup
 webhook.policy.python
 webhook.policy.policyset
 webhook.policy.conditions

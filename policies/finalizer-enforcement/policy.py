@@ -18,6 +18,11 @@ from gatewright import Request, Violation, mutate, validate
 # Kubernetes' own finalizers without a domain: of ObjectMeta, of Namespaces, of CustomResourceDefinitions.
 STANDARD = frozenset({"orphan", "foregroundDeletion", "kubernetes", "customresourcecleanup.apiextensions.k8s.io"})
 
+# Who ends a Namespace once it is empty: the controller manager, with an account for each controller or without.
+NAMESPACE_CONTROLLERS = frozenset({
+    "system:serviceaccount:kube-system:namespace-controller", "system:kube-controller-manager",
+})  # fmt: skip
+
 _DOMAIN = re.compile(r"(?=.{1,253}/)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/[^/]+")
 _RESOURCE = re.compile(r"\*|(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)(\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?")
 
@@ -131,6 +136,7 @@ def finalizer_enforcement(request: Request, params: Params) -> None:
 def finalizers_stay(request: Request, params: Params) -> Iterator[Violation]:
     """Objects have the finalizers of their rules until the controllers remove them; all finalizers have a domain."""
     yield from _without_domain(request, params)
+    yield from _abandoned(request)
     for rule in params.rules:
         if not rule.covers(request):
             continue
@@ -153,12 +159,20 @@ def _missing(request: Request, rule: Rule) -> Iterator[Violation]:
 def _removed(request: Request, rule: Rule) -> Iterator[Violation]:
     """A violation if an update removes the rule's finalizer, or changes labels so that the rule no longer applies."""
     old, new = request.old_object, request.object
-    if rule.finalizer not in _finalizers(old):
-        return
     was_selected, is_selected = rule.label_selector.matches(old), rule.label_selector.matches(new)
     if not (was_selected or is_selected):
         return
     deleting = bool((old.get("metadata") or {}).get("deletionTimestamp"))
+    if rule.finalizer not in _finalizers(old):
+        # Labels that are added later are no way to be without: the finalizer comes along. (An object that is being
+        # deleted takes none.)
+        if is_selected and not was_selected and not deleting and rule.finalizer not in _finalizers(new):
+            yield Violation(
+                f"metadata.finalizers: {rule.finalizer} is missing; these labels put the object under its protection, "
+                f"so add it along with them, so that {_names(rule.controllers)} can clean up",
+                path="metadata.finalizers",
+            )
+        return
     if deleting and request.user.username in rule.controllers:
         return
     who = _names(rule.controllers)
@@ -179,6 +193,22 @@ def _removed(request: Request, rule: Rule) -> Iterator[Violation]:
             f"metadata.labels: these labels put the object under the protection of {rule.finalizer}, and must stay as "
             f"long as it carries that finalizer, which {who} takes off when the object is deleted",
             path="metadata.labels",
+            reason="Forbidden",
+        )
+
+
+def _abandoned(request: Request) -> Iterator[Violation]:
+    """A violation if a Namespace is ended by hand: what is left in it goes out of reach, finalizers and all."""
+    if request.resource[::2] != ("", "namespaces") or request.operation != "UPDATE":
+        return
+    before, after = (
+        ((each or {}).get("spec") or {}).get("finalizers") or [] for each in (request.old_object, request.object)
+    )
+    if "kubernetes" in before and "kubernetes" not in after and request.user.username not in NAMESPACE_CONTROLLERS:
+        yield Violation(
+            "spec.finalizers: kubernetes must stay; the namespace controller takes it off when the Namespace is empty, "
+            "and its status says what still is in it",
+            path="spec.finalizers",
             reason="Forbidden",
         )
 

@@ -89,9 +89,10 @@ def _containers(request: Request, params: Params) -> Iterator[Violation]:
         return
     spec = _at(request.object, path) or {}
     for field in ("initContainers", "containers", "ephemeralContainers"):
-        before = _at(request.old_object, (*path, field)) or [] if request.kind.kind == "Pod" else []
+        old = _at(request.old_object, (*path, field)) or [] if request.kind.kind == "Pod" else []
+        before = {container.get("name"): container for container in old}  # a Pod's names are unique
         for index, container in enumerate(spec.get(field) or []):
-            if container in before:
+            if before.get(container.get("name")) == container:
                 continue
             for number, port in enumerate(container.get("ports") or []):
                 yield from _port_protocol(

@@ -111,11 +111,12 @@ def test_of_too_large_secrets_nothing_is_looked_for_and_all_is_hidden() -> None:
 
 
 def test_many_lines_that_were_applied_last_are_found_by_the_index() -> None:
-    lines = [f"public line {number:04}" for number in range(200)]
-    metadata = {"name": "\n".join(lines), "annotations": {LAST_APPLIED: "\n".join(lines)}}
+    labels = {f"label-{number:04}": f"public-{number:04}" for number in range(200)}
+    applied = json.dumps({"kind": "Secret", "metadata": {"labels": labels}}, indent=1)
+    metadata = {"labels": labels, "annotations": {LAST_APPLIED: applied}}
     redaction = Redaction.of({"kind": "Secret", "metadata": metadata})
     assert redaction.whole == ()
-    assert redaction.applied("is public line 0007") == "is <16 characters>"
+    assert redaction.applied('is "label-0007": "public-0007"') == "is<28 characters>"
 
 
 def test_masking_takes_time_linear_in_the_text() -> None:

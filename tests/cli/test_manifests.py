@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from tests.cli import running
 
 ROOT = Path(__file__).parent.parent.parent
 FILE = ROOT / "manifests" / "base" / "webhookconfigurations.yaml"
-EXEMPT = ["cert-manager", "gatewright-system", "kube-node-lease", "kube-system"]
+EXEMPT = ["gatewright-system", "kube-node-lease", "kube-public", "kube-system"]
 
 
 def manifests(*arguments: str, cwd: Path = ROOT, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -29,7 +31,8 @@ def rendered(*arguments: str) -> list[Any]:
 
 
 def webhooks(*arguments: str) -> list[Any]:
-    return [webhook for each in rendered(*arguments) for webhook in each["webhooks"]]
+    """Those with rules: the others only keep the set of webhooks the same."""
+    return [webhook for each in rendered(*arguments) for webhook in each["webhooks"] if "rules" in webhook]
 
 
 def test_the_committed_registration_is_that_of_the_shipped_policies() -> None:
@@ -63,6 +66,55 @@ def test_roles_are_bound_to_the_service_account_and_have_what_the_policies_look_
     assert "look up nothing" in run.stdout
 
 
+def test_everything_that_ships_the_committed_policies_is_up_to_date() -> None:
+    """A policy that CI enforces and the cluster does not have would pass every other test."""
+    run = manifests("--all", "--no-ca", "--check", "manifests/base")
+    assert (run.returncode, run.stdout) == (0, ""), run.stdout + run.stderr
+
+
+def test_a_policy_that_is_not_shipped_is_a_drift(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    policies = Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+    arguments = ("policies", "--all", "--no-ca")
+    missing = manifests(*arguments, "--check", "base", cwd=tmp_path)
+    assert missing.returncode == 1  # what is missing is a drift, and not an error
+    assert "+++ what the policies need" in missing.stdout
+    assert manifests(*arguments, "--write", "base", cwd=tmp_path).returncode == 0
+    assert manifests(*arguments, "--check", "base", cwd=tmp_path).returncode == 0
+    written = {file.name: file.read_text() for file in (*base.iterdir(), policies / "kustomization.yaml")}
+    assert written.keys() == {"webhookconfigurations.yaml", "rbac.yaml", "kustomization.yaml"}
+    assert written["kustomization.yaml"] == (ROOT / "policies" / "kustomization.yaml").read_text()
+
+    (policies / "mine").mkdir()
+    tree(policies / "mine", ("mine", "apps", "deployments"))
+    run = manifests(*arguments, "--check", "base", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "+  - mine.policies.yaml=mine/policies.yaml" in run.stdout
+    assert "+++ what the policies need" in run.stdout
+
+
+def test_a_kustomization_of_ones_own_is_not_overwritten(tmp_path: Path) -> None:
+    tree(tmp_path, ("mine", "apps", "deployments"))
+    own = tmp_path / "kustomization.yaml"
+    own.write_text("kind: Kustomization\n")
+    run = manifests(str(tmp_path), "--all", "--write", str(tmp_path))
+    assert run.returncode == 2
+    assert "kustomization.yaml: was not written by `gatewright manifests --all`" in run.stderr
+    assert own.read_text() == "kind: Kustomization\n"
+    assert not (tmp_path / "rbac.yaml").exists()
+
+
+def test_a_tree_that_fits_into_no_configmap_is_refused(tmp_path: Path) -> None:
+    tree(tmp_path, ("mine", "apps", "deployments"))
+    with (tmp_path / "policies.yaml").open("a") as file:
+        file.write("# " + "x" * (1 << 20) + "\n")
+    run = manifests(str(tmp_path), "--all", "--write", str(tmp_path))
+    assert run.returncode == 2
+    assert "and a ConfigMap holds 1,048,576; ship them in the image" in run.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["policies.yaml"]
+
+
 def test_a_drift_is_shown_and_exits_with_1(tmp_path: Path) -> None:
     drifted = tmp_path / "drifted.yaml"
     drifted.write_text(FILE.read_text().replace("    - podtemplates\n", ""))
@@ -87,8 +139,13 @@ def test_a_drift_is_shown_and_exits_with_1(tmp_path: Path) -> None:
         (["--ca-bundle", "README.md"], "holds no certificate in PEM"),
         (["--url", "http://127.0.0.1"], "expected a form such as https://192.168.1.2:8443"),
         (["--timeout", "31"], "the timeout must be from 1 to 30 seconds, found 31"),
-        (["--exclude-namespace", "A"], "'A' is no name of a namespace"),
+        (["--exempt-namespace", "A"], "'A' is no name of a namespace"),
         (["--name", "A"], "the name 'A' must be"),
+        (["--all"], "--all: expected a folder, with --write or --check"),
+        (["--all", "--rbac", "--write", "x"], "--all and --rbac exclude each other"),
+        (["--all", "--write", "nowhere"], "--write: nowhere/webhookconfigurations.yaml: "),
+        (["--bootstrap", "node"], "--bootstrap: 'node' is nothing that a cluster needs to start; did you mean nodes?"),
+        (["--bootstrap", "nodes"], "--bootstrap: no bound policy with failurePolicy Fail has nodes in its rules"),
         (["--without", "no-hostpath"], "--without: there is no policy 'no-hostpath'; expected one of finalizer-"),
     ],
 )
@@ -113,7 +170,7 @@ def test_the_authority_comes_from_cert_manager_unless_told_otherwise(tmp_path: P
 
 
 def test_the_service_its_namespace_and_others_are_as_asked() -> None:
-    arguments = ["--service", "policy/hook", "--exclude-namespace", "calico-system", "--timeout", "3", "--name", "mine"]
+    arguments = ["--service", "policy/hook", "--exempt-namespace", "calico-system", "--timeout", "3", "--name", "mine"]
     for webhook in webhooks(*arguments):
         assert webhook["clientConfig"]["service"] == {
             "namespace": "policy",
@@ -122,7 +179,7 @@ def test_the_service_its_namespace_and_others_are_as_asked() -> None:
             "path": webhook["clientConfig"]["service"]["path"],
         }
         [exempt] = webhook["namespaceSelector"]["matchExpressions"]
-        assert exempt["values"] == ["calico-system", "cert-manager", "kube-node-lease", "kube-system", "policy"]
+        assert exempt["values"] == ["calico-system", "kube-node-lease", "kube-public", "kube-system", "policy"]
         assert webhook["timeoutSeconds"] == 3
     assert {each["metadata"]["name"] for each in rendered(*arguments)} == {"mine"}
 
@@ -193,6 +250,59 @@ def test_what_all_policies_share_is_rendered_once(tmp_path: Path) -> None:
     ]
 
 
+def test_the_operator_is_asked_which_namespaces_are_exempt() -> None:
+    question = "name with --exempt-namespace what else a Pod of Gatewright needs to start"
+    assert question in manifests("--no-ca").stderr
+    for said in (["--exempt-namespace", "kube-system"], ["--check", str(FILE)], ["--rbac"]):
+        assert question not in manifests("--no-ca", *said).stderr
+
+
+NODES = (
+    IGNORED.replace("Ignore", "Fail")
+    .replace("Namespaced", "'*'")
+    .replace("objectSelector: {matchLabels: {app: web}}", "")
+)
+
+
+def test_what_a_cluster_needs_to_start_is_left_out_and_told_of(tmp_path: Path) -> None:
+    text = NODES.replace("NAME", "nodes").replace("GROUP", '""').replace("RESOURCE", "nodes")
+    text = text.replace('operations: ["*"]', "operations: [CREATE]")
+    (tmp_path / "policies.yaml").write_text(text)
+    told = (
+        "warning: " + str(tmp_path / "policies.yaml") + ":1: ValidatingAdmissionPolicy 'nodes' has nodes in its rules"
+    )
+    run = manifests(str(tmp_path))
+    assert run.returncode == 0
+    assert told in run.stderr
+    assert webhooks(str(tmp_path)) == []
+    (asked,) = webhooks(str(tmp_path), "--bootstrap", "nodes")
+    assert asked["rules"][0]["resources"] == ["nodes"]
+    confirmed = manifests(str(tmp_path), "--bootstrap", "nodes")
+    assert "nodes in its rules" not in confirmed.stderr
+    assert f"`gatewright manifests {tmp_path} --bootstrap nodes`" in " ".join(confirmed.stdout.split("\n# "))
+
+    (tmp_path / "_pod.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+    for command in (
+        ["check", "--policies", str(tmp_path), str(tmp_path / "_pod.yaml")],
+        ["test", "--policies", str(tmp_path)],
+    ):
+        run = running.gatewright(*command, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"})
+        assert told in run.stderr, command
+    json_run = running.gatewright(
+        "check", "-o", "json", "--policies", str(tmp_path), str(tmp_path / "_pod.yaml"), cwd=ROOT
+    )
+    assert "has nodes in its rules" in json.loads(json_run.stdout)["warnings"][0]["message"]
+
+
+def test_check_tells_of_wildcards_where_it_is_given_such_an_object(tmp_path: Path) -> None:
+    text = NODES.replace("NAME", "all").replace("GROUP", '"*"').replace("RESOURCE", '"*"')
+    (tmp_path / "policies.yaml").write_text(text)
+    for kind, said in (("Node", True), ("Namespace", False)):
+        (tmp_path / "_object.yaml").write_text(f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: a}}\n")
+        run = running.gatewright("check", "--policies", str(tmp_path), str(tmp_path / "_object.yaml"), cwd=ROOT)
+        assert ("matches nodes through '*'" in run.stderr) == said, run.stderr
+
+
 def test_the_order_of_files_is_of_no_consequence(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     policies = [("a", "apps", "deployments"), ("b", '""', "pods"), ("c", '"*"', '"*/*"')]
@@ -207,7 +317,8 @@ def test_a_policy_that_no_webhook_is_asked_about_is_told_of(tmp_path: Path) -> N
     assert run.returncode == 0
     assert "note: " in run.stderr
     assert "ValidatingAdmissionPolicy 'a' is never asked" in run.stderr
-    assert [each["webhooks"] for each in yaml.safe_load_all(run.stdout)] == [[], []]
+    called = [hook for each in yaml.safe_load_all(run.stdout) for hook in each["webhooks"] if "rules" in hook]
+    assert called == []
 
 
 def test_writing_leaves_no_half_where_a_policy_is_bad(tmp_path: Path) -> None:

@@ -182,3 +182,82 @@ def test_a_test_of_a_policy_says_it_beside_the_policys_verdict(tree: Path) -> No
     _, output = run("test", "-v")
     assert f"       the API server refuses the object, whatever policies say: {MISMATCH}\n" in output
     assert f"whatever policies say: {MISMATCH} (and 1 more)\n" in output
+
+
+CRD = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: boxes.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: boxes, singular: box, kind: Box, listKind: BoxList}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            properties:
+              size: {type: integer, default: 3}
+              lids: {type: array, items: {type: object, properties: {colour: {type: string}}}}
+---
+"""
+
+
+def test_unknown_fields_of_custom_objects_have_the_nearest_name_too(tree: Path) -> None:
+    box = (
+        "apiVersion: example.com/v1\nkind: Box\nmetadata: {name: a, label: {}}\n"
+        "spec:\n  sise: 1\n  lids:\n  - color: red\n"
+    )
+    (tree / "policies" / "crd.yaml").write_text(CRD)
+    told = [(line, message) for kind, line, message in findings(tree, box) if kind == "schema"]
+    assert told == [
+        (3, 'unknown field "metadata.label"; did you mean labels?'),
+        (5, 'unknown field "spec.sise"; did you mean size?'),
+        (7, 'unknown field "spec.lids[0].color"; did you mean colour?'),
+    ]
+
+
+def test_a_mutated_custom_object_gets_its_defaults_again(tree: Path) -> None:
+    (tree / "policies" / "p.yaml").write_text(POLICY.replace('"false"', '"object.spec.size == 3"'))
+    (tree / "policies" / "m.yaml").write_text(
+        MUTATION.removeprefix("---\n")
+        .replace("apiGroups: [apps]", "apiGroups: [example.com]")
+        .replace("resources: [deployments]", "resources: [boxes]")
+        .replace("/spec/template/spec/containers/0/image", "/spec/size")
+    )
+    (tree / "in.yaml").write_text(CRD + "apiVersion: example.com/v1\nkind: Box\nmetadata: {name: a}\nspec: {}\n")
+    code, output = run("check", "in.yaml", "-o", "json")
+    assert ([each for each in json.loads(output)["findings"] if each["object"]["kind"] == "Box"], code) == ([], 1)
+
+
+def test_labels_and_annotations_that_are_no_text_are_refused_in_the_servers_words(tree: Path) -> None:
+    text = "text is expected, and this is a number: quote it"
+    for manifest in (
+        DEPLOYMENT.replace("metadata: {name: web}", "metadata: {name: web, labels: {app: 1}}"),
+        "apiVersion: example.com/v1\nkind: Ox\nmetadata: {name: web, annotations: {app: 1}}\n",
+    ):
+        ((kind, line, message),) = findings(tree, manifest)
+        assert (kind, line) == ("schema", 3)
+        assert message.startswith("json: cannot unmarshal number into Go struct field ObjectMeta.metadata.")
+        assert message.endswith(text)
+    (tree / "in.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: [app]}\n")
+    code, output = run("check", "in.yaml")
+    assert code == 1
+    assert "a mapping is expected, and this is a list" in " ".join(output.split())
+    assert run("check", "in.yaml", "--as-written")[0] == 2
+
+
+def test_a_definition_among_the_policies_that_the_server_refuses_is_a_warning(tree: Path) -> None:
+    (tree / "policies" / "crd.yaml").write_text(CRD.replace("{type: integer, default: 3}", "{default: 3}"))
+    (tree / "in.yaml").write_text(DEPLOYMENT)
+    _, output = run("check", "in.yaml", "-o", "json")
+    (warning,) = json.loads(output)["warnings"]
+    assert (warning["file"], warning["line"]) == ("policies/crd.yaml", 19)
+    assert "the API server refuses it, so that objects of its kind are not checked against it: " in warning["message"]
+    assert "properties[size].type: Required value" in warning["message"]

@@ -18,6 +18,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.server.direct import HEAD, Direct
+from tests.server.running import end, launch
 from webhook.admission.redaction import HIDDEN, LIMIT
 from webhook.cli.main import app
 from webhook.policy.load.loading import load
@@ -407,8 +408,34 @@ def test_the_server_says_nothing_that_a_secret_holds(tree: Path, tmp_path: Path)
             quiet = "Secret" in str(policies_by_name[finding["policy"]].param_kind) or line["resource"] == "v1/secrets"
             assert quiet is ("message" not in finding) or finding["policy"] in LOOKING
     assert leaked(direct.metrics.exposition().decode()) == set()
-    assert leaked(orjson.dumps(listing(policies)).decode()) == set()
+    assert leaked(orjson.dumps(listing(policies, {})).decode()) == set()
     assert annotated == (0 if "failing" in tree.name else 4)
+
+
+def test_a_server_whose_policies_run_apart_says_nothing_either(tmp_path: Path) -> None:
+    """The results, what was looked up for them, and what is printed come from another process."""
+    tree = tmp_path / "policies"
+    tree.mkdir()
+    printing = "def python_told(request, params):\n    print(list(forms(request, params)))\n"
+    (tree / "policy.py").write_text(PYTHON.replace("def python_told(request, params):\n", printing))
+    objects = [bound(name, kind, params) for name, (kind, params) in PYTHON_BINDINGS.items()]
+    (tree / "policies.yaml").write_text(yaml.safe_dump_all([*objects, PARAM, READ]))
+    server = launch("--policies", str(tree), "--policy-isolation", "all")
+    try:
+        for body in reviews():
+            response = server.post("/validate", body).response
+            assert not response["allowed"]
+            assert "characters>" in json.dumps(response)
+            assert "it is <" in json.dumps(response)
+            assert leaked(json.dumps(response)) == set()
+        assert leaked(json.dumps(json.loads(server.get("/policies").body))) == set()
+        assert len(server.events("review", 4)) == 4
+        printed = server.events("policy said", 4)
+    finally:
+        end(server)
+    assert {line["message"] for line in printed} == {"(left out: the policy sees a Secret)"}
+    for text in (*map(json.dumps, server.lines), *server.said):
+        assert leaked(text) == set(), text
 
 
 def reviews() -> Iterator[bytes]:
@@ -452,7 +479,7 @@ def test_messages_that_could_quote_a_large_secret_are_hidden_whole(tree: Path, t
     direct = Direct(tmp_path, load(tree / "policies"))
     large = {**OBJECT, "data": {"key": OBJECT["data"]["key"], "more": "A" * LIMIT}}
     answer = json.loads(direct.answer(review("secrets", "", "Secret", large)).body)["response"]
-    if "told" not in tree.name:
+    if "failing" in tree.name:  # it has no validating policy
         assert answer["allowed"]
         return
     causes = {cause["message"] for cause in answer["status"]["details"]["causes"]}

@@ -140,15 +140,31 @@ class ControlPlane:
         self._processes[1].start()
         _wait_until_ready(self, self._processes)
 
+    def forget(self, *kept: str) -> None:
+        """Empty etcd, but for what is stored below these paths, such as /registry/validatingwebhookconfigurations/.
+
+        The server must be stopped."""
+        values: dict[str, str] = {}
+        for prefix in kept:
+            found = self._etcd("range", {"key": _encoded(prefix), "range_end": _encoded(prefix[:-1] + "0")})
+            values |= {each["key"]: each["value"] for each in found.get("kvs", ())}
+        self._etcd("deleterange", {"key": _encoded("\0"), "range_end": _encoded("\0")})
+        for key, value in values.items():
+            self._etcd("put", {"key": key, "value": value})
+
+    def _etcd(self, call: str, body: Any) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=30)
+        with contextlib.closing(connection) as etcd:
+            etcd.request("POST", f"/v3/kv/{call}", json.dumps(body))
+            answer = etcd.getresponse()
+            content = answer.read()
+            assert answer.status == 200, content
+            return json.loads(content)
+
     def compact(self) -> None:
         """Let etcd forget every revision but the last: a watch cannot begin at an earlier one."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=10)
-        with contextlib.closing(connection) as etcd:
-            etcd.request("POST", "/v3/kv/range", json.dumps({"key": base64.b64encode(b"0").decode()}))
-            revision = json.loads(etcd.getresponse().read())["header"]["revision"]
-            etcd.request("POST", "/v3/kv/compaction", json.dumps({"revision": revision, "physical": True}))
-            answer = etcd.getresponse()
-            assert answer.status == 200, answer.read()
+        revision = self._etcd("range", {"key": _encoded("0")})["header"]["revision"]
+        self._etcd("compaction", {"revision": revision, "physical": True})
 
     def kubeconfig(self, name: str, token: str, port: int = 0) -> Path:
         """A kubeconfig of whoever has the token; `port`: another one on loopback that leads to the server."""
@@ -363,6 +379,10 @@ class _Process:
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+
+def _encoded(key: str) -> str:
+    return base64.b64encode(key.encode()).decode()
 
 
 def manifests(*objects: Mapping[str, Any]) -> str:

@@ -9,27 +9,34 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.controlplane import ADMIN, CONTROLLER, DEVELOPER, ControlPlane
 from tests.e2e.objects import deployment, namespace, pod, service
 from tests.e2e.people import roles
-from tests.e2e.webhooks import KINDS, POLICIES, SEEN, Gatewright, rendered, until_seen
+from tests.e2e.webhooks import (
+    HTTPS,
+    KEPT,
+    KINDS,
+    PODS,
+    POLICIES,
+    SEEN,
+    SERVICES,
+    Gatewright,
+    register,
+    rendered,
+    until_seen,
+)
 from tests.server.running import wait_for
 
-PODS = "/api/v1/namespaces/default/pods?dryRun=All"
-SERVICES = "/api/v1/namespaces/default/services?dryRun=All"
 REFUSED = 'admission webhook "validate-fail.gatewright.dev" denied the request: '
 HOST_PATH = (
     "ValidatingAdmissionPolicy 'no-host-path' with binding 'no-host-path' denied request: spec.volumes[0]: "
     "hostPath volumes open the files of the node to the Pod (h)"
 )
-KEPT: dict[str, Any] = {"labels": {"gatewright.dev/keep-finalizer": "true"}}
 FINALIZER = "gatewright.dev/cleanup"
 NO_FINALIZERS = json.dumps({"metadata": {"finalizers": []}})
-HTTPS = {"name": "web", "port": 443, "appProtocol": "https"}
 
 
 @pytest.fixture(scope="module")
@@ -49,21 +56,6 @@ def enforced(cluster: ControlPlane, gatewright: Gatewright, tree: Path) -> Contr
     gatewright.start(tree)
     register(cluster, gatewright, "overlays/enforcing")
     return cluster
-
-
-def register(cluster: ControlPlane, gatewright: Gatewright, overlay: str) -> None:
-    """Apply the overlay's webhook configurations, and nothing else of ours, and wait until the server asks."""
-    cluster.kubectl("delete", ",".join(KINDS), "gatewright", "--ignore-not-found")
-    until_seen(cluster.client(), "POST", PODS, pod("probe", host_path=True), 201)
-    cluster.apply(*gatewright.registrations(rendered(cluster, overlay)))
-    client = cluster.client()
-    if overlay.endswith("warn-only"):
-        wait_for(lambda: client.post(PODS, pod("probe", host_path=True)).warnings, SEEN)
-        return
-    until_seen(client, "POST", PODS, pod("probe", host_path=True), 403)
-    # What is created next must find the mutating webhook, which the server learns of by another watch.
-    probe = service("probe", HTTPS, **KEPT)
-    wait_for(lambda: client.post(SERVICES, probe).body["metadata"].get("finalizers"), SEEN)
 
 
 @pytest.fixture

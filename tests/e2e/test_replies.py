@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,6 +150,7 @@ def test_a_warning_reaches_the_user_on_what_is_allowed_and_on_what_is_denied(reg
 def test_the_audit_log_has_our_annotations_under_the_webhooks_name(registered: ControlPlane) -> None:
     noted = registered.audit_annotations(sent(registered, "it"))
     assert noted[f"{HOOK}/replies.told"] == "of it"
+    assert re.fullmatch("[0-9a-f]{16}", noted[f"{HOOK}/policy_revision"])
     assert f"{HOOK}/validation_failure" not in noted
     noted = registered.audit_annotations(sent(registered, "invalid"))
     assert noted[f"{HOOK}/replies.told"] == "of invalid"

@@ -13,8 +13,9 @@ import yaml
 
 from tests.e2e.apiserver import Client
 from tests.e2e.controlplane import ControlPlane, tether
+from tests.e2e.objects import pod, service
 from tests.server.authorities import Authority
-from tests.server.running import COMMAND, Running, end, launch
+from tests.server.running import COMMAND, Running, end, launch, wait_for
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
@@ -22,6 +23,10 @@ POLICIES = ROOT / "policies"
 
 KINDS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 SEEN = 20.0  # seconds within which the API server knows of a registration
+PODS = "/api/v1/namespaces/default/pods?dryRun=All"
+SERVICES = "/api/v1/namespaces/default/services?dryRun=All"
+KEPT: dict[str, Any] = {"labels": {"gatewright.dev/keep-finalizer": "true"}}
+HTTPS = {"name": "web", "port": 443, "appProtocol": "https"}
 
 Object = dict[str, Any]
 
@@ -99,3 +104,18 @@ def until_seen(client: Client, method: str, path: str, body: Any, status: int, s
     while (reply := client.request(method, path, body)).status != status:
         assert time.monotonic() < until, f"{status} expected, still {reply.status}: {reply.message}"
         time.sleep(0.05)
+
+
+def register(cluster: ControlPlane, gatewright: Gatewright, overlay: str) -> None:
+    """Apply the overlay's webhook configurations, and nothing else of ours, and wait until the server asks."""
+    cluster.kubectl("delete", ",".join(KINDS), "gatewright", "--ignore-not-found")
+    until_seen(cluster.client(), "POST", PODS, pod("probe", host_path=True), 201)
+    cluster.apply(*gatewright.registrations(rendered(cluster, overlay)))
+    client = cluster.client()
+    if overlay.endswith("warn-only"):
+        wait_for(lambda: client.post(PODS, pod("probe", host_path=True)).warnings, SEEN)
+        return
+    until_seen(client, "POST", PODS, pod("probe", host_path=True), 403)
+    # What is created next must find the mutating webhook, which the server learns of by another watch.
+    probe = service("probe", HTTPS, **KEPT)
+    wait_for(lambda: client.post(SERVICES, probe).body["metadata"].get("finalizers"), SEEN)

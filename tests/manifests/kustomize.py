@@ -107,8 +107,8 @@ VALIDATING, MUTATING = "ValidatingWebhookConfiguration", "MutatingWebhookConfigu
 
 
 def webhooks(kind: str, folder: str = OVERLAYS[0]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = one(folder, kind)["webhooks"]
-    return found
+    """Those with rules: the others only keep the set of webhooks the same."""
+    return [webhook for webhook in one(folder, kind)["webhooks"] if webhook.get("rules")]
 
 
 def mounted(files: dict[str, str], folder: Path) -> Path:

@@ -20,6 +20,7 @@ from webhook.server.registered import RESOURCES
 from webhook.server.settings import Settings, resolve
 
 ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS
+SELF_MANAGED = "overlays/self-managed"
 NAMESPACE = "gatewright-system"
 CONFIGURATIONS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", *CONFIGURATIONS}
@@ -275,7 +276,15 @@ def test_clients_may_be_asked_for_a_certificate(tmp_path: Path) -> None:
     (mount,) = (each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "client-ca")
     (secret,) = (each["secret"] for each in pod["volumes"] if each["name"] == "client-ca")
     assert variables["GATEWRIGHT_CLIENT_CA"] == f"{mount['mountPath']}/{secret['items'][0]['path']}"
-    assert str(resolve({}, variables).client_ca) == variables["GATEWRIGHT_CLIENT_CA"]
+    settings = resolve({}, variables)
+    assert str(settings.client_ca) == variables["GATEWRIGHT_CLIENT_CA"]
+    assert settings.client_name == ("gatewright-client",)
+
+
+def test_with_an_api_server_of_ones_own_clients_are_asked_for_a_certificate_by_default() -> None:
+    assert {"GATEWRIGHT_CLIENT_CA", "GATEWRIGHT_CLIENT_NAME"} <= kustomize.environment(SELF_MANAGED).keys()
+    left_out = kustomize.environment(ENFORCING)
+    assert left_out.items() < kustomize.environment(SELF_MANAGED).items()
 
 
 def test_development_needs_no_cert_manager() -> None:

@@ -9,10 +9,14 @@ import pytest
 import yaml
 
 from tests.policies.conftest import LIBRARY
+from webhook.admission import engine
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline import caseruns, policytest
 from webhook.offline.policytest import PlannedCase
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
+from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
+from webhook.schema import Kinds
 
 POLICIES = sorted(path.name for path in LIBRARY.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
 
@@ -98,3 +102,31 @@ def test_each_policy_has_a_readme(name: str) -> None:
     text = (LIBRARY / name / "README.md").read_text()
     for heading in ("## What it stops", "## How to adapt it", "## How to roll it out"):
         assert heading in text
+
+
+@pytest.mark.parametrize(("namespace", "name", "refused"), [
+    ("gatewright-system", "finalizer-enforcement", False),
+    ("gatewright-system", "another", True),
+    ("shop", "finalizer-enforcement", True),
+])  # fmt: skip
+def test_a_param_that_is_wrong_can_be_mended_and_only_that(namespace: str, name: str, refused: bool) -> None:
+    policies = load(LIBRARY)
+    wrong = [
+        {**each, "data": {}} if each["metadata"]["name"] == "finalizer-enforcement" else each
+        for each in policies.objects
+    ]
+    labels = {"gatewright.dev/keep-finalizer": "true"}
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
+    mended = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    request = Request(
+        operation="CREATE",
+        resource=GroupVersionResource("", "v1", "configmaps"),
+        kind=GroupVersionKind("", "v1", "ConfigMap"),
+        subresource="",
+        name=name,
+        namespace=namespace,
+        object=mended,
+        old_object=None,
+    )
+    view = ManifestsView(wrong, Kinds.builtin(), assume_namespaces=True)
+    assert bool(engine.validate(request, policies, view).findings) == refused

@@ -148,7 +148,7 @@ def called(configurations: list[Json], sent: Sent) -> Iterator[tuple[Json, Reque
         for webhook in configuration["webhooks"]:
             if not selected(webhook, sent):
                 continue
-            version = converted_to(webhook["rules"], webhook["matchPolicy"], sent)
+            version = converted_to(webhook.get("rules", []), webhook["matchPolicy"], sent)
             if version is None:
                 continue
             request = sent.request(version)

@@ -27,22 +27,24 @@ class Authority:
         usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
         self.pem = self._signed(self._name, self._key, (-1, 30), (constraints, usage))
 
-    def pair(self, kind: str = "ec", days: tuple[float, float] = (-1, 30)) -> tuple[bytes, bytes]:
+    def pair(self, kind: str = "ec", days: tuple[float, float] = (-1, 30), name: str = "leaf") -> tuple[bytes, bytes]:
         """Certificate for localhost and 127.0.0.1, and its key, in PEM. `kind`: ec or rsa; `days`: validity."""
         key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
         key = ec.generate_private_key(ec.SECP256R1()) if kind == "ec" else rsa.generate_private_key(65537, 2048)
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "leaf")])
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         names = x509.SubjectAlternativeName([x509.DNSName("localhost"), loopback])
         certificate = self._signed(subject, key, days, (names,))
         return certificate, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
-    def client(self, folder: Path, trusted: bytes, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
+    def client(
+        self, folder: Path, trusted: bytes, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, name: str = "leaf"
+    ) -> ssl.SSLContext:
         """A client's context with a certificate from this CA. It trusts servers of the CA `trusted` (PEM)."""
         context = ssl.create_default_context(cadata=trusted.decode())
         context.maximum_version = newest
         both = folder / "client.pem"
-        both.write_bytes(b"".join(self.pair()))
+        both.write_bytes(b"".join(self.pair(name=name)))
         context.load_cert_chain(both)
         both.unlink()
         return context

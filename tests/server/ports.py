@@ -18,6 +18,12 @@ from webhook.server import tls
 from webhook.server.accepting import Acceptor
 from webhook.server.protocol import Answer, Application, Head, Limits, Port
 
+RAISED: dict[str, BaseException] = {
+    f"/raises/{type(error).__name__}": error
+    for error in (SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(), ValueError())
+}
+"""Paths whose requests raise these in the application, where it must not raise."""
+
 LIMITS = Limits(connections=1000, body=10_000, held=400_000, read_timeout=1.0, idle_timeout=5.0)
 PAIR = tls.development().pair
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -33,6 +39,9 @@ class Echo:
         self.refusals: list[int] = []  # their statuses
         self.release: asyncio.Event | None = None  # `/later…` waits for it; for 5 ms without it
 
+    def admit(self, certificate: Any) -> str | None:
+        return None
+
     def refuse(self, head: Head, client: str) -> Answer | None:
         if head.path.startswith("/refused"):
             return Answer(404, json.dumps({"error": head.path}).encode())
@@ -40,6 +49,8 @@ class Echo:
 
     def answer(self, head: Head, body: bytes, client: str) -> Answer | Awaitable[Answer]:
         self.asked.append(head.path)
+        if head.path in RAISED:
+            raise RAISED[head.path]
         answer = Answer(200, json.dumps([head.method, head.path, len(body)]).encode())
         return self._later(head, answer) if head.path.startswith(("/later", "/broken")) else answer
 
@@ -49,6 +60,8 @@ class Echo:
     async def _later(self, head: Head, answer: Answer) -> Answer:
         if head.path == "/broken":
             raise RuntimeError("out of order")
+        if head.path.startswith("/later/raises/"):
+            raise RAISED[head.path.removeprefix("/later")]
         if self.release is None:
             await asyncio.sleep(0.005)
         else:

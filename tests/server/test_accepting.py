@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.running import Running, recorded, wait_for
+from tests.server.running import COMMAND, Running, recorded, wait_for
 
 CREATE_POD = recorded("020")
 
@@ -63,6 +63,18 @@ def test_why_a_handshake_failed_is_counted(server: Running) -> None:
     after = _failures(server)
     new = {reason for reason, count in after.items() if count > before.get(reason, 0)}
     assert new == {"timeout", "http_request", "tlsv1_alert_unknown_ca"}
+
+
+def test_more_connections_than_files_are_not_promised(policies: Path, start: Callable[..., Running]) -> None:
+    command = ["/bin/sh", "-c", 'ulimit -n 400 && exec "$@"', "sh", *COMMAND]
+    server = start("--policies", str(policies), "--read-timeout", "60", command=command)
+    (line,) = [line for line in server.lines if line["event"] == "limits"]
+    assert "--max-connections is 512, but the limit of 400 open files allows 136; 136 are accepted" in line["message"]
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        assert server.post("/validate", CREATE_POD).response["allowed"] is False
+        assert server.get("/readyz").status == 200
 
 
 def test_with_no_descriptor_left_it_goes_on_once_there_is_one(policies: Path, start: Callable[..., Running]) -> None:

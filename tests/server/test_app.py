@@ -94,7 +94,7 @@ def test_what_is_loaded_and_running_is_told(server: Running) -> None:
     assert samples["gatewright_policy_bindings"] == 4
     assert samples[f'gatewright_policy_revision_info{{revision="{revision}"}}'] == 1
     assert samples["gatewright_policies_loaded_timestamp_seconds"] > 1.7e9
-    assert samples["gatewright_log_lines_lost_total"] == 0
+    assert samples['gatewright_log_lines_lost_total{output="stdout"}'] == 0
     assert [name for name in samples if name.startswith("gatewright_build_info{")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import re
 import socket
 import ssl
@@ -15,6 +16,7 @@ import pytest
 from tests.server.authorities import Authority, Mount, fingerprint
 from tests.server.running import Running, ask, recorded, wait_for
 from webhook.server import tls
+from webhook.server.settings import SettingsError, resolve
 
 CREATE_POD = recorded("020")
 WITHIN = 5.0  # seconds
@@ -200,3 +202,42 @@ def test_authorities_that_are_none_keep_it_from_starting(tmp_path: Path, policie
         ended = subprocess.run(command, env=environment(), capture_output=True, timeout=30, check=False)
         assert ended.returncode == 2
         assert f"{file}: {told}" in ended.stderr.decode()
+
+
+def test_only_clients_with_an_allowed_name_are_answered(
+    start: Callable[..., Running], policies: Path, tmp_path: Path
+) -> None:
+    authority, clients = Authority("servers"), Authority("clients")
+    mount = _mount(tmp_path, authority.pair())
+    file = tmp_path / "ca.crt"
+    file.write_bytes(clients.pem)
+    allowed = ("--client-name", "kube-apiserver", "--client-name", "spiffe://x/api,other")
+    server = start(*_flags(mount, policies), "--client-ca", str(file), *allowed)
+    server.ca = authority.pem
+
+    def asked(name: str) -> list[tuple[int, bytes]]:
+        context = clients.client(tmp_path, authority.pem, name=name)
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=10, context=context)
+        try:
+            answers = []
+            for _ in range(2):
+                answer = ask(connection, "POST", "/validate", recorded("020"), "application/json")
+                answers.append((answer.status, answer.body))
+            return answers
+        finally:
+            connection.close()
+
+    for name in ("kube-apiserver", "other"):
+        assert [status for status, _ in asked(name)] == [200, 200]
+    for name in ("kubelet", "KUBE-APISERVER", "kube-apiserver.evil"):
+        for status, body in asked(name):
+            assert status == 403
+            assert f"the names '{name}', 'localhost', of which --client-name allows none" in body.decode()
+    assert [status for status, _ in asked("kube-apiserver")] == [200, 200]  # though others were refused its head
+    assert b'gatewright_requests_refused_total{code="403"} 6.0' in server.get("/metrics").body
+    assert all("client-name" in line["message"] for line in server.events("request refused", 6))
+
+
+def test_a_name_without_an_authority_that_verifies_it_is_refused() -> None:
+    with pytest.raises(SettingsError, match="--client-name is set without --client-ca, which verifies the names"):
+        resolve({"client_name": ["kube-apiserver"]}, {})

@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 
 from tests.cluster.apiserver import Exchange, config_map, listed, playing
 from tests.server.running import COMMAND, Running, announced, environment, recorded, write_policies
-from tests.server.trees import reload, said
+from tests.server.trees import policy, reload, said, write
 from webhook.cluster.lookups import Lookups, Target
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
@@ -101,7 +103,7 @@ data: {allowed: this-is-not-used}
 @contextmanager
 def cluster(folder: Path, ready: threading.Event, also: threading.Event | None = None) -> Iterator[Path]:
     """The kubeconfig of a cluster with one ConfigMap, which is listed once `ready` is set, and one in another
-    namespace, once `also` is."""
+    namespace, once `also` is. Then it also answers that nobody may do anything."""
     ended = threading.Event()
 
     def answer(exchange: Exchange) -> None:
@@ -112,6 +114,10 @@ def cluster(folder: Path, ready: threading.Event, also: threading.Event | None =
                 exchange.json(listed(5, config_map("names", 1, allowed="web")))
             else:
                 exchange.refuse(503, "not yet")
+        elif exchange.path.endswith("/subjectaccessreviews"):
+            if also is not None:
+                also.wait(30)
+            exchange.json({"status": {"allowed": False}})
         elif exchange.path == "/api/v1/namespaces/office/configmaps":
             if also is not None and also.is_set():
                 other = config_map("names", 1, allowed="mail")
@@ -211,3 +217,27 @@ def test_what_changed_policies_look_up_is_listed_before_they_are_in_force(
         assert 'gatewright_cluster_cache_synced{name="names",namespace="office",resource="configmaps"} 1.0' in metrics
         assert 'namespace="shop"' not in metrics
         assert server.stop() == 0
+
+
+def test_a_review_that_waits_for_an_answer_ends_with_the_policies_that_it_began_with(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    asks = policy("one").replace('"false"', "authorizer.group('').resource('pods').check('create').allowed()")
+    ready, also = threading.Event(), threading.Event()
+    with cluster(tmp_path, ready, also) as kubeconfig, ThreadPoolExecutor(1) as clients:
+        tree = write(tmp_path / "tree", a_yaml=asks)
+        where = ("--cluster", "kubeconfig", "--kubeconfig", str(kubeconfig))
+        server = start("--policies", str(tree), *where)
+        first = server.get("/policies").json["revision"]
+        waiting = clients.submit(server.post, "/validate", recorded("020"))
+        time.sleep(0.5)
+        write(tree, a_yaml=policy("two"))
+        second = reload(server).json["revision"]
+        assert said(server) == "two"
+        assert not waiting.done()
+        also.set()
+        response = waiting.result(30).response
+        assert response["status"]["message"].endswith(": one")
+        assert response["auditAnnotations"] == {"policy_revision": first}
+        lines = server.events("review", 2)
+        assert [line["revision"] for line in lines] == [second, first]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 from webhook.schema import Kinds
+from webhook.server.isolation import Isolation, IsolationMetrics
 from webhook.server.livecluster import CacheMetrics
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
@@ -133,6 +135,9 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     view.caches[0].heard, view.caches[0].listed_at = time.monotonic(), time.time()  # as after a list
     metrics.registry.register(CacheMetrics(lambda: view))
     ReloadMetrics(metrics.registry)
+    isolation = Isolation(1.0, Log(os.open(os.devnull, os.O_WRONLY)))
+    isolation.use(load(SHIPPED))
+    metrics.registry.register(IsolationMetrics(isolation))
     exposed = {
         re.sub("_(bucket|count|sum)$", "", name) for name, *_ in _samples(metrics) if name.startswith("gatewright_")
     }

@@ -22,7 +22,7 @@ from typing import BinaryIO
 import pytest
 from msgspec.structs import replace
 
-from tests.server.ports import LIMITS, Echo, Served, request, response, rest, served
+from tests.server.ports import LIMITS, RAISED, Echo, Served, request, response, rest, served
 from tests.server.running import Running, recorded, wait_for
 from tests.timing import within
 from webhook.server.protocol import MAX_HEAD, MAX_HEADERS, MAX_PIPELINED, Connection
@@ -850,3 +850,39 @@ def test_heads_that_are_known_are_few(port: Served) -> None:
         connection.sendall(request(b"/" + b"x" * 3000, body=b"x"))
         assert response(connection.makefile("rb"))[0] == 200
     assert max(len(known.before) for known in port.port.known) < 100
+
+
+@pytest.mark.parametrize("later", ["", "/later"])
+@pytest.mark.parametrize("path", RAISED)
+def test_whatever_the_application_raises_is_its_own_failure(path: str, later: str) -> None:
+    """Not of the request: SystemExit within the parser's callback would pass for bad HTTP."""
+    with served(Echo()) as port, port.connected() as connection:
+        stream = connection.makefile("rb")
+        for _ in range(2):
+            connection.sendall(request((later + path).encode()) + request(b"/good"))
+            status, _, body = response(stream)
+            assert (status, "internal error" in body["error"]) == (500, True)
+            assert response(stream)[0] == 200
+        assert [type(context["exception"]) for context in port.errors] == [type(RAISED[path])] * 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"HEAD / HTTP/1.1\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nhost: x\r\n" + b"x: y\r\n" * (MAX_HEADERS + 1) + b"\r\n",
+        b"HEAD / HTTP/1.1\r\nhost: x\r\nx: " + b"y" * (2 * MAX_HEAD),
+        b"HEAD / HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n",
+        b"HEAD /refused HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n",
+    ],
+)
+def test_no_answer_to_head_has_a_body(port: Served, text: bytes) -> None:
+    with port.connected() as connection:
+        connection.sendall(text + request(b"/", b"connection: close", method=b"HEAD"))
+        got = rest(connection)
+    assert got.startswith(b"HTTP/1.1 ")
+    for head in got.split(b"HTTP/1.1 ")[1:]:
+        assert head.endswith(b"\r\n\r\n"), got
+        assert b"\r\ncontent-length: " in head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import socket
 import ssl
@@ -302,3 +303,16 @@ def test_a_refusal_is_one_line_with_the_client(tmp_path: Path) -> None:
         1024,
     )
     assert 'gatewright_requests_refused_total{code="431"} 1.0' in direct.metrics.exposition().decode()
+
+
+def test_a_compressed_body_is_refused_by_its_name(server: Running) -> None:
+    """It would be small on the wire and large in memory."""
+    body = gzip.compress(b" " * (32 << 20) + CREATE_POD)
+    connection = server.connect()
+    for encoding, status in (("gzip", 415), ("GZIP, identity", 415), ("identity", 400)):
+        connection.request(
+            "POST", "/validate", body, {"content-type": "application/json", "content-encoding": encoding}
+        )
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        assert (answer.status, "content-encoding: expected none" in text) == (status, status == 415)

@@ -129,3 +129,11 @@ def test_help_explains_every_setting() -> None:
         assert variable(name) in flat
         assert str(field.description) in flat
     assert "default 8Mi" in flat
+
+
+def test_a_settings_file_that_is_far_too_large_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    with file.open("wb") as written:
+        written.truncate(5 << 30)  # without blocks on the disk
+    with pytest.raises(SettingsError, match=r"cannot read the settings file .*settings.yaml: larger than 1 MiB"):
+        resolve({}, {}, file)

@@ -172,3 +172,11 @@ def test_an_rsa_pair_is_served_too(tmp_path: Path) -> None:
 
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     tls.context(tls.read_pair(*_write(tmp_path, tls.Pair(certificate, pem, now))))
+
+
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "ca.crt"
+    with file.open("wb") as written:
+        written.truncate(5 << 30)  # without blocks on the disk
+    with pytest.raises(tls.TLSError, match=r"cannot read the CA certificates for clients .*ca.crt: larger than 1 MiB"):
+        tls.read_authorities(file)

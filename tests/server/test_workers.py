@@ -180,3 +180,21 @@ def test_counts_are_summed_and_of_gauges_the_least_is_shown() -> None:
         (sample.name, sample.labels["of"]): sample.value for metric in merged([one, two]) for sample in metric.samples
     }
     assert found == {("c", "a"): 11, ("c", "b"): 2, ("expiry", "x"): 3, ("gatewright_workers", "x"): 2}
+
+
+@needs_proc
+@pytest.mark.skipif("GATEWRIGHT_TEST_TIMES" not in os.environ, reason="takes long: make soak")
+def test_a_worker_that_hangs_is_not_ready_and_is_replaced(two: Running) -> None:
+    worker = _children(two)[1]
+    os.kill(worker, signal.SIGSTOP)
+    reason = wait_for(lambda: (answer := two.get("/readyz")).status == 503 and answer.body, 15)
+    assert b"1 of 2 workers serve: worker 0 has not answered for" in reason
+    line = two.events("process hangs")[0] if wait_for(lambda: "process hangs" in _said(two), 30) else {}
+    assert (line["process"], line["pid"]) == ("worker 0", worker)
+    wait_for(lambda: two.get("/readyz").status == 200, 15)
+    assert worker not in _children(two)
+    assert _values(two, "gatewright_worker_restarts_total") == [1]
+
+
+def _said(server: Running) -> set[str]:
+    return {line["event"] for line in server.lines}

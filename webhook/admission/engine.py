@@ -41,7 +41,7 @@ from webhook.policy.evaluation import (
 from webhook.policy.json_values import differs
 from webhook.policy.matching import ALWAYS, NamespaceNotFound
 from webhook.policy.policyset import Binding, Candidate, Evaluator_co, Policy, PolicySet
-from webhook.policy.reviewing import Recording, Review
+from webhook.policy.reviewing import Recording, Review, Runs
 
 if TYPE_CHECKING:
     from webhook.admission.record import Observer
@@ -105,17 +105,18 @@ def mutate(
     recording: Recording | None = None,
     observer: Observer | None = None,
     confidential: Confidential | None = None,
+    runs: Runs | None = None,
 ) -> Mutation:
     """Apply the mutating policies, by policy name, then binding name. Each sees the changes of those before it.
 
     Policies are matched against the object of the request. If the first pass changed the object, the policies that ran
     and have the reinvocationPolicy IfNeeded run once more, in the same order, if they match the changed object. The
-    request's own object is never modified. confidential: masks what policies say.
+    request's own object is never modified. confidential: masks what policies say. runs: see Review.
     """
     candidates = policies.mutators_for(request)
     if not candidates and observer is None:
         return Mutation(request.object)
-    review = Review(request, cluster, partial(_namespace, cluster), deadline, recording)
+    review = Review(request, cluster, partial(_namespace, cluster), deadline, recording, runs)
     return _mutate(review, candidates, policies, observer, confidential)
 
 
@@ -128,14 +129,15 @@ def validate(
     recording: Recording | None = None,
     observer: Observer | None = None,
     confidential: Confidential | None = None,
+    runs: Runs | None = None,
 ) -> Decision:
     """The verdict of the validating policies on the request's object, without mutation. confidential: masks what
-    policies say."""
+    policies say. runs: see Review."""
     candidates = policies.validators_for(request)
     if not candidates and observer is None:
         return Decision(allowed=True)
     return _validate(
-        Review(request, cluster, partial(_namespace, cluster), deadline, recording),
+        Review(request, cluster, partial(_namespace, cluster), deadline, recording, runs),
         candidates,
         policies,
         observer,

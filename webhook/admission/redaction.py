@@ -226,6 +226,11 @@ class SecretsSeen:
         """Clear the record, before the next request."""
         self.seen.clear()
 
+    def also(self, other: SecretsSeen) -> None:
+        """Add what another view has recorded."""
+        if other is not self:
+            self.seen += other.seen
+
     def namespace(self, name: str) -> Answer:
         """See ClusterView."""
         return self._view.namespace(name)

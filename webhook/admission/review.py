@@ -127,10 +127,11 @@ def respond(request: Request, decision: Decision, revision: str = "") -> bytes:
         response["status"] = _status(request, decision.code, decision.reason, decision.message, denials)
     if decision.warnings:
         response["warnings"] = list(decision.warnings)
+    annotations = decision.audit_annotations
     if revision:
-        response["auditAnnotations"] = {**decision.audit_annotations, REVISION: revision}
-    elif decision.audit_annotations:
-        response["auditAnnotations"] = decision.audit_annotations
+        response["auditAnnotations"] = {**annotations, REVISION: revision} if annotations else {REVISION: revision}
+    elif annotations:
+        response["auditAnnotations"] = annotations
     return _dump(response)
 
 

@@ -26,6 +26,9 @@ JSONObject = dict[str, Any]
 
 _DEFINITION: Final = "CustomResourceDefinition"
 
+MAX_REFUSALS: Final = 1000
+"""Unknown fields of one object that are named."""
+
 
 class Sent(NamedTuple):
     """An object as mutating admission sees it, what the API server refuses of it before, and what is not known here.
@@ -73,9 +76,18 @@ class ApiServer:
         encoding.encode(sent, struct)
         return Sent(sent, (*decoded.problems, *plugged.problems), plugged.notes)
 
-    def created(self, value: JSONObject, resource: Resource, creation: Creation, *, validated: bool = True) -> Decoded:
+    def created(
+        self,
+        value: JSONObject,
+        resource: Resource,
+        creation: Creation,
+        *,
+        changed: bool = False,
+        validated: bool = True,
+    ) -> Decoded:
         """The object after mutation as validating admission sees it, and what the API server refuses of it before.
 
+        changed: a mutation has changed it, so that a custom object gets the defaults of its schema once more.
         validated: False leaves out what is refused.
         """
         made = completion.created(value, resource, creation)
@@ -90,7 +102,7 @@ class ApiServer:
         from webhook.apiserver.customresources import judging  # where there is a custom resource
 
         made["metadata"] = {**made["metadata"], "generation": 1}
-        made = judging.prepared(custom, made)
+        made = judging.prepared(custom, judging.defaulted(custom, made) if changed else made)
         return Decoded(made, self._refused(made, None, resource, custom) if validated else ())
 
     def refused(self, value: JSONObject, resource: Resource) -> tuple[FieldProblem, ...]:
@@ -148,7 +160,13 @@ class ApiServer:
 
         found = judging.decoded(kind, value)
         problems = [
-            FieldProblem(path, f"unknown field {gotext.quote(_shown(path))}", strict=True) for path in found.unknown
+            FieldProblem(
+                path,
+                f"unknown field {gotext.quote(_shown(path))}",
+                known=judging.known_fields(kind, path[:-1]),
+                strict=True,
+            )
+            for path in found.unknown[:MAX_REFUSALS]
         ]
         if found.failed:
             problems = [FieldProblem(found.failed_path, found.failed)]

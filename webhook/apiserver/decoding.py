@@ -20,8 +20,8 @@ from webhook.apiserver.gotypes import OBJECT_META, Field, GoType, fields_of, sho
 from webhook.apiserver.problems import FieldProblem
 from webhook.paths import Path
 
-MAX_STRICT: Final = 100
-"""The most unknown fields of an object that the API server names; and here the most values of wrong types."""
+MAX_PROBLEMS: Final = 1000
+"""The most unknown fields of an object, and the most values of wrong types. The API server names 100 and one."""
 
 
 Place: TypeAlias = "tuple[Place | None, str | int, _Known | None]"
@@ -65,8 +65,8 @@ class _Found:
         """The problems in the order in which the API server meets them: the first is the one that it names."""
         self.wrong.sort(key=lambda found: (not found[2], _order(found[0])))
         self.unknown.sort(key=lambda found: _order(found[0]))
-        found = [FieldProblem(path, text) for path, text, _ in self.wrong[:MAX_STRICT]]
-        for path, known, where in self.unknown[:MAX_STRICT]:
+        found = [FieldProblem(path, text) for path, text, _ in self.wrong[:MAX_PROBLEMS]]
+        for path, known, where in self.unknown[:MAX_PROBLEMS]:
             found.append(FieldProblem(path, f"unknown field {gotext.quote(where)}", known=known, strict=True))
         return tuple(found)
 

@@ -11,6 +11,7 @@ from webhook.cel.check.frontend import Declarations, Frontend
 from webhook.cel.check.literals import check_literals
 from webhook.cel.check.structs import StructType
 from webhook.cel.check.suggestions import Names, explained
+from webhook.cel.cost.compiling import Compiling
 from webhook.cel.functions import came_later, form, libraries_of
 from webhook.cel.library import jsonpatch
 from webhook.cel.library.resolution import Functions
@@ -98,28 +99,31 @@ class Environment:
             self.variables, container=self._container, structs=structs, version=self._version, constructs=True
         )
 
-    def compile(self, source: str, expect: tuple[Type, ...] = ()) -> Program:
+    def compile(self, source: str, expect: tuple[Type, ...] = (), compiling: Compiling | None = None) -> Program:
         """Compile an expression. Its type must be one of `expect`, unless that is empty.
+
+        compiling: the limits of all expressions of a policy together.
 
         Raises CompileError with all issues and their positions.
         """
         with deep_stack(source):
             try:
-                return self._compiled(source, expect)
+                return self._compiled(source, expect, compiling or Compiling())
             except RecursionError:
                 raise CompileError(source, [Issue("the expression is nested too deeply")]) from None
 
-    def _compiled(self, source: str, expect: tuple[Type, ...]) -> Program:
+    def _compiled(self, source: str, expect: tuple[Type, ...], compiling: Compiling) -> Program:
+        compiling.begin(source)
         try:
-            tree, height = self._checker().checked(source)
+            tree, height = self._checker().checked(source, compiling)
             if self._constructs:
                 with_room(source, tree, lambda: construction.check_names(source, tree))
         except CompileError as error:
             dated = CompileError(error.source, _dated(error, self._version))
             raise explained(dated, self._names()) from None
         if height <= LOW and sum(map(source.count, "([{?!-")) <= 24:  # what the height does not count
-            return _built(source, tree, expect)
-        return with_room(source, tree, lambda: _built(source, tree, expect))
+            return _built(source, tree, expect, compiling)
+        return with_room(source, tree, lambda: _built(source, tree, expect, compiling))
 
     def _names(self) -> Names:
         functions = _functions(self._version, self._constructs)
@@ -137,8 +141,8 @@ class Environment:
         return self._frontend
 
 
-def _built(source: str, tree: Expr, expect: tuple[Type, ...]) -> Program:
-    check_literals(source, tree)
+def _built(source: str, tree: Expr, expect: tuple[Type, ...], compiling: Compiling) -> Program:
+    check_literals(source, tree, compiling)
     if expect and tree.type not in expect:
         wanted = " or ".join(map(str, expect))
         message = f"must evaluate to {wanted} but got {tree.type}"

@@ -27,6 +27,7 @@ from webhook.cli.options import (
     Old,
     Operation,
     Output,
+    PolicyImports,
     PolicyTree,
     SettingsFile,
     Strict,
@@ -71,6 +72,7 @@ def check(
     exclude: Exclude = None,
     strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
+    policy_imports: PolicyImports = "",
     authorizations: Authorizations = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
     explain: Annotated[
@@ -108,6 +110,7 @@ def check(
             exclude=exclude or [],
             strict=strict,
             version=version,
+            policy_imports=policy_imports,
             authorizations=authorizations,
             diff=diff,
             explain=explain,
@@ -138,6 +141,7 @@ def _check(
     exclude: list[str],
     strict: bool,
     version: str,
+    policy_imports: str,
     authorizations: Path | None,
     diff: bool,
     explain: bool,
@@ -158,6 +162,7 @@ def _check(
     from webhook.offline.subresources import SUBRESOURCES, of_subresource
     from webhook.offline.updates import compared, counted
     from webhook.offline.verdicts import verdicts
+    from webhook.policy import startup
     from webhook.policy.python.raised import tracebacks
 
     try:
@@ -167,7 +172,7 @@ def _check(
             operation = Operation(SUBRESOURCES[subresource].operation)
         done = operation_of(operation, old, paths)
         custom = workloads_of(settings)
-        run = given(tree, version, user, groups, authorizations)
+        run = given(tree, version, user, groups, authorizations, policy_imports)
     except NotGiven as error:
         if error.policies and output is Format.JSON:
             put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
@@ -219,6 +224,11 @@ def _check(
     errors = [located.message for located in findings if located.finding.error]
     if not user and any("request.userInfo" in message or "authorizer: user ''" in message for message in errors):
         notes.append("request.userInfo is empty: nobody in particular applies these; --as and --as-group say who")
+    met, left_out = startup.among(each.request for each in requests), list[Problem]()
+    if startup.concerns(policies, met):
+        from webhook.registration import bootstrap
+
+        left_out += bootstrap.warnings(policies, swept=met)
     outcome = Outcome(
         findings=findings,
         problems=sorted([*problems, *planned.problems], key=lambda problem: (problem.file, problem.line or 0)),
@@ -226,7 +236,7 @@ def _check(
         files=len({verdict.document.file for verdict in results}),
         objects=len(results),
         policies=len(policies.names),
-        warnings=[*policies.warnings, *read.warnings],
+        warnings=[*policies.warnings, *left_out, *read.warnings],
         left_out=read.left_out,
         changes=[change for verdict in results for change in verdict.changes],
         excepted=[each for verdict in results for each in verdict.excepted],

@@ -24,6 +24,7 @@ from webhook.cli.options import (
     Old,
     Operation,
     Output,
+    PolicyImports,
     PolicyTree,
     SettingsFile,
     Verbose,
@@ -67,6 +68,7 @@ def explain(
     settings: SettingsFile = None,
     output: Output = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
+    policy_imports: PolicyImports = "",
     authorizations: Authorizations = None,
     full: Annotated[bool, typer.Option("--full", help="Show what had no part in the outcome, too.")] = False,
     verbose: Verbose = False,
@@ -90,6 +92,7 @@ def explain(
             settings=settings,
             output=output,
             version=version,
+            policy_imports=policy_imports,
             authorizations=authorizations,
             full=full,
             verbose=verbose,
@@ -115,6 +118,7 @@ def _explain(
     settings: Path | None,
     output: Format,
     version: str,
+    policy_imports: str,
     authorizations: Path | None,
     full: bool,
     verbose: bool,
@@ -138,7 +142,7 @@ def _explain(
     try:
         done = operation_of(operation, old, paths)
         custom = workloads_of(settings)
-        run = given(tree, version, user, groups, authorizations)
+        run = given(tree, version, user, groups, authorizations, policy_imports)
     except NotGiven as error:
         if error.policies and output is Format.JSON:
             put(explainjson.report((), (), error.problems))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.cli.options import FAILED, Color, colored, fail, fail_with
+from webhook.cli.options import FAILED, Color, NotGiven, PolicyImports, colored, fail, fail_with, imported
 from webhook.excerpts import columns
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _SERVICE = "gatewright-system/gatewright"
 _NAME = "gatewright"
 _TIMEOUT = 5  # seconds
+_WHICH_NAMESPACES = (
+    "exempt are the Service's namespace, kube-system, kube-public and kube-node-lease; name with --exempt-namespace "
+    "what else a Pod of Gatewright needs to start: the namespaces of cert-manager and of network, storage and DNS "
+    "drivers (if there are none, name kube-system)"
+)
 
 
 def manifests(
@@ -56,14 +61,28 @@ def manifests(
         Path | None, typer.Option(metavar="FILE", help="CA certificates for caBundle, PEM, instead of cert-manager.")
     ] = None,
     no_ca: Annotated[bool, typer.Option("--no-ca", help="Leave caBundle out: something else sets it.")] = False,
-    exclude_namespace: Annotated[
+    exempt_namespace: Annotated[
         list[str] | None,
         typer.Option(
+            "--exempt-namespace",
+            "--exclude-namespace",
             metavar="NS",
-            help="A namespace to exempt, besides the Service's, kube-system, kube-node-lease and cert-manager; may be "
-            "repeated.",
+            help="A namespace to exempt, besides the Service's, kube-system, kube-public and kube-node-lease: of "
+            "cert-manager, and of network, storage and DNS drivers. It must exist: whoever may create it escapes all "
+            "policies. May be repeated.",
         ),
     ] = None,
+    bootstrap: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bootstrap",
+            metavar="RESOURCE",
+            help="Ask about a resource that a cluster needs to start, because a policy has it in its rules by name: "
+            "`nodes`, `certificatesigningrequests.certificates.k8s.io`. A cluster then cannot start without "
+            "Gatewright. May be repeated.",
+        ),
+    ] = None,
+    policy_imports: PolicyImports = "",
     without: Annotated[
         list[str] | None,
         typer.Option(metavar="POLICY", help="A policy to leave out, because the API server runs it; may be repeated."),
@@ -74,51 +93,95 @@ def manifests(
         bool, typer.Option("--rbac", help="Write the RBAC for the policies' lookups in the cluster instead.")
     ] = False,
     service_account: Annotated[
-        str, typer.Option(metavar="NS/NAME", help="With --rbac: the service account to bind the roles to.")
+        str, typer.Option(metavar="NS/NAME", help="With --rbac or --all: the service account to bind the roles to.")
     ] = _SERVICE,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Everything that ships the tree. --write and --check then take the folder of "
+            "webhookconfigurations.yaml and rbac.yaml; kustomization.yaml, with the lists of policies and params, is "
+            "in the policy tree.",
+        ),
+    ] = False,
 ) -> None:
     """Write the ValidatingWebhookConfiguration and the MutatingWebhookConfiguration for the requests that the policies
-    can match, as YAML to stdout. With --rbac: the roles for the objects that the policies look up.
+    can match, as YAML to stdout. With --rbac: the roles for the objects that the policies look up. With --all: both,
+    and the lists of the files that go to the cluster.
 
     The same policies and options give the same text: commit it, and use `--check` to detect when it is out of date.
 
     Exit code: **0** written, or up to date; **1** out of date; **2** the run itself failed: a bad policy, a bad file, a
-    bad option.
+    bad option, a tree that does not fit into a ConfigMap.
     """
-    from webhook.registration import configurations, roles
+    from webhook.registration import configurations, roles, shipping
     from webhook.registration.configurations import OptionError
     from webhook.registration.webhooks import webhooks
 
+    confirmed, without = bootstrap or [], without or []
     try:
         if check is not None and write is not None:
             raise OptionError("--check and --write exclude each other: --check writes nothing")
+        if everything and check is None and write is None:
+            raise OptionError("--all: expected a folder, with --write or --check")
+        if everything and rbac:
+            raise OptionError("--all and --rbac exclude each other: --all writes the roles too")
         if sum((inject_ca_from is not None, ca_bundle is not None, no_ca)) > 1:
             raise OptionError("--inject-ca-from, --ca-bundle and --no-ca exclude each other: use one of them")
-        account = configurations.namespaced_name(service_account) if rbac else None
-        options = _options(service, url, inject_ca_from, ca_bundle, no_ca, exclude_namespace or [], timeout, name)
+        account = configurations.namespaced_name(service_account) if rbac or everything else ("", "")
+        options = _options(service, url, inject_ca_from, ca_bundle, no_ca, exempt_namespace or [], timeout, name)
     except OptionError as error:
         raise typer.Exit(fail(str(error))) from None
-    command = _command(
-        policies,
+    shared = (
+        ("--policy-imports", policy_imports or None),
+        *(("--without", each) for each in without),
+        ("--name", name if name != _NAME else None),
+    )
+    registration = (
         ("--service", service if service != _SERVICE else None),
         ("--url", url),
         ("--inject-ca-from", inject_ca_from),
         ("--ca-bundle", str(ca_bundle) if ca_bundle else None),
         ("--no-ca", "" if no_ca else None),
-        *(("--exclude-namespace", each) for each in exclude_namespace or []),
-        *(("--without", each) for each in without or []),
+        *(("--exempt-namespace", each) for each in exempt_namespace or []),
+        *(("--bootstrap", each) for each in confirmed),
         ("--timeout", str(timeout) if timeout != _TIMEOUT else None),
-        ("--name", name if name != _NAME else None),
-        ("--rbac", "" if rbac else None),
-        ("--service-account", service_account if service_account != _SERVICE else None),
     )
+    of_account = ("--service-account", service_account if service_account != _SERVICE else None)
 
-    def render(loaded: PolicySet) -> str:
-        if account is not None:
-            return roles.text(loaded, account, name, command)
-        return configurations.text(webhooks(loaded), options, command)
+    def registered(loaded: PolicySet) -> str:
+        command = _command(policies, *registration, *shared)
+        return configurations.text(webhooks(loaded, confirmed), options, command)
 
-    raise typer.Exit(_manifests(policies, render, check=check, write=write, without=without or []))
+    def permitted(loaded: PolicySet) -> str:
+        return roles.text(loaded, account, name, _command(policies, *shared, ("--rbac", ""), of_account))
+
+    def shipped(loaded: PolicySet) -> str:
+        found = shipping.shipment(policies, loaded)
+        for note in found.notes:
+            sys.stderr.write(note_line(str(note), colored(Color.AUTO, sys.stderr)))
+        for warning in shipping.warnings(found, policies):
+            sys.stderr.write(warning_text(warning, colored(Color.AUTO, sys.stderr), columns(sys.stderr)))
+        return shipping.text(found, name, _command(policies, *shared, ("--all", "")))
+
+    from webhook.cli.report.problems import note_line, warning_text
+
+    if everything:
+        folder = write or check or policies
+        texts: list[_Text] = [
+            (folder / "webhookconfigurations.yaml", registered),
+            (folder / "rbac.yaml", permitted),
+            (policies / shipping.FILE, shipped),
+        ]
+    else:
+        texts = [(write or check, permitted if rbac else registered)]
+    tells = not (exempt_namespace or rbac or check)
+    try:
+        rendered = _rendered(policies, policy_imports, texts, without, confirmed, tells=tells)
+        code = _compared(rendered, may_be_missing=everything) if check is not None else _written(rendered)
+    except _FailedError as error:
+        code = error.code
+    raise typer.Exit(code)
 
 
 def _options(
@@ -168,60 +231,104 @@ def _command(policies: Path, *options: tuple[str, str | None]) -> str:
     return shlex.join(words)
 
 
-def _manifests(
-    tree: Path,
-    render: Callable[[PolicySet], str],
-    *,
-    check: Path | None,
-    write: Path | None,
-    without: list[str],
-) -> int:
+_Text = tuple[Path | None, Callable[["PolicySet"], str]]
+"""A file, None for stdout, and what is in it."""
+
+
+class _FailedError(Exception):
+    """The run failed, and stderr says why."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+def _rendered(
+    tree: Path, imports: str, texts: Sequence[_Text], without: list[str], confirmed: list[str], *, tells: bool
+) -> list[tuple[Path | None, str]]:
+    """The texts of all files; warnings and notes go to stderr. Raises _FailedError.
+
+    `tells`: whether the operator is asked which namespaces are exempt.
+    """
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.report.problems import note_line, warning_text
-    from webhook.cli.streams import put
-    from webhook.documents import files
     from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.registration import bootstrap, shipping
     from webhook.registration.webhooks import never_asked
 
     try:
-        policies = load(tree)
+        policies = load(tree, imports=imported(imports))
+    except NotGiven as error:
+        raise _FailedError(fail(str(error))) from None
     except PolicyTreeError as error:
-        return fail_with(error.problems)
+        raise _FailedError(fail_with(error.problems)) from None
     names = {policy.name for policy in policies.policies}
     if unknown := sorted(set(without) - names):
-        return fail(f"--without: there is no policy {unknown[0]!r}; expected one of {', '.join(sorted(names))}")
-    warnings = policies.warnings
+        raise _FailedError(
+            fail(f"--without: there is no policy {unknown[0]!r}; expected one of {', '.join(sorted(names))}")
+        )
     policies = policies.without(without)
+    if wrong := bootstrap.unconfirmable(confirmed, policies):
+        raise _FailedError(fail(f"--bootstrap: {wrong}"))
     on_stderr = colored(Color.AUTO, sys.stderr)
     for note in (*policies.notes, *never_asked(policies)):
         sys.stderr.write(note_line(str(note), on_stderr))
-    for warning in warnings:
+    if tells:
+        sys.stderr.write(note_line(_WHICH_NAMESPACES, on_stderr))
+    for warning in (*policies.warnings, *bootstrap.warnings(policies, confirmed)):
         sys.stderr.write(warning_text(warning, on_stderr, columns(sys.stderr)))
-    rendered = render(policies)
-    if check is not None:
-        return _compared(check, rendered)
-    if write is None:
-        return 0 if put(rendered) else FAILED
     try:
-        write.write_text(rendered, encoding="utf-8")
-    except OSError as error:
-        return fail(f"--write: {write}: {files.reason(error)}")
+        return [(file, render(policies)) for file, render in texts]
+    except shipping.ShippingError as error:
+        raise _FailedError(fail_with(error.problems)) from None
+
+
+def _written(rendered: Sequence[tuple[Path | None, str]]) -> int:
+    from webhook.cli.streams import put
+    from webhook.documents import files
+    from webhook.registration import shipping
+
+    for file, _ in rendered:  # before anything is written
+        if file is not None and file.name == shipping.FILE and file.exists():
+            content = file.read_text(encoding="utf-8", errors="replace")
+            if not shipping.is_generated(content):
+                return fail(
+                    f"--write: {file}: was not written by `gatewright manifests --all`; move it to another folder that "
+                    "lists this one in its resources"
+                )
+    for file, content in rendered:
+        if file is None:
+            return 0 if put(content) else FAILED
+        try:
+            file.write_text(content, encoding="utf-8")
+        except OSError as error:
+            return fail(f"--write: {file}: {files.reason(error)}")
     return 0
 
 
-def _compared(check: Path, rendered: str) -> int:
+def _compared(rendered: Sequence[tuple[Path | None, str]], *, may_be_missing: bool) -> int:
+    """Show how each file differs from what it should be. `may_be_missing`: a missing file is one that is empty."""
     from webhook.cli.streams import put
     from webhook.documents import files
 
-    try:
-        current = sys.stdin.read() if str(check) == "-" else check.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = files.reason(error) if isinstance(error, OSError) else "not UTF-8"
-        return fail(f"--check: {check}: {reason}")
-    if current == rendered:
-        return 0
-    lines = difflib.unified_diff(
-        current.splitlines(keepends=True), rendered.splitlines(keepends=True), str(check), "the policies' registration"
-    )
-    diff = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-    return 1 if put(diff) else FAILED
+    code = 0
+    for file, content in rendered:
+        try:
+            if str(file) == "-":
+                current = sys.stdin.read()
+            elif may_be_missing and file is not None and not file.exists():
+                current = ""
+            else:
+                current = "" if file is None else file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = files.reason(error) if isinstance(error, OSError) else "not UTF-8"
+            return fail(f"--check: {file}: {reason}")
+        if current == content:
+            continue
+        lines = difflib.unified_diff(
+            current.splitlines(keepends=True), content.splitlines(keepends=True), str(file), "what the policies need"
+        )
+        diff = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+        code = 1
+        if not put(diff):
+            return FAILED
+    return code

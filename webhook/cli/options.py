@@ -32,6 +32,16 @@ KubernetesVersion = Annotated[
     ),
 ]
 
+PolicyImports = Annotated[
+    str,
+    typer.Option(
+        "--policy-imports",
+        metavar="MODULES",
+        envvar="GATEWRIGHT_POLICY_IMPORTS",
+        help="Modules that Python policies may import beside the default list, comma-separated.",
+    ),
+]
+
 Authorizations = Annotated[
     Path | None,
     typer.Option(
@@ -144,7 +154,14 @@ class NotGiven(Exception):
         self.policies = policies
 
 
-def given(tree: Path, version: str, user: str, groups: Sequence[str], authorizations: Path | None) -> Given:
+def given(
+    tree: Path,
+    version: str,
+    user: str,
+    groups: Sequence[str],
+    authorizations: Path | None,
+    imports: str = "",
+) -> Given:
     """Read the files and values that the options name. Raises NotGiven."""
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.offline import authorizations as access
@@ -160,13 +177,23 @@ def given(tree: Path, version: str, user: str, groups: Sequence[str], authorizat
     except ValueError as error:
         raise NotGiven(f"--kubernetes-version: {error}, got {version!r}") from None
     try:
-        policies = load(tree, target)
+        policies = load(tree, target, imports=imported(imports))
     except PolicyTreeError as error:
         raise NotGiven(problems=error.problems, policies=True) from None
     rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
     if wrong:
         raise NotGiven(problems=wrong)
     return Given(policies, as_user, rules)
+
+
+def imported(modules: str) -> frozenset[str]:
+    """The modules that --policy-imports names. Raises NotGiven."""
+    from webhook.policy.python import allowed
+
+    try:
+        return allowed.modules(modules)
+    except ValueError as error:
+        raise NotGiven(f"--policy-imports: {error}") from None
 
 
 def refuse(error: NotGiven, color: Color) -> int:

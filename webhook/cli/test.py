@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from webhook.cli.options import FAILED, Color, Format, KubernetesVersion, colored, fail, fail_with
+from webhook.cli.options import (
+    FAILED,
+    Color,
+    Format,
+    KubernetesVersion,
+    NotGiven,
+    PolicyImports,
+    colored,
+    fail,
+    fail_with,
+    imported,
+)
 from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT, parse_version
 
@@ -19,6 +30,7 @@ def test(
     ] = Path("policies"),
     output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
+    policy_imports: PolicyImports = "",
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too; show tracebacks of Python policies.")
     ] = False,
@@ -28,14 +40,14 @@ def test(
     Exit code: **0** all cases pass, **1** some fail, **2** the run itself failed: a bad policy, a bad test, a bad
     option.
     """
-    raise typer.Exit(_test(policies, output, verbose, version))
+    raise typer.Exit(_test(policies, output, verbose, version, policy_imports))
 
 
 # Whoever looks for tests of Gatewright itself by their name is to pass this one over.
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
+def _test(tree: Path, output: Format, verbose: bool, version: str, policy_imports: str) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.report import testjson, testtext
     from webhook.cli.report.problems import note_line, warning_text
@@ -43,6 +55,7 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     from webhook.cli.streams import put
     from webhook.offline import caseruns, policytest
     from webhook.offline.background import Background
+    from webhook.policy import startup
     from webhook.policy.exceptions import expired
     from webhook.policy.load.loading import PolicyTreeError, load
     from webhook.policy.python.raised import tracebacks
@@ -52,8 +65,10 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     except ValueError as error:
         return fail(f"--kubernetes-version: {error}, got {version!r}")
     try:
-        loaded = load(tree, target)
+        loaded = load(tree, target, imports=imported(policy_imports))
         planned, problems = policytest.plan(tree, loaded)
+    except NotGiven as error:
+        return fail(str(error))
     except PolicyTreeError as error:
         planned, problems = [], list(error.problems)
     if problems:
@@ -72,10 +87,15 @@ def _test(tree: Path, output: Format, verbose: bool, version: str) -> int:
     background = Background(loaded, raised)
     tested = {each.policy for each in planned}
     untested = sorted({policy.name for policy in loaded.policies} - tested)
+    met, warnings = startup.among(case.request for case in planned), list(loaded.warnings)
+    if startup.concerns(loaded, met):
+        from webhook.registration import bootstrap
+
+        warnings += bootstrap.warnings(loaded, swept=met)
     if output is Format.JSON:
-        written = put(testjson.report(results, untested, (), loaded.warnings, background, verbose))
+        written = put(testjson.report(results, untested, (), warnings, background, verbose))
     else:
-        sys.stderr.write("".join(warning_text(problem, on_stderr, width) for problem in loaded.warnings))
+        sys.stderr.write("".join(warning_text(problem, on_stderr, width) for problem in warnings))
         sys.stderr.flush()
         style = Style(colored(Color.AUTO, sys.stdout))
         notes = (note_line(f"{name} has no tests", colored(Color.AUTO, sys.stdout)) for name in untested)

@@ -230,6 +230,8 @@ class ReviewView:
         if isinstance(question, str):
             await self._await_namespace(question)
             return
+        if not isinstance(question, Access):
+            raise TypeError(f"no question to the cluster: {type(question).__name__}")
         left = self._until - asyncio.get_running_loop().time()
         answer: AccessDecision | AccessUnknown
         if len(self._access) >= MAX_QUESTIONS:

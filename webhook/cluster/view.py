@@ -43,8 +43,18 @@ class Unanswered(BaseException):
         self.question = question
 
 
-Question = Access | str
+class Coming(Protocol):
+    """A result that comes without asking the cluster: of a policy that runs in another process."""
+
+    async def come(self) -> Any:
+        """Wait for it."""
+
+
+ClusterQuestion = Access | str
 """An access check, or the name of a request's Namespace that is not cached yet."""
+
+Question = ClusterQuestion | Coming
+"""What the cluster is asked, or what is only to be awaited."""
 
 
 class ClusterView(Protocol):

@@ -93,25 +93,25 @@ def _new(status: os.stat_result, seen: set[Identity]) -> bool:
     return True
 
 
-def content_of(path: Path | None, stdin: BinaryIO | None) -> bytes:
-    """The content of a file, or of `stdin` if `path` is None. Raises OSError, also if it exceeds MAX_BYTES."""
+def content_of(path: Path | None, stdin: BinaryIO | None, most: int = MAX_BYTES) -> bytes:
+    """The content of a file, or of `stdin` if `path` is None. Raises OSError, also if it exceeds `most` bytes."""
     if path is None:
         if stdin is None:
             raise OSError("there is no standard input")
-        content = stdin.read(MAX_BYTES + 1)
+        content = stdin.read(most + 1)
     else:
         with path.open("rb", buffering=0) as file:
             status = os.fstat(file.fileno())
             # A regular file ends; a pipe (`check <(helm template …)`) or a device may not.
-            content = file.readall() if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES else _drain(file)
-    if len(content) > MAX_BYTES:
-        raise OSError(f"larger than {MAX_BYTES >> 20} MiB")
+            content = file.readall() if stat.S_ISREG(status.st_mode) and status.st_size <= most else _drain(file, most)
+    if len(content) > most:
+        raise OSError(f"larger than {most >> 20} MiB")
     return content
 
 
-def _drain(file: FileIO) -> bytes:
+def _drain(file: FileIO, most: int) -> bytes:
     chunks = bytearray()
-    while len(chunks) <= MAX_BYTES and (chunk := file.read(1 << 20)):
+    while len(chunks) <= most and (chunk := file.read(1 << 20)):
         chunks += chunk
     return bytes(chunks)
 

@@ -11,12 +11,15 @@ from webhook.paths import ROOT, Path
 MAX_LIST_DEPTH: Final = 8  # levels of lists in lists
 
 
-def objects(documents: Iterable[Document]) -> tuple[list[Document], list[Problem]]:
-    """The documents that are Kubernetes objects (mappings with apiVersion and kind), and a Problem for each other."""
+def objects(documents: Iterable[Document], *, typed: bool = True) -> tuple[list[Document], list[Problem]]:
+    """The documents that are Kubernetes objects (mappings with apiVersion and kind), and a Problem for each other.
+
+    typed: labels and annotations must be maps of texts. Whoever decodes objects tells what is wrong with them.
+    """
     good: list[Document] = []
     problems: list[Problem] = []
     for document in documents:
-        wrong = not_an_object(document.value)
+        wrong = not_an_object(document.value, typed=typed)
         if wrong is None:
             good.append(document)
         else:
@@ -55,8 +58,8 @@ def _completed(item: Any, holder: dict[str, Any]) -> Any:
     return given | {name: value for name, value in named.items() if value}
 
 
-def not_an_object(value: Any) -> tuple[Path, str] | None:
-    """Why a document is not a Kubernetes object: the path and the message; None if it is one."""
+def not_an_object(value: Any, *, typed: bool = True) -> tuple[Path, str] | None:
+    """Why a document is not a Kubernetes object: the path and the message; None if it is one. typed: see `objects`."""
     if not isinstance(value, dict):
         kind = {list: "a list", str: "text", bool: "a boolean", type(None): "null"}.get(type(value), "a number")
         return ROOT, f"expected a mapping with apiVersion and kind, found {kind}"
@@ -76,7 +79,7 @@ def not_an_object(value: Any) -> tuple[Path, str] | None:
     for name in ("name", "namespace", "generateName"):
         if metadata.get(name) is not None and not isinstance(metadata[name], str):
             return ("metadata", name), f"metadata.{name} must be text; quote it"
-    for name in ("labels", "annotations"):
+    for name in ("labels", "annotations") if typed else ():
         entries = metadata.get(name)
         if entries is None:
             continue

@@ -93,8 +93,13 @@ class PlannedRequest(Struct, frozen=True):
             return request, self._refused_update(request.object, request.old_object, self.server, self.resource)
         if request.object is None or request.operation != CREATE:
             return request, ()
-        validated = not self.of_template  # else with the workload, which has the template
-        value, problems = self.server.created(request.object, self.resource, self.creation, validated=validated)
+        value, problems = self.server.created(
+            request.object,
+            self.resource,
+            self.creation,
+            changed=request.object is not self.request.object,
+            validated=not self.of_template,  # else with the workload, which has the template
+        )
         return replace(request, object=value, name=request.name or value["metadata"].get("name") or ""), problems
 
     def _refused_update(
@@ -176,7 +181,7 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
     policy_objects: the objects of the policy tree; their CustomResourceDefinitions define kinds too.
     """
     notes: list[str] = []
-    manifests, problems = objects(documents)
+    manifests, problems = objects(documents, typed=options.as_written)
     kinds = Kinds.builtin().with_crds([*policy_objects, *(document.value for document in manifests)])
     planned: list[PlannedRequest] = []
     known: list[dict[str, Any]] = []

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from webhook.cel import CompileError, types
+from webhook.cel.cost.compiling import Compiling
 from webhook.documents import syntax
 from webhook.paths import render
 from webhook.policy.cel.declared import base_environment
@@ -63,9 +64,10 @@ def _compiled(listed: Iterable[model.MatchCondition]) -> tuple[Conditions | None
     environment = base_environment(with_params=False, with_authorizer=False)
     conditions: list[Condition] = []
     problems: list[str] = []
+    compiling = Compiling()
     for each in listed:
         try:
-            program = environment.compile(each.expression.strip(), (types.BOOL,))
+            program = environment.compile(each.expression.strip(), (types.BOOL,), compiling)
         except CompileError as error:
             problems += [f"{each.name}: {issue.message} (at {issue.line}:{issue.column})" for issue in error.issues]
         else:

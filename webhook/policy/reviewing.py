@@ -7,7 +7,7 @@ The engine makes a `Review` for each request. It lives as long as the evaluation
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from webhook.cel.cost.metering import Deadline
 from webhook.policy.matching import RequestNamespace
@@ -16,9 +16,26 @@ from webhook.policy.request import GroupVersionKind, GroupVersionResource, JSONO
 if TYPE_CHECKING:
     from webhook.access import Access, AccessDecision
     from webhook.cluster.view import ClusterView
+    from webhook.policy.evaluation import Evaluation, MutationResult
 
 Recording = Literal["failures", "everything"]
 """Which evaluations of CEL policies have a trace: see webhook.admission.record."""
+
+
+class Runs(Protocol):
+    """How the server runs policies in Python: under a deadline, in this process or in another one.
+
+    Both raise Unanswered if the result comes later.
+    """
+
+    def evaluation(self, validator: Any, review: Review, params: Any) -> Evaluation:
+        """The result of a PythonValidator."""
+
+    def edited(self, mutator: Any, review: Review, params: Any) -> MutationResult | JSONObject:
+        """The result of a PythonMutator; see its edited_here."""
+
+    def over(self) -> None:
+        """The policy's function has ended, in this process: what follows is not stopped any more."""
 
 
 class Review:
@@ -26,7 +43,7 @@ class Review:
 
     cluster: for lookups; None without a cluster. namespace: the request's Namespace, looked up on first use. deadline:
     the time by which all evaluations must end; None offline. recording: None to record no traces. answers: the
-    authorizer's answers so far; None before the first check.
+    authorizer's answers so far; None before the first check. runs: how the server runs Python policies; None offline.
     """
 
     __slots__ = (
@@ -39,6 +56,7 @@ class Review:
         "namespace",
         "recording",
         "request",
+        "runs",
     )
 
     def __init__(
@@ -48,6 +66,7 @@ class Review:
         find_namespace: Callable[[str], Any],
         deadline: Deadline | None = None,
         recording: Recording | None = None,
+        runs: Runs | None = None,
     ) -> None:
         self.request = request
         self.cluster = cluster
@@ -55,6 +74,7 @@ class Review:
         self._find_namespace = find_namespace
         self.deadline = deadline
         self.recording: Recording | None = recording
+        self.runs = runs
         self.answers: dict[Access, AccessDecision] | None = None
         self._cel: JSONObject | None = None
         self._in_conditions: JSONObject | None = None
@@ -62,7 +82,12 @@ class Review:
     def with_object(self, value: JSONObject | None) -> Review:
         """The same review with a mutated object. The Namespace is not looked up again."""
         other = Review(
-            self.request.with_object(value), self.cluster, self._find_namespace, self.deadline, self.recording
+            self.request.with_object(value),
+            self.cluster,
+            self._find_namespace,
+            self.deadline,
+            self.recording,
+            self.runs,
         )
         other.namespace = self.namespace
         other.answers = self.answers
@@ -71,7 +96,7 @@ class Review:
 
     def with_request(self, request: Request) -> Review:
         """The same review of another request on the same object. Nothing is looked up again but the Namespace."""
-        other = Review(request, self.cluster, self._find_namespace, self.deadline, self.recording)
+        other = Review(request, self.cluster, self._find_namespace, self.deadline, self.recording, self.runs)
         other.answers = self.answers
         return other
 

@@ -21,6 +21,11 @@ class WebhookRule(Struct, frozen=True):
     resources: tuple[str, ...]
     scope: Scope
 
+    @property
+    def has_wildcard(self) -> bool:
+        """Whether it matches all groups, or all resources of one."""
+        return ANY in self.groups or any(text.startswith(ANY) for text in self.resources)
+
     def value(self) -> dict[str, Any]:
         """The rule as JSON. The default scope is left out."""
         value: dict[str, Any] = {

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Literal
 
@@ -26,21 +26,25 @@ from webhook.documents.reader import Problem
 from webhook.policy.evaluation import FailurePolicy
 from webhook.policy.matching import EVERYTHING, MatchPolicy, Requirement, Selector
 from webhook.policy.policyset import PolicySet
+from webhook.registration import bootstrap
 from webhook.registration.asked import ANY, REVIEWS, Asked, Atom, asked
 from webhook.registration.rules import WebhookRule, in_cel, merged, pruned
 
 Phase = Literal["validate", "mutate"]
 PHASES: tuple[Phase, ...] = ("validate", "mutate")
 FAILURE_POLICIES: tuple[FailurePolicy, ...] = ("Fail", "Ignore")
+STEADY = 2
+"""Webhooks of a path that are always there: what all but few trees need, with conditions and without."""
 
 
 class Webhook(Struct, frozen=True):
     """A webhook without the operator's part (see configurations.Options). `policies`: the names of its policies.
 
-    `labels`: requirements on the Namespace, besides the exempt names. `conditions`: (name, CEL expression).
+    `number`: from 1, among those of its path. `labels`: requirements on the Namespace, besides the exempt names.
+    `conditions`: (name, CEL expression). One without rules is never called.
     """
 
-    name: str
+    number: int
     phase: Phase
     failure_policy: FailurePolicy
     match_policy: MatchPolicy
@@ -51,20 +55,33 @@ class Webhook(Struct, frozen=True):
     policies: tuple[str, ...]
 
     @property
+    def name(self) -> str:
+        suffix = f"-{self.number}" if self.number > 1 else ""
+        return f"{self.phase}-{self.failure_policy.lower()}{suffix}.gatewright.dev"
+
+    @property
     def path(self) -> str:
         """Where the server answers."""
         return f"/{self.phase}/{self.failure_policy.lower()}"
 
 
-def webhooks(policies: PolicySet) -> tuple[Webhook, ...]:
-    """The webhooks of all bound policies: validating before mutating, failurePolicy Fail before Ignore."""
+def webhooks(policies: PolicySet, confirmed: Collection[str] = ()) -> tuple[Webhook, ...]:
+    """The webhooks of all bound policies: validating before mutating, failurePolicy Fail before Ignore.
+
+    `confirmed`: of startup.RESOURCES, those to be asked about although a cluster needs them to start. Each path has
+    at least STEADY webhooks, so that the set of their names seldom changes (docs/decisions/030): those that no policy
+    needs have no rules. Further webhooks stand at the end of their phase, so that the others keep their places.
+    """
     found: list[Webhook] = []
     for phase, failure_policy in product(PHASES, FAILURE_POLICIES):
         of_phase = policies.validating if phase == "validate" else policies.mutating
         units = tuple(asked(policy for policy in of_phase if policy.failure_policy == failure_policy))
-        if units:
-            found += _of_path(phase, failure_policy, units)
-    return tuple(found)
+        if failure_policy == "Fail":
+            units = tuple(bootstrap.without(units, confirmed))
+        made = list(_of_path(phase, failure_policy, units, confirmed)) if units else []
+        found += made
+        found += (_unused(phase, failure_policy, index) for index in range(len(made), STEADY))
+    return tuple(sorted(found, key=lambda webhook: (PHASES.index(webhook.phase), webhook.number > STEADY)))
 
 
 def never_asked(policies: PolicySet) -> Iterator[Problem]:
@@ -87,16 +104,22 @@ class _Group(Struct, frozen=True):
     policies: tuple[str, ...]
 
 
-def _of_path(phase: Phase, failure_policy: FailurePolicy, units: Sequence[Asked]) -> Iterator[Webhook]:
+def _of_path(
+    phase: Phase, failure_policy: FailurePolicy, units: Sequence[Asked], confirmed: Collection[str]
+) -> Iterator[Webhook]:
     labels = _sorted(frozenset.intersection(*(unit.labels for unit in units)))
     selector = _shared_selector(units)
     tokens = any(_names_tokens(atom) for unit in units for atom in unit.atoms)
     groups = _groups(units)
     for index, group in enumerate(groups):
-        conditions = [*_not_identity(group.atoms, tokens), *_asked_once(group, groups[:index]), *group.conditions]
-        suffix = f"-{index + 1}" if index else ""
+        conditions = [bootstrap.API_SERVER]
+        if failure_policy == "Fail":
+            conditions += bootstrap.conditions(group.atoms, confirmed)
+        conditions += _not_identity(group.atoms, tokens)
+        conditions += _asked_once(group, groups[:index])
+        conditions += group.conditions
         yield Webhook(
-            name=f"{phase}-{failure_policy.lower()}{suffix}.gatewright.dev",
+            number=index + 1,
             phase=phase,
             failure_policy=failure_policy,
             match_policy=group.match_policy,
@@ -106,6 +129,20 @@ def _of_path(phase: Phase, failure_policy: FailurePolicy, units: Sequence[Asked]
             conditions=tuple(_distinct(conditions)),
             policies=group.policies,
         )
+
+
+def _unused(phase: Phase, failure_policy: FailurePolicy, index: int) -> Webhook:
+    return Webhook(
+        number=index + 1,
+        phase=phase,
+        failure_policy=failure_policy,
+        match_policy="Equivalent",
+        rules=(),
+        labels=(),
+        object_selector=EVERYTHING,
+        conditions=(),
+        policies=(),
+    )
 
 
 def _groups(units: Sequence[Asked]) -> list[_Group]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -17,6 +17,7 @@ from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
 from webhook.server.metrics import CONTENT_TYPE
 from webhook.server.reload import Outcome
+from webhook.server.sharing import Shared
 from webhook.server.state import Refused, State
 from webhook.visible import visible
 
@@ -34,6 +35,7 @@ def plain(
     `exposition` returns the text of /metrics. `reload` puts a changed policy tree in force. `hung` returns why /healthz
     should fail, such as a worker process that does not answer; None if it should not.
     """
+    shared = Shared(exposition)
     app = FastAPI(title="Gatewright", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.exception_handler(HTTPException)
@@ -56,13 +58,13 @@ def plain(
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(await exposition(), media_type=CONTENT_TYPE)
+        return Response(await shared(), media_type=CONTENT_TYPE)
 
     @app.get("/policies")
     async def policies() -> dict[str, Any]:
         """The loaded policies, each with its bindings, file and line."""
         refused = None if state.refused is None else _refused(state.refused)
-        return {**listing(state.in_force.policies), "refused": refused}
+        return {**listing(state.in_force.policies, state.python_policies()), "refused": refused}
 
     @app.post("/-/reload")
     async def reloaded(request: HTTPRequest) -> JSONResponse:
@@ -109,8 +111,11 @@ def _problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     ]
 
 
-def listing(policies: PolicySet) -> dict[str, Any]:
-    """The body of /policies. It includes policies without a binding, so that one sees that they never run."""
+def listing(policies: PolicySet, isolated: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The body of /policies. It includes policies without a binding, so that one sees that they never run.
+
+    isolated: what is known of Python policies, by kind and name; see Isolation.listing.
+    """
     return {
         "revision": policies.revision,
         "policies": [
@@ -122,6 +127,7 @@ def listing(policies: PolicySet) -> dict[str, Any]:
                 "failurePolicy": policy.failure_policy,
                 "file": policy.file,
                 "line": policy.line,
+                "isolation": isolated.get(f"{policy.kind}/{policy.name}"),
                 "bindings": [
                     {"name": bound.name, "actions": list(bound.actions), "file": bound.file, "line": bound.line}
                     for bound in policy.bindings

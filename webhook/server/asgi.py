@@ -17,6 +17,9 @@ class ASGI:
     def __init__(self, app: Any) -> None:
         self._app = app
 
+    def admit(self, certificate: Any) -> str | None:
+        """Admits every connection."""
+
     def refuse(self, head: Head, client: str) -> Answer | None:
         """Refuses nothing: the application sees every request."""
 

@@ -27,6 +27,9 @@ from webhook.server.state import State
 HUNG_AFTER = 10.0
 """Seconds without an answer after which a worker counts as hung."""
 
+SILENT_AFTER = 4.0
+"""Seconds without an answer after which a worker counts as not ready."""
+
 _POLL_EVERY = 2.0  # seconds; a worker that is killed loses what it counted since its last report
 _WAIT = 1.0  # seconds that /metrics waits for reports; then it uses the last report of each worker
 _MAX_UNANSWERED = 16  # polls of one worker without a reply
@@ -54,6 +57,7 @@ def families(metrics: Iterable[Metric]) -> list[Family]:
 # value, which is the one to act on: the earliest expiry, a worker that is not ready.
 _GAUGES: dict[str, Callable[[float, float], float]] = {
     "gatewright_workers": operator.add,
+    "gatewright_policy_set_aside": max,
     "process_resident_memory_bytes": operator.add,
     "process_virtual_memory_bytes": operator.add,
     "process_open_fds": operator.add,
@@ -108,6 +112,7 @@ class Line:
             "notice": self._state.notice,
             "answered": self._answered,
             "families": families(self._metrics.registry.collect()),
+            "policies": self._state.python_policies(),
         }
         frame = orjson.dumps(report)
         self._writer.write(len(frame).to_bytes(_LENGTH, "big") + frame)
@@ -138,6 +143,7 @@ class _Worker(Struct, eq=False):
     not_ready: str | None = "starting"
     notice: str | None = None
     families: list[Family] = field(default_factory=list)
+    policies: dict[str, dict[str, Any]] = field(default_factory=dict)  # see State.python_policies
     polls: int = 0  # sent
     answered: int = 0
     waited_since: float | None = None  # loop time since which a poll is unanswered
@@ -179,6 +185,7 @@ class Gathering:
             for worker in self._workers:
                 if worker.waited_since is None:
                     self._poll(worker)
+            self._update_readiness()
 
     async def exposition(self) -> bytes:
         """The text of /metrics: the metrics of all workers, past and present, and of this process, combined."""
@@ -193,10 +200,17 @@ class Gathering:
     def hung(self) -> str | None:
         """A message that names a worker with a poll unanswered for more than HUNG_AFTER seconds; None without one."""
         for worker in self._workers:
-            since = worker.waited_since
-            if since is not None and self._loop.time() - since > HUNG_AFTER:
-                return f"worker {worker.index} has not answered for {self._loop.time() - since:.0f} s"
+            if (silence := self._silence(worker)) > HUNG_AFTER:
+                return f"worker {worker.index} has not answered for {silence:.0f} s"
         return None
+
+    def _silence(self, worker: _Worker) -> float:
+        """Seconds for which a poll of the worker is unanswered."""
+        return 0.0 if worker.waited_since is None else self._loop.time() - worker.waited_since
+
+    def _silent(self, worker: _Worker) -> bool:
+        """Whether the worker has not answered for so long that it does not count as ready."""
+        return self._silence(worker) > SILENT_AFTER
 
     def _admit(self) -> None:
         try:
@@ -237,12 +251,14 @@ class Gathering:
         worker.not_ready = report["not_ready"]
         worker.notice = report["notice"]
         worker.families = report["families"]
+        worker.policies = report["policies"]
         worker.answered = report["answered"]
         worker.waited_since = None if worker.answered >= worker.polls else self._loop.time()
         while worker.unanswered and worker.unanswered[0][0] <= worker.answered:
             _, reply = worker.unanswered.pop(0)
             if not reply.done():
                 reply.set_result(None)
+        self._state.standings = _combined(worker.policies for worker in self._workers)
         self._update_readiness()
 
     def _poll(self, worker: _Worker) -> asyncio.Future[None]:
@@ -258,7 +274,7 @@ class Gathering:
         return reply
 
     def _update_readiness(self) -> None:
-        serving = sum(worker.not_ready is None for worker in self._workers)
+        serving = sum(worker.not_ready is None and not self._silent(worker) for worker in self._workers)
         enough = serving >= self._count
         self._state.waits_for = None if enough else f"{serving} of {self._count} workers serve{self._why()}"
         self._state.notice = next((worker.notice for worker in self._workers if worker.notice), None)
@@ -268,7 +284,29 @@ class Gathering:
     def _why(self) -> str:
         """Why workers are not ready, except the temporary reasons `starting` and `shutting down`."""
         reasons = {worker.not_ready for worker in self._workers} - {None, "starting", "shutting down"}
+        reasons |= {
+            f"worker {worker.index} has not answered for {self._silence(worker):.0f} s"
+            for worker in self._workers
+            if self._silent(worker)
+        }
         return f": {'; '.join(sorted(map(str, reasons)))}" if reasons else ""
+
+
+def _combined(reports: Iterable[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """What all workers say of each Python policy: cut-offs are summed; set aside is what one worker has set aside."""
+    found: dict[str, dict[str, Any]] = {}
+    for report in reports:
+        for name, about in report.items():
+            known = found.get(name)
+            if known is None:
+                found[name] = dict(about)
+                continue
+            known["cutOffs"] += about["cutOffs"]
+            known["lastCutOff"] = known["lastCutOff"] or about["lastCutOff"]
+            known["setAsideUntil"] = max(known["setAsideUntil"] or "", about["setAsideUntil"] or "") or None
+            if about["runs"] != "in the server":
+                known["runs"], known["why"] = about["runs"], about["why"]
+    return found
 
 
 def _set(event: asyncio.Event, value: bool) -> None:

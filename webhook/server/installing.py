@@ -87,6 +87,8 @@ class Installer:
         """Put a candidate in force: reviews that begin from now on use it, those that have begun keep what they had."""
         before = self._state.in_force
         self._state.in_force = candidate.in_force
+        if self._state.isolation is not None:
+            self._state.isolation.use(candidate.in_force.policies)
         if before.live is not None and candidate.in_force.live is not None:
             candidate.in_force.live.succeed(before.live)
         self._metrics.policies(candidate.in_force.policies, candidate.kinds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import resource
 import signal
@@ -24,8 +25,8 @@ from webhook.cluster.live import LiveView
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import full_text
 from webhook.excerpts import columns
-from webhook.policy.load.loading import PolicyTreeError, load
-from webhook.policy.load.treefiles import Stamp, Tree, stamp
+from webhook.policy.load.loading import PolicyTreeError, load_tree
+from webhook.policy.load.treefiles import Stamp, Tree, read_tree, stamp
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
 from webhook.server import tls
@@ -34,6 +35,7 @@ from webhook.server.asgi import ASGI
 from webhook.server.certificates import Certificates
 from webhook.server.gathering import Gathering, Line
 from webhook.server.installing import Installer
+from webhook.server.isolation import Isolation, IsolationMetrics
 from webhook.server.listening import CannotListen, Server, bind, shown
 from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unused
 from webhook.server.logs import ErrorOutput, Log, route_library_records
@@ -50,7 +52,9 @@ from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
 
 _PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
+_HUNG = 20.0  # seconds of processor time that the event loop of a server without workers may be held up
 _PLAIN_CONNECTIONS = 64  # for probes, a few scrapers and people
+_OTHER_FILES = 64  # descriptors for everything but connections
 _PLAIN_HELD = 4 << 20  # bytes that these may hold
 _CLOSING = 2.0  # seconds at most from the last response to the end of a process
 
@@ -108,7 +112,7 @@ def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
     else:
         state = State(InForce(policies, cluster.view, cluster.view), development_ca=ca)
         metrics.registry.register(CacheMetrics(lambda: state.in_force.live))
-    _raise_descriptor_limit()
+    settings = _with_descriptors(settings, log)
     try:
         sockets = bind(settings, "port"), bind(settings, "plain_port")
     except CannotListen as error:
@@ -122,7 +126,8 @@ def _load(settings: Settings) -> PolicySet:
         if not Path(folder).is_dir():
             raise StartError(f"no policy folder at {folder}; set {flag('policies')}")
     try:
-        return load(settings.policies, parse_version(settings.kubernetes_version))
+        tree = read_tree(*settings.policies, commit=True, imports=settings.policy_imports)
+        return load_tree(tree, parse_version(settings.kubernetes_version))
     except PolicyTreeError as error:
         width = columns(sys.stderr)
         problems = "\n".join(full_text(problem, width) for problem in error.problems)
@@ -148,11 +153,25 @@ def _certificates(settings: Settings, metrics: Metrics, log: Log) -> tuple[Certi
         raise StartError(str(error)) from None
 
 
-def _raise_descriptor_limit() -> None:
-    """Raise the limit of open files to its maximum: each connection needs one, and many systems default to 1,024."""
+def _with_descriptors(settings: Settings, log: Log) -> Settings:
+    """The settings with as many connections as the limit of open files allows.
+
+    Raises the limit to its maximum: each connection needs a file, and each handshake, and many systems default to
+    1,024. Without a free one nothing could be accepted, and no file read.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(1, (limit - _PLAIN_CONNECTIONS - _OTHER_FILES) // 2)
+    if limit == resource.RLIM_INFINITY or settings.max_connections <= most:
+        return settings
+    message = (
+        f"{flag('max_connections')} is {settings.max_connections}, but the limit of {limit} open files allows {most};"
+        f" {most} are accepted. Raise the limit (ulimit -Hn) for more"
+    )
+    log.write("warning", "limits", {"message": message})
+    return settings.model_copy(update={"max_connections": most})
 
 
 class Serving(Struct, frozen=True):
@@ -187,6 +206,7 @@ class Serving(Struct, frozen=True):
         await plain_server.begin()
         async with (
             _beside(_force(stop, plain_server)),
+            _beside(_end_if_hung()),
             _beside(reload.watch()),
             _beside(on_request(stop.reload, reload)),
         ):
@@ -206,7 +226,15 @@ class Serving(Struct, frozen=True):
         version = parse_version(settings.kubernetes_version)
         metrics = ReloadMetrics(registry)
         return Reload(
-            settings.policies, version, settings.reload_timeout, install, self.state, metrics, self.log, since
+            settings.policies,
+            version,
+            settings.reload_timeout,
+            install,
+            self.state,
+            metrics,
+            self.log,
+            since,
+            imports=settings.policy_imports,
         )
 
     def by_workers(self) -> int:
@@ -304,8 +332,19 @@ class Serving(Struct, frozen=True):
 
     async def _answer_at_once(self, stop: Stop, serving: Callable[[], None], stopping: Callable[[], None]) -> None:
         settings, state = self.settings, self.state
+        isolation = Isolation(settings.policy_timeout, self.log, everything=settings.policy_isolation == "all")
+        isolation.use(state.in_force.policies)
+        isolation.start()
+        state.isolation = isolation
+        self.metrics.registry.register(IsolationMetrics(isolation))
         server = Server(
-            Reviews(state, self.metrics, self.log, settings.max_memory - settings.max_memory // HELD_SHARE),
+            Reviews(
+                state,
+                self.metrics,
+                self.log,
+                settings.max_memory - settings.max_memory // HELD_SHARE,
+                settings.client_name,
+            ),
             self.bound,
             self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),
             settings.shutdown_timeout,
@@ -316,14 +355,17 @@ class Serving(Struct, frozen=True):
         state.listening = True
         self.metrics.ready(True)
         serving()
-        async with _beside(self.certificates.watch()), _beside(self._compare()), _beside(_force(stop, server)):
-            await stop.asked.wait()
-            state.stopping = True
-            self.metrics.ready(False)
-            stopping()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.at_once.wait(), settings.shutdown_delay)
-            await server.end()
+        try:
+            async with _beside(self.certificates.watch()), _beside(self._compare()), _beside(_force(stop, server)):
+                await stop.asked.wait()
+                state.stopping = True
+                self.metrics.ready(False)
+                stopping()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.at_once.wait(), settings.shutdown_delay)
+                await server.end()
+        finally:
+            isolation.close()
 
     async def _compare(self) -> None:
         """Compare the certificate with the registered caBundles, if the settings name these and there is a cluster."""
@@ -403,6 +445,22 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def _end_if_hung() -> None:
+    """Let the kernel end this process if the event loop is held up, even by a call that never returns to Python.
+
+    Signals such as SIGTERM would not be heard then. Where Python is goes to stderr. A container is started again; of
+    several workers the parent takes care (webhook.server.workers).
+    """
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    faulthandler.register(signal.SIGPROF, all_threads=False, chain=True)
+    try:
+        while True:
+            signal.setitimer(signal.ITIMER_PROF, _HUNG)
+            await asyncio.sleep(1)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 async def _force(stop: Stop, server: Server) -> None:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote
 
 import httptools
@@ -59,6 +59,12 @@ class Answer(NamedTuple):
 
 class Application(Protocol):
     """Answers the requests of a port. `client` is the IP address of the client."""
+
+    def admit(self, certificate: Any) -> str | None:
+        """Why no request of a connection is answered (403); None if they are.
+
+        `certificate` is the client's, as `ssl.SSLSocket.getpeercert()` gives it; None without one.
+        """
 
     def refuse(self, head: Head, client: str) -> Answer | None:
         """The response if the head alone is a reason to refuse the request, before its body is read; else None.
@@ -176,6 +182,7 @@ class Connection(asyncio.BufferedProtocol):
         "_busy",
         "_client",
         "_continue",
+        "_denied",
         "_drain_timer",
         "_ending",
         "_head",
@@ -209,6 +216,7 @@ class Connection(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._client = ""
+        self._denied: str | None = None  # why all requests are refused; see Application.admit
         # The request that is arriving.
         self._arriving = False
         self._begun = 0  # requests that have begun on this connection
@@ -243,6 +251,7 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         self._client = peer[0] if peer else ""
         self._transport.set_write_buffer_limits(high=MAX_WAITING)
+        self._denied = self._application.admit(transport.get_extra_info("peercert"))
         port = self._port
         port.open.add(self)
         if len(port.open) > self._limits.connections:
@@ -275,7 +284,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         port = self._port
         data = port.buffer[:nbytes].tobytes()
-        if self._arriving or self._busy or self._reading_paused or self._last:
+        if self._arriving or self._busy or self._reading_paused or self._last or self._denied:
             self._feed(data)
             return
         for known in port.known:
@@ -427,7 +436,9 @@ class Connection(asyncio.BufferedProtocol):
         head, length, expects = self._read_head()
         limits = self._limits
         self._head = head
-        refusal = self._application.refuse(head, self._client)
+        refusal = self._application.refuse(head, self._client) if self._denied is None else None
+        if self._denied is not None:
+            refusal = self._refused(403, self._denied)
         if refusal is None and self._parser.should_upgrade():
             refusal = self._refused(400, "upgrade: expected none; this server speaks HTTP/1.1 only")
         if refusal is None and length > limits.body and (expects or length > 2 * limits.body):
@@ -552,7 +563,10 @@ class Connection(asyncio.BufferedProtocol):
     def _answer(self, head: Head, body: bytes, answer: Answer | None, keep: bool) -> None:
         """Answer a complete request, after all earlier ones: with `answer`, or if it is None, the application's."""
         if answer is None:
-            found = self._application.answer(head, body, self._client)
+            try:
+                found = self._application.answer(head, body, self._client)
+            except BaseException as error:  # SystemExit too: within the parser's callback it would pass for bad HTTP
+                found = self._failed(error)
             if type(found) is not Answer:
                 self._busy = True
                 self._asked = len(body)
@@ -568,13 +582,18 @@ class Connection(asyncio.BufferedProtocol):
     async def _wait_for(self, coming: Awaitable[Answer], head: Head, keep: bool) -> None:
         try:
             answer = await coming
-        except Exception as error:
-            self._loop.call_exception_handler({"message": "the application failed on a request", "exception": error})
-            answer = Answer(500, orjson.dumps({"error": "internal error; see the server's log"}))
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and self._transport.is_closing():  # see Port.cut
+                raise
+            answer = self._failed(error)
         self._busy = False
         if not self._transport.is_closing():
             self._write(head, answer, keep)
             self._go_on()
+
+    def _failed(self, error: BaseException) -> Answer:
+        self._loop.call_exception_handler({"message": "the application failed on a request", "exception": error})
+        return Answer(500, orjson.dumps({"error": "internal error; see the server's log"}))
 
     def _write(self, head: Head, answer: Answer, keep: bool) -> None:
         status, body, content_type, headers, close = answer
@@ -630,6 +649,8 @@ class Connection(asyncio.BufferedProtocol):
         The next request cannot be found without the rest of this one.
         """
         head = (self._head if self._arriving else None) or _UNREAD
+        if head is _UNREAD and self._arriving and self._url:
+            head = _UNREAD._replace(method=self._parser.get_method().decode("ascii"))  # an answer to HEAD has no body
         self._arriving = False
         self._last = True
         self._body = b""

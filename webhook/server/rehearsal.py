@@ -25,9 +25,10 @@ from webhook.policy.load.treefiles import Tree
 from webhook.versions import Version
 from webhook.visible import encodable
 
-_MEMORY = 1 << 30  # bytes that loading may take
+_MEMORY = 256 << 20  # bytes that loading may take
 _LONGEST_LINE = 64 << 20  # bytes of a report
 _NICE = 19
+_ENDING = 1.0  # seconds that the process has to end after its last report
 _OUT_OF_MEMORY = 1000  # the value of oom_score_adj that makes the system end this process before the server
 
 
@@ -61,6 +62,8 @@ async def rehearse(tree: Tree, version: Version, seconds: float) -> tuple[Proble
             while line := await process.stdout.readline():
                 report = msgspec.json.decode(line, type=_Report)
                 if report.problems is not None:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(process.wait(), _ENDING)
                     return tuple(report.problems)
                 loading = report.file
             code = await process.wait()
@@ -100,8 +103,9 @@ def _limit(seconds: float) -> None:
     os.nice(_NICE)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(_OUT_OF_MEMORY))
-    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + _MEMORY, mapped + _MEMORY))
+    # The limit counts what is written, not the libraries that are mapped.
+    most = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + _MEMORY
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.alarm(int(seconds) + 5)  # if the server ends first
 

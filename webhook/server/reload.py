@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -89,7 +90,7 @@ class Reload:
     """Looks at the files of the policy tree, and puts what has changed in force by `install`.
 
     `install` raises NotInstalled. `since`: the stamp of the files before the policies in force were read from them;
-    None if that is not known. `seconds`: the time for loading.
+    None if that is not known. `seconds`: the time for loading. `imports`: see Tree.
     """
 
     def __init__(
@@ -102,7 +103,9 @@ class Reload:
         metrics: ReloadMetrics,
         log: Log,
         since: Stamp | None = None,
+        imports: Iterable[str] = (),
     ) -> None:
+        self._imports = tuple(imports)
         self._roots = tuple(roots)
         self._version = version
         self._seconds = seconds
@@ -165,7 +168,7 @@ class Reload:
     async def _read(self, before: Stamp) -> Tree | None:
         """The tree; None if the files changed since `before`, so that it may be neither their old nor their new
         state."""
-        tree = await asyncio.to_thread(read_tree, *self._roots)
+        tree = await asyncio.to_thread(partial(read_tree, *self._roots, commit=True, imports=self._imports))
         after = await asyncio.to_thread(stamp, self._roots)
         if after != before:
             return None

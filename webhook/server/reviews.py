@@ -2,8 +2,8 @@
 
 This is the hot path. Policies are evaluated synchronously, in the event loop: evaluation is pure computation under a
 budget, so a thread would add latency and save no CPU time. When a policy needs an answer that only the API server has
-(an access check, or a Namespace that is not cached yet), its evaluation stops. The server requests the answer
-asynchronously, serves other reviews meanwhile, and then evaluates the review again with the answer.
+(an access check, or a Namespace that is not cached yet), or runs in a process of its own, its evaluation stops. The
+server awaits the answer, serves other reviews meanwhile, and then evaluates the review again with the answer.
 """
 
 from __future__ import annotations
@@ -28,10 +28,14 @@ from webhook.cel.value.times import NANO, parse_duration
 from webhook.cluster.view import ClusterView, Question, Unanswered
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
+from webhook.policy.reviewing import Runs
+from webhook.server import tls
+from webhook.server.lanes import Ended, Job
 from webhook.server.logs import MAX_TEXT, Log, cut, failure
 from webhook.server.memory import SMALL, fits
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Answer, Head
+from webhook.server.settings import flag
 from webhook.server.state import InForce, State
 
 _DEFAULT_TIME = 8.0  # seconds for a review without a timeout in its query
@@ -58,13 +62,30 @@ _PATHS = ", ".join(ENDPOINTS)
 
 
 class Reviews:
-    """The application of the HTTPS port. A review may take `memory` bytes; one that would need more is refused."""
+    """The application of the HTTPS port.
 
-    def __init__(self, state: State, metrics: Metrics, log: Log, memory: int = 192 << 20) -> None:
+    A review may take `memory` bytes; one that would need more is refused. With `names`, only clients may ask whose
+    certificate has one of them.
+    """
+
+    def __init__(
+        self, state: State, metrics: Metrics, log: Log, memory: int = 192 << 20, names: tuple[str, ...] = ()
+    ) -> None:
         self._state = state
         self._metrics = metrics
         self._log = log
         self._memory = memory
+        self._names = frozenset(names)
+
+    def admit(self, certificate: Any) -> str | None:
+        """Why the client may not ask: with `names`, its certificate has none of them; else None."""
+        if not self._names:
+            return None
+        found = tls.names_of(certificate)
+        if not self._names.isdisjoint(found):
+            return None
+        shown = ", ".join(repr(cut(name)) for name in found[:3]) or "none"
+        return f"the client's certificate has the names {shown}, of which {flag('client_name')} allows none"
 
     def refuse(self, head: Head, client: str) -> Answer | None:
         """The error response to a request whose path (404), method (405) or content type (415) is wrong; else None."""
@@ -77,6 +98,10 @@ class Reviews:
         if content_type != b"application/json" and not _is_json(content_type):
             got = repr(cut(content_type.decode("latin-1"))) if content_type else "none"
             return self._refusal(415, f"content-type: expected application/json, got {got}", head, client)
+        for name, value in head.headers:
+            if name == b"content-encoding" and value.lower() != b"identity":
+                got = repr(cut(value.decode("latin-1")))
+                return self._refusal(415, f"content-encoding: expected none, got {got}", head, client)
         return None
 
     def answer(self, head: Head, body: bytes, client: str) -> Answer | Awaitable[Answer]:
@@ -84,7 +109,7 @@ class Reviews:
         started = perf_counter()
         in_force = self._state.in_force  # a reload may replace it while the review waits for an answer
         try:
-            return self._answered(head, body, client, started, in_force, in_force.cluster)
+            return self._answered(head, body, client, started, in_force, in_force.cluster, self._state.isolation)
         except Unanswered as unanswered:
             return self._awaited(head, body, client, started, in_force, unanswered.question)
 
@@ -98,21 +123,46 @@ class Reviews:
     async def _awaited(
         self, head: Head, body: bytes, client: str, started: float, in_force: InForce, question: Question
     ) -> Answer:
-        """Request answers from the API server until the review can be evaluated, or the time for requests is over."""
-        live = in_force.live
-        if live is None:  # no other view raises Unanswered
-            raise RuntimeError(f"no live cluster to ask about {type(question).__name__}")
+        """Request answers from the API server until the review can be evaluated, or the time for requests is over.
+
+        The results of policies that run apart are awaited in the same way.
+        """
+        live, isolation = in_force.live, self._state.isolation
         seconds = (time_for_review(head.query) or _DEFAULT_TIME) * _CLUSTER_SHARE
-        view = live.for_review(asyncio.get_running_loop().time() + seconds)
+        asked = live.for_review(asyncio.get_running_loop().time() + seconds) if live is not None else None
+        view: ClusterView = asked or in_force.cluster
+        if in_force.policies.reads_secrets:
+            view = SecretsSeen(view)  # of all evaluations: the result of a policy that ran apart comes in a later one
+        answers: dict[bytes, Ended] = {}
+        runs = isolation.answering(answers) if isolation is not None else None
         while True:
-            await view.find_out(question)
+            if isinstance(question, Job):
+                ended = await question.come()
+                if isinstance(view, SecretsSeen) and isinstance(question.cluster, SecretsSeen):
+                    view.also(question.cluster)
+                if question.question is None:
+                    answers[question.order] = ended
+                else:  # the policy runs again once the cluster has answered
+                    question = question.question
+                    continue
+            elif asked is None:  # no other view raises Unanswered
+                raise RuntimeError(f"no live cluster to ask about {type(question).__name__}")
+            else:
+                await asked.find_out(question)
             try:
-                return self._answered(head, body, client, started, in_force, view)
+                return self._answered(head, body, client, started, in_force, view, runs)
             except Unanswered as unanswered:
                 question = unanswered.question
 
     def _answered(
-        self, head: Head, body: bytes, client: str, started: float, in_force: InForce, cluster: ClusterView
+        self,
+        head: Head,
+        body: bytes,
+        client: str,
+        started: float,
+        in_force: InForce,
+        cluster: ClusterView,
+        runs: Runs | None,
     ) -> Answer:
         """The response to a review. Raises Unanswered if a policy needs an answer that `cluster` does not have."""
         if len(body) > SMALL and not fits(body, ENDPOINTS[head.path].phase, self._memory):
@@ -128,7 +178,7 @@ class Reviews:
         deadline = Deadline(started + (time_for_review(head.query) or _DEFAULT_TIME))
         path = head.path
         try:
-            outcome, text = self._decide(path, request, body, in_force.policies, cluster, deadline)
+            outcome, text = self._decide(path, request, body, in_force.policies, cluster, deadline, runs)
         except Exception as error:
             # A bug of ours. The API server applies the failurePolicy of the webhook to a response with status 500.
             self._metrics.review(path, request, "error", perf_counter() - started)
@@ -139,19 +189,26 @@ class Reviews:
         return Answer(200, text, close=self._state.stopping)
 
     def _decide(
-        self, path: str, request: Request, body: bytes, policies: PolicySet, cluster: ClusterView, deadline: Deadline
+        self,
+        path: str,
+        request: Request,
+        body: bytes,
+        policies: PolicySet,
+        cluster: ClusterView,
+        deadline: Deadline,
+        runs: Runs | None,
     ) -> tuple[Decision | Mutation, bytes]:
         endpoint = ENDPOINTS[path]
         if endpoint.failure_policy is not None:
             policies = policies.only(endpoint.failure_policy)
-        if policies.reads_secrets:
+        if policies.reads_secrets and type(cluster) is not SecretsSeen:
             cluster = SecretsSeen(cluster)
         confidential = Confidential(request, body, cluster)
         outcome: Decision | Mutation
         if endpoint.phase == "mutate":
-            outcome = engine.mutate(request, policies, cluster, deadline=deadline, confidential=confidential)
+            outcome = engine.mutate(request, policies, cluster, deadline=deadline, confidential=confidential, runs=runs)
             return outcome, review.respond_mutation(request, outcome, policies.revision)
-        outcome = engine.validate(request, policies, cluster, deadline=deadline, confidential=confidential)
+        outcome = engine.validate(request, policies, cluster, deadline=deadline, confidential=confidential, runs=runs)
         return outcome, review.respond(request, outcome, policies.revision)
 
     def _record(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from webhook.documents.files import content_of
+from webhook.policy.python.allowed import modules
 from webhook.server.memory import HELD_SHARE
 from webhook.versions import NEWEST_TEXT, parse_version
 
@@ -21,6 +23,7 @@ PREFIX = "GATEWRIGHT_"
 SETTINGS_FILE = "GATEWRIGHT_SETTINGS"
 """The environment variable that names the settings file, like `--settings`."""
 
+_MAX_FILE = 1 << 20  # bytes of the settings file
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>Ki|Mi|Gi)?")
 _UNITS = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 _DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -52,7 +55,10 @@ def size_text(size: int) -> str:
 
 
 def _names(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        return value
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
 
 
 def _dns_names(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -60,6 +66,10 @@ def _dns_names(value: tuple[str, ...]) -> tuple[str, ...]:
         if len(name) > 253 or not _DNS_NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not a DNS name; expected one such as gatewright.gatewright-system.svc")
     return value
+
+
+def _modules(value: object) -> object:
+    return tuple(sorted(modules(value))) if isinstance(value, str) else value
 
 
 def _version_text(value: object) -> object:
@@ -79,6 +89,7 @@ def _paths(value: object) -> object:
     return tuple(map(str, value)) if isinstance(value, list | tuple) else value
 
 
+Modules = Annotated[tuple[str, ...], BeforeValidator(_modules)]
 Trees = Annotated[tuple[str, ...], BeforeValidator(_paths)]
 Size = Annotated[int, BeforeValidator(_size)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -98,6 +109,21 @@ class Settings(BaseModel):
     )
     reload_timeout: float = Field(
         60.0, gt=0, le=3600, description="Seconds that loading a changed policy tree may take."
+    )
+    policy_timeout: float = Field(
+        1.0,
+        ge=0.05,
+        le=30,
+        description="Seconds that one evaluation of a Python policy may take. Then it is cut off, and its failurePolicy"
+        " decides. (Less if the request has less than twice as much time left.)",
+    )
+    policy_imports: Modules = Field(
+        (), description="Modules that Python policies may import beside the default list, comma-separated."
+    )
+    policy_isolation: Literal["auto", "all"] = Field(
+        "auto",
+        description="Which Python policies run in a process of their own: those that a timer might not stop (auto), or"
+        " all.",
     )
     kubernetes_version: Annotated[str, BeforeValidator(_version_text), AfterValidator(_version)] = Field(
         NEWEST_TEXT,
@@ -119,6 +145,11 @@ class Settings(BaseModel):
         None,
         description="CA certificates, PEM. With it, only clients with a certificate from one of these CAs may send"
         " reviews. Certificate, key and this file are checked every second; new connections use their new content.",
+    )
+    client_name: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+        (),
+        description="Names of the clients that may send reviews, comma-separated, or repeated: the common name, a DNS"
+        " name or a URI of the client's certificate. Needs --client-ca. Default: every certificate of these CAs.",
     )
     cluster: Literal["auto", "in-cluster", "kubeconfig", "none"] = Field(
         "auto",
@@ -228,6 +259,8 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
             errors.append(f"{sources[given]} is set without {flag(missing)}; expected both or neither")
         if settings.kubeconfig is not None and settings.cluster != "kubeconfig":
             errors.append(f"{sources['kubeconfig']} is set without {flag('cluster')} kubeconfig")
+        if settings.client_name and settings.client_ca is None:
+            errors.append(f"{sources['client_name']} is set without {flag('client_ca')}, which verifies the names")
         if settings.max_body > settings.max_memory // HELD_SHARE:
             errors.append(
                 f"{flag('max_body')} is {size_text(settings.max_body)}, more than a quarter of {flag('max_memory')}"
@@ -248,9 +281,9 @@ def _describe(error: Any, sources: Mapping[str, str]) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
+        content = yaml.load(content_of(file, None, _MAX_FILE), Loader=yaml.CSafeLoader)
     except OSError as error:
-        raise SettingsError(f"cannot read the settings file {file}: {error.strerror}") from None
+        raise SettingsError(f"cannot read the settings file {file}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     if content is None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Any
+
+from msgspec import Struct, field
 
 from webhook.cluster.live import LiveView
 from webhook.cluster.view import ClusterView
 from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
+from webhook.server.isolation import Isolation
 
 
 class InForce(Struct, frozen=True):
@@ -30,10 +33,11 @@ class Refused(Struct, frozen=True):
 
 
 class State(Struct):
-    """Written by webhook.server.process, webhook.server.gathering and webhook.server.reload, read by the applications
-    of the ports."""
+    """Written by process, gathering and reload of webhook.server, read by the applications of the ports."""
 
     in_force: InForce
+    isolation: Isolation | None = None  # how Python policies run; None in a process that runs none
+    standings: dict[str, dict[str, Any]] = field(default_factory=dict)  # what other processes say of their isolation
     development_ca: bytes | None = None  # PEM; None if the operator provided the certificate
     listening: bool = False
     waits_for: str | None = None  # another reason why the server is not ready, such as missing workers
@@ -51,3 +55,6 @@ class State(Struct):
         if not self.listening:
             return "starting"
         return self.waits_for
+
+    def python_policies(self) -> dict[str, dict[str, Any]]:
+        return self.standings if self.isolation is None else self.isolation.listing()

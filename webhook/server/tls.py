@@ -15,6 +15,7 @@ import ssl
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -30,6 +31,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from msgspec import Struct
 
+from webhook.documents.files import content_of
+
+_MAX_FILE = 1 << 20  # bytes of a file; hundreds of certificates are less
 _DEVELOPMENT_VALIDITY = datetime.timedelta(days=30)
 # A new certificate must already be valid for clients with a slow clock.
 _CLOCK_SKEW = datetime.timedelta(minutes=5)
@@ -153,6 +157,14 @@ def context(pair: Pair, client_ca: bytes | None = None) -> ssl.SSLContext:
     return made
 
 
+def names_of(certificate: Any) -> list[str]:
+    """The common name, then the DNS names and URIs of a verified certificate, as `SSLSocket.getpeercert()` gives it."""
+    if not certificate:
+        return []
+    common = [value for part in certificate.get("subject", ()) for name, value in part if name == "commonName"]
+    return common + [value for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "URI")]
+
+
 def development(names: Iterable[str] = (), host: str | None = None) -> Development:
     """A new CA, and a certificate from it for localhost, the loopback addresses, `host` and `names`; for 30 days."""
     now = datetime.datetime.now(datetime.UTC)
@@ -186,9 +198,9 @@ def development(names: Iterable[str] = (), host: str | None = None) -> Developme
 
 def _read(at: Path, file: Path, what: str) -> bytes:
     try:
-        return at.read_bytes()
+        return content_of(at, None, _MAX_FILE)
     except OSError as error:
-        raise TLSError(f"cannot read the {what} {file}: {error.strerror}") from None
+        raise TLSError(f"cannot read the {what} {file}: {error.strerror or error}") from None
 
 
 def _certificates(text: bytes, file: Path) -> list[x509.Certificate]:

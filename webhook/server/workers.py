@@ -5,6 +5,9 @@ policies and accept from the same socket. The parent has no event loop, and besi
 its lines, which a fork may interrupt (webhook.server.writing): forking from it is safe. It sends orders to each child
 over a socket pair. Children ignore SIGTERM, SIGINT and SIGHUP: a terminal or a service manager that signals the whole
 process group does not stop them twice.
+
+Each child sends a beat over the same socket pair every second. One that has fallen silent hangs: it is killed, and
+replaced as one that ended.
 """
 
 from __future__ import annotations
@@ -25,7 +28,11 @@ from msgspec import Struct
 
 from webhook.server.logs import Log, failure
 
-_STOP, _AT_ONCE, _RELOAD = b"s", b"!", b"h"
+HUNG_AFTER = 15.0
+"""Seconds without a beat after which a child is killed and replaced."""
+
+_STOP, _AT_ONCE, _RELOAD, _BEAT = b"s", b"!", b"h", b"."
+_BEAT_EVERY = 1.0  # seconds
 _SIGNALS = frozenset((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD))
 _GRACE = 3.0  # seconds after the time for shutting down, before a child is killed
 _STEADY = 5.0  # seconds; a child that ran this long is restarted without delay
@@ -50,7 +57,10 @@ class Stop:
         loop = asyncio.get_running_loop()
 
         def received() -> None:
-            order = orders.recv(16)
+            try:
+                order = orders.recv(16)
+            except ConnectionError:  # the parent has ended, and had not read all beats
+                order = b""
             if _RELOAD in order:
                 self.reload.set()
             if not order or _STOP in order:
@@ -78,6 +88,7 @@ class _Child(Struct):
     orders: socket.socket
     started: float
     delay: float
+    heard: float | None = None  # when the last beat came; None before the first, as starting may take long
 
 
 class Parent:
@@ -119,6 +130,7 @@ class Parent:
                 elif found is not None and found.si_signo != signal.SIGCHLD:
                     self._stop()
                 self._reap()
+                self._kill_hung()
                 self._start_due(before)
                 self._kill_late()
         finally:
@@ -204,6 +216,20 @@ class Parent:
                 {"process": child.role.name, "pid": pid, "message": f"{ended}; restarting it"},
             )
 
+    def _kill_hung(self) -> None:
+        """Kill the children whose event loops have fallen silent. `_reap` replaces them."""
+        now = time.monotonic()
+        for child in self._children.values():
+            with contextlib.suppress(BlockingIOError, OSError):
+                if child.orders.recv(256, socket.MSG_DONTWAIT):
+                    child.heard = now
+            if child.heard is not None and now - child.heard > HUNG_AFTER:
+                message = f"it has not answered for {now - child.heard:.0f} s; replacing it"
+                about = {"process": child.role.name, "pid": child.pid, "message": message}
+                self._log.write("error", "process hangs", about)
+                os.kill(child.pid, signal.SIGKILL)
+                child.heard = None
+
     def _kill_late(self) -> None:
         if time.monotonic() < self._kill_at:
             return
@@ -213,11 +239,23 @@ class Parent:
         self._kill_at = float("inf")
 
 
+async def _beat(orders: socket.socket) -> None:
+    """Tell the parent every second that the event loop runs."""
+    while True:
+        with contextlib.suppress(OSError):  # the parent has ended, which `Stop.obey` hears of
+            orders.send(_BEAT, socket.MSG_DONTWAIT)
+        await asyncio.sleep(_BEAT_EVERY)
+
+
 def _work(role: Role, orders: socket.socket) -> None:
     async def work() -> None:
         stop = Stop()
         stop.obey(orders)
-        await role.work(stop)
+        beating = asyncio.create_task(_beat(orders))
+        try:
+            await role.work(stop)
+        finally:
+            beating.cancel()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work())

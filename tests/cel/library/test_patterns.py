@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 
 import pytest
 
 from tests.cel.evaluating import evaluate
+from tests.timing import within
 from webhook.cel import EvaluationError
-from webhook.cel.library.patterns import compiled
+from webhook.cel.library import patterns
+from webhook.cel.library.patterns import CACHE, KEPT_MEMORY, MAX_LENGTH, PatternCache, compiled, memory_of, with_groups
 
 
 @pytest.mark.parametrize(
@@ -84,3 +88,60 @@ def test_an_error_has_gos_text(pattern: str, message: str) -> None:
     with pytest.raises(EvaluationError) as caught:
         compiled(pattern)
     assert str(caught.value) == f"error parsing regexp: {message}"
+
+
+# ---------------------------------------------------------------------------------------------------- time and memory
+
+
+@pytest.mark.parametrize("pattern", ["(a)(b)", "(?P<one>a)(?P<two>b)", "(?<one>a)(b)", r"[(]\Q(?P<\E(?P<one>(a))(b)"])
+def test_no_group_is_captured(pattern: str) -> None:
+    """For each group RE2 keeps two pointers for each instruction: gigabytes for some thousand groups."""
+    assert compiled(pattern).groups == 0
+    assert compiled(pattern).search("((?P<ab") is not None
+
+
+def test_the_names_of_groups_are_read_nevertheless() -> None:
+    for wrong in ("(?P<a-b>x)", "(?<a b>x)", "(?P<>x)"):
+        with pytest.raises(EvaluationError, match="error parsing regexp"):
+            compiled(wrong)
+    assert with_groups("(?P<a>x)(y)").groups == 2
+
+
+def test_a_pattern_that_takes_long_to_compile_is_refused_before() -> None:
+    with pytest.raises(
+        EvaluationError, match=f"it has 30001 characters, and Gatewright takes up to {MAX_LENGTH}"
+    ) as long:
+        compiled("a" * (MAX_LENGTH + 1))
+    with pytest.raises(EvaluationError, match="more than 1000 Unicode classes") as classes:
+        compiled(r"\pL" * 1_001)
+    assert max(len(str(each.value)) for each in (long, classes)) < 300
+    with pytest.raises(EvaluationError) as invalid:
+        compiled("(" * 20_000)
+    assert len(str(invalid.value)) < 1_200
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[" * 20_000 + "\\", r"\p{" * 6_000, "[[:" * 6_000, "{1" * 9_000, r"\Q" * 9_000, "(?P<" * 6_000]
+)
+def test_no_part_of_a_pattern_is_read_twice(pattern: str) -> None:
+    with within(1.0, time.process_time), contextlib.suppress(EvaluationError):
+        compiled(pattern)
+
+
+def test_the_cache_is_bounded_by_what_its_programs_may_take() -> None:
+    cache = PatternCache()
+    small, large = compiled("^a+$"), compiled(".{1000}")
+    assert memory_of(small) < memory_of(large) <= patterns.MAX_MEMORY
+    for n in range(2_000):
+        cache.keep(f"{n}", large if n % 2 else small)
+        assert cache.memory <= KEPT_MEMORY
+    assert cache.get("1999") is large
+    assert cache.get("0") is None
+    cache.keep("1999", large)
+    assert cache.memory <= KEPT_MEMORY
+    assert CACHE.memory <= KEPT_MEMORY
+
+
+def test_repetition_that_go_takes_is_taken() -> None:
+    for pattern in (r"^[\p{L}\p{N}_.-]{1,253}$", r"^\p{L}{1,63}$", r"^.{1,1000}$", r"([a-z0-9]{1,63}\.){1,15}"):
+        assert compiled(pattern).search("a.") is not None or "{1,63}$" in pattern

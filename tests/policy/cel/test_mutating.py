@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.cel.hostile import counted
 from tests.policy.trees import (
     binding,
     config_map,
@@ -322,6 +323,27 @@ class TestWhatItSees:
         variables = [{"name": "mark", "expression": "object.metadata.labels[?'mark'].orValue('') + 'x'"}]
         mark = apply("Object{metadata: Object.metadata{labels: {'mark': variables.mark + variables.mark}}}")
         assert made(mutated(mark, mark, variables=variables))["metadata"]["labels"] == {"mark": "xxxxxx"}
+
+    @pytest.mark.parametrize(
+        "mutation",
+        [
+            operations("op: 'add', path: '/metadata/annotations', value: variables.v40"),
+            operations("op: 'add', path: '/metadata/annotations', value: Object.a{b: variables.v40}"),
+            operations("op: 'test', path: '/metadata/annotations', value: [variables.v40]"),
+            apply("Object{metadata: Object.metadata{finalizers: variables.v40}}"),
+            apply("Object{metadata: Object.metadata{annotations: {'a': [variables.v40]}}}"),
+        ],
+    )
+    def test_a_value_with_a_billion_leaves_is_refused_before_it_is_copied(self, mutation: dict[str, str]) -> None:
+        """Each variable is a list of the one before it twice."""
+        doubled = [
+            {"name": f"v{n}", "expression": f"dyn([variables.v{n - 1}, variables.v{n - 1}])"} for n in range(1, 41)
+        ]
+        with counted(12_000_000):
+            found = mutated(mutation, variables=[{"name": "v0", "expression": "dyn(['a'])"}, *doubled])
+        ((finding, *more),) = [found.findings]
+        assert not more
+        assert "operation cancelled: the value has more than 1,000,000 elements" in finding.message
 
     def test_params_request_namespace_and_old_object(self) -> None:
         expression = (

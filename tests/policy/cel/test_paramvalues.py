@@ -54,3 +54,13 @@ def test_each_param_object_has_its_own_values() -> None:
 def test_without_params_or_such_variables_nothing_is_kept() -> None:
     assert ParamValues(compiled(n="object.n")).of({"data": {}}) is None
     assert ParamValues(compiled(max="int(params.data.max)")).of(None) is None
+
+
+def test_large_values_are_not_kept() -> None:
+    variables = compiled(items="params.data.map(n, [n, n])", first="params.data[0]")
+    values = ParamValues(variables)
+    assert set(evaluated(values, variables, {"data": [1, 2]}, "items", "first")) == {
+        "variables.items",
+        "variables.first",
+    }
+    assert evaluated(values, variables, {"data": list(range(10_000))}, "items", "first") == {}

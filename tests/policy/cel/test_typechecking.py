@@ -213,7 +213,7 @@ class TestWhereItLooks:
                 "group": "example.com",
                 "scope": "Namespaced",
                 "names": {"kind": "Ox", "plural": "oxen"},
-                "versions": [{"name": "v1", "served": True, "schema": {"openAPIV3Schema": schema}}],
+                "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
             },
         }
         oxen = rule("oxen", group="example.com")

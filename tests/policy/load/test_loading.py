@@ -498,7 +498,14 @@ class TestAResourceThatNobodyServes:
                 "group": "example.com",
                 "scope": "Namespaced",
                 "names": {"kind": "Thing", "plural": "things"},
-                "versions": [{"name": "v1", "served": True, "storage": True}],
+                "versions": [
+                    {
+                        "name": "v1",
+                        "served": True,
+                        "storage": True,
+                        "schema": {"openAPIV3Schema": {"type": "object"}},
+                    }
+                ],
             },
         }
         rule = {"apiGroups": ["example.com"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["thing"]}

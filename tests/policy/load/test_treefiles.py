@@ -194,3 +194,14 @@ def test_a_worktree_that_takes_the_place_of_another_has_another_stamp(tmp_path: 
     assert stamp([str(link)]) not in ((), before)  # and no error
     link.symlink_to("link")
     assert stamp([str(link)]) not in ((), before)
+
+
+@pytest.mark.parametrize("name", ["out.yaml", "out.py", "folder"])
+def test_a_link_out_of_the_tree_is_refused(tmp_path: Path, name: str) -> None:
+    outside = _written(tmp_path / "outside", a_yaml="")
+    tree = _written(tmp_path / "tree", a_yaml="")
+    (tree / name).symlink_to(outside if name == "folder" else outside / "a.yaml")
+    (tree / "inside.yaml").symlink_to("a.yaml")
+    (problem,) = read_tree(tree).problems
+    shown = tree / name / "a.yaml" if name == "folder" else tree / name
+    assert (problem.file, problem.message) == (str(shown), "cannot be read: it is a link out of the policy tree")

@@ -204,7 +204,7 @@ CHANGING = [
     'dict.__getitem__(request.old_object, "metadata")["labels"]["a"] = "2"',
     'dict.__getitem__(params, "data")["x"] = "2"',
     'dict.__getitem__(request.object, "spec")["containers"] = []\nraise ValueError("x")',
-    'string = __import__("string")\nstring.Formatter().get_field("0._sent.object[spec].clear", (request,), {})[0]()',
+    'import string as text\ntext.Formatter().get_field("0._sent.object[spec].clear", (request,), {})[0]()',
     'from collections import namedtuple\nBox = namedtuple("Box", "copy")\n'
     'pod = Box(lambda: request.object).copy()\npod["spec"] = {}',
     "from dataclasses import dataclass\n@dataclass\nclass Box:\n    pod: dict\n    copy = lambda self: self.pod\n"

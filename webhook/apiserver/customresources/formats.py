@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from webhook.cel.library.named_format import is_date, is_datetime
-from webhook.cel.library.patterns import compiled
+from webhook.cel.library.patterns import compiled, with_groups
 from webhook.cel.library.url import URLError, parse_request_uri
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.times import NANO, parse_duration
@@ -186,7 +186,7 @@ def duration(text: str) -> int | None:
     except EvaluationError:
         pass
     total, known = 0, False
-    for match in compiled(_PART).finditer(text):
+    for match in with_groups(_PART).finditer(text):
         factor, unit = match[2], match[3].lower()
         if len(factor.lstrip("0")) > 19 or int(factor) >= 2**63:
             return None

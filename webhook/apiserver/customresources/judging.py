@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from webhook.apiserver import decoding
 from webhook.apiserver.customresources import coercing, objectmeta, openapi, rules
 from webhook.apiserver.customresources.coercing import copied
 from webhook.apiserver.customresources.correlation import Correlated
@@ -16,7 +17,9 @@ from webhook.apiserver.customresources.embedded import embedded_refusals
 from webhook.apiserver.customresources.listtypes import duplicates
 from webhook.apiserver.customresources.objectmeta import MetadataError
 from webhook.apiserver.customresources.rules import Node
+from webhook.apiserver.customresources.structural import Schema
 from webhook.apiserver.fielderrors import REQUIRED, TOO_LONG, TOO_MANY, UNSUPPORTED, FieldError, invalid
+from webhook.apiserver.gotypes import OBJECT_META
 from webhook.apiserver.validation import metadata
 from webhook.apiserver.validation.names import dns_subdomain
 from webhook.paths import Path
@@ -58,6 +61,25 @@ def decoded(kind: Kind, value: dict[str, Any]) -> Decoded:
         made["metadata"] = meta
     coercing.set_defaults(made, kind.schema)
     return result
+
+
+def known_fields(kind: Kind, path: Path) -> tuple[str, ...]:
+    """The names that the schema has for the fields of the object at a path."""
+    if path[:1] == ("metadata",):
+        return decoding.fields(OBJECT_META) if len(path) == 1 else ()
+    schema: Schema | None = kind.schema
+    for step in path:
+        if schema is None:
+            return ()
+        schema = schema.items if isinstance(step, int) else schema.properties.get(step, schema.values)
+    return tuple(schema.properties) if schema is not None else ()
+
+
+def defaulted(kind: Kind, value: dict[str, Any]) -> dict[str, Any]:
+    """An object with the defaults of its kind, as after each mutation. `value` is not changed."""
+    made: dict[str, Any] = copied(value)
+    coercing.set_defaults(made, kind.schema)
+    return made
 
 
 def prepared(kind: Kind, value: dict[str, Any], old: dict[str, Any] | None = None) -> dict[str, Any]:

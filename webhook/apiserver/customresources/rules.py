@@ -21,6 +21,7 @@ from webhook.apiserver.customresources.structural import Rule, Schema
 from webhook.apiserver.fielderrors import OMITTED, FieldError, Key, invalid, named
 from webhook.apiserver.gotext import quote
 from webhook.cel import Environment
+from webhook.cel.cost.compiling import Compiling
 from webhook.cel.program import COUNTED, PLAIN, Form, Program
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import Call, Expr, children, variables_in
@@ -77,11 +78,14 @@ def compiled(schema: Schema, version: Version = NEWEST, *, root: bool = True) ->
     """The rules of a schema and all its parts; None if there are none. root: the schema is of resources."""
     if not _has_rules(schema):
         return None
-    return _node(schema, declared(schema, root=root), version, root=root)
+    return _node(schema, declared(schema, root=root), version, Compiling(), root=root)
 
 
-def compile_rules(schema: Schema, known: Declared | None, version: Version) -> tuple[Compiled, ...]:
-    """The rules of one schema. known: the type of its values."""
+def compile_rules(
+    schema: Schema, known: Declared | None, version: Version, compiling: Compiling | None = None
+) -> tuple[Compiled, ...]:
+    """The rules of one schema. known: the type of its values. compiling: the limits of all rules of a definition."""
+    compiling = compiling or Compiling()
     if not schema.rules or known is None:
         return ()
     within = structs(known)
@@ -89,7 +93,9 @@ def compile_rules(schema: Schema, known: Declared | None, version: Version) -> t
     optional = Environment(
         {SELF: known.type, OLD_SELF: Type("optional_type", (known.type,))}, structs=within, version=version
     )
-    return tuple(_compiled(rule, schema, optional if rule.optional_old_self else plain) for rule in schema.rules)
+    return tuple(
+        _compiled(rule, schema, optional if rule.optional_old_self else plain, compiling) for rule in schema.rules
+    )
 
 
 def _has_rules(schema: Schema | None) -> bool:
@@ -99,15 +105,15 @@ def _has_rules(schema: Schema | None) -> bool:
     return bool(schema.rules) or any(map(_has_rules, parts))
 
 
-def _node(schema: Schema, known: Declared | None, version: Version, *, root: bool) -> Node | None:
+def _node(schema: Schema, known: Declared | None, version: Version, compiling: Compiling, *, root: bool) -> Node | None:
     if not _has_rules(schema):
         return None
-    node = Node(schema, root, compile_rules(schema, known, version))
+    node = Node(schema, root, compile_rules(schema, known, version, compiling))
     element = known.element if known is not None else None
     if schema.items is not None:
-        node.items = _node(schema.items, element, version, root=schema.items.embedded)
+        node.items = _node(schema.items, element, version, compiling, root=schema.items.embedded)
     if schema.values is not None:
-        node.values = _node(schema.values, element, version, root=schema.values.embedded)
+        node.values = _node(schema.values, element, version, compiling, root=schema.values.embedded)
     for name, property_schema in schema.properties.items():
         if not _has_rules(property_schema):
             continue
@@ -118,17 +124,17 @@ def _node(schema: Schema, known: Declared | None, version: Version, *, root: boo
             type_ = (known.fields or {}).get(written) if known is not None else None
         if type_ is None:
             continue  # what has no type is not validated
-        below = _node(property_schema, type_, version, root=property_schema.embedded)
+        below = _node(property_schema, type_, version, compiling, root=property_schema.embedded)
         if below is not None:
             node.properties[name] = below
     return node if node.rules or node.items or node.values or node.properties else None
 
 
-def _compiled(rule: Rule, schema: Schema, environment: Environment) -> Compiled:
+def _compiled(rule: Rule, schema: Schema, environment: Environment, compiling: Compiling) -> Compiled:
     if not rule.rule.strip():
         return Compiled(rule)
     try:
-        program = environment.compile(rule.rule)
+        program = environment.compile(rule.rule, (), compiling)
     except CompileError as error:
         return Compiled(rule, error=f"compilation failed: {'; '.join(map(str, error.issues))}")
     if program.type != types.BOOL:
@@ -137,7 +143,7 @@ def _compiled(rule: Rule, schema: Schema, environment: Environment) -> Compiled:
     made = Compiled(rule, program, uses_old=uses_old, compares=program.followed(lambda: _compares(program.tree)))
     if rule.message_expression:
         try:
-            message = environment.compile(rule.message_expression)
+            message = environment.compile(rule.message_expression, (), compiling)
         except CompileError as error:
             text = f"messageExpression compilation failed: {'; '.join(map(str, error.issues))}"
             return replace(made, message_error=text)

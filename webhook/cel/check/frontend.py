@@ -17,6 +17,7 @@ from webhook.cel.check.parsing import SyntaxFault, TooDeep, parse
 from webhook.cel.check.structs import StructType
 from webhook.cel.check.unchecked import resolve
 from webhook.cel.check.unifying import Substitution, TypesTooLarge
+from webhook.cel.cost.compiling import PER_NODE, Compiling
 from webhook.cel.library.declaring import FunctionDeclaration, Macro
 from webhook.cel.library.operation import signatures
 from webhook.cel.library.resolution import Functions
@@ -99,14 +100,14 @@ class Frontend:
             declarations.namespaces,
         )
 
-    def check(self, source: str) -> Expr:
+    def check(self, source: str, compiling: Compiling | None = None) -> Expr:
         """The checked tree of `source`. Raises CompileError with all issues of the parser or the checker."""
-        return self.checked(source)[0]
+        return self.checked(source, compiling)[0]
 
-    def checked(self, source: str) -> tuple[Expr, int]:
+    def checked(self, source: str, compiling: Compiling | None = None) -> tuple[Expr, int]:
         """The checked tree, and its height as the API server counts it, which macros and operators exceed."""
         with deep_stack(source):
-            parsed = self._parsed(source)
+            parsed = self._parsed(source, compiling)
             checker = Checker(self._names)
             try:
                 checker.check(parsed)
@@ -123,7 +124,7 @@ class Frontend:
             resolve(parsed, self._names)
             return TreeBuilder(self._declarations.bound, Substitution()).built(parsed)
 
-    def _parsed(self, source: str) -> Parsed:
+    def _parsed(self, source: str, compiling: Compiling | None = None) -> Parsed:
         if len(source) > MAX_LENGTH:
             text = f"expression code point size exceeds limit: size: {len(source)}, limit {MAX_LENGTH}"
             raise CompileError(source, [Issue(text)])
@@ -153,6 +154,8 @@ class Frontend:
             raise CompileError(source, _issues(source, builder.faults))
         if builder.count > MAX_NODES:
             raise _too_large(source)
+        if compiling is not None:
+            compiling.spend(builder.count * PER_NODE, source)
         return parsed
 
 
@@ -170,9 +173,12 @@ def _issues(source: str, faults: Sequence[Fault]) -> list[Issue]:
     return [*issues, Issue(f"{more} more errors were truncated")] if more > 0 else issues
 
 
-# String literals of every form, and comments, so that their content is not mistaken for code.
+# String literals of every form, and comments, so that their content is not mistaken for code. One that is not closed
+# goes to the end of its line, in three quotes to the end of the text: so no part of the text is read twice.
 LITERAL_OR_COMMENT = re.compile(
-    r"""(?P<raw>[rR][bB]?|[bB][rR])(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')"""
-    r"""|\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|//[^\n]*""",
+    r"""(?P<raw>[rR][bB]?|[bB][rR])"""
+    r"""(?:\"{3}(?:[^"]|"(?!""))*+(?:\"{3})?|'{3}(?:[^']|'(?!''))*+(?:'{3})?|"[^"\n]*+"?|'[^'\n]*+'?)"""
+    r"""|\"{3}(?:[^\\"]|\\.|"(?!""))*+(?:\"{3})?|'{3}(?:[^\\']|\\.|'(?!''))*+(?:'{3})?"""
+    r"""|"(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?|//[^\n]*+""",
     re.DOTALL,
 )

@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final
 
-from webhook.cel.library.patterns import compiled
+from webhook.cel.cost.compiling import Compiling
+from webhook.cel.library.patterns import compiled, compiling_steps, program_steps
 from webhook.cel.tree.ast import Call, Const, Expr, Ident, ListLiteral, MapLiteral, StructLiteral, children
 from webhook.cel.tree.declared import NOT_CONSTANT, Shape
 from webhook.cel.tree.errors import CompileError, EvaluationError, Issue, issue_at
@@ -22,8 +23,12 @@ _NO_MESSAGES: Final = frozenset(("list", "null_type", "timestamp", "duration"))
 """Types whose literals the checker takes, but for which no program can be built."""
 
 
-def check_literals(source: str, tree: Expr) -> None:
-    """Raises CompileError with all literals that the API server would reject."""
+def check_literals(source: str, tree: Expr, compiling: Compiling | None = None) -> None:
+    """Raises CompileError with all literals that the API server would reject.
+
+    compiling: counts the work of compiling literal patterns.
+    """
+    compiling = compiling or Compiling()
     found: list[Issue] = []
     for node, exempt in _walk(tree, False):
         match node:
@@ -41,7 +46,7 @@ def check_literals(source: str, tree: Expr) -> None:
             case Const() if isinstance(node.value, float) and math.isinf(node.value):
                 found.append(issue_at(source, node.offset, "invalid double literal"))
             case Call():
-                found += _call_issues(source, node)
+                found += _call_issues(source, node, compiling)
             case Ident() if node.type.name == "type" and node.type.params and node.name not in TYPE_NAMES:
                 # The API server takes the name of any value of a type for the type's own.
                 text = f"program instantiation failed: reference to undefined type: {node.name}"
@@ -88,7 +93,7 @@ def _mixed(source: str, parts: list[tuple[Expr, Type]]) -> list[Issue]:
     return []
 
 
-def _call_issues(source: str, node: Call) -> list[Issue]:
+def _call_issues(source: str, node: Call, compiling: Compiling) -> list[Issue]:
     declared, args = node.declared, node.args
     if declared.check is not None:
         wrong = list(declared.check(args, constant))
@@ -97,8 +102,9 @@ def _call_issues(source: str, node: Call) -> list[Issue]:
     if declared.pattern is not None:
         pattern = args[declared.pattern]
         if type(text := constant(pattern)) is str:
+            compiling.spend(compiling_steps(text), source)
             try:
-                compiled(text)
+                compiling.spend(program_steps(compiled(text)), source)
             except EvaluationError as error:
                 return [issue_at(source, pattern.offset, f"invalid {node.function} argument: {error}")]
     if declared.shape is Shape.PART:

@@ -126,7 +126,9 @@ class Generator:
                 return self.list_literal(node)
             case StructLiteral():
                 known = node.name in wellknown.TYPES
-                return self.map_literal(node, wellknown.constructor(node.name) if known else constructor(node))
+                if known:  # it converts its fields, with all that is in them
+                    return self.map_literal(node, wellknown.constructor(node.name), runtime.converted)
+                return self.map_literal(node, constructor(node))
             case MapLiteral():
                 return self.map_literal(node, operators.make_map)
             case Comprehension():
@@ -164,18 +166,30 @@ class Generator:
             return self.constant([element.value for element in node.elements if isinstance(element, Const)])
         parts = [self.value(element) for element in node.elements]
         if not node.optional:
-            return self.out.expression(f"[{', '.join(part.text for part in parts)}]", *parts)
+            text = f"[{', '.join(part.text for part in parts)}]"
+            return self.out.expression(self.counted(runtime.listed, len(parts), text), *parts)
         items = (f"({int(place in node.optional)}, {part.text})" for place, part in enumerate(parts))
-        return self.out.expression(f"{self.out.bind(runtime.with_optionals)}([{', '.join(items)}])", *parts)
+        text = f"{self.out.bind(runtime.with_optionals)}([{', '.join(items)}])"
+        return self.out.expression(self.counted(runtime.listed, len(parts), text), *parts)
 
-    def map_literal(self, node: MapLiteral, make: Callable[..., Any]) -> Operand:
+    def counted(self, count: Callable[..., None], size: int, text: str) -> str:
+        """The code of a literal. A large one is counted when it is made, as it costs no more than a small one."""
+        return text if size <= runtime.FEW else f"({self.out.bind(count)}(a, {size}) or {text})"
+
+    def map_literal(
+        self, node: MapLiteral, make: Callable[..., Any], metered: Callable[..., Any] | None = None
+    ) -> Operand:
         parts: list[Operand] = []
         items: list[str] = []
         for entry in node.entries:
             key, value = self.value(entry.key), self.value(entry.value)
             parts += (key, value)
             items.append(f"({int(entry.optional)}, {key.text}, {value.text})")
-        return self.out.expression(f"{self.out.bind(make)}([{', '.join(items)}])", *parts)
+        entries = f"[{', '.join(items)}]"
+        text = f"{self.out.bind(make)}({entries})"
+        if metered is not None:
+            text = f"{self.out.bind(metered)}(a, {self.out.bind(make)}, {entries})"
+        return self.out.expression(self.counted(runtime.mapped, len(node.entries), text), *parts)
 
     # --------------------------------------------------------------------------------------------------- the calls
 
@@ -220,7 +234,7 @@ class Generator:
                 return self.out.call(runtime.in_texts, self.value(node.args[0]), *self.bound(texts))
             args = self.operands(node)
             if charging.is_set(node.args[1]):
-                return self.out.call(runtime.in_set, *args)
+                return self.in_constants(node, args)
             return self.metered(runtime.contains if cost is None else runtime.contains_charged, args)
         args = self.operands(node)
         if node.function == "_+_":
@@ -235,6 +249,14 @@ class Generator:
         if node.function in charging.ORDER and any(arg.type == types.DYN for arg in node.args):
             return self.metered(runtime.ordered, [*self.bound(function), *args])
         return self.out.call(function, *args)
+
+    def in_constants(self, node: Call, args: list[Operand]) -> Operand:
+        """item in a list literal of constants, which the API server looks up in a set, at no cost."""
+        container = node.args[1]
+        if isinstance(container, ListLiteral) and all(isinstance(each, Const) for each in container.elements):
+            held = runtime.Constants(each.value for each in container.elements if isinstance(each, Const))
+            return self.out.call(runtime.in_constants, args[0], *self.bound(held))
+        return self.metered(runtime.in_set, args)
 
     def operands(self, node: Call) -> list[Operand]:
         """The arguments of a call. After an error in the first one, the API server still evaluates the second one and
@@ -290,12 +312,14 @@ class Generator:
         if declared.metered is not None and not _has_light_pattern(node):
             literal = _literal_pattern(node) is not None
             return self.metered(declared.metered, [*self.bound(function), Operand(repr(literal), atomic=True), *args])
+        makes = node.type.name in _MADE
         if declared.work is not None:
-            return self.worked(cost or _nothing, declared.work, function, args)
+            call = runtime.worked_made if makes else runtime.worked
+            return self.metered(call, [*self.bound(cost or _nothing, declared.work, function), *args])
         if cost is None or known is not None:
             self.out.charge(known or 0)
             return self.out.call(function, *args)
-        return self.charged(cost, function, args)
+        return self.charged(cost, function, args, runtime.charged_made if makes else runtime.charged)
 
     def searched(self, node: Call) -> Operand | None:
         """A search for a literal, or a match with a literal pattern, in the plain form. Texts up to some length are
@@ -313,6 +337,8 @@ class Generator:
         text, part = self.out.repeated(self.value(node.args[0])), self.value(literal).text
         charge, cost_of, function = (each.text for each in self.bound(runtime.charged, cost, self.implementation(node)))
         careful = f"{charge}(a, {cost_of}, {function}, {text.again}, {part})"
+        if not searches and node.type == types.STRING:
+            careful = f"a.hold({careful})"
         if searches:
             test, quick = f"type({text.first}) is str and len({text.again})", f"{part} in {text.again}"
         else:
@@ -343,11 +369,14 @@ class Generator:
         """A call of a function that makes its own charges."""
         return self.out.call(function, _ACTIVATION, *args)
 
-    def charged(self, cost: Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
-        return self.metered(runtime.charged, [*self.bound(cost, function), *args])
-
-    def worked(self, cost: Cost, work: Cost, function: Callable[..., Any], args: list[Operand]) -> Operand:
-        return self.metered(runtime.worked, [*self.bound(cost, work, function), *args])
+    def charged(
+        self,
+        cost: Cost,
+        function: Callable[..., Any],
+        args: list[Operand],
+        call: Callable[..., Any] = runtime.charged,
+    ) -> Operand:
+        return self.metered(call, [*self.bound(cost, function), *args])
 
     def bound(self, *values: Any) -> list[Operand]:
         return [Operand(self.out.bind(value), atomic=True) for value in values]
@@ -488,6 +517,9 @@ def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
     else:
         yield node
 
+
+_MADE: Final = frozenset({"string", "bytes", "list", "dyn"})
+"""The types of results that may be new texts or lists of any size."""
 
 _SEARCHED: Final = 500  # code points
 _PREFIX: Final = 100

@@ -100,7 +100,7 @@ class Loops:
         text, items = source.text, self.out.fresh()
         if not node.var2:
             plain = f"type({text}) is list or type({text}) is dict"
-            self.out.emit(f"{items} = {text} if {plain} else {self.out.bind(operators.elements)}({text})")
+            self.out.emit(f"{items} = {text} if {plain} else {self.out.bind(runtime.keys)}(a, {text})")
             text = items
         elif self.code.native:
             careful = f"{self.out.bind(operators.pairs)}({text})"
@@ -108,7 +108,6 @@ class Loops:
             items = f"enumerate({text}) if type({text}) is list else {otherwise}"
         else:
             self.out.emit(f"{items} = {self.out.bind(operators.pairs)}({text})")
-            text = items
         if self.code.recording:
             items = f"{self.out.bind(tracked)}(a.record, {self.out.bind(Body.of(node))}, {items})"
         return text, f"for {', '.join(names)} in {items}:"
@@ -218,7 +217,7 @@ class Loops:
     def inserted(self, fold: Fold, target: str) -> None:
         if fold.key is None:
             self.out.emit(
-                f"{target} = {self.out.bind(operators.insert_all)}({target}, {self.code.value(fold.value).text})"
+                f"{target} = {self.out.bind(runtime.inserted_all)}(a, {target}, {self.code.value(fold.value).text})"
             )
             return
         key = self.code.value(fold.key) if self.code.native else self.out.spill(self.code.value(fold.key))

@@ -7,10 +7,11 @@ from math import ceil
 from typing import Any, Final
 
 from webhook.cel.cost import costs
-from webhook.cel.cost.metering import Metered
+from webhook.cel.cost.metering import REFERENCE, SMALL, Metered
 from webhook.cel.tree.declared import Cost
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value import operators
+from webhook.cel.value.extent import nests
 from webhook.cel.value.messages import Message
 from webhook.cel.value.numbers import UInt
 from webhook.cel.value.texts import text
@@ -35,6 +36,55 @@ def worked(a: Metered, cost: Cost, work: Cost, function: Callable[..., Any], *ar
     a.spend(cost(*args))
     a.work(steps)
     return function(*args)
+
+
+def charged_made(a: Metered, cost: Cost, function: Callable[..., Any], *args: Any) -> Any:
+    """A charged call whose result is a new text or list."""
+    return a.hold(charged(a, cost, function, *args))
+
+
+def worked_made(a: Metered, cost: Cost, work: Cost, function: Callable[..., Any], *args: Any) -> Any:
+    """A call that counts work, and whose result is a new text or list."""
+    return a.hold(worked(a, cost, work, function, *args))
+
+
+_ENTRY: Final = 100  # bytes of a map
+
+
+def listed(a: Metered, elements: int) -> None:
+    """Count a list literal before it is made. In the API server it costs the same for any number of elements."""
+    a.make(REFERENCE * elements)
+    a.work(elements // 2)
+
+
+def mapped(a: Metered, entries: int) -> None:
+    """Count a map literal before it is made."""
+    a.make(_ENTRY * entries)
+    a.work(entries * 3)
+
+
+def converted(a: Metered, make: Callable[..., Any], entries: list[tuple[int, str, Any]]) -> Any:
+    """The value of a message literal that copies the values of its fields."""
+    for _, _, value in entries:
+        if nests(value):
+            steps = costs.weight(value)
+            a.work(2 * steps)
+            a.make(4 * REFERENCE * steps)
+    return make(entries)
+
+
+def inserted_all(a: Metered, target: dict[Any, Any], entries: Any) -> dict[Any, Any]:
+    """`target` with every entry of another map."""
+    if isinstance(entries, dict) and len(entries) > FEW:
+        mapped(a, len(entries))
+    return operators.insert_all(target, entries)
+
+
+def keys(a: Metered, container: Any) -> Any:
+    """The range of a one-variable macro that is neither a plain list nor a plain map."""
+    if isinstance(container, dict):
+        a.work(len(container) // 2)
+    return operators.elements(container)
 
 
 def equal(a: Metered, left: Any, right: Any) -> bool:
@@ -172,12 +222,39 @@ def in_texts(item: Any, texts: frozenset[str]) -> bool:
     return item in texts if type(item) is str else hashable(item) and False
 
 
-def in_set(item: Any, items: list[Any]) -> bool:
+def in_set(a: Metered, item: Any, items: list[Any]) -> bool:
     """item in a list literal of constants. The API server makes a set of them, with each number in its other types."""
     kind = type(item)
+    a.work(len(items) // 4)
     if kind not in _NUMBERS:
         return hashable(item) and any(kind is type(each) and item == each for each in items)
     return any(_same_number(item, each) for each in items if type(each) in _NUMBERS)
+
+
+class Constants:
+    """The elements of a list literal of constants, to look items up in."""
+
+    __slots__ = ("doubles", "numbers", "others")
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        items = list(values)
+        numbers = [each for each in items if type(each) in _NUMBERS]
+        self.numbers = frozenset(numbers)
+        self.doubles = frozenset(float(each) for each in numbers)
+        self.others = frozenset((type(each), each) for each in items if type(each) not in _NUMBERS)
+
+
+def in_constants(item: Any, constants: Constants) -> bool:
+    """The same as `in_set`, by a look-up."""
+    kind = type(item)
+    if kind is float:
+        return item in constants.doubles
+    if kind is int or kind is UInt:
+        return item in constants.numbers
+    return hashable(item) and kind in _HASHED and (kind, item) in constants.others
+
+
+_HASHED: Final = frozenset({str, bool, bytes})
 
 
 _NUMBERS: Final = frozenset({int, UInt, float})
@@ -221,12 +298,22 @@ def contains_charged(a: Metered, item: Any, container: Any) -> bool:
 def concatenated(a: Metered, left: Any, right: Any) -> Any:
     """left + right, if the checker knows that one operand is a string or bytes."""
     if type(left) is str and type(right) is str:
-        a.cost += ceil((len(left) + len(right)) * 0.1)
+        length = len(left) + len(right)
+        a.cost += ceil(length * 0.1)
         if a.cost > a.limit:
             a.checkpoint()
+        if length > SMALL:
+            a.make(_bytes(left, right))
         return left + right
     a.spend(costs.concatenation(left, right))
+    if type(left) is bytes and type(right) is bytes:
+        a.make(len(left) + len(right))
     return operators.add(left, right)
+
+
+def _bytes(left: str, right: str) -> int:
+    """The bytes of the sum of two texts, at most."""
+    return (len(left) + len(right)) * (1 if left.isascii() and right.isascii() else 4)
 
 
 def added(a: Metered, left: Any, right: Any) -> Any:
@@ -234,9 +321,11 @@ def added(a: Metered, left: Any, right: Any) -> Any:
     if type(left) is int and type(right) is int:
         return operators.checked_int(left + right)
     if type(left) is list and type(right) is list:
+        a.make(REFERENCE * (len(left) + len(right)))
+    elif type(left) is str and type(right) is str:
+        a.make(_bytes(left, right))
+    elif type(left) is bytes and type(right) is bytes:
         a.make(len(left) + len(right))
-    elif type(left) is type(right) and type(left) in (str, bytes):
-        a.make((len(left) + len(right)) // 8)
     return operators.add(left, right)
 
 

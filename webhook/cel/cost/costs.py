@@ -13,8 +13,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Any, Final
 
-import orjson
-
+from webhook.cel.value.extent import extent, nests
 from webhook.cel.value.values import NONE, KeyedMap, Optional
 
 NEW_LIST: Final = 10
@@ -36,19 +35,39 @@ def size(value: Any) -> int:
     return length if type(length) is int else 1
 
 
+_BEYOND: Final = 2_000_000  # a cost that no budget of an expression pays
+
+
 def traversal(value: Any) -> int:
-    """The cost of visiting a value and everything inside it once."""
+    """The cost of visiting a value and everything inside it once. Counting ends where no budget pays for it."""
     kind = type(value)
-    if kind is str:
-        return int((len(value) if value.isascii() else len(value.encode(errors="replace"))) * 0.1)
-    if kind is bytes:
-        return int(len(value) * 0.1)
-    if kind is list:
-        kinds = set(map(type, value))
-        return sum(map(traversal, value)) if kinds & _TRAVERSED else len(value)
-    if isinstance(value, dict):
-        return sum(map(traversal, value)) + sum(map(traversal, value.values()))
-    return 1
+    if kind is str or kind is bytes:
+        return _read_through(value)
+    if kind is not list and not isinstance(value, dict):
+        return 1
+    total = 0
+    waiting = [value]
+    while waiting and total <= _BEYOND:
+        each = waiting.pop()
+        for items in (each,) if type(each) is list else (list(each), list(each.values())):
+            kinds = set(map(type, items))
+            if kinds.isdisjoint(_TRAVERSED):
+                total += len(items)
+                continue
+            for item in items:
+                kind = type(item)
+                if kind is str or kind is bytes:
+                    total += _read_through(item)
+                elif kind in _TRAVERSED:
+                    waiting.append(item)
+                else:
+                    total += 1
+    return total
+
+
+def _read_through(value: str | bytes) -> int:
+    ascii_only = type(value) is bytes or value.isascii()
+    return int((len(value) if ascii_only else len(value.encode(errors="replace"))) * 0.1)  # type: ignore[union-attr]
 
 
 _TRAVERSED: Final = frozenset({str, bytes, list, dict, KeyedMap})
@@ -154,15 +173,21 @@ CHARACTERS: Final = 50
 
 
 def weight(value: Any) -> int:
-    """The steps that visiting a value takes, computed without a loop in Python."""
-    if type(value) not in (list, dict, KeyedMap):
+    """The steps that visiting a value takes, with everything inside it; more than MAX_WORK if it has more elements than
+    `largest`.
+
+    Values that an expression builds may hold one list many times, so counting ends there too (see
+    webhook.cel.value.extent).
+    """
+    if not nests(value):
         return 1
-    if not value:
-        return 1
-    try:
-        return len(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)) // 4 + 1
-    except (TypeError, ValueError, RecursionError):  # a value that is not JSON, which is rare
-        return len(value) * 4
+    counted = extent(value, largest())
+    return counted + 1 if counted <= largest() else MAX_WORK + 1
+
+
+def largest() -> int:
+    """The most elements of a value that is visited as a whole: 2,000,000. A request of 3 MiB has fewer."""
+    return MAX_WORK // 5
 
 
 def each_with_each(a: Any, b: Any) -> int:
@@ -180,6 +205,8 @@ def comparison(left: Any, right: Any) -> int:
     `cel_comparing(other)` returns the steps."""
     if type(left) is str or type(left) is bytes:
         return len(left) // COMPARED
+    if nests(left):
+        return weight(left)
     steps = getattr(left, "cel_comparing", None)
     return int(steps(right)) if callable(steps) else 0
 
@@ -191,8 +218,10 @@ def with_itself(items: Any, *_: Any) -> int:
 
 def gone_over(items: Any, *_: Any) -> int:
     """The steps to visit the first argument and compare each element with one value or its neighbour."""
-    if type(items) not in (list, dict):
+    if not nests(items):
         return 1
+    if type(items) not in (list, dict, KeyedMap):
+        return weight(items)
     if deep(items):
         return len(items) * 6 + 2 * weight(items)
     texts = sum(len(each) for each in items if type(each) is str or type(each) is bytes)
@@ -200,15 +229,18 @@ def gone_over(items: Any, *_: Any) -> int:
 
 
 def deep(value: Any) -> bool:
-    """Whether a list or map contains lists or maps, so that its length does not bound the time to visit it."""
-    if isinstance(value, dict):
-        return True
-    return type(value) is list and not {list, dict, KeyedMap}.isdisjoint(map(type, value))
+    """Whether a value contains lists, maps or optionals, so that its length does not bound the time to visit it."""
+    return (type(value) is not list and nests(value)) or (type(value) is list and any(map(nests, value)))
 
 
 def parsed(value: Any, *_: Any) -> int:
     """A text is read as a whole by a regular expression, and perhaps copied."""
     return len(value) // CHARACTERS if type(value) is str else 0
+
+
+def second_parsed(_: Any, value: Any, *__: Any) -> int:
+    """The same for the second argument."""
+    return parsed(value)
 
 
 def read(value: Any, *_: Any) -> int:

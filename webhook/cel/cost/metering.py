@@ -9,6 +9,7 @@ thousand units. The deadline is checked only there, so small evaluations never r
 
 from __future__ import annotations
 
+from sys import getsizeof
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -18,9 +19,19 @@ from webhook.cel.tree.errors import BudgetExceeded, LimitExceeded
 EXPRESSION_COST: Final = 1_000_000
 """The most cost units of one evaluation of one expression: the API server's limit."""
 
-MAX_MADE: Final = 4_000_000
-"""The most elements that evaluations on one activation may create from existing values: 32 MB. Eight characters count
-as one element."""
+MAX_MADE: Final = 64 * 1024 * 1024
+"""The most bytes of lists and texts that evaluations on one activation may create from existing values. What is no
+longer used counts too. Texts of up to SMALL characters are not counted: the cost of making them bounds them."""
+
+SMALL: Final = 64
+"""The most characters of a text that is not counted: what it costs to make bounds the number of such texts."""
+
+REFERENCE: Final = 8
+"""The bytes of an element of a list, without the value."""
+
+TREE_WORK: Final = 10 * costs.MAX_WORK
+"""The most steps of all evaluations on one activation, as the API server's budget of a policy is that of ten
+expressions."""
 
 RESERVE: Final = 50_000
 """The part of the budget that the plain form reserves for the fixed costs, which it does not count."""
@@ -37,7 +48,14 @@ _WORK = (
     "operation cancelled: evaluation takes more work than is allowed: what the cost limit does not bound, such as "
     "comparing large values, is counted, up to 10,000,000 steps an expression"
 )
-_MEMORY = "operation cancelled: evaluation would take too much memory"
+_ALL_WORK = (
+    "operation cancelled: evaluation of the policy takes more work than is allowed: what the cost limit does not "
+    "bound, such as comparing large values, is counted, up to 100,000,000 steps for all expressions of a policy"
+)
+_MEMORY = (
+    "operation cancelled: evaluation would take too much memory: the lists and texts that the expressions of a policy "
+    "make may have up to 64 MiB together"
+)
 
 
 class Deadline:
@@ -69,6 +87,7 @@ class Suspended(NamedTuple):
     until: float | None
     exact: bool
     made_before: int
+    worked_before: int
     patterns: dict[str, Any]
 
 
@@ -76,10 +95,13 @@ class _Meter:
     """The state of an activation after its first checkpoint.
 
     `begun`, `work` and `until` belong to the current expression: the cost at its start, its steps until `armed` was
-    set, and the time by which it must end. `made_before`: the value of `made` at its start.
+    set, and the time by which it must end. `made`, `worked`: the bytes and steps of all expressions; `made_before`,
+    `worked_before`: their values at the start of the current one.
     """
 
-    __slots__ = ("armed", "begun", "exact", "made", "made_before", "patterns", "until", "work")
+    __slots__ = (
+        *("armed", "begun", "exact", "made", "made_before", "patterns", "until", "work", "worked", "worked_before"),
+    )
 
     def __init__(self, armed: int) -> None:
         self.armed = armed  # the last limit that was set; work lowers the limit, so the difference is work
@@ -89,6 +111,7 @@ class _Meter:
         self.patterns: dict[str, Any] = {}  # regular expressions that the expression has compiled
         self.until: float | None = None
         self.work = 0
+        self.worked = self.worked_before = 0
 
     def enter(self, begun: int) -> None:
         """Begin to meter the expression that started at this cost, unless it is the current one."""
@@ -98,6 +121,7 @@ class _Meter:
             self.until = None
             self.patterns = {}
             self.made_before = self.made
+            self.worked_before = self.worked
 
 
 class Metered(dict[str, Any]):
@@ -123,7 +147,9 @@ class Metered(dict[str, Any]):
         """
         meter = self.meter()
         meter.enter(self.begun)
-        meter.work += meter.armed - self.limit
+        steps = meter.armed - self.limit
+        meter.work += steps
+        meter.worked += steps
         meter.armed = self.limit
         allowed = self.begun + EXPRESSION_COST - (0 if meter.exact else RESERVE)
         if self.cost > allowed:
@@ -131,6 +157,8 @@ class Metered(dict[str, Any]):
         left = costs.MAX_WORK - meter.work
         if left < 0:
             raise LimitExceeded(_WORK) if meter.exact else BudgetExceeded
+        if meter.worked > TREE_WORK:
+            raise LimitExceeded(_ALL_WORK) if meter.exact else BudgetExceeded
         if self._deadline is not None:
             self._look_at_the_clock(meter, self._deadline)
         self.limit = meter.armed = min(allowed, self.cost + min(STEP, left))
@@ -158,6 +186,7 @@ class Metered(dict[str, Any]):
         meter.work = 0
         meter.patterns = {}
         meter.made = meter.made_before
+        meter.worked = meter.worked_before
         meter.exact = True
         self.limit = meter.armed = self.cost + _step(self._deadline)
 
@@ -170,7 +199,9 @@ class Metered(dict[str, Any]):
         meter = self.meter()
         meter.enter(self.begun)
         work = meter.work + meter.armed - self.limit
-        suspended = Suspended(self.begun, self.cost, work, meter.until, meter.exact, meter.made_before, meter.patterns)
+        meter.worked += meter.armed - self.limit
+        before = meter.made_before, meter.worked_before
+        suspended = Suspended(self.begun, self.cost, work, meter.until, meter.exact, *before, meter.patterns)
         meter.begun = -1
         meter.exact = False
         self.limit = meter.armed = self.cost - 1  # a checkpoint is due
@@ -184,6 +215,7 @@ class Metered(dict[str, Any]):
         meter.until = suspended.until
         meter.exact = suspended.exact
         meter.made_before = suspended.made_before
+        meter.worked_before = suspended.worked_before
         meter.patterns = suspended.patterns
         self.limit = meter.armed = self.cost - 1
 
@@ -199,14 +231,28 @@ class Metered(dict[str, Any]):
         if self.cost > self.limit:
             self.checkpoint()
 
-    def make(self, elements: int) -> None:
-        """Count the elements of a value before it is created at no cost."""
+    def hold(self, value: Any) -> Any:
+        """The result of a call, after its bytes were counted. The function bounds the size of one result."""
+        kind = type(value)
+        if kind is str or kind is bytes:
+            if len(value) > SMALL:
+                self.make(getsizeof(value))
+        elif kind is list and value:
+            fresh = type(value[-1]) in _FRESH
+            self.make(REFERENCE * len(value) + (sum(map(getsizeof, value)) if fresh else 0))
+        return value
+
+    def make(self, size: int) -> None:
+        """Count the bytes of a value before it is created."""
         meter = self.meter()
         meter.enter(self.begun)
-        meter.made += elements
+        meter.made += size
         if meter.made > MAX_MADE:
             raise LimitExceeded(_MEMORY) if meter.exact else BudgetExceeded
-        self.work(elements // 32)
+        self.work(size // 256)
+
+
+_FRESH: Final = frozenset({str, int})  # elements that may be as new as their list
 
 
 def _step(deadline: Deadline | None) -> int:

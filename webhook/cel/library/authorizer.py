@@ -150,6 +150,11 @@ def _selecting(_: Any, selector: Any) -> int:
     return costs.NEW_LIST + ceil(length * 0.1) + ceil(ceil(length * 0.5) * 50.0)
 
 
+def _names(_: Any, *names: Any) -> int:
+    """The steps to test names by several patterns each."""
+    return sum(map(costs.size, names)) // 5
+
+
 _GET_PODS = "authorizer.group('').resource('pods').namespace('default').check('get')"
 
 LIBRARY = Library(
@@ -163,6 +168,7 @@ LIBRARY = Library(
             "A check of an HTTP path.",
             "authorizer.path('/healthz').check('get').allowed()",
             error=("authorizer.path(' ')", "path must not be empty"),
+            work=costs.second_parsed,
         ),
         method(
             "group",
@@ -178,6 +184,7 @@ LIBRARY = Library(
             "The authorizer of a service account, by namespace and name, in place of the user of the request.",
             "!authorizer.serviceAccount('default', 'ci').path('/healthz').check('get').allowed()",
             error=("authorizer.serviceAccount('default', 'A')", "Invalid service account name"),
+            work=_names,
         ),
         method(
             "resource",
@@ -186,6 +193,7 @@ LIBRARY = Library(
             "A check of a resource, by its plural: all objects in all namespaces, unless it is narrowed.",
             "authorizer.group('').resource('pods').namespace('default').check('get').allowed()",
             error=("authorizer.group('').resource('')", "resource must not be empty"),
+            work=costs.second_parsed,
         ),
         method(
             "subresource",

@@ -11,7 +11,7 @@ from typing import Any
 
 from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method, remembered
-from webhook.cel.tree.errors import EvaluationError, no_such_overload
+from webhook.cel.tree.errors import EvaluationError, cut, no_such_overload
 from webhook.cel.value.quoting import quoted
 
 _TELLING = re.compile("[.:%]")  # the first of these determines the kind of address
@@ -75,7 +75,7 @@ class AddressError(ValueError):
     """A text is not an address; str(error) is the text of Go's ParseAddr."""
 
     def __init__(self, text: str, message: str, at: str = "") -> None:
-        super().__init__(f"ParseAddr({quoted(text)}): {message}{f' (at {quoted(at)})' if at else ''}")
+        super().__init__(f"ParseAddr({quoted(cut(text))}): {message}{f' (at {quoted(at)})' if at else ''}")
 
 
 def parse_address(text: str) -> tuple[IP, str]:
@@ -189,12 +189,12 @@ def parse_ip(text: str) -> IP:
     try:
         address, zone = parse_address(text)
     except AddressError as error:
-        message = f"IP Address {quoted(text)} parse error during conversion from string: {error}"
+        message = f"IP Address {quoted(cut(text))} parse error during conversion from string: {error}"
         raise EvaluationError(message) from None
     if zone:
-        raise EvaluationError(f"IP address {quoted(text)} with zone value is not allowed")
+        raise EvaluationError(f"IP address {quoted(cut(text))} with zone value is not allowed")
     if is_mapped(address):
-        raise EvaluationError(f"IPv4-mapped IPv6 address {quoted(text)} is not allowed")
+        raise EvaluationError(f"IPv4-mapped IPv6 address {quoted(cut(text))} is not allowed")
     return address
 
 

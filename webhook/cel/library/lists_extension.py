@@ -140,11 +140,13 @@ def _flattening(items: Any, depth: Any = 1) -> int:
 def _flattening_work(items: Any, depth: Any = 1) -> int:
     depth = min(depth if type(depth) is int and depth >= 0 else 1, 100)
     made = 0
-    while depth and type(items) is list and made < costs.MAX_WORK:
+    while depth and type(items) is list:
         nested = [each for each in items if type(each) is list]
         level = sum(map(len, nested))
         made += len(items) + level
-        if not nested or made > costs.MAX_WORK:
+        if made > costs.largest():
+            return costs.MAX_WORK + 1
+        if not nested:
             break
         items = [each for part in nested for each in part]
         depth -= 1

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, Macro, function, method
 from webhook.cel.tree.declared import Privacy, Shape, written
 from webhook.cel.tree.errors import EvaluationError
@@ -173,6 +174,7 @@ UNWRAP = Library(
             partial(_unwrapped, "optional.unwrap"),
             "The values of the present optionals.",
             "optional.unwrap([optional.of(1), optional.none()]) == [1]",
+            work=costs.read,
             shape=Shape.ELEMENTS,
             element=_present,
         ),
@@ -182,6 +184,7 @@ UNWRAP = Library(
             partial(_unwrapped, "unwrapOpt"),
             "The values of the present optionals.",
             "[optional.of(1), optional.none()].unwrapOpt() == [1]",
+            work=costs.read,
             shape=Shape.ELEMENTS,
             element=_present,
         ),

@@ -13,7 +13,7 @@ from typing import Any, Final
 from webhook.cel.cost import costs
 from webhook.cel.cost.metering import Metered
 from webhook.cel.library.declaring import Library, method
-from webhook.cel.library.patterns import compiled
+from webhook.cel.library.patterns import compiled, compiling_steps, memory_of, program_steps
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.tree.types import Type
 from webhook.cel.value.values import NONE, Optional
@@ -99,13 +99,9 @@ _MATCH: Final = 40
 _SCANNED: Final = 100
 """The characters that one instruction of a program, or findAll after a match, scans in a step."""
 
-_COMPILING: Final = 200
-_PER_INSTRUCTION: Final = 4
-_PER_CHARACTER: Final = 10
-_PER_CLASS: Final = 300  # steps a character of a pattern that may contain a Unicode class
 _TOO_LARGE: Final = 400_000  # the most steps until RE2 rejects a pattern
 
-_KEPT: Final = 256  # patterns an expression
+_KEPT_MEMORY: Final = 32 * 1024 * 1024  # of the patterns that an expression has compiled, in bytes
 _LIGHT: Final = 300
 
 
@@ -122,7 +118,7 @@ def search(a: Metered, function: Callable[..., Any], literal: bool, text: Any, p
     a.spend(costs.regex(text, pattern))
     if type(text) is str and type(pattern) is str:
         _scan(a, _program(a, pattern, literal), text)
-    return function(text, pattern)
+    return a.hold(function(text, pattern))
 
 
 def search_all(a: Metered, function: Callable[..., Any], literal: bool, text: Any, pattern: Any, *limit: Any) -> Any:
@@ -144,6 +140,7 @@ def search_all(a: Metered, function: Callable[..., Any], literal: bool, text: An
         a.work(_MATCH + (len(text) - match.end()) // _SCANNED)
         if limit and len(found) == limit[0]:
             break
+    a.hold(found)
     return found
 
 
@@ -155,16 +152,15 @@ def _program(a: Metered, pattern: str, literal: bool) -> Any:
     known = kept.get(pattern)
     if known is not None:
         return known
-    classes = "\\p" in pattern or "\\P" in pattern or "(?" in pattern
-    a.work(_COMPILING + len(pattern) * (_PER_CLASS if classes else _PER_CHARACTER))
+    a.work(compiling_steps(pattern))
     try:
         program = compiled(pattern)
     except EvaluationError as error:
         if "too large" in str(error):
             a.work(_TOO_LARGE)
         raise
-    a.work(_PER_INSTRUCTION * program.programsize)
-    if len(kept) < _KEPT:
+    a.work(program_steps(program))
+    if sum(map(memory_of, kept.values())) + memory_of(program) <= _KEPT_MEMORY:
         kept[pattern] = program
     return program
 

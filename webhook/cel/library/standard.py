@@ -344,7 +344,13 @@ def _milliseconds(value: Duration) -> int:
 _TIMES: tuple[Overload, ...] = (
     *(method(name, "timestamp -> int", _getter(read), f"{doc} In UTC.") for name, doc, read in _DATE_PARTS),
     *(
-        method(name, "timestamp, string -> int", _getter(read), f"{doc} In a time zone: a name or an offset.")
+        method(
+            name,
+            "timestamp, string -> int",
+            _getter(read),
+            f"{doc} In a time zone: a name or an offset.",
+            work=costs.second_parsed,
+        )
         for name, doc, read in _DATE_PARTS
     ),
     method("getHours", "duration -> int", _whole(3600 * NANO), "Whole hours.", "duration('90m').getHours() == 1"),

@@ -12,6 +12,7 @@ from webhook.cel.cost import costs
 from webhook.cel.library.declaring import Library, function, method
 from webhook.cel.library.formatting import check_format, format_text
 from webhook.cel.tree.errors import BudgetExceeded, EvaluationError
+from webhook.cel.value.extent import nests
 from webhook.cel.value.operators import MAX_SIZE
 from webhook.cel.value.texts import text as written
 
@@ -41,7 +42,7 @@ def _in_range(text: str, place: int) -> int:
 
 
 def _char_at(text: str, place: int) -> str:
-    return text[_in_range(text, place) :][:1]
+    return text[_in_range(text, place) : place + 1]
 
 
 def _index_of(text: str, part: str, start: int = 0) -> int:
@@ -54,14 +55,26 @@ def _index_of(text: str, part: str, start: int = 0) -> int:
 
 def _last_index_of(text: str, part: str, start: int | None = None) -> int:
     if start is None:
-        return text.rfind(part)
+        return _rfind(text, part, len(text))
     if start < 0:
         raise EvaluationError(f"index out of range: {start}")
     if not part:
         return min(start, len(text))
     if start >= len(text):
         return -1
-    return text.rfind(part, 0, start + len(part))
+    return _rfind(text, part, start + len(part))
+
+
+def _rfind(text: str, part: str, end: int) -> int:
+    """text.rfind(part, 0, end), which Python does in the product of both lengths."""
+    if len(part) < _RARE:
+        return text.rfind(part, 0, end)
+    text = text[:end]
+    found = text[::-1].find(part[::-1])
+    return found if found < 0 else len(text) - found - len(part)
+
+
+_RARE = 16
 
 
 def _join(parts: list[str], separator: str | None = None) -> str:
@@ -145,14 +158,22 @@ def _parted(text: Any, *_: Any) -> int:
     return costs.size(text) // 4
 
 
-def _formatted(_: Any, items: Any) -> int:
-    return sum(map(_shown, items)) if type(items) is list else 1
+def _formatted(text: Any, items: Any) -> int:
+    if type(items) is not list:
+        return 1
+    precise = 40 * len(items) if type(text) is str and "%." in text else 0  # up to 1,000 digits each
+    steps = precise + costs.size(text) // costs.CHARACTERS
+    for each in items:
+        steps += _shown(each)
+        if steps > costs.MAX_WORK:
+            break
+    return steps
 
 
 def _shown(value: Any) -> int:
     if type(value) in (str, bytes):
         return len(value) // costs.CHARACTERS + 1
-    return 10 * costs.weight(value) if type(value) in (list, dict) else 10
+    return 10 * costs.weight(value) if nests(value) else 10
 
 
 LIBRARY = Library(

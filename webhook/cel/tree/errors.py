@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -93,6 +94,15 @@ def no_such_overload() -> EvaluationError:
     return EvaluationError("no such overload")
 
 
-def no_such_key(key: object) -> EvaluationError:
+def no_such_key(key: str) -> EvaluationError:
     """The error of a missing map key or field. key: in CEL's notation."""
-    return EvaluationError(f"no such key: {key}")
+    return EvaluationError(f"no such key: {cut(key)}")
+
+
+MOST_NAMED: Final = 1_000
+"""The most characters of a value that an error names. The API server names all of it."""
+
+
+def cut(text: str) -> str:
+    """A text for an error, cut after MOST_NAMED characters."""
+    return text if len(text) <= MOST_NAMED else f"{text[:MOST_NAMED]}…"

@@ -7,7 +7,7 @@ code calls them if the checker does not know the types, and uses Python's own op
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from webhook.cel.tree.errors import BudgetExceeded, EvaluationError, no_such_key, no_such_overload
@@ -454,14 +454,15 @@ def elements(container: Any) -> list[Any]:
     raise EvaluationError(f"got '{go_type(container)}', expected iterable type")
 
 
-def pairs(container: Any) -> list[tuple[Any, Any]]:
-    """The range of a two-variable macro: (index, element) of a list, (key, value) of a map."""
+def pairs(container: Any) -> Iterator[tuple[Any, Any]]:
+    """The range of a two-variable macro: (index, element) of a list, (key, value) of a map. It is not copied: the loop
+    may end in its first round."""
     if isinstance(container, list):
-        return list(enumerate(container))
+        return enumerate(container)
     if type(container) is KeyedMap:
-        return list(zip(container.keys_as_values(), container.values(), strict=True))
+        return zip(container.keys_as_values(), container.values(), strict=True)
     if isinstance(container, dict):
-        return list(container.items())
+        return iter(container.items())
     raise EvaluationError(f"unsupported comprehension range type: {go_type(container)}")
 
 

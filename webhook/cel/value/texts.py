@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from webhook.cel.tree.errors import MOST_NAMED, cut
 from webhook.cel.tree.types import Type
 from webhook.cel.value.numbers import UInt, shortest_general
 from webhook.cel.value.times import NANO, Duration, Timestamp
@@ -12,14 +13,51 @@ from webhook.cel.value.values import NONE, Key, Optional
 
 
 def text(value: Any) -> str:
-    """The format %v of a value. Opaque values are written by their own str()."""
+    """The format %v of a value, cut after MOST_NAMED characters. Opaque values are written by their own str().
+
+    Errors are absorbed at almost no cost, so that a loop may raise one in every round.
+    """
+    if isinstance(value, list | dict | Optional):
+        made: list[str] = []
+        length = 0
+        for piece in _pieces(value):
+            made.append(piece)
+            length += len(piece)
+            if length > MOST_NAMED:
+                break
+        return cut("".join(made))
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    if type(value) is str:
+        return cut(value)
     write = _WRITERS.get(type(value))
-    if write is not None:
-        return write(value)
+    return cut(str(value) if write is None else write(value))
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """The text of a value, piece by piece, so that a large value is not written as a whole."""
     if isinstance(value, dict):
-        entries = (f"{text(key.value if isinstance(key, Key) else key)}: {text(each)}" for key, each in value.items())
-        return f"{{{', '.join(entries)}}}"
-    return f"[{', '.join(map(text, value))}]" if isinstance(value, list) else str(value)
+        yield "{"
+        for place, (key, each) in enumerate(value.items()):
+            yield ", " if place else ""
+            yield from _pieces(key.value if isinstance(key, Key) else key)
+            yield ": "
+            yield from _pieces(each)
+        yield "}"
+    elif isinstance(value, list):
+        yield "["
+        for place, each in enumerate(value):
+            yield ", " if place else ""
+            yield from _pieces(each)
+        yield "]"
+    elif type(value) is Optional and value is not NONE:
+        yield "optional("
+        yield from _pieces(value.value)
+        yield ")"
+    else:
+        yield "optional.none()" if value is NONE else _scalar(value)
 
 
 def _duration(value: Duration) -> str:
@@ -59,9 +97,8 @@ _WRITERS: Final[Mapping[type, Callable[[Any], str]]] = {
     UInt: int.__repr__,
     float: shortest_general,
     str: str,
-    bytes: lambda value: f"[{' '.join(map(str, value))}]",
+    bytes: lambda value: f"[{' '.join(map(str, value[:MOST_NAMED]))}]",
     Duration: _duration,
     Timestamp: _timestamp,
     Type: lambda value: _TYPES.get(value.name, value.name),
-    Optional: lambda value: "optional.none()" if value is NONE else f"optional({text(value.value)})",
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 
-from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.tree.errors import EvaluationError, cut
 from webhook.cel.value.numbers import INT_MAX, INT_MIN, UINT_MAX, shortest_decimal
 from webhook.cel.value.quoting import quoted
 from webhook.lazypatterns import lazily
@@ -198,7 +198,7 @@ def parse_duration(text: str) -> Duration:
             break
         at = match.end()
     if not body or at < len(body) or (total == _MOST and text[0] != "-"):
-        raise EvaluationError(f'time: invalid duration "{text}"')
+        raise EvaluationError(f'time: invalid duration "{cut(text)}"')
     return Duration(-total if text[0] == "-" else total)
 
 
@@ -225,18 +225,18 @@ def parse_timestamp(text: str) -> Timestamp:
     """An RFC 3339 date and time, to the nanosecond."""
     match = _RFC3339.fullmatch(text)
     if match is None:
-        raise EvaluationError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}"')
+        raise EvaluationError(f'parsing time "{cut(text)}" as "2006-01-02T15:04:05Z07:00": cannot parse "{cut(text)}"')
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     if not 1 <= month <= 12 or not 1 <= day <= _MONTHS[month - 1] + (leap and month == 2):
-        raise EvaluationError(f'parsing time "{text}": out of range')
+        raise EvaluationError(f'parsing time "{cut(text)}": out of range')
     if hour > 23 or minute > 59 or second > 59:
-        raise EvaluationError(f'parsing time "{text}": out of range')
+        raise EvaluationError(f'parsing time "{cut(text)}": out of range')
     offset = 0
     if match[8]:
         hours, minutes = int(match[9]), int(match[10])
         if hours > 24 or minutes > 60:
-            raise EvaluationError(f'parsing time "{text}": time zone offset out of range')
+            raise EvaluationError(f'parsing time "{cut(text)}": time zone offset out of range')
         offset = (hours * 3600 + minutes * 60) * (-1 if match[8] == "-" else 1)
     seconds = _days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset
     return Timestamp(seconds * NANO + int((match[7] or "0")[:9].ljust(9, "0")), offset)
@@ -289,7 +289,7 @@ def integer(text: str) -> int:
     elif not INT_MIN <= int(text) <= INT_MAX:
         problem = "value out of range"
     if problem:
-        raise EvaluationError(f"strconv.Atoi: parsing {quoted(text)}: {problem}")
+        raise EvaluationError(f"strconv.Atoi: parsing {quoted(cut(text))}: {problem}")
     return int(text)
 
 
@@ -309,7 +309,7 @@ def _zone(name: str) -> tzinfo:
     if "\0" in name:
         raise EvaluationError("invalid argument")
     if not _NAME.fullmatch(name):  # zoneinfo opens a file of this name
-        raise EvaluationError(f"unknown time zone {name}")
+        raise EvaluationError(f"unknown time zone {cut(name)}")
     name = "/".join(part for part in name.split("/") if part != ".")
     if not name:
         raise EvaluationError("is a directory")
@@ -327,4 +327,4 @@ def _not_a_zone(name: str) -> str:
             return "is a directory"
         if any(parent.is_file() for parent in (folder / name).parents if parent != folder):
             return "not a directory"
-    return f"unknown time zone {name}"
+    return f"unknown time zone {cut(name)}"

@@ -8,6 +8,7 @@ decided together, as the terms of a false `||` do, they are ranked (webhook.cel.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cel.code.codegen import logical_terms
@@ -28,6 +29,8 @@ if TYPE_CHECKING:  # an import at run time would be circular
 
 MAX_PATHS: Final = 50
 _MAX_STEPS: Final = 20_000
+_MAX_FOUND: Final = 1_000_000
+_MAX_KEPT: Final = 500  # places of one node
 
 _COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
 
@@ -57,6 +60,7 @@ class Search:
         self.ranking = Ranking(activation.get(root))
         self._variables: dict[str, list[Path]] = {}
         self._steps = 0
+        self._found = 0  # places of all nodes
 
     def of(self, tree: Expr) -> list[Path]:
         """The places that decided the value or error of a whole expression."""
@@ -67,10 +71,16 @@ class Search:
     # ------------------------------------------------------------------------------------------------------- by node
 
     def decisive(self, node: Expr, frame: Frame) -> list[Path]:
-        """The places that decide a node's value."""
+        """The places that decide a node's value, each once."""
         self._steps += 1
-        if self._steps > _MAX_STEPS:
+        if self._steps > _MAX_STEPS or self._found > _MAX_FOUND:
             return []
+        found = self._decisive(node, frame)
+        self._found += len(found)
+        # A variable that names another one twice has its places twice, and so on: they double with each variable.
+        return list(islice(dict.fromkeys(found), _MAX_KEPT)) if len(found) > 1 else found
+
+    def _decisive(self, node: Expr, frame: Frame) -> list[Path]:
         origin = self.origins.of(node, frame)
         if isinstance(origin, At):
             return [origin.path]

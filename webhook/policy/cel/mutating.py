@@ -7,7 +7,7 @@ variables are compiled and evaluated like those of a ValidatingAdmissionPolicy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,6 +16,8 @@ from webhook.apiserver.problems import FieldProblem
 from webhook.apiserver.retyping import retyped
 from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Issue, Program, types
 from webhook.cel.check.construction import JSON_PATCH_TYPE, OBJECT_TYPE
+from webhook.cel.cost.compiling import Compiling
+from webhook.cel.value.extent import extent
 from webhook.cel.value.messages import Message
 from webhook.paths import Path
 from webhook.policy.cel import authorization, constructed, jsonpatches, structuredmerge, validating
@@ -112,9 +114,20 @@ class CELMutator(Struct, frozen=True):
             value = form.evaluate(mutation.program, activation)
         except EvaluationError as error:
             raise _Refused(f"expression '{mutation.program.source}' resulted in error: {error}") from None
+        if extent(value, MAX_MADE) > MAX_MADE:
+            raise _Refused(_TOO_LARGE.format(mutation.program.source))
         if mutation.patch_type == "ApplyConfiguration":
             return _merged(value, current, request.kind, self.schemas.of(*request.kind))
         return _patched(value, current, constructed.Typed(activation.get("request"), activation.get("namespaceObject")))
+
+
+MAX_MADE: Final = 1_000_000
+"""The most elements of what one mutation makes (webhook.cel.value.extent). A request of 3 MiB has fewer."""
+
+_TOO_LARGE: Final = (
+    "expression '{}' resulted in error: operation cancelled: the value has more than 1,000,000 elements, more than an "
+    "object may have"
+)
 
 
 class _Refused(Exception):
@@ -210,9 +223,9 @@ def compile_policy(
     """
     spec = policy.spec
     gate = {name: getattr(spec, name) for name in ("param_kind", "match_conditions", "variables", "failure_policy")}
-    shared, issues = validating.compile_policy(
-        model.ValidatingAdmissionPolicy(spec=model.ValidatingAdmissionPolicySpec(**gate)), version
-    )
+    compiling = Compiling()
+    gated = model.ValidatingAdmissionPolicy(spec=model.ValidatingAdmissionPolicySpec(**gate))
+    shared, issues = validating.compile_policy(gated, version, compiling)
     declared = {}
     for variable in spec.variables:
         name = f"variables.{variable.name}"
@@ -229,10 +242,12 @@ def compile_policy(
         ):
             if patch is None or patch_type != mutation.patch_type or not patch.expression.strip():
                 continue  # reported already
+            if compiling.exceeded:
+                break
             path = ("spec", "mutations", index, field, "expression")
             expected = OBJECT_TYPE if patch_type == "ApplyConfiguration" else types.list_of(JSON_PATCH_TYPE)
             try:
-                program = environment.compile(patch.expression, (expected,))
+                program = environment.compile(patch.expression, (expected,), compiling)
             except CompileError as error:
                 issues += ((path, issue) for issue in error.issues)
                 continue

@@ -11,10 +11,14 @@ from typing import Any
 
 from webhook.cel import Activation, Program
 from webhook.cel.tree.ast import variables_in
+from webhook.cel.value.extent import extent
 from webhook.policy.request import JSONObject
 
 _KEPT = 64
 """The number of param objects for which values are cached."""
+
+_LARGEST = 20_000
+"""The most elements of all values of one param object (webhook.cel.value.extent); larger ones are not cached."""
 
 
 class ParamValues:
@@ -48,4 +52,6 @@ class ParamValues:
     def keep(self, known: dict[str, Any], activation: Activation) -> None:
         """Add the values that an evaluation computed. known: from `of`."""
         if len(known) < len(self._names):
-            known.update((name, activation[name]) for name in self._names if name in activation)
+            found = {name: activation[name] for name in self._names if name in activation}
+            if extent(list(found.values()), _LARGEST) <= _LARGEST:
+                known.update(found)

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
 from webhook.cel import PLAIN, Activation, CompileError, Environment, EvaluationError, Form, Issue, Program, types
+from webhook.cel.cost.compiling import Compiling
 from webhook.cel.tree.ast import variables_in
 from webhook.cel.tree.types import Type
 from webhook.paths import Path
@@ -262,21 +263,22 @@ def _message(validation: Validation, activation: Activation, form: Form) -> str:
 
 
 def compile_policy(
-    policy: model.ValidatingAdmissionPolicy, version: Version = NEWEST
+    policy: model.ValidatingAdmissionPolicy, version: Version = NEWEST, compiling: Compiling | None = None
 ) -> tuple[CELValidator, list[tuple[Path, Issue]]]:
     """Compile a policy. Returns the validator, and the issues of expressions that do not compile, with their paths.
 
-    version: the Kubernetes version that the policy is for. Do not use the validator if there are issues: it lacks the
-    expressions that did not compile.
+    version: the Kubernetes version that the policy is for. compiling: the limits of all expressions together. Do not
+    use the validator if there are issues: it lacks the expressions that did not compile.
     """
-    return _Compiler(policy, version).compiled()
+    return _Compiler(policy, version, compiling or Compiling()).compiled()
 
 
 class _Compiler:
     """Compiles a policy's expressions, each in its own environment, and collects their issues."""
 
-    def __init__(self, policy: model.ValidatingAdmissionPolicy, version: Version) -> None:
+    def __init__(self, policy: model.ValidatingAdmissionPolicy, version: Version, compiling: Compiling) -> None:
         self._policy = policy
+        self._compiling = compiling
         self._version = version
         self._issues: list[tuple[Path, Issue]] = []
         self._sources: list[tuple[Path, Program]] = []
@@ -331,6 +333,8 @@ class _Compiler:
         programs: dict[str, Program] = {}
         places: dict[str, int] = {}
         for index, variable in enumerate(self._policy.spec.variables):
+            if self._compiling.exceeded:
+                break
             name = f"variables.{variable.name}"
             program = self._compile(environment, variable.expression, (), "variables", index, "expression")
             # dyn, so that expressions which use a variable that does not compile are not reported too
@@ -339,7 +343,9 @@ class _Compiler:
                 programs[name] = program
                 places[name] = index
             environment = environment.extend({name: declared})
-        for name in _circular({name: variables_in(program.tree) for name, program in programs.items()}):
+        twice = len({variable.name for variable in self._policy.spec.variables}) < len(self._policy.spec.variables)
+        uses = {name: variables_in(program.tree) for name, program in programs.items()} if twice else {}
+        for name in _circular(uses):
             circle = Issue(f"{name} comes to use itself, for a variable is declared twice")
             self._issues.append((("spec", "variables", places[name], "expression"), circle))
         return environment, programs
@@ -377,10 +383,10 @@ class _Compiler:
         self, environment: Environment, source: str, expect: tuple[Type, ...], *place: str | int
     ) -> Program | None:
         path = ("spec", *place)
-        if not source.strip():
-            return None  # reported already, as missing
+        if not source.strip() or self._compiling.exceeded:
+            return None  # reported already, as missing, or as too large
         try:
-            program = environment.compile(source, expect)
+            program = environment.compile(source, expect, self._compiling)
         except CompileError as error:
             self._issues += ((path, self._explained(issue, str(place[0]))) for issue in error.issues)
             return None

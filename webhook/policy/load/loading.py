@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -65,14 +65,15 @@ class PolicyTreeError(ValueError):
 Roots = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def load(roots: Roots, version: Version = NEWEST) -> PolicySet:
+def load(roots: Roots, version: Version = NEWEST, *, imports: Collection[str] = ()) -> PolicySet:
     """Load the policies of a file or a folder, or of several, which make one tree.
 
     A folder is read as `read_tree` does. `version`: the Kubernetes version; policies may use the features that it has.
-    Raises PolicyTreeError, also if there are no policies.
+    `imports`: modules that Python policies may import beside webhook.policy.python.allowed.DEFAULT. Raises
+    PolicyTreeError, also if there are no policies.
     """
     names = (roots,) if isinstance(roots, str | os.PathLike) else roots
-    return load_tree(read_tree(*names), version)
+    return load_tree(read_tree(*names, imports=imports), version)
 
 
 def load_tree(tree: Tree, version: Version = NEWEST, progress: Callable[[str], None] = lambda _file: None) -> PolicySet:
@@ -80,7 +81,7 @@ def load_tree(tree: Tree, version: Version = NEWEST, progress: Callable[[str], N
 
     `progress` is called with each file's name before it is loaded.
     """
-    loader = _Loader(version, tree.revision)
+    loader = _Loader(version, tree.revision, tree.imports)
     loader.problems += tree.problems
     for file in tree.files:
         if not file.name.endswith(".py"):
@@ -107,8 +108,9 @@ class _Bound(Struct, frozen=True):
 class _Loader:
     """Collects policies, bindings and problems; `finished` checks them together and returns the PolicySet."""
 
-    def __init__(self, version: Version, revision: str) -> None:
+    def __init__(self, version: Version, revision: str, imports: Collection[str]) -> None:
         self._version = version
+        self._imports = imports
         self._revision = revision
         self.problems: list[Problem] = []
         self.policies: dict[tuple[str, str], AnyPolicy] = {}
@@ -155,9 +157,22 @@ class _Loader:
             self._excuse_name(document)
         elif not policykinds.is_own(api_version):
             self._add_object(document)
+            if kind == "CustomResourceDefinition" and api_version == "apiextensions.k8s.io/v1":
+                self._add_definition(document)
             if engine := policykinds.engine_of(api_version):
                 message = f"is a policy of {engine} ({api_version}), which Gatewright does not evaluate"
                 self.foreign.append(_warning(document, ("kind",), f"{_subject(document)} {message}"))
+
+    def _add_definition(self, document: Document) -> None:
+        """Warn of a CustomResourceDefinition that the API server refuses: its kind is not known then."""
+        from webhook.apiserver.customresources import definitions  # only trees with definitions need it
+
+        refused = definitions.read(document.value, self._version).refused
+        if refused:
+            more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+            words = "the API server refuses it, so that objects of its kind are not checked against it"
+            message = f"{_subject(document)}: {words}: {refused[0].text}{more}"
+            self.foreign.append(_warning(document, refused[0].path, message))
 
     def _add_policy(self, document: Document) -> None:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
@@ -299,7 +314,7 @@ class _Loader:
 
     def add_python_file(self, file: TreeFile) -> None:
         """Import a policy file and add the policies that it declares."""
-        declared, problems = declarations(file.name, file.content)
+        declared, problems = declarations(file.name, file.content, self._imports)
         self.problems += problems
         if problems:
             self.excuse(file.content)

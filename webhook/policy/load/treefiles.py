@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path as FilePath
 
@@ -16,7 +16,9 @@ from msgspec import Struct
 
 from webhook.documents import files, reader
 from webhook.documents.reader import Problem
+from webhook.policy.load.gitcommit import commit_of
 
+_SUFFIXES = (*reader.SUFFIXES, ".py")
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml"})  # they contain lists of files, not policies
 
 MAX_BYTES = 256 << 20
@@ -36,26 +38,31 @@ class TreeFile(Struct, frozen=True):
 class Tree(Struct, frozen=True):
     """The content of one or several policy folders or files. `names`: theirs, as given.
 
-    `problems`: what could not be read; such a tree cannot be loaded. `revision`: 16 hexadecimal digits of the digest.
+    `problems`: what could not be read; such a tree cannot be loaded. `revision`: the git commit of the files, 40
+    hexadecimal digits, if they are exactly those of one; else 16 digits of their digest.
+    `imports`: modules that its Python policies may import beside webhook.policy.python.allowed.DEFAULT.
     """
 
     names: tuple[str, ...]
     files: tuple[TreeFile, ...]
     problems: tuple[Problem, ...]
     revision: str
+    imports: tuple[str, ...] = ()
 
 
-def read_tree(*roots: str | os.PathLike[str]) -> Tree:
+def read_tree(*roots: str | os.PathLike[str], commit: bool = False, imports: Iterable[str] = ()) -> Tree:
     """Read all files below the folders that may contain policies: *.yaml, *.yml, *.json and *.py.
 
     Folder entries with a name that starts with `.` or `_` are skipped, and kustomizations. A root may also be a file,
-    or a pipe with YAML or JSON. Never raises OSError: what cannot be read is among the problems.
+    or a pipe with YAML or JSON. Never raises OSError: what cannot be read is among the problems. `commit`: look for the
+    git commit of the files; otherwise the revision is their digest.
     """
     names = tuple(map(str, roots))
     read: list[TreeFile] = []
     problems: list[Problem] = []
     hashed = sha256()
     seen: set[files.Identity] = set()
+    contents: list[dict[str, bytes]] = [{} for _ in names]
     left = MAX_BYTES
     for number, name in enumerate(names):
         root = FilePath(name)
@@ -74,9 +81,15 @@ def read_tree(*roots: str | os.PathLike[str]) -> Tree:
                     problems.append(Problem(name, None, None, f"larger than {MAX_BYTES >> 20} MiB"))
                     break
                 read.append(TreeFile(str(file), content))
-                relative = str(file.relative_to(root)).encode(errors="surrogateescape")
-                hashed.update(b"%d %d %d %s%s" % (number, len(relative), len(content), relative, content))
-    return Tree(names, tuple(read), tuple(problems), hashed.hexdigest()[:16])
+                relative = str(file.relative_to(root))
+                contents[number][relative] = content
+                encoded = relative.encode(errors="surrogateescape")
+                hashed.update(b"%d %d %d %s%s" % (number, len(encoded), len(content), encoded, content))
+    revision = hashed.hexdigest()[:16]
+    if commit and not problems:
+        commits = {commit_of(FilePath(name), found, _wanted_path) for name, found in zip(names, contents, strict=True)}
+        revision = (commits.pop() if len(commits) == 1 else None) or revision
+    return Tree(names, tuple(read), tuple(problems), revision, tuple(sorted(imports)))
 
 
 def stamp(roots: Sequence[str]) -> Stamp:
@@ -88,19 +101,11 @@ def stamp(roots: Sequence[str]) -> Stamp:
 
 
 def _stamps(root: FilePath) -> Iterator[tuple[object, ...]]:
-    # The resolved path tells one worktree of git-sync from another, even if their files were equal.
-    yield _resolved(root), *_status(root)
+    yield _status(root)
     if root.is_dir():
         found, problems = walk(root)
         yield from ((str(file), *_status(file)) for file in found)
         yield from ((problem.file, problem.message) for problem in problems)
-
-
-def _resolved(path: FilePath) -> str:
-    try:
-        return str(path.resolve())
-    except (OSError, RuntimeError):  # a loop of symbolic links
-        return ""
 
 
 def _status(path: FilePath) -> tuple[object, ...]:
@@ -137,8 +142,7 @@ def walk(root: FilePath) -> tuple[list[FilePath], list[Problem]]:
         seen.add(resolved)
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
         for name in sorted(names):
-            wanted = name.endswith((*reader.SUFFIXES, ".py")) and not name.startswith((".", "_"))
-            if not wanted or name in _KUSTOMIZATIONS:
+            if not _wanted(name):
                 continue
             file = FilePath(folder, name)
             if special := _special(file):
@@ -147,6 +151,17 @@ def walk(root: FilePath) -> tuple[list[FilePath], list[Problem]]:
             else:
                 found.append(file)
     return found, problems
+
+
+def _wanted(name: str) -> bool:
+    """Whether a file of this name may contain policies."""
+    return name.endswith(_SUFFIXES) and not name.startswith((".", "_")) and name not in _KUSTOMIZATIONS
+
+
+def _wanted_path(path: str) -> bool:
+    """Whether a file at this path in the tree may contain policies."""
+    *folders, name = path.split("/")
+    return _wanted(name) and not any(folder.startswith((".", "_")) for folder in folders)
 
 
 def _content(file: FilePath, root: FilePath, seen: set[files.Identity]) -> bytes | Problem | None:

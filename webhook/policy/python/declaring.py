@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from webhook.policy.python.reading import Reads
 
 
+class Source(Struct, frozen=True):
+    """The text of a policy file, from which another process can import it too."""
+
+    file: str
+    text: bytes
+
+
 class ParamsError(ValueError):
     """Params that are not valid for the policy's model. The text names the object, the fields and the errors."""
 
@@ -29,7 +36,8 @@ class ParamsError(ValueError):
 class Declaration(Struct, frozen=True):
     """A declared policy, without its bindings.
 
-    `only_reads`: its source proves that it does not change its arguments (webhook.policy.python.onlyreads).
+    `only_reads`: its source proves that it does not change its arguments (webhook.policy.python.onlyreads). `source`:
+    the file's text; None if it was not loaded from a file.
     """
 
     kind: PolicyKind
@@ -46,6 +54,7 @@ class Declaration(Struct, frozen=True):
     reads: Reads = frozenset()
     reinvoked: bool = False
     only_reads: bool = False
+    source: Source | None = None
 
 
 # The policies of the file that the loader is importing. None outside of the loader: then a decorated function, as in a

@@ -1,36 +1,58 @@
 """Imports Python policy files, and returns the policies that they declare, or problems.
 
 A file is imported by path, as a module with a unique name, so that files with the same name do not collide. sys.path is
-not changed, and no bytecode is written into the policy tree. A policy file can import installed packages, but not other
-files of the tree.
+not changed, and no bytecode is written into the policy tree. A policy file can import the modules that policies are
+allowed (webhook.policy.python.allowed), but not other files of the tree. What it prints goes to stderr.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib.abc
 import importlib.machinery
 import importlib.util
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 from pathlib import Path as FilePath
 
 from msgspec.structs import replace
 
 from webhook.documents.reader import Problem
-from webhook.policy.python.declaring import Declaration, declaring
+from webhook.policy.python import printing
+from webhook.policy.python.allowed import refused
+from webhook.policy.python.declaring import Declaration, Source, declaring
 from webhook.policy.python.decorators import PolicyDefinitionError
+from webhook.policy.python.forbidding import Forbidding
 from webhook.policy.python.onlyreads import only_reading
 
 
-def declarations(file: str, source: bytes) -> tuple[list[Declaration], list[Problem]]:
-    """The policies of a file with this name and content, and its problems. With a problem, there are no policies."""
+def declarations(file: str, source: bytes, imports: Collection[str] = ()) -> tuple[list[Declaration], list[Problem]]:
+    """The policies of a file with this name and content, and its problems. With a problem, there are no policies.
+
+    imports: modules that policies may import beside webhook.policy.python.allowed.DEFAULT.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = None  # importing it says why
+    if tree is not None:
+        faults = [Problem(file, line, None, message) for line, message in refused(tree, imports)]
+        if faults:
+            return [], faults
+    return declared_in(Source(file, source), tree)
+
+
+def declared_in(source: Source, tree: ast.Module | None = None) -> tuple[list[Declaration], list[Problem]]:
+    """The policies of the text of a file, and its problems. tree: its syntax tree, if it has been parsed already."""
+    file = source.file
     declared: list[Declaration] = []
     token = declaring.set(declared)
     try:
-        _import(file, source)
+        with Forbidding(), printing.to_stderr():
+            _import(file, source.text)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a policy file may raise anything, also SystemExit
@@ -39,8 +61,8 @@ def declarations(file: str, source: bytes) -> tuple[list[Declaration], list[Prob
         declaring.reset(token)
     # Functions that an imported library decorates are not policies of this file.
     own = [declaration for declaration in declared if declaration.file == file]
-    reading = only_reading(source)
-    return [replace(declaration, only_reads=declaration.line in reading) for declaration in own], []
+    reading = only_reading(source.text if tree is None else tree)
+    return [replace(each, only_reads=each.line in reading, source=source) for each in own], []
 
 
 class _Loader(importlib.abc.InspectLoader):
@@ -65,6 +87,7 @@ def _import(file: str, source: bytes) -> None:
     loader = _Loader(file, source)
     module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=file))
     module.__file__ = file
+    module.__dict__["print"] = printing.print_of_policy
     # Dataclasses and pydantic models look up their module by name. Loading a file again replaces its module; if that
     # fails, the previous module stays.
     previous = sys.modules.get(name)

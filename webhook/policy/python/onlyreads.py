@@ -125,15 +125,15 @@ class _File(Struct, frozen=True):
     requests: Mapping[ast.AST, str]
 
 
-def only_reading(source: bytes | str) -> frozenset[int]:
+def only_reading(source: bytes | str | ast.Module) -> frozenset[int]:
     """The policies that only read, each identified by the line of its decorator. Empty if `source` is not Python."""
     try:
-        module = ast.parse(source)
+        module = source if isinstance(source, ast.Module) else ast.parse(source)
         names = _decorators(module)
         policies = [node for node in module.body if isinstance(node, ast.FunctionDef) and _is_policy(node, names)]
-        used = {node.id for node in _walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        used = {node.id for node in walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
         left_out = [policy for policy in policies if policy.name not in used]
-        bound = Counter(_bound(_walk(module)))
+        bound = Counter(_bound(walk(module)))
         file = _File(_modules(module), {policy: name for policy in left_out if (name := _request(policy))})
         rest = [node for node in module.body if node not in left_out]
         # A name of a module, a maker or a decorator must have that meaning everywhere in the file.
@@ -150,7 +150,7 @@ def only_reading(source: bytes | str) -> frozenset[int]:
 def _modules(module: ast.Module) -> dict[str, str]:
     """The modules that a file imports, by the names that they have in it."""
     found = {}
-    for node in _walk(module):
+    for node in walk(module):
         match node:
             case ast.Import(names=names):
                 for alias in names:
@@ -168,7 +168,7 @@ def _request(policy: ast.FunctionDef) -> str | None:
     """The name of a policy's first parameter, if nothing else in the function has this name."""
     parameters = [*policy.args.posonlyargs, *policy.args.args]
     name = parameters[0].arg if parameters else None
-    return name if list(_bound(_walk(policy))).count(name or "") == 1 else None
+    return name if list(_bound(walk(policy))).count(name or "") == 1 else None
 
 
 def _decorators(module: ast.Module) -> frozenset[str]:
@@ -248,11 +248,11 @@ def _writes(nodes: Iterable[ast.AST], fresh: frozenset[str], file: _File) -> Ite
             inner = _fresh(node, file.requests.get(node))
             body = node.body if isinstance(node.body, list) else [node.body]
             yield from _writes(body, inner, file)
-            outside = [child for child in _children(node) if child not in body]  # defaults, decorators
+            outside = [child for child in children(node) if child not in body]  # defaults, decorators
             yield from _writes(outside, fresh, file)
         else:
             inner = frozenset() if isinstance(node, ast.ClassDef) else fresh
-            yield from _writes(_children(node), inner, file)
+            yield from _writes(children(node), inner, file)
 
 
 def _reaches(attribute: str) -> bool:
@@ -279,7 +279,7 @@ def _has_code(annotation: ast.AST) -> bool:
     """Whether an annotation contains text with a call or comprehension: pydantic evaluates the text of annotations."""
     return any(
         isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"\(|\bfor\b", node.value)
-        for node in _walk(annotation)
+        for node in walk(annotation)
     )
 
 
@@ -295,7 +295,7 @@ def _is_number(node: ast.AST) -> bool:
 def _fresh(scope: ast.Module | _Function, request: str | None) -> frozenset[str]:
     """The names that the scope assigns only values to which it has created itself. `request`: see _makes."""
     fresh: set[str] = set()
-    other: set[str] = set() if isinstance(scope, ast.Module) else set(_bound(_walk(scope.args)))
+    other: set[str] = set() if isinstance(scope, ast.Module) else set(_bound(walk(scope.args)))
     pending: list[ast.AST] = list(scope.body) if isinstance(scope.body, list) else [scope.body]
     while pending:
         node = pending.pop()
@@ -311,15 +311,15 @@ def _fresh(scope: ast.Module | _Function, request: str | None) -> frozenset[str]
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():  # scopes of their own
                 other.update(_bound([node]))
                 # But `:=` in their defaults and decorators binds a name here.
-                named = (each.target for each in _walk(node) if isinstance(each, ast.NamedExpr))
+                named = (each.target for each in walk(node) if isinstance(each, ast.NamedExpr))
                 other.update(_bound(named))
             case _:
                 other.update(_bound([node]))
-                pending.extend(_children(node))
+                pending.extend(children(node))
     return frozenset(fresh - other)
 
 
-def _children(node: ast.AST) -> list[ast.AST]:
+def children(node: ast.AST) -> list[ast.AST]:
     """As ast.iter_child_nodes, in half of its time, without the marks of what an expression is for (Load, Store)."""
     found: list[ast.AST] = []
     for name in node._fields:
@@ -331,11 +331,11 @@ def _children(node: ast.AST) -> list[ast.AST]:
     return found
 
 
-def _walk(node: ast.AST) -> list[ast.AST]:
+def walk(node: ast.AST) -> list[ast.AST]:
     """The node, and all nodes below it, in the order of ast.walk."""
     found = [node]
     for each in found:  # which grows
-        found += _children(each)
+        found += children(each)
     return found
 
 

@@ -1,27 +1,33 @@
 """Runs Python policies on requests.
 
-A policy file is code, and trusted like other code that passed a code review. Still, every exception of a function is
-caught and becomes an evaluation error; the policy's failurePolicy decides its effect.
+Every exception of a function is caught and becomes an evaluation error; the policy's failurePolicy decides its effect.
+Commands run policies here, with no deadline. The server gives its reviews `runs` (webhook.policy.reviewing.Runs), which
+limit a policy that is tame by a timer, and run any other in a process of its own.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from msgspec import Struct
 
 from webhook.apiserver.retyping import retyped
+from webhook.cluster.view import Unanswered
 from webhook.paths import Path
 from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
 from webhook.policy.json_values import copy_json, differs, require_json
 from webhook.policy.python import raised
 from webhook.policy.python.declaring import Declaration, ParamsError
+from webhook.policy.python.forbidding import Forbidding
 from webhook.policy.python.given import Request as GivenRequest
 from webhook.policy.python.given import given_copy, given_plain, given_views
+from webhook.policy.python.stopping import Interruptible, Stopped
 from webhook.policy.python.unchanged import Kept, text_of
 from webhook.policy.python.violation import Violation
 from webhook.policy.readonly import plain, view
@@ -50,6 +56,12 @@ class PythonValidator(Struct, frozen=True):
         return iter(())
 
     def evaluate(self, review: Review, params: Any) -> Evaluation:
+        """See Validator."""
+        if review.runs is not None:
+            return review.runs.evaluation(self, review, params)
+        return self.evaluated_here(review, params)
+
+    def evaluated_here(self, review: Review, params: Any) -> Evaluation:
         """See Validator. The function gets read-only views, unless it is known not to change its arguments.
 
         If it changed something past the views, that is restored, and the evaluation is an error.
@@ -62,16 +74,22 @@ class PythonValidator(Struct, frozen=True):
                 kept = Kept(request, _given_params(declaration, params))
             given = given_plain if declaration.only_reads else given_views
             seen = given(request, review.cluster, declaration.reads)
-            for found in _found(_call(declaration, seen, params)):
-                violation = found if type(found) is Violation else _violation(found)
-                if len(failures) >= MAX_VIOLATIONS:
-                    raise ValueError(f"it returned more than {MAX_VIOLATIONS} violations")
-                failures.append(Failure(violation.message, violation.reason, path=violation.path, index=len(failures)))
-        except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
+            with _Limits() if review.runs is None else _UNLIMITED:
+                for found in _found(_call(declaration, seen, params)):
+                    violation = found if type(found) is Violation else _violation(found)
+                    if len(failures) >= MAX_VIOLATIONS:
+                        raise ValueError(f"it returned more than {MAX_VIOLATIONS} violations")
+                    failure = Failure(violation.message, violation.reason, path=violation.path, index=len(failures))
+                    failures.append(failure)
+        except BaseException as error:
+            _not_of_policy(error, review)
             if declaration.failure_policy == "Fail":
                 message = _describe(error, declaration, request, params)
                 failures.append(Failure(message, error=True, index=len(failures)))
-        changed = kept.restore() if kept is not None else None
+        finally:
+            if review.runs is not None:
+                review.runs.over()
+            changed = kept.restore() if kept is not None else None
         if changed is not None and declaration.failure_policy == "Fail":
             message = _describe(changed, declaration, request, params)
             failures.append(Failure(message, error=True, index=len(failures)))
@@ -99,40 +117,92 @@ class PythonMutator(Struct, frozen=True):
 
     def mutate(self, review: Review, params: Any) -> MutationResult:
         """See Mutator."""
-        request = review.request
-        if request.object is None:
+        original = review.request.object
+        if original is None:
             return UNCHANGED
+        runs = review.runs
+        edited = self.edited_here(review, params) if runs is None else runs.edited(self, review, params)
+        return edited if isinstance(edited, MutationResult) else completed(original, edited)
+
+    def edited_here(self, review: Review, params: Any) -> MutationResult | JSONObject:
+        """The object as the function leaves it, of plain JSON values; or the result if it left it unchanged or failed.
+
+        The request must have an object.
+        """
+        request = review.request
         kept = Kept(request, _given_params(self.declaration, params))
-        result = self._mutated(review, request.object, params)
-        changed = kept.restore()
+        try:
+            result = self._edited(review, request.object or {}, params)
+        finally:
+            if review.runs is not None:
+                review.runs.over()
+            changed = kept.restore()
         if changed is not None:
             return MutationResult(faults=[MutationFault(_describe(changed, self.declaration, request, params))])
         return result
 
-    def _mutated(self, review: Review, original: JSONObject, params: Any) -> MutationResult:
+    def _edited(self, review: Review, original: JSONObject, params: Any) -> MutationResult | JSONObject:
         request = review.request
         before = text_of(original)
         edited: JSONObject = copy_json(original) if before is None else orjson.loads(before)
         try:
-            returned = _call(
-                self.declaration, given_copy(request, review.cluster, self.declaration.reads, edited), params
-            )
+            seen = given_copy(request, review.cluster, self.declaration.reads, edited)
+            with _Limits() if review.runs is None else _UNLIMITED:
+                returned = _call(self.declaration, seen, params)
             if returned is not None:
                 raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
             if before is not None and text_of(edited) == before:
                 return UNCHANGED  # the usual result: the same text, so the same value
             require_json(edited)
-        except (Exception, SystemExit) as error:  # whatever it is, it is the policy's, and failurePolicy decides
+        except BaseException as error:
+            _not_of_policy(error, review)
             return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
         # A copy, because the function may have kept a reference; a plain one, because it may have inserted views.
-        changed = plain(edited)
-        if not differs(original, changed):
-            return UNCHANGED
-        if any(changed.get(name) != original.get(name) for name in ("apiVersion", "kind")):
-            return MutationResult(changed)
-        # The API server decodes what a mutation leaves before anyone else sees it. What it cannot decode it refuses.
-        decoded = retyped(original, changed)
-        return MutationResult(changed if decoded.problems else decoded.object)
+        changed: JSONObject = plain(edited)
+        return changed
+
+
+def completed(original: JSONObject, changed: JSONObject) -> MutationResult:
+    """The result of a function that left `changed` of an object."""
+    if not differs(original, changed):
+        return UNCHANGED
+    if any(changed.get(name) != original.get(name) for name in ("apiVersion", "kind")):
+        return MutationResult(changed)
+    # The API server decodes what a mutation leaves before anyone else sees it. What it cannot decode it refuses.
+    decoded = retyped(original, changed)
+    return MutationResult(changed if decoded.problems else decoded.object)
+
+
+class _Limits:
+    """In a command, a policy may do what it may do in the server. Only it has no deadline, and Ctrl-C ends it."""
+
+    __slots__ = ("_forbidding", "_interruptible", "_stdout")
+
+    def __init__(self) -> None:
+        self._forbidding = Forbidding()
+        self._interruptible = Interruptible()
+
+    def __enter__(self) -> None:
+        self._stdout, sys.stdout = sys.stdout, sys.stderr
+        self._interruptible.__enter__()
+        self._forbidding.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._forbidding.__exit__()
+        self._interruptible.__exit__()
+        sys.stdout = self._stdout
+
+
+_UNLIMITED: Final = nullcontext()
+
+
+def _not_of_policy(error: BaseException, review: Review) -> None:
+    """Raise the exceptions that are not the policy's: of the timer, of a question to the cluster, of Ctrl-C.
+
+    Whatever else a policy raises is its own, and its failurePolicy decides.
+    """
+    if isinstance(error, Stopped | Unanswered) or (isinstance(error, KeyboardInterrupt) and review.runs is None):
+        raise error
 
 
 def _given_params(declaration: Declaration, params: Any) -> Any:

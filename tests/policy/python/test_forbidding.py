@@ -1,0 +1,81 @@
+"""What a policy may not do while it runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.policy.trees import binding, request, tree, verdict
+from webhook.policy.python.forbidding import Forbidden, Forbidding
+
+
+def test_files_network_and_processes_are_refused_in_the_block_only(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    with Forbidding():
+        for act in (
+            lambda: file.write_text("x"),
+            lambda: Path("/etc/passwd").read_text(),
+            lambda: Path(os.__file__).write_text("x"),
+            lambda: list(Path("/").iterdir()),
+            lambda: socket.create_connection(("127.0.0.1", 1)),
+            lambda: subprocess.run(["true"], check=False),
+            lambda: os.system("true"),
+            file.unlink,
+        ):
+            with pytest.raises(Forbidden, match=r"^a policy may (not read or write files|have no network, proc)"):
+                act()
+    file.write_text("x")
+    assert not os.system("true")
+
+
+def test_importing_and_time_zones_work() -> None:
+    code = """
+import sys
+from webhook.policy.python.forbidding import Forbidding
+with Forbidding():
+    import colorsys, calendar, zoneinfo
+    zoneinfo.ZoneInfo("Europe/Berlin") if zoneinfo.TZPATH else None
+    zoneinfo.available_timezones
+    __import__("datetime").datetime.strptime("2020", "%Y")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "Forbidden" not in done.stderr, done.stderr
+
+
+def test_other_threads_are_not_affected(tmp_path: Path) -> None:
+    inside, over = threading.Event(), threading.Event()
+
+    def policy() -> None:
+        with Forbidding():
+            inside.set()
+            over.wait()
+
+    thread = threading.Thread(target=policy)
+    thread.start()
+    inside.wait()
+    (tmp_path / "x").write_text("x")
+    over.set()
+    thread.join()
+
+
+def test_it_is_an_evaluation_error_of_the_policy(tmp_path: Path) -> None:
+    policies = tree(
+        tmp_path,
+        """
+        @validate(resources=["v1/pods"])
+        def p(request):
+            import logging
+            logging.FileHandler("/tmp/a-policy-was-here")
+        """,
+        binding("p"),
+    )
+    decision = verdict(policies, request())
+    assert not decision.allowed
+    assert "Forbidden: a policy may not read or write files (open)" in decision.message
+    assert not Path("/tmp/a-policy-was-here").exists()

@@ -1,0 +1,72 @@
+"""The timer stops what is tame; Ctrl-C ends commands whatever a policy does."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server.running import wait_for
+from webhook.policy.python.stopping import Stopped, Timer
+
+
+@pytest.fixture
+def timer() -> Iterator[Timer]:
+    before = signal.getsignal(signal.SIGALRM)
+    made = Timer()
+    yield made
+    made.end()
+    signal.signal(signal.SIGALRM, before)
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def test_loops_and_patterns_are_stopped(timer: Timer) -> None:
+    endless: Callable[[], object]
+    for endless in (_spin, lambda: re.fullmatch("(a+)+b", "a" * 60), lambda: time.sleep(1000)):
+        timer.begin()
+        with pytest.raises(Stopped):
+            endless()
+        timer.end()
+
+
+def test_nothing_is_stopped_after_the_end(timer: Timer) -> None:
+    timer.begin()
+    timer.end()
+    until = time.thread_time() + 0.1
+    while time.thread_time() < until:
+        pass
+    signal.raise_signal(signal.SIGALRM)
+
+
+@pytest.mark.parametrize(
+    "body", ["sum(range(10**12))", "while True:\n        try: 1 / 0\n        except BaseException: pass"]
+)
+def test_ctrl_c_ends_a_command(tmp_path: Path, body: str) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "p.py").write_text(
+        "from gatewright import validate\n\n@validate(resources=['v1/pods'])\ndef p(request):\n"
+        f"    print('here', flush=True)\n    {body}\n"
+    )
+    (tmp_path / "policies" / "p.yaml").write_text(
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {name: p}\n"
+        "spec: {policyName: p, validationActions: [Deny]}\n"
+    )
+    (tmp_path / "pod.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: i}]}\n"
+    )
+    command = [sys.executable, "-m", "webhook.cli.main", "check", "pod.yaml"]
+    log = tmp_path / "stderr"
+    with log.open("wb") as stderr, subprocess.Popen(command, cwd=tmp_path, stderr=stderr) as process:
+        wait_for(lambda: b"here" in log.read_bytes(), 60)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) in (-signal.SIGINT, 130)
