@@ -350,6 +350,7 @@ class _Loader:
             match=declaration.match,
             param_kind=declaration.param_kind,
             evaluator=evaluator,
+            reads=declaration.reads,
         )
 
     def excuse(self, content: bytes) -> None:
