@@ -105,6 +105,11 @@ class ApiServer:
         made = judging.prepared(custom, judging.defaulted(custom, made) if changed else made)
         return Decoded(made, self._refused(made, None, resource, custom) if validated else ())
 
+    @property
+    def custom_kinds(self) -> Mapping[tuple[str, str], Kind]:
+        """(apiVersion, kind) → the custom kind, of the definitions that are at hand."""
+        return self._kinds() if self._definitions else {}
+
     def refused(self, value: JSONObject, resource: Resource) -> tuple[FieldProblem, ...]:
         """What the API server refuses of an object that is to be created, as validating admission would see it."""
         return self._refused(value, None, resource, self._custom_kind(resource))

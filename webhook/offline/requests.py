@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from msgspec import Struct, field
@@ -25,6 +25,9 @@ from webhook.offline.podtemplates import ControlledPod, pods_of
 from webhook.paths import ROOT, Path
 from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User
 from webhook.schema import Kinds, Resource
+
+if TYPE_CHECKING:
+    from webhook.policy.policyset import PolicySet
 
 DEFAULT_NAMESPACE: Final = "default"
 
@@ -146,6 +149,7 @@ class Plan(Struct, frozen=True):
     """The requests of some documents, in order, and the problems of documents without one.
 
     `objects`: the objects as the API server would store them, for lookups. `notes`: texts that report guesses.
+    `server`: None for objects as they are written.
     """
 
     requests: Sequence[PlannedRequest]
@@ -153,6 +157,13 @@ class Plan(Struct, frozen=True):
     kinds: Kinds
     problems: Sequence[Problem]
     notes: Sequence[str]
+    server: ApiServer | None = None
+
+    def defaulting(self, policies: PolicySet) -> PolicySet:
+        """The policies, whose mutations leave custom objects with the defaults of definitions among the manifests."""
+        if self.server is None or not policies.mutating:
+            return policies
+        return policies.with_custom_kinds(self.server.custom_kinds)
 
 
 def impersonated(user: str, groups: Sequence[str]) -> User:
@@ -227,7 +238,7 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
         known.append(_named(sent.object))
         planned.extend(_requests(sent, resource, document, options, creation, server))
     notes += plugins
-    return Plan(planned, known, kinds, problems, notes)
+    return Plan(planned, known, kinds, problems, notes, server)
 
 
 def options_of(operation: str) -> dict[str, Any]:

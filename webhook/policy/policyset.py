@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from webhook.apiserver.retyping import CustomKinds
 from webhook.documents.reader import Problem
 from webhook.paths import Path
 from webhook.policy.cel.matchconditions import Conditions
@@ -193,6 +195,17 @@ class PolicySet:
         return PolicySet(
             filter(keep, self._validating),
             filter(keep, self._mutating),
+            objects=self.objects,
+            revision=self.revision,
+            notes=self.notes,
+            warnings=self.warnings,
+        )
+
+    def with_custom_kinds(self, custom: CustomKinds) -> PolicySet:
+        """The set whose mutations leave objects of these kinds with the defaults of their schemas."""
+        return PolicySet(
+            self._validating,
+            [replace(policy, evaluator=policy.evaluator.with_custom_kinds(custom)) for policy in self._mutating],
             objects=self.objects,
             revision=self.revision,
             notes=self.notes,
