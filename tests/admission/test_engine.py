@@ -24,6 +24,7 @@ from tests.policy.trees import (
 from webhook.admission import engine
 from webhook.admission.decision import Decision
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 
@@ -344,3 +345,56 @@ class TestPurity:
         without = loaded(policy(validations=[{"expression": "true"}]), binding())
         assert engine.decide(request(), without, view).allowed
         assert view.asked == 1
+
+
+OX_DEFINITION = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: oxen.example.com}
+spec:
+  group: example.com
+  names: {kind: Ox, plural: oxen, singular: ox, listKind: OxList}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          parts: {type: array, items: {type: object, properties: {size: {type: integer, default: 3}}}}
+---
+"""
+ADDED_PART = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: parts}
+spec:
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [example.com], apiVersions: [v1], operations: [CREATE], resources: [oxen]}
+  mutations:
+  - patchType: JSONPatch
+    jsonPatch: {expression: "[JSONPatch{op: 'add', path: '/parts', value: [{'unknown': 1}]}]"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: parts}
+spec: {policyName: parts}
+"""
+
+
+@pytest.mark.parametrize("definition", [OX_DEFINITION, ""], ids=["defined", "not defined"])
+def test_what_a_mutation_adds_to_a_custom_object_has_the_defaults_of_a_definition_in_the_tree(
+    tmp_path: Path, definition: str
+) -> None:
+    """In the webhook too, which has no other definitions. The API server prunes later."""
+    (tmp_path / "p.yaml").write_text(definition + ADDED_PART)
+    ox = {"apiVersion": "example.com/v1", "kind": "Ox", "metadata": {"name": "ox"}}
+    decision = engine.decide(request(ox, resource="example.com/v1/oxen", kind="Ox"), load(tmp_path), ManifestsView(()))
+    assert decision.mutation is not None
+    made = {"unknown": 1, "size": 3} if definition else {"unknown": 1}
+    assert decision.mutation.object == {**ox, "parts": [made]}
+    assert ox.keys() == {"apiVersion", "kind", "metadata"}

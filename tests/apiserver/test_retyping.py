@@ -10,6 +10,7 @@ import pytest
 from tests.amounts import amount
 from tests.apiserver import oracle
 from tests.apiserver.generated import objects
+from webhook.apiserver.customresources import definitions
 from webhook.apiserver.retyping import retyped
 
 POD: dict[str, Any] = {
@@ -92,3 +93,28 @@ def test_objects_of_every_kind_are_typed_as_kubernetes_does_it() -> None:
 def test_a_custom_object_stays() -> None:
     custom = {"apiVersion": "example.com/v1", "kind": "Ox", "metadata": {"labels": {}}}
     assert retyped(custom, custom).object is custom
+
+
+def test_a_custom_object_has_the_defaults_of_its_definition_and_is_not_pruned() -> None:
+    part = {"type": "object", "properties": {"size": {"type": "integer", "default": 3}}}
+    spec = {"type": "object", "properties": {"parts": {"type": "array", "items": part}}}
+    version = {"name": "v1", "served": True, "storage": True}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+    names = {"kind": "Ox", "plural": "oxen"}
+    definition = {
+        "metadata": {"name": "oxen.example.com"},
+        "spec": {
+            "group": "example.com",
+            "names": names,
+            "scope": "Namespaced",
+            "versions": [{**version, "schema": schema}],
+        },
+    }
+    (kind,) = definitions.read(definition).kinds.values()
+    before = {"apiVersion": "example.com/v1", "kind": "Ox", "metadata": {"name": "o"}, "spec": {}}
+    after = {**before, "spec": {"parts": [{}, {"size": 1}], "unknown": {}}}
+    kept = deepcopy(after)
+    made = retyped(before, after, {("example.com/v1", "Ox"): kind})
+    assert made == ({**before, "spec": {"parts": [{"size": 3}, {"size": 1}], "unknown": {}}}, ())
+    assert after == kept
+    assert retyped(before, after, {("example.com/v2", "Ox"): kind}).object is after

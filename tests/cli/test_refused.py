@@ -60,6 +60,7 @@ spec:
       - name: web
         image: web:1
 """
+STATEFUL_SET = DEPLOYMENT.replace("kind: Deployment", "kind: StatefulSet")
 UNSELECTED = DEPLOYMENT.replace("  selector: {matchLabels: {app: web}}\n", "  selector: {matchLabels: {app: wbe}}\n")
 MISMATCH = 'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`'
 
@@ -103,13 +104,16 @@ def test_an_object_that_is_there_as_it_is_was_created_once(tree: Path) -> None:
     assert findings(tree, DEPLOYMENT, "--operation", "update")[0][0] == "ValidatingAdmissionPolicy"
 
 
-def test_an_update_must_not_change_some_fields_and_what_was_wrong_before_is_tolerated(tree: Path) -> None:
+def test_an_update_must_not_change_some_fields_and_some_of_what_was_wrong_before_is_tolerated(tree: Path) -> None:
     (tree / "old.yaml").write_text(DEPLOYMENT)
     changed = DEPLOYMENT.replace("app: web", "app: other")
     (found,) = findings(tree, changed, "--old", "old.yaml")
     assert found == ("schema", 5, 'spec.selector: Invalid value: {"matchLabels":{"app":"other"}}: field is immutable')
     (tree / "old.yaml").write_text(UNSELECTED)
-    assert findings(tree, UNSELECTED, "--old", "old.yaml")[0][0] == "ValidatingAdmissionPolicy"
+    assert findings(tree, UNSELECTED, "--old", "old.yaml") == REFUSED
+    unnamed = STATEFUL_SET.replace("image: web:1", "image: ''")
+    (tree / "old.yaml").write_text(unnamed)
+    assert findings(tree, unnamed, "--old", "old.yaml")[0][0] == "ValidatingAdmissionPolicy"
 
 
 def test_what_is_sent_to_a_subresource_is_of_an_object_that_was_created(tree: Path) -> None:
@@ -238,13 +242,13 @@ def test_a_mutated_custom_object_gets_its_defaults_again(tree: Path) -> None:
 
 def test_labels_and_annotations_that_are_no_text_are_refused_in_the_servers_words(tree: Path) -> None:
     text = "text is expected, and this is a number: quote it"
-    for manifest in (
-        DEPLOYMENT.replace("metadata: {name: web}", "metadata: {name: web, labels: {app: 1}}"),
-        "apiVersion: example.com/v1\nkind: Ox\nmetadata: {name: web, annotations: {app: 1}}\n",
+    for field, manifest in (
+        ("metadata.labels", DEPLOYMENT.replace("metadata: {name: web}", "metadata: {name: web, labels: {app: 1}}")),
+        ("annotations", "apiVersion: example.com/v1\nkind: Ox\nmetadata: {name: web, annotations: {app: 1}}\n"),
     ):
         ((kind, line, message),) = findings(tree, manifest)
         assert (kind, line) == ("schema", 3)
-        assert message.startswith("json: cannot unmarshal number into Go struct field ObjectMeta.metadata.")
+        assert message.startswith(f"json: cannot unmarshal number into Go struct field ObjectMeta.{field} of type")
         assert message.endswith(text)
     (tree / "in.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: [app]}\n")
     code, output = run("check", "in.yaml")
@@ -261,3 +265,78 @@ def test_a_definition_among_the_policies_that_the_server_refuses_is_a_warning(tr
     assert (warning["file"], warning["line"]) == ("policies/crd.yaml", 19)
     assert "the API server refuses it, so that objects of its kind are not checked against it: " in warning["message"]
     assert "properties[size].type: Required value" in warning["message"]
+
+
+DEFINITION = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: oxen.example.com}
+spec:
+  group: example.com
+  names: {kind: Ox, plural: oxen, singular: ox, listKind: OxList}
+  scope: Namespaced
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
+---
+"""
+GOOD = "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: sound}\n"
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("name: 5", "number into Go struct field ObjectMeta.{}name of type string"),
+        ("name: yes", "bool into Go struct field ObjectMeta.{}name of type string"),
+        ("namespace: {}", "object into Go struct field ObjectMeta.{}namespace of type string"),
+        ("uid: 5", "number into Go struct field ObjectMeta.{}uid of type types.UID"),
+        ("generateName: [a]", "array into Go struct field ObjectMeta.{}generateName of type string"),
+        ("labels: 5", "number into Go struct field ObjectMeta.{}labels of type map[string]string"),
+        ("resourceVersion: 5", "number into Go struct field ObjectMeta.{}resourceVersion of type string"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "above", "field_of"),
+    [
+        ("apiVersion: v1\nkind: ConfigMap", "", "metadata."),
+        ("apiVersion: v1\nkind: Namespace", "", "metadata."),
+        ("apiVersion: example.com/v1\nkind: Ox", "", ""),
+        ("apiVersion: example.com/v1\nkind: Ox", DEFINITION, ""),
+    ],
+    ids=["built-in", "Namespace", "custom", "custom, defined"],
+)
+def test_metadata_that_cannot_be_decoded_is_a_refusal_and_the_rest_is_judged(
+    tree: Path, kind: str, above: str, field_of: str, field: str, text: str
+) -> None:
+    found = findings(tree, f"{above}{kind}\nmetadata:\n  {field}\n{GOOD}")
+    line = above.count("\n") + 4
+    ((_, place, message),) = (each for each in found if each[0] == "schema")
+    assert (place, message.partition(";")[0]) == (line, f"json: cannot unmarshal {text.format(field_of)}")
+    assert ("ValidatingAdmissionPolicy", line + 3, "never") in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("v1\nkind: ConfigMap", "struct field ConfigMap.metadata of type v1.ObjectMeta"),
+        ("example.com/v1\nkind: Ox", "value of type v1.ObjectMeta"),
+    ],
+)
+def test_metadata_that_is_no_mapping_is_a_refusal(tree: Path, kind: str, text: str) -> None:
+    found = findings(tree, f"apiVersion: {kind}\nmetadata: 5{GOOD}")
+    assert found == [
+        ("schema", 3, f"json: cannot unmarshal number into Go {text}"),
+        ("ValidatingAdmissionPolicy", 5, "never"),
+    ]
+
+
+@pytest.mark.parametrize("metadata", ["5", "{name: 5}", "{name: {}, namespace: []}"])
+def test_old_objects_whose_metadata_cannot_be_decoded_are_no_objects(tree: Path, metadata: str) -> None:
+    sound = GOOD.removeprefix("\n---\n")
+    (tree / "old.yaml").write_text(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {metadata}\n---\n{sound}")
+    assert findings(tree, sound, "--old", "old.yaml") == [("ValidatingAdmissionPolicy", 1, "never")]
+
+
+def test_as_written_metadata_of_a_wrong_type_is_an_error(tree: Path) -> None:
+    (tree / "in.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 5}\n")
+    code, output = run("check", "in.yaml", "--as-written")
+    assert code == 2
+    assert "metadata.name must be text; quote it" in output

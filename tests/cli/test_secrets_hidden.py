@@ -13,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.amounts import amount
+from webhook.admission.redaction import LAST_APPLIED
 from webhook.cli.main import app
 from webhook.cli.report import checkjson as report_json
 from webhook.cli.report import checktext, explainjson, explaintext
@@ -22,7 +23,6 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents import reader
 from webhook.offline.policyexplained import explain_requests
 from webhook.offline.requests import Options, plan
-from webhook.offline.secrets import LAST_APPLIED
 from webhook.offline.updates import compared
 from webhook.offline.verdicts import verdicts
 from webhook.policy.load.loading import load

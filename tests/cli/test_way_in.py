@@ -343,3 +343,60 @@ def test_the_next_mutation_sees_a_typed_and_defaulted_object(tree: Tree, mutatio
     in_policies = "---\n".join(mutating(("jsonPatch", each), name=f"p{index}") for index, each in enumerate(mutations))
     found = tree.findings(in_policies, pod)
     assert [each["message"].endswith(refused) for each in found] == ([True] if refused else [])
+
+
+OXEN = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: oxen.example.com}
+spec:
+  group: example.com
+  names: {kind: Ox, plural: oxen, singular: ox, listKind: OxList}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            properties:
+              parts: {type: array, items: {type: object, properties: {size: {type: integer, default: 3}}}}
+              total: {type: integer}
+"""
+PYTHON = """\
+from gatewright import mutate
+
+@mutate(resources=["example.com/v1/oxen"], operations=["CREATE"])
+def a_part(request):
+    "Every ox has a part."
+    request.object["spec"]["parts"] = [{}]
+"""
+
+
+@pytest.mark.parametrize("defined", ["among the manifests", "in the policy tree"])
+@pytest.mark.parametrize("first", ["the same policy", "another policy", "a Python policy"])
+def test_the_next_mutation_sees_the_defaults_of_a_custom_object(tree: Tree, defined: str, first: str) -> None:
+    part = ("jsonPatch", "[JSONPatch{op: 'add', path: '/spec/parts', value: [{}]}]")
+    total = (
+        "jsonPatch",
+        "[JSONPatch{op: 'add', path: '/spec/total', value: object.spec.parts[0].?size.orValue(0)}]",
+    )
+    policies = {
+        "the same policy": mutating(part, total, resources="oxen"),
+        "another policy": mutating(part, resources="oxen", name="a") + "---\n" + mutating(total, resources="oxen"),
+        "a Python policy": mutating(total, resources="oxen")
+        + BOUND.format(kind="MutatingAdmissionPolicy", actions="").replace(": p}", ": a-part}"),
+    }
+    if first == "a Python policy":
+        (tree.root / "policies" / "a.py").write_text(PYTHON)
+    policy = f"{policies[first]}---\n{validating('object.spec.total == 3', resources='oxen')}"
+    ox = "apiVersion: example.com/v1\nkind: Ox\nmetadata: {name: ox}\nspec: {}\n"
+    if defined == "in the policy tree":
+        policy, manifest = f"{policy}---\n{OXEN}", ox
+    else:
+        manifest = f"{OXEN}---\n{ox}"
+    assert tree.findings(policy, manifest) == []

@@ -16,6 +16,7 @@ from tests.dryrun.seen import SEEN
 from webhook.cli.main import app
 
 POLICIES = Path(__file__).parent / "policies"
+_IMPORTS = ("--policy-imports", "tests.dryrun.seen")  # which keeps what the policies see
 _KEPT = re.compile(r"kept as (\d+)")
 
 
@@ -36,7 +37,7 @@ def checked(file: File) -> dict[str, Checked]:
     """Of each manifest by name, from one run of `gatewright check`."""
     SEEN.kept.clear()
     try:
-        done = CliRunner().invoke(app, ["check", str(file.path), "--policies", str(POLICIES), "-o", "json"])
+        done = CliRunner().invoke(app, ["check", str(file.path), "--policies", str(POLICIES), *_IMPORTS, "-o", "json"])
     finally:
         gc.enable()
         gc.unfreeze()

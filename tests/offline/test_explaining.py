@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from webhook.admission.record import Evaluated
+from webhook.admission.redaction import Redaction
 from webhook.cel import Program
 from webhook.offline import caseruns, policytest
 from webhook.offline.explaining import ExplainedPolicy, explained
@@ -81,7 +82,7 @@ def again(review: Review, recording: Recording | None) -> Review:
 def explained_as(validator: CELValidator, review: Review, params: Any, result: Evaluation) -> ExplainedPolicy:
     policy = Policy("ValidatingAdmissionPolicy", "p", "cel", "", "", 1, "Fail", Match(), None, validator)
     binding = Binding("ValidatingAdmissionPolicyBinding", "b", "p", ("Deny",), None, None, "", 1)
-    found = explained(Evaluated(policy, binding, params, review.request, result))
+    found = explained(Evaluated(policy, binding, params, review.request, result), Redaction())
     assert found is not None
     return found
 

@@ -72,6 +72,15 @@ def test_twice_the_object_takes_twice_the_work(made: Callable[[int], Object]) ->
     assert four - two <= 2.2 * (two - one) + 100, (one, two, four)
 
 
+def test_a_number_in_a_list_of_a_custom_object_takes_few_calls() -> None:
+    """Steps that only concern what holds other values make no call for it."""
+    few, many = (calls(objects.custom({"items": [5] * size}, ("self.all(x, x >= 0)",))) for size in (1_000, 3_000))
+    assert (many - few) / 2_000 < PER_NUMBER
+
+
+PER_NUMBER = 27  # functions called, built-in ones too
+
+
 @pytest.mark.parametrize(
     ("value", "more"),
     [

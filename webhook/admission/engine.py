@@ -45,6 +45,7 @@ from webhook.policy.reviewing import Recording, Review, Runs
 
 if TYPE_CHECKING:
     from webhook.admission.record import Observer
+    from webhook.admission.redaction import Confidential
     from webhook.cluster.view import ClusterView
     from webhook.policy.request import Request
 
@@ -103,23 +104,20 @@ def mutate(
     deadline: Deadline | None = None,
     recording: Recording | None = None,
     observer: Observer | None = None,
+    confidential: Confidential | None = None,
     runs: Runs | None = None,
 ) -> Mutation:
     """Apply the mutating policies, by policy name, then binding name. Each sees the changes of those before it.
 
     Policies are matched against the object of the request. If the first pass changed the object, the policies that ran
     and have the reinvocationPolicy IfNeeded run once more, in the same order, if they match the changed object. The
-    request's own object is never modified. runs: see Review.
+    request's own object is never modified. confidential: masks what policies say. runs: see Review.
     """
     candidates = policies.mutators_for(request)
     if not candidates and observer is None:
         return Mutation(request.object)
-    return _mutate(
-        Review(request, cluster, partial(_namespace, cluster), deadline, recording, runs),
-        candidates,
-        policies,
-        observer,
-    )
+    review = Review(request, cluster, partial(_namespace, cluster), deadline, recording, runs)
+    return _mutate(review, candidates, policies, observer, confidential)
 
 
 def validate(
@@ -130,9 +128,11 @@ def validate(
     deadline: Deadline | None = None,
     recording: Recording | None = None,
     observer: Observer | None = None,
+    confidential: Confidential | None = None,
     runs: Runs | None = None,
 ) -> Decision:
-    """The verdict of the validating policies on the request's object, without mutation. runs: see Review."""
+    """The verdict of the validating policies on the request's object, without mutation. confidential: masks what
+    policies say. runs: see Review."""
     candidates = policies.validators_for(request)
     if not candidates and observer is None:
         return Decision(allowed=True)
@@ -142,6 +142,7 @@ def validate(
         policies,
         observer,
         None,
+        confidential,
     )
 
 
@@ -153,7 +154,11 @@ def _namespace(cluster: ClusterView, name: str) -> Any:
 
 
 def _mutate(
-    review: Review, candidates: Sequence[Candidate[Mutator]], policies: PolicySet, observer: Observer | None
+    review: Review,
+    candidates: Sequence[Candidate[Mutator]],
+    policies: PolicySet,
+    observer: Observer | None,
+    confidential: Confidential | None = None,
 ) -> Mutation:
     request = review.request
     if observer is not None:
@@ -165,7 +170,7 @@ def _mutate(
             for candidate in candidates:
                 Skips(review, observer).because(candidate.policy, None, NO_OBJECT)
         return Mutation(None)
-    mutating = _Mutating(review, candidates, observer)
+    mutating = _Mutating(review, candidates, observer, confidential)
     mutating.run()
     if mutating.changed and not mutating.findings:
         mutating.run_again()
@@ -188,6 +193,7 @@ class _Mutating:
         "_again",
         "_candidates",
         "_changed",
+        "_confidential",
         "_current",
         "_evaluated",
         "_excepted",
@@ -196,7 +202,14 @@ class _Mutating:
         "findings",
     )
 
-    def __init__(self, review: Review, candidates: Iterable[Candidate[Mutator]], observer: Observer | None) -> None:
+    def __init__(
+        self,
+        review: Review,
+        candidates: Iterable[Candidate[Mutator]],
+        observer: Observer | None,
+        confidential: Confidential | None,
+    ) -> None:
+        self._confidential = confidential
         self._sent = review.request
         self._candidates = candidates
         self._observer = observer
@@ -228,7 +241,7 @@ class _Mutating:
                 self._apply(policy, binding, param)
 
     def _matching(self, observer: Observer | None) -> Iterator[tuple[Policy[Mutator], Binding, Any]]:
-        fault = _mutation_fault(self.findings)
+        fault = _mutation_fault(self.findings, self._confidential)
         for policy, binding, params in _matches(self._candidates, self._current, fault, observer):
             for param in params:
                 yield policy, binding, param
@@ -241,10 +254,13 @@ class _Mutating:
         evaluated = Evaluated(policy, binding, param, self._current.request, result)
         if self._observer is not None:
             self._observer.evaluated(evaluated)
-        fault = result.faults[0] if result.faults else _LEFT_OUT if result.object is not None else None
+        faults = result.faults
+        if faults and self._confidential is not None:
+            faults = self._confidential.faults(evaluated, faults)
+        fault = faults[0] if faults else _LEFT_OUT if result.object is not None else None
         if policy.exceptions and fault is not None and self._is_excepted(evaluated, fault):
             return result.ran
-        for fault in result.faults:
+        for fault in faults:
             if fault.internal or policy.failure_policy == "Fail":
                 self.findings.append(_mutation_finding(policy, binding, fault, evaluated=evaluated))
         if result.object is not None:
@@ -283,6 +299,7 @@ def _validate(
     policies: PolicySet,
     observer: Observer | None,
     mutation: Mutation | None,
+    confidential: Confidential | None = None,
 ) -> Decision:
     request = review.request
     if observer is not None:
@@ -290,7 +307,7 @@ def _validate(
     if not candidates:
         excepted = mutation.excepted if mutation is not None else ()
         return Decision(allowed=True, mutation=mutation, excepted=excepted)
-    report = _Report(observer)
+    report = _Report(observer, confidential)
     matched: list[Binding] = []
     for policy, binding, params in _matches(candidates, review, report.fault, observer):
         matched.append(binding)
@@ -398,9 +415,11 @@ def left_out(binding: Binding, fault: MutationFault = _LEFT_OUT, evaluated: Eval
     )
 
 
-def _mutation_fault(findings: list[Finding]) -> Fault:
+def _mutation_fault(findings: list[Finding], confidential: Confidential | None) -> Fault:
     def fault(policy: Policy[Any], binding: Binding | None, text: str) -> None:
         if policy.failure_policy == "Fail":
+            if confidential is not None:
+                text = confidential.text(text)
             fault = MutationFault(configuration_text(binding, text))
             findings.append(_mutation_finding(policy, binding, fault, "Forbidden"))
 
@@ -410,10 +429,11 @@ def _mutation_fault(findings: list[Finding]) -> Fault:
 class _Report:
     """Collects the failures of the validating policies into a Decision."""
 
-    __slots__ = ("_annotations", "_audited", "_excepted", "_findings", "_observer", "_warnings")
+    __slots__ = ("_annotations", "_audited", "_confidential", "_excepted", "_findings", "_observer", "_warnings")
 
-    def __init__(self, observer: Observer | None) -> None:
+    def __init__(self, observer: Observer | None, confidential: Confidential | None) -> None:
         self._observer = observer
+        self._confidential = confidential
         self._findings: list[Finding] = []
         self._warnings: list[str] = []
         self._audited: list[dict[str, Any]] = []
@@ -422,6 +442,8 @@ class _Report:
 
     def add(self, evaluated: Evaluated, evaluation: Evaluation) -> None:
         """Add the failures of one evaluation under each of the binding's actions, except those that are excepted."""
+        if self._confidential is not None:
+            evaluation = self._confidential.evaluation(evaluated, evaluation)
         policy, binding, failures = evaluated.policy, evaluated.binding, evaluation.failures
         if policy.exceptions:
             failures = self._not_excepted(evaluated, failures)
@@ -464,6 +486,8 @@ class _Report:
     def fault(self, policy: Policy[Any], binding: Binding | None, text: str) -> None:
         """Add a configuration error. It denies regardless of the binding's actions, unless failurePolicy is Ignore."""
         if policy.failure_policy == "Fail":
+            if self._confidential is not None:
+                text = self._confidential.text(text)
             self._findings.append(
                 Finding(
                     policy=policy.name,

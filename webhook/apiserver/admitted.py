@@ -105,6 +105,11 @@ class ApiServer:
         made = judging.prepared(custom, judging.defaulted(custom, made) if changed else made)
         return Decoded(made, self._refused(made, None, resource, custom) if validated else ())
 
+    @property
+    def custom_kinds(self) -> Mapping[tuple[str, str], Kind]:
+        """(apiVersion, kind) → the custom kind, of the definitions that are at hand."""
+        return self._kinds() if self._definitions else {}
+
     def refused(self, value: JSONObject, resource: Resource) -> tuple[FieldProblem, ...]:
         """What the API server refuses of an object that is to be created, as validating admission would see it."""
         return self._refused(value, None, resource, self._custom_kind(resource))
@@ -170,6 +175,7 @@ class ApiServer:
         ]
         if found.failed:
             problems = [FieldProblem(found.failed_path, found.failed)]
+            found.value["metadata"] = decoding.decode_metadata(value.get("metadata")).object  # as far as it is readable
         return Decoded(found.value, tuple(problems))
 
     def _kinds(self) -> Mapping[tuple[str, str], Kind]:

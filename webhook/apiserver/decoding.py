@@ -96,9 +96,9 @@ def decode_builtin(value: dict[str, Any]) -> Decoded | None:
 
 
 def decode_metadata(metadata: Any) -> Decoded:
-    """Decode metadata, which has the same type in custom resources. Paths begin with `metadata`."""
+    """Decode the metadata of a custom resource, which the API server decodes alone. Paths begin with `metadata`."""
     found = _Found()
-    place = (None, "metadata", _Known(None, False, _struct(OBJECT_META), "", "metadata"))
+    place = (None, "metadata", None)
     decoded = _struct(OBJECT_META)(metadata, place, found) if metadata is not None else None
     return Decoded(decoded or {}, found.problems() if found.wrong or found.unknown else ())
 

@@ -6,7 +6,9 @@ it sent is kept: the result differs from the mutated object only where decoding 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from webhook.apiserver import decoding, encoding
 from webhook.apiserver.decoding import Decoded
@@ -14,19 +16,33 @@ from webhook.apiserver.defaults.defaulting import set_defaults
 from webhook.apiserver.gotypes import struct_of
 from webhook.apiserver.problems import FieldProblem
 
+if TYPE_CHECKING:
+    from webhook.apiserver.customresources.definitions import Kind
+
 JSONObject = dict[str, Any]
 
+CustomKinds = Mapping[tuple[str, str], "Kind"]
+"""(apiVersion, kind) → the custom kind."""
 
-def retyped(before: JSONObject, after: JSONObject) -> Decoded:
+NO_CUSTOM_KINDS: Final[CustomKinds] = MappingProxyType({})
+
+
+def retyped(before: JSONObject, after: JSONObject, custom: CustomKinds = NO_CUSTOM_KINDS) -> Decoded:
     """The object after a mutation as the next policy sees it, and why the API server cannot decode it.
 
     before: the object before the mutation; what is wrong with it already is no problem of the mutation. Neither is
-    modified. Objects of custom kinds stay as they are.
+    modified. An object of a kind in `custom` gets the defaults of its schema; the API server prunes it only where it
+    decodes it. Objects of other kinds stay as they are.
     """
     api_version, kind = str(after.get("apiVersion")), str(after.get("kind"))
     struct = struct_of(api_version, kind)
     if struct is None:
-        return Decoded(after, ())
+        kind_of_schema = custom.get((api_version, kind))
+        if kind_of_schema is None:
+            return Decoded(after, ())
+        from webhook.apiserver.customresources import judging  # where there is a custom resource
+
+        return Decoded(judging.defaulted(kind_of_schema, after), ())
     is_now = _typed(after, api_version, kind, struct)
     was = _typed(before, api_version, kind, struct)
     problems: tuple[FieldProblem, ...] = is_now.problems

@@ -195,6 +195,7 @@ def _check(
             problems.append(Problem("<stdin>" if named == "-" else named, None, None, "no objects in it to check"))
         options = Options(namespace, run.user, done.value, as_written, custom)
         planned = plan(read.documents, options, policies.objects)
+        policies = planned.defaulting(policies)
         requests = list(planned.requests)
         notes = [*map(str, policies.notes), *manifests.notes(read, verbose=verbose), *planned.notes]
         if old:

@@ -158,6 +158,8 @@ def _explain(
     read = manifests.read(paths, stdin, crds=policies.objects)
     problems = read.problems
     planned = plan(read.documents, options, policies.objects)
+    policies = planned.defaulting(policies)
+    chosen = [policy for policy in policies.policies if policy.name == name]
     requests = list(planned.requests)
     notes = [*manifests.notes(read, verbose=verbose), *map(str, read.warnings), *planned.notes]
     if old:

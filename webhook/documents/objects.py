@@ -14,7 +14,8 @@ MAX_LIST_DEPTH: Final = 8  # levels of lists in lists
 def objects(documents: Iterable[Document], *, typed: bool = True) -> tuple[list[Document], list[Problem]]:
     """The documents that are Kubernetes objects (mappings with apiVersion and kind), and a Problem for each other.
 
-    typed: labels and annotations must be maps of texts. Whoever decodes objects tells what is wrong with them.
+    typed: metadata must be a mapping, and what is read of it here of its types. Whoever decodes objects says in the API
+    server's words what is wrong with it.
     """
     good: list[Document] = []
     problems: list[Problem] = []
@@ -71,7 +72,7 @@ def not_an_object(value: Any, *, typed: bool = True) -> tuple[Path, str] | None:
         return ("apiVersion",), "apiVersion must be VERSION or GROUP/VERSION"
     if (unusable := _unusable_items(value)) is not None:  # lists have been expanded already
         return ("items",), unusable
-    metadata = value.get("metadata")
+    metadata = value.get("metadata") if typed else None
     if metadata is None:
         return None
     if not isinstance(metadata, dict):
@@ -79,7 +80,7 @@ def not_an_object(value: Any, *, typed: bool = True) -> tuple[Path, str] | None:
     for name in ("name", "namespace", "generateName"):
         if metadata.get(name) is not None and not isinstance(metadata[name], str):
             return ("metadata", name), f"metadata.{name} must be text; quote it"
-    for name in ("labels", "annotations") if typed else ():
+    for name in ("labels", "annotations"):
         entries = metadata.get(name)
         if entries is None:
             continue

@@ -13,14 +13,15 @@ from msgspec.structs import replace
 from webhook.admission import excepting
 from webhook.admission.decision import MUTATING, Decision, Excepted, Finding
 from webhook.admission.engine import decide, left_out, validate
+from webhook.admission.redaction import Redaction, SecretsSeen
 from webhook.apiserver import admitted, completion
 from webhook.apiserver.admitted import ApiServer
 from webhook.apiserver.completion import Creation
 from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline.authorizations import rules
+from webhook.offline.explaining import Explanations
 from webhook.offline.policytest import Case, Expectation, PlannedCase
-from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.paths import Path, render
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.json_values import differs
@@ -139,17 +140,18 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
         return whole
 
     if case.validate_only:
-        decision = validate(request, policies, cluster)
+        decision = validate(request, policies, cluster, recording="failures")
         completed(request)
     else:
-        decision = decide(request, policies, cluster, completed=completed)
+        decision = decide(request, policies, cluster, recording="failures", completed=completed)
     after = decision.mutation.object if decision.mutation else None
     redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
     verdict = _verdict(decision.findings)
-    texts = tuple(redaction.applied(finding.text()) for finding in decision.findings)
+    explanations = Explanations(redaction)  # they say which parts of a message come from a Secret
+    texts = tuple(explanations.text(finding) for finding in decision.findings)
     covered = decision.excepted if case.excepted_by else _covered(decision, request, tree)
-    excepted = tuple(Exempted(each.exception, redaction.applied(each.finding.text())) for each in covered)
-    failures = [*_failures(case, verdict, texts, after, excepted), *_not_excepted(case, excepted, tree)]
+    excepted = tuple(Exempted(each.exception, explanations.text(each.finding)) for each in covered)
+    failures = [*_failures(case, verdict, texts, after, excepted, redaction), *_not_excepted(case, excepted, tree)]
     outside = tuple(redaction.applied(each.message) + each.afterword for each in refused)
     return Result(planned, verdict, texts, tuple(failures), excepted, decision.findings, outside)
 
@@ -260,7 +262,12 @@ _GRAVITY: tuple[tuple[str, Expectation], ...] = (("Deny", "deny"), ("Warn", "war
 
 
 def _failures(
-    case: Case, verdict: Expectation, texts: Sequence[str], after: JSONObject | None, excepted: Sequence[Exempted]
+    case: Case,
+    verdict: Expectation,
+    texts: Sequence[str],
+    after: JSONObject | None,
+    excepted: Sequence[Exempted],
+    redaction: Redaction,
 ) -> Iterator[str]:
     searched = [*texts, *(each.text for each in excepted)] if case.excepted_by else texts
     if verdict != case.expect:
@@ -271,9 +278,10 @@ def _failures(
         difference = _difference(_read(case.expect_object), after, ())
         if difference is not None:
             path, words = difference
+            words = redaction.applied(words)
             if case.expect_object.get("kind") == "Secret" and path[:1] in (("data",), ("stringData",)):
                 words = "not as expected (the values of a Secret are not shown)"
-            yield f"after mutation, {render(path) or 'the object'}: {words}"
+            yield f"after mutation, {redaction.applied(render(path)) or 'the object'}: {words}"
 
 
 def _read(expected: JSONObject) -> JSONObject:

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from webhook.admission.redaction import Redaction
 from webhook.cel.why.explanation import Explanation, Step
 from webhook.cel.why.privacy import CLEAN, Private
 from webhook.offline.secrets import hidden, private_parts
@@ -94,12 +96,16 @@ class ExplainedPolicy(Struct, frozen=True):
                 yield root.error, error_of(root)
 
 
-def explained(evaluated: Evaluated) -> ExplainedPolicy | None:
-    """The explanation of an evaluation; None if it has no trace, as for Python policies and mutating ones."""
+def explained(evaluated: Evaluated, redaction: Redaction) -> ExplainedPolicy | None:
+    """The explanation of an evaluation; None if it has no trace, as for Python policies and mutating ones.
+
+    redaction: of all Secrets that policies of the request have read, which they may have copied into the object.
+    """
     validator, trace = evaluated.policy.evaluator, evaluated.result.trace
     if trace is None or not isinstance(validator, CELValidator):
         return None
-    private = private_parts(evaluated.request.object, evaluated.request.old_object, evaluated.param)
+    request = evaluated.request
+    private = private_parts(request.object, request.old_object, evaluated.param, redaction=redaction)
     names = {condition.place: condition.name for condition in validator.conditions.conditions}
     names |= {annotation.place: annotation.key for annotation in validator.annotations}
     validations = _below(trace, "validations", "expression", names, private)
@@ -155,6 +161,32 @@ def _redacted(step: Step, explanation: Explanation) -> str:
     if step.name == "?:":
         return "".join(_redacted(part, explanation) for part in step.children[1:] if part.outcome == "value")
     return hidden(step.value) if step.outcome == "value" else ""
+
+
+class Explanations:
+    """The explanations of the evaluations of one request, each built once for all its findings.
+
+    redaction: see `explained`.
+    """
+
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
+        self._explained: dict[int, ExplainedPolicy | None] = {}  # by id() of the evaluation
+
+    def of(self, evaluated: Evaluated | None) -> ExplainedPolicy | None:
+        """See `explained`; None for no evaluation."""
+        if evaluated is None:
+            return None
+        if id(evaluated) not in self._explained:
+            self._explained[id(evaluated)] = explained(evaluated, self._redaction)
+        return self._explained[id(evaluated)]
+
+    def text(self, finding: Finding) -> str:
+        """The text of a finding, as Finding.text(), without content of Secrets."""
+        if not self._redaction:
+            return finding.text()
+        message = self._redaction.applied(shown_message(finding, self.of(finding.evaluated)))
+        return replace(finding, message=message).text()
 
 
 def param_name(param: Any) -> str:

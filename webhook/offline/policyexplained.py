@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from webhook.admission.decision import MUTATING, SCHEMA, VALIDATING
 from webhook.admission.record import Record
+from webhook.admission.redaction import Redaction, SecretsSeen
 from webhook.offline.explaining import ExplainedPolicy, explained
 from webhook.offline.requests import PlannedRequest, by_document
-from webhook.offline.secrets import SecretsSeen
 from webhook.offline.verdicts import Change, Located, decided
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ def explain_requests(
             yield RequestExplained(
                 each.planned,
                 unmatched,
-                tuple(_bound(policy, binding, record) for binding in policy.bindings if unmatched is None),
+                tuple(
+                    _bound(policy, binding, record, each.redaction) for binding in policy.bindings if unmatched is None
+                ),
                 tuple(located for located in each.findings if _is_of(located, policy)),
                 each.changes if policy.kind == MUTATING else (),
                 tuple(pair for pair in each.excepted if _is_of(pair[0], policy)),
@@ -90,11 +92,11 @@ def explain_requests(
             )
 
 
-def _bound(policy: Policy[Any], binding: Binding, record: Record) -> BindingExplained:
+def _bound(policy: Policy[Any], binding: Binding, record: Record, redaction: Redaction) -> BindingExplained:
     skipped = record.skip(policy, binding)
     if skipped is not None and not skipped.faulty:
         return BindingExplained(binding, skipped.why)
-    found = (explained(each) for each in record.evaluations(policy, binding))
+    found = (explained(each, redaction) for each in record.evaluations(policy, binding))
     return BindingExplained(binding, None, tuple(each for each in found if each is not None))
 
 

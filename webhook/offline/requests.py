@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from msgspec import Struct, field
@@ -17,6 +17,7 @@ from webhook.apiserver.admitted import ApiServer, Sent
 from webhook.apiserver.completion import Creation
 from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.documents.objects import not_an_object
 from webhook.documents.reader import Document, Problem, objects
 from webhook.offline.customworkloads import NO_MORE, CustomWorkloads
 from webhook.offline.mutated import Mutated
@@ -24,6 +25,9 @@ from webhook.offline.podtemplates import ControlledPod, pods_of
 from webhook.paths import ROOT, Path
 from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User
 from webhook.schema import Kinds, Resource
+
+if TYPE_CHECKING:
+    from webhook.policy.policyset import PolicySet
 
 DEFAULT_NAMESPACE: Final = "default"
 
@@ -105,8 +109,8 @@ class PlannedRequest(Struct, frozen=True):
     def _refused_update(
         self, value: dict[str, Any], old: dict[str, Any], server: ApiServer, resource: Resource
     ) -> Sequence[FieldProblem]:
-        """What is refused of an update. The API server tolerates what was wrong before; an object that is said to have
-        been there as it is now (`--operation update`) cannot have been created with a fault."""
+        """What is refused of an update. The API server tolerates some of what was wrong before; an object that is said
+        to have been there as it is now (`--operation update`) cannot have been created with a fault."""
         faults = server.refused(old, resource) if old is self.request.object else ()
         return faults or server.updated(value, old, resource)
 
@@ -145,6 +149,7 @@ class Plan(Struct, frozen=True):
     """The requests of some documents, in order, and the problems of documents without one.
 
     `objects`: the objects as the API server would store them, for lookups. `notes`: texts that report guesses.
+    `server`: None for objects as they are written.
     """
 
     requests: Sequence[PlannedRequest]
@@ -152,6 +157,13 @@ class Plan(Struct, frozen=True):
     kinds: Kinds
     problems: Sequence[Problem]
     notes: Sequence[str]
+    server: ApiServer | None = None
+
+    def defaulting(self, policies: PolicySet) -> PolicySet:
+        """The policies, whose mutations leave custom objects with the defaults of definitions among the manifests."""
+        if self.server is None or not policies.mutating:
+            return policies
+        return policies.with_custom_kinds(self.server.custom_kinds)
 
 
 def impersonated(user: str, groups: Sequence[str]) -> User:
@@ -226,7 +238,7 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
         known.append(_named(sent.object))
         planned.extend(_requests(sent, resource, document, options, creation, server))
     notes += plugins
-    return Plan(planned, known, kinds, problems, notes)
+    return Plan(planned, known, kinds, problems, notes, server)
 
 
 def options_of(operation: str) -> dict[str, Any]:
@@ -292,8 +304,9 @@ def _as_sent(value: dict[str, Any], resource: Resource, namespace: str, server: 
 
 
 def _at_hand(objects_at_hand: Iterable[dict[str, Any]], kinds: Kinds, namespace: str) -> ManifestsView:
-    """The view in which admission plugins look for objects."""
-    return ManifestsView(objects_at_hand, kinds, default_namespace=namespace)
+    """The view in which admission plugins look for objects: those that the API server can decode."""
+    decodable = (value for value in objects_at_hand if not_an_object(value) is None)
+    return ManifestsView(decodable, kinds, default_namespace=namespace)
 
 
 def _named(value: dict[str, Any]) -> dict[str, Any]:

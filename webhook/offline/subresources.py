@@ -121,7 +121,7 @@ def _problems(planned: PlannedRequest) -> Sequence[FieldProblem]:
     Of two objects (`--old`) nothing is compared: most of what differs is no matter of the subresource.
     """
     request = planned.request
-    if planned.problems or request.old_object not in (None, request.object):
+    if planned.problems or (request.old_object is not None and request.old_object is not request.object):
         return planned.problems
     return planned.completed(request)[1]
 

@@ -21,7 +21,9 @@ def compared(requests: Iterable[PlannedRequest], before: Plan) -> list[PlannedRe
     An object that both have is updated, even if nothing differs; one that only `before` has is deleted, and its
     document is the old one. Requests for the Pods of workloads and recorded requests do not change.
     """
-    left = {_key(each): each for each in before.requests if not each.prefix}
+    were = (each for each in before.requests if not each.prefix)
+    # What cannot be decoded, so that not even its name is known, was never there.
+    left = {_key(each): each for each in were if each.identity.name or not each.unreadable}
     made: list[PlannedRequest] = []
     for planned in requests:
         was = None if planned.of_template or planned.prefix else left.pop(_key(planned), None)

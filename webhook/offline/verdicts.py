@@ -14,15 +14,15 @@ from msgspec.structs import replace
 
 from webhook.admission.decision import SCHEMA, Finding
 from webhook.admission.engine import decide
-from webhook.offline.explaining import ExplainedPolicy, explained, shown_message
+from webhook.admission.redaction import Redaction, SecretsSeen
+from webhook.offline.explaining import ExplainedPolicy, Explanations, shown_message
 from webhook.offline.mutated import Mutated
 from webhook.offline.places import place_of
 from webhook.offline.requests import Identity, PlannedRequest, by_document, pods_after
-from webhook.offline.secrets import Redaction, SecretsSeen
 from webhook.paths import ROOT, Path, render
 
 if TYPE_CHECKING:
-    from webhook.admission.record import Evaluated, Record
+    from webhook.admission.record import Record
     from webhook.apiserver.problems import FieldProblem
     from webhook.cluster.view import ClusterView
     from webhook.documents.reader import Document
@@ -99,7 +99,8 @@ class Verdict(Struct, frozen=True):
 class Decided(Struct, frozen=True):
     """The verdict on one request of a document: see Verdict. record: the engine's record, if one was requested.
 
-    refused: whether the API server refuses the object, so that no validating policy sees it.
+    refused: whether the API server refuses the object, so that no validating policy sees it. redaction: of the Secrets
+    that policies read, if there is something to say or a record.
     """
 
     planned: PlannedRequest
@@ -108,6 +109,7 @@ class Decided(Struct, frozen=True):
     changes: tuple[Change, ...]
     excepted: tuple[tuple[Located, PolicyException], ...]
     refused: bool = False
+    redaction: Redaction = Redaction()
 
 
 def verdicts(
@@ -174,14 +176,17 @@ def decided(
         sent = planned
         if changed and before is not None and after is not None:
             planned = replace(planned, mutated=Mutated(before, after))
-        if decision.findings or decision.excepted or changed or problems:
+        redaction = Redaction()
+        said = decision.findings or decision.excepted or changed or problems
+        if said or observer is not None:
             redaction = Redaction.of(before, planned.request.old_object, after, *cluster.seen)
+        if said:
             locator = _Locator(planned, redaction, explain)
             findings = (*_refused(planned, problems, redaction), *map(locator.located, decision.findings))
             excepted = tuple((locator.located(each.finding), each.exception) for each in decision.excepted)
             if changed and before is not None and after is not None and decision.mutation is not None:
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
-        yield Decided(planned, observer, findings, changes, excepted, completion.refused)
+        yield Decided(planned, observer, findings, changes, excepted, completion.refused, redaction)
         if completion.refused:
             ahead = [each for each in ahead if not each.of_template]
         elif changed and after is not None and not planned.of_template:
@@ -267,11 +272,11 @@ class _Locator:
         self._planned = planned
         self._redaction = redaction
         self._explain = explain
-        self._explained: dict[int, ExplainedPolicy | None] = {}  # by id() of the evaluation
+        self._explanations = Explanations(redaction)
 
     def located(self, finding: Finding) -> Located:
         # If there is a Secret, only the explanation shows which parts of a value are computed from it.
-        why = self._why(finding.evaluated) if self._explain or self._redaction else None
+        why = self._explanations.of(finding.evaluated) if self._explain or self._redaction else None
         message = self._redaction.applied(shown_message(finding, why))
         place = finding.path or self._place(finding, message, why)
         if place and self._redaction.names(place):
@@ -280,14 +285,6 @@ class _Locator:
         if self._explain and why is not None:
             explained = LocatedExplanation(why, why.evaluated.policy, self._planned)
         return self._in_file(finding, message, place, explained)
-
-    def _why(self, evaluated: Evaluated | None) -> ExplainedPolicy | None:
-        """The explanation of an evaluation. It is built once for all its findings."""
-        if evaluated is None:
-            return None
-        if id(evaluated) not in self._explained:
-            self._explained[id(evaluated)] = explained(evaluated)
-        return self._explained[id(evaluated)]
 
     def _place(self, finding: Finding, message: str, why: ExplainedPolicy | None) -> Path | None:
         """The place that the message names, or that decided according to the trace; None if neither is known."""

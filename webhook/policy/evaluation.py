@@ -15,6 +15,7 @@ from webhook.paths import Path
 from webhook.policy.request import JSONObject
 
 if TYPE_CHECKING:
+    from webhook.apiserver.retyping import CustomKinds
     from webhook.cel import Program
     from webhook.policy.reviewing import Review
     from webhook.policy.trace import Trace
@@ -134,5 +135,8 @@ class Mutator(Protocol):
 
         Faults are reported under any failurePolicy.
         """
+
+    def with_custom_kinds(self, custom: CustomKinds) -> Mutator:
+        """The same mutator, of which objects of these kinds have the defaults of their schemas after each mutation."""
 
     def programs(self) -> Iterator[tuple[Path, Program]]: ...

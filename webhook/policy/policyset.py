@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from webhook.apiserver.retyping import CustomKinds
 from webhook.documents.reader import Problem
 from webhook.paths import Path
 from webhook.policy.cel.matchconditions import Conditions
@@ -58,6 +60,7 @@ class Policy(Struct, Generic[Evaluator_co], frozen=True):
     """A compiled policy. `kind`: ValidatingAdmissionPolicy or MutatingAdmissionPolicy, for Python policies too.
 
     `bindings`: sorted by name. A policy without bindings never runs. `exceptions`: sorted by name, with expired ones.
+    `reads`: apiVersion and kind of what a policy in Python declares to look up.
     """
 
     kind: str
@@ -72,6 +75,13 @@ class Policy(Struct, Generic[Evaluator_co], frozen=True):
     evaluator: Evaluator_co
     bindings: tuple[Binding, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
+    reads: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def reads_secrets(self) -> bool:
+        """Whether its params are Secrets, or it looks Secrets up."""
+        of_params = self.param_kind is not None and self.param_kind.kind == "Secret"
+        return of_params or any(kind == "Secret" for _, kind in self.reads)
 
 
 class Candidate(NamedTuple, Generic[Evaluator_co]):
@@ -86,11 +96,22 @@ class PolicySet:
     """The policies of a tree. Immutable: a changed tree is a new set.
 
     `objects`: the other objects of the tree, such as params, Namespaces and CustomResourceDefinitions. `revision`: a
-    hash of the tree's content. `notes`: remarks that are not faults, such as a policy without a binding. `warnings`:
-    probable faults, such as fields that the objects of a policy do not have.
+    hash of the tree's content. `reads_secrets`: a policy looks up Secrets, as params or otherwise. `notes`: remarks
+    that are not faults, such as a policy without a binding. `warnings`: probable faults, such as fields that the
+    objects of a policy do not have.
     """
 
-    __slots__ = ("_kept", "_mutating", "_subsets", "_validating", "notes", "objects", "revision", "warnings")
+    __slots__ = (
+        "_kept",
+        "_mutating",
+        "_subsets",
+        "_validating",
+        "notes",
+        "objects",
+        "reads_secrets",
+        "revision",
+        "warnings",
+    )
 
     def __init__(
         self,
@@ -104,6 +125,7 @@ class PolicySet:
     ) -> None:
         self._validating = tuple(sorted(validating, key=lambda policy: policy.name))
         self._mutating = tuple(sorted(mutating, key=lambda policy: policy.name))
+        self.reads_secrets = any(policy.reads_secrets for policy in self.policies)
         self.objects = tuple(objects)
         self.revision = revision
         self.notes = tuple(notes)
@@ -173,6 +195,17 @@ class PolicySet:
         return PolicySet(
             filter(keep, self._validating),
             filter(keep, self._mutating),
+            objects=self.objects,
+            revision=self.revision,
+            notes=self.notes,
+            warnings=self.warnings,
+        )
+
+    def with_custom_kinds(self, custom: CustomKinds) -> PolicySet:
+        """The set whose mutations leave objects of these kinds with the defaults of their schemas."""
+        return PolicySet(
+            self._validating,
+            [replace(policy, evaluator=policy.evaluator.with_custom_kinds(custom)) for policy in self._mutating],
             objects=self.objects,
             revision=self.revision,
             notes=self.notes,

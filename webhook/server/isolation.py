@@ -314,15 +314,12 @@ _MOVED: Final = f"a timer stopped it in the server's process; it runs apart for 
 
 
 def _of_secret(job: Job) -> bool:
-    """Whether what a policy prints may hold values of a Secret. The order is JSON that the server has written."""
-    order = frames.read(memoryview(job.order)[frames.HEAD :])
-    params, kind = order["params"], order["request"]["kind"]
-    return (
-        kind[::2] == ["", "Secret"]
-        or order["request"]["subresource"] == "token"
-        or (isinstance(params, dict) and params.get("kind") == "Secret")
-        or ("v1", "Secret") in job.declaration.reads
-    )
+    """Whether what a policy prints may hold values of a Secret: it gets one, or looks some up. The order is JSON that
+    the server has written."""
+    if b'"Secret"' in job.order or any(kind == "Secret" for _, kind in job.declaration.reads):
+        return True
+    request = frames.read(memoryview(job.order)[frames.HEAD :])["request"]
+    return bool(request["subresource"] == "token")
 
 
 def _key(declaration: Declaration) -> tuple[str, str]:

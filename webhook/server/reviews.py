@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from webhook.admission import engine, review
 from webhook.admission.decision import Decision, Excepted, Finding, Mutation
+from webhook.admission.redaction import Confidential, SecretsSeen, concerns_secret
 from webhook.cel.cost.metering import Deadline
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.times import NANO, parse_duration
@@ -130,11 +131,15 @@ class Reviews:
         seconds = (time_for_review(head.query) or _DEFAULT_TIME) * _CLUSTER_SHARE
         asked = live.for_review(asyncio.get_running_loop().time() + seconds) if live is not None else None
         view: ClusterView = asked or in_force.cluster
+        if in_force.policies.reads_secrets:
+            view = SecretsSeen(view)  # of all evaluations: the result of a policy that ran apart comes in a later one
         answers: dict[bytes, Ended] = {}
         runs = isolation.answering(answers) if isolation is not None else None
         while True:
             if isinstance(question, Job):
                 ended = await question.come()
+                if isinstance(view, SecretsSeen) and isinstance(question.cluster, SecretsSeen):
+                    view.also(question.cluster)
                 if question.question is None:
                     answers[question.order] = ended
                 else:  # the policy runs again once the cluster has answered
@@ -173,7 +178,7 @@ class Reviews:
         deadline = Deadline(started + (time_for_review(head.query) or _DEFAULT_TIME))
         path = head.path
         try:
-            outcome, text = self._decide(path, request, in_force.policies, cluster, deadline, runs)
+            outcome, text = self._decide(path, request, body, in_force.policies, cluster, deadline, runs)
         except Exception as error:
             # A bug of ours. The API server applies the failurePolicy of the webhook to a response with status 500.
             self._metrics.review(path, request, "error", perf_counter() - started)
@@ -187,6 +192,7 @@ class Reviews:
         self,
         path: str,
         request: Request,
+        body: bytes,
         policies: PolicySet,
         cluster: ClusterView,
         deadline: Deadline,
@@ -195,11 +201,14 @@ class Reviews:
         endpoint = ENDPOINTS[path]
         if endpoint.failure_policy is not None:
             policies = policies.only(endpoint.failure_policy)
+        if policies.reads_secrets and type(cluster) is not SecretsSeen:
+            cluster = SecretsSeen(cluster)
+        confidential = Confidential(request, body, cluster)
         outcome: Decision | Mutation
         if endpoint.phase == "mutate":
-            outcome = engine.mutate(request, policies, cluster, deadline=deadline, runs=runs)
+            outcome = engine.mutate(request, policies, cluster, deadline=deadline, confidential=confidential, runs=runs)
             return outcome, review.respond_mutation(request, outcome, policies.revision)
-        outcome = engine.validate(request, policies, cluster, deadline=deadline, runs=runs)
+        outcome = engine.validate(request, policies, cluster, deadline=deadline, confidential=confidential, runs=runs)
         return outcome, review.respond(request, outcome, policies.revision)
 
     def _record(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:
@@ -286,7 +295,7 @@ def _line(level: str, event: str, path: str, request: Request) -> dict[str, Any]
 
 def _finding(finding: Finding, request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {"policy": finding.policy, "binding": finding.binding, "result": _result(finding)}
-    if not _is_secret(request):
+    if not _is_confidential(finding, request):
         fields["message"] = cut(finding.message)
     return fields
 
@@ -298,7 +307,7 @@ def _excepted(excepted: Excepted, request: Request) -> dict[str, Any]:
         "policy": finding.policy,
         "binding": finding.binding,
     }
-    if not _is_secret(request):
+    if not _is_confidential(finding, request):
         fields["message"] = cut(finding.message)
     return fields
 
@@ -307,7 +316,11 @@ def _result(finding: Finding) -> str:
     return "error" if finding.error else finding.action.lower()
 
 
-def _is_secret(request: Request) -> bool:
-    """Whether the object may contain credentials: a Secret, or a token request (`serviceaccounts/token`)."""
+def _is_confidential(finding: Finding, request: Request) -> bool:
+    """Whether the message may come from credentials: the object is a Secret or a token request
+    (`serviceaccounts/token`), or the policy has read a Secret."""
     resource = request.resource
-    return resource.group == "" and (resource.resource == "secrets" or request.subresource == "token")
+    if resource.group == "" and (resource.resource == "secrets" or request.subresource == "token"):
+        return True
+    evaluated = finding.evaluated
+    return evaluated is not None and concerns_secret(evaluated.policy, evaluated.param)

@@ -177,3 +177,19 @@ def test_updated() -> None:
     accepted, refused, equal = judge(pairs)
     assert accepted > 200
     assert equal > 0.5 * refused
+
+
+def test_updates_of_what_was_refused() -> None:
+    """Faults that stay, or are changed: the server tolerates few of them."""
+    values = objects()
+    mutations = Mutations(SEED, values)
+    pairs: list[tuple[Object, Object | None]] = []
+    for index in range(3000):
+        chosen = mutations.random.choice(values)
+        old = mutations.of(chosen) if index % 2 else chosen
+        new = mutations.of(old) if index % 3 else copy.deepcopy(old)
+        new["metadata"] = {**(new.get("metadata") or {}), "annotations": {"touched": "x"}}
+        pairs.append((new, old))
+    accepted, refused, equal = judge(pairs)
+    assert accepted > 200
+    assert equal > 0.75 * refused

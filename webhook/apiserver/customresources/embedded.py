@@ -33,7 +33,8 @@ def _refusals(value: Any, schema: Schema | None, path: Path, *, embedded: bool =
                 yield from _refusals(item, schema.values, (*path, Key(key)))
     elif isinstance(value, list):
         for place, item in enumerate(value):
-            yield from _refusals(item, schema.items, (*path, place))
+            if isinstance(item, dict | list):
+                yield from _refusals(item, schema.items, (*path, place))
 
 
 def _resource(value: dict[str, Any], path: Path) -> Iterator[FieldError]:

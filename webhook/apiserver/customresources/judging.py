@@ -47,7 +47,7 @@ def decoded(kind: Kind, value: dict[str, Any]) -> Decoded:
         try:
             meta, fields = objectmeta.decoded(made["metadata"])
         except MetadataError as error:
-            result.failed, result.failed_path = str(error), ("metadata",)
+            result.failed, result.failed_path = str(error), ("metadata", *error.path)
             return result
         result.unknown += (("metadata", *field) for field in fields)
     result.unknown += coercing.prune(made, kind.schema, root=True)

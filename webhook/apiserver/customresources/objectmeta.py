@@ -11,7 +11,11 @@ _UNKNOWN = "unknown field"
 
 
 class MetadataError(Exception):
-    """The API server's text for metadata that it cannot decode."""
+    """The API server's text for metadata that it cannot decode. `path`: the field, from the metadata on."""
+
+    def __init__(self, text: str, path: Path = ()) -> None:
+        super().__init__(text)
+        self.path = path
 
 
 def decoded(value: Any) -> tuple[dict[str, Any], list[Path]]:
@@ -23,7 +27,6 @@ def decoded(value: Any) -> tuple[dict[str, Any], list[Path]]:
     unknown: list[Path] = []
     for problem in found.problems:
         if not problem.message.startswith(_UNKNOWN):
-            # Of a custom resource the API server decodes the metadata alone.
-            raise MetadataError(problem.message.replace("ObjectMeta.metadata.", "ObjectMeta."))
+            raise MetadataError(problem.message, problem.path[1:])
         unknown.append(problem.path[1:])
     return encoding.encode_metadata(found.object), unknown

@@ -353,6 +353,9 @@ def _out_of_range(number: float, kind: str, form: str) -> bool:
 def _number(result: _Result, schema: Schema, kinds: tuple[str, ...], form: str, value: float, path: Path) -> None:
     kind = kinds[0] if len(kinds) == 1 and kinds[0] in ("integer", "number") else ""
     form = form if kind else ""
+    unbounded = schema.multiple_of is None and schema.maximum is None and schema.minimum is None
+    if unbounded and not (kind and _out_of_range(value, kind, form)):
+        return
 
     def in_range(number: float, prefix: str) -> bool:
         if not kind or not _out_of_range(number, kind, form):

@@ -17,6 +17,7 @@ from webhook.apiserver.validation import (
     network,
     pods,
     storage,
+    tolerated,
     workloads,
 )
 from webhook.apiserver.validation.fields import Object, Refusals, at
@@ -81,22 +82,13 @@ def _refusals(value: Object, namespaced: bool, old: Object | None, named: bool) 
 
 def _changed(value: Object, old: Object, kind: _Kind) -> Refusals:
     if kind.created is not None:
-        # The API server tolerates some of what was wrong before, of Pod templates all.
-        before = set(map(_field, islice(kind.created(old), MAX_REFUSALS)))
-        for error in kind.created(value):
-            if _field(error) not in before and not (before and error.path[:2] == ("spec", "template")):
-                yield error
+        yield from tolerated.remaining(kind.created, value, old, MAX_REFUSALS)
     for path in kind.fixed:
         changed = at(value, *map(str, path))
         if not changes.same(changed, at(old, *map(str, path))):
             yield invalid(path, changed, metadata.IMMUTABLE)
     if kind.changed is not None:
         yield from kind.changed(value, old)
-
-
-def _field(error: FieldError) -> tuple[str, ...]:
-    """The field of an error, in whichever element of a list."""
-    return tuple(step for step in error.path if isinstance(step, str))
 
 
 def _group(value: Object) -> str:

@@ -133,7 +133,8 @@ def _selected(spec: Object, name: str, claims: list[Any] | None = None) -> Refus
 
 def _of_stateful_set(template: Object, claims: list[Any]) -> Object:
     """The template with the claims as volumes; hostname and subdomain are set by the controller."""
-    names = [at(claim, "metadata", "name") or "" for claim in claims]
+    # Two claims of one name make one volume.
+    names = dict.fromkeys(at(claim, "metadata", "name") or "" for claim in claims)
     spec = {name: item for name, item in (at(template, "spec") or {}).items() if name not in ("hostname", "subdomain")}
     own = listed(spec, "volumes")
     # Claims come last here, so that the places of the others are those of the manifest.

@@ -1,11 +1,13 @@
 """Privacy levels of values: private parts, values that contain them, and values computed from them.
 
 Expressions work on the original objects, so parts of these are identified by id(). Values computed from private parts
-are found by following the tree.
+are found by following the tree. Texts that hold a private value wherever they come from, such as a copy in another
+object, are found by their content.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec import Struct
@@ -25,20 +27,30 @@ PRIVATE: Final = 2
 class Private(Struct, frozen=True):
     """The private parts of the variables of an expression, and the values that contain them, by id().
 
-    The values must stay alive as long as this is used.
+    The values must stay alive as long as this is used. `masked`: the text without private values; None if there are
+    none to look for.
     """
 
     parts: frozenset[int] = frozenset()
     holders: frozenset[int] = frozenset()
+    masked: Callable[[str], str] | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.parts)
+        return bool(self.parts) or self.masked is not None
+
+    def text(self, text: str) -> str:
+        """The text without private values."""
+        return text if self.masked is None else self.masked(text)
+
+    def by_content(self) -> Private:
+        """This, without what is known by id(): for values that the expression computed from nothing private."""
+        return Private(masked=self.masked)
 
     def level(self, value: Any) -> int:
         """The level (CLEAN, HOLDS or PRIVATE) of a value that the expression did not compute."""
         while isinstance(value, Optional):
             value = value.value
-        if id(value) in self.parts:
+        if id(value) in self.parts or (type(value) is str and self.text(value) != value):
             return PRIVATE
         return HOLDS if id(value) in self.holders else CLEAN
 

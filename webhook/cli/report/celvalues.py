@@ -10,7 +10,7 @@ from webhook.cel.tree.types import Type
 from webhook.cel.value.numbers import UInt
 from webhook.cel.value.times import Duration, Timestamp
 from webhook.cel.value.values import NONE, Key, Optional
-from webhook.cel.why.privacy import CLEAN, NOTHING, PRIVATE, Private
+from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
 from webhook.offline.secrets import hidden
 from webhook.visible import visible
 
@@ -26,7 +26,7 @@ def shown(value: Any, level: int, private: Private, limit: int) -> str:
         return hidden(value)  # made by the expression, its keys too
     pieces: list[str] = []
     length = 0
-    for piece in _pieces(value, private if level != CLEAN else NOTHING, limit):
+    for piece in _pieces(value, private if level != CLEAN else private.by_content(), limit):
         pieces.append(piece)
         length += len(piece)
         if length > limit:
@@ -51,7 +51,7 @@ def type_name(value: Any) -> str:
     return str(type_of(value))
 
 
-def _hidden_pieces(value: Any) -> Iterator[str]:
+def _hidden_pieces(value: Any, private: Private) -> Iterator[str]:
     """A private part as it stands in its object: the keys of data are no secret."""
     while isinstance(value, Optional):
         value = value.value
@@ -60,14 +60,14 @@ def _hidden_pieces(value: Any) -> Iterator[str]:
         return
     yield "{"
     for place, (key, item) in enumerate(value.items()):
-        yield f"{', ' if place else ''}{json.dumps(key, ensure_ascii=False)}: {hidden(item)}"
+        yield f"{', ' if place else ''}{json.dumps(private.text(key), ensure_ascii=False)}: {hidden(item)}"
     yield "}"
 
 
 def _pieces(value: Any, private: Private, limit: int) -> Iterator[str]:
     """The text of a value, piece by piece: whoever has seen enough reads no further."""
     if private and private.level(value) == PRIVATE:
-        yield from _hidden_pieces(value)
+        yield from _hidden_pieces(value, private)
         return
     match value:
         case None | True | False:

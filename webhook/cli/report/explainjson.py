@@ -101,7 +101,7 @@ def expression(each: Explained, private: Private, planned: PlannedRequest) -> di
     for path in explanation.witnesses:
         place = planned.place(path)
         position = planned.document.position(place)
-        witnesses.append({"path": render(place), "line": position.line, "column": position.column})
+        witnesses.append({"path": private.text(render(place)), "line": position.line, "column": position.column})
     return {
         "field": field,
         **({"key": each.name} if field == "auditAnnotations" else {"index": index}),
@@ -135,10 +135,10 @@ class _Steps:
             made["type"] = type_name(step.value)
             made["hidden"] = step.level == PRIVATE and not isinstance(step.value, bool)
         elif step.outcome == "error":
-            made["error"] = error_of(step)
+            made["error"] = self._private.text(error_of(step))
             made["hidden"] = step.error_level != CLEAN
         if step.path is not None:
-            made["path"] = render(self._planned.place(step.path))
+            made["path"] = self._private.text(render(self._planned.place(step.path)))
         if step.variable is not None:
             made["source"] = step.variable.source
             made["variable"] = next(iter(self.some([step.variable], self.step, made)), None)
@@ -154,7 +154,7 @@ class _Steps:
         items = [
             {"name": name, "value": shown(value, level, self._private, MAX_VALUE)} for name, value, level in each.items
         ]
-        path = None if each.path is None else render(self._planned.place(each.path))
+        path = None if each.path is None else self._private.text(render(self._planned.place(each.path)))
         made: dict[str, Any] = {"place": each.place, "items": items, "path": path, "decides": each.decides}
         made["children"] = self.some(each.children, self.step, made)
         return made

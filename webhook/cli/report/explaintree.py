@@ -259,7 +259,7 @@ class _Drawing:
             return _Branch(text, "  not evaluated", DIM, "", False, False, ())
         note = self.note(step)
         if step.outcome == "error":
-            error = f"  error: {one_line(error_of(step))}"
+            error = f"  error: {one_line(self.private.text(error_of(step)))}"
             below = self.below(step)
             arose = not step.rounds and not any(isinstance(each, Step) and each.outcome == "error" for each in below)
             return _Branch(text, error, ERROR, note if arose else "", strong, strong, below, arose)

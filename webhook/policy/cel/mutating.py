@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.apiserver.problems import FieldProblem
-from webhook.apiserver.retyping import retyped
+from webhook.apiserver.retyping import NO_CUSTOM_KINDS, CustomKinds, retyped
 from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Issue, Program, types
 from webhook.cel.check.construction import JSON_PATCH_TYPE, OBJECT_TYPE
 from webhook.cel.cost.compiling import Compiling
@@ -44,13 +44,17 @@ class Mutation(Struct, frozen=True):
 
 
 class CELMutator(Struct, frozen=True):
-    """The compiled expressions of a policy. shared: its matchConditions and variables. schemas: of kinds to merge."""
+    """The compiled expressions of a policy. shared: its matchConditions and variables. schemas: of kinds to merge.
+
+    custom: the kinds of which objects get defaults after each mutation.
+    """
 
     shared: CELValidator
     mutations: tuple[Mutation, ...]
     reinvoked: bool
     sources: tuple[tuple[Path, Program], ...]
     schemas: Schemas
+    custom: CustomKinds = NO_CUSTOM_KINDS
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """See Mutator."""
@@ -69,6 +73,10 @@ class CELMutator(Struct, frozen=True):
     def with_schemas(self, schemas: Schemas) -> CELMutator:
         """The same mutator with other schemas."""
         return replace(self, schemas=schemas)
+
+    def with_custom_kinds(self, custom: CustomKinds) -> CELMutator:
+        """See Mutator."""
+        return replace(self, custom=custom)
 
     def mutate(self, review: Review, params: Any) -> MutationResult:
         """See Mutator."""
@@ -117,8 +125,9 @@ class CELMutator(Struct, frozen=True):
         if extent(value, MAX_MADE) > MAX_MADE:
             raise _Refused(_TOO_LARGE.format(mutation.program.source))
         if mutation.patch_type == "ApplyConfiguration":
-            return _merged(value, current, request.kind, self.schemas.of(*request.kind))
-        return _patched(value, current, constructed.Typed(activation.get("request"), activation.get("namespaceObject")))
+            return _merged(value, current, request.kind, self.schemas.of(*request.kind), self.custom)
+        typed = constructed.Typed(activation.get("request"), activation.get("namespaceObject"))
+        return _patched(value, current, typed, self.custom)
 
 
 MAX_MADE: Final = 1_000_000
@@ -138,7 +147,9 @@ class _Refused(Exception):
         self.internal = internal
 
 
-def _merged(wanted: Message, current: JSONObject, kind: GroupVersionKind, schema: Schema | None) -> JSONObject:
+def _merged(
+    wanted: Message, current: JSONObject, kind: GroupVersionKind, schema: Schema | None, custom: CustomKinds
+) -> JSONObject:
     wrong = constructed.mismatch(wanted)
     if wrong:
         raise _Refused(f"type mismatch: {wrong}")
@@ -158,14 +169,14 @@ def _merged(wanted: Message, current: JSONObject, kind: GroupVersionKind, schema
     into = f"{kind.group}/{kind.version}, Kind={kind.kind}"
     for integer in structuredmerge.fractions(schema, configuration) if Schemas.builtin().of(*kind) else ():
         raise _Refused(f"unable to convert unstructured object to {into}: cannot convert float64 to {integer}")
-    changed = retyped(current, merged)
+    changed = retyped(current, merged, custom)
     for each in changed.problems:
         if not each.strict:
             raise _Refused(f"unable to convert unstructured object to {into}: {each.message}")
     return changed.object
 
 
-def _patched(messages: list[Message], current: JSONObject, typed: constructed.Typed) -> JSONObject:
+def _patched(messages: list[Message], current: JSONObject, typed: constructed.Typed, custom: CustomKinds) -> JSONObject:
     try:
         operations = [_operation(message, typed) for message in messages]
     except constructed.UnfitValue as error:
@@ -181,7 +192,7 @@ def _patched(messages: list[Message], current: JSONObject, typed: constructed.Ty
     wrong = _not_an_object_of_its_kind(patched, current)
     if wrong:
         raise _Refused(f"Internal error occurred: {wrong}", internal=True)
-    changed = retyped(current, patched)
+    changed = retyped(current, patched, custom)
     if changed.problems:
         raise _Refused(f"Internal error occurred: {_decoding_error(changed.problems)}", internal=True)
     return changed.object

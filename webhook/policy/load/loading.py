@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -37,6 +37,9 @@ from webhook.policy.written import model, policykinds, refusals
 from webhook.policy.written.policykinds import MUTATING, VALIDATING
 from webhook.schema import Kinds, Schemas, resourcenames
 from webhook.versions import NEWEST, Version
+
+if TYPE_CHECKING:
+    from webhook.apiserver.retyping import CustomKinds
 
 _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[model.MutatingAdmissionPolicyBinding]] = {
     f"{VALIDATING}Binding": model.ValidatingAdmissionPolicyBinding,
@@ -120,6 +123,7 @@ class _Loader:
         self._objects: dict[tuple[str, str, str, str], Document] = {}
         self._unusable: set[tuple[str, str]] = set()  # policies with errors: references to them are not reported
         self._documents: dict[tuple[str, str], Document] = {}  # of policies in CEL
+        self._custom: CustomKinds = {}
         self._notes: list[Problem] = []
         self.foreign: list[Problem] = []  # objects of other policy engines
 
@@ -167,7 +171,10 @@ class _Loader:
         """Warn of a CustomResourceDefinition that the API server refuses: its kind is not known then."""
         from webhook.apiserver.customresources import definitions  # only trees with definitions need it
 
-        refused = definitions.read(document.value, self._version).refused
+        definition = definitions.read(document.value, self._version)
+        defined = {(kind.api_version, kind.kind): kind for kind in definition.kinds.values()}
+        self._custom = {**self._custom, **defined}
+        refused = definition.refused
         if refused:
             more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
             words = "the API server refuses it, so that objects of its kind are not checked against it"
@@ -343,6 +350,7 @@ class _Loader:
             match=declaration.match,
             param_kind=declaration.param_kind,
             evaluator=evaluator,
+            reads=declaration.reads,
         )
 
     def excuse(self, content: bytes) -> None:
@@ -379,6 +387,8 @@ class _Loader:
             )
             if isinstance(complete.evaluator, CELMutator):
                 complete = replace(complete, evaluator=complete.evaluator.with_schemas(schemas))
+            if self._custom and isinstance(complete.evaluator, CELMutator | PythonMutator):
+                complete = replace(complete, evaluator=complete.evaluator.with_custom_kinds(self._custom))
             (validators if policy.kind == VALIDATING else mutators).append(complete)
         return PolicySet(
             validators,

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
-from webhook.apiserver.retyping import retyped
+from webhook.apiserver.retyping import NO_CUSTOM_KINDS, CustomKinds, retyped
 from webhook.cluster.view import Unanswered
 from webhook.paths import Path
 from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
@@ -97,9 +98,10 @@ class PythonValidator(Struct, frozen=True):
 
 
 class PythonMutator(Struct, frozen=True):
-    """A `@mutate` function, run on requests."""
+    """A `@mutate` function, run on requests. custom: the kinds of which objects get defaults after it."""
 
     declaration: Declaration
+    custom: CustomKinds = NO_CUSTOM_KINDS
 
     @property
     def needs_params(self) -> bool:
@@ -122,7 +124,11 @@ class PythonMutator(Struct, frozen=True):
             return UNCHANGED
         runs = review.runs
         edited = self.edited_here(review, params) if runs is None else runs.edited(self, review, params)
-        return edited if isinstance(edited, MutationResult) else completed(original, edited)
+        return edited if isinstance(edited, MutationResult) else completed(original, edited, self.custom)
+
+    def with_custom_kinds(self, custom: CustomKinds) -> PythonMutator:
+        """See Mutator."""
+        return replace(self, custom=custom)
 
     def edited_here(self, review: Review, params: Any) -> MutationResult | JSONObject:
         """The object as the function leaves it, of plain JSON values; or the result if it left it unchanged or failed.
@@ -162,14 +168,14 @@ class PythonMutator(Struct, frozen=True):
         return changed
 
 
-def completed(original: JSONObject, changed: JSONObject) -> MutationResult:
+def completed(original: JSONObject, changed: JSONObject, custom: CustomKinds = NO_CUSTOM_KINDS) -> MutationResult:
     """The result of a function that left `changed` of an object."""
     if not differs(original, changed):
         return UNCHANGED
     if any(changed.get(name) != original.get(name) for name in ("apiVersion", "kind")):
         return MutationResult(changed)
     # The API server decodes what a mutation leaves before anyone else sees it. What it cannot decode it refuses.
-    decoded = retyped(original, changed)
+    decoded = retyped(original, changed, custom)
     return MutationResult(changed if decoded.problems else decoded.object)
 
 
