@@ -22,6 +22,7 @@ import orjson
 from webhook.documents.reader import Problem
 from webhook.policy.load.loading import PolicyTreeError, load_tree
 from webhook.policy.load.treefiles import Tree
+from webhook.policy.python.apart.runner import ended_first
 from webhook.versions import Version
 from webhook.visible import encodable
 
@@ -29,7 +30,6 @@ _MEMORY = 256 << 20  # bytes that loading may take
 _LONGEST_LINE = 64 << 20  # bytes of a report
 _NICE = 19
 _ENDING = 1.0  # seconds that the process has to end after its last report
-_OUT_OF_MEMORY = 1000  # the value of oom_score_adj that makes the system end this process before the server
 
 
 class _Report(msgspec.Struct, frozen=True):
@@ -101,8 +101,7 @@ def main() -> None:
 
 def _limit(seconds: float) -> None:
     os.nice(_NICE)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(_OUT_OF_MEMORY))
+    ended_first()
     # The limit counts what is written, not the libraries that are mapped.
     most = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + _MEMORY
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))

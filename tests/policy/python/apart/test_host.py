@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,19 @@ def test_a_runner_is_ended_by_order_and_by_the_kernel(server: Server) -> None:
         assert server.heard() == {"ended": 1}
     os.close(output)
     os.close(other)
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="the system has no such score")
+def test_a_runner_is_what_the_system_ends_first(server: Server) -> None:
+    runner, output = server.start(1)
+    with runner:
+        load(runner, "print('hello')\n")
+        frames.received(runner)
+        (pid,) = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        own = int(Path("/proc/self/oom_score_adj").read_text())
+        assert int(Path(f"/proc/{pid}/oom_score_adj").read_text()) == 1000 > own
+        assert int(Path(f"/proc/{server.process.pid}/oom_score_adj").read_text()) == own
+    os.close(output)
 
 
 def test_runners_end_with_the_server(server: Server) -> None:
