@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.policy.trees import binding, request, tree, verdict
-from webhook.policy.python.forbidding import Forbidden, Forbidding
+from webhook.policy.python import forbidding
+from webhook.policy.python.forbidding import Forbidden, Forbidding, refusal
 
 
 def test_files_network_and_processes_are_refused_in_the_block_only(tmp_path: Path) -> None:
@@ -32,6 +35,45 @@ def test_files_network_and_processes_are_refused_in_the_block_only(tmp_path: Pat
                 act()
     file.write_text("x")
     assert not os.system("true")
+
+
+@pytest.mark.parametrize(
+    ("event", "arguments", "file", "allowed"),
+    [
+        ("open", ("/lib/zone/Rome", "r", os.O_RDONLY), "p.py", True),
+        ("open", ("/lib/zone/Rome", "w", os.O_WRONLY | os.O_CREAT), "p.py", False),
+        ("open", ("/lib/zone/Rome", "r+", os.O_RDWR), "p.py", False),
+        ("open", ("/lib/../etc/passwd", "r", os.O_RDONLY), "p.py", False),
+        ("open", ("/library", "r", os.O_RDONLY), "p.py", False),
+        ("open", ("relative", "r", os.O_RDONLY), "p.py", False),
+        ("open", (7, "r", os.O_RDONLY), "p.py", False),  # a descriptor
+        ("open", ("/etc/passwd", "r", os.O_RDONLY), "<frozen importlib._bootstrap_external>", True),
+        ("os.listdir", ("/lib/zone",), "p.py", True),
+        ("os.listdir", ("/etc",), "p.py", False),
+        ("os.scandir", (None,), "p.py", False),
+        ("os.listdir", (), "p.py", False),
+        ("os.system", (b"true",), "p.py", False),
+        ("socket.connect", (), "<frozen importlib._bootstrap>", False),
+    ],
+)
+def test_only_files_of_libraries_may_be_read(event: str, arguments: tuple[Any, ...], file: str, allowed: bool) -> None:
+    said = refusal(event, arguments, file, ("/lib/",))
+    assert (said is None) is allowed
+    assert said is None or said.endswith(f" ({event})")
+
+
+def test_a_whole_process_can_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the hook, which could not be taken back; with it: tests/server/test_isolation.py."""
+    for module, name in ((_thread, "start_new_thread"), (_thread, "start_new"), (threading, "_start_new_thread")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # set back at the end
+    installed: list[bool] = []
+    monkeypatch.setattr(forbidding, "_install", lambda *, whole: installed.append(whole))
+    forbidding.forbid()
+    assert installed == [True]
+    with pytest.raises(Forbidden, match="threads"):
+        _thread.start_new_thread(print, ())
+    with pytest.raises(Forbidden, match="threads"):
+        threading.Thread(target=print).start()
 
 
 def test_importing_and_time_zones_work() -> None:

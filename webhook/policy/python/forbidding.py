@@ -68,29 +68,30 @@ def _no_thread(*_: object, **__: object) -> None:
     raise Forbidden("a policy may have no network, processes or threads (_thread.start_new_thread)")
 
 
-class _Always:
-    def get(self) -> bool:
-        return True
-
-
 @cache
 def _install(*, whole: bool = False) -> None:
     libraries = tuple(sorted(_libraries()))
-    running: ContextVar[bool] | _Always = _Always() if whole else _running
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _READING:
-            if running.get() and not _imports() and not _reads(event, arguments, libraries):
-                raise Forbidden(f"a policy may not read or write files ({event})")
-        elif (event in _EVENTS or event.startswith(_PREFIXES)) and running.get():
-            raise Forbidden(f"a policy may have no network, processes or threads ({event})")
+        if (event in _READING or event in _EVENTS or event.startswith(_PREFIXES)) and (whole or _running.get()):
+            message = refusal(event, arguments, sys._getframe(1).f_code.co_filename, libraries)
+            if message is not None:
+                raise Forbidden(message)
 
     sys.addaudithook(hook)
 
 
-def _imports() -> bool:
-    """Whether Python's import system itself reads the file or folder."""
-    return sys._getframe(2).f_code.co_filename.startswith("<frozen ")
+def refusal(event: str, arguments: tuple[Any, ...], file: str, libraries: tuple[str, ...]) -> str | None:
+    """Why policy code may not do what an audit event says; None if it may.
+
+    file: of the code that causes the event. libraries: the beginnings of paths that may be read.
+    """
+    if event not in _READING:
+        return f"a policy may have no network, processes or threads ({event})"
+    # What is frozen is Python's import system: it reads the modules that a policy imports while it runs.
+    if file.startswith("<frozen ") or _reads(event, arguments, libraries):
+        return None
+    return f"a policy may not read or write files ({event})"
 
 
 def _libraries() -> Iterator[str]:
