@@ -140,6 +140,7 @@ class Processes:
 
     def start(self, ended: Callable[[], None]) -> _Process:
         """Start a process for a lane. Calls `ended` if the host says that it has ended. Raises OSError."""
+        new = self._control is None
         control = self._control or self._start_host()
         self._number += 1
         ours, theirs = socket.socketpair()
@@ -151,8 +152,10 @@ class Processes:
             except OSError:
                 ours.close()
                 os.close(reading)
-                self._lose_host()
-                raise
+                self._host_ended()
+                if new:
+                    raise
+                return self.start(ended)  # the host has ended, which the loop has not heard yet: by another one
             finally:
                 os.close(writing)
         ours.setblocking(False)
@@ -208,12 +211,15 @@ class Processes:
         except OSError:
             packet = b""
         if not packet:
-            self._log.write("error", "process ended", {"process": "host of policies", "message": "starting another"})
-            self._lose_host()
+            self._host_ended()
             return
         ended = self._ended.pop(orjson.loads(packet)["ended"], None)
         if ended is not None:
             ended()
+
+    def _host_ended(self) -> None:
+        self._log.write("error", "process ended", {"process": "host of policies", "message": "starting another"})
+        self._lose_host()
 
     def _lose_host(self) -> None:
         if self._control is not None:
