@@ -64,9 +64,17 @@ def test_ctrl_c_ends_a_command(tmp_path: Path, body: str) -> None:
     (tmp_path / "pod.yaml").write_text(
         "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: i}]}\n"
     )
-    command = [sys.executable, "-m", "webhook.cli.main", "check", "pod.yaml"]
+    # As in a terminal: a shell that starts the tests in the background lets its programs ignore SIGINT.
+    program = (
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from webhook.cli.main import main\nmain()"
+    )
+    command = [sys.executable, "-c", program, "check", "pod.yaml"]
     log = tmp_path / "stderr"
     with log.open("wb") as stderr, subprocess.Popen(command, cwd=tmp_path, stderr=stderr) as process:
-        wait_for(lambda: b"here" in log.read_bytes(), 60)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) in (-signal.SIGINT, 130)
+        try:
+            wait_for(lambda: b"here" in log.read_bytes(), 60)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) in (-signal.SIGINT, 130)
+        finally:
+            process.kill()
