@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,3 +142,13 @@ def test_it_ends_when_memory_has_run_out(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_here_is_no_timer() -> None:
     Here().over()
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="the system has no such score")
+def test_the_system_ends_it_before_the_server() -> None:
+    program = (
+        "from pathlib import Path\nfrom webhook.policy.python.apart.runner import ended_first\n"
+        "ended_first()\nprint(Path('/proc/self/oom_score_adj').read_text())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1000"
