@@ -14,7 +14,7 @@ import pytest
 
 from tests.policy.trees import pod, request
 from webhook.policy.python.apart import frames
-from webhook.policy.python.apart.runner import Here, Runner
+from webhook.policy.python.apart.runner import Here, Runner, _Cluster
 from webhook.policy.python.printing import Said
 from webhook.policy.written.policykinds import MUTATING, VALIDATING
 
@@ -152,3 +152,13 @@ def test_the_system_ends_it_before_the_server() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1000"
+
+
+def test_a_namespace_is_looked_up_as_any_object() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(frames.framed({"answer": [{"kind": "Namespace"}, 0.5]}))
+        cluster = _Cluster(ours)
+        assert cluster.namespace("shop").value == {"kind": "Namespace"}
+        assert frames.received(theirs) == {"ask": "get", "with": ["v1", "Namespace", "shop", None]}
+        assert cluster.kinds.for_kind("v1", "Namespace") is not None
