@@ -77,6 +77,15 @@ def test_without_all_it_leaves_the_policies_to_another_source(tmp_path: Path) ->
     assert values(".", cwd=large)["webhooks"]["validating"][0]["rules"]
 
 
+def test_several_trees_have_one_registration(tmp_path: Path) -> None:
+    other = written(tmp_path, a=[trees.policy("a")], b=[bound()])
+    both = values("policies", str(other))
+    assert both["objects"] == values("policies")["objects"]
+    assert len(both["webhooks"]["validating"]) == 4
+    done = run("policies", str(other), "--helm-values", "--all")
+    assert (done.returncode, "--all: expected one tree, got 2" in done.stderr) == (2, True)
+
+
 def test_everything_has_the_name_of_the_release() -> None:
     found = values("policies", "--all", "--service", "guard/keeper")
     assert found["service"] == "guard/keeper"

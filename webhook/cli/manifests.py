@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.cli.options import FAILED, Color, NotGiven, PolicyImports, colored, fail, fail_with, imported
+from webhook.cli.options import (
+    DEFAULT_TREE,
+    FAILED,
+    TREE,
+    TREES,
+    Color,
+    NotGiven,
+    PolicyImports,
+    colored,
+    fail,
+    fail_with,
+    loaded,
+    trees,
+)
 from webhook.excerpts import columns
 
 if TYPE_CHECKING:
@@ -31,8 +44,12 @@ _WHICH_NAMESPACES = (
 
 def manifests(
     policies: Annotated[
-        Path, typer.Argument(metavar="POLICIES", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
-    ] = Path("policies"),
+        list[str] | None,
+        typer.Argument(
+            metavar="TREE",
+            help=f"The policy tree: {TREE}. Several make one tree. (default {DEFAULT_TREE}; {TREES})",
+        ),
+    ] = None,
     check: Annotated[
         Path | None,
         typer.Option(
@@ -135,7 +152,7 @@ def manifests(
     from webhook.registration.configurations import OptionError
     from webhook.registration.webhooks import webhooks
 
-    confirmed, without = bootstrap or [], without or []
+    named, confirmed, without = trees(policies), bootstrap or [], without or []
     try:
         if check is not None and write is not None:
             raise OptionError("--check and --write exclude each other: --check writes nothing")
@@ -149,6 +166,11 @@ def manifests(
             raise OptionError("--steady-name is for --all without --helm-values: it is about the kustomization")
         if everything and rbac:
             raise OptionError("--all and --rbac exclude each other: --all writes the roles too")
+        if everything and len(named) > 1:
+            raise OptionError(
+                f"--all: expected one tree, got {len(named)}: a kustomization lists the files of its own folder. "
+                "`gatewright bundle` packs several trees"
+            )
         if sum((inject_ca_from is not None, ca_bundle is not None, no_ca)) > 1:
             raise OptionError("--inject-ca-from, --ca-bundle and --no-ca exclude each other: use one of them")
         account = configurations.namespaced_name(service_account) if rbac or everything or helm_values else ("", "")
@@ -169,53 +191,52 @@ def manifests(
     )
     of_account = ("--service-account", service_account if service_account != _SERVICE else None)
 
-    def registered(loaded: PolicySet) -> str:
-        command = _command(policies, *registration, *shared)
-        return configurations.text(webhooks(loaded, confirmed), options, command)
+    tree = Path(named[0])
 
-    def permitted(loaded: PolicySet) -> str:
-        return roles.text(loaded, account, name, _command(policies, *shared, ("--rbac", ""), of_account))
+    def registered(policies: PolicySet) -> str:
+        command = _command(named, *registration, *shared)
+        return configurations.text(webhooks(policies, confirmed), options, command)
 
-    def shipped(loaded: PolicySet) -> str:
-        found = shipping.shipment(policies, loaded)
-        _tell(found.notes, shipping.warnings(found, policies))
+    def permitted(policies: PolicySet) -> str:
+        return roles.text(policies, account, name, _command(named, *shared, ("--rbac", ""), of_account))
+
+    def shipped(policies: PolicySet) -> str:
+        found = shipping.shipment(tree, policies)
+        _tell(found.notes, shipping.warnings(found, tree))
         how = (("--all", ""), ("--steady-name", "" if steady_name else None))
-        return shipping.text(found, name, _command(policies, *shared, *how), steady=steady_name)
+        return shipping.text(found, name, _command(named, *shared, *how), steady=steady_name)
 
-    def valued(loaded: PolicySet) -> str:
-        found = shipping.shipment(policies, loaded, files_too=everything)
-        _tell((*found.notes, *(chartvalues.still_denying(loaded, found, policies) if everything else ())), ())
+    def valued(policies: PolicySet) -> str:
+        found = [(path, shipping.shipment(path, policies, files_too=everything)) for path in map(Path, named)]
+        if everything:
+            _tell((*found[0][1].notes, *chartvalues.still_denying(policies, found[0][1], tree)), ())
         how = (("--helm-values", ""), ("--all", "" if everything else None))
         own = tuple(each for each in registration if each[0] != "--no-ca")
         return chartvalues.text(
-            policies,
             found,
-            webhooks(loaded, confirmed),
+            webhooks(policies, confirmed),
             options,
-            roles.roles(loaded, account, name),
-            _command(policies, *own, *of_policies, *how),
+            roles.roles(policies, account, name),
+            _command(named, *own, *of_policies, *how),
             files=everything,
         )
 
     if helm_values:
         texts: list[_Text] = [(write or check, valued)]
     elif everything:
-        folder = write or check or policies
+        folder = write or check or tree
         texts = [
             (folder / "webhookconfigurations.yaml", registered),
             (folder / "rbac.yaml", permitted),
-            (policies / shipping.FILE, shipped),
+            (tree / shipping.FILE, shipped),
         ]
     else:
         texts = [(write or check, permitted if rbac else registered)]
     tells = not (exempt_namespace or rbac or check)
     try:
-        rendered = _rendered(policies, policy_imports, texts, without, confirmed, tells=tells)
-        code = (
-            _compared(rendered, may_be_missing=everything and not helm_values)
-            if check is not None
-            else _written(rendered)
-        )
+        rendered = _rendered(named, policy_imports, texts, without, confirmed, tells=tells)
+        may_be_missing = everything and not helm_values
+        code = _compared(rendered, may_be_missing=may_be_missing) if check is not None else _written(rendered)
     except _FailedError as error:
         code = error.code
     raise typer.Exit(code)
@@ -277,9 +298,9 @@ def _options(
     )
 
 
-def _command(policies: Path, *options: tuple[str, str | None]) -> str:
+def _command(trees: Sequence[str], *options: tuple[str, str | None]) -> str:
     """The command line that writes the same text, for its header."""
-    words = ["gatewright", "manifests", str(policies)]
+    words = ["gatewright", "manifests", *trees]
     for option, value in options:
         if value is not None:
             words += [option, value] if value else [option]
@@ -298,7 +319,7 @@ class _FailedError(Exception):
 
 
 def _rendered(
-    tree: Path, imports: str, texts: Sequence[_Text], without: list[str], confirmed: list[str], *, tells: bool
+    named: Sequence[str], imports: str, texts: Sequence[_Text], without: list[str], confirmed: list[str], *, tells: bool
 ) -> list[tuple[Path | None, str]]:
     """The texts of all files; warnings and notes go to stderr. Raises _FailedError.
 
@@ -306,12 +327,12 @@ def _rendered(
     """
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.report.problems import note_line
-    from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.load.loading import PolicyTreeError
     from webhook.registration import bootstrap, shipping
     from webhook.registration.webhooks import never_asked
 
     try:
-        policies = load(tree, imports=imported(imports))
+        policies, _ = loaded(named, imports=imports)
     except NotGiven as error:
         raise _FailedError(fail(str(error))) from None
     except PolicyTreeError as error:
