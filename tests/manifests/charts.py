@@ -30,6 +30,31 @@ _SOURCE = Path(__file__).parent / "helm"
 
 Values = Mapping[str, Any]
 
+ENFORCE: Values = {"mode": "enforce"}
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+SECRET: dict[str, Any] = {"source": "secret", "secret": "mine", "caBundle": PEM}
+GIT: dict[str, Any] = {"source": "gitSync", "gitSync": {"repository": "https://git.example/policies.git"}}
+OCI: dict[str, Any] = {"source": "oci", "oci": {"reference": f"oci://registry.example/policies@sha256:{'a' * 64}"}}
+
+VARIANTS: dict[str, Values] = {
+    "warn": {},
+    "enforce": ENFORCE,
+    "off": {"mode": "off"},
+    "secret": {**ENFORCE, "certificates": SECRET},
+    "clients": {**ENFORCE, "clients": {"secret": "clients"}},
+    "configmap": {**ENFORCE, "policies": {"source": "configMap", "configMap": "mine"}},
+    "claim": {**ENFORCE, "policies": {"source": "claim", "claim": "mine", "folder": "a/b"}},
+    "git": {**ENFORCE, "policies": GIT},
+    "git-ssh": {
+        **ENFORCE,
+        "policies": {"source": "gitSync", "gitSync": {"repository": "git@git.example:p.git", "secret": "key"}},
+    },
+    "oci": {**ENFORCE, "policies": OCI},
+    "image": {**ENFORCE, "policies": {"source": "image"}},
+    "autoscaling": {**ENFORCE, "autoscaling": {"enabled": True, "queueAge": "20m"}},
+    "issuer": {**ENFORCE, "certificates": {"issuer": {"name": "corporate", "kind": "ClusterIssuer"}}},
+}
+
 
 def helm(*arguments: str, home: Path, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Helm with `home` for what it keeps. With `check`, it must succeed."""

@@ -18,38 +18,13 @@ import yaml
 
 from tests.cli import running
 from tests.manifests import charts, kustomize
-from tests.manifests.charts import CHART, DEFAULTS, NAMESPACE, RELEASE, Values
+from tests.manifests.charts import CHART, DEFAULTS, ENFORCE, GIT, NAMESPACE, OCI, PEM, RELEASE, VARIANTS, Values
 from tests.manifests.kustomize import OVERLAYS, ROOT, Object
 from tests.server.authorities import Authority
 from tests.server.running import end, launch
 from webhook.server.settings import Settings, resolve
 
 ENFORCING, WARN_ONLY, _ = OVERLAYS
-ENFORCE: Values = {"mode": "enforce"}
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-SECRET: dict[str, Any] = {"source": "secret", "secret": "mine", "caBundle": PEM}
-GIT: dict[str, Any] = {"source": "gitSync", "gitSync": {"repository": "https://git.example/policies.git"}}
-OCI: dict[str, Any] = {"source": "oci", "oci": {"reference": f"oci://registry.example/policies@sha256:{'a' * 64}"}}
-
-VARIANTS: dict[str, Values] = {
-    "warn": {},
-    "enforce": ENFORCE,
-    "off": {"mode": "off"},
-    "secret": {**ENFORCE, "certificates": SECRET},
-    "clients": {**ENFORCE, "clients": {"secret": "clients"}},
-    "configmap": {**ENFORCE, "policies": {"source": "configMap", "configMap": "mine"}},
-    "claim": {**ENFORCE, "policies": {"source": "claim", "claim": "mine", "folder": "a/b"}},
-    "git": {**ENFORCE, "policies": GIT},
-    "git-ssh": {
-        **ENFORCE,
-        "policies": {"source": "gitSync", "gitSync": {"repository": "git@git.example:p.git", "secret": "key"}},
-    },
-    "oci": {**ENFORCE, "policies": OCI},
-    "image": {**ENFORCE, "policies": {"source": "image"}},
-    "autoscaling": {**ENFORCE, "autoscaling": {"enabled": True, "queueAge": "20m"}},
-    "issuer": {**ENFORCE, "certificates": {"issuer": {"name": "corporate", "kind": "ClusterIssuer"}}},
-}
-
 variants = pytest.mark.parametrize("variant", VARIANTS)
 
 
@@ -470,15 +445,10 @@ def test_files_arrive_as_they_are() -> None:
     assert files["odd.py"] == odd
 
 
-def test_the_linter_of_helm_finds_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [("--values", "tree.yaml"), ()], ids=["tree", "bare"])
+def test_the_linter_of_helm_finds_nothing(options: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "tree.yaml").write_text(charts.tree())
-    done = charts.helm(
-        "lint", "--strict", "--namespace", NAMESPACE, str(CHART), "--values", "tree.yaml", home=tmp_path, check=False
-    )
-    # Its releases have names of their own, for which no tree was written.
-    assert "was written for the release gatewright-system/gatewright, and this is gatewright-system/test-release" in (
-        done.stdout + done.stderr
-    )
+    charts.helm("lint", "--strict", "--namespace", NAMESPACE, str(CHART), *options, home=tmp_path)
 
 
 def test_the_versions_are_those_of_the_project() -> None:
@@ -564,6 +534,28 @@ def test_the_table_of_values_is_that_of_the_schema() -> None:
     from tests.manifests import chartreference
 
     assert chartreference.written() == chartreference.PAGE.read_text(), "run `make docs`"
+
+
+GUIDE = (ROOT / "docs/operations/helm.md").read_text()
+
+
+def test_the_guide_names_values_that_there_are() -> None:
+    known = charts.leaves().keys()
+    named = re.findall(r"--set(?:-file)? ([\w.]+)=", GUIDE)
+    named += re.findall(
+        r"`((?:policies|certificates|clients|autoscaling|spread|networkPolicy|image)\.[\w.]+)(?:`|: )", GUIDE
+    )
+    assert len(set(named)) > 15
+    assert set(named) <= known
+
+
+def test_helm_knows_the_commands_of_the_guide(tmp_path: Path) -> None:
+    commands = re.findall(r"^helm ((?:.*\\\n)*.*)$", GUIDE, re.MULTILINE)
+    assert len(commands) == 5
+    for command in commands:
+        verb, *words = command.replace("\\\n", " ").split()
+        known = set(re.findall(r"(--[a-z-]+)", charts.helm(verb, "--help", home=tmp_path).stdout))
+        assert {word for word in words if word.startswith("--")} <= known, command
 
 
 def test_the_schema_is_json_with_a_description_of_each_value() -> None:

@@ -152,7 +152,8 @@ def test_texts_that_readers_of_yaml_take_differently_are_quoted(tmp_path: Path) 
         "metadata": {"name": "p", "namespace": "gatewright-system"},
         "data": data,
     }
-    policy = trees.policy("a", **{"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}})
+    param_kind: Any = {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}
+    policy = trees.policy("a", **param_kind)
     binding = bound()
     binding["spec"]["paramRef"] = {"name": "p", "namespace": "gatewright-system", "parameterNotFoundAction": "Deny"}
     tree = written(tmp_path, a=[policy], b=[binding], p=json.dumps(params))

@@ -45,9 +45,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* The policies' files, in YAML: those of the tree, and in mode warn those that take their place. */}}
 {{- define "gatewright.files" -}}
-{{- $files := deepCopy .Values.tree.files -}}
+{{- $files := deepCopy (.Values.tree.files | default dict) -}}
 {{- if eq .Values.mode "warn" -}}
-{{- $files = mergeOverwrite $files .Values.tree.warning -}}
+{{- $files = mergeOverwrite $files (.Values.tree.warning | default dict) -}}
 {{- end -}}
 {{ toYaml $files }}
 {{- end }}
@@ -73,11 +73,11 @@ capabilities:
 {{- define "gatewright.checked" -}}
 {{- $values := .Values -}}
 {{- $own := printf "%s/%s" .Release.Namespace .Release.Name -}}
-{{- $command := printf "gatewright manifests POLICIES --helm-values --all --service %s > tree.yaml" $own -}}
+{{- $command := printf "gatewright manifests POLICIES --helm-values --all --service %s --write tree.yaml" $own -}}
 {{- if not ($values.tree).service -}}
 {{- fail (printf "\n\ntree: is missing. Write it from your policies, and pass it with --values tree.yaml:\n  %s" $command) -}}
 {{- end -}}
-{{- if ne $values.tree.service $own -}}
+{{- if and ($values.tree).service (ne $values.tree.service $own) -}}
 {{- fail (printf "\n\ntree: was written for the release %s, and this is %s. Write it anew:\n  %s" $values.tree.service $own $command) -}}
 {{- end -}}
 {{- with $values.policies -}}
