@@ -40,7 +40,7 @@ e2e-assets: $(READY)  ## build etcd, kube-apiserver and kubectl with Go, unless 
 
 soak: $(READY)  ## the long runs of the server's tests, tests that assert seconds, and all generated cases: an hour
 	GATEWRIGHT_TEST_CASES=100000 GATEWRIGHT_TEST_REQUESTS=10000 GATEWRIGHT_TEST_TIMES=20 GATEWRIGHT_TEST_SLOW=500 \
-	  GATEWRIGHT_TEST_MINUTES=30 GATEWRIGHT_TEST_SECONDS=1 $(BIN)/python -m pytest -s \
+	  GATEWRIGHT_TEST_MINUTES=30 GATEWRIGHT_TEST_SECONDS=1 $(BIN)/python -m pytest -s -o faulthandler_timeout=3600 \
 	  tests/server/test_hostile.py tests/server/test_process.py \
 	  tests/server/test_certificates_under_load.py tests/server/test_sigterm_under_load.py \
 	  tests/server/test_memory_under_attack.py tests/server/test_endurance.py \
