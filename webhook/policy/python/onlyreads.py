@@ -56,6 +56,7 @@ MODULES: Final = {
         "json": "JSONDecodeError dumps loads",
         "logging": "DEBUG ERROR INFO WARNING debug error getLogger info warning",
         "math": "ceil floor gcd inf isclose isfinite isinf isnan lcm log log10 log2 nan prod sqrt trunc",
+        "msgspec": "Meta Struct ValidationError field",
         "orjson": "JSONDecodeError dumps loads",
         "pydantic": "AfterValidator BaseModel BeforeValidator ConfigDict Field PositiveInt NonNegativeInt "
         "ValidationError field_validator model_validator",
@@ -276,7 +277,7 @@ def _is_deepcopy(node: ast.AST, file: _File) -> bool:
 
 
 def _has_code(annotation: ast.AST) -> bool:
-    """Whether an annotation contains text with a call or comprehension: pydantic evaluates the text of annotations."""
+    """Whether an annotation contains text with a call or comprehension: models evaluate the text of annotations."""
     return any(
         isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"\(|\bfor\b", node.value)
         for node in walk(annotation)
