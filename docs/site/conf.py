@@ -72,6 +72,7 @@ SIDEBAR = {
             install
             break-glass
             upgrade
+            bundles
             uninstall
             rbac
             sizing

@@ -66,10 +66,14 @@ def files_of(tree: Tree) -> Files:
     files: dict[str, bytes] = {}
     for file in tree.files:
         path = Path(file.name)
-        root = next(name for name in tree.names if path.is_relative_to(name))
+        root = next(name for name in tree.names if _is_below(path, name))
         relative = path.name if path == Path(root) else path.relative_to(root).as_posix()
         files[f"{folders[root]}/{relative}" if folders else relative] = file.content
     return tuple(sorted(files.items()))
+
+
+def _is_below(path: Path, root: str) -> bool:
+    return path.is_relative_to(root) and ".." not in path.relative_to(root).parts
 
 
 def unpacked(archive: bytes, *, compressed: bool = False) -> Files:

@@ -22,10 +22,11 @@ class BundleError(Exception):
 
 
 class Pulled(Struct, frozen=True):
-    """A bundle that was verified: its tree, and what the cache keeps of it. `revision`: the commit that it names."""
+    """A bundle that was verified: its tree, and what the cache keeps of it, if that is known. `revision`: the commit
+    that it names."""
 
     packed: Packed
-    kept: Kept
+    kept: Kept | None
     revision: str
 
     @property
