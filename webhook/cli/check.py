@@ -30,7 +30,9 @@ from webhook.cli.options import (
     PolicyImports,
     PolicyTrees,
     SettingsFile,
+    Since,
     Strict,
+    Until,
     Verbose,
     assumed,
     colored,
@@ -60,6 +62,8 @@ def check(
         ),
     ] = None,
     old: Old = "",
+    since: Since = "",
+    until: Until = "",
     subresource: Annotated[
         str,
         typer.Option(
@@ -105,6 +109,8 @@ def check(
             groups=groups or [],
             operation=operation,
             old=old,
+            since=since,
+            until=until,
             subresource=subresource,
             settings=settings,
             output=output,
@@ -136,6 +142,8 @@ def _check(
     groups: list[str],
     operation: Operation | None,
     old: str,
+    since: str,
+    until: str,
     subresource: str,
     settings: Path | None,
     output: Format,
@@ -157,8 +165,10 @@ def _check(
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents.document import Problem
-    from webhook.offline import manifests
+    from webhook.git.repository import GitError
+    from webhook.offline import manifests, revisions
     from webhook.offline.background import Background
+    from webhook.offline.changes import changes, differing
     from webhook.offline.requests import Options, plan
     from webhook.offline.subresources import SUBRESOURCES, of_subresource
     from webhook.offline.updates import compared, counted
@@ -169,9 +179,9 @@ def _check(
     try:
         if subresource and subresource not in SUBRESOURCES:
             raise NotGiven(f"--subresource: expected one of {', '.join(SUBRESOURCES)}, got {subresource!r}")
-        if subresource and operation is None and not old:
+        if subresource and operation is None and not (old or since):
             operation = Operation(SUBRESOURCES[subresource].operation)
-        done = operation_of(operation, old, paths)
+        done = operation_of(operation, old, paths, since, until)
         custom = workloads_of(settings)
         run = given(named, version, user, groups, authorizations, policy_imports)
     except NotGiven as error:
@@ -185,12 +195,20 @@ def _check(
         files = count(1)
         stdin = sys.stdin.buffer if sys.stdin is not None else None
         step = lambda _: bar.step("reading", next(files))  # noqa: E731
+        sides = None
         try:
-            read = manifests.read(paths, stdin, step, exclude=exclude, strict=strict, crds=policies.objects)
+            if since:
+                how = revisions.Reading(exclude, strict, policies.objects, step)
+                sides = revisions.read(paths, since, until, how)
+                read = sides.new
+            else:
+                read = manifests.read(paths, stdin, step, exclude=exclude, strict=strict, crds=policies.objects)
+        except GitError as error:
+            return fail(f"--since: {error}", color)
         except ValueError as error:
             return fail(f"--exclude: {error}", color)
         problems = read.problems
-        if not read.documents and not problems and not read.left_out:
+        if not (read.documents or problems or read.left_out or (sides and sides.old.documents)):
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
             problems.append(Problem("<stdin>" if where == "-" else where, None, None, "no objects in it to check"))
@@ -205,8 +223,15 @@ def _check(
             problems += [*was.problems, *before.problems]
             requests = compared(requests, before)
             notes.append(f"against {old}: {counted(requests)}")
+        if sides:
+            differ = differing(read.documents, sides.old.documents, sides.file)
+            before = plan(differ.old, replace(options, operation=Operation.DELETE.value), policies.objects)
+            found = changes(planned, before, differ, sides.file)
+            problems += [*found.problems, *before.problems]
+            requests = found.requests
+            notes.append(f"between {sides.between}: {found.counted(differ)}")
         if subresource:
-            if old:  # what is created or deleted is so as a whole
+            if old or sides:  # what is created or deleted is so as a whole
                 requests = [each for each in requests if each.request.operation == Operation.UPDATE.value]
             crds = [*policies.objects, *planned.objects]
             requests, without = of_subresource(requests, subresource, crds)
@@ -238,7 +263,7 @@ def _check(
         files=len({verdict.document.file for verdict in results}),
         objects=len(results),
         policies=len(policies.names),
-        warnings=[*policies.warnings, *left_out, *read.warnings],
+        warnings=[*policies.warnings, *left_out, *read.warnings, *(sides.warnings if sides else ())],
         left_out=read.left_out,
         changes=[change for verdict in results for change in verdict.changes],
         excepted=[each for verdict in results for each in verdict.excepted],
