@@ -73,6 +73,7 @@ SIDEBAR = {
             helm
             break-glass
             upgrade
+            bundles
             uninstall
             rbac
             sizing
