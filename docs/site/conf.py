@@ -70,8 +70,10 @@ SIDEBAR = {
     "docs/operations/README": """
         *
             install
+            helm
             break-glass
             upgrade
+            bundles
             uninstall
             rbac
             sizing
