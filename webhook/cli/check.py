@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec.structs import replace
@@ -50,6 +51,10 @@ from webhook.cli.options import (
 )
 from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT
+
+if TYPE_CHECKING:
+    from webhook.offline.revisions import Sides
+    from webhook.policy.policyset import PolicySet
 
 
 def check(
@@ -174,10 +179,8 @@ def _check(
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents.document import Problem
-    from webhook.git.repository import GitError
-    from webhook.offline import manifests, revisions
+    from webhook.offline import manifests
     from webhook.offline.background import Background
-    from webhook.offline.changes import changes, differing
     from webhook.offline.requests import Options, plan
     from webhook.offline.subresources import SUBRESOURCES, of_subresource
     from webhook.offline.updates import compared, counted
@@ -207,13 +210,12 @@ def _check(
         sides = None
         try:
             if since:
-                how = revisions.Reading(exclude, strict, policies.objects, step)
-                sides = revisions.read(paths, since, until, how)
+                sides = _sides(paths, since, until, exclude, strict, policies, step)
                 read = sides.new
             else:
                 read = manifests.read(paths, stdin, step, exclude=exclude, strict=strict, crds=policies.objects)
-        except GitError as error:
-            return fail(f"--since: {error}", color)
+        except NotGiven as error:
+            return refuse(error, color)
         except ValueError as error:
             return fail(f"--exclude: {error}", color)
         problems = read.problems
@@ -233,6 +235,8 @@ def _check(
             requests = compared(requests, before)
             notes.append(f"against {old}: {counted(requests)}")
         if sides:
+            from webhook.offline.changes import changes, differing
+
             differ = differing(read.documents, sides.old.documents, sides.file)
             before = plan(differ.old, replace(options, operation=Operation.DELETE.value), policies.objects)
             found = changes(planned, before, differ, sides.file)
@@ -288,3 +292,22 @@ def _check(
         sys.stderr.flush()
         written = put(checktext.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
     return outcome.exit_code if written else FAILED
+
+
+def _sides(
+    paths: list[str],
+    since: str,
+    until: str,
+    exclude: list[str],
+    strict: bool,
+    policies: PolicySet,
+    progress: Callable[[str], None],
+) -> Sides:
+    """The manifests of both revisions. Raises NotGiven, and ValueError for a pattern of `exclude`."""
+    from webhook.git.repository import GitError
+    from webhook.offline import revisions
+
+    try:
+        return revisions.read(paths, since, until, revisions.Reading(exclude, strict, policies.objects, progress))
+    except GitError as error:
+        raise NotGiven(f"--since: {error}") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +18,15 @@ from msgspec.structs import replace
 from webhook.documents.document import Document, Problem
 from webhook.documents.files import SUFFIXES
 from webhook.documents.ignoring import IGNORE_FILE
+from webhook.documents.kustomizations import is_within, kustomization
+from webhook.documents.reader import parsed
 from webhook.documents.tree import KUSTOMIZATIONS
 from webhook.git.layout import Layout, laid_out
 from webhook.git.repository import GitError, Repository
 from webhook.offline import manifests
 from webhook.offline.manifests import Manifests
 
+_LARGE: Final = 1 << 20  # bytes of a kustomization that is not looked into for names of files
 _SHORT: Final = 12  # digits of a commit in reports
 
 
@@ -88,12 +91,11 @@ def read(paths: Sequence[str], since: str, until: str, how: Reading) -> Sides:
     place = _place(repository.top, paths)
     if until:
         upto = repository.commit(until)
-        new, there = _revision(repository, upto, place, how, ())
+        new, there = _revision(repository, upto, place, how)
     else:
         upto = ""
         new, there = _work_tree(repository, place, how)
-    others = [document.stream for document in new.documents if not _is_manifest(document.stream)]
-    old, was_there = _revision(repository, commit, place, how, others)
+    old, was_there = _revision(repository, commit, place, how)
     new.problems += [
         Problem(name, None, None, f"no such file or folder, neither now nor in {since}")
         for name in place.paths
@@ -146,12 +148,11 @@ def _work_tree(repository: Repository, place: _Place, how: Reading) -> tuple[Man
         return _read(place.paths, how, leaving_out)
 
 
-def _revision(
-    repository: Repository, commit: str, place: _Place, how: Reading, others: Iterable[str]
-) -> tuple[Manifests, set[str]]:
+def _revision(repository: Repository, commit: str, place: _Place, how: Reading) -> tuple[Manifests, set[str]]:
     """The manifests of a commit, and which of the paths it has."""
-    named = {*place.below, *(os.path.normpath(os.path.join(place.base, each)) for each in others)}  # noqa: PTH118
-    with laid_out(repository, commit, _tree_paths(place), lambda path: _is_manifest(path) or path in named) as layout:
+    below = _tree_paths(place)
+    named = {*place.below, *_resources(repository, commit, below)}
+    with laid_out(repository, commit, below, lambda path: _is_manifest(path) or path in named) as layout:
         folder = layout.folder / place.base
         folder.mkdir(parents=True, exist_ok=True)
         submodules = _Excluded(frozenset(f"{each}/" for each in layout.submodules), "git, as a submodule")
@@ -159,6 +160,18 @@ def _revision(
             found, there = _read(place.paths, how, [(layout.folder, submodules)])
         found.problems += _missing(layout, place)
     return found, there
+
+
+def _resources(repository: Repository, commit: str, below: Sequence[str]) -> Iterator[str]:
+    """The files that kustomizations of a commit name as resources, and that their suffix does not give away."""
+    files = repository.tree(commit, below).files
+    found = [each for each in files if os.path.basename(each.path) in KUSTOMIZATIONS and each.size < _LARGE]  # noqa: PTH119
+    for file, content in zip(found, repository.contents(found), strict=True):
+        for document in parsed(content, file.path).documents:
+            made = kustomization(document.value, named=True)
+            for resource in made.resources if made is not None else ():
+                if is_within(resource) and not resource.endswith(SUFFIXES):
+                    yield os.path.normpath(os.path.join(os.path.dirname(file.path), resource))  # noqa: PTH118, PTH120
 
 
 def _tree_paths(place: _Place) -> list[str]:
