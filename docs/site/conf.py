@@ -74,6 +74,7 @@ SIDEBAR = {
             verify
             break-glass
             upgrade
+            bundles
             uninstall
             rbac
             sizing
