@@ -71,6 +71,7 @@ SIDEBAR = {
         *
             install
             helm
+            verify
             break-glass
             upgrade
             bundles
