@@ -50,6 +50,10 @@ VARIANTS: dict[str, Values] = {
         "policies": {"source": "gitSync", "gitSync": {"repository": "git@git.example:p.git", "secret": "key"}},
     },
     "oci": {**ENFORCE, "policies": OCI},
+    "oci-signed": {
+        **ENFORCE,
+        "policies": {**OCI, "oci": {**OCI["oci"], "keys": "keys", "credentials": "login", "authority": "ca"}},
+    },
     "image": {**ENFORCE, "policies": {"source": "image"}},
     "autoscaling": {**ENFORCE, "autoscaling": {"enabled": True, "queueAge": "20m"}},
     "issuer": {**ENFORCE, "certificates": {"issuer": {"name": "corporate", "kind": "ClusterIssuer"}}},

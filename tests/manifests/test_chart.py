@@ -130,10 +130,24 @@ def test_the_server_takes_its_settings(variant: str) -> None:
         assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
         assert not [mount for mount in container["volumeMounts"] if "subPath" in mount]
     (policies,) = known.policies
-    if variant not in ("oci", "image"):
+    if variant not in ("oci", "oci-signed", "image"):
         assert any(Path(policies).is_relative_to(mount) for mount in mounts)
     assert known.tls_cert is not None
     assert known.tls_cert.parent in mounts
+
+
+def test_a_bundle_is_verified_and_kept_by_files_that_are_mounted() -> None:
+    variables, container = charts.environment(VARIANTS["oci-signed"]), charts.container(VARIANTS["oci-signed"])
+    known = resolve({}, {name: value for name, value in variables.items() if name.startswith("GATEWRIGHT_")})
+    mounts = {Path(mount["mountPath"]): mount for mount in container["volumeMounts"]}
+    for path in (known.verify_key, known.registry_ca, Path(variables["DOCKER_CONFIG"]) / "config.json"):
+        assert path is not None
+        assert mounts[path.parent]["readOnly"]
+    assert known.bundle_cache is not None
+    assert "readOnly" not in mounts[known.bundle_cache]
+    plain = charts.environment(VARIANTS["oci"])
+    assert "DOCKER_CONFIG" not in plain
+    assert "GATEWRIGHT_VERIFY_KEY" not in plain
 
 
 # What it takes.
@@ -245,6 +259,11 @@ CASES: list[tuple[str, Values, Callable[[Values], object], object]] = [
     ("policies.gitSync.secret", {**ENFORCE, "policies": {**GIT, "gitSync": {**GIT["gitSync"], "secret": "s"}}},
      lambda values: "--password-file=/etc/git-secret/password" in sidecar(values), True),
     ("policies.oci.reference", VARIANTS["oci"], read_env("GATEWRIGHT_POLICIES"), OCI["oci"]["reference"]),
+    ("policies.oci.keys", VARIANTS["oci-signed"], volume("keys"), {"name": "keys", "configMap": {"name": "keys"}}),
+    ("policies.oci.authority", VARIANTS["oci-signed"], volume("registry-ca"),
+     {"name": "registry-ca", "configMap": {"name": "ca"}}),
+    ("policies.oci.credentials", VARIANTS["oci-signed"],
+     lambda values: _at(volume("registry")(values) or {}, "secret", "secretName"), "login"),
     ("certificates.source", VARIANTS["secret"], volume("tls"),
      {"name": "tls", "secret": {"secretName": "mine", "defaultMode": 288}}),
     ("certificates.namespace", {"certificates": {"namespace": "certs"}}, exempt,
