@@ -136,7 +136,7 @@ def plan(tree: FilePath, policies: PolicySet) -> tuple[list[PlannedCase], list[P
     """The cases of all PolicyTests in the tree that `policies` was loaded from, and the problems of invalid ones."""
     # Loading the policies has reported the other problems of the files. A tree of one Python file has no tests.
     read, _ = reader.read([str(tree)]) if tree.suffix != ".py" else ([], [])
-    kinds = Kinds.builtin().with_crds(policies.objects)
+    kinds = Kinds.builtin(policies.target).with_crds(policies.objects)
     planned: list[PlannedCase] = []
     problems: list[Problem] = []
     for document in read:
@@ -253,7 +253,7 @@ class _Reader:
 
     def _read(self, value: JSONObject, path: Path) -> JSONObject:
         """The object as the API server reads it, with its defaults."""
-        decoded = admitted.read(value)
+        decoded = admitted.read(value, self._policies.target)
         for each in decoded.problems:
             raise _CaseError((*path, *each.path), f"the API server refuses the object: {each.message}{each.afterword}")
         return decoded.object
