@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test coverage test-all e2e e2e-assets soak lint format docs site bench lock manifests setup
+.PHONY: run test coverage test-all e2e e2e-assets soak lint format docs site bench lock manifests sbom dist setup
 setup: $(READY)
 
 $(BIN)/python:
@@ -38,11 +38,12 @@ e2e: e2e-assets  ## the tests against a real etcd and kube-apiserver, on loopbac
 e2e-assets: $(READY)  ## build etcd, kube-apiserver and kubectl with Go, unless KUBEBUILDER_ASSETS has them: five minutes
 	$(BIN)/python -m tests.e2e.assets
 
-soak: $(READY)  ## the long runs of the server's tests, tests that assert seconds, and all generated cases: a quarter of an hour
+soak: $(READY)  ## the long runs of the server's tests, tests that assert seconds, and all generated cases: an hour
 	GATEWRIGHT_TEST_CASES=100000 GATEWRIGHT_TEST_REQUESTS=10000 GATEWRIGHT_TEST_TIMES=20 GATEWRIGHT_TEST_SLOW=500 \
-	  GATEWRIGHT_TEST_SECONDS=1 $(BIN)/python -m pytest -s tests/server/test_hostile.py tests/server/test_process.py \
+	  GATEWRIGHT_TEST_MINUTES=30 GATEWRIGHT_TEST_SECONDS=1 $(BIN)/python -m pytest -s -o faulthandler_timeout=3600 \
+	  tests/server/test_hostile.py tests/server/test_process.py \
 	  tests/server/test_certificates_under_load.py tests/server/test_sigterm_under_load.py \
-	  tests/server/test_memory_under_attack.py \
+	  tests/server/test_memory_under_attack.py tests/server/test_endurance.py \
 	  tests/server/test_slow_clients.py tests/server/test_isolation.py tests/server/test_workers.py \
 	  tests/server/test_protocol.py \
 	  tests/server/test_certificates.py tests/server/test_reload_under_load.py tests/cluster tests/cel/test_hostile.py \
@@ -62,11 +63,22 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY)  ## write docs/cel-functions.md anew from the tables of the function libraries
+docs: $(READY)  ## write docs/cel-functions.md anew from the function libraries, and the table of values in docs/operations/helm.md
 	$(BIN)/python -m webhook.cel.reference > docs/cel-functions.md
+	$(BIN)/python -m tests.manifests.chartreference
 
 site: $(READY)  ## build the documentation as a site in build/site; a broken link or anchor fails it
 	$(BIN)/sphinx-build --quiet --fresh-env --write-all --fail-on-warning --keep-going -c docs/site -d build/doctrees . build/site
+
+sbom: $(READY)  ## dist/gatewright.cdx.json: the runtime dependencies, with their hashes, as CycloneDX
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --spec-version 1.6 --output-file dist/gatewright.cdx.json requirements.lock
+
+dist: $(READY)  ## dist/: the wheel, and the plugin for kubectl with its manifest for krew
+	rm -rf build/lib dist/*.whl
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --wheel-dir dist .
+	$(BIN)/python release/pack.py dist $${GITHUB_REPOSITORY:-gatewright/gatewright}
 
 bench: $(READY)
 	$(BIN)/python -m bench

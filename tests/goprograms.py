@@ -1,7 +1,7 @@
 """Programs of the API server's own Go packages, built here with Go, that tests ask for what is right.
 
-Each is a folder with a main.go, a go.mod and a go.sum. Without Go, or modules to build them from, the tests that ask
-are skipped.
+Each is a folder with a main.go, a go.mod and a go.sum; or, for a published program, with these two alone. Without Go,
+or modules to build them from, the tests that ask are skipped.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from typing import Any
 import pytest
 
 
-def built(source: Path) -> Path:
-    """The program of a folder."""
+def built(source: Path, package: str = ".") -> Path:
+    """The program of a folder.
+
+    package: what is built, if it is not the folder's own main.go: a package of the modules in its go.mod.
+    """
     if shutil.which("go") is None:
-        pytest.skip("Go is not here: the API server's own packages cannot be built")
+        pytest.skip(f"Go is not here: {_called(source, package)} cannot be built")
     program = kept(source.parent.name, sorted(source.iterdir()))
     if not program.exists():
-        build(source, program, "-mod=readonly")
+        build(source, program, "-mod=readonly", package)
     return program
 
 
@@ -37,17 +40,21 @@ def kept(name: str, files: Iterable[Path]) -> Path:
     return cache / f"{name}-{digest.hexdigest()[:16]}"
 
 
-def build(source: Path, program: Path, modules: str) -> None:
+def build(source: Path, program: Path, modules: str, package: str = ".") -> None:
     """Builds a folder's program; a test that asks for one that does not build is skipped. modules: the flag -mod."""
     program.parent.mkdir(parents=True, exist_ok=True)
     made = program.with_suffix(f".{os.getpid()}")
     # With the flags of tests/e2e/assets.py, so that packages which both need are compiled once.
-    command = ["go", "build", modules, "-trimpath", "-o", str(made), "."]
+    command = ["go", "build", modules, "-trimpath", "-o", str(made), package]
     environment = os.environ | {"CGO_ENABLED": "0"}
     run = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
     if run.returncode:
-        pytest.skip(f"the API server's own packages do not build here: {run.stderr.strip()[-500:]}")
+        pytest.skip(f"{_called(source, package)} cannot be built here: {run.stderr.strip()[-500:]}")
     made.replace(program)
+
+
+def _called(source: Path, package: str) -> str:
+    return f"the program of {source.parent.name}/{source.name}" if package == "." else package
 
 
 def answers(program: Path, questions: Iterable[dict[str, Any]], *arguments: str) -> list[dict[str, Any]]:

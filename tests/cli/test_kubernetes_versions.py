@@ -20,7 +20,8 @@ spec:
     resourceRules:
     - {apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: ["*"]}
   validations:
-  - {expression: "object.kind == 'Pod' && has(object.metadata.ownerReferences)", messageExpression: "string(EXPRESSION)"}
+  - expression: "object.kind == 'Pod' && has(object.metadata.ownerReferences)"
+    messageExpression: "string(EXPRESSION)"
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding

@@ -16,6 +16,7 @@ from webhook.cli.options import (
     AsGroups,
     AsUser,
     Authorizations,
+    Bundles,
     Color,
     Colors,
     Exclude,
@@ -27,11 +28,14 @@ from webhook.cli.options import (
     Old,
     Operation,
     Output,
+    PlainRegistry,
     PolicyImports,
-    PolicyTree,
+    PolicyTrees,
+    RegistryCA,
     SettingsFile,
     Strict,
     Verbose,
+    VerifyKey,
     assumed,
     colored,
     draws,
@@ -39,6 +43,7 @@ from webhook.cli.options import (
     given,
     operation_of,
     refuse,
+    trees,
     workloads_of,
 )
 from webhook.excerpts import columns
@@ -47,7 +52,7 @@ from webhook.versions import NEWEST_TEXT
 
 def check(
     paths: Manifests,
-    policies: PolicyTree = Path("policies"),
+    policies: PolicyTrees = None,
     namespace: Namespace = "default",
     user: AsUser = "",
     groups: AsGroups = None,
@@ -73,6 +78,9 @@ def check(
     strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
+    verify_key: VerifyKey = None,
+    registry_ca: RegistryCA = None,
+    registry_plain_http: PlainRegistry = False,
     authorizations: Authorizations = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
     explain: Annotated[
@@ -98,7 +106,7 @@ def check(
     try:
         code = _check(
             paths,
-            policies,
+            trees(policies),
             namespace=namespace,
             user=user,
             groups=groups or [],
@@ -111,6 +119,7 @@ def check(
             strict=strict,
             version=version,
             policy_imports=policy_imports,
+            bundles=Bundles(registry_ca, registry_plain_http, verify_key),
             authorizations=authorizations,
             diff=diff,
             explain=explain,
@@ -128,7 +137,7 @@ def check(
 
 def _check(
     paths: list[str],
-    tree: Path,
+    named: tuple[str, ...],
     *,
     namespace: str,
     user: str,
@@ -142,6 +151,7 @@ def _check(
     strict: bool,
     version: str,
     policy_imports: str,
+    bundles: Bundles,
     authorizations: Path | None,
     diff: bool,
     explain: bool,
@@ -172,7 +182,7 @@ def _check(
             operation = Operation(SUBRESOURCES[subresource].operation)
         done = operation_of(operation, old, paths)
         custom = workloads_of(settings)
-        run = given(tree, version, user, groups, authorizations, policy_imports)
+        run = given(named, version, user, groups, authorizations, policy_imports, bundles)
     except NotGiven as error:
         if error.policies and output is Format.JSON:
             put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
@@ -191,8 +201,8 @@ def _check(
         problems = read.problems
         if not read.documents and not problems and not read.left_out:
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
-            named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-            problems.append(Problem("<stdin>" if named == "-" else named, None, None, "no objects in it to check"))
+            where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+            problems.append(Problem("<stdin>" if where == "-" else where, None, None, "no objects in it to check"))
         options = Options(namespace, run.user, done.value, as_written, custom, policies.target)
         planned = plan(read.documents, options, policies.objects)
         policies = planned.defaulting(policies)
