@@ -43,7 +43,7 @@ webhook.cel.value
 webhook.cel.tree
 webhook.cluster
 webhook.schema
-webhook.documents
+webhook.documents webhook.git
 webhook.excerpts
 webhook.access webhook.frozen webhook.nearest webhook.paths webhook.versions webhook.visible
 webhook.lazypatterns
