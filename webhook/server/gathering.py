@@ -58,6 +58,9 @@ def families(metrics: Iterable[Metric]) -> list[Family]:
 _GAUGES: dict[str, Callable[[float, float], float]] = {
     "gatewright_workers": operator.add,
     "gatewright_policy_set_aside": max,
+    "gatewright_reviews_waiting": operator.add,
+    "gatewright_reviews_in_flight": operator.add,
+    "gatewright_overloaded": max,
     "process_resident_memory_bytes": operator.add,
     "process_virtual_memory_bytes": operator.add,
     "process_open_fds": operator.add,
