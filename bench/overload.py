@@ -57,7 +57,9 @@ def measure(pid: int, port: int, plain: int) -> None:
     print(f"  half       {_shown(half)}")
     _checked(half)
     with _probing(plain) as probes:
+        before = cpu_seconds(pid)
         flood = together(_clients(port, capacity * TIMES, SETTLE))
+        busy = (cpu_seconds(pid) - before) / SECONDS
     print(f"  {TIMES} times    {_shown(flood)}")
     print(f"             {_refused(flood)}")
     onset = flood["settling"]
@@ -67,7 +69,7 @@ def measure(pid: int, port: int, plain: int) -> None:
     ratio = _quantile(flood["200"], 0.99) / _quantile(half["200"], 0.99)
     print(f"  p99 of what is accepted: {ratio:.2f} times that at half load (wanted: less than 2)")
     share = len(flood["200"]) / (SECONDS - SETTLE) / capacity
-    print(f"  accepted: {share:.0%} of the capacity\n")
+    print(f"  accepted: {share:.0%} of the capacity; the server had {busy:.0%} of a core\n")
     greedy = {"port": port, "rate": 0, "connections": 400, "seconds": SECONDS, "address": "127.0.0.9"}
     modest = {"port": port, "rate": 0, "connections": 1, "seconds": SECONDS, "address": "127.0.0.8"}
     both = results([greedy, modest])

@@ -65,6 +65,7 @@ class Client(Struct, eq=False):
     address: str
     certificate: Any = None
     socket: Any = None  # None where its system calls are not to be used, as without a connection
+    share: Any = None  # for the application
 
     def waited(self) -> float:
         """Seconds since the system received the last data of the connection, read or not.

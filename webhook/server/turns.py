@@ -52,6 +52,7 @@ Evaluate = Callable[[float], Answer | Awaitable[Answer]]
 
 _SLICE = 0.001  # seconds of evaluating after which the sockets are read again
 _STALE = 0.012  # seconds that a request was in its socket, which the kernel tells in steps of up to 10 ms
+_BEAT = 0.02  # seconds
 _WEIGHT = 0.1  # of the newest review in what a typical one takes
 _MEMORY = 0.1  # seconds after which half of the time that a client has used is forgotten
 _MAX_CLIENTS = 1024  # that are remembered
@@ -106,11 +107,15 @@ class Turns:
         self._waiting: dict[_Share, None] = {}  # clients with reviews that wait, longest without a turn first
         self._count = 0
         self._scheduled = False
+        self._beating = False
+        self._beat_at = 0.0
+        self._held_until = -inf
+        self._came = 0  # reviews, at the last beat
         self._left_off = 0.0
         self._typical = 0.0  # seconds that evaluating a review takes
         self._overloaded = False
         self._full_since = self._full_at = -inf  # of the refusals since the last PERSISTS seconds without one
-        self._parked: deque[Later] = deque()  # refused, but not answered yet
+        self._parked: deque[tuple[Later, Reason]] = deque()  # refused, but not answered yet
         self._credit = float(_BURST)
         self._credit_at = 0.0
         self._said: dict[str, int] = {}  # refusals since the last line, by client
@@ -138,8 +143,12 @@ class Turns:
             return True
         if self._count:
             return False
-        # The loop's clock is set once a round. What an earlier round has kept waiting, the kernel knows: it is asked
-        # about the first request of a round, which is the oldest, and not more than every ROUND seconds.
+        if not self._beating:
+            self._beating, self._beat_at = True, now
+            self._loop.call_later(_BEAT, self._beat)
+        elif now < self._held_until or now - self._beat_at > _BEAT + _STALE:
+            return False
+        # The loop's clock is set once a round. What an earlier round has kept waiting, the kernel knows.
         round_began = self._loop.time()
         if now - round_began > ROUND or client.waited() > _STALE:
             return False
@@ -173,15 +182,31 @@ class Turns:
         self._schedule()
         return later
 
+    def _beat(self) -> None:
+        """Notice that the loop was held, while reviews come: requests are not always read in their order, so that the
+        first one does not always say it."""
+        now = perf_counter()
+        if now - self._beat_at > _BEAT + _STALE:
+            self._held_until = now + _BEAT  # what was sent meanwhile is read in the next round
+        self._beat_at = now
+        came = self.at_once + sum(self.ages)
+        self._beating = came != self._came
+        self._came = came
+        if self._beating and self._loop is not None:
+            self._loop.call_later(_BEAT, self._beat)
+
     # The clients.
 
     def _share(self, client: Client) -> _Share:
+        share: _Share | None = client.share
+        if share is not None and self._shares.get(share.name) is share:
+            return share
         name = shown(client)
-        share = self._shares.get(name)
+        share = client.share = self._shares.get(name)
         if share is None:
             if len(self._shares) >= _MAX_CLIENTS:
                 self._shares = {each.name: each for each in self._waiting}
-            share = self._shares[name] = _Share(name)
+            share = client.share = self._shares[name] = _Share(name)
         return share
 
     def _claim(self, share: _Share, now: float) -> float:
@@ -277,7 +302,7 @@ class Turns:
         later = Later()
         if not self._parked and self._loop is not None:
             self._loop.call_later(_RELEASE_EVERY, self._release)
-        self._parked.append(later)
+        self._parked.append((later, reason))
         return later
 
     def _earn(self, now: float) -> None:
@@ -287,10 +312,10 @@ class Turns:
     def _release(self) -> None:
         self._earn(perf_counter())
         while self._parked and self._credit >= 1:
-            later = self._parked.popleft()
+            later, reason = self._parked.popleft()
             if not later.gone:
                 self._credit -= 1
-                later.give(partial(self._refusal, "share"))
+                later.give(partial(self._refusal, reason))
         if self._parked and self._loop is not None:
             self._loop.call_later(_RELEASE_EVERY, self._release)
 
