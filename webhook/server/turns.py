@@ -107,7 +107,7 @@ class Turns:
         self._waiting: dict[_Share, None] = {}  # clients with reviews that wait, longest without a turn first
         self._count = 0
         self._scheduled = False
-        self._beating = False
+        self._beating = self._steady = False  # steady: since the last beat at least
         self._beat_at = 0.0
         self._held_until = -inf
         self._came = 0  # reviews, at the last beat
@@ -144,7 +144,7 @@ class Turns:
         if self._count:
             return False
         if not self._beating:
-            self._beating, self._beat_at = True, now
+            self._beating, self._steady, self._beat_at = True, False, now
             self._loop.call_later(_BEAT, self._beat)
         elif now < self._held_until or now - self._beat_at > _BEAT + _STALE:
             return False
@@ -152,7 +152,8 @@ class Turns:
         round_began = self._loop.time()
         if now - round_began > ROUND or client.waited() > _STALE:
             return False
-        self.until = round_began + ROUND
+        if self._steady:
+            self.until = round_began + ROUND
         return True
 
     def take(self, client: Client, seconds: float, now: float, evaluate: Evaluate) -> Answer | Later:
@@ -190,7 +191,7 @@ class Turns:
             self._held_until = now + _BEAT  # what was sent meanwhile is read in the next round
         self._beat_at = now
         came = self.at_once + sum(self.ages)
-        self._beating = came != self._came
+        self._beating = self._steady = came != self._came
         self._came = came
         if self._beating and self._loop is not None:
             self._loop.call_later(_BEAT, self._beat)
