@@ -18,6 +18,7 @@ webhook.server
 webhook.offline webhook.registration
 webhook.admission
 gatewright
+webhook.bundle
 webhook.policy.load
 webhook.policy.needed webhook.policy.startup
 webhook.policy.python

@@ -103,6 +103,7 @@ server/gathering: server/test_asgi
 server/installing: server/test_reload
 server/listening: server/test_process
 server/rehearsal: server/test_reload
+server/state: server/test_app
 """
 """Modules that have no test module of their own, each with the one that covers it."""
 

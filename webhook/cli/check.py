@@ -16,6 +16,7 @@ from webhook.cli.options import (
     AsGroups,
     AsUser,
     Authorizations,
+    Bundles,
     Color,
     Colors,
     Exclude,
@@ -27,11 +28,14 @@ from webhook.cli.options import (
     Old,
     Operation,
     Output,
+    PlainRegistry,
     PolicyImports,
     PolicyTrees,
+    RegistryCA,
     SettingsFile,
     Strict,
     Verbose,
+    VerifyKey,
     assumed,
     colored,
     draws,
@@ -74,6 +78,9 @@ def check(
     strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
+    verify_key: VerifyKey = None,
+    registry_ca: RegistryCA = None,
+    registry_plain_http: PlainRegistry = False,
     authorizations: Authorizations = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
     explain: Annotated[
@@ -112,6 +119,7 @@ def check(
             strict=strict,
             version=version,
             policy_imports=policy_imports,
+            bundles=Bundles(registry_ca, registry_plain_http, verify_key),
             authorizations=authorizations,
             diff=diff,
             explain=explain,
@@ -143,6 +151,7 @@ def _check(
     strict: bool,
     version: str,
     policy_imports: str,
+    bundles: Bundles,
     authorizations: Path | None,
     diff: bool,
     explain: bool,
@@ -173,7 +182,7 @@ def _check(
             operation = Operation(SUBRESOURCES[subresource].operation)
         done = operation_of(operation, old, paths)
         custom = workloads_of(settings)
-        run = given(named, version, user, groups, authorizations, policy_imports)
+        run = given(named, version, user, groups, authorizations, policy_imports, bundles)
     except NotGiven as error:
         if error.policies and output is Format.JSON:
             put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))

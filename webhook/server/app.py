@@ -64,7 +64,8 @@ def plain(
     async def policies() -> dict[str, Any]:
         """The loaded policies, each with its bindings, file and line."""
         refused = None if state.refused is None else _refused(state.refused)
-        return {**listing(state.in_force.policies, state.python_policies()), "refused": refused}
+        shown = listing(state.in_force.policies, state.python_policies())
+        return {**shown, "refused": refused, "bundles": list(state.bundles)}
 
     @app.post("/-/reload")
     async def reloaded(request: HTTPRequest) -> JSONResponse:

@@ -44,6 +44,7 @@ class State(Struct):
     notice: str | None = None  # what the operator should know, though the server is ready
     stopping: bool = False
     refused: Refused | None = None  # what the files hold, if it is not in force
+    bundles: tuple[dict[str, Any], ...] = ()  # those in force
 
     def not_ready(self) -> str | None:
         """The reason why the server is not ready for reviews; None if it is ready."""
