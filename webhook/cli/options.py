@@ -126,6 +126,19 @@ Old = Annotated[
     ),
 ]
 
+Since = Annotated[
+    str,
+    typer.Option(
+        "--since",
+        metavar="REV",
+        help="Check what differs from a git revision: each object is created, updated (from the old one) or deleted.",
+    ),
+]
+
+Until = Annotated[
+    str, typer.Option("--until", metavar="REV", help="With --since: compare with this revision, not the work tree.")
+]
+
 SettingsFile = Annotated[
     Path | None,
     typer.Option(
@@ -308,13 +321,23 @@ def assumed(namespaces: Collection[str]) -> list[str]:
     ]
 
 
-def operation_of(operation: Operation | None, old: str, paths: Sequence[str]) -> Operation:
-    """The operation of the requests, before they are compared with --old. Raises NotGiven."""
+def operation_of(
+    operation: Operation | None, old: str, paths: Sequence[str], since: str = "", until: str = ""
+) -> Operation:
+    """The operation of the requests, before they are compared with --old or --since. Raises NotGiven."""
+    if until and not since:
+        raise NotGiven("--until needs --since")
+    if since and old:
+        raise NotGiven("--since and --old both say what was before; leave one of them out")
+    if since and operation is not None:
+        raise NotGiven("--since says itself what is created, updated and deleted; leave --operation out")
+    if since and "-" in paths:
+        raise NotGiven("stdin has no revisions; with --since name files and folders of a git repository")
     if old and operation not in (None, Operation.UPDATE):
         raise NotGiven("--old says itself what is created, updated and deleted; leave --operation out")
     if old == "-" and "-" in paths:
         raise NotGiven("stdin cannot be both the manifests and what they were before")
-    return Operation.CREATE if old else operation or Operation.CREATE
+    return Operation.CREATE if old or since else operation or Operation.CREATE
 
 
 def workloads_of(settings: Path | None) -> CustomWorkloads:
