@@ -20,7 +20,7 @@ webhook.admission
 gatewright
 webhook.bundle
 webhook.policy.load
-webhook.policy.needed webhook.policy.startup
+webhook.policy.needed webhook.policy.startup webhook.policy.unmatchable
 webhook.policy.python
 webhook.policy.policyset
 webhook.policy.conditions

@@ -131,6 +131,7 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     metrics.in_step("certificate")
     metrics.handshake_failed("timeout")
     metrics.trusted("validatingwebhookconfigurations", True)
+    metrics.not_sent("validatingwebhookconfigurations", 0)
     view = LiveView(Lookups((NAMESPACES,)))
     view.caches[0].heard, view.caches[0].listed_at = time.monotonic(), time.time()  # as after a list
     metrics.registry.register(CacheMetrics(lambda: view))

@@ -188,7 +188,8 @@ class Settings(BaseModel):
     webhook_configuration: Annotated[str, Field(pattern=r"^[a-z0-9.-]{0,253}$")] = Field(
         "",
         description="Name of the webhook configurations that register this server. Once a minute their caBundles are"
-        " compared with the served certificate; this needs a cluster. Empty: they are not compared.",
+        " compared with the served certificate, and their rules with what policies need; this needs a cluster. Empty:"
+        " they are not compared.",
     )
     workers: int = Field(
         1,
