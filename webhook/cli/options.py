@@ -33,7 +33,8 @@ KubernetesVersion = Annotated[
         "--kubernetes-version",
         metavar="VERSION",
         envvar="GATEWRIGHT_KUBERNETES_VERSION",
-        help="Kubernetes version of the cluster. Policies that use a later feature are refused.",
+        help="Kubernetes version of the cluster. Policies that use a later feature are refused; manifests are judged "
+        "as it does.",
     ),
 ]
 
@@ -137,6 +138,27 @@ Since = Annotated[
 
 Until = Annotated[
     str, typer.Option("--until", metavar="REV", help="With --since: compare with this revision, not the work tree.")
+]
+
+
+class Tool(StrEnum):
+    """What renders charts and kustomizations."""
+
+    KUSTOMIZE = "kustomize"
+    HELM = "helm"
+
+
+Render = Annotated[
+    list[Tool] | None,
+    typer.Option(
+        "--render",
+        help="Check what charts or kustomizations make, by the tool that is installed; may be repeated.",
+    ),
+]
+
+Values = Annotated[
+    list[str] | None,
+    typer.Option("--values", metavar="FILE", help="A file with values for --render helm; may be repeated."),
 ]
 
 SettingsFile = Annotated[

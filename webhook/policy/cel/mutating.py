@@ -6,17 +6,20 @@ variables are compiled and evaluated like those of a ValidatingAdmissionPolicy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import perf_counter
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from webhook.apiserver.decoding import Decoded
 from webhook.apiserver.problems import FieldProblem
 from webhook.apiserver.retyping import NO_CUSTOM_KINDS, CustomKinds, retyped
 from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Issue, Program, types
 from webhook.cel.check.construction import JSON_PATCH_TYPE, OBJECT_TYPE
 from webhook.cel.cost.compiling import Compiling
+from webhook.cel.cost.metering import LATE
 from webhook.cel.value.extent import extent
 from webhook.cel.value.messages import Message
 from webhook.paths import Path
@@ -26,7 +29,7 @@ from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import UNCHANGED, MutationFault, MutationResult
 from webhook.policy.json_values import differs
 from webhook.policy.request import GroupVersionKind, JSONObject
-from webhook.policy.reviewing import Review
+from webhook.policy.reviewing import Mutated, Review
 from webhook.policy.trace import Recorder
 from webhook.policy.written import model
 from webhook.schema import Schema, Schemas
@@ -46,7 +49,8 @@ class Mutation(Struct, frozen=True):
 class CELMutator(Struct, frozen=True):
     """The compiled expressions of a policy. shared: its matchConditions and variables. schemas: of kinds to merge.
 
-    custom: the kinds of which objects get defaults after each mutation.
+    custom: the kinds of which objects get defaults after each mutation. target: the Kubernetes version that objects
+    are of.
     """
 
     shared: CELValidator
@@ -55,6 +59,7 @@ class CELMutator(Struct, frozen=True):
     sources: tuple[tuple[Path, Program], ...]
     schemas: Schemas
     custom: CustomKinds = NO_CUSTOM_KINDS
+    target: Version = NEWEST
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """See Mutator."""
@@ -122,17 +127,52 @@ class CELMutator(Struct, frozen=True):
             value = form.evaluate(mutation.program, activation)
         except EvaluationError as error:
             raise _Refused(f"expression '{mutation.program.source}' resulted in error: {error}") from None
-        if extent(value, MAX_MADE) > MAX_MADE:
+        made = extent(value, MAX_MADE)
+        if made > MAX_MADE:
             raise _Refused(_TOO_LARGE.format(mutation.program.source))
+        _charge(review, current, made, mutation.program.source)
         if mutation.patch_type == "ApplyConfiguration":
-            return _merged(value, current, request.kind, self.schemas.of(*request.kind), self.custom)
+            return _merged(value, current, request.kind, self.schemas.of(*request.kind), self._retyped)
         typed = constructed.Typed(activation.get("request"), activation.get("namespaceObject"))
-        return _patched(value, current, typed, self.custom)
+        return _patched(value, current, typed, self._retyped)
+
+    def _retyped(self, before: JSONObject, after: JSONObject) -> Decoded:
+        return retyped(before, after, self.custom, self.target)
 
 
 MAX_MADE: Final = 1_000_000
 """The most elements of what one mutation makes (webhook.cel.value.extent). A request of 3 MiB has fewer."""
 
+MAX_MUTATED: Final = 2_000_000
+"""The most elements that all mutations of a request may make and visit: the first four visit the object for nothing, as
+measuring it takes as long as evaluating a small policy."""
+
+_UNMEASURED: Final = 4
+
+
+def _charge(review: Review, current: JSONObject, made: int, source: str) -> None:
+    """Count what applying a mutation will make and visit, before it is done. Raises _Refused."""
+    deadline = review.deadline
+    if deadline is not None and deadline.late(perf_counter()):
+        raise _Refused(f"expression '{source}' resulted in error: {LATE}")
+    mutated = review.mutated
+    if mutated is None:
+        mutated = review.mutated = Mutated()
+    mutated.count += 1
+    mutated.elements += made
+    if mutated.count > _UNMEASURED:
+        if not mutated.size:
+            mutated.size = extent(current, MAX_MUTATED)
+        mutated.elements += mutated.size
+        mutated.size += made  # at most: a mutation may also replace, or take away
+    if mutated.elements > MAX_MUTATED:
+        raise _Refused(_TOO_MUCH.format(source))
+
+
+_TOO_MUCH: Final = (
+    "expression '{}' resulted in error: operation cancelled: the mutations of this request make and visit more than "
+    "2,000,000 elements"
+)
 _TOO_LARGE: Final = (
     "expression '{}' resulted in error: operation cancelled: the value has more than 1,000,000 elements, more than an "
     "object may have"
@@ -148,7 +188,11 @@ class _Refused(Exception):
 
 
 def _merged(
-    wanted: Message, current: JSONObject, kind: GroupVersionKind, schema: Schema | None, custom: CustomKinds
+    wanted: Message,
+    current: JSONObject,
+    kind: GroupVersionKind,
+    schema: Schema | None,
+    retype: Callable[[JSONObject, JSONObject], Decoded],
 ) -> JSONObject:
     wrong = constructed.mismatch(wanted)
     if wrong:
@@ -169,14 +213,19 @@ def _merged(
     into = f"{kind.group}/{kind.version}, Kind={kind.kind}"
     for integer in structuredmerge.fractions(schema, configuration) if Schemas.builtin().of(*kind) else ():
         raise _Refused(f"unable to convert unstructured object to {into}: cannot convert float64 to {integer}")
-    changed = retyped(current, merged, custom)
+    changed = retype(current, merged)
     for each in changed.problems:
         if not each.strict:
             raise _Refused(f"unable to convert unstructured object to {into}: {each.message}")
     return changed.object
 
 
-def _patched(messages: list[Message], current: JSONObject, typed: constructed.Typed, custom: CustomKinds) -> JSONObject:
+def _patched(
+    messages: list[Message],
+    current: JSONObject,
+    typed: constructed.Typed,
+    retype: Callable[[JSONObject, JSONObject], Decoded],
+) -> JSONObject:
     try:
         operations = [_operation(message, typed) for message in messages]
     except constructed.UnfitValue as error:
@@ -192,7 +241,7 @@ def _patched(messages: list[Message], current: JSONObject, typed: constructed.Ty
     wrong = _not_an_object_of_its_kind(patched, current)
     if wrong:
         raise _Refused(f"Internal error occurred: {wrong}", internal=True)
-    changed = retyped(current, patched, custom)
+    changed = retype(current, patched)
     if changed.problems:
         raise _Refused(f"Internal error occurred: {_decoding_error(changed.problems)}", internal=True)
     return changed.object
@@ -268,4 +317,4 @@ def compile_policy(
     authorizing = authorization.users((program for _, program in sources), shared.variables)
     conditions = replace(shared.conditions, authorizing=authorizing is not None)
     shared = replace(shared, authorizing=authorizing, conditions=conditions)
-    return CELMutator(shared, tuple(mutations), reinvoked, tuple(sources), Schemas.builtin()), issues
+    return CELMutator(shared, tuple(mutations), reinvoked, tuple(sources), Schemas.builtin(), target=version), issues

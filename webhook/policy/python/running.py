@@ -22,18 +22,19 @@ from webhook.apiserver.retyping import NO_CUSTOM_KINDS, CustomKinds, retyped
 from webhook.cluster.view import Unanswered
 from webhook.paths import Path
 from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
-from webhook.policy.json_values import copy_json, differs, require_json
+from webhook.policy.json_values import copy_json, differs
 from webhook.policy.python import raised
 from webhook.policy.python.declaring import Declaration, ParamsError
 from webhook.policy.python.forbidding import Forbidding
 from webhook.policy.python.given import Request as GivenRequest
 from webhook.policy.python.given import given_copy, given_plain, given_views
 from webhook.policy.python.stopping import Interruptible, Stopped
-from webhook.policy.python.unchanged import Kept, text_of
+from webhook.policy.python.unchanged import Kept, plain_copy, text_of
 from webhook.policy.python.violation import Violation
-from webhook.policy.readonly import plain, view
+from webhook.policy.readonly import view
 from webhook.policy.request import JSONObject, Request
 from webhook.policy.reviewing import Review
+from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
     from webhook.cel import Program
@@ -98,10 +99,14 @@ class PythonValidator(Struct, frozen=True):
 
 
 class PythonMutator(Struct, frozen=True):
-    """A `@mutate` function, run on requests. custom: the kinds of which objects get defaults after it."""
+    """A `@mutate` function, run on requests.
+
+    custom: the kinds of which objects get defaults after it. target: the Kubernetes version that objects are of.
+    """
 
     declaration: Declaration
     custom: CustomKinds = NO_CUSTOM_KINDS
+    target: Version = NEWEST
 
     @property
     def needs_params(self) -> bool:
@@ -124,7 +129,7 @@ class PythonMutator(Struct, frozen=True):
             return UNCHANGED
         runs = review.runs
         edited = self.edited_here(review, params) if runs is None else runs.edited(self, review, params)
-        return edited if isinstance(edited, MutationResult) else completed(original, edited, self.custom)
+        return edited if isinstance(edited, MutationResult) else completed(original, edited, self.custom, self.target)
 
     def with_custom_kinds(self, custom: CustomKinds) -> PythonMutator:
         """See Mutator."""
@@ -157,25 +162,27 @@ class PythonMutator(Struct, frozen=True):
                 returned = _call(self.declaration, seen, params)
             if returned is not None:
                 raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
-            if before is not None and text_of(edited) == before:
+            after = text_of(edited)
+            if before is not None and after == before:
                 return UNCHANGED  # the usual result: the same text, so the same value
-            require_json(edited)
+            # A copy, because the function may have kept a reference; a plain one, because it may have inserted views.
+            changed: JSONObject = plain_copy(edited, after)
         except BaseException as error:
             _not_of_policy(error, review)
             return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
-        # A copy, because the function may have kept a reference; a plain one, because it may have inserted views.
-        changed: JSONObject = plain(edited)
         return changed
 
 
-def completed(original: JSONObject, changed: JSONObject, custom: CustomKinds = NO_CUSTOM_KINDS) -> MutationResult:
+def completed(
+    original: JSONObject, changed: JSONObject, custom: CustomKinds = NO_CUSTOM_KINDS, target: Version = NEWEST
+) -> MutationResult:
     """The result of a function that left `changed` of an object."""
     if not differs(original, changed):
         return UNCHANGED
     if any(changed.get(name) != original.get(name) for name in ("apiVersion", "kind")):
         return MutationResult(changed)
     # The API server decodes what a mutation leaves before anyone else sees it. What it cannot decode it refuses.
-    decoded = retyped(original, changed, custom)
+    decoded = retyped(original, changed, custom, target)
     return MutationResult(changed if decoded.problems else decoded.object)
 
 
