@@ -239,13 +239,7 @@ def test_signatures_are_looked_for_in_what_refers_to_the_bundle(tmp_path: Path) 
             client.push(content)
             entry = layer(content, mediaType=SIGSTORE if content == text else "text/plain")
             config = {"mediaType": EMPTY, "digest": digest_of(NOTHING), "size": len(NOTHING)}
-            fields = {
-                "schemaVersion": 2,
-                "mediaType": MANIFEST,
-                "config": config,
-                "layers": [entry],
-                "subject": subject,
-            }
+            about = {"schemaVersion": 2, "mediaType": MANIFEST, "subject": subject}
             manifest = json.dumps({**about, "config": config, "layers": [entry]}).encode()
             client.push_manifest(manifest, digest_of(manifest))
         assert pull(reference, NOBODY, keys(signer.file)).digest == bundle.digest
