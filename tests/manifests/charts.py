@@ -26,7 +26,8 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 NAMESPACE = "gatewright-system"
 RELEASE = "gatewright"
-_SOURCE = Path(__file__).parent / "helm"
+HELM_SOURCE = Path(__file__).parent / "helm"
+HELM_PACKAGE = "helm.sh/helm/v4/cmd/helm"
 
 Values = Mapping[str, Any]
 
@@ -62,7 +63,7 @@ VARIANTS: dict[str, Values] = {
 
 def helm(*arguments: str, home: Path, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Helm with `home` for what it keeps. With `check`, it must succeed."""
-    program = goprograms.built(_SOURCE, "helm.sh/helm/v4/cmd/helm")
+    program = goprograms.built(HELM_SOURCE, HELM_PACKAGE)
     done = subprocess.run(
         [str(program), *arguments],
         capture_output=True,
@@ -109,22 +110,29 @@ def template(
 
 
 @functools.cache
-def _text(values: str) -> str:
-    return template(json.loads(values)).stdout
+def _rendered(values: str) -> subprocess.CompletedProcess[str]:
+    return template(json.loads(values), check=False)
 
 
 def text(values: Values) -> str:
-    return _text(json.dumps(values, sort_keys=True))
+    done = _rendered(json.dumps(values, sort_keys=True))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def renders(values: Values) -> bool:
+    """Whether the values are taken."""
+    return _rendered(json.dumps(values, sort_keys=True)).returncode == 0
 
 
 @functools.cache
-def _objects(values: str) -> bytes:
-    return pickle.dumps([each for each in yaml.load_all(_text(values), Loader=yaml.CSafeLoader) if each])
+def _objects(text: str) -> bytes:
+    return pickle.dumps([each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each])
 
 
 def objects(values: Values, *, tests: bool = False) -> list[Object]:
     """The rendered objects: the caller's own. `tests`: those of `helm test` too."""
-    found: list[Object] = pickle.loads(_objects(json.dumps(values, sort_keys=True)))
+    found: list[Object] = pickle.loads(_objects(text(values)))
     return [each for each in found if tests or "helm.sh/hook" not in each["metadata"].get("annotations", {})]
 
 

@@ -50,6 +50,7 @@ from webhook.server.settings import Settings, flag
 from webhook.server.sources import Sources
 from webhook.server.state import InForce, State
 from webhook.server.together import Coordinator, Follower, Kept, Member
+from webhook.server.turns import TurnMetrics, Turns
 from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
 from webhook.visible import visible
@@ -381,14 +382,19 @@ class Serving(Struct, frozen=True):
         isolation.start()
         state.isolation = isolation
         self.metrics.registry.register(IsolationMetrics(isolation))
+        turns = Turns(settings.max_wait, self.log)
+        turns.start()
+        reviews = Reviews(
+            state,
+            self.metrics,
+            self.log,
+            settings.max_memory - settings.max_memory // HELD_SHARE,
+            settings.client_name,
+            turns,
+        )
+        self.metrics.registry.register(TurnMetrics(turns, lambda: turns.waiting + reviews.awaiting))
         server = Server(
-            Reviews(
-                state,
-                self.metrics,
-                self.log,
-                settings.max_memory - settings.max_memory // HELD_SHARE,
-                settings.client_name,
-            ),
+            reviews,
             self.bound,
             self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),
             settings.shutdown_timeout,
@@ -402,7 +408,7 @@ class Serving(Struct, frozen=True):
         try:
             async with _beside(self.certificates.watch()), _beside(self._compare()), _beside(_force(stop, server)):
                 await stop.asked.wait()
-                state.stopping = True
+                state.stopping = turns.closing = True
                 self.metrics.ready(False)
                 stopping()
                 with contextlib.suppress(TimeoutError):
