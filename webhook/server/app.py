@@ -15,7 +15,7 @@ from starlette.requests import Request as HTTPRequest
 
 from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
-from webhook.server.metrics import CONTENT_TYPE
+from webhook.server.metrics import CONTENT_TYPE, OPENMETRICS
 from webhook.server.reload import Outcome
 from webhook.server.sharing import Shared
 from webhook.server.state import Refused, State
@@ -26,16 +26,17 @@ _MOST_PROBLEMS = 100  # that a response shows
 
 def plain(
     state: State,
-    exposition: Callable[[], Awaitable[bytes]],
+    exposition: Callable[[bool], Awaitable[bytes]],
     reload: Callable[[], Awaitable[Outcome]],
     hung: Callable[[], str | None] = lambda: None,
 ) -> FastAPI:
     """The application of the plain port.
 
-    `exposition` returns the text of /metrics. `reload` puts a changed policy tree in force. `hung` returns why /healthz
-    should fail, such as a worker process that does not answer; None if it should not.
+    `exposition` returns the text of /metrics: with True, in the format of OpenMetrics. `reload` puts a changed policy
+    tree in force. `hung` returns why /healthz should fail, such as a worker process that does not answer; None if it
+    should not.
     """
-    shared = Shared(exposition)
+    shared, openmetrics = Shared(lambda: exposition(False)), Shared(lambda: exposition(True))
     app = FastAPI(title="Gatewright", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.exception_handler(HTTPException)
@@ -57,7 +58,10 @@ def plain(
         return PlainTextResponse(f"ok\nbut {state.notice}\n" if state.notice else "ok\n")
 
     @app.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(request: HTTPRequest) -> Response:
+        """In the format of OpenMetrics, which has exemplars, for those who accept it."""
+        if OPENMETRICS.partition(";")[0] in request.headers.get("accept", ""):
+            return Response(await openmetrics(), headers={"content-type": OPENMETRICS})
         return Response(await shared(), media_type=CONTENT_TYPE)
 
     @app.get("/policies")

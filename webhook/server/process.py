@@ -48,6 +48,7 @@ from webhook.server.reviews import Reviews
 from webhook.server.settings import Settings, flag
 from webhook.server.state import InForce, State
 from webhook.server.together import Coordinator, Follower, Kept, Member
+from webhook.server.watching import CannotTrace, sampler_of, started
 from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
 
@@ -69,7 +70,7 @@ def run(settings: Settings) -> int:
     The exit code: 0; 2 if the server could not start, with the reason on stderr; 1 if a child process failed while
     shutting down.
     """
-    log, errors = Log(), ErrorOutput()
+    log, errors = Log(level=settings.log_level, allows=settings.log_allows), ErrorOutput()
     route_library_records(log)
     try:
         serving = _prepare(settings, log, errors)
@@ -96,6 +97,10 @@ def run(settings: Settings) -> int:
 def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
     """Load and check everything that serving needs. Raises StartError."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for a reload, once the server runs
+    try:
+        sampler_of(settings)
+    except CannotTrace as error:
+        raise StartError(str(error)) from None
     since = stamp(settings.policies)
     policies = _load(settings)
     kinds = Kinds.builtin().with_crds(policies.objects)
@@ -198,8 +203,8 @@ class Serving(Struct, frozen=True):
             loop.add_signal_handler(number, stop.ask)
         loop.add_signal_handler(signal.SIGHUP, stop.reload.set)
 
-        async def exposition() -> bytes:
-            return self.metrics.exposition()
+        async def exposition(openmetrics: bool) -> bytes:
+            return self.metrics.exposition(openmetrics=openmetrics)
 
         reload = self._reload(self._installer(self.cluster).install, self.metrics.registry, self.since)
         plain_server = self._plain_server(plain(self.state, exposition, reload.now))
@@ -337,6 +342,7 @@ class Serving(Struct, frozen=True):
         isolation.start()
         state.isolation = isolation
         self.metrics.registry.register(IsolationMetrics(isolation))
+        watching = started(settings, self.metrics, self.log)
         server = Server(
             Reviews(
                 state,
@@ -344,6 +350,7 @@ class Serving(Struct, frozen=True):
                 self.log,
                 settings.max_memory - settings.max_memory // HELD_SHARE,
                 settings.client_name,
+                watching.sight,
             ),
             self.bound,
             self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),
@@ -366,6 +373,7 @@ class Serving(Struct, frozen=True):
                 await server.end()
         finally:
             isolation.close()
+            await watching.close()
 
     async def _compare(self) -> None:
         """Compare the certificate with the registered caBundles, if the settings name these and there is a cluster."""

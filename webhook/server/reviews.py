@@ -36,6 +36,7 @@ from webhook.server.memory import SMALL, fits
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Answer, Head
 from webhook.server.settings import flag
+from webhook.server.sight import Sight, Watch
 from webhook.server.state import InForce, State
 
 _DEFAULT_TIME = 8.0  # seconds for a review without a timeout in its query
@@ -65,17 +66,24 @@ class Reviews:
     """The application of the HTTPS port.
 
     A review may take `memory` bytes; one that would need more is refused. With `names`, only clients may ask whose
-    certificate has one of them.
+    certificate has one of them. sight: what watches reviews, if anything does.
     """
 
     def __init__(
-        self, state: State, metrics: Metrics, log: Log, memory: int = 192 << 20, names: tuple[str, ...] = ()
+        self,
+        state: State,
+        metrics: Metrics,
+        log: Log,
+        memory: int = 192 << 20,
+        names: tuple[str, ...] = (),
+        sight: Sight | None = None,
     ) -> None:
         self._state = state
         self._metrics = metrics
         self._log = log
         self._memory = memory
         self._names = frozenset(names)
+        self._sight = sight
 
     def admit(self, certificate: Any) -> str | None:
         """Why the client may not ask: with `names`, its certificate has none of them; else None."""
@@ -108,10 +116,11 @@ class Reviews:
         """The response to a review, or an awaitable of it if a policy needs an answer from the API server first."""
         started = perf_counter()
         in_force = self._state.in_force  # a reload may replace it while the review waits for an answer
+        watch = self._sight.begin(head, started, client) if self._sight is not None else None
         try:
-            return self._answered(head, body, client, started, in_force, in_force.cluster, self._state.isolation)
+            return self._answered(head, body, client, started, in_force, in_force.cluster, self._state.isolation, watch)
         except Unanswered as unanswered:
-            return self._awaited(head, body, client, started, in_force, unanswered.question)
+            return self._awaited(head, body, client, started, in_force, unanswered.question, watch)
 
     def refused(self, status: int, message: str, head: Head | None, client: str) -> None:
         """Count a refused request. It is logged only if its head could be read."""
@@ -121,7 +130,14 @@ class Reviews:
             self._log.write("warning", "request refused", fields)
 
     async def _awaited(
-        self, head: Head, body: bytes, client: str, started: float, in_force: InForce, question: Question
+        self,
+        head: Head,
+        body: bytes,
+        client: str,
+        started: float,
+        in_force: InForce,
+        question: Question,
+        watch: Watch | None,
     ) -> Answer:
         """Request answers from the API server until the review can be evaluated, or the time for requests is over.
 
@@ -136,8 +152,11 @@ class Reviews:
         answers: dict[bytes, Ended] = {}
         runs = isolation.answering(answers) if isolation is not None else None
         while True:
+            began = perf_counter()
             if isinstance(question, Job):
                 ended = await question.come()
+                if watch is not None:
+                    watch.waited(question, began, ended.reason or ("no result" if ended.message else ""))
                 if isinstance(view, SecretsSeen) and isinstance(question.cluster, SecretsSeen):
                     view.also(question.cluster)
                 if question.question is None:
@@ -149,8 +168,10 @@ class Reviews:
                 raise RuntimeError(f"no live cluster to ask about {type(question).__name__}")
             else:
                 await asked.find_out(question)
+                if watch is not None:
+                    watch.waited(question, began)
             try:
-                return self._answered(head, body, client, started, in_force, view, runs)
+                return self._answered(head, body, client, started, in_force, view, runs, watch)
             except Unanswered as unanswered:
                 question = unanswered.question
 
@@ -163,6 +184,7 @@ class Reviews:
         in_force: InForce,
         cluster: ClusterView,
         runs: Runs | None,
+        watch: Watch | None,
     ) -> Answer:
         """The response to a review. Raises Unanswered if a policy needs an answer that `cluster` does not have."""
         if len(body) > SMALL and not fits(body, ENDPOINTS[head.path].phase, self._memory):
@@ -170,22 +192,31 @@ class Reviews:
                 f"the objects of the review would take more than {self._memory >> 20} MiB of memory;"
                 f" expected fewer or larger values, or a larger --max-memory"
             )
+            if watch is not None:
+                watch.failed(head.path, 413, "too large")
             return self._refusal(413, message, head, client)
         try:
             request = review.parse(body)
         except review.BadReview as error:
+            if watch is not None:
+                watch.failed(head.path, 400, "not a review")
             return self._refusal(400, str(error), head, client)
         deadline = Deadline(started + (time_for_review(head.query) or _DEFAULT_TIME))
         path = head.path
         try:
-            outcome, text = self._decide(path, request, body, in_force.policies, cluster, deadline, runs)
+            outcome, text = self._decide(path, request, body, in_force.policies, cluster, deadline, runs, watch)
         except Exception as error:
             # A bug of ours. The API server applies the failurePolicy of the webhook to a response with status 500.
             self._metrics.review(path, request, "error", perf_counter() - started)
+            if watch is not None:
+                watch.failed(path, 500, type(error).__name__, request)
             self._log.put({**_line("error", "review failed", path, request), **failure(error)})
             message = f"internal error ({type(error).__name__}); see the server's log"
             return Answer(500, orjson.dumps({"error": message}), close=self._state.stopping)
-        self._record(path, request, outcome, in_force.policies.revision, perf_counter() - started)
+        seconds = perf_counter() - started
+        self._record(path, request, outcome, in_force.policies.revision, seconds)
+        if watch is not None:
+            watch.decided(path, request, outcome, in_force.policies.revision, seconds)
         return Answer(200, text, close=self._state.stopping)
 
     def _decide(
@@ -197,6 +228,7 @@ class Reviews:
         cluster: ClusterView,
         deadline: Deadline,
         runs: Runs | None,
+        watch: Watch | None,
     ) -> tuple[Decision | Mutation, bytes]:
         endpoint = ENDPOINTS[path]
         if endpoint.failure_policy is not None:
@@ -204,22 +236,34 @@ class Reviews:
         if policies.reads_secrets and type(cluster) is not SecretsSeen:
             cluster = SecretsSeen(cluster)
         confidential = Confidential(request, body, cluster)
+        if watch is not None:
+            watch.again()
         outcome: Decision | Mutation
         if endpoint.phase == "mutate":
-            outcome = engine.mutate(request, policies, cluster, deadline=deadline, confidential=confidential, runs=runs)
+            outcome = engine.mutate(
+                request, policies, cluster, deadline=deadline, observer=watch, confidential=confidential, runs=runs
+            )
             return outcome, review.respond_mutation(request, outcome, policies.revision)
-        outcome = engine.validate(request, policies, cluster, deadline=deadline, confidential=confidential, runs=runs)
+        outcome = engine.validate(
+            request, policies, cluster, deadline=deadline, observer=watch, confidential=confidential, runs=runs
+        )
         return outcome, review.respond(request, outcome, policies.revision)
 
     def _record(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:
         verdict = "allow" if outcome.allowed else "deny"
         self._metrics.review(path, request, verdict, seconds)
         self._metrics.evaluated(outcome.evaluated)
+        counted = None
+        if outcome.findings or outcome.excepted or type(outcome) is Mutation:
+            counted = self._counted(request, outcome)
+        log = self._log
+        if not log.all and not log.wants(request.uid, notable=counted is not None and bool(counted["policies"])):
+            return
         line = _line("info", "review", path, request)
         line["verdict"] = verdict
         line["revision"] = revision
-        if outcome.findings or outcome.excepted or type(outcome) is Mutation:
-            line |= self._counted(request, outcome)
+        if counted is not None:
+            line |= counted
         else:
             line["policies"] = ()
         line["duration_ms"] = int(seconds * 1_000_000) / 1000

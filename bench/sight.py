@@ -1,0 +1,74 @@
+"""What watching reviews costs the server: traces of all reviews, and the times of policies.
+
+Servers that differ in one setting answer the recorded reviews under load, round after round in turn. The figure is the
+processor time of the server's process a request, in comparison with the server that watches nothing. The process that
+exports spans is another one, at low priority. The collector answers at once, or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.servers import certificate, free_port, loaded, measured, recorded, running
+
+ROUNDS = 7
+_COLLECTOR = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def main() -> None:
+    calls = [(f"/{phase}", file) for phase in ("validate", "mutate") for file in recorded(phase)]
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
+        crt, key = certificate(Path(scratch))
+        collector, nothing = free_port(), free_port()
+        stack.enter_context(running([sys.executable, "-c", _COLLECTOR, str(collector)], collector))
+
+        def served(*flags: str, **variables: str) -> tuple[int, int]:
+            port = free_port()
+            command = ["env", *(f"{name}={value}" for name, value in variables.items()), sys.executable, "-c"]
+            command += ["from webhook.cli.main import main; main()", "serve", "--policies", "policies", *flags]
+            command += ["--tls-cert", str(crt), "--tls-key", str(key), "--port", str(port)]
+            command += ["--plain-port", str(free_port())]
+            return stack.enter_context(running(command, port)), port
+
+        to = "OTEL_EXPORTER_OTLP_ENDPOINT"
+        servers = {
+            "off": served(),
+            "off, again": served(),
+            "all reviews traced": served("--traces", **{to: f"http://127.0.0.1:{collector}"}),
+            "all traced, no collector": served("--traces", **{to: f"http://127.0.0.1:{nothing}"}),
+            "1 % traced": served(
+                "--traces",
+                **{to: f"http://127.0.0.1:{collector}"},
+                OTEL_TRACES_SAMPLER="parentbased_traceidratio",
+                OTEL_TRACES_SAMPLER_ARG="0.01",
+            ),
+            "times of policies": served("--policy-times"),
+        }
+        for server in servers.values():
+            loaded(server[1], calls)
+        rounds = [{name: measured(*server, calls)["micros"] for name, server in servers.items()} for _ in range(ROUNDS)]
+        print("  what watching reviews adds to the server's processor time (wanted: traces at most 10 %):")
+        for name in servers:
+            micros = statistics.median(each[name] for each in rounds)
+            share = statistics.median(each[name] / each["off"] - 1 for each in rounds)
+            print(f"    {name:26} {micros:6.1f} µs a request ({share:+.1%})")
+        print()
+
+
+if __name__ == "__main__":
+    main()
