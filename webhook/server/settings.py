@@ -212,8 +212,8 @@ class Settings(BaseModel):
     )
     traces: bool = Field(
         False,
-        description="Export a trace of reviews by OTLP, as OpenTelemetry's variables (OTEL_...) say. Needs the extra"
-        " gatewright[otel].",
+        description="Export traces of reviews by OTLP, as OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_ENDPOINT"
+        " and others) say. Needs the package's extra otel.",
     )
     policy_times: bool = Field(
         False, description="Measure how long each policy takes: gatewright_policy_duration_seconds."

@@ -213,7 +213,10 @@ class Sending(Collector):
             self._log.write("warning", "traces not exported", fields)
 
     def _ended(self) -> None:
-        """The process has ended, by itself. Start another one after a while."""
+        """The process has ended. Start another one after a while, unless it was to end."""
+        if self._closed:
+            self._lose()
+            return
         self._log.write("error", "process ended", {"process": "exporter of traces", "message": "starting another"})
         if time.monotonic() - self._started >= _STEADY:
             self._restart = _RESTART
