@@ -13,7 +13,6 @@ import re
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +21,10 @@ import pytest
 from cryptography import x509
 
 from tests.amounts import amount
-from tests.e2e.apiserver import Client
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.issuing import CERTIFICATES, NAMESPACE, Mounted, certmanager
 from tests.e2e.objects import pod
+from tests.e2e.traffic import Traffic
 from tests.e2e.webhooks import KINDS, MANIFESTS, POLICIES, rendered
 from tests.server.running import Running, announced, end, launch, wait_for
 
@@ -115,41 +114,6 @@ class Installed:
             traffic.stop()
         assert traffic.wrong == [], traffic.wrong[:3]
         assert traffic.answered > 5
-
-
-class Traffic:
-    """Two users who send Pods without pause, one that a policy refuses and one that it lets pass."""
-
-    def __init__(self, cluster: ControlPlane) -> None:
-        self.answered = 0
-        self.wrong: list[str] = []
-        self._ended = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._send, args=(cluster.client_of(cluster.tokens["admin"]), refused), daemon=True)
-            for refused in (True, False)
-        ]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join(60)
-
-    def wait_for(self, answered: int) -> None:
-        """Wait until so many requests have been answered."""
-        wait_for(lambda: self.answered > answered, SECONDS)
-
-    def _send(self, client: Client, refused: bool) -> None:
-        expected = 403 if refused else 201
-        while not self._ended.wait(0.02):
-            reply = client.post(PODS, pod("traffic", host_path=refused))
-            self.answered += 1
-            if reply.status != expected or (refused and "hostPath volumes open" not in reply.message):
-                self.wrong.append(f"{time.time():.3f} {reply.status} {reply.message}")
-        client.close()
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,11 @@ class Gatewright:
         return base64.b64encode(self._authority.pem).decode()
 
     @property
+    def served_with(self) -> tuple[str, ...]:
+        """The flags for its certificate."""
+        return ("--tls-cert", str(self._certificate), "--tls-key", str(self._key))
+
+    @property
     def running(self) -> Running:
         assert self._running is not None
         return self._running
@@ -62,8 +67,7 @@ class Gatewright:
         """Serve the policies; what was served before is ended."""
         self.kill()
         self._policies = policies
-        files = ("--tls-cert", str(self._certificate), "--tls-key", str(self._key))
-        flags = ("--policies", str(policies), *files, "--port", str(self.port), *self._looks_up)
+        flags = ("--policies", str(policies), *self.served_with, "--port", str(self.port), *self._looks_up)
         self._running = launch(*flags, command=tether(COMMAND))
         self._running.ca = self._authority.pem
         self.port = self._running.port

@@ -42,7 +42,7 @@ def tree(tmp_path: Path, cases: str, *, expression: str = "false", binding: str 
 
 def run(root: Path) -> list[Result]:
     policies = load(root)
-    planned, problems = policytest.plan(root, policies)
+    planned, problems = policytest.plan([str(root)], policies)
     assert problems == []
     return list(caseruns.run(planned, policies))
 
@@ -53,6 +53,6 @@ def one(tmp_path: Path, case: str, **options: Any) -> Result:
 
 
 def problems(root: Path) -> list[str]:
-    planned, found = policytest.plan(root, load(root))
+    planned, found = policytest.plan([str(root)], load(root))
     assert planned == []
     return [str(problem).removeprefix(f"{root}/") for problem in found]

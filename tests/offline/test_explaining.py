@@ -100,7 +100,7 @@ def test_every_case_of_the_shipped_policies_is_explained_as_it_is_decided() -> N
         loaded.mutating,
         objects=loaded.objects,
     )
-    planned, problems = policytest.plan(POLICIES, loaded)
+    planned, problems = policytest.plan([str(POLICIES)], loaded)
     assert problems == []
     results = list(caseruns.run(planned, policies))
     assert all(result.passed for result in results)

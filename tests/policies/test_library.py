@@ -22,7 +22,7 @@ POLICIES = sorted(path.name for path in LIBRARY.iterdir() if path.is_dir() and n
 
 
 def _planned() -> list[PlannedCase]:
-    planned, problems = policytest.plan(LIBRARY, load(LIBRARY))
+    planned, problems = policytest.plan([str(LIBRARY)], load(LIBRARY))
     assert problems == []
     return planned
 
@@ -65,7 +65,7 @@ def test_the_other_bindings_only_tell(name: str, variant: str, expected: str, tm
     shutil.copy(tree / f"_binding.{variant}.yaml", tree / "binding.yaml")
     policies = load(tree)
     assert [binding.name for binding in policies.bindings] == [name]
-    planned, problems = policytest.plan(tree, policies)
+    planned, problems = policytest.plan([str(tree)], policies)
     assert problems == []
     denied = [result for result in caseruns.run(planned, policies) if result.planned.case.expect == "deny"]
     assert denied

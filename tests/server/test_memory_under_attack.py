@@ -1,22 +1,28 @@
 """Whatever clients send, the process stays under the memory limit of its manifest, and refuses at once what is over.
 
-The attack is everything at once: connections with heads that do not end, bodies that do not end, and reviews of each
-shape, as large as the server takes them. GATEWRIGHT_TEST_TIMES asks for more connections and all shapes (`make soak`).
+Where a control group can be made, the server runs in one with the limit of its container. The attack is everything at
+once: connections with heads that do not end, bodies that do not end, and reviews of each shape, as large as the server
+takes them; and then, beside it, policies that take all memory that they may, in a tree that changes again and again.
+GATEWRIGHT_TEST_TIMES asks for more connections and all shapes (`make soak`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.server.running import Running, recorded, wait_for
+from tests.server.cgroups import control_group
+from tests.server.hostile_policies import review, write
+from tests.server.running import COMMAND, Running, end, launch, recorded, wait_for
 from webhook.server.memory import fits
 from webhook.server.settings import Settings
 
@@ -33,6 +39,14 @@ SHAPES = {
     "one text": (b'"', b"a", b"", b'"'),
     "one text with an emoji": ('"😀'.encode(), b"a", b"", b'"'),
 }
+HOARD = """\
+kept = []
+while True:
+    try:
+        kept.append(bytearray(b"x" * 65536))
+    except MemoryError:
+        pass
+"""
 LABELED = b'"labels":{"gatewright.dev/keep-finalizer":"true"}'  # finalizer-enforcement mutates it
 
 
@@ -76,8 +90,54 @@ def _peak(server: Running) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a process's peak")
-def test_the_process_stays_under_the_limit_of_its_manifest(start: Callable[..., Running]) -> None:
-    server = start("--policies", str(ROOT / "policies"), "--read-timeout", "300")
+@pytest.mark.parametrize("policies_too", [False, True] if LONG else [True])
+def test_the_server_stays_under_the_limit_of_its_manifest(tmp_path: Path, policies_too: bool) -> None:
+    hoards = {f"hoard-{number}": HOARD for number in range(20)} if policies_too else {}
+    tree = write(tmp_path / "policies", kinds=hoards)
+    with control_group(_limit()) as group:
+        server = launch("--policies", str(tree), "--read-timeout", "300", command=group.command if group else COMMAND)
+        try:
+            with contextlib.ExitStack() as stack:
+                if policies_too:
+                    reviews = itertools.cycle([review(kind) for kind in hoards])
+                    for _ in range(2):
+                        stack.enter_context(_repeated(lambda: server.post("/validate", next(reviews))))
+                    stack.enter_context(_repeated(lambda: _change(tree), pause=2.5))
+                _attack(server)
+                if policies_too:  # a change is taken over
+                    wait_for(lambda: [line for line in server.lines if "before" in line])
+            if group:
+                print(f"its control group: peak {group.peak >> 20} MiB, {group.killed} processes ended")
+                assert group.peak < _limit() * 0.95
+                assert group.killed == 0
+        finally:
+            end(server)
+
+
+def _change(tree: Path) -> None:
+    with (tree / "hoard_0.py").open("a") as file:
+        file.write("\n# changed\n")
+
+
+@contextlib.contextmanager
+def _repeated(action: Callable[[], object], pause: float = 0) -> Iterator[None]:
+    """A thread does it again and again during the block."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(pause):
+            action()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(60)
+
+
+def _attack(server: Running) -> None:
     at_rest = _peak(server)
     shapes = list(SHAPES) if LONG else ["objects", "one text with an emoji"]
     with contextlib.ExitStack() as stack:

@@ -28,7 +28,7 @@ from webhook.cli.options import (
     Operation,
     Output,
     PolicyImports,
-    PolicyTree,
+    PolicyTrees,
     SettingsFile,
     Strict,
     Verbose,
@@ -39,6 +39,7 @@ from webhook.cli.options import (
     given,
     operation_of,
     refuse,
+    trees,
     workloads_of,
 )
 from webhook.excerpts import columns
@@ -47,7 +48,7 @@ from webhook.versions import NEWEST_TEXT
 
 def check(
     paths: Manifests,
-    policies: PolicyTree = Path("policies"),
+    policies: PolicyTrees = None,
     namespace: Namespace = "default",
     user: AsUser = "",
     groups: AsGroups = None,
@@ -98,7 +99,7 @@ def check(
     try:
         code = _check(
             paths,
-            policies,
+            trees(policies),
             namespace=namespace,
             user=user,
             groups=groups or [],
@@ -128,7 +129,7 @@ def check(
 
 def _check(
     paths: list[str],
-    tree: Path,
+    named: tuple[str, ...],
     *,
     namespace: str,
     user: str,
@@ -172,7 +173,7 @@ def _check(
             operation = Operation(SUBRESOURCES[subresource].operation)
         done = operation_of(operation, old, paths)
         custom = workloads_of(settings)
-        run = given(tree, version, user, groups, authorizations, policy_imports)
+        run = given(named, version, user, groups, authorizations, policy_imports)
     except NotGiven as error:
         if error.policies and output is Format.JSON:
             put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
@@ -191,8 +192,8 @@ def _check(
         problems = read.problems
         if not read.documents and not problems and not read.left_out:
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
-            named = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-            problems.append(Problem("<stdin>" if named == "-" else named, None, None, "no objects in it to check"))
+            where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+            problems.append(Problem("<stdin>" if where == "-" else where, None, None, "no objects in it to check"))
         options = Options(namespace, run.user, done.value, as_written, custom)
         planned = plan(read.documents, options, policies.objects)
         policies = planned.defaulting(policies)

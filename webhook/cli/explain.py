@@ -25,7 +25,7 @@ from webhook.cli.options import (
     Operation,
     Output,
     PolicyImports,
-    PolicyTree,
+    PolicyTrees,
     SettingsFile,
     Verbose,
     assumed,
@@ -36,6 +36,7 @@ from webhook.cli.options import (
     given,
     operation_of,
     refuse,
+    trees,
     workloads_of,
 )
 from webhook.excerpts import columns
@@ -44,6 +45,7 @@ from webhook.versions import NEWEST_TEXT
 if TYPE_CHECKING:
     from webhook.documents.reader import Problem
     from webhook.paths import Path as ObjectPath
+    from webhook.policy.load.treefiles import Tree
     from webhook.policy.policyset import Policy
 
 
@@ -53,7 +55,7 @@ def explain(
         list[str],
         typer.Argument(metavar="MANIFEST", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin."),
     ],
-    policies: PolicyTree = Path("policies"),
+    policies: PolicyTrees = None,
     namespace: Namespace = "default",
     user: AsUser = "",
     groups: AsGroups = None,
@@ -83,7 +85,7 @@ def explain(
         code = _explain(
             policy,
             paths,
-            policies,
+            trees(policies),
             namespace=namespace,
             user=user,
             groups=groups or [],
@@ -108,7 +110,7 @@ def explain(
 def _explain(
     name: str,
     paths: list[str],
-    tree: Path,
+    named: tuple[str, ...],
     *,
     namespace: str,
     user: str,
@@ -142,7 +144,7 @@ def _explain(
     try:
         done = operation_of(operation, old, paths)
         custom = workloads_of(settings)
-        run = given(tree, version, user, groups, authorizations, policy_imports)
+        run = given(named, version, user, groups, authorizations, policy_imports)
     except NotGiven as error:
         if error.policies and output is Format.JSON:
             put(explainjson.report((), (), error.problems))
@@ -151,7 +153,7 @@ def _explain(
     policies = run.policies
     chosen = [policy for policy in policies.policies if policy.name == name]
     if not chosen:
-        return fail(_unknown(name, [policy.name for policy in policies.policies], tree, policies.warnings), color)
+        return fail(_unknown(name, [policy.name for policy in policies.policies], run.tree, policies.warnings), color)
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     options = Options(namespace, run.user, done.value, custom=custom)
@@ -177,7 +179,7 @@ def _explain(
             explaintext.Report(
                 policy,
                 list(explain_requests(policy, requests, policies, cluster)),
-                _places(policy),
+                _places(policy, run.tree),
                 background,
                 verbose,
             )
@@ -212,22 +214,24 @@ def _told(report: Any) -> Any:
     return replace(report, requests=once)
 
 
-def _unknown(name: str, known: list[str], tree: Path, warnings: Sequence[Problem]) -> str:
+def _unknown(name: str, known: list[str], tree: Tree, warnings: Sequence[Problem]) -> str:
     from webhook.nearest import nearest
 
+    trees = ", ".join(tree.names)
     foreign = next((each for each in warnings if f" '{name}' is a policy of " in each.message), None)
     if foreign is not None:
-        return f"no policy {name!r} in {tree} that Gatewright evaluates; {foreign}"
+        return f"no policy {name!r} in {trees} that Gatewright evaluates; {foreign}"
     near = nearest(name, set(known))
     hint = f"; did you mean {near}?" if near else f"; there are {', '.join(sorted(set(known))) or 'none'}"
-    return f"no policy {name!r} in {tree}{hint}"
+    return f"no policy {name!r} in {trees}{hint}"
 
 
-def _places(policy: Policy[Any]) -> Callable[[ObjectPath], str]:
+def _places(policy: Policy[Any], tree: Tree) -> Callable[[ObjectPath], str]:
     """Where an expression stands in the policy's file: `FILE:LINE`."""
     from webhook.documents import reader
 
-    read, _ = reader.read([policy.file]) if policy.language == "cel" else ([], [])
+    text = next((file.content for file in tree.files if file.name == policy.file), b"")
+    read, _ = reader.parse(text, policy.file) if policy.language == "cel" else ([], [])
     for document in read:
         value = document.value
         if isinstance(value, dict) and value.get("kind") == policy.kind and document.line == policy.line:

@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.cli.options import FAILED, Color, NotGiven, PolicyImports, colored, fail, fail_with, imported
+from webhook.cli.options import (
+    DEFAULT_TREE,
+    FAILED,
+    TREE,
+    TREES,
+    Color,
+    NotGiven,
+    PolicyImports,
+    colored,
+    fail,
+    fail_with,
+    loaded,
+    trees,
+)
 from webhook.excerpts import columns
 
 if TYPE_CHECKING:
@@ -30,8 +43,12 @@ _WHICH_NAMESPACES = (
 
 def manifests(
     policies: Annotated[
-        Path, typer.Argument(metavar="POLICIES", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
-    ] = Path("policies"),
+        list[str] | None,
+        typer.Argument(
+            metavar="TREE",
+            help=f"The policy tree: {TREE}. Several make one tree. (default {DEFAULT_TREE}; {TREES})",
+        ),
+    ] = None,
     check: Annotated[
         Path | None,
         typer.Option(
@@ -118,7 +135,7 @@ def manifests(
     from webhook.registration.configurations import OptionError
     from webhook.registration.webhooks import webhooks
 
-    confirmed, without = bootstrap or [], without or []
+    named, confirmed, without = trees(policies), bootstrap or [], without or []
     try:
         if check is not None and write is not None:
             raise OptionError("--check and --write exclude each other: --check writes nothing")
@@ -126,6 +143,11 @@ def manifests(
             raise OptionError("--all: expected a folder, with --write or --check")
         if everything and rbac:
             raise OptionError("--all and --rbac exclude each other: --all writes the roles too")
+        if everything and len(named) > 1:
+            raise OptionError(
+                f"--all: expected one tree, got {len(named)}: a kustomization lists the files of its own folder. "
+                "`gatewright bundle` packs several trees"
+            )
         if sum((inject_ca_from is not None, ca_bundle is not None, no_ca)) > 1:
             raise OptionError("--inject-ca-from, --ca-bundle and --no-ca exclude each other: use one of them")
         account = configurations.namespaced_name(service_account) if rbac or everything else ("", "")
@@ -149,35 +171,37 @@ def manifests(
     )
     of_account = ("--service-account", service_account if service_account != _SERVICE else None)
 
-    def registered(loaded: PolicySet) -> str:
-        command = _command(policies, *registration, *shared)
-        return configurations.text(webhooks(loaded, confirmed), options, command)
+    tree = Path(named[0])
 
-    def permitted(loaded: PolicySet) -> str:
-        return roles.text(loaded, account, name, _command(policies, *shared, ("--rbac", ""), of_account))
+    def registered(policies: PolicySet) -> str:
+        command = _command(named, *registration, *shared)
+        return configurations.text(webhooks(policies, confirmed), options, command)
 
-    def shipped(loaded: PolicySet) -> str:
-        found = shipping.shipment(policies, loaded)
+    def permitted(policies: PolicySet) -> str:
+        return roles.text(policies, account, name, _command(named, *shared, ("--rbac", ""), of_account))
+
+    def shipped(policies: PolicySet) -> str:
+        found = shipping.shipment(tree, policies)
         for note in found.notes:
             sys.stderr.write(note_line(str(note), colored(Color.AUTO, sys.stderr)))
-        for warning in shipping.warnings(found, policies):
+        for warning in shipping.warnings(found, tree):
             sys.stderr.write(warning_text(warning, colored(Color.AUTO, sys.stderr), columns(sys.stderr)))
-        return shipping.text(found, name, _command(policies, *shared, ("--all", "")))
+        return shipping.text(found, name, _command(named, *shared, ("--all", "")))
 
     from webhook.cli.report.problems import note_line, warning_text
 
     if everything:
-        folder = write or check or policies
+        folder = write or check or tree
         texts: list[_Text] = [
             (folder / "webhookconfigurations.yaml", registered),
             (folder / "rbac.yaml", permitted),
-            (policies / shipping.FILE, shipped),
+            (tree / shipping.FILE, shipped),
         ]
     else:
         texts = [(write or check, permitted if rbac else registered)]
     tells = not (exempt_namespace or rbac or check)
     try:
-        rendered = _rendered(policies, policy_imports, texts, without, confirmed, tells=tells)
+        rendered = _rendered(named, policy_imports, texts, without, confirmed, tells=tells)
         code = _compared(rendered, may_be_missing=everything) if check is not None else _written(rendered)
     except _FailedError as error:
         code = error.code
@@ -222,9 +246,9 @@ def _options(
     )
 
 
-def _command(policies: Path, *options: tuple[str, str | None]) -> str:
+def _command(trees: Sequence[str], *options: tuple[str, str | None]) -> str:
     """The command line that writes the same text, for its header."""
-    words = ["gatewright", "manifests", str(policies)]
+    words = ["gatewright", "manifests", *trees]
     for option, value in options:
         if value is not None:
             words += [option, value] if value else [option]
@@ -243,7 +267,7 @@ class _FailedError(Exception):
 
 
 def _rendered(
-    tree: Path, imports: str, texts: Sequence[_Text], without: list[str], confirmed: list[str], *, tells: bool
+    named: Sequence[str], imports: str, texts: Sequence[_Text], without: list[str], confirmed: list[str], *, tells: bool
 ) -> list[tuple[Path | None, str]]:
     """The texts of all files; warnings and notes go to stderr. Raises _FailedError.
 
@@ -251,12 +275,12 @@ def _rendered(
     """
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.report.problems import note_line, warning_text
-    from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.load.loading import PolicyTreeError
     from webhook.registration import bootstrap, shipping
     from webhook.registration.webhooks import never_asked
 
     try:
-        policies = load(tree, imports=imported(imports))
+        policies, _ = loaded(named, imports=imports)
     except NotGiven as error:
         raise _FailedError(fail(str(error))) from None
     except PolicyTreeError as error:

@@ -7,20 +7,25 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Final, TextIO
 
 import typer
 from msgspec import Struct
 
 from webhook.excerpts import columns
-from webhook.versions import parse_version
+from webhook.versions import NEWEST, Version, parse_version
 
 if TYPE_CHECKING:
     from webhook.access import AccessRule
     from webhook.documents.reader import Problem
     from webhook.offline.customworkloads import CustomWorkloads
+    from webhook.policy.load.treefiles import Tree
     from webhook.policy.policyset import PolicySet
     from webhook.policy.request import User
+
+DEFAULT_TREE: Final = "policies"
+TREES: Final = "GATEWRIGHT_POLICIES"
+TREE: Final = "a folder or file"
 
 KubernetesVersion = Annotated[
     str,
@@ -53,8 +58,13 @@ Manifests = Annotated[
     list[str], typer.Argument(metavar="PATH", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
 ]
 
-PolicyTree = Annotated[
-    Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
+PolicyTrees = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policies",
+        metavar="TREE",
+        help=f"The policy tree: {TREE}. May be repeated; several make one tree. (default {DEFAULT_TREE}; {TREES})",
+    ),
 ]
 
 Namespace = Annotated[
@@ -134,10 +144,11 @@ FAILED = 2
 
 
 class Given(Struct, frozen=True):
-    """The values of the options that `check` and `explain` share: the policies, the user who applies the manifests, and
-    the authorizer's declared answers."""
+    """The values of the options that `check` and `explain` share: the policies and the tree that they were loaded from,
+    the user who applies the manifests, and the authorizer's declared answers."""
 
     policies: PolicySet
+    tree: Tree
     user: User
     access: tuple[AccessRule, ...]
 
@@ -154,8 +165,27 @@ class NotGiven(Exception):
         self.policies = policies
 
 
+def trees(named: Sequence[str] | None) -> tuple[str, ...]:
+    """The policy trees: those that options or arguments name, else those of the variable, which commas separate, as in
+    the settings of the server."""
+    if named:
+        return tuple(named)
+    return tuple(each for each in os.environ.get(TREES, "").split(",") if each) or (DEFAULT_TREE,)
+
+
+def loaded(
+    named: Sequence[str], version: Version = NEWEST, imports: str = "", *, commit: bool = False
+) -> tuple[PolicySet, Tree]:
+    """The policies of the trees. Raises NotGiven, and PolicyTreeError."""
+    from webhook.policy.load.loading import load_tree
+    from webhook.policy.load.treefiles import read_tree
+
+    tree = read_tree(*named, commit=commit, imports=imported(imports))
+    return load_tree(tree, version), tree
+
+
 def given(
-    tree: Path,
+    named: Sequence[str],
     version: str,
     user: str,
     groups: Sequence[str],
@@ -166,7 +196,7 @@ def given(
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.offline import authorizations as access
     from webhook.offline.requests import impersonated
-    from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.load.loading import PolicyTreeError
 
     try:
         as_user = impersonated(user, groups)
@@ -177,13 +207,13 @@ def given(
     except ValueError as error:
         raise NotGiven(f"--kubernetes-version: {error}, got {version!r}") from None
     try:
-        policies = load(tree, target, imports=imported(imports))
+        policies, tree = loaded(named, target, imports)
     except PolicyTreeError as error:
         raise NotGiven(problems=error.problems, policies=True) from None
     rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
     if wrong:
         raise NotGiven(problems=wrong)
-    return Given(policies, as_user, rules)
+    return Given(policies, tree, as_user, rules)
 
 
 def imported(modules: str) -> frozenset[str]:

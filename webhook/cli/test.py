@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,19 +14,19 @@ from webhook.cli.options import (
     KubernetesVersion,
     NotGiven,
     PolicyImports,
+    PolicyTrees,
     colored,
     fail,
     fail_with,
-    imported,
+    loaded,
+    trees,
 )
 from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT, parse_version
 
 
 def test(
-    policies: Annotated[
-        Path, typer.Option("--policies", metavar="DIR", help="The policy tree.", envvar="GATEWRIGHT_POLICIES")
-    ] = Path("policies"),
+    policies: PolicyTrees = None,
     output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
@@ -40,14 +39,14 @@ def test(
     Exit code: **0** all cases pass, **1** some fail, **2** the run itself failed: a bad policy, a bad test, a bad
     option.
     """
-    raise typer.Exit(_test(policies, output, verbose, version, policy_imports))
+    raise typer.Exit(_test(trees(policies), output, verbose, version, policy_imports))
 
 
 # Whoever looks for tests of Gatewright itself by their name is to pass this one over.
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-def _test(tree: Path, output: Format, verbose: bool, version: str, policy_imports: str) -> int:
+def _test(named: tuple[str, ...], output: Format, verbose: bool, version: str, policy_imports: str) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.report import testjson, testtext
     from webhook.cli.report.problems import note_line, warning_text
@@ -57,7 +56,7 @@ def _test(tree: Path, output: Format, verbose: bool, version: str, policy_import
     from webhook.offline.background import Background
     from webhook.policy import startup
     from webhook.policy.exceptions import expired
-    from webhook.policy.load.loading import PolicyTreeError, load
+    from webhook.policy.load.loading import PolicyTreeError
     from webhook.policy.python.raised import tracebacks
 
     try:
@@ -65,8 +64,8 @@ def _test(tree: Path, output: Format, verbose: bool, version: str, policy_import
     except ValueError as error:
         return fail(f"--kubernetes-version: {error}, got {version!r}")
     try:
-        loaded = load(tree, target, imports=imported(policy_imports))
-        planned, problems = policytest.plan(tree, loaded)
+        policies, _ = loaded(named, target, policy_imports)
+        planned, problems = policytest.plan(named, policies)
     except NotGiven as error:
         return fail(str(error))
     except PolicyTreeError as error:
@@ -79,19 +78,19 @@ def _test(tree: Path, output: Format, verbose: bool, version: str, policy_import
         return FAILED
 
     on_stderr, width = colored(Color.AUTO, sys.stderr), columns(sys.stderr)
-    ended = {expired(exception) for exception in loaded.exceptions}
-    for note in (note for note in loaded.notes if note.message in ended):  # the rest is no matter of tests
+    ended = {expired(exception) for exception in policies.exceptions}
+    for note in (note for note in policies.notes if note.message in ended):  # the rest is no matter of tests
         sys.stderr.write(note_line(str(note), on_stderr))
     with tracebacks() as raised:
-        results = list(caseruns.run(planned, loaded))
-    background = Background(loaded, raised)
+        results = list(caseruns.run(planned, policies))
+    background = Background(policies, raised)
     tested = {each.policy for each in planned}
-    untested = sorted({policy.name for policy in loaded.policies} - tested)
-    met, warnings = startup.among(case.request for case in planned), list(loaded.warnings)
-    if startup.concerns(loaded, met):
+    untested = sorted({policy.name for policy in policies.policies} - tested)
+    met, warnings = startup.among(case.request for case in planned), list(policies.warnings)
+    if startup.concerns(policies, met):
         from webhook.registration import bootstrap
 
-        warnings += bootstrap.warnings(loaded, swept=met)
+        warnings += bootstrap.warnings(policies, swept=met)
     if output is Format.JSON:
         written = put(testjson.report(results, untested, (), warnings, background, verbose))
     else:

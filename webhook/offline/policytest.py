@@ -16,7 +16,7 @@ evaluated as if bound with Deny. See `Case` for the fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
@@ -132,17 +132,18 @@ class PlannedCase(Struct, frozen=True):
     request: Request
 
 
-def plan(tree: FilePath, policies: PolicySet) -> tuple[list[PlannedCase], list[Problem]]:
-    """The cases of all PolicyTests in the tree that `policies` was loaded from, and the problems of invalid ones."""
+def plan(roots: Sequence[str], policies: PolicySet) -> tuple[list[PlannedCase], list[Problem]]:
+    """The cases of all PolicyTests in the trees that `policies` was loaded from, and the problems of invalid ones."""
     # Loading the policies has reported the other problems of the files. A tree of one Python file has no tests.
-    read, _ = reader.read([str(tree)]) if tree.suffix != ".py" else ([], [])
+    read, _ = reader.read(root for root in roots if not root.endswith(".py"))
+    folders = [root if root.is_dir() else root.parent for root in map(FilePath, roots)]
     kinds = Kinds.builtin().with_crds(policies.objects)
     planned: list[PlannedCase] = []
     problems: list[Problem] = []
     for document in read:
         value = document.value
         if isinstance(value, dict) and value.get("kind") == KIND and str(value.get("apiVersion")).startswith(_GROUP):
-            cases = _Reader(document, tree, policies, kinds)
+            cases = _Reader(document, folders, policies, kinds)
             planned += cases.cases()
             problems += cases.problems
     return planned, problems
@@ -151,9 +152,9 @@ def plan(tree: FilePath, policies: PolicySet) -> tuple[list[PlannedCase], list[P
 class _Reader:
     """Reads one PolicyTest."""
 
-    def __init__(self, document: Document, tree: FilePath, policies: PolicySet, kinds: Kinds) -> None:
+    def __init__(self, document: Document, folders: Sequence[FilePath], policies: PolicySet, kinds: Kinds) -> None:
         self._document = document
-        self._tree = tree if tree.is_dir() else tree.parent
+        self._folders = folders
         self._policies = policies
         self._kinds = kinds
         self.problems: list[Problem] = []
@@ -263,7 +264,7 @@ class _Reader:
             raise _CaseError(path, "expected the path of a file")
         file = FilePath(self._document.stream).parent / name
         try:
-            inside = file.resolve().is_relative_to(self._tree.resolve())
+            inside = any(file.resolve().is_relative_to(folder.resolve()) for folder in self._folders)
         except (OSError, ValueError, RuntimeError):
             inside = False
         if not inside:

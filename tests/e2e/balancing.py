@@ -1,0 +1,79 @@
+"""The way from the API server to the replicas, as kube-proxy makes it: a new connection goes to one of the endpoints.
+
+A connection stays with its endpoint until one side closes it, also after the endpoint was taken out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+
+
+class Balancer:
+    """Listens on a port of loopback from `start` to `stop`, in a thread of its own."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.port = 0
+        self.connections = 0  # that were led to an endpoint
+        self.refused = 0  # that an endpoint did not take
+        self._endpoints: tuple[int, ...] = ()  # ports
+        self._random = random.Random(seed)
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: asyncio.Event | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._ready.wait(30)
+
+    def stop(self) -> None:
+        assert self._loop is not None
+        assert self._ended is not None
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join(30)
+
+    def add(self, port: int) -> None:
+        self._endpoints = (*self._endpoints, port)
+
+    def remove(self, port: int) -> None:
+        self._endpoints = tuple(each for each in self._endpoints if each != port)
+
+    async def _serve(self) -> None:
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._lead, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._ended.wait()
+        server.close()
+        leading = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in leading:
+            task.cancel()
+        await asyncio.gather(*leading, return_exceptions=True)
+        await asyncio.sleep(0)  # transports that were aborted are closed
+
+    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._random.choice(self._endpoints))
+        except OSError:
+            self.refused += 1
+            writer.transport.abort()
+            return
+        self.connections += 1
+        try:
+            await asyncio.gather(_pass_on(reader, to_writer), _pass_on(to_reader, writer))
+        finally:
+            writer.transport.abort()
+            to_writer.transport.abort()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass bytes on until the end of what is read, and then the end too."""
+    with contextlib.suppress(OSError):
+        while piece := await reader.read(1 << 16):
+            writer.write(piece)
+            await writer.drain()
+    with contextlib.suppress(OSError):
+        writer.write_eof()
