@@ -15,6 +15,8 @@ from starlette.requests import Request as HTTPRequest
 
 from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
+from webhook.server.debugging import Debugging
+from webhook.server.debugpages import add_debug
 from webhook.server.metrics import CONTENT_TYPE, OPENMETRICS
 from webhook.server.reload import Outcome
 from webhook.server.sharing import Shared
@@ -29,12 +31,13 @@ def plain(
     exposition: Callable[[bool], Awaitable[bytes]],
     reload: Callable[[], Awaitable[Outcome]],
     hung: Callable[[], str | None] = lambda: None,
+    debugging: Debugging | None = None,
 ) -> FastAPI:
     """The application of the plain port.
 
     `exposition` returns the text of /metrics: with True, in the format of OpenMetrics. `reload` puts a changed policy
     tree in force. `hung` returns why /healthz should fail, such as a worker process that does not answer; None if it
-    should not.
+    should not. `debugging`: for /debug; None if it is not switched on.
     """
     shared, openmetrics = Shared(lambda: exposition(False)), Shared(lambda: exposition(True))
     app = FastAPI(title="Gatewright", docs_url=None, redoc_url=None, openapi_url=None)
@@ -90,6 +93,8 @@ def plain(
             raise HTTPException(404, "no development certificate is in use: get the CA from the certificate's issuer")
         return Response(state.development_ca, media_type="application/x-pem-file")
 
+    if debugging is not None:
+        add_debug(app, debugging, _is_local)
     return app
 
 

@@ -33,6 +33,7 @@ from webhook.server import tls
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
 from webhook.server.certificates import Certificates
+from webhook.server.debugging import Debugged, Debugging
 from webhook.server.gathering import Gathering, Line
 from webhook.server.installing import Installer
 from webhook.server.isolation import Isolation, IsolationMetrics
@@ -207,7 +208,8 @@ class Serving(Struct, frozen=True):
             return self.metrics.exposition(openmetrics=openmetrics)
 
         reload = self._reload(self._installer(self.cluster).install, self.metrics.registry, self.since)
-        plain_server = self._plain_server(plain(self.state, exposition, reload.now))
+        debugging = Debugging(Debugged("server", self.state.policies_apart)) if self.settings.debug else None
+        plain_server = self._plain_server(plain(self.state, exposition, reload.now, debugging=debugging))
         await plain_server.begin()
         async with (
             _beside(_force(stop, plain_server)),
@@ -246,11 +248,18 @@ class Serving(Struct, frozen=True):
         """Serve the plain port in one process and reviews in `settings.workers` others. Returns the exit code."""
         door, plain_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         tree_door, plain_tree_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        debug_doors = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         kept = Kept()
         count = self.settings.workers
-        workers = (partial(self._worker_process, index, door, tree_door, kept) for index in range(count))
+        workers = (
+            partial(self._worker_process, index, door, tree_door, debug_doors[0], kept) for index in range(count)
+        )
         roles = [
-            Role("plain port", partial(self._plain_process, plain_door, plain_tree_door, kept), reloads=True),
+            Role(
+                "plain port",
+                partial(self._plain_process, plain_door, plain_tree_door, debug_doors[1], kept),
+                reloads=True,
+            ),
             *(Role(f"worker {index}", work) for index, work in enumerate(workers)),
         ]
         self.log.share()
@@ -268,7 +277,9 @@ class Serving(Struct, frozen=True):
         self.log.write("info", "stopped", {})
         return code
 
-    async def _plain_process(self, door: socket.socket, tree_door: socket.socket, kept: Kept, stop: Stop) -> None:
+    async def _plain_process(
+        self, door: socket.socket, tree_door: socket.socket, debug_door: socket.socket, kept: Kept, stop: Stop
+    ) -> None:
         self.bound.close()
         state, settings = self.state, self.settings
         state.listening = True
@@ -279,7 +290,8 @@ class Serving(Struct, frozen=True):
         await member.catch_up()
         coordinator = Coordinator(tree_door, member, kept, settings.reload_timeout)
         reload = self._reload(coordinator.install, gathering.own, since)
-        server = self._plain_server(plain(state, gathering.exposition, reload.now, gathering.hung))
+        debugging = Debugging(Debugged("plain port"), debug_door) if settings.debug else None
+        server = self._plain_server(plain(state, gathering.exposition, reload.now, gathering.hung, debugging))
         await server.begin()
         async with (
             _beside(gathering.keep_polling()),
@@ -299,10 +311,19 @@ class Serving(Struct, frozen=True):
         self._announce()
 
     async def _worker_process(
-        self, index: int, door: socket.socket, tree_door: socket.socket, kept: Kept, stop: Stop
+        self,
+        index: int,
+        door: socket.socket,
+        tree_door: socket.socket,
+        debug_door: socket.socket,
+        kept: Kept,
+        stop: Stop,
     ) -> None:
         self.plain_bound.close()
         self.log.share(worker=index)
+        debugged = Debugged(f"worker {index}", self.state.policies_apart) if self.settings.debug else None
+        if debugged is not None:
+            debugged.register()
         line = Line(door, index, self.state, self.metrics)
 
         def changed() -> None:
@@ -310,7 +331,11 @@ class Serving(Struct, frozen=True):
 
         tasks: list[asyncio.Future[None]] = []
         follower = Follower(tree_door, Member(self._installer(self.cluster), kept, self.log))
-        async with _beside(line.keep()), _beside(follower.keep()):
+        async with (
+            _beside(line.keep()),
+            _beside(follower.keep()),
+            _beside(debugged.keep(debug_door)) if debugged is not None else contextlib.nullcontext(),
+        ):
             await follower.ready()
             await self._answer_reviews(stop, changed, changed)
             await line.report()
