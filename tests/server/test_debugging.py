@@ -136,9 +136,7 @@ def test_the_stacks_of_a_process_whose_loop_is_held_up_are_written() -> None:
         try:
             assert process.stdout is not None
             file = os.open(f"/proc/{process.pid}/fd/{process.stdout.readline().strip()}", os.O_RDWR)
-            for _ in range(2):
-                text = asyncio.run(_written(process.pid, file))
-                assert "line 6 in <module>" in text
+            wait_for(lambda: "line 6 in <module>" in asyncio.run(_written(process.pid, file)))
             os.close(file)
         finally:
             process.kill()

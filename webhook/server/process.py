@@ -112,6 +112,8 @@ def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
         cluster = prepare(settings, policies, log)
     except ConfigurationError as error:
         raise StartError(str(error)) from None
+    if settings.events and cluster is None:
+        raise StartError(f"{flag('events')} needs a cluster to record Events in; set {flag('cluster')}")
     ca = authority.ca if authority else None
     if cluster is None:  # policies look objects up in the policy tree only
         state = State(InForce(policies, ManifestsView(policies.objects, kinds)), development_ca=ca)
@@ -367,7 +369,8 @@ class Serving(Struct, frozen=True):
         isolation.start()
         state.isolation = isolation
         self.metrics.registry.register(IsolationMetrics(isolation))
-        watching = started(settings, self.metrics, self.log)
+        cluster = self.cluster.configuration if self.cluster is not None else None
+        watching = started(settings, self.metrics, self.log, cluster)
         server = Server(
             Reviews(
                 state,
@@ -376,6 +379,7 @@ class Serving(Struct, frozen=True):
                 settings.max_memory - settings.max_memory // HELD_SHARE,
                 settings.client_name,
                 watching.sight,
+                watching.events,
             ),
             self.bound,
             self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),

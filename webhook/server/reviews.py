@@ -30,6 +30,7 @@ from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.policy.reviewing import Runs
 from webhook.server import tls
+from webhook.server.events import Events
 from webhook.server.lanes import Ended, Job
 from webhook.server.logs import MAX_TEXT, Log, cut, failure
 from webhook.server.memory import SMALL, fits
@@ -66,7 +67,8 @@ class Reviews:
     """The application of the HTTPS port.
 
     A review may take `memory` bytes; one that would need more is refused. With `names`, only clients may ask whose
-    certificate has one of them. sight: what watches reviews, if anything does.
+    certificate has one of them. sight: what watches reviews, if anything does. events: records denials, if they are
+    to be recorded.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Reviews:
         memory: int = 192 << 20,
         names: tuple[str, ...] = (),
         sight: Sight | None = None,
+        events: Events | None = None,
     ) -> None:
         self._state = state
         self._metrics = metrics
@@ -84,6 +87,7 @@ class Reviews:
         self._memory = memory
         self._names = frozenset(names)
         self._sight = sight
+        self._events = events
 
     def admit(self, certificate: Any) -> str | None:
         """Why the client may not ask: with `names`, its certificate has none of them; else None."""
@@ -256,6 +260,8 @@ class Reviews:
         counted = None
         if outcome.findings or outcome.excepted or type(outcome) is Mutation:
             counted = self._counted(request, outcome)
+        if self._events is not None and not outcome.allowed:
+            self._events.denied(request, outcome.findings, lambda finding: _is_confidential(finding, request))
         log = self._log
         if not log.all and not log.wants(request.uid, notable=counted is not None and bool(counted["policies"])):
             return
