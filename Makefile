@@ -63,8 +63,9 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY)  ## write docs/cel-functions.md anew from the tables of the function libraries
+docs: $(READY)  ## write docs/cel-functions.md anew from the function libraries, and the table of values in docs/operations/helm.md
 	$(BIN)/python -m webhook.cel.reference > docs/cel-functions.md
+	$(BIN)/python -m tests.manifests.chartreference
 
 site: $(READY)  ## build the documentation as a site in build/site; a broken link or anchor fails it
 	$(BIN)/sphinx-build --quiet --fresh-env --write-all --fail-on-warning --keep-going -c docs/site -d build/doctrees . build/site

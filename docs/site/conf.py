@@ -70,6 +70,7 @@ SIDEBAR = {
     "docs/operations/README": """
         *
             install
+            helm
             break-glass
             upgrade
             uninstall

@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from msgspec import Meta, Struct
 
 from gatewright import Request, Violation, mutate, validate
 
@@ -27,39 +26,21 @@ _DOMAIN = re.compile(r"(?=.{1,253}/)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a
 _RESOURCE = re.compile(r"\*|(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)(\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?")
 
 
-def _has_domain(finalizer: str) -> str:
-    if not _DOMAIN.fullmatch(finalizer):
-        raise ValueError(f"{finalizer!r} has no domain; expected a form such as example.com/cleanup")
-    return finalizer
-
-
-def _names_resources(text: str) -> str:
-    if not _RESOURCE.fullmatch(text):
-        raise ValueError(
-            f"{text!r} names no resource; expected a form such as configmaps, deployments.apps, *.apps or *"
-        )
-    return text
-
-
-class Settings(BaseModel):
+class Settings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The base of the models of the params' YAML: names are in camelCase, unknown fields are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
 
-
-class Requirement(Settings):
+class Requirement(Settings, frozen=True):
     """One of a selector's matchExpressions."""
 
     key: str
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
     values: tuple[str, ...] = ()
 
-    @model_validator(mode="after")
-    def _values_fit(self) -> Requirement:
+    def __post_init__(self) -> None:
         if (self.operator in ("In", "NotIn")) != bool(self.values):
             expected = "at least one value" if self.operator in ("In", "NotIn") else "no values"
-            raise ValueError(f"{self.operator} takes {expected}")
-        return self
+            raise ValueError(f"values: {self.operator} takes {expected}")
 
     def matches(self, labels: dict[str, str]) -> bool:
         match self.operator:
@@ -73,7 +54,7 @@ class Requirement(Settings):
                 return self.key not in labels
 
 
-class LabelSelector(Settings):
+class LabelSelector(Settings, frozen=True):
     """A Kubernetes label selector: all its parts must match; an empty one matches every object."""
 
     match_labels: dict[str, str] = {}
@@ -86,17 +67,29 @@ class LabelSelector(Settings):
         )
 
 
-class Rule(Settings):
+class Rule(Settings, frozen=True):
     """The objects that have a finalizer, and the controllers that may remove it.
 
     `resources`: as kubectl writes them, in every version so that no version evades the rule: `configmaps`,
     `deployments.apps`, `*.apps`, `*`. `controllers`: user names.
     """
 
-    resources: tuple[Annotated[str, AfterValidator(_names_resources)], ...] = Field(min_length=1)
+    resources: Annotated[tuple[str, ...], Meta(min_length=1)]
     label_selector: LabelSelector
-    finalizer: Annotated[str, AfterValidator(_has_domain)]
-    controllers: tuple[str, ...] = Field(min_length=1)
+    finalizer: str
+    controllers: Annotated[tuple[str, ...], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        for text in self.resources:
+            if not _RESOURCE.fullmatch(text):
+                raise ValueError(
+                    f"resources: {text!r} names no resource; expected a form such as configmaps, deployments.apps, "
+                    "*.apps or *"
+                )
+        if not _DOMAIN.fullmatch(self.finalizer):
+            raise ValueError(
+                f"finalizer: {self.finalizer!r} has no domain; expected a form such as example.com/cleanup"
+            )
 
     def covers(self, request: Request) -> bool:
         if "*" in self.resources:
@@ -108,7 +101,7 @@ class Rule(Settings):
         )
 
 
-class Params(Settings):
+class Params(Settings, frozen=True):
     """The `data` of the ConfigMap. `undomained`: finalizers that are allowed although they have no domain."""
 
     rules: tuple[Rule, ...]

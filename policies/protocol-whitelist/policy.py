@@ -7,10 +7,9 @@ by Istio's convention, in the port's name (`grpc`, `grpc-orders`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from msgspec import Meta, Struct
 
 from gatewright import Request, Violation, validate
 
@@ -31,13 +30,11 @@ WORKLOAD = ("spec", "template", "spec")
 Path = tuple[str | int, ...]
 
 
-class Params(BaseModel):
+class Params(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The `data` of the ConfigMap. Application protocols are compared case-insensitively, as in Istio."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
-
-    port_protocols: tuple[str, ...] = Field(min_length=1)
-    application_protocols: tuple[str, ...] = Field(min_length=1)
+    port_protocols: Annotated[tuple[str, ...], Meta(min_length=1)]
+    application_protocols: Annotated[tuple[str, ...], Meta(min_length=1)]
     allow_undeclared: bool = False
     exempt_namespaces: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Params of Python policies: as JSON, and as pydantic models."""
+"""Params of Python policies: as JSON, and as models of all three forms."""
 
 from __future__ import annotations
 
@@ -31,6 +31,30 @@ def decided(root: Path, function: str, *cluster: dict[str, Any], kind: str = "v1
 
 
 SHOW = "def p(request, params: Bounds): return str(params)"
+
+
+FORMS = {
+    "pydantic": MODEL,
+    "struct": """
+    from msgspec import Struct
+
+    class Bounds(Struct, frozen=True, kw_only=True):
+        min: int = 1
+        max: int
+        kinds: list[str] = []
+
+""",
+    "dataclass": """
+    from dataclasses import dataclass, field
+
+    @dataclass(frozen=True, kw_only=True)
+    class Bounds:
+        min: int = 1
+        max: int
+        kinds: list[str] = field(default_factory=list)
+
+""",
+}
 
 
 class TestJSON:
@@ -140,6 +164,45 @@ class TestModel:
         }
         decision = decided(tmp_path, SHOW, secret, kind="v1/Secret")
         assert messages(decision) == [f"params Secret default/c: {expected}"]
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_has_three_forms(self, tmp_path: Path, form: str) -> None:
+        code = f"""{FORMS[form]}
+    @validate(resources=['*'], param_kind='v1/ConfigMap')
+    def p(request, params: Bounds | None):
+        return f"{{params.min}} {{params.max}} {{params.kinds}}" if params else "none"
+"""
+        bound = tmp_path / "bound"
+        bound.mkdir()
+        policies = tree(bound, code, binding("p", paramRef=BY_NAME))
+        values = {"min": "2", "max": "10", "kinds": "[Deployment]"}
+        assert messages(verdict(policies, request(), config_map("c", values))) == ["2 10 ['Deployment']"]
+        [message] = messages(verdict(policies, request(), config_map("c", {"min": "x", "kinds": "[1, {}]"})))
+        wrong = message.removeprefix("params ConfigMap default/c: ").split("; data.")
+        assert [each.removeprefix("data.").partition(":")[0] for each in wrong] == ["min", "max", "kinds.0", "kinds.1"]
+
+    @pytest.mark.parametrize("form", ["struct", "dataclass"])
+    def test_of_a_secret_in_other_forms(self, tmp_path: Path, form: str) -> None:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "c", "namespace": "default"}}
+        code = f"{FORMS[form]}\n    @validate(resources=['*'], param_kind='v1/Secret')\n    {SHOW}\n"
+        policies = tree(tmp_path, code, binding("p", paramRef=BY_NAME))
+        decision = verdict(policies, request(), {**secret, "spec": {"min": "hunter2"}})
+        expected = "spec.min is of a wrong type or value; spec.max is missing"
+        assert messages(decision) == [f"params Secret default/c: {expected}"]
+
+    def test_that_nothing_fits_is_a_mistake(self, tmp_path: Path) -> None:
+        code = """
+    from msgspec import Struct
+
+    class A(Struct): x: int
+    class B(Struct): y: int
+    class Params(Struct): either: A | B
+
+    @validate(resources=["*"], param_kind="v1/ConfigMap")
+    def p(request, params: Params): return None
+"""
+        with pytest.raises(PolicyTreeError, match=r"p: Params cannot be the model of params: .*must be tagged"):
+            tree(tmp_path, code)
 
     def test_of_a_mutation(self, tmp_path: Path) -> None:
         code = f"""{MODEL}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from msgspec import Struct
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from gatewright import ReadOnlyError
 from tests.policy.trees import binding, config_map, messages, request, tree
@@ -125,6 +127,74 @@ class WithOwn(BaseModel):
     own: Own = Field(default_factory=Own)
 
 
+class FrozenInner(Struct, frozen=True):
+    tags: list[str] = []
+
+
+class Frozen(Struct, frozen=True):
+    inner: FrozenInner = FrozenInner()
+    labels: dict[str, list[str]] = {}
+
+
+@dataclass(frozen=True)
+class FrozenData:
+    inner: FrozenInner
+    labels: dict[str, list[str]]
+
+
+@pytest.mark.parametrize("kind", [Frozen, FrozenData])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: setattr(s, "inner", None),
+        lambda s: s.inner.tags.append("u"),
+        lambda s: s.labels.clear(),
+        lambda s: s.labels["a"].append("u"),
+    ],
+)
+def test_no_way_of_writing_changes_a_frozen_struct_or_dataclass(kind: Any, change: Callable[[Any], object]) -> None:
+    def fresh() -> Any:
+        return kind(inner=FrozenInner(tags=["t"]), labels={"a": ["b"]})
+
+    made = sealed(fresh())
+    with pytest.raises((ReadOnlyError, AttributeError)):
+        change(made)
+    assert made == fresh()
+    assert repr(made) == repr(fresh())
+    mine = copy.deepcopy(made)
+    mine.labels["a"].append("c")
+    mine.inner.tags.append("u")
+    assert made == fresh()
+
+
+class Unfrozen(Struct):
+    names: list[str]
+
+
+class WithUnfrozen(Struct, frozen=True):
+    names: list[str]
+    inner: Unfrozen
+
+
+@dataclass
+class UnfrozenData:
+    names: list[str]
+
+
+@pytest.mark.parametrize("model", [Unfrozen(["a"]), WithUnfrozen(["a"], Unfrozen([])), UnfrozenData(["a"])])
+def test_what_is_not_frozen_is_told_and_left_alone(model: Any) -> None:
+    with pytest.raises(NotSealable):
+        sealed(model)
+    model.names.append("b")
+
+
+def test_secrets_of_pydantic_cannot_be_changed() -> None:
+    class WithSecret(BaseModel):
+        password: SecretStr = SecretStr("x")
+
+    assert sealed(WithSecret()).password.get_secret_value() == "x"
+
+
 @pytest.mark.parametrize("model", [WithSet(), WithPrivate(), WithExtra(x=1), WithOwn()])
 def test_what_can_be_changed_by_other_means_is_told_and_left_alone(model: BaseModel) -> None:
     with pytest.raises(NotSealable):
@@ -143,18 +213,24 @@ def test_what_can_be_changed_by_other_means_is_told_and_left_alone(model: BaseMo
         ("names: dict[str, list[str]] | list[str]", "params.names[0:0] = 'x'"),
     ],
 )
-def test_one_request_sees_nothing_of_what_another_did(tmp_path: Path, field: str, edit: str) -> None:
+@pytest.mark.parametrize(
+    ("imported", "base"),
+    [("pydantic", "BaseModel"), ("msgspec", "Struct"), ("msgspec", "Struct, frozen=True")],
+)
+def test_one_request_sees_nothing_of_what_another_did(
+    tmp_path: Path, field: str, edit: str, imported: str, base: str
+) -> None:
     code = f"""
-from pydantic import BaseModel
+from {imported} import {base.partition(",")[0]}
 
-class Params(BaseModel):
+class Params({base}):
     {field}
 
 @validate(resources=["*"], param_kind="v1/ConfigMap")
 def p(request, params: Params):
     yield str(params)
     try: {edit}
-    except TypeError: pass
+    except (TypeError, AttributeError): pass
 """
     policies = tree(tmp_path, code, binding("p", paramRef={"name": "c", "parameterNotFoundAction": "Deny"}))
     cluster = ManifestsView([config_map("c", {"names": "[a]"})], assume_namespaces=True)

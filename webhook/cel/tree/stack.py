@@ -73,20 +73,26 @@ def with_room(source: str, tree: Expr, work: Callable[[], T]) -> T:
     if len(source) <= _SHORT:
         return work()
     with deep_stack(source):
-        if levels(tree) <= _SHALLOW or isinstance(threading.current_thread(), _Roomy):
+        if _is_shallow(tree) or isinstance(threading.current_thread(), _Roomy):
             return work()
         return _Roomy(work).done()
 
 
 def levels(tree: Expr) -> int:
     """How deep a tree is."""
-    deepest, waiting = 0, [(tree, 1)]
-    while waiting:
-        node, level = waiting.pop()
-        deepest = level if level > deepest else deepest
-        for child in children(node):
-            waiting.append((child, level + 1))
-    return deepest
+    return sum(1 for _ in _by_level(tree))
+
+
+def _is_shallow(tree: Expr) -> bool:
+    return not any(depth > _SHALLOW for depth, _ in enumerate(_by_level(tree), 1))
+
+
+def _by_level(tree: Expr) -> Iterator[list[Expr]]:
+    """The nodes of a tree, from the root's level down."""
+    level = [tree]
+    while level:
+        yield level
+        level = [child for node in level for child in children(node)]
 
 
 _STARTING: Final = threading.Lock()

@@ -20,7 +20,7 @@ DEFAULT: Final = frozenset(
     """
     __future__ abc annotated_types base64 binascii bisect calendar collections colorsys contextlib copy dataclasses
     datetime decimal difflib enum fnmatch fractions functools gatewright graphlib hashlib heapq hmac html ipaddress
-    itertools json keyword logging math numbers operator orjson pprint pydantic pydantic_core random re reprlib
+    itertools json keyword logging math msgspec numbers operator orjson pprint pydantic pydantic_core random re reprlib
     statistics string struct textwrap time types typing typing_extensions unicodedata urllib.parse uuid warnings yaml
     zlib zoneinfo
     """.split()

@@ -102,8 +102,9 @@ def validate(
     `operations`: any of CREATE, UPDATE, DELETE, CONNECT, or `*`.
     `name`: the policy's name. Default: the function's name, with dashes for underscores.
     `param_kind`: the kind of the params, such as `v1/ConfigMap` or `rules.example.com/v1/ReplicaRule`. The function's
-    second argument is then the object that the binding selects, as JSON. If that parameter is annotated with a pydantic
-    model, it is the model, validated from the `data` of a ConfigMap (each value read as YAML) or the `spec` of others.
+    second argument is then the object that the binding selects, as JSON. If that parameter is annotated with a model (a
+    msgspec.Struct, a dataclass or a pydantic model), it is the model, made of the `data` of a ConfigMap (each value
+    read as YAML) or of the `spec` of others.
     `failure_policy`: if the function raises, Fail denies the request and Ignore lets it pass.
     `scope`: `Cluster`, `Namespaced`, or `*` for both.
     `reads`: the kinds that the function looks up with `request.cluster`, such as `v1/ConfigMap`; `v1/Namespace` for

@@ -1,7 +1,7 @@
-"""Params of Python policies as pydantic models.
+"""Params of Python policies as models: msgspec structs, dataclasses, or pydantic models.
 
-The model is validated from the `data` of a ConfigMap, with each value read as YAML (`min: "1"` is the number 1), or
-from the `spec` of another kind.
+The model is made of the `data` of a ConfigMap, with each value read as YAML (`min: "1"` is the number 1), or of the
+`spec` of another kind. pydantic is imported only by a policy that uses it.
 """
 
 from __future__ import annotations
@@ -10,20 +10,28 @@ import copy
 import types
 import typing
 from collections.abc import Callable
-from typing import Any
-
-from pydantic import BaseModel, ValidationError
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from webhook.documents import reader
+from webhook.policy.python import structs
 from webhook.policy.python.declaring import ParamsError
-from webhook.policy.python.sealing import NotSealable, sealed
+from webhook.policy.python.decorators import PolicyDefinitionError
+from webhook.policy.python.sealing import NotSealable, pydantic_model, sealed
+from webhook.policy.python.structs import Fault, InvalidParams
 from webhook.policy.request import JSONObject
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 _KEPT = 64
 
 
-def model_of(parameter: Any, function: Callable[..., Any]) -> tuple[type[BaseModel], bool] | None:
-    """The pydantic model of a parameter's annotation, and whether it allows None; None for other annotations."""
+def model_of(parameter: Any, function: Callable[..., Any]) -> tuple[type, bool] | None:
+    """The model of a parameter's annotation, and whether it allows None; None for other annotations.
+
+    Raises PolicyDefinitionError for a model that values cannot be converted to.
+    """
     annotation = parameter.annotation
     if isinstance(annotation, str):
         try:
@@ -32,8 +40,18 @@ def model_of(parameter: Any, function: Callable[..., Any]) -> tuple[type[BaseMod
             # A name that only type checkers know (TYPE_CHECKING). It cannot be a model, which is needed at run time.
             return None
     choices = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
-    models = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
-    return (models[0], type(None) in choices) if len(models) == 1 else None
+    models = [choice for choice in choices if structs.is_struct(choice) or _is_pydantic(choice)]
+    if len(models) != 1:
+        return None
+    [model] = models
+    if not _is_pydantic(model) and (why := structs.unusable(model)):
+        raise PolicyDefinitionError(f"{function.__name__}: {model.__name__} cannot be the model of params: {why}")
+    return model, type(None) in choices
+
+
+def _is_pydantic(kind: Any) -> bool:
+    base = pydantic_model()
+    return base is not None and isinstance(kind, type) and issubclass(kind, base)
 
 
 def _is_union(annotation: Any) -> bool:
@@ -47,13 +65,14 @@ class ModelParams:
     of a custom class, each evaluation gets a copy.
     """
 
-    def __init__(self, model: type[BaseModel], optional: bool) -> None:
+    def __init__(self, model: type, optional: bool) -> None:
         self._model = model
+        self._convert = _pydantic_reader(model) if _is_pydantic(model) else partial(structs.read, model)
         self.optional = optional
         # id of a param object -> (the object, so that its id is not reused; the result; whether requests can share it).
-        self._read: dict[int, tuple[JSONObject, BaseModel | ParamsError, bool]] = {}
+        self._read: dict[int, tuple[JSONObject, Any, bool]] = {}
 
-    def read(self, params: JSONObject | None) -> BaseModel | None:
+    def read(self, params: JSONObject | None) -> Any:
         """The model of a param object. None if `params` is None and the policy allows that. Raises ParamsError."""
         if params is None:
             if self.optional:
@@ -69,7 +88,7 @@ class ModelParams:
             raise ParamsError(str(read))  # a new one: a cached exception would collect tracebacks of all requests
         return read if shared else copy.deepcopy(read)
 
-    def _validated(self, params: JSONObject) -> tuple[BaseModel | ParamsError, bool]:
+    def _validated(self, params: JSONObject) -> tuple[Any, bool]:
         validated = self._model_of(params)
         if isinstance(validated, ParamsError):
             return validated, True
@@ -78,7 +97,7 @@ class ModelParams:
         except NotSealable:
             return validated, False
 
-    def _model_of(self, params: JSONObject) -> BaseModel | ParamsError:
+    def _model_of(self, params: JSONObject) -> Any:
         metadata = params.get("metadata") or {}
         name = "/".join(part for part in (metadata.get("namespace"), metadata.get("name")) if part)
         kind = str(params.get("kind"))
@@ -91,16 +110,30 @@ class ModelParams:
         if wrong:
             return ParamsError(f"{subject}: {'; '.join(wrong)}")
         try:
-            return self._model.model_validate({} if values is None else values)
-        except ValidationError as error:
-            secret = kind == "Secret"
-            for item in error.errors(include_url=False, include_input=False, include_context=False):
-                where = ".".join((field, *map(str, item["loc"])))
-                if not secret:
-                    wrong.append(f"{where}: {item['msg']}")
-                else:  # the messages of validators may contain the value
-                    wrong.append(f"{where} is {'missing' if item['type'] == 'missing' else 'of a wrong type or value'}")
+            return self._convert({} if values is None else values)
+        except InvalidParams as error:
+            for path, message, missing in error.faults:
+                where = ".".join((field, *map(str, path)))
+                if kind != "Secret":
+                    wrong.append(f"{where}: {message}")
+                else:  # messages may contain the value
+                    wrong.append(f"{where} is {'missing' if missing else 'of a wrong type or value'}")
             return ParamsError(f"{subject}: {'; '.join(wrong)}")
+
+
+def _pydantic_reader(model: type[BaseModel]) -> Callable[[Any], BaseModel]:
+    from pydantic import ValidationError
+
+    def read(values: Any) -> BaseModel:
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            items = error.errors(include_url=False, include_input=False, include_context=False)
+            raise InvalidParams(
+                [Fault(item["loc"], item["msg"], item["type"] == "missing") for item in items]
+            ) from None
+
+    return read
 
 
 def _parsed(entries: Any) -> tuple[dict[str, Any], list[str]]:

@@ -56,6 +56,7 @@ MODULES: Final = {
         "json": "JSONDecodeError dumps loads",
         "logging": "DEBUG ERROR INFO WARNING debug error getLogger info warning",
         "math": "ceil floor gcd inf isclose isfinite isinf isnan lcm log log10 log2 nan prod sqrt trunc",
+        "msgspec": "Meta Struct ValidationError field",
         "orjson": "JSONDecodeError dumps loads",
         "pydantic": "AfterValidator BaseModel BeforeValidator ConfigDict Field PositiveInt NonNegativeInt "
         "ValidationError field_validator model_validator",
@@ -131,10 +132,11 @@ def only_reading(source: bytes | str | ast.Module) -> frozenset[int]:
         module = source if isinstance(source, ast.Module) else ast.parse(source)
         names = _decorators(module)
         policies = [node for node in module.body if isinstance(node, ast.FunctionDef) and _is_policy(node, names)]
-        used = {node.id for node in walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        nodes = walk(module)
+        used = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
         left_out = [policy for policy in policies if policy.name not in used]
-        bound = Counter(_bound(walk(module)))
-        file = _File(_modules(module), {policy: name for policy in left_out if (name := _request(policy))})
+        bound = Counter(_bound(nodes))
+        file = _File(_modules(nodes), {policy: name for policy in left_out if (name := _request(policy))})
         rest = [node for node in module.body if node not in left_out]
         # A name of a module, a maker or a decorator must have that meaning everywhere in the file.
         rebound = bound.keys() & MAKERS or any(bound[name] > 1 for name in {*names, *file.modules})
@@ -147,10 +149,10 @@ def only_reading(source: bytes | str | ast.Module) -> frozenset[int]:
         return frozenset()
 
 
-def _modules(module: ast.Module) -> dict[str, str]:
-    """The modules that a file imports, by the names that they have in it."""
+def _modules(nodes: Iterable[ast.AST]) -> dict[str, str]:
+    """The modules that a file imports, by the names that they have in it. nodes: all nodes of the file."""
     found = {}
-    for node in walk(module):
+    for node in nodes:
         match node:
             case ast.Import(names=names):
                 for alias in names:
@@ -276,7 +278,7 @@ def _is_deepcopy(node: ast.AST, file: _File) -> bool:
 
 
 def _has_code(annotation: ast.AST) -> bool:
-    """Whether an annotation contains text with a call or comprehension: pydantic evaluates the text of annotations."""
+    """Whether an annotation contains text with a call or comprehension: models evaluate the text of annotations."""
     return any(
         isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"\(|\bfor\b", node.value)
         for node in walk(annotation)
@@ -321,6 +323,8 @@ def _fresh(scope: ast.Module | _Function, request: str | None) -> frozenset[str]
 
 def children(node: ast.AST) -> list[ast.AST]:
     """As ast.iter_child_nodes, in half of its time, without the marks of what an expression is for (Load, Store)."""
+    if type(node) in _LEAVES:  # more than half of all nodes
+        return []
     found: list[ast.AST] = []
     for name in node._fields:
         value = getattr(node, name, None)
@@ -331,11 +335,15 @@ def children(node: ast.AST) -> list[ast.AST]:
     return found
 
 
+_LEAVES: Final = frozenset({ast.Name, ast.Constant, ast.alias})
+
+
 def walk(node: ast.AST) -> list[ast.AST]:
     """The node, and all nodes below it, in the order of ast.walk."""
     found = [node]
     for each in found:  # which grows
-        found += children(each)
+        if type(each) not in _LEAVES:
+            found += children(each)
     return found
 
 
