@@ -97,7 +97,7 @@ def traced(records: list[Record], times: PolicyTimes | None = None) -> Callable[
 
 def read(record: Record) -> ReviewSpan:
     """As the exporter's process reads it."""
-    return msgspec.json.decode(msgspec.json.encode(record), type=ReviewSpan)
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=ReviewSpan)
 
 
 def head(*headers: tuple[bytes, bytes], path: str = "/validate") -> Head:

@@ -10,10 +10,10 @@ import platform
 import time
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import accumulate
-from typing import Protocol
+from typing import Final, Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -39,6 +39,12 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 READY_HELP = "1 while /readyz answers 200."
 RESTARTS_HELP = "Workers that ended unexpectedly and were restarted."
+
+EXAMPLE_EVERY: Final = 20_000_000
+"""Nanoseconds between two exemplars of the histogram of durations, of reviews that are not slow."""
+
+SLOW_EXAMPLE: Final = 0.01
+"""Seconds from which on a review is slow: each is an exemplar."""
 
 _PHASES = {VALIDATING: "validate", MUTATING: "mutate"}
 _OTHER = "other"
@@ -81,6 +87,7 @@ class Metrics:
     def __init__(self, kinds: Kinds, outputs: Mapping[str, Output] | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # these would be a second sample for each counter
         self.registry = CollectorRegistry(auto_describe=True)
+        self._next_example = 0
         self._reviews = _Reviews(kinds)
         self.registry.register(self._reviews)
         self._evaluated = _Evaluated()
@@ -179,9 +186,15 @@ class Metrics:
         """Count a review: verdict `allow`, `deny` or `error` (answered with HTTP 500)."""
         self._reviews.add(path, request, verdict, seconds)
 
-    def exemplar(self, path: str, seconds: float, trace_id: str, span_id: str, now: int) -> None:
-        """Keep a traced review as the example of its bucket in the histogram of durations. now: in nanoseconds."""
-        self._reviews.exemplar(path, seconds, trace_id, span_id, now)
+    def exemplar(self, path: str, seconds: float, ids: Sequence[str], now: int) -> None:
+        """Keep a traced review as the example of its bucket in the histogram of durations.
+
+        ids: begin with those of the trace and of the span. now: in nanoseconds. Reviews that are not slow are kept at
+        most every EXAMPLE_EVERY nanoseconds.
+        """
+        if now >= self._next_example or seconds >= SLOW_EXAMPLE:
+            self._next_example = now + EXAMPLE_EVERY
+            self._reviews.exemplar(path, seconds, (ids[0], ids[1], seconds, now))
 
     def evaluated(self, bindings: tuple[Binding, ...]) -> None:
         """Count one evaluation of each of these bindings."""
@@ -317,9 +330,9 @@ class _Reviews(Collector):
         durations.counts[bisect_left(_BUCKETS, seconds)] += 1
         durations.total += seconds
 
-    def exemplar(self, path: str, seconds: float, trace_id: str, span_id: str, now: int) -> None:
+    def exemplar(self, path: str, seconds: float, example: tuple[str, str, float, int]) -> None:
         """Keep a traced review that `add` has counted."""
-        self._durations[path].exemplars[bisect_left(_BUCKETS, seconds)] = trace_id, span_id, seconds, now
+        self._durations[path].exemplars[bisect_left(_BUCKETS, seconds)] = example
 
     def _label(self, resource: GroupVersionResource, subresource: str) -> str:
         label = self._labels.get((resource, subresource))

@@ -11,12 +11,10 @@ from collections.abc import Callable
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
-
 from webhook.access import Access
 from webhook.policy.evaluation import PASSED, UNCHANGED, MutationResult
 from webhook.server.lanes import Job
-from webhook.server.traces.spans import MAX_PARTS, MAX_TEXT, LookupSpan, PolicySpan, Record, Result
+from webhook.server.traces.spans import MAX_PARTS, MAX_TEXT, LookupSpan, Record, Result
 
 if TYPE_CHECKING:
     from webhook.admission.decision import Decision, Excepted, Mutation
@@ -86,7 +84,7 @@ class Watch:
             self._count(sight.times)
         if ids is not None:
             now = time_ns()
-            sight.metrics.exemplar(path, seconds, ids.trace_id, ids.span_id, now)
+            sight.metrics.exemplar(path, seconds, ids, now)
             verdict = "allow" if outcome.allowed else "deny"
             sight.send(self._record(ids, path, request, seconds, now, 200, "", verdict, outcome.code, revision))
 
@@ -124,7 +122,7 @@ class Watch:
     ) -> Record:
         """The ReviewSpan of the review, which ends now."""
         evaluations = self._evaluations
-        parts: list[PolicySpan] = []
+        parts: list[Record] = []
         if evaluations:
             before = self._began
             for evaluated, ended in evaluations:
@@ -160,13 +158,12 @@ class Watch:
             self._excepted or (),
         )
 
-    def _add(self, parts: list[PolicySpan], evaluated: Evaluated, began: float, ended: float) -> None:
+    def _add(self, parts: list[Record], evaluated: Evaluated, began: float, ended: float) -> None:
         policy, result = evaluated.policy, _result(evaluated)
         if (result == "skipped" and ended - began < SLOW) or len(parts) >= MAX_PARTS:
             return
         name, binding, start = policy.name[:MAX_TEXT], evaluated.binding.name[:MAX_TEXT], self._started
-        part = PolicySpan(name, policy.kind, policy.language, binding, result, began - start, ended - start)
-        parts.append(part)
+        parts.append((name, policy.kind, policy.language, binding, result, began - start, ended - start))
 
     def _lookups(self, waits: list[tuple[Question, str, float, float]]) -> list[LookupSpan]:
         start = self._started
@@ -182,9 +179,12 @@ def _result(evaluated: Evaluated) -> Result:
         return "skipped"
     if isinstance(result, MutationResult):
         return "error" if result.faults else "unchanged" if result.object is None else "changed"
-    if result.annotation_errors or any(failure.error for failure in result.failures):
+    failures = result.failures
+    if not failures:
+        return "error" if result.annotation_errors else "passed"
+    if result.annotation_errors or failures[0].error or any(failure.error for failure in failures):
         return "error"
-    return ",".join(evaluated.binding.actions).lower() if result.failures else "passed"
+    return ",".join(evaluated.binding.actions).lower()
 
 
 def _question(question: Question) -> tuple[str, str]:
@@ -197,20 +197,38 @@ def _question(question: Question) -> tuple[str, str]:
     return "namespace", str(question)[:MAX_TEXT]
 
 
-class Sight(Struct, frozen=True):
+class Sight:
     """Watches the reviews of a process. sampler: which are traced, and `send` takes their spans; None if none are.
 
     times: takes how long policies take; None if they are not timed.
     """
 
-    metrics: Metrics
-    sampler: Sampler | None = None
-    send: Callable[[Record], None] = lambda span: None
-    times: PolicyTimes | None = None
+    __slots__ = ("_plain", "metrics", "sampler", "send", "times")
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        sampler: Sampler | None = None,
+        send: Callable[[Record], None] = lambda span: None,
+        times: PolicyTimes | None = None,
+    ) -> None:
+        self.metrics = metrics
+        self.sampler = sampler
+        self.send = send
+        self.times = times
+        self._plain: object = None  # the last headers without a trace context: a connection sends the same again
 
     def begin(self, head: Head, started: float, client: str) -> Watch | None:
         """What watches a review, which came at `started`; None if nothing does."""
-        ids = self.sampler.begin(head.headers) if self.sampler is not None else None
+        ids = None
+        if self.sampler is not None:
+            headers = head.headers
+            if headers is self._plain:
+                ids = self.sampler.begin(())
+            else:
+                ids = self.sampler.begin(headers)
+                if not any(name == b"traceparent" for name, _ in headers):
+                    self._plain = headers
         if ids is None and self.times is None:
             return None
         return Watch(self, ids, started, client)

@@ -37,13 +37,9 @@ class Parent(NamedTuple):
     state: str  # of the header `tracestate`; "" without one
 
 
-class Ids(NamedTuple):
-    """The ids of a new span. parent: the id of the span that it is part of; "" if it begins a trace."""
-
-    trace_id: str
-    span_id: str
-    parent: str
-    state: str
+Ids = tuple[str, str, str, str]
+"""The ids of a new span: of its trace, its own, of the span that it is part of ("" if it begins a trace), and the trace
+state."""
 
 
 def parent_of(headers: Iterable[tuple[bytes, bytes]]) -> Parent | None:
@@ -86,10 +82,10 @@ class Sampler(Struct, frozen=True):
             if bits & _HALF >= self.below:
                 return None
             digits = f"{bits:048x}"  # the second half of the trace's id comes last
-            return Ids(digits[16:], digits[:16], "", "")
+            return digits[16:], digits[:16], "", ""
         if not parent.sampled if self.parent_based else int(parent.trace_id[16:], 16) >= self.below:
             return None
-        return Ids(parent.trace_id, new_id(), parent.span_id, parent.state)
+        return parent.trace_id, new_id(), parent.span_id, parent.state
 
 
 def new_id() -> str:

@@ -36,7 +36,7 @@ END: Final = 2.0
 
 _DELAY = 0.05  # seconds that a record waits for others
 _PIECE = 256 << 10  # bytes that one turn of the event loop sends at most
-_LENGTH = 4  # bytes of the length before a record
+_LENGTH = 4  # bytes of the length before a frame
 _RESTART, _MAX_RESTART = 1.0, 60.0  # seconds before another process is started; doubled each time
 _STEADY = 60.0  # seconds; after a process that ran so long, the first delay holds
 _COMPLAIN = 60.0  # seconds between two log lines
@@ -77,7 +77,7 @@ class Sending(Collector):
     def __init__(self, log: Log, command: tuple[str, ...] = ()) -> None:
         self._log = log
         self._command = command or (sys.executable, "-P", "-m", "webhook.server.traces.exporter")
-        self._encoder = msgspec.json.Encoder()
+        self._encode = msgspec.msgpack.Encoder().encode
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[bytes] = deque()
         self._size = 0
@@ -122,16 +122,16 @@ class Sending(Collector):
     def put(self, span: Record) -> None:
         """Send a span, or drop it."""
         try:
-            record = self._encoder.encode(span)
+            record = self._encode(span)
         except UnicodeEncodeError:  # a text with half a surrogate pair
             self.dropped += 1
             return
-        size = len(record) + _LENGTH
-        if self._size + size > MAX_BYTES:
+        size = self._size + len(record)
+        if size > MAX_BYTES:
             self.dropped += 1
             return
-        self._size += size
-        self._waiting.append(len(record).to_bytes(_LENGTH, "big") + record)
+        self._size = size
+        self._waiting.append(record)
         if self._turn is None and not self._writing and self._socket is not None:
             self._turn = self._loop.call_later(_DELAY, self._send)
 
@@ -175,13 +175,15 @@ class Sending(Collector):
             self._turn = self._loop.call_later(0, self._send)
 
     def _piece(self) -> bytes:
+        """A frame: its length, and an array of records as MessagePack has it."""
         pieces, size = [], 0
         while self._waiting and size < _PIECE:
             pieces.append(self._waiting.popleft())
             size += len(pieces[-1])
         self._size -= size
         self._under_way += len(pieces)
-        return b"".join(pieces)
+        array = b"\xdd" + len(pieces).to_bytes(4, "big")
+        return b"".join(((size + len(array)).to_bytes(_LENGTH, "big"), array, *pieces))
 
     def _heard(self) -> None:
         if self._socket is None:
