@@ -76,6 +76,7 @@ SIDEBAR = {
             uninstall
             rbac
             sizing
+            sight
             native
         """,
     "docs/decisions/README": """
