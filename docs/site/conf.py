@@ -71,8 +71,10 @@ SIDEBAR = {
         *
             install
             helm
+            verify
             break-glass
             upgrade
+            bundles
             uninstall
             rbac
             sizing

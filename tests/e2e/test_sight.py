@@ -80,7 +80,7 @@ def it(
     text = (kustomize.MANIFESTS / "components" / "events" / "rbac.yaml").read_text()
     traced.kubectl("apply", "--filename", "-", stdin=text)
     token = traced.kubectl("create", "token", "gatewright", "--namespace", "gatewright-system").stdout.strip()
-    gatewright.look_up_in(traced, token)
+    gatewright.look_up_in(traced, token=token)
     policies = write_policies(tmp_path_factory.mktemp("tree") / "policies", TREE)
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "50"}
     gatewright.start(policies, "--traces", "--events", **variables)

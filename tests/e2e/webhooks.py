@@ -58,11 +58,11 @@ class Gatewright:
         assert self._running is not None
         return self._running
 
-    def look_up_in(self, cluster: ControlPlane, token: str = "") -> None:
+    def look_up_in(self, cluster: ControlPlane, *flags: str, token: str = "") -> None:
         """From its next start on, Namespaces and params are the cluster's, read as the administrator, or as who has the
-        token."""
+        token. flags: further ones."""
         config = cluster.kubeconfig("gatewright", token or cluster.tokens["admin"])
-        self._looks_up = ("--cluster", "kubeconfig", "--kubeconfig", str(config))
+        self._looks_up = ("--cluster", "kubeconfig", "--kubeconfig", str(config), *flags)
 
     def start(self, policies: Path, *more: str, **variables: Any) -> None:
         """Serve the policies; what was served before is ended. more, variables: further flags, and its environment."""

@@ -50,6 +50,10 @@ VARIANTS: dict[str, Values] = {
         "policies": {"source": "gitSync", "gitSync": {"repository": "git@git.example:p.git", "secret": "key"}},
     },
     "oci": {**ENFORCE, "policies": OCI},
+    "oci-signed": {
+        **ENFORCE,
+        "policies": {**OCI, "oci": {**OCI["oci"], "keys": "keys", "credentials": "login", "authority": "ca"}},
+    },
     "image": {**ENFORCE, "policies": {"source": "image"}},
     "autoscaling": {**ENFORCE, "autoscaling": {"enabled": True, "queueAge": "20m"}},
     "issuer": {**ENFORCE, "certificates": {"issuer": {"name": "corporate", "kind": "ClusterIssuer"}}},
@@ -105,22 +109,29 @@ def template(
 
 
 @functools.cache
-def _text(values: str) -> str:
-    return template(json.loads(values)).stdout
+def _rendered(values: str) -> subprocess.CompletedProcess[str]:
+    return template(json.loads(values), check=False)
 
 
 def text(values: Values) -> str:
-    return _text(json.dumps(values, sort_keys=True))
+    done = _rendered(json.dumps(values, sort_keys=True))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def renders(values: Values) -> bool:
+    """Whether the values are taken."""
+    return _rendered(json.dumps(values, sort_keys=True)).returncode == 0
 
 
 @functools.cache
-def _objects(values: str) -> bytes:
-    return pickle.dumps([each for each in yaml.load_all(_text(values), Loader=yaml.CSafeLoader) if each])
+def _objects(text: str) -> bytes:
+    return pickle.dumps([each for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each])
 
 
 def objects(values: Values, *, tests: bool = False) -> list[Object]:
     """The rendered objects: the caller's own. `tests`: those of `helm test` too."""
-    found: list[Object] = pickle.loads(_objects(json.dumps(values, sort_keys=True)))
+    found: list[Object] = pickle.loads(_objects(text(values)))
     return [each for each in found if tests or "helm.sh/hook" not in each["metadata"].get("annotations", {})]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 import re
 import subprocess
@@ -130,10 +129,42 @@ def test_the_server_takes_its_settings(variant: str) -> None:
         assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
         assert not [mount for mount in container["volumeMounts"] if "subPath" in mount]
     (policies,) = known.policies
-    if variant not in ("oci", "image"):
+    if variant not in ("oci", "oci-signed", "image"):
         assert any(Path(policies).is_relative_to(mount) for mount in mounts)
     assert known.tls_cert is not None
     assert known.tls_cert.parent in mounts
+
+
+def test_git_sync_keeps_what_it_has_and_the_server_waits_for_it() -> None:
+    """With its defaults it ends at the first failure, and fetches whatever submodules a repository names."""
+    (found,) = charts.pod(VARIANTS["git"])["initContainers"]
+    assert {"--max-failures=-1", "--submodules=off", "--root=/git", "--link=current"} <= set(found["args"])
+    # A sidecar: it goes on running, and the server starts once the first commit is there.
+    assert found["restartPolicy"] == "Always"
+    (port,) = found["ports"]
+    assert f"--http-bind=:{port['containerPort']}" in found["args"]
+    assert found["startupProbe"]["httpGet"] == {"port": port["name"], "path": "/"}
+    folders = [
+        mount["mountPath"]
+        for container in (found, charts.container(VARIANTS["git"]))
+        for mount in container["volumeMounts"]
+        if mount["name"] == "git"
+    ]
+    assert folders == ["/git", "/git"]  # a worktree names its repository by its path
+
+
+def test_a_bundle_is_verified_and_kept_by_files_that_are_mounted() -> None:
+    variables, container = charts.environment(VARIANTS["oci-signed"]), charts.container(VARIANTS["oci-signed"])
+    known = resolve({}, {name: value for name, value in variables.items() if name.startswith("GATEWRIGHT_")})
+    mounts = {Path(mount["mountPath"]): mount for mount in container["volumeMounts"]}
+    for path in (known.verify_key, known.registry_ca, Path(variables["DOCKER_CONFIG"]) / "config.json"):
+        assert path is not None
+        assert mounts[path.parent]["readOnly"]
+    assert known.bundle_cache is not None
+    assert "readOnly" not in mounts[known.bundle_cache]
+    plain = charts.environment(VARIANTS["oci"])
+    assert "DOCKER_CONFIG" not in plain
+    assert "GATEWRIGHT_VERIFY_KEY" not in plain
 
 
 # What it takes.
@@ -245,6 +276,11 @@ CASES: list[tuple[str, Values, Callable[[Values], object], object]] = [
     ("policies.gitSync.secret", {**ENFORCE, "policies": {**GIT, "gitSync": {**GIT["gitSync"], "secret": "s"}}},
      lambda values: "--password-file=/etc/git-secret/password" in sidecar(values), True),
     ("policies.oci.reference", VARIANTS["oci"], read_env("GATEWRIGHT_POLICIES"), OCI["oci"]["reference"]),
+    ("policies.oci.keys", VARIANTS["oci-signed"], volume("keys"), {"name": "keys", "configMap": {"name": "keys"}}),
+    ("policies.oci.authority", VARIANTS["oci-signed"], volume("registry-ca"),
+     {"name": "registry-ca", "configMap": {"name": "ca"}}),
+    ("policies.oci.credentials", VARIANTS["oci-signed"],
+     lambda values: _at(volume("registry")(values) or {}, "secret", "secretName"), "login"),
     ("certificates.source", VARIANTS["secret"], volume("tls"),
      {"name": "tls", "secret": {"secretName": "mine", "defaultMode": 288}}),
     ("certificates.namespace", {"certificates": {"namespace": "certs"}}, exempt,
@@ -291,17 +327,6 @@ CASES: list[tuple[str, Values, Callable[[Values], object], object]] = [
      in_spec("NetworkPolicy", "egress", "0", "ports"), [{"port": 16443, "protocol": "TCP"}]),
 ]  # fmt: skip
 
-ALIVE = {
-    "max_memory": "512Mi",
-    "host": "::",
-    "kubernetes_version": "1.31",
-}  # those of which a case needs a certain value
-CASES += [
-    (f"settings.{name}", {"settings": {name: ALIVE.get(name, 7)}}, read_env(f"GATEWRIGHT_{name.upper()}"),
-     str(ALIVE.get(name, 7)))
-    for name in charts.SCHEMA["properties"]["settings"]["properties"]
-]  # fmt: skip
-
 OF_THE_TREE = {"service", "webhooks.validating", "webhooks.mutating", "objects", "files", "warning"}
 """Values that the generator writes: rendering them is the comparison with kustomize, above."""
 
@@ -315,18 +340,36 @@ def test_a_value_does_what_it_says(
     path: str, values: Values, read: Callable[[Values], object], expected: object
 ) -> None:
     assert read(values) == expected
-    without = copy.deepcopy(dict(values))
-    place: Any = without
-    *steps, last = path.split(".")
-    for step in steps:
-        place = place[step]
-    del place[last]
-    if charts.template(without, check=False).returncode == 0:
+    without = _without(values, path.split("."))
+    if charts.renders(without):
         assert read(without) != expected, "rendering it or not makes no difference"
+
+
+def _without(values: Values, path: list[str]) -> dict[str, Any]:
+    """The values without one, and without what is empty then."""
+    step, *rest = path
+    found = dict(values)
+    if rest and (inner := _without(values[step], rest)):
+        found[step] = inner
+    else:
+        del found[step]
+    return found
+
+
+def test_every_setting_reaches_the_server() -> None:
+    names = charts.SCHEMA["properties"]["settings"]["properties"]
+    assert len(names) > 10
+    given = {name: 7 if index % 2 else f"{index}Mi" for index, name in enumerate(names)}
+    given |= {"shutdown_delay": 3, "shutdown_timeout": 4, "registry_plain_http": True}
+    variables = charts.environment({"settings": given})
+    shown = {name: "true" if value is True else str(value) for name, value in given.items()}
+    assert variables.items() >= {f"GATEWRIGHT_{name.upper()}": value for name, value in shown.items()}.items()
+    assert charts.pod({"settings": given})["terminationGracePeriodSeconds"] == 3 + 4 + 10
 
 
 def test_every_value_has_a_case() -> None:
     named = {case[0] for case in CASES} | {f"tree.{each}" for each in OF_THE_TREE} | {"global"}
+    named |= {f"settings.{name}" for name in charts.SCHEMA["properties"]["settings"]["properties"]}
     assert named == charts.leaves().keys()
 
 
@@ -416,6 +459,11 @@ def test_another_release_in_another_namespace_has_its_own_names(tmp_path: Path) 
         assert "guard" in webhook["namespaceSelector"]["matchExpressions"][0]["values"]
     accounts = [subject for each in found for subject in each.get("subjects", ())]
     assert accounts == [{"kind": "ServiceAccount", "name": "keeper", "namespace": "guard"}] * 2
+
+
+def test_the_quota_has_room_for_a_roll_out() -> None:
+    for values, pods in (({}, "20"), ({"replicas": 15}, "30"), ({"autoscaling": {**AUTO, "maxReplicas": 40}}, "80")):
+        assert charts.one(values, "ResourceQuota")["spec"]["hard"] == {"pods": pods}
 
 
 def test_a_changed_policy_replaces_the_pods() -> None:

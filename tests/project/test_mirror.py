@@ -105,7 +105,7 @@ server/installing: server/test_reload
 server/listening: server/test_process
 server/profiling: server/test_debugging
 server/rehearsal: server/test_reload
-server/state: server/test_process
+server/state: server/test_app
 server/traces/exporter: server/traces/test_sending
 server/traces/spans: server/test_sight
 server/watching: server/test_sight

@@ -138,6 +138,7 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     metrics.in_step("certificate")
     metrics.handshake_failed("timeout")
     metrics.trusted("validatingwebhookconfigurations", True)
+    metrics.not_sent("validatingwebhookconfigurations", 0)
     view = LiveView(Lookups((NAMESPACES,)))
     view.caches[0].heard, view.caches[0].listed_at = time.monotonic(), time.time()  # as after a list
     metrics.registry.register(CacheMetrics(lambda: view))
@@ -176,7 +177,7 @@ def test_the_format_of_openmetrics_is_what_its_parser_reads_with_exemplars() -> 
     assert (found.name, found.labels["le"]) == ("gatewright_review_duration_seconds_bucket", "0.025")
     assert found.exemplar is not None
     assert found.exemplar.labels == {"trace_id": "a" * 32, "span_id": "b" * 16}
-    assert (found.exemplar.value, found.exemplar.timestamp) == (0.02, 1795910739.0)
+    assert (found.exemplar.value, float(found.exemplar.timestamp or 0)) == (0.02, 1795910739.0)
 
 
 def test_exemplars_are_now_and_then_one_and_every_slow_one() -> None:

@@ -16,12 +16,17 @@ from webhook.cli.options import (
     FAILED,
     TREE,
     TREES,
+    Bundles,
     Color,
     NotGiven,
+    PlainRegistry,
     PolicyImports,
+    RegistryCA,
+    VerifyKey,
     colored,
     fail,
     fail_with,
+    is_bundle,
     loaded,
     trees,
 )
@@ -101,6 +106,9 @@ def manifests(
         ),
     ] = None,
     policy_imports: PolicyImports = "",
+    verify_key: VerifyKey = None,
+    registry_ca: RegistryCA = None,
+    registry_plain_http: PlainRegistry = False,
     without: Annotated[
         list[str] | None,
         typer.Option(metavar="POLICY", help="A policy to leave out, because the API server runs it; may be repeated."),
@@ -166,6 +174,8 @@ def manifests(
             raise OptionError("--steady-name is for --all without --helm-values: it is about the kustomization")
         if everything and rbac:
             raise OptionError("--all and --rbac exclude each other: --all writes the roles too")
+        if everything and is_bundle(named[0]):
+            raise OptionError(f"--all: {named[0]} is a bundle: the server pulls it, and no list of files ships it")
         if everything and len(named) > 1:
             raise OptionError(
                 f"--all: expected one tree, got {len(named)}: a kustomization lists the files of its own folder. "
@@ -232,9 +242,10 @@ def manifests(
         ]
     else:
         texts = [(write or check, permitted if rbac else registered)]
+    bundles = Bundles(registry_ca, registry_plain_http, verify_key)
     tells = not (exempt_namespace or rbac or check)
     try:
-        rendered = _rendered(named, policy_imports, texts, without, confirmed, tells=tells)
+        rendered = _rendered(named, policy_imports, bundles, texts, without, confirmed, tells=tells)
         may_be_missing = everything and not helm_values
         code = _compared(rendered, may_be_missing=may_be_missing) if check is not None else _written(rendered)
     except _FailedError as error:
@@ -319,7 +330,14 @@ class _FailedError(Exception):
 
 
 def _rendered(
-    named: Sequence[str], imports: str, texts: Sequence[_Text], without: list[str], confirmed: list[str], *, tells: bool
+    named: Sequence[str],
+    imports: str,
+    bundles: Bundles,
+    texts: Sequence[_Text],
+    without: list[str],
+    confirmed: list[str],
+    *,
+    tells: bool,
 ) -> list[tuple[Path | None, str]]:
     """The texts of all files; warnings and notes go to stderr. Raises _FailedError.
 
@@ -332,7 +350,7 @@ def _rendered(
     from webhook.registration.webhooks import never_asked
 
     try:
-        policies, _ = loaded(named, imports=imports)
+        policies, _ = loaded(named, imports=imports, bundles=bundles)
     except NotGiven as error:
         raise _FailedError(fail(str(error))) from None
     except PolicyTreeError as error:

@@ -53,12 +53,14 @@ class LeftOut(Struct, frozen=True):
 
 
 class Manifests(Struct):
-    """What was read. `warnings`: of keys that stand in a mapping twice. `notes`: of what was left out, in few lines."""
+    """What was read. `warnings`: of keys that stand in a mapping twice. `unread`: why what is left out as text that
+    holds no object cannot be read."""
 
     documents: list[Document] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    unread: list[Problem] = field(default_factory=list)
     whole_patches: list[LeftOut] = field(default_factory=list)  # checked, as they are objects
 
 
@@ -71,14 +73,16 @@ def read(
     strict: bool = False,
     may_be_empty: bool = False,
     crds: Iterable[dict[str, Any]] = (),
+    leaving_out: Sequence[tuple[Path, tree.Excluding]] = (),
 ) -> Manifests:
     """Read files, folders and, for "-", `stdin`. A file that several paths reach is read once.
 
     exclude: patterns as in .gitignore, of what is left out of folders on purpose. strict: whatever a folder holds that
     is not checked is a problem. may_be_empty: a folder in which nothing is checked is no problem. crds: objects whose
-    CustomResourceDefinitions define kinds. Raises ValueError for a pattern that cannot be used.
+    CustomResourceDefinitions define kinds. leaving_out: what else leaves files out of folders, each with the folder
+    that its paths are relative to. Raises ValueError for a pattern that cannot be used.
     """
-    reading = _Reading(stdin, progress, Ignoring(exclude, "--exclude") if exclude else None, strict)
+    reading = _Reading(stdin, progress, Ignoring(exclude, "--exclude") if exclude else None, strict, leaving_out)
     for name in paths:
         reading.named(name)
     found = reading.finished(Kinds.builtin().with_crds(crds))
@@ -103,12 +107,18 @@ class _File(Struct):
 
 class _Reading:
     def __init__(
-        self, stdin: BinaryIO | None, progress: Callable[[str], None], exclude: Ignoring | None, strict: bool
+        self,
+        stdin: BinaryIO | None,
+        progress: Callable[[str], None],
+        exclude: Ignoring | None,
+        strict: bool,
+        leaving_out: Sequence[tuple[Path, tree.Excluding]],
     ) -> None:
         self._stdin = stdin
         self._progress = progress
         self._exclude = exclude
         self._strict = strict
+        self._leaving_out = leaving_out
         self._seen: set[files.Identity] = set()
         self._files: list[_File] = []
         self._folders: list[tree.Tree] = []
@@ -143,12 +153,12 @@ class _Reading:
                 self._seen.add(identity)
                 self._file(file, path, name)
 
-    def _ignoring(self, name: str) -> list[tuple[Path, Ignoring]]:
+    def _ignoring(self, name: str) -> list[tuple[Path, tree.Excluding]]:
         """What is left out of a folder: by --exclude, by .gatewrightignore of this folder and of the current one.
 
         Not by files of that name further down, with which whoever owns a folder could take it out of the check.
         """
-        found = []
+        found: list[tuple[Path, tree.Excluding]] = [*self._leaving_out]
         here = Path()
         if self._exclude is not None:
             found += [(here, self._exclude), (Path(name), self._exclude)]
@@ -245,6 +255,7 @@ class _Reading:
             reason = _reason_unread(unread, file.chart)
             if reason:
                 reasons.setdefault(reason, unread)
+                self.found.unread.append(unread.problem)
             else:
                 self.found.problems.append(unread.problem)
         if taken and part is not None:
