@@ -26,7 +26,7 @@ from webhook.server.isolation import Isolation
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 from webhook.server.policytimes import PolicyTimes
-from webhook.server.protocol import Head
+from webhook.server.protocol import Client, Head
 from webhook.server.reviews import Reviews
 from webhook.server.sight import Sight
 from webhook.server.state import InForce, State
@@ -83,6 +83,7 @@ async def _direct() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)  # as the server does
     print("  what watching adds to a review, without the network:")
+    client = Client("127.0.0.1")
     for phase in ("validate", "mutate"):
         head = Head("POST", f"/{phase}", b"", b"timeout=10s", _HEADERS, b"application/json")
         bodies = [file.read_bytes() for file in recorded(phase)]
@@ -94,7 +95,7 @@ async def _direct() -> None:
                 application = applications[name]
                 begun = time.thread_time()
                 for body in bodies:
-                    application.answer(head, body, "127.0.0.1")
+                    application.answer(head, body, client)
                 least[name] = min(least[name], (time.thread_time() - begun) / len(bodies) * 1e6)
             await asyncio.sleep(0.002)  # spans are sent
         for name, micros in least.items():

@@ -26,7 +26,8 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 NAMESPACE = "gatewright-system"
 RELEASE = "gatewright"
-_SOURCE = Path(__file__).parent / "helm"
+HELM_SOURCE = Path(__file__).parent / "helm"
+HELM_PACKAGE = "helm.sh/helm/v4/cmd/helm"
 
 Values = Mapping[str, Any]
 
@@ -62,7 +63,7 @@ VARIANTS: dict[str, Values] = {
 
 def helm(*arguments: str, home: Path, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Helm with `home` for what it keeps. With `check`, it must succeed."""
-    program = goprograms.built(_SOURCE, "helm.sh/helm/v4/cmd/helm")
+    program = goprograms.built(HELM_SOURCE, HELM_PACKAGE)
     done = subprocess.run(
         [str(program), *arguments],
         capture_output=True,

@@ -21,7 +21,7 @@ from webhook.policy.policyset import PolicySet
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
 from webhook.server.debugging import Debugged, Debugging, _written
-from webhook.server.protocol import Head
+from webhook.server.protocol import Client, Head
 from webhook.server.reload import Outcome
 from webhook.server.state import InForce, State
 
@@ -206,6 +206,6 @@ def test_only_clients_of_this_host_and_not_of_a_proxy_get_at_it(
             State(InForce(PolicySet(), ManifestsView(()))), nothing, reload, debugging=Debugging(Debugged("it"))
         )
         head = Head("GET", "/debug/memory", b"/debug/memory", b"", headers, b"")
-        return (await ASGI(app).answer(head, b"", client)).status
+        return (await ASGI(app).answer(head, b"", Client(client))).status
 
     assert asyncio.run(asked()) == status

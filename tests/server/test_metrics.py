@@ -29,6 +29,7 @@ from webhook.server.metrics import Metrics
 from webhook.server.policytimes import PolicyTimes
 from webhook.server.reload import ReloadMetrics
 from webhook.server.traces.sending import Sending
+from webhook.server.turns import TurnMetrics, Turns
 
 DOCUMENTED = Path(__file__).parent.parent.parent / "docs" / "serve.md"
 SHIPPED = Path(__file__).parent.parent.parent / "policies"
@@ -155,6 +156,7 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
         metrics.registry.register(Sending(isolation._log))
 
     asyncio.run(sending())
+    metrics.registry.register(TurnMetrics(Turns(0.5, Log(os.open(os.devnull, os.O_WRONLY))), lambda: 0))
     exposed = {
         re.sub("_(bucket|count|sum)$", "", name) for name, *_ in _samples(metrics) if name.startswith("gatewright_")
     }

@@ -33,10 +33,12 @@ from webhook.cli.options import (
     PolicyImports,
     PolicyTrees,
     RegistryCA,
+    Render,
     SettingsFile,
     Since,
     Strict,
     Until,
+    Values,
     Verbose,
     VerifyKey,
     assumed,
@@ -53,6 +55,7 @@ from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
+    from webhook.offline.rendering import Rendering
     from webhook.offline.revisions import Sides
     from webhook.policy.policyset import PolicySet
 
@@ -73,6 +76,8 @@ def check(
     old: Old = "",
     since: Since = "",
     until: Until = "",
+    render: Render = None,
+    values: Values = None,
     subresource: Annotated[
         str,
         typer.Option(
@@ -123,6 +128,8 @@ def check(
             old=old,
             since=since,
             until=until,
+            render=frozenset(each.value for each in render or ()),
+            values=tuple(values or ()),
             subresource=subresource,
             settings=settings,
             output=output,
@@ -157,6 +164,8 @@ def _check(
     old: str,
     since: str,
     until: str,
+    render: frozenset[str],
+    values: tuple[str, ...],
     subresource: str,
     settings: Path | None,
     output: Format,
@@ -194,6 +203,8 @@ def _check(
         if subresource and operation is None and not (old or since):
             operation = Operation(SUBRESOURCES[subresource].operation)
         done = operation_of(operation, old, paths, since, until)
+        if values and "helm" not in render:
+            raise NotGiven("--values needs --render helm")
         custom = workloads_of(settings)
         run = given(named, version, user, groups, authorizations, policy_imports, bundles)
     except NotGiven as error:
@@ -207,13 +218,20 @@ def _check(
         files = count(1)
         stdin = sys.stdin.buffer if sys.stdin is not None else None
         step = lambda _: bar.step("reading", next(files))  # noqa: E731
-        sides = None
+        sides, rendering, rendered = None, None, manifests.NOTHING_IS_RENDERED
+        if render:
+            from webhook.offline.rendering import Rendering, renderers
+
+            rendering = Rendering(render, values, namespace)
+            rendered = renderers(rendering)
         try:
             if since:
-                sides = _sides(paths, since, until, exclude, strict, policies, step)
+                sides = _sides(paths, since, until, exclude, strict, policies, rendering, step)
                 read = sides.new
             else:
-                read = manifests.read(paths, stdin, step, exclude=exclude, strict=strict, crds=policies.objects)
+                read = manifests.read(
+                    paths, stdin, step, exclude=exclude, strict=strict, crds=policies.objects, renderers=rendered
+                )
         except NotGiven as error:
             return refuse(error, color)
         except ValueError as error:
@@ -229,7 +247,15 @@ def _check(
         requests = list(planned.requests)
         notes = [*map(str, policies.notes), *manifests.notes(read, verbose=verbose), *planned.notes]
         if old:
-            was = manifests.read([old], stdin, step, exclude=exclude, may_be_empty=True, crds=policies.objects)
+            was = manifests.read(
+                [old],
+                stdin,
+                step,
+                exclude=exclude,
+                may_be_empty=True,
+                crds=policies.objects,
+                renderers=rendered,
+            )
             before = plan(was.documents, replace(options, operation=Operation.DELETE.value), policies.objects)
             problems += [*was.problems, *before.problems]
             requests = compared(requests, before)
@@ -301,13 +327,16 @@ def _sides(
     exclude: list[str],
     strict: bool,
     policies: PolicySet,
+    rendering: Rendering | None,
     progress: Callable[[str], None],
 ) -> Sides:
     """The manifests of both revisions. Raises NotGiven, and ValueError for a pattern of `exclude`."""
     from webhook.git.repository import GitError
     from webhook.offline import revisions
+    from webhook.offline.rendering import Rendering
 
+    how = revisions.Reading(exclude, strict, policies.objects, rendering or Rendering(), progress)
     try:
-        return revisions.read(paths, since, until, revisions.Reading(exclude, strict, policies.objects, progress))
+        return revisions.read(paths, since, until, how)
     except GitError as error:
         raise NotGiven(f"--since: {error}") from None

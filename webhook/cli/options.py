@@ -139,6 +139,27 @@ Until = Annotated[
     str, typer.Option("--until", metavar="REV", help="With --since: compare with this revision, not the work tree.")
 ]
 
+
+class Tool(StrEnum):
+    """What renders charts and kustomizations."""
+
+    KUSTOMIZE = "kustomize"
+    HELM = "helm"
+
+
+Render = Annotated[
+    list[Tool] | None,
+    typer.Option(
+        "--render",
+        help="Check what charts or kustomizations make, by the tool that is installed; may be repeated.",
+    ),
+]
+
+Values = Annotated[
+    list[str] | None,
+    typer.Option("--values", metavar="FILE", help="A file with values for --render helm; may be repeated."),
+]
+
 SettingsFile = Annotated[
     Path | None,
     typer.Option(

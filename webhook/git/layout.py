@@ -55,7 +55,8 @@ def laid_out(
     if (size := sum(file.size for file in files)) > MAX_BYTES:
         raise GitError(f"the files of {commit[:12]} have {size >> 20:,} MiB; at most {MAX_BYTES >> 20:,} are read")
     with tempfile.TemporaryDirectory(prefix="gatewright-") as name:
-        folder = Path(name).resolve()
+        folder = Path(name).resolve() / repository.top.name  # whose name may be that of a release
+        folder.mkdir()
         links: list[tuple[Path, File, bytes]] = []
         for file, content in zip(files, repository.contents(files), strict=True):
             path = folder / file.path

@@ -25,6 +25,7 @@ from webhook.git.layout import Layout, laid_out
 from webhook.git.repository import GitError, Repository
 from webhook.offline import manifests
 from webhook.offline.manifests import Manifests
+from webhook.offline.rendering import Rendering, renderers
 
 _LARGE: Final = 1 << 20  # bytes of a kustomization that is not looked into for names of files
 _SHORT: Final = 12  # digits of a commit in reports
@@ -36,6 +37,7 @@ class Reading(Struct, frozen=True):
     exclude: Sequence[str] = ()
     strict: bool = False
     crds: Sequence[dict[str, Any]] = ()
+    rendering: Rendering = Rendering()
     progress: Callable[[str], None] = lambda _file: None
 
 
@@ -89,6 +91,7 @@ def read(paths: Sequence[str], since: str, until: str, how: Reading) -> Sides:
     repository = Repository.of(_folder(paths))
     commit = repository.commit(since)
     place = _place(repository.top, paths)
+    how = replace(how, rendering=replace(how.rendering, values=_values(repository.top, how.rendering.values)))
     if until:
         upto = repository.commit(until)
         new, there = _revision(repository, upto, place, how)
@@ -124,6 +127,16 @@ def _folder(paths: Sequence[str]) -> Path:
     return next(each for each in (folder, *folder.parents) if each.is_dir())
 
 
+def _values(top: Path, files: Sequence[str]) -> tuple[str, ...]:
+    """Files with values: those of the repository as each side has them, others as they are."""
+    return tuple(
+        name
+        if os.path.realpath(name).startswith(f"{top}{os.sep}") and not Path(name).is_absolute()
+        else os.path.abspath(name)  # noqa: PTH100
+        for name in files
+    )
+
+
 def _place(top: Path, paths: Sequence[str]) -> _Place:
     here = Path(os.path.realpath(Path.cwd()))
     base = here if here == top or top in here.parents else top
@@ -150,15 +163,16 @@ def _work_tree(repository: Repository, place: _Place, how: Reading) -> tuple[Man
 
 def _revision(repository: Repository, commit: str, place: _Place, how: Reading) -> tuple[Manifests, set[str]]:
     """The manifests of a commit, and which of the paths it has."""
-    below = _tree_paths(place)
+    below = [] if how.rendering.tools else _tree_paths(place)
     named = {*place.below, *_resources(repository, commit, below)}
-    with laid_out(repository, commit, below, lambda path: _is_manifest(path) or path in named) as layout:
+    rendered = bool(how.rendering.tools)  # of any file whatever, in and beside the paths
+    with laid_out(repository, commit, below, lambda path: rendered or _is_manifest(path) or path in named) as layout:
         folder = layout.folder / place.base
         folder.mkdir(parents=True, exist_ok=True)
         submodules = _Excluded(frozenset(f"{each}/" for each in layout.submodules), "git, as a submodule")
         with contextlib.chdir(folder):
             found, there = _read(place.paths, how, [(layout.folder, submodules)])
-        found.problems += _missing(layout, place)
+        found.problems += [each for each in _missing(layout, place) if _is_manifest(each.file)]
     return found, there
 
 
@@ -193,6 +207,7 @@ def _read(
         may_be_empty=True,
         crds=how.crds,
         leaving_out=leaving_out,
+        renderers=renderers(how.rendering),
     )
     return found, set(there)
 

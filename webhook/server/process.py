@@ -51,6 +51,7 @@ from webhook.server.settings import Settings, flag
 from webhook.server.sources import Sources
 from webhook.server.state import InForce, State
 from webhook.server.together import Coordinator, Follower, Kept, Member
+from webhook.server.turns import TurnMetrics, Turns
 from webhook.server.watching import CannotTrace, sampler_of, started
 from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
@@ -415,16 +416,21 @@ class Serving(Struct, frozen=True):
         self.metrics.registry.register(IsolationMetrics(isolation))
         cluster = self.cluster.configuration if self.cluster is not None else None
         watching = started(settings, self.metrics, self.log, cluster)
+        turns = Turns(settings.max_wait, self.log)
+        turns.start()
+        reviews = Reviews(
+            state,
+            self.metrics,
+            self.log,
+            settings.max_memory - settings.max_memory // HELD_SHARE,
+            settings.client_name,
+            turns,
+            watching.sight,
+            watching.events,
+        )
+        self.metrics.registry.register(TurnMetrics(turns, lambda: turns.waiting + reviews.awaiting))
         server = Server(
-            Reviews(
-                state,
-                self.metrics,
-                self.log,
-                settings.max_memory - settings.max_memory // HELD_SHARE,
-                settings.client_name,
-                watching.sight,
-                watching.events,
-            ),
+            reviews,
             self.bound,
             self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),
             settings.shutdown_timeout,
@@ -438,7 +444,7 @@ class Serving(Struct, frozen=True):
         try:
             async with _beside(self.certificates.watch()), _beside(self._compare()), _beside(_force(stop, server)):
                 await stop.asked.wait()
-                state.stopping = True
+                state.stopping = turns.closing = True
                 self.metrics.ready(False)
                 stopping()
                 with contextlib.suppress(TimeoutError):

@@ -216,6 +216,13 @@ class Settings(BaseModel):
         le=1_000_000,
         description="Most connections for reviews, for each worker. One more closes the one that is silent longest.",
     )
+    max_wait: float = Field(
+        0.5,
+        ge=0.005,
+        le=10,
+        description="Seconds that reviews may wait for others, in a burst. If more arrive than can be answered, they"
+        " are refused at once (429 or 503), and the API server tries them again.",
+    )
     read_timeout: float = Field(
         10.0, gt=0, le=300, description="Seconds for a client to send a whole request, and to read its response."
     )
