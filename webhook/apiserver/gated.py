@@ -5,7 +5,7 @@ Mutating admission still sees them; validating admission does not. They are thos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -124,8 +124,14 @@ def _without(value: dict[str, Any], tree: Tree) -> dict[str, Any]:
     return made
 
 
-def _met(value: dict[str, Any], tree: Tree) -> Iterator[tuple[str, Tree | None]]:
+def _met(value: dict[str, Any], tree: Tree) -> Iterable[tuple[str, Tree | None]]:
     """The fields of a value that are in the tree."""
+    if "*" in tree or "|" in tree:
+        return _matched(value, tree)
+    return [(field, below) for field, below in tree.items() if field in value]
+
+
+def _matched(value: dict[str, Any], tree: Tree) -> Iterator[tuple[str, Tree | None]]:
     for field, below in tree.items():
         if field in value:
             yield field, below
