@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test coverage test-all e2e e2e-assets soak lint format docs site bench lock manifests setup
+.PHONY: run test coverage test-all e2e e2e-assets soak lint format docs site bench lock manifests sbom dist setup
 setup: $(READY)
 
 $(BIN)/python:
@@ -63,11 +63,22 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY)  ## write docs/cel-functions.md anew from the tables of the function libraries
+docs: $(READY)  ## write docs/cel-functions.md anew from the function libraries, and the table of values in docs/operations/helm.md
 	$(BIN)/python -m webhook.cel.reference > docs/cel-functions.md
+	$(BIN)/python -m tests.manifests.chartreference
 
 site: $(READY)  ## build the documentation as a site in build/site; a broken link or anchor fails it
 	$(BIN)/sphinx-build --quiet --fresh-env --write-all --fail-on-warning --keep-going -c docs/site -d build/doctrees . build/site
+
+sbom: $(READY)  ## dist/gatewright.cdx.json: the runtime dependencies, with their hashes, as CycloneDX
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --spec-version 1.6 --output-file dist/gatewright.cdx.json requirements.lock
+
+dist: $(READY)  ## dist/: the wheel, and the plugin for kubectl with its manifest for krew
+	rm -rf build/lib dist/*.whl
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --wheel-dir dist .
+	$(BIN)/python release/pack.py dist $${GITHUB_REPOSITORY:-gatewright/gatewright}
 
 bench: $(READY)
 	$(BIN)/python -m bench

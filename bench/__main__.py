@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import authors, check_manifests, expressions, load_tree, objects, policies, serve, startup, worst
+from bench import authors, check_manifests, expressions, load_tree, objects, overload, policies, serve, startup, worst
 
 
 def _check() -> None:
@@ -26,6 +26,7 @@ BENCHMARKS = {
     "check": _check,
     "objects": objects.main,
     "serve": serve.main,
+    "overload": overload.main,
 }
 
 

@@ -1,7 +1,7 @@
 """Programs of the API server's own Go packages, built here with Go, that tests ask for what is right.
 
-Each is a folder with a main.go, a go.mod and a go.sum. Without Go, or modules to build them from, the tests that ask
-are skipped.
+Each is a folder with a main.go, a go.mod and a go.sum; or, for a published program, with these two alone. Without Go,
+or modules to build them from, the tests that ask are skipped.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from typing import Any
 import pytest
 
 
-def built(source: Path) -> Path:
-    """The program of a folder, kept by what it is made of: checkouts on one machine do not build over each other."""
+def built(source: Path, package: str = ".") -> Path:
+    """The program of a folder, kept by what it is made of: checkouts on one machine do not build over each other.
+
+    package: what is built, if it is not the folder's own main.go: a package of the modules in its go.mod.
+    """
     if shutil.which("go") is None:
-        pytest.skip("Go is not here: the API server's own packages cannot be built")
+        pytest.skip(f"Go is not here: {_called(source, package)} cannot be built")
     digest = hashlib.sha256()
     for file in sorted(source.iterdir()):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
@@ -31,13 +34,17 @@ def built(source: Path) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         made = program.with_suffix(f".{os.getpid()}")
         # With the flags of tests/e2e/assets.py, so that packages which both need are compiled once.
-        command = ["go", "build", "-mod=readonly", "-trimpath", "-o", str(made), "."]
+        command = ["go", "build", "-mod=readonly", "-trimpath", "-o", str(made), package]
         environment = os.environ | {"CGO_ENABLED": "0"}
         run = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
         if run.returncode:
-            pytest.skip(f"the API server's own packages do not build here: {run.stderr.strip()[:500]}")
+            pytest.skip(f"{_called(source, package)} cannot be built here: {run.stderr.strip()[:500]}")
         made.replace(program)
     return program
+
+
+def _called(source: Path, package: str) -> str:
+    return f"the program of {source.parent.name}/{source.name}" if package == "." else package
 
 
 def answers(program: Path, questions: Iterable[dict[str, Any]], *arguments: str) -> list[dict[str, Any]]:

@@ -18,8 +18,9 @@ webhook.server
 webhook.offline webhook.registration
 webhook.admission
 gatewright
+webhook.bundle
 webhook.policy.load
-webhook.policy.needed webhook.policy.startup
+webhook.policy.needed webhook.policy.startup webhook.policy.unmatchable
 webhook.policy.python
 webhook.policy.policyset
 webhook.policy.conditions
@@ -42,7 +43,7 @@ webhook.cel.value
 webhook.cel.tree
 webhook.cluster
 webhook.schema
-webhook.documents
+webhook.documents webhook.git
 webhook.excerpts
 webhook.access webhook.frozen webhook.nearest webhook.paths webhook.versions webhook.visible
 webhook.lazypatterns

@@ -70,8 +70,11 @@ SIDEBAR = {
     "docs/operations/README": """
         *
             install
+            helm
+            verify
             break-glass
             upgrade
+            bundles
             uninstall
             rbac
             sizing

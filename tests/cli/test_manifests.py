@@ -327,3 +327,18 @@ def test_writing_leaves_no_half_where_a_policy_is_bad(tmp_path: Path) -> None:
     target.write_text("before")
     assert manifests(str(tmp_path), "--write", str(target)).returncode == 2
     assert target.read_text() == "before"
+
+
+def test_a_steady_name_keeps_the_configmap_where_pods_look(tmp_path: Path) -> None:
+    policies = Path(shutil.copytree(ROOT / "policies", tmp_path / "policies"))
+    arguments = ("policies", "--all", "--no-ca", "--steady-name", "--exempt-namespace", "kube-system")
+    assert manifests(*arguments, "--write", ".", cwd=tmp_path).returncode == 0
+    assert manifests(*arguments, "--check", ".", cwd=tmp_path).returncode == 0
+    text = (policies / "kustomization.yaml").read_text()
+    assert "`gatewright manifests policies --all --steady-name`" in text
+    first, second = yaml.safe_load(text)["configMapGenerator"]
+    assert first["options"] == {"disableNameSuffixHash": True}
+    assert second["options"]["disableNameSuffixHash"] is True
+    assert second["options"]["annotations"] == {"config.kubernetes.io/local-config": "true"}
+    refused = manifests("policies", "--steady-name")
+    assert (refused.returncode, "--steady-name is for --all" in refused.stderr) == (2, True)

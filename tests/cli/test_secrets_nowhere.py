@@ -408,7 +408,7 @@ def test_the_server_says_nothing_that_a_secret_holds(tree: Path, tmp_path: Path)
             quiet = "Secret" in str(policies_by_name[finding["policy"]].param_kind) or line["resource"] == "v1/secrets"
             assert quiet is ("message" not in finding) or finding["policy"] in LOOKING
     assert leaked(direct.metrics.exposition().decode()) == set()
-    assert leaked(orjson.dumps(listing(policies, {})).decode()) == set()
+    assert leaked(orjson.dumps(listing(policies, {}, {})).decode()) == set()
     assert annotated == (0 if "failing" in tree.name else 4)
 
 

@@ -19,6 +19,7 @@ class Balancer:
         self.connections = 0  # that were led to an endpoint
         self.refused = 0  # that an endpoint did not take
         self._endpoints: tuple[int, ...] = ()  # ports
+        self._open: set[asyncio.WriteTransport] = set()
         self._random = random.Random(seed)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -48,11 +49,10 @@ class Balancer:
         self._ready.set()
         await self._ended.wait()
         server.close()
-        leading = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in leading:
-            task.cancel()
-        await asyncio.gather(*leading, return_exceptions=True)
-        await asyncio.sleep(0)  # transports that were aborted are closed
+        for transport in self._open:
+            transport.abort()
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+        await asyncio.sleep(0)  # until the transports are closed
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -62,11 +62,14 @@ class Balancer:
             writer.transport.abort()
             return
         self.connections += 1
-        try:
+        transports = {writer.transport, to_writer.transport}
+        self._open |= transports
+        assert self._ended is not None
+        if not self._ended.is_set():
             await asyncio.gather(_pass_on(reader, to_writer), _pass_on(to_reader, writer))
-        finally:
-            writer.transport.abort()
-            to_writer.transport.abort()
+        for transport in transports:
+            transport.abort()
+        self._open -= transports
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

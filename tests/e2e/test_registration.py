@@ -9,6 +9,10 @@ import pytest
 import yaml
 
 from tests.e2e.trees import ROOT, rendered, written
+from tests.e2e.webhooks import Gatewright
+from tests.server.running import wait_for
+from webhook.policy.unmatchable import subresources_of
+from webhook.schema import Kinds
 
 if TYPE_CHECKING:
     from tests.e2e.controlplane import ControlPlane
@@ -74,3 +78,63 @@ def test_each_policy_is_asked_once_in_the_version_that_it_names(
         said = " ".join(value for key, value in sorted(found.items()) if "validation_failure" in key)
         for policy, sees in (("one", "v1"), ("two", "v2")):
             assert said.count(f"saw autoscaling/{sees}, sent {version}") == 1, (policy, said)
+
+
+def test_policies_that_are_loaded_and_not_asked_are_said(
+    cluster: ControlPlane, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A tree changes, and its registration does not: the server says so until it does."""
+    server = Gatewright(tmp_path_factory.mktemp("gatewright"))
+    folder = written(tmp_path, ("one", "Fail", "Equivalent", '""', "v1", "configmaps", "*"))
+    server.look_up_in(cluster, "--webhook-configuration", "gatewright")
+    try:
+        server.start(folder)
+
+        def register() -> None:
+            cluster.apply(*server.registrations(yaml.safe_load_all(rendered(folder, "--no-ca"))))
+
+        def unready() -> str:
+            return server.running.get("/readyz").body.decode()
+
+        register()
+        wait_for(lambda: unready() == "ok\n", 60)
+        written(
+            folder,
+            ("one", "Fail", "Equivalent", '""', "v1", "configmaps", "*"),
+            ("two", "Fail", "Equivalent", '""', "v1", "services", "*"),
+        )
+        wait_for(lambda: "'two' needs: " in unready(), 60)
+        answer = server.running.get("/readyz")
+        assert answer.status == 200
+        text = "no webhook sends what ValidatingAdmissionPolicy 'two' needs: CONNECT of v1/services, "
+        assert answer.body.decode().startswith(f"ok\nbut validatingwebhookconfigurations: {text}")
+        listed = {each["name"]: each["notSent"] for each in server.running.get("/policies").json["policies"]}
+        assert listed["one"] is None and listed["two"].startswith("CONNECT of v1/services")
+        metrics = server.running.get("/metrics").body.decode()
+        assert 'gatewright_policies_not_sent{resource="validatingwebhookconfigurations"} 1.0' in metrics
+        register()
+        wait_for(lambda: unready() == "ok\n", 60)
+        assert any("all that policies need is sent" in str(line) for line in server.running.events("registration"))
+    finally:
+        server.kill()
+
+
+def test_the_subresources_that_are_known_are_those_that_are_served(cluster: ControlPlane) -> None:
+    """What webhook.policy.unmatchable warns of does not exist, and it knows all that does."""
+    client = cluster.client()
+    groups = [f"/apis/{each['preferredVersion']['groupVersion']}" for each in client.get("/apis").body["groups"]]
+    checked = 0
+    for path in ("/api/v1", *groups):
+        found = client.get(path).body
+        group, _, version = found["groupVersion"].rpartition("/")
+        served: dict[str, set[str]] = {}
+        for each in found["resources"]:
+            name, _, subresource = each["name"].partition("/")
+            served.setdefault(name, set()).update({subresource} - {""})
+        for name, subresources in served.items():
+            resource = Kinds.builtin().for_resource(group, version, name)
+            if resource is not None:
+                assert subresources <= subresources_of(resource), (group, name)
+                assert subresources_of(resource) - subresources <= {"status"}, (group, name)
+                checked += 1
+    assert checked > 40

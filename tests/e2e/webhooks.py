@@ -58,10 +58,11 @@ class Gatewright:
         assert self._running is not None
         return self._running
 
-    def look_up_in(self, cluster: ControlPlane) -> None:
-        """From its next start on, Namespaces and params are the cluster's, read as the administrator."""
+    def look_up_in(self, cluster: ControlPlane, *flags: str) -> None:
+        """From its next start on, Namespaces and params are the cluster's, read as the administrator. flags: further
+        ones."""
         config = cluster.kubeconfig("gatewright", cluster.tokens["admin"])
-        self._looks_up = ("--cluster", "kubeconfig", "--kubeconfig", str(config))
+        self._looks_up = ("--cluster", "kubeconfig", "--kubeconfig", str(config), *flags)
 
     def start(self, policies: Path) -> None:
         """Serve the policies; what was served before is ended."""

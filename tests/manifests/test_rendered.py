@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -328,3 +330,20 @@ def test_our_own_policies_would_find_something() -> None:
     checked = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False, timeout=60)
     assert checked.returncode == 1
     assert "speaks http" in checked.stdout
+
+
+def test_the_image_may_be_named_by_its_digest(tmp_path: Path) -> None:
+    """The images of docs/operations/verify.md, in place of those of the overlay."""
+    kustomize.text(ENFORCING)  # skips without a suitable kubectl
+    for folder in ("manifests", "policies"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (images,) = re.findall(r"```yaml\n(images:\n.*?)```", (ROOT / "docs/operations/verify.md").read_text(), re.DOTALL)
+    digest = "sha256:" + "0123456789abcdef" * 4
+    file = tmp_path / "manifests" / ENFORCING / "kustomization.yaml"
+    text = re.sub(r"^images:\n.*", "", file.read_text(), flags=re.MULTILINE | re.DOTALL)
+    file.write_text(text + images.replace("OWNER/REPOSITORY", "owner/gatewright").replace("sha256:…", digest))
+    command = ["kubectl", "kustomize", str(file.parent)]
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    (deployment,) = (each for each in yaml.safe_load_all(rendered) if each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"ghcr.io/owner/gatewright@{digest}"

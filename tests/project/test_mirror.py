@@ -91,7 +91,6 @@ policy/python/declaring: policy/python/test_decorators
 policy/python/importing: policy/python/test_decorators
 policy/python/raised: cli/test_failing_policies
 policy/python/running: policy/python/test_decorators
-policy/python/unchanged: policy/python/test_given
 policy/reviewing: admission/test_engine
 policy/trace: offline/test_explaining
 policy/unmatched: offline/test_explaining
@@ -103,6 +102,7 @@ server/gathering: server/test_asgi
 server/installing: server/test_reload
 server/listening: server/test_process
 server/rehearsal: server/test_reload
+server/state: server/test_app
 """
 """Modules that have no test module of their own, each with the one that covers it."""
 

@@ -120,6 +120,7 @@ def test_each_place_of_the_release_has_the_version() -> None:
         "Dockerfile": f"ARG VERSION={version}\n",
         "manifests/overlays/enforcing/kustomization.yaml": f"newTag: {version}\n",
         "docs/operations/install.md": f"/gatewright:{version}",
+        "manifests/chart/Chart.yaml": f"\nversion: {version}\nappVersion: {version}\n",
     }.items():
         assert place in (ROOT / file).read_text(), f"{file} has another version than pyproject.toml: {version}"
         assert f"`{file}`" in (ROOT / "CONTRIBUTING.md").read_text()

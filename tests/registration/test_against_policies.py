@@ -19,7 +19,8 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy import conditions
 from webhook.policy.policyset import PolicySet
 from webhook.registration.configurations import Options, text
-from webhook.registration.webhooks import webhooks
+from webhook.registration.sending import needs, unsent
+from webhook.registration.webhooks import PHASES, webhooks
 from webhook.schema import Kinds
 
 GROUPS = {"pods": "", "nodes": "", "serviceaccounts": "", "deployments": "apps"}
@@ -245,6 +246,16 @@ def test_each_policy_is_run_where_the_api_server_would_and_once(
             assert version in versions
             if len(versions) == 1:
                 assert found[policy, binding, version] == 1
+
+
+@settings(PROFILE, max_examples=amount(250, 40))
+@given(policies())
+def test_what_is_registered_is_found_to_send_what_policies_need(
+    given_policies: list[tuple[Json, list[Json], str]],
+) -> None:
+    policy_set = loaded(given_policies)
+    for phase, configuration in zip(PHASES, rendered(policy_set), strict=True):
+        assert not list(unsent(configuration["webhooks"], phase, needs(policy_set, phase)))
 
 
 @settings(PROFILE, max_examples=amount(100, 40))

@@ -12,7 +12,7 @@ from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
-from webhook.server.protocol import Answer, Head
+from webhook.server.protocol import Answer, Client, Head
 from webhook.server.reviews import Reviews
 from webhook.server.state import InForce, State
 
@@ -36,6 +36,6 @@ class Direct:
 
     def answer(self, body: bytes, head: Head = HEAD) -> Answer:
         """The response to a review that needs no answers from the API server."""
-        answer = self.reviews.answer(head, body, "192.0.2.1")
+        answer = self.reviews.answer(head, body, Client("192.0.2.1"))
         assert isinstance(answer, Answer)
         return answer

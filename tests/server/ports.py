@@ -16,7 +16,7 @@ import uvloop
 
 from webhook.server import tls
 from webhook.server.accepting import Acceptor
-from webhook.server.protocol import Answer, Application, Head, Limits, Port
+from webhook.server.protocol import Answer, Application, Client, Head, Limits, Port
 
 RAISED: dict[str, BaseException] = {
     f"/raises/{type(error).__name__}": error
@@ -42,19 +42,19 @@ class Echo:
     def admit(self, certificate: Any) -> str | None:
         return None
 
-    def refuse(self, head: Head, client: str) -> Answer | None:
+    def refuse(self, head: Head, client: Client) -> Answer | None:
         if head.path.startswith("/refused"):
             return Answer(404, json.dumps({"error": head.path}).encode())
         return None
 
-    def answer(self, head: Head, body: bytes, client: str) -> Answer | Awaitable[Answer]:
+    def answer(self, head: Head, body: bytes, client: Client) -> Answer | Awaitable[Answer]:
         self.asked.append(head.path)
         if head.path in RAISED:
             raise RAISED[head.path]
         answer = Answer(200, json.dumps([head.method, head.path, len(body)]).encode())
         return self._later(head, answer) if head.path.startswith(("/later", "/broken")) else answer
 
-    def refused(self, status: int, message: str, head: Head | None, client: str) -> None:
+    def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         self.refusals.append(status)
 
     async def _later(self, head: Head, answer: Answer) -> Answer:
@@ -100,7 +100,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(app: Application, limits: Limits = LIMITS, *, secure: bool = True) -> Iterator[Served]:
+def served(
+    app: Application, limits: Limits = LIMITS, *, secure: bool = True, pair: tls.Pair = PAIR
+) -> Iterator[Served]:
     """Serve the application on a free port."""
     bound = socket.create_server(("127.0.0.1", 0))
     bound.setblocking(False)
@@ -114,7 +116,7 @@ def served(app: Application, limits: Limits = LIMITS, *, secure: bool = True) ->
         return Acceptor(
             bound,
             found.port.connection,
-            tls.context(PAIR) if secure else None,
+            tls.context(pair) if secure else None,
             handshakes=limits.connections,
             timeout=10,
             failed=lambda reason: None,

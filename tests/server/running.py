@@ -176,8 +176,10 @@ def announced(server: Running, development: bool = True, seconds: float = START_
         wait_for(lambda: _serving(server) or server.process.poll() is not None, seconds)
         serving = _serving(server)
         assert serving, "\n".join([*map(str, server.lines), *server.said])
-        # Before `serving`, only the state of the cluster's caches may be logged.
-        assert all(line["event"] in ("cluster", "limits") for line in server.lines[: server.lines.index(serving)])
+        # Before `serving`, only the state of the cluster's caches and of bundles may be logged.
+        assert all(
+            line["event"] in ("bundles", "cluster", "limits") for line in server.lines[: server.lines.index(serving)]
+        )
         server.port, server.plain_port = (int(serving[name].rpartition(":")[2]) for name in ("reviews", "plain"))
         if development:
             bundle = wait_for(lambda: [line for line in server.said if line.startswith("caBundle: ")])

@@ -22,6 +22,7 @@ from webhook.server.livecluster import CacheMetrics
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 from webhook.server.reload import ReloadMetrics
+from webhook.server.turns import TurnMetrics, Turns
 
 DOCUMENTED = Path(__file__).parent.parent.parent / "docs" / "serve.md"
 SHIPPED = Path(__file__).parent.parent.parent / "policies"
@@ -131,6 +132,7 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     metrics.in_step("certificate")
     metrics.handshake_failed("timeout")
     metrics.trusted("validatingwebhookconfigurations", True)
+    metrics.not_sent("validatingwebhookconfigurations", 0)
     view = LiveView(Lookups((NAMESPACES,)))
     view.caches[0].heard, view.caches[0].listed_at = time.monotonic(), time.time()  # as after a list
     metrics.registry.register(CacheMetrics(lambda: view))
@@ -138,6 +140,7 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     isolation = Isolation(1.0, Log(os.open(os.devnull, os.O_WRONLY)))
     isolation.use(load(SHIPPED))
     metrics.registry.register(IsolationMetrics(isolation))
+    metrics.registry.register(TurnMetrics(Turns(0.5, Log(os.open(os.devnull, os.O_WRONLY))), lambda: 0))
     exposed = {
         re.sub("_(bucket|count|sum)$", "", name) for name, *_ in _samples(metrics) if name.startswith("gatewright_")
     }

@@ -12,12 +12,14 @@ import pytest
 from kubernetes.client import Configuration
 
 from tests.cluster.apiserver import Exchange, playing
+from tests.policy.trees import binding, loaded, policy
 from tests.server.authorities import Authority
 from webhook.cluster.connection import Connection
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
 from webhook.server import tls
+from webhook.server.app import listing
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 from webhook.server.registered import Comparison, faults, refusal
@@ -155,3 +157,68 @@ def test_an_api_server_that_is_gone_is_said(compared: Compared) -> None:
     connection.close()
     assert len(messages) == 2
     assert all("gatewright cannot be read: " in message for message in messages)
+
+
+def with_rules(*resources: str) -> dict[str, Any]:
+    """A configuration that trusts, and sends the creation of these resources."""
+    found = configuration(encoded(OURS), url="https://localhost:8443/validate/fail")
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": list(resources)}
+    found["webhooks"][0]["rules"] = [rule]
+    return found
+
+
+def not_sent(compared: Compared) -> dict[str, float]:
+    family = next(each for each in compared.metrics.registry.collect() if each.name == "gatewright_policies_not_sent")
+    return {sample.labels["resource"].partition("web")[0]: sample.value for sample in family.samples}
+
+
+def in_force(compared: Compared, *objects: dict[str, Any]) -> None:
+    compared.state.in_force = InForce(loaded(*objects), ManifestsView((), Kinds.builtin()))
+
+
+CREATED = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"]}
+PODS_ONLY = (policy("pods", rules=[{**CREATED, "resources": ["pods"]}]), binding("pods", name="pods"))
+SERVICES = (policy("services", rules=[{**CREATED, "resources": ["services"]}]), binding("services", name="services"))
+
+
+def test_a_policy_that_no_webhook_asks_is_said(compared: Compared) -> None:
+    in_force(compared, *PODS_ONLY)
+    sent = with_rules("pods")
+    compared.with_answers(validatingwebhookconfigurations=sent)
+    assert (not_sent(compared), compared.state.not_sent) == ({"validating": 0, "mutating": 0}, {})
+    in_force(compared, *PODS_ONLY, *SERVICES)  # another tree
+    logged = compared.with_answers(validatingwebhookconfigurations=sent)
+    text = "no webhook sends what ValidatingAdmissionPolicy 'services' needs: CREATE of v1/services"
+    assert compared.state.notice == f"validatingwebhookconfigurations: {text}"
+    assert logged.count('"event":"registration"') == 1 and text in logged
+    assert not_sent(compared) == {"validating": 1, "mutating": 0}
+    assert compared.state.not_sent == {"ValidatingAdmissionPolicy/services": "CREATE of v1/services"}
+    shown = listing(compared.state.in_force.policies, {}, compared.state.not_sent)["policies"]
+    assert {each["name"]: each["notSent"] for each in shown} == {"pods": None, "services": "CREATE of v1/services"}
+    assert compared.trusted() == {"validating": 1}
+    compared.with_answers(validatingwebhookconfigurations=with_rules("pods", "services"))
+    assert not compared.state.notice and not compared.state.not_sent
+
+
+def test_without_any_registration_no_policy_is_asked(compared: Compared) -> None:
+    in_force(compared, *PODS_ONLY, *SERVICES)
+    compared.with_answers()
+    assert compared.state.notice == "no webhook configuration is named gatewright: the API server sends no reviews"
+    assert not_sent(compared) == {"validating": 2, "mutating": 0}
+    compared.with_answers(validatingwebhookconfigurations=403)
+    assert not_sent(compared) == {"mutating": 0}  # not known
+
+
+def test_readiness_shows_a_few(compared: Compared) -> None:
+    many = [
+        each
+        for number in range(9)
+        for each in (
+            policy(f"p{number}", rules=[{**CREATED, "resources": ["secrets"]}]),
+            binding(f"p{number}", name=f"p{number}"),
+        )
+    ]
+    in_force(compared, *many)
+    compared.with_answers(validatingwebhookconfigurations=with_rules("pods"))
+    assert (compared.state.notice or "").endswith("; and 4 more")
+    assert len(compared.state.not_sent) == 9

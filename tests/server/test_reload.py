@@ -20,7 +20,7 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
-from webhook.server.protocol import Head
+from webhook.server.protocol import Client, Head
 from webhook.server.reload import SETTLED, Outcome
 from webhook.server.state import InForce, State
 
@@ -287,7 +287,7 @@ def test_only_clients_of_this_host_may_ask_for_a_reload(client: str, status: int
 
     app = ASGI(plain(State(InForce(PolicySet(), ManifestsView(()))), nothing, reloaded))
     head = Head("POST", "/-/reload", b"/-/reload", b"", (), b"")
-    answer = asyncio.run(app.answer(head, b"", client))
+    answer = asyncio.run(app.answer(head, b"", Client(client)))
     assert answer.status == status
     assert bool(asked) is (status == 200)
 

@@ -19,6 +19,7 @@ from tests.server.direct import HEAD as DIRECT
 from tests.server.direct import Direct
 from tests.server.running import REVIEWS, Running, ask, changed, recorded, wait_for
 from webhook.admission import engine
+from webhook.server.protocol import Client
 
 CREATE_POD = recorded("020")
 CREATE_SERVICE = recorded("011")
@@ -286,15 +287,15 @@ def test_a_server_that_stops_sends_its_clients_elsewhere(tmp_path: Path) -> None
     direct.state.stopping = True
     assert direct.answer(recorded("028")).close
     assert direct.answer(b"{").close
-    refusal = direct.reviews.refuse(DIRECT._replace(path="/"), "192.0.2.1")
+    refusal = direct.reviews.refuse(DIRECT._replace(path="/"), Client("192.0.2.1"))
     assert refusal is not None
     assert refusal.close
 
 
 def test_a_refusal_is_one_line_with_the_client(tmp_path: Path) -> None:
     direct = Direct(tmp_path)
-    direct.reviews.refuse(DIRECT._replace(path="/" + "x" * 5000), "192.0.2.1")
-    direct.reviews.refused(431, "too large", None, "192.0.2.1")  # never became a request: counted only
+    direct.reviews.refuse(DIRECT._replace(path="/" + "x" * 5000), Client("192.0.2.1"))
+    direct.reviews.refused(431, "too large", None, Client("192.0.2.1"))  # never became a request: counted only
     (line,) = direct.lines()
     assert (line["event"], line["status"], line["client"], len(line["path"])) == (
         "request refused",

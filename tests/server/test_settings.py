@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -137,3 +138,11 @@ def test_a_settings_file_that_is_far_too_large_is_not_read(tmp_path: Path) -> No
         written.truncate(5 << 30)  # without blocks on the disk
     with pytest.raises(SettingsError, match=r"cannot read the settings file .*settings.yaml: larger than 1 MiB"):
         resolve({}, {}, file)
+
+
+def test_the_helm_chart_takes_every_setting_or_sets_it_itself() -> None:
+    """`make docs` writes a new setting into the chart's schema."""
+    from tests.manifests import chartreference
+
+    schema = json.loads(chartreference.SCHEMA_FILE.read_text())
+    assert set(schema["properties"]["settings"]["properties"]) == Settings.model_fields.keys() - chartreference.OWN

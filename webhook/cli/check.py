@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from webhook.cli.options import (
     AsGroups,
     AsUser,
     Authorizations,
+    Bundles,
     Color,
     Colors,
     Exclude,
@@ -27,11 +29,18 @@ from webhook.cli.options import (
     Old,
     Operation,
     Output,
+    PlainRegistry,
     PolicyImports,
     PolicyTrees,
+    RegistryCA,
+    Render,
     SettingsFile,
+    Since,
     Strict,
+    Until,
+    Values,
     Verbose,
+    VerifyKey,
     assumed,
     colored,
     draws,
@@ -44,6 +53,11 @@ from webhook.cli.options import (
 )
 from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT
+
+if TYPE_CHECKING:
+    from webhook.offline.rendering import Rendering
+    from webhook.offline.revisions import Sides
+    from webhook.policy.policyset import PolicySet
 
 
 def check(
@@ -60,6 +74,10 @@ def check(
         ),
     ] = None,
     old: Old = "",
+    since: Since = "",
+    until: Until = "",
+    render: Render = None,
+    values: Values = None,
     subresource: Annotated[
         str,
         typer.Option(
@@ -74,6 +92,9 @@ def check(
     strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
+    verify_key: VerifyKey = None,
+    registry_ca: RegistryCA = None,
+    registry_plain_http: PlainRegistry = False,
     authorizations: Authorizations = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
     explain: Annotated[
@@ -105,6 +126,10 @@ def check(
             groups=groups or [],
             operation=operation,
             old=old,
+            since=since,
+            until=until,
+            render=frozenset(each.value for each in render or ()),
+            values=tuple(values or ()),
             subresource=subresource,
             settings=settings,
             output=output,
@@ -112,6 +137,7 @@ def check(
             strict=strict,
             version=version,
             policy_imports=policy_imports,
+            bundles=Bundles(registry_ca, registry_plain_http, verify_key),
             authorizations=authorizations,
             diff=diff,
             explain=explain,
@@ -136,6 +162,10 @@ def _check(
     groups: list[str],
     operation: Operation | None,
     old: str,
+    since: str,
+    until: str,
+    render: frozenset[str],
+    values: tuple[str, ...],
     subresource: str,
     settings: Path | None,
     output: Format,
@@ -143,6 +173,7 @@ def _check(
     strict: bool,
     version: str,
     policy_imports: str,
+    bundles: Bundles,
     authorizations: Path | None,
     diff: bool,
     explain: bool,
@@ -169,11 +200,13 @@ def _check(
     try:
         if subresource and subresource not in SUBRESOURCES:
             raise NotGiven(f"--subresource: expected one of {', '.join(SUBRESOURCES)}, got {subresource!r}")
-        if subresource and operation is None and not old:
+        if subresource and operation is None and not (old or since):
             operation = Operation(SUBRESOURCES[subresource].operation)
-        done = operation_of(operation, old, paths)
+        done = operation_of(operation, old, paths, since, until)
+        if values and "helm" not in render:
+            raise NotGiven("--values needs --render helm")
         custom = workloads_of(settings)
-        run = given(named, version, user, groups, authorizations, policy_imports)
+        run = given(named, version, user, groups, authorizations, policy_imports, bundles)
     except NotGiven as error:
         if error.policies and output is Format.JSON:
             put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
@@ -185,12 +218,26 @@ def _check(
         files = count(1)
         stdin = sys.stdin.buffer if sys.stdin is not None else None
         step = lambda _: bar.step("reading", next(files))  # noqa: E731
+        sides, rendering, rendered = None, None, manifests.NOTHING_IS_RENDERED
+        if render:
+            from webhook.offline.rendering import Rendering, renderers
+
+            rendering = Rendering(render, values, namespace)
+            rendered = renderers(rendering)
         try:
-            read = manifests.read(paths, stdin, step, exclude=exclude, strict=strict, crds=policies.objects)
+            if since:
+                sides = _sides(paths, since, until, exclude, strict, policies, rendering, step)
+                read = sides.new
+            else:
+                read = manifests.read(
+                    paths, stdin, step, exclude=exclude, strict=strict, crds=policies.objects, renderers=rendered
+                )
+        except NotGiven as error:
+            return refuse(error, color)
         except ValueError as error:
             return fail(f"--exclude: {error}", color)
         problems = read.problems
-        if not read.documents and not problems and not read.left_out:
+        if not (read.documents or problems or read.left_out or (sides and sides.old.documents)):
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
             problems.append(Problem("<stdin>" if where == "-" else where, None, None, "no objects in it to check"))
@@ -200,13 +247,30 @@ def _check(
         requests = list(planned.requests)
         notes = [*map(str, policies.notes), *manifests.notes(read, verbose=verbose), *planned.notes]
         if old:
-            was = manifests.read([old], stdin, step, exclude=exclude, may_be_empty=True, crds=policies.objects)
+            was = manifests.read(
+                [old],
+                stdin,
+                step,
+                exclude=exclude,
+                may_be_empty=True,
+                crds=policies.objects,
+                renderers=rendered,
+            )
             before = plan(was.documents, replace(options, operation=Operation.DELETE.value), policies.objects)
             problems += [*was.problems, *before.problems]
             requests = compared(requests, before)
             notes.append(f"against {old}: {counted(requests)}")
+        if sides:
+            from webhook.offline.changes import changes, differing
+
+            differ = differing(read.documents, sides.old.documents, sides.file)
+            before = plan(differ.old, replace(options, operation=Operation.DELETE.value), policies.objects)
+            found = changes(planned, before, differ, sides.file)
+            problems += [*found.problems, *before.problems]
+            requests = found.requests
+            notes.append(f"between {sides.between}: {found.counted(differ)}")
         if subresource:
-            if old:  # what is created or deleted is so as a whole
+            if old or sides:  # what is created or deleted is so as a whole
                 requests = [each for each in requests if each.request.operation == Operation.UPDATE.value]
             crds = [*policies.objects, *planned.objects]
             requests, without = of_subresource(requests, subresource, crds)
@@ -238,7 +302,7 @@ def _check(
         files=len({verdict.document.file for verdict in results}),
         objects=len(results),
         policies=len(policies.names),
-        warnings=[*policies.warnings, *left_out, *read.warnings],
+        warnings=[*policies.warnings, *left_out, *read.warnings, *(sides.warnings if sides else ())],
         left_out=read.left_out,
         changes=[change for verdict in results for change in verdict.changes],
         excepted=[each for verdict in results for each in verdict.excepted],
@@ -254,3 +318,25 @@ def _check(
         sys.stderr.flush()
         written = put(checktext.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
     return outcome.exit_code if written else FAILED
+
+
+def _sides(
+    paths: list[str],
+    since: str,
+    until: str,
+    exclude: list[str],
+    strict: bool,
+    policies: PolicySet,
+    rendering: Rendering | None,
+    progress: Callable[[str], None],
+) -> Sides:
+    """The manifests of both revisions. Raises NotGiven, and ValueError for a pattern of `exclude`."""
+    from webhook.git.repository import GitError
+    from webhook.offline import revisions
+    from webhook.offline.rendering import Rendering
+
+    how = revisions.Reading(exclude, strict, policies.objects, rendering or Rendering(), progress)
+    try:
+        return revisions.read(paths, since, until, how)
+    except GitError as error:
+        raise NotGiven(f"--since: {error}") from None

@@ -15,6 +15,7 @@ from webhook.cli.options import (
     AsGroups,
     AsUser,
     Authorizations,
+    Bundles,
     Color,
     Colors,
     Format,
@@ -24,10 +25,13 @@ from webhook.cli.options import (
     Old,
     Operation,
     Output,
+    PlainRegistry,
     PolicyImports,
     PolicyTrees,
+    RegistryCA,
     SettingsFile,
     Verbose,
+    VerifyKey,
     assumed,
     colored,
     draws,
@@ -71,6 +75,9 @@ def explain(
     output: Output = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
+    verify_key: VerifyKey = None,
+    registry_ca: RegistryCA = None,
+    registry_plain_http: PlainRegistry = False,
     authorizations: Authorizations = None,
     full: Annotated[bool, typer.Option("--full", help="Show what had no part in the outcome, too.")] = False,
     verbose: Verbose = False,
@@ -95,6 +102,7 @@ def explain(
             output=output,
             version=version,
             policy_imports=policy_imports,
+            bundles=Bundles(registry_ca, registry_plain_http, verify_key),
             authorizations=authorizations,
             full=full,
             verbose=verbose,
@@ -121,6 +129,7 @@ def _explain(
     output: Format,
     version: str,
     policy_imports: str,
+    bundles: Bundles,
     authorizations: Path | None,
     full: bool,
     verbose: bool,
@@ -144,7 +153,7 @@ def _explain(
     try:
         done = operation_of(operation, old, paths)
         custom = workloads_of(settings)
-        run = given(named, version, user, groups, authorizations, policy_imports)
+        run = given(named, version, user, groups, authorizations, policy_imports, bundles)
     except NotGiven as error:
         if error.policies and output is Format.JSON:
             put(explainjson.report((), (), error.problems))

@@ -18,6 +18,7 @@ from webhook.cli.values import Command, Group
 from webhook.nearest import nearest
 
 COMMANDS: Final = {
+    "bundle": ("webhook.cli.bundle", "Pack a policy tree into an OCI artifact."),
     "check": ("webhook.cli.check", "Check manifests as if they were applied."),
     "explain": ("webhook.cli.explain", "Show how a policy comes to its verdict on manifests."),
     "manifests": ("webhook.cli.manifests", "Write the webhook configurations and roles of policies."),

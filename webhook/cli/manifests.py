@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,18 +16,24 @@ from webhook.cli.options import (
     FAILED,
     TREE,
     TREES,
+    Bundles,
     Color,
     NotGiven,
+    PlainRegistry,
     PolicyImports,
+    RegistryCA,
+    VerifyKey,
     colored,
     fail,
     fail_with,
+    is_bundle,
     loaded,
     trees,
 )
 from webhook.excerpts import columns
 
 if TYPE_CHECKING:
+    from webhook.documents.reader import Problem
     from webhook.policy.policyset import PolicySet
     from webhook.registration.configurations import Options
 
@@ -100,6 +106,9 @@ def manifests(
         ),
     ] = None,
     policy_imports: PolicyImports = "",
+    verify_key: VerifyKey = None,
+    registry_ca: RegistryCA = None,
+    registry_plain_http: PlainRegistry = False,
     without: Annotated[
         list[str] | None,
         typer.Option(metavar="POLICY", help="A policy to leave out, because the API server runs it; may be repeated."),
@@ -121,17 +130,33 @@ def manifests(
             "in the policy tree.",
         ),
     ] = False,
+    steady_name: Annotated[
+        bool,
+        typer.Option(
+            "--steady-name",
+            help="With --all: the ConfigMap keeps its name when a policy changes (disableNameSuffixHash), so that "
+            "running Pods take the change over, without a rollout.",
+        ),
+    ] = False,
+    helm_values: Annotated[
+        bool,
+        typer.Option(
+            "--helm-values",
+            help="Write the values that the Helm chart needs of the tree instead: registration, RBAC, params; with "
+            "--all the policies too. --write and --check take a file.",
+        ),
+    ] = False,
 ) -> None:
     """Write the ValidatingWebhookConfiguration and the MutatingWebhookConfiguration for the requests that the policies
     can match, as YAML to stdout. With --rbac: the roles for the objects that the policies look up. With --all: both,
-    and the lists of the files that go to the cluster.
+    and the lists of the files that go to the cluster. With --helm-values: all of this for the Helm chart.
 
     The same policies and options give the same text: commit it, and use `--check` to detect when it is out of date.
 
     Exit code: **0** written, or up to date; **1** out of date; **2** the run itself failed: a bad policy, a bad file, a
     bad option, a tree that does not fit into a ConfigMap.
     """
-    from webhook.registration import configurations, roles, shipping
+    from webhook.registration import chartvalues, configurations, roles, shipping
     from webhook.registration.configurations import OptionError
     from webhook.registration.webhooks import webhooks
 
@@ -139,10 +164,18 @@ def manifests(
     try:
         if check is not None and write is not None:
             raise OptionError("--check and --write exclude each other: --check writes nothing")
-        if everything and check is None and write is None:
+        if helm_values:
+            if rbac or url or inject_ca_from or ca_bundle or no_ca or name != _NAME or service_account != _SERVICE:
+                raise OptionError(_NOT_FOR_A_CHART)
+            no_ca, service_account, name = True, service, service.partition("/")[2]
+        elif everything and check is None and write is None:
             raise OptionError("--all: expected a folder, with --write or --check")
+        if steady_name and (helm_values or not everything):
+            raise OptionError("--steady-name is for --all without --helm-values: it is about the kustomization")
         if everything and rbac:
             raise OptionError("--all and --rbac exclude each other: --all writes the roles too")
+        if everything and is_bundle(named[0]):
+            raise OptionError(f"--all: {named[0]} is a bundle: the server pulls it, and no list of files ships it")
         if everything and len(named) > 1:
             raise OptionError(
                 f"--all: expected one tree, got {len(named)}: a kustomization lists the files of its own folder. "
@@ -150,15 +183,12 @@ def manifests(
             )
         if sum((inject_ca_from is not None, ca_bundle is not None, no_ca)) > 1:
             raise OptionError("--inject-ca-from, --ca-bundle and --no-ca exclude each other: use one of them")
-        account = configurations.namespaced_name(service_account) if rbac or everything else ("", "")
+        account = configurations.namespaced_name(service_account) if rbac or everything or helm_values else ("", "")
         options = _options(service, url, inject_ca_from, ca_bundle, no_ca, exempt_namespace or [], timeout, name)
     except OptionError as error:
         raise typer.Exit(fail(str(error))) from None
-    shared = (
-        ("--policy-imports", policy_imports or None),
-        *(("--without", each) for each in without),
-        ("--name", name if name != _NAME else None),
-    )
+    of_policies = (("--policy-imports", policy_imports or None), *(("--without", each) for each in without))
+    shared = (*of_policies, ("--name", name if name != _NAME else None))
     registration = (
         ("--service", service if service != _SERVICE else None),
         ("--url", url),
@@ -182,30 +212,63 @@ def manifests(
 
     def shipped(policies: PolicySet) -> str:
         found = shipping.shipment(tree, policies)
-        for note in found.notes:
-            sys.stderr.write(note_line(str(note), colored(Color.AUTO, sys.stderr)))
-        for warning in shipping.warnings(found, tree):
-            sys.stderr.write(warning_text(warning, colored(Color.AUTO, sys.stderr), columns(sys.stderr)))
-        return shipping.text(found, name, _command(named, *shared, ("--all", "")))
+        _tell(found.notes, shipping.warnings(found, tree))
+        how = (("--all", ""), ("--steady-name", "" if steady_name else None))
+        return shipping.text(found, name, _command(named, *shared, *how), steady=steady_name)
 
-    from webhook.cli.report.problems import note_line, warning_text
+    def valued(policies: PolicySet) -> str:
+        found = [(path, shipping.shipment(path, policies, files_too=everything)) for path in map(Path, named)]
+        if everything:
+            _tell((*found[0][1].notes, *chartvalues.still_denying(policies, found[0][1], tree)), ())
+        how = (("--helm-values", ""), ("--all", "" if everything else None))
+        own = tuple(each for each in registration if each[0] != "--no-ca")
+        return chartvalues.text(
+            found,
+            webhooks(policies, confirmed),
+            options,
+            roles.roles(policies, account, name),
+            _command(named, *own, *of_policies, *how),
+            files=everything,
+        )
 
-    if everything:
+    if helm_values:
+        texts: list[_Text] = [(write or check, valued)]
+    elif everything:
         folder = write or check or tree
-        texts: list[_Text] = [
+        texts = [
             (folder / "webhookconfigurations.yaml", registered),
             (folder / "rbac.yaml", permitted),
             (tree / shipping.FILE, shipped),
         ]
     else:
         texts = [(write or check, permitted if rbac else registered)]
+    bundles = Bundles(registry_ca, registry_plain_http, verify_key)
     tells = not (exempt_namespace or rbac or check)
     try:
-        rendered = _rendered(named, policy_imports, texts, without, confirmed, tells=tells)
-        code = _compared(rendered, may_be_missing=everything) if check is not None else _written(rendered)
+        rendered = _rendered(named, policy_imports, bundles, texts, without, confirmed, tells=tells)
+        may_be_missing = everything and not helm_values
+        code = _compared(rendered, may_be_missing=may_be_missing) if check is not None else _written(rendered)
     except _FailedError as error:
         code = error.code
     raise typer.Exit(code)
+
+
+_NOT_FOR_A_CHART = (
+    "--helm-values: roles are part of the values, certificates are the chart's matter, and everything has the name of "
+    "the release (--service NAMESPACE/RELEASE); leave out --rbac, --url, --inject-ca-from, --ca-bundle, --no-ca, "
+    "--name and --service-account"
+)
+
+
+def _tell(notes: Iterable[Problem], warnings: Iterable[Problem]) -> None:
+    """Write notes and warnings to stderr."""
+    from webhook.cli.report.problems import note_line, warning_text
+
+    on_stderr = colored(Color.AUTO, sys.stderr)
+    for note in notes:
+        sys.stderr.write(note_line(str(note), on_stderr))
+    for warning in warnings:
+        sys.stderr.write(warning_text(warning, on_stderr, columns(sys.stderr)))
 
 
 def _options(
@@ -267,20 +330,27 @@ class _FailedError(Exception):
 
 
 def _rendered(
-    named: Sequence[str], imports: str, texts: Sequence[_Text], without: list[str], confirmed: list[str], *, tells: bool
+    named: Sequence[str],
+    imports: str,
+    bundles: Bundles,
+    texts: Sequence[_Text],
+    without: list[str],
+    confirmed: list[str],
+    *,
+    tells: bool,
 ) -> list[tuple[Path | None, str]]:
     """The texts of all files; warnings and notes go to stderr. Raises _FailedError.
 
     `tells`: whether the operator is asked which namespaces are exempt.
     """
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
-    from webhook.cli.report.problems import note_line, warning_text
+    from webhook.cli.report.problems import note_line
     from webhook.policy.load.loading import PolicyTreeError
     from webhook.registration import bootstrap, shipping
     from webhook.registration.webhooks import never_asked
 
     try:
-        policies, _ = loaded(named, imports=imports)
+        policies, _ = loaded(named, imports=imports, bundles=bundles)
     except NotGiven as error:
         raise _FailedError(fail(str(error))) from None
     except PolicyTreeError as error:
@@ -293,13 +363,10 @@ def _rendered(
     policies = policies.without(without)
     if wrong := bootstrap.unconfirmable(confirmed, policies):
         raise _FailedError(fail(f"--bootstrap: {wrong}"))
-    on_stderr = colored(Color.AUTO, sys.stderr)
-    for note in (*policies.notes, *never_asked(policies)):
-        sys.stderr.write(note_line(str(note), on_stderr))
+    _tell((*policies.notes, *never_asked(policies)), ())
     if tells:
-        sys.stderr.write(note_line(_WHICH_NAMESPACES, on_stderr))
-    for warning in (*policies.warnings, *bootstrap.warnings(policies, confirmed)):
-        sys.stderr.write(warning_text(warning, on_stderr, columns(sys.stderr)))
+        sys.stderr.write(note_line(_WHICH_NAMESPACES, colored(Color.AUTO, sys.stderr)))
+    _tell((), (*policies.warnings, *bootstrap.warnings(policies, confirmed)))
     try:
         return [(file, render(policies)) for file, render in texts]
     except shipping.ShippingError as error:

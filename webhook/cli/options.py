@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from webhook.access import AccessRule
     from webhook.documents.reader import Problem
     from webhook.offline.customworkloads import CustomWorkloads
-    from webhook.policy.load.treefiles import Tree
+    from webhook.policy.load.treefiles import Packed, Tree
     from webhook.policy.policyset import PolicySet
     from webhook.policy.request import User
 
 DEFAULT_TREE: Final = "policies"
 TREES: Final = "GATEWRIGHT_POLICIES"
-TREE: Final = "a folder or file"
+TREE: Final = "a folder or file, or a bundle, oci://REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST"
 
 KubernetesVersion = Annotated[
     str,
@@ -44,6 +44,35 @@ PolicyImports = Annotated[
         metavar="MODULES",
         envvar="GATEWRIGHT_POLICY_IMPORTS",
         help="Modules that Python policies may import beside the default list, comma-separated.",
+    ),
+]
+
+VerifyKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--verify-key",
+        metavar="FILE",
+        envvar="GATEWRIGHT_VERIFY_KEY",
+        help="Public keys of cosign, PEM; a bundle must be signed by one of them.",
+    ),
+]
+
+RegistryCA = Annotated[
+    Path | None,
+    typer.Option(
+        "--registry-ca",
+        metavar="FILE",
+        envvar="GATEWRIGHT_REGISTRY_CA",
+        help="CA certificates to trust for registries, PEM, in place of the system's.",
+    ),
+]
+
+PlainRegistry = Annotated[
+    bool,
+    typer.Option(
+        "--registry-plain-http",
+        envvar="GATEWRIGHT_REGISTRY_PLAIN_HTTP",
+        help="Speak HTTP without TLS with registries. Those on loopback are spoken to so anyway.",
     ),
 ]
 
@@ -97,6 +126,40 @@ Old = Annotated[
     ),
 ]
 
+Since = Annotated[
+    str,
+    typer.Option(
+        "--since",
+        metavar="REV",
+        help="Check what differs from a git revision: each object is created, updated (from the old one) or deleted.",
+    ),
+]
+
+Until = Annotated[
+    str, typer.Option("--until", metavar="REV", help="With --since: compare with this revision, not the work tree.")
+]
+
+
+class Tool(StrEnum):
+    """What renders charts and kustomizations."""
+
+    KUSTOMIZE = "kustomize"
+    HELM = "helm"
+
+
+Render = Annotated[
+    list[Tool] | None,
+    typer.Option(
+        "--render",
+        help="Check what charts or kustomizations make, by the tool that is installed; may be repeated.",
+    ),
+]
+
+Values = Annotated[
+    list[str] | None,
+    typer.Option("--values", metavar="FILE", help="A file with values for --render helm; may be repeated."),
+]
+
 SettingsFile = Annotated[
     Path | None,
     typer.Option(
@@ -143,6 +206,17 @@ Colors = Annotated[Color, typer.Option(help="When the report has colours.")]
 FAILED = 2
 
 
+class Bundles(Struct, frozen=True):
+    """The values of the options about bundles: --registry-ca, --registry-plain-http, --verify-key."""
+
+    ca: Path | None = None
+    plain_http: bool = False
+    verify_key: Path | None = None
+
+
+NO_BUNDLES: Final = Bundles()
+
+
 class Given(Struct, frozen=True):
     """The values of the options that `check` and `explain` share: the policies and the tree that they were loaded from,
     the user who applies the manifests, and the authorizer's declared answers."""
@@ -174,14 +248,40 @@ def trees(named: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def loaded(
-    named: Sequence[str], version: Version = NEWEST, imports: str = "", *, commit: bool = False
+    named: Sequence[str],
+    version: Version = NEWEST,
+    imports: str = "",
+    bundles: Bundles = NO_BUNDLES,
 ) -> tuple[PolicySet, Tree]:
     """The policies of the trees. Raises NotGiven, and PolicyTreeError."""
     from webhook.policy.load.loading import load_tree
-    from webhook.policy.load.treefiles import read_tree
+    from webhook.policy.load.treefiles import NONE_PACKED, read_tree
 
-    tree = read_tree(*named, commit=commit, imports=imported(imports))
+    packed = pulled(named, bundles) if any(map(is_bundle, named)) else NONE_PACKED
+    tree = read_tree(*named, imports=imported(imports), packed=packed)
     return load_tree(tree, version), tree
+
+
+def is_bundle(tree: str) -> bool:
+    """Whether the name of a policy tree is that of a bundle in a registry."""
+    return tree.startswith("oci://")
+
+
+def pulled(named: Sequence[str], bundles: Bundles) -> dict[str, Packed]:
+    """The trees of those that are bundles, by name. Raises NotGiven."""
+    from webhook.bundle import pulling, signatures
+    from webhook.bundle.reference import is_reference, parse
+    from webhook.bundle.registry import Access
+
+    access = Access(bundles.ca, bundles.plain_http)
+    try:
+        keys = None if bundles.verify_key is None else signatures.keys(bundles.verify_key)
+    except signatures.SignatureError as error:
+        raise NotGiven(f"--verify-key: {error}") from None
+    try:
+        return {each: pulling.pull(parse(each), access, keys).packed for each in named if is_reference(each)}
+    except (pulling.BundleError, ValueError) as error:
+        raise NotGiven(str(error)) from None
 
 
 def given(
@@ -191,6 +291,7 @@ def given(
     groups: Sequence[str],
     authorizations: Path | None,
     imports: str = "",
+    bundles: Bundles = NO_BUNDLES,
 ) -> Given:
     """Read the files and values that the options name. Raises NotGiven."""
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
@@ -207,7 +308,7 @@ def given(
     except ValueError as error:
         raise NotGiven(f"--kubernetes-version: {error}, got {version!r}") from None
     try:
-        policies, tree = loaded(named, target, imports)
+        policies, tree = loaded(named, target, imports, bundles)
     except PolicyTreeError as error:
         raise NotGiven(problems=error.problems, policies=True) from None
     rules, wrong = access.read(str(authorizations)) if authorizations is not None else ((), [])
@@ -241,13 +342,23 @@ def assumed(namespaces: Collection[str]) -> list[str]:
     ]
 
 
-def operation_of(operation: Operation | None, old: str, paths: Sequence[str]) -> Operation:
-    """The operation of the requests, before they are compared with --old. Raises NotGiven."""
+def operation_of(
+    operation: Operation | None, old: str, paths: Sequence[str], since: str = "", until: str = ""
+) -> Operation:
+    """The operation of the requests, before they are compared with --old or --since. Raises NotGiven."""
+    if until and not since:
+        raise NotGiven("--until needs --since")
+    if since and old:
+        raise NotGiven("--since and --old both say what was before; leave one of them out")
+    if since and operation is not None:
+        raise NotGiven("--since says itself what is created, updated and deleted; leave --operation out")
+    if since and "-" in paths:
+        raise NotGiven("stdin has no revisions; with --since name files and folders of a git repository")
     if old and operation not in (None, Operation.UPDATE):
         raise NotGiven("--old says itself what is created, updated and deleted; leave --operation out")
     if old == "-" and "-" in paths:
         raise NotGiven("stdin cannot be both the manifests and what they were before")
-    return Operation.CREATE if old else operation or Operation.CREATE
+    return Operation.CREATE if old or since else operation or Operation.CREATE
 
 
 def workloads_of(settings: Path | None) -> CustomWorkloads:

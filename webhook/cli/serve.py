@@ -11,7 +11,12 @@ import typer
 from webhook.server.settings import SETTINGS_FILE, Settings, SettingsError, flag, resolve, size_text, variable
 
 _METAVARS = {
-    "policies": "DIR",
+    "policies": "TREE",
+    "bundle_poll": "SECONDS",
+    "bundle_cache": "DIR",
+    "verify_key": "FILE",
+    "registry_ca": "FILE",
+    "registry_plain_http": None,
     "reload_timeout": "SECONDS",
     "policy_timeout": "SECONDS",
     "policy_imports": "MODULES",
@@ -32,6 +37,7 @@ _METAVARS = {
     "max_body": "SIZE",
     "max_memory": "SIZE",
     "max_connections": "COUNT",
+    "max_wait": "SECONDS",
     "read_timeout": "SECONDS",
     "idle_timeout": "SECONDS",
     "shutdown_delay": "SECONDS",
@@ -46,12 +52,17 @@ def _option(name: str) -> Any:
     default = size_text(field.default) if metavar == "SIZE" else field.default
     if name == "policies":
         default = ",".join(default)
-    default_text = f"default {default}; " if default not in (None, ()) else ""
+    default_text = f"default {default}; " if default not in (None, (), False) else ""
     return typer.Option(flag(name), help=f"{field.description} ({default_text}{variable(name)})", metavar=metavar)
 
 
 def serve(
     policies: Annotated[list[str] | None, _option("policies")] = None,
+    bundle_poll: Annotated[str | None, _option("bundle_poll")] = None,
+    bundle_cache: Annotated[str | None, _option("bundle_cache")] = None,
+    verify_key: Annotated[str | None, _option("verify_key")] = None,
+    registry_ca: Annotated[str | None, _option("registry_ca")] = None,
+    registry_plain_http: Annotated[bool | None, _option("registry_plain_http")] = None,
     reload_timeout: Annotated[str | None, _option("reload_timeout")] = None,
     policy_timeout: Annotated[str | None, _option("policy_timeout")] = None,
     policy_imports: Annotated[str | None, _option("policy_imports")] = None,
@@ -72,6 +83,7 @@ def serve(
     max_body: Annotated[str | None, _option("max_body")] = None,
     max_memory: Annotated[str | None, _option("max_memory")] = None,
     max_connections: Annotated[str | None, _option("max_connections")] = None,
+    max_wait: Annotated[str | None, _option("max_wait")] = None,
     read_timeout: Annotated[str | None, _option("read_timeout")] = None,
     idle_timeout: Annotated[str | None, _option("idle_timeout")] = None,
     shutdown_delay: Annotated[str | None, _option("shutdown_delay")] = None,

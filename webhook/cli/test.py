@@ -18,6 +18,7 @@ from webhook.cli.options import (
     colored,
     fail,
     fail_with,
+    is_bundle,
     loaded,
     trees,
 )
@@ -63,6 +64,8 @@ def _test(named: tuple[str, ...], output: Format, verbose: bool, version: str, p
         target = parse_version(version)
     except ValueError as error:
         return fail(f"--kubernetes-version: {error}, got {version!r}")
+    if bundles := [each for each in named if is_bundle(each)]:
+        return fail(f"--policies: {bundles[0]}: tests and the files that they name are in folders, not in bundles")
     try:
         policies, _ = loaded(named, target, policy_imports)
         planned, problems = policytest.plan(named, policies)

@@ -35,6 +35,8 @@ __all__ = [
 
 STDIN: Final = files.STDIN
 SUFFIXES: Final = files.SUFFIXES
+LFS: Final = "version https://git-lfs.github.com/spec/v1\n"
+"""The beginning of a file that Git LFS has in place of a large one. Source: its specification."""
 
 
 class Unread(Struct, frozen=True):
@@ -103,6 +105,10 @@ def parsed(content: str | bytes, file: str) -> Parsed:
             found.unread.append(Unread(decoded, "", grammar=False))
             return found
         content = decoded
+    if content.startswith(LFS):
+        message = "a pointer of Git LFS, not the file itself; get its content with `git lfs pull`"
+        found.unread.append(Unread(Problem(file, 1, None, message), "", grammar=False))
+        return found
     if _MARK in content:  # kubectl reads each document by itself, and skips a byte order mark at its beginning
         content = _MARKED.sub(r"\1", content.removeprefix(_MARK))
     for text, first_line in _pieces(content):
@@ -120,6 +126,11 @@ def _parse_piece(text: str, first_line: int, stream: str, file: str, found: Pars
             # `---#` is a separator to kubectl, but text to YAML.
             piece, roots = _read_piece(f"####{text[4:]}" if text.startswith("---#") else text, first_line, stream)
         except syntax.SyntaxProblem as problem:
+            if conflict := _CONFLICT.search(text):
+                line = first_line + text.count("\n", 0, conflict.start())
+                message = f"an unresolved merge conflict: {conflict[0]}"
+                found.unread.append(Unread(Problem(stream, line, 1, message), text, grammar=False))
+                return
             if not problem.read_to:
                 told = _problem(problem, text, first_line, stream, file)
                 found.unread.append(Unread(told, text, problem.grammar))
@@ -142,6 +153,8 @@ def _parse_piece(text: str, first_line: int, stream: str, file: str, found: Pars
 
 _MARK: Final = "\ufeff"
 _MARKED = lazily(rf"^(---[ \t]*(?:#[^\n]*)?\r?\n){_MARK}", re.MULTILINE)
+
+_CONFLICT = lazily(r"^<{7} [^\r\n]{0,100}", re.MULTILINE)
 
 _GLUED = lazily(r"---[ \t]*(?P<what>[A-Za-z_][\w.-]*:(?=[ \t\r\n])|(?<=---)\{)")
 """A separator and the start of a document on one line. To YAML it is a key or text that begins with ---."""

@@ -6,18 +6,26 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct, field
 
 from webhook.documents.files import SUFFIXES, Identity, Unreadable, reason
-from webhook.documents.ignoring import Ignoring
 
 KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """The names that kustomize looks for in a folder."""
 
 CHART: Final = "Chart.yaml"
 _GIT: Final = ".git"  # holds nothing that is under version control
+
+
+class Excluding(Protocol):
+    """What leaves out files and folders, by their path relative to a folder. `source`: its name in reports."""
+
+    @property
+    def source(self) -> str: ...
+
+    def excludes(self, path: str, *, folder: bool) -> bool: ...
 
 
 class Found(Struct, frozen=True):
@@ -37,11 +45,11 @@ class Excluded(Struct):
 class Tree(Struct):
     """One folder, as its files are found. `charts`: the outermost folders with a Chart.yaml.
 
-    `ignoring`: the patterns, each with the folder that their paths are relative to.
+    `ignoring`: what leaves files out, each with the folder that their paths are relative to.
     """
 
     root: str
-    ignoring: Sequence[tuple[Path, Ignoring]] = ()
+    ignoring: Sequence[tuple[Path, Excluding]] = ()
     excluded: Excluded = field(default_factory=Excluded)
     charts: list[str] = field(default_factory=list)
     _folders: set[Identity] = field(default_factory=set)  # already visited: symbolic links may form a cycle

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import orjson
 from msgspec import Struct, field
@@ -26,8 +27,13 @@ from webhook.offline.wholeness import is_whole
 from webhook.paths import ROOT
 from webhook.schema import Kinds
 
+if TYPE_CHECKING:
+    from webhook.offline.rendering import Rendered
+
 MAX_OBJECT: Final = 3 << 20
 """Bytes of a request's body: the API server refuses larger ones."""
+
+NOTHING_IS_RENDERED: Final[Mapping[str, Callable[[str], Rendered]]] = {}
 
 _MEASURED: Final = 1 << 19
 """Characters of a text below which no object in it can be too large."""
@@ -53,12 +59,14 @@ class LeftOut(Struct, frozen=True):
 
 
 class Manifests(Struct):
-    """What was read. `warnings`: of keys that stand in a mapping twice. `notes`: of what was left out, in few lines."""
+    """What was read. `warnings`: of keys that stand in a mapping twice. `unread`: why what is left out as text that
+    holds no object cannot be read."""
 
     documents: list[Document] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    unread: list[Problem] = field(default_factory=list)
     whole_patches: list[LeftOut] = field(default_factory=list)  # checked, as they are objects
 
 
@@ -71,14 +79,21 @@ def read(
     strict: bool = False,
     may_be_empty: bool = False,
     crds: Iterable[dict[str, Any]] = (),
+    leaving_out: Sequence[tuple[Path, tree.Excluding]] = (),
+    renderers: Mapping[str, Callable[[str], Rendered]] = NOTHING_IS_RENDERED,
 ) -> Manifests:
     """Read files, folders and, for "-", `stdin`. A file that several paths reach is read once.
 
     exclude: patterns as in .gitignore, of what is left out of folders on purpose. strict: whatever a folder holds that
     is not checked is a problem. may_be_empty: a folder in which nothing is checked is no problem. crds: objects whose
-    CustomResourceDefinitions define kinds. Raises ValueError for a pattern that cannot be used.
+    CustomResourceDefinitions define kinds. leaving_out: what else leaves files out of folders, each with the folder
+    that its paths are relative to. renderers: what makes objects of a folder that is a "chart" or a "kustomization";
+    then nothing in such charts, and no file that a kustomization takes in, is checked by itself. Raises ValueError for
+    a pattern that cannot be used.
     """
-    reading = _Reading(stdin, progress, Ignoring(exclude, "--exclude") if exclude else None, strict)
+    reading = _Reading(
+        stdin, progress, Ignoring(exclude, "--exclude") if exclude else None, strict, leaving_out, renderers
+    )
     for name in paths:
         reading.named(name)
     found = reading.finished(Kinds.builtin().with_crds(crds))
@@ -103,12 +118,20 @@ class _File(Struct):
 
 class _Reading:
     def __init__(
-        self, stdin: BinaryIO | None, progress: Callable[[str], None], exclude: Ignoring | None, strict: bool
+        self,
+        stdin: BinaryIO | None,
+        progress: Callable[[str], None],
+        exclude: Ignoring | None,
+        strict: bool,
+        leaving_out: Sequence[tuple[Path, tree.Excluding]],
+        renderers: Mapping[str, Callable[[str], Rendered]],
     ) -> None:
         self._stdin = stdin
         self._progress = progress
         self._exclude = exclude
         self._strict = strict
+        self._leaving_out = leaving_out
+        self._renderers = renderers
         self._seen: set[files.Identity] = set()
         self._files: list[_File] = []
         self._folders: list[tree.Tree] = []
@@ -143,12 +166,12 @@ class _Reading:
                 self._seen.add(identity)
                 self._file(file, path, name)
 
-    def _ignoring(self, name: str) -> list[tuple[Path, Ignoring]]:
+    def _ignoring(self, name: str) -> list[tuple[Path, tree.Excluding]]:
         """What is left out of a folder: by --exclude, by .gatewrightignore of this folder and of the current one.
 
         Not by files of that name further down, with which whoever owns a folder could take it out of the check.
         """
-        found = []
+        found: list[tuple[Path, tree.Excluding]] = [*self._leaving_out]
         here = Path()
         if self._exclude is not None:
             found += [(here, self._exclude), (Path(name), self._exclude)]
@@ -205,10 +228,11 @@ class _Reading:
 
     def finished(self, kinds: Kinds) -> Manifests:
         """Decide what is checked of all that was read."""
+        rendered = self._roots_rendered()
+        self._files = [file for file in self._files if not self._is_rendered(file)]
         kinds = kinds.with_crds(
             document.value
-            for file in self._files
-            for document in file.documents
+            for document in (*(document for file in self._files for document in file.documents), *rendered)
             if isinstance(document.value, dict) and document.value.get("kind") == "CustomResourceDefinition"
         )
         self._kinds, groups = kinds, {resource.group for resource in kinds}
@@ -217,7 +241,8 @@ class _Reading:
                 self._take(file)
             else:
                 self._sift(file, groups)
-        self._rendered()
+        for document in rendered:
+            self._accept(document)
         self._excluded()
         return self.found
 
@@ -245,6 +270,7 @@ class _Reading:
             reason = _reason_unread(unread, file.chart)
             if reason:
                 reasons.setdefault(reason, unread)
+                self.found.unread.append(unread.problem)
             else:
                 self.found.problems.append(unread.problem)
         if taken and part is not None:
@@ -294,22 +320,54 @@ class _Reading:
 
     # What is left out as a whole
 
-    def _rendered(self) -> None:
-        """Note the charts and kustomizations, with the commands that render them."""
+    def _roots_rendered(self) -> list[Document]:
+        """The objects of charts and kustomizations that are rendered. The others are noted, with what renders them."""
+        made: list[Document] = []
         for walked in self._folders:
             for chart in walked.charts:
                 command = f"helm template {shlex.quote(chart)} | gatewright check -"
-                self._leave_out(LeftOut(chart, _CHART, command), "a Helm chart, not manifests; render it first")
-        used = {
-            os.path.realpath(os.path.join(folder, resource))  # noqa: PTH118
-            for folder, made in self._roots.values()
-            for resource in made.resources
-            if "\0" not in resource
-        }
-        for path, (folder, made) in sorted(self._roots.items(), key=lambda each: each[1][0]):
-            if path not in used and made.kind != COMPONENT:
+                made += self._root(LeftOut(chart, _CHART, command), "a Helm chart, not manifests; render it first")
+        used = set(self._included())
+        for path, (folder, root) in sorted(self._roots.items(), key=lambda each: each[1][0]):
+            if path not in used and root.kind != COMPONENT and not self._in_a_rendered_chart(folder):
                 command = f"kubectl kustomize {shlex.quote(folder)} | gatewright check -"
-                self._leave_out(LeftOut(folder, _KUSTOMIZATION, command), "a kustomization, no object; render it")
+                made += self._root(LeftOut(folder, _KUSTOMIZATION, command), "a kustomization, no object; render it")
+        return made
+
+    def _root(self, root: LeftOut, message: str) -> list[Document]:
+        if (render := self._renderers.get(root.reason)) is None:
+            self._leave_out(root, message)
+            return []
+        self._progress(root.file)
+        made = render(root.file)
+        self.found.problems += made.problems
+        self.found.warnings += made.warnings
+        return made.documents
+
+    def _included(self) -> Iterator[str]:
+        """The real paths of what kustomizations take in: files, and folders with other kustomizations."""
+        for folder, root in self._roots.values():
+            for resource in root.resources:
+                if "\0" not in resource:
+                    yield os.path.realpath(os.path.join(folder, resource))  # noqa: PTH118
+
+    def _is_rendered(self, file: _File) -> bool:
+        """Whether a file in a folder is only a part of what is rendered."""
+        if not self._renderers or file.argument is None:
+            return False
+        if _KUSTOMIZATION in self._renderers:
+            path = os.path.realpath(file.name)
+            if path in self._parts or path in self._included_files:
+                return True
+        return self._in_a_rendered_chart(file.name)
+
+    @cached_property
+    def _included_files(self) -> frozenset[str]:
+        return frozenset(self._included())
+
+    def _in_a_rendered_chart(self, name: str) -> bool:
+        charts = [chart for walked in self._folders for chart in walked.charts] if _CHART in self._renderers else []
+        return any(chart in (".", name) or name.startswith(f"{chart}{os.sep}") for chart in charts)
 
     def _leave_out(self, what: LeftOut, message: str) -> None:
         if self._strict:
@@ -328,7 +386,8 @@ class _Reading:
         wrong = {problem.file for problem in self.found.problems}
         for folder in self._folders:
             names = {file.name for file in self._files if file.argument == folder.root}
-            if names & checked or wrong & {folder.root, *names, *folder.charts}:
+            roots = {made for made, _ in self._roots.values()} | set(folder.charts)
+            if roots & checked or names & checked or wrong & {folder.root, *names, *folder.charts}:
                 continue
             self.found.problems.append(Problem(folder.root, None, None, self._why_empty(folder, names)))
 

@@ -23,22 +23,27 @@ def compared(requests: Iterable[PlannedRequest], before: Plan) -> list[PlannedRe
     """
     were = (each for each in before.requests if not each.prefix)
     # What cannot be decoded, so that not even its name is known, was never there.
-    left = {_key(each): each for each in were if each.identity.name or not each.unreadable}
+    left = {key_of(each): each for each in were if each.identity.name or not each.unreadable}
     made: list[PlannedRequest] = []
     for planned in requests:
-        was = None if planned.of_template or planned.prefix else left.pop(_key(planned), None)
+        was = None if planned.of_template or planned.prefix else left.pop(key_of(planned), None)
         if was is None:
             made.append(planned)
             continue
-        request = replace(
-            planned.request,
-            operation=UPDATE,
-            object=_existing(planned),
-            old_object=was.request.old_object,
-            options=options_of(UPDATE),
-        )
-        made.append(replace(planned, request=request))
+        made.append(updated(planned, was))
     return [*made, *(replace(each, problems=()) for each in left.values())]
+
+
+def updated(planned: PlannedRequest, was: PlannedRequest) -> PlannedRequest:
+    """The update from the object of a deletion to that of a creation."""
+    request = replace(
+        planned.request,
+        operation=UPDATE,
+        object=_existing(planned),
+        old_object=was.request.old_object,
+        options=options_of(UPDATE),
+    )
+    return replace(planned, request=request)
 
 
 def _existing(planned: PlannedRequest) -> dict[str, Any] | None:
@@ -56,6 +61,6 @@ def counted(requests: Iterable[PlannedRequest]) -> str:
     return ", ".join(f"{operations.count(operation):,} {what}" for operation, what in names)
 
 
-def _key(planned: PlannedRequest) -> Key:
+def key_of(planned: PlannedRequest) -> Key:
     identity = planned.identity
     return identity.api_version.rpartition("/")[0], identity.kind, identity.namespace, identity.name

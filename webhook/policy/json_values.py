@@ -26,12 +26,18 @@ def copy_json(value: Any) -> Any:
 
 def differs(left: Any, right: Any) -> bool:
     """Whether two JSON values differ. Values of different types always do: 1, 1.0 and True all differ."""
+    # Python's own comparison finds most differences, and a hundred times as fast. Only what it takes for equal may
+    # still differ in types.
+    return bool(left != right) or _types_differ(left, right)
+
+
+def _types_differ(left: Any, right: Any) -> bool:
     if type(left) is not type(right):
         return True
     if type(left) is dict:
-        return left.keys() != right.keys() or any(differs(item, right[key]) for key, item in left.items())
+        return left.keys() != right.keys() or any(_types_differ(item, right[key]) for key, item in left.items())
     if type(left) is list:
-        return len(left) != len(right) or any(map(differs, left, right))
+        return len(left) != len(right) or any(map(_types_differ, left, right))
     return bool(left != right)
 
 

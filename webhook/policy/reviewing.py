@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from msgspec import Struct
+
 from webhook.cel.cost.metering import Deadline
 from webhook.policy.matching import RequestNamespace
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, JSONObject, Request
@@ -38,12 +40,24 @@ class Runs(Protocol):
         """The policy's function has ended, in this process: what follows is not stopped any more."""
 
 
+class Mutated(Struct):
+    """What the CEL mutations of a request have done so far: their number, and the elements that they made and visited.
+
+    size: of the object that is mutated, in elements; 0 before it is measured.
+    """
+
+    count: int = 0
+    elements: int = 0
+    size: int = 0
+
+
 class Review:
     """A request under review.
 
     cluster: for lookups; None without a cluster. namespace: the request's Namespace, looked up on first use. deadline:
     the time by which all evaluations must end; None offline. recording: None to record no traces. answers: the
-    authorizer's answers so far; None before the first check. runs: how the server runs Python policies; None offline.
+    authorizer's answers so far; None before the first check. mutated: None before the first mutation in CEL. runs: how
+    the server runs Python policies; None offline.
     """
 
     __slots__ = (
@@ -53,6 +67,7 @@ class Review:
         "answers",
         "cluster",
         "deadline",
+        "mutated",
         "namespace",
         "recording",
         "request",
@@ -78,6 +93,7 @@ class Review:
         self.answers: dict[Access, AccessDecision] | None = None
         self._cel: JSONObject | None = None
         self._in_conditions: JSONObject | None = None
+        self.mutated: Mutated | None = None
 
     def with_object(self, value: JSONObject | None) -> Review:
         """The same review with a mutated object. The Namespace is not looked up again."""
@@ -90,14 +106,14 @@ class Review:
             self.runs,
         )
         other.namespace = self.namespace
-        other.answers = self.answers
+        other.answers, other.mutated = self.answers, self.mutated
         other._cel, other._in_conditions = self._cel, self._in_conditions  # neither depends on the object
         return other
 
     def with_request(self, request: Request) -> Review:
         """The same review of another request on the same object. Nothing is looked up again but the Namespace."""
         other = Review(request, self.cluster, self._find_namespace, self.deadline, self.recording, self.runs)
-        other.answers = self.answers
+        other.answers, other.mutated = self.answers, self.mutated
         return other
 
     def renewed(self) -> Review:

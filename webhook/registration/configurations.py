@@ -129,7 +129,7 @@ def _document(phase: Phase, webhooks: Sequence[Webhook], options: Options, comma
     ]
     for webhook in webhooks:
         lines += comment(", ".join(webhook.policies) or _UNUSED)
-        lines.append(dumped([_value(webhook, options)]).rstrip("\n"))
+        lines.append(dumped([value(webhook, options)]).rstrip("\n"))
     return "\n".join(lines) + "\n"
 
 
@@ -150,9 +150,9 @@ def comment(words: str) -> list[str]:
     )
 
 
-def _value(webhook: Webhook, options: Options) -> dict[str, Any]:
+def value(webhook: Webhook, options: Options) -> dict[str, Any]:
     """The webhook as JSON, its most telling fields first."""
-    value: dict[str, Any] = {
+    written: dict[str, Any] = {
         "name": webhook.name,
         "admissionReviewVersions": ["v1"],
         "sideEffects": "None",
@@ -161,20 +161,20 @@ def _value(webhook: Webhook, options: Options) -> dict[str, Any]:
         "timeoutSeconds": options.timeout,
     }
     if webhook.phase == "mutate":
-        value["reinvocationPolicy"] = "IfNeeded"
-    value["clientConfig"] = _client(webhook, options)
+        written["reinvocationPolicy"] = "IfNeeded"
+    written["clientConfig"] = _client(webhook, options)
     exempt = {"key": _NAME_LABEL, "operator": "NotIn", "values": list(options.never_asked)}
-    value["namespaceSelector"] = {"matchExpressions": [exempt, *map(_requirement, webhook.labels)]}
+    written["namespaceSelector"] = {"matchExpressions": [exempt, *map(_requirement, webhook.labels)]}
     if webhook.object_selector:
-        value["objectSelector"] = _selector(webhook.object_selector)
+        written["objectSelector"] = _selector(webhook.object_selector)
     if webhook.rules:  # with an empty list `kubectl diff` would always find a difference
-        value["rules"] = [rule.value() for rule in webhook.rules]
+        written["rules"] = [rule.value() for rule in webhook.rules]
     conditions = [*webhook.conditions, *_not_by_exempt_accounts(webhook, options)]
     if conditions:
-        value["matchConditions"] = [
+        written["matchConditions"] = [
             {"name": name, "expression": _Expression(expression)} for name, expression in conditions
         ]
-    return value
+    return written
 
 
 def _not_by_exempt_accounts(webhook: Webhook, options: Options) -> Iterator[tuple[str, str]]:
@@ -229,6 +229,12 @@ class _Expression(str):
     __slots__ = ()
 
 
+class Text(str):
+    """The content of a file, which is written as a literal scalar where all readers of YAML agree on its lines."""
+
+    __slots__ = ()
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes no anchors, and short lists of short words in one line."""
 
@@ -252,6 +258,25 @@ def _expression(dumper: _Dumper, expression: _Expression) -> yaml.Node:
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(expression), style=style)
 
 
+def _string(dumper: _Dumper, string: str) -> yaml.Node:
+    quoted = _NOT_BARE.fullmatch(string) is not None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", string, style="'" if quoted else None)
+
+
+# Go's readers of YAML take more words for numbers and booleans than PyYAML knows to quote.
+_NOT_BARE = re.compile(r"[yYnN]|[-+.]?[0-9][-+.:_0-9a-zA-Z]*")
+
+
+def _text(dumper: _Dumper, string: Text) -> yaml.Node:
+    style = "|" if _LINES.fullmatch(string) else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(string), style=style)
+
+
+_LINES = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]*")
+
+
+_Dumper.add_representer(str, _string)
+_Dumper.add_representer(Text, _text)
 _Dumper.add_representer(list, _list)
 _Dumper.add_representer(_Expression, _expression)
 

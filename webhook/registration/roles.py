@@ -5,6 +5,8 @@ webhook.cluster.permissions works out the rules.
 
 from __future__ import annotations
 
+from typing import Any
+
 from webhook.cluster import permissions
 from webhook.policy.needed import lookups_of
 from webhook.policy.policyset import PolicySet
@@ -12,13 +14,18 @@ from webhook.registration.configurations import comment, dumped
 from webhook.schema import Kinds
 
 
+def roles(policies: PolicySet, account: tuple[str, str], name: str) -> list[dict[str, Any]]:
+    """The roles, each followed by its binding to the service account (namespace, name)."""
+    kinds = Kinds.builtin().with_crds(policies.objects)
+    return permissions.manifests(lookups_of(policies), kinds, name=name, account=account)
+
+
 def text(policies: PolicySet, account: tuple[str, str], name: str, command: str) -> str:
     """The roles and their bindings to the service account (namespace, name); only a comment if no role is needed.
 
     `command`: the command line that the header names.
     """
-    kinds = Kinds.builtin().with_crds(policies.objects)
-    objects = permissions.manifests(lookups_of(policies), kinds, name=name, account=account)
+    objects = roles(policies, account, name)
     purpose = "The objects that the server lists and watches, because policies look them up."
     if not objects:
         purpose = "The policies look up nothing in the cluster."

@@ -64,7 +64,8 @@ def plain(
     async def policies() -> dict[str, Any]:
         """The loaded policies, each with its bindings, file and line."""
         refused = None if state.refused is None else _refused(state.refused)
-        return {**listing(state.in_force.policies, state.python_policies()), "refused": refused}
+        shown = listing(state.in_force.policies, state.python_policies(), state.not_sent)
+        return {**shown, "refused": refused, "bundles": list(state.bundles)}
 
     @app.post("/-/reload")
     async def reloaded(request: HTTPRequest) -> JSONResponse:
@@ -111,10 +112,10 @@ def _problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     ]
 
 
-def listing(policies: PolicySet, isolated: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def listing(policies: PolicySet, isolated: Mapping[str, dict[str, Any]], not_sent: Mapping[str, str]) -> dict[str, Any]:
     """The body of /policies. It includes policies without a binding, so that one sees that they never run.
 
-    isolated: what is known of Python policies, by kind and name; see Isolation.listing.
+    isolated: what is known of Python policies, by kind and name; see Isolation.listing. not_sent: see State.
     """
     return {
         "revision": policies.revision,
@@ -128,6 +129,7 @@ def listing(policies: PolicySet, isolated: Mapping[str, dict[str, Any]]) -> dict
                 "file": policy.file,
                 "line": policy.line,
                 "isolation": isolated.get(f"{policy.kind}/{policy.name}"),
+                "notSent": not_sent.get(f"{policy.kind}/{policy.name}"),
                 "bindings": [
                     {"name": bound.name, "actions": list(bound.actions), "file": bound.file, "line": bound.line}
                     for bound in policy.bindings

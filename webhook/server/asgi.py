@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 
-from webhook.server.protocol import Answer, Head
+from webhook.server.protocol import Answer, Client, Head
 
 Message = MutableMapping[str, Any]
 
@@ -20,13 +20,13 @@ class ASGI:
     def admit(self, certificate: Any) -> str | None:
         """Admits every connection."""
 
-    def refuse(self, head: Head, client: str) -> Answer | None:
+    def refuse(self, head: Head, client: Client) -> Answer | None:
         """Refuses nothing: the application sees every request."""
 
-    def refused(self, status: int, message: str, head: Head | None, client: str) -> None:
+    def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         """Does nothing: requests that the protocol refuses on this port are neither counted nor logged."""
 
-    async def answer(self, head: Head, body: bytes, client: str) -> Answer:
+    async def answer(self, head: Head, body: bytes, client: Client) -> Answer:
         """The application's response. Raises what the application raises."""
         scope = {
             "type": "http",
@@ -39,7 +39,7 @@ class ASGI:
             "query_string": head.query,
             "root_path": "",
             "headers": list(head.headers),
-            "client": (client, 0),
+            "client": (client.address, 0),
             "server": None,
         }
         messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]

@@ -57,7 +57,11 @@ def families(metrics: Iterable[Metric]) -> list[Family]:
 # value, which is the one to act on: the earliest expiry, a worker that is not ready.
 _GAUGES: dict[str, Callable[[float, float], float]] = {
     "gatewright_workers": operator.add,
+    "gatewright_policies_not_sent": max,
     "gatewright_policy_set_aside": max,
+    "gatewright_reviews_waiting": operator.add,
+    "gatewright_reviews_in_flight": operator.add,
+    "gatewright_overloaded": max,
     "process_resident_memory_bytes": operator.add,
     "process_virtual_memory_bytes": operator.add,
     "process_open_fds": operator.add,
@@ -110,6 +114,7 @@ class Line:
             "worker": self._worker,
             "not_ready": self._state.not_ready(),
             "notice": self._state.notice,
+            "not_sent": self._state.not_sent,
             "answered": self._answered,
             "families": families(self._metrics.registry.collect()),
             "policies": self._state.python_policies(),
@@ -142,6 +147,7 @@ class _Worker(Struct, eq=False):
     index: int = -1  # unknown before its first frame
     not_ready: str | None = "starting"
     notice: str | None = None
+    not_sent: dict[str, str] = field(default_factory=dict)  # see State.not_sent
     families: list[Family] = field(default_factory=list)
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)  # see State.python_policies
     polls: int = 0  # sent
@@ -250,6 +256,7 @@ class Gathering:
             self._seen.add(worker.index)
         worker.not_ready = report["not_ready"]
         worker.notice = report["notice"]
+        worker.not_sent = report["not_sent"]
         worker.families = report["families"]
         worker.policies = report["policies"]
         worker.answered = report["answered"]
@@ -277,6 +284,7 @@ class Gathering:
         serving = sum(worker.not_ready is None and not self._silent(worker) for worker in self._workers)
         enough = serving >= self._count
         self._state.waits_for = None if enough else f"{serving} of {self._count} workers serve{self._why()}"
+        self._state.not_sent = next((worker.not_sent for worker in self._workers if worker.not_sent), {})
         self._state.notice = next((worker.notice for worker in self._workers if worker.notice), None)
         _set(self.all_ready, enough)
         _set(self.none_left, not self._workers)

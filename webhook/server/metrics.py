@@ -146,6 +146,12 @@ class Metrics:
             ("resource",),
             registry=self.registry,
         )
+        self._not_sent = Gauge(
+            "gatewright_policies_not_sent",
+            "Policies that need requests which no registered webhook sends, by webhook configuration.",
+            ("resource",),
+            registry=self.registry,
+        )
         self._handshakes = Counter(
             "gatewright_tls_handshake_failures",
             "Failed TLS handshakes, by reason: OpenSSL's, timeout, or closed.",
@@ -211,11 +217,11 @@ class Metrics:
 
     def trusted(self, resource: str, trusted: bool | None) -> None:
         """Whether the caBundles of a resource's webhooks trust the served certificate. None: not known."""
-        if trusted is None:
-            with contextlib.suppress(KeyError):
-                self._trusted.remove(resource)
-        else:
-            self._trusted.labels(resource).set(trusted)
+        _set(self._trusted, resource, trusted)
+
+    def not_sent(self, resource: str, policies: int | None) -> None:
+        """How many policies need requests that a resource's webhooks do not send. None: not known."""
+        _set(self._not_sent, resource, policies)
 
     def in_step(self, file: str) -> None:
         """The current content of the files (`certificate` or `client-ca`) is in use."""
@@ -366,3 +372,11 @@ class _LostLines(Collector):
 
     def describe(self) -> Iterable[Metric]:
         return []
+
+
+def _set(gauge: Gauge, label: str, value: float | None) -> None:
+    if value is None:
+        with contextlib.suppress(KeyError):
+            gauge.remove(label)
+    else:
+        gauge.labels(label).set(value)

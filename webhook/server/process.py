@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 from msgspec import Struct
@@ -26,7 +26,7 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import full_text
 from webhook.excerpts import columns
 from webhook.policy.load.loading import PolicyTreeError, load_tree
-from webhook.policy.load.treefiles import Stamp, Tree, read_tree, stamp
+from webhook.policy.load.treefiles import Stamp, Tree
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
 from webhook.server import tls
@@ -38,18 +38,25 @@ from webhook.server.installing import Installer
 from webhook.server.isolation import Isolation, IsolationMetrics
 from webhook.server.listening import CannotListen, Server, bind, shown
 from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unused
-from webhook.server.logs import ErrorOutput, Log, route_library_records
+from webhook.server.logs import ErrorOutput, Log, cut, route_library_records
 from webhook.server.memory import HELD_SHARE
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Limits
 from webhook.server.registered import Comparison
+from webhook.server.rehearsal import rehearse
 from webhook.server.reload import Reload, ReloadMetrics, on_request
 from webhook.server.reviews import Reviews
 from webhook.server.settings import Settings, flag
+from webhook.server.sources import Sources
 from webhook.server.state import InForce, State
 from webhook.server.together import Coordinator, Follower, Kept, Member
+from webhook.server.turns import TurnMetrics, Turns
 from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
+from webhook.visible import visible
+
+if TYPE_CHECKING:
+    from webhook.server.bundles import Bundles
 
 _PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
 _HUNG = 20.0  # seconds of processor time that the event loop of a server without workers may be held up
@@ -96,8 +103,7 @@ def run(settings: Settings) -> int:
 def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
     """Load and check everything that serving needs. Raises StartError."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for a reload, once the server runs
-    since = stamp(settings.policies)
-    policies = _load(settings)
+    sources, since, tree, policies = _load(settings, log)
     kinds = Kinds.builtin().with_crds(policies.objects)
     metrics = Metrics(kinds, {"stdout": log, "stderr": errors})
     metrics.policies(policies)
@@ -112,28 +118,64 @@ def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
     else:
         state = State(InForce(policies, cluster.view, cluster.view), development_ca=ca)
         metrics.registry.register(CacheMetrics(lambda: state.in_force.live))
+    state.bundles = sources.in_force(tree)
     settings = _with_descriptors(settings, log)
     try:
         sockets = bind(settings, "port"), bind(settings, "plain_port")
     except CannotListen as error:
         raise StartError(str(error)) from None
     addresses = shown(sockets[0]), shown(sockets[1])
-    return Serving(settings, state, metrics, log, errors, certificates, authority, cluster, *sockets, addresses, since)
+    return Serving(
+        settings, state, metrics, log, errors, certificates, authority, cluster, *sockets, addresses, sources, since
+    )
 
 
-def _load(settings: Settings) -> PolicySet:
+def _load(settings: Settings, log: Log) -> tuple[Sources, Stamp, Tree, PolicySet]:
+    """The sources of the policies, their stamp before they were read, the tree that they make, and its policies."""
+    version = parse_version(settings.kubernetes_version)
+    bundles = _bundles(settings, log)
+    sources = Sources(settings.policies, settings.policy_imports, bundles)
     for folder in settings.policies:
-        if not Path(folder).is_dir():
+        if not Path(folder).is_dir() and (bundles is None or folder not in bundles.names):
             raise StartError(f"no policy folder at {folder}; set {flag('policies')}")
+    if bundles is not None and _begun(bundles):
+        tree = sources.read()
+        problems = tree.problems or asyncio.run(rehearse(tree, version, settings.reload_timeout))
+        if problems:
+            message = f"{problems[0]}; starting with the bundles that were in force last"
+            log.write("error", "bundles", {"refused": tree.revision, "message": cut(visible(message))})
+            bundles.fall_back()
+    since = sources.stamp()
+    tree = sources.read()
     try:
-        tree = read_tree(*settings.policies, commit=True, imports=settings.policy_imports)
-        return load_tree(tree, parse_version(settings.kubernetes_version))
+        return sources, since, tree, load_tree(tree, version)
     except PolicyTreeError as error:
         width = columns(sys.stderr)
-        problems = "\n".join(full_text(problem, width) for problem in error.problems)
+        text = "\n".join(full_text(problem, width) for problem in error.problems)
         raise StartError(
-            f"{problems}\nthe policies in {_named(settings)} cannot be loaded; the server does not start"
+            f"{text}\nthe policies in {_named(settings)} cannot be loaded; the server does not start"
         ) from None
+
+
+def _begun(bundles: Bundles) -> bool:
+    from webhook.server.bundles import BundlesError
+
+    try:
+        return bundles.begin()
+    except BundlesError as error:
+        raise StartError(str(error)) from None
+
+
+def _bundles(settings: Settings, log: Log) -> Bundles | None:
+    """The bundles that the settings name; None if there are none. Raises StartError."""
+    if not any(name.startswith("oci://") for name in settings.policies):
+        return None
+    from webhook.server import bundles  # only servers with bundles need a client of registries
+
+    try:
+        return bundles.of_settings(settings, log)
+    except bundles.BundlesError as error:
+        raise StartError(str(error)) from None
 
 
 def _named(settings: Settings) -> str:
@@ -188,7 +230,8 @@ class Serving(Struct, frozen=True):
     bound: socket.socket
     plain_bound: socket.socket
     addresses: tuple[str, str]  # of both sockets
-    since: Stamp  # of the policy tree, before it was read
+    sources: Sources  # of the policy tree
+    since: Stamp  # of these, before they were read
 
     async def alone(self) -> None:
         """Serve both ports in this process."""
@@ -226,7 +269,7 @@ class Serving(Struct, frozen=True):
         version = parse_version(settings.kubernetes_version)
         metrics = ReloadMetrics(registry)
         return Reload(
-            settings.policies,
+            self.sources,
             version,
             settings.reload_timeout,
             install,
@@ -234,7 +277,6 @@ class Serving(Struct, frozen=True):
             metrics,
             self.log,
             since,
-            imports=settings.policy_imports,
         )
 
     def by_workers(self) -> int:
@@ -270,7 +312,10 @@ class Serving(Struct, frozen=True):
         state.in_force = replace(state.in_force, live=None)  # each worker has its own
         gathering = Gathering(door, settings.workers, state)
         member = Member(self._installer(None), kept, self.log)
-        since = self.since if kept.read() is None else None
+        since: Stamp | None = self.since
+        if (known := kept.read()) is not None:
+            self.sources.adopt(known[1])
+            since = None
         await member.catch_up()
         coordinator = Coordinator(tree_door, member, kept, settings.reload_timeout)
         reload = self._reload(coordinator.install, gathering.own, since)
@@ -337,14 +382,19 @@ class Serving(Struct, frozen=True):
         isolation.start()
         state.isolation = isolation
         self.metrics.registry.register(IsolationMetrics(isolation))
+        turns = Turns(settings.max_wait, self.log)
+        turns.start()
+        reviews = Reviews(
+            state,
+            self.metrics,
+            self.log,
+            settings.max_memory - settings.max_memory // HELD_SHARE,
+            settings.client_name,
+            turns,
+        )
+        self.metrics.registry.register(TurnMetrics(turns, lambda: turns.waiting + reviews.awaiting))
         server = Server(
-            Reviews(
-                state,
-                self.metrics,
-                self.log,
-                settings.max_memory - settings.max_memory // HELD_SHARE,
-                settings.client_name,
-            ),
+            reviews,
             self.bound,
             self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),
             settings.shutdown_timeout,
@@ -358,7 +408,7 @@ class Serving(Struct, frozen=True):
         try:
             async with _beside(self.certificates.watch()), _beside(self._compare()), _beside(_force(stop, server)):
                 await stop.asked.wait()
-                state.stopping = True
+                state.stopping = turns.closing = True
                 self.metrics.ready(False)
                 stopping()
                 with contextlib.suppress(TimeoutError):

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import sys
 from collections import deque
-from collections.abc import Awaitable
-from functools import lru_cache
+from collections.abc import Awaitable, Callable
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import unquote
@@ -57,8 +59,52 @@ class Answer(NamedTuple):
     close: bool = False
 
 
+class Client(Struct, eq=False):
+    """Who is at the other end of a connection. `certificate`: as `ssl.SSLSocket.getpeercert()` gives it."""
+
+    address: str
+    certificate: Any = None
+    socket: Any = None  # None where its system calls are not to be used, as without a connection
+    share: Any = None  # for the application
+
+    def waited(self) -> float:
+        """Seconds since the system received the last data of the connection, read or not.
+
+        For a request that was just read, this is how long the event loop had no time to read it. The system counts in
+        steps of 1 to 10 ms, downwards. 0.0 where it does not say.
+        """
+        if self.socket is None:
+            return 0.0
+        try:
+            found = self.socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_SIZE)
+        except OSError:
+            return 0.0
+        return int.from_bytes(found[_LAST_DATA_RECEIVED], sys.byteorder) / 1000
+
+
+class Later:
+    """An answer that the application gives later, in a call rather than by an awaitable: no task is needed for it."""
+
+    __slots__ = ("_then", "gone")
+
+    def __init__(self) -> None:
+        self.gone = False
+        """Whether the connection is closed: nobody needs the answer."""
+        self._then: Callable[[Callable[[], Answer | Awaitable[Answer]]], None] | None = None
+
+    def then(self, then: Callable[[Callable[[], Answer | Awaitable[Answer]]], None]) -> None:
+        """Have `then` called with what is given."""
+        self._then = then
+
+    def give(self, make: Callable[[], Answer | Awaitable[Answer]]) -> None:
+        """Answer with what `make` returns, or with 500 if it raises. Must not be called before the application has
+        returned this object."""
+        if self._then is not None:
+            self._then(make)
+
+
 class Application(Protocol):
-    """Answers the requests of a port. `client` is the IP address of the client."""
+    """Answers the requests of a port."""
 
     def admit(self, certificate: Any) -> str | None:
         """Why no request of a connection is answered (403); None if they are.
@@ -66,16 +112,16 @@ class Application(Protocol):
         `certificate` is the client's, as `ssl.SSLSocket.getpeercert()` gives it; None without one.
         """
 
-    def refuse(self, head: Head, client: str) -> Answer | None:
+    def refuse(self, head: Head, client: Client) -> Answer | None:
         """The response if the head alone is a reason to refuse the request, before its body is read; else None.
 
         Must depend on the head only: a head that was accepted once may be accepted again without a call.
         """
 
-    def answer(self, head: Head, body: bytes, client: str) -> Answer | Awaitable[Answer]:
-        """The response to a complete request, or an awaitable of it. Must not raise; the awaitable may."""
+    def answer(self, head: Head, body: bytes, client: Client) -> Answer | Later | Awaitable[Answer]:
+        """The response to a complete request, or what it will come by. Must not raise; the awaitable may."""
 
-    def refused(self, status: int, message: str, head: Head | None, client: str) -> None:
+    def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         """Called when the protocol refuses a request. `head` is None if no head could be read."""
 
 
@@ -193,6 +239,7 @@ class Connection(asyncio.BufferedProtocol):
         "_idle_timer",
         "_keep",
         "_last",
+        "_later",
         "_limits",
         "_loop",
         "_parser",
@@ -215,7 +262,7 @@ class Connection(asyncio.BufferedProtocol):
         self._application = port.application
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
-        self._client = ""
+        self._client = _NOBODY
         self._denied: str | None = None  # why all requests are refused; see Application.admit
         # The request that is arriving.
         self._arriving = False
@@ -234,7 +281,8 @@ class Connection(asyncio.BufferedProtocol):
         # Complete requests that wait for an earlier response.
         self._queue: deque[_Request] = deque()
         self._held = 0  # bytes, as counted in port.held
-        self._busy = False  # waiting for the application's awaitable
+        self._busy = False  # waiting for the application
+        self._later: Later | None = None  # for which it waits
         self._asked = 0  # bytes of the body of that request
         self._writing_paused = False
         self._reading_paused = False
@@ -249,9 +297,10 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # of uvloop
         peer = transport.get_extra_info("peername")
-        self._client = peer[0] if peer else ""
+        certificate = transport.get_extra_info("peercert")
+        self._client = Client(peer[0] if peer else "", certificate, transport.get_extra_info("socket"))
         self._transport.set_write_buffer_limits(high=MAX_WAITING)
-        self._denied = self._application.admit(transport.get_extra_info("peercert"))
+        self._denied = self._application.admit(certificate)
         port = self._port
         port.open.add(self)
         if len(port.open) > self._limits.connections:
@@ -269,6 +318,9 @@ class Connection(asyncio.BufferedProtocol):
         self._body = b""
         self._queue.clear()
         self._release()
+        if self._later is not None:
+            self._later.gone = True
+            self._later = None
         for timer in (self._read_timer, self._drain_timer, self._idle_timer):
             if timer is not None:
                 timer.cancel()
@@ -572,12 +624,34 @@ class Connection(asyncio.BufferedProtocol):
                 self._asked = len(body)
                 self._hold()
                 self._port.waiting.pop(self, None)
-                task = self._loop.create_task(self._wait_for(found, head, keep))  # type: ignore[arg-type]
-                self._port.tasks.add(task)
-                task.add_done_callback(self._port.tasks.discard)
+                if type(found) is Later:
+                    self._later = found
+                    found.then(partial(self._given, head, keep))
+                else:
+                    self._start_waiting(found, head, keep)  # type: ignore[arg-type]
                 return
             answer = found
         self._write(head, answer, keep)
+
+    def _given(self, head: Head, keep: bool, make: Callable[[], Answer | Awaitable[Answer]]) -> None:
+        """Answer with what the application gives now."""
+        self._later = None
+        try:
+            found = make()
+        except BaseException as error:
+            found = self._failed(error)
+        if type(found) is Answer:
+            self._busy = False
+            if not self._transport.is_closing():
+                self._write(head, found, keep)
+                self._go_on()
+        else:
+            self._start_waiting(found, head, keep)  # type: ignore[arg-type]
+
+    def _start_waiting(self, coming: Awaitable[Answer], head: Head, keep: bool) -> None:
+        task = self._loop.create_task(self._wait_for(coming, head, keep))
+        self._port.tasks.add(task)
+        task.add_done_callback(self._port.tasks.discard)
 
     async def _wait_for(self, coming: Awaitable[Answer], head: Head, keep: bool) -> None:
         try:
@@ -722,6 +796,10 @@ _Request = tuple[Head, bytes, Answer | None, bool]
 """A complete request: head, body, the response if it was refused, and whether the connection stays open after it."""
 
 _UNREAD: Final = Head("", "", b"", b"", (), b"")
+_NOBODY: Final = Client("")
+_TCP_INFO: Final = 11  # Linux
+_TCP_INFO_SIZE: Final = 104
+_LAST_DATA_RECEIVED: Final = slice(52, 56)  # in struct tcp_info
 _READ: Final = 64 << 10  # most bytes of one read
 _VERSIONS: Final = ("1.1", "1.0")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: ", re.IGNORECASE)

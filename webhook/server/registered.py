@@ -1,8 +1,10 @@
-"""Compares the certificate that is served with the caBundles of the registered webhooks.
+"""Compares what is served with the registered webhooks: the certificate with their caBundles, the policies with their
+rules.
 
 The API server calls a webhook by the name of its Service and trusts the authorities in its caBundle. If these do not
 vouch for the served certificate, every review fails in the API server, and this server never hears of it. So once a
 minute it reads the webhook configurations that register it, and makes the handshake that the API server would make.
+Nor does it hear of requests that no registered rule sends: after a reload, policies may need others than before.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import base64
 import binascii
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +22,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from webhook.cluster.connection import APIError, Connection, Unreachable
+from webhook.policy.policyset import PolicySet
+from webhook.registration.sending import Needs, needs, unsent
+from webhook.registration.webhooks import Phase
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
@@ -32,6 +38,9 @@ EVERY: Final = 60.0
 
 RESOURCES: Final = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
 
+_PHASES: Final[dict[str, Phase]] = dict(zip(RESOURCES, ("validate", "mutate"), strict=True))
+_LOOK = 1.0  # seconds between two looks at which policies are in force
+_SHOWN = 5  # messages that /readyz shows
 _PATH = "/apis/admissionregistration.k8s.io/v1/"
 _FLIGHTS = 8  # of a handshake; TLS 1.3 needs three
 
@@ -117,14 +126,18 @@ class Comparison:
         self._metrics = metrics
         self._log = log
         self._reported: tuple[str, ...] = ()
+        self._needed: tuple[PolicySet, dict[str, Needs]] | None = None
 
     async def keep(self, every: float = EVERY) -> None:
-        """Compare until cancelled."""
+        """Compare until cancelled, and at once when other policies are in force."""
         connection = Connection(self._configuration, 1)
         try:
             while True:
+                policies = self._state.in_force.policies
                 messages = await self.compare(connection)
-                await asyncio.sleep(every / 6 if messages else every)
+                until = time.monotonic() + (every / 6 if messages else every)
+                while time.monotonic() < until and self._state.in_force.policies is policies:
+                    await asyncio.sleep(min(_LOOK, every))
         finally:
             connection.close()
 
@@ -133,33 +146,59 @@ class Comparison:
         when they change.
         """
         messages: list[str] = []
+        unheard: list[str] = []
+        not_sent: dict[str, str] = {}
         missing = 0
+        needed = await asyncio.to_thread(self._needs)
         for resource in RESOURCES:
             path = f"{_PATH}{resource}/{self._name}"
             try:
                 found = await asyncio.to_thread(partial(connection.get, path, timeout=10.0))
             except APIError as error:
                 self._metrics.trusted(resource, None)
-                if error.status == 404:  # a tree without mutating policies has no such configuration
-                    missing += 1
-                else:
+                if error.status != 404:
+                    self._metrics.not_sent(resource, None)
                     messages.append(f"{resource}: {self._name} cannot be read: {error}")
-                continue
+                    continue
+                missing += 1  # a tree without mutating policies has no such configuration
+                found = {}
             except Unreachable as error:
                 self._metrics.trusted(resource, None)
+                self._metrics.not_sent(resource, None)
                 messages.append(f"{resource}: {self._name} cannot be read: {error}")
                 continue
-            wrong = list(faults(resource, found, self._served()))
-            self._metrics.trusted(resource, not wrong)
-            messages.extend(map(str, wrong))
+            if found:
+                wrong = list(faults(resource, found, self._served()))
+                self._metrics.trusted(resource, not wrong)
+                messages.extend(map(str, wrong))
+            without = list(unsent(found.get("webhooks") or (), _PHASES[resource], needed[resource]))
+            self._metrics.not_sent(resource, len(without))
+            not_sent |= {f"{each.kind}/{each.name}": each.requests for each in without}
+            unheard.extend(f"{resource}: {each}" for each in without)
         if missing == len(RESOURCES):
             messages.append(f"no webhook configuration is named {self._name}: the API server sends no reviews")
+        else:
+            messages += unheard
         now = tuple(messages)
         if now != self._reported:
             for message in now:
                 self._log.write("error", "registration", {"message": message})
             if not now:
-                self._log.write("info", "registration", {"message": "every caBundle trusts the served certificate"})
+                message = "every caBundle trusts the served certificate, and all that policies need is sent"
+                self._log.write("info", "registration", {"message": message})
             self._reported = now
-        self._state.notice = "; ".join(now) or None
+        self._state.notice = _notice(now)
+        self._state.not_sent = not_sent
         return now
+
+    def _needs(self) -> dict[str, Needs]:
+        """What the policies in force need, by resource."""
+        policies = self._state.in_force.policies
+        if self._needed is None or self._needed[0] is not policies:
+            self._needed = policies, {resource: needs(policies, _PHASES[resource]) for resource in RESOURCES}
+        return self._needed[1]
+
+
+def _notice(messages: tuple[str, ...]) -> str | None:
+    more = len(messages) - _SHOWN
+    return "; ".join((*messages[:_SHOWN], *((f"and {more} more",) if more > 0 else ()))) or None

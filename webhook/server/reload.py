@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from webhook.documents.reader import Problem
-from webhook.policy.load.treefiles import Stamp, Tree, read_tree, stamp
+from webhook.policy.load.treefiles import Stamp, Tree
 from webhook.policy.policyset import PolicySet
 from webhook.server.installing import NotInstalled
 from webhook.server.logs import Log, cut, failure
 from webhook.server.rehearsal import rehearse
+from webhook.server.sources import Sources
 from webhook.server.state import Refused, State
 from webhook.versions import Version
 from webhook.visible import visible
@@ -87,15 +87,15 @@ class ReloadMetrics:
 
 
 class Reload:
-    """Looks at the files of the policy tree, and puts what has changed in force by `install`.
+    """Looks at the sources of the policy tree, and puts what has changed in force by `install`.
 
-    `install` raises NotInstalled. `since`: the stamp of the files before the policies in force were read from them;
-    None if that is not known. `seconds`: the time for loading. `imports`: see Tree.
+    `install` raises NotInstalled. `since`: the stamp of the sources before the policies in force were read from them;
+    None if that is not known. `seconds`: the time for loading.
     """
 
     def __init__(
         self,
-        roots: Sequence[str],
+        sources: Sources,
         version: Version,
         seconds: float,
         install: Callable[[Tree], Awaitable[PolicySet]],
@@ -103,10 +103,8 @@ class Reload:
         metrics: ReloadMetrics,
         log: Log,
         since: Stamp | None = None,
-        imports: Iterable[str] = (),
     ) -> None:
-        self._imports = tuple(imports)
-        self._roots = tuple(roots)
+        self._sources = sources
         self._version = version
         self._seconds = seconds
         self._install = install
@@ -117,6 +115,7 @@ class Reload:
         self._seen: Stamp | None = None  # that of a change that is not known to be complete
         self._seen_at = 0.0
         self._retry_at = float("inf")
+        self._not_pulled = False
         self._one = asyncio.Lock()
         self._requested: asyncio.Task[Outcome] | None = None
 
@@ -140,7 +139,9 @@ class Reload:
         return await asyncio.shield(self._requested)
 
     async def _look(self) -> None:
-        found = await asyncio.to_thread(stamp, self._roots)
+        if self._sources.due() and (problems := await self._pull()):
+            self._refuse("", problems)
+        found = await asyncio.to_thread(self._sources.stamp)
         now = asyncio.get_running_loop().time()
         if found == self._done:
             self._seen = None
@@ -158,18 +159,28 @@ class Reload:
     async def _reload_now(self) -> Outcome:
         async with self._one:
             self._requested = None
+            if problems := await self._pull():
+                return self._refuse("", problems)
             for _ in range(_READINGS):
-                tree = await self._read(await asyncio.to_thread(stamp, self._roots))
+                tree = await self._read(await asyncio.to_thread(self._sources.stamp))
                 if tree is not None:
                     return await self._take(tree, requested=True)
-            problem = Problem(self._roots[0], None, None, "the files changed each time that they were read")
+            problem = Problem(self._sources.names[0], None, None, "the files changed each time that they were read")
             return self._refuse("", (problem,))
+
+    async def _pull(self) -> tuple[Problem, ...]:
+        """Ask the registries for changed bundles. Returns why some could not be pulled."""
+        problems = await asyncio.to_thread(self._sources.pull)
+        if self._not_pulled and not problems:  # what is here may be in force all the time: find out
+            self._retry_at = 0.0
+        self._not_pulled = bool(problems)
+        return problems
 
     async def _read(self, before: Stamp) -> Tree | None:
         """The tree; None if the files changed since `before`, so that it may be neither their old nor their new
         state."""
-        tree = await asyncio.to_thread(partial(read_tree, *self._roots, commit=True, imports=self._imports))
-        after = await asyncio.to_thread(stamp, self._roots)
+        tree = await asyncio.to_thread(self._sources.read)
+        after = await asyncio.to_thread(self._sources.stamp)
         if after != before:
             return None
         self._done, self._seen, self._retry_at = before, None, float("inf")
@@ -181,6 +192,7 @@ class Reload:
             if self._state.refused is not None or requested:
                 self._log.write("info", "reload", {"revision": before, "message": "this revision is in force"})
             self._state.refused = None
+            self._state.bundles = await asyncio.to_thread(self._sources.in_force, tree)
             self._metrics.in_step()
             return Outcome(before, changed=False)
         began = time.monotonic()
@@ -194,6 +206,7 @@ class Reload:
                 self._retry_at = asyncio.get_running_loop().time() + _RETRY
             return self._refuse(tree.revision, error.problems)
         self._state.refused = None
+        self._state.bundles = await asyncio.to_thread(self._sources.in_force, tree)
         self._metrics.reloaded()
         fields = {"revision": tree.revision, "before": before, "policies": len(policies.names)}
         self._log.write("info", "reload", {**fields, "seconds": round(time.monotonic() - began, 3)})

@@ -12,7 +12,7 @@ import asyncio
 import re
 from collections.abc import Awaitable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any, Literal
 
@@ -34,9 +34,10 @@ from webhook.server.lanes import Ended, Job
 from webhook.server.logs import MAX_TEXT, Log, cut, failure
 from webhook.server.memory import SMALL, fits
 from webhook.server.metrics import Metrics
-from webhook.server.protocol import Answer, Head
+from webhook.server.protocol import Answer, Client, Head, Later
 from webhook.server.settings import flag
 from webhook.server.state import InForce, State
+from webhook.server.turns import Turns
 
 _DEFAULT_TIME = 8.0  # seconds for a review without a timeout in its query
 _MAX_TIMEOUT = 30 * NANO  # the most that a webhook configuration may set; a hostile client may send more
@@ -65,17 +66,26 @@ class Reviews:
     """The application of the HTTPS port.
 
     A review may take `memory` bytes; one that would need more is refused. With `names`, only clients may ask whose
-    certificate has one of them.
+    certificate has one of them. Without `turns`, each is evaluated when it comes.
     """
 
     def __init__(
-        self, state: State, metrics: Metrics, log: Log, memory: int = 192 << 20, names: tuple[str, ...] = ()
+        self,
+        state: State,
+        metrics: Metrics,
+        log: Log,
+        memory: int = 192 << 20,
+        names: tuple[str, ...] = (),
+        turns: Turns | None = None,
     ) -> None:
         self._state = state
         self._metrics = metrics
         self._log = log
         self._memory = memory
         self._names = frozenset(names)
+        self._turns = turns or Turns(0.0, log)
+        self.awaiting = 0
+        """Reviews that wait for the API server, or for a policy that runs apart."""
 
     def admit(self, certificate: Any) -> str | None:
         """Why the client may not ask: with `names`, its certificate has none of them; else None."""
@@ -87,7 +97,7 @@ class Reviews:
         shown = ", ".join(repr(cut(name)) for name in found[:3]) or "none"
         return f"the client's certificate has the names {shown}, of which {flag('client_name')} allows none"
 
-    def refuse(self, head: Head, client: str) -> Answer | None:
+    def refuse(self, head: Head, client: Client) -> Answer | None:
         """The error response to a request whose path (404), method (405) or content type (415) is wrong; else None."""
         if head.path not in ENDPOINTS:
             return self._refusal(404, f"no such path: {cut(head.path)!r}; send reviews to {_PATHS}", head, client)
@@ -104,31 +114,48 @@ class Reviews:
                 return self._refusal(415, f"content-encoding: expected none, got {got}", head, client)
         return None
 
-    def answer(self, head: Head, body: bytes, client: str) -> Answer | Awaitable[Answer]:
-        """The response to a review, or an awaitable of it if a policy needs an answer from the API server first."""
+    def answer(self, head: Head, body: bytes, client: Client) -> Answer | Later | Awaitable[Answer]:
+        """The response to a review; what it will come by if others are before it, or if a policy needs an answer from
+        the API server first."""
         started = perf_counter()
+        turns = self._turns
+        if started >= turns.until and not turns.free(started, client):
+            seconds = time_for_review(head.query) or _DEFAULT_TIME
+            return turns.take(client, seconds, started, partial(self._evaluated, head, body, client))
+        turns.at_once += 1
+        return self._evaluated(head, body, client, started)
+
+    def _evaluated(self, head: Head, body: bytes, client: Client, started: float) -> Answer | Awaitable[Answer]:
+        """The response to a review that arrived at `started`, or an awaitable of it."""
         in_force = self._state.in_force  # a reload may replace it while the review waits for an answer
         try:
             return self._answered(head, body, client, started, in_force, in_force.cluster, self._state.isolation)
         except Unanswered as unanswered:
-            return self._awaited(head, body, client, started, in_force, unanswered.question)
+            return self._counted_awaited(head, body, client, started, in_force, unanswered.question)
 
-    def refused(self, status: int, message: str, head: Head | None, client: str) -> None:
+    def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         """Count a refused request. It is logged only if its head could be read."""
         self._metrics.refused(status)
         if head is not None:
-            fields = {"status": status, "message": message, "path": cut(head.path), "client": client or None}
+            fields = {"status": status, "message": message, "path": cut(head.path), "client": client.address or None}
             self._log.write("warning", "request refused", fields)
 
+    async def _counted_awaited(self, *review: Any) -> Answer:
+        self.awaiting += 1
+        try:
+            return await self._awaited(*review)
+        finally:
+            self.awaiting -= 1
+
     async def _awaited(
-        self, head: Head, body: bytes, client: str, started: float, in_force: InForce, question: Question
+        self, head: Head, body: bytes, client: Client, started: float, in_force: InForce, question: Question
     ) -> Answer:
         """Request answers from the API server until the review can be evaluated, or the time for requests is over.
 
         The results of policies that run apart are awaited in the same way.
         """
         live, isolation = in_force.live, self._state.isolation
-        seconds = (time_for_review(head.query) or _DEFAULT_TIME) * _CLUSTER_SHARE
+        seconds = (time_for_review(head.query) or _DEFAULT_TIME) * _CLUSTER_SHARE - (perf_counter() - started)
         asked = live.for_review(asyncio.get_running_loop().time() + seconds) if live is not None else None
         view: ClusterView = asked or in_force.cluster
         if in_force.policies.reads_secrets:
@@ -158,7 +185,7 @@ class Reviews:
         self,
         head: Head,
         body: bytes,
-        client: str,
+        client: Client,
         started: float,
         in_force: InForce,
         cluster: ClusterView,
@@ -247,7 +274,7 @@ class Reviews:
         fields["policies"] = sorted(policies)
         return fields
 
-    def _refusal(self, status: int, message: str, head: Head, client: str, *headers: tuple[bytes, bytes]) -> Answer:
+    def _refusal(self, status: int, message: str, head: Head, client: Client, *headers: tuple[bytes, bytes]) -> Answer:
         self.refused(status, message, head, client)
         return Answer(status, orjson.dumps({"error": message}), headers=headers, close=self._state.stopping)
 

@@ -104,8 +104,31 @@ class Settings(BaseModel):
     policies: Trees = Field(
         ("policies",),
         min_length=1,
-        description="Folder with the policy tree; may be repeated, or a list separated by commas: several folders make"
-        " one tree. Changes take effect without a restart.",
+        description="Folder with the policy tree, or bundle of one: oci://REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST;"
+        " may be repeated, or a list separated by commas: several make one tree. Changes take effect without a"
+        " restart.",
+    )
+    bundle_poll: float = Field(
+        60.0,
+        ge=0,
+        le=86400,
+        description="Seconds between two looks at what the tags of bundles lead to. 0: only at start, on SIGHUP and"
+        " on POST /-/reload.",
+    )
+    bundle_cache: Path | None = Field(
+        None,
+        description="Folder that keeps the bundles in force. The server starts with them if the registry is away, or"
+        " has bundles that cannot be loaded.",
+    )
+    verify_key: Path | None = Field(
+        None, description="Public keys of cosign, PEM. With it, a bundle must be signed by one of them."
+    )
+    registry_ca: Path | None = Field(
+        None, description="CA certificates to trust for registries, PEM, in place of the system's."
+    )
+    registry_plain_http: bool = Field(
+        False,
+        description="Speak HTTP without TLS with registries. Those on loopback are spoken to so anyway.",
     )
     reload_timeout: float = Field(
         60.0, gt=0, le=3600, description="Seconds that loading a changed policy tree may take."
@@ -165,7 +188,8 @@ class Settings(BaseModel):
     webhook_configuration: Annotated[str, Field(pattern=r"^[a-z0-9.-]{0,253}$")] = Field(
         "",
         description="Name of the webhook configurations that register this server. Once a minute their caBundles are"
-        " compared with the served certificate; this needs a cluster. Empty: they are not compared.",
+        " compared with the served certificate, and their rules with what policies need; this needs a cluster. Empty:"
+        " they are not compared.",
     )
     workers: int = Field(
         1,
@@ -191,6 +215,13 @@ class Settings(BaseModel):
         ge=1,
         le=1_000_000,
         description="Most connections for reviews, for each worker. One more closes the one that is silent longest.",
+    )
+    max_wait: float = Field(
+        0.5,
+        ge=0.005,
+        le=10,
+        description="Seconds that reviews may wait for others, in a burst. If more arrive than can be answered, they"
+        " are refused at once (429 or 503), and the API server tries them again.",
     )
     read_timeout: float = Field(
         10.0, gt=0, le=300, description="Seconds for a client to send a whole request, and to read its response."

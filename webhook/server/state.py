@@ -41,9 +41,11 @@ class State(Struct):
     development_ca: bytes | None = None  # PEM; None if the operator provided the certificate
     listening: bool = False
     waits_for: str | None = None  # another reason why the server is not ready, such as missing workers
+    not_sent: dict[str, str] = field(default_factory=dict)  # policy -> requests that no registered webhook sends to it
     notice: str | None = None  # what the operator should know, though the server is ready
     stopping: bool = False
     refused: Refused | None = None  # what the files hold, if it is not in force
+    bundles: tuple[dict[str, Any], ...] = ()  # those in force
 
     def not_ready(self) -> str | None:
         """The reason why the server is not ready for reviews; None if it is ready."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ from tests.policy.trees import (
 )
 from webhook.admission import engine, patch
 from webhook.admission.decision import Mutation
+from webhook.cel.cost.metering import Deadline
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 
+MUTATED_TOO_MUCH = "the mutations of this request make and visit more than 2,000,000 elements"
 LABEL = {"ApplyConfiguration": "Object{metadata: Object.metadata{labels: {'seen': 'yes'}}}"}
 APPEND = {
     "JSONPatch": "[JSONPatch{op: 'replace', path: '/metadata/labels/mark',"
@@ -344,6 +347,41 @@ class TestWhatItSees:
         ((finding, *more),) = [found.findings]
         assert not more
         assert "operation cancelled: the value has more than 1,000,000 elements" in finding.message
+
+    def test_what_all_mutations_of_a_request_make_and_visit_is_bounded(self) -> None:
+        """Each makes an annotation of 400,000 characters, which count as 100,000 elements."""
+        large = operations("op: 'add', path: '/metadata/annotations', value: {'a': variables.long}")
+        variables = [
+            {"name": "some", "expression": f"'{'y' * 20}'.replace('y', '{'z' * 1000}')"},
+            {"name": "long", "expression": f"'{'x' * 20}'.replace('x', variables.some)"},
+        ]
+        assert not mutated(*[large] * 4, variables=variables).findings
+        with counted(12_000_000):
+            found = mutated(*[large] * 60, variables=variables)
+        assert MUTATED_TOO_MUCH in found.findings[0].message
+
+    def test_small_mutations_of_a_large_object_are_counted_with_it(self) -> None:
+        large = pod()
+        large["metadata"]["annotations"] = {f"example.com/{number}": "x" * 400 for number in range(2000)}
+        assert not mutated(*[LABEL] * 12, asked=request(large)).findings
+        assert MUTATED_TOO_MUCH in mutated(*[LABEL] * 60, asked=request(large)).findings[0].message
+
+    def test_of_several_policies_the_sum_is_bounded(self) -> None:
+        large = pod()
+        large["metadata"]["annotations"] = {f"example.com/{number}": "x" * 400 for number in range(2000)}
+        several = [
+            each
+            for name in "abcdef"
+            for each in (mutating_policy(name, *[LABEL] * 4), mutating_binding(name, name=name))
+        ]
+        found = run(loaded(*several), request(large))
+        assert MUTATED_TOO_MUCH in found.findings[0].message
+
+    def test_mutations_end_with_the_time_of_the_request(self) -> None:
+        policies = loaded(mutating_policy("p", LABEL), mutating_binding("p"))
+        over = Deadline(time.perf_counter() - 1)
+        found = engine.mutate(request(), policies, ManifestsView(policies.objects), deadline=over)
+        assert "operation cancelled: the time for the request is over" in found.findings[0].message
 
     def test_params_request_namespace_and_old_object(self) -> None:
         expression = (

@@ -42,7 +42,7 @@ SHARE: Final = 0.5
 STEP: Final = 10_000
 """The cost units or steps between two checkpoints."""
 
-_LATE = "operation cancelled: the time for the request is over"
+LATE = "operation cancelled: the time for the request is over"
 _SHARE = "operation cancelled: evaluation took more than half of the time that the request had left"
 _WORK = (
     "operation cancelled: evaluation takes more work than is allowed: what the cost limit does not bound, such as "
@@ -166,7 +166,7 @@ class Metered(dict[str, Any]):
     def _look_at_the_clock(self, meter: _Meter, deadline: Deadline) -> None:
         now = perf_counter()
         if deadline.late(now):
-            raise LimitExceeded(_LATE)
+            raise LimitExceeded(LATE)
         if meter.until is None:
             meter.until = now + (deadline.at - now) * SHARE
         elif now > meter.until:

@@ -7,6 +7,7 @@ variables are compiled and evaluated like those of a ValidatingAdmissionPolicy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from time import perf_counter
 from typing import Any, Final, Literal
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from webhook.apiserver.retyping import NO_CUSTOM_KINDS, CustomKinds, retyped
 from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Issue, Program, types
 from webhook.cel.check.construction import JSON_PATCH_TYPE, OBJECT_TYPE
 from webhook.cel.cost.compiling import Compiling
+from webhook.cel.cost.metering import LATE
 from webhook.cel.value.extent import extent
 from webhook.cel.value.messages import Message
 from webhook.paths import Path
@@ -26,7 +28,7 @@ from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import UNCHANGED, MutationFault, MutationResult
 from webhook.policy.json_values import differs
 from webhook.policy.request import GroupVersionKind, JSONObject
-from webhook.policy.reviewing import Review
+from webhook.policy.reviewing import Mutated, Review
 from webhook.policy.trace import Recorder
 from webhook.policy.written import model
 from webhook.schema import Schema, Schemas
@@ -122,8 +124,10 @@ class CELMutator(Struct, frozen=True):
             value = form.evaluate(mutation.program, activation)
         except EvaluationError as error:
             raise _Refused(f"expression '{mutation.program.source}' resulted in error: {error}") from None
-        if extent(value, MAX_MADE) > MAX_MADE:
+        made = extent(value, MAX_MADE)
+        if made > MAX_MADE:
             raise _Refused(_TOO_LARGE.format(mutation.program.source))
+        _charge(review, current, made, mutation.program.source)
         if mutation.patch_type == "ApplyConfiguration":
             return _merged(value, current, request.kind, self.schemas.of(*request.kind), self.custom)
         typed = constructed.Typed(activation.get("request"), activation.get("namespaceObject"))
@@ -133,6 +137,36 @@ class CELMutator(Struct, frozen=True):
 MAX_MADE: Final = 1_000_000
 """The most elements of what one mutation makes (webhook.cel.value.extent). A request of 3 MiB has fewer."""
 
+MAX_MUTATED: Final = 2_000_000
+"""The most elements that all mutations of a request may make and visit: the first four visit the object for nothing, as
+measuring it takes as long as evaluating a small policy."""
+
+_UNMEASURED: Final = 4
+
+
+def _charge(review: Review, current: JSONObject, made: int, source: str) -> None:
+    """Count what applying a mutation will make and visit, before it is done. Raises _Refused."""
+    deadline = review.deadline
+    if deadline is not None and deadline.late(perf_counter()):
+        raise _Refused(f"expression '{source}' resulted in error: {LATE}")
+    mutated = review.mutated
+    if mutated is None:
+        mutated = review.mutated = Mutated()
+    mutated.count += 1
+    mutated.elements += made
+    if mutated.count > _UNMEASURED:
+        if not mutated.size:
+            mutated.size = extent(current, MAX_MUTATED)
+        mutated.elements += mutated.size
+        mutated.size += made  # at most: a mutation may also replace, or take away
+    if mutated.elements > MAX_MUTATED:
+        raise _Refused(_TOO_MUCH.format(source))
+
+
+_TOO_MUCH: Final = (
+    "expression '{}' resulted in error: operation cancelled: the mutations of this request make and visit more than "
+    "2,000,000 elements"
+)
 _TOO_LARGE: Final = (
     "expression '{}' resulted in error: operation cancelled: the value has more than 1,000,000 elements, more than an "
     "object may have"

@@ -19,7 +19,7 @@ from webhook.documents.reader import Document, Problem
 from webhook.lazypatterns import lazily
 from webhook.nearest import nearest
 from webhook.paths import ROOT, Path, lookup, render
-from webhook.policy import conditions, exceptions
+from webhook.policy import conditions, exceptions, unmatchable
 from webhook.policy.cel import mutating, mutationchecking, typechecking
 from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.cel.mutating import CELMutator
@@ -35,7 +35,7 @@ from webhook.policy.python.importing import declarations
 from webhook.policy.python.running import PythonMutator, PythonValidator
 from webhook.policy.written import model, policykinds, refusals
 from webhook.policy.written.policykinds import MUTATING, VALIDATING
-from webhook.schema import Kinds, Schemas, resourcenames
+from webhook.schema import Kinds, Schemas
 from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
@@ -400,10 +400,10 @@ class _Loader:
         )
 
     def _warnings(self) -> Iterator[Problem]:
-        """Likely mistakes: resources that no cluster serves, folded comments, unknown fields, patches that fail."""
+        """Likely mistakes: rules that match nothing, folded comments, unknown fields, patches that fail."""
         objects = [document.value for document in self._objects.values()]
         kinds, schemas = Kinds.builtin().with_crds(objects), Schemas.builtin().with_crds(objects)
-        yield from self._unserved(kinds)
+        yield from self._unmatched(kinds)
         for key, document in self._documents.items():
             policy = self.policies[key]
             evaluator = policy.evaluator
@@ -421,24 +421,17 @@ class _Loader:
                 for path, issue in found:
                     yield _in_expression(document, path, issue)
 
-    def _unserved(self, kinds: Kinds) -> Iterator[Problem]:
-        """Resources that policies match and no cluster serves: such a rule never applies."""
+    def _unmatched(self, kinds: Kinds) -> Iterator[Problem]:
+        """Rules that match nothing, and selectors without effect."""
+        served = unmatchable.Served(kinds)
         for key, policy in self.policies.items():
             document = self._documents.get(key)
-            for index, rule in enumerate(policy.match.rules):
-                for number, (resource, _) in enumerate(rule.resources):
-                    if resource == "*" or not resourcenames.unknown(rule.groups, resource, kinds):
-                        continue
-                    groups = ", ".join(group or "v1" for group in sorted(rule.groups))
-                    meant = resourcenames.meant_by("/".join((*sorted(rule.groups), resource)), kinds)
-                    hint = f"; did you mean {meant}?" if meant else ""
-                    message = f"there is no resource {model.describe(resource)} in {groups}{hint}"
-                    if document is None:
-                        where = f"{policy.kind} '{policy.name}': {message}"
-                        yield Problem(policy.file, policy.line, None, where)
-                    else:
-                        at = ("spec", "matchConstraints", "resourceRules", index, "resources", number)
-                        yield _warning(document, at, f"{_subject(document)}: {render(at)}: {message}")
+            for path, message in unmatchable.findings(policy.match, served):
+                if document is None:
+                    where = f"{policy.kind} '{policy.name}': {message}"
+                    yield Problem(policy.file, policy.line, None, where)
+                else:
+                    yield _warning(document, path, f"{_subject(document)}: {render(path)}: {message}")
 
     def _exempt(self) -> dict[tuple[str, str], list[Exemption]]:
         """The exemptions of each policy, sorted by the exception's name. Adds a note for each expired exception."""

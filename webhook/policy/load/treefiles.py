@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path as FilePath
+from types import MappingProxyType
+from typing import Any
 
 from msgspec import Struct
 
@@ -24,6 +26,8 @@ _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml"})  # they
 MAX_BYTES = 256 << 20
 """The most bytes of all files together. A larger tree is a mistake."""
 
+NONE_PACKED: Mapping[str, Packed] = MappingProxyType({})
+
 Stamp = tuple[tuple[object, ...], ...]
 """What the file system says of a tree's files and folders. It differs if any of them was written or replaced."""
 
@@ -35,12 +39,24 @@ class TreeFile(Struct, frozen=True):
     content: bytes
 
 
+class Packed(Struct, frozen=True):
+    """A policy tree that is not on disk, such as that of a bundle. `shown`: what stands before the names of its files.
+
+    files: relative path with "/" -> content, sorted. `revision`: what identifies them.
+    """
+
+    shown: str
+    files: tuple[tuple[str, bytes], ...]
+    revision: str
+
+
 class Tree(Struct, frozen=True):
     """The content of one or several policy folders or files. `names`: theirs, as given.
 
     `problems`: what could not be read; such a tree cannot be loaded. `revision`: the git commit of the files, 40
     hexadecimal digits, if they are exactly those of one; else 16 digits of their digest.
     `imports`: modules that its Python policies may import beside webhook.policy.python.allowed.DEFAULT.
+    `packed`: those of `names` that are not on disk, each with its files. One alone gives the tree its revision.
     """
 
     names: tuple[str, ...]
@@ -48,14 +64,20 @@ class Tree(Struct, frozen=True):
     problems: tuple[Problem, ...]
     revision: str
     imports: tuple[str, ...] = ()
+    packed: tuple[tuple[str, Packed], ...] = ()
 
 
-def read_tree(*roots: str | os.PathLike[str], commit: bool = False, imports: Iterable[str] = ()) -> Tree:
+def read_tree(
+    *roots: str | os.PathLike[str],
+    commit: bool = False,
+    imports: Iterable[str] = (),
+    packed: Mapping[str, Packed] = NONE_PACKED,
+) -> Tree:
     """Read all files below the folders that may contain policies: *.yaml, *.yml, *.json and *.py.
 
     Folder entries with a name that starts with `.` or `_` are skipped, and kustomizations. A root may also be a file,
     or a pipe with YAML or JSON. Never raises OSError: what cannot be read is among the problems. `commit`: look for the
-    git commit of the files; otherwise the revision is their digest.
+    git commit of the files; otherwise the revision is their digest. `packed`: roots that are not on disk.
     """
     names = tuple(map(str, roots))
     read: list[TreeFile] = []
@@ -65,6 +87,11 @@ def read_tree(*roots: str | os.PathLike[str], commit: bool = False, imports: Ite
     contents: list[dict[str, bytes]] = [{} for _ in names]
     left = MAX_BYTES
     for number, name in enumerate(names):
+        if name in packed:
+            for relative, text in packed[name].files:
+                read.append(TreeFile(f"{packed[name].shown}/{relative}", text))
+                _hash(hashed, number, relative, text)
+            continue
         root = FilePath(name)
         if not root.exists():
             problems.append(Problem(name, None, None, "no such file or folder; expected a policy tree"))
@@ -83,13 +110,19 @@ def read_tree(*roots: str | os.PathLike[str], commit: bool = False, imports: Ite
                 read.append(TreeFile(str(file), content))
                 relative = str(file.relative_to(root))
                 contents[number][relative] = content
-                encoded = relative.encode(errors="surrogateescape")
-                hashed.update(b"%d %d %d %s%s" % (number, len(encoded), len(content), encoded, content))
+                _hash(hashed, number, relative, content)
     revision = hashed.hexdigest()[:16]
-    if commit and not problems:
-        commits = {commit_of(FilePath(name), found, _wanted_path) for name, found in zip(names, contents, strict=True)}
+    if len(names) == 1 and names[0] in packed:
+        revision = packed[names[0]].revision
+    elif commit and not problems and not packed:
+        commits = {commit_of(FilePath(name), found, wanted_path) for name, found in zip(names, contents, strict=True)}
         revision = (commits.pop() if len(commits) == 1 else None) or revision
-    return Tree(names, tuple(read), tuple(problems), revision, tuple(sorted(imports)))
+    return Tree(names, tuple(read), tuple(problems), revision, tuple(sorted(imports)), tuple(packed.items()))
+
+
+def _hash(hashed: Any, number: int, relative: str, content: bytes) -> None:
+    encoded = relative.encode(errors="surrogateescape")
+    hashed.update(b"%d %d %d %s%s" % (number, len(encoded), len(content), encoded, content))
 
 
 def stamp(roots: Sequence[str]) -> Stamp:
@@ -158,8 +191,8 @@ def _wanted(name: str) -> bool:
     return name.endswith(_SUFFIXES) and not name.startswith((".", "_")) and name not in _KUSTOMIZATIONS
 
 
-def _wanted_path(path: str) -> bool:
-    """Whether a file at this path in the tree may contain policies."""
+def wanted_path(path: str) -> bool:
+    """Whether a file at this relative path, with "/", may contain policies."""
     *folders, name = path.split("/")
     return _wanted(name) and not any(folder.startswith((".", "_")) for folder in folders)
 

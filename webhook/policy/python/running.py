@@ -22,16 +22,16 @@ from webhook.apiserver.retyping import NO_CUSTOM_KINDS, CustomKinds, retyped
 from webhook.cluster.view import Unanswered
 from webhook.paths import Path
 from webhook.policy.evaluation import PASSED, UNCHANGED, Evaluation, Failure, MutationFault, MutationResult
-from webhook.policy.json_values import copy_json, differs, require_json
+from webhook.policy.json_values import copy_json, differs
 from webhook.policy.python import raised
 from webhook.policy.python.declaring import Declaration, ParamsError
 from webhook.policy.python.forbidding import Forbidding
 from webhook.policy.python.given import Request as GivenRequest
 from webhook.policy.python.given import given_copy, given_plain, given_views
 from webhook.policy.python.stopping import Interruptible, Stopped
-from webhook.policy.python.unchanged import Kept, text_of
+from webhook.policy.python.unchanged import Kept, plain_copy, text_of
 from webhook.policy.python.violation import Violation
-from webhook.policy.readonly import plain, view
+from webhook.policy.readonly import view
 from webhook.policy.request import JSONObject, Request
 from webhook.policy.reviewing import Review
 
@@ -157,14 +157,14 @@ class PythonMutator(Struct, frozen=True):
                 returned = _call(self.declaration, seen, params)
             if returned is not None:
                 raise TypeError(f"it returned {type(returned).__name__}; edit request.object in place, return nothing")
-            if before is not None and text_of(edited) == before:
+            after = text_of(edited)
+            if before is not None and after == before:
                 return UNCHANGED  # the usual result: the same text, so the same value
-            require_json(edited)
+            # A copy, because the function may have kept a reference; a plain one, because it may have inserted views.
+            changed: JSONObject = plain_copy(edited, after)
         except BaseException as error:
             _not_of_policy(error, review)
             return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
-        # A copy, because the function may have kept a reference; a plain one, because it may have inserted views.
-        changed: JSONObject = plain(edited)
         return changed
 
 

@@ -7,12 +7,13 @@ fields hold plain dicts and lists of the object. So the values are compared with
 
 from __future__ import annotations
 
+import marshal
 from typing import Any, Final
 
 import orjson
 
-from webhook.policy.json_values import copy_json, differs
-from webhook.policy.readonly import ReadOnlyError
+from webhook.policy.json_values import copy_json, differs, require_json
+from webhook.policy.readonly import ReadOnlyError, plain
 from webhook.policy.request import JSONObject, Request
 
 # With these options orjson refuses most values that are not JSON's own types; require_json refuses the others.
@@ -25,6 +26,25 @@ def text_of(value: JSONObject) -> bytes | None:
         return orjson.dumps(value, option=_STRICT)
     except TypeError:
         return None
+
+
+def plain_copy(value: Any, text: bytes | None) -> Any:
+    """A deep copy of plain dicts and lists. `text`: the value's text_of. Raises NotJSON.
+
+    Of a large object the way of orjson takes a tenth of the time of a check and a copy in Python. It is taken where
+    nothing is lost on it: NaN becomes null, tuples lists, a UUID its text, which all differ from what they were; and
+    marshal refuses what is only equal, such as members of an Enum.
+    """
+    if text is not None:
+        copy = orjson.loads(text)
+        try:
+            marshal.dumps(value)
+            if copy == value:
+                return copy
+        except (ValueError, RecursionError):
+            pass
+    require_json(value)
+    return plain(value)
 
 
 class Kept:

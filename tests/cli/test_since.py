@@ -1,0 +1,350 @@
+"""`gatewright check --since`: what a pull request changes, and what it says where git cannot tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import gatewright
+from tests.git.repositories import Made
+
+CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {}{}}}\ndata: {{a: {}}}\n"
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+POLICIES = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: says-what-it-sees}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: ["*"]}]
+  variables:
+  - {name: now, expression: "object != null && has(object.data) ? object.data.a : 'nothing'"}
+  - {name: before, expression: "oldObject != null && has(oldObject.data) ? oldObject.data.a : 'nothing'"}
+  validations:
+  - expression: "false"
+    messageExpression: "request.operation + ' ' + request.name + ': ' + variables.before + ' -> ' + variables.now"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: everywhere}
+spec: {policyName: says-what-it-sees, validationActions: [Deny]}
+"""
+
+
+class Repository:
+    """A repository with one commit, and a policy that says of each request what it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.write("policies/all.yaml", POLICIES)
+
+    def git(self, *arguments: str) -> str:
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "protocol.file.allow=always"]
+        done = subprocess.run([*command, *arguments], cwd=self.folder, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def write(self, file: str, text: str) -> None:
+        path = self.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def commit(self, **files: str) -> str:
+        for name, text in files.items():
+            self.write(f"deploy/{name}.yaml", text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "change")
+        return self.git("rev-parse", "HEAD")
+
+    def check(self, *arguments: str, code: int = 1, cwd: str = "", **env: str) -> tuple[dict[str, str], Any]:
+        """Run `check … -o json`. Returns the message of each finding by its place, and the whole report."""
+        done = gatewright("check", "-o", "json", *arguments, cwd=self.folder / cwd, env={**os.environ, **env})
+        assert done.returncode == code, done.stdout + done.stderr
+        report = json.loads(done.stdout)
+        return {f"{each['file']}:{each['line']}": each["message"] for each in report["findings"]}, report
+
+    def refused(self, *arguments: str) -> str:
+        done = gatewright("check", *arguments, cwd=self.folder)
+        assert (done.returncode, done.stdout) == (2, ""), done.stdout
+        return done.stderr
+
+
+def config(name: str, value: str = "b", **metadata: str) -> str:
+    return CONFIG.format(name, "".join(f", {key}: {each}" for key, each in metadata.items()), value)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+def state(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file of a folder: content and time of change."""
+    return {
+        str(path): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+def test_what_differs_is_created_updated_and_deleted(repository: Repository) -> None:
+    repository.commit(a=config("same") + "---\n" + config("edited"), b=config("gone"), c=config("moved"))
+    repository.write("deploy/a.yaml", config("edited", "c") + "---\n# a comment\n" + config("same"))
+    (repository.folder / "deploy/b.yaml").unlink()
+    (repository.folder / "deploy/c.yaml").rename(repository.folder / "deploy/d.yaml")
+    repository.write("deploy/new.yaml", config("new"))
+    before = state(repository.folder)
+    found, report = repository.check("--since", "HEAD", "deploy")
+    assert found == {
+        "deploy/a.yaml:1": "UPDATE edited: b -> c",
+        "deploy/new.yaml:1": "CREATE new: nothing -> b",
+        "HEAD:deploy/b.yaml:1": "DELETE gone: b -> nothing",
+    }
+    (note,) = [each for each in report["notes"] if each.startswith("between")]
+    assert note.endswith("and the work tree: 1 created, 1 updated, 1 deleted, 2 unchanged; 1 moved")
+    assert state(repository.folder) == before
+
+
+def test_from_a_folder_within_paths_are_as_they_are_named_there(repository: Repository) -> None:
+    repository.commit(a=config("a"), b=config("b"))
+    repository.write("deploy/a.yaml", config("a", "c"))
+    (repository.folder / "deploy/b.yaml").unlink()
+    policies = ("--policies", str(repository.folder / "policies"))
+    expected = {"a.yaml:1": "UPDATE a: b -> c", "HEAD:deploy/b.yaml:1": "DELETE b: b -> nothing"}
+    assert repository.check("--since", "HEAD", ".", *policies, cwd="deploy")[0] == expected
+    assert (
+        repository.check("--since", "HEAD", str(repository.folder / "deploy"), *policies, cwd="deploy")[0] == expected
+    )
+    assert repository.check("--since", "HEAD", "b.yaml", *policies, cwd="deploy")[0].keys() == {"HEAD:deploy/b.yaml:1"}
+
+
+def test_until_takes_both_sides_from_commits(repository: Repository) -> None:
+    first = repository.commit(a=config("a"))
+    second = repository.commit(a=config("a", "c"), b=config("b"))
+    repository.commit(a="{", b=config("b", "later"))
+    found, _ = repository.check("--since", first, "--until", second, "deploy")
+    assert found == {"deploy/a.yaml:1": "UPDATE a: b -> c", "deploy/b.yaml:1": "CREATE b: nothing -> b"}
+
+
+def test_nothing_differs(repository: Repository) -> None:
+    repository.commit(a=config("a"))
+    found, report = repository.check("--since", "HEAD", "deploy", code=0)
+    assert found == {}
+    assert any("0 created, 0 updated, 0 deleted, 1 unchanged" in note for note in report["notes"])
+
+
+def test_a_generated_name_is_never_the_same(repository: Repository) -> None:
+    job = "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: job-}\ndata: {a: %s}\n"
+    repository.commit(a=job % "b", b=job % "b", c=job % "x")
+    repository.write("deploy/b.yaml", job % "c")
+    (repository.folder / "deploy/c.yaml").unlink()
+    found, _ = repository.check("--since", "HEAD", "deploy")
+    assert list(found) == ["deploy/b.yaml:1"]
+    assert found["deploy/b.yaml:1"].startswith("CREATE job-")
+
+
+def test_folders_of_several_clusters_are_compared_file_by_file(repository: Repository) -> None:
+    repository.commit(**{"dev/a": config("a", "dev"), "prod/a": config("a", "prod"), "old/a": config("a", "old")})
+    repository.write("deploy/dev/a.yaml", config("a", "dev2"))
+    (repository.folder / "deploy/old/a.yaml").unlink()
+    found, _ = repository.check("--since", "HEAD", "deploy")
+    assert found == {
+        "deploy/dev/a.yaml:1": "UPDATE a: dev -> dev2",
+        "HEAD:deploy/old/a.yaml:1": "DELETE a: old -> nothing",
+    }
+
+
+def test_what_an_object_was_is_not_guessed_among_several(repository: Repository) -> None:
+    repository.commit(a=config("a"), b=config("b"))
+    repository.write("deploy/c.yaml", config("a", "c"))
+    repository.write("deploy/b.yaml", config("b", "c"))
+    found, report = repository.check("--since", "HEAD", "deploy", code=2)
+    assert found == {"deploy/b.yaml:1": "UPDATE b: b -> c"}  # the rest is done
+    (error,) = report["errors"]
+    assert (error["file"], error["line"]) == ("deploy/c.yaml", 1)
+    assert "ConfigMap default/a also stands in deploy/a.yaml:1" in error["message"]
+
+
+def test_ignored_files_and_submodules_are_left_out(repository: Repository, tmp_path: Path) -> None:
+    other = Repository(tmp_path / "other")
+    other.commit(a=config("theirs"))
+    repository.write(".gitignore", "build/\n*.tmp.yaml\n")
+    repository.commit(a=config("a"))
+    repository.git("submodule", "--quiet", "add", str(other.folder), "deploy/sub")
+    repository.write("deploy/build/x.yaml", config("built"))
+    repository.write("deploy/x.tmp.yaml", "{")
+    found, report = repository.check("--since", "HEAD", "deploy", code=0)
+    assert found == {}
+    left_out = {each["file"] for each in report["leftOut"]}
+    assert left_out == {"deploy/build/", "deploy/x.tmp.yaml", "deploy/sub/"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--since", "nope", "deploy"), "'nope' names no commit here"),
+        (("--since", "", "--until", "HEAD", "deploy"), "--until needs --since"),
+        (("--since", "--output=/tmp/x", "deploy"), "names no commit here"),
+        (("--since", "HEAD:deploy", "deploy"), "names no commit here"),
+        (("--since", "HEAD", "--until", "nope", "deploy"), "'nope' names no commit here"),
+        (("--since", "HEAD", "--old", "x", "deploy"), "leave one of them out"),
+        (("--since", "HEAD", "--operation", "delete", "deploy"), "leave --operation out"),
+        (("--since", "HEAD", "-"), "stdin has no revisions"),
+        (("--since", "HEAD", "/"), "/ is not in a git repository"),
+        (("--since", "HEAD", "deploy", "/"), "/ is not in the repository"),
+    ],
+)
+def test_options_that_cannot_be_used(repository: Repository, arguments: tuple[str, ...], expected: str) -> None:
+    repository.commit(a=config("a"))
+    assert expected in repository.refused(*arguments)
+
+
+def test_a_path_that_is_on_neither_side(repository: Repository) -> None:
+    repository.commit(a=config("a"))
+    repository.write("deploy/a.yaml", config("a", "c"))
+    found, report = repository.check("--since", "HEAD", "deploy", "absent", code=2)
+    assert found == {"deploy/a.yaml:1": "UPDATE a: b -> c"}
+    (error,) = report["errors"]
+    assert error["file"] == "absent"
+    assert "neither now nor in HEAD" in error["message"]
+
+
+def test_an_ambiguous_revision(repository: Repository) -> None:
+    """A name of a branch that is the beginning of two commits is a name; two commits of one beginning are none."""
+    repository.commit(a=config("a"))
+    tree, commits = repository.git("rev-parse", "HEAD^{tree}"), list[str]()
+    while len({each[:4] for each in commits}) == len(commits):  # some 300: the birthdays of 65,536 days
+        commits.append(repository.git("commit-tree", tree, "-m", str(len(commits))))
+    assert "ambiguous" in repository.refused("--since", commits[-1][:4], "deploy")
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/a.yaml").write_text(POLICIES)
+    (tmp_path / "a.yaml").write_text(config("a"))
+    done = gatewright(
+        "check",
+        "--since",
+        "HEAD",
+        "a.yaml",
+        cwd=tmp_path,
+        env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)},
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is not in a git repository" in done.stderr
+
+
+def test_git_is_not_installed(repository: Repository, tmp_path: Path) -> None:
+    repository.commit(a=config("a"))
+    done = gatewright(
+        "check", "--since", "HEAD", "deploy", cwd=repository.folder, env={**os.environ, "PATH": str(tmp_path)}
+    )
+    assert done.returncode == 2
+    assert "git is not installed" in done.stderr
+
+
+def test_a_shallow_clone_lacks_the_revision(repository: Repository, tmp_path: Path) -> None:
+    first = repository.commit(a=config("a"))
+    repository.commit(a=config("a", "c"))
+    repository.git("clone", "--quiet", "--depth=1", f"file://{repository.folder}", str(tmp_path / "clone"))
+    done = gatewright("check", "--since", first, "deploy", cwd=tmp_path / "clone")
+    assert done.returncode == 2
+    assert "this is a shallow clone" in done.stderr
+    assert "fetch-depth: 0" in done.stderr
+
+
+def test_a_file_that_could_not_be_read_before_is_said_and_new(repository: Repository) -> None:
+    conflict = f"<<<<<<< HEAD\n{config('a')}=======\n{config('a', 'c')}>>>>>>> other\n"
+    repository.commit(a=conflict, b=LFS, c=config("c"))
+    repository.write("deploy/a.yaml", config("a"))
+    repository.write("deploy/b.yaml", config("b"))
+    found, report = repository.check("--since", "HEAD", "deploy")
+    assert found == {"deploy/a.yaml:1": "CREATE a: nothing -> b", "deploy/b.yaml:1": "CREATE b: nothing -> b"}
+    warnings = {each["file"]: each["message"] for each in report["warnings"]}
+    assert "an unresolved merge conflict: <<<<<<< HEAD; what is in this file now" in warnings["HEAD:deploy/a.yaml"]
+    assert "Git LFS" in warnings["HEAD:deploy/b.yaml"]
+
+
+def test_a_file_that_cannot_be_read_now_is_an_error(repository: Repository) -> None:
+    repository.commit(a=config("a"), b=config("b"), c=config("c"), d=config("d"))
+    repository.write("deploy/a.yaml", f"<<<<<<< HEAD\n{config('a')}=======\n{config('a', 'c')}>>>>>>> other\n")
+    repository.write("deploy/b.yaml", LFS)
+    (repository.folder / "deploy/c.yaml").write_bytes(b"\x00\x01\x02")
+    repository.write("deploy/d.yaml", config("d", "x"))
+    found, report = repository.check("--since", "HEAD", "deploy", code=2)
+    assert found["deploy/d.yaml:1"] == "UPDATE d: b -> x"
+    assert {each["file"] for each in report["errors"]} >= {"deploy/a.yaml", "deploy/b.yaml"}
+    # What is unreadable may still be there: it is no deletion.
+    assert not [each for each in found.values() if each.startswith("DELETE")], found
+
+
+def test_links_lead_nowhere_but_into_the_repository(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "secret.yaml").write_text(config("secret"))
+    deploy = repository.folder / "deploy"
+    deploy.mkdir()
+    (deploy / "out.yaml").symlink_to("../../secret.yaml")
+    (deploy / "absolute.yaml").symlink_to(tmp_path / "secret.yaml")
+    (deploy / "up").symlink_to("..")
+    (deploy / "round.yaml").symlink_to("up/../secret.yaml")  # out of the repository, though its text is not
+    (deploy / "folder").symlink_to("../elsewhere")
+    repository.write("elsewhere/b.yaml", config("elsewhere"))
+    (deploy / "in.yaml").symlink_to("real.txt")
+    repository.write("deploy/real.txt", config("a"))
+    repository.commit()
+    for each in ("out.yaml", "absolute.yaml", "round.yaml", "up"):
+        (deploy / each).unlink()
+    repository.write("elsewhere/b.yaml", config("elsewhere", "c"))
+    repository.write("deploy/real.txt", config("a", "c"))
+    found, report = repository.check("--since", "HEAD", "deploy")
+    assert found.pop("deploy/folder/b.yaml:1") == "UPDATE elsewhere: b -> c"
+    assert found.pop("deploy/in.yaml:1") == "UPDATE a: b -> c"
+    # The folder that `up` leads to, which is gone, had the policies and the files once more.
+    assert all(each.startswith("HEAD:deploy/up/") for each in found), found
+    warned = {each["file"] for each in report["warnings"] if "leads out of the repository" in each["message"]}
+    assert warned == {"HEAD:deploy/out.yaml", "HEAD:deploy/absolute.yaml", "HEAD:deploy/round.yaml"}
+
+
+def test_names_that_git_would_not_check_out_are_not_written(repository: Repository, tmp_path: Path) -> None:
+    """A tree made by hand: `..`, an absolute path, and `.git` as parts of a name."""
+    names = ("../../evil.yaml", ".git/x.yaml", "/tmp/evil.yaml")
+    evil = Made(tmp_path / "made").tree([("100644", name, config("evil")) for name in names])
+    repository.git("fetch", "--quiet", str(tmp_path / "made"), evil)
+    repository.commit(a=config("a"))
+    found, report = repository.check("--since", evil, ".", "--exclude", "policies")
+    assert "deploy/a.yaml:1" in found
+    assert not Path("/tmp/evil.yaml").exists()
+    assert sum("not one that git would check out" in each["message"] for each in report["warnings"]) == 3
+
+
+def test_nothing_of_the_repository_is_run(repository: Repository, tmp_path: Path) -> None:
+    first = repository.commit(a=config("a"))
+    repository.commit(a=config("a", "c"))
+    ran = tmp_path / "ran"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\ncat\n")
+    program.chmod(0o755)
+    for hook in ("post-checkout", "post-index-change", "reference-transaction"):
+        path = repository.folder / ".git/hooks" / hook
+        path.write_text(program.read_text())
+        path.chmod(0o755)
+    repository.write(".git/info/attributes", "*.yaml filter=evil diff=evil\n")
+    for name in ("core.fsmonitor", "filter.evil.smudge", "filter.evil.clean", "diff.evil.textconv", "core.pager"):
+        repository.git("config", name, str(program))
+    ran.unlink(missing_ok=True)
+    found, _ = repository.check("--since", first, "deploy")
+    assert found == {"deploy/a.yaml:1": "UPDATE a: b -> c"}
+    assert not ran.exists()
+
+
+def test_a_hook_of_git_may_run_it(repository: Repository) -> None:
+    """git sets these variables for hooks, perhaps to another repository than that of the manifests."""
+    repository.commit(a=config("a"))
+    repository.write("deploy/a.yaml", config("a", "c"))
+    found, _ = repository.check("--since", "HEAD", "deploy", GIT_DIR=os.devnull, GIT_WORK_TREE="/")
+    assert found == {"deploy/a.yaml:1": "UPDATE a: b -> c"}
