@@ -12,11 +12,12 @@ import sys
 import time
 
 TRIES = 15
+UID = "helm-test"
 REVIEW = {
     "apiVersion": "admission.k8s.io/v1",
     "kind": "AdmissionReview",
     "request": {
-        "uid": "helm-test",
+        "uid": UID,
         "kind": {"group": "", "version": "v1", "kind": "ConfigMap"},
         "resource": {"group": "", "version": "v1", "resource": "configmaps"},
         "name": "helm-test",
@@ -51,7 +52,7 @@ def asked(host: str, port: int, authority: str, clients: str) -> str:
     if answer.status != http.HTTPStatus.OK:
         raise ValueError(f"status {answer.status}: {body[:500]!r}")
     response = json.loads(body)["response"]
-    if response["uid"] != REVIEW["request"]["uid"]:  # type: ignore[index]
+    if response["uid"] != UID:
         raise ValueError(f"the answer is to another review: {response!r}")
     return f"a review was answered: allowed is {response['allowed']}"
 
