@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test coverage test-all e2e e2e-assets soak lint format docs site bench lock manifests sbom dist setup
+.PHONY: run test coverage test-all e2e e2e-assets soak lint format docs site bench lock manifests sbom dist tables setup
 setup: $(READY)
 
 $(BIN)/python:
@@ -50,6 +50,9 @@ soak: $(READY)  ## the long runs of the server's tests, tests that assert second
 	  tests/cel/library/test_hostile.py tests/cel/test_bounds.py tests/cel/library/test_patterns.py \
 	  tests/cel/why/test_explainer.py tests/cel/check/test_suggestions.py tests/cli/test_explain.py
 	GATEWRIGHT_TEST_ALL=1 $(PYTEST) $$(grep --recursive --files-with-matches --include='test_*.py' tests.amounts tests)
+
+tables: $(READY)  ## write the tables of kinds, types and defaults of all Kubernetes versions anew, with Go
+	$(BIN)/python -m tests.apiserver.tables
 
 manifests: $(READY)  ## write everything that ships the policies anew: registration, RBAC, the lists of policies and params
 	$(BIN)/gatewright manifests policies --no-ca --all --write manifests/base

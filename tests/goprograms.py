@@ -19,28 +19,38 @@ import pytest
 
 
 def built(source: Path, package: str = ".") -> Path:
-    """The program of a folder, kept by what it is made of: checkouts on one machine do not build over each other.
+    """The program of a folder.
 
     package: what is built, if it is not the folder's own main.go: a package of the modules in its go.mod.
     """
     if shutil.which("go") is None:
         pytest.skip(f"Go is not here: {_called(source, package)} cannot be built")
+    program = kept(source.parent.name, sorted(source.iterdir()))
+    if not program.exists():
+        build(source, program, "-mod=readonly", package)
+    return program
+
+
+def kept(name: str, files: Iterable[Path]) -> Path:
+    """Where a program is kept, by what it is made of: checkouts on one machine do not build over each other."""
     digest = hashlib.sha256()
-    for file in sorted(source.iterdir()):
+    for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright" / "programs"
-    program = cache / f"{source.parent.name}-{digest.hexdigest()[:16]}"
-    if not program.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        made = program.with_suffix(f".{os.getpid()}")
-        # With the flags of tests/e2e/assets.py, so that packages which both need are compiled once.
-        command = ["go", "build", "-mod=readonly", "-trimpath", "-o", str(made), package]
-        environment = os.environ | {"CGO_ENABLED": "0"}
-        run = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
-        if run.returncode:
-            pytest.skip(f"{_called(source, package)} cannot be built here: {run.stderr.strip()[:500]}")
-        made.replace(program)
-    return program
+    return cache / f"{name}-{digest.hexdigest()[:16]}"
+
+
+def build(source: Path, program: Path, modules: str, package: str = ".") -> None:
+    """Builds a folder's program; a test that asks for one that does not build is skipped. modules: the flag -mod."""
+    program.parent.mkdir(parents=True, exist_ok=True)
+    made = program.with_suffix(f".{os.getpid()}")
+    # With the flags of tests/e2e/assets.py, so that packages which both need are compiled once.
+    command = ["go", "build", modules, "-trimpath", "-o", str(made), package]
+    environment = os.environ | {"CGO_ENABLED": "0"}
+    run = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
+    if run.returncode:
+        pytest.skip(f"{_called(source, package)} cannot be built here: {run.stderr.strip()[-500:]}")
+    made.replace(program)
 
 
 def _called(source: Path, package: str) -> str:

@@ -1,4 +1,7 @@
-"""Kubernetes versions, such as (1, 30). They decide which functions and features of CEL are available."""
+"""Kubernetes versions, such as (1, 30).
+
+They decide which functions and features of CEL are available, and what the API server makes of an object.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ OLDEST: Version = (1, 26)
 """The first version with CEL policies."""
 
 NEWEST: Version = (1, 37)
-"""The newest version whose functions are implemented."""
+"""The newest version whose functions and types are implemented."""
 
 CROSS_TYPE_COMPARISON: Version = (1, 28)
 """The first version that compares numbers of different types: `1 < 1.5`."""

@@ -1,4 +1,7 @@
-"""Objects of the built-in kinds, generated from their Go types: terse and full, valid and not."""
+"""Objects of the built-in kinds, generated from their Go types: terse and full, valid and not.
+
+target: the Kubernetes version of the types and kinds.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 from webhook.apiserver.gotypes import Field, GoType, fields_of, struct_of
 from webhook.schema import shipped
+from webhook.versions import NEWEST, Version
 
 TEXTS = ("", "a", "web", "0", "80", "http", "10%", "true", "1Gi", "a b", "ü", "x/y", "kube-system")
 NUMBERS = (0, 1, -1, 80, 8080, 2**31 - 1, 2**31, -(2**31) - 1, 2**63 - 1, 2**63, 1.5, 3.0, 1e21, -0.0, 1e-7)
@@ -91,13 +95,14 @@ WRONG: tuple[Any, ...] = (True, False, "text", "", 1, 0, 2.5, [], [1], ["a"], {}
 class Objects:
     """Generates objects. `wrong`: how many of 1,000 values are of a wrong type or an unknown field."""
 
-    def __init__(self, seed: str, wrong: int) -> None:
+    def __init__(self, seed: str, wrong: int, target: Version = NEWEST) -> None:
         self.random = random.Random(seed)
         self.wrong = wrong
+        self.target = target
 
     def of(self, api_version: str, kind: str) -> dict[str, Any]:
         """An object of a kind."""
-        struct = struct_of(api_version, kind)
+        struct = struct_of(api_version, kind, self.target)
         assert struct is not None
         density = self.random.choice((0.1, 0.3, 0.6, 0.9))
         made = self.struct(struct, density, 0)
@@ -106,7 +111,7 @@ class Objects:
     def struct(self, struct: str, density: float, depth: int) -> dict[str, Any]:
         # The deeper, the terser: structs are large, and schemas hold schemas.
         share = density / (1 + depth * depth / 8) if depth < 9 else 0.02
-        fields = [field for field in fields_of(struct) if self.random.random() < share]
+        fields = [field for field in fields_of(struct, self.target) if self.random.random() < share]
         self.random.shuffle(fields)
         made = {field.name: self.value(field.type, density, depth + 1, field) for field in fields}
         if self.random.randrange(3000) < self.wrong:
@@ -175,15 +180,13 @@ class Objects:
 _SCHEMA = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 
 
-def kinds() -> Iterator[tuple[str, str]]:
+def kinds(target: Version = NEWEST) -> Iterator[tuple[str, str]]:
     """The built-in kinds, as (apiVersion, kind)."""
-    for api_version, named in sorted(shipped.index()["kinds"].items()):
-        for kind in sorted(named):
-            yield api_version, kind
+    yield from sorted(shipped.kinds(target))
 
 
-def objects(seed: str, amount: int, wrong: int) -> list[dict[str, Any]]:
+def objects(seed: str, amount: int, wrong: int, target: Version = NEWEST) -> list[dict[str, Any]]:
     """So many objects, kind by kind."""
-    made = Objects(seed, wrong)
-    named = list(kinds())
+    made = Objects(seed, wrong, target)
+    named = list(kinds(target))
     return [made.of(*named[index % len(named)]) for index in range(amount)]

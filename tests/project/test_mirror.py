@@ -28,6 +28,9 @@ apiserver/fielderrors: apiserver/test_goshown
 apiserver/admitted: cli/test_way_in
 apiserver/completion: offline/test_requests
 apiserver/encoding: apiserver/test_decoding
+apiserver/defaults/apps: apiserver/defaults/test_defaulting
+apiserver/defaults/batch: apiserver/defaults/test_defaulting
+apiserver/defaults/resource: apiserver/defaults/test_defaulting
 apiserver/gated: apiserver/test_strategies_against_kubernetes
 apiserver/plugins/accounts: apiserver/plugins/test_admitting
 apiserver/plugins/limits: apiserver/plugins/test_admitting

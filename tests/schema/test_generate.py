@@ -147,4 +147,4 @@ def test_what_ships_is_of_the_documents_in_kubernetes_source(tmp_path: Path) -> 
         pytest.skip(f"the Go module k8s.io/kubernetes@{release} is not in the module cache")
     generate.main(["--from", str(documents), "--release", release, "--to", str(tmp_path)])
     written = {file.name: file.read_text() for file in tmp_path.iterdir()}
-    assert written == {file.name: file.read_text() for file in shipped.FOLDER.iterdir()}
+    assert written == {file.name: file.read_text() for file in shipped.FOLDER.glob("*.json")}

@@ -11,9 +11,9 @@ from webhook.apiserver.conversion import convert
 from webhook.apiserver.decoding import Decoded
 from webhook.apiserver.defaults.defaulting import set_defaults
 from webhook.apiserver.gotypes import serves_group, struct_of
-from webhook.apiserver.problems import FieldProblem
+from webhook.apiserver.problems import FieldProblem, in_other_versions
 from webhook.nearest import nearest
-from webhook.schema import Kinds, Resource
+from webhook.schema import Kinds, Resource, shipped
 from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ApiServer:
     """The API server for the objects of one run.
 
     definitions: objects, among them the CustomResourceDefinitions that are at hand. cluster: makes the view in which
-    the admission plugins look for objects. target: the Kubernetes version, for the rules of custom kinds.
+    the admission plugins look for objects. target: the Kubernetes version of the API server.
     """
 
     def __init__(
@@ -64,16 +64,16 @@ class ApiServer:
         namespace: that of the request, for an object that names none.
         """
         api_version, kind = value["apiVersion"], value["kind"]
-        struct = struct_of(api_version, kind)
+        struct = struct_of(api_version, kind, self._target)
         if struct is None:
             found = self._custom_object(value)
             encoding.encode_metadata(found.object.setdefault("metadata", {}))
             sent = completion.sent(found.object, namespaced=resource.namespaced, namespace=namespace)
             return Sent(sent, found.problems)
-        decoded = _defaulted(value, struct)
+        decoded = _defaulted(value, struct, self._target)
         sent = completion.sent(decoded.object, namespaced=resource.namespaced, namespace=namespace)
         plugged = self._loaded_plugins().admit(sent, api_version, kind, sent["metadata"].get("namespace", ""))
-        encoding.encode(sent, struct)
+        encoding.encode(sent, struct, self._target)
         return Sent(sent, (*decoded.problems, *plugged.problems), plugged.notes)
 
     def created(
@@ -132,7 +132,7 @@ class ApiServer:
             from webhook.apiserver.customresources import judging
 
             refused = judging.refusals(custom, value, old)
-        elif struct_of(resource.api_version, resource.kind) is None:
+        elif struct_of(resource.api_version, resource.kind, self._target) is None:
             return ()
         else:
             from webhook.apiserver.validation import kinds
@@ -152,7 +152,7 @@ class ApiServer:
         if self._plugins is None:
             from webhook.apiserver.plugins.admitting import Plugins
 
-            self._plugins = Plugins(self._cluster())
+            self._plugins = Plugins(self._cluster(), self._target)
         return self._plugins
 
     def _custom_object(self, value: JSONObject) -> Decoded:
@@ -199,21 +199,21 @@ class ApiServer:
         return definitions.read(value, self._target).refused
 
 
-def read(value: JSONObject) -> Decoded:
+def read(value: JSONObject, target: Version = NEWEST) -> Decoded:
     """An object of a built-in kind, decoded, defaulted and written; other objects as they are."""
-    struct = struct_of(value["apiVersion"], value["kind"])
+    struct = struct_of(value["apiVersion"], value["kind"], target)
     if struct is None:
         return Decoded(value, ())
-    decoded = _defaulted(value, struct)
-    encoding.encode(decoded.object, struct)
+    decoded = _defaulted(value, struct, target)
+    encoding.encode(decoded.object, struct, target)
     return decoded
 
 
-def _defaulted(value: JSONObject, struct: str) -> Decoded:
+def _defaulted(value: JSONObject, struct: str, target: Version) -> Decoded:
     """The decoded object with its defaults, as the internal version has it."""
-    decoded = decoding.decode(value, struct)
-    set_defaults(decoded.object, value["apiVersion"], value["kind"])
-    refused = convert(decoded.object, value["apiVersion"], value["kind"])
+    decoded = decoding.decode(value, struct, target)
+    set_defaults(decoded.object, value["apiVersion"], value["kind"], target)
+    refused = convert(decoded.object, value["apiVersion"], value["kind"], target)
     return decoded if refused is None else Decoded(decoded.object, (*decoded.problems, refused))
 
 
@@ -229,8 +229,8 @@ _NO_LONGER: Final = frozenset({"extensions"})
 """Built-in groups that the API server serves no kind of any more."""
 
 
-def unserved(api_version: str, kind: str, kinds: Kinds) -> FieldProblem | None:
-    """Why the API server has no such kind, if that is certain; else None.
+def unserved(api_version: str, kind: str, kinds: Kinds, target: Version = NEWEST) -> FieldProblem | None:
+    """Why the API server of a Kubernetes version has no such kind, if that is certain; else None.
 
     It is where the group is built in, and where a definition has the kind in other versions. Another custom kind may
     exist though no definition of it is known.
@@ -241,7 +241,9 @@ def unserved(api_version: str, kind: str, kinds: Kinds) -> FieldProblem | None:
         return None
     message = f"no matches for kind {gotext.quote(kind)} in version {gotext.quote(api_version)}"
     serving = sorted({each.api_version for each in kinds if each.kind == kind})
-    if serving:
-        return FieldProblem(("apiVersion",), message, "NotFound", advice=" or ".join(serving[:3]))
+    versions = in_other_versions(shipped.lifetime(api_version, kind, target), target, "served")
+    if serving or versions:
+        advice = " or ".join(serving[:3])
+        return FieldProblem(("apiVersion",), message, "NotFound", advice=advice, versions=versions)
     served = tuple(sorted({each.kind for each in kinds if each.api_version == api_version}))
     return FieldProblem(("kind",), message, "NotFound", advice=nearest(kind, served) or "")

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from webhook.apiserver import strategies
 from webhook.schema import Resource
+from webhook.versions import NEWEST, Version
 
 SUFFIX: Final = "x" * 5
 """What generated names end in here: as many characters as the API server appends to a generateName."""
@@ -24,13 +25,17 @@ _SET_BY_THE_SERVER: Final = (
 
 
 class Creation(NamedTuple):
-    """The circumstances of a creation. `now`: as metav1.Time is written. The user is that of the request."""
+    """The circumstances of a creation. `now`: as metav1.Time is written. The user is that of the request.
+
+    `target`: the Kubernetes version.
+    """
 
     now: str
     username: str = ""
     uid: str = ""
     groups: tuple[str, ...] = ()
     extra: dict[str, list[str]] = {}  # never modified
+    target: Version = NEWEST
 
 
 def sent(value: dict[str, Any], *, namespaced: bool, namespace: str) -> dict[str, Any]:

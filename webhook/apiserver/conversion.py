@@ -15,8 +15,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from webhook.apiserver.defaults.absent import same_addresses
 from webhook.apiserver.gotext import INT64, quote
 from webhook.apiserver.problems import FieldProblem
+from webhook.versions import NEWEST, Version
 
 _ROLLBACK: Final = "deprecated.deployment.rollback.to"
 TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
@@ -29,6 +31,11 @@ _TOLERANCES: Final = (
     "autoscaling.alpha.kubernetes.io/scale-down-tolerance",
     "autoscaling.alpha.kubernetes.io/scale-up-tolerance",
 )
+_INIT_CONTAINERS: Final = tuple(
+    f"pod.{version}.kubernetes.io/init-{of}"
+    for version in ("alpha", "beta")
+    for of in ("containers", "container-statuses")
+)
 STATUS_ANNOTATIONS: Final = frozenset((_CURRENT_METRICS, _CONDITIONS))
 """The annotations of an autoscaler that hold what newer versions have in its status."""
 _CPU_UTILIZATION: Final = 80
@@ -38,10 +45,27 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
 Conversion = Callable[[dict[str, Any]], FieldProblem | None]
 
 
-def convert(value: dict[str, Any], api_version: str, kind: str) -> FieldProblem | None:
+def convert(value: dict[str, Any], api_version: str, kind: str, target: Version = NEWEST) -> FieldProblem | None:
     """Change a decoded and defaulted object of a kind. What is wrong with it, if it cannot be converted."""
+    for last, earlier in _UNTIL.get((api_version, kind), ()):
+        if target <= last:
+            return earlier(value)
     conversion = _CONVERSIONS.get((api_version, kind))
     return conversion(value) if conversion is not None else None
+
+
+def pod_until_1_36(value: dict[str, Any]) -> None:
+    """What later versions do as defaults, or when the Pod is created."""
+    pod_until_1_26(value)
+    spec = value.get("spec", {})
+    if spec.get("terminationGracePeriodSeconds", 0) < 0:
+        spec["terminationGracePeriodSeconds"] = 1
+
+
+def pod_until_1_26(value: dict[str, Any]) -> None:
+    _drop_annotations(value, _INIT_CONTAINERS)
+    if status := value.get("status"):
+        same_addresses(status)
 
 
 def secret(value: dict[str, Any]) -> None:
@@ -99,6 +123,11 @@ def stateful_set(value: dict[str, Any]) -> None:
 def autoscaler_v1(value: dict[str, Any]) -> None:
     """Fields of newer versions are in annotations. The texts of those that can be read are kept as they are."""
     _drop_annotations(value, _TOLERANCES)
+    autoscaler_v1_until_1_32(value)
+
+
+def autoscaler_v1_until_1_32(value: dict[str, Any]) -> None:
+    """Before there were tolerances."""
     metrics = _annotation(value, _METRICS, list)
     _annotation(value, _BEHAVIOR, dict)
     _annotation(value, _CONDITIONS, list)
@@ -127,7 +156,12 @@ def _current_metrics(value: dict[str, Any]) -> None:
 
 
 def autoscaler_v2(value: dict[str, Any]) -> None:
-    _drop_annotations(value, (_METRICS, _BEHAVIOR, _CURRENT_METRICS, _CONDITIONS, *_TOLERANCES))
+    _drop_annotations(value, _TOLERANCES)
+    autoscaler_v2_until_1_32(value)
+
+
+def autoscaler_v2_until_1_32(value: dict[str, Any]) -> None:
+    _drop_annotations(value, (_METRICS, _BEHAVIOR, _CURRENT_METRICS, _CONDITIONS))
 
 
 def definition(value: dict[str, Any]) -> None:
@@ -143,6 +177,10 @@ def slice_v1beta1(value: dict[str, Any]) -> None:
         device.setdefault("basic", {})
 
 
+def unchanged(_value: dict[str, Any]) -> None:
+    """Of versions whose internal version has the same fields."""
+
+
 _CONVERSIONS: Final[dict[tuple[str, str], Conversion | Callable[[dict[str, Any]], None]]] = {
     ("v1", "Node"): node,
     ("v1", "Secret"): secret,
@@ -154,6 +192,15 @@ _CONVERSIONS: Final[dict[tuple[str, str], Conversion | Callable[[dict[str, Any]]
     ("autoscaling/v2", "HorizontalPodAutoscaler"): autoscaler_v2,
     ("resource.k8s.io/v1beta1", "ResourceSlice"): slice_v1beta1,
 }
+
+_UNTIL: Final[dict[tuple[str, str], tuple[tuple[Version, Conversion | Callable[[dict[str, Any]], None]], ...]]] = {
+    ("autoscaling/v1", "HorizontalPodAutoscaler"): (((1, 32), autoscaler_v1_until_1_32),),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): (((1, 32), autoscaler_v2_until_1_32),),
+    ("resource.k8s.io/v1alpha3", "ResourceSlice"): (((1, 32), unchanged), ((1, 33), slice_v1beta1)),
+    ("resource.k8s.io/v1beta1", "ResourceSlice"): (((1, 32), unchanged),),
+    ("v1", "Pod"): (((1, 26), pod_until_1_26), ((1, 36), pod_until_1_36)),
+}
+"""The conversions of earlier versions, oldest first, each with the last version that has it."""
 
 
 def _set_zero(value: dict[str, Any] | None, *fields: str) -> None:

@@ -16,9 +16,10 @@ from functools import cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from webhook.apiserver import gotext, gotimes, quantities
-from webhook.apiserver.gotypes import OBJECT_META, Field, GoType, fields_of, short_name, struct_of
-from webhook.apiserver.problems import FieldProblem
+from webhook.apiserver.gotypes import OBJECT_META, Field, GoType, fields_of, lifetime, short_name, struct_of
+from webhook.apiserver.problems import FieldProblem, in_other_versions
 from webhook.paths import Path
+from webhook.versions import NEWEST, Version
 
 MAX_PROBLEMS: Final = 1000
 """The most unknown fields of an object, and the most values of wrong types. The API server names 100 and one."""
@@ -45,12 +46,17 @@ class _Known(NamedTuple):
 
 
 class _Found:
-    """The problems of an object. `fatal`: the texts of values that ended decoding in the API server, in order."""
+    """The problems of an object. `fatal`: the texts of values that ended decoding in the API server, in order.
 
-    __slots__ = ("unknown", "wrong")
+    target: the Kubernetes version in which fields are unknown. `unknown`: of each such field its path, the fields that
+    its struct has, its place as messages have it, and the struct.
+    """
 
-    def __init__(self) -> None:
-        self.unknown: list[tuple[Path, tuple[str, ...], str]] = []
+    __slots__ = ("target", "unknown", "wrong")
+
+    def __init__(self, target: Version) -> None:
+        self.target = target
+        self.unknown: list[tuple[Path, tuple[str, ...], str, str]] = []
         self.wrong: list[tuple[Path, str, bool]] = []
 
     def mistyped(self, value: Any, go: str, place: Place | None) -> None:
@@ -66,8 +72,10 @@ class _Found:
         self.wrong.sort(key=lambda found: (not found[2], _order(found[0])))
         self.unknown.sort(key=lambda found: _order(found[0]))
         found = [FieldProblem(path, text) for path, text, _ in self.wrong[:MAX_PROBLEMS]]
-        for path, known, where in self.unknown[:MAX_PROBLEMS]:
-            found.append(FieldProblem(path, f"unknown field {gotext.quote(where)}", known=known, strict=True))
+        for path, known, where, struct in self.unknown[:MAX_PROBLEMS]:
+            message = f"unknown field {gotext.quote(where)}"
+            versions = in_other_versions(lifetime(struct, str(path[-1]), self.target), self.target)
+            found.append(FieldProblem(path, message, known=known, strict=True, versions=versions))
         return tuple(found)
 
 
@@ -82,24 +90,30 @@ class Decoded(NamedTuple):
     problems: tuple[FieldProblem, ...]
 
 
-def decode(value: dict[str, Any], struct: str) -> Decoded:
-    """Decode an object, or a part of one, as a struct (webhook.apiserver.gotypes). The value is not modified."""
-    found = _Found()
-    decoded = _struct(struct)(value, None, found) or {}
+def decode(value: dict[str, Any], struct: str, target: Version = NEWEST) -> Decoded:
+    """Decode an object, or a part of one, as a struct (webhook.apiserver.gotypes) of a Kubernetes version.
+
+    The value is not modified.
+    """
+    found = _Found(target)
+    decoded = _struct(struct, target)(value, None, found) or {}
     return Decoded(decoded, found.problems() if found.wrong or found.unknown else ())
 
 
-def decode_builtin(value: dict[str, Any]) -> Decoded | None:
+def decode_builtin(value: dict[str, Any], target: Version = NEWEST) -> Decoded | None:
     """Decode an object of a built-in kind by its apiVersion and kind; None if it has another kind."""
-    struct = struct_of(value["apiVersion"], value["kind"])
-    return None if struct is None else decode(value, struct)
+    struct = struct_of(value["apiVersion"], value["kind"], target)
+    return None if struct is None else decode(value, struct, target)
 
 
 def decode_metadata(metadata: Any) -> Decoded:
-    """Decode the metadata of a custom resource, which the API server decodes alone. Paths begin with `metadata`."""
-    found = _Found()
+    """Decode the metadata of a custom resource, which the API server decodes alone. Paths begin with `metadata`.
+
+    All versions have the same metadata.
+    """
+    found = _Found(NEWEST)
     place = (None, "metadata", None)
-    decoded = _struct(OBJECT_META)(metadata, place, found) if metadata is not None else None
+    decoded = _struct(OBJECT_META, NEWEST)(metadata, place, found) if metadata is not None else None
     return Decoded(decoded or {}, found.problems() if found.wrong or found.unknown else ())
 
 
@@ -158,7 +172,7 @@ def _strict_path(place: Place | None, name: str) -> str:
 
 
 @cache
-def _struct(struct: str) -> Decoder:
+def _struct(struct: str, target: Version) -> Decoder:
     """The decoder of a struct. An empty struct is absent."""
     known: dict[str, _Known] = {}
     names: list[str] = []
@@ -168,8 +182,8 @@ def _struct(struct: str) -> Decoder:
 
     def prepare() -> None:
         nonlocal complete  # on first use: types refer to each other
-        for field in fields_of(struct):
-            known[field.name] = _known(field, short)
+        for field in fields_of(struct, target):
+            known[field.name] = _known(field, short, target)
             names.append(field.name)
         complete = True
 
@@ -185,7 +199,7 @@ def _struct(struct: str) -> Decoder:
             field = known.get(name)
             if field is None:
                 path = (*_path(place), name)
-                found.unknown.append((path, tuple(names), _strict_path(place, name)))
+                found.unknown.append((path, tuple(names), _strict_path(place, name), struct))
                 continue
             plain, kept, decode, _, _ = field
             if each.__class__ is plain:
@@ -200,10 +214,10 @@ def _struct(struct: str) -> Decoder:
     return decode_struct
 
 
-def _known(field: Field, struct: str) -> _Known:
+def _known(field: Field, struct: str, target: Version) -> _Known:
     form, pointer = field.type.form, field.type.pointer
     plain = {"string": str, "bool": bool}.get(form)
-    decode = decoder_of(field.type)
+    decode = decoder_of(field.type, target)
     if pointer and form == "struct":
         decode = _kept(decode, {})
     elif form in ("list", "map") and (not field.left_out or (struct, field.name) in _NOT_NIL):
@@ -212,7 +226,12 @@ def _known(field: Field, struct: str) -> _Known:
         decode = _kept_time(decode)
     elif not pointer and form in _ZEROS and (form != "bytes" or field.left_out):
         decode = _without_zero(decode, _ZEROS[form])
-    return _Known(plain, pointer, decode, struct, field.embedded + field.name)
+    named = field.embedded + field.name if target >= _NAMES_EMBEDDED else field.name
+    return _Known(plain, pointer, decode, struct, named)
+
+
+_NAMES_EMBEDDED: Final[Version] = (1, 35)
+"""The first version whose messages name the embedded structs that a field stands in."""
 
 
 _NOT_NIL: Final = frozenset((("HPAScalingRules", "policies"), ("NodeStatus", "allocatable")))
@@ -269,22 +288,22 @@ def _kept_empty(decode: Decoder, kind: type) -> Decoder:
     return kept_empty
 
 
-def decoder_of(go: GoType) -> Decoder:
+def decoder_of(go: GoType, target: Version) -> Decoder:
     """The decoder of values that are not null. Empty lists and maps, and empty structs, are absent."""
     if go.form == "struct":
-        return _struct(go.struct)
+        return _struct(go.struct, target)
     if go.form == "list":
-        return _list(go)
+        return _list(go, target)
     if go.form == "map":
-        return _map(go)
+        return _map(go, target)
     if go.form in _SPECIAL:
         return _SPECIAL[go.form]
     return _scalar(go)
 
 
-def _list(go: GoType) -> Decoder:
+def _list(go: GoType, target: Version) -> Decoder:
     of = go.items
-    decode = _kept_in(of)
+    decode = _kept_in(of, target)
     plain = {"string": str, "bool": bool}.get(of.form)
     zero = _zero_of(of)
 
@@ -303,9 +322,9 @@ def _list(go: GoType) -> Decoder:
     return decode_list
 
 
-def _map(go: GoType) -> Decoder:
+def _map(go: GoType, target: Version) -> Decoder:
     of = go.items
-    decode = _kept_in(of)
+    decode = _kept_in(of, target)
     plain = {"string": str, "bool": bool}.get(of.form)
     zero = _zero_of(of)
 
@@ -324,9 +343,9 @@ def _map(go: GoType) -> Decoder:
     return decode_map
 
 
-def _kept_in(of: GoType) -> Decoder:
+def _kept_in(of: GoType, target: Version) -> Decoder:
     """The decoder of a list's items or a map's values, which keep empty lists and maps."""
-    decode = decoder_of(of)
+    decode = decoder_of(of, target)
     return _kept_empty(decode, list if of.form == "list" else dict) if of.form in ("list", "map") else decode
 
 
@@ -458,8 +477,8 @@ _SCHEMA: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONS
 
 def _nested_schema(value: Any, place: Place | None, found: _Found) -> Any:
     """A JSON schema below another. It is not decoded strictly: unknown fields are dropped without a word."""
-    within = _Found()
-    decoded = _struct(_SCHEMA)(value, None, within)
+    within = _Found(found.target)
+    decoded = _struct(_SCHEMA, found.target)(value, None, within)
     for path, text, fatal in within.wrong:
         at = place
         for step in path:
@@ -481,7 +500,7 @@ def _schema_or_strings(value: Any, place: Place | None, found: _Found) -> Any:
     if value.__class__ is dict:
         return _nested_schema(value, place, found)
     if value.__class__ is list:
-        return _list(GoType("list", "[]string", of=GoType("string", "string")))(value, None, found)
+        return _list(_STRINGS, found.target)(value, None, found)
     return None
 
 
@@ -492,6 +511,8 @@ def _schema_or_array(value: Any, place: Place | None, found: _Found) -> Any:
         return [_nested_schema(each, (place, index, None), found) for index, each in enumerate(value)] or None
     return None
 
+
+_STRINGS: Final = GoType("list", "[]string", of=GoType("string", "string"))
 
 _SPECIAL: Final[dict[str, Decoder]] = {
     "bytes": _binary,

@@ -6,25 +6,26 @@ An encoder of each struct is made when it is first needed. It adds to the decode
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from webhook.apiserver import gotimes
 from webhook.apiserver.gotypes import OBJECT_META, Field, GoType, fields_of, struct_of
+from webhook.versions import NEWEST, Version
 
 Encoder = Callable[[Any], None]
 
 
-def encode(decoded: dict[str, Any], struct: str) -> dict[str, Any]:
-    """Complete a decoded object, or a part of one, in place, and return it."""
-    _struct(struct)(decoded)
+def encode(decoded: dict[str, Any], struct: str, target: Version = NEWEST) -> dict[str, Any]:
+    """Complete a decoded object, or a part of one, in place, as a Kubernetes version writes it, and return it."""
+    _struct(struct, target)(decoded)
     return decoded
 
 
-def encode_builtin(decoded: dict[str, Any]) -> dict[str, Any]:
+def encode_builtin(decoded: dict[str, Any], target: Version = NEWEST) -> dict[str, Any]:
     """Complete a decoded object of a built-in kind in place, and return it. Other objects stay as they are."""
-    struct = struct_of(decoded["apiVersion"], decoded["kind"])
-    return decoded if struct is None else encode(decoded, struct)
+    struct = struct_of(decoded["apiVersion"], decoded["kind"], target)
+    return decoded if struct is None else encode(decoded, struct, target)
 
 
 def encode_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -32,14 +33,14 @@ def encode_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
     return encode(metadata, OBJECT_META)
 
 
-def written_zero(struct: str, name: str) -> Any:
+def written_zero(struct: str, name: str, target: Version = NEWEST) -> Any:
     """What is written of a field that is absent; None if it is left out, or null."""
-    field = next((each for each in fields_of(struct) if each.name == name), None)
-    return None if field is None or field.left_out else _zero(field)()
+    field = next((each for each in fields_of(struct, target) if each.name == name), None)
+    return None if field is None or field.left_out else _zero(field, target)()
 
 
 @cache
-def _struct(struct: str) -> Encoder:
+def _struct(struct: str, target: Version) -> Encoder:
     nested: list[tuple[str, Encoder]] = []
     written: list[tuple[str, Callable[[], Any]]] = []
     times: list[str] = []
@@ -47,14 +48,14 @@ def _struct(struct: str) -> Encoder:
 
     def prepare() -> None:
         nonlocal complete  # on first use: types refer to each other
-        for field in fields_of(struct):
-            encoder = _encoder(field.type)
+        for field in fields_of(struct, target):
+            encoder = _encoder(field.type, target)
             if field.type.pointer and field.type.form in ("time", "microtime"):
                 times.append(field.name)
             if encoder is not None:
                 nested.append((field.name, encoder))
             if not field.left_out:
-                written.append((field.name, _zero(field)))
+                written.append((field.name, _zero(field, target)))
         complete = True
 
     def encode_struct(value: Any) -> None:
@@ -73,13 +74,13 @@ def _struct(struct: str) -> Encoder:
     return encode_struct
 
 
-def _encoder(go: GoType) -> Encoder | None:
+def _encoder(go: GoType, target: Version) -> Encoder | None:
     """The encoder of a type; None if nothing within can be missing."""
     if go.form == "struct":
-        return _struct(go.struct) if _writes(go.struct) else None
+        return _struct(go.struct, target) if _writes(go.struct, target) else None
     if go.form in _SCHEMAS:
-        return _nested_schemas
-    within = _encoder(go.of) if go.of is not None else None
+        return partial(_nested_schemas, target)
+    within = _encoder(go.of, target) if go.of is not None else None
     if within is None:
         return None
     encoder = within
@@ -96,11 +97,11 @@ def _encoder(go: GoType) -> Encoder | None:
 
 
 @cache
-def _writes(struct: str) -> bool:
+def _writes(struct: str, target: Version) -> bool:
     """Whether a struct, or one below it, has a field that the encoder may have to write."""
     ahead, seen = [struct], {struct}
     while ahead:
-        for field in fields_of(ahead.pop()):
+        for field in fields_of(ahead.pop(), target):
             if not field.left_out:
                 return True
             go: GoType | None = field.type
@@ -127,14 +128,14 @@ _ZEROS: Final[dict[str, Any]] = {
 }
 
 
-def _zero(field: Field) -> Callable[[], Any]:
+def _zero(field: Field, target: Version) -> Callable[[], Any]:
     """Makes what is written of a field that is absent."""
     go = field.type
     if go.form == "struct" and not go.pointer:
 
         def empty() -> dict[str, Any]:
             value: dict[str, Any] = {}
-            _struct(go.struct)(value)
+            _struct(go.struct, target)(value)
             return value
 
         return empty
@@ -146,7 +147,7 @@ _SCHEMAS: Final = frozenset(("schemaorbool", "schemaorstrings", "schemaorarray")
 _SCHEMA: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 
 
-def _nested_schemas(value: Any) -> None:
+def _nested_schemas(target: Version, value: Any) -> None:
     for each in value if isinstance(value, list) else (value,):
         if isinstance(each, dict):
-            _struct(_SCHEMA)(each)
+            _struct(_SCHEMA, target)(each)

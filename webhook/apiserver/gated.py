@@ -1,13 +1,17 @@
 """The fields that the API server drops of a new object because their feature is off by default, or long gone.
 
-Mutating admission still sees them; validating admission does not. They are those of the newest Kubernetes version.
+Mutating admission still sees them; validating admission does not. In an earlier version more features are off: of the
+groups resource.k8s.io and scheduling.k8s.io the fields are those of the newest Kubernetes version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeAlias
+
+from webhook.versions import NEWEST, Version
 
 Tree: TypeAlias = "dict[str, Tree | None]"
 """What is dropped below a value: None for a field that is dropped, else what is dropped within it, or within its items.
@@ -57,9 +61,6 @@ _ANNOTATIONS: Final[Tree] = {
         for of in ("containers", "container-statuses")
     }
 }
-_POD: Final[Tree] = {"metadata": _ANNOTATIONS, "spec": _POD_SPEC}
-_WORKLOAD: Final[Tree] = {"spec": {"template": _POD}}
-_JOB: Final[Tree] = {"spec": {"template": _POD, "scheduling": None}}
 _DEVICE: Final[Tree] = {
     "nodeAllocatableResources": None,
     "consumesCounters": {"compatibilityGroups": None},
@@ -71,15 +72,8 @@ _GATED: Final[dict[tuple[str, str], Tree]] = {
         "spec": {"configSource": None, "podPreemptionPolicy": None},
         "status": {"config": None},
     },
-    ("", "Pod"): _POD,
-    ("", "PodTemplate"): {"template": _POD},
-    ("", "ReplicationController"): _WORKLOAD,
-    ("apps", "DaemonSet"): _WORKLOAD,
-    ("apps", "Deployment"): _WORKLOAD,
-    ("apps", "ReplicaSet"): _WORKLOAD,
-    ("apps", "StatefulSet"): _WORKLOAD,
-    ("batch", "CronJob"): {"spec": {"jobTemplate": _JOB}},
-    ("batch", "Job"): _JOB,
+    ("batch", "CronJob"): {"spec": {"jobTemplate": {"spec": {"scheduling": None}}}},
+    ("batch", "Job"): {"spec": {"scheduling": None}},
     ("coordination.k8s.io", "Lease"): {"spec": {"preferredHolder": None, "strategy": None}},
     ("discovery.k8s.io", "EndpointSlice"): {"endpoints": {"deprecatedTopology": None}},
     ("resource.k8s.io", "ResourceSlice"): {
@@ -98,10 +92,113 @@ _GATED: Final[dict[tuple[str, str], Tree]] = {
 }
 
 
-def without_gated(value: dict[str, Any], group: str, kind: str) -> dict[str, Any]:
+_POD_TEMPLATES: Final = {
+    ("", "Pod"): (),
+    ("", "PodTemplate"): ("template",),
+    ("", "ReplicationController"): ("spec", "template"),
+    ("apps", "DaemonSet"): ("spec", "template"),
+    ("apps", "Deployment"): ("spec", "template"),
+    ("apps", "ReplicaSet"): ("spec", "template"),
+    ("apps", "StatefulSet"): ("spec", "template"),
+    ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
+    ("batch", "Job"): ("spec", "template"),
+}
+"""Where kinds have a Pod, or a template of one."""
+
+
+def _of_containers(tree: Tree) -> Tree:
+    return {"containers": tree, "initContainers": tree, "ephemeralContainers": tree}
+
+
+def _of_terms(tree: Tree) -> Tree:
+    required, preferred = (f"{each}DuringSchedulingIgnoredDuringExecution" for each in ("required", "preferred"))
+    terms: Tree = {required: tree, preferred: {"podAffinityTerm": tree}}
+    return {"affinity": {"podAffinity": terms, "podAntiAffinity": terms}}
+
+
+_SLEEP: Final[Tree] = {"lifecycle": {"postStart": {"sleep": None}, "preStop": {"sleep": None}}}
+_RULES: Final[Tree] = {"restartPolicy": None, "restartPolicyRules": None}
+
+_POD_SPECS_UNTIL: Final[tuple[tuple[Version, Tree], ...]] = (
+    ((1, 26), {"schedulingGates": None, "topologySpreadConstraints": {"matchLabelKeys": None, "minDomains": None}}),
+    ((1, 28), {"initContainers": {"restartPolicy": None}}),
+    ((1, 29), _of_containers(_SLEEP)),
+    ((1, 30), _of_containers({"volumeMounts": {"recursiveReadOnly": None}})),
+    ((1, 30), _of_terms({"matchLabelKeys": None, "mismatchLabelKeys": None})),
+    ((1, 32), {"hostUsers": None, "securityContext": {"seLinuxChangePolicy": None, "supplementalGroupsPolicy": None}}),
+    ((1, 32), _of_containers({"resizePolicy": None, "securityContext": {"procMount": None}})),
+    ((1, 33), {"resources": None, "resourceClaims": None, **_of_containers({"resources": {"claims": None}})}),
+    ((1, 34), {"hostnameOverride": None, "volumes": {"image": None}}),
+    ((1, 34), {**_of_containers({"env": {"valueFrom": {"fileKeyRef": None}}})}),
+    ((1, 34), {"containers": _RULES, "ephemeralContainers": _RULES, "initContainers": {"restartPolicyRules": None}}),
+    ((1, 36), {"workloadRef": None}),
+    ((1, 36), {"volumes": {"projected": {"sources": {"clusterTrustBundle": None, "podCertificate": None}}}}),
+)
+"""What is dropped of the spec of a Pod up to a version, the last in which the feature is off."""
+
+_TOLERANCE: Final[Tree] = {"tolerance": None}
+_MANAGED: Final[Tree] = {"spec": {"managedBy": None}}
+_PER_INDEX: Final[Tree] = {"spec": dict.fromkeys(("backoffLimitPerIndex", "maxFailedIndexes", "podReplacementPolicy"))}
+_CLASS: Final[Tree] = {"spec": {"volumeAttributesClassName": None}}
+
+_UNTIL: Final[tuple[tuple[Version, tuple[str, str], Tree], ...]] = (
+    ((1, 26), ("", "PersistentVolume"), {"spec": {"csi": {"nodeExpandSecretRef": None}}}),
+    ((1, 26), ("apps", "StatefulSet"), {"spec": {"ordinals": None, "persistentVolumeClaimRetentionPolicy": None}}),
+    ((1, 26), ("policy", "PodDisruptionBudget"), {"spec": {"unhealthyPodEvictionPolicy": None}}),
+    ((1, 27), ("storage.k8s.io", "CSIDriver"), {"spec": {"seLinuxMount": None}}),
+    ((1, 28), ("batch", "CronJob"), {"spec": {"jobTemplate": _PER_INDEX}}),
+    ((1, 28), ("batch", "Job"), _PER_INDEX),
+    ((1, 30), ("", "Service"), {"spec": {"trafficDistribution": None}}),
+    ((1, 30), ("batch", "CronJob"), {"spec": {"jobTemplate": {"spec": {"successPolicy": None}}}}),
+    ((1, 30), ("batch", "Job"), {"spec": {"successPolicy": None}}),
+    ((1, 31), ("batch", "CronJob"), {"spec": {"jobTemplate": _MANAGED}}),
+    ((1, 31), ("batch", "Job"), _MANAGED),
+    ((1, 33), ("", "PersistentVolume"), _CLASS),
+    ((1, 33), ("", "PersistentVolumeClaim"), _CLASS),
+    (
+        (1, 34),
+        ("autoscaling", "HorizontalPodAutoscaler"),
+        {"spec": {"behavior": {"scaleDown": _TOLERANCE, "scaleUp": _TOLERANCE}}},
+    ),
+    ((1, 34), ("storage.k8s.io", "CSIDriver"), {"spec": {"nodeAllocatableUpdatePeriodSeconds": None}}),
+    ((1, 36), ("apps", "StatefulSet"), {"spec": {"updateStrategy": {"rollingUpdate": {"maxUnavailable": None}}}}),
+    ((1, 36), ("storage.k8s.io", "CSIDriver"), {"spec": {"preventPodSchedulingIfMissing": None}}),
+)
+"""The same of other kinds."""
+
+
+def without_gated(value: dict[str, Any], group: str, kind: str, target: Version = NEWEST) -> dict[str, Any]:
     """The object without these fields: the same if it has none, else another. Nothing is modified."""
-    tree = _GATED.get((group, kind))
+    tree = _tree(group, kind, target)
     return value if tree is None else _without(value, tree)
+
+
+@cache
+def _tree(group: str, kind: str, target: Version) -> Tree | None:
+    """What is dropped of a kind in a Kubernetes version; None if nothing is."""
+    trees = [_GATED[group, kind]] if (group, kind) in _GATED else []
+    at = _POD_TEMPLATES.get((group, kind))
+    if at is not None:
+        pod: Tree = {"metadata": _ANNOTATIONS, "spec": _POD_SPEC}
+        for last, tree in _POD_SPECS_UNTIL:
+            pod = _merged(pod, {"spec": tree}) if target <= last else pod
+        for step in reversed(at):
+            pod = {step: pod}
+        trees.append(pod)
+    trees += [tree for last, of, tree in _UNTIL if of == (group, kind) and target <= last]
+    found: Tree = {}
+    for tree in trees:
+        found = _merged(found, tree)
+    return found or None
+
+
+def _merged(one: Tree, other: Tree) -> Tree:
+    """What both drop."""
+    made = dict(one)
+    for field, below in other.items():
+        found = made.get(field, {})
+        made[field] = None if found is None or below is None else _merged(found, below)
+    return made
 
 
 def _without(value: dict[str, Any], tree: Tree) -> dict[str, Any]:

@@ -1,52 +1,81 @@
-"""Generates the tables of Go types of the built-in kinds, from what Kubernetes' own scheme has.
+"""Makes the tables of Go types of the built-in kinds, from what Kubernetes' own scheme has.
 
-    cd tests/apiserver/kubernetes
-    go run . types ../../../webhook/schema/kubernetes/index.json | python -m webhook.apiserver.generate
-
-The program reflects over the types of the module k8s.io/kubernetes that its go.mod names. The kinds are those of the
-shipped schemas: generate these first (webhook.schema.generate), of the same release.
+tests.apiserver.tables asks the scheme of each Kubernetes version, and writes the files.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
-from webhook.apiserver.gotypes import FOLDER
+from webhook.schema import spans
+from webhook.versions import Version
 
 _OPTIONS: Final = ("name", "type", "flags", "path")
 
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m webhook.apiserver.generate", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--to", metavar="DIR", type=Path, default=FOLDER, help="where to write (default: the package)")
-    options = parser.parse_args(arguments)
-    try:
-        files = generated(json.load(sys.stdin))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        print(f"error: expected the output of `go run . types INDEX` on stdin: {error!r}", file=sys.stderr)
-        return 2
-    options.to.mkdir(parents=True, exist_ok=True)
-    for old in options.to.glob("*.json"):
-        old.unlink()
-    for name, text in files.items():
-        (options.to / name).write_text(text, encoding="utf-8")
-    print(f"wrote {len(files)} files to {options.to}")
-    return 0
+Rows = dict[str, dict[str, list[list[str]]]]
+"""Package → struct → its fields as [name, type, flags, embedded]."""
 
 
 def generated(tables: dict[str, Any]) -> dict[str, str]:
-    """The files, name → text: for each package, struct → its fields as [name, type, flags, embedded]."""
-    packages: dict[str, dict[str, list[list[str]]]] = {}
+    """The files of the newest version, name → text: for each package, struct → its fields.
+
+    tables: what the program of that version prints (tests/apiserver/kubernetes/types.go).
+    """
+    return {f"{package}.json": _text(structs) for package, structs in sorted(rows(tables).items())}
+
+
+def earlier(tables: Mapping[Version, dict[str, Any]]) -> dict[str, str]:
+    """The files of earlier versions, name → text: for each package, struct → the spans of fields that were different.
+
+    A row of a name alone stands for a field that was not there. tables: what the program of each version prints.
+    """
+    by_version = {version: rows(printed) for version, printed in tables.items()}
+    files: dict[str, str] = {}
+    for package in _names(by_version.values()):
+        changed: dict[str, list[Any]] = {}
+        for struct in _names(found.get(package, {}) for found in by_version.values()):
+            fields = {version: _fields(found, package, struct) for version, found in by_version.items()}
+            found = [
+                span
+                for name in _names(each for each in fields.values() if each is not None)
+                for span in spans.differences(partial(_field, fields, name))
+            ]
+            if found:
+                changed[struct] = found
+        if changed:
+            files[f"{package}.json"] = _text(changed)
+    return files
+
+
+def _names(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for each in mappings for name in each))
+
+
+def _fields(rows: Rows, package: str, struct: str) -> dict[str, list[str]] | None:
+    """The fields of a struct by name; None if there is no such struct."""
+    found = rows.get(package, {}).get(struct)
+    return None if found is None else {row[0]: row for row in found}
+
+
+def _field(fields: Mapping[Version, dict[str, list[str]] | None], name: str, version: Version) -> list[str]:
+    """A field in a version; in one without the struct, as in the next one that has it.
+
+    So a field that is newer than its struct is not taken for one that was there before the struct.
+    """
+    later = (found for at, found in sorted(fields.items()) if at >= version and found is not None)
+    return next(later, {}).get(name, [name])
+
+
+def rows(tables: dict[str, Any]) -> Rows:
+    """The rows of what the program of a version prints."""
+    packages: Rows = {}
     for struct, fields in tables["structs"].items():
         package, _, name = struct.rpartition(".")
         packages.setdefault(package, {})[name] = [_row(field, package) for field in fields]
-    return {f"{package}.json": _text(structs) for package, structs in sorted(packages.items())}
+    return packages
 
 
 def _row(field: dict[str, str], package: str) -> list[str]:
@@ -64,7 +93,3 @@ def _text(structs: dict[str, Any]) -> str:
     """JSON with one struct a line, so that diffs between releases are readable."""
     lines = (f"{json.dumps(name)}:{json.dumps(rows, separators=(',', ':'))}" for name, rows in sorted(structs.items()))
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,9 @@
-"""The Go types of the built-in kinds, from the tables in `types/`, which `python -m webhook.apiserver.generate` writes.
+"""The Go types of the built-in kinds in each Kubernetes version, from the tables in `types/`.
 
 The structs have the names of the definitions in the shipped OpenAPI schemas (webhook.schema.shipped), and stand in
-files of the same names, one for each Go package, which are loaded when they are needed.
+files of the same names, one for each Go package, which are loaded when they are needed. A file directly in `types/` has
+the structs of the newest version; one of the same name in `types/earlier/` has what was different in earlier ones
+(webhook.schema.spans). `python -m tests.apiserver.tables` writes both.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import orjson
 from msgspec import Struct
 
-from webhook.schema import shipped
+from webhook.schema import shipped, spans
+from webhook.schema.spans import Lifetime
+from webhook.versions import NEWEST, Version
 
 FOLDER: Final = Path(__file__).parent / "types"
+EARLIER: Final = "earlier"
+"""The folder within of what was different in earlier versions."""
 
 OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
@@ -80,10 +85,12 @@ _NEVER_EMPTY: Final = frozenset(("struct", *_BUILTIN_TYPES)) - {"bytes"}
 FORMS: Final = frozenset(("string", "bool", "int32", "int64", "float64", "list", "map", "struct", *_BUILTIN_TYPES))
 
 
-def struct_of(api_version: str, kind: str) -> str | None:
-    """The definition of a built-in kind: "apps/v1", "Deployment" → "io.k8s.api.apps.v1.Deployment"; None for others."""
-    found: str | None = shipped.index()["kinds"].get(api_version, {}).get(kind)
-    return found
+def struct_of(api_version: str, kind: str, target: Version = NEWEST) -> str | None:
+    """The definition of a kind that is built into a Kubernetes version; None for other kinds.
+
+    "apps/v1", "Deployment" → "io.k8s.api.apps.v1.Deployment".
+    """
+    return shipped.definition_of(api_version, kind, target)
 
 
 def serves_group(group: str) -> bool:
@@ -97,10 +104,37 @@ def _groups() -> frozenset[str]:
 
 
 @cache
-def fields_of(struct: str) -> tuple[Field, ...]:
-    """The fields of a struct, in Go's order; those of embedded structs are among them."""
+def fields_of(struct: str, target: Version = NEWEST) -> tuple[Field, ...]:
+    """The fields of a struct in a Kubernetes version, in Go's order; those of embedded structs are among them.
+
+    Fields that are no longer there stand after the others.
+    """
+    package = struct.rpartition(".")[0]
+    return tuple(_field(package, row) for row in rows_of(struct, target))
+
+
+def rows_of(struct: str, target: Version = NEWEST) -> list[list[str]]:
+    """The same, as the tables have it: [name, type, flags, embedded], without what is empty at the end."""
     package, _, name = struct.rpartition(".")
-    return tuple(_field(package, row) for row in _package(package)[name])
+    rows: list[list[str]] = _package(package).get(name, [])
+    if target != NEWEST:
+        changed = {row[0]: row for row in spans.at(_earlier(package).get(name, ()), target)}
+        rows = [changed.pop(row[0], row) for row in rows]
+        rows = [row for row in (*rows, *changed.values()) if len(row) > 1]
+    return rows
+
+
+def lifetime(struct: str, name: str, target: Version) -> Lifetime | None:
+    """When a struct has a field that it does not have in `target`; None if it never has."""
+    package, _, short = struct.rpartition(".")
+    newest = any(row[0] == name for row in _package(package).get(short, ()))
+    changed = [each for each in _earlier(package).get(short, ()) if each[2][0] == name]
+    if not newest and not changed:
+        return None
+    has = dict.fromkeys(spans.VERSIONS, newest)
+    for first, last, row in changed:
+        has |= dict.fromkeys(spans.versions(first, last), len(row) > 1)
+    return spans.lifetime([version for version, there in has.items() if there], target)
 
 
 def short_name(struct: str) -> str:
@@ -110,8 +144,12 @@ def short_name(struct: str) -> str:
 
 @cache
 def _package(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads((FOLDER / f"{name}.json").read_bytes())
-    return found
+    return spans.table(FOLDER / f"{name}.json")
+
+
+@cache
+def _earlier(name: str) -> dict[str, Any]:
+    return spans.table(FOLDER / EARLIER / f"{name}.json")
 
 
 def _field(package: str, row: list[str]) -> Field:

@@ -44,6 +44,27 @@ def with_pod_resources(spec: dict[str, Any]) -> dict[str, Any]:
     return {**spec, "resources": made}
 
 
+def with_default_pod_resources(spec: dict[str, Any]) -> dict[str, Any]:
+    """The same as the defaults of Kubernetes 1.34 to 1.36 complete them: requests only where there are limits."""
+    given = spec.get("resources")
+    if not given or not (given.get("requests") or given.get("limits")):
+        return spec
+    limits: dict[str, str] = dict(given.get("limits") or {})
+    requests: dict[str, str] = dict(given.get("requests") or {})
+    for name, amount in amounts_of_containers(spec, "limits").items():
+        if name.startswith(_HUGE_PAGES) and name not in requests:
+            limits.setdefault(name, str(amount))
+    if limits:
+        for name, amount in amounts_of_containers(spec, "requests").items():
+            if name in ("cpu", "memory"):
+                requests.setdefault(name, str(amount))
+    for name, text in limits.items():
+        if _of_pods(name):
+            requests.setdefault(name, text)
+    amounts = (("limits", limits), ("requests", requests))
+    return {**spec, "resources": {**given, **{field: each for field, each in amounts if each}}}
+
+
 def amounts_of_containers(spec: Mapping[str, Any], field: str) -> Amounts:
     """What the containers need at once: those that run together add up; of those that come before, the most counts."""
     together: Amounts = {}

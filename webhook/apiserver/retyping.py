@@ -15,6 +15,7 @@ from webhook.apiserver.decoding import Decoded
 from webhook.apiserver.defaults.defaulting import set_defaults
 from webhook.apiserver.gotypes import struct_of
 from webhook.apiserver.problems import FieldProblem
+from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
     from webhook.apiserver.customresources.definitions import Kind
@@ -27,15 +28,17 @@ CustomKinds = Mapping[tuple[str, str], "Kind"]
 NO_CUSTOM_KINDS: Final[CustomKinds] = MappingProxyType({})
 
 
-def retyped(before: JSONObject, after: JSONObject, custom: CustomKinds = NO_CUSTOM_KINDS) -> Decoded:
+def retyped(
+    before: JSONObject, after: JSONObject, custom: CustomKinds = NO_CUSTOM_KINDS, target: Version = NEWEST
+) -> Decoded:
     """The object after a mutation as the next policy sees it, and why the API server cannot decode it.
 
     before: the object before the mutation; what is wrong with it already is no problem of the mutation. Neither is
     modified. An object of a kind in `custom` gets the defaults of its schema; the API server prunes it only where it
-    decodes it. Objects of other kinds stay as they are.
+    decodes it. Objects of other kinds stay as they are. target: the Kubernetes version.
     """
     api_version, kind = str(after.get("apiVersion")), str(after.get("kind"))
-    struct = struct_of(api_version, kind)
+    struct = struct_of(api_version, kind, target)
     if struct is None:
         kind_of_schema = custom.get((api_version, kind))
         if kind_of_schema is None:
@@ -43,8 +46,8 @@ def retyped(before: JSONObject, after: JSONObject, custom: CustomKinds = NO_CUST
         from webhook.apiserver.customresources import judging  # where there is a custom resource
 
         return Decoded(judging.defaulted(kind_of_schema, after), ())
-    is_now = _typed(after, api_version, kind, struct)
-    was = _typed(before, api_version, kind, struct)
+    is_now = _typed(after, api_version, kind, struct, target)
+    was = _typed(before, api_version, kind, struct, target)
     problems: tuple[FieldProblem, ...] = is_now.problems
     if problems and was.problems:
         known = {(each.path, each.message) for each in was.problems}
@@ -53,10 +56,10 @@ def retyped(before: JSONObject, after: JSONObject, custom: CustomKinds = NO_CUST
     return Decoded(merged, problems)
 
 
-def _typed(value: JSONObject, api_version: str, kind: str, struct: str) -> Decoded:
-    decoded = decoding.decode(value, struct)
-    set_defaults(decoded.object, api_version, kind)
-    encoding.encode(decoded.object, struct)
+def _typed(value: JSONObject, api_version: str, kind: str, struct: str, target: Version) -> Decoded:
+    decoded = decoding.decode(value, struct, target)
+    set_defaults(decoded.object, api_version, kind, target)
+    encoding.encode(decoded.object, struct, target)
     return decoded
 
 

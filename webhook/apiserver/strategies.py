@@ -1,6 +1,7 @@
 """What the strategies of the built-in kinds do to an object that is created, before it is validated (PrepareForCreate).
 
-They work on objects as they are written. Left out is what is allocated (a Service's addresses and ports).
+They work on objects as they are written. They are those of the newest Kubernetes version, but for what is said of
+earlier ones here. Left out is what is allocated (a Service's addresses and ports).
 Services are those of a cluster with IPv4 addresses only.
 """
 
@@ -17,6 +18,7 @@ from webhook.apiserver.gated import without_gated
 from webhook.apiserver.gotypes import struct_of
 from webhook.apiserver.podresources import with_pod_resources
 from webhook.cluster.view import NAME_LABEL
+from webhook.versions import OLDEST, Version
 
 if TYPE_CHECKING:
     from webhook.apiserver.completion import Creation
@@ -75,18 +77,36 @@ _STATUS: Final = frozenset(
 )
 """Group and kind of what loses the status that the client sent."""
 
+_GENERATION_SINCE: Final[dict[tuple[str, str], Version]] = {
+    ("", "Pod"): (1, 33),
+    ("autoscaling", "HorizontalPodAutoscaler"): (1, 37),
+}
+"""The first version in which one of these has a generation, where it is not the first that has the kind."""
+
+_STATUS_SINCE: Final[dict[tuple[str, str], Version]] = {
+    ("networking.k8s.io", "ServiceCIDR"): (1, 36),
+    ("storage.k8s.io", "CSINode"): (1, 37),
+}
+"""The same of those that lose their status."""
+
+_APPARMOR_FIELDS: Final = (1, 30)
+_POD_AFFINITY_KEYS: Final = (1, 31)
+_TOPOLOGY_SPREAD_KEYS: Final = (1, 34)
+_POD_RESOURCES: Final = (1, 37)
+"""The first version that completes the resources of a Pod here. Since 1.34 they were defaults."""
+
 
 def prepared(value: JSONObject, resource: Resource, creation: Creation) -> JSONObject:
     """The object as the strategy of its kind makes it. `value` and its metadata may be modified, the rest is not."""
     key = (resource.group, resource.kind)
-    value = without_gated(value, *key)
-    struct = struct_of(resource.api_version, resource.kind)
+    value = without_gated(value, *key, creation.target)
+    struct = struct_of(resource.api_version, resource.kind, creation.target)
     if struct is None:
         return value
-    if key in _GENERATION:
+    if key in _GENERATION and creation.target >= _GENERATION_SINCE.get(key, OLDEST):
         value["metadata"]["generation"] = 1
-    if key in _STATUS:
-        zero = written_zero(struct, "status")
+    if key in _STATUS and creation.target >= _STATUS_SINCE.get(key, OLDEST):
+        zero = written_zero(struct, "status", creation.target)
         if zero is None:
             value.pop("status", None)
         else:
@@ -107,7 +127,12 @@ def _spec(value: JSONObject) -> JSONObject:
 
 def _pod(value: JSONObject, creation: Creation) -> None:
     annotations = value["metadata"].get("annotations") or {}
-    value["spec"] = spec = with_pod_resources(with_apparmor_profiles(_spec(value), annotations))
+    spec = _spec(value)
+    if creation.target >= _APPARMOR_FIELDS:
+        spec = with_apparmor_profiles(spec, annotations)
+    if creation.target >= _POD_RESOURCES:
+        spec = with_pod_resources(spec)
+    value["spec"] = spec
     labels = value["metadata"].get("labels") or {}
     value["status"] |= {"phase": "Pending", "qosClass": quality_of_service(spec)}
     if spec.get("schedulingGates"):
@@ -121,11 +146,11 @@ def _pod(value: JSONObject, creation: Creation) -> None:
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
             }
         ]
-    if labels and isinstance(spec.get("affinity"), dict):
+    if labels and isinstance(spec.get("affinity"), dict) and creation.target >= _POD_AFFINITY_KEYS:
         spec["affinity"] = {
             name: _affinity(each, labels) if name != "nodeAffinity" else each for name, each in spec["affinity"].items()
         }
-    if labels and spec.get("topologySpreadConstraints"):
+    if labels and spec.get("topologySpreadConstraints") and creation.target >= _TOPOLOGY_SPREAD_KEYS:
         spec["topologySpreadConstraints"] = [
             _selecting(each, {"matchLabelKeys": "In"}, labels) for each in spec["topologySpreadConstraints"]
         ]

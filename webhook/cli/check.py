@@ -241,7 +241,7 @@ def _check(
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
             problems.append(Problem("<stdin>" if where == "-" else where, None, None, "no objects in it to check"))
-        options = Options(namespace, run.user, done.value, as_written, custom)
+        options = Options(namespace, run.user, done.value, as_written, custom, policies.target)
         planned = plan(read.documents, options, policies.objects)
         policies = planned.defaulting(policies)
         requests = list(planned.requests)

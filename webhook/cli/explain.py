@@ -165,7 +165,7 @@ def _explain(
         return fail(_unknown(name, [policy.name for policy in policies.policies], run.tree, policies.warnings), color)
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
-    options = Options(namespace, run.user, done.value, custom=custom)
+    options = Options(namespace, run.user, done.value, custom=custom, target=policies.target)
     read = manifests.read(paths, stdin, crds=policies.objects)
     problems = read.problems
     planned = plan(read.documents, options, policies.objects)

@@ -33,7 +33,8 @@ KubernetesVersion = Annotated[
         "--kubernetes-version",
         metavar="VERSION",
         envvar="GATEWRIGHT_KUBERNETES_VERSION",
-        help="Kubernetes version of the cluster. Policies that use a later feature are refused.",
+        help="Kubernetes version of the cluster. Policies that use a later feature are refused; manifests are judged "
+        "as it does.",
     ),
 ]
 

@@ -28,6 +28,7 @@ from webhook.policy.json_values import differs
 from webhook.policy.policyset import Binding, ParamRef, Policy, PolicySet
 from webhook.policy.request import CREATE, UPDATE, JSONObject, Request
 from webhook.schema import Kinds, Resource
+from webhook.versions import Version
 
 _SHOWN = 200  # characters of a value in a failure
 _UNBOUND = ParamRef(name="params", namespace="default")
@@ -87,7 +88,7 @@ def _tested(name: str, policies: PolicySet, *, with_conditions: bool, with_excep
     validating, mutating = alone.validating, alone.mutating
     for change in changes:
         validating, mutating = tuple(map(change, validating)), tuple(map(change, mutating))
-    return PolicySet(validating, mutating, objects=policies.objects)
+    return PolicySet(validating, mutating, objects=policies.objects, target=policies.target)
 
 
 def _unexcepted(policy: Policy[Any]) -> Policy[Any]:
@@ -126,16 +127,16 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
         objects.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     view = ManifestsView(
         objects,
-        Kinds.builtin().with_crds(objects),
+        Kinds.builtin(policies.target).with_crds(objects),
         assume_namespaces=True,
         access_rules=rules(case.authorizations),
     )
     cluster = SecretsSeen(view)
-    server = ApiServer(objects, lambda: view)
+    server = ApiServer(objects, lambda: view, policies.target)
     refused: list[FieldProblem] = []
 
     def completed(mutated: Request) -> Request:
-        whole = _completed(mutated)
+        whole = _completed(mutated, policies.target)
         refused.extend(_refused(whole, server))
         return whole
 
@@ -151,19 +152,22 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
     texts = tuple(explanations.text(finding) for finding in decision.findings)
     covered = decision.excepted if case.excepted_by else _covered(decision, request, tree)
     excepted = tuple(Exempted(each.exception, explanations.text(each.finding)) for each in covered)
-    failures = [*_failures(case, verdict, texts, after, excepted, redaction), *_not_excepted(case, excepted, tree)]
+    failures = [
+        *_failures(case, policies.target, verdict, texts, after, excepted, redaction),
+        *_not_excepted(case, excepted, tree),
+    ]
     outside = tuple(redaction.applied(each.message) + each.afterword for each in refused)
     return Result(planned, verdict, texts, tuple(failures), excepted, decision.findings, outside)
 
 
-def _completed(request: Request) -> Request:
+def _completed(request: Request, target: Version) -> Request:
     """The request as it is validated: an object that is created has its name, uid and time, and no status."""
     if request.operation != CREATE or request.subresource or request.object is None:
         return request
     resource = _resource(request)
     user = request.user
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    creation = Creation(now, user.username, user.uid, user.groups, user.extra)
+    creation = Creation(now, user.username, user.uid, user.groups, user.extra, target)
     value = completion.created(request.object, resource, creation)
     return replace(request, object=value, name=request.name or value["metadata"].get("name") or "")
 
@@ -263,6 +267,7 @@ _GRAVITY: tuple[tuple[str, Expectation], ...] = (("Deny", "deny"), ("Warn", "war
 
 def _failures(
     case: Case,
+    target: Version,
     verdict: Expectation,
     texts: Sequence[str],
     after: JSONObject | None,
@@ -275,7 +280,7 @@ def _failures(
     elif case.message and not any(case.message in text for text in searched):
         yield f"expected a message with {case.message!r}"
     if case.expect_object is not None:
-        difference = _difference(_read(case.expect_object), after, ())
+        difference = _difference(_read(case.expect_object, target), after, ())
         if difference is not None:
             path, words = difference
             words = redaction.applied(words)
@@ -284,11 +289,11 @@ def _failures(
             yield f"after mutation, {redaction.applied(render(path)) or 'the object'}: {words}"
 
 
-def _read(expected: JSONObject) -> JSONObject:
+def _read(expected: JSONObject, target: Version) -> JSONObject:
     """The expected object with the defaults that the API server sets."""
     if not all(isinstance(expected.get(field), str) for field in ("apiVersion", "kind")):
         return expected
-    return admitted.read(expected).object
+    return admitted.read(expected, target).object
 
 
 def _difference(expected: Any, found: Any, path: Path) -> tuple[Path, str] | None:

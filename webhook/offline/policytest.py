@@ -137,7 +137,7 @@ def plan(roots: Sequence[str], policies: PolicySet) -> tuple[list[PlannedCase], 
     # Loading the policies has reported the other problems of the files. A tree of one Python file has no tests.
     read, _ = reader.read(root for root in roots if not root.endswith(".py"))
     folders = [root if root.is_dir() else root.parent for root in map(FilePath, roots)]
-    kinds = Kinds.builtin().with_crds(policies.objects)
+    kinds = Kinds.builtin(policies.target).with_crds(policies.objects)
     planned: list[PlannedCase] = []
     problems: list[Problem] = []
     for document in read:
@@ -254,7 +254,7 @@ class _Reader:
 
     def _read(self, value: JSONObject, path: Path) -> JSONObject:
         """The object as the API server reads it, with its defaults."""
-        decoded = admitted.read(value)
+        decoded = admitted.read(value, self._policies.target)
         for each in decoded.problems:
             raise _CaseError((*path, *each.path), f"the API server refuses the object: {each.message}{each.afterword}")
         return decoded.object

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,7 @@ from webhook.offline.podtemplates import ControlledPod, pods_of
 from webhook.paths import ROOT, Path
 from webhook.policy.request import CREATE, DELETE, UPDATE, GroupVersionKind, GroupVersionResource, Request, User
 from webhook.schema import Kinds, Resource
+from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
     from webhook.policy.policyset import PolicySet
@@ -135,7 +137,7 @@ class Options(Struct, frozen=True):
 
     `namespace`: of objects that name none. `operation`: CREATE, UPDATE (with the same object as oldObject) or DELETE.
     `as_written`: the objects are taken as they stand in the documents; nothing is decoded, defaulted or completed.
-    `custom`: the custom workloads that are known.
+    `custom`: the custom workloads that are known. `target`: the Kubernetes version of the API server.
     """
 
     namespace: str = DEFAULT_NAMESPACE
@@ -143,6 +145,7 @@ class Options(Struct, frozen=True):
     operation: str = CREATE
     as_written: bool = False
     custom: CustomWorkloads = NO_MORE
+    target: Version = NEWEST
 
 
 class Plan(Struct, frozen=True):
@@ -194,16 +197,18 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
     """
     notes: list[str] = []
     manifests, problems = objects(documents, typed=options.as_written)
-    kinds = Kinds.builtin().with_crds([*policy_objects, *(document.value for document in manifests)])
+    kinds = Kinds.builtin(options.target).with_crds([*policy_objects, *(document.value for document in manifests)])
     planned: list[PlannedRequest] = []
     known: list[dict[str, Any]] = []
     guessed: set[tuple[str, str]] = set()
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    creation = Creation(now, options.user.username, options.user.uid, options.user.groups, options.user.extra)
+    user = options.user
+    creation = Creation(now, user.username, user.uid, user.groups, user.extra, options.target)
     objects_at_hand = [*policy_objects, *(document.value for document in manifests)]
     server = None
     if not options.as_written:
-        server = ApiServer(objects_at_hand, lambda: _at_hand(objects_at_hand, kinds, options.namespace))
+        view = partial(_at_hand, objects_at_hand, kinds, options.namespace)
+        server = ApiServer(objects_at_hand, view, options.target)
     plugins: dict[str, None] = {}  # what plugins note, once each
     for document in manifests:
         value = document.value
@@ -217,9 +222,11 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
         if api_version.rpartition("/")[0] in _LOCAL_GROUPS:
             continue
         resource = kinds.for_kind(api_version, kind)
-        unserved = None if resource is not None or options.as_written else admitted.unserved(api_version, kind, kinds)
+        unserved = None
+        if resource is None and not options.as_written:
+            unserved = admitted.unserved(api_version, kind, kinds, options.target)
         if resource is None:
-            resource = kinds.guess(api_version, kind)
+            resource = Kinds.builtin().for_kind(api_version, kind) or kinds.guess(api_version, kind)
             if unserved is None and (api_version, kind) not in guessed:
                 guessed.add((api_version, kind))
                 notes.append(

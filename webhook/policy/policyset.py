@@ -20,6 +20,7 @@ from webhook.policy.evaluation import FailurePolicy, Mutator, ParamKind, Validat
 from webhook.policy.exceptions import Exemption, PolicyException
 from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual, Selector
 from webhook.policy.request import GroupVersionResource, JSONObject, Request
+from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
     from webhook.cel import Program
@@ -98,7 +99,7 @@ class PolicySet:
     `objects`: the other objects of the tree, such as params, Namespaces and CustomResourceDefinitions. `revision`: a
     hash of the tree's content. `reads_secrets`: a policy looks up Secrets, as params or otherwise. `notes`: remarks
     that are not faults, such as a policy without a binding. `warnings`: probable faults, such as fields that the
-    objects of a policy do not have.
+    objects of a policy do not have. `target`: the Kubernetes version that the policies are loaded for.
     """
 
     __slots__ = (
@@ -110,6 +111,7 @@ class PolicySet:
         "objects",
         "reads_secrets",
         "revision",
+        "target",
         "warnings",
     )
 
@@ -122,6 +124,7 @@ class PolicySet:
         revision: str = "",
         notes: Iterable[Problem] = (),
         warnings: Iterable[Problem] = (),
+        target: Version = NEWEST,
     ) -> None:
         self._validating = tuple(sorted(validating, key=lambda policy: policy.name))
         self._mutating = tuple(sorted(mutating, key=lambda policy: policy.name))
@@ -130,6 +133,7 @@ class PolicySet:
         self.revision = revision
         self.notes = tuple(notes)
         self.warnings = tuple(warnings)
+        self.target = target
         self._kept: dict[_Kind, _Candidates] = {}
         self._subsets: dict[FailurePolicy, PolicySet] = {}
 
@@ -199,6 +203,7 @@ class PolicySet:
             revision=self.revision,
             notes=self.notes,
             warnings=self.warnings,
+            target=self.target,
         )
 
     def with_custom_kinds(self, custom: CustomKinds) -> PolicySet:
@@ -210,6 +215,7 @@ class PolicySet:
             revision=self.revision,
             notes=self.notes,
             warnings=self.warnings,
+            target=self.target,
         )
 
     def _candidates(self, request: Request) -> _Candidates:

@@ -15,11 +15,14 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from webhook.schema import spans
 from webhook.schema.shipped import FOLDER, INDEX, REFERENCE
+from webhook.versions import Version
 
 # Definitions of Kubernetes' own types. A live server publishes those of CustomResourceDefinitions in the same
 # documents; they have other prefixes.
@@ -68,15 +71,15 @@ def main(arguments: list[str] | None = None) -> int:
     if options.folder and not options.release:
         parser.error("--from requires --release: the documents do not state their version")
     try:
-        documents = list(_from_server(options.server) if options.server else _from_folder(options.folder))
+        found = list(_from_server(options.server) if options.server else documents(options.folder))
         release = options.release or _fetch(options.server, "/version")["gitVersion"]
     except (OSError, ValueError, KeyError) as error:
         print(f"error: {options.server or options.folder}: {error}", file=sys.stderr)
         return 2
-    if not documents:
+    if not found:
         print(f"error: {options.server or options.folder}: found no OpenAPI v3 documents", file=sys.stderr)
         return 2
-    files = generated(documents, release)
+    files = generated(found, release)
     options.to.mkdir(parents=True, exist_ok=True)
     for old in options.to.glob("*.json"):
         old.unlink()
@@ -119,6 +122,24 @@ def generated(documents: Iterable[dict[str, Any]], release: str) -> dict[str, st
     }
     files[INDEX] = _text(index)
     return dict(sorted(files.items()))
+
+
+def earlier(indexes: Mapping[Version, dict[str, Any]]) -> dict[str, str]:
+    """The generated files of EARLIER, name -> text, from the indexes of all versions: which kinds they had."""
+    names = sorted(
+        {(each, kind) for found in indexes.values() for each, named in found["kinds"].items() for kind in named}
+    )
+
+    def value(api_version: str, kind: str, version: Version) -> Any:
+        definition = indexes[version]["kinds"].get(api_version, {}).get(kind)
+        resource = indexes[version]["resources"].get(api_version, {}).get(kind, [None, False])
+        return None if definition is None else [definition, *resource]
+
+    changed: dict[str, dict[str, Any]] = {}
+    for api_version, kind in names:
+        if found := spans.differences(partial(value, api_version, kind)):
+            changed.setdefault(api_version, {})[kind] = found
+    return {INDEX: _text(changed)}
 
 
 def _kinds(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -196,7 +217,8 @@ def _text(value: Any) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _from_folder(folder: Path) -> Iterator[dict[str, Any]]:
+def documents(folder: Path) -> Iterator[dict[str, Any]]:
+    """The OpenAPI documents in a folder."""
     for file in sorted(folder.glob("*_openapi.json")):
         yield json.loads(file.read_bytes())
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from webhook.schema import builtin
 from webhook.schema.crds import Resource, served_versions
+from webhook.versions import NEWEST, Version
 
 
 class Kinds:
@@ -25,9 +26,9 @@ class Kinds:
         )
 
     @classmethod
-    def builtin(cls) -> Kinds:
-        """The kinds that every Kubernetes cluster serves."""
-        return _builtin()
+    def builtin(cls, target: Version = NEWEST) -> Kinds:
+        """The kinds that clusters of a Kubernetes version can serve."""
+        return _builtin(target)
 
     def with_crds(self, objects: Iterable[dict[str, Any]]) -> Kinds:
         """These kinds and those of the CustomResourceDefinitions among `objects`. Other objects are ignored."""
@@ -77,9 +78,9 @@ def plural_of(kind: str) -> str:
 
 
 @cache
-def _builtin() -> Kinds:
+def _builtin(target: Version) -> Kinds:
     resources = []
-    for api_version, kind, plural, namespaced in builtin.served():
+    for api_version, kind, plural, namespaced in builtin.served(target):
         group, _, version = api_version.rpartition("/")
         resources.append(Resource(group, version, kind, plural, namespaced))
     return Kinds(resources)

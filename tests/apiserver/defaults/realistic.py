@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-import orjson
-
 from tests.apiserver.generated import Objects, kinds
-from webhook.apiserver.defaults.defaulting import FOLDER
+from webhook.apiserver.defaults.defaulting import row_of
 from webhook.apiserver.gotypes import Field, GoType, fields_of, struct_of
+from webhook.versions import NEWEST, Version
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 IMAGES = (
@@ -46,6 +44,9 @@ IMAGES = (
     ),
     *("x\n", "x:latest\n", "nginx:latest ", "\u0661/x", "x:\uff11", "localhost:\u0663/x"),
 )
+READ_ALIKE = (1, 33)
+"""The first version that reads all names of images as the newest."""
+PLAIN_IMAGES = tuple(each for each in IMAGES if len(each) < 200 and "[" not in each and each != "X/y")
 RESOURCES = ("cpu", "memory", "hugepages-2Mi", "ephemeral-storage", "example.com/gpu")
 VALUES: dict[str, tuple[Any, ...]] = {
     "image": IMAGES,
@@ -112,11 +113,11 @@ ANNOTATIONS: dict[str, dict[str, tuple[str, ...]]] = {
 class Realistic(Objects):
     """Generates valid objects. Fields that lead to defaults are there more often, however deep they are."""
 
-    def __init__(self, seed: str) -> None:
-        super().__init__(seed, 0)
+    def __init__(self, seed: str, target: Version = NEWEST) -> None:
+        super().__init__(seed, 0, target)
 
     def of(self, api_version: str, kind: str) -> dict[str, Any]:
-        struct = struct_of(api_version, kind)
+        struct = struct_of(api_version, kind, self.target)
         assert struct is not None
         made = self.struct(struct, self.random.choice((0.05, 0.2, 0.5, 0.8)), 0)
         for name, values in ANNOTATIONS.get(kind, {}).items():
@@ -127,13 +128,13 @@ class Realistic(Objects):
         return {**made, "apiVersion": api_version, "kind": kind}
 
     def struct(self, struct: str, density: float, depth: int) -> dict[str, Any]:
-        package, _, name = struct.rpartition(".")
-        row = table(package).get(name)
+        name = struct.rpartition(".")[2]
+        row = row_of(struct, self.target)
         if row is None:
             return super().struct(struct, density, depth)
         made = {}
         deep = density / (1 + depth * depth / 40)
-        for field in fields_of(struct):
+        for field in fields_of(struct, self.target):
             asked_for = f"{name}.{field.name}" in ENUMERATIONS or field.name in VALUES
             share = max(deep, 0.5) if asked_for or field.name in row.get("into", ()) else deep
             if self.random.random() < share:
@@ -142,6 +143,8 @@ class Realistic(Objects):
 
     def field(self, name: str, field: Field, density: float, depth: int) -> Any:
         known = ENUMERATIONS.get(f"{name}.{field.name}") or VALUES.get(field.name)
+        if known is IMAGES and self.target < READ_ALIKE:
+            known = PLAIN_IMAGES
         fits = field.type.form in ("string", "bool", "int32", "int64", "intstr", "time")
         if known and fits and self.random.random() < 0.95:
             return self.random.choice(known)
@@ -159,15 +162,8 @@ class Realistic(Objects):
         return super().value(go, density, depth, field)
 
 
-@cache
-def table(package: str) -> dict[str, Any]:
-    path = FOLDER / f"{package}.json"
-    found: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {}
-    return found
-
-
-def realistic(seed: str, amount: int) -> list[dict[str, Any]]:
+def realistic(seed: str, amount: int, target: Version = NEWEST) -> list[dict[str, Any]]:
     """So many objects, kind by kind."""
-    made = Realistic(seed)
-    named = list(kinds())
+    made = Realistic(seed, target)
+    named = list(kinds(target))
     return [made.of(*named[index % len(named)]) for index in range(amount)]

@@ -1,56 +1,56 @@
+"""The tables of defaults: rows of one version, and the spans of earlier ones."""
+
 from __future__ import annotations
 
-import io
 import json
-import subprocess
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests import goprograms
-from tests.apiserver import oracle
+from tests.apiserver import tables
 from webhook.apiserver.defaults import generate
 from webhook.apiserver.defaults.defaulting import FOLDER
-from webhook.schema import shipped
+from webhook.schema import spans
+from webhook.versions import NEWEST
 
-
-def test_the_shipped_tables_are_those_of_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = [str(goprograms.built(oracle.SOURCE)), "defaulters", str(shipped.FOLDER / shipped.INDEX)]
-    done = subprocess.run(command, cwd=oracle.SOURCE, capture_output=True, text=True, check=True, timeout=60)
-    monkeypatch.setattr("sys.stdin", io.StringIO(done.stdout))
-    (tmp_path / "old.json").write_text("{}")
-    assert generate.main(["--to", str(tmp_path)]) == 0
-    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
-        file.name: file.read_text() for file in FOLDER.iterdir()
+INDEX: dict[str, Any] = {"kinds": {"v1": {"A": "io.k8s.api.core.v1.A"}}, "resources": {}}
+OLD: dict[str, Any] = {
+    "io.k8s.api.core.v1": {
+        "A": {"run": ["core.v1.Old"], "into": {"spec": "struct io.k8s.api.core.v1.B"}},
+        "B": {"values": {"a": 1}},
+        "Unused": {"values": {"a": 1}},
     }
+}
+NEW: dict[str, Any] = {"io.k8s.api.core.v1": {"A": {"run": ["core.v1.New"]}}}
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"io.k8s.api.core.v1": {"Pod": []}}'])
-def test_other_input(
-    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
-    assert generate.main(["--to", str(tmp_path)]) == 2
-    assert "expected the output of `go run . defaulters INDEX` on stdin" in capsys.readouterr().err
+def test_the_shipped_tables_are_those_of_kubernetes() -> None:
+    index = tables.index(NEWEST)
+    written = generate.generated(tables.asked(NEWEST, index, "defaulters", *tables.modules(NEWEST)), index)
+    assert written == {file.name: file.read_text() for file in FOLDER.glob("*.json")}
 
 
-def test_a_function_that_is_not_written_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    tables = {
-        "io.k8s.api.core.v1": {
-            "Pod": {"run": ["core.v1.Novelty"], "into": {"spec": "struct io.k8s.api.core.v1.PodSpec"}},
-            "PodSpec": {"run": ["novel.v1.PodSpec"], "values": {"a": 1}},
-            "Unused": {"run": ["core.v1.Unused"]},
+def test_types_that_no_kind_needs_are_left_out() -> None:
+    assert {name: json.loads(text) for name, text in generate.generated(OLD, INDEX).items()} == {
+        "io.k8s.api.core.v1.json": {
+            "A": {"run": ["core.v1.Old"], "into": {"spec": "struct B"}},
+            "B": {"values": {"a": 1}},
         }
     }
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(tables)))
-    assert generate.main(["--to", str(tmp_path)]) == 1
-    said = capsys.readouterr().err
-    assert "core.v1.Novelty is in no module" in said
-    assert "novel.v1.PodSpec is in no module" in said
-    assert "Unused" not in said
-    assert json.loads((tmp_path / "io.k8s.api.core.v1.json").read_text()) == {
-        "Pod": {"run": ["core.v1.Novelty"], "into": {"spec": "struct PodSpec"}},
-        "PodSpec": {"run": ["novel.v1.PodSpec"], "values": {"a": 1}},
+
+
+def test_earlier_rows_are_spans() -> None:
+    printed = {version: OLD if version < (1, 30) else NEW for version in spans.VERSIONS}
+    found = generate.earlier(printed, dict.fromkeys(spans.VERSIONS, INDEX))
+    assert {name: json.loads(text) for name, text in found.items()} == {
+        "io.k8s.api.core.v1.json": {
+            "A": [[26, 29, {"run": ["core.v1.Old"], "into": {"spec": "struct B"}}]],
+            "B": [[26, 29, {"values": {"a": 1}}]],
+        }
     }
+
+
+def test_a_function_that_is_not_written_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"run": ["core.v1.Novelty", "novel.v1.PodSpec", "core.v1.Pod"]}
+    monkeypatch.setattr(generate, "rows_of", lambda _: [("io.k8s.api.core.v1.Pod", row)])
+    assert generate.unknown_functions(NEWEST) == ["core.v1.Novelty", "novel.v1.PodSpec"]

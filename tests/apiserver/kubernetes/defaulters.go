@@ -7,7 +7,6 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -22,9 +21,9 @@ import (
 // functions that are applied to a value of the type. "values": the fields that have a plain default. "into": the fields
 // whose values are gone into. Fields have the names that JSON gives them.
 //
-// It reads the source of the generated functions, whose folders `go list` says: run it in the folder of this file.
-func printDefaulters(index string) error {
-	folders, err := folders(index)
+// It reads the source of the generated functions in the modules, each given as PATH=FOLDER.
+func printDefaulters(index string, modules []string) error {
+	folders, err := folders(index, modules)
 	if err != nil {
 		return err
 	}
@@ -55,7 +54,7 @@ func printDefaulters(index string) error {
 }
 
 // folders are the packages with generated defaulting functions, import path -> folder.
-func folders(index string) (map[string]string, error) {
+func folders(index string, modules []string) (map[string]string, error) {
 	text, err := os.ReadFile(index)
 	if err != nil {
 		return nil, err
@@ -74,21 +73,18 @@ func folders(index string) (map[string]string, error) {
 			paths[strings.Replace(path, "k8s.io/api/", "k8s.io/kubernetes/pkg/apis/", 1)] = true
 		}
 	}
-	listed := []string{"list", "-find", "-f", "{{.ImportPath}} {{.Dir}}"}
-	for path := range paths {
-		listed = append(listed, path)
-	}
-	command := exec.Command("go", listed...)
-	command.Stderr = os.Stderr
-	out, err := command.Output()
-	if err != nil {
-		return nil, err
-	}
 	found := map[string]string{}
-	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
-		path, folder, _ := strings.Cut(line, " ")
-		if _, err := os.Stat(filepath.Join(folder, "zz_generated.defaults.go")); err == nil {
-			found[path] = folder
+	for path := range paths {
+		for _, module := range modules {
+			name, folder, _ := strings.Cut(module, "=")
+			within, ok := strings.CutPrefix(path, name+"/")
+			if !ok {
+				continue
+			}
+			folder = filepath.Join(folder, filepath.FromSlash(within))
+			if _, err := os.Stat(filepath.Join(folder, "zz_generated.defaults.go")); err == nil {
+				found[path] = folder
+			}
 		}
 	}
 	return found, nil

@@ -1,7 +1,10 @@
 // Answers what Kubernetes' own scheme makes of an object: one JSON object a line, one JSON object a line back. With the
 // arguments "types INDEX" it prints the Go types of the kinds in an index of schemas instead, from which
-// webhook.apiserver.generate makes its tables; with "defaulters INDEX" it prints what Kubernetes' defaulting code calls
+// webhook.apiserver.generate makes its tables; with "defaulters INDEX
+// PATH=FOLDER…" it prints what Kubernetes' defaulting code calls
 // where, for webhook.apiserver.defaults.generate.
+//
+// The same program is built of earlier Kubernetes versions, with another go.mod and installs.go (../minors.py).
 package main
 
 import (
@@ -10,38 +13,13 @@ import (
 	"fmt"
 	"os"
 
-	apiextensions "k8s.io/apiextensions-apiserver/pkg/apiserver"
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/install"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
-	aggregator "k8s.io/kube-aggregator/pkg/apiserver/scheme"
+	aggregator "k8s.io/kube-aggregator/pkg/apis/apiregistration/install"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
-	_ "k8s.io/kubernetes/pkg/apis/admission/install"
-	_ "k8s.io/kubernetes/pkg/apis/admissionregistration/install"
-	_ "k8s.io/kubernetes/pkg/apis/apiserverinternal/install"
-	_ "k8s.io/kubernetes/pkg/apis/apps/install"
-	_ "k8s.io/kubernetes/pkg/apis/authentication/install"
-	_ "k8s.io/kubernetes/pkg/apis/authorization/install"
-	_ "k8s.io/kubernetes/pkg/apis/autoscaling/install"
-	_ "k8s.io/kubernetes/pkg/apis/batch/install"
-	_ "k8s.io/kubernetes/pkg/apis/certificates/install"
-	_ "k8s.io/kubernetes/pkg/apis/coordination/install"
-	_ "k8s.io/kubernetes/pkg/apis/core/install"
-	_ "k8s.io/kubernetes/pkg/apis/discovery/install"
-	_ "k8s.io/kubernetes/pkg/apis/events/install"
-	_ "k8s.io/kubernetes/pkg/apis/extensions/install"
-	_ "k8s.io/kubernetes/pkg/apis/flowcontrol/install"
-	_ "k8s.io/kubernetes/pkg/apis/imagepolicy/install"
-	_ "k8s.io/kubernetes/pkg/apis/lifecycle/install"
-	_ "k8s.io/kubernetes/pkg/apis/networking/install"
-	_ "k8s.io/kubernetes/pkg/apis/node/install"
-	_ "k8s.io/kubernetes/pkg/apis/policy/install"
-	_ "k8s.io/kubernetes/pkg/apis/rbac/install"
-	_ "k8s.io/kubernetes/pkg/apis/resource/install"
-	_ "k8s.io/kubernetes/pkg/apis/scheduling/install"
-	_ "k8s.io/kubernetes/pkg/apis/storage/install"
-	_ "k8s.io/kubernetes/pkg/apis/storagemigration/install"
 )
 
 // Question is an object, as its JSON text, and how far it goes: decode, default (decoded and defaulted) or convert (then
@@ -58,8 +36,17 @@ type Answer struct {
 	Error  string         `json:"error,omitempty"`
 }
 
+var all = installed()
+
+func installed() []*runtime.Scheme {
+	extensions, aggregated := runtime.NewScheme(), runtime.NewScheme()
+	apiextensions.Install(extensions)
+	aggregator.Install(aggregated)
+	return []*runtime.Scheme{legacyscheme.Scheme, extensions, aggregated}
+}
+
 func schemes() []*runtime.Scheme {
-	return []*runtime.Scheme{legacyscheme.Scheme, apiextensions.Scheme, aggregator.Scheme}
+	return all
 }
 
 func schemeOf(gvk schema.GroupVersionKind) *runtime.Scheme {
@@ -135,8 +122,8 @@ func main() {
 		}
 		return
 	}
-	if len(os.Args) == 3 && os.Args[1] == "defaulters" {
-		if err := printDefaulters(os.Args[2]); err != nil {
+	if len(os.Args) > 3 && os.Args[1] == "defaulters" {
+		if err := printDefaulters(os.Args[2], os.Args[3:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -26,3 +26,13 @@ def struct(value: dict[str, Any], field: str) -> dict[str, Any]:
     """The value of a field that is a struct in Go: an empty one if it is absent."""
     found: dict[str, Any] = value.setdefault(field, {})
     return found
+
+
+def same_addresses(value: dict[str, Any]) -> None:
+    """Of the status of a Pod: podIP and podIPs say the same. Where they differ, podIP is right."""
+    address, addresses = value.get("podIP"), value.get("podIPs")
+    if not address and addresses:
+        if first := addresses[0].get("ip"):
+            value["podIP"] = first
+    elif address and (not addresses or addresses[0].get("ip") != address):
+        value["podIPs"] = [{"ip": address}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from webhook.apiserver.defaults.absent import constants, struct
-from webhook.apiserver.defaults.defaulting import Function
+from webhook.apiserver.defaults.defaulting import Function, Until
 
 
 def _selectors(value: dict[str, Any]) -> None:
@@ -46,4 +46,9 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "v1alpha1.ParamRef": constants(parameterNotFoundAction="Deny"),
     "v1beta1.MatchResources": match_resources,
     "v1beta1.MutatingAdmissionPolicySpec": _fail,
+}
+
+UNTIL: Final[Until] = {
+    "v1alpha1.ValidatingAdmissionPolicySpec": (((1, 31), _fail),),
+    "v1beta1.ValidatingAdmissionPolicySpec": (((1, 33), _fail),),
 }

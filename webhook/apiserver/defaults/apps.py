@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from webhook.apiserver.defaults.absent import constants, struct
-from webhook.apiserver.defaults.defaulting import Function
+from webhook.apiserver.defaults.defaulting import Function, Until
 
 
 def deployment(value: dict[str, Any]) -> None:
@@ -32,18 +32,31 @@ _rolling_daemon_set: Final = constants(maxUnavailable=1, maxSurge=0)
 
 
 def stateful_set(value: dict[str, Any]) -> None:
+    _stateful_set(value)
+    spec = value["spec"]
+    if spec["updateStrategy"]["type"] == "RollingUpdate" and (rolling := spec["updateStrategy"].get("rollingUpdate")):
+        rolling.setdefault("maxUnavailable", 1)
+    _retention(struct(spec, "persistentVolumeClaimRetentionPolicy"))
+
+
+def stateful_set_until_1_36(value: dict[str, Any]) -> None:
+    """Before the gate MaxUnavailableStatefulSet was on."""
+    _stateful_set(value)
+    _retention(struct(value["spec"], "persistentVolumeClaimRetentionPolicy"))
+
+
+def _stateful_set(value: dict[str, Any]) -> None:
+    """What all versions do."""
     spec = struct(value, "spec")
     strategy = struct(spec, "updateStrategy")
     if "type" not in strategy:
         strategy["type"] = "RollingUpdate"
         struct(strategy, "rollingUpdate")
     if strategy["type"] == "RollingUpdate" and (rolling := strategy.get("rollingUpdate")) is not None:
-        _rolling_stateful_set(rolling)
-    _retention(struct(spec, "persistentVolumeClaimRetentionPolicy"))
+        rolling.setdefault("partition", 0)
     _stateful_set_spec(spec)
 
 
-_rolling_stateful_set: Final = constants(partition=0, maxUnavailable=1)
 _retention: Final = constants(whenDeleted="Retain", whenScaled="Retain")
 _stateful_set_spec: Final = constants(podManagementPolicy="OrderedReady", replicas=1, revisionHistoryLimit=10)
 
@@ -58,3 +71,5 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "v1.ReplicaSet": replica_set,
     "v1.StatefulSet": stateful_set,
 }
+
+UNTIL: Final[Until] = {"v1.StatefulSet": (((1, 26), _stateful_set), ((1, 36), stateful_set_until_1_36))}

@@ -7,7 +7,7 @@ from typing import Any, Final
 from webhook.apiserver.defaults import pods
 from webhook.apiserver.defaults.absent import constants, nothing, struct
 from webhook.apiserver.defaults.amounts import round_up_amounts
-from webhook.apiserver.defaults.defaulting import Function
+from webhook.apiserver.defaults.defaulting import Function, Until
 
 _CLIENT_IP_SECONDS: Final = 10800
 
@@ -39,7 +39,30 @@ def replication_controller(value: dict[str, Any]) -> None:
             metadata["labels"] = dict(labels)
 
 
+def replication_controller_until_1_32(value: dict[str, Any]) -> None:
+    replication_controller(value)
+    struct(value, "spec").setdefault("replicas", 1)
+
+
 def service(value: dict[str, Any]) -> None:
+    spec = _service(value)
+    if spec["type"] == "ClusterIP" and spec.get("externalIPs"):
+        spec.setdefault("externalTrafficPolicy", "Cluster")
+    if spec["type"] == "LoadBalancer":
+        for ingress in ((value.get("status") or {}).get("loadBalancer") or {}).get("ingress", ()):
+            if ingress.get("ip") and "ipMode" not in ingress:
+                ingress["ipMode"] = "VIP"
+
+
+def service_until_1_29(value: dict[str, Any]) -> None:
+    """Before the gate LoadBalancerIPMode was on."""
+    spec = _service(value)
+    if spec["type"] == "ClusterIP" and spec.get("externalIPs"):
+        spec.setdefault("externalTrafficPolicy", "Cluster")
+
+
+def _service(value: dict[str, Any]) -> dict[str, Any]:
+    """What all versions do. The Service's spec."""
     spec = struct(value, "spec")
     affinity = spec.setdefault("sessionAffinity", "None")
     if affinity == "None":
@@ -54,17 +77,13 @@ def service(value: dict[str, Any]) -> None:
             port["protocol"] = "TCP"
         if port.get("targetPort") in (None, 0, ""):
             port["targetPort"] = port.get("port", 0)
-    from_outside = of_type in ("LoadBalancer", "NodePort") or (of_type == "ClusterIP" and spec.get("externalIPs"))
-    if from_outside and "externalTrafficPolicy" not in spec:
+    if of_type in ("LoadBalancer", "NodePort") and "externalTrafficPolicy" not in spec:
         spec["externalTrafficPolicy"] = "Cluster"
     if of_type in ("NodePort", "LoadBalancer", "ClusterIP") and "internalTrafficPolicy" not in spec:
         spec["internalTrafficPolicy"] = "Cluster"
-    if of_type == "LoadBalancer":
-        if "allocateLoadBalancerNodePorts" not in spec:
-            spec["allocateLoadBalancerNodePorts"] = True
-        for ingress in ((value.get("status") or {}).get("loadBalancer") or {}).get("ingress", ()):
-            if ingress.get("ip") and "ipMode" not in ingress:
-                ingress["ipMode"] = "VIP"
+    if of_type == "LoadBalancer" and "allocateLoadBalancerNodePorts" not in spec:
+        spec["allocateLoadBalancerNodePorts"] = True
+    return spec
 
 
 def persistent_volume(value: dict[str, Any]) -> None:
@@ -111,4 +130,22 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "v1.ResourceList": round_up_amounts,
     "v1.Secret": constants(type="Opaque"),
     "v1.Service": service,
+}
+
+_AZURE_DISK: Final = constants(cachingMode="ReadWrite", kind="Shared", fsType="ext4", readOnly=False)
+_ISCSI: Final = constants(iscsiInterface="default")
+_RBD: Final = constants(pool="rbd", user="admin", keyring="/etc/ceph/keyring")
+_SCALE_IO: Final = constants(storageMode="ThinProvisioned", fsType="xfs")
+
+UNTIL: Final[Until] = {
+    **pods.UNTIL,
+    "v1.AzureDiskVolumeSource": (((1, 30), _AZURE_DISK),),
+    "v1.ISCSIPersistentVolumeSource": (((1, 30), _ISCSI),),
+    "v1.ISCSIVolumeSource": (((1, 30), _ISCSI),),
+    "v1.RBDPersistentVolumeSource": (((1, 30), _RBD),),
+    "v1.RBDVolumeSource": (((1, 30), _RBD),),
+    "v1.ReplicationController": (((1, 32), replication_controller_until_1_32),),
+    "v1.ScaleIOPersistentVolumeSource": (((1, 30), _SCALE_IO),),
+    "v1.ScaleIOVolumeSource": (((1, 30), _SCALE_IO),),
+    "v1.Service": (((1, 28), _service), ((1, 29), service_until_1_29)),
 }

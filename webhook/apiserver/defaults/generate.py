@@ -1,74 +1,68 @@
-"""Generates the tables of defaults of the built-in kinds, from Kubernetes' own defaulting code.
+"""Makes the tables of defaults of the built-in kinds, from Kubernetes' own defaulting code.
 
-    cd tests/apiserver/kubernetes
-    go run . defaulters ../../../webhook/schema/kubernetes/index.json | python -m webhook.apiserver.defaults.generate
-
-The program reads the generated defaulting functions of the module k8s.io/kubernetes that its go.mod names. The kinds
-are those of the shipped schemas: generate these first (webhook.schema.generate), of the same release. A hand-written
-function that the tables name and this room does not have is an error.
+tests.apiserver.tables reads the generated defaulting functions of each Kubernetes version, and writes the files.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from pathlib import Path
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from webhook.apiserver.defaults.defaulting import FOLDER, function_of
-from webhook.schema import shipped
+from webhook.apiserver.defaults.defaulting import function_of, rows_of
+from webhook.schema import spans
+from webhook.versions import Version
+
+Tables = dict[str, dict[str, Any]]
+"""Package → type → what is done to its values."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m webhook.apiserver.defaults.generate", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--to", metavar="DIR", type=Path, default=FOLDER, help="where to write (default: the package)")
-    options = parser.parse_args(arguments)
-    try:
-        tables = json.load(sys.stdin)
-        files = generated(tables)
-        missing = unknown_functions(tables)
-    except (ValueError, AttributeError, TypeError) as error:
-        print(f"error: expected the output of `go run . defaulters INDEX` on stdin: {error!r}", file=sys.stderr)
-        return 2
-    options.to.mkdir(parents=True, exist_ok=True)
-    for old in options.to.glob("*.json"):
-        old.unlink()
-    for name, text in files.items():
-        (options.to / name).write_text(text, encoding="utf-8")
-    print(f"wrote {len(files)} files to {options.to}")
-    for name in missing:
-        print(f"error: {name} is in no module of webhook/apiserver/defaults: write it", file=sys.stderr)
-    return 1 if missing else 0
+def generated(tables: Tables, index: dict[str, Any]) -> dict[str, str]:
+    """The files of the newest version, name → text: for each package, type → what is done to its values.
+
+    tables: what the program of that version prints (tests/apiserver/kubernetes/defaulters.go). index: its kinds; types
+    that these do not need are left out.
+    """
+    return {f"{package}.json": _text(found) for package, found in sorted(rows(tables, index).items())}
 
 
-def generated(tables: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """The files, name → text: for each package, type → what is done to its values, of the types of served kinds."""
-    used = _reachable(tables)
-    files = {}
-    for package, types in sorted(tables.items()):
-        rows = {name: _row(row, package) for name, row in types.items() if f"{package}.{name}" in used}
-        if rows:
-            files[f"{package}.json"] = _text(rows)
+def earlier(tables: Mapping[Version, Tables], indexes: Mapping[Version, dict[str, Any]]) -> dict[str, str]:
+    """The files of earlier versions, name → text: for each package, type → the spans of what was different."""
+    by_version = {version: rows(printed, indexes[version]) for version, printed in tables.items()}
+
+    def value(package: str, name: str, version: Version) -> Any:
+        return by_version[version].get(package, {}).get(name)
+
+    files: dict[str, str] = {}
+    for package in sorted({each for found in by_version.values() for each in found}):
+        names = {name for found in by_version.values() for name in found.get(package, {})}
+        changed = {name: spans.differences(partial(value, package, name)) for name in names}
+        if changed := {name: found for name, found in changed.items() if found}:
+            files[f"{package}.json"] = _text(changed)
     return files
 
 
-def unknown_functions(tables: dict[str, dict[str, Any]]) -> list[str]:
-    """The functions that types of served kinds need and this room does not have."""
-    used = _reachable(tables)
-    missing: set[str] = set()
+def unknown_functions(version: Version) -> list[str]:
+    """The functions that the tables of a version need and this room does not have."""
+    names = {name for _, row in rows_of(version) for name in row.get("run", ())}
+    return sorted(name for name in names if function_of(name, version) is None)
+
+
+def rows(tables: Tables, index: dict[str, Any]) -> Tables:
+    """The rows of what the program of a version prints, of the types that the kinds of an index need."""
+    used = _reachable(tables, index)
+    found: Tables = {}
     for package, types in tables.items():
-        for name, row in types.items():
-            if f"{package}.{name}" in used:
-                missing.update(each for each in row.get("run", ()) if function_of(each) is None)
-    return sorted(missing)
+        needed = {name: _row(row, package) for name, row in types.items() if f"{package}.{name}" in used}
+        if needed:
+            found[package] = needed
+    return found
 
 
-def _reachable(tables: dict[str, dict[str, Any]]) -> set[str]:
+def _reachable(tables: Tables, index: dict[str, Any]) -> set[str]:
     found: set[str] = set()
-    ahead = [name for kinds in shipped.index()["kinds"].values() for name in kinds.values()]
+    ahead = [name for kinds in index["kinds"].values() for name in kinds.values()]
     while ahead:
         name = ahead.pop()
         package, _, short = name.rpartition(".")
@@ -96,7 +90,3 @@ def _text(rows: dict[str, Any]) -> str:
         for name, row in sorted(rows.items())
     )
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from webhook.apiserver.defaults.absent import constants
-from webhook.apiserver.defaults.defaulting import Function
+from webhook.apiserver.defaults.defaulting import Function, Until
 
 
 def devices(value: dict[str, Any]) -> None:
@@ -39,4 +39,23 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "v1beta2.DeviceSubRequest": devices,
     "v1beta2.DeviceTaint": taint,
     "v1beta2.ExactDeviceRequest": devices,
+}
+
+
+def multipliers(value: dict[str, Any]) -> None:
+    for each in (value.get("nodeAllocatableResourceMappings") or {}).values():
+        each.setdefault("allocationMultiplier", "1")
+
+
+_waiting: Final = constants(allocationMode="WaitForFirstConsumer")
+
+UNTIL: Final[Until] = {
+    "v1.Device": (((1, 36), multipliers),),
+    "v1alpha1.ResourceClaimSpec": (((1, 26), _waiting),),
+    "v1alpha2.ResourceClaimSpec": (((1, 30), _waiting),),
+    "v1alpha3.DeviceRequest": (((1, 32), devices), ((1, 33), request_v1beta1)),
+    "v1alpha3.DeviceSubRequest": (((1, 33), devices),),
+    "v1beta1.BasicDevice": (((1, 36), multipliers),),
+    "v1beta1.DeviceRequest": (((1, 32), devices),),
+    "v1beta2.Device": (((1, 36), multipliers),),
 }

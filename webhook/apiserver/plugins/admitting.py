@@ -27,6 +27,7 @@ from webhook.apiserver.plugins.scheduling import (
 )
 from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.view import ClusterView
+from webhook.versions import NEWEST, OLDEST, Version
 
 Operation = Literal["CREATE", "UPDATE"]
 
@@ -46,10 +47,14 @@ _RESOURCES: Final = {"Pod": "pods", "PersistentVolumeClaim": "persistentvolumecl
 
 
 class Plugins:
-    """The plugins, over the objects that they look up. `cluster` answers for the manifests of one run."""
+    """The plugins of a Kubernetes version, over the objects that they look up.
 
-    def __init__(self, cluster: ClusterView) -> None:
-        self._at_hand = AtHand(cluster)
+    `cluster` answers for the manifests of one run.
+    """
+
+    def __init__(self, cluster: ClusterView, target: Version = NEWEST) -> None:
+        self._at_hand = AtHand(cluster, target)
+        self._target = target
 
     def admit(
         self,
@@ -82,7 +87,8 @@ class Plugins:
         name = metadata.get("name") or metadata.get("generateName") or "Unknown"
         run = Run(self._at_hand, _RESOURCES.get(kind, ""), name, namespace)
         for plugin in plugins:
-            plugin(value, run)
+            if self._target >= _SINCE.get(plugin, OLDEST):
+                plugin(value, run)
         return Plugged(tuple(run.problems), tuple(run.notes)) if run.problems or run.notes else _NOTHING
 
 
@@ -114,6 +120,9 @@ _MUTATING: Final[dict[tuple[str, str], tuple[Plugin, ...]]] = {
     ("storage.k8s.io", "VolumeAttributesClass"): (protect,),
 }
 """The plugins of each kind that they change, in order."""
+
+_SINCE: Final[dict[Plugin, Version]] = {topology_labels: (1, 35)}
+"""The first version in which a plugin is on by default, if earlier ones have it off or do not have it."""
 
 _VALIDATING: Final[dict[tuple[str, str], tuple[Plugin, ...]]] = {
     ("", "Pod"): (within_limits_pod,),

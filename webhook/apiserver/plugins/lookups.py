@@ -11,13 +11,15 @@ from webhook.apiserver.gotext import quote
 from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.view import ClusterView, NotCached, UnknownKind
 from webhook.paths import Path
+from webhook.versions import NEWEST, Version
 
 
 class AtHand:
     """The objects of one run, each decoded once. An object that is invalid counts as if it were not there."""
 
-    def __init__(self, cluster: ClusterView) -> None:
+    def __init__(self, cluster: ClusterView, target: Version = NEWEST) -> None:
         self._cluster = cluster
+        self._target = target
         self._named: dict[tuple[str, str, str, str], dict[str, Any] | None] = {}
         self._listed: dict[tuple[str, str, str | None], list[dict[str, Any]]] = {}
 
@@ -29,7 +31,7 @@ class AtHand:
                 found = self._cluster.get(api_version, kind, name, namespace or None).value
             except (UnknownKind, NotCached):
                 found = None
-            self._named[key] = _read(found)
+            self._named[key] = self._read(found)
         return self._named[key]
 
     def list(self, api_version: str, kind: str, namespace: str | None = None) -> list[dict[str, Any]]:
@@ -40,8 +42,15 @@ class AtHand:
                 found = self._cluster.list(api_version, kind, namespace).value
             except (UnknownKind, NotCached):
                 found = ()
-            self._listed[key] = [made for each in found if (made := _read(each)) is not None]
+            self._listed[key] = [made for each in found if (made := self._read(each)) is not None]
         return self._listed[key]
+
+    def _read(self, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        decoded = decoding.decode_builtin(value, self._target) if value is not None else None
+        if value is None or decoded is None or decoded.problems:
+            return None
+        set_defaults(decoded.object, value["apiVersion"], value["kind"], self._target)
+        return decoded.object
 
 
 class Run:
@@ -70,11 +79,3 @@ def metadata_of(value: Mapping[str, Any], field: str) -> dict[str, str]:
     """The labels or annotations of an object."""
     found: dict[str, str] = (value.get("metadata") or {}).get(field) or {}
     return found
-
-
-def _read(value: dict[str, Any] | None) -> dict[str, Any] | None:
-    decoded = decoding.decode_builtin(value) if value is not None else None
-    if value is None or decoded is None or decoded.problems:
-        return None
-    set_defaults(decoded.object, value["apiVersion"], value["kind"])
-    return decoded.object

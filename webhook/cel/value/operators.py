@@ -493,6 +493,8 @@ def insert(target: dict[Any, Any], key: Any, value: Any) -> dict[Any, Any]:
 
 def insert_all(target: dict[Any, Any], entries: Any) -> dict[Any, Any]:
     """Add every entry of another map to `target`. Returns `target` or a new map."""
+    if not isinstance(entries, dict):
+        raise EvaluationError(f"no such overload: cel.@mapInsert(map, {type_of(entries)})")
     for key, value in pairs(entries):
         target = insert(target, key, value)
     return target

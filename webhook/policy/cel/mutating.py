@@ -6,13 +6,14 @@ variables are compiled and evaluated like those of a ValidatingAdmissionPolicy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from webhook.apiserver.decoding import Decoded
 from webhook.apiserver.problems import FieldProblem
 from webhook.apiserver.retyping import NO_CUSTOM_KINDS, CustomKinds, retyped
 from webhook.cel import PLAIN, CompileError, EvaluationError, Form, Issue, Program, types
@@ -48,7 +49,8 @@ class Mutation(Struct, frozen=True):
 class CELMutator(Struct, frozen=True):
     """The compiled expressions of a policy. shared: its matchConditions and variables. schemas: of kinds to merge.
 
-    custom: the kinds of which objects get defaults after each mutation.
+    custom: the kinds of which objects get defaults after each mutation. target: the Kubernetes version that objects
+    are of.
     """
 
     shared: CELValidator
@@ -57,6 +59,7 @@ class CELMutator(Struct, frozen=True):
     sources: tuple[tuple[Path, Program], ...]
     schemas: Schemas
     custom: CustomKinds = NO_CUSTOM_KINDS
+    target: Version = NEWEST
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """See Mutator."""
@@ -129,9 +132,12 @@ class CELMutator(Struct, frozen=True):
             raise _Refused(_TOO_LARGE.format(mutation.program.source))
         _charge(review, current, made, mutation.program.source)
         if mutation.patch_type == "ApplyConfiguration":
-            return _merged(value, current, request.kind, self.schemas.of(*request.kind), self.custom)
+            return _merged(value, current, request.kind, self.schemas.of(*request.kind), self._retyped)
         typed = constructed.Typed(activation.get("request"), activation.get("namespaceObject"))
-        return _patched(value, current, typed, self.custom)
+        return _patched(value, current, typed, self._retyped)
+
+    def _retyped(self, before: JSONObject, after: JSONObject) -> Decoded:
+        return retyped(before, after, self.custom, self.target)
 
 
 MAX_MADE: Final = 1_000_000
@@ -182,7 +188,11 @@ class _Refused(Exception):
 
 
 def _merged(
-    wanted: Message, current: JSONObject, kind: GroupVersionKind, schema: Schema | None, custom: CustomKinds
+    wanted: Message,
+    current: JSONObject,
+    kind: GroupVersionKind,
+    schema: Schema | None,
+    retype: Callable[[JSONObject, JSONObject], Decoded],
 ) -> JSONObject:
     wrong = constructed.mismatch(wanted)
     if wrong:
@@ -203,14 +213,19 @@ def _merged(
     into = f"{kind.group}/{kind.version}, Kind={kind.kind}"
     for integer in structuredmerge.fractions(schema, configuration) if Schemas.builtin().of(*kind) else ():
         raise _Refused(f"unable to convert unstructured object to {into}: cannot convert float64 to {integer}")
-    changed = retyped(current, merged, custom)
+    changed = retype(current, merged)
     for each in changed.problems:
         if not each.strict:
             raise _Refused(f"unable to convert unstructured object to {into}: {each.message}")
     return changed.object
 
 
-def _patched(messages: list[Message], current: JSONObject, typed: constructed.Typed, custom: CustomKinds) -> JSONObject:
+def _patched(
+    messages: list[Message],
+    current: JSONObject,
+    typed: constructed.Typed,
+    retype: Callable[[JSONObject, JSONObject], Decoded],
+) -> JSONObject:
     try:
         operations = [_operation(message, typed) for message in messages]
     except constructed.UnfitValue as error:
@@ -226,7 +241,7 @@ def _patched(messages: list[Message], current: JSONObject, typed: constructed.Ty
     wrong = _not_an_object_of_its_kind(patched, current)
     if wrong:
         raise _Refused(f"Internal error occurred: {wrong}", internal=True)
-    changed = retyped(current, patched, custom)
+    changed = retype(current, patched)
     if changed.problems:
         raise _Refused(f"Internal error occurred: {_decoding_error(changed.problems)}", internal=True)
     return changed.object
@@ -302,4 +317,4 @@ def compile_policy(
     authorizing = authorization.users((program for _, program in sources), shared.variables)
     conditions = replace(shared.conditions, authorizing=authorizing is not None)
     shared = replace(shared, authorizing=authorizing, conditions=conditions)
-    return CELMutator(shared, tuple(mutations), reinvoked, tuple(sources), Schemas.builtin()), issues
+    return CELMutator(shared, tuple(mutations), reinvoked, tuple(sources), Schemas.builtin(), target=version), issues

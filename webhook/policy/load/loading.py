@@ -338,7 +338,11 @@ class _Loader:
             self.problems.append(Problem(declaration.file, declaration.line, None, message))
             return
         self._places[key] = f"{declaration.file}:{declaration.line}"
-        evaluator: Any = PythonValidator(declaration) if declaration.kind == VALIDATING else PythonMutator(declaration)
+        evaluator: Any = (
+            PythonValidator(declaration)
+            if declaration.kind == VALIDATING
+            else PythonMutator(declaration, target=self._version)
+        )
         self.policies[key] = Policy(
             kind=declaration.kind,
             name=declaration.name,
@@ -397,12 +401,13 @@ class _Loader:
             revision=self._revision,
             notes=self._notes,
             warnings=sorted([*self.foreign, *self._warnings()], key=_order),
+            target=self._version,
         )
 
     def _warnings(self) -> Iterator[Problem]:
         """Likely mistakes: rules that match nothing, folded comments, unknown fields, patches that fail."""
         objects = [document.value for document in self._objects.values()]
-        kinds, schemas = Kinds.builtin().with_crds(objects), Schemas.builtin().with_crds(objects)
+        kinds, schemas = Kinds.builtin(self._version).with_crds(objects), Schemas.builtin().with_crds(objects)
         yield from self._unmatched(kinds)
         for key, document in self._documents.items():
             policy = self.policies[key]

@@ -34,6 +34,7 @@ from webhook.policy.python.violation import Violation
 from webhook.policy.readonly import view
 from webhook.policy.request import JSONObject, Request
 from webhook.policy.reviewing import Review
+from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
     from webhook.cel import Program
@@ -98,10 +99,14 @@ class PythonValidator(Struct, frozen=True):
 
 
 class PythonMutator(Struct, frozen=True):
-    """A `@mutate` function, run on requests. custom: the kinds of which objects get defaults after it."""
+    """A `@mutate` function, run on requests.
+
+    custom: the kinds of which objects get defaults after it. target: the Kubernetes version that objects are of.
+    """
 
     declaration: Declaration
     custom: CustomKinds = NO_CUSTOM_KINDS
+    target: Version = NEWEST
 
     @property
     def needs_params(self) -> bool:
@@ -124,7 +129,7 @@ class PythonMutator(Struct, frozen=True):
             return UNCHANGED
         runs = review.runs
         edited = self.edited_here(review, params) if runs is None else runs.edited(self, review, params)
-        return edited if isinstance(edited, MutationResult) else completed(original, edited, self.custom)
+        return edited if isinstance(edited, MutationResult) else completed(original, edited, self.custom, self.target)
 
     def with_custom_kinds(self, custom: CustomKinds) -> PythonMutator:
         """See Mutator."""
@@ -168,14 +173,16 @@ class PythonMutator(Struct, frozen=True):
         return changed
 
 
-def completed(original: JSONObject, changed: JSONObject, custom: CustomKinds = NO_CUSTOM_KINDS) -> MutationResult:
+def completed(
+    original: JSONObject, changed: JSONObject, custom: CustomKinds = NO_CUSTOM_KINDS, target: Version = NEWEST
+) -> MutationResult:
     """The result of a function that left `changed` of an object."""
     if not differs(original, changed):
         return UNCHANGED
     if any(changed.get(name) != original.get(name) for name in ("apiVersion", "kind")):
         return MutationResult(changed)
     # The API server decodes what a mutation leaves before anyone else sees it. What it cannot decode it refuses.
-    decoded = retyped(original, changed, custom)
+    decoded = retyped(original, changed, custom, target)
     return MutationResult(changed if decoded.problems else decoded.object)
 
 
