@@ -175,7 +175,7 @@ def _link(source: str, target: str) -> None:
 
 def _steps(folder: Path, steps: list[Instruction]) -> None:
     work = folder / "build"
-    variables = {**os.environ, **values(BUILD, "ENV"), "VENV": str(folder / "venv")}
+    variables = {**os.environ, **values(BUILD, "ARG"), **values(BUILD, "ENV"), "VENV": str(folder / "venv")}
     variables["PIP_NO_COMPILE"] = "1"  # of some thousand modules: that takes most of the time, and is pip's own matter
     for name in ("PIP_NO_CACHE_DIR", "VIRTUAL_ENV", "PYTHONPATH"):  # a cache on this machine is welcome
         variables.pop(name, None)
