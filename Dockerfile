@@ -9,13 +9,15 @@
 ARG PYTHON_IMAGE=docker.io/library/python:3.13.9-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
+# What is installed: requirements-otel.lock has what `serve --traces` needs besides.
+ARG LOCK=requirements.lock
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 ENV VENV=/opt/gatewright
 WORKDIR /build
-COPY requirements.lock requirements-dev.lock ./
+COPY requirements.lock requirements-otel.lock requirements-dev.lock ./
 # Wheels only, each with a hash of the lock: nothing is compiled, and nothing runs code of its own to be installed.
 RUN python -m venv --without-pip "$VENV" \
- && python -m pip --python "$VENV/bin/python" install --require-hashes --only-binary=:all: -r requirements.lock
+ && python -m pip --python "$VENV/bin/python" install --require-hashes --only-binary=:all: -r "$LOCK"
 # The one tool that builds our own wheel, at the version of the development lock.
 RUN awk '/^[^ ]/ {wanted = /^setuptools==/} wanted' requirements-dev.lock > build.lock \
  && python -m venv tools \

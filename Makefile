@@ -86,6 +86,7 @@ dist: $(READY)  ## dist/: the wheel, and the plugin for kubectl with its manifes
 bench: $(READY)
 	$(BIN)/python -m bench
 
-lock: $(READY)  ## write both lock files anew from pyproject.toml
+lock: $(READY)  ## write the lock files anew from pyproject.toml: of the server, of it with the extra otel, of development
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --group dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --extra otel pyproject.toml -o requirements-otel.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras --group dev pyproject.toml -o requirements-dev.lock

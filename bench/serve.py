@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import beside_kopf, isolation
+from bench import beside_kopf, isolation, sight
 from bench.servers import (
     CONNECTIONS,
     ROUNDS,
@@ -57,6 +57,7 @@ def main() -> None:
                 for phase in ("validate", "mutate"):
                     beside(phase, (pid, ports[0]), (bare_pid, ports[2]))
             isolation.main()
+            sight.main()
             beside_kopf.main((pid, ports[0]), crt, key)
 
 

@@ -78,6 +78,7 @@ SIDEBAR = {
             uninstall
             rbac
             sizing
+            sight
             native
         """,
     "docs/decisions/README": """

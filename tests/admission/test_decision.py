@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from webhook.admission.decision import MUTATING, Decision, Finding, Mutation, shown_warnings
+from webhook.admission.decision import MUTATING, Decision, Finding, Mutation, denial_text, shown_warnings
 
 
 def finding(**fields: Any) -> Finding:
@@ -52,3 +52,31 @@ class TestWarnings:
 def test_the_texts_of_decisions_and_mutations_show_no_object() -> None:
     mutation = Mutation({"kind": "Secret", "data": {"password": "hunter2"}})
     assert "hunter2" not in repr(Decision(allowed=True, mutation=mutation))
+
+
+class TestDenials:
+    def test_of_one_policy_are_its_first(self) -> None:
+        assert denial_text(finding().text(), [finding(), finding(message="neither")]) == finding().text()
+        assert denial_text("so", []) == "so"
+
+    def test_of_several_policies_name_each_once(self) -> None:
+        denials = [finding(), finding(binding="c"), finding(policy="q"), finding(policy="q", message="neither")]
+        expected = (
+            "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+            "ValidatingAdmissionPolicy 'p' with binding 'c' denied request: no",
+            "ValidatingAdmissionPolicy 'q' with binding 'b' denied request: no",
+        )
+        assert denial_text(denials[0].text(), denials).split("\n") == list(expected)
+
+    def test_beyond_4096_characters_only_the_names_follow(self) -> None:
+        denials = [finding(policy=f"p{number}", message="x" * 1000) for number in range(6)]
+        *lines, last = denial_text(denials[0].text(), denials).split("\n")
+        assert [line.partition("'")[2].partition("'")[0] for line in lines] == ["p0", "p1", "p2", "p3"]
+        assert last == "also denied by 'p4', 'p5'"
+
+    def test_stay_small_however_many_there_are(self) -> None:
+        denials = [finding(policy=f"p{number}", message="x" * 100_000) for number in range(1000)]
+        text = denial_text(denials[0].text(), denials)
+        assert text.startswith(denials[0].text())
+        assert len(text) < 100_000 + 1000
+        assert text.endswith("'p19', 'p20' and 979 others")

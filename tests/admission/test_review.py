@@ -213,7 +213,7 @@ def test_an_allowed_request_is_answered_with_nothing_but_that() -> None:
     assert _answer(review.respond(_parse(), Decision(allowed=True))) == {"uid": "u-1", "allowed": True}
 
 
-def test_a_denial_gives_the_first_as_the_message_and_all_as_causes() -> None:
+def test_a_denial_names_every_policy_in_the_message_and_all_denials_as_causes() -> None:
     first = Finding("a", "b", "Deny", "Forbidden", 403, "no", path=("spec", "volumes", 0, "hostPath"))
     second = Finding("c", "d", "Deny", "Invalid", 422, "nor this")
     noted = Finding("e", "f", "Audit", "Invalid", 422, "by the way")
@@ -234,7 +234,8 @@ def test_a_denial_gives_the_first_as_the_message_and_all_as_causes() -> None:
             "status": "Failure",
             "code": 403,
             "reason": "Forbidden",
-            "message": "ValidatingAdmissionPolicy 'a' with binding 'b' denied request: no",
+            "message": "ValidatingAdmissionPolicy 'a' with binding 'b' denied request: no\n"
+            "ValidatingAdmissionPolicy 'c' with binding 'd' denied request: nor this",
             "details": {
                 "name": "web",
                 "group": "apps",

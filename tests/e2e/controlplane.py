@@ -210,16 +210,17 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def started(assets: Path, *, service_accounts: bool = False) -> Iterator[ControlPlane]:
+def started(assets: Path, *, service_accounts: bool = False, tracing: str = "") -> Iterator[ControlPlane]:
     """A control plane of its own, ready. Raises StartError.
 
     service_accounts: whether the admission plugin of that name is on; then Pods need the account that they name.
+    tracing: the TracingConfiguration of the server, if it has one.
     """
     for attempt in range(1, ATTEMPTS + 1):
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewright-e2e-")))
             try:
-                plane = _start(assets, folder, stack, service_accounts)
+                plane = _start(assets, folder, stack, service_accounts, tracing)
             except StartError as error:
                 if attempt < ATTEMPTS and "address already in use" in str(error):
                     continue
@@ -232,7 +233,9 @@ def started(assets: Path, *, service_accounts: bool = False) -> Iterator[Control
             return
 
 
-def _start(assets: Path, folder: Path, stack: contextlib.ExitStack, service_accounts: bool) -> ControlPlane:
+def _start(
+    assets: Path, folder: Path, stack: contextlib.ExitStack, service_accounts: bool, tracing: str
+) -> ControlPlane:
     begun = time.monotonic()
     authority = Authority("e2e")
     tokens = {user.name: secrets.token_urlsafe(24) for user in USERS}
@@ -259,6 +262,9 @@ def _start(assets: Path, folder: Path, stack: contextlib.ExitStack, service_acco
     flags = _flags(folder, etcd_port, port)
     if not service_accounts:
         flags.append("--disable-admission-plugins=ServiceAccount")
+    if tracing:
+        (folder / "tracing.yaml").write_text(tracing)
+        flags.append(f"--tracing-config-file={folder / 'tracing.yaml'}")
     server = _Process("kube-apiserver", [str(assets / "kube-apiserver"), *flags], folder)
     stack.callback(server.kill)
     server.start()

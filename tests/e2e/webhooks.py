@@ -58,18 +58,18 @@ class Gatewright:
         assert self._running is not None
         return self._running
 
-    def look_up_in(self, cluster: ControlPlane, *flags: str) -> None:
-        """From its next start on, Namespaces and params are the cluster's, read as the administrator. flags: further
-        ones."""
-        config = cluster.kubeconfig("gatewright", cluster.tokens["admin"])
+    def look_up_in(self, cluster: ControlPlane, *flags: str, token: str = "") -> None:
+        """From its next start on, Namespaces and params are the cluster's, read as the administrator, or as who has the
+        token. flags: further ones."""
+        config = cluster.kubeconfig("gatewright", token or cluster.tokens["admin"])
         self._looks_up = ("--cluster", "kubeconfig", "--kubeconfig", str(config), *flags)
 
-    def start(self, policies: Path) -> None:
-        """Serve the policies; what was served before is ended."""
+    def start(self, policies: Path, *more: str, **variables: Any) -> None:
+        """Serve the policies; what was served before is ended. more, variables: further flags, and its environment."""
         self.kill()
         self._policies = policies
-        flags = ("--policies", str(policies), *self.served_with, "--port", str(self.port), *self._looks_up)
-        self._running = launch(*flags, command=tether(COMMAND))
+        flags = ("--policies", str(policies), *self.served_with, "--port", str(self.port), *self._looks_up, *more)
+        self._running = launch(*flags, command=tether(COMMAND), **variables)
         self._running.ca = self._authority.pem
         self.port = self._running.port
 

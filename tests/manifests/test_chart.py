@@ -307,6 +307,7 @@ CASES: list[tuple[str, Values, Callable[[Values], object], object]] = [
     ("spread.zones", {"spread": {"zones": "DoNotSchedule"}}, spread("topology.kubernetes.io/zone"), "DoNotSchedule"),
     ("nodeSelector", {"nodeSelector": {"a": "b"}}, in_pod("nodeSelector"), {"a": "b"}),
     ("tolerations", {"tolerations": [{"operator": "Exists"}]}, in_pod("tolerations"), [{"operator": "Exists"}]),
+    ("environment", {"environment": {"OTEL_SERVICE_NAME": "a"}}, read_env("OTEL_SERVICE_NAME"), "a"),
     ("podAnnotations", {"podAnnotations": {"a": "b"}}, annotated, "b"),
     ("autoscaling.enabled", {"autoscaling": AUTO}, in_spec("Deployment", "replicas"), None),
     ("autoscaling.minReplicas", {"autoscaling": {**AUTO, "minReplicas": 3}},
@@ -386,6 +387,7 @@ def test_every_default_stands_in_the_values() -> None:
         ({"image": {"name": "x"}}, "name"),
         ({"settings": {"port": 1}}, "port"),
         ({"settings": {"max_bodies": 1}}, "max_bodies"),
+        ({"environment": {"LD_PRELOAD": "x"}}, "LD_PRELOAD"),
         ({"mode": "audit"}, "mode"),
         ({"replicas": "two"}, "replicas"),
         ({"image": {"digest": "latest"}}, "digest"),
@@ -601,3 +603,13 @@ def test_the_schema_is_json_with_a_description_of_each_value() -> None:
     for path, each in charts.leaves().items():
         if not path.startswith("settings."):
             assert each["description"].endswith((".", ":")), path
+
+
+def test_the_right_to_record_events_comes_with_their_setting() -> None:
+    def rules(settings: dict[str, object]) -> list[object]:
+        found = charts.objects({"settings": settings})
+        return [each["rules"] for each in found if each["metadata"]["name"].endswith("-events") and "rules" in each]
+
+    assert rules({}) == rules({"events": False}) == []
+    role, _ = yaml.safe_load_all((ROOT / "manifests" / "components" / "events" / "rbac.yaml").read_text())
+    assert rules({"events": True}) == rules({"events": "true"}) == [role["rules"]]

@@ -128,7 +128,7 @@ def build(folder: Path) -> None:
     bin_.mkdir()
     python = Path(getattr(sys, "_base_executable", sys.executable))
     (bin_ / "python").symlink_to(python)
-    variables = {**os.environ, **values(BUILD, "ENV"), "VENV": str(folder / "venv")}
+    variables = {**os.environ, **values(BUILD, "ARG"), **values(BUILD, "ENV"), "VENV": str(folder / "venv")}
     variables["PATH"] = f"{bin_}:{os.environ['PATH']}"
     variables["PIP_NO_COMPILE"] = "1"  # of some thousand modules: that takes most of the time, and is pip's own matter
     for name in ("PIP_NO_CACHE_DIR", "VIRTUAL_ENV", "PYTHONPATH"):  # a cache on this machine is welcome

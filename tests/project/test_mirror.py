@@ -101,11 +101,16 @@ registration/asked: registration/test_against_policies
 registration/configurations: cli/test_manifests
 registration/rules: registration/test_against_policies
 registration/webhooks: registration/test_against_policies
+server/debugpages: server/test_debugging
 server/gathering: server/test_asgi
 server/installing: server/test_reload
 server/listening: server/test_process
+server/profiling: server/test_debugging
 server/rehearsal: server/test_reload
 server/state: server/test_app
+server/traces/exporter: server/traces/test_sending
+server/traces/spans: server/test_sight
+server/watching: server/test_sight
 """
 """Modules that have no test module of their own, each with the one that covers it."""
 

@@ -98,9 +98,11 @@ def test_pre_commit_takes_its_configuration_and_its_tools_are_those_of_the_lock(
             assert program.removeprefix(".venv/bin/") in locked
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-otel.lock", "requirements-dev.lock"])
 def test_the_lock_files_have_what_pyproject_asks_for(lock: str) -> None:
     wanted = list(PYPROJECT["project"]["dependencies"])
+    if lock != "requirements.lock":
+        wanted += PYPROJECT["project"]["optional-dependencies"]["otel"]
     if lock == "requirements-dev.lock":
         wanted += PYPROJECT["dependency-groups"]["dev"]
     text = (ROOT / lock).read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Answer, Client, Head
 from webhook.server.reviews import Reviews
+from webhook.server.sight import Sight
 from webhook.server.state import InForce, State
 
 HEAD = Head("POST", "/validate", b"/validate", b"", (), b"application/json")
@@ -22,13 +24,19 @@ HEAD = Head("POST", "/validate", b"/validate", b"", (), b"application/json")
 class Direct:
     """Answers reviews with the policies, and writes its log to a file in the folder."""
 
-    def __init__(self, folder: Path, policies: PolicySet | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        policies: PolicySet | None = None,
+        sight: Callable[[Metrics], Sight | None] = lambda metrics: None,
+        **logged: Any,
+    ) -> None:
         self._file = folder / "log"
-        self._log = log = Log(os.open(self._file, os.O_WRONLY | os.O_CREAT))
+        self._log = log = Log(os.open(self._file, os.O_WRONLY | os.O_CREAT), **logged)
         policies = policies or PolicySet()
         self.state = State(InForce(policies, ManifestsView(policies.objects)))
         self.metrics = Metrics(Kinds.builtin(), {"stdout": log})
-        self.reviews = Reviews(self.state, self.metrics, log)
+        self.reviews = Reviews(self.state, self.metrics, log, sight=sight(self.metrics))
 
     def lines(self) -> list[dict[str, Any]]:
         assert self._log.flush(10)

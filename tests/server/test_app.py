@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 
 import pytest
@@ -109,3 +110,18 @@ def test_labels_stay_few_whatever_is_asked(server: Running) -> None:
     assert len(_samples(server)) - before < 10
     assert any('resource="pods/other"' in name for name in _samples(server))
     assert any('resource="other"' in name for name in _samples(server))
+
+
+def test_metrics_come_in_the_format_that_is_accepted(server: Running) -> None:
+    for accept, content_type in (
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", "application/openmetrics-text"),
+        ("text/plain", "text/plain"),
+        ("*/*", "text/plain"),
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", server.plain_port, timeout=60)
+        connection.request("GET", "/metrics", headers={"accept": accept})
+        answer = connection.getresponse()
+        text = answer.read()
+        assert answer.headers["content-type"].partition(";")[0] == content_type
+        assert text.endswith(b"# EOF\n") is (content_type == "application/openmetrics-text")
+        connection.close()

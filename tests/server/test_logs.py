@@ -107,3 +107,34 @@ def test_errors_of_the_libraries_become_lines() -> None:
     assert fields["message"] == "Exception in ASGI application"
     assert fields["error"] == "RuntimeError"
     assert "hunter2" not in json.dumps(fields)
+
+
+def read(pipe: tuple[int, int], log: Log) -> list[str]:
+    assert log.flush(10)
+    os.set_blocking(pipe[0], False)
+    with contextlib.suppress(BlockingIOError):
+        return [json.loads(line)["event"] for line in os.read(pipe[0], 1 << 16).splitlines()]
+    return []
+
+
+@pytest.mark.parametrize(("level", "events"), [("info", ["a", "b", "c"]), ("warning", ["b", "c"]), ("error", ["c"])])
+def test_lines_below_the_level_are_not_written(level: str, events: list[str], pipe: tuple[int, int]) -> None:
+    log = Log(pipe[1], level=level)
+    for line, event in (("info", "a"), ("warning", "b"), ("error", "c")):
+        log.write(line, event, {})
+    assert read(pipe, log) == events
+    assert log.all is (level == "info")
+    assert log.wants("1", notable=True) is (level == "info")
+
+
+def test_a_share_of_what_is_not_notable_is_wanted_the_same_in_each_process(pipe: tuple[int, int]) -> None:
+    uids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(4000)]
+    first, second = Log(pipe[1], allows=0.1), Log(pipe[1], allows=0.1)
+    wanted = [uid for uid in uids if first.wants(uid, notable=False)]
+    assert wanted == [uid for uid in uids if second.wants(uid, notable=False)]
+    assert 300 < len(wanted) < 500
+    assert all(first.wants(uid, notable=True) for uid in uids)
+    fewer = [uid for uid in uids if Log(pipe[1], allows=0.01).wants(uid, notable=False)]
+    assert set(fewer) < set(wanted)
+    assert not any(Log(pipe[1], allows=0).wants(uid, notable=False) for uid in uids)
+    assert Log(pipe[1], allows=0).wants("\ud800", notable=False) is False

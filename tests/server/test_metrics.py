@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
 from pathlib import Path
 
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.policy.trees import binding, exception, loaded, policy
@@ -17,11 +20,15 @@ from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 from webhook.schema import Kinds
+from webhook.server.events import Events
+from webhook.server.gathering import families, merged
 from webhook.server.isolation import Isolation, IsolationMetrics
 from webhook.server.livecluster import CacheMetrics
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
+from webhook.server.policytimes import PolicyTimes
 from webhook.server.reload import ReloadMetrics
+from webhook.server.traces.sending import Sending
 from webhook.server.turns import TurnMetrics, Turns
 
 DOCUMENTED = Path(__file__).parent.parent.parent / "docs" / "serve.md"
@@ -140,6 +147,15 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     isolation = Isolation(1.0, Log(os.open(os.devnull, os.O_WRONLY)))
     isolation.use(load(SHIPPED))
     metrics.registry.register(IsolationMetrics(isolation))
+    times = PolicyTimes()
+    times.add(load(SHIPPED).policies[0], 0.001)
+    metrics.registry.register(times)
+    metrics.registry.register(Events(isolation._log, lambda: pytest.fail("no cluster")))
+
+    async def sending() -> None:
+        metrics.registry.register(Sending(isolation._log))
+
+    asyncio.run(sending())
     metrics.registry.register(TurnMetrics(Turns(0.5, Log(os.open(os.devnull, os.O_WRONLY))), lambda: 0))
     exposed = {
         re.sub("_(bucket|count|sum)$", "", name) for name, *_ in _samples(metrics) if name.startswith("gatewright_")
@@ -147,3 +163,42 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     rows = re.findall(r"^\| (`gatewright_.*?) \|", DOCUMENTED.read_text(), re.M)
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert exposed == documented
+
+
+def test_the_format_of_openmetrics_is_what_its_parser_reads_with_exemplars() -> None:
+    metrics = _metrics()
+    metrics.policies(load(SHIPPED))
+    metrics.review("/validate", _request("", "pods"), "allow", 0.02)
+    metrics.exemplar("/validate", 0.02, ("a" * 32, "b" * 16, "", ""), 1_795_910_739_000_000_000)
+    text = metrics.exposition(openmetrics=True).decode()
+    parsed = list(openmetrics_families(text))  # type: ignore[no-untyped-call]
+    plain = {name for name, *_ in _samples(metrics)}
+    assert {sample.name for family in parsed for sample in family.samples} == plain
+    examples = [sample for family in parsed for sample in family.samples if sample.exemplar is not None]
+    (found,) = examples
+    assert (found.name, found.labels["le"]) == ("gatewright_review_duration_seconds_bucket", "0.025")
+    assert found.exemplar is not None
+    assert found.exemplar.labels == {"trace_id": "a" * 32, "span_id": "b" * 16}
+    assert (found.exemplar.value, float(found.exemplar.timestamp or 0)) == (0.02, 1795910739.0)
+
+
+def test_exemplars_are_now_and_then_one_and_every_slow_one() -> None:
+    metrics = _metrics()
+    for number, seconds in enumerate((0.0001, 0.0003, 0.02, 0.3)):
+        metrics.review("/validate", _request("", "pods"), "allow", seconds)
+        metrics.exemplar("/validate", seconds, (f"{number:032x}", "b" * 16), 1000 + number)
+    text = metrics.exposition(openmetrics=True).decode()
+    assert [f"{number:032x}" in text for number in range(4)] == [True, False, True, True]
+
+
+def test_of_several_processes_the_latest_exemplar_is_shown() -> None:
+    snapshots = []
+    for number in (1, 3, 2):
+        metrics = _metrics()
+        metrics.review("/validate", _request("", "pods"), "allow", 0.02)
+        metrics.exemplar("/validate", 0.02, (f"{number:032x}", "b" * 16), number * 1_000_000_000)
+        snapshots.append(families(metrics.registry.collect()))
+    samples = [sample for family in merged(snapshots) for sample in family.samples if sample.exemplar is not None]
+    assert [(sample.value, sample.exemplar.labels["trace_id"]) for sample in samples if sample.exemplar] == [
+        (3, f"{3:032x}")
+    ]

@@ -282,7 +282,7 @@ def test_only_clients_of_this_host_may_ask_for_a_reload(client: str, status: int
         asked.append(client)
         return Outcome("one", changed=False)
 
-    async def nothing() -> bytes:
+    async def nothing(openmetrics: bool) -> bytes:
         return b""
 
     app = ASGI(plain(State(InForce(PolicySet(), ManifestsView(()))), nothing, reloaded))

@@ -17,8 +17,9 @@ import pytest
 
 from tests.server.direct import HEAD as DIRECT
 from tests.server.direct import Direct
-from tests.server.running import REVIEWS, Running, ask, changed, recorded, wait_for
+from tests.server.running import POLICIES, REVIEWS, Running, ask, changed, recorded, wait_for, write_policies
 from webhook.admission import engine
+from webhook.policy.load.loading import load
 from webhook.server.protocol import Client
 
 CREATE_POD = recorded("020")
@@ -317,3 +318,25 @@ def test_a_compressed_body_is_refused_by_its_name(server: Running) -> None:
         answer = connection.getresponse()
         text = answer.read().decode()
         assert (answer.status, "content-encoding: expected none" in text) == (status, status == 415)
+
+
+@pytest.mark.parametrize(
+    ("logged", "expected"),
+    [
+        ({}, ["allow", "deny", "allow", "allow"]),
+        ({"allows": 0.0}, ["deny", "allow"]),  # the last one is changed
+        ({"level": "warning"}, []),
+    ],
+)
+def test_what_is_logged_can_be_less_and_everything_is_counted(
+    logged: dict[str, Any], expected: list[str], tmp_path: Path
+) -> None:
+    direct = Direct(tmp_path, load(write_policies(tmp_path / "tree", POLICIES)), **logged)
+    mutate = DIRECT._replace(path="/mutate")
+    for body, head in ((CREATE_SERVICE, DIRECT), (CREATE_POD, DIRECT), (CREATE_POD, mutate), (CREATE_SERVICE, mutate)):
+        direct.answer(body, head)
+    assert [line["verdict"] for line in direct.lines()] == expected
+    counts = direct.metrics.exposition().decode()
+    assert 'gatewright_policy_findings_total{binding="everywhere",phase="validate",policy="no-host-path"' in counts
+    assert 'gatewright_policy_mutations_total{policy="team-label"} 1.0' in counts
+    assert 'gatewright_review_duration_seconds_count{path="/mutate"} 2.0' in counts

@@ -165,7 +165,7 @@ def _family(name: str, kind: str, **samples: float) -> Family:
         "name": name,
         "type": kind,
         "help": "",
-        "samples": [(name, {"of": of}, value) for of, value in samples.items()],
+        "samples": [(name, {"of": of}, value, None) for of, value in samples.items()],
     }
 
 

@@ -41,9 +41,9 @@ def reload(server: Running) -> Answer:
 
 
 def said(server: Running) -> str:
-    """What the policies answer to a Pod."""
+    """What the first policy that denies it answers to a Pod."""
     message: str = server.post("/validate", CREATE_POD).response["status"]["message"]
-    return message.rpartition(": ")[2]
+    return message.partition("\n")[0].rpartition(": ")[2]
 
 
 def refused(server: Running) -> dict[str, Any] | None:

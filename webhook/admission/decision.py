@@ -5,7 +5,7 @@ Order everywhere: by policy name, then binding name, then param, then the policy
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -31,6 +31,11 @@ REASON_CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 
 # The API server's limits on warnings, in characters (k8s.io/apiserver, endpoints/filters/warning.go).
 _WARNINGS_TOTAL = 4096
 _WARNING_CUT = 256
+
+# Characters of a denial's message beyond that of the first policy. The API server passes on any length, and shells show
+# it; people read the first lines.
+_OTHERS_TOTAL = 4096
+_MOST_NAMES = 20
 _CONTROL = lazily(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -154,6 +159,35 @@ class Decision(NamedTuple):
     mutation: Mutation | None = None
     evaluated: tuple[Binding, ...] = ()
     excepted: tuple[Excepted, ...] = ()
+
+
+def denial_text(first: str, denials: Sequence[Finding]) -> str:
+    """The message of a denial: the text of the first, as the API server has it, then one line for each further policy
+    and binding with its first denial.
+
+    The API server names the first policy only, and the others in the status' causes, which clients do not show. Once
+    the lines exceed 4,096 characters, only the names of the rest follow, as far as there is room for them.
+    """
+    firsts: dict[tuple[str, str], Finding] = {}
+    for denial in denials:
+        firsts.setdefault((denial.policy, denial.binding), denial)
+    if len(firsts) < 2:
+        return first
+    lines, left = [first], _OTHERS_TOTAL
+    unsaid: list[str] = []
+    for denial in list(firsts.values())[1:]:
+        text = denial.text()
+        if not unsaid and len(text) < left:
+            left -= len(text) + 1
+            lines.append(text)
+        else:
+            unsaid.append(f"'{denial.policy}'")
+    if unsaid:
+        names = list(dict.fromkeys(unsaid))
+        lines.append(f"also denied by {', '.join(names[:_MOST_NAMES])}")
+        if len(names) > _MOST_NAMES:
+            lines[-1] += f" and {len(names) - _MOST_NAMES} others"
+    return "\n".join(lines)
 
 
 def shown_warnings(texts: list[str]) -> tuple[str, ...]:

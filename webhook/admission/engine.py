@@ -114,7 +114,7 @@ def mutate(
     request's own object is never modified. confidential: masks what policies say. runs: see Review.
     """
     candidates = policies.mutators_for(request)
-    if not candidates and observer is None:
+    if not candidates and (observer is None or not observer.skips):
         return Mutation(request.object)
     review = Review(request, cluster, partial(_namespace, cluster), deadline, recording, runs)
     return _mutate(review, candidates, policies, observer, confidential)
@@ -134,7 +134,7 @@ def validate(
     """The verdict of the validating policies on the request's object, without mutation. confidential: masks what
     policies say. runs: see Review."""
     candidates = policies.validators_for(request)
-    if not candidates and observer is None:
+    if not candidates and (observer is None or not observer.skips):
         return Decision(allowed=True)
     return _validate(
         Review(request, cluster, partial(_namespace, cluster), deadline, recording, runs),
@@ -161,12 +161,12 @@ def _mutate(
     confidential: Confidential | None = None,
 ) -> Mutation:
     request = review.request
-    if observer is not None:
+    if observer is not None and observer.skips:
         skip_other_kinds(policies.mutating, candidates, review, observer)
     if not candidates:
         return Mutation(request.object)
     if request.object is None:
-        if observer is not None:
+        if observer is not None and observer.skips:
             for candidate in candidates:
                 Skips(review, observer).because(candidate.policy, None, NO_OBJECT)
         return Mutation(None)
@@ -302,7 +302,7 @@ def _validate(
     confidential: Confidential | None = None,
 ) -> Decision:
     request = review.request
-    if observer is not None:
+    if observer is not None and observer.skips:
         skip_other_kinds(policies.validating, candidates, review, observer)
     if not candidates:
         excepted = mutation.excepted if mutation is not None else ()
@@ -313,11 +313,14 @@ def _validate(
         matched.append(binding)
         for param in params:
             evaluation = policy.evaluator.evaluate(review, param)
-            if observer is None and (evaluation is PASSED or evaluation.unmet):
+            passed = evaluation is PASSED or evaluation.unmet
+            if passed and observer is None:
                 continue
             evaluated = Evaluated(policy, binding, param, request, evaluation)
             if observer is not None:
                 observer.evaluated(evaluated)
+                if passed:
+                    continue
             report.add(evaluated, evaluation)
     return report.decision(mutation, tuple(matched))
 
@@ -333,7 +336,7 @@ def _matches(
     request, namespace, cluster = review.request, review.namespace, review.cluster
     if cluster is None:
         raise ValueError("matching needs a ClusterView; pass an empty one if there is no cluster")
-    skips = Skips(review, observer) if observer is not None else None
+    skips = Skips(review, observer) if observer is not None and observer.skips else None
     for policy, residual, bindings in candidates:
         kind = policy.param_kind
         try:

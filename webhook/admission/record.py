@@ -12,10 +12,11 @@ request that the policy saw, and the result with its failures. The engine record
 - `recording`: which evaluations of CEL policies have a trace (webhook.policy.trace) in `result.trace`: `"failures"`
   traces those that found something, at no cost for the others; `"everything"` traces all, with every expression. A
   trace gives the values of an expression, its explanation and its witnesses.
-- `observer`: receives an event for each policy and binding of the set, whether it matches the request or not.
+- `observer`: receives an event for each evaluation, and if it asks for them (`skips`) one for each policy and binding
+  of the set that was not evaluated.
 
 The trace belongs to the evaluation that gave the verdict, so no policy is evaluated twice to explain it. The server
-uses neither option and pays for neither.
+records nothing. It has an observer, without `skips`, only for reviews that it traces or whose policies it times.
 """
 
 from __future__ import annotations
@@ -68,7 +69,13 @@ class Skipped(Guarded, frozen=True):
 
 
 class Observer(Protocol):
-    """Receives the engine's events while it decides on a request."""
+    """Receives the engine's events while it decides on a request.
+
+    skips: whether `skipped` is called. It costs time for each policy of the set, also for those of other kinds.
+    """
+
+    @property
+    def skips(self) -> bool: ...
 
     def evaluated(self, evaluated: Evaluated, /) -> None:
         """A policy was evaluated. Called twice for a mutating policy that is reinvoked."""
@@ -82,6 +89,8 @@ class Observer(Protocol):
 
 class Record:
     """An observer that keeps all events."""
+
+    skips = True
 
     def __init__(self) -> None:
         self._evaluated: list[Evaluated] = []

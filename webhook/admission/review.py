@@ -8,14 +8,14 @@ https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-con
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from webhook.admission import excepting, patch
-from webhook.admission.decision import Decision, Finding, Mutation, shown_warnings
+from webhook.admission.decision import Decision, Finding, Mutation, denial_text, shown_warnings
 from webhook.paths import render
 from webhook.policy.request import OPERATIONS, GroupVersionKind, GroupVersionResource, Request, User
 from webhook.visible import encodable
@@ -157,8 +157,11 @@ def respond_mutation(request: Request, mutation: Mutation, revision: str = "") -
     return _dump(response)
 
 
-def _status(request: Request, code: int, reason: str, message: str, denials: Iterable[Finding]) -> dict[str, Any]:
-    """A Status with the details that the API server's own denials have. kubectl names the object from them."""
+def _status(request: Request, code: int, reason: str, first: str, denials: Sequence[Finding]) -> dict[str, Any]:
+    """A Status with the details that the API server's own denials have. kubectl names the object from them.
+
+    Its message names every policy that denies.
+    """
     causes = []
     for denial in denials:
         cause = {"reason": denial.reason, "message": denial.text()}
@@ -169,7 +172,7 @@ def _status(request: Request, code: int, reason: str, message: str, denials: Ite
         "status": "Failure",
         "code": code,
         "reason": reason,
-        "message": message,
+        "message": denial_text(first, denials),
         "details": {
             "name": _object_name(request),
             "group": request.request_resource.group,

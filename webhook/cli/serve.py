@@ -40,6 +40,8 @@ _METAVARS = {
     "max_wait": "SECONDS",
     "read_timeout": "SECONDS",
     "idle_timeout": "SECONDS",
+    "log_level": "LEVEL",
+    "log_allows": "SHARE",
     "shutdown_delay": "SECONDS",
     "shutdown_timeout": "SECONDS",
 }
@@ -54,6 +56,13 @@ def _option(name: str) -> Any:
         default = ",".join(default)
     default_text = f"default {default}; " if default not in (None, (), False) else ""
     return typer.Option(flag(name), help=f"{field.description} ({default_text}{variable(name)})", metavar=metavar)
+
+
+def _switch(name: str) -> Any:
+    """The option of a setting that is on or off."""
+    field = Settings.model_fields[name]
+    names = f"{flag(name)}/--no-{flag(name).removeprefix('--')}"
+    return typer.Option(names, help=f"{field.description} ({variable(name)})", show_default=False)
 
 
 def serve(
@@ -86,6 +95,12 @@ def serve(
     max_wait: Annotated[str | None, _option("max_wait")] = None,
     read_timeout: Annotated[str | None, _option("read_timeout")] = None,
     idle_timeout: Annotated[str | None, _option("idle_timeout")] = None,
+    log_level: Annotated[str | None, _option("log_level")] = None,
+    log_allows: Annotated[str | None, _option("log_allows")] = None,
+    traces: Annotated[bool | None, _switch("traces")] = None,
+    policy_times: Annotated[bool | None, _switch("policy_times")] = None,
+    events: Annotated[bool | None, _switch("events")] = None,
+    debug: Annotated[bool | None, _switch("debug")] = None,
     shutdown_delay: Annotated[str | None, _option("shutdown_delay")] = None,
     shutdown_timeout: Annotated[str | None, _option("shutdown_timeout")] = None,
     settings: Annotated[

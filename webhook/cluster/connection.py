@@ -101,6 +101,10 @@ class Connection:
         """
         return self._answered("POST", path, [], body, timeout)
 
+    def patch(self, path: str, body: Object, timeout: float) -> Object:
+        """The JSON object that a PATCH with a merge patch (RFC 7386) returns. As `post` otherwise."""
+        return self._answered("PATCH", path, [], body, timeout)
+
     def watch(self, path: str, query: Query, silence: float) -> Watch:
         """An open watch: the server has responded with 200. silence: seconds without a byte after which it ends.
 
@@ -156,6 +160,8 @@ class Connection:
         from urllib3.exceptions import HTTPError
 
         headers = {"Accept": "application/json"}
+        if method == "PATCH":
+            headers["Content-Type"] = "application/merge-patch+json"
         try:
             parameters = self._client.param_serialize(
                 method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
+import orjson
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
@@ -15,7 +16,9 @@ from starlette.requests import Request as HTTPRequest
 
 from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
-from webhook.server.metrics import CONTENT_TYPE
+from webhook.server.debugging import Debugging
+from webhook.server.debugpages import add_debug
+from webhook.server.metrics import CONTENT_TYPE, OPENMETRICS
 from webhook.server.reload import Outcome
 from webhook.server.sharing import Shared
 from webhook.server.state import Refused, State
@@ -26,16 +29,18 @@ _MOST_PROBLEMS = 100  # that a response shows
 
 def plain(
     state: State,
-    exposition: Callable[[], Awaitable[bytes]],
+    exposition: Callable[[bool], Awaitable[bytes]],
     reload: Callable[[], Awaitable[Outcome]],
     hung: Callable[[], str | None] = lambda: None,
+    debugging: Debugging | None = None,
 ) -> FastAPI:
     """The application of the plain port.
 
-    `exposition` returns the text of /metrics. `reload` puts a changed policy tree in force. `hung` returns why /healthz
-    should fail, such as a worker process that does not answer; None if it should not.
+    `exposition` returns the text of /metrics: with True, in the format of OpenMetrics. `reload` puts a changed policy
+    tree in force. `hung` returns why /healthz should fail, such as a worker process that does not answer; None if it
+    should not. `debugging`: for /debug; None if it is not switched on.
     """
-    shared = Shared(exposition)
+    shared, openmetrics = Shared(lambda: exposition(False)), Shared(lambda: exposition(True))
     app = FastAPI(title="Gatewright", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.exception_handler(HTTPException)
@@ -57,15 +62,23 @@ def plain(
         return PlainTextResponse(f"ok\nbut {state.notice}\n" if state.notice else "ok\n")
 
     @app.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(request: HTTPRequest) -> Response:
+        """In the format of OpenMetrics, which has exemplars, for those who accept it."""
+        if OPENMETRICS.partition(";")[0] in request.headers.get("accept", ""):
+            return Response(await openmetrics(), headers={"content-type": OPENMETRICS})
         return Response(await shared(), media_type=CONTENT_TYPE)
 
-    @app.get("/policies")
-    async def policies() -> dict[str, Any]:
-        """The loaded policies, each with its bindings, file and line."""
+    async def listed() -> bytes:
         refused = None if state.refused is None else _refused(state.refused)
         shown = listing(state.in_force.policies, state.python_policies(), state.not_sent)
-        return {**shown, "refused": refused, "bundles": list(state.bundles)}
+        return orjson.dumps({**shown, "refused": refused, "bundles": list(state.bundles)})
+
+    shared_listing = Shared(listed)
+
+    @app.get("/policies")
+    async def policies() -> Response:
+        """The loaded policies, each with its bindings, file and line."""
+        return Response(await shared_listing(), media_type="application/json")
 
     @app.post("/-/reload")
     async def reloaded(request: HTTPRequest) -> JSONResponse:
@@ -87,6 +100,8 @@ def plain(
             raise HTTPException(404, "no development certificate is in use: get the CA from the certificate's issuer")
         return Response(state.development_ca, media_type="application/x-pem-file")
 
+    if debugging is not None:
+        add_debug(app, debugging, _is_local)
     return app
 
 

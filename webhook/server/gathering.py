@@ -18,10 +18,10 @@ from typing import Any
 import orjson
 from msgspec import Struct, field
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
-from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Exemplar, Sample
 
-from webhook.server.metrics import READY_HELP, RESTARTS_HELP, Metrics
+from webhook.server.metrics import READY_HELP, RESTARTS_HELP, Metrics, exposition
 from webhook.server.state import State
 
 HUNG_AFTER = 10.0
@@ -37,7 +37,8 @@ _RETRY_AFTER = 0.2  # seconds before a worker tries again to open its line
 _LENGTH = 4  # bytes of the length at the beginning of a frame
 
 Family = dict[str, Any]
-"""A metric family as JSON: name, type, help, and samples, each of name, labels and value."""
+"""A metric family as JSON: name, type, help, and samples, each of name, labels, value and exemplar, which is None, or
+labels, value and timestamp."""
 
 
 def families(metrics: Iterable[Metric]) -> list[Family]:
@@ -47,10 +48,15 @@ def families(metrics: Iterable[Metric]) -> list[Family]:
             "name": metric.name,
             "type": metric.type,
             "help": metric.documentation,
-            "samples": [(sample.name, sample.labels, sample.value) for sample in metric.samples],
+            "samples": [(sample.name, sample.labels, sample.value, _example(sample)) for sample in metric.samples],
         }
         for metric in metrics
     ]
+
+
+def _example(sample: Sample) -> tuple[dict[str, str], float, float] | None:
+    exemplar = sample.exemplar
+    return None if exemplar is None else (exemplar.labels, exemplar.value, float(exemplar.timestamp or 0))
 
 
 # How to combine a gauge's values of several processes. Counters and histograms are summed. Other gauges show the least
@@ -71,20 +77,24 @@ _GAUGES: dict[str, Callable[[float, float], float]] = {
 
 def merged(snapshots: Iterable[Sequence[Family]]) -> Iterator[Metric]:
     """The families of all snapshots; those with the same name are combined into one."""
-    known: dict[str, tuple[Family, dict[tuple[str, str], tuple[dict[str, str], float]]]] = {}
+    known: dict[str, tuple[Family, dict[tuple[str, str], tuple[dict[str, str], float, Any]]]] = {}
     for snapshot in snapshots:
         for family in snapshot:
             name = family["name"]
             join = _GAUGES.get(name, min) if family["type"] == "gauge" else operator.add
             _, samples = known.setdefault(name, (family, {}))
-            for sample, labels, value in family["samples"]:
+            for sample, labels, value, example in family["samples"]:
                 key = (sample, repr(sorted(labels.items())))
                 before = samples.get(key)
-                samples[key] = (labels, value if before is None else join(before[1], value))
+                if before is None:
+                    samples[key] = labels, value, example
+                else:
+                    latest = max((before[2], example), key=lambda each: each[2] if each else 0.0)
+                    samples[key] = labels, join(before[1], value), latest
     for family, samples in known.values():
         metric = Metric(family["name"], family["help"], family["type"])
-        for (sample, _), (labels, value) in samples.items():
-            metric.add_sample(sample, labels, value)
+        for (sample, _), (labels, value, example) in samples.items():
+            metric.add_sample(sample, labels, value, exemplar=Exemplar(*example) if example else None)
         yield metric
 
 
@@ -193,7 +203,7 @@ class Gathering:
                     self._poll(worker)
             self._update_readiness()
 
-    async def exposition(self) -> bytes:
+    async def exposition(self, openmetrics: bool) -> bytes:
         """The text of /metrics: the metrics of all workers, past and present, and of this process, combined."""
         replies = [self._poll(worker) for worker in self._workers]
         if replies:
@@ -201,7 +211,7 @@ class Gathering:
         self._ready.set(self._state.not_ready() is None)
         snapshots = [worker.families for worker in self._workers]
         snapshots += [self._ended, families(self.own.collect())]
-        return generate_latest(_Collected(list(merged(snapshots))))
+        return exposition(_Collected(list(merged(snapshots))), openmetrics=openmetrics)
 
     def hung(self) -> str | None:
         """A message that names a worker with a poll unanswered for more than HUNG_AFTER seconds; None without one."""
@@ -325,7 +335,7 @@ def _set(event: asyncio.Event, value: bool) -> None:
 
 
 class _Collected(Struct, frozen=True):
-    """A registry with fixed metrics, for `generate_latest`."""
+    """A registry with fixed metrics."""
 
     metrics: list[Metric]
 

@@ -33,6 +33,7 @@ from webhook.policy.request import JSONObject
 from webhook.policy.reviewing import Review
 from webhook.server.lanes import Ended, Job, Lane, Processes
 from webhook.server.logs import Log, cut
+from webhook.visible import visible
 
 CUT_OFFS: Final = 3
 """Cut-offs within WINDOW seconds after which a policy is set aside."""
@@ -288,6 +289,12 @@ class Isolation:
                 "setAsideUntil": _clock(each.aside_until) if each.aside_until > now else None,
             }
         return found
+
+    def shown(self) -> str:
+        """Where the processes are in which policies run apart, as text for people."""
+        names = ("the first lane", "the lane of slow policies")
+        shown = (f"--- {name}: {lane.shown()}" for name, lane in zip(names, self._lanes or (), strict=False))
+        return "".join("".join(f"{visible(line)}\n" for line in each.splitlines()) for each in shown)
 
     def standings(self) -> Iterable[Standing]:
         return self._standings.values()

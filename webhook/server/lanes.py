@@ -36,6 +36,10 @@ MEMORY: Final = 128 << 20
 LOADING: Final = 5.0
 """Seconds that importing a policy's file may take."""
 
+SHOWING: Final = 0.1
+"""Seconds at most that the server waits for a process to write where it is: it answers nothing meanwhile."""
+
+_QUIET = 10  # milliseconds after which that is whole
 _STARTING = 15.0  # seconds more until the first answer of a new process, which Python has to start
 _LATE = 0.5  # seconds after the deadline, by when the kernel has ended the process
 _AT_ONCE = 2  # milliseconds to wait for a result before turning to other reviews
@@ -177,6 +181,25 @@ class Processes:
             with contextlib.suppress(OSError):
                 self._control.send(orjson.dumps({"end": process.number}))
 
+    def shown(self, process: _Process) -> str:
+        """Where a process is, as it writes it to its output; "" if it does not within SHOWING."""
+        kept, process.written = process.written, b""
+        process.read_output()
+        kept, process.written = (kept + process.written)[-_OUTPUT:], b""
+        try:
+            if self._control is not None:
+                with contextlib.suppress(OSError):
+                    self._control.send(orjson.dumps({"show": process.number}))
+            until = time.monotonic() + SHOWING
+            poll = select.poll()
+            poll.register(process.output, select.POLLIN)
+            if poll.poll(SHOWING * 1000):
+                while time.monotonic() < until and poll.poll(_QUIET):
+                    process.read_output()
+            return process.written.decode("utf-8", "backslashreplace")
+        finally:
+            process.written = kept
+
     def close(self) -> None:
         """End the host, and with it all processes."""
         for process in list(self._open):
@@ -286,6 +309,18 @@ class Lane:
         """End the runs of a policy that wait."""
         for job in self._waiting.pop(id(declaration), ()):
             job.end(ended)
+
+    def shown(self) -> str:
+        """What runs in the process, for how long, and where it is; and how many runs wait."""
+        process, job = self._process, self._running
+        if process is None:
+            return "no process"
+        if job is not None:
+            what = f"runs {job.declaration.name} for {time.monotonic() - job.begun:.1f} s"
+        else:
+            what = "imports a file" if self._loading is not None else "idle"
+        waiting = sum(map(len, self._waiting.values()))
+        return f"{what}; {waiting} runs wait\n{self._processes.shown(process)}"
 
     def _wait(self, process: _Process) -> None:
         """Wait a moment for the result of what runs."""

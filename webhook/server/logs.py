@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from zlib import crc32
 
 import orjson
 
@@ -26,6 +27,8 @@ MAX_TEXT = 1024
 FLUSH = 1.0
 """Seconds at most that the end of a process waits for its lines to be written."""
 
+LEVELS = ("info", "warning", "error")
+
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
 
@@ -33,13 +36,18 @@ class Log:
     """Writes lines to a file descriptor, without blocking: see webhook.server.writing.
 
     A line that cannot be written (the reader stopped or is gone, disk full) must not stop admission: it is dropped and
-    counted in `lost`. The event `log lines lost` says so once writing works again.
+    counted in `lost`. The event `log lines lost` says so once writing works again. level: the least of what is written.
+    allows: the share of requests whose admission is logged, if nothing else is to be said of them.
     """
 
-    __slots__ = ("_fields", "_queue", "_writer")
+    __slots__ = ("_below", "_fields", "_least", "_queue", "_writer", "all")
 
-    def __init__(self, descriptor: int = 1) -> None:
+    def __init__(self, descriptor: int = 1, *, level: str = "info", allows: float = 1.0) -> None:
         self._fields: dict[str, Any] = {}
+        self._least = LEVELS.index(level)
+        self._below = round(allows * (1 << 32))
+        self.all = not self._least and allows >= 1.0
+        """Whether every line is written."""
         self._writer = Writer(descriptor, self._lost_line)
         self._queue = self._writer.put
 
@@ -53,12 +61,25 @@ class Log:
         self._writer.share()
         self._fields = fields
 
+    def wants(self, uid: str, *, notable: bool) -> bool:
+        """Whether the decision on a request is logged. notable: it says more than that the request is allowed.
+
+        Of the others it is a share, chosen by the uid: all processes choose the same.
+        """
+        if self._least:
+            return False
+        return notable or crc32(uid.encode("utf-8", "surrogatepass")) < self._below
+
     def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        """Write a line: `time` (RFC 3339, UTC), `level` (info, warning, error), `event`, then the fields in order."""
-        self.put({"time": datetime.now(UTC), "level": level, "event": event, **fields})
+        """Write a line: `time` (RFC 3339, UTC), `level` (see LEVELS), `event`, then the fields in order."""
+        if not self._least or LEVELS.index(level) >= self._least:
+            self.put({"time": datetime.now(UTC), "level": level, "event": event, **fields})
 
     def put(self, line: dict[str, Any]) -> None:
-        """Write a line that already has `time`, `level` and `event`. May change `line`, to save the hot path a copy."""
+        """Write a line that already has `time`, `level` and `event`, if `wants` says so or it is an error.
+
+        May change `line`, to save the hot path a copy.
+        """
         self._queue(self._text(line))
 
     def flush(self, seconds: float = FLUSH) -> bool:

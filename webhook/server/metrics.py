@@ -10,10 +10,10 @@ import platform
 import time
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from itertools import accumulate
-from typing import Protocol
+from typing import Final, Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,7 +25,9 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_text
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 from webhook.admission.decision import MUTATING, VALIDATING, Finding
 from webhook.policy.policyset import Binding, PolicySet
@@ -33,9 +35,16 @@ from webhook.policy.request import GroupVersionResource, Request
 from webhook.schema import Kinds
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 READY_HELP = "1 while /readyz answers 200."
 RESTARTS_HELP = "Workers that ended unexpectedly and were restarted."
+
+EXAMPLE_EVERY: Final = 20_000_000
+"""Nanoseconds between two exemplars of the histogram of durations, of reviews that are not slow."""
+
+SLOW_EXAMPLE: Final = 0.01
+"""Seconds from which on a review is slow: each is an exemplar."""
 
 _PHASES = {VALIDATING: "validate", MUTATING: "mutate"}
 _OTHER = "other"
@@ -48,6 +57,20 @@ _SUBRESOURCES = frozenset(
 )
 # Seconds. By default the API server waits 10 s for a webhook; most reviews take well under a millisecond.
 _BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Collected(Protocol):
+    """Something that metrics are collected from, such as a registry."""
+
+    def collect(self) -> Iterable[Metric]: ...
+
+
+def exposition(collected: Collected, *, openmetrics: bool) -> bytes:
+    """The metrics as text: in Prometheus' own format, or in that of OpenMetrics, which has exemplars."""
+    if openmetrics:
+        text: bytes = openmetrics_text(collected)  # type: ignore[no-untyped-call]
+        return text
+    return generate_latest(collected)
 
 
 class Output(Protocol):
@@ -64,6 +87,7 @@ class Metrics:
     def __init__(self, kinds: Kinds, outputs: Mapping[str, Output] | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # these would be a second sample for each counter
         self.registry = CollectorRegistry(auto_describe=True)
+        self._next_example = 0
         self._reviews = _Reviews(kinds)
         self.registry.register(self._reviews)
         self._evaluated = _Evaluated()
@@ -168,6 +192,16 @@ class Metrics:
         """Count a review: verdict `allow`, `deny` or `error` (answered with HTTP 500)."""
         self._reviews.add(path, request, verdict, seconds)
 
+    def exemplar(self, path: str, seconds: float, ids: Sequence[str], now: int) -> None:
+        """Keep a traced review as the example of its bucket in the histogram of durations.
+
+        ids: begin with those of the trace and of the span. now: in nanoseconds. Reviews that are not slow are kept at
+        most every EXAMPLE_EVERY nanoseconds.
+        """
+        if now >= self._next_example or seconds >= SLOW_EXAMPLE:
+            self._next_example = now + EXAMPLE_EVERY
+            self._reviews.exemplar(path, seconds, (ids[0], ids[1], seconds, now))
+
     def evaluated(self, bindings: tuple[Binding, ...]) -> None:
         """Count one evaluation of each of these bindings."""
         counts = self._evaluated.counts
@@ -244,19 +278,36 @@ class Metrics:
         """Count a failed TLS handshake; `reason` is OpenSSL's, `timeout`, or `closed`."""
         self._handshakes.labels(reason).inc()
 
-    def exposition(self) -> bytes:
-        """The text that Prometheus scrapes, in its exposition format."""
-        return generate_latest(self.registry)
+    def exposition(self, *, openmetrics: bool = False) -> bytes:
+        """The text that Prometheus scrapes, in its own format or in OpenMetrics', which has exemplars."""
+        return exposition(self.registry, openmetrics=openmetrics)
 
 
 class _Durations:
-    """The histogram of one path. `counts` has a count for each of _BUCKETS and one beyond; `total` is in seconds."""
+    """The histogram of one path. `counts` has a count for each of _BUCKETS and one beyond; `total` is in seconds.
 
-    __slots__ = ("counts", "total")
+    exemplars: by bucket, the last traced review: trace id, span id, seconds, and when it was, in nanoseconds.
+    """
+
+    __slots__ = ("counts", "exemplars", "total")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(_BUCKETS) + 1)
         self.total = 0.0
+        self.exemplars: dict[int, tuple[str, str, float, int]] = {}
+
+    def buckets(self) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+        """The buckets as the library takes them."""
+        bounds = (*map(str, _BUCKETS), "+Inf")
+        found: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+        for index, (bound, count) in enumerate(zip(bounds, accumulate(self.counts), strict=True)):
+            if index in self.exemplars:
+                trace_id, span_id, seconds, at = self.exemplars[index]
+                labels = {"trace_id": trace_id, "span_id": span_id}
+                found.append((bound, float(count), Exemplar(labels, seconds, at / 1e9)))
+            else:
+                found.append((bound, float(count)))
+        return found
 
 
 class _Reviews(Collector):
@@ -285,6 +336,10 @@ class _Reviews(Collector):
         durations.counts[bisect_left(_BUCKETS, seconds)] += 1
         durations.total += seconds
 
+    def exemplar(self, path: str, seconds: float, example: tuple[str, str, float, int]) -> None:
+        """Keep a traced review that `add` has counted."""
+        self._durations[path].exemplars[bisect_left(_BUCKETS, seconds)] = example
+
     def _label(self, resource: GroupVersionResource, subresource: str) -> str:
         label = self._labels.get((resource, subresource))
         if label is None:
@@ -312,10 +367,8 @@ class _Reviews(Collector):
         histogram = HistogramMetricFamily(
             "gatewright_review_duration_seconds", "Time from a review's last byte to its answer.", labels=("path",)
         )
-        bounds = [*map(str, _BUCKETS), "+Inf"]
         for path, durations in self._durations.items():
-            buckets = list(zip(bounds, map(float, accumulate(durations.counts)), strict=True))
-            histogram.add_metric((path,), buckets, durations.total)
+            histogram.add_metric((path,), durations.buckets(), durations.total)
         yield histogram
 
     def describe(self) -> Iterable[Metric]:

@@ -33,6 +33,7 @@ from webhook.server import tls
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
 from webhook.server.certificates import Certificates
+from webhook.server.debugging import Debugged, Debugging
 from webhook.server.gathering import Gathering, Line
 from webhook.server.installing import Installer
 from webhook.server.isolation import Isolation, IsolationMetrics
@@ -51,6 +52,7 @@ from webhook.server.sources import Sources
 from webhook.server.state import InForce, State
 from webhook.server.together import Coordinator, Follower, Kept, Member
 from webhook.server.turns import TurnMetrics, Turns
+from webhook.server.watching import CannotTrace, sampler_of, started
 from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
 from webhook.visible import visible
@@ -76,7 +78,7 @@ def run(settings: Settings) -> int:
     The exit code: 0; 2 if the server could not start, with the reason on stderr; 1 if a child process failed while
     shutting down.
     """
-    log, errors = Log(), ErrorOutput()
+    log, errors = Log(level=settings.log_level, allows=settings.log_allows), ErrorOutput()
     route_library_records(log)
     try:
         serving = _prepare(settings, log, errors)
@@ -103,6 +105,10 @@ def run(settings: Settings) -> int:
 def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
     """Load and check everything that serving needs. Raises StartError."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for a reload, once the server runs
+    try:
+        sampler_of(settings)
+    except CannotTrace as error:
+        raise StartError(str(error)) from None
     sources, since, tree, policies = _load(settings, log)
     kinds = Kinds.builtin().with_crds(policies.objects)
     metrics = Metrics(kinds, {"stdout": log, "stderr": errors})
@@ -112,6 +118,8 @@ def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
         cluster = prepare(settings, policies, log)
     except ConfigurationError as error:
         raise StartError(str(error)) from None
+    if settings.events and cluster is None:
+        raise StartError(f"{flag('events')} needs a cluster to record Events in; set {flag('cluster')}")
     ca = authority.ca if authority else None
     if cluster is None:  # policies look objects up in the policy tree only
         state = State(InForce(policies, ManifestsView(policies.objects, kinds)), development_ca=ca)
@@ -241,11 +249,12 @@ class Serving(Struct, frozen=True):
             loop.add_signal_handler(number, stop.ask)
         loop.add_signal_handler(signal.SIGHUP, stop.reload.set)
 
-        async def exposition() -> bytes:
-            return self.metrics.exposition()
+        async def exposition(openmetrics: bool) -> bytes:
+            return self.metrics.exposition(openmetrics=openmetrics)
 
         reload = self._reload(self._installer(self.cluster).install, self.metrics.registry, self.since)
-        plain_server = self._plain_server(plain(self.state, exposition, reload.now))
+        debugging = Debugging(Debugged("server", self.state.policies_apart)) if self.settings.debug else None
+        plain_server = self._plain_server(plain(self.state, exposition, reload.now, debugging=debugging))
         await plain_server.begin()
         async with (
             _beside(_force(stop, plain_server)),
@@ -283,11 +292,18 @@ class Serving(Struct, frozen=True):
         """Serve the plain port in one process and reviews in `settings.workers` others. Returns the exit code."""
         door, plain_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         tree_door, plain_tree_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        debug_doors = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         kept = Kept()
         count = self.settings.workers
-        workers = (partial(self._worker_process, index, door, tree_door, kept) for index in range(count))
+        workers = (
+            partial(self._worker_process, index, door, tree_door, debug_doors[0], kept) for index in range(count)
+        )
         roles = [
-            Role("plain port", partial(self._plain_process, plain_door, plain_tree_door, kept), reloads=True),
+            Role(
+                "plain port",
+                partial(self._plain_process, plain_door, plain_tree_door, debug_doors[1], kept),
+                reloads=True,
+            ),
             *(Role(f"worker {index}", work) for index, work in enumerate(workers)),
         ]
         self.log.share()
@@ -305,7 +321,9 @@ class Serving(Struct, frozen=True):
         self.log.write("info", "stopped", {})
         return code
 
-    async def _plain_process(self, door: socket.socket, tree_door: socket.socket, kept: Kept, stop: Stop) -> None:
+    async def _plain_process(
+        self, door: socket.socket, tree_door: socket.socket, debug_door: socket.socket, kept: Kept, stop: Stop
+    ) -> None:
         self.bound.close()
         state, settings = self.state, self.settings
         state.listening = True
@@ -319,7 +337,8 @@ class Serving(Struct, frozen=True):
         await member.catch_up()
         coordinator = Coordinator(tree_door, member, kept, settings.reload_timeout)
         reload = self._reload(coordinator.install, gathering.own, since)
-        server = self._plain_server(plain(state, gathering.exposition, reload.now, gathering.hung))
+        debugging = Debugging(Debugged("plain port"), debug_door) if settings.debug else None
+        server = self._plain_server(plain(state, gathering.exposition, reload.now, gathering.hung, debugging))
         await server.begin()
         async with (
             _beside(gathering.keep_polling()),
@@ -339,10 +358,19 @@ class Serving(Struct, frozen=True):
         self._announce()
 
     async def _worker_process(
-        self, index: int, door: socket.socket, tree_door: socket.socket, kept: Kept, stop: Stop
+        self,
+        index: int,
+        door: socket.socket,
+        tree_door: socket.socket,
+        debug_door: socket.socket,
+        kept: Kept,
+        stop: Stop,
     ) -> None:
         self.plain_bound.close()
         self.log.share(worker=index)
+        debugged = Debugged(f"worker {index}", self.state.policies_apart) if self.settings.debug else None
+        if debugged is not None:
+            debugged.register()
         line = Line(door, index, self.state, self.metrics)
 
         def changed() -> None:
@@ -350,7 +378,11 @@ class Serving(Struct, frozen=True):
 
         tasks: list[asyncio.Future[None]] = []
         follower = Follower(tree_door, Member(self._installer(self.cluster), kept, self.log))
-        async with _beside(line.keep()), _beside(follower.keep()):
+        async with (
+            _beside(line.keep()),
+            _beside(follower.keep()),
+            _beside(debugged.keep(debug_door)) if debugged is not None else contextlib.nullcontext(),
+        ):
             await follower.ready()
             await self._answer_reviews(stop, changed, changed)
             await line.report()
@@ -382,6 +414,8 @@ class Serving(Struct, frozen=True):
         isolation.start()
         state.isolation = isolation
         self.metrics.registry.register(IsolationMetrics(isolation))
+        cluster = self.cluster.configuration if self.cluster is not None else None
+        watching = started(settings, self.metrics, self.log, cluster)
         turns = Turns(settings.max_wait, self.log)
         turns.start()
         reviews = Reviews(
@@ -391,6 +425,8 @@ class Serving(Struct, frozen=True):
             settings.max_memory - settings.max_memory // HELD_SHARE,
             settings.client_name,
             turns,
+            watching.sight,
+            watching.events,
         )
         self.metrics.registry.register(TurnMetrics(turns, lambda: turns.waiting + reviews.awaiting))
         server = Server(
@@ -416,6 +452,7 @@ class Serving(Struct, frozen=True):
                 await server.end()
         finally:
             isolation.close()
+            await watching.close()
 
     async def _compare(self) -> None:
         """Compare the certificate with the registered caBundles, if the settings name these and there is a cluster."""

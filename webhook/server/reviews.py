@@ -30,12 +30,14 @@ from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.policy.reviewing import Runs
 from webhook.server import tls
+from webhook.server.events import Events
 from webhook.server.lanes import Ended, Job
 from webhook.server.logs import MAX_TEXT, Log, cut, failure
 from webhook.server.memory import SMALL, fits
 from webhook.server.metrics import Metrics
 from webhook.server.protocol import Answer, Client, Head, Later
 from webhook.server.settings import flag
+from webhook.server.sight import Sight, Watch
 from webhook.server.state import InForce, State
 from webhook.server.turns import Turns
 
@@ -66,7 +68,8 @@ class Reviews:
     """The application of the HTTPS port.
 
     A review may take `memory` bytes; one that would need more is refused. With `names`, only clients may ask whose
-    certificate has one of them. Without `turns`, each is evaluated when it comes.
+    certificate has one of them. Without `turns`, each is evaluated when it comes. sight: what watches reviews, if
+    anything does. events: records denials, if they are to be recorded.
     """
 
     def __init__(
@@ -77,12 +80,16 @@ class Reviews:
         memory: int = 192 << 20,
         names: tuple[str, ...] = (),
         turns: Turns | None = None,
+        sight: Sight | None = None,
+        events: Events | None = None,
     ) -> None:
         self._state = state
         self._metrics = metrics
         self._log = log
         self._memory = memory
         self._names = frozenset(names)
+        self._sight = sight
+        self._events = events
         self._turns = turns or Turns(0.0, log)
         self.awaiting = 0
         """Reviews that wait for the API server, or for a policy that runs apart."""
@@ -128,10 +135,11 @@ class Reviews:
     def _evaluated(self, head: Head, body: bytes, client: Client, started: float) -> Answer | Awaitable[Answer]:
         """The response to a review that arrived at `started`, or an awaitable of it."""
         in_force = self._state.in_force  # a reload may replace it while the review waits for an answer
+        watch = self._sight.begin(head, started, client.address) if self._sight is not None else None
         try:
-            return self._answered(head, body, client, started, in_force, in_force.cluster, self._state.isolation)
+            return self._answered(head, body, client, started, in_force, in_force.cluster, self._state.isolation, watch)
         except Unanswered as unanswered:
-            return self._counted_awaited(head, body, client, started, in_force, unanswered.question)
+            return self._counted_awaited(head, body, client, started, in_force, unanswered.question, watch)
 
     def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         """Count a refused request. It is logged only if its head could be read."""
@@ -148,7 +156,14 @@ class Reviews:
             self.awaiting -= 1
 
     async def _awaited(
-        self, head: Head, body: bytes, client: Client, started: float, in_force: InForce, question: Question
+        self,
+        head: Head,
+        body: bytes,
+        client: Client,
+        started: float,
+        in_force: InForce,
+        question: Question,
+        watch: Watch | None,
     ) -> Answer:
         """Request answers from the API server until the review can be evaluated, or the time for requests is over.
 
@@ -163,8 +178,11 @@ class Reviews:
         answers: dict[bytes, Ended] = {}
         runs = isolation.answering(answers) if isolation is not None else None
         while True:
+            began = perf_counter()
             if isinstance(question, Job):
                 ended = await question.come()
+                if watch is not None:
+                    watch.waited(question, began, ended.reason or ("no result" if ended.message else ""))
                 if isinstance(view, SecretsSeen) and isinstance(question.cluster, SecretsSeen):
                     view.also(question.cluster)
                 if question.question is None:
@@ -176,8 +194,10 @@ class Reviews:
                 raise RuntimeError(f"no live cluster to ask about {type(question).__name__}")
             else:
                 await asked.find_out(question)
+                if watch is not None:
+                    watch.waited(question, began)
             try:
-                return self._answered(head, body, client, started, in_force, view, runs)
+                return self._answered(head, body, client, started, in_force, view, runs, watch)
             except Unanswered as unanswered:
                 question = unanswered.question
 
@@ -190,6 +210,7 @@ class Reviews:
         in_force: InForce,
         cluster: ClusterView,
         runs: Runs | None,
+        watch: Watch | None,
     ) -> Answer:
         """The response to a review. Raises Unanswered if a policy needs an answer that `cluster` does not have."""
         if len(body) > SMALL and not fits(body, ENDPOINTS[head.path].phase, self._memory):
@@ -197,22 +218,31 @@ class Reviews:
                 f"the objects of the review would take more than {self._memory >> 20} MiB of memory;"
                 f" expected fewer or larger values, or a larger --max-memory"
             )
+            if watch is not None:
+                watch.failed(head.path, 413, "too large")
             return self._refusal(413, message, head, client)
         try:
             request = review.parse(body)
         except review.BadReview as error:
+            if watch is not None:
+                watch.failed(head.path, 400, "not a review")
             return self._refusal(400, str(error), head, client)
         deadline = Deadline(started + (time_for_review(head.query) or _DEFAULT_TIME))
         path = head.path
         try:
-            outcome, text = self._decide(path, request, body, in_force.policies, cluster, deadline, runs)
+            outcome, text = self._decide(path, request, body, in_force.policies, cluster, deadline, runs, watch)
         except Exception as error:
             # A bug of ours. The API server applies the failurePolicy of the webhook to a response with status 500.
             self._metrics.review(path, request, "error", perf_counter() - started)
+            if watch is not None:
+                watch.failed(path, 500, type(error).__name__, request)
             self._log.put({**_line("error", "review failed", path, request), **failure(error)})
             message = f"internal error ({type(error).__name__}); see the server's log"
             return Answer(500, orjson.dumps({"error": message}), close=self._state.stopping)
-        self._record(path, request, outcome, in_force.policies.revision, perf_counter() - started)
+        seconds = perf_counter() - started
+        self._record(path, request, outcome, in_force.policies.revision, seconds)
+        if watch is not None:
+            watch.decided(path, request, outcome, in_force.policies.revision, seconds)
         return Answer(200, text, close=self._state.stopping)
 
     def _decide(
@@ -224,6 +254,7 @@ class Reviews:
         cluster: ClusterView,
         deadline: Deadline,
         runs: Runs | None,
+        watch: Watch | None,
     ) -> tuple[Decision | Mutation, bytes]:
         endpoint = ENDPOINTS[path]
         if endpoint.failure_policy is not None:
@@ -231,22 +262,36 @@ class Reviews:
         if policies.reads_secrets and type(cluster) is not SecretsSeen:
             cluster = SecretsSeen(cluster)
         confidential = Confidential(request, body, cluster)
+        if watch is not None:
+            watch.again()
         outcome: Decision | Mutation
         if endpoint.phase == "mutate":
-            outcome = engine.mutate(request, policies, cluster, deadline=deadline, confidential=confidential, runs=runs)
+            outcome = engine.mutate(
+                request, policies, cluster, deadline=deadline, observer=watch, confidential=confidential, runs=runs
+            )
             return outcome, review.respond_mutation(request, outcome, policies.revision)
-        outcome = engine.validate(request, policies, cluster, deadline=deadline, confidential=confidential, runs=runs)
+        outcome = engine.validate(
+            request, policies, cluster, deadline=deadline, observer=watch, confidential=confidential, runs=runs
+        )
         return outcome, review.respond(request, outcome, policies.revision)
 
     def _record(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:
         verdict = "allow" if outcome.allowed else "deny"
         self._metrics.review(path, request, verdict, seconds)
         self._metrics.evaluated(outcome.evaluated)
+        counted = None
+        if outcome.findings or outcome.excepted or type(outcome) is Mutation:
+            counted = self._counted(request, outcome)
+        if self._events is not None and not outcome.allowed:
+            self._events.denied(request, outcome.findings, lambda finding: _is_confidential(finding, request))
+        log = self._log
+        if not log.all and not log.wants(request.uid, notable=counted is not None and bool(counted["policies"])):
+            return
         line = _line("info", "review", path, request)
         line["verdict"] = verdict
         line["revision"] = revision
-        if outcome.findings or outcome.excepted or type(outcome) is Mutation:
-            line |= self._counted(request, outcome)
+        if counted is not None:
+            line |= counted
         else:
             line["policies"] = ()
         line["duration_ms"] = int(seconds * 1_000_000) / 1000

@@ -231,6 +231,32 @@ class Settings(BaseModel):
     idle_timeout: float = Field(
         120.0, gt=0, le=3600, description="Seconds that a connection may be idle between two requests."
     )
+    log_level: Literal["info", "warning", "error"] = Field(
+        "info", description="Least level of the lines that are logged. At warning, decisions are not."
+    )
+    log_allows: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the allowed requests that are logged, from 0 to 1, if no policy found or changed"
+        " anything. Others are always logged.",
+    )
+    traces: bool = Field(
+        False,
+        description="Export traces of reviews by OTLP, as OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_ENDPOINT"
+        " and others) say. Needs the package's extra otel.",
+    )
+    policy_times: bool = Field(
+        False, description="Measure how long each policy takes: gatewright_policy_duration_seconds."
+    )
+    events: bool = Field(
+        False, description="Record denials as Kubernetes Events in the request's namespace. Needs a cluster."
+    )
+    debug: bool = Field(
+        False,
+        description="Serve stacks, a profile and memory figures at /debug on the plain port, to clients on the loopback"
+        " interface.",
+    )
     shutdown_delay: float = Field(
         0.0, ge=0, le=300, description="Seconds to keep answering after SIGTERM, while /readyz already fails."
     )

@@ -60,3 +60,7 @@ class State(Struct):
 
     def python_policies(self) -> dict[str, dict[str, Any]]:
         return self.standings if self.isolation is None else self.isolation.listing()
+
+    def policies_apart(self) -> str:
+        """Where the processes are in which policies run apart from this one, as text for people."""
+        return "" if self.isolation is None else self.isolation.shown()

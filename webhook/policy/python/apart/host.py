@@ -5,7 +5,8 @@ It runs no policy code, so it always answers. It ends when the server does, and 
     python -P -m webhook.policy.python.apart.host DESCRIPTOR
 
 The descriptor is a socket of packets (SOCK_SEQPACKET). The server sends `{"start": NUMBER, "memory": BYTES}` with the
-descriptors of the runner's connection and of its output, and `{"end": NUMBER}`. The host sends `{"ended": NUMBER}`.
+descriptors of the runner's connection and of its output, `{"end": NUMBER}`, and `{"show": NUMBER}`, at which the runner
+writes to its output where it is. The host sends `{"ended": NUMBER}`.
 """
 
 from __future__ import annotations
@@ -67,9 +68,10 @@ class Host:
         if "start" in order:
             self._start(order["start"], order["memory"], *descriptors)
         else:
+            ends = "end" in order
             for pid, number in self._runners.items():
-                if number == order["end"]:
-                    os.kill(pid, signal.SIGKILL)
+                if number == order["end" if ends else "show"]:
+                    os.kill(pid, signal.SIGKILL if ends else runner.SHOW)
         return True
 
     def _start(self, number: int, memory: int, connection: int, output: int) -> None:
@@ -115,6 +117,7 @@ def main(descriptor: int) -> None:
     """Serve the server at the other end of a socket."""
     for number in (signal.SIGTERM, signal.SIGINT):  # of a terminal or a service manager: the server says when to end
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(runner.SHOW, signal.SIG_IGN)  # until a runner listens to it
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=descriptor) as server:

@@ -32,6 +32,9 @@ from webhook.policy.reviewing import Review
 from webhook.policy.written.policykinds import VALIDATING
 from webhook.schema import Kinds
 
+SHOW: Final = signal.SIGUSR1
+"""Has a runner write to its output where it is."""
+
 _DESCRIPTORS: Final = 64
 """The most open files: importing needs some."""
 
@@ -51,6 +54,7 @@ def run(server: socket.socket, output: int, memory: int) -> None:
     said = printing.keep()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     faulthandler.register(signal.SIGALRM, file=2, all_threads=False, chain=True)
+    faulthandler.register(SHOW, file=2, all_threads=True)
     _limit(memory)
     forbid()
     Runner(server, said).serve()

@@ -1,0 +1,234 @@
+"""What watches a review while the engine decides: it is traced, and its policies are timed.
+
+Both are off unless they are switched on, and cost a review nothing then: it has no observer. Where a review is
+watched, the engine tells of each evaluation. The time of a policy is that from the end of the one before to its own,
+so it includes matching, and what else the engine does in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, Final
+
+from webhook.access import Access
+from webhook.policy.evaluation import PASSED, UNCHANGED, MutationResult
+from webhook.server.lanes import Job
+from webhook.server.traces.spans import MAX_PARTS, MAX_TEXT, LookupSpan, Record, Result
+
+if TYPE_CHECKING:
+    from webhook.admission.decision import Decision, Excepted, Mutation
+    from webhook.admission.record import Evaluated, Skipped
+    from webhook.cluster.view import Question
+    from webhook.policy.request import Request
+    from webhook.server.metrics import Metrics
+    from webhook.server.policytimes import PolicyTimes
+    from webhook.server.protocol import Head
+    from webhook.server.traces.sampling import Ids, Sampler
+
+SLOW: Final = 0.001
+"""Seconds from which on an evaluation has a span of its own, whatever its result."""
+
+
+class Watch:
+    """Watches one review: an Observer of the engine.
+
+    ids: of its span; None if it is not traced. started: when the review came. Times are of time.perf_counter.
+    """
+
+    __slots__ = ("_began", "_client", "_evaluations", "_excepted", "_ids", "_sight", "_started", "_waits")
+
+    skips = False
+
+    def __init__(self, sight: Sight, ids: Ids | None, started: float, client: str) -> None:
+        self._sight = sight
+        self._ids = ids
+        self._started = self._began = started
+        self._client = client
+        self._evaluations: list[tuple[Evaluated, float]] = []  # each with its end
+        self._waits: list[tuple[Question, str, float, float]] | None = None
+        self._excepted: list[tuple[str, str]] | None = None
+
+    def again(self) -> None:
+        """The engine begins (again): only what it tells from now on counts."""
+        if self._evaluations:
+            self._evaluations = []
+        self._excepted = None
+        self._began = perf_counter()
+
+    def evaluated(self, evaluated: Evaluated, /) -> None:
+        """See webhook.admission.record.Observer."""
+        self._evaluations.append((evaluated, perf_counter()))
+
+    def skipped(self, skipped: Skipped, /) -> None:
+        """See Observer: not called."""
+
+    def excepted(self, excepted: Excepted, /) -> None:
+        """See Observer."""
+        if self._excepted is None:
+            self._excepted = []
+        if len(self._excepted) < MAX_PARTS:
+            self._excepted.append((excepted.finding.policy[:MAX_TEXT], excepted.finding.binding[:MAX_TEXT]))
+
+    def waited(self, question: Question, began: float, error: str = "") -> None:
+        """The review has waited for an answer, since `began`. error: why it has none."""
+        if self._waits is None:
+            self._waits = []
+        if len(self._waits) < MAX_PARTS:
+            self._waits.append((question, error, began, perf_counter()))
+
+    def decided(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:
+        """The review is decided, after so many seconds."""
+        sight, ids = self._sight, self._ids
+        if sight.times is not None:
+            self._count(sight.times)
+        if ids is not None:
+            now = time_ns()
+            sight.metrics.exemplar(path, seconds, ids, now)
+            verdict = "allow" if outcome.allowed else "deny"
+            sight.send(self._record(ids, path, request, seconds, now, 200, "", verdict, outcome.code, revision))
+
+    def failed(self, path: str, status: int, error: str, request: Request | None = None) -> None:
+        """The review is answered with an HTTP error. error: its kind, such as the name of an exception."""
+        if self._ids is not None:
+            seconds = perf_counter() - self._started
+            self._sight.send(self._record(self._ids, path, request, seconds, time_ns(), status, error, "", 0, ""))
+
+    def _count(self, times: PolicyTimes) -> None:
+        """Count the time of each policy that was evaluated, with the time that its result took in another process."""
+        apart: dict[str, float] = {}
+        for question, _, began, ended in self._waits or ():
+            if isinstance(question, Job):
+                name = question.declaration.name
+                apart[name] = apart.get(name, 0.0) + ended - began
+        before = self._began
+        for evaluated, ended in self._evaluations:
+            policy = evaluated.policy
+            times.add(policy, ended - before + apart.pop(policy.name, 0.0) if apart else ended - before)
+            before = ended
+
+    def _record(
+        self,
+        ids: Ids,
+        path: str,
+        request: Request | None,
+        seconds: float,
+        now: int,
+        status: int,
+        error: str,
+        verdict: str,
+        code: int,
+        revision: str,
+    ) -> Record:
+        """The ReviewSpan of the review, which ends now."""
+        evaluations = self._evaluations
+        parts: list[Record] = []
+        if evaluations:
+            before = self._began
+            for evaluated, ended in evaluations:
+                if ended - before >= SLOW or not (evaluated.result is PASSED or evaluated.result is UNCHANGED):
+                    self._add(parts, evaluated, before, ended)
+                before = ended
+        return (
+            *ids,
+            now,
+            seconds,
+            path,
+            self._client,
+            status,
+            error,
+            verdict,
+            code,
+            revision,
+            None
+            if request is None
+            else (
+                request.uid[:MAX_TEXT],
+                request.operation,
+                *request.resource,
+                request.subresource,
+                request.namespace[:MAX_TEXT],
+                request.name[:MAX_TEXT],
+                request.dry_run,
+                request.user.username[:MAX_TEXT],
+            ),
+            [each[0].policy.name for each in evaluations[:MAX_PARTS]],
+            parts,
+            () if self._waits is None else self._lookups(self._waits),
+            self._excepted or (),
+        )
+
+    def _add(self, parts: list[Record], evaluated: Evaluated, began: float, ended: float) -> None:
+        policy, result = evaluated.policy, _result(evaluated)
+        if (result == "skipped" and ended - began < SLOW) or len(parts) >= MAX_PARTS:
+            return
+        name, binding, start = policy.name[:MAX_TEXT], evaluated.binding.name[:MAX_TEXT], self._started
+        parts.append((name, policy.kind, policy.language, binding, result, began - start, ended - start))
+
+    def _lookups(self, waits: list[tuple[Question, str, float, float]]) -> list[LookupSpan]:
+        start = self._started
+        return [
+            LookupSpan(*_question(question), error, began - start, ended - start)
+            for question, error, began, ended in waits
+        ]
+
+
+def _result(evaluated: Evaluated) -> Result:
+    result = evaluated.result
+    if result.unmet:
+        return "skipped"
+    if isinstance(result, MutationResult):
+        return "error" if result.faults else "unchanged" if result.object is None else "changed"
+    failures = result.failures
+    if not failures:
+        return "error" if result.annotation_errors else "passed"
+    if result.annotation_errors or failures[0].error or any(failure.error for failure in failures):
+        return "error"
+    return ",".join(evaluated.binding.actions).lower()
+
+
+def _question(question: Question) -> tuple[str, str]:
+    """What was asked, and the name of what was asked for. A policy may compose an access check of what stands in the
+    object, so of that nothing is shown."""
+    if isinstance(question, Job):
+        return "policy", question.declaration.name[:MAX_TEXT]
+    if isinstance(question, Access):
+        return "access", ""
+    return "namespace", str(question)[:MAX_TEXT]
+
+
+class Sight:
+    """Watches the reviews of a process. sampler: which are traced, and `send` takes their spans; None if none are.
+
+    times: takes how long policies take; None if they are not timed.
+    """
+
+    __slots__ = ("_plain", "metrics", "sampler", "send", "times")
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        sampler: Sampler | None = None,
+        send: Callable[[Record], None] = lambda span: None,
+        times: PolicyTimes | None = None,
+    ) -> None:
+        self.metrics = metrics
+        self.sampler = sampler
+        self.send = send
+        self.times = times
+        self._plain: object = None  # the last headers without a trace context: a connection sends the same again
+
+    def begin(self, head: Head, started: float, client: str) -> Watch | None:
+        """What watches a review, which came at `started`; None if nothing does."""
+        ids = None
+        if self.sampler is not None:
+            headers = head.headers
+            if headers is self._plain:
+                ids = self.sampler.begin(())
+            else:
+                ids = self.sampler.begin(headers)
+                if not any(name == b"traceparent" for name, _ in headers):
+                    self._plain = headers
+        if ids is None and self.times is None:
+            return None
+        return Watch(self, ids, started, client)
