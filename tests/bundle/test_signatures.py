@@ -11,11 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.bundle.registries import Answering, answering, artifact
+from tests.bundle.registries import Answering, answering, artifact, registry
 from tests.bundle.signing import DIGEST, Signer, layer, simple, statement
-from webhook.bundle.artifact import ArtifactError, Descriptor, digest_of
-from webhook.bundle.pulling import BundleError, pull
-from webhook.bundle.registry import Access
+from webhook.bundle.artifact import EMPTY, MANIFEST, NOTHING, ArtifactError, Descriptor, digest_of
+from webhook.bundle.pulling import BundleError, pull, push
+from webhook.bundle.reference import parse
+from webhook.bundle.registry import Access, Registry
 from webhook.bundle.signatures import (
     MOST_OF_ONE,
     SIGNED_BY_COSIGN,
@@ -29,6 +30,7 @@ from webhook.bundle.signatures import (
 )
 
 NOBODY = Access(config=Path("/nonexistent/config.json"))
+SIGSTORE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 IN_TOTO = "application/vnd.in-toto+json"
 
 
@@ -217,3 +219,27 @@ def test_what_is_no_signature_is_passed_over_or_refused() -> None:
 def test_no_key_signs_nothing() -> None:
     with pytest.raises(SignatureError, match="is not signed; a signature by a key of x is required"):
         Keys("x", ()).verify(DIGEST, [])
+
+
+def test_signatures_are_looked_for_in_what_refers_to_the_bundle(tmp_path: Path) -> None:
+    """As cosign 3 writes them; other things that refer to it are passed over."""
+    signer, bundle = Signer(tmp_path), artifact()
+    envelope = signer.signed(statement())
+    payload, signature = (base64.b64encode(each).decode() for each in (envelope.text, envelope.signature))
+    signed = {"payload": payload, "payloadType": IN_TOTO, "signatures": [{"sig": signature}]}
+    text = json.dumps({"mediaType": SIGSTORE, "dsseEnvelope": signed}).encode()
+    with registry() as address:
+        reference = parse(f"oci://{address}/team/policies:v1")
+        push(reference, bundle, NOBODY)
+        client = Registry(reference, NOBODY, push=True)
+        subject = {"mediaType": MANIFEST, "digest": bundle.digest, "size": len(bundle.manifest)}
+        for content in (b"a bill of materials", text):
+            with pytest.raises(BundleError, match="is not signed; a signature"):
+                pull(reference, NOBODY, keys(signer.file))
+            client.push(content)
+            entry = layer(content, mediaType=SIGSTORE if content == text else "text/plain")
+            config = {"mediaType": EMPTY, "digest": digest_of(NOTHING), "size": len(NOTHING)}
+            about = {"schemaVersion": 2, "mediaType": MANIFEST, "subject": subject}
+            manifest = json.dumps({**about, "config": config, "layers": [entry]}).encode()
+            client.push_manifest(manifest, digest_of(manifest))
+        assert pull(reference, NOBODY, keys(signer.file)).digest == bundle.digest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.timing import within
+from webhook.cel.tree import stack
 from webhook.cli.main import app
 
 POLICY = """\
@@ -541,6 +543,45 @@ def test_output_and_time_are_bounded(tree: Path) -> None:
         assert len(output) < 250_000
     as_json = run("explain", "sizes", "big.json", "-o", "json").output
     assert len(as_json) < 20_000_000
+
+
+_NAME = "object.metadata.name"
+DEEP = {
+    "one expression": ("size(" + "'a' + " * 230 + _NAME + ") < 0", []),
+    "variables of variables": ("variables.v90 < 0", [f"size({_NAME})", *[f"{'1 + ' * 8}variables.v"] * 90]),
+    "longer variables": ("variables.v90 < 0", [f"size({_NAME})", *[f"{'1 + ' * 40}variables.v"] * 90]),
+}
+
+
+def _deep(tree: Path, shape: str) -> None:
+    expression, written = DEEP[shape]
+    variables = [
+        {"name": f"v{place}", "expression": each if place == 0 else f"{each}{place - 1}"}
+        for place, each in enumerate(written)
+    ]
+    policy(tree, f"  variables: {json.dumps(variables)}\n  validations:\n  - expression: {json.dumps(expression)}\n")
+
+
+@pytest.mark.parametrize("shape", ["one expression", "variables of variables"])
+def test_deep_expressions_are_explained(tree: Path, shape: str) -> None:
+    _deep(tree, shape)
+    for arguments in (("check",), ("check", "--explain"), ("explain", "sizes", "--full")):
+        for form in ((), ("-o", "json")):
+            done = run(*arguments, "map.yaml", *form)
+            assert done.exit_code == 1
+            assert "sizes" in done.output
+    assert "map.yaml:4:" in run("check", "map.yaml").output
+    assert "└─" in run("explain", "sizes", "map.yaml").output
+
+
+def test_of_what_is_too_deep_only_the_result_is_explained(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack, "_HIGHEST", sys.getrecursionlimit())  # as if there were some 20,000 levels
+    _deep(tree, "longer variables")
+    assert "map.yaml:1:1: deny sizes" in run("check", "map.yaml").output  # it is not known what decided
+    done = run("explain", "sizes", "map.yaml")
+    assert done.exit_code == 1
+    assert "variables.v90 < 0 = false" in done.output
+    assert "└─" not in done.output
 
 
 def test_what_the_authorizer_answers_is_taken_from_the_file(tree: Path) -> None:

@@ -30,17 +30,28 @@ def paint(
     other: Annotated[Shade | None, typer.Option()] = None,
     plan: Annotated[Path | None, typer.Option(envvar="PAINT_PLAN")] = None,
     colors: Annotated[list[str] | None, typer.Option("--color")] = None,
+    shades: Annotated[list[Shade] | None, typer.Option("--and-shade")] = None,
     coats: Annotated[int, typer.Option(max=3)] = 1,
     name: str = "",
     dry: bool = False,
 ) -> None:
     GIVEN.append(
         {"walls": walls, "shade": shade, "other": other, "plan": plan, "colors": colors, "coats": coats}
+        | {"shades": shades}
         | {"name": name, "dry": dry}
     )
 
 
-DEFAULTS = {"shade": Shade.LIGHT, "other": None, "plan": None, "colors": None, "coats": 1, "name": "", "dry": False}
+DEFAULTS = {
+    "shade": Shade.LIGHT,
+    "other": None,
+    "plan": None,
+    "colors": None,
+    "shades": None,
+    "coats": 1,
+    "name": "",
+    "dry": False,
+}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +62,7 @@ DEFAULTS = {"shade": Shade.LIGHT, "other": None, "plan": None, "colors": None, "
         (["a", "--shade", "DARK", "--other", "light"], {"walls": ["a"], "shade": Shade.DARK, "other": Shade.LIGHT}),
         (["a", "--plan", "x/../y", "--name", "é"], {"walls": ["a"], "plan": Path("x/../y"), "name": "é"}),
         (["a", "--color", "red", "--color", ""], {"walls": ["a"], "colors": ["red", ""]}),
+        (["a", "--and-shade", "dark", "--and-shade", "light"], {"walls": ["a"], "shades": [Shade.DARK, Shade.LIGHT]}),
         (["a", "--coats", "2", "--dry"], {"walls": ["a"], "coats": 2, "dry": True}),
     ],
 )

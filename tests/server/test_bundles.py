@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -194,6 +195,24 @@ def test_it_starts_from_disk_if_the_newest_does_not_load(start: Start, held: Ans
     newer = held.hold(bundle("four"), "v1")
     server = start(*flags)  # and with the newest if it loads
     assert said(server) == "four" and server.get("/policies").json["revision"] == newer.digest
+
+
+def test_a_registry_that_hangs_holds_up_nothing(start: Start, held: Answering) -> None:
+    """Neither reviews nor the end of the server."""
+    held.hold(bundle("one"), "v1")
+    server = start(*policies(held))
+    hanging = threading.Event()
+
+    def hang(_: Handler) -> bool:
+        hanging.wait(120)
+        return False
+
+    held.instead = hang
+    count = len(held.asked)
+    wait_for(lambda: len(held.asked) > count, WITHIN)
+    assert said(server) == "one" and server.get("/readyz").status == 200
+    assert server.stop() == 0
+    hanging.set()
 
 
 @pytest.mark.parametrize("damage", ["", "x"])

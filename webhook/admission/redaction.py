@@ -62,11 +62,14 @@ def secrets_in(*values: Any) -> Iterator[dict[str, Any]]:
     while stack:
         value = stack.pop()
         if isinstance(value, dict):
-            if is_secret(value):
+            if value.get("kind") == "Secret":
                 yield value
-            stack += (item for item in value.values() if isinstance(item, dict | list))
+            stack += [item for item in value.values() if isinstance(item, _CONTAINERS)]
         elif isinstance(value, list):
-            stack += (item for item in value if isinstance(item, dict | list))
+            stack += [item for item in value if isinstance(item, _CONTAINERS)]
+
+
+_CONTAINERS: Final = (dict, list)  # of a tuple, isinstance takes a third of the time that it takes of a union
 
 
 def length_of(text: str) -> str:
@@ -101,6 +104,8 @@ class Redaction(Struct, frozen=True):
         every text is hidden as a whole. None: no limit.
         """
         secrets = list(secrets_in(*objects))
+        if not secrets:
+            return cls()
         if limit is not None and _size(secrets) > limit:
             return cls(present=True, excessive=True)
         values: set[str] = set()
@@ -119,7 +124,7 @@ class Redaction(Struct, frozen=True):
         if sum(map(len, long)) <= INDEXED:
             slices = {text[at : at + _SLICE] for text in long for at in range(len(text) - _SLICE + 1)}
             index = frozenset(slices | {_folded(text) for text in values if len(text) < _SLICE})
-        return cls(tuple(longest_first), tuple(long), index, tuple(apart), bool(secrets))
+        return cls(tuple(longest_first), tuple(long), index, tuple(apart), present=True)
 
     def __bool__(self) -> bool:
         return self.present

@@ -6,7 +6,7 @@ groups resource.k8s.io and scheduling.k8s.io the fields are those of the newest 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeAlias
@@ -221,8 +221,14 @@ def _without(value: dict[str, Any], tree: Tree) -> dict[str, Any]:
     return made
 
 
-def _met(value: dict[str, Any], tree: Tree) -> Iterator[tuple[str, Tree | None]]:
+def _met(value: dict[str, Any], tree: Tree) -> Iterable[tuple[str, Tree | None]]:
     """The fields of a value that are in the tree."""
+    if "*" in tree or "|" in tree:
+        return _matched(value, tree)
+    return [(field, below) for field, below in tree.items() if field in value]
+
+
+def _matched(value: dict[str, Any], tree: Tree) -> Iterator[tuple[str, Tree | None]]:
     for field, below in tree.items():
         if field in value:
             yield field, below

@@ -203,13 +203,13 @@ def quality_of_service(spec: JSONObject) -> str:
 
 
 def _quality(resources: JSONObject) -> str:
-    requests, limits = (
-        {name: amount for name in ("cpu", "memory") if (amount := _amount((resources.get(kind) or {}).get(name))) != 0}
-        for kind in ("requests", "limits")
-    )
-    if not requests and not limits:
+    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    of_cpu, of_memory = _amount(requests.get("cpu")), _amount(requests.get("memory"))
+    most_cpu, most_memory = _amount(limits.get("cpu")), _amount(limits.get("memory"))
+    if not (of_cpu or of_memory or most_cpu or most_memory):
         return "BestEffort"
-    return "Guaranteed" if len(limits) == 2 and requests == limits else "Burstable"
+    whole = most_cpu and most_memory and of_cpu == most_cpu and of_memory == most_memory
+    return "Guaranteed" if whole else "Burstable"
 
 
 @lru_cache(4096)

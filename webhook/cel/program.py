@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from webhook.cel.code import codegen
@@ -19,7 +20,7 @@ from webhook.cel.tree.errors import (
     LimitExceeded,
     no_such_overload,
 )
-from webhook.cel.tree.stack import with_room
+from webhook.cel.tree.stack import levels, with_room
 from webhook.cel.tree.types import Type
 from webhook.paths import Path
 
@@ -160,7 +161,7 @@ class Program:
     the cost that an evaluation in the plain form does not add to the activation's `cost`.
     """
 
-    __slots__ = ("_counted", "_exact", "_recording", "fixed_cost", "plain", "source", "tree", "type")
+    __slots__ = ("_counted", "_exact", "_levels", "_recording", "fixed_cost", "plain", "source", "tree", "type")
 
     def __init__(self, source: str, tree: Expr) -> None:
         self.source = source
@@ -174,6 +175,7 @@ class Program:
         self._counted: Callable[[Any], Any] | None = None
         self._exact: Callable[[Any], Any] | None = None
         self._recording: Callable[[Any], Any] | None = None
+        self._levels = 0  # of the tree; 0: not counted yet
         if len(source) > _SHORT and _nodes(tree) > _LARGE:
             self._counted, _ = generate(tree, "counted")
             self._exact, _ = generate(tree, "exact")
@@ -242,14 +244,30 @@ class Program:
         from webhook.cel.why import explainer, privacy  # loaded on first use, as it is rarely needed
 
         recording = Recording.of(activation)
-        return self.followed(lambda: explainer.explain(self, recording, private or privacy.NOTHING))
+        work = partial(explainer.explain, self, recording, private or privacy.NOTHING)
+        return self.followed(work, recording.variables)
 
     def explained(self, activation: Recording, error: str, private: Private | None = None) -> Explanation:
         """The explanation of an evaluation by `evaluate_recording` on this activation. error: the text of the error
-        that it raised, else ""."""
+        that it raised, else "". Of an expression that is too deep, as with thousands of variables, only its result."""
         from webhook.cel.why import explainer, privacy
 
-        return self.followed(lambda: explainer.explanation(self, activation, error, private or privacy.NOTHING))
+        private = private or privacy.NOTHING
+        try:
+            work = partial(explainer.explanation, self, activation, error, private)
+            return self.followed(work, activation.variables)
+        except RecursionError:
+            return explainer.unexplained(self, activation, error, private)
+
+    def decided(self, activation: Recording, root: str) -> tuple[Path, ...]:
+        """The Paths into the variable `root` that decided an evaluation by `evaluate_recording` on this activation, the
+        best first. None are known of an expression that is too deep."""
+        from webhook.cel.why.witness import witnesses  # loaded on first use, as it is rarely needed
+
+        try:
+            return self.followed(lambda: witnesses(self, activation, root), activation.variables)
+        except RecursionError:
+            return ()
 
     def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:
         """The Paths into the variable `root` that decide the expression's value or error, the best first.
@@ -257,15 +275,24 @@ class Program:
         A Path may name an absent field. The result is empty if nothing in `root` decides, or if a budget was exceeded.
         The activation must be new.
         """
-        from webhook.cel.why.witness import witnesses  # loaded on first use, as it is rarely needed
-
         with suppress(EvaluationError):  # the witnesses of an error are wanted too
             self.evaluate_recording(activation)
-        return self.followed(lambda: witnesses(self, activation, root))
+        return self.decided(activation, root)
 
-    def followed(self, work: Callable[[], T]) -> T:
-        """The result of work that follows the program's tree by recursion, which may be deep."""
-        return with_room(self.source, self.tree, work)
+    def followed(self, work: Callable[[], T], variables: Mapping[str, Program] | None = None) -> T:
+        """The result of work that follows the program's tree by recursion, which may be deep.
+
+        variables: those whose trees it follows too, where they are used.
+        """
+        beside = sum(each.levels for each in variables.values()) if variables else 0
+        return with_room(self.source, self.tree, work, beside)
+
+    @property
+    def levels(self) -> int:
+        """How deep the tree is."""
+        if not self._levels:
+            self._levels = levels(self.tree)
+        return self._levels
 
 
 class Form(Protocol):

@@ -34,7 +34,7 @@ class Group(TyperGroup):
 def _converting(params: list[Any]) -> list[Any]:
     for param in params:
         wanted = param.type_descriptor.annotation
-        if wanted in _ORDINARY or _is_choice(wanted):
+        if wanted in _ORDINARY or _is_choice(_item_of(wanted)):
             param.get_runtime_param = _Conversion(wanted, partial(type(param).get_runtime_param, param))
     return params
 
@@ -60,6 +60,11 @@ class _Conversion:
 _ORDINARY: Final = (bool, str, Path, list[str])
 
 
+def _item_of(wanted: Any) -> Any:
+    """X of `list[X]`; else the type itself."""
+    return typing.get_args(wanted)[0] if typing.get_origin(wanted) is list else wanted
+
+
 def _is_choice(wanted: Any) -> bool:
     return isinstance(wanted, type) and issubclass(wanted, StrEnum)
 
@@ -67,8 +72,8 @@ def _is_choice(wanted: Any) -> bool:
 def _converted(wanted: Any, value: Any) -> Any:
     """The value as `wanted`; None if that is not for this module to say."""
     if typing.get_origin(wanted) is list:
-        texts = isinstance(value, list | tuple) and all(type(item) is str for item in value)
-        return list(value) if texts else None
+        items = [_converted(_item_of(wanted), item) for item in value] if isinstance(value, list | tuple) else [None]
+        return items if None not in items else None
     if _is_choice(wanted):
         return next((choice for choice in wanted if choice is value or choice.value == value), None)
     if type(value) is wanted or (wanted is Path and isinstance(value, Path)):

@@ -43,9 +43,7 @@ class Traced(Guarded, frozen=True):
 
     def witnesses(self) -> tuple[Path, ...]:
         """The Paths into the request's object that decided its value or error, the best first."""
-        from webhook.cel.why.witness import witnesses  # loaded on first use, as it is rarely needed
-
-        return witnesses(self.program, self.recording, "object")
+        return self.program.decided(self.recording, "object")
 
 
 class Trace(Struct, frozen=True):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
+import orjson
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
@@ -67,12 +68,17 @@ def plain(
             return Response(await openmetrics(), headers={"content-type": OPENMETRICS})
         return Response(await shared(), media_type=CONTENT_TYPE)
 
-    @app.get("/policies")
-    async def policies() -> dict[str, Any]:
-        """The loaded policies, each with its bindings, file and line."""
+    async def listed() -> bytes:
         refused = None if state.refused is None else _refused(state.refused)
         shown = listing(state.in_force.policies, state.python_policies(), state.not_sent)
-        return {**shown, "refused": refused, "bundles": list(state.bundles)}
+        return orjson.dumps({**shown, "refused": refused, "bundles": list(state.bundles)})
+
+    shared_listing = Shared(listed)
+
+    @app.get("/policies")
+    async def policies() -> Response:
+        """The loaded policies, each with its bindings, file and line."""
+        return Response(await shared_listing(), media_type="application/json")
 
     @app.post("/-/reload")
     async def reloaded(request: HTTPRequest) -> JSONResponse:

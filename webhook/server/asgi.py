@@ -7,15 +7,23 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from webhook.server.protocol import Answer, Client, Head
+from webhook.server.rationing import Ration
 
 Message = MutableMapping[str, Any]
+_TOO_OFTEN = Answer(
+    429, b'{"error":"this client asks too often; try again"}', headers=((b"retry-after", b"1"),), close=True
+)
 
 
 class ASGI:
-    """Runs `app` (ASGI 3, HTTP only, no lifespan) for each request. Its response is buffered, then sent as a whole."""
+    """Runs `app` (ASGI 3, HTTP only, no lifespan) for each request. Its response is buffered, then sent as a whole.
+
+    A client that asks too often gets 429, and has its connection closed; see webhook.server.rationing.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        self._ration = Ration()
 
     def admit(self, certificate: Any) -> str | None:
         """Admits every connection."""
@@ -27,7 +35,9 @@ class ASGI:
         """Does nothing: requests that the protocol refuses on this port are neither counted nor logged."""
 
     async def answer(self, head: Head, body: bytes, client: Client) -> Answer:
-        """The application's response. Raises what the application raises."""
+        """The application's response, or a refusal. Raises what the application raises."""
+        if not self._ration.allows(client.address):
+            return _TOO_OFTEN
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},

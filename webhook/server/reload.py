@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -25,6 +27,8 @@ from webhook.server.sources import Sources
 from webhook.server.state import Refused, State
 from webhook.versions import Version
 from webhook.visible import visible
+
+Result = TypeVar("Result")
 
 INTERVAL = 1.0
 """Seconds between two looks at the files."""
@@ -170,7 +174,7 @@ class Reload:
 
     async def _pull(self) -> tuple[Problem, ...]:
         """Ask the registries for changed bundles. Returns why some could not be pulled."""
-        problems = await asyncio.to_thread(self._sources.pull)
+        problems = await _aside(self._sources.pull)
         if self._not_pulled and not problems:  # what is here may be in force all the time: find out
             self._retry_at = 0.0
         self._not_pulled = bool(problems)
@@ -224,6 +228,33 @@ class Reload:
             shown = [cut(visible(str(problem))) for problem in problems[:_SHOWN]]
             self._log.write("error", "reload", {**fields, "problems": shown, "more": len(problems) - len(shown)})
         return Outcome(stays, changed=False, problems=problems)
+
+
+async def _aside(work: Callable[[], Result]) -> Result:
+    """The result of `work`, which may take a minute, from a thread that nobody waits for when the server ends."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Result] = loop.create_future()
+
+    def tell(result: Result | None, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(cast("Result", result))
+
+    def run() -> None:
+        result: Result | None = None
+        error: BaseException | None = None
+        try:
+            result = work()
+        except BaseException as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, result, error)
+
+    threading.Thread(target=run, daemon=True, name="pull").start()
+    return await done
 
 
 async def on_request(asked: asyncio.Event, reload: Reload) -> None:

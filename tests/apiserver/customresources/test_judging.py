@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.apiserver.customresources.corpus import (
     struct,
     widget,
 )
-from webhook.apiserver.customresources import definitions, judging
+from webhook.apiserver.customresources import definitions, judging, openapi
 
 
 def kind(schema: dict[str, Any], **version: Any) -> definitions.Kind:
@@ -191,3 +192,26 @@ def test_a_rule_over_its_budget_ends() -> None:
     many = kind(of_spec(struct({f"f{n}": ruled(struct({"names": names}), over) for n in range(30)})))
     value = widget({f"f{n}": {"names": [f"n{number}" for number in range(200)]} for n in range(30)})
     assert any("running out of cost budget" in text for text in judged(many, value))
+
+
+def test_errors_past_the_limit_are_left_out_and_change_nothing_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The errors are the first of those without a limit."""
+    ones = {"enum": [1, 3]}
+    ranges = [
+        {"items": {"anyOf": [ones, {"minimum": 3, "not": {"enum": [5, 7]}}]}},
+        {"items": {"oneOf": [{"minimum": 0}, ones, {"maximum": -3, "enum": [-7]}]}},
+    ]
+    row = array({**NUMBER, "enum": list(range(-9, 10, 2))}, oneOf=ranges)
+    words = array(TEXT, anyOf=[{"items": {"pattern": "^a"}}, {"not": {"items": {"enum": ["b"]}}}])
+    of = kind(of_spec(struct({"rows": array(row), "words": array(words)})))
+    chosen = random.Random(7)
+    for _ in range(200):
+        rows = [[chosen.choice([*range(-9, 10), "x", None]) for _ in range(chosen.randrange(40))] for _ in range(3)]
+        texts = [[chosen.choice(["a", "ab", "b", "c", 1]) for _ in range(chosen.randrange(4))] for _ in range(9)]
+        value = widget({"rows": rows, "words": texts})
+        monkeypatch.setattr(openapi, "MAX_ERRORS", 10**6)
+        every = judged(of, value)
+        monkeypatch.setattr(openapi, "MAX_ERRORS", 4)
+        first = judged(of, value)
+        assert len(every) > 4
+        assert first == every[:4]

@@ -15,7 +15,7 @@ import pytest
 from tests.policy.trees import BINDING, POLICY, loaded_files, wrong
 from webhook.policy.load import treefiles
 from webhook.policy.load.loading import PolicyTreeError, load, load_tree
-from webhook.policy.load.treefiles import read_tree, stamp
+from webhook.policy.load.treefiles import Packed, read_tree, stamp
 
 
 def test_a_folder_that_links_to_itself_ends(tmp_path: Path) -> None:
@@ -205,3 +205,17 @@ def test_a_link_out_of_the_tree_is_refused(tmp_path: Path, name: str) -> None:
     (problem,) = read_tree(tree).problems
     shown = tree / name / "a.yaml" if name == "folder" else tree / name
     assert (problem.file, problem.message) == (str(shown), "cannot be read: it is a link out of the policy tree")
+
+
+def test_a_tree_that_is_not_on_disk(tmp_path: Path) -> None:
+    """Its files have names of their own, and alone it gives the revision."""
+    packed = Packed("oci://x/y@sha256:0", (("a.yaml", dedent(POLICY).encode()),), "sha256:00")
+    tree = read_tree("oci://x/y:z", packed={"oci://x/y:z": packed})
+    assert (tree.revision, tree.problems, tree.packed) == ("sha256:00", (), (("oci://x/y:z", packed),))
+    assert [policy.file for policy in load_tree(tree).policies] == ["oci://x/y@sha256:0/a.yaml"]
+    folder = _written(tmp_path / "tree", b_yaml="1")
+    both = [read_tree("oci://x/y:z", folder, packed={"oci://x/y:z": each}) for each in (packed, packed)]
+    other = Packed(packed.shown, (("a.yaml", b"other"),), packed.revision)
+    changed = read_tree("oci://x/y:z", folder, packed={"oci://x/y:z": other})
+    assert both[0].revision == both[1].revision != changed.revision
+    assert len(both[0].revision) == 16 and [file.name for file in both[0].files][1] == str(folder / "b.yaml")

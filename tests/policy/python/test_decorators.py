@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 import gatewright
-from gatewright import Violation, mutate, validate
+from gatewright import PolicyDefinitionError, Violation, mutate, validate
 from tests.policy.trees import (
     binding,
     loaded_files,
@@ -24,6 +24,7 @@ from tests.policy.trees import (
 )
 from webhook.admission.decision import Decision
 from webhook.policy.load.loading import PolicyTreeError
+from webhook.policy.python.importing import declarations
 from webhook.policy.request import Request
 
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"password": "hunter2"}}
@@ -342,6 +343,56 @@ class TestDeclaration:
         [(file, line, message)] = wrong(tmp_path, f"\n{decorator}\ndef p(request): ...\n")
         assert (file, line) == ("policy.py", 3)
         assert expected in message
+
+    def test_each_misuse_in_a_file_is_reported(self, tmp_path: Path) -> None:
+        code = """
+@validate(resources=["v1/Pod"])
+def p(request): ...
+
+@validate(
+    resources=["v1/pods"], scopes="x")
+def two(request): ...
+
+@validate
+def three(request): ...
+
+@mutate(resources=["v1/pods"], reinvocation_policy="x")
+def four(request): ...
+
+@validate(resources=["v1/pods"])
+def five(): ...
+
+@validate(resources=["v1/pods"])
+def right(request): ...
+
+unknown
+"""
+        found = [(line, message.partition(";")[0][:40]) for _, line, message in wrong(tmp_path, code)]
+        assert found == [
+            (3, "@validate: 'v1/Pod' names no resource"),
+            (6, "@validate: validate() got an unexpected "),
+            (10, "@validate: validate() takes 0 positional"),
+            (13, "@mutate: reinvocation_policy must be 'Ne"),
+            (16, "@validate: five must take (request) or ("),
+            (22, "cannot be imported: NameError: name 'unk"),
+        ]
+
+    def test_misuse_in_an_imported_file_ends_the_import(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "library_of_wrong_policies.py").write_text(
+            "from gatewright import validate\n\n@validate(resources=['v1/Pod'])\ndef p(request): ...\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        code = "import library_of_wrong_policies\n"
+        path = tmp_path / "policy.py"
+        path.write_text(code)
+        [problem] = declarations(str(path), code.encode(), {"library_of_wrong_policies"})[1]
+        assert (problem.line, problem.message[:37]) == (1, "@validate: 'v1/Pod' names no resource")
+
+    def test_misuse_in_a_unit_test_raises(self) -> None:
+        with pytest.raises(PolicyDefinitionError, match="names no resource"):
+
+            @validate(resources=["v1/Pod"])
+            def p(asked: gatewright.Request) -> None: ...
 
     @pytest.mark.parametrize(
         ("function", "expected"),

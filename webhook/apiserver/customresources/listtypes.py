@@ -31,7 +31,11 @@ def duplicates(value: Any, schema: Schema | None, path: Path = ()) -> Iterator[F
             yield from _repeated_keys(value, schema, path)
         if schema.items is not None:
             for place, item in enumerate(value):
-                yield from duplicates(item, schema.items, (*path, place))
+                if isinstance(item, _CONTAINERS):
+                    yield from duplicates(item, schema.items, (*path, place))
+
+
+_CONTAINERS = (dict, list)
 
 
 def _repeated(values: list[Any]) -> list[int]:

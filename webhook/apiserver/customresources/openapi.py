@@ -41,13 +41,23 @@ def validate_update(correlated: Correlated, version: Version = NEWEST) -> list[F
 
 
 class _Result:
-    """What a validation came to: errors by their message, and how many checks passed."""
+    """What a validation came to: errors by their message, and how many checks passed.
 
-    __slots__ = ("errors", "matches")
+    mute: the result that it will be merged into takes no more errors, so that only their existence matters.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("errors", "matches", "mute")
+
+    def __init__(self, mute: bool = False) -> None:
         self.errors: dict[str, FieldError] = {}
         self.matches = 0
+        self.mute = mute
+
+    def muted(self) -> bool:
+        """Whether an error needs no text. If so, it is added."""
+        if self.mute and not self.errors:
+            self.errors[""] = _UNTOLD
+        return self.mute
 
     def add(self, message: str, error: FieldError) -> None:
         if len(self.errors) < MAX_ERRORS:
@@ -60,6 +70,8 @@ class _Result:
         self.matches += other.matches
 
 
+_UNTOLD: Final = FieldError((), fielderrors.INVALID, "")
+
 Below = Callable[[Any, Schema, Path, str | int], _Result]
 """Validates a field or element. The last argument: its key or index."""
 
@@ -68,6 +80,7 @@ class _Validator:
     def __init__(self, version: Version) -> None:
         self._version = version
         self._formats: dict[int, str] = {}
+        self._mute = False  # the results of what is validated now: see _Result
 
     def validate(self, value: Any, schema: Schema, path: Path) -> _Result:
         return self._validated(value, schema, path, self._plainly)
@@ -88,7 +101,7 @@ class _Validator:
         return result
 
     def _validated(self, value: Any, schema: Schema, path: Path, below: Below) -> _Result:
-        result = _Result()
+        result = _Result(self._mute)
         kinds = ("integer", "string") if schema.int_or_string else (schema.type,) if schema.type else ()
         form = self._format(schema, kinds) if schema.format else ""
         if value is None:
@@ -203,9 +216,12 @@ class _Validator:
 
     def _list(self, result: _Result, schema: Schema, value: list[Any], path: Path, below: Below) -> None:
         if schema.items is not None:
-            items = schema.items
+            items, mute = schema.items, self._mute
             for place, item in enumerate(value):
                 result.merge(below(item, items, (*path, place), place))
+                if len(result.errors) >= MAX_ERRORS:
+                    self._mute = True
+            self._mute = mute
         size = len(value)
         if schema.min_items is not None and size < schema.min_items:
             message = f"{_name(path)} in body should have at least {schema.min_items} items"
@@ -275,17 +291,23 @@ def _invalid(path: Path, value: Any, message: str) -> FieldError:
 
 
 def _wrong_type(result: _Result, path: Path, expected: str, found: str) -> None:
+    if result.muted():
+        return
     message = f"{_name(path)} in body must be of type {expected}: {quote(found)}"
     result.add(message, fielderrors.made(path, fielderrors.INVALID, found, message, wrong_type=True))
 
 
 def _composite(result: _Result, path: Path, words: str) -> None:
+    if result.muted():
+        return
     message = f"{quote(_name(path))} {words}"
     result.add(message, replace(_invalid(path, "", message), field="<nil>"))
 
 
 def _enum(result: _Result, schema: Schema, value: Any, path: Path) -> None:
     if not schema.enum or any(_converted_equal(value, each) for each in schema.enum):
+        return
+    if result.muted():
         return
     message = f"{_name(path)} in body should be one of {shown(list(schema.enum))}"
     supported = [each if isinstance(each, str) else json_text(each) for each in schema.enum]

@@ -29,7 +29,9 @@ def at(value: Any, *names: str) -> Any:
 def listed(value: Any, *names: str) -> list[Any]:
     """The elements of a nested list; none if there is none. Elements that are null are empty objects."""
     found = at(value, *names)
-    return [{} if item is None else item for item in found] if isinstance(found, list) else []
+    if not isinstance(found, list):
+        return []
+    return [{} if item is None else item for item in found] if None in found else found
 
 
 def nonnegative(value: Any, path: Path) -> Refusals:
@@ -40,9 +42,11 @@ def nonnegative(value: Any, path: Path) -> Refusals:
 
 def none_negative(holder: Any, path: Path, names: Iterable[str]) -> Refusals:
     """None of these fields must be negative."""
+    if holder.__class__ is not dict and not isinstance(holder, Mapping):
+        return
     for name in names:
-        value = at(holder, name)
-        if value is not None:
+        value = holder.get(name)
+        if isinstance(value, int) and value < 0:
             yield from nonnegative(value, (*path, name))
 
 
@@ -68,6 +72,11 @@ def at_most_all(value: Any, path: Path) -> Refusals:
     """A percentage must not be more than 100%."""
     if isinstance(value, str) and amount(value) > 100:
         yield invalid(path, value, "must not be greater than 100%")
+
+
+def is_port_or_name(value: Any) -> bool:
+    """Whether `port_or_name` refuses nothing of a value."""
+    return not (port_name(value) if isinstance(value, str) else port(value or 0))
 
 
 def port_or_name(value: Any, path: Path) -> Refusals:

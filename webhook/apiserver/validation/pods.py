@@ -24,9 +24,9 @@ from webhook.apiserver.validation.fields import (
     Object,
     Refusals,
     at,
+    is_port_or_name,
     listed,
     named,
-    none_negative,
     nonnegative,
     one_of,
     optionally_named,
@@ -96,15 +96,22 @@ def pod_spec(spec: Object, path: Path) -> Refusals:
     for place, container in enumerate(containers):
         here = (*path, "containers", place)
         yield from _container(container, here, mountable)
-        yield from _unique_name(container, here, names)
+        name = container.get("name") or ""
+        if name in names:
+            yield duplicate((*here, "name"), name)
+        names.add(name)
         yield from _probes(container, here)
-        yield from _host_ports(container, (*here, "ports"), ports)
+        if container.get("ports"):
+            yield from _host_ports(container, (*here, "ports"), ports)
         if spec.get("hostNetwork"):
             yield from _ports_of_host(container, (*here, "ports"))
     for place, container in enumerate(listed(spec, "initContainers")):
         here = (*path, "initContainers", place)
         yield from _container(container, here, mountable)
-        yield from _unique_name(container, here, names)
+        name = container.get("name") or ""
+        if name in names:
+            yield duplicate((*here, "name"), name)
+        names.add(name)
         yield from _init_container(container, here)
     yield from one_of(spec.get("restartPolicy"), (*path, "restartPolicy"), RESTART_POLICIES)
     yield from one_of(spec.get("dnsPolicy"), (*path, "dnsPolicy"), _DNS_POLICIES)
@@ -128,27 +135,35 @@ def _names(spec: Object, path: Path) -> Refusals:
         yield from optionally_named(spec.get(name), (*path, name), check)
 
 
-def _unique_name(container: Object, path: Path, names: set[str]) -> Refusals:
-    name = container.get("name") or ""
-    if name in names:
-        yield duplicate((*path, "name"), name)
-    names.add(name)
-
-
 _PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
 _MESSAGE_POLICIES: Final = ("File", "FallbackToLogsOnError")
 
 
+# A Pod may have thousands of containers, and nearly none has a fault. So what is asked of each of their fields is asked
+# here, and a path and the generator of a refusal are made for a fault only.
+
+
 def _container(container: Object, path: Path, mountable: set[str]) -> Refusals:
-    yield from named(container.get("name"), (*path, "name"), dns_label)
+    name = container.get("name")
+    if not name or dns_label(name):
+        yield from named(name, (*path, "name"), dns_label)
     if not container.get("image"):
         yield required((*path, "image"))
-    yield from one_of(container.get("terminationMessagePolicy"), (*path, "terminationMessagePolicy"), _MESSAGE_POLICIES)
-    yield from _ports(container, (*path, "ports"))
-    yield from _environment(container, path)
-    yield from _mounts(container, (*path, "volumeMounts"), mountable)
-    yield from one_of(container.get("imagePullPolicy"), (*path, "imagePullPolicy"), _PULL_POLICIES)
-    yield from resources(at(container, "resources") or {}, (*path, "resources"))
+    policy = container.get("terminationMessagePolicy")
+    if policy not in _MESSAGE_POLICIES:
+        yield from one_of(policy, (*path, "terminationMessagePolicy"), _MESSAGE_POLICIES)
+    if container.get("ports"):
+        yield from _ports(container, (*path, "ports"))
+    if container.get("env") or container.get("envFrom"):
+        yield from _environment(container, path)
+    if container.get("volumeMounts"):
+        yield from _mounts(container, (*path, "volumeMounts"), mountable)
+    policy = container.get("imagePullPolicy")
+    if policy not in _PULL_POLICIES:
+        yield from one_of(policy, (*path, "imagePullPolicy"), _PULL_POLICIES)
+    amounts = container.get("resources")
+    if amounts:
+        yield from resources(amounts, (*path, "resources"))
 
 
 def _init_container(container: Object, path: Path) -> Refusals:
@@ -168,19 +183,22 @@ def _ports(container: Object, path: Path) -> Refusals:
         name = each_port.get("name")
         if name:
             faults = port_name(name)
-            yield from each((*here, "name"), name, faults)
-            if not faults and name in names:
+            if faults:
+                yield from each((*here, "name"), name, faults)
+            elif name in names:
                 yield duplicate((*here, "name"), name)
             names.add(name)
         number = each_port.get("containerPort") or 0
         if not number:
             yield required((*here, "containerPort"))
-        else:
-            yield from each((*here, "containerPort"), number, port(number))
+        elif faults := port(number):
+            yield from each((*here, "containerPort"), number, faults)
         host = each_port.get("hostPort")
-        if host:
-            yield from each((*here, "hostPort"), host, port(host))
-        yield from one_of(each_port.get("protocol"), (*here, "protocol"), PROTOCOLS)
+        if host and (faults := port(host)):
+            yield from each((*here, "hostPort"), host, faults)
+        protocol = each_port.get("protocol")
+        if protocol not in PROTOCOLS:
+            yield from one_of(protocol, (*here, "protocol"), PROTOCOLS)
 
 
 def _host_ports(container: Object, path: Path, seen: set[tuple[Any, ...]]) -> Refusals:
@@ -208,9 +226,11 @@ _SOURCES: Final = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKey
 
 def _environment(container: Object, path: Path) -> Refusals:
     for place, variable in enumerate(listed(container, "env")):
+        name, source = variable.get("name"), variable.get("valueFrom")
+        if name and source is None and not environment_name(name):
+            continue
         here = (*path, "env", place)
-        yield from named(variable.get("name"), (*here, "name"), environment_name)
-        source = variable.get("valueFrom")
+        yield from named(name, (*here, "name"), environment_name)
         if source is None:
             continue
         given = [name for name in _SOURCES if source.get(name) is not None]
@@ -277,7 +297,10 @@ def _probes(container: Object, path: Path) -> Refusals:
             continue
         here = (*path, name)
         yield from _handler(probe, here)
-        yield from none_negative(probe, here, _TIMES)
+        for field in _TIMES:
+            seconds = probe.get(field)
+            if isinstance(seconds, int) and seconds < 0:
+                yield from nonnegative(seconds, (*here, field))
         grace = probe.get("terminationGracePeriodSeconds")
         if isinstance(grace, int) and grace <= 0:
             yield invalid((*here, "terminationGracePeriodSeconds"), grace, "must be greater than 0")
@@ -305,7 +328,8 @@ def _handler(handler: Object, path: Path) -> Refusals:
         case "httpGet":
             if not action.get("path"):
                 yield required((*here, "path"))
-            yield from port_or_name(action.get("port"), (*here, "port"))
+            if not is_port_or_name(action.get("port")):
+                yield from port_or_name(action.get("port"), (*here, "port"))
             scheme = action.get("scheme") or ""
             if scheme not in ("HTTP", "HTTPS"):
                 yield not_supported((*here, "scheme"), scheme, ("HTTP", "HTTPS"))
@@ -347,17 +371,22 @@ _STANDARD: Final = frozenset(
 def resources(value: Object, path: Path) -> Refusals:
     """Requests and limits of a container."""
     limits, requests = at(value, "limits") or {}, at(value, "requests") or {}
+    parsed: list[dict[str, Quantity | None]] = []
     for name, amounts in (("limits", limits), ("requests", requests)):
+        found: dict[str, Quantity | None] = {}
         for key, item in amounts.items():
-            yield from _resource_name(key, (*path, name, Key(key)))
-            yield from negative_quantity(item, (*path, name, Key(key)))
-    for key, item in requests.items():
-        if key not in limits:
+            if key not in _OF_CONTAINERS:
+                yield from _resource_name(key, (*path, name, Key(key)))
+            found[key] = known = quantity(item)
+            if known is not None and known.digits < 0:
+                yield from negative_quantity(item, (*path, name, Key(key)))
+        parsed.append(found)
+    most = parsed[0]
+    for key, wanted in parsed[1].items():
+        limit = most.get(key)
+        if wanted is None or limit is None or wanted is limit:
             continue
-        wanted, limit = quantity(item), quantity(limits[key])
-        if wanted is None or limit is None:
-            continue
-        here = (*path, "requests")
+        item, here = requests[key], (*path, "requests")
         if not _overcommits(key) and (wanted.below(limit) or limit.below(wanted)):
             yield invalid(here, item, f"must be equal to {key} limit of {limits[key]}")
         elif limit.below(wanted):

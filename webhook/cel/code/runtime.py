@@ -104,9 +104,13 @@ def equal(a: Metered, left: Any, right: Any) -> bool:
 
 
 def alike(a: Metered, left: Any, right: Any) -> bool:
-    """left == right. An error counts as false."""
-    try:
+    """Whether left != right is false. An error counts as unequal."""
+    kind = type(left)
+    if kind is type(right) and (kind is str or kind is int or kind is bool):
         return equal(a, left, right)
+    try:
+        a.spend(costs.inequality(left, right))
+        return same(a, left, right)
     except EvaluationError:
         return False
 

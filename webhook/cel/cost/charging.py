@@ -71,8 +71,11 @@ def call_cost(node: Call) -> Cost | None:
         return None
     names = {arg.type.name for arg in args}
     if name in _EQUALITY:
-        # Two scalars, or a value of a type that has no size.
-        return None if names <= SCALARS or _sizeless(args[0]) or _sizeless(args[1]) else costs.equality
+        if names <= SCALARS:
+            return None
+        if name == "_!=_":
+            return costs.inequality
+        return None if _is_opaque(args[0]) else costs.equality
     if name in ORDER:
         return costs.equality if names & _TEXTS else None
     if name == "_+_":
@@ -179,8 +182,8 @@ def _is_primitive(node: Expr) -> bool:
 _PRIMITIVES: Final = frozenset({"bool", "int", "uint", "double", "string"})
 
 
-def _sizeless(node: Expr) -> bool:
-    return "." in node.type.name  # an opaque value
+def _is_opaque(node: Expr) -> bool:
+    return "." in node.type.name
 
 
 def known_cost(node: Call) -> int | None:
@@ -199,7 +202,7 @@ def known_cost(node: Call) -> int | None:
 def at_most(node: Call) -> int | None:
     """An upper bound of `call_cost` for all values; None if there is none."""
     cost = known_cost(node)
-    if cost is None and call_cost(node) is costs.equality:
+    if cost is None and call_cost(node) in (costs.equality, costs.inequality):
         known = [value for value in map(_known, node.args) if value is not _UNKNOWN]
         return max((costs.equality(value, value) for value in known), default=None)
     return cost

@@ -77,9 +77,14 @@ _TRAVERSED: Final = frozenset({str, bytes, list, dict, KeyedMap})
 
 
 def equality(a: Any, b: Any) -> int:
-    """a == b and a != b, and the order of strings and bytes."""
-    if hasattr(a, "cel_type"):  # an opaque value
+    """a == b, and the order of strings and bytes."""
+    if hasattr(a, "cel_type"):  # an opaque value; the API server asks only for the left side
         return 1
+    return ceil(min(size(a), size(b)) * 0.1)
+
+
+def inequality(a: Any, b: Any) -> int:
+    """a != b. Opaque values have no price of their own here: addresses cost by their bytes."""
     return ceil(min(size(a), size(b)) * 0.1)
 
 

@@ -23,11 +23,15 @@ _SHORT: Final = 60
 """A source of so many characters has no deep tree."""
 _A_CHARACTER: Final = 20
 """The most frames that a character of the source may need."""
+_A_LEVEL: Final = 20
+"""The most frames that a level of a tree needs where it is explained."""
 _HIGHEST: Final = 20_000
 LOW: Final = 10
 """The height that the API server counts for a source whose tree every stack has room for, if it has few brackets."""
 _SHALLOW: Final = 24
 """The levels of a tree that every stack has room for."""
+_OFFLINE: Final = 200
+"""The levels that the stack of a command has room for. Only commands follow the trees of variables and explanations."""
 _STACK: Final = 16 * 1024 * 1024
 """Bytes of the stack for deeper trees, of which the deepest needs half a MiB."""
 
@@ -52,13 +56,19 @@ def deep_stack(source: str) -> Iterator[None]:
     if len(source) <= _SHORT:
         yield
         return
+    with _limit_raised(_A_CHARACTER * len(source)):
+        yield
+
+
+@contextmanager
+def _limit_raised(frames: int) -> Iterator[None]:
     users = _USERS
     with users.lock:
         limit = sys.getrecursionlimit()
         if users.count == 0:
             users.before = limit
         users.count += 1
-        sys.setrecursionlimit(max(limit, min(users.before + _A_CHARACTER * len(source), _HIGHEST)))
+        sys.setrecursionlimit(max(limit, min(users.before + frames, _HIGHEST)))
     try:
         yield
     finally:
@@ -68,12 +78,27 @@ def deep_stack(source: str) -> Iterator[None]:
                 sys.setrecursionlimit(users.before)
 
 
-def with_room(source: str, tree: Expr, work: Callable[[], T]) -> T:
-    """The result of `work`, which follows a tree of a source. Raises what it raises; RecursionError without memory."""
+def with_room(source: str, tree: Expr, work: Callable[[], T], beside: int = 0) -> T:
+    """The result of `work`, which follows a tree of a source. Raises what it raises; RecursionError without memory.
+
+    beside: the levels of other trees that it follows from there, those of variables.
+    """
+    if beside:
+        return with_levels(levels(tree) + beside, work)
     if len(source) <= _SHORT:
         return work()
     with deep_stack(source):
         if _is_shallow(tree) or isinstance(threading.current_thread(), _Roomy):
+            return work()
+        return _Roomy(work).done()
+
+
+def with_levels(height: int, work: Callable[[], T]) -> T:
+    """The result of `work` of a command, which follows so many levels of trees. Raises as `with_room` does."""
+    if height <= _SHALLOW:
+        return work()
+    with _limit_raised(_A_LEVEL * height):
+        if height <= _OFFLINE or isinstance(threading.current_thread(), _Roomy):
             return work()
         return _Roomy(work).done()
 

@@ -31,7 +31,7 @@ from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.tree.spans import Spans
 from webhook.cel.value.values import NONE
 from webhook.cel.why import privacy
-from webhook.cel.why.explanation import Explanation, Round, Step
+from webhook.cel.why.explanation import Explanation, Outcome, Round, Step
 from webhook.cel.why.origins import At, Frame, Origin, Origins
 from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
 from webhook.cel.why.witness import witnesses
@@ -64,6 +64,26 @@ def explanation(program: Program, activation: Recording, error: str, private: Pr
     root = _Tree(context, program).step(program.tree, activation.record, {}, error)
     paths = witnesses(program, activation, "object", private=bool(private))
     return Explanation(root, paths, context.variables)
+
+
+def unexplained(program: Program, activation: Recording, error: str, private: Private) -> Explanation:
+    """The same without the steps, for an expression that is too deep for them."""
+    level = PRIVATE if private else CLEAN
+    value = None if error else activation.record.get(id(program.tree))
+    outcome: Outcome = "error" if error else "value"
+    root = Step(
+        program.source,
+        0,
+        len(program.source),
+        "too deep to explain",
+        outcome,
+        value,
+        error,
+        level,
+        level,
+        plain=True,
+    )
+    return Explanation(root, (), {})
 
 
 class _Local(Struct):

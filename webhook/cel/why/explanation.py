@@ -80,6 +80,11 @@ class Explanation(Struct, frozen=True):
     variables: Mapping[str, Step]
 
     @property
+    def levels(self) -> int:
+        """The most levels of steps that lead to one another; a variable's are below each step that uses it."""
+        return sum(map(_levels, (self.root, *self.variables.values())))
+
+    @property
     def source(self) -> str:
         """The expression."""
         return self.root.source
@@ -98,3 +103,17 @@ class Explanation(Struct, frozen=True):
     def failed(self) -> bool:
         """Whether the expression has no value."""
         return self.root.outcome == "error"
+
+
+def _levels(step: Step) -> int:
+    """How deep the tree of a step is, without those of variables."""
+    found = 0
+    level: list[Step] = [step]
+    while level:
+        found += 1
+        level = [
+            child
+            for each in level
+            for child in (*each.children, *(within for turn in each.rounds for within in turn.children))
+        ]
+    return found

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.cel.functions import LIBRARIES
+from webhook.cel.tree.stack import with_levels
 from webhook.cel.why.explanation import Explanation, Round, Step
 from webhook.cel.why.privacy import Private
 from webhook.cli.report.celvalues import cut, one_line, shown
@@ -110,12 +111,16 @@ def tree(
     has a line each; where nothing leads to it, all that decided is unfolded. line_of: the line of a Path, written
     beside what is at the focus, and beside the elements of lists that were put together.
     """
-    drawing = _Drawing(explanation, look, private, focus, line_of)
-    drawn = drawing.lines(explanation.root, indent, indent, True, 0)
-    lines = list(islice(drawn, MAX_LINES))
-    if next(drawn, None) is not None:
-        lines.append(look.paint(DIM, f"{indent}{look.more} more than {MAX_LINES} lines; -o json has more"))
-    return lines
+
+    def draw() -> list[str]:
+        drawing = _Drawing(explanation, look, private, focus, line_of)
+        drawn = drawing.lines(explanation.root, indent, indent, True, 0)
+        lines = list(islice(drawn, MAX_LINES))
+        if next(drawn, None) is not None:
+            lines.append(look.paint(DIM, f"{indent}{look.more} more than {MAX_LINES} lines; -o json has more"))
+        return lines
+
+    return with_levels(explanation.levels, draw)
 
 
 class _Drawing:

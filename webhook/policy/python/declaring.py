@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from webhook.lazypatterns import lazily
 from webhook.policy.python.decorators import Options, PolicyDefinitionError, PolicyKind
@@ -57,13 +57,31 @@ class Declaration(Struct, frozen=True):
     source: Source | None = None
 
 
-# The policies of the file that the loader is importing. None outside of the loader: then a decorated function, as in a
-# unit test or a library, is only checked.
-declaring: ContextVar[list[Declaration] | None] = ContextVar("declaring", default=None)
+class Declared(Struct, eq=False):
+    """What the decorators of a file declare while the loader imports it. wrong: the errors of decorators, and lines."""
+
+    file: str
+    policies: list[Declaration] = field(default_factory=list)
+    wrong: list[tuple[int, TypeError]] = field(default_factory=list)
+
+    def refused(self, error: TypeError) -> bool:
+        """Add the error of a decorator that the file uses, with its line. False if another file uses it."""
+        frame = inspect.currentframe()
+        while frame is not None and frame.f_code.co_filename != self.file:
+            frame = frame.f_back
+        if frame is None:
+            return False
+        self.wrong.append((frame.f_lineno, error))
+        return True
+
+
+# What is declared in the file that the loader is importing. None outside of the loader: then a decorated function, as
+# in a unit test or a library, is only checked.
+declaring: ContextVar[Declared | None] = ContextVar("declaring", default=None)
 
 
 def declare(kind: PolicyKind, function: Callable[..., Any], options: Options) -> None:
-    """Check a declaration, and if the loader is importing a file, add it to `declaring`.
+    """Check a declaration, and if the loader is importing a file, add it to what is declared there.
 
     Raises PolicyDefinitionError.
     """
@@ -98,8 +116,8 @@ def declare(kind: PolicyKind, function: Callable[..., Any], options: Options) ->
         raise PolicyDefinitionError(
             f"{decorator}: {name} takes a model as params; set param_kind, such as param_kind='v1/ConfigMap'"
         )
-    declarations = declaring.get()
-    if declarations is None:
+    declared = declaring.get()
+    if declared is None:
         return
 
     from webhook.policy.evaluation import ParamKind
@@ -110,7 +128,7 @@ def declare(kind: PolicyKind, function: Callable[..., Any], options: Options) ->
         for group, version, resource, subresource in resources
     )
     plain = inspect.unwrap(function)
-    declarations.append(
+    declared.policies.append(
         Declaration(
             kind=kind,
             name=name,

@@ -7,6 +7,7 @@ are imported only when a policy is declared.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 from webhook.policy.python.given import Request
@@ -55,6 +56,38 @@ class Options(NamedTuple):
     reinvoked: bool = False
 
 
+def _collected(decorate: Function) -> Function:
+    """A decorator whose errors the loader collects, so that it reports all wrong decorators of a file."""
+
+    @wraps(decorate)
+    def collecting(*arguments: Any, **options: Any) -> Callable[[Function], Function]:
+        try:
+            declare: Callable[[Function], Function] = decorate(*arguments, **options)
+        except TypeError as error:
+            _report(error)
+            return lambda function: function
+
+        def decorated(function: Function) -> Function:
+            try:
+                return declare(function)
+            except PolicyDefinitionError as error:
+                _report(error)
+                return function
+
+        return decorated
+
+    return collecting  # type: ignore[return-value]  # it has the signature of what it wraps
+
+
+def _report(error: TypeError) -> None:
+    """Report an error to the loader. Raises it where no loader imports the file."""
+    from webhook.policy.python.declaring import declaring
+
+    declared = declaring.get()
+    if declared is None or not declared.refused(error):
+        raise error
+
+
 @overload
 def validate(
     *,
@@ -81,6 +114,7 @@ def validate(
 ) -> Callable[[ValidateFunctionWithParams], ValidateFunctionWithParams]: ...
 
 
+@_collected
 def validate(
     *,
     resources: Texts,
@@ -147,6 +181,7 @@ def mutate(
 ) -> Callable[[MutateFunctionWithParams], MutateFunctionWithParams]: ...
 
 
+@_collected
 def mutate(
     *,
     resources: Texts,

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from webhook.documents.reader import Problem
 from webhook.policy.python import printing
 from webhook.policy.python.allowed import refused
-from webhook.policy.python.declaring import Declaration, Source, declaring
+from webhook.policy.python.declaring import Declaration, Declared, Source, declaring
 from webhook.policy.python.decorators import PolicyDefinitionError
 from webhook.policy.python.forbidding import Forbidding
 from webhook.policy.python.onlyreads import only_reading
@@ -48,19 +48,21 @@ def declarations(file: str, source: bytes, imports: Collection[str] = ()) -> tup
 def declared_in(source: Source, tree: ast.Module | None = None) -> tuple[list[Declaration], list[Problem]]:
     """The policies of the text of a file, and its problems. tree: its syntax tree, if it has been parsed already."""
     file = source.file
-    declared: list[Declaration] = []
-    token = declaring.set(declared)
+    found = Declared(file)
+    token = declaring.set(found)
     try:
         with Forbidding(), printing.to_stderr():
             _import(file, source.text)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a policy file may raise anything, also SystemExit
-        return [], [_problem(error, file)]
+        return [], [*_wrong_decorators(found), _problem(error, file)]
     finally:
         declaring.reset(token)
+    if found.wrong:
+        return [], _wrong_decorators(found)
     # Functions that an imported library decorates are not policies of this file.
-    own = [declaration for declaration in declared if declaration.file == file]
+    own = [declaration for declaration in found.policies if declaration.file == file]
     reading = only_reading(source.text if tree is None else tree)
     return [replace(each, only_reads=each.line in reading, source=source) for each in own], []
 
@@ -102,11 +104,16 @@ def _import(file: str, source: bytes) -> None:
         raise
 
 
-def _problem(error: BaseException, file: str) -> Problem:
+def _wrong_decorators(found: Declared) -> list[Problem]:
+    return [_problem(error, found.file, line) for line, error in found.wrong]
+
+
+def _problem(error: BaseException, file: str, line: int | None = None) -> Problem:
+    """The problem that an exception of a file is. line: where it was raised, unless its traceback says so."""
     if isinstance(error, SyntaxError) and error.filename == file:
         return Problem(file, error.lineno, error.offset, f"not Python: {error.msg}")
     frames: Sequence[traceback.FrameSummary] = traceback.extract_tb(error.__traceback__)
-    line = next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)
+    line = line or next((frame.lineno for frame in reversed(frames) if frame.filename == file), None)
     text = re.sub(r"\s+", " ", str(error)).strip()[:500]
     if isinstance(error, PolicyDefinitionError):
         return Problem(file, line, None, text)
