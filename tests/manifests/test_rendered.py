@@ -343,3 +343,17 @@ def test_the_image_may_be_named_by_its_digest(tmp_path: Path) -> None:
     (deployment,) = (each for each in yaml.safe_load_all(rendered) if each["kind"] == "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"ghcr.io/owner/gatewright@{digest}"
+
+
+def test_denials_may_be_recorded_as_events(tmp_path: Path) -> None:
+    objects = list(yaml.safe_load_all(kustomize.text_with(ENFORCING, "components/events", tmp_path)))
+    (deployment,) = (each for each in objects if each["kind"] == "Deployment")
+    variables = {each["name"]: each["value"] for each in deployment["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert variables.items() > kustomize.environment(ENFORCING).items()
+    assert resolve({}, variables).events
+    (role,) = (
+        each for each in objects if each["kind"] == "ClusterRole" and each["metadata"]["name"].endswith("-events")
+    )
+    (binding,) = (each for each in objects if each.get("roleRef", {}).get("name") == role["metadata"]["name"])
+    assert role["rules"] == [{"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]}]
+    assert binding["subjects"][0]["name"] == deployment["spec"]["template"]["spec"]["serviceAccountName"]
