@@ -20,12 +20,12 @@ RUN python -m venv --without-pip "$VENV" \
  && python -m pip --python "$VENV/bin/python" install --require-hashes --only-binary=:all: -r "$LOCK"
 # The one tool that builds our own wheel, at the version of the development lock.
 RUN awk '/^[^ ]/ {wanted = /^setuptools==/} wanted' requirements-dev.lock > build.lock \
- && python -m venv tools \
- && tools/bin/python -m pip install --require-hashes --only-binary=:all: -r build.lock
+ && python -m venv --without-pip tools \
+ && python -m pip --python tools/bin/python install --require-hashes --only-binary=:all: -r build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY webhook webhook
 COPY gatewright gatewright
-RUN tools/bin/python -m pip wheel --no-deps --no-build-isolation --no-index --wheel-dir wheels . \
+RUN python -m pip --python tools/bin/python wheel --no-deps --no-build-isolation --no-index --wheel-dir wheels . \
  && python -m pip --python "$VENV/bin/python" install --no-deps --no-index wheels/gatewright-*.whl \
  && python -m pip --python "$VENV/bin/python" check \
  && "$VENV/bin/gatewright" serve --help > help.txt

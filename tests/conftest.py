@@ -41,3 +41,10 @@ def pytest_collection_finish() -> None:
     """What has been imported and collected stays: the collection of garbage need not look at it again and again."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Nor at what a module's tests leave: tables, caches, compiled programs. Some tests collect garbage many times."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()

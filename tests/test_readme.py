@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
+from tests.cli import running
 from webhook.offline import authorizations
 
 ROOT = Path(__file__).parents[1]
@@ -17,8 +17,7 @@ GUIDE = (ROOT / "docs/policies.md").read_text()
 
 
 def gatewright(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "webhook.cli.main", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return running.gatewright(*arguments, cwd=ROOT)
 
 
 def blocks(language: str, text: str = README) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,7 @@ MODULES = dict(modules())
 
 def imported(path: Path, *, at_runtime: bool = False) -> Iterator[tuple[str, int]]:
     """The modules of ours that a file imports, each with its line; at_runtime: when the file is imported."""
-    tree = ast.parse(path.read_text())
-    for node in walk(tree, at_runtime=at_runtime):
+    for node in walk(parsed(path), at_runtime=at_runtime):
         names: list[str] = []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -79,6 +79,11 @@ def imported(path: Path, *, at_runtime: bool = False) -> Iterator[tuple[str, int
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         yield from ((name, node.lineno) for name in names if name in MODULES)  # type: ignore[attr-defined]
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def walk(node: ast.AST, *, at_runtime: bool) -> Iterator[ast.AST]:
@@ -146,6 +151,6 @@ def test_every_room_says_what_belongs_in_it() -> None:
     silent = [
         str(path.relative_to(ROOT))
         for module, path in MODULES.items()
-        if path.name == "__init__.py" and not ast.get_docstring(ast.parse(path.read_text()))
+        if path.name == "__init__.py" and not ast.get_docstring(parsed(path))
     ]
     assert not silent

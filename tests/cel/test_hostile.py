@@ -332,7 +332,16 @@ def copied(value: Any) -> Any:
 @pytest.fixture(scope="module")
 def inputs() -> Iterator[dict[str, tuple[Any, Any]]]:
     """Each input, and an equal one that is another object."""
-    yield {name: (value, value if name.startswith("deep") else copied(value)) for name, value in made().items()}
+    if not ASSERTED:
+        gc.disable()
+    made_twice = {name: (value, value if name.startswith("deep") else copied(value)) for name, value in made().items()}
+    if (
+        not ASSERTED
+    ):  # the collection of garbage, which looks at them again and again, takes no part in what is asserted
+        gc.freeze()
+        gc.enable()
+    yield made_twice
+    made_twice.clear()
     gc.collect()
 
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
-import pty
-import struct
 import subprocess
-import sys
-import termios
 from pathlib import Path
 from typing import Any
 
@@ -170,21 +164,10 @@ def test_an_excerpt_fits_the_terminal(tree: Path, arguments: tuple[str, ...], wi
 
 def on_terminal(tree: Path, width: int, *arguments: str) -> list[str]:
     """The lines that a command writes on a terminal of that width, without colours."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     environment = {each: value for each, value in os.environ.items() if each not in ("COLUMNS", "LINES")}
-    command = [sys.executable, "-m", "webhook.cli.main", *arguments]
-    with subprocess.Popen(
-        command, cwd=tree, stdin=slave, stdout=slave, stderr=slave, env={**environment, "NO_COLOR": "1"}
-    ) as process:
-        os.close(slave)
-        written = b""
-        with contextlib.suppress(OSError):  # EIO: the other end is closed
-            while found := os.read(master, 65536):
-                written += found
-    os.close(master)
-    assert process.returncode == 2
-    return written.decode().splitlines()
+    code, written = running.on_terminal(*arguments, cwd=tree, env={**environment, "NO_COLOR": "1"}, width=width)
+    assert code == 2
+    return written.splitlines()
 
 
 class TestAWarning:

@@ -1,6 +1,6 @@
+import fcntl
 import json
 import os
-import pty
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests import forking
 from tests.cli import running
 
 POLICIES = """\
@@ -77,6 +78,7 @@ def add_label(request, params):
     request.object["data"]["password"] = "cm90YXRlZC1wYXNzd29yZA=="
 '''
 
+PIPE = 4096  # bytes, the smallest
 DEPLOYMENT = """\
 apiVersion: apps/v1
 kind: Deployment
@@ -376,28 +378,24 @@ def test_colours_only_on_request_or_on_a_terminal(tree: Path) -> None:
 
 def on_terminal(tree: Path, arguments: Sequence[str], **variables: str) -> str:
     """What `check` writes where stdout is a terminal."""
-    leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "webhook.cli.main", "check", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm", **variables}
-    with subprocess.Popen(command, cwd=tree, env=environment, stdout=follower, stderr=subprocess.DEVNULL) as run:
-        os.close(follower)
-        chunks = []
-        try:
-            while chunk := os.read(leader, 65536):
-                chunks.append(chunk)
-        except OSError:  # how Linux ends it
-            pass
-        run.wait()
-    os.close(leader)
-    return b"".join(chunks).decode()
+    environment = {**os.environ, "TERM": "xterm", **variables}
+    _, written = running.on_terminal("check", *arguments, cwd=tree, env=environment, stderr=False)
+    return written
 
 
 def test_a_reader_that_goes_away_is_no_error(tree: Path) -> None:
-    (tree / "in.yaml").write_text("---\n".join([DEPLOYMENT] * 2000))
-    command = f"{sys.executable} -m webhook.cli.main check in.yaml | head -1"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    run = subprocess.run(command, shell=True, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-    assert (run.stdout, run.stderr) == ("in.yaml\n", "")
+    (tree / "in.yaml").write_text("---\n".join([DEPLOYMENT] * 200))
+    assert len(gatewright(tree, "check", "in.yaml").stdout) > 5 * PIPE
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE)  # so that it writes more than the pipe holds
+    run = forking.start("check", "in.yaml", cwd=tree, env=os.environ, stdout=writing)
+    os.close(writing)
+    assert os.read(reading, len("in.yaml\n")) == b"in.yaml\n"
+    os.close(reading)
+    assert run.stderr is not None
+    with run.stderr:
+        assert run.stderr.read() == b""
+    run.wait()
 
 
 def redirected(tree: Path, redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -409,8 +407,12 @@ def redirected(tree: Path, redirection: str, *arguments: str) -> subprocess.Comp
 @pytest.mark.parametrize("arguments", [("check", "in.yaml"), ("check", "in.yaml", "-o", "json"), ("test",)])
 def test_a_report_that_cannot_be_written_is_an_error(tree: Path, arguments: tuple[str, ...]) -> None:
     (tree / "in.yaml").write_text(GOOD)
-    run = redirected(tree, "> /dev/full", *arguments)
-    assert (run.returncode, run.stderr) == (2, "error: the report cannot be written: No space left on device\n")
+    with Path("/dev/full").open("wb") as full:
+        run = forking.start(*arguments, cwd=tree, env=os.environ, stdout=full.fileno())
+    assert run.stderr is not None
+    with run.stderr:
+        said = run.stderr.read().decode()
+    assert (run.wait(), said) == (2, "error: the report cannot be written: No space left on device\n")
 
 
 def test_closed_streams_are_no_reason_to_fail(tree: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.cli.running import on_terminal
 from tests.timing import within
 from webhook.cel.tree import stack
 from webhook.cli.main import app
@@ -381,38 +382,19 @@ def test_colours_are_for_terminals_and_for_those_who_ask(tree: Path) -> None:
 
 
 def test_a_terminal_gets_its_width_and_its_colours(tree: Path) -> None:
-    import fcntl
-    import pty
-    import struct
-    import subprocess
-    import sys
-    import termios
-
     policy(tree, SIZES)
     long = (tree / "map.yaml").read_text() + "  c: " + "x" * 500 + "\n"
     (tree / "map.yaml").write_text(long)
     for variables, colored in (({}, True), ({"NO_COLOR": "1"}, False)):
-        master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 60, 0, 0))
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm", **variables}
+        environment = {**os.environ, "TERM": "xterm", **variables}
         environment.pop("COLUMNS", None)
-        command = [sys.executable, "-m", "webhook.cli.main", "explain", "sizes", "map.yaml", "--full"]
-        process = subprocess.Popen(command, stdout=slave, stderr=slave, stdin=slave, env=environment)
-        os.close(slave)
-        output = b""
-        try:
-            while chunk := os.read(master, 65536):
-                output += chunk
-        except OSError:
-            pass
-        assert process.wait(30) == 1
-        text = output.decode()
+        code, text = on_terminal("explain", "sizes", "map.yaml", "--full", cwd=Path.cwd(), env=environment, width=60)
+        assert code == 1
         assert ("\x1b[31m" in text) is colored
         plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
         trees = [line for line in plain.splitlines() if "─" in line]
         assert trees
         assert max(map(len, trees)) <= 60
-        os.close(master)
 
 
 def test_line_art_is_left_out_where_it_cannot_be_written(tree: Path) -> None:

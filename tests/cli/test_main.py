@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.running import gatewright
 from webhook.cli.main import COMMANDS, subcommand
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def forked(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return gatewright(*arguments, cwd=ROOT, env={**os.environ, "COLUMNS": "80", "TERM": "dumb"})
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",), (), ("--version",)])
 def test_help_imports_no_subcommand(arguments: tuple[str, ...]) -> None:
     done = run(*arguments)
@@ -44,6 +49,23 @@ def test_help_imports_no_subcommand(arguments: tuple[str, ...]) -> None:
     assert not {each for each in imported if each.startswith(HEAVY) or each in {m for m, _ in COMMANDS.values()}}
 
 
+POLICY = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-latest}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  validations:
+  - expression: object.spec.containers.all(c, !c.image.endsWith(':latest'))
+    message: the tag latest …
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-latest}
+spec: {policyName: no-latest, validationActions: [Deny]}
+"""
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: i}]}\n"
 # What typer needs; reading YAML and JSON; records; patches; regular expressions.
 NEEDED = {"annotated_doc", "shellingham", "typer", "typing_extensions"}
@@ -93,8 +115,20 @@ def test_check_imports_what_it_runs(tree: str, packages: set[str], tmp_path: Pat
     assert "webhook.policy.load.loading" in imported
 
 
+def test_the_installed_command_reports_and_exits(tmp_path: Path) -> None:
+    """Other tests fork the command (tests/forking.py)."""
+    (tmp_path / "pod.yaml").write_text(POD.replace("image: i", "image: 'i:latest'"))
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "p.yaml").write_text(POLICY)
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [str(Path(sys.executable).parent / "gatewright"), "check", "pod.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "the tag latest \\u2026" in done.stdout
+
+
 def test_help_lists_each_subcommand_on_one_line() -> None:
-    lines = run("--help").stdout.splitlines()
+    lines = forked("--help").stdout.splitlines()
     for name, (_, summary) in COMMANDS.items():
         assert f"  {name:9}  {summary}" in lines
 
@@ -104,7 +138,7 @@ def test_each_subcommand_has_help(name: str) -> None:
     command = subcommand(name)
     assert command.name == name
     assert command.help
-    done = run(name, "--help")
+    done = forked(name, "--help")
     assert done.returncode == 0
     assert f"gatewright {name} [OPTIONS]" in done.stdout
 
@@ -119,7 +153,7 @@ def test_each_subcommand_has_help(name: str) -> None:
     ],
 )
 def test_unknown_commands_and_options_exit_with_2(given: str, error: str) -> None:
-    done = run(given)
+    done = forked(given)
     assert done.returncode == 2
     assert error in done.stderr
     assert "Traceback" not in done.stderr

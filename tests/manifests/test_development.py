@@ -84,7 +84,7 @@ def test_with_it_a_handshake_for_the_services_name_succeeds(pod: Running, tmp_pa
     bundle = base64.b64decode(webhook["clientConfig"]["caBundle"]).decode()
     context = ssl.create_default_context(cadata=bundle)
     with (
-        socket.create_connection(("127.0.0.1", pod.port), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", pod.port), timeout=60) as connection,
         context.wrap_socket(connection, server_hostname=f"{where['name']}.{where['namespace']}.svc") as wrapped,
     ):
         assert wrapped.version() == "TLSv1.3"

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cli.running import gatewright
 from tests.manifests import kustomize
 from tests.manifests.kustomize import OVERLAYS, ROOT
 
@@ -193,9 +194,6 @@ def test_the_exemption_for_native_policies_is_that_of_the_webhooks() -> None:
 def test_the_check_of_what_runs_reads_what_kubectl_writes(tmp_path: Path) -> None:
     """`kubectl get … --output yaml` is one List; each of its items is checked."""
     listed = {"apiVersion": "v1", "kind": "List", "items": kustomize.objects(ENFORCING)}
-    command = [sys.executable, "-m", "webhook.cli.main", "check", "--policies", "policies", "-"]
-    done = subprocess.run(
-        command, cwd=ROOT, input=yaml.safe_dump(listed), capture_output=True, text=True, check=False, timeout=60
-    )
+    done = gatewright("check", "--policies", "policies", "-", cwd=ROOT, stdin=yaml.safe_dump(listed))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"({len(listed['items'])} objects" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -123,20 +124,65 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def build(folder: Path) -> None:
-    work, bin_ = folder / "build", folder / "bin"
-    work.mkdir()
-    bin_.mkdir()
-    python = Path(getattr(sys, "_base_executable", sys.executable))
-    (bin_ / "python").symlink_to(python)
+    """As `docker build` does, what the steps before our own code make is kept for the next time, by what made it."""
+    own = next(place for place, each in enumerate(BUILD) if each.name == "COPY" and "pyproject.toml" in each.argument)
+    kept = CACHE / _digest(BUILD[:own])
+    if kept.exists():
+        shutil.copytree(kept, folder, symlinks=True, copy_function=_link, dirs_exist_ok=True)
+    else:
+        (folder / "build").mkdir()
+        _steps(folder, BUILD[:own])
+        _keep(folder, kept)
+    _steps(folder, BUILD[own:])
+
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright" / "image"
+KEPT = 4  # for branches whose locks differ
+
+
+def _python() -> Path:
+    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+
+
+def _digest(steps: list[Instruction]) -> str:
+    digest = hashlib.sha256(f"{_python()} {sys.version}".encode())
+    for each in steps:
+        digest.update(f"\0{each.name} {each.argument}".encode())
+        for source in each.argument.split()[:-1] if each.name == "COPY" else ():
+            digest.update(b"\0" + (ROOT / source).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _keep(folder: Path, kept: Path) -> None:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    made = kept.with_suffix(f".{os.getpid()}")
+    shutil.copytree(folder, made, symlinks=True)
+    try:
+        made.rename(kept)
+    except OSError:  # another checkout has made the same
+        shutil.rmtree(made)
+    for old in sorted(CACHE.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _link(source: str, target: str) -> None:
+    """A file of the environment of another name: what installs more, or compiles, makes files and changes none."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
+
+
+def _steps(folder: Path, steps: list[Instruction]) -> None:
+    work = folder / "build"
     variables = {**os.environ, **values(BUILD, "ARG"), **values(BUILD, "ENV"), "VENV": str(folder / "venv")}
-    variables["PATH"] = f"{bin_}:{os.environ['PATH']}"
     variables["PIP_NO_COMPILE"] = "1"  # of some thousand modules: that takes most of the time, and is pip's own matter
     for name in ("PIP_NO_CACHE_DIR", "VIRTUAL_ENV", "PYTHONPATH"):  # a cache on this machine is welcome
         variables.pop(name, None)
 
     def shell(command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["/bin/sh", "-c", command],
+            ["/bin/sh", "-c", f'python() {{ {shlex.quote(str(_python()))} "$@"; }}\n{command}'],
             cwd=work,
             env=variables,
             capture_output=True,
@@ -145,19 +191,20 @@ def build(folder: Path) -> None:
             timeout=600,
         )
 
-    probe = shell(
-        "python -m pip --disable-pip-version-check download --quiet --no-deps --dest ../probe typing-extensions"
-    )
-    if probe.returncode:
-        pytest.skip(f"no package index can be reached, so the image's steps cannot be done: {probe.stderr[-300:]}")
-    for each in BUILD:
+    for each in steps:
         if each.name == "COPY":
             *sources, target = each.argument.split()
             for source in sources:
                 _copy(ROOT / source, work / source if target == "./" else work / target)
         elif each.name == "RUN":
             done = shell(each.argument)
+            if done.returncode and "install" in each.argument and not _index_answers(shell):
+                pytest.skip(f"no package index can be reached, so the image cannot be built: {done.stderr[-300:]}")
             assert done.returncode == 0, f"{each.argument}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+
+
+def _index_answers(shell: Callable[[str], subprocess.CompletedProcess[str]]) -> bool:
+    return shell("python -m pip download --quiet --no-deps --dest ../probe typing-extensions").returncode == 0
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.cli.running import gatewright
 from tests.manifests import kustomize
 from tests.manifests.kustomize import OVERLAYS, ROOT, mounted
 from webhook.policy.load.loading import load
@@ -121,12 +120,5 @@ def test_the_policies_are_tested_where_they_lie(tmp_path: Path) -> None:
     """kustomization.yaml in the tree is in nobody's way."""
     for command in ("test", "check"):
         arguments = [str(ROOT / "docs/examples/web.yaml")] if command == "check" else []
-        done = subprocess.run(
-            [sys.executable, "-m", "webhook.cli.main", command, "--policies", str(POLICIES), *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = gatewright(command, "--policies", POLICIES, *arguments, cwd=ROOT)
         assert done.returncode == (0 if command == "test" else 1), done.stdout + done.stderr

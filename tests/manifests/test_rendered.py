@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cli.running import gatewright
 from tests.manifests import kustomize
 from tests.manifests.kustomize import BASE, OVERLAYS, ROOT
 from webhook.cluster import permissions
@@ -309,10 +309,7 @@ def test_what_registers_can_be_left_for_later(folder: str) -> None:
 
 @everywhere
 def test_our_own_policies_pass_them(folder: str) -> None:
-    command = [sys.executable, "-m", "webhook.cli.main", "check", "--policies", str(ROOT / "policies"), "-"]
-    checked = subprocess.run(
-        command, cwd=ROOT, input=kustomize.text(folder), capture_output=True, text=True, check=False, timeout=60
-    )
+    checked = gatewright("check", "--policies", ROOT / "policies", "-", cwd=ROOT, stdin=kustomize.text(folder))
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert checked.stdout.startswith("nothing denied")
 
@@ -326,8 +323,7 @@ def test_our_own_policies_would_find_something() -> None:
         return each
 
     text = yaml.safe_dump_all(map(spoiled, kustomize.objects(ENFORCING)))
-    command = [sys.executable, "-m", "webhook.cli.main", "check", "--policies", str(ROOT / "policies"), "-"]
-    checked = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False, timeout=60)
+    checked = gatewright("check", "--policies", ROOT / "policies", "-", cwd=ROOT, stdin=text)
     assert checked.returncode == 1
     assert "speaks http" in checked.stdout
 

@@ -3,13 +3,12 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cli.running import gatewright
 from tests.offline.repositories import CHART, CONFIG, DEPLOYMENT, KUSTOMIZATION, POD, REPOSITORIES, write
 from webhook.documents.reader import objects
 from webhook.offline.manifests import Manifests, notes, read
@@ -87,9 +86,7 @@ def test_what_a_developer_reads_of_a_repository(folder: Path) -> None:
 @pytest.mark.parametrize("name", list(REPOSITORIES))
 def test_check_exits_with_zero_or_one(name: str, tmp_path: Path) -> None:
     write(tmp_path, REPOSITORIES[name])
-    command = [sys.executable, "-m", "webhook.cli.main", "check", ".", "--policies", str(ROOT / "policies")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    run = gatewright("check", ".", "--policies", ROOT / "policies", cwd=tmp_path)
     assert run.returncode in (0, 1), run.stderr
     assert "error" not in run.stderr
     assert all(line.startswith("note: ") for line in run.stderr.splitlines())

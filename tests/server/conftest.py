@@ -34,6 +34,14 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(policies: Path) -> Iterator[Running]:
     """A server that the tests of a module share; they must not change its state."""
+    running = launch("--policies", str(policies), "--max-body", "64Ki", "--read-timeout", "60")
+    yield running
+    end(running)
+
+
+@pytest.fixture(scope="module")
+def impatient(policies: Path) -> Iterator[Running]:
+    """One that waits for a second only, for tests of that: where a machine is slow, other clients take longer."""
     running = launch("--policies", str(policies), "--max-body", "64Ki", "--read-timeout", "1")
     yield running
     end(running)

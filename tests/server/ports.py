@@ -83,7 +83,7 @@ class Served:
     @contextlib.contextmanager
     def connected(self) -> Iterator[socket.socket]:
         """A connection; its operations time out after 10 s."""
-        with socket.create_connection(("127.0.0.1", self.number), timeout=10) as plain:
+        with socket.create_connection(("127.0.0.1", self.number), timeout=60) as plain:
             if not self.secure:
                 yield plain
                 return
@@ -118,7 +118,7 @@ def served(
             found.port.connection,
             tls.context(pair) if secure else None,
             handshakes=limits.connections,
-            timeout=10,
+            timeout=60,
             failed=lambda reason: None,
         )
 
@@ -129,7 +129,7 @@ def served(
         asyncio.run_coroutine_threadsafe(acceptor.close(), loop).result(10)
         found.call(found.port.cut)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

@@ -19,9 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import forking
 from tests.timing import patience
 
 COMMAND = [sys.executable, "-c", "from webhook.cli.main import main; main()"]
+INSTALLED = [str(Path(sys.executable).parent / "gatewright")]
 REVIEWS = Path(__file__).parent.parent / "fixtures" / "reviews"
 START_TIMEOUT = 30.0  # seconds; another test asserts how long starting may take
 
@@ -50,7 +52,7 @@ class Answer:
 class Running:
     """A server process, its log and its ports."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | forking.Process
     lines: list[dict[str, Any]] = field(default_factory=list)  # its log
     said: list[str] = field(default_factory=list)  # its stderr, by line
     started_in: float = 0.0  # seconds
@@ -107,7 +109,7 @@ class Running:
     def stop(self) -> int:
         """Send SIGTERM. Returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(patience(20))
 
 
 def ask(
@@ -135,17 +137,21 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def launch(
-    *flags: str, cwd: Path | None = None, command: list[str] = COMMAND, wait: bool = True, **variables: str
+    *flags: str, cwd: Path | None = None, command: list[str] | None = None, wait: bool = True, **variables: str
 ) -> Running:
-    """Start a server on free ports. Returns once it has logged its ports; without `wait` at once: call `announced`."""
+    """Start a server on free ports. Returns once it has logged its ports; without `wait` at once: call `announced`.
+
+    `command`: what to start, as COMMAND and INSTALLED are; else a process is forked, which has all modules imported.
+    """
     begun = time.monotonic()
-    process = subprocess.Popen(
-        [*command, "serve", "--port", "0", "--plain-port", "0", *flags],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=cwd,
-        env=environment(**variables),
-    )
+    arguments = ["serve", "--port", "0", "--plain-port", "0", *flags]
+    env = environment(**variables)
+    process: subprocess.Popen[bytes] | forking.Process
+    if command is None:
+        process = forking.start(*arguments, cwd=cwd, env=env)
+    else:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen([*command, *arguments], stdout=pipe, stderr=pipe, cwd=cwd, env=env)
     server = Running(process)
     assert process.stdout is not None
     assert process.stderr is not None

@@ -38,7 +38,7 @@ def test_handshakes_under_way_are_bounded_and_the_newest_goes_before(
     before = _descriptors(server)
     with contextlib.ExitStack() as stack:
         for _ in range(60):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
         wait_for(lambda: _failures(server).get("closed", 0) >= 52)
         assert server.post("/validate", CREATE_POD).response["allowed"] is False
         assert _descriptors(server) - before < 12
@@ -46,21 +46,21 @@ def test_handshakes_under_way_are_bounded_and_the_newest_goes_before(
     assert not [line for line in server.lines if line["level"] == "error"]
 
 
-def test_why_a_handshake_failed_is_counted(server: Running) -> None:
-    before = _failures(server)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as silent:
+def test_why_a_handshake_failed_is_counted(impatient: Running) -> None:
+    before = _failures(impatient)
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=60) as silent:
         assert silent.recv(1) == b""  # --read-timeout 1
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=60) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
         with contextlib.suppress(ConnectionError):
             plain.recv(1000)
     with (
         pytest.raises(ssl.SSLCertVerificationError),
-        socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", impatient.port), timeout=60) as plain,
     ):
         ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
-    wait_for(lambda: sum(_failures(server).values()) - sum(before.values()) >= 3)
-    after = _failures(server)
+    wait_for(lambda: sum(_failures(impatient).values()) - sum(before.values()) >= 3)
+    after = _failures(impatient)
     new = {reason for reason, count in after.items() if count > before.get(reason, 0)}
     assert new == {"timeout", "http_request", "tlsv1_alert_unknown_ca"}
 
@@ -72,7 +72,7 @@ def test_more_connections_than_files_are_not_promised(policies: Path, start: Cal
     assert "--max-connections is 512, but the limit of 400 open files allows 136; 136 are accepted" in line["message"]
     with contextlib.ExitStack() as stack:
         for _ in range(300):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
         assert server.post("/validate", CREATE_POD).response["allowed"] is False
         assert server.get("/readyz").status == 200
 
@@ -84,7 +84,7 @@ def test_with_no_descriptor_left_it_goes_on_once_there_is_one(policies: Path, st
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
     with contextlib.ExitStack() as stack:
         for _ in range(30):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
         wait_for(lambda: _descriptors(server) >= limit)
     assert server.post("/validate", CREATE_POD).response["allowed"] is False
     assert server.stop() == 0

@@ -144,7 +144,7 @@ def test_a_bundle_that_cannot_be_pulled_changes_nothing(
     held.instead = lambda _: False
     held.hold(first, "v1")
     wait_for(lambda: refused(server) is None, WITHIN)
-    assert value(server, "gatewright_policy_last_reload_successful") == 1
+    wait_for(lambda: value(server, "gatewright_policy_last_reload_successful") == 1, WITHIN)
 
 
 def test_on_request_alone(start: Start, held: Answering) -> None:

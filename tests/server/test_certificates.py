@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.running import gatewright
 from tests.server.authorities import Authority, Mount, fingerprint
-from tests.server.running import Running, ask, recorded, wait_for
+from tests.server.running import Running, ask, environment, recorded, wait_for
 from webhook.server import tls
 from webhook.server.settings import SettingsError, resolve
 
@@ -36,7 +37,7 @@ def _seen(server: Running, name: str | None = "localhost") -> str:
     context = server.trust
     context.check_hostname = name is not None
     with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname=name) as connection,
     ):
         found = connection.getpeercert(True)
@@ -161,7 +162,7 @@ def test_only_clients_of_the_authority_are_served_and_it_is_reloaded(
     @contextlib.contextmanager
     def connected(name: str, session: ssl.SSLSession | None = None) -> Iterator[ssl.SSLSocket]:
         with (
-            socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
+            socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain,
             contexts[name].wrap_socket(plain, server_hostname="localhost", session=session) as connection,
         ):
             yield connection
@@ -188,20 +189,15 @@ def test_only_clients_of_the_authority_are_served_and_it_is_reloaded(
 
 
 def test_authorities_that_are_none_keep_it_from_starting(tmp_path: Path, policies: Path) -> None:
-    import subprocess
-
-    from tests.server.running import COMMAND, environment
-
     for content, told in (
         (b"", "no certificate in PEM"),
         (Authority().pair(days=(-3, -1))[0], "all certificates are expired or not yet valid"),
     ):
         file = tmp_path / "ca.crt"
         file.write_bytes(content)
-        command = [*COMMAND, "serve", "--policies", str(policies), "--client-ca", str(file)]
-        ended = subprocess.run(command, env=environment(), capture_output=True, timeout=30, check=False)
+        ended = gatewright("serve", "--policies", policies, "--client-ca", file, cwd=tmp_path, env=environment())
         assert ended.returncode == 2
-        assert f"{file}: {told}" in ended.stderr.decode()
+        assert f"{file}: {told}" in ended.stderr
 
 
 def test_only_clients_with_an_allowed_name_are_answered(
@@ -217,7 +213,7 @@ def test_only_clients_with_an_allowed_name_are_answered(
 
     def asked(name: str) -> list[tuple[int, bytes]]:
         context = clients.client(tmp_path, authority.pem, name=name)
-        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=10, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=60, context=context)
         try:
             answers = []
             for _ in range(2):

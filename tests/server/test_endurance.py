@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.mutatedload import mutated_load
-from tests.server.running import Running
+from tests.server.running import COMMAND, Running
 
 MINUTES = float(os.environ.get("GATEWRIGHT_TEST_MINUTES", "0"))
 REVIEWS = 1_000_000 if MINUTES else 2_000
@@ -35,7 +35,7 @@ def _resident(server: Running) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a process's memory")
 def test_memory_stays_flat_and_no_review_fails(start: Callable[..., Running], tmp_path: Path) -> None:
-    server = start("--policies", str(POLICIES), "--workers", "1")
+    server = start("--policies", str(POLICIES), "--workers", "1", command=COMMAND)
     (tmp_path / "ca.pem").write_bytes(server.ca)
     sampled: list[int] = []
     client = mutated_load(server.port, tmp_path / "ca.pem", connections=4, requests=REVIEWS, seconds=SECONDS)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.running import gatewright
 from tests.cluster.apiserver import Exchange, config_map, listed, playing
-from tests.server.running import COMMAND, Running, announced, environment, recorded, write_policies
+from tests.server.running import Running, announced, environment, recorded, write_policies
 from tests.server.trees import policy, reload, said, write
 from webhook.cluster.lookups import Lookups, Target
 from webhook.policy.load.loading import load
@@ -53,8 +54,7 @@ def test_outside_of_a_pod_there_is_none_unless_told() -> None:
     ],
 )
 def test_one_that_cannot_be_found_ends_the_start(flags: tuple[str, ...], told: str) -> None:
-    command = [*COMMAND, "serve", "--port", "0", "--plain-port", "0", *flags]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment(), timeout=30)
+    run = gatewright("serve", "--port", "0", "--plain-port", "0", *flags, cwd=ROOT, env=environment())
     assert run.returncode == 2
     assert run.stderr.startswith(told)
     assert "Traceback" not in run.stderr

@@ -16,8 +16,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.running import COMMAND, POLICIES, Running, environment, recorded, wait_for, write_policies
-from tests.timing import ASSERTED
+from tests.cli.running import gatewright
+from tests.server.running import (
+    COMMAND,
+    INSTALLED,
+    POLICIES,
+    Running,
+    environment,
+    recorded,
+    wait_for,
+    write_policies,
+)
+from tests.timing import ASSERTED, patience
 from webhook.policy.load.loading import load
 from webhook.server import tls
 
@@ -28,14 +38,11 @@ CREATE_POD = recorded("020")
 
 def _refused(*flags: str, cwd: Path, **variables: str) -> str:
     """What a server says that cannot start."""
-    ended = subprocess.run(
-        [*COMMAND, "serve", *flags], cwd=cwd, env=environment(**variables), capture_output=True, timeout=30, check=False
-    )
-    said = ended.stderr.decode()
-    assert ended.returncode == 2, said
-    assert "Traceback" not in said
-    assert ended.stdout == b""
-    return said
+    ended = gatewright("serve", *flags, cwd=cwd, env=environment(**variables))
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+    return ended.stderr
 
 
 def test_it_says_where_it_serves_and_that_its_certificate_is_for_development(server: Running) -> None:
@@ -58,9 +65,9 @@ def test_it_counts_policies_as_check_does(start: Callable[..., Running]) -> None
     assert any(line.startswith(f"{len(shipped.names)} policies from") for line in running.said)
 
 
+@pytest.mark.skipif(not ASSERTED, reason="seconds are asserted by make soak")
 def test_it_serves_within_three_seconds(start: Callable[..., Running], policies: Path) -> None:
-    took = min(start("--policies", str(policies)).started_in for _ in range(3))
-    assert took < 3.0 or not ASSERTED
+    assert min(start("--policies", str(policies), command=COMMAND).started_in for _ in range(3)) < 3.0
 
 
 def test_a_given_certificate_is_served_and_none_is_made(
@@ -156,13 +163,15 @@ def test_a_setting_that_does_not_exist(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_with_exit_0(start: Callable[..., Running], policies: Path, number: signal.Signals) -> None:
-    server = start("--policies", str(policies))
+def test_the_installed_command_ends_with_exit_0(
+    start: Callable[..., Running], policies: Path, number: signal.Signals
+) -> None:
+    server = start("--policies", str(policies), command=INSTALLED)
     kept = server.connect()  # an idle connection does not hold it up
     kept.request("POST", "/validate", CREATE_POD, {"content-type": "application/json"})
     kept.getresponse().read()
     server.process.send_signal(number)
-    assert server.process.wait(10) == 0
+    assert server.process.wait(patience(10)) == 0
     assert [line["event"] for line in server.lines][-2:] == ["stopping", "stopped"]
     assert "Traceback" not in "\n".join(server.said)
 
@@ -172,7 +181,7 @@ def test_a_request_in_flight_is_answered_while_readiness_is_red(start: Callable[
     assert server.get("/readyz").status == 200
     head = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain,
         server.trust.wrap_socket(plain, server_hostname="localhost") as connection,
     ):
         connection.sendall(head % len(CREATE_POD) + CREATE_POD[:1000])
@@ -190,27 +199,28 @@ def test_a_request_in_flight_is_answered_while_readiness_is_red(start: Callable[
     assert got.startswith(b"HTTP/1.1 200 ")
     assert b"connection: close" in got
     assert b"hostPath is not allowed" in got
-    assert server.process.wait(10) == 0
+    assert server.process.wait(patience(10)) == 0
 
 
 def test_during_the_delay_reviews_are_answered_and_clients_sent_elsewhere(
     start: Callable[..., Running], policies: Path
 ) -> None:
-    server = start("--policies", str(policies), "--shutdown-delay", "3")
+    server = start("--policies", str(policies), "--shutdown-delay", "300")
     server.process.send_signal(signal.SIGTERM)
     wait_for(lambda: server.get("/readyz").status == 503)
     answer = server.post("/validate", CREATE_POD)
     assert answer.response["allowed"] is False
     assert answer.headers["connection"] == "close"
-    assert server.process.wait(10) == 0
+    server.process.send_signal(signal.SIGTERM)  # asked twice, it waits no longer
+    assert server.process.wait(patience(5)) == 0
 
 
-def test_asked_twice_it_waits_no_longer(start: Callable[..., Running], policies: Path) -> None:
-    server = start("--policies", str(policies), "--shutdown-delay", "60")
+def test_after_the_delay_it_ends(start: Callable[..., Running], policies: Path) -> None:
+    server = start("--policies", str(policies), "--shutdown-delay", "1")
+    begun = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
-    wait_for(lambda: server.get("/readyz").status == 503)
-    server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(5) == 0
+    assert server.process.wait(patience(5)) == 0
+    assert time.monotonic() - begun >= 1
 
 
 def test_it_ends_without_a_word_on_stderr(policies: Path) -> None:
@@ -219,7 +229,7 @@ def test_it_ends_without_a_word_on_stderr(policies: Path) -> None:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["event"] == "serving"
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=10)
+        _, said = process.communicate(timeout=patience(10))
     assert process.returncode == 0
     assert said.decode().rstrip("\n").split("\n")[-1].startswith("caBundle: ")  # the last line of its start
 
@@ -234,13 +244,13 @@ def test_a_log_that_nobody_reads_any_more_does_not_stop_it(policies: Path) -> No
         port = int(first["reviews"].rpartition(":")[2])
         trust = ssl._create_unverified_context()  # its stderr, with the authority, is not read here
         with contextlib.closing(
-            http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trust)
+            http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=trust)
         ) as connection:
             for _ in range(3):
                 connection.request("POST", "/validate", CREATE_POD, {"content-type": "application/json"})
                 assert connection.getresponse().read().startswith(b'{"apiVersion"')
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(patience(10)) == 0
     finally:
         process.kill()
         process.wait()

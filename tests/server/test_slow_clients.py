@@ -1,6 +1,7 @@
 """Clients that send a byte a second cost others next to nothing.
 
-GATEWRIGHT_TEST_SLOW asks for more of them than these, and for a longer look (`make soak`).
+GATEWRIGHT_TEST_SLOW asks for more of them than these, and for a longer look (`make soak`). There it is asserted what
+they cost; `make test` only sees that a good client is answered beside them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 
 from tests.server.load import Clients
 from tests.server.running import Running
+from tests.timing import ASSERTED
 
 SLOW = int(os.environ.get("GATEWRIGHT_TEST_SLOW", "100"))
 SECONDS = 12.0 if SLOW >= 500 else 2.0  # the longer one sees them cut off, and come back
@@ -47,8 +49,8 @@ def test_a_good_client_does_not_notice_them(start: Callable[..., Running], polic
             f"that send a byte a second; p50 {without['p50']:.2f} and {beside['p50']:.2f} ms; {RATE} reviews a second"
         )
         assert (without["failures"], beside["failures"]) == ([], [])
-        assert beside["requests"] > RATE * SECONDS * 0.8
-        if beside["p99"] < 3 * without["p99"]:
+        assert beside["requests"] > (RATE * SECONDS * 0.8 if ASSERTED else 0)
+        if beside["p99"] < 3 * without["p99"] or not ASSERTED:
             break
     else:
         pytest.fail("slow clients take a good one's time")

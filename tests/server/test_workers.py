@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.running import Running, ask, changed, recorded, wait_for
-from tests.timing import within
+from tests.timing import patience, within
 from webhook.server.gathering import Family, merged
 
 CREATE_POD = recorded("020")
@@ -113,23 +112,22 @@ def test_a_parent_that_is_gone_takes_its_processes_along(two: Running) -> None:
 
 @needs_proc
 def test_a_signal_to_the_whole_group_is_one_order(start: Callable[..., Running], policies: Path) -> None:
-    server = start("--policies", str(policies), "--workers", "2", "--shutdown-delay", "1")
-    begun = time.monotonic()
+    server = start("--policies", str(policies), "--workers", "2", "--shutdown-delay", "300")
     for pid in (*_children(server), server.process.pid):
         os.kill(pid, signal.SIGINT)
     wait_for(lambda: server.get("/readyz").body == b"shutting down\n")
-    assert server.post("/validate", CREATE_POD).headers["connection"] == "close"
-    assert server.process.wait(10) == 0
-    assert time.monotonic() - begun >= 1
+    assert server.post("/validate", CREATE_POD).headers["connection"] == "close"  # two orders would have ended it
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(patience(10)) == 0
     assert [line["event"] for line in server.lines if "worker" not in line] == ["serving", "stopping", "stopped"]
 
 
 def test_asked_twice_they_wait_no_longer(start: Callable[..., Running], policies: Path) -> None:
-    server = start("--policies", str(policies), "--workers", "2", "--shutdown-delay", "60")
+    server = start("--policies", str(policies), "--workers", "2", "--shutdown-delay", "300")
     server.process.send_signal(signal.SIGTERM)
     wait_for(lambda: server.get("/readyz").status == 503)
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(5) == 0
+    assert server.process.wait(patience(5)) == 0
 
 
 @needs_proc

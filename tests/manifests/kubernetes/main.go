@@ -98,13 +98,7 @@ func called(
 		!selects(webhook.ObjectSelector, labelsOf(request.OldObject.Raw)) {
 		return false, nil
 	}
-	expressions := make([]cel.ExpressionAccessor, len(webhook.MatchConditions))
-	for i, condition := range webhook.MatchConditions {
-		expressions[i] = &matchconditions.MatchCondition{Name: condition.Name, Expression: condition.Expression}
-	}
-	conditions := compiler.CompileCondition(
-		expressions, cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions,
-	)
+	conditions := compiled(compiler, webhook.MatchConditions)
 	if errs := conditions.CompilationErrors(); len(errs) > 0 {
 		return false, errs[0]
 	}
@@ -116,6 +110,25 @@ func called(
 		Match(context.Background(), versioned, nil, nil)
 	return result.Matches, result.Error
 }
+
+// compiled compiles the conditions of a webhook once for all its requests.
+func compiled(compiler cel.ConditionCompiler, found []admissionregistrationv1.MatchCondition) cel.ConditionEvaluator {
+	key, err := json.Marshal(found)
+	must(err)
+	if known, ok := evaluators[string(key)]; ok {
+		return known
+	}
+	expressions := make([]cel.ExpressionAccessor, len(found))
+	for i, condition := range found {
+		expressions[i] = &matchconditions.MatchCondition{Name: condition.Name, Expression: condition.Expression}
+	}
+	evaluators[string(key)] = compiler.CompileCondition(
+		expressions, cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions,
+	)
+	return evaluators[string(key)]
+}
+
+var evaluators = map[string]cel.ConditionEvaluator{}
 
 func attributesOf(request *admissionv1.AdmissionRequest) admission.Attributes {
 	return admission.NewAttributesRecord(
