@@ -24,7 +24,7 @@ from webhook.cel.library.resolution import Functions
 from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import CompileError, Issue, issue_at
 from webhook.cel.tree.parsed import Parsed
-from webhook.cel.tree.stack import deep_stack
+from webhook.cel.tree.stack import deep_stack, with_stack
 from webhook.cel.tree.types import Type
 from webhook.cel.value import wellknown
 from webhook.versions import NEWEST, OPTIONAL_TYPES, QUOTED_FIELDS, Version
@@ -145,7 +145,7 @@ class Frontend:
             from webhook.cel.check.recovery import faults  # loaded on first use, as most runs have no error
 
             again = Builder(declared.macros, optionals=declared.optionals, quotes=declared.quotes)
-            raise CompileError(source, _issues(source, faults(source, again))) from None
+            raise CompileError(source, _issues(source, with_stack(source, lambda: faults(source, again)))) from None
         except TooDeep as error:
             raise CompileError(source, [Issue(f"{error}: the expression is nested too deeply")]) from None
         except TooLarge:

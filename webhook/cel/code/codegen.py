@@ -42,6 +42,7 @@ from webhook.cel.tree.ast import (
     Select,
     StructLiteral,
     children,
+    nodes,
 )
 from webhook.cel.tree.declared import Cost, Shape
 from webhook.cel.tree.errors import EvaluationError
@@ -566,22 +567,24 @@ def _may_be_long(node: Expr) -> bool:
     return not isinstance(node, Const) and node.type.name in ("string", "dyn")
 
 
-def _doubtful(node: Expr) -> bool:
-    """Whether a value may not have the type that the checker inferred.
+def _doubtful(tree: Expr) -> bool:
+    """Whether a value in a tree may not have the type that the checker inferred.
 
     For `[1] + dyn(x)` that is list(int) for any x; a value of a wrapper's type may be null.
     """
-    joins = isinstance(node, Call) and node.function == "_+_" and node.type.name == "list"
-    parts = children(node)
-    return _wraps(node.type) or (joins and any(part.type == types.DYN for part in parts)) or any(map(_doubtful, parts))
+    for node in nodes(tree):
+        joins = isinstance(node, Call) and node.function == "_+_" and node.type.name == "list"
+        if _wraps(node.type) or (joins and any(part.type == types.DYN for part in children(node))):
+            return True
+    return False
 
 
 def _wraps(declared: Type) -> bool:
     return type(declared) is Wrapper or (bool(declared.params) and declared.wraps())
 
 
-def _loops(node: Expr) -> bool:
-    return isinstance(node, Comprehension) or any(map(_loops, children(node)))
+def _loops(tree: Expr) -> bool:
+    return any(isinstance(node, Comprehension) for node in nodes(tree))
 
 
 def _nothing(*_: Any) -> int:

@@ -6,6 +6,7 @@ type and its `offset` in the source, in code points; a call has the declaration 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -122,6 +123,15 @@ def children(node: Expr) -> tuple[Expr, ...]:
             return (node.range, node.init, node.condition, node.step, node.result)
         case _:
             return ()
+
+
+def nodes(tree: Expr) -> Iterator[Expr]:
+    """All nodes of a tree, the root first, without recursion."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending += children(node)
 
 
 def variables_in(node: Expr, bound: frozenset[str] = frozenset()) -> set[str]:

@@ -93,6 +93,13 @@ def with_room(source: str, tree: Expr, work: Callable[[], T], beside: int = 0) -
         return _Roomy(work).done()
 
 
+def with_stack(source: str, work: Callable[[], T]) -> T:
+    """The result of `work`, which recurses as deep as a source is long. Raises as `with_room` does."""
+    if len(source) <= _SHORT or isinstance(threading.current_thread(), _Roomy):
+        return work()
+    return _Roomy(work).done()
+
+
 def with_levels(height: int, work: Callable[[], T]) -> T:
     """The result of `work` of a command, which follows so many levels of trees. Raises as `with_room` does."""
     if height <= _SHALLOW:
