@@ -20,12 +20,12 @@ class ASGI:
     """Runs `app` (ASGI 3, HTTP only, no lifespan) for each request. Its response is buffered, then sent as a whole.
 
     A client that asks too often gets 429, and has its connection closed; see webhook.server.rationing. Probes are
-    answered all the same: the kubelet's come from the node's address, which Pods of the node may have too.
+    counted apart, and answered all the same: the kubelet's come from the node's address, as those of Pods there may.
     """
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._ration = Ration()
+        self._ration, self._probes = Ration(), Ration()
 
     def admit(self, certificate: Any) -> str | None:
         """Admits every connection."""
@@ -38,8 +38,9 @@ class ASGI:
 
     async def answer(self, head: Head, body: bytes, client: Client) -> Answer:
         """The application's response, or a refusal. Raises what the application raises."""
-        too_often = not self._ration.allows(client.address)
-        if too_often and head.path not in _PROBES:
+        probe = head.path in _PROBES
+        too_often = not (self._probes if probe else self._ration).allows(client.address)
+        if too_often and not probe:
             return _TOO_OFTEN
         scope = {
             "type": "http",
