@@ -38,7 +38,7 @@ def test_whoever_asks_too_often_is_told_so_and_the_connection_closed(server: Run
     for _ in range(10):
         # An address of its own, so that the other tests of this module keep their ration.
         with socket.create_connection(("127.0.0.1", server.plain_port), 60, ("127.0.0.5", 0)) as connection:
-            asked = b"GET /healthz HTTP/1.1\r\nhost: x\r\n%s\r\n"
+            asked = b"GET /ca.pem HTTP/1.1\r\nhost: x\r\n%s\r\n"
             connection.sendall(asked % b"" * 89 + asked % b"connection: close\r\n")
             got = rest(connection)
         counts.update(re.findall(rb"HTTP/1.1 (\d+) ", got))
@@ -50,6 +50,27 @@ def test_whoever_asks_too_often_is_told_so_and_the_connection_closed(server: Run
     assert set(counts) == {b"200", b"429"}
     assert counts[b"200"] >= AT_ONCE
     assert server.get("/healthz").status == 200
+
+
+def test_probes_are_answered_however_often_their_address_asks(server: Running) -> None:
+    """A Pod with the node's address cannot have the kubelet find the server unready."""
+
+    def ask(path: str) -> bytes:
+        with socket.create_connection(("127.0.0.1", server.plain_port), 60, ("127.0.0.6", 0)) as connection:
+            asked = b"GET %s HTTP/1.1\r\nhost: x\r\n%s\r\n"
+            connection.sendall(asked % (path.encode(), b"") * 99 + asked % (path.encode(), b"connection: close\r\n"))
+            return rest(connection)
+
+    while b"HTTP/1.1 429 " not in ask("/ca.pem"):
+        pass
+    for path in ("/healthz", "/readyz"):
+        got = b""
+        while got.count(b"HTTP/1.1 ") in (0, 100):
+            got = ask(path)
+        answered = re.findall(rb"HTTP/1.1 (\d+) ", got)
+        assert set(answered) == {b"200"}
+        assert len(answered) < 100  # the connection was closed
+        assert got.count(b"\r\nconnection: close\r\n") == 1
 
 
 def test_the_list_of_policies_is_json_whoever_else_asks(server: Running) -> None:

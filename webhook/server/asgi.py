@@ -13,17 +13,19 @@ Message = MutableMapping[str, Any]
 _TOO_OFTEN = Answer(
     429, b'{"error":"this client asks too often; try again"}', headers=((b"retry-after", b"1"),), close=True
 )
+_PROBES = ("/healthz", "/readyz")
 
 
 class ASGI:
     """Runs `app` (ASGI 3, HTTP only, no lifespan) for each request. Its response is buffered, then sent as a whole.
 
-    A client that asks too often gets 429, and has its connection closed; see webhook.server.rationing.
+    A client that asks too often gets 429, and has its connection closed; see webhook.server.rationing. Probes are
+    counted apart, and answered all the same: the kubelet's come from the node's address, as those of Pods there may.
     """
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._ration = Ration()
+        self._ration, self._probes = Ration(), Ration()
 
     def admit(self, certificate: Any) -> str | None:
         """Admits every connection."""
@@ -36,7 +38,9 @@ class ASGI:
 
     async def answer(self, head: Head, body: bytes, client: Client) -> Answer:
         """The application's response, or a refusal. Raises what the application raises."""
-        if not self._ration.allows(client.address):
+        probe = head.path in _PROBES
+        too_often = not (self._probes if probe else self._ration).allows(client.address)
+        if too_often and not probe:
             return _TOO_OFTEN
         scope = {
             "type": "http",
@@ -71,4 +75,4 @@ class ASGI:
         headers = {bytes(name).lower(): bytes(value) for name, value in start["headers"]}
         content_type = headers.pop(b"content-type", b"application/octet-stream")
         headers.pop(b"content-length", None)
-        return Answer(start["status"], b"".join(pieces), content_type, tuple(headers.items()))
+        return Answer(start["status"], b"".join(pieces), content_type, tuple(headers.items()), close=too_often)
