@@ -93,16 +93,8 @@ class Running:
             connection.close()
 
     def get(self, path: str, method: str = "GET") -> Answer:
-        """Ask the plain port; again, if this client has asked too often, as tests do that wait for something."""
-        while True:
-            connection = http.client.HTTPConnection("127.0.0.1", self.plain_port, timeout=60)
-            try:
-                answer = ask(connection, method, path, b"", None)
-            finally:
-                connection.close()
-            if answer.status != 429:
-                return answer
-            time.sleep(0.1)
+        """Ask the plain port; see `get` below."""
+        return get(self.plain_port, path, method)
 
     def events(self, event: str, count: int = 1) -> list[dict[str, Any]]:
         """The log lines of one event. Waits until there are `count` of them."""
@@ -115,6 +107,19 @@ class Running:
         """Send SIGTERM. Returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(patience(20))
+
+
+def get(port: int, path: str, method: str = "GET") -> Answer:
+    """Ask a plain port; again, if this client has asked too often, as tests do that wait for something."""
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            answer = ask(connection, method, path, b"", None)
+        finally:
+            connection.close()
+        if answer.status != 429:
+            return answer
+        time.sleep(0.1)
 
 
 def ask(

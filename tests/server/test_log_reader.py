@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests import forking
-from tests.server.running import ask, changed, environment, recorded, wait_for
+from tests.server.running import ask, changed, environment, get, recorded, wait_for
 from tests.timing import patience, within
 from webhook.server.writing import MAX_BYTES
 
@@ -51,11 +51,7 @@ class _Deaf:
         self.port, self.plain_port = (int(serving[name].rpartition(":")[2]) for name in ("reviews", "plain"))
 
     def get(self, path: str) -> bytes:
-        connection = http.client.HTTPConnection("127.0.0.1", self.plain_port, timeout=60)
-        try:
-            answer = ask(connection, "GET", path, b"", None)
-        finally:
-            connection.close()
+        answer = get(self.plain_port, path)
         assert answer.status == 200
         return answer.body
 
