@@ -193,7 +193,11 @@ async def finalizers_stay(
         if old is None:
             if not subresource and is_selected(rule, body) and finalizer not in present:
                 problems.append(f"{finalizer} is missing")
-        elif finalizer in before and (is_selected(rule, old) or is_selected(rule, body)):
+        elif finalizer not in before:
+            selected = is_selected(rule, body) and not is_selected(rule, old)
+            if selected and finalizer not in present and not at(old, "metadata", "deletionTimestamp"):
+                problems.append(f"{finalizer} is missing")
+        elif is_selected(rule, old) or is_selected(rule, body):
             if at(old, "metadata", "deletionTimestamp") and userinfo.get("username") in rule["controllers"]:
                 continue
             if finalizer not in present or not is_selected(rule, body):
