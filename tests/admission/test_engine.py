@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.definitions import definition
 from tests.policy.trees import (
     binding,
     config_map,
@@ -347,25 +348,18 @@ class TestPurity:
         assert view.asked == 1
 
 
-OX_DEFINITION = """\
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: oxen.example.com}
-spec:
-  group: example.com
-  names: {kind: Ox, plural: oxen, singular: ox, listKind: OxList}
-  scope: Namespaced
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
+OX_DEFINITION = (
+    definition(
+        "Ox",
+        "oxen",
+        """\
         type: object
         properties:
           parts: {type: array, items: {type: object, properties: {size: {type: integer, default: 3}}}}
----
-"""
+    """,
+    )
+    + "---\n"
+)
 ADDED_PART = """\
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicy

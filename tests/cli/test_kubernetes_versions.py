@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.definitions import definition
 from webhook.cli.main import app
 
 POLICY = """\
@@ -160,26 +161,18 @@ def test_defaults_are_those_of_the_version(version: str, kept: str, unavailable:
     assert f"{kept} {unavailable}" in [message for _, message, _ in found]
 
 
-DEFINITION = """\
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: widgets.shop.example}
-spec:
-  group: shop.example
-  names: {kind: Widget, plural: widgets, singular: widget, listKind: WidgetList}
-  scope: Namespaced
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
+DEFINITION = definition(
+    "Widget",
+    "widgets",
+    """\
         type: object
         properties:
           spec: {type: object, properties: {at: {type: string, maxLength: 9}}}
         x-kubernetes-validations:
         - {rule: "!has(self.spec.at) || isIP(self.spec.at)"}
-"""
+    """,
+    group="shop.example",
+)
 
 
 def test_rules_of_definitions_have_the_functions_of_the_version(cluster: Cluster) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.definitions import definition
 from webhook.cli.main import app
 
 POLICY = """\
@@ -188,20 +189,11 @@ def test_a_test_of_a_policy_says_it_beside_the_policys_verdict(tree: Path) -> No
     assert f"whatever policies say: {MISMATCH} (and 1 more)\n" in output
 
 
-CRD = """\
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: boxes.example.com}
-spec:
-  group: example.com
-  scope: Namespaced
-  names: {plural: boxes, singular: box, kind: Box, listKind: BoxList}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
+CRD = (
+    definition(
+        "Box",
+        "boxes",
+        """\
         type: object
         properties:
           spec:
@@ -209,8 +201,10 @@ spec:
             properties:
               size: {type: integer, default: 3}
               lids: {type: array, items: {type: object, properties: {colour: {type: string}}}}
----
-"""
+    """,
+    )
+    + "---\n"
+)
 
 
 def test_unknown_fields_of_custom_objects_have_the_nearest_name_too(tree: Path) -> None:
@@ -267,17 +261,7 @@ def test_a_definition_among_the_policies_that_the_server_refuses_is_a_warning(tr
     assert "properties[size].type: Required value" in warning["message"]
 
 
-DEFINITION = """\
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: oxen.example.com}
-spec:
-  group: example.com
-  names: {kind: Ox, plural: oxen, singular: ox, listKind: OxList}
-  scope: Namespaced
-  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}]
----
-"""
+DEFINITION = definition("Ox", "oxen", "type: object\n") + "---\n"
 GOOD = "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: sound}\n"
 
 

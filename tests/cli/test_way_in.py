@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.definitions import definition
 from webhook.cli.main import app
 
 BOUND = """\
@@ -345,20 +346,10 @@ def test_the_next_mutation_sees_a_typed_and_defaulted_object(tree: Tree, mutatio
     assert [each["message"].endswith(refused) for each in found] == ([True] if refused else [])
 
 
-OXEN = """\
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: oxen.example.com}
-spec:
-  group: example.com
-  names: {kind: Ox, plural: oxen, singular: ox, listKind: OxList}
-  scope: Namespaced
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
+OXEN = definition(
+    "Ox",
+    "oxen",
+    """\
         type: object
         properties:
           spec:
@@ -366,7 +357,8 @@ spec:
             properties:
               parts: {type: array, items: {type: object, properties: {size: {type: integer, default: 3}}}}
               total: {type: integer}
-"""
+    """,
+)
 PYTHON = """\
 from gatewright import mutate
 
