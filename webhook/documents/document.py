@@ -52,7 +52,10 @@ def full_text(problem: Problem, width: int | None = None) -> str:
 
 
 class Written(Struct, frozen=True):
-    """A scalar as the file has it, with quotes and tags: from `start` to before `end`. `style`: a quote, `|`, `>`, or ""."""
+    """A scalar as the file has it, with quotes and tags: from `start` to before `end`.
+
+    `style`: a quote, `|`, `>`, or "" for a plain one.
+    """
 
     start: Position
     end: Position

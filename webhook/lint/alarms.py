@@ -39,7 +39,7 @@ class Edit(Struct, frozen=True):
 
 
 class Alarm(Struct, frozen=True, kw_only=True):
-    """What a rule found. `rule`: its id. `path`: the field, as text; "" in Python. `kind`, `name`: of the object that has it.
+    """What a rule found. `rule`: its id. `path`: the field, as text; "" in Python. `kind`, `name`: of its object.
 
     `end`: the column after the last character that it is about, on the same line. `edits` mend it, all together;
     `remedy` says what they do. `reason`: why a comment silences it; None if none does.

@@ -28,8 +28,8 @@ MIRRORED: Final[dict[Operator, Operator]] = {"<": ">", ">": "<", "<=": ">=", ">=
 class Comparison(Struct, frozen=True):
     """A comparison with a constant. `subject`: what is compared; equal numbers are equal expressions.
 
-    `value`: None, bool, int, float, str or bytes; of `in` and `not in` a tuple of these. `whole`: only whole numbers are
-    compared. `least`: the smallest value that the subject can have, None if it is not known.
+    `value`: None, bool, int, float, str or bytes; of `in` and `not in` a tuple of these. `whole`: only whole numbers
+    are compared. `least`: the smallest value that the subject can have, None if it is not known.
     """
 
     subject: int

@@ -31,9 +31,7 @@ class Linted(Struct, frozen=True):
     files: int
 
 
-def lint(
-    tree: Tree, target: Version = NEWEST, *, now: float, registrations: Iterable[Document] = ()
-) -> Linted:
+def lint(tree: Tree, target: Version = NEWEST, *, now: float, registrations: Iterable[Document] = ()) -> Linted:
     """Lint a tree. now: seconds since the epoch. registrations: webhook configurations that are not in the tree."""
     policies, problems = loaded(tree, target)
     newer: frozenset[Problem] = frozenset()
@@ -67,7 +65,9 @@ def _alarms(subject: Subject) -> Iterator[Alarm]:
 
 def _once(alarms: list[Alarm]) -> Iterator[Alarm]:
     """The alarms without the errors of loading that a rule reports in its own words."""
-    own = {(each.file, each.line) for each in alarms if each.rule not in (BROKEN,) and RULES[each.rule].severity == "error"}
+    own = {
+        (each.file, each.line) for each in alarms if each.rule not in (BROKEN,) and RULES[each.rule].severity == "error"
+    }
     own |= {(each.file, each.line) for each in alarms if each.rule == "GW305"}
     return (each for each in alarms if each.rule != BROKEN or (each.file, each.line) not in own)
 

@@ -76,7 +76,7 @@ ANYTHING: Final = Outcome()
 
 
 class Known(NamedTuple):
-    """What is known of the requests. operation: "" if it may be any. nulls: whether `object` and `oldObject` are null then."""
+    """What is known of the requests. operation: "" if it may be any. nulls: whether one of the objects is null then."""
 
     operation: str = ""
     nulls: bool = True
@@ -97,7 +97,7 @@ class Outcomes:
         self._kept: list[Expr] = []  # so that no id is used twice
         self._at: str | Path = ()
         self.settled: dict[str | Path, list[tuple[Expr, bool]]] = {}
-        """Of each expression: the outermost parts that are conditions and always have one value, other than literals."""
+        """Of each expression: the outermost parts that are conditions and always have one value."""
 
     def of(self, program: Program, name: str | Path) -> Outcome:
         """The outcome of an expression. name: see Null."""
@@ -139,10 +139,9 @@ class Outcomes:
     def _settle(self, node: Expr, outcome: Outcome, marked: int) -> Outcome:
         """Remember a condition that always has one value, instead of those within it."""
         if node.type.name == "bool" and not outcome.other and outcome.true != outcome.false:
-            if not isinstance(node, Call) or node.function != "@not_strictly_false":
-                found = self.settled[self._at]
-                del found[marked:]
-                found.append((node, outcome.true))
+            found = self.settled[self._at]
+            del found[marked:]
+            found.append((node, outcome.true))
         return outcome
 
     def _named(self, name: str) -> Outcome:
@@ -201,18 +200,18 @@ class Outcomes:
                                nulls=of.nulls, fails=of.fails)  # fmt: skip
             case "_?_:_", (condition, one, other):
                 return self._either(condition, one, other, local)
-            case ("_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_"), (left, right):
+            case (("_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_"), (left, right)):
                 return self._compared(node, left, right, local)
             case "@in", (left, right):
                 return self._within(node, left, right, local)
-            case ("_?._" | "_[?_]"), (operand, _):
+            case (("_?._" | "_[?_]"), (operand, _)):
                 of = self._outcome(operand, local)
                 if of.constant is None or of.constant is _NOTHING:
                     return _constant(_NOTHING)
                 return _typed(node, Outcome(nulls=of.nulls, fails=of.fails))
             case "optional.none", ():
                 return _constant(_NOTHING)
-            case ("orValue" | "or"), (receiver, default):
+            case (("orValue" | "or"), (receiver, default)):
                 of, otherwise = self._outcome(receiver, local), self._outcome(default, local)
                 if of.constant is _NOTHING:
                     return otherwise
@@ -346,9 +345,9 @@ class Outcomes:
             return None
         if _simple(one.constant) and _simple(two.constant):
             return _of_constants(function, one.constant, two.constant)
-        if function in ("_==_", "_!=_"):
-            if (one.constant is None and two.present) or (two.constant is None and one.present):
-                return function == "_!=_"
+        one_is_null = (one.constant is None and two.present) or (two.constant is None and one.present)
+        if function in ("_==_", "_!=_") and one_is_null:
+            return function == "_!=_"
         if self._number(left) == self._number(right):
             return function in ("_==_", "_<=_", "_>=_")
         found = self._comparison(node, local)
@@ -549,7 +548,7 @@ def _simple(constant: Any) -> bool:
 def _of_constants(function: str, one: Any, two: Any) -> bool | None:
     same = alike(one) == alike(two)
     if function in ("_==_", "_!=_"):
-        return same == (function == "_==_")
+        return bool(same == (function == "_==_"))
     if one is None or alike(one)[0] != alike(two)[0]:
         return None
     results: dict[str, bool] = {"_<_": one < two, "_<=_": one <= two, "_>_": one > two, "_>=_": one >= two}

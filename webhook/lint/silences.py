@@ -44,7 +44,9 @@ RULES: Final = (
 )
 
 _COMMENT = lazily(r"#[ \t]*gatewright:[ \t]*ignore\b(?P<rest>[^\r\n]*)")
-_IDS = lazily(r"[ \t:]*(?P<ids>[A-Za-z]{2}[0-9]{1,6}(?:[ \t]{0,8},[ \t]{0,8}[A-Za-z]{2}[0-9]{1,6}){0,50})\b(?P<reason>.*)")
+_IDS = lazily(
+    r"[ \t:]*(?P<ids>[A-Za-z]{2}[0-9]{1,6}(?:[ \t]{0,8},[ \t]{0,8}[A-Za-z]{2}[0-9]{1,6}){0,50})\b(?P<reason>.*)"
+)
 _ITEM = lazily(r" *-(?:\s|\Z)")
 _BLOCK_HEADER = lazily(r"[|>][-+0-9]{0,2}[ \t]+\Z")
 
@@ -76,9 +78,7 @@ def applied(alarms: Iterable[Alarm], subject: Subject, rules: Mapping[str, Rule]
     silenced: list[Alarm] = []
     used: set[tuple[int, str]] = set()
     for alarm in alarms:
-        covering = [
-            number for number, each in enumerate(found) if each.covers(alarm) and rules[alarm.rule].silent
-        ]
+        covering = [number for number, each in enumerate(found) if each.covers(alarm) and rules[alarm.rule].silent]
         used.update((number, alarm.rule) for number in covering)
         reasons = [found[number].reason for number in covering]
         if reasons:  # without a reason it silences too: one alarm, about the reason, is enough
@@ -237,9 +237,7 @@ def _silence(
     file: str, number: int, line: str, match: re.Match[str], first: int, last: int, offset: int = 0
 ) -> Silence:
     ids, reason = _read(match["rest"])
-    return Silence(
-        file, number, offset + match.start() + 1, ids, reason, first, last, line, offset + match.end() + 1
-    )
+    return Silence(file, number, offset + match.start() + 1, ids, reason, first, last, line, offset + match.end() + 1)
 
 
 def _read(text: str) -> tuple[tuple[str, ...], str]:
@@ -248,7 +246,7 @@ def _read(text: str) -> tuple[tuple[str, ...], str]:
     if found is None:
         return (), text.strip()
     ids = tuple(each.strip().upper() for each in found["ids"].split(","))
-    return ids, found["reason"].strip(" \t:-–—")
+    return ids, found["reason"].strip(" \t:-")
 
 
 # Annotations

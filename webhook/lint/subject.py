@@ -151,9 +151,7 @@ class Subject:
                 position, end = written.start, written.end.column
             elif isinstance(path[-1], int):
                 end = written.end.column
-        return _of(
-            rule, document, position, message, render(path), end=end, edits=edits, remedy=remedy
-        )
+        return _of(rule, document, position, message, render(path), end=end, edits=edits, remedy=remedy)
 
     def of_policy(self, rule: str, policy: AnyPolicy, path: Path, message: str) -> Alarm:
         """An alarm at a place of a policy; of one in Python at its decorator."""
@@ -179,8 +177,10 @@ class Subject:
                 stop = last.column + 1
         return _of(rule, document, found.position, message, render(path), end=stop, excerpt=found.excerpt)
 
-    def in_module(self, rule: str, module: Module, node: ast.expr | ast.stmt, message: str) -> Alarm:
-        """An alarm at a node of a Python file."""
+    def in_module(self, rule: str, module: Module, node: ast.AST, message: str) -> Alarm:
+        """An alarm at a node of a Python file: an expression or a statement."""
+        if not isinstance(node, ast.expr | ast.stmt):
+            raise TypeError(type(node).__name__)
         line = module.text.split("\n")[node.lineno - 1]
         column = len(line.encode()[: node.col_offset].decode(errors="replace")) + 1
         end = None
@@ -282,9 +282,7 @@ def operations_of(policy: AnyPolicy) -> tuple[str, ...]:
     """The operations that a policy's rules name, in order. A mutating policy never runs on DELETE."""
     named = {operation for rule in policy.match.rules for operation in rule.operations}
     mutates = policy.kind == policykinds.MUTATING
-    return tuple(
-        each for each in OPERATIONS if ("*" in named or each in named) and not (mutates and each == DELETE)
-    )
+    return tuple(each for each in OPERATIONS if ("*" in named or each in named) and not (mutates and each == DELETE))
 
 
 def _documents(files: tuple[TreeFile, ...]) -> Iterator[Document]:

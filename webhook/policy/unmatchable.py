@@ -1,7 +1,7 @@
 """Rules that match nothing, and selectors without effect: what no cluster serves, or not in this way.
 
-Each function yields findings: the id of the rule of `gatewright lint`, the path in the policy's or binding's object, and
-the message. Nothing is said of groups that may have custom resources that are not known here.
+Each function yields findings: the id of the rule of `gatewright lint`, the path in the policy's or binding's object,
+and the message. Nothing is said of groups that may have custom resources that are not known here.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ _SUBRESOURCES: Final = {
 _EVERY: Final = frozenset({*_OF_ANY, *(name for names in _SUBRESOURCES.values() for name in names)})
 
 
-
 class Finding(NamedTuple):
     rule: Literal["GW101", "GW102", "GW103", "GW104", "GW105"]
     path: Path
@@ -67,9 +66,7 @@ class Served:
         return [each for group in sorted(rule.groups) for each in self.named.get((group, resource), ())]
 
 
-def findings(
-    match: Match, served: Served, at: Path = CONSTRAINTS, of_policy: Sequence[Rule] = ()
-) -> Iterator[Finding]:
+def findings(match: Match, served: Served, at: Path = CONSTRAINTS, of_policy: Sequence[Rule] = ()) -> Iterator[Finding]:
     """Everything below, of a policy's constraints, or of a binding's resources. at: their path in its object.
 
     of_policy: the rules of the policy that a binding binds, which its selector is about if it has no rules of its own.

@@ -37,8 +37,8 @@ def check(subject: Subject) -> Iterator[Alarm]:
             name = key_of(document)[1]
             if id(binding) not in matching:
                 message = (
-                    f"the binding matches nothing: no request meets both its rules and those of '{policy.name}', or the "
-                    "API server asks nobody about them"
+                    f"the binding matches nothing: no request meets both its rules and those of '{policy.name}', or "
+                    "the API server asks nobody about them"
                 )
                 yield subject.alarm(IDLE, document, ("spec", "matchResources"), message)
             if binding.param_ref is not None and policy.param_kind is None:

@@ -83,9 +83,7 @@ def _literal(node: Expr) -> bool:
     return isinstance(node, Const)
 
 
-def _unused(
-    subject: Subject, policy: AnyPolicy, document: Document, programs: dict[Path, Program]
-) -> Iterator[Alarm]:
+def _unused(subject: Subject, policy: AnyPolicy, document: Document, programs: dict[Path, Program]) -> Iterator[Alarm]:
     variables = variables_of(policy)
     used: set[str] = set()
     pending = [program for path, program in programs.items() if path[1] != "variables"]

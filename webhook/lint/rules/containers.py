@@ -21,7 +21,17 @@ RULES: Final = (
 LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 
 _OF_ALL: Final = frozenset(
-    {"image", "imagePullPolicy", "securityContext", "env", "envFrom", "volumeMounts", "volumeDevices", "command", "args"}
+    {
+        "image",
+        "imagePullPolicy",
+        "securityContext",
+        "env",
+        "envFrom",
+        "volumeMounts",
+        "volumeDevices",
+        "command",
+        "args",
+    }
 )
 """The fields that mean the same in all three lists. Others (resources, ports, probes) differ in purpose."""
 
@@ -39,11 +49,15 @@ def check(subject: Subject) -> Iterator[Alarm]:
             path, program, node = reads.first
             yield subject.in_expression(FORGOTTEN, document, path, program, node, message)
     for module in subject.modules:
-        words = {each.value for each in ast.walk(module.tree) if isinstance(each, ast.Constant)}
+        words = {
+            each.value
+            for each in ast.walk(module.tree)
+            if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        }
         names = {each.attr for each in ast.walk(module.tree) if isinstance(each, ast.Attribute)} | words
         policies = [each for each in subject.policies.policies if each.file == module.file and _of_pods(each)]
         if policies and "containers" in names and names & _OF_ALL:
-            found = {field: {each for each in LISTS if each in names} for field in names & _OF_ALL}
+            found: dict[str, set[str]] = {field: {each for each in LISTS if each in names} for field in names & _OF_ALL}
             message = _forgotten(found, any(map(_ephemeral, policies)))
             at = next((each for each in ast.walk(module.tree) if _is_containers(each)), None)
             if message is not None and isinstance(at, ast.expr):
@@ -70,14 +84,16 @@ def _forgotten(lists: Mapping[str, set[str]], ephemeral: bool) -> str | None:
     fields = sorted(field for field, found in lists.items() if "containers" in found and not missing <= found)
     names = " and ".join(sorted(missing, reverse=True))
     return (
-        f"{', '.join(fields)} of containers {'is' if len(fields) == 1 else 'are'} checked, and nowhere of {names}: what is "
-        "forbidden in one list is then allowed in the other"
+        f"{', '.join(fields)} of containers {'is' if len(fields) == 1 else 'are'} checked, and nowhere of {names}: "
+        "what is forbidden in one list is then allowed in the other"
     )
 
 
 def _of_pods(policy: AnyPolicy) -> bool:
     """Whether the policy may match Pods or what makes Pods, and may have an effect."""
-    return any(resource == "*" or resource in _WORKLOADS for rule in policy.match.rules for resource, _ in rule.resources)
+    return any(
+        resource == "*" or resource in _WORKLOADS for rule in policy.match.rules for resource, _ in rule.resources
+    )
 
 
 _WORKLOADS: Final = frozenset(
@@ -162,9 +178,9 @@ class _Reads:
             each = pending.pop()
             if isinstance(each, Select) and each.field in LISTS and not each.test:
                 found.add(each.field)
-            if isinstance(each, Call) and each.function == "_?._" and isinstance(each.args[1], Const):
-                if each.args[1].value in LISTS:
-                    found.add(str(each.args[1].value))
+            if isinstance(each, Call) and each.function == "_?._":
+                field = each.args[1]
+                found |= {name for name in LISTS if isinstance(field, Const) and field.value == name}
             if isinstance(each, Ident) and each.name in self._variables:
                 found |= self._in_variable(each.name, local)
             pending += children(each)

@@ -71,7 +71,9 @@ def _unused(subject: Subject) -> Iterator[Alarm]:
         idle = [policy for policy in policies if not policy.bindings or not _meet(subject, exception, policy)]
         if policies and len(idle) == len(policies):
             names = ", ".join(sorted({f"'{policy.name}'" for policy in policies}))
-            message = f"the exception excepts nothing: {names} {'is' if len(policies) == 1 else 'are'} about none of this"
+            message = (
+                f"the exception excepts nothing: {names} {'is' if len(policies) == 1 else 'are'} about none of this"
+            )
             yield subject.alarm(UNUSED, document, ("spec", "policies"), message)
 
 

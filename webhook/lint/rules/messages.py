@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from webhook.lint.alarms import Alarm, Rule
-from webhook.lint.outcomes import UNKNOWN, Known
+from webhook.lint.outcomes import Known
 from webhook.lint.subject import Subject
 from webhook.paths import lookup
 from webhook.policy.cel.validating import CELValidator
@@ -39,12 +39,10 @@ def check(subject: Subject) -> Iterator[Alarm]:
                 continue
             outcome = outcomes.of(program, (*at, "messageExpression"))
             constant = outcome.constant
-            if isinstance(constant, str) and constant is not UNKNOWN and (not constant.strip() or "\n" in constant):
+            if isinstance(constant, str) and (not constant.strip() or "\n" in constant):
                 why = "is empty" if not constant.strip() else "has a line break"
                 text = f"this messageExpression never shows: its text {why}, and the API server then shows message"
-                yield subject.in_expression(
-                    HIDDEN, document, (*at, "messageExpression"), program, program.tree, text
-                )
+                yield subject.in_expression(HIDDEN, document, (*at, "messageExpression"), program, program.tree, text)
             elif message and outcome.filled and not outcome.fails:
                 text = "this message never shows: messageExpression always has a text, and goes before it"
                 yield subject.alarm(HIDDEN, document, (*at, "message"), text)
@@ -52,8 +50,8 @@ def check(subject: Subject) -> Iterator[Alarm]:
             outcome = outcomes.of(annotation.program, annotation.place)
             if outcome.filled and outcome.present:
                 text = (
-                    f"{annotation.key} is written for every request, also for those that are allowed: its text is never "
-                    "empty. Write CONDITION ? TEXT : ''"
+                    f"{annotation.key} is written for every request, also for those that are allowed: its text is "
+                    "never empty. Write CONDITION ? TEXT : ''"
                 )
                 yield subject.in_expression(
                     ANNOTATED, document, annotation.place, annotation.program, annotation.program.tree, text

@@ -35,7 +35,9 @@ def _of(
     subject: Subject, policy: AnyPolicy, document: Document, rule: str, operation: str, variable: str
 ) -> Iterator[Alarm]:
     known = Known(operation)
-    outcomes = {path: subject.outcomes(policy, known).of(program, path) for path, program in policy.evaluator.programs()}
+    outcomes = {
+        path: subject.outcomes(policy, known).of(program, path) for path, program in policy.evaluator.programs()
+    }
     conditions = {path: outcome for path, outcome in outcomes.items() if path[1] == "matchConditions"}
     if any(not outcome.true and not outcome.fails for outcome in conditions.values()):
         return  # the policy does not run then
@@ -60,7 +62,8 @@ def _of(
                 )
                 yield subject.in_expression(rule, document, *at, null.offset, message)
         if path[-1] == "expression" and path[1] == "validations" and outcome.never and not outcome.nulls:
-            if not subject.outcomes(policy, Known(operation, nulls=False)).of(programs[path], path).never:
+            otherwise = subject.outcomes(policy, Known(operation, nulls=False)).of(programs[path], path)
+            if not otherwise.never:
                 message = f"this is never true on {operation}, where {variable} is null: every {operation} is denied"
                 yield subject.in_expression(rule, document, path, programs[path], programs[path].tree, message)
 
@@ -81,5 +84,3 @@ def _places(policy: AnyPolicy, programs: dict[Path, Program]) -> dict[str | Path
             if each is program:
                 found[name] = (path, program)
     return found
-
-

@@ -29,7 +29,11 @@ def check(subject: Subject) -> Iterator[Alarm]:
             names = {f"{each.api_version} {each.kind}" for each in subject.kinds}
             close = nearest(f"{kind.api_version} {kind.kind}", sorted(names))
             group = kind.api_version.rpartition("/")[0]
-            hint = f"did you mean {close}?" if close and "." not in group else "add its CustomResourceDefinition to the tree"
+            hint = (
+                f"did you mean {close}?"
+                if close and "." not in group
+                else "add its CustomResourceDefinition to the tree"
+            )
             message = f"neither Kubernetes nor the tree defines the kind {kind.kind} in {kind.api_version}; {hint}"
             yield subject.of_policy(UNKNOWN, policy, ("spec", "paramKind", "kind"), message)
             continue
@@ -41,7 +45,7 @@ def check(subject: Subject) -> Iterator[Alarm]:
             if policy.failure_policy == "Fail" and stuck:
                 message = (
                     "the params are looked up in the namespace of each request, and a missing one denies "
-                    f"{' and '.join(stuck)}: when a namespace is deleted, its params go first, and then nothing else can "
-                    "go. Name a namespace for them, or set parameterNotFoundAction Allow"
+                    f"{' and '.join(stuck)}: when a namespace is deleted, its params go first, and then nothing else "
+                    "can go. Name a namespace for them, or set parameterNotFoundAction Allow"
                 )
                 yield subject.alarm(IN_REQUEST, document, ("spec", "paramRef"), message)

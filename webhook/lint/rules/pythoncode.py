@@ -46,10 +46,14 @@ _WITH_A_TIME: Final = frozenset({"time.localtime", "time.gmtime", "time.ctime"})
 _CHANCE: Final = frozenset({"uuid.uuid1", "uuid.uuid4", "os.urandom", "os.getrandom"})
 _CHANCE_MODULES: Final = frozenset({"random", "secrets"})
 _CHANGES: Final = frozenset(
-    "add append appendleft clear discard extend extendleft insert pop popitem popleft remove setdefault sort update".split()
+    """
+    add append appendleft clear discard extend extendleft insert pop popitem popleft remove setdefault sort update
+    """.split()
 )
 _CACHES: Final = frozenset({"functools.cache", "functools.lru_cache"})
-_MAKERS: Final = frozenset({"dict", "list", "set", "collections.defaultdict", "collections.Counter", "collections.deque"})
+_MAKERS: Final = frozenset(
+    {"dict", "list", "set", "collections.defaultdict", "collections.Counter", "collections.deque"}
+)
 _MUTABLE: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 
 
@@ -59,7 +63,6 @@ def check(subject: Subject) -> Iterator[Alarm]:
         names = _imported(module.tree)
         for node in ast.walk(module.tree):
             for rule, message in _found(node, names):
-                assert isinstance(node, ast.expr | ast.stmt)
                 yield subject.in_module(rule, module, node, message)
         yield from _state(subject, module, names)
 
@@ -101,18 +104,23 @@ def _found(node: ast.AST, names: Mapping[str, str]) -> Iterator[tuple[str, str]]
                     yield IO, _io(known)
                     break
         case ast.Name(id=name, ctx=ast.Load()) if name in _IO_BUILTINS and name not in names:
-            yield IO, f"{name} reads files or waits for input: a policy decides by the request and what it declares to read"
-        case ast.Call(func=function, args=arguments) if (called := _dotted(function, names)):
+            yield (
+                IO,
+                f"{name} reads files or waits for input: a policy decides by the request and what it declares to read",
+            )
+        case ast.Call(func=function, args=arguments) if called := _dotted(function, names):
             if called in _WITH_A_TIME and not arguments:
                 yield CLOCK, _clock(called)
             elif called == "random.Random" and arguments:
                 return  # with a seed it gives the same numbers each time
-        case ast.Attribute() | ast.Name(ctx=ast.Load()) if (named := _dotted(node, names)):
+        case ast.Attribute() | ast.Name(ctx=ast.Load()) if named := _dotted(node, names):
             if named in _SLEEPS:
                 yield SLEEP, f"{named} makes the API server wait: a review has seconds, and others wait behind it"
             elif named in _CLOCKS and named not in _WITH_A_TIME:
                 yield CLOCK, _clock(named)
-            elif named in _CHANCE or (_of_modules(named, _CHANCE_MODULES) and named.count(".") == 1 and named != _SEEDED):
+            elif named in _CHANCE or (
+                _of_modules(named, _CHANCE_MODULES) and named.count(".") == 1 and named != _SEEDED
+            ):
                 yield RANDOM, f"{named} gives other values each time: the same request then gets other verdicts"
 
 
@@ -120,7 +128,9 @@ _SEEDED: Final = "random.Random"
 
 
 def _io(module: str) -> str:
-    return f"{module} reaches files, processes or the network; look things up by request.cluster, and declare them in reads"
+    return (
+        f"{module} reaches files, processes or the network; look things up by request.cluster, which `reads` declares"
+    )
 
 
 def _clock(name: str) -> str:
@@ -159,7 +169,6 @@ def _state(subject: Subject, module: Module, names: Mapping[str, str]) -> Iterat
             elif name is not None and at not in told and ((name in kept and name not in own) or name in defaults):
                 told.add(at)
                 message = f"{name} is changed, and stays so for later requests; each process has its own"
-                assert isinstance(node, ast.expr | ast.stmt)
                 yield subject.in_module(STATE, module, node, message)
 
 
@@ -168,7 +177,9 @@ def _mutable(tree: ast.Module, names: Mapping[str, str]) -> set[str]:
     found: set[str] = set()
     for node in tree.body:
         value = getattr(node, "value", None)
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
         if _is_mutable(value, names):
             found.update(each.id for each in targets if isinstance(each, ast.Name))
     return found
@@ -185,7 +196,9 @@ def _default_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]
     """The parameters whose default is a list, dict or set: all calls share it."""
     taken = [*function.args.posonlyargs, *function.args.args]
     pairs = [*zip(reversed(taken), reversed(function.args.defaults), strict=False)]
-    pairs += [(arg, value) for arg, value in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True) if value]
+    pairs += [
+        (arg, value) for arg, value in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True) if value
+    ]
     return {arg.arg for arg, value in pairs if isinstance(value, _MUTABLE)}
 
 

@@ -31,9 +31,9 @@ def check(subject: Subject) -> Iterator[Alarm]:
         if names:
             through = "" if left.named else " through '*'"
             message = (
-                f"failurePolicy Fail on {', '.join(names)}{through}: a cluster writes these before any Pod runs. In the "
-                "API server an error of the policy then stops its start, and webhooks leave these out. Set failurePolicy "
-                "Ignore, or name them in excludeResourceRules"
+                f"failurePolicy Fail on {', '.join(names)}{through}: a cluster writes these before any Pod runs. In "
+                "the API server an error of the policy then stops its start, and webhooks leave these out. Set "
+                "failurePolicy Ignore, or name them in excludeResourceRules"
             )
             yield subject.of_policy(BOOTSTRAP, policy, _place(policy, names, left.named), message)
         rbac = sorted(_named(policy))
@@ -66,7 +66,7 @@ def _named(policy: AnyPolicy) -> Iterator[str]:
 
 
 def _spares_system(policy: AnyPolicy) -> bool:
-    """Whether some expression of the policy, or a condition of its bindings, speaks of names that begin with `system:`."""
+    """Whether an expression of the policy, or of its bindings, speaks of names that begin with `system:`."""
     programs = [program for _, program in policy.evaluator.programs()]
     programs += [
         condition.program

@@ -417,9 +417,7 @@ class _Loader:
                     if folded := folded_comment(document, path):
                         warning = _problem(document, path, _FOLDED)
                         excerpt = document.excerpt(folded)
-                        yield replace(
-                            warning, line=folded.line, column=folded.column, excerpt=excerpt, rule="GW210"
-                        )
+                        yield replace(warning, line=folded.line, column=folded.column, excerpt=excerpt, rule="GW210")
                 found = typechecking.warnings(
                     policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
                 )
