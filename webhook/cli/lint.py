@@ -80,8 +80,8 @@ def lint(
     color: Colors = Color.AUTO,
 ) -> None:
     """Look for what is probably wrong with policies: rules that match nothing, conditions that are always true, reads
-    of null, exceptions that nobody needs. Each rule has an id and a page in the documentation; the comment `# gatewright:
-    ignore ID REASON` silences it in place.
+    of null, exceptions that nobody needs. Each rule has an id and a page in the documentation; the comment
+    `# gatewright: ignore ID REASON` silences it in place.
 
     Exit code: **0** nothing found, **1** something found of the severity of --fail-on, **2** the run itself failed: a
     tree that does not load, a bad file, a bad option.

@@ -44,13 +44,14 @@ def fixed(tree: Tree, alarms: Iterable[Alarm]) -> Fixed:
     left: list[Alarm] = []
     by_file: dict[str, list[Edit]] = {}
     packed = tuple(f"{each.shown}/" for _, each in tree.packed)
+    unusual = {file.name for file in tree.files if not _is_utf8(file.content)}
     for alarm in alarms:
         if not alarm.edits:
             continue
         taken = [each for edit in alarm.edits for each in by_file.get(edit.file, ()) if _overlap(each, edit)]
         if all(edit in taken for edit in alarm.edits):
             mended.append(alarm)  # by the same edits as another
-        elif taken or any(edit.file.startswith(packed) for edit in alarm.edits if packed):
+        elif taken or any(edit.file.startswith(packed) or edit.file in unusual for edit in alarm.edits):
             left.append(alarm)
         else:
             mended.append(alarm)
@@ -121,6 +122,14 @@ def _prepared(target: FilePath, content: bytes) -> str:
         FilePath(name).unlink(missing_ok=True)
         raise
     return name
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 _UTF8_MARK = b"\xef\xbb\xbf"

@@ -282,9 +282,7 @@ class Outcomes:
                     return self._with(left, operator, value)
                 if (value := self._literal(left, local)) is not UNKNOWN:
                     return self._with(right, MIRRORED[operator], value)
-        if node.type.name == "bool":
-            return Comparison(self._number(node), "==", True)
-        return None
+        return Comparison(self._number(node), "==", True)
 
     def _with(self, subject: Expr, operator: Operator, value: Any) -> Comparison:
         counted = isinstance(subject, Call) and subject.function == "size"

@@ -60,7 +60,7 @@ _MUTABLE: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.
 def check(subject: Subject) -> Iterator[Alarm]:
     """Of trees that do not load as well: loading refuses much of this in other words."""
     for module in subject.modules:
-        names = _imported(module.tree)
+        names = {**dict.fromkeys(_defined(module.tree), ""), **_imported(module.tree)}
         for node in ast.walk(module.tree):
             for rule, message in _found(node, names):
                 yield subject.in_module(rule, module, node, message)
@@ -79,6 +79,14 @@ def _imported(tree: ast.Module) -> dict[str, str]:
             for alias in node.names:
                 found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
     return found
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    """The names of built-in functions that a file gives a meaning of its own."""
+    found = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.ClassDef)}
+    found |= {each.id for each in ast.walk(tree) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+    found |= {each.arg for each in ast.walk(tree) if isinstance(each, ast.arg)}
+    return found & _IO_BUILTINS
 
 
 def _dotted(node: ast.AST, names: Mapping[str, str]) -> str:

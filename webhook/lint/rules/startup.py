@@ -27,7 +27,7 @@ def check(subject: Subject) -> Iterator[Alarm]:
         if policy.failure_policy != "Fail":
             continue
         left = bootstrap.left_out(policy)
-        names = [*left.named, *left.swept]
+        names = [*left.named, *(left.swept if _sweeps(policy) else ())]
         if names:
             through = "" if left.named else " through '*'"
             message = (
@@ -44,6 +44,15 @@ def check(subject: Subject) -> Iterator[Alarm]:
                 "!request.name.startsWith('system:')"
             )
             yield subject.of_policy(BOOTSTRAP, policy, _place(policy, rbac, tuple(rbac)), message)
+
+
+def _sweeps(policy: AnyPolicy) -> bool:
+    """Whether `*` in the rules is about the objects themselves, or their status: none of these has a `scale`."""
+    return any(
+        resource == "*" and subresource in ("", "*", "status")
+        for rule in policy.match.rules
+        for resource, subresource in rule.resources
+    )
 
 
 def _place(policy: AnyPolicy, names: list[str], named: tuple[str, ...]) -> tuple[str | int, ...]:
