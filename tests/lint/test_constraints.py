@@ -24,8 +24,8 @@ def holds(value: Any, comparison: Comparison) -> bool:
         return any(equal(value, each) for each in other) == (operator == "in")
     if operator in ("==", "!="):
         return equal(value, other) == (operator == "==")
-    number = lambda each: isinstance(each, int | float) and not isinstance(each, bool)  # noqa: E731
-    if not (number(value) and number(other)) and not (isinstance(value, str) and isinstance(other, str)):
+    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in (value, other))
+    if not numbers and not (isinstance(value, str) and isinstance(other, str)):
         return False
     return bool({"<": value < other, "<=": value <= other, ">": value > other, ">=": value >= other}[operator])
 

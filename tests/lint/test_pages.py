@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lint.pages import NOW, linted, pages, section, version_of, written
+from tests.lint.pages import FOLDER, NOW, linted, pages, section, version_of, written
 from webhook.lint.fixing import fixed
 from webhook.lint.linting import lint
 from webhook.lint.table import RULES
@@ -60,3 +60,12 @@ def test_the_page_says_what_the_rule_is(rule: str) -> None:
 def test_each_page_is_of_a_rule() -> None:
     assert list(pages()) == ALL
     assert len(ALL) >= 20
+
+
+def test_the_table_of_the_documentation_has_every_rule() -> None:
+    table = (FOLDER.parent / "lint.md").read_text()
+    for rule in RULES.values():
+        mends = "`--fix`" if rule.fixable else ""
+        row = f"| [{rule.id}](lint/{rule.id}.md) `{rule.name}` | {rule.severity} | {rule.title} | {mends} |\n"
+        assert row in table
+    assert table.count("](lint/GW") >= len(RULES)

@@ -17,6 +17,12 @@ PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDA
 API = "admissionregistration.k8s.io/v1"
 
 
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap"}
+ALL = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"]}
+ROLES = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"]}
+DENY = {"parameterNotFoundAction": "Deny"}
+
+
 def policy(*expressions: str, mutating: str = "", rule: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
     kind = "MutatingAdmissionPolicy" if mutating else "ValidatingAdmissionPolicy"
     what: dict[str, Any] = {"validations": [{"expression": each, "message": "m"} for each in expressions]}
@@ -78,7 +84,8 @@ CASES: list[tuple[list[str], list[dict[str, Any]]]] = [
     (["GW202"], [policy("true == object.b", rule={"operations": ["*"]}, matchConditions=[
         {"name": "there", "expression": "object.a == 1"}])]),
     ([], [policy("object.a == 1", rule={"operations": ["*"]}, matchConditions=[
-        {"name": "b", "expression": "object.b == 1"}, {"name": "a", "expression": "request.operation == 'UPDATE'"}])]),
+        {"name": "b", "expression": "object.b == 1"},
+        {"name": "a", "expression": "request.operation == 'UPDATE'"}])]),
     (["GW203"], [policy("variables.old == 1", variables=[{"name": "old", "expression": "oldObject.a"}])]),
     ([], [policy("oldObject == null || variables.old == 1", variables=[{"name": "old", "expression": "oldObject.a"}])]),
     (["GW203"], [policy(mutating="Object{metadata: Object.metadata{labels: oldObject.metadata.labels}}")]),
@@ -86,10 +93,12 @@ CASES: list[tuple[list[str], list[dict[str, Any]]]] = [
     # GW204, GW205, GW212
     (["GW204"], [policy("oldObject == null", rule={"operations": ["CREATE"]})]),
     (["GW204"], [policy("object.a == 1", matchConditions=[{"name": "c", "expression": "1 == 1"}])]),
-    (["GW205"], [policy("object.a == 1", matchConditions=[{"name": "c", "expression": "request.operation == 'DELETE'"}])]),
+    (["GW205"], [policy("object.a == 1", matchConditions=[
+        {"name": "c", "expression": "request.operation == 'DELETE'"}])]),
     (["GW205"], [policy("object.a == 1 && size(object.b) < 0 || object.c")]),
     ([], [policy("false", matchConditions=[{"name": "c", "expression": "object.a == 1"}])]),
-    (["GW204"], [policy("variables.v == true", variables=[{"name": "v", "expression": "object.a != 1 || object.a != 2"}])] ),
+    (["GW204"], [policy("variables.v == true", variables=[
+        {"name": "v", "expression": "object.a != 1 || object.a != 2"}])]),
     ([], [policy("variables.b == 1", variables=[
         {"name": "a", "expression": "object.a"}, {"name": "b", "expression": "variables.a"}])]),
     (["GW212", "GW212"], [policy("object.a == 1", variables=[
@@ -107,14 +116,14 @@ CASES: list[tuple[list[str], list[dict[str, Any]]]] = [
     ([], [policy("object.spec.containers.all(c, c.image == 'a')",
                  rule={"apiGroups": ["example.com"], "resources": ["widgets"]})]),
     # GW301, GW302
-    (["GW301"], [policy("params.a == 1", paramKind={"apiVersion": "v1", "kind": "ConfigMap"}),
-                 binding(paramRef={"name": "x", "parameterNotFoundAction": "Deny"})]),
-    ([], [policy("params.a == 1", paramKind={"apiVersion": "v1", "kind": "ConfigMap"}),
-          binding(paramRef={"name": "x", "namespace": "n", "parameterNotFoundAction": "Deny"})]),
-    ([], [policy("params.a == 1", paramKind={"apiVersion": "v1", "kind": "ConfigMap"}, failurePolicy="Ignore"),
-          binding(paramRef={"name": "x", "parameterNotFoundAction": "Deny"})]),
-    ([], [policy("params.a == 1", rule={"operations": ["CREATE"]}, paramKind={"apiVersion": "v1", "kind": "ConfigMap"}),
-          binding(paramRef={"name": "x", "parameterNotFoundAction": "Deny"})]),
+    (["GW301"], [policy("params.a == 1", paramKind=CONFIG_MAP),
+                 binding(paramRef={"name": "x", **DENY})]),
+    ([], [policy("params.a == 1", paramKind=CONFIG_MAP),
+          binding(paramRef={"name": "x", "namespace": "n", **DENY})]),
+    ([], [policy("params.a == 1", paramKind=CONFIG_MAP, failurePolicy="Ignore"),
+          binding(paramRef={"name": "x", **DENY})]),
+    ([], [policy("params.a == 1", rule={"operations": ["CREATE"]}, paramKind=CONFIG_MAP),
+          binding(paramRef={"name": "x", **DENY})]),
     (["GW302"], [policy("params.a == 1", paramKind={"apiVersion": "v1", "kind": "ConfigMapp"})]),
     # GW303
     (["GW303"], [policy("object.a == 1"), binding("a"), binding("b")]),
@@ -130,16 +139,18 @@ CASES: list[tuple[list[str], list[dict[str, Any]]]] = [
     (["GW306"], [policy("object.a == 1"), binding(), exception(expires="2020-01-01")]),
     (["GW307"], [policy("object.a == 1"), binding(), exception(operations=["DELETE"])]),
     (["GW307"], [policy("object.a == 1"), exception()]),
-    (["GW307"], [policy("object.a == 1"), binding(), exception(objects={"namespaces": ["a"], "resources": ["pods/exec"]})]),
+    (["GW307"], [policy("object.a == 1"), binding(),
+                 exception(objects={"namespaces": ["a"], "resources": ["pods/exec"]})]),
     ([], [policy("object.a == 1"), binding(), exception(objects={"namespaces": ["a"], "resources": ["pods"]})]),
     (["GW305"], [policy("object.a == 1"), binding(), exception(expires="")]),
     # GW107
-    (["GW107"], [policy("object.a == 1", rule={"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"]}),
+    (["GW107"], [policy("object.a == 1", rule=ROLES),
                  binding()]),
-    ([], [policy("object.a == 1", rule={"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"]},
-                 matchConditions=[{"name": "c", "expression": "!object.metadata.name.startsWith('system:')"}]), binding()]),
-    (["GW107"], [policy("object.a == 1", rule={"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"]}), binding()]),
-    ([], [policy("object.a == 1", rule={"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/scale"]}), binding()]),
+    ([], [policy("object.a == 1", rule=ROLES,
+                 matchConditions=[
+        {"name": "c", "expression": "!object.metadata.name.startsWith('system:')"}]), binding()]),
+    (["GW107"], [policy("object.a == 1", rule=ALL), binding()]),
+    ([], [policy("object.a == 1", rule={**ALL, "resources": ["*/scale"]}), binding()]),
     # GW108
     (["GW108"], [policy("object.a == 1", rule={"apiGroups": ["storagemigration.k8s.io"], "apiVersions": ["v1beta1"],
                                           "resources": ["storageversionmigrations"]})]),

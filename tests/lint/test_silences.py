@@ -72,7 +72,8 @@ def test_a_comment_silences_what_is_below_or_beside_it(text: str) -> None:
 def test_a_comment_behind_the_header_of_a_block_is_about_the_block() -> None:
     text = POLICY.replace(
         "expression: object.metadata.name != 'a' || object",
-        "expression: >-  # gatewright: ignore GW204 nothing is both\n      object.metadata.name != 'a' ||\n      object",
+        "expression: >-  # gatewright: ignore GW204 nothing is both\n"
+        "      object.metadata.name != 'a' ||\n      object",
     )
     assert rules(text) == ([], ["nothing is both"])
 
