@@ -55,7 +55,7 @@ def parse(body: bytes) -> Request:
         raise BadReview(f"the body is not JSON: {error}" if body else "the body is empty") from None
     if type(document) is not dict:
         raise BadReview(f"expected an AdmissionReview, got {_TYPE_NAMES[type(document)]}")
-    if _brackets(body) > MAX_DEPTH and _deeper(document, MAX_DEPTH):
+    if _brackets(body, MAX_DEPTH + 1) > MAX_DEPTH and _deeper(document, MAX_DEPTH):
         raise BadReview(f"the review is nested deeper than {MAX_DEPTH} levels")
     for field, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
         if document.get(field) != expected:
@@ -340,9 +340,12 @@ def _texts(holder: dict[str, Any], where: str, field: str) -> list[str]:
     return value
 
 
-def _brackets(body: bytes) -> int:
-    """The opening brackets of a JSON text: at least its depth. Removing them takes a quarter of the time of `count`."""
-    return 2 * len(body) - len(body.replace(b"{", b"")) - len(body.replace(b"[", b""))
+def _brackets(body: bytes, most: int) -> int:
+    """The opening brackets of a JSON text, of each kind at most `most`. It is not nested deeper than their number.
+
+    Removing them takes half of the time that counting takes, and a text with many of them takes no longer.
+    """
+    return 2 * len(body) - len(body.replace(b"{", b"", most)) - len(body.replace(b"[", b"", most))
 
 
 def _deeper(document: Any, limit: int) -> bool:
