@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from webhook.documents.document import Document
 from webhook.mutants import expressions, filetexts, rules
+from webhook.mutants.fields import Fields
 from webhook.mutants.mutant import Edit, Mutant, Named
 from webhook.mutants.rules import Change
-from webhook.mutants.siblings import SiblingFields
 from webhook.paths import Path, lookup, render
 from webhook.policy.cel.mutating import CELMutator
 from webhook.policy.cel.validating import CELValidator
@@ -35,17 +35,18 @@ def mutants(
     messages consist of.
     """
     evaluator = policy.evaluator
-    assert isinstance(evaluator, CELValidator | CELMutator)
-    siblings = SiblingFields(policy, evaluator.variables, kinds, schemas)
+    if not isinstance(evaluator, CELValidator | CELMutator):
+        return
+    fields = Fields(policy, evaluator.variables, kinds, schemas, version)
     always = all(rule.operations <= {"CREATE", "UPDATE"} for rule in policy.match.rules)
     named = Named.of(policy.kind, policy.name)
     load = partial(_loaded, policy, document, version)
     for path, program in evaluator.programs():
         if path[1] == "auditAnnotations":
             continue
-        of = partial(siblings.at, path)
+        known = expressions.Known(partial(fields.sibling, path), partial(fields.always, path) if always else _never)
         message = path[-1] == "messageExpression"
-        for edit in expressions.edits(program.source, program.tree, of, message=message, always=always):
+        for edit in expressions.edits(program.source, program.tree, known, message=message):
             yield _of_expression(policy, document, file, path, program.source, edit, named, load)
     for change in rules.changes(document.value):
         place = render(change.path[:-1] if isinstance(change.path[-1], int) else change.path)
@@ -60,6 +61,10 @@ def mutants(
         )
 
 
+def _never(_offset: int) -> bool:
+    return False
+
+
 Load = Callable[[Change], tuple[Policy[Any], ...] | None]
 
 
@@ -68,9 +73,8 @@ def _of_expression(
 ) -> Mutant:
     before = source[edit.start : edit.end]
     change = Change(path, edit.applied(source), edit.change, before, edit.text)
-    id = named.id(_place(document, path), edit.change, before, edit.text)
     return Mutant(
-        id,
+        named.id(_place(document, path), edit.change, _around(source, edit), edit.text),
         ((policy.kind, policy.name),),
         edit.change,
         before,
@@ -80,13 +84,24 @@ def _of_expression(
     )
 
 
+def _around(source: str, edit: Edit) -> str:
+    """What an edit changes, with the words beside it: the same word may stand in many places."""
+    before, after = source[: edit.start].split()[-_WORDS:], source[edit.end :].split()[:_WORDS]
+    return " ".join((*before, "[", source[edit.start : edit.end], "]", *after))
+
+
+_WORDS: Final = 3
+
+
 def _place(document: Document, path: Path) -> str:
     """The place of an expression by the name of what it belongs to, if that has one: it stays when others are added."""
     name = lookup(document.value, (*path[:3], "name")) if len(path) > 3 else None
     return f"{path[1]}.{name}" if isinstance(name, str) else render(path)
 
 
-def _loaded(policy: Policy[Any], document: Document, version: Version, change: Change) -> tuple[Policy[Any], ...] | None:
+def _loaded(
+    policy: Policy[Any], document: Document, version: Version, change: Change
+) -> tuple[Policy[Any], ...] | None:
     """The policy with a change; None if the loader refuses it."""
     value = change.applied(document.value)
     made: Policy[Any]

@@ -1,11 +1,13 @@
 """The changes of a CEL expression: one operator, bound, constant, quantifier, field or branch at a time.
 
-An edit is made from a node of the checked tree and its span in the source. What a macro expands to is not in the source,
-so no edit is made of it. Edits that certainly change nothing are left out:
+An edit is made from a node of the checked tree and its span in the source. What a macro expands to is not in the
+source, so no edit is made of it. Edits that certainly change nothing are left out:
 
 - the other quantifier over a literal list of one element (`all` and `exists` of one element are the same);
-- `.` for `.?` behind an optional value, where both are the same, and before the metadata of `object`, which every
-  object that is created or updated has;
+- `.` for `.?` behind an optional value, where both are the same, and before a field of the object that is always there
+  (`object.?metadata`; `object.?spec` of Deployments), as the API server writes it even if it is empty;
+- another default of `orValue` for such a field, and one that makes no difference to what it is compared with
+  (`orValue('') == 'x'`, `orValue('') in ['x']`);
 - the negation of the operand of `!`, which is the same as `!` left out;
 - a branch of `?:` if both are written alike;
 - the wording of messages: texts that a messageExpression joins.
@@ -14,11 +16,11 @@ so no edit is made of it. Edits that certainly change nothing are left out:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, Select, children
 from webhook.cel.tree.spans import Spans
-from webhook.cel.tree.types import BOOL
+from webhook.cel.tree.types import BOOL, STRING
 from webhook.cel.value.numbers import UInt
 from webhook.mutants.mutant import Edit, distinct
 
@@ -47,25 +49,31 @@ _QUANTIFIERS: Final = {
 _METHODS: Final = {"startsWith": "endsWith", "endsWith": "startsWith"}
 _BOTH: Final = frozenset({"_&&_", "_||_"})
 
-Siblings = Callable[[int], str | None]
-"""The name of another field that could stand in place of the one that is selected at an offset; None for none."""
+
+class Known(NamedTuple):
+    """What is known of the field whose name begins at an offset of the source.
+
+    `sibling`: another field that could stand in its place. `always`: whether objects always have it.
+    """
+
+    sibling: Callable[[int], str | None]
+    always: Callable[[int], bool]
 
 
-def edits(source: str, tree: Expr, siblings: Siblings, *, message: bool = False, always: bool = False) -> list[Edit]:
+def edits(source: str, tree: Expr, fields: Known, *, message: bool = False) -> list[Edit]:
     """The edits of one expression, in the order of the source.
 
-    message: the expression makes a message, whose wording is not changed. always: the policy is only asked about
-    requests with an object.
+    message: the expression makes a message, whose wording is not changed.
     """
-    return list(distinct(_Edits(source, siblings, message, always).of(tree), source))
+    return list(distinct(_Edits(source, fields, message).of(tree), source))
 
 
 class _Edits:
-    def __init__(self, source: str, siblings: Siblings, message: bool, always: bool) -> None:
+    def __init__(self, source: str, fields: Known, message: bool) -> None:
         self._source = source
-        self._siblings = siblings
+        self._fields = fields
         self._message = message
-        self._always = always
+        self._parents: dict[int, Expr] = {}  # by id() of the node below
         self._spans = Spans(source)
 
     def of(self, tree: Expr) -> Iterator[Edit]:
@@ -73,6 +81,8 @@ class _Edits:
         pending: list[tuple[Expr, Expr | None]] = [(tree, None)]
         while pending:
             node, parent = pending.pop()
+            if parent is not None:
+                self._parents[id(node)] = parent
             yield from self._node(node, parent)
             pending += ((child, node) for child in children(node))
 
@@ -116,8 +126,9 @@ class _Edits:
                 if text.lstrip("+-.")[:1].isdigit():
                     yield from (Edit(start, end, repr(each), "bound") for each in (value + 1.0, value - 1.0))
             case str():
-                if text[-1:] in "'\"" and not self._is_wording(parent):
-                    yield Edit(start, end, "''" if value else "'mutant'", "constant")
+                other = "" if value else "mutant"
+                if text[-1:] in "'\"" and not self._is_wording(parent) and not self._makes_no_difference(node, other):
+                    yield Edit(start, end, f"'{other}'", "constant")
 
     def _is_wording(self, parent: Expr | None) -> bool:
         """Whether a text that stands below this node is the wording of a message."""
@@ -126,30 +137,30 @@ class _Edits:
         return parent is None or (isinstance(parent, Call) and parent.function in ("_+_", "_?_:_"))
 
     def _call(self, node: Call) -> Iterator[Edit]:
-        token = self._spans.text_at(node.offset)
+        sign = self._spans.text_at(node.offset)
         if node.function in _OPERATORS:
-            if token != _WRITTEN[node.function]:
+            if sign != _WRITTEN[node.function]:
                 return  # of a macro
             if node.function == "_+_" and node.type.name not in ("int", "uint", "double", "dyn"):
                 return
             others, change = _OPERATORS[node.function]
-            yield from (Edit(node.offset, node.offset + len(token), other, change) for other in others)
-        elif node.function == "!_" and token == "!":
+            yield from (Edit(node.offset, node.offset + len(sign), other, change) for other in others)
+        elif node.function == "!_" and sign == "!":
             yield Edit(node.offset, node.offset + 1, "", "negation")
-        elif node.function == "_?_:_" and token == "?":
+        elif node.function == "_?_:_" and sign == "?":
             yield from self._branches(node)
         elif node.function == "_?._":
             yield from self._optional(node)
-        elif node.member and node.function in _METHODS and token == "(":
+        elif node.member and node.function in _METHODS and sign == "(":
             start = node.offset - len(node.function)
             if self._source[start : node.offset] == node.function:
                 yield Edit(start, node.offset, _METHODS[node.function], "operator")
 
     def _branches(self, node: Call) -> Iterator[Edit]:
         start, end = self._spans.of(node)
-        texts = [self._text(each) for each in node.args[1:]]
-        if texts[0] != texts[1]:
-            yield from (Edit(start, end, text, "branch") for text in texts)
+        one, other = node.args[1:]
+        if self._text(one) != self._text(other):
+            yield from (Edit(start, end, self._text(each), "branch", self._spans.of(each)) for each in (one, other))
 
     def _text(self, node: Expr) -> str:
         """The source of a node, in brackets if it has an operator."""
@@ -158,16 +169,65 @@ class _Edits:
         return f"({text})" if isinstance(node, Call) and not node.member and "_" in node.function else text
 
     def _optional(self, node: Call) -> Iterator[Edit]:
-        token = self._spans.text_at(node.offset)
-        at = node.offset if token == "?" else node.offset + 1
+        sign = self._spans.text_at(node.offset)
+        at = node.offset if sign == "?" else node.offset + 1
         if self._source[at : at + 1] != "?":
             return
-        of, name = node.args
-        known = self._always and isinstance(of, Ident) and of.name == "object"
-        there = known and isinstance(name, Const) and name.value == "metadata"
-        if not there and of.type.name != "optional_type":
+        of = node.args[0]
+        if not self._is_there(node) and of.type.name != "optional_type":
             yield Edit(at, at + 1, "", "optional")
         yield from self._field(at + 1)
+
+    def _is_there(self, node: Call) -> bool:
+        """Whether the field of `a.?b` is always there: of the object, or of an item of a list."""
+        root: Expr = node.args[0]
+        while True:
+            match root:
+                case Select(operand=operand):
+                    root = operand
+                case Call(function="_?._" | "_[_]" | "_[?_]", args=(operand, _)):
+                    root = operand
+                case Ident(name=name):
+                    break
+                case _:
+                    return False
+        if name != "object" and not self._is_item(name, node):
+            return False
+        at = self._spans.of(node)[1]
+        while at > 0 and (self._source[at - 1].isalnum() or self._source[at - 1] == "_"):
+            at -= 1
+        return self._fields.always(at)
+
+    def _is_item(self, name: str, node: Expr) -> bool:
+        """Whether a name is that of an element in the macro around a node."""
+        around: Expr | None = node
+        while around is not None:
+            if isinstance(around, Comprehension) and name in (around.var, around.var2):
+                return True
+            around = self._parents.get(id(around))
+        return False
+
+    def _makes_no_difference(self, node: Const, other: str) -> bool:
+        """Whether another default of `orValue` is the same: the field is always there, or neither of the two is among
+        the texts that the value is compared with."""
+        default = self._parents.get(id(node))
+        if not isinstance(default, Call) or len(default.args) != 2 or default.args[1] is not node or not default.member:
+            return False
+        of = default.args[0]
+        if isinstance(of, Call) and of.function == "_?._" and self._is_there(of):
+            return True
+        value: Expr = default
+        above = self._parents.get(id(value))
+        while isinstance(above, Call) and len(above.args) == 1 and above.type == STRING:  # string(…)
+            value, above = above, self._parents.get(id(above))
+        if not isinstance(above, Call) or above.function not in ("_==_", "_!=_", "@in"):
+            return False
+        beside = above.args[1] if above.args[0] is value else above.args[0]
+        among = beside.elements if isinstance(beside, ListLiteral) else (beside,)
+        if above.function == "@in" and (above.args[0] is not value or not isinstance(beside, ListLiteral)):
+            return False
+        texts = [each.value if isinstance(each, Const) else None for each in among]
+        return all(isinstance(text, str) and text not in (node.value, other) for text in texts)
 
     def _field(self, at: int) -> Iterator[Edit]:
         """Another field in place of the one whose name begins at `at`, or after blanks."""
@@ -176,7 +236,7 @@ class _Edits:
         end = at
         while self._source[end : end + 1].isalnum() or self._source[end : end + 1] == "_":
             end += 1
-        other = self._siblings(at)
+        other = self._fields.sibling(at)
         if other is not None and end > at:
             yield Edit(at, end, other, "field")
 

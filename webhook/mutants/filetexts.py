@@ -36,7 +36,7 @@ def of_expression(document: Document, text: str, path: Path, source: str, edit: 
         end = None if last is None else last + 1
     expected = edit.applied(source)
     if start is not None and end is not None:
-        for written in _written(edit.text):
+        for written in (*_repeated(document, text, path, source, edit), *_written(edit.text)):
             shown = Edit(start, end, written, edit.change)
             if _reads(document, shown.applied(text), path) == expected:
                 return of_text(document.stream, text, shown)
@@ -86,6 +86,15 @@ def _edits(text: str, at: int, change: Change) -> Iterator[Edit]:
     spec = re.compile(r"^( *)spec:[^\n]*\n( *)", re.MULTILINE)
     for match in spec.finditer(text):  # a field with a default that is not written
         yield Edit(match.end(), match.end(), f"{change.path[-1]}: {change.after}\n{match[2]}", change.change)
+
+
+def _repeated(document: Document, text: str, path: Path, source: str, edit: Edit) -> Iterator[str]:
+    """The text of an edit with the part of the expression that it repeats as the file has it, over several lines."""
+    first, last = edit.kept
+    if last > first:
+        start, end = (_offset(text, document.position_in(path, at)) for at in (first, last - 1))
+        if start is not None and end is not None:
+            yield edit.text.replace(source[first:last], text[start : end + 1], 1)
 
 
 def _written(text: str) -> Iterator[str]:

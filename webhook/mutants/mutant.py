@@ -13,12 +13,16 @@ from webhook.policy.policyset import Policy
 
 
 class Edit(Struct, frozen=True, order=True):
-    """A change of a text: `text` in place of text[start:end]. `change`: what kind of change, such as `operator`."""
+    """A change of a text: `text` in place of text[start:end]. `change`: what kind of change, such as `operator`.
+
+    `kept`: the part of the text that `text` repeats, if it does.
+    """
 
     start: int
     end: int
     text: str
     change: str
+    kept: tuple[int, int] = (0, 0)
 
     def applied(self, source: str) -> str:
         """The changed text."""
@@ -38,8 +42,8 @@ class Shown(Struct, frozen=True):
 class Mutant(Struct, frozen=True):
     """A change of one policy.
 
-    `id`: the same as long as neither the changed text nor the change itself is edited; lines may move. `policies`: whose
-    tests may notice it: kind and name of each. `change`: what kind of change. `before`, `after`: the text that differs.
+    `id`: the same as long as neither the changed text nor the change itself is edited; lines may move. `policies`: kind
+    and name of those whose tests may notice it. `change`: what kind it is. `before`, `after`: the text that differs.
     `load`: makes the changed policies, one for each of `policies`; None if they are refused. `show`: how it reads.
     """
 

@@ -39,7 +39,7 @@ def _changed(holder: Any, path: Path, value: Any) -> Any:
     if not path:
         return value
     step, rest = path[0], path[1:]
-    made = dict(holder) if isinstance(holder, dict) else list(holder)
+    made: Any = dict(holder) if isinstance(holder, dict) else list(holder)
     if not rest and value is REMOVED:
         del made[step]
     else:

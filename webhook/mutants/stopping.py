@@ -1,0 +1,44 @@
+"""Ends a mutant that runs forever.
+
+An expression in CEL ends by the API server's cost limits. A policy in Python is ended by a timer, as in the server
+(webhook.policy.python.stopping), but with more time: a mutant may be slow, and the machine too.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+from webhook.policy.python.stopping import Stopped
+
+TIME: Final = 1.0
+"""Seconds of processor time that a mutant may take: to be imported, and for each case."""
+
+_OFTEN: Final = 0.1
+
+
+@contextmanager
+def stopping(seconds: float = TIME) -> Iterator[None]:
+    """Raises Stopped in what runs within, once it has taken so many seconds of processor time. In other threads than
+    the main one nothing is stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    end = time.thread_time() + seconds
+
+    def rung(_number: int, _frame: FrameType | None) -> None:
+        if time.thread_time() > end:
+            raise Stopped
+
+    before = signal.signal(signal.SIGALRM, rung)
+    signal.setitimer(signal.ITIMER_REAL, _OFTEN, _OFTEN)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
