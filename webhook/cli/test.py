@@ -51,7 +51,8 @@ def test(
     mutate: Annotated[
         bool,
         typer.Option(
-            "--mutate", help="Change the policies, one thing at a time, and name the changes that no test notices."
+            "--mutate",
+            help="Change the policies in memory, one thing at a time; name the mutants that no test notices.",
         ),
     ] = False,
     output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
@@ -63,8 +64,8 @@ def test(
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
-    Exit code: **0** all cases pass, **1** some fail or do not notice a change (--mutate), **2** the run itself failed: a bad policy, a bad test, no tests, a
-    bad option.
+    Exit code: **0** all cases pass, **1** some fail, or a mutant survives, **2** the run itself failed: a bad policy, a
+    bad test, no tests, a bad option.
     """
     wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate)
     raise typer.Exit(_test(trees(policies), wanted, output, verbose, version, policy_imports))

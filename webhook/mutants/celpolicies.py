@@ -15,7 +15,7 @@ from webhook.mutants.mutant import Edit, Mutant, Named
 from webhook.mutants.rules import Change
 from webhook.paths import Path, lookup, render
 from webhook.policy.cel.mutating import CELMutator
-from webhook.policy.cel.validating import CELValidator
+from webhook.policy.cel.validating import CELValidator, Compiled
 from webhook.policy.load.made import mutating_policy, validating_policy
 from webhook.policy.policyset import Policy
 from webhook.policy.written import model, refusals
@@ -40,7 +40,8 @@ def mutants(
     fields = Fields(policy, evaluator.variables, kinds, schemas, version)
     always = all(rule.operations <= {"CREATE", "UPDATE"} for rule in policy.match.rules)
     named = Named.of(policy.kind, policy.name)
-    load = partial(_loaded, policy, document, version)
+    compiled: Compiled = {}  # most expressions of a mutant are those of the policy
+    load = partial(_loaded, policy, document, version, compiled)
     for path, program in evaluator.programs():
         if path[1] == "auditAnnotations":
             continue
@@ -100,7 +101,7 @@ def _place(document: Document, path: Path) -> str:
 
 
 def _loaded(
-    policy: Policy[Any], document: Document, version: Version, change: Change
+    policy: Policy[Any], document: Document, version: Version, compiled: Compiled, change: Change
 ) -> tuple[Policy[Any], ...] | None:
     """The policy with a change; None if the loader refuses it."""
     value = change.applied(document.value)
@@ -109,12 +110,12 @@ def _loaded(
         validating, faults = model.decode(model.ValidatingAdmissionPolicy, value)
         if faults or any(True for _ in refusals.of_policy(validating)):
             return None
-        made, issues = validating_policy(validating, version, policy.file, policy.line)
+        made, issues = validating_policy(validating, version, policy.file, policy.line, compiled)
     else:
         mutating, faults = model.decode(model.MutatingAdmissionPolicy, value)
         if faults or any(True for _ in refusals.of_mutating_policy(mutating)):
             return None
-        made, issues = mutating_policy(mutating, version, policy.file, policy.line)
+        made, issues = mutating_policy(mutating, version, policy.file, policy.line, compiled)
     if issues:
         return None
     evaluator = made.evaluator

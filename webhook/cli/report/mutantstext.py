@@ -23,13 +23,12 @@ def _lines(mutated: Mutated, style: Style, verbose: bool) -> Iterator[str]:
         yield f"{name}: its tests fail as it is; nothing was changed"
         return
     if untested := mutated.of("untested"):
-        yield f"{name}: it has no tests, which would notice {_changes(len(untested))}"
+        yield f"{name}: it has no tests, so {_mutants(len(untested))} would survive"
         return
     explained = f", {len(mutated.of('explained'))} explained" if mutated.of("explained") else ""
     survived = len(mutated.of("survived"))
     yield (
-        f"{name}: {_changes(len(mutated.outcomes))}: {len(mutated.of('killed'))} noticed, "
-        f"{survived} not noticed{explained}"
+        f"{name}: {_mutants(len(mutated.outcomes))}: {len(mutated.of('killed'))} killed, {survived} survived{explained}"
     )
     for outcome in mutated.of("survived"):
         yield from _shown(outcome, style)
@@ -37,9 +36,9 @@ def _lines(mutated: Mutated, style: Style, verbose: bool) -> Iterator[str]:
         yield from _shown(outcome, style)
     for outcome in mutated.of("killed") if verbose else ():
         shown = outcome.mutant.show()
-        yield style(DIM, f"  {_head(outcome)}{visible(shown.file)}:{shown.line}: noticed by {visible(outcome.by)}")
+        yield style(DIM, f"  {_head(outcome)}{visible(shown.file)}:{shown.line}: killed by {visible(outcome.by)}")
     for id in mutated.stale:
-        yield f"  {style(DIM, 'note:')} mutant {visible(id)} is explained, but is noticed or does not exist"
+        yield f"  {style(DIM, 'note:')} mutant {visible(id)} is explained, but does not survive or does not exist"
 
 
 def _shown(outcome: Outcome, style: Style) -> Iterator[str]:
@@ -53,23 +52,19 @@ def _shown(outcome: Outcome, style: Style) -> Iterator[str]:
 
 
 def _head(outcome: Outcome) -> str:
-    return f"mutant {outcome.mutant.id} ({outcome.mutant.change}) "
+    words = {"killed": "killed", "explained": "explained"}.get(outcome.status, "survived")
+    return f"{words} {outcome.mutant.id} ({outcome.mutant.change}) "
 
 
 def total(mutated: Sequence[Mutated]) -> str:
     """The line that sums it up."""
-    count = {
-        status: sum(len(each.of(status)) for each in mutated)
-        for status in ("killed", "survived", "explained", "untested")
-    }
+    statuses = ("killed", "survived", "explained", "untested")
+    killed, survived, explained, untested = (sum(len(each.of(status)) for each in mutated) for status in statuses)
     refused = sum(each.refused for each in mutated)
-    left = count["survived"] + count["untested"]
-    return (
-        f"{_changes(sum(count.values()))}: {count['killed']} noticed, {left} not noticed, {count['explained']} explained"
-        + (f"; {refused} more do not load" if refused else "")
-        + "\n"
-    )
+    more = f"; {refused} more do not load" if refused else ""
+    all_of_them = _mutants(killed + survived + explained + untested)
+    return f"{all_of_them}: {killed} killed, {survived + untested} survived, {explained} explained{more}\n"
 
 
-def _changes(number: int) -> str:
-    return f"{number} change{'' if number == 1 else 's'}"
+def _mutants(number: int) -> str:
+    return f"{number} mutant{'' if number == 1 else 's'}"

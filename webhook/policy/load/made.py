@@ -8,7 +8,7 @@ from typing import Any
 from webhook.cel import Issue
 from webhook.paths import Path
 from webhook.policy.cel import mutating
-from webhook.policy.cel.validating import compile_policy
+from webhook.policy.cel.validating import Compiled, compile_policy
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.load import translate
 from webhook.policy.policyset import Policy
@@ -22,10 +22,13 @@ Issues = Sequence[tuple[Path, Issue]]
 
 
 def validating_policy(
-    policy: model.ValidatingAdmissionPolicy, version: Version, file: str, line: int
+    policy: model.ValidatingAdmissionPolicy, version: Version, file: str, line: int, known: Compiled | None = None
 ) -> tuple[Policy[Validator], Issues]:
-    """A policy, and the issues of its expressions. With an issue, it lacks the expressions that do not compile."""
-    validator, issues = compile_policy(policy, version)
+    """A policy, and the issues of its expressions. With an issue, it lacks the expressions that do not compile.
+
+    known: see webhook.policy.cel.validating.compile_policy.
+    """
+    validator, issues = compile_policy(policy, version, known=known)
     made: Policy[Validator] = Policy(
         kind=VALIDATING,
         name=policy.metadata.name,
@@ -42,10 +45,10 @@ def validating_policy(
 
 
 def mutating_policy(
-    policy: model.MutatingAdmissionPolicy, version: Version, file: str, line: int
+    policy: model.MutatingAdmissionPolicy, version: Version, file: str, line: int, known: Compiled | None = None
 ) -> tuple[Policy[Mutator], Issues]:
     """The same of a MutatingAdmissionPolicy."""
-    mutator, issues = mutating.compile_policy(policy, version)
+    mutator, issues = mutating.compile_policy(policy, version, known)
     made: Policy[Mutator] = Policy(
         kind=MUTATING,
         name=policy.metadata.name,
