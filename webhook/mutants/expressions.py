@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, Select, children
+from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, Select, children, nodes
 from webhook.cel.tree.spans import Spans
 from webhook.cel.tree.types import BOOL, STRING
 from webhook.cel.value.numbers import UInt
@@ -68,6 +68,21 @@ def edits(source: str, tree: Expr, fields: Known, *, message: bool = False) -> l
     return list(distinct(_Edits(source, fields, message).of(tree), source))
 
 
+def name_at(spans: Spans, source: str, offset: int) -> int:
+    """Where the name of a field begins. offset: of the selection: its dot or question mark, or the bracket of has()."""
+    if source[offset : offset + 1] == "(":
+        at = spans.closing(offset)
+        while at > 0 and source[at - 1].isspace():
+            at -= 1
+        while at > 0 and (source[at - 1].isalnum() or source[at - 1] == "_"):
+            at -= 1
+        return at
+    at = offset
+    while at < len(source) and (source[at] in ".?" or source[at].isspace()):
+        at += 1
+    return at
+
+
 class _Edits:
     def __init__(self, source: str, fields: Known, message: bool) -> None:
         self._source = source
@@ -78,13 +93,10 @@ class _Edits:
 
     def of(self, tree: Expr) -> Iterator[Edit]:
         """The edits of a tree, without recursion."""
-        pending: list[tuple[Expr, Expr | None]] = [(tree, None)]
-        while pending:
-            node, parent = pending.pop()
-            if parent is not None:
-                self._parents[id(node)] = parent
-            yield from self._node(node, parent)
-            pending += ((child, node) for child in children(node))
+        for node in nodes(tree):
+            self._parents.update((id(child), node) for child in children(node))
+        for node in nodes(tree):
+            yield from self._node(node, self._parents.get(id(node)))
 
     def _node(self, node: Expr, parent: Expr | None) -> Iterator[Edit]:
         match node:
@@ -97,8 +109,9 @@ class _Edits:
             case Select(test=True):
                 start, end = self._spans.of(node)
                 yield Edit(start, end, "true", "presence")
+                yield from self._field(name_at(self._spans, self._source, node.offset))
             case Select():
-                yield from self._field(node.offset + 1)
+                yield from self._field(name_at(self._spans, self._source, node.offset))
             case Ident(name="oldObject"):
                 start, end = self._spans.of(node)
                 if self._source[start:end] == "oldObject":
@@ -176,7 +189,7 @@ class _Edits:
         of = node.args[0]
         if not self._is_there(node) and of.type.name != "optional_type":
             yield Edit(at, at + 1, "", "optional")
-        yield from self._field(at + 1)
+        yield from self._field(name_at(self._spans, self._source, node.offset))
 
     def _is_there(self, node: Call) -> bool:
         """Whether the field of `a.?b` is always there: of the object, or of an item of a list."""
@@ -193,10 +206,7 @@ class _Edits:
                     return False
         if name != "object" and not self._is_item(name, node):
             return False
-        at = self._spans.of(node)[1]
-        while at > 0 and (self._source[at - 1].isalnum() or self._source[at - 1] == "_"):
-            at -= 1
-        return self._fields.always(at)
+        return self._fields.always(name_at(self._spans, self._source, node.offset))
 
     def _is_item(self, name: str, node: Expr) -> bool:
         """Whether a name is that of an element in the macro around a node."""
@@ -230,9 +240,7 @@ class _Edits:
         return all(isinstance(text, str) and text not in (node.value, other) for text in texts)
 
     def _field(self, at: int) -> Iterator[Edit]:
-        """Another field in place of the one whose name begins at `at`, or after blanks."""
-        while self._source[at : at + 1].isspace():
-            at += 1
+        """Another field in place of the one whose name begins at `at`."""
         end = at
         while self._source[end : end + 1].isalnum() or self._source[end : end + 1] == "_":
             end += 1

@@ -12,6 +12,7 @@ from webhook.apiserver.gotypes import fields_of
 from webhook.cel.program import Program
 from webhook.cel.tree.ast import Call, Const, Expr, Select, nodes
 from webhook.cel.tree.spans import Spans
+from webhook.mutants.expressions import name_at
 from webhook.paths import Path
 from webhook.policy.cel.typechecking import Checker, Known, Shaped, kinds_of, shape_of_params
 from webhook.policy.matching import Match
@@ -106,22 +107,18 @@ class _Selections(Checker):
         self, roots: Mapping[str, Shaped], programs: list[tuple[Path, Program]], variables: Mapping[str, Program]
     ):
         super().__init__(roots, programs, variables)
+        self._spans: dict[str, Spans] = {}
         self.selections: dict[tuple[Path, int], tuple[Schema, str]] = {}
 
     def selected(self, shape: Shaped, operand: Expr, name: str, at: int, *, certain: bool) -> Shaped:
         """See Checker."""
         if isinstance(shape, Known):
             path, source = self._current
-            self.selections.setdefault((path, name_after(source, at)), (shape.schema, name))
+            if source not in self._spans:
+                self._spans[source] = Spans(source)
+            place = path, name_at(self._spans[source], source, at)
+            self.selections.setdefault(place, (shape.schema, name))
         return super().selected(shape, operand, name, at, certain=certain)
-
-
-def name_after(source: str, dot: int) -> int:
-    """Where the name begins that a dot at this offset, or a question mark behind it, selects."""
-    at = dot
-    while at < len(source) and (source[at] in ".?" or source[at].isspace()):
-        at += 1
-    return at
 
 
 def _sibling(schema: Schema, name: str) -> str | None:
@@ -144,11 +141,11 @@ def _of_the_same_value(programs: Iterable[tuple[Path, Program]]) -> Iterable[tup
         spans = Spans(program.source)
         for node in nodes(program.tree):
             name = _name(node)
-            if name is not None and program.source[node.offset : node.offset + 1] in (".", "?"):
+            if name is not None and program.source[node.offset : node.offset + 1] in (".", "?", "("):
                 operand = node.operand if isinstance(node, Select) else node.args[0]  # type: ignore[union-attr]
                 start, end = spans.of(operand)
                 of = program.source[start:end].replace("?", "")
-                found.setdefault(of, []).append((path, name_after(program.source, node.offset), name))
+                found.setdefault(of, []).append((path, name_at(spans, program.source, node.offset), name))
     for of, selections in found.items():
         names = {name for _, _, name in selections}
         for path, at, name in selections if of.partition(".")[0] == "params" else ():

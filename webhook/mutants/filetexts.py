@@ -21,21 +21,21 @@ def of_text(file: str, text: str, edit: Edit) -> Shown:
     first = text.rfind("\n", 0, edit.start) + 1
     last = text.find("\n", edit.end)
     last = len(text) if last < 0 else last
-    changed = text[first : edit.start] + edit.text + text[edit.end : last]
-    line = text.count("\n", 0, first) + 1
-    before = tuple(text[first:last].split("\n"))
-    return Shown(file, line, edit.start - first + 1, before, tuple(changed.split("\n")))
+    line, column = text.count("\n", 0, first) + 1, edit.start - first + 1
+    before = text[first:last].split("\n")
+    after = (text[first : edit.start] + edit.text + text[edit.end : last]).split("\n")
+    while before and after and before[-1] == after[-1]:
+        del before[-1], after[-1]
+    while before and after and before[0] == after[0]:
+        del before[0], after[0]
+        line, column = line + 1, 1
+    return Shown(file, line, column, tuple(before), tuple(after))
 
 
 def of_expression(document: Document, text: str, path: Path, source: str, edit: Edit) -> Shown:
     """The lines that the edit of an expression changes in the document's file."""
-    start = _offset(text, document.position_in(path, edit.start))
-    end = start
-    if edit.end > edit.start:
-        last = _offset(text, document.position_in(path, edit.end - 1))
-        end = None if last is None else last + 1
     expected = edit.applied(source)
-    if start is not None and end is not None:
+    for start, end in _places(document, text, path, edit):
         for written in (*_repeated(document, text, path, source, edit), *_written(edit.text)):
             shown = Edit(start, end, written, edit.change)
             if _reads(document, shown.applied(text), path) == expected:
@@ -53,10 +53,7 @@ def of_change(document: Document, text: str, change: Change) -> Shown:
     if at is not None:
         for edit in _edits(text, at, change):
             if _value(document, edit.applied(text)) == expected:
-                shown = of_text(document.stream, text, edit)
-                if not edit.text and "\n" in text[edit.start : edit.end]:  # whole lines are gone
-                    return Shown(shown.file, position.line, position.column, shown.before[:-1], ())
-                return shown
+                return of_text(document.stream, text, edit)
     before = (f"{change.path[-1] if isinstance(change.path[-1], str) else change.change}: {change.before}",)
     return Shown(document.stream, position.line, position.column, before, (change.after,) if change.after else ())
 
@@ -82,10 +79,24 @@ def _edits(text: str, at: int, change: Change) -> Iterator[Edit]:
         return
     found = text.find(change.before, at)
     if found >= 0:
-        yield Edit(found, found + len(change.before), change.after, change.change)
+        end = found + len(change.before)
+        yield from (Edit(found, end, written, change.change) for written in (change.after, f'"{change.after}"'))
     spec = re.compile(r"^( *)spec:[^\n]*\n( *)", re.MULTILINE)
     for match in spec.finditer(text):  # a field with a default that is not written
         yield Edit(match.end(), match.end(), f"{change.path[-1]}: {change.after}\n{match[2]}", change.change)
+
+
+def _places(document: Document, text: str, path: Path, edit: Edit) -> Iterator[tuple[int, int]]:
+    """Where the text of an edit may stand in the file. A quote, or whatever is escaped, takes two characters there."""
+    start = _offset(text, document.position_in(path, edit.start))
+    if start is None:
+        return
+    if edit.end == edit.start:
+        yield start, start
+        return
+    last = _offset(text, document.position_in(path, edit.end - 1))
+    if last is not None:
+        yield from ((start, last + 1), (start, last + 2))
 
 
 def _repeated(document: Document, text: str, path: Path, source: str, edit: Edit) -> Iterator[str]:
@@ -124,8 +135,7 @@ def _value(document: Document, text: str) -> object:
         return None
     name = (document.value.get("metadata") or {}).get("name")
     for each in read:
-        value = each.value
-        if isinstance(value, dict) and value.get("kind") == document.value["kind"]:
-            if (value.get("metadata") or {}).get("name") == name:
-                return value
+        value = each.value if isinstance(each.value, dict) else {}
+        if (value.get("kind"), (value.get("metadata") or {}).get("name")) == (document.value["kind"], name):
+            return value
     return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -119,11 +120,12 @@ class _Edits:
                 yield from self._comparison(node)
             case ast.BoolOp(op=op, values=values):
                 old, new = ("and", "or") if isinstance(op, ast.And) else ("or", "and")
-                for one, other in zip(values, values[1:], strict=False):
+                for one, other in pairwise(values):
                     yield from self._between(one, other, old, new, "operator")
             case ast.UnaryOp(op=ast.Not()):
                 start, _ = self._span(node)
-                yield Edit(start, self._span(node.operand)[0], "", "negation")
+                end = start + len("not")
+                yield Edit(start, end + (self._text[end : end + 1] == " "), "", "negation")
             case ast.If(test=test) | ast.While(test=test):
                 yield from self._negated(test)
             case ast.IfExp(test=test, body=body, orelse=other):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
@@ -19,8 +20,6 @@ from webhook.policy.load.treefiles import Tree
 from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.python.stopping import Stopped
 from webhook.schema import Kinds, Schemas
-
-RUNS_FOREVER = "(it runs forever)"
 
 
 class Mutated(Struct, frozen=True):
@@ -116,24 +115,21 @@ def _index(cases: Sequence[PlannedCase], name: str) -> int:
 
 
 def _outcome(mutant: Mutant, cases: Sequence[PlannedCase], policies: PolicySet) -> Outcome | None:
-    """What became of a mutant; None if it is refused. One that is explained runs too: it may not survive any more."""
+    """What became of a mutant; None if it is refused. One that is explained runs too: it may not survive any more. One
+    that runs forever is killed by the case in which it does."""
     with modules_kept():
-        try:
-            with stopping():
-                changed = mutant.load()
-        except Stopped:
-            return Outcome(mutant, "killed", RUNS_FOREVER)
+        changed = None
+        with suppress(Stopped), stopping():
+            changed = mutant.load()
         if changed is None:
             return None
         if not cases:
             return Outcome(mutant, "untested")
         setups = Setups(_with(policies, changed))
         for case in cases:
-            try:
-                with stopping():
-                    passed = caseruns.run_one(setups.of(case), policies).passed
-            except Stopped:
-                passed = False
+            passed = False
+            with suppress(Stopped), stopping():
+                passed = caseruns.run_one(setups.of(case), policies).passed
             if not passed:
                 return Outcome(mutant, "killed", case.case.name)
     reason = next((reason for case in cases for id, reason in case.explained if id == mutant.id), "")

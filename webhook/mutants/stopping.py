@@ -16,10 +16,10 @@ from typing import Final
 
 from webhook.policy.python.stopping import Stopped
 
-TIME: Final = 1.0
+TIME: Final = 0.5
 """Seconds of processor time that a mutant may take: to be imported, and for each case."""
 
-_OFTEN: Final = 0.1
+_OFTEN: Final = 0.05
 
 
 @contextmanager
