@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutants.trees import case, lines, mutated, pod, policy_test
+from webhook.mutants.stopping import Times
 
 CEL = """\
 apiVersion: admissionregistration.k8s.io/v1
@@ -209,6 +210,7 @@ def test_the_users_files_and_modules_stay_as_they_are(tmp_path: Path) -> None:
     assert sys.modules[new].LIMIT == 3
 
 
+SHORT = Times(loading=0.1, case=0.1)
 FOREVER = """\
 from gatewright import validate
 
@@ -225,14 +227,33 @@ def test_a_mutant_that_runs_forever_is_stopped_and_counts_as_killed(tmp_path: Pa
     text = FOREVER.replace("left -= 1", "left = left - step(left)").replace(
         "@validate", "def step(left):\n    return 1 if left != 7 else 0\n\n@validate"
     )
-    (found,) = mutated(write(tmp_path, text, case("c", "allow", pod()), name="policy.py"))
+    (found,) = mutated(write(tmp_path, text, case("c", "allow", pod()), name="policy.py"), times=SHORT)
     stopped = [each for each in found.outcomes if each.mutant.after == "0" and each.mutant.before == "1"]
     assert [each.status for each in stopped] == ["killed"]
 
 
+SLOW = """\
+import hashlib
+
+from gatewright import validate
+
+@validate(resources=["v1/pods"])
+def named(request):
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 500_000)
+    spare = request.object["metadata"]["name"] == "spare"
+    return None
+"""
+
+
+def test_a_slow_policy_has_more_time_than_a_fast_one(tmp_path: Path) -> None:
+    """A mutant that does the same as the policy is not killed because that takes long."""
+    (found,) = mutated(write(tmp_path, SLOW, case("c", "allow", pod()), name="policy.py"), times=Times(case=0.01))
+    assert "operator" in {each.mutant.change for each in found.of("survived")}
+
+
 def test_a_file_that_runs_forever_when_it_is_imported_is_refused(tmp_path: Path) -> None:
     text = FOREVER + "\nn = 1\nwhile n > 0:\n    n = n - 1\n"
-    (found,) = mutated(write(tmp_path, text, case("c", "allow", pod()), name="policy.py"))
+    (found,) = mutated(write(tmp_path, text, case("c", "allow", pod()), name="policy.py"), times=SHORT)
     assert found.refused > 0
 
 

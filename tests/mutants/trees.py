@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 
 from webhook.mutants.mutant import Outcome
-from webhook.mutants.running import Mutated, run
+from webhook.mutants.running import USUAL, Mutated, run
+from webhook.mutants.stopping import Times
 from webhook.offline import policytest
 from webhook.policy.load.loading import load_tree
 from webhook.policy.load.treefiles import read_tree
@@ -32,13 +33,13 @@ def policy_test(policy: str, *cases: str, mutants: str = "") -> str:
     return CASE_HEAD.replace("NAME", policy) + mutants + "cases:\n" + "".join(cases)
 
 
-def mutated(root: Path, *names: str) -> list[Mutated]:
+def mutated(root: Path, *names: str, times: Times = USUAL) -> list[Mutated]:
     """What became of the mutants of these policies; of all policies if none is named."""
     tree = read_tree(root)
     policies = load_tree(tree)
     planned, problems = policytest.plan([str(root)], policies)
     assert problems == []
-    return list(run(names or sorted(policies.names), planned, policies, tree))
+    return list(run(names or sorted(policies.names), planned, policies, tree, times=times))
 
 
 def lines(outcomes: Sequence[Outcome]) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -12,7 +13,7 @@ from webhook.documents import reader
 from webhook.mutants import celpolicies, pythonpolicies
 from webhook.mutants.mutant import Mutant, Outcome
 from webhook.mutants.pythonpolicies import modules_kept
-from webhook.mutants.stopping import stopping
+from webhook.mutants.stopping import Times, stopping
 from webhook.offline import caseruns
 from webhook.offline.casesetup import Setups
 from webhook.offline.policytest import PlannedCase
@@ -20,6 +21,8 @@ from webhook.policy.load.treefiles import Tree
 from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.python.stopping import Stopped
 from webhook.schema import Kinds, Schemas
+
+USUAL: Final = Times()
 
 
 class Mutated(Struct, frozen=True):
@@ -47,7 +50,12 @@ class Mutated(Struct, frozen=True):
 
 
 def run(
-    names: Iterable[str], planned: Sequence[PlannedCase], policies: PolicySet, tree: Tree, imports: Sequence[str] = ()
+    names: Iterable[str],
+    planned: Sequence[PlannedCase],
+    policies: PolicySet,
+    tree: Tree,
+    imports: Sequence[str] = (),
+    times: Times = USUAL,
 ) -> Iterator[Mutated]:
     """Mutate the policies of these names, one by one, in order.
 
@@ -59,7 +67,7 @@ def run(
         cases.setdefault(each.policy, []).append(each)
     made = _mutants(policies, tree, imports)
     for name in sorted(set(names)):
-        yield _mutated(name, made.get(name, []), cases, policies)
+        yield _mutated(name, made.get(name, []), cases, policies, times)
 
 
 def _mutants(policies: PolicySet, tree: Tree, imports: Sequence[str]) -> Mapping[str, list[Mutant]]:
@@ -86,17 +94,21 @@ def _mutants(policies: PolicySet, tree: Tree, imports: Sequence[str]) -> Mapping
 
 
 def _mutated(
-    name: str, mutants: Sequence[Mutant], cases: Mapping[str, list[PlannedCase]], policies: PolicySet
+    name: str, mutants: Sequence[Mutant], cases: Mapping[str, list[PlannedCase]], policies: PolicySet, times: Times
 ) -> Mutated:
     own = cases.get(name, [])
-    if any(not result.passed for result in caseruns.run(own, policies)):
-        return Mutated(name, (), failing=True)
+    limits: dict[int, float] = {}  # by id() of the case
+    for each in own:
+        begun = time.thread_time()
+        if not all(result.passed for result in caseruns.run([each], policies)):
+            return Mutated(name, (), failing=True)
+        limits[id(each)] = max(times.case, times.slower * (time.thread_time() - begun))
     outcomes: list[Outcome] = []
     refused = 0
     order = list(own)  # the case that noticed the last mutant comes first: it often notices the next one
     for mutant in mutants:
         others = [case for _, other in mutant.policies if other != name for case in cases.get(other, ())]
-        outcome = _outcome(mutant, [*order, *others], policies)
+        outcome = _outcome(mutant, [*order, *others], policies, times, limits)
         if outcome is None:
             refused += 1
             continue
@@ -114,12 +126,14 @@ def _index(cases: Sequence[PlannedCase], name: str) -> int:
     return next((index for index, case in enumerate(cases) if case.case.name == name), 0)
 
 
-def _outcome(mutant: Mutant, cases: Sequence[PlannedCase], policies: PolicySet) -> Outcome | None:
+def _outcome(
+    mutant: Mutant, cases: Sequence[PlannedCase], policies: PolicySet, times: Times, limits: Mapping[int, float]
+) -> Outcome | None:
     """What became of a mutant; None if it is refused. One that is explained runs too: it may not survive any more. One
-    that runs forever is killed by the case in which it does."""
+    that runs forever is killed by the case in which it does. limits: seconds that cases may take, by id()."""
     with modules_kept():
         changed = None
-        with suppress(Stopped), stopping():
+        with suppress(Stopped), stopping(times.loading):
             changed = mutant.load()
         if changed is None:
             return None
@@ -128,7 +142,7 @@ def _outcome(mutant: Mutant, cases: Sequence[PlannedCase], policies: PolicySet) 
         setups = Setups(_with(policies, changed))
         for case in cases:
             passed = False
-            with suppress(Stopped), stopping():
+            with suppress(Stopped), stopping(limits.get(id(case), times.case)):
                 passed = caseruns.run_one(setups.of(case), policies).passed
             if not passed:
                 return Outcome(mutant, "killed", case.case.name)

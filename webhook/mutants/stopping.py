@@ -14,16 +14,25 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+from msgspec import Struct
+
 from webhook.policy.python.stopping import Stopped
 
-TIME: Final = 0.5
-"""Seconds of processor time that a mutant may take: to be imported, and for each case."""
+
+class Times(Struct, frozen=True):
+    """Seconds of processor time that a mutant may take: to be loaded; and for a case: at least, and so many times what
+    the policy itself takes for it."""
+
+    loading: float = 2.0
+    case: float = 0.5
+    slower: float = 10.0
+
 
 _OFTEN: Final = 0.05
 
 
 @contextmanager
-def stopping(seconds: float = TIME) -> Iterator[None]:
+def stopping(seconds: float) -> Iterator[None]:
     """Raises Stopped in what runs within, once it has taken so many seconds of processor time. In other threads than
     the main one nothing is stopped."""
     if threading.current_thread() is not threading.main_thread():
