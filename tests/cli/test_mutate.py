@@ -139,3 +139,28 @@ def test_no_mutant_of_a_shipped_policy_survives_unexplained(policy: str) -> None
     assert report["summary"]["killed"] > 100
     assert report["policies"][0]["stale"] == []
     assert all(each["reason"] for each in report["policies"][0]["mutants"])
+
+
+DOCUMENTED = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: one-container
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  validations:
+  - expression: size(object.spec.containers) <= 1
+"""
+
+
+def test_what_the_documentation_shows_is_what_it_prints(tmp_path: Path) -> None:
+    folder = tmp_path / "policies" / "small"
+    folder.mkdir(parents=True)
+    (folder / "policy.yaml").write_text(DOCUMENTED)
+    cases = (STRONG[1], case("none", "allow", pod(containers=[])))
+    (folder / "tests.yaml").write_text(policy_test("one-container", *cases))
+    page = (LIBRARY.parent / "docs" / "policies.md").read_text()
+    assert f"$ gatewright test --mutate\n{mutate(tmp_path).stdout}```\n" in page
