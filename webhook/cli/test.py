@@ -158,8 +158,11 @@ def _test(
         sys.stderr.write("".join(warning_text(problem, on_stderr, width) for problem in warnings))
         sys.stderr.flush()
         style = Style(colored(Color.AUTO, sys.stdout))
-        said = testtext.untested(untested, style, wanted.require_tests)
-        written = put(said + testtext.report(results, style, verbose, background))
+        if wanted.require_tests:
+            lines = testtext.untested(untested, style)
+        else:
+            lines = "".join(note_line(f"{name} has no tests", colored(Color.AUTO, sys.stdout)) for name in untested)
+        written = put(lines + testtext.report(results, style, verbose, background))
         fail_with(problems)
     if problems or not written:
         return FAILED
