@@ -17,6 +17,7 @@ ORDER = """
 webhook.cli
 webhook.server
 webhook.lint
+webhook.mutants
 webhook.offline webhook.registration
 webhook.admission
 gatewright

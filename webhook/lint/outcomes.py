@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from webhook.cel import Program
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, StructLiteral
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.macros import recognise
 from webhook.lint.constraints import MIRRORED, Comparison, Operator, alike, contradict
 from webhook.paths import Path
@@ -231,10 +232,11 @@ class Outcomes:
                 return _constant("".join(texts))
             filled = any(part.filled for part in parts)
             return Outcome(true=False, false=False, nulls=found.nulls, fails=found.fails, filled=filled, present=True)
-        if node.function == "size" and parts and isinstance(parts[0].constant, str):
-            return _constant(len(parts[0].constant))
-        if node.function == "size" and isinstance(node.args[0], ListLiteral) and not node.args[0].optional:
-            return _constant(len(node.args[0].elements))
+        if node.declared.shape is Shape.LENGTH:
+            if isinstance(parts[0].constant, str):
+                return _constant(len(parts[0].constant))
+            if isinstance(node.args[0], ListLiteral) and not node.args[0].optional:
+                return _constant(len(node.args[0].elements))
         if node.function == "-_" and isinstance(parts[0].constant, int) and not isinstance(parts[0].constant, bool):
             return _constant(-parts[0].constant)
         return _typed(node, _value(parts))
@@ -285,7 +287,7 @@ class Outcomes:
         return Comparison(self._number(node), "==", True)
 
     def _with(self, subject: Expr, operator: Operator, value: Any) -> Comparison:
-        counted = isinstance(subject, Call) and subject.function == "size"
+        counted = isinstance(subject, Call) and subject.declared.shape is Shape.LENGTH
         whole = counted or subject.type.name in ("int", "uint")
         return Comparison(self._number(subject), operator, value, whole, 0 if counted else None)
 
@@ -421,8 +423,8 @@ class Outcomes:
                 return "ident", name
             case Select(operand=operand, field=field, test=test):
                 return "select", number(operand), field, test
-            case Call(function="size", args=(one,)):
-                return "call", "size", number(one)
+            case Call(args=(one,)) if node.declared.shape is Shape.LENGTH:  # a method and a function
+                return "length", number(one)
             case Call(function=function, args=args, member=member):
                 return "call", function, member, *map(number, args)
             case ListLiteral(elements=elements, optional=optional):
@@ -465,7 +467,7 @@ def _root(node: Expr) -> str:
     """The variable that a chain of selections begins with; "" for any other expression."""
     while isinstance(node, Select):
         node = node.operand
-    while isinstance(node, Call) and node.args and node.function in ("dyn", "_[_]"):
+    while isinstance(node, Call) and (node.function == "_[_]" or node.declared.shape is Shape.SAME):
         node = node.args[0]
     return node.name if isinstance(node, Ident) else ""
 
