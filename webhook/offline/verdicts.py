@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from webhook.documents.reader import Document
     from webhook.policy.evaluation import Validator
     from webhook.policy.exceptions import PolicyException
-    from webhook.policy.policyset import Policy, PolicySet
+    from webhook.policy.policyset import Binding, Policy, PolicySet
     from webhook.policy.request import Request
     from webhook.policy.reviewing import Recording
 
@@ -100,7 +100,8 @@ class Decided(Struct, frozen=True):
     """The verdict on one request of a document: see Verdict. record: the engine's record, if one was requested.
 
     refused: whether the API server refuses the object, so that no validating policy sees it. redaction: of the Secrets
-    that policies read, if there is something to say or a record.
+    that policies read, if there is something to say or a record. evaluated: the bindings that matched, whose policies
+    were evaluated.
     """
 
     planned: PlannedRequest
@@ -110,6 +111,7 @@ class Decided(Struct, frozen=True):
     excepted: tuple[tuple[Located, PolicyException], ...]
     refused: bool = False
     redaction: Redaction = Redaction()
+    evaluated: tuple[Binding, ...] = ()
 
 
 def verdicts(
@@ -121,18 +123,23 @@ def verdicts(
     """
     watched = SecretsSeen(cluster)
     for group in by_document(requests):
-        findings, excepted = _Once(), _Once()
-        changes: list[Change] = []
-        exceptions: dict[int, PolicyException] = {}  # by id() of the excepted finding
-        for each in decided(group, policies, watched, explain=explain):
-            for located in each.findings:
-                findings.add(located)
-            for located, exception in each.excepted:
-                exceptions[id(located)] = exception
-                excepted.add(located)
-            changes += each.changes
-        pairs = tuple((located, exceptions[id(located)]) for located in excepted.in_order())
-        yield Verdict(group[0].document, group[0].identity, findings.in_order(), tuple(changes), pairs)
+        yield verdict_of(group[0], decided(group, policies, watched, explain=explain))
+
+
+def verdict_of(first: PlannedRequest, decisions: Iterable[Decided]) -> Verdict:
+    """The verdict on a document, of those on its requests. first: its first request."""
+    findings, excepted = _Once(), _Once()
+    changes: list[Change] = []
+    exceptions: dict[int, PolicyException] = {}  # by id() of the excepted finding
+    for each in decisions:
+        for located in each.findings:
+            findings.add(located)
+        for located, exception in each.excepted:
+            exceptions[id(located)] = exception
+            excepted.add(located)
+        changes += each.changes
+    pairs = tuple((located, exceptions[id(located)]) for located in excepted.in_order())
+    return Verdict(first.document, first.identity, findings.in_order(), tuple(changes), pairs)
 
 
 def decided(
@@ -186,7 +193,10 @@ def decided(
             excepted = tuple((locator.located(each.finding), each.exception) for each in decision.excepted)
             if changed and before is not None and after is not None and decision.mutation is not None:
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
-        yield Decided(planned, observer, findings, changes, excepted, completion.refused, redaction)
+        evaluated = decision.evaluated
+        if decision.mutation is not None and decision.mutation.evaluated and decision.mutation.allowed:
+            evaluated = (*decision.mutation.evaluated, *evaluated)
+        yield Decided(planned, observer, findings, changes, excepted, completion.refused, redaction, evaluated)
         if completion.refused:
             ahead = [each for each in ahead if not each.of_template]
         elif changed and after is not None and not planned.of_template:
