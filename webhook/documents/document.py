@@ -83,7 +83,9 @@ class Document(Struct):
 
     def unpacked(self) -> Document:
         """The document with its value. Positions are those of the packed one, and found once for both."""
-        return replace(self, value=marshal.loads(self._packed), _packed=b"", _packed_type=None) if self._packed else self  # noqa: S302
+        if not self._packed:
+            return self
+        return replace(self, value=marshal.loads(self._packed), _packed=b"", _packed_type=None)  # noqa: S302  # ours
 
     def forget_positions(self) -> None:
         """Free the memory of the positions that were asked for. They are found again, unless the text is large."""

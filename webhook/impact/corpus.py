@@ -54,11 +54,16 @@ class Opened(Struct, frozen=True):
 
 
 class Corpus(Protocol):
-    """Requests with a view of the cluster. `problems`, `notes`: complete once all batches are read."""
+    """Requests with a view of the cluster. `problems`, `notes`: complete once all batches are read.
 
-    name: str
+    `placed`: whether documents are of files, so that lines say something. `namespaces`: the Namespaces that are known
+    once it is opened.
+    """
+
+    placed: bool
     problems: list[Problem]
     notes: list[str]
+    namespaces: list[dict[str, Any]]
 
     def opened(self, old: PolicySet, new: PolicySet, *, apart: bool) -> Opened:
         """The corpus as both trees see it. apart: they may see different requests, not only different params."""
@@ -81,6 +86,7 @@ class Manifests:
         self.name = name
         self.problems: list[Problem] = []
         self.notes: list[str] = []
+        self.namespaces: list[dict[str, Any]] = []
         self.assumed: set[str] = set()
         """Namespaces that are not among the documents."""
         self._documents = documents
@@ -94,6 +100,7 @@ class Manifests:
         needed = [each.unpacked() for each in self._documents if each.type is not None and _needs(each.type, kinds)]
         at_hand, _ = objects(needed, typed=self._options.as_written)
         looked_up = [each for each in at_hand if _is_looked_up(each, targets)]
+        self.namespaces = [value for each in at_hand if (value := each.value)["kind"] == "Namespace"]
         new_side = _Side(self._options, new, at_hand, looked_up)
         old_side = _Side(self._options, old, at_hand, looked_up) if apart else new_side
         self.notes += dict.fromkeys([*new_side.plan.notes, *old_side.plan.notes])

@@ -142,8 +142,11 @@ class _Deciding:
             rest = decided(pair.new, self._new.rest, view)
             if any(denies(each.findings) for each in rest):
                 was_denied = is_denied = True
-        operation = first.request.operation
-        return Difference(first.document, first.identity, operation, found, repatched, was_denied, is_denied)
+        request = first.request
+        value = request.object if request.object is not None else request.old_object
+        return Difference(
+            first.document, value, first.identity, request.operation, found, repatched, was_denied, is_denied
+        )
 
     def _concerns(self, pair: Pair) -> bool:
         """Whether a policy that differs may match a request of the document, or of a Pod that mutation adds to it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from msgspec import Struct
 
@@ -76,10 +76,12 @@ class Repatched(Struct, frozen=True):
 class Difference(Struct, frozen=True):
     """All that differs on one object.
 
-    `was_denied`, `is_denied`: whether anything denies it, on the old and on the new side.
+    `value`: the object as it is sent, or as it was before it is deleted. `was_denied`, `is_denied`: whether anything
+    denies it, on the old and on the new side.
     """
 
     document: Document
+    value: Any
     identity: Identity
     operation: str
     differing: tuple[Differing, ...]
