@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from msgspec import Struct
@@ -37,6 +37,8 @@ from webhook.cli.options import (
     Verbose,
     VerifyKey,
     assumed,
+    colored,
+    fail,
     imported,
     is_bundle,
     pulled,
@@ -44,12 +46,13 @@ from webhook.cli.options import (
     trees,
     workloads_of,
 )
-from webhook.cli.reporting import Concise, Outputs, finish, reporting
+from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT, Version, parse_version
 
 if TYPE_CHECKING:
     from webhook.access import AccessRule
     from webhook.cli.progress import ProgressBar
+    from webhook.cli.report.impactmodel import Report
     from webhook.documents.document import Problem
     from webhook.impact.corpus import Corpus
     from webhook.impact.sameness import Comparison
@@ -129,8 +132,16 @@ def impact(
     render: Render = None,
     values: Values = None,
     settings: SettingsFile = None,
-    output: Outputs = None,
-    concise: Concise = False,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORMAT[=FILE]",
+            help="text, json or markdown, for a comment on a pull request. May be repeated, each but one with a file.",
+        ),
+    ] = None,
+    concise: Annotated[bool, typer.Option("--concise", help="Name the objects of the text, without messages.")] = False,
     exclude: Exclude = None,
     strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
@@ -225,9 +236,8 @@ class _Asked(Struct, frozen=True, kw_only=True):
 def _impact(asked: _Asked) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.progress import ProgressBar
-    from webhook.cli.report.checked import Checked, rules
     from webhook.cli.report.impacted import findings
-    from webhook.cli.report.model import Finding, Report
+    from webhook.cli.report.impactmodel import Finding, Report
     from webhook.impact.deciding import Counted, impacts
     from webhook.impact.sameness import compared
     from webhook.impact.summary import Tally
@@ -236,7 +246,7 @@ def _impact(asked: _Asked) -> int:
     from webhook.offline.requests import Options, impersonated
 
     try:
-        how = reporting(asked.output, concise=asked.concise, color=asked.color)
+        targets = _targets(asked.output)
         _require(asked)
         custom = workloads_of(asked.settings)
         try:
@@ -250,8 +260,8 @@ def _impact(asked: _Asked) -> int:
         old, new = _sides(asked, target)
     except NotGiven as error:
         if error.policies:
-            report = Report(command="impact", problems=error.problems, scope={"objects": 0, "policies": 0})
-            return finish(report, how, lambda _: False, aborted=True)
+            targets = [each for each in targets if each[0] != "text"]
+            return _finish(Report(problems=error.problems), targets, asked.color)
         return refuse(error, asked.color)
     comparison, counted, tally = compared(old, new), Counted(), Tally()
     options = Options(asked.namespace, user, asked.operation.value, False, custom, target)
@@ -259,7 +269,6 @@ def _impact(asked: _Asked) -> int:
     problems: list[Problem] = []
     notes: list[str] = []
     warnings: list[Problem] = []
-    scope = {"objects": 0, "policies": len(old.policies.names | new.policies.names)}
     mutating = {name for kind, name in comparison.policies if kind.startswith("Mutating")}
     with ProgressBar(sys.stderr) as bar:
         try:
@@ -267,34 +276,78 @@ def _impact(asked: _Asked) -> int:
         except NotGiven as error:
             return refuse(error, asked.color)
         for corpus in corpora:
-            checked, made = Checked(), None
+            made = None
             for difference in impacts(corpus, old, new, comparison, counted):
                 if made is None:
                     made = owners(asked.owner_label, [*corpus.namespaces, *new.policies.objects])
                 tally.add(difference)
                 differs = mutating.__contains__
-                found += findings(difference, checked, made, placed=corpus.placed, differs=differs)
+                found += findings(difference, made, placed=corpus.placed, differs=differs)
                 bar.step("judging", counted.objects)
             problems += corpus.problems
             notes += corpus.notes
             notes += assumed(getattr(corpus, "assumed", ()))
-    scope["objects"] = counted.objects
     for side in (old, new):
         notes += [f"{side.name} has no {name}: its policies are {_gone(side is old)}" for name in side.absent]
     summary = tally.summary(old, new, comparison, counted)
     report = Report(
-        command="impact",
         findings=found,
-        rules={**rules(old.policies), **rules(new.policies)},
         problems=sorted(problems, key=lambda problem: (problem.file, problem.line or 0)),
         warnings=warnings,
         notes=notes,
-        scope=scope,
         verbose=asked.verbose,
+        concise=asked.concise,
         impact=summary,
     )
-    fails = summary.fails(asked.fail_on.value)
-    return finish(report, how, lambda _: fails)
+    code = _finish(report, targets, asked.color)
+    return code or int(summary.fails(asked.fail_on.value))
+
+
+FORMATS: Final = ("text", "json", "markdown")
+
+
+def _targets(named: Sequence[str]) -> list[tuple[str, str]]:
+    """The formats, each with its file, "" for stdout. Raises NotGiven."""
+    found: list[tuple[str, str]] = []
+    for each in named:
+        name, separator, file = each.partition("=")
+        if name not in FORMATS or (separator and not file):
+            raise NotGiven(f"--output: expected FORMAT or FORMAT=FILE, with one of {', '.join(FORMATS)}, got {each!r}")
+        if file in [other for _, other in found]:
+            raise NotGiven(
+                f"--output: two reports cannot both be written to {file or 'stdout; name a file: FORMAT=FILE'}"
+            )
+        found.append((name, file))
+    return found or [("text", "")]
+
+
+def _finish(report: Report, targets: Sequence[tuple[str, str]], color: Color) -> int:
+    """Write the report, and its problems and notes to stderr. Returns 2 if there are problems, else 0."""
+    from webhook.cli.report import impactjson, impactmarkdown, impacttext
+    from webhook.cli.report.problems import error_text, note_line, warning_text
+    from webhook.cli.streams import put
+
+    code = FAILED if report.problems else 0
+    if ("json", "") not in targets:
+        with_colors, width = colored(color, sys.stderr), columns(sys.stderr)
+        sys.stderr.write("".join(note_line(note, with_colors) for note in report.notes))
+        sys.stderr.write("".join(warning_text(each, with_colors, width) for each in report.warnings))
+        sys.stderr.write("".join(error_text(each, with_colors, width) for each in report.problems))
+        sys.stderr.flush()
+    for name, file in targets:
+        if name == "text":
+            shown = colored(color, sys.stdout) and not file
+            written = "".join(f"{line}\n" for line in impacttext.lines(report, shown))
+        else:
+            written = "".join((impactjson if name == "json" else impactmarkdown).text(report))
+        if not file:
+            code = code if put(written) else FAILED
+            continue
+        try:
+            Path(file).write_text(written, encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            code = fail(f"{file}: the report cannot be written: {error.strerror}", color)
+    return code
 
 
 def _gone(old: bool) -> str:

@@ -76,14 +76,8 @@ class Manifests:
     grow with the requests.
     """
 
-    def __init__(
-        self,
-        documents: Sequence[Document],
-        options: Options,
-        access: Sequence[AccessRule] = (),
-        name: str = "manifests",
-    ) -> None:
-        self.name = name
+    def __init__(self, documents: Sequence[Document], options: Options, access: Sequence[AccessRule] = ()) -> None:
+        self.placed = True
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.namespaces: list[dict[str, Any]] = []

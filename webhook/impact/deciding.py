@@ -17,7 +17,7 @@ from webhook.admission.record import Record
 from webhook.admission.redaction import SecretsSeen
 from webhook.impact.differences import Difference, Names, denies, differing
 from webhook.impact.remembering import Memory
-from webhook.offline.verdicts import Decided, decided, verdict_of
+from webhook.offline.verdicts import Completions, Decided, decided, verdict_of
 from webhook.policy.json_values import differs
 from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.request import CREATE, GroupVersionKind, GroupVersionResource, Request
@@ -124,13 +124,14 @@ class _Deciding:
             self._counted.left_out += 1
             return None
         self.memory.forget()
-        before = self._decided(pair.old, self._old, was)
-        now = self._decided(pair.new, self._new, view)
+        completions = Completions()
+        before = self._decided(pair.old, self._old, was, completions)
+        now = self._decided(pair.new, self._new, view, completions)
         self._count((*before, *now))
         whole = False
         if not _same_objects(before, now):
-            before = list(decided(pair.old, self._old.whole, was))
-            now = list(decided(pair.new, self._new.whole, view))
+            before = list(decided(pair.old, self._old.whole, was, completions=completions))
+            now = list(decided(pair.new, self._new.whole, view, completions=completions))
             whole = True
         first = (pair.new or pair.old)[0]
         old, new = verdict_of(first, before), verdict_of(first, now)
@@ -139,8 +140,8 @@ class _Deciding:
             return None
         was_denied, is_denied = denies(old.findings), denies(new.findings)
         if not whole and not (was_denied and is_denied):
-            rest = decided(pair.new, self._new.rest, view)
-            if any(denies(each.findings) for each in rest):
+            rest = decided(pair.new, self._new.rest, view, completions=completions, locating=False, recording=None)
+            if any(each.denied for each in rest):
                 was_denied = is_denied = True
         request = first.request
         value = request.object if request.object is not None else request.old_object
@@ -159,7 +160,9 @@ class _Deciding:
         mutated = pair.new and self._new.whole.mutators_for(pair.new[0].request)
         return bool(mutated) and (_candidates(old, _A_POD) or _candidates(new, _A_POD))
 
-    def _decided(self, requests: Sequence[PlannedRequest], sets: _Sets, view: SecretsSeen) -> list[Decided]:
+    def _decided(
+        self, requests: Sequence[PlannedRequest], sets: _Sets, view: SecretsSeen, completions: Completions
+    ) -> list[Decided]:
         ran = self._counted.ran
         unseen = any(
             (candidate.policy.kind, candidate.policy.name) not in ran
@@ -170,7 +173,8 @@ class _Deciding:
             )
             for candidate in candidates
         )
-        return list(decided(requests, sets.lean, view, record=(lambda: _Ran(ran)) if unseen else None))
+        record = (lambda: _Ran(ran)) if unseen else None
+        return list(decided(requests, sets.lean, view, record=record, completions=completions))
 
     def _count(self, decisions: Sequence[Decided]) -> None:
         differing = self._comparison.policies

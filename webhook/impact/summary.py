@@ -34,8 +34,8 @@ class PolicySummary(Struct, frozen=True):
 class Summary(Struct, frozen=True):
     """`old`, `new`: what the sides are called. `in_all`: the policies of both sides. `objects`: that were judged, and
     how many of them differ. `newly_denied`: admitted by the old tree as a whole and denied by the new one;
-    `newly_allowed` the other way. `apart`: a CustomResourceDefinition or the like differs, so that everything was judged
-    twice.
+    `newly_allowed` the other way. `apart`: a CustomResourceDefinition or the like differs, so that everything was
+    judged twice.
     """
 
     old: str

@@ -21,7 +21,7 @@ from webhook.cli.report.impacttext import (
 from webhook.visible import visible
 
 if TYPE_CHECKING:
-    from webhook.cli.report.model import Finding, Report
+    from webhook.cli.report.impactmodel import Finding, Report
     from webhook.impact.summary import PolicySummary, Summary
 
 MAX_POLICIES: Final = 50
@@ -118,11 +118,8 @@ def _policy(name: str, found: Sequence[Finding]) -> Iterator[str]:
 
 def _example(found: Sequence[Finding]) -> Iterator[str]:
     first = found[0]
-    name = ""
-    if first.object is not None:
-        where = f"{first.object.namespace}/" if first.object.namespace else ""
-        name = f" {first.object.kind} {_code(f'{where}{first.object.name}')}"
-    yield f"- {_code(str(first.place))}{name}"
+    where = f"{first.object.namespace}/" if first.object.namespace else ""
+    yield f"- {_code(str(first.place))} {first.object.kind} {_code(f'{where}{first.object.name}')}"
     messages = dict.fromkeys(each.message for each in found)
     yield f": {'; '.join(_escaped(_short(message)) for message in messages)}\n"
     for aside in dict.fromkeys(aside for each in found for aside in each.asides):

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from webhook.cli.report.naming import object_name
-from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, LEVEL, PASSED, Style
+from webhook.cli.report.style import ACTIONS, BOLD, DIFF, DIM, ERROR, GREEN, PASSED, WARNING, Style
 from webhook.impact.differences import CHANGES
 from webhook.visible import visible
 
 if TYPE_CHECKING:
-    from webhook.cli.report.model import Finding, Report
-    from webhook.cli.report.text import Look
+    from webhook.cli.report.impactmodel import Finding, Report
     from webhook.impact.summary import PolicySummary, Summary
 
 MAX_EXAMPLES: Final = 3
@@ -40,14 +39,14 @@ _COLORS: Final = {
     "error came": ERROR,
     "newly allowed": GREEN,
     "error went": GREEN,
-    "newly warned": LEVEL["warn"],
-    "newly audited": LEVEL["audit"],
+    "newly warned": WARNING,
+    "newly audited": ACTIONS["audit"],
 }
 
 
-def lines(report: Report, look: Look) -> Iterator[str]:
+def lines(report: Report, color: bool = False) -> Iterator[str]:
     """The lines of the report, without line ends."""
-    style = Style(look.color)
+    style = Style(color)
     found = report.impact
     if found is None:
         return
@@ -56,7 +55,7 @@ def lines(report: Report, look: Look) -> Iterator[str]:
     for name in sorted({*rows, *shown}, key=lambda each: (each not in shown, each)):
         if name not in shown and rows[name].unjudged:
             continue  # named below
-        yield from _policy(name, rows.get(name), shown.get(name, ()), report, look, style)
+        yield from _policy(name, rows.get(name), shown.get(name, ()), report, style)
     if unjudged := [each for each in found.policies if each.unjudged]:
         yield style(BOLD, "Nothing can be said of")
         yield from (f"  {visible(each.name)} ({parts_of(each)}): {each.unjudged}" for each in unjudged)
@@ -65,7 +64,7 @@ def lines(report: Report, look: Look) -> Iterator[str]:
 
 
 def _policy(
-    name: str, row: PolicySummary | None, found: Sequence[Finding], report: Report, look: Look, style: Style
+    name: str, row: PolicySummary | None, found: Sequence[Finding], report: Report, style: Style
 ) -> Iterator[str]:
     about = (
         f"{row.kind}, {parts_of(row)}; matches {counted(row.matched, 'object')}" if row else "the same on both sides"
@@ -79,17 +78,17 @@ def _policy(
         yield f"  {said}  {style(DIM, owners_of(objects))}"
         shown = objects if report.verbose else objects[:MAX_EXAMPLES]
         for each in shown:
-            yield from _example(each, look, style)
+            yield from _example(each, report, style)
         if len(objects) > len(shown):
             yield f"    {style(DIM, f'and {len(objects) - len(shown):,} more; --verbose shows all')}"
     yield ""
 
 
-def _example(found: Sequence[Finding], look: Look, style: Style) -> Iterator[str]:
+def _example(found: Sequence[Finding], report: Report, style: Style) -> Iterator[str]:
     first = found[0]
-    name = object_name(first.object) if first.object is not None else ""
+    name = object_name(first.object)
     yield f"    {visible(str(first.place))}: {name}"
-    if look.concise:
+    if report.concise:
         return
     for each in found:
         yield from (f"      {visible(line)}" for line in each.message.splitlines())
@@ -106,7 +105,7 @@ def summary(report: Report, found: Summary, style: Style) -> str:
     if found.newly_denied:
         parts.append(style(ERROR, f"{counted(found.newly_denied, 'object')} newly denied"))
     if found.newly_allowed:
-        parts.append(style(LEVEL["warn"], f"{counted(found.newly_allowed, 'object')} newly allowed"))
+        parts.append(style(WARNING, f"{counted(found.newly_allowed, 'object')} newly allowed"))
     if others := found.differing - found.newly_denied - found.newly_allowed:
         parts.append(f"{counted(others, 'object')} otherwise different")
     if not parts:
@@ -138,7 +137,7 @@ def by_change(found: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
     groups: dict[str, list[Finding]] = {}
     for each in found:
         groups.setdefault(each.change, []).append(each)
-    order = {change: number for number, change in enumerate(CHANGES)}
+    order: dict[str, int] = {change: number for number, change in enumerate(CHANGES)}
     return sorted(groups.items(), key=lambda group: order.get(group[0], len(order)))
 
 
