@@ -251,9 +251,12 @@ def _impact(asked: _Asked) -> int:
         custom = workloads_of(asked.settings)
         try:
             user = impersonated(asked.user, asked.groups)
-            target = parse_version(asked.version)
         except ValueError as error:
             raise NotGiven(str(error)) from None
+        try:
+            target = parse_version(asked.version)
+        except ValueError as error:
+            raise NotGiven(f"--kubernetes-version: {error}, got {asked.version!r}") from None
         rules_given, wrong = access.read(str(asked.authorizations)) if asked.authorizations else ((), [])
         if wrong:
             raise NotGiven(problems=wrong)

@@ -15,6 +15,7 @@ from webhook.cli.report.impacttext import (
     by_object,
     by_policy,
     counted,
+    differ,
     owners_of,
     parts_of,
 )
@@ -46,8 +47,8 @@ def text(report: Report) -> Iterator[str]:
     if found is None:
         return
     yield f"### Policy impact: {_headline(found)}\n\n"
-    differ = f"{len(found.policies):,} of {counted(found.in_all, 'policy', 'policies')} differ"
-    yield f"{counted(found.objects, 'object')} judged under {_code(found.old)} and {_code(found.new)}; {differ}.\n\n"
+    of_all = f"{len(found.policies):,} of {counted(found.in_all, 'policy', 'policies')} differ"
+    yield f"{counted(found.objects, 'object')} judged under {_code(found.old)} and {_code(found.new)}; {of_all}.\n\n"
     if report.problems:
         yield f"> **{counted(len(report.problems), 'error')}**, so that this is not the whole impact:\n"
         yield from (f"> - {_escaped(str(each))}\n" for each in report.problems[:MAX_EXAMPLES])
@@ -73,7 +74,7 @@ def _headline(found: Summary) -> str:
     if found.newly_allowed:
         parts.append(f"{counted(found.newly_allowed, 'object')} newly allowed")
     if others := found.differing - found.newly_denied - found.newly_allowed:
-        parts.append(f"{counted(others, 'object')} otherwise different")
+        parts.append(f"{differ(others)}, but {'is' if others == 1 else 'are'} admitted or denied as before")
     return ", ".join(parts) or "no verdict differs"
 
 

@@ -107,13 +107,13 @@ def summary(report: Report, found: Summary, style: Style) -> str:
     if found.newly_allowed:
         parts.append(style(WARNING, f"{counted(found.newly_allowed, 'object')} newly allowed"))
     if others := found.differing - found.newly_denied - found.newly_allowed:
-        parts.append(f"{counted(others, 'object')} otherwise different")
+        parts.append(f"{differ(others)}, but {'is' if others == 1 else 'are'} admitted or denied as before")
     if not parts:
         parts.append(style(PASSED, "no verdict differs"))
     if report.problems:
         parts.append(style(ERROR, counted(len(report.problems), "error")))
-    differ = f"{len(found.policies):,} of {counted(found.in_all, 'policy', 'policies')} differ"
-    return f"{', '.join(parts)} ({counted(found.objects, 'object')}, {differ}, from {found.old} to {found.new})"
+    of_all = f"{len(found.policies):,} of {counted(found.in_all, 'policy', 'policies')} differ"
+    return f"{', '.join(parts)} ({counted(found.objects, 'object')}, {of_all}, from {found.old} to {found.new})"
 
 
 # --------------------------------------------------------------------------------------- shared with other formats
@@ -160,6 +160,11 @@ def owners_of(objects: Iterable[Sequence[Finding]]) -> str:
 
 def _most(owners: Counter[str]) -> list[tuple[str, int]]:
     return sorted(owners.items(), key=lambda each: (-each[1], each[0]))
+
+
+def differ(count: int) -> str:
+    """`1 object differs`, `3 objects differ`."""
+    return f"{counted(count, 'object')} differ{'s' if count == 1 else ''}"
 
 
 def counted(count: int, one: str, many: str = "") -> str:
