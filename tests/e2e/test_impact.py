@@ -50,8 +50,8 @@ def test_objects_of_the_cluster_are_judged_and_none_is_written(cluster: ControlP
     strict["metadata"]["labels"] = {"strict": "yes"}
     cluster.apply(namespace("rules"), strict, namespace("lax"))
     cluster.apply(
-        config_map("limits", "rules", {"more": "1"}),
-        *(config_map(f"name-{'x' * size}", where, {}) for where in ("strict", "lax") for size in range(8)),
+        config_map("limits", "rules", more="1"),
+        *(config_map(f"names{'x' * size}", where) for where in ("strict", "lax") for size in range(8)),
     )
     for side, length in (("old", 8), ("new", 10)):
         (tmp_path / side).mkdir()
@@ -66,7 +66,7 @@ def test_objects_of_the_cluster_are_judged_and_none_is_written(cluster: ControlP
     report = json.loads(done.stdout)
     found = {(each["change"], each["object"]["namespace"], each["object"]["name"]) for each in report["findings"]}
     # names of 9 and 10 characters: fewer than 9 were admitted, and fewer than 11 are
-    assert found == {("newly allowed", "strict", "name-xxxx"), ("newly allowed", "strict", "name-xxxxx")}
+    assert found == {("newly allowed", "strict", "namesxxxx"), ("newly allowed", "strict", "namesxxxxx")}
     assert {(each["file"], each["line"]) for each in report["findings"]} == {("the cluster", None)}
     assert report["summary"]["policies"][0]["matched"] >= 8
     after = cluster.kubectl("get", "configmaps,namespaces", "-A", "-o", "name,resourceVersion", check=False).stdout
@@ -77,7 +77,7 @@ def test_a_kind_is_listed_in_pages_and_each_object_is_judged_once(
     cluster: ControlPlane, tmp_path: Path, monkeypatch: Any
 ) -> None:
     cluster.apply(namespace("many"))
-    cluster.apply(*(config_map(f"one-of-many-{number}", "many", {}) for number in range(25)))
+    cluster.apply(*(config_map(f"one-of-many-{number}", "many") for number in range(25)))
     sides = []
     for side in ("true", "false"):
         (tmp_path / side).mkdir()
@@ -85,13 +85,14 @@ def test_a_kind_is_listed_in_pages_and_each_object_is_judged_once(
         (tmp_path / side / "all.yaml").write_text(made)
         tree = read_tree(tmp_path / side)
         sides.append(Side(side, load_tree(tree), tree))
+    old, new = sides
     monkeypatch.setattr(livecorpus, "PAGE", 7)
     where = configuration("kubeconfig", cluster.kubeconfig("pages", cluster.tokens[ADMIN.name]))
-    comparison = compared(*sides)
+    comparison = compared(old, new)
     corpus = livecorpus.Live(Connection(where, 1), "here", comparison.evaluated, user=User())
     names = [
         each.identity.name
-        for each in impacts(corpus, *sides, comparison, Counted())
+        for each in impacts(corpus, old, new, comparison, Counted())
         if each.identity.namespace == "many" and each.identity.name.startswith("one-of-many")
     ]
     assert sorted(names) == sorted(f"one-of-many-{number}" for number in range(25))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -9,15 +10,20 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents import reader
 from webhook.impact.corpus import Manifests
 from webhook.impact.deciding import Counted, impacts
+from webhook.impact.differences import Difference
+from webhook.impact.remembering import Memory
 from webhook.impact.sameness import compared
 from webhook.impact.trees import Side
 from webhook.offline.requests import Options
 from webhook.policy.load.loading import load_tree
 from webhook.policy.load.treefiles import read_tree
 from webhook.policy.policyset import Policy, PolicySet
+from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
+from webhook.policy.reviewing import Review
 
 POLICY = """\
 from gatewright import {kind}
@@ -136,3 +142,132 @@ def test_what_is_denied_anyway_is_found_out_where_it_matters(tmp_path: Path) -> 
     found = impacts(Manifests(documents, Options()), old, new, compared(old, new), Counted())
     assert [(each.was_denied, each.is_denied) for each in found] == [(False, True), (True, True), (False, True)]
     assert trees.ran["new same"] == 3 and not trees.ran["old same"]
+
+
+CEL = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: {kind}
+metadata: {{name: {name}}}
+spec:
+  {spec}
+  matchConstraints:
+    resourceRules: [{{apiGroups: ["*"], apiVersions: ["*"], operations: [CREATE], resources: [{resources}]}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: {kind}Binding
+metadata: {{name: {name}}}
+spec: {{policyName: {name}, {binding}}}
+"""
+
+
+def validating(name: str, spec: str, resources: str = "configmaps", binding: str = "") -> str:
+    bound = f"validationActions: [Deny]{binding}"
+    return CEL.format(kind="ValidatingAdmissionPolicy", name=name, spec=spec, resources=resources, binding=bound)
+
+
+def mutating(name: str, expression: str, resources: str = "configmaps", more: str = "", binding: str = "") -> str:
+    patch = f"{{patchType: JSONPatch, jsonPatch: {{expression: {json.dumps(expression)}}}}}"
+    spec = f"reinvocationPolicy: Never\n  mutations: [{patch}]{more}"
+    return CEL.format(kind="MutatingAdmissionPolicy", name=name, spec=spec, resources=resources, binding=binding)
+
+
+def loaded(folder: Path, **texts: str) -> Side:
+    folder.mkdir()
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text)
+    tree = read_tree(folder)
+    return Side(folder.name, load_tree(tree), tree)
+
+
+def differences(old: Side, new: Side, text: str) -> tuple[list[Difference], Counted]:
+    documents, _ = reader.parse(text, "objects.yaml")
+    counted = Counted()
+    corpus = Manifests(documents, Options())
+    return list(impacts(corpus, old, new, compared(old, new), counted)), counted
+
+
+CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: shop}\ndata: {a: swordfish}\n"
+
+
+def test_what_one_policy_reads_of_a_secret_is_hidden_in_the_messages_of_all(tmp_path: Path) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\nstringData: {key: swordfish}\n"
+    reading = validating(
+        "reads",
+        'paramKind: {apiVersion: v1, kind: Secret}\n  validations: [{expression: "params != null"}]',
+        binding=", paramRef: {name: s, namespace: shop, parameterNotFoundAction: Deny}",
+    )
+    sides = [
+        loaded(
+            tmp_path / name,
+            reads=reading,
+            secret=secret,
+            says=validating(
+                "says", f'validations: [{{expression: "{name}", messageExpression: "string(object.data.a)"}}]'
+            ),
+        )
+        for name in ("true", "false")
+    ]
+    found, _ = differences(sides[0], sides[1], CONFIG)
+    assert [located.message for each in found[0].differing for located in each.new] == ["<9 characters>"]
+
+
+def test_each_param_of_a_mutation_has_its_own_result(tmp_path: Path) -> None:
+    """The first param changes nothing, so that the second is put to the same object."""
+    params = "---\n".join(
+        f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: rules, labels: {{of: it}}}}\n"
+        f"data: {{tier: '{tier}'}}\n"
+        for name, tier in (("one", ""), ("two", "gold"))
+    )
+    label = mutating(
+        "label",
+        "params.data.tier == '' ? [] : [JSONPatch{op: 'add', path: '/metadata/labels',"
+        " value: {'tier': params.data.tier}}]",
+        more="\n  paramKind: {apiVersion: v1, kind: ConfigMap}",
+        binding="paramRef: {selector: {matchLabels: {of: it}}, namespace: rules, parameterNotFoundAction: Deny}",
+    )
+    sides = [
+        loaded(
+            tmp_path / name,
+            label=label,
+            params=params,
+            gold=validating(
+                "gold", f"validations: [{{expression: \"object.metadata.labels.tier == 'gold' && {name}\"}}]"
+            ),
+        )
+        for name in ("true", "false")
+    ]
+    found, counted = differences(sides[0], sides[1], CONFIG)
+    assert [(each.was_denied, each.is_denied) for each in found] == [(False, True)]
+    assert not any(located.finding.error for each in found[0].differing for located in each.new)
+    assert counted.reused == 4  # on the new side, and where it is asked what else denies
+
+
+def test_a_result_that_is_reused_spends_the_budget_of_mutations(tmp_path: Path) -> None:
+    grow = mutating("grow", "[JSONPatch{op: 'add', path: '/data/b', value: 'x'}]")
+    side = loaded(tmp_path / "one", grow=grow)
+    memory = Memory()
+    policy = memory.of(side.policies.mutating[0])
+    request = Request(
+        operation="CREATE",
+        resource=GroupVersionResource("", "v1", "configmaps"),
+        kind=GroupVersionKind("", "v1", "ConfigMap"),
+        object=reader.parse(CONFIG, "c.yaml")[0][0].value,
+    )
+    first, second = (Review(request, ManifestsView([]), lambda _: None) for _ in range(2))
+    one, other = policy.evaluator.mutate(first, None), policy.evaluator.mutate(second, None)
+    assert one is other and memory.reused == 1
+    assert second.mutated == first.mutated and second.mutated is not None and second.mutated.count == 1
+    assert second.mutated is not first.mutated  # each goes on to count for itself
+
+
+def test_pods_that_a_mutation_adds_are_judged(tmp_path: Path) -> None:
+    """A custom workload may have no template before it is mutated: then no request for its Pod is planned."""
+    template = "{'spec': {'containers': [{'name': 'c', 'image': 'x:1'}]}}"
+    adds = mutating("adds", f"[JSONPatch{{op: 'add', path: '/spec/template', value: {template}}}]", "rollouts")
+    sides = [
+        loaded(tmp_path / name, adds=adds, pods=validating("pods", f'validations: [{{expression: "{name}"}}]', "pods"))
+        for name in ("true", "false")
+    ]
+    rollout = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: f, namespace: shop}\nspec: {size: 1}\n"
+    found, _ = differences(sides[0], sides[1], rollout)
+    assert [(each.identity.kind, each.is_denied) for each in found] == [("Rollout", True)]

@@ -123,7 +123,8 @@ def test_a_policy_in_python_is_its_whole_file(tmp_path: Path) -> None:
 
 
 def test_policies_that_read_secrets_are_all_evaluated(tmp_path: Path) -> None:
-    found = comparison(tmp_path, *[POLICY.replace("kind: ConfigMap", "kind: Secret")] * 2)
+    secret = POLICY.replace("kind: ConfigMap", "kind: Secret")
+    found = comparison(tmp_path, secret, secret)
     assert found.secrets and not found.policies
 
 

@@ -81,7 +81,7 @@ class Live:
             )
             for policies in (old, new)
         )
-        if not listed:
+        if not listed and not self.problems:
             self.notes.append(f"{self.name} serves no kind that a policy which differs is about")
         return Opened(old, new, self._batches(list(listed.values()), was, view))
 
@@ -115,7 +115,12 @@ class Live:
     def _versions(self) -> Iterator[tuple[str, str]]:
         """The path and the name of each served version of each group."""
         yield "/api/v1", "v1"
-        for group in self._connection.get("/apis").get("groups") or ():
+        try:
+            answer = self._connection.get("/apis")
+        except (APIError, Unreachable) as error:
+            self._failed("/apis", error)
+            return
+        for group in answer.get("groups") or ():
             preferred = (group.get("preferredVersion") or {}).get("groupVersion")
             names = [each["groupVersion"] for each in group.get("versions") or ()]
             for name in sorted(names, key=lambda each: each != preferred):
