@@ -171,8 +171,10 @@ def mutating(name: str, expression: str, resources: str = "configmaps", more: st
     return CEL.format(kind="MutatingAdmissionPolicy", name=name, spec=spec, resources=resources, binding=binding)
 
 
-def loaded(folder: Path, **texts: str) -> Side:
+def loaded(folder: Path, python: str = "", **texts: str) -> Side:
     folder.mkdir()
+    if python:
+        (folder / "policy.py").write_text(python)
     for name, text in texts.items():
         (folder / f"{name}.yaml").write_text(text)
     tree = read_tree(folder)
@@ -218,17 +220,23 @@ def test_each_param_of_a_mutation_has_its_own_result(tmp_path: Path) -> None:
         f"data: {{tier: '{tier}'}}\n"
         for name, tier in (("one", ""), ("two", "gold"))
     )
-    label = mutating(
-        "label",
-        "params.data.tier == '' ? [] : [JSONPatch{op: 'add', path: '/metadata/labels',"
-        " value: {'tier': params.data.tier}}]",
-        more="\n  paramKind: {apiVersion: v1, kind: ConfigMap}",
-        binding="paramRef: {selector: {matchLabels: {of: it}}, namespace: rules, parameterNotFoundAction: Deny}",
+    label = (
+        "from gatewright import mutate\n\n"
+        '@mutate(resources=["v1/configmaps"], operations=["CREATE"], param_kind="v1/ConfigMap")\n'
+        "def label(request, params):\n"
+        '    if params["data"]["tier"]:\n'
+        '        request.object["metadata"]["labels"] = {"tier": params["data"]["tier"]}\n'
     )
+    bound = mutating(
+        "label",
+        "[]",
+        binding="paramRef: {selector: {matchLabels: {of: it}}, namespace: rules, parameterNotFoundAction: Deny}",
+    ).partition("---\n")[2]
     sides = [
         loaded(
             tmp_path / name,
-            label=label,
+            label,
+            bound=bound,
             params=params,
             gold=validating(
                 "gold", f"validations: [{{expression: \"object.metadata.labels.tier == 'gold' && {name}\"}}]"
