@@ -78,7 +78,6 @@ cli/report/impactmodel: cli/test_impact
 cli/report/impacttext: cli/test_impact
 impact/corpus: impact/test_brute_force
 impact/differences: impact/test_brute_force
-impact/livecorpus: e2e/test_impact
 impact/remembering: impact/test_deciding
 impact/summary: cli/test_impact
 impact/trees: cli/test_impact
