@@ -307,3 +307,24 @@ def test_a_python_policy_that_fails_on_another_line_fails_as_before(made: Made) 
     report = impact(made, "--since", "HEAD")
     assert [each["differs"] for each in report["summary"]["policies"]] == [["policy"]]
     assert not report["findings"]
+
+
+def test_the_markdown_shows_patches_and_what_cannot_be_said(made: Made) -> None:
+    made.commit(
+        {
+            "policies/labels.yaml": MUTATING.format(tier="gold"),
+            "policies/pods.yaml": policy("pods", resources="pods"),
+            "deploy/broken.yaml": "kind: ConfigMap\napiVersion: v1\nmetadata: {name: [\n",
+        }
+    )
+    (made.folder / "policies/labels.yaml").write_text(MUTATING.format(tier="iron"))
+    (made.folder / "policies/pods.yaml").write_text(policy("pods", "false", resources="pods"))
+    done = gatewright("impact", "deploy", "--since", "HEAD", "-o", "markdown", cwd=made.folder)
+    assert done.returncode == 2
+    text = done.stdout
+    assert text.startswith("### Policy impact: 4 objects differ, but are admitted or denied as before")
+    assert "> **1 error**, so that this is not the whole impact:" in text and "deploy/broken.yaml" in text
+    assert "- `pods`: it matches none of these objects" in text
+    assert "| `labels` | changed | 4 | **4** |" in text
+    assert "  ```diff\n" in text and "+    tier: iron" in text
+    assert "- … and 1 more" in text
