@@ -11,11 +11,9 @@ from webhook.offline.caseruns import Exempted, Result
 from webhook.visible import visible
 
 
-def untested(names: Sequence[str], style: Style, required: bool) -> str:
-    """The lines about policies without tests, which fail the run if tests are `required`."""
-    if required:
-        return "".join(f"{style(ERROR, 'FAIL')} {style(BOLD, visible(name))}: it has no tests\n" for name in names)
-    return "".join(f"{style(DIM, 'note:')} {visible(name)} has no tests\n" for name in names)
+def untested(names: Sequence[str], style: Style) -> str:
+    """The lines about policies without tests where each must have some."""
+    return "".join(f"{style(ERROR, 'FAIL')} {style(BOLD, visible(name))}: it has no tests\n" for name in names)
 
 
 def report(results: Sequence[Result], style: Style, verbose: bool, background: Background) -> str:
