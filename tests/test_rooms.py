@@ -17,6 +17,7 @@ ORDER = """
 webhook.cli
 webhook.server
 webhook.lint
+webhook.impact
 webhook.mutants
 webhook.offline webhook.registration
 webhook.admission

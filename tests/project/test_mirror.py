@@ -75,6 +75,16 @@ cli/report/outcome: cli/test_check
 cli/report/linttext: cli/test_lint
 cli/report/lintjson: cli/test_lint
 cli/report/testtext: cli/test_test
+cli/report/impacted: cli/test_impact
+cli/report/impactjson: cli/test_impact
+cli/report/impactmarkdown: cli/test_impact
+cli/report/impactmodel: cli/test_impact
+cli/report/impacttext: cli/test_impact
+impact/corpus: impact/test_brute_force
+impact/differences: impact/test_brute_force
+impact/remembering: impact/test_deciding
+impact/summary: cli/test_impact
+impact/trees: cli/test_impact
 cli/serve: server/test_settings
 cluster/connection: cluster/test_live
 cluster/snapshot: cluster/test_live

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import marshal
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -78,6 +79,34 @@ class Document(Struct):
     _index: int = 0  # of the document in its text
     _base: Path = ROOT  # of an item in its List
     repeats: bool = False
+    _packed: bytes = b""
+    _packed_type: tuple[str, str] | None = None
+
+    def pack(self) -> None:
+        """Keep the value as bytes, in a tenth of the memory, until it is `unpacked`; `value` is None then."""
+        if not self._packed:
+            self._packed_type = self.type
+            self._packed, self.value = marshal.dumps(self.value), None
+
+    @property
+    def type(self) -> tuple[str, str] | None:
+        """apiVersion and kind of the object, packed or not; None if it has none."""
+        value = self.value
+        if not isinstance(value, dict):
+            return self._packed_type
+        api_version, kind = value.get("apiVersion"), value.get("kind")
+        return (api_version, kind) if isinstance(api_version, str) and isinstance(kind, str) else None
+
+    def unpacked(self) -> Document:
+        """The document with its value. Positions are those of the packed one, and found once for both."""
+        if not self._packed:
+            return self
+        return replace(self, value=marshal.loads(self._packed), _packed=b"", _packed_type=None)  # noqa: S302  # ours
+
+    def forget_positions(self) -> None:
+        """Free the memory of the positions that were asked for. They are found again, unless the text is large."""
+        if len(self._text.text) <= _FOUND_AGAIN:
+            self._text.forget_positions()
 
     @property
     def key(self) -> tuple[int, int]:
@@ -197,6 +226,7 @@ class Document(Struct):
         return offset, exact
 
 
+_FOUND_AGAIN: Final = 1 << 16  # characters of a text that is quickly parsed
 _LINE_END = lazily("\n")
 _COMMENT = lazily(r"[ \t]+#")
 _WORD = lazily(r"\S*")
@@ -213,6 +243,9 @@ class Text(Struct):
     _roots: list[syntax.Root] | None = None
     _scalars: syntax.Scalars | None = None
     _line_starts: list[int] | None = None
+
+    def forget_positions(self) -> None:
+        self._roots = self._scalars = self._line_starts = None
 
     def position(self, offset: int) -> Position:
         if self._line_starts is None:
