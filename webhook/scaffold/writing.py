@@ -5,15 +5,12 @@ from __future__ import annotations
 import keyword
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Final
 
-from webhook import lazypatterns
-
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _SUFFIX: Final = ".txt"  # a template is no policy, and no module
-_NAME: Final = lazypatterns.pattern(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 _MOST: Final = 63  # characters of a label in DNS
 _TAKEN: Final = frozenset({"mutate", "validate"})
 """What the templates in Python import under names that a function could have."""
@@ -46,7 +43,11 @@ def write(name: str, tree: Path, *, python: bool, mutating: bool) -> list[Path]:
     if folder.exists() or folder.is_symlink():
         raise NotWritten(f"{folder}: is there already; choose another name, or remove it first")
     tree.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=tree))  # what begins with a dot is no part of a tree
+    made = tree / f".{name}.new"  # what begins with a dot is no part of a tree
+    try:
+        made.mkdir()
+    except FileExistsError:
+        raise NotWritten(f"{made}: another run is writing this policy, or did not end; remove it first") from None
     try:
         for source in sorted((_TEMPLATES / ("mutating" if mutating else "validating")).iterdir()):
             file = source.name.removesuffix(_SUFFIX)
@@ -55,10 +56,7 @@ def write(name: str, tree: Path, *, python: bool, mutating: bool) -> list[Path]:
             text = source.read_text(encoding="utf-8")
             text = text.replace("@NAME@", name).replace("@FUNCTION@", _function(name))
             (made / file).write_text(text, encoding="utf-8")
-        made.chmod(0o777 & ~_umask())
         made.rename(folder)
-    except FileExistsError:  # another run was first
-        raise NotWritten(f"{folder}: is there already") from None
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return sorted(folder.iterdir())
