@@ -16,9 +16,10 @@ ROOT = Path(__file__).parent.parent
 ORDER = """
 webhook.cli
 webhook.server
+webhook.lint
 webhook.impact
 webhook.mutants
-webhook.offline webhook.registration
+webhook.offline webhook.registration webhook.scaffold
 webhook.admission
 gatewright
 webhook.bundle

@@ -48,6 +48,7 @@ SIDEBAR = {
             The API of policies in Python <docs/policy-api>
             CEL functions <docs/cel-functions>
             Policies that ship <policies/README>
+            Lint <docs/lint>
             Differences in CEL <docs/conformance>
         Check manifests
             Files, updates, workloads <docs/check>
@@ -67,6 +68,10 @@ SIDEBAR = {
     "policies/README": """
         *
             */README
+        """,
+    "docs/lint": """
+        *
+            lint/*
         """,
     "docs/operations/README": """
         *

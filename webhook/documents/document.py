@@ -26,13 +26,17 @@ class Position(Struct, frozen=True, order=True):
 
 
 class Problem(Struct, frozen=True):
-    """An error in an input. Its text is `file:line:column: message`; line and column are left out if not known."""
+    """An error in an input. Its text is `file:line:column: message`; line and column are left out if not known.
+
+    `rule`: the id of the rule of `gatewright lint` that reports it, if it is not GW001 or GW005.
+    """
 
     file: str
     line: int | None
     column: int | None
     message: str
     excerpt: Excerpt | None = None  # the line, to be shown below the message
+    rule: str = ""
 
     def __str__(self) -> str:
         place = "".join(f":{number}" for number in (self.line, self.column) if number is not None)
@@ -46,6 +50,18 @@ def full_text(problem: Problem, width: int | None = None) -> str:
     """
     shown = excerpts.lines(problem.excerpt, width) if problem.excerpt else []
     return "\n".join([visible(str(problem)), *shown])
+
+
+class Written(Struct, frozen=True):
+    """A scalar as the file has it, with quotes and tags: from `start` to before `end`.
+
+    `style`: a quote, `|`, `>`, or "" for a plain one.
+    """
+
+    start: Position
+    end: Position
+    text: str
+    style: str
 
 
 class Document(Struct):
@@ -132,6 +148,23 @@ class Document(Struct):
         if places is None or not 0 <= offset < len(places):
             return None
         return self._text.position(places[offset])
+
+    def written(self, path: Path) -> Written | None:
+        """The scalar at `path` as the file has it; None in JSON, and if the file has no scalar there."""
+        at, exact = self._find(path)
+        if self._text.is_json or not exact:
+            return None
+        span = self._text.scalars().span(at, isinstance((self._base + path)[-1], int))
+        if span is None:
+            return None
+        start, end, style = span
+        return Written(self._text.position(start), self._text.position(end), self._text.text[start:end], style)
+
+    def scalars(self) -> Iterator[tuple[Position, Position, str]]:
+        """All scalars of the text that this document is a part of: start, end and style of each. None in JSON."""
+        if not self._text.is_json:
+            for start, end, style in self._text.scalars().spans():
+                yield self._text.position(start), self._text.position(end), style
 
     def tags(self) -> Iterator[tuple[Path, Position, str]]:
         """The scalars with a tag that YAML does not define (`!object.x`): path, position and tag of each."""
