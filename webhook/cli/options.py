@@ -133,7 +133,7 @@ Since = Annotated[
     typer.Option(
         "--since",
         metavar="REV",
-        help="Check what differs from a git revision: each object is created, updated (from the old one) or deleted.",
+        help="Take what differs from a git revision: each object is created, updated (from the old one) or deleted.",
     ),
 ]
 
