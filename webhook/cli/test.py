@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from msgspec import Struct
@@ -16,6 +16,7 @@ from webhook.cli.options import (
     NotGiven,
     PolicyImports,
     PolicyTrees,
+    Watch,
     colored,
     fail,
     fail_with,
@@ -25,6 +26,9 @@ from webhook.cli.options import (
 )
 from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT, parse_version
+
+_RUN: Final = ("webhook.cli.report.testtext", "webhook.offline.caseruns", "webhook.offline.policytest")
+"""What a run imports, the most of it."""
 
 
 def test(
@@ -58,6 +62,7 @@ def test(
     output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
+    watch: Watch = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too; show tracebacks of Python policies.")
     ] = False,
@@ -67,6 +72,10 @@ def test(
     Exit code: **0** all cases pass, **1** some fail, or a mutant survives, **2** the run itself failed: a bad policy, a
     bad test, no tests, a bad option.
     """
+    if watch:
+        from webhook.cli import watching
+
+        watching.each_change([*trees(policies), *(paths or ())], _RUN)
     wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate)
     raise typer.Exit(_test(trees(policies), wanted, output, verbose, version, policy_imports))
 
