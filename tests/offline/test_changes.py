@@ -16,6 +16,7 @@ import pytest
 
 from tests.amounts import amount
 from webhook.offline.changes import changes, differing
+from webhook.offline.rendering import Rendering
 from webhook.offline.requests import Options, plan
 from webhook.offline.revisions import Reading, read
 
@@ -23,6 +24,7 @@ COMMITS: Final = 80
 PAIRS: Final = amount(1000, 20)
 Identity = tuple[str, str, str]  # kind, namespace, name
 State = dict[Identity, tuple[str, int]]  # the file and the content of each object
+NOTHING: Final = Rendering()
 KINDS: Final = ("ConfigMap", "Secret", "Service", "Deployment", "ClusterRole")
 
 
@@ -135,8 +137,8 @@ def inside(history: History, monkeypatch: pytest.MonkeyPatch) -> Iterator[Histor
     yield history
 
 
-def sent(since: str, until: str, paths: list[str]) -> list[tuple[str, Identity]]:
-    sides = read(paths, since, until, Reading())
+def sent(since: str, until: str, paths: list[str], rendering: Rendering = NOTHING) -> list[tuple[str, Identity]]:
+    sides = read(paths, since, until, Reading(rendering=rendering))
     assert sides.new.problems == sides.warnings == []
     differ = differing(sides.new.documents, sides.old.documents, sides.file)
     planned = plan(sides.new.documents, Options())
