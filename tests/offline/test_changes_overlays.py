@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from tests.amounts import amount
 from tests.git.repositories import imported
-from tests.offline.test_changes import Identity, State, expected, manifest, sent
+from tests.offline.states import Identity, State, expected, manifest, sent
 from webhook.offline.rendering import KUSTOMIZE, Rendering
 
 COMMITS: Final = 60
