@@ -63,13 +63,13 @@ cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
-cli/report/checkjson: cli/test_check
-cli/report/checktext: cli/test_check
+cli/report/checked: cli/test_check
+cli/report/jsonformat: cli/test_check
 cli/report/explainjson: cli/test_explain
 cli/report/explaintext: cli/test_explain
 cli/report/explaintree: cli/test_explain
-cli/report/outcome: cli/test_check
-cli/report/testtext: cli/test_test
+cli/report/text: cli/test_check
+cli/report/tested: cli/test_test
 cli/serve: server/test_settings
 cluster/connection: cluster/test_live
 cluster/snapshot: cluster/test_live

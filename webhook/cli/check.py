@@ -21,14 +21,12 @@ from webhook.cli.options import (
     Color,
     Colors,
     Exclude,
-    Format,
     KubernetesVersion,
     Manifests,
     Namespace,
     NotGiven,
     Old,
     Operation,
-    Output,
     PlainRegistry,
     PolicyImports,
     PolicyTrees,
@@ -42,8 +40,6 @@ from webhook.cli.options import (
     Verbose,
     VerifyKey,
     assumed,
-    colored,
-    draws,
     fail,
     given,
     operation_of,
@@ -51,7 +47,7 @@ from webhook.cli.options import (
     trees,
     workloads_of,
 )
-from webhook.excerpts import columns
+from webhook.cli.reporting import Concise, Outputs, finish, reporting
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
@@ -87,7 +83,8 @@ def check(
         ),
     ] = "",
     settings: SettingsFile = None,
-    output: Output = Format.TEXT,
+    output: Outputs = None,
+    concise: Concise = False,
     exclude: Exclude = None,
     strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
@@ -96,7 +93,7 @@ def check(
     registry_ca: RegistryCA = None,
     registry_plain_http: PlainRegistry = False,
     authorizations: Authorizations = None,
-    diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
+    diffs: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
     ] = False,
@@ -133,13 +130,14 @@ def check(
             subresource=subresource,
             settings=settings,
             output=output,
+            concise=concise,
             exclude=exclude or [],
             strict=strict,
             version=version,
             policy_imports=policy_imports,
             bundles=Bundles(registry_ca, registry_plain_http, verify_key),
             authorizations=authorizations,
-            diff=diff,
+            diffs=diffs,
             explain=explain,
             as_written=as_written,
             verbose=verbose,
@@ -168,14 +166,15 @@ def _check(
     values: tuple[str, ...],
     subresource: str,
     settings: Path | None,
-    output: Format,
+    output: list[str] | None,
+    concise: bool,
     exclude: list[str],
     strict: bool,
     version: str,
     policy_imports: str,
     bundles: Bundles,
     authorizations: Path | None,
-    diff: bool,
+    diffs: bool,
     explain: bool,
     as_written: bool,
     verbose: bool,
@@ -183,9 +182,8 @@ def _check(
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.progress import ProgressBar
-    from webhook.cli.report import checkjson, checktext
-    from webhook.cli.report.outcome import Outcome
-    from webhook.cli.streams import put
+    from webhook.cli.report.checked import Checked, diff, rules, streams
+    from webhook.cli.report.model import Diff, Finding, Report
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents.document import Problem
     from webhook.offline import manifests
@@ -197,7 +195,9 @@ def _check(
     from webhook.policy import startup
     from webhook.policy.python.raised import tracebacks
 
+    fails = lambda finding: finding.level == "deny"  # noqa: E731
     try:
+        how = reporting(output, concise=concise, color=color)
         if subresource and subresource not in SUBRESOURCES:
             raise NotGiven(f"--subresource: expected one of {', '.join(SUBRESOURCES)}, got {subresource!r}")
         if subresource and operation is None and not (old or since):
@@ -208,9 +208,9 @@ def _check(
         custom = workloads_of(settings)
         run = given(named, version, user, groups, authorizations, policy_imports, bundles)
     except NotGiven as error:
-        if error.policies and output is Format.JSON:
-            put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
-            return FAILED
+        if error.policies:
+            scope = {"objects": 0, "files": 0, "policies": 0}
+            return finish(Report(command="check", problems=error.problems, scope=scope), how, fails, aborted=True)
         return refuse(error, color)
     policies = run.policies
 
@@ -280,14 +280,19 @@ def _check(
         cluster = ManifestsView(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
         )
-        results = []
+        findings, suppressed, changed, checked, in_files = list[Finding](), list[Finding](), list[Diff](), 0, set[str]()
         with tracebacks() as raised:
+            made = Checked(Background(policies, raised), verbose=verbose)
             for verdict in verdicts(requests, policies, cluster, explain=explain):
-                results.append(verdict)
-                bar.step("checking", len(results), len(planned.objects))
+                findings += made.findings(verdict)
+                suppressed += made.suppressed(verdict)
+                if diffs:
+                    changed += map(diff, verdict.changes)
+                in_files.add(verdict.document.file)
+                checked += 1
+                bar.step("checking", checked, len(planned.objects))
     notes += assumed(cluster.assumed)
-    findings = [located for verdict in results for located in verdict.findings]
-    errors = [located.message for located in findings if located.finding.error]
+    errors = [each.message for each in findings if each.error]
     if not user and any("request.userInfo" in message or "authorizer: user ''" in message for message in errors):
         notes.append("request.userInfo is empty: nobody in particular applies these; --as and --as-group say who")
     met, left_out = startup.among(each.request for each in requests), list[Problem]()
@@ -295,29 +300,22 @@ def _check(
         from webhook.registration import bootstrap
 
         left_out += bootstrap.warnings(policies, swept=met)
-    outcome = Outcome(
+    report = Report(
+        command="check",
         findings=findings,
+        suppressed=suppressed,
+        rules=rules(policies),
         problems=sorted([*problems, *planned.problems], key=lambda problem: (problem.file, problem.line or 0)),
-        notes=notes,
-        files=len({verdict.document.file for verdict in results}),
-        objects=len(results),
-        policies=len(policies.names),
         warnings=[*policies.warnings, *left_out, *read.warnings, *(sides.warnings if sides else ())],
+        notes=[*notes, *streams(findings)],
         left_out=read.left_out,
-        changes=[change for verdict in results for change in verdict.changes],
-        excepted=[each for verdict in results for each in verdict.excepted],
-        show_changes=diff,
-        explained=explain,
-        background=Background(policies, raised),
+        diffs=changed,
+        scope={"objects": checked, "files": len(in_files), "policies": len(policies.names)},
         verbose=verbose,
+        shows_diffs=diffs,
+        shows_why=explain,
     )
-    if output is Format.JSON:
-        written = put(checkjson.report(outcome))
-    else:
-        sys.stderr.write(checktext.asides(outcome, colored(color, sys.stderr), columns(sys.stderr)))
-        sys.stderr.flush()
-        written = put(checktext.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
-    return outcome.exit_code if written else FAILED
+    return finish(report, how, fails)
 
 
 def _sides(

@@ -2,57 +2,62 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from webhook.cli.options import (
-    FAILED,
     Color,
-    Format,
+    Colors,
     KubernetesVersion,
     NotGiven,
     PolicyImports,
     PolicyTrees,
-    colored,
     fail,
-    fail_with,
     is_bundle,
     loaded,
     trees,
 )
-from webhook.excerpts import columns
+from webhook.cli.reporting import Concise, Outputs, finish, reporting
 from webhook.versions import NEWEST_TEXT, parse_version
 
 
 def test(
     policies: PolicyTrees = None,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
+    output: Outputs = None,
+    concise: Concise = False,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too; show tracebacks of Python policies.")
     ] = False,
+    color: Colors = Color.AUTO,
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
     Exit code: **0** all cases pass, **1** some fail, **2** the run itself failed: a bad policy, a bad test, a bad
     option.
     """
-    raise typer.Exit(_test(trees(policies), output, verbose, version, policy_imports))
+    raise typer.Exit(_test(trees(policies), output, concise, color, verbose, version, policy_imports))
 
 
 # Whoever looks for tests of Gatewright itself by their name is to pass this one over.
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-def _test(named: tuple[str, ...], output: Format, verbose: bool, version: str, policy_imports: str) -> int:
+def _test(
+    named: tuple[str, ...],
+    output: list[str] | None,
+    concise: bool,
+    color: Color,
+    verbose: bool,
+    version: str,
+    policy_imports: str,
+) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
-    from webhook.cli.report import testjson, testtext
-    from webhook.cli.report.problems import note_line, warning_text
-    from webhook.cli.report.style import Style
-    from webhook.cli.streams import put
+    from webhook.cli.report.checked import rules
+    from webhook.cli.report.model import Report, failed
+    from webhook.cli.report.tested import case
     from webhook.offline import caseruns, policytest
     from webhook.offline.background import Background
     from webhook.policy import startup
@@ -60,48 +65,44 @@ def _test(named: tuple[str, ...], output: Format, verbose: bool, version: str, p
     from webhook.policy.load.loading import PolicyTreeError
     from webhook.policy.python.raised import tracebacks
 
+    fails = lambda finding: finding.kind == "test"  # noqa: E731
     try:
         target = parse_version(version)
     except ValueError as error:
-        return fail(f"--kubernetes-version: {error}, got {version!r}")
+        return fail(f"--kubernetes-version: {error}, got {version!r}", color)
     if bundles := [each for each in named if is_bundle(each)]:
-        return fail(f"--policies: {bundles[0]}: tests and the files that they name are in folders, not in bundles")
+        return fail(
+            f"--policies: {bundles[0]}: tests and the files that they name are in folders, not in bundles", color
+        )
     try:
+        how = reporting(output, concise=concise, color=color)
         policies, _ = loaded(named, target, policy_imports)
         planned, problems = policytest.plan(named, policies)
     except NotGiven as error:
-        return fail(str(error))
+        return fail(str(error), color)
     except PolicyTreeError as error:
         planned, problems = [], list(error.problems)
     if problems:
-        if output is Format.JSON:
-            put(testjson.report((), (), problems, ()))
-        else:
-            fail_with(problems)
-        return FAILED
+        return finish(Report(command="test", problems=problems), how, fails, aborted=True)
 
-    on_stderr, width = colored(Color.AUTO, sys.stderr), columns(sys.stderr)
-    ended = {expired(exception) for exception in policies.exceptions}
-    for note in (note for note in policies.notes if note.message in ended):  # the rest is no matter of tests
-        sys.stderr.write(note_line(str(note), on_stderr))
     with tracebacks() as raised:
         results = list(caseruns.run(planned, policies))
     background = Background(policies, raised)
-    tested = {each.policy for each in planned}
-    untested = sorted({policy.name for policy in policies.policies} - tested)
+    cases = [case(each, background, verbose) for each in results]
     met, warnings = startup.among(case.request for case in planned), list(policies.warnings)
     if startup.concerns(policies, met):
         from webhook.registration import bootstrap
 
         warnings += bootstrap.warnings(policies, swept=met)
-    if output is Format.JSON:
-        written = put(testjson.report(results, untested, (), warnings, background, verbose))
-    else:
-        sys.stderr.write("".join(warning_text(problem, on_stderr, width) for problem in warnings))
-        sys.stderr.flush()
-        style = Style(colored(Color.AUTO, sys.stdout))
-        notes = (note_line(f"{name} has no tests", colored(Color.AUTO, sys.stdout)) for name in untested)
-        written = put("".join(notes) + testtext.report(results, style, verbose, background))
-    if not written:
-        return FAILED
-    return 1 if any(not result.passed for result in results) else 0
+    ended = {expired(exception) for exception in policies.exceptions}
+    report = Report(
+        command="test",
+        findings=[failed(each) for each in cases if not each.passed],
+        cases=cases,
+        rules=rules(policies),
+        warnings=warnings,
+        notes=[str(note) for note in policies.notes if note.message in ended],  # the rest is no matter of tests
+        untested=sorted({policy.name for policy in policies.policies} - {each.policy for each in planned}),
+        verbose=verbose,
+    )
+    return finish(report, how, fails)
