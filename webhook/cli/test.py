@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
 
 from webhook.cli.options import (
     Color,
@@ -21,9 +22,31 @@ from webhook.cli.options import (
 from webhook.cli.reporting import Concise, Outputs, finish, reporting
 from webhook.versions import NEWEST_TEXT, parse_version
 
+if TYPE_CHECKING:
+    from webhook.cli.report.model import Finding
+
 
 def test(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH", help="Run only the tests in these files and folders of the tree."),
+    ] = None,
     policies: PolicyTrees = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            "-k",
+            metavar="TEXT",
+            help="Run only cases whose name, or whose policy's name, contains TEXT; `*` is anything. May be repeated.",
+        ),
+    ] = None,
+    require_tests: Annotated[
+        bool, typer.Option("--require-tests", help="Fail if a policy has no tests; each is named.")
+    ] = False,
+    allow_no_tests: Annotated[
+        bool, typer.Option("--allow-no-tests", help="Succeed even if there is nothing to run.")
+    ] = False,
     output: Outputs = None,
     concise: Concise = False,
     version: KubernetesVersion = NEWEST_TEXT,
@@ -35,18 +58,29 @@ def test(
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
-    Exit code: **0** all cases pass, **1** some fail, **2** the run itself failed: a bad policy, a bad test, a bad
-    option.
+    Exit code: **0** all cases pass, **1** some fail, **2** the run itself failed: a bad policy, a bad test, no tests, a
+    bad option.
     """
-    raise typer.Exit(_test(trees(policies), output, concise, color, verbose, version, policy_imports))
+    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests)
+    raise typer.Exit(_test(trees(policies), wanted, output, concise, color, verbose, version, policy_imports))
 
 
 # Whoever looks for tests of Gatewright itself by their name is to pass this one over.
 test.__test__ = False  # type: ignore[attr-defined]
 
 
+class Wanted(Struct, frozen=True):
+    """The values of the options that say which cases run."""
+
+    paths: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    require_tests: bool = False
+    allow_no_tests: bool = False
+
+
 def _test(
     named: tuple[str, ...],
+    wanted: Wanted,
     output: list[str] | None,
     concise: bool,
     color: Color,
@@ -57,15 +91,15 @@ def _test(
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.report.checked import rules
     from webhook.cli.report.model import Report, failed
-    from webhook.cli.report.tested import case
-    from webhook.offline import caseruns, policytest
+    from webhook.cli.report.tested import case, lacking
+    from webhook.documents.document import Problem
+    from webhook.offline import caseruns, caseselection, policytest
     from webhook.offline.background import Background
     from webhook.policy import startup
     from webhook.policy.exceptions import expired
     from webhook.policy.load.loading import PolicyTreeError
     from webhook.policy.python.raised import tracebacks
 
-    fails = lambda finding: finding.kind == "test"  # noqa: E731
     try:
         target = parse_version(version)
     except ValueError as error:
@@ -83,7 +117,20 @@ def _test(
     except PolicyTreeError as error:
         planned, problems = [], list(error.problems)
     if problems:
-        return finish(Report(command="test", problems=problems), how, fails, aborted=True)
+        return finish(Report(command="test", problems=problems), how, _fails, aborted=True)
+
+    tested = {each.policy for each in planned}
+    untested = sorted({policy.name for policy in policies.policies} - tested)
+    required = untested if wanted.require_tests else []
+    try:
+        planned = caseselection.within(planned, wanted.paths, named)
+        planned = caseselection.named(planned, wanted.texts)
+    except caseselection.NotInTree as error:
+        return fail(str(error), color)
+    except caseselection.NoTests as error:
+        planned = []
+        if not wanted.allow_no_tests and not required:
+            problems = [Problem(error.where, None, None, f"{error} (--allow-no-tests lets this pass)")]
 
     with tracebacks() as raised:
         results = list(caseruns.run(planned, policies))
@@ -97,12 +144,20 @@ def _test(
     ended = {expired(exception) for exception in policies.exceptions}
     report = Report(
         command="test",
-        findings=[failed(each) for each in cases if not each.passed],
+        findings=[
+            *(lacking(each) for each in policies.policies if each.name in required),
+            *(failed(each) for each in cases if not each.passed),
+        ],
         cases=cases,
         rules=rules(policies),
+        problems=problems,
         warnings=warnings,
         notes=[str(note) for note in policies.notes if note.message in ended],  # the rest is no matter of tests
-        untested=sorted({policy.name for policy in policies.policies} - {each.policy for each in planned}),
+        untested=untested,
         verbose=verbose,
     )
-    return finish(report, how, fails)
+    return finish(report, how, _fails)
+
+
+def _fails(finding: Finding) -> bool:
+    return finding.severity == "error"

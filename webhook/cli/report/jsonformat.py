@@ -197,6 +197,10 @@ def _case(case: Case) -> dict[str, Any]:
         "texts": list(case.texts),
         "exceptedBy": case.excepted_by or None,
         "excepted": [_exempted(each) for each in case.excepted],
+        "matched": not case.unmatched,
+        "unmatched": [
+            {"kind": each.kind, "binding": each.binding or None, "reason": each.why} for each in case.unmatched
+        ],
         "refused": list(case.refused),
         "notes": list(case.notes),
     }

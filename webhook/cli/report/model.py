@@ -55,6 +55,12 @@ SEVERITY: Final[Mapping[Level, Severity]] = {
 
 LEVELS: Final[tuple[Level, ...]] = tuple(SEVERITY)
 
+UNTESTED: Final = "untested"
+"""The `kind` of the finding about a policy that has no tests, though it must."""
+
+OF_CASES: Final = ("test", UNTESTED)
+"""The `kind` of findings that stand for cases, and for their absence: the text shows these in its own way."""
+
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
 
 
@@ -177,11 +183,20 @@ class Exempted(Struct, frozen=True):
     text: str
 
 
+class Unmatched(Struct, frozen=True):
+    """Why a policy was not evaluated, under one binding, or "" for all. `kind`: the policy's."""
+
+    kind: str
+    binding: str
+    why: str
+
+
 class Case(Struct, frozen=True, kw_only=True):
     """One case of a policy's tests.
 
     `expect` and `verdict`: as a PolicyTest writes them. `failures`: why it failed; empty if it passed. `texts`: what
-    the API server would say. `refused`: why it refuses the object whatever the policy says. `notes`: more lines.
+    the API server would say. `unmatched`: why the policy was not evaluated; empty if it was. `refused`: why the API
+    server refuses the object whatever the policy says. `notes`: more lines.
     """
 
     policy: str
@@ -193,6 +208,7 @@ class Case(Struct, frozen=True, kw_only=True):
     texts: tuple[str, ...] = ()
     excepted_by: str = ""
     excepted: tuple[Exempted, ...] = ()
+    unmatched: tuple[Unmatched, ...] = ()
     refused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -246,7 +262,13 @@ def failed(case: Case) -> Finding:
     return Finding(
         rule=case.policy,
         level="error",
-        message="\n".join([f"{case.name}: {'; '.join(case.failures)}", *(f"found: {text}" for text in case.texts)]),
+        message="\n".join(
+            [
+                f"{case.name}: {'; '.join(case.failures)}",
+                *(f"found: {text}" for text in case.texts),
+                *(f"not matched: {each.why}" for each in case.unmatched),
+            ]
+        ),
         place=case.place,
         kind="test",
         policy=case.policy,

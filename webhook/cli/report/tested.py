@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from webhook.cli.report.model import Case, Exempted, Place
+from typing import Any
+
+from webhook.cli.report.model import UNTESTED, Case, Exempted, Finding, Place, Unmatched
 from webhook.offline.background import Background
 from webhook.offline.caseruns import Result
+from webhook.policy.policyset import Policy
 
 
-def case(result: Result, background: Background, verbose: bool) -> Case:
-    """The case of a result. verbose: with tracebacks of policies in Python."""
+def lacking(policy: Policy[Any]) -> Finding:
+    """The finding about a policy that has no tests, though it must."""
+    place = Place(policy.file, policy.line)
+    return Finding(
+        rule=policy.name, level="error", message="it has no tests", place=place, kind=UNTESTED, policy=policy.name
+    )
+
+
+def case(result: Result, background: Background | None, verbose: bool) -> Case:
+    """The case of a result. background: None for no notes. verbose: with tracebacks of policies in Python."""
     planned = result.planned
     return Case(
         policy=planned.policy,
@@ -20,8 +31,9 @@ def case(result: Result, background: Background, verbose: bool) -> Case:
         texts=result.texts,
         excepted_by=planned.case.excepted_by or "",
         excepted=tuple(Exempted(each.exception.name, each.exception.until, each.text) for each in result.excepted),
+        unmatched=tuple(Unmatched(each.kind, each.binding, each.why) for each in result.unmatched),
         refused=result.refused,
-        notes=tuple(_beside(result, background, verbose)),
+        notes=tuple(_beside(result, background, verbose)) if background is not None else (),
     )
 
 

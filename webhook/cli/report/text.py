@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook import excerpts
-from webhook.cli.report.model import LEVELS, Case, Exempted, Finding, Level, Report, merged
+from webhook.cli.report.model import LEVELS, OF_CASES, UNTESTED, Case, Exempted, Finding, Level, Report, merged
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.problems import error_text, note_line, warning_text
 from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, LEVEL, PASSED, Style
@@ -44,9 +44,12 @@ def lines(report: Report, look: Look = PLAIN) -> Iterator[str]:
     """The lines of the report, without line ends. Problems and notes are not in it: they go to stderr (`asides`)."""
     style = Style(look.color)
     if report.command == "test":
-        yield from (note_line(f"{name} has no tests", look.color).rstrip("\n") for name in report.untested)
+        required = [each for each in report.findings if each.kind == UNTESTED]
+        yield from (f"{style(ERROR, 'FAIL')} {style(BOLD, visible(each.rule))}: it has no tests" for each in required)
+        if not required:
+            yield from (f"{style(DIM, 'note:')} {visible(name)} has no tests" for name in report.untested)
         yield from _cases(report.cases, style, report.verbose)
-    found = [each for each in report.findings if each.kind != "test"]
+    found = [each for each in report.findings if each.kind not in OF_CASES]
     if any(each.change for each in found):
         yield from _changes(found, look, style, report.verbose)
     else:
@@ -252,21 +255,38 @@ def _cases(cases: Sequence[Case], style: Style, verbose: bool) -> Iterator[str]:
         if outside := [case for case in found if case.refused]:
             yield f"  {style(DIM, 'note:')} {_refused(outside, verbose)}"
         for case in found:
-            place = visible(str(case.place))
             if case.excepted and not case.excepted_by:
-                yield f"  {style(DIM, 'note:')} {place}: {visible(case.name)}: {_lets_pass(case)}"
-            if case.passed and not verbose:
-                continue
-            yield f"  {ok if case.passed else failed} {place}: {visible(case.name)}"
-            if not case.passed:
-                yield from (f"       {visible(failure)}" for failure in case.failures)
-                yield from (f"       found: {visible(text)}" for text in case.texts)
-            if case.excepted_by:
-                yield from (f"       {_by(each)}: {visible(each.text)}" for each in case.excepted)
-            if case.refused:
-                yield f"       the API server refuses the object, whatever policies say: {_first(case)}"
-            if verbose or not case.passed:
-                yield from (f"       {style(DIM, visible(line))}" for line in case.notes)
+                yield f"  {style(DIM, 'note:')} {_named(case)}: {_lets_pass(case)}"
+            if not case.passed or verbose:
+                yield from (f"  {line}" for line in case_lines(case, style))
+
+
+def case_lines(case: Case, style: Style) -> Iterator[str]:
+    """The lines about one case: whether it passed, and why not."""
+    mark = style(GREEN, "pass") if case.passed else style(ERROR, "FAIL")
+    yield f"{mark} {_named(case)}"
+    if not case.passed:
+        yield from (f"     {visible(failure)}" for failure in case.failures)
+        yield from (f"     found: {visible(text)}" for text in case.texts)
+    yield from (f"     {each}" for each in _unmatched(case))
+    if case.excepted_by:
+        yield from (f"     {_by(each)}: {visible(each.text)}" for each in case.excepted)
+    if case.refused:
+        yield f"     the API server refuses the object, whatever policies say: {_first(case)}"
+    yield from (f"     {style(DIM, visible(line))}" for line in case.notes)
+
+
+def _named(case: Case) -> str:
+    return f"{visible(str(case.place))}: {visible(case.name)}"
+
+
+def _unmatched(case: Case) -> Iterator[str]:
+    """Why the policy was not evaluated, one line a binding; of two policies of one name, with their kind."""
+    several = len({each.kind for each in case.unmatched}) > 1
+    for each in case.unmatched:
+        kind = f"{each.kind}: " if several else ""
+        binding = f"binding {visible(each.binding)}: " if each.binding else ""
+        yield f"not matched: {kind}{binding}{visible(each.why)}"
 
 
 def _by(exempted: Exempted) -> str:
@@ -316,7 +336,7 @@ def summary(report: Report, style: Style) -> str:
     if report.command == "test":
         failed = sum(not case.passed for case in report.cases)
         text = f"{counted(len(report.cases), 'case')}: {len(report.cases) - failed} passed, {failed} failed"
-        others = [each for each in report.findings if each.kind != "test"]
+        others = [each for each in report.findings if each.kind not in OF_CASES]
         more = [part for level in LEVELS if (part := _part(level, sum(each.level == level for each in others), style))]
         return ", ".join([text, *more])
     parts = [part for level in LEVELS if (part := _part(level, report.count(level), style))]
