@@ -24,6 +24,13 @@ FORMATS: Final = {
     "text": "webhook.cli.report.text",
     "json": "webhook.cli.report.jsonformat",
     "yaml": "webhook.cli.report.yamlformat",
+    "sarif": "webhook.cli.report.sarif",
+    "junit": "webhook.cli.report.junit",
+    "github": "webhook.cli.report.github",
+    "gitlab": "webhook.cli.report.gitlab",
+    "markdown": "webhook.cli.report.markdown",
+    "html": "webhook.cli.report.html",
+    "checkstyle": "webhook.cli.report.checkstyle",
 }
 """Format -> its module, which is imported when it is used. Each but text has `text(report)`, which gives the report in
 pieces."""
