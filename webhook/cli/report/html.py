@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from msgspec.structs import replace
 
 from webhook.cli.report.itself import version
 from webhook.cli.report.model import Case, Finding, Report, merged
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.plain import lines_of, place_of, problems_of, why_suppressed
 from webhook.cli.report.style import Style
-from webhook.cli.report.text import summary
+from webhook.cli.report.text import scope, summary
+from webhook.excerpts import Excerpt
 from webhook.visible import encodable, visible
 
 _PAGE: Final = Path(__file__).with_name("page")
@@ -36,7 +38,7 @@ def text(report: Report) -> Iterator[str]:
         "base-uri 'none'; form-action 'none'"
     )
     title = f"gatewright {report.command}"
-    said = escape(summary(report, Style(False)))
+    said = escape(summary(replace(report, scope={}), Style(False)))
     yield "<!doctype html>\n"
     yield f'<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}: {said}</title>\n'
     yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -44,7 +46,8 @@ def text(report: Report) -> Iterator[str]:
     yield '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
     yield f"<style>{style}</style>\n</head>\n<body>\n"
     yield f'<header><p class="brand">Gatewright <span>{escape(report.command)}</span></p>'
-    yield f'<h1>{said}</h1></header>\n<main id="main"><noscript><p>The findings of this page are shown by its script, '
+    looked_at = f"<p>{escape(scope(report))}</p>" if report.scope else ""
+    yield f'<h1>{said}</h1>{looked_at}</header>\n<main id="main"><noscript><p>The findings of this page are shown by its script, '
     yield "which is turned off here.</p></noscript></main>\n"
     yield f"<footer>Gatewright {escape(version())}</footer>\n"
     yield '<script type="application/json" id="report">'
@@ -97,7 +100,6 @@ def _rows(report: Report) -> Iterator[dict[str, Any]]:
 
 def _row(finding: Finding, levels: list[Any]) -> dict[str, Any]:
     """The fields of a finding that are not empty, under short names; page.js says what each is."""
-    excerpt = finding.excerpt
     made: dict[str, Any] = {
         "rule": visible(finding.rule),
         "levels": levels,
@@ -111,7 +113,7 @@ def _row(finding: Finding, levels: list[Any]) -> dict[str, Any]:
         "operation": visible(finding.operation),
         "binding": visible(finding.binding) if finding.binding != finding.policy else "",
         "change": visible(finding.change),
-        "excerpt": [excerpt.line, excerpt.text, excerpt.column, excerpt.end or excerpt.column + 1] if excerpt else None,
+        "excerpt": _excerpt(finding.excerpt) if finding.excerpt is not None else None,
         "asides": [
             *([visible(str(finding.looked_for))] if finding.looked_for is not None else []),
             *([f"rendered: {visible(str(finding.rendered))}"] if finding.rendered is not None else []),
@@ -122,6 +124,12 @@ def _row(finding: Finding, levels: list[Any]) -> dict[str, Any]:
         "suppressed": why_suppressed(finding.suppression) if finding.suppression is not None else "",
     }
     return {key: value for key, value in made.items() if value}
+
+
+def _excerpt(excerpt: Excerpt) -> list[Any]:
+    """The line with a sign in place of each character that is not printable, so that columns stay."""
+    shown = "".join(each if each == "\t" or visible(each) == each else "\ufffd" for each in excerpt.text)
+    return [excerpt.line, shown, excerpt.column, excerpt.end or excerpt.column + 1]
 
 
 def _case(case: Case) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The report as JUnit's XML, which CI systems show as tests: of `test` its cases, of other commands the rules.
 
 A rule is a suite. Each finding that is an error is a case that failed, each lesser one a case that passed and says so,
-each that counts for nothing a case that was skipped. A rule without findings is one case that passed. Inputs that cannot
-be read are errors of a suite of their own. Read by the schema of Jenkins' xUnit plugin, `junit-4.xsd`.
+each that counts for nothing a case that was skipped. A rule without findings is one case that passed. Inputs that
+cannot be read are errors of a suite of their own. The form is that of Jenkins' xUnit plugin, `junit-4.xsd`.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ def _blocks(report: Report) -> Iterator[str]:
         yield "\n</details>\n\n"
     if report.diffs:
         yield "<details><summary>What mutation changes</summary>\n\n"
-        for each in report.diffs:
-            yield fenced(each.lines, "diff")
+        for each_diff in report.diffs:
+            yield fenced(each_diff.lines, "diff")
         yield "</details>\n\n"
     yield from (f"- {code(note)}\n" for note in report.notes)
 
@@ -93,7 +93,8 @@ def _table(found: Sequence[Finding], key: Callable[[Finding], str], title: str) 
     yield f"| {title} | {' | '.join(levels)} |\n|---|{'---:|' * len(levels)}\n"
     for name, of_name in grouped(found, key):
         counts = Counter(each.level for each in of_name)
-        yield f"| {code(name).replace('|', chr(92) + '|')} | {' | '.join(str(counts[level] or '') for level in levels)} |\n"
+        cell = code(name).replace("|", "\\|")  # which ends a cell within code, too
+        yield f"| {cell} | {' | '.join(str(counts[level] or '') for level in levels)} |\n"
     yield "\n"
 
 

@@ -34,7 +34,8 @@ def text(report: Report) -> Iterator[str]:
         "semanticVersion": version(),
         "rules": rules,
     }
-    yield f'{{\n"$schema": {dumped(SCHEMA)},\n"version": "2.1.0",\n"runs": [\n{{\n"tool": {dumped({"driver": driver})},\n'
+    yield f'{{\n"$schema": {dumped(SCHEMA)},\n"version": "2.1.0",\n"runs": [\n{{\n'
+    yield f'"tool": {dumped({"driver": driver})},\n'
     yield f'"automationDetails": {dumped({"id": f"gatewright/{report.command}/"})},\n'
     yield f'"columnKind": "unicodeCodePoints",\n"invocations": [{dumped(_invocation(report))}],\n"results": ['
     separator = "\n"

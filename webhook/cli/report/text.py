@@ -16,6 +16,7 @@ from webhook.cli.report.naming import object_name
 from webhook.cli.report.problems import error_text, note_line, warning_text
 from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, LEVEL, PASSED, Style
 from webhook.excerpts import PIPED_WIDTH
+from webhook.lazypatterns import lazily
 from webhook.visible import visible
 
 MAX_MESSAGE_LINES: Final = 20
@@ -23,6 +24,7 @@ MAX_EXAMPLES: Final = 3
 """Findings that are shown of those that differ between two policy trees in one way, of one policy."""
 
 _LAST_LINES: Final = 5
+_COMMAND: Final = lazily(r"(?:\s|\x1b\[[0-9;]*m)*::")
 _INDENT: Final = " " * 6
 _GUTTER: Final = " " * 2
 
@@ -41,7 +43,21 @@ PLAIN: Final = Look()
 
 
 def lines(report: Report, look: Look = PLAIN) -> Iterator[str]:
-    """The lines of the report, without line ends. Problems and notes are not in it: they go to stderr (`asides`)."""
+    """The lines of the report, without line ends. Problems and notes are not in it: they go to stderr (`asides`).
+
+    None of them is a workflow command, which runners of GitHub Actions look for in what a step prints.
+    """
+    return map(_no_command, _lines(report, look))
+
+
+def _no_command(line: str) -> str:
+    """The line with its `::` at the beginning, and each `##[` in it, escaped."""
+    if "::" in line and _COMMAND.match(line):
+        line = line.replace("::", "\\x3a:", 1)
+    return line.replace("##[", "#\\x23[")
+
+
+def _lines(report: Report, look: Look) -> Iterator[str]:
     style = Style(look.color)
     if report.command == "test":
         required = [each for each in report.findings if each.kind == UNTESTED]
@@ -353,14 +369,14 @@ def summary(report: Report, style: Style) -> str:
         parts.insert(0, style(PASSED, "nothing denied"))
     elif not parts:
         parts.append(style(PASSED, "nothing found" if report.command == "lint" else "nothing differs"))
-    return f"{', '.join(parts)}{f' ({_scope(report)})' if report.scope else ''}"
+    return f"{', '.join(parts)}{f' ({scope(report)})' if report.scope else ''}"
 
 
 def _part(level: Level, count: int, style: Style) -> str:
     return style(LEVEL[level], f"{count:,} {_NOUNS[level][count != 1]}") if count else ""
 
 
-def _scope(report: Report) -> str:
+def scope(report: Report) -> str:
     """How much was looked at: `3 objects in 1 file, 4 policies`."""
     parts = [f"{number:,} {name if number != 1 else singular(name)}" for name, number in report.scope.items()]
     if list(report.scope)[:2] == ["objects", "files"]:

@@ -189,9 +189,8 @@
   const search = make("input", { type: "search", placeholder: "Search findings", "aria-label": "Search findings",
     "aria-keyshortcuts": "/", autocomplete: "off", spellcheck: "false" });
   const chips = make("div", { role: "group", "aria-label": "Levels", class: "chips" });
-  chips.style.cssText = "display:flex;flex-wrap:wrap;gap:.4rem";
-  const by = make("div", { role: "group", "aria-label": "Group by" });
-  by.style.cssText = "display:flex;gap:.4rem;margin-left:auto";
+  const by = make("div", { role: "group", "aria-label": "Group by", class: "by" },
+    make("span", { "aria-hidden": "true" }, "Group by"));
   const status = make("p", { role: "status", "aria-live": "polite" });
   const reset = make("button", { type: "button", class: "link", onclick: () => clear() }, "show all");
   const list = make("div", { class: "list" });
@@ -219,7 +218,7 @@
     }, make("span", { class: `dot i-${level}` }), `${WORDS[level] || level} `,
       make("b", {}, number(levels.get(level)?.total || 0)))));
     if (focused !== null) [...chips.children].find((each) => each.dataset.key === focused)?.focus();
-    for (const each of by.children) each.setAttribute("aria-pressed", state.by === each.dataset.key);
+    for (const each of by.querySelectorAll("button")) each.setAttribute("aria-pressed", state.by === each.dataset.key);
     const whole = found.length === findings.length;
     status.textContent = whole ? `${number(found.length)} shown` : `${number(found.length)} of ${number(findings.length)} shown`;
     reset.hidden = whole && !state.text && !state.level;
@@ -245,9 +244,9 @@
       ? document.documentElement.dataset.theme === "dark"
       : matchMedia("(prefers-color-scheme: dark)").matches;
     document.documentElement.dataset.theme = dark ? "light" : "dark";
-    named_theme();
+    nameTheme();
   } });
-  const named_theme = () => {
+  const nameTheme = () => {
     const dark = document.documentElement.dataset.theme
       ? document.documentElement.dataset.theme === "dark"
       : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -307,7 +306,7 @@
       next?.focus();
     }
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", named_theme);
-  named_theme();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
+  nameTheme();
   show();
 })();
