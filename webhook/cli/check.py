@@ -47,7 +47,20 @@ from webhook.cli.options import (
     trees,
     workloads_of,
 )
-from webhook.cli.reporting import Concise, Outputs, finish, reporting
+from webhook.cli.reporting import (
+    BaselineFile,
+    Concise,
+    Failing,
+    FailOn,
+    Only,
+    Outputs,
+    OwnerLabel,
+    Reporting,
+    WriteBaseline,
+    failing,
+    finish,
+    reporting,
+)
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
@@ -85,6 +98,11 @@ def check(
     settings: SettingsFile = None,
     output: Outputs = None,
     concise: Concise = False,
+    fail_on: Failing = FailOn.DENY,
+    only: Only = None,
+    baseline: BaselineFile = "",
+    write_baseline: WriteBaseline = False,
+    owner_label: OwnerLabel = "",
     exclude: Exclude = None,
     strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
@@ -108,13 +126,16 @@ def check(
 ) -> None:
     """Check manifests against the policies, as if they were applied: nothing is sent anywhere.
 
-    Exit code: **0** nothing is denied (warnings do not count), **1** something is denied, **2** the run itself failed:
-    a bad policy, a bad file, a bad option.
+    Exit code: **0** nothing is denied (warnings do not count, unless `--fail-on` says so), **1** something is denied,
+    **2** the run itself failed: a bad policy, a bad file, a bad option.
     """
     # A short run of many small objects that all live to its end: collecting garbage finds none, and takes a third of
     # the time.
     gc.disable()
     try:
+        how = reporting(
+            output, concise=concise, color=color, only=only, baseline=baseline, write_baseline=write_baseline
+        )
         code = _check(
             paths,
             trees(policies),
@@ -129,8 +150,9 @@ def check(
             values=tuple(values or ()),
             subresource=subresource,
             settings=settings,
-            output=output,
-            concise=concise,
+            how=how,
+            fail_on=fail_on,
+            owner_label=owner_label,
             exclude=exclude or [],
             strict=strict,
             version=version,
@@ -143,6 +165,8 @@ def check(
             verbose=verbose,
             color=color,
         )
+    except NotGiven as error:
+        code = refuse(error, color)
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
         code = FAILED
     except KeyboardInterrupt:
@@ -166,8 +190,9 @@ def _check(
     values: tuple[str, ...],
     subresource: str,
     settings: Path | None,
-    output: list[str] | None,
-    concise: bool,
+    how: Reporting,
+    fail_on: FailOn,
+    owner_label: str,
     exclude: list[str],
     strict: bool,
     version: str,
@@ -188,6 +213,7 @@ def _check(
     from webhook.documents.document import Problem
     from webhook.offline import manifests
     from webhook.offline.background import Background
+    from webhook.offline.owners import owners
     from webhook.offline.requests import Options, plan
     from webhook.offline.subresources import SUBRESOURCES, of_subresource
     from webhook.offline.updates import compared, counted
@@ -195,9 +221,8 @@ def _check(
     from webhook.policy import startup
     from webhook.policy.python.raised import tracebacks
 
-    fails = lambda finding: finding.level == "deny"  # noqa: E731
+    fails = failing(fail_on)
     try:
-        how = reporting(output, concise=concise, color=color)
         if subresource and subresource not in SUBRESOURCES:
             raise NotGiven(f"--subresource: expected one of {', '.join(SUBRESOURCES)}, got {subresource!r}")
         if subresource and operation is None and not (old or since):
@@ -282,7 +307,8 @@ def _check(
         )
         findings, suppressed, changed, checked, in_files = list[Finding](), list[Finding](), list[Diff](), 0, set[str]()
         with tracebacks() as raised:
-            made = Checked(Background(policies, raised), verbose=verbose)
+            owning = owners(owner_label, [*policies.objects, *planned.objects])
+            made = Checked(Background(policies, raised), owning, verbose)
             for verdict in verdicts(requests, policies, cluster, explain=explain):
                 findings += made.findings(verdict)
                 suppressed += made.suppressed(verdict)

@@ -45,6 +45,8 @@ def _issue(
     # Paths are relative to the repository there, without ./ at their beginning.
     location = {"path": os.path.normpath(file), "lines": lines}
     return {
+        "type": "issue",
+        "categories": ["Bug Risk"],  # GitLab does without, other readers of Code Climate's form do not
         "description": description,
         "check_name": rule,
         "fingerprint": fingerprint,

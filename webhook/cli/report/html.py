@@ -47,8 +47,9 @@ def text(report: Report) -> Iterator[str]:
     yield f"<style>{style}</style>\n</head>\n<body>\n"
     yield f'<header><p class="brand">Gatewright <span>{escape(report.command)}</span></p>'
     looked_at = f"<p>{escape(scope(report))}</p>" if report.scope else ""
-    yield f'<h1>{said}</h1>{looked_at}</header>\n<main id="main"><noscript><p>The findings of this page are shown by its script, '
-    yield "which is turned off here.</p></noscript></main>\n"
+    yield f"<h1>{said}</h1>{looked_at}</header>\n"
+    yield '<main id="main"><noscript><p>The findings are shown by the script of this page, which is turned off here.'
+    yield "</p></noscript></main>\n"
     yield f"<footer>Gatewright {escape(version())}</footer>\n"
     yield '<script type="application/json" id="report">'
     yield from _data(report)

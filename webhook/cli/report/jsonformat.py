@@ -83,7 +83,7 @@ def _summary(report: Report) -> dict[str, Any]:
     counts |= {level: report.count(level) for level in (OF_VERDICTS if of_verdicts else LEVELS[3:])}
     for name, kind in (("excepted", "exception"), ("known", "baseline"), ("silenced", "comment")):
         counts[name] = sum(1 for _ in _of(report, kind))
-    return {**counts, "errors": len(report.problems)}
+    return {**counts, "hidden": report.hidden, "errors": len(report.problems)}
 
 
 def problems(found: Iterable[Problem]) -> list[dict[str, Any]]:

@@ -233,7 +233,8 @@ class Report(Struct, frozen=True, kw_only=True):
     findings that count for nothing, each with its suppression. `problems`: inputs that could not be read or used: the
     run itself failed. `warnings`: about inputs, which fail nothing. `notes`: lines worth knowing. `scope`: how much was
     looked at, as name in the plural -> count, such as {"objects": 3, "files": 2}, in the order in which it is said.
-    `untested`: policies without tests. `verbose`, `shows_diffs`, `shows_why`: what was asked for.
+    `untested`: policies without tests. `hidden`: how many findings are left out on demand. `verbose`, `shows_diffs`,
+    `shows_why`: what was asked for.
     """
 
     command: str
@@ -248,6 +249,7 @@ class Report(Struct, frozen=True, kw_only=True):
     diffs: Sequence[Diff] = ()
     scope: Mapping[str, int] = {}
     untested: Sequence[str] = ()
+    hidden: int = 0
     verbose: bool = False
     shows_diffs: bool = False
     shows_why: bool = False

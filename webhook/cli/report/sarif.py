@@ -21,6 +21,8 @@ from webhook.visible import visible
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
+_ROOT: Final = "The folder in which gatewright ran."
+
 FINGERPRINT: Final = "gatewright/v1"
 """The name of the fingerprint; another one if what goes into it changes."""
 
@@ -36,6 +38,7 @@ def text(report: Report) -> Iterator[str]:
     }
     yield f'{{\n"$schema": {dumped(SCHEMA)},\n"version": "2.1.0",\n"runs": [\n{{\n'
     yield f'"tool": {dumped({"driver": driver})},\n'
+    yield f'"originalUriBaseIds": {dumped({"%SRCROOT%": {"description": {"text": _ROOT}}})},\n'
     yield f'"automationDetails": {dumped({"id": f"gatewright/{report.command}/"})},\n'
     yield f'"columnKind": "unicodeCodePoints",\n"invocations": [{dumped(_invocation(report))}],\n"results": ['
     separator = "\n"

@@ -365,7 +365,9 @@ def summary(report: Report, style: Style) -> str:
             parts.append(style(LEVEL["audit"], f"{kinds[kind]:,} {words}"))
     if wrong:
         parts.append(style(ERROR, counted(len(wrong), "error")))
-    if report.command == "check" and not report.count("deny"):
+    if report.hidden:
+        parts.append(f"{report.hidden:,} not shown")
+    elif report.command == "check" and not report.count("deny"):
         parts.insert(0, style(PASSED, "nothing denied"))
     elif not parts:
         parts.append(style(PASSED, "nothing found" if report.command == "lint" else "nothing differs"))

@@ -16,7 +16,7 @@ from msgspec import Struct
 from webhook.cli.report.model import Report
 from webhook.cli.report.text import PLAIN, Look
 from webhook.nearest import nearest
-from webhook.visible import encodable
+from webhook.visible import encodable, visible
 
 TEXT: Final = "text"
 
@@ -83,7 +83,7 @@ def write(report: Report, wanted: Sequence[Target], look: Look = PLAIN) -> bool:
     written = True
     for each in sorted(wanted, key=lambda target: not target.file):
         if each.file:
-            written &= _to_file(pieces(report, each.format, PLAIN), each.file)
+            written &= to_file(pieces(report, each.format, PLAIN), each.file)
         else:
             written &= _to_stdout(pieces(report, each.format, look))
     return written
@@ -104,8 +104,11 @@ def _to_stdout(found: Iterable[str]) -> bool:
     return put(found)
 
 
-def _to_file(found: Iterable[str], file: str) -> bool:
-    """Write a file that is there as a whole or not at all. What is no regular file, such as a pipe, is written to."""
+def to_file(found: Iterable[str], file: str) -> bool:
+    """Write a file that is there as a whole or not at all. What is no regular file, such as a pipe, is written to.
+
+    Returns False if it cannot be written. Then the error is on stderr.
+    """
     path = Path(file)
     try:
         if path.exists() and not path.is_file():
@@ -124,7 +127,7 @@ def _to_file(found: Iterable[str], file: str) -> bool:
                 Path(temporary).unlink()
             raise
     except OSError as error:
-        sys.stderr.write(f"error: {encodable(file)}: the report cannot be written: {error.strerror}\n")
+        sys.stderr.write(f"error: {visible(file)}: the report cannot be written: {error.strerror}\n")
         return False
     return True
 
