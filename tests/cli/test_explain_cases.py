@@ -117,7 +117,14 @@ def test_a_case_that_fails_is_shown_with_its_failure(root: Path) -> None:
             "  policies/tests.yaml:6: named: web is denied\n"
             "  policies/tests.yaml:15: named: web with a param\n",
         ),
-        (["named", "_pod.yaml", "--test", "web"], "error: --test names the case that is explained; leave the "),
+        (
+            ["named", "_pod.yaml", "--test", "web"],
+            "error: --test: the case says what is sent, and by whom; leave manifests out\n",
+        ),
+        (
+            ["--test", "web", "--as", "jane", "--operation", "DELETE"],
+            "error: --test: the case says what is sent, and by whom; leave --as, --operation out\n",
+        ),
         (["--test", "web", "--policies", "oci://r/p:1"], "error: --policies: oci://r/p:1: tests are in folders"),
         ([], "error: Missing argument 'POLICY'"),
         (["named"], "error: Missing argument 'MANIFEST'"),

@@ -65,6 +65,8 @@ cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
 cli/report/checked: cli/test_check
 cli/report/jsonformat: cli/test_check
+cli/report/mutantsjson: cli/test_mutants
+cli/report/mutantstext: cli/test_mutants
 cli/report/explainjson: cli/test_explain
 cli/report/explaintext: cli/test_explain
 cli/report/explaintree: cli/test_explain
@@ -81,6 +83,8 @@ documents/document: documents/test_reader
 documents/files: documents/test_reader
 documents/syntax/jsontext: documents/syntax/test_valuespans
 documents/syntax/yamltext: documents/syntax/test_valuespans
+mutants/mutant: mutants/test_running
+mutants/pythonpolicies: mutants/test_running
 offline/background: cli/test_failing_policies
 offline/policyexplained: offline/test_explaining
 policy/cel/declared: policy/cel/test_typechecking
@@ -88,6 +92,7 @@ policy/cel/matchconditions: policy/test_conditions
 policy/cel/mutationchecking: policy/cel/test_mutating
 policy/evaluation: policy/cel/test_validating
 policy/load/expressionplaces: cli/test_broken_policies
+policy/load/made: policy/load/test_loading
 policy/load/translate: policy/load/test_loading
 policy/policyset: policy/load/test_loading
 policy/python/declaring: policy/python/test_decorators

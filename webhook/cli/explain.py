@@ -105,7 +105,20 @@ def explain(
     show = _Show(output, full, verbose, color)
     try:
         if test:
-            raise typer.Exit(_explain_case(policy, paths or [], test, trees(policies), version, policy_imports, show))
+            beside = {
+                "manifests": paths,
+                "--namespace": namespace != "default",
+                "--as": user,
+                "--as-group": groups,
+                "--operation": operation,
+                "--old": old,
+                "--settings": settings,
+                "--authorizations": authorizations,
+            }
+            if given_beside := [name for name, value in beside.items() if value]:
+                message = f"--test: the case says what is sent, and by whom; leave {', '.join(given_beside)} out"
+                raise typer.Exit(fail(message, color))
+            raise typer.Exit(_explain_case(policy, test, trees(policies), version, policy_imports, show))
         if not policy or not paths:
             missing = "MANIFEST" if policy else "POLICY"
             raise typer.Exit(fail(f"Missing argument '{missing}': name a policy and manifests, or a case by --test"))
@@ -213,9 +226,7 @@ def _explain(
     return _reported(reports, notes, problems, show)
 
 
-def _explain_case(
-    name: str, paths: list[str], text: str, named: tuple[str, ...], version: str, policy_imports: str, show: _Show
-) -> int:
+def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, policy_imports: str, show: _Show) -> int:
     """Explain one case of a PolicyTest."""
     from webhook.cli.report import explainjson, explaintext
     from webhook.cli.report.tested import case
@@ -226,8 +237,6 @@ def _explain_case(
     from webhook.offline.casesetup import Setups
     from webhook.policy.python.raised import tracebacks
 
-    if paths:
-        return fail("--test names the case that is explained; leave the manifests out", show.color)
     if bundles := [each for each in named if is_bundle(each)]:
         return fail(f"--policies: {bundles[0]}: tests are in folders, not in bundles", show.color)
     try:

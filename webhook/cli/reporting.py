@@ -99,7 +99,6 @@ def reporting(
     write_baseline: bool = False,
 ) -> Reporting:
     """The values of the options. Raises NotGiven."""
-    from webhook.cli.report import baseline as baselines
     from webhook.cli.report.writing import targets
 
     if write_baseline and not baseline:
@@ -108,12 +107,18 @@ def reporting(
         wanted = targets(outputs or ())
     except ValueError as error:
         raise NotGiven(f"--output: {error}") from None
-    try:
-        known = baselines.read(baseline) if baseline and not write_baseline else None
-    except baselines.BaselineError as error:
-        raise NotGiven(f"--baseline: {error}") from None
+    known = _known(baseline) if baseline and not write_baseline else None
     levels = frozenset(str(each) for each in only or ())
     return Reporting(wanted, concise, color, levels, known, baseline if write_baseline else "")
+
+
+def _known(file: str) -> Baseline:
+    from webhook.cli.report import baseline as baselines
+
+    try:
+        return baselines.read(file)
+    except baselines.BaselineError as error:
+        raise NotGiven(f"--baseline: {error}") from None
 
 
 PASSED: Final = 0
@@ -139,7 +144,9 @@ def finish(report: Report, how: Reporting, fails: Callable[[Finding], bool], *, 
     report = replace(
         report, findings=list(fingerprinted(report.findings)), suppressed=list(fingerprinted(report.suppressed))
     )
-    report, recorded = _compared(report, how, aborted=aborted)
+    recorded = True
+    if how.baseline is not None or how.write:
+        report, recorded = _compared(report, how, aborted=aborted)
     failed = any(map(fails, report.findings))
     if how.only:
         shown = [each for each in report.findings if each.level in how.only]

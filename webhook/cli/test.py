@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.cli.options import (
     Color,
@@ -47,6 +48,13 @@ def test(
     allow_no_tests: Annotated[
         bool, typer.Option("--allow-no-tests", help="Succeed even if there is nothing to run.")
     ] = False,
+    mutate: Annotated[
+        bool,
+        typer.Option(
+            "--mutate",
+            help="Change the policies in memory, one thing at a time; name the mutants that no test notices.",
+        ),
+    ] = False,
     output: Outputs = None,
     concise: Concise = False,
     version: KubernetesVersion = NEWEST_TEXT,
@@ -58,10 +66,10 @@ def test(
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
-    Exit code: **0** all cases pass, **1** some fail, **2** the run itself failed: a bad policy, a bad test, no tests, a
-    bad option.
+    Exit code: **0** all cases pass, **1** some fail, or a mutant survives, **2** the run itself failed: a bad policy, a
+    bad test, no tests, a bad option.
     """
-    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests)
+    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate)
     raise typer.Exit(_test(trees(policies), wanted, output, concise, color, verbose, version, policy_imports))
 
 
@@ -70,12 +78,13 @@ test.__test__ = False  # type: ignore[attr-defined]
 
 
 class Wanted(Struct, frozen=True):
-    """The values of the options that say which cases run."""
+    """The values of the options that say which cases run, and what for."""
 
     paths: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     require_tests: bool = False
     allow_no_tests: bool = False
+    mutate: bool = False
 
 
 def _test(
@@ -110,7 +119,7 @@ def _test(
         )
     try:
         how = reporting(output, concise=concise, color=color)
-        policies, _ = loaded(named, target, policy_imports)
+        policies, tree = loaded(named, target, policy_imports)
         planned, problems = policytest.plan(named, policies)
     except NotGiven as error:
         return fail(str(error), color)
@@ -119,7 +128,7 @@ def _test(
     if problems:
         return finish(Report(command="test", problems=problems), how, _fails, aborted=True)
 
-    tested = {each.policy for each in planned}
+    every, tested = planned, {each.policy for each in planned}
     untested = sorted({policy.name for policy in policies.policies} - tested)
     required = untested if wanted.require_tests else []
     try:
@@ -132,6 +141,15 @@ def _test(
         if not wanted.allow_no_tests and not required:
             problems = [Problem(error.where, None, None, f"{error} (--allow-no-tests lets this pass)")]
 
+    report = Report(command="test", rules=rules(policies), problems=problems, untested=untested, verbose=verbose)
+    report = replace(report, findings=[lacking(each) for each in policies.policies if each.name in required])
+    if wanted.mutate and not problems:
+        from webhook.cli import testmutants
+
+        names = {each.policy for each in planned} | (set() if wanted.paths or wanted.texts else set(untested))
+        report = testmutants.added(report, names, every, policies, tree)
+        return finish(report, how, _fails)
+
     with tracebacks() as raised:
         results = list(caseruns.run(planned, policies))
     background = Background(policies, raised)
@@ -142,19 +160,12 @@ def _test(
 
         warnings += bootstrap.warnings(policies, swept=met)
     ended = {expired(exception) for exception in policies.exceptions}
-    report = Report(
-        command="test",
-        findings=[
-            *(lacking(each) for each in policies.policies if each.name in required),
-            *(failed(each) for each in cases if not each.passed),
-        ],
+    report = replace(
+        report,
+        findings=[*report.findings, *(failed(each) for each in cases if not each.passed)],
         cases=cases,
-        rules=rules(policies),
-        problems=problems,
         warnings=warnings,
         notes=[str(note) for note in policies.notes if note.message in ended],  # the rest is no matter of tests
-        untested=untested,
-        verbose=verbose,
     )
     return finish(report, how, _fails)
 

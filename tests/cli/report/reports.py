@@ -112,7 +112,10 @@ CHECK: Final = report(
         finding(suppression=Suppression("comment", "", "", HOSTILE), message="silenced"),
     ],
     rules=RULES,
-    problems=[Problem("broken.yaml", 3, 1, f"not YAML: {HOSTILE}"), Problem("absent.yaml", None, None, "cannot be read")],
+    problems=[
+        Problem("broken.yaml", 3, 1, f"not YAML: {HOSTILE}"),
+        Problem("absent.yaml", None, None, "cannot be read"),
+    ],
     warnings=[Problem("policies/old.yaml", 4, 3, "no such field")],
     notes=["1 chart is not rendered", HOSTILE],
     left_out=[LeftOut("chart", "chart", "helm template chart"), LeftOut(HOSTILE, "excluded", by=HOSTILE)],
@@ -123,7 +126,9 @@ CHECK: Final = report(
 )  # fmt: skip
 
 _CASES: Final = [
-    Case(policy="pinned-images", name="a digest passes", place=Place("policies/tests.yaml", 6), expect="allow", verdict="allow"),
+    Case(
+        policy="pinned-images", name="a digest", place=Place("policies/tests.yaml", 6), expect="allow", verdict="allow"
+    ),
     Case(
         policy="pinned-images",
         name=f"a tag {HOSTILE}",

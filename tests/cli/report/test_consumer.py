@@ -25,8 +25,8 @@ def jars() -> Path | None:
     folder = CACHE / f"violations-{hashlib.sha256(pom.read_bytes()).hexdigest()[:16]}"
     if not folder.is_dir():
         fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
-        command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-f", pom, f"-DoutputDirectory={fresh}"]
-        if subprocess.run(command, capture_output=True, timeout=300).returncode:
+        command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-f", str(pom), f"-DoutputDirectory={fresh}"]
+        if subprocess.run(command, check=False, capture_output=True, timeout=300).returncode:
             return None
         if not folder.is_dir():
             fresh.rename(folder)
@@ -43,7 +43,7 @@ def read(folder: Path, **reports: str) -> list[list[str]]:
         (folder / f"report-{parser}.txt").write_text(text)
         arguments += [parser, str(folder / f"report-{parser}.txt")]
     command = ["java", "-cp", f"{library}/*", str(FOLDER / "Reads.java"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert (done.returncode, "SEVERE" in done.stderr, "WARNING" in done.stderr) == (0, False, False), done.stderr
     return [line.split("\t") for line in done.stdout.splitlines()]
 

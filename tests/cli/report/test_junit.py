@@ -58,7 +58,7 @@ def test_cases_of_tests_are_cases_once() -> None:
     (suite,) = tree("test")
     assert [suite.get(each) for each in ("name", "tests", "failures")] == ["pinned-images", "2", "1"]
     passed, failed = suite
-    assert (passed.get("name"), len(passed)) == ("a digest passes", 0)
+    assert (passed.get("name"), len(passed)) == ("a digest", 0)
     assert failed.find("failure").get("message") == "expected deny, got no-match"
     assert "policies/tests.yaml:12" in failed.find("failure").text
     assert "not matched: it is about pods" in failed.find("failure").text

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from webhook.cli.report.model import Finding, Report, Severity, merged
-from webhook.cli.report.plain import attribute, problems_of, said
+from webhook.cli.report.plain import problems_of, said
+from webhook.cli.report.xmltext import attribute
 
 _SEVERITIES: Final[dict[Severity, str]] = {"error": "error", "warning": "warning", "note": "info"}
 

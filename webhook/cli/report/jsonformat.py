@@ -57,7 +57,11 @@ def fields(report: Report) -> Iterator[tuple[str, Any]]:
     yield "excepted", (_excepted(each, report) for each in _of(report, "exception"))
     yield "known", (_finding(each, report) for each in _of(report, "baseline"))
     yield "silenced", (_silenced(each, report) for each in _of(report, "comment"))
-    if report.command == "test":
+    if report.mutated is not None:
+        from webhook.cli.report import mutantsjson  # where it is asked for
+
+        yield "mutants", mutantsjson.policies(report.mutated, report.verbose)
+    elif report.command == "test":
         yield "cases", (_case(each) for each in report.cases)
     yield "summary", _summary(report)
     yield "rules", (_rule(each) for each in report.rules.values())
@@ -76,7 +80,11 @@ def _of(report: Report, kind: str) -> Iterator[Finding]:
 def _summary(report: Report) -> dict[str, Any]:
     of_verdicts = report.command in ("check", "impact")
     counts: dict[str, Any] = dict(report.scope)
-    if report.command == "test":
+    if report.mutated is not None:
+        from webhook.cli.report import mutantsjson
+
+        counts["mutants"] = mutantsjson.summary(report.mutated)
+    elif report.command == "test":
         failed = sum(not case.passed for case in report.cases)
         counts |= {"cases": len(report.cases), "passed": len(report.cases) - failed, "failed": failed}
         counts["untested"] = list(report.untested)

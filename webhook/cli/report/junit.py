@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from webhook.cli.report.model import OF_CASES, Case, Finding, Report, merged
-from webhook.cli.report.plain import about, attribute, lines_of, place_of, problems_of, said, why_suppressed, xml
+from webhook.cli.report.plain import about, lines_of, place_of, problems_of, said, why_suppressed
+from webhook.cli.report.xmltext import attribute, xml
 
 
 class _Suite(Struct):

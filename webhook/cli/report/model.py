@@ -5,8 +5,9 @@ knows a command's own records. What a command fills:
 
 - `check`: a Finding for each violation and action, `suppressed` for what exceptions cover, `left_out`, `diffs`.
 - `test`: a Case for each case of a PolicyTest, and for each that failed a Finding too (`failed`), so that formats that
-  know no cases show it. What else is wrong with tests (a mutant that survives, an expression that no test reaches) is a
-  Finding of its own `rule`, with the policy's file and line.
+  know no cases show it. What else is wrong with tests (an expression that no test reaches) is a Finding of its own
+  `rule`, with the policy's file and line. With `--mutate` no cases, but `mutated`, and a Finding of the kind MUTANT for
+  each mutant that survives; what explains one is a Suppression of the kind "comment".
 - `lint`: a Finding for each alarm, in the policy's file, with the level error, warning or note; a Rule for each id,
   with its page (`url`) and its text (`help`); `fix`, if it can be mended. A comment that silences an alarm makes a
   Suppression of the kind "comment".
@@ -34,6 +35,7 @@ from webhook.lazypatterns import lazily
 
 if TYPE_CHECKING:
     from webhook.documents.document import Problem
+    from webhook.mutants.running import Mutated
     from webhook.offline.background import LookedFor
     from webhook.offline.manifests import LeftOut
     from webhook.offline.requests import Identity
@@ -60,6 +62,9 @@ UNTESTED: Final = "untested"
 
 OF_CASES: Final = ("test", UNTESTED)
 """The `kind` of findings that stand for cases, and for their absence: the text shows these in its own way."""
+
+MUTANT: Final = "mutant"
+"""The `kind` of findings about mutants of a policy; the text shows these in its own way, too."""
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
 
@@ -233,8 +238,8 @@ class Report(Struct, frozen=True, kw_only=True):
     findings that count for nothing, each with its suppression. `problems`: inputs that could not be read or used: the
     run itself failed. `warnings`: about inputs, which fail nothing. `notes`: lines worth knowing. `scope`: how much was
     looked at, as name in the plural -> count, such as {"objects": 3, "files": 2}, in the order in which it is said.
-    `untested`: policies without tests. `hidden`: how many findings are left out on demand. `verbose`, `shows_diffs`,
-    `shows_why`: what was asked for.
+    `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `hidden`: how many
+    findings are left out on demand. `verbose`, `shows_diffs`, `shows_why`: what was asked for.
     """
 
     command: str
@@ -249,6 +254,7 @@ class Report(Struct, frozen=True, kw_only=True):
     diffs: Sequence[Diff] = ()
     scope: Mapping[str, int] = {}
     untested: Sequence[str] = ()
+    mutated: Sequence[Mutated] | None = None
     hidden: int = 0
     verbose: bool = False
     shows_diffs: bool = False

@@ -1,17 +1,12 @@
-"""Texts for formats that other programs read: what a finding is called, and text that XML can hold."""
+"""Texts for formats that other programs read: what a finding is called, and where it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
-from xml.sax.saxutils import escape, quoteattr
 
 from webhook.cli.report.model import Finding, Report, Suppression
 from webhook.cli.report.naming import object_name
-from webhook.lazypatterns import lazily
 from webhook.visible import visible
-
-_NOT_IN_XML: Final = lazily("[\ufffe\uffff]")
 
 
 def lines_of(text: str) -> str:
@@ -53,13 +48,3 @@ def problems_of(report: Report) -> Iterator[tuple[str, str, int | None, int | No
     for level, found in (("error", report.problems), ("warning", report.warnings)):
         for each in found:
             yield level, visible(each.file), each.line, each.column, lines_of(each.message)
-
-
-def xml(text: str) -> str:
-    """The text as the content of an XML element."""
-    return escape(_NOT_IN_XML.sub("\\\\ufffd", lines_of(text)))
-
-
-def attribute(text: str) -> str:
-    """The text as the value of an XML attribute, with its quotes."""
-    return quoteattr(_NOT_IN_XML.sub("\\\\ufffd", lines_of(text)))

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook import excerpts
-from webhook.cli.report.model import LEVELS, OF_CASES, UNTESTED, Case, Exempted, Finding, Level, Report, merged
+from webhook.cli.report.model import LEVELS, MUTANT, OF_CASES, UNTESTED, Case, Exempted, Finding, Level, Report, merged
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.problems import error_text, note_line, warning_text
 from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, LEVEL, PASSED, Style
@@ -62,10 +62,15 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
     if report.command == "test":
         required = [each for each in report.findings if each.kind == UNTESTED]
         yield from (f"{style(ERROR, 'FAIL')} {style(BOLD, visible(each.rule))}: it has no tests" for each in required)
-        if not required:
+        if not required and report.mutated is None:
             yield from (f"{style(DIM, 'note:')} {visible(name)} has no tests" for name in report.untested)
         yield from _cases(report.cases, style, report.verbose)
-    found = [each for each in report.findings if each.kind not in OF_CASES]
+    if report.mutated is not None:
+        from webhook.cli.report import mutantstext  # where it is asked for
+
+        for mutated in report.mutated:
+            yield from mutantstext.lines(mutated, style, report.verbose)
+    found = [each for each in report.findings if each.kind not in (*OF_CASES, MUTANT)]
     if any(each.change for each in found):
         yield from _changes(found, look, style, report.verbose)
     else:
@@ -99,7 +104,7 @@ def _kind(finding: Finding) -> str:
 
 
 def _others(suppressed: Iterable[Finding]) -> Iterator[Finding]:
-    return (each for each in suppressed if _kind(each) != "exception")
+    return (each for each in suppressed if _kind(each) != "exception" and each.kind != MUTANT)
 
 
 # -------------------------------------------------------------------------------------------------------- findings
@@ -349,6 +354,10 @@ _NOUNS: Final[dict[Level, tuple[str, str]]] = {
 def summary(report: Report, style: Style) -> str:
     """The line that sums the report up."""
     wrong = report.problems
+    if report.mutated is not None:
+        from webhook.cli.report import mutantstext
+
+        return mutantstext.total(report.mutated)
     if report.command == "test":
         failed = sum(not case.passed for case in report.cases)
         text = f"{counted(len(report.cases), 'case')}: {len(report.cases) - failed} passed, {failed} failed"
