@@ -16,6 +16,8 @@ ROOT = Path(__file__).parent.parent
 ORDER = """
 webhook.cli
 webhook.server
+webhook.lint
+webhook.impact
 webhook.mutants
 webhook.offline webhook.registration
 webhook.admission

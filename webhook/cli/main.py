@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "bundle": ("webhook.cli.bundle", "Pack a policy tree into an OCI artifact."),
     "check": ("webhook.cli.check", "Check manifests as if they were applied."),
     "explain": ("webhook.cli.explain", "Show how a policy comes to its verdict on manifests."),
+    "impact": ("webhook.cli.impact", "Show what a change of policies changes, and for whom."),
+    "lint": ("webhook.cli.lint", "Look for what is probably wrong with policies."),
     "manifests": ("webhook.cli.manifests", "Write the webhook configurations and roles of policies."),
     "mutate": ("webhook.cli.mutate", "Print manifests as mutating policies leave them."),
     "serve": ("webhook.cli.serve", "Serve the admission webhook."),

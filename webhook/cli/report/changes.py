@@ -24,7 +24,11 @@ def unified(change: Change) -> Iterator[str]:
         what = f"Pod of {what} ({render(change.template)})"
     policies = ", ".join(change.policies)
     lines = difflib.unified_diff(
-        _lines(before), _lines(after), f"{change.file}:{change.line} {what}", f"mutated by {policies}", lineterm=""
+        yaml_lines(before),
+        yaml_lines(after),
+        f"{change.file}:{change.line} {what}",
+        f"mutated by {policies}",
+        lineterm="",
     )
     return (visible(line) for line in lines)
 
@@ -37,7 +41,8 @@ def yaml_text(value: Any) -> str:
     return text
 
 
-def _lines(value: Any) -> list[str]:
+def yaml_lines(value: Any) -> list[str]:
+    """The lines of `yaml_text`."""
     return yaml_text(value).splitlines()
 
 

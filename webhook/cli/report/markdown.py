@@ -36,12 +36,17 @@ _BACKTICKS: Final = lazily("`+")
 def text(report: Report) -> Iterator[str]:
     """The report in pieces, of MOST characters at most; a line says how much was left out."""
     left = MOST
+    folded = False
     blocks = list(_blocks(report))
     for index, block in enumerate(blocks):
         if len(block) > left:
+            if folded:
+                yield "\n</details>\n"
             yield f"\n… {len(blocks) - index:,} more lines are left out, as comments are limited in size.\n"
             return
         left -= len(block)
+        if block.lstrip().startswith(("<details>", "</details>")):  # of ours: others stand in code spans
+            folded = not block.lstrip().startswith("</")
         yield block
 
 
