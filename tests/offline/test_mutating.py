@@ -32,7 +32,7 @@ READ = {
             {"items": [{"name": "x", "image": "j"}, {"name": "y"}]},
         ),
         (
-            {"items": [{"name": "new"}, *READ["items"]]},  # type: ignore[misc]
+            {"items": [{"name": "new"}, *READ["items"]]},
             {"items": [{"name": "new"}, {"name": "x", "image": "i"}, {"name": "y"}]},
         ),
         ({"items": [{"name": "y", "pull": "Never"}]}, {"items": [{"name": "y", "pull": "Never"}]}),
