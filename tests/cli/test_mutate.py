@@ -106,7 +106,7 @@ def test_what_the_api_server_refuses_is_left_out(root: Path) -> None:
     [
         (["absent.yaml"], "absent.yaml: cannot be read"),
         (["empty"], "empty: no *.yaml"),
-        (["-"], "<stdin>: no objects in it"),
+        (["-"], "<stdin>: no objects in it to mutate"),
         (["in.yaml", "--values", "v.yaml"], "--values needs --render helm"),
         (["in.yaml", "--exclude", "x" * 5000], "--exclude: "),
         (["in.yaml", "--policies", "nowhere"], "nowhere"),
@@ -124,3 +124,9 @@ def test_json_is_read_as_well(root: Path) -> None:
     (root / "in.json").write_text(json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}))
     done = gatewright("mutate", "in.json", cwd=root)
     assert yaml.safe_load(done.stdout)["metadata"] == {"name": "s", "labels": {"team": "shop"}}
+
+
+def test_paths_may_be_in_the_settings_of_the_repository(root: Path) -> None:
+    (root / ".gatewright.toml").write_text('paths = ["in.yaml"]\n')
+    done = gatewright("mutate", cwd=root)
+    assert (done.returncode, len(list(yaml.safe_load_all(done.stdout)))) == (0, 3)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 
+from webhook.cli.inputs import asked_of, rendering_of
 from webhook.cli.options import (
     FAILED,
     AsGroups,
@@ -35,12 +34,12 @@ from webhook.cli.options import (
     SettingsFile,
     Since,
     Strict,
+    Tool,
     Until,
     Values,
     Verbose,
     VerifyKey,
     assumed,
-    fail,
     given,
     operation_of,
     refuse,
@@ -62,11 +61,6 @@ from webhook.cli.reporting import (
     reporting,
 )
 from webhook.versions import NEWEST_TEXT
-
-if TYPE_CHECKING:
-    from webhook.offline.rendering import Rendering
-    from webhook.offline.revisions import Sides
-    from webhook.policy.policyset import PolicySet
 
 
 def check(
@@ -146,8 +140,8 @@ def check(
             old=old,
             since=since,
             until=until,
-            render=frozenset(each.value for each in render or ()),
-            values=tuple(values or ()),
+            render=render or [],
+            values=values or [],
             subresource=subresource,
             settings=settings,
             how=how,
@@ -186,8 +180,8 @@ def _check(
     old: str,
     since: str,
     until: str,
-    render: frozenset[str],
-    values: tuple[str, ...],
+    render: list[Tool],
+    values: list[str],
     subresource: str,
     settings: Path | None,
     how: Reporting,
@@ -211,12 +205,11 @@ def _check(
     from webhook.cli.report.model import Diff, Finding, Report
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents.document import Problem
-    from webhook.offline import manifests
     from webhook.offline.background import Background
+    from webhook.offline.inputs import Inputs
     from webhook.offline.owners import owners
-    from webhook.offline.requests import Options, plan
+    from webhook.offline.requests import Options
     from webhook.offline.subresources import SUBRESOURCES, of_subresource
-    from webhook.offline.updates import compared, counted
     from webhook.offline.verdicts import verdicts
     from webhook.policy import startup
     from webhook.policy.python.raised import tracebacks
@@ -228,8 +221,7 @@ def _check(
         if subresource and operation is None and not (old or since):
             operation = Operation(SUBRESOURCES[subresource].operation)
         done = operation_of(operation, old, paths, since, until)
-        if values and "helm" not in render:
-            raise NotGiven("--values needs --render helm")
+        rendering = rendering_of(render, values, namespace)
         custom = workloads_of(settings)
         run = given(named, version, user, groups, authorizations, policy_imports, bundles)
     except NotGiven as error:
@@ -241,61 +233,20 @@ def _check(
 
     with ProgressBar(sys.stderr) as bar:
         files = count(1)
-        stdin = sys.stdin.buffer if sys.stdin is not None else None
         step = lambda _: bar.step("reading", next(files))  # noqa: E731
-        sides, rendering, rendered = None, None, manifests.NOTHING_IS_RENDERED
-        if render:
-            from webhook.offline.rendering import Rendering, renderers
-
-            rendering = Rendering(render, values, namespace)
-            rendered = renderers(rendering)
+        inputs = Inputs(paths, old, since, until, exclude, strict, rendering, verbose)
+        options = Options(namespace, run.user, done.value, as_written, custom, policies.target)
         try:
-            if since:
-                sides = _sides(paths, since, until, exclude, strict, policies, rendering, step)
-                read = sides.new
-            else:
-                read = manifests.read(
-                    paths, stdin, step, exclude=exclude, strict=strict, crds=policies.objects, renderers=rendered
-                )
+            found = asked_of(inputs, options, policies, step)
         except NotGiven as error:
             return refuse(error, color)
-        except ValueError as error:
-            return fail(f"--exclude: {error}", color)
-        problems = read.problems
-        if not (read.documents or problems or read.left_out or (sides and sides.old.documents)):
+        policies, planned, requests = found.policies, found.planned, found.requests
+        problems, notes = found.problems, [*map(str, policies.notes), *found.notes]
+        if found.empty:
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
-            where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-            problems.append(Problem("<stdin>" if where == "-" else where, None, None, "no objects in it to check"))
-        options = Options(namespace, run.user, done.value, as_written, custom, policies.target)
-        planned = plan(read.documents, options, policies.objects)
-        policies = planned.defaulting(policies)
-        requests = list(planned.requests)
-        notes = [*map(str, policies.notes), *manifests.notes(read, verbose=verbose), *planned.notes]
-        if old:
-            was = manifests.read(
-                [old],
-                stdin,
-                step,
-                exclude=exclude,
-                may_be_empty=True,
-                crds=policies.objects,
-                renderers=rendered,
-            )
-            before = plan(was.documents, replace(options, operation=Operation.DELETE.value), policies.objects)
-            problems += [*was.problems, *before.problems]
-            requests = compared(requests, before)
-            notes.append(f"against {old}: {counted(requests)}")
-        if sides:
-            from webhook.offline.changes import changes, differing
-
-            differ = differing(read.documents, sides.old.documents, sides.file)
-            before = plan(differ.old, replace(options, operation=Operation.DELETE.value), policies.objects)
-            found = changes(planned, before, differ, sides.file)
-            problems += [*found.problems, *before.problems]
-            requests = found.requests
-            notes.append(f"between {sides.between}: {found.counted(differ)}")
+            problems.append(found.nothing(paths, "check"))
         if subresource:
-            if old or sides:  # what is created or deleted is so as a whole
+            if old or since:  # what is created or deleted is so as a whole
                 requests = [each for each in requests if each.request.operation == Operation.UPDATE.value]
             crds = [*policies.objects, *planned.objects]
             requests, without = of_subresource(requests, subresource, crds)
@@ -331,10 +282,10 @@ def _check(
         findings=findings,
         suppressed=suppressed,
         rules=rules(policies),
-        problems=sorted([*problems, *planned.problems], key=lambda problem: (problem.file, problem.line or 0)),
-        warnings=[*policies.warnings, *left_out, *read.warnings, *(sides.warnings if sides else ())],
+        problems=sorted(problems, key=lambda problem: (problem.file, problem.line or 0)),
+        warnings=[*policies.warnings, *left_out, *found.warnings],
         notes=[*notes, *streams(findings)],
-        left_out=read.left_out,
+        left_out=found.left_out,
         diffs=changed,
         scope={"objects": checked, "files": len(in_files), "policies": len(policies.names)},
         verbose=verbose,
@@ -342,25 +293,3 @@ def _check(
         shows_why=explain,
     )
     return finish(report, how, fails)
-
-
-def _sides(
-    paths: list[str],
-    since: str,
-    until: str,
-    exclude: list[str],
-    strict: bool,
-    policies: PolicySet,
-    rendering: Rendering | None,
-    progress: Callable[[str], None],
-) -> Sides:
-    """The manifests of both revisions. Raises NotGiven, and ValueError for a pattern of `exclude`."""
-    from webhook.git.repository import GitError
-    from webhook.offline import revisions
-    from webhook.offline.rendering import Rendering
-
-    how = revisions.Reading(exclude, strict, policies.objects, rendering or Rendering(), progress)
-    try:
-        return revisions.read(paths, since, until, how)
-    except GitError as error:
-        raise NotGiven(f"--since: {error}") from None

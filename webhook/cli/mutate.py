@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from itertools import count
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from webhook.cli.inputs import asked_of, rendering_of
 from webhook.cli.options import (
     FAILED,
     AsGroups,
@@ -33,7 +34,6 @@ from webhook.cli.options import (
     VerifyKey,
     assumed,
     colored,
-    fail,
     given,
     refuse,
     trees,
@@ -41,6 +41,9 @@ from webhook.cli.options import (
 )
 from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT
+
+if TYPE_CHECKING:
+    from webhook.offline.rendering import Rendering
 
 
 def mutate(
@@ -78,8 +81,7 @@ def mutate(
             namespace=namespace,
             user=user,
             groups=groups or [],
-            render=frozenset(each.value for each in render or ()),
-            values=tuple(values or ()),
+            rendering=rendering_of(render or [], values or [], namespace),
             settings=settings,
             exclude=exclude or [],
             version=version,
@@ -103,8 +105,7 @@ def _mutate(
     namespace: str,
     user: str,
     groups: list[str],
-    render: frozenset[str],
-    values: tuple[str, ...],
+    rendering: Rendering | None,
     settings: Path | None,
     exclude: list[str],
     version: str,
@@ -120,33 +121,23 @@ def _mutate(
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents.document import Problem
-    from webhook.offline import manifests
+    from webhook.offline.inputs import Inputs
     from webhook.offline.mutating import mutations
-    from webhook.offline.rendering import Rendering, renderers
-    from webhook.offline.requests import Options, plan
+    from webhook.offline.requests import Options
 
-    if values and "helm" not in render:
-        raise NotGiven("--values needs --render helm")
     custom = workloads_of(settings)
     run = given(named, version, user, groups, authorizations, policy_imports, bundles)
-    rendered = renderers(Rendering(render, values, namespace)) if render else manifests.NOTHING_IS_RENDERED
-    stdin = sys.stdin.buffer if sys.stdin is not None else None
-    try:
-        read = manifests.read(paths, stdin, exclude=exclude, crds=run.policies.objects, renderers=rendered)
-    except ValueError as error:
-        return fail(f"--exclude: {error}", color)
     options = Options(namespace, run.user, Operation.CREATE.value, custom=custom, target=run.policies.target)
-    planned = plan(read.documents, options, run.policies.objects)
-    policies = planned.defaulting(run.policies)
+    found = asked_of(Inputs(paths, exclude=exclude, rendering=rendering), options, run.policies)
+    planned, policies, problems = found.planned, found.policies, found.problems
+    if found.empty:
+        problems.append(found.nothing(paths, "mutate"))
     cluster = ManifestsView(
         [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
     )
-    problems = [*read.problems, *planned.problems]
-    if not (read.documents or problems or read.left_out):
-        problems.append(Problem(paths[0] if paths[0] != "-" else "<stdin>", None, None, "no objects in it"))
     refused: list[Problem] = []
     changed, objects, numbers, written = 0, 0, count(), True
-    for each in mutations(planned.requests, policies, cluster):
+    for each in mutations(found.requests, policies, cluster):
         refused += [Problem(at.stream, at.line, at.column, at.message, at.excerpt) for at in each.refused]
         if each.value is None:
             continue
@@ -156,15 +147,14 @@ def _mutate(
             written = written and put(separator + yaml_text(value))
     notes = [
         *map(str, policies.notes),
-        *manifests.notes(read, verbose=False),
-        *planned.notes,
+        *found.notes,
         *assumed(cluster.assumed),
         f"{changed:,} of {text.counted(objects, 'object')} changed",
     ]
     report = Report(
         command="mutate",
         notes=notes,
-        warnings=[*policies.warnings, *read.warnings],
+        warnings=[*policies.warnings, *found.warnings],
         problems=sorted([*problems, *refused], key=lambda problem: (problem.file, problem.line or 0)),
     )
     sys.stderr.writelines(text.asides(report, colored(color, sys.stderr), columns(sys.stderr)))
