@@ -136,6 +136,8 @@ registration/rules: registration/test_against_policies
 registration/webhooks: registration/test_against_policies
 scaffold/writing: cli/test_new
 server/debugpages: server/test_debugging
+server/exchange: server/test_protocol
+server/port: server/test_protocol
 server/gathering: server/test_asgi
 server/installing: server/test_reload
 server/listening: server/test_process
