@@ -137,9 +137,11 @@ registration/webhooks: registration/test_against_policies
 cli/defaults: cli/test_settings
 scaffold/writing: cli/test_new
 server/debugpages: server/test_debugging
+server/exchange: server/test_protocol
 server/gathering: server/test_asgi
 server/installing: server/test_reload
 server/listening: server/test_process
+server/port: server/test_protocol
 server/profiling: server/test_debugging
 server/rehearsal: server/test_reload
 server/state: server/test_app
