@@ -75,9 +75,7 @@ cli/report/tested: cli/test_test
 cli/report/linttext: cli/test_lint
 cli/report/lintjson: cli/test_lint
 cli/report/impacted: cli/test_impact
-cli/report/impactjson: cli/test_impact
 cli/report/impactmarkdown: cli/test_impact
-cli/report/impactmodel: cli/test_impact
 cli/report/impacttext: cli/test_impact
 impact/corpus: impact/test_brute_force
 impact/differences: impact/test_brute_force
