@@ -17,6 +17,7 @@ ORDER = """
 webhook.cli
 webhook.server
 webhook.offline webhook.registration
+webhook.recordings
 webhook.admission
 gatewright
 webhook.bundle
