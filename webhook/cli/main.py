@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "check": ("webhook.cli.check", "Check manifests as if they were applied."),
     "explain": ("webhook.cli.explain", "Show how a policy comes to its verdict on manifests."),
     "manifests": ("webhook.cli.manifests", "Write the webhook configurations and roles of policies."),
+    "replay": ("webhook.cli.replay", "Decide recorded reviews again, and show what differs."),
     "serve": ("webhook.cli.serve", "Serve the admission webhook."),
     "test": ("webhook.cli.test", "Run the tests of the policies."),
 }

@@ -1,7 +1,7 @@
 """Reads recorded reviews: an iterator over the files of a folder, or over one file.
 
 Recordings are read as other people's files are: what cannot be read is a Problem with file and line, and the rest is
-still read. A file ends in the middle of a line if the writer was killed or the disk was full: the lines before are read.
+still read. A file ends in the middle if the writer was killed or the disk was full: the lines before are read.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ class Recorded(Guarded, frozen=True, kw_only=True):
 
     file, line: where it stands, from 1. time: when it was answered, RFC 3339. path: of its URL; it names the phase, and
     the policies that were asked: all (None), or those with this failurePolicy. version: of the Gatewright that
-    answered. body: the AdmissionReview, with redacted values. response: the `response` of its answer, `patch` as the
-    list of operations. changed: the mutating policies that changed the object. redacted: paths of the fields in
-    `request` whose values are not the ones that were decided on. answers, served: what was looked up, and the kinds of
-    it that are not built into Kubernetes.
+    answered. redact: the fields that it was configured to redact. body: the AdmissionReview, with redacted values.
+    response: the `response` of its answer, with `patch` as the list of operations. changed: the mutating policies that
+    changed the object. redacted: paths of the fields in `request` whose values are not those that were decided on.
+    answers, served: what was looked up, and the kinds of it that are not built into Kubernetes.
     """
 
     unshown = frozenset({"body", "response", "answers", "findings"})
@@ -78,6 +78,7 @@ class Recorded(Guarded, frozen=True, kw_only=True):
     failure_policy: Literal["Fail", "Ignore"] | None
     revision: str
     version: str
+    redact: tuple[str, ...]
     request: Request
     body: bytes
     response: dict[str, Any]
@@ -92,11 +93,13 @@ class Recorded(Guarded, frozen=True, kw_only=True):
         """The recorded verdict."""
         return bool(self.response["allowed"])
 
-    def view(self, kinds: Kinds | None = None, otherwise: ClusterView | None = None) -> RecordedView:
-        """What policies looked up. kinds: those that are known beside the recorded ones. otherwise: see
-        RecordedView."""
+    def view(
+        self, kinds: Kinds | None = None, tree: ClusterView | None = None, *, tree_first: bool = False
+    ) -> RecordedView:
+        """What policies looked up. kinds: those that are known beside the recorded ones. The rest: see RecordedView."""
         kinds = kinds or Kinds.builtin()
-        return RecordedView(self.answers, kinds.with_resources(self.served) if self.served else kinds, otherwise)
+        known = kinds.with_resources(self.served) if self.served else kinds
+        return RecordedView(self.answers, known, tree, tree_first=tree_first)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -188,6 +191,7 @@ class _Reader:
     def __init__(self, file: str) -> None:
         self._file = file
         self._version = ""
+        self._redact: tuple[str, ...] = ()
         self._objects: dict[str, Any] = {}
         self._size = 0
         self.count = 0
@@ -222,6 +226,7 @@ class _Reader:
         if line["recording"] != FORMAT:
             raise _Unexpected(f"the recording has the format {line['recording']!r}; this Gatewright reads {FORMAT}")
         self._version = _text(line, "gatewright")
+        self._redact = msgspec.convert(line.get("redact", ()), tuple[str, ...])
 
     def _review(self, number: int, line: dict[str, Any]) -> Recorded:
         path = _text(line, "path")
@@ -241,6 +246,7 @@ class _Reader:
             failure_policy=only,  # type: ignore[arg-type]
             revision=_text(line, "revision"),
             version=self._version,
+            redact=self._redact,
             request=review.parse(body),
             body=body,
             response=response,

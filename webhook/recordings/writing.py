@@ -48,8 +48,9 @@ _GZIP: Final = 31  # bits of zlib's window, with a gzip header and trailer
 class Lines:
     """Makes the lines of reviews, for one file after another: a file defines every object that its reviews name."""
 
-    def __init__(self, redactor: Redactor, kubernetes: str) -> None:
+    def __init__(self, redactor: Redactor, kubernetes: str, redact: list[str]) -> None:
         self._redactor = redactor
+        self._redact = redact
         self._kubernetes = kubernetes
         self._objects: dict[int, tuple[str, bytes, list[str]]] = {}  # number -> id, line, values that were redacted
         self._defined: set[str] = set()  # ids, in the file
@@ -63,6 +64,7 @@ class Lines:
             "gatewright": version("gatewright"),
             "kubernetes": self._kubernetes,
             "begun": _time(time.time()),
+            "redact": self._redact,
         }
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
@@ -154,7 +156,7 @@ class Process:
 
     def __init__(self, server: socket.socket, writing: Writing) -> None:
         self._server = server
-        self._lines = Lines(Redactor([parse(path) for path in writing.redact]), writing.kubernetes)
+        self._lines = Lines(Redactor([parse(path) for path in writing.redact]), writing.kubernetes, writing.redact)
         self._files = Files(Path(writing.folder), writing.rotate, writing.limit, self._header)
         self._decoder = msgspec.msgpack.Decoder(list[Seen])
         self._buffer = bytearray()
