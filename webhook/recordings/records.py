@@ -6,6 +6,7 @@ received and sent. Objects that policies looked up are numbered, and sent once: 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -16,7 +17,7 @@ FORMAT: Final = 1
 Said = tuple[str, str, str, str, bool]
 """What a policy found: the names of policy and binding, the action, the message, whether it is an evaluation error."""
 
-Looked = tuple[str, tuple[Any, ...], float, Any]
+Looked = tuple[str, Sequence[Any], float, Any]
 """A lookup: what (`namespace`, `get`, `list`, `access`), its arguments, the age of the answer in seconds, the answer.
 
 The answer is the number of an object, None for no object, a list of numbers, or (`access`) whether it is allowed, the

@@ -93,6 +93,7 @@ class Redacting:
         self.named: list[str] = []
         self.values: list[str] = []
         self._masks: Redaction | None = None
+        self._again: set[str] = set()
         self._of_secrets = False
         self._object: Any = None
 
@@ -132,7 +133,7 @@ class Redacting:
             if isinstance(operation, dict) and "value" in operation and isinstance(operation.get("path"), str):
                 steps = [step.replace("~1", "/").replace("~0", "~") for step in operation["path"].split("/")[1:]]
                 operation["value"] = self._patched(steps, operation["value"])
-        self._elsewhere([[operation.get("value") for operation in operations if isinstance(operation, dict)]])
+        self._elsewhere([operations])
         return operations
 
     def text(self, text: str) -> str:
@@ -193,7 +194,7 @@ class Redacting:
                 continue
             if not isinstance(value, dict):
                 continue
-            kind = value.get("kind")
+            kind = value.get("kind") if isinstance(value.get("kind"), str) else ""
             if of_secret or kind == "Secret":
                 for field in FIELDS:
                     self._all(value, field, f"{where}.{field}", encoded=field == "data")
@@ -319,7 +320,10 @@ class Redacting:
             self.values.append(text)
             if "\n" in text:
                 self.values += text.splitlines()
-            return base64.b64encode(fill(len(decoded)).encode()).decode()
+            replaced = base64.b64encode(fill(len(decoded)).encode()).decode()
+            if replaced == value:  # it was redacted before
+                self._again.add(value)
+            return replaced
         if "\n" in value:
             self.values += value.splitlines()
         return fill(len(value))
@@ -334,7 +338,7 @@ class Redacting:
     def _elsewhere(self, roots: Sequence[Any]) -> None:
         """Replace the values in all other texts of the objects, but for what identifies these. Raises TooMuch."""
         values = sorted({value for value in self.values if len(value) >= _ELSEWHERE}, key=len, reverse=True)
-        values = [value for value in values if value != fill(len(value))]
+        values = [value for value in values if value != fill(len(value)) and value not in self._again]
         if not values:
             return
         compared = 0

@@ -82,7 +82,9 @@ class Feeding(Collector):
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C in the server's terminal is for the server
+                    # Ctrl-C in the server's terminal is for the server. In a session of its own the process would get
+                    # as much of the processors as all others together, however nice it is: see sched(7), autogroup.
+                    process_group=0,
                 )
         except OSError as error:
             ours.close()

@@ -20,7 +20,7 @@ from prometheus_client.metrics_core import Metric
 from webhook.access import Access, AccessDecision, AccessUnknown
 from webhook.admission.decision import Decision, Mutation
 from webhook.cluster.view import Answer, ClusterView
-from webhook.recordings.records import Defined, Looked, Served, Writing
+from webhook.recordings.records import Defined, Looked, Said, Served, Writing
 from webhook.schema import Kinds
 from webhook.server.feeding import Feeding
 from webhook.server.logs import Log
@@ -38,6 +38,7 @@ MAX_OBJECT_BYTES: Final = 16 << 20
 """Bytes of these objects, as JSON."""
 
 _MAX_LISTS: Final = 64  # that are remembered
+_ERROR: Final = AccessUnknown.__name__
 _BUILTIN: Final = Kinds.builtin()
 
 
@@ -107,6 +108,7 @@ class Recorder(Feeding):
         self._encode = msgspec.msgpack.Encoder().encode
         self._numbers: dict[int, tuple[Any, int]] = {}  # by identity of an object, which is kept: its number
         self._lists: dict[int, tuple[Any, list[int]]] = {}  # by identity of a list of objects, which is kept
+        self._plain: dict[tuple[Any, ...], tuple[Any, Any, list[Any]]] = {}  # by lookup: value, what is sent, arguments
         self._last = 0
         self._bytes = 0
         self._forget = False
@@ -119,6 +121,7 @@ class Recorder(Feeding):
         """The new process is to be told everything again."""
         self._numbers.clear()
         self._lists.clear()
+        self._plain.clear()
         self._bytes = 0
         self._forget = True
 
@@ -139,13 +142,23 @@ class Recorder(Feeding):
         defined: list[Defined] = []
         served: list[Served] = []
         found: list[Looked] = []
-        if request.namespace and ("namespace", request.namespace) not in lookups.answers:
-            self._look_up_namespace(lookups, request.namespace)
-        if lookups.answers:
+        answers = lookups.answers
+        namespace = request.namespace
+        if namespace and ("namespace", namespace) not in answers:
+            self._look_up_namespace(lookups, namespace)
+        if answers:
             if len(self._numbers) > MAX_OBJECTS or self._bytes > MAX_OBJECT_BYTES:
                 self.started()
-            found = [self._looked(key, answer, lookups, defined, served) for key, answer in lookups.answers.items()]
-        findings = [(each.policy, each.binding, each.action, each.message, each.error) for each in outcome.findings]
+            plain = self._plain
+            for key, answer in answers.items():
+                known = plain.get(key)
+                if known is not None and type(answer) is Answer and answer[0] is known[0]:
+                    found.append((key[0], known[2], answer[1], known[1]))
+                else:
+                    found.append(self._looked(key, answer, lookups.view.kinds, defined, served))
+        findings: list[Said] = []
+        if outcome.findings:
+            findings = [(each.policy, each.binding, each.action, each.message, each.error) for each in outcome.findings]
         changed = outcome.policies if type(outcome) is Mutation else ()
         seen = (
             time.time(), path, revision, body, response, findings, changed, found, defined, served, self._forget,
@@ -170,35 +183,41 @@ class Recorder(Feeding):
             lookups.answers["namespace", name] = answer
 
     def _looked(
-        self, key: tuple[Any, ...], answer: Any, lookups: Lookups, defined: list[Defined], served: list[Served]
+        self, key: tuple[Any, ...], answer: Any, kinds: Kinds, defined: list[Defined], served: list[Served]
     ) -> Looked:
         what, *arguments = key
         if what == "access":
-            access = tuple(arguments[0])
-            if isinstance(answer, AccessUnknown):
-                return what, access, 0.0, (type(answer).__name__, str(answer))
-            return what, access, 0.0, tuple(answer)
-        if what != "namespace":
-            resource = lookups.view.kinds.for_kind(arguments[0], arguments[1])
-            if resource is not None and resource != _BUILTIN.for_kind(arguments[0], arguments[1]):
-                kind = (resource.group, resource.version, resource.kind, resource.plural, resource.namespaced)
-                if kind not in served:
-                    served.append(kind)
+            failed = isinstance(answer, AccessUnknown)
+            return what, tuple(arguments[0]), 0.0, (_ERROR, str(answer)) if failed else tuple(answer)
+        kind = _served(kinds, *arguments[:2]) if what != "namespace" else None
+        if kind is not None and kind not in served:
+            served.append(kind)
         if isinstance(answer, LookupError):
-            return what, tuple(arguments), 0.0, (type(answer).__name__, str(answer))
+            return what, arguments, 0.0, (type(answer).__name__, str(answer))
         value = answer.value
+        found: Any
         if value is None:
-            return what, tuple(arguments), answer.age, None
-        if what != "list":
-            return what, tuple(arguments), answer.age, self._number(value, defined)
-        if len(value) > MAX_OBJECTS:
-            return what, tuple(arguments), answer.age, False
+            found = None
+        elif what != "list":
+            found = self._number(value, defined)
+        elif len(value) > MAX_OBJECTS:
+            found = False
+        else:
+            found = self._numbers_of(value, defined)
+        if value is not None and kind is None and found is not False:
+            if len(self._plain) >= MAX_OBJECTS:
+                self._plain.clear()
+            self._plain[key] = value, found, arguments
+        return what, arguments, answer.age, found
+
+    def _numbers_of(self, value: list[Any], defined: list[Defined]) -> list[int]:
         listed = self._lists.get(id(value))
         if listed is None:
             if len(self._lists) >= _MAX_LISTS:
                 self._lists.clear()
+                self._plain.clear()
             listed = self._lists[id(value)] = value, [self._number(each, defined) for each in value]
-        return what, tuple(arguments), answer.age, listed[1]
+        return listed[1]
 
     def _number(self, value: dict[str, Any], defined: list[Defined]) -> int:
         """The number of an object. Those of a cache stay the same Python objects until they change."""
@@ -222,3 +241,11 @@ class Recorder(Feeding):
         for result, count in (("written", self.done), ("failed", self.failed), ("dropped", self.dropped)):
             family.add_metric((result,), count)
         yield family
+
+
+def _served(kinds: Kinds, api_version: str, kind: str) -> Served | None:
+    """A kind that is not built into Kubernetes; None if it is, or is not known."""
+    found = kinds.for_kind(api_version, kind)
+    if found is None or found == _BUILTIN.for_kind(api_version, kind):
+        return None
+    return found.group, found.version, found.kind, found.plural, found.namespaced
