@@ -53,7 +53,7 @@ _SIGNS: Final = (
     *(f'{name}":'.encode() for name in sorted(CREDENTIALS)),
     *(f'{name}\\"'.encode() for name in sorted(CREDENTIALS)),
 )
-_URL: Final = re.compile(r"(?<=://)[^\s/?#@:]{0,256}:[^\s/?#@]{1,256}(?=@)")
+_URL: Final = re.compile(r"(?<=://)[^\s/?#@]{1,512}(?=@)")  # a user, or a user and a password
 _TEXTS: Final = (
     re.compile(r"(?<=[Bb]earer )[\w\-.~+/=]{8,}|(?<=BEARER )[\w\-.~+/=]{8,}"),
     re.compile(r"(?<=[Bb]asic )[\w\-.~+/=]{8,}|(?<=BASIC )[\w\-.~+/=]{8,}"),
@@ -365,7 +365,7 @@ def fill(length: int) -> str:
 
 def _suspicious(text: bytes) -> bool:
     """Whether there may be something to redact in a value, as orjson writes it."""
-    return any(sign in text for sign in _SIGNS) or (b"@" in text and _URL.search(text.decode()) is not None)
+    return any(sign in text for sign in _SIGNS) or (b"@" in text and b"://" in text)
 
 
 def _without_credentials(text: str, note: Callable[[str], None]) -> str:
@@ -374,6 +374,8 @@ def _without_credentials(text: str, note: Callable[[str], None]) -> str:
         return text
 
     def replaced(match: re.Match[str]) -> str:
+        if match.re is _URL and ":" not in match[0]:
+            return match[0]
         note(match[0])
         return fill(len(match[0]))
 
