@@ -53,7 +53,7 @@ _SIGNS: Final = (
     *(f'{name}":'.encode() for name in sorted(CREDENTIALS)),
     *(f'{name}\\"'.encode() for name in sorted(CREDENTIALS)),
 )
-_URL: Final = re.compile(r"(?<=://)[^\s/?#@]{1,512}(?=@)")  # a user, or a user and a password
+_URL: Final = re.compile(r"://[^\s/?#@]{1,512}@")  # a user, or a user and a password
 _TEXTS: Final = (
     re.compile(r"(?<=[Bb]earer )[\w\-.~+/=]{8,}|(?<=BEARER )[\w\-.~+/=]{8,}"),
     re.compile(r"(?<=[Bb]asic )[\w\-.~+/=]{8,}|(?<=BASIC )[\w\-.~+/=]{8,}"),
@@ -374,8 +374,12 @@ def _without_credentials(text: str, note: Callable[[str], None]) -> str:
         return text
 
     def replaced(match: re.Match[str]) -> str:
-        if match.re is _URL and ":" not in match[0]:
-            return match[0]
+        if match.re is _URL:
+            user = match[0][len("://") : -1]
+            if ":" not in user:
+                return match[0]
+            note(user)
+            return f"://{fill(len(user))}@"
         note(match[0])
         return fill(len(match[0]))
 
