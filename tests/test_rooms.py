@@ -16,7 +16,10 @@ ROOT = Path(__file__).parent.parent
 ORDER = """
 webhook.cli
 webhook.server
-webhook.offline webhook.registration
+webhook.lint
+webhook.impact
+webhook.mutants
+webhook.offline webhook.registration webhook.scaffold
 webhook.recordings
 webhook.admission
 gatewright

@@ -48,6 +48,13 @@ def test(
     allow_no_tests: Annotated[
         bool, typer.Option("--allow-no-tests", help="Succeed even if there is nothing to run.")
     ] = False,
+    mutate: Annotated[
+        bool,
+        typer.Option(
+            "--mutate",
+            help="Change the policies in memory, one thing at a time; name the mutants that no test notices.",
+        ),
+    ] = False,
     output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
@@ -57,10 +64,10 @@ def test(
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
-    Exit code: **0** all cases pass, **1** some fail, **2** the run itself failed: a bad policy, a bad test, no tests, a
-    bad option.
+    Exit code: **0** all cases pass, **1** some fail, or a mutant survives, **2** the run itself failed: a bad policy, a
+    bad test, no tests, a bad option.
     """
-    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests)
+    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate)
     raise typer.Exit(_test(trees(policies), wanted, output, verbose, version, policy_imports))
 
 
@@ -69,12 +76,13 @@ test.__test__ = False  # type: ignore[attr-defined]
 
 
 class Wanted(Struct, frozen=True):
-    """The values of the options that say which cases run."""
+    """The values of the options that say which cases run, and what for."""
 
     paths: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     require_tests: bool = False
     allow_no_tests: bool = False
+    mutate: bool = False
 
 
 def _test(
@@ -100,7 +108,7 @@ def _test(
     if bundles := [each for each in named if is_bundle(each)]:
         return fail(f"--policies: {bundles[0]}: tests and the files that they name are in folders, not in bundles")
     try:
-        policies, _ = loaded(named, target, policy_imports)
+        policies, tree = loaded(named, target, policy_imports)
         planned, problems = policytest.plan(named, policies)
     except NotGiven as error:
         return fail(str(error))
@@ -113,7 +121,7 @@ def _test(
             fail_with(problems)
         return FAILED
 
-    tested = {each.policy for each in planned}
+    every, tested = planned, {each.policy for each in planned}
     untested = sorted({policy.name for policy in policies.policies} - tested)
     lacking = wanted.require_tests and bool(untested)
     try:
@@ -125,6 +133,12 @@ def _test(
         planned = []
         if not wanted.allow_no_tests and not lacking:
             problems = [Problem(error.where, None, None, f"{error} (--allow-no-tests lets this pass)")]
+
+    if wanted.mutate and not problems:
+        from webhook.cli import testmutants
+
+        names = {each.policy for each in planned} | (set() if wanted.paths or wanted.texts else set(untested))
+        return max(testmutants.run(names, every, policies, tree, output, verbose), int(lacking))
 
     on_stderr, width = colored(Color.AUTO, sys.stderr), columns(sys.stderr)
     ended = {expired(exception) for exception in policies.exceptions}

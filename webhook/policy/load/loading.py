@@ -20,14 +20,15 @@ from webhook.lazypatterns import lazily
 from webhook.nearest import nearest
 from webhook.paths import ROOT, Path, lookup, render
 from webhook.policy import conditions, exceptions, unmatchable
-from webhook.policy.cel import mutating, mutationchecking, typechecking
+from webhook.policy.cel import mutationchecking, typechecking
 from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.cel.mutating import CELMutator
-from webhook.policy.cel.validating import CELValidator, compile_policy
+from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.exceptions import Exemption
 from webhook.policy.load import translate
 from webhook.policy.load.expressionplaces import folded_comment, place
+from webhook.policy.load.made import Issues, mutating_policy, python_policy, validating_policy
 from webhook.policy.load.treefiles import Tree, TreeFile, read_tree
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python.declaring import Declaration
@@ -53,7 +54,6 @@ _FOLDED = "YAML folds these lines into one, so the comment extends to their end;
 _LIKELY_NAME = lazily(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
 Kind = TypeVar("Kind", bound=model.Model)
-Issues = Sequence[tuple[Path, Issue]]
 AnyPolicy = Policy[Validator] | Policy[Mutator]
 
 
@@ -184,49 +184,25 @@ class _Loader:
     def _add_policy(self, document: Document) -> None:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_policy(policy), mistyped)
-        validator, issues = compile_policy(policy, self._version)
+        made, issues = validating_policy(policy, self._version, document.stream, document.line)
         refused = self._uncompiled(document, issues, mistyped) or refused
-        name = policy.metadata.name
-        if not self._is_new(document, VALIDATING, name) or refused:
-            self._unusable.add((VALIDATING, name))
-            return
-        self._documents[VALIDATING, name] = document
-        annotations = policy.metadata.annotations
-        self.policies[VALIDATING, name] = Policy(
-            kind=VALIDATING,
-            name=name,
-            language="cel",
-            description=annotations.get("kubernetes.io/description", ""),
-            file=document.stream,
-            line=document.line,
-            failure_policy=policy.spec.failure_policy,
-            match=translate.match(policy.spec.match_constraints),
-            param_kind=translate.param_kind(policy.spec.param_kind),
-            evaluator=validator,
-        )
+        self._add_made(document, made, refused=refused)
 
     def _add_mutating_policy(self, document: Document) -> None:
         policy, mistyped = self._decoded(model.MutatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_mutating_policy(policy), mistyped)
-        mutator, issues = mutating.compile_policy(policy, self._version)
+        made, issues = mutating_policy(policy, self._version, document.stream, document.line)
         refused = self._uncompiled(document, issues, mistyped) or refused
-        name = policy.metadata.name
-        if not self._is_new(document, MUTATING, name) or refused:
-            self._unusable.add((MUTATING, name))
+        self._add_made(document, made, refused=refused)
+
+    def _add_made(self, document: Document, policy: AnyPolicy, *, refused: bool) -> None:
+        """Add a policy in CEL, unless it is refused or there is one of this name."""
+        key = (policy.kind, policy.name)
+        if not self._is_new(document, policy.kind, policy.name) or refused:
+            self._unusable.add(key)
             return
-        self._documents[MUTATING, name] = document
-        self.policies[MUTATING, name] = Policy(
-            kind=MUTATING,
-            name=name,
-            language="cel",
-            description=policy.metadata.annotations.get("kubernetes.io/description", ""),
-            file=document.stream,
-            line=document.line,
-            failure_policy=policy.spec.failure_policy,
-            match=translate.match(policy.spec.match_constraints),
-            param_kind=translate.param_kind(policy.spec.param_kind),
-            evaluator=mutator,
-        )
+        self._documents[key] = document
+        self.policies[key] = policy
 
     def _add_binding(self, document: Document) -> None:
         kind = document.value["kind"]
@@ -338,24 +314,7 @@ class _Loader:
             self.problems.append(Problem(declaration.file, declaration.line, None, message))
             return
         self._places[key] = f"{declaration.file}:{declaration.line}"
-        evaluator: Any = (
-            PythonValidator(declaration)
-            if declaration.kind == VALIDATING
-            else PythonMutator(declaration, target=self._version)
-        )
-        self.policies[key] = Policy(
-            kind=declaration.kind,
-            name=declaration.name,
-            language="python",
-            description=declaration.description,
-            file=declaration.file,
-            line=declaration.line,
-            failure_policy=declaration.failure_policy,
-            match=declaration.match,
-            param_kind=declaration.param_kind,
-            evaluator=evaluator,
-            reads=declaration.reads,
-        )
+        self.policies[key] = python_policy(declaration, self._version)
 
     def excuse(self, content: bytes) -> None:
         """Do not report references to names that a file with errors mentions: it may define these policies."""
@@ -385,7 +344,7 @@ class _Loader:
         for key, policy in self.policies.items():
             if not bound[key]:
                 message = f"{policy.kind} '{policy.name}' has no binding, so it never runs"
-                self._notes.append(Problem(policy.file, policy.line, None, message))
+                self._notes.append(Problem(policy.file, policy.line, None, message, rule="GW304"))
             complete: Policy[Any] = replace(
                 policy, bindings=tuple(sorted(bound[key], key=_name)), exceptions=tuple(exempt.get(key, ()))
             )
@@ -417,26 +376,33 @@ class _Loader:
                     if folded := folded_comment(document, path):
                         warning = _problem(document, path, _FOLDED)
                         excerpt = document.excerpt(folded)
-                        yield replace(warning, line=folded.line, column=folded.column, excerpt=excerpt)
+                        yield replace(warning, line=folded.line, column=folded.column, excerpt=excerpt, rule="GW210")
                 found = typechecking.warnings(
                     policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
                 )
                 if isinstance(evaluator, CELMutator):
                     found += mutationchecking.warnings(policy.match, evaluator.configurations(), kinds, schemas)
                 for path, issue in found:
-                    yield _in_expression(document, path, issue)
+                    yield replace(_in_expression(document, path, issue), rule="GW201")
 
     def _unmatched(self, kinds: Kinds) -> Iterator[Problem]:
-        """Rules that match nothing, and selectors without effect."""
+        """Rules that match nothing, and selectors without effect, of policies and bindings."""
         served = unmatchable.Served(kinds)
         for key, policy in self.policies.items():
             document = self._documents.get(key)
-            for path, message in unmatchable.findings(policy.match, served):
+            for rule, path, message in unmatchable.findings(policy.match, served):
                 if document is None:
                     where = f"{policy.kind} '{policy.name}': {message}"
-                    yield Problem(policy.file, policy.line, None, where)
+                    yield Problem(policy.file, policy.line, None, where, rule=rule)
                 else:
-                    yield _warning(document, path, f"{_subject(document)}: {render(path)}: {message}")
+                    yield _warning(document, path, f"{_subject(document)}: {render(path)}: {message}", rule)
+        for each in self._bindings:
+            bound = self.policies.get((each.binding.kind.removesuffix("Binding"), each.binding.policy))
+            if each.binding.match is None or bound is None:
+                continue
+            found = unmatchable.findings(each.binding.match, served, unmatchable.RESOURCES, bound.match.rules)
+            for rule, path, message in found:
+                yield _warning(each.document, path, f"{_subject(each.document)}: {render(path)}: {message}", rule)
 
     def _exempt(self) -> dict[tuple[str, str], list[Exemption]]:
         """The exemptions of each policy, sorted by the exception's name. Adds a note for each expired exception."""
@@ -457,7 +423,8 @@ class _Loader:
                         )
                         found.setdefault(key, []).append(exemption)
             if exception is not None and exception.expires <= time.time():
-                self._notes.append(document.problem(("spec", "expires"), exceptions.expired(exception)))
+                ended = document.problem(("spec", "expires"), exceptions.expired(exception))
+                self._notes.append(replace(ended, rule="GW306"))
         return found
 
     def _unknown_in_exception(
@@ -508,7 +475,7 @@ class _Loader:
             self._fault(bound.document, at, f"required: policy '{policy.name}' needs params")
         if bound.binding.param_ref is not None and policy.param_kind is None:
             message = f"{_subject(bound.document)}: {render(at)} is ignored: policy '{policy.name}' has no paramKind"
-            self._notes.append(bound.document.problem(at, message))
+            self._notes.append(replace(bound.document.problem(at, message), rule="GW303"))
 
     def _check_conditions(self, policy: AnyPolicy, bound: _Bound) -> None:
         if policy.language == "cel" and lookup(bound.document.value, _CONDITIONS_AT) is not None:
@@ -530,10 +497,10 @@ def _follows(path: Path, wrong: Path) -> bool:
     return path[: len(wrong)] == wrong or (path == wrong[:-1] and isinstance(wrong[-1], int))
 
 
-def _warning(document: Document, path: Path, message: str) -> Problem:
+def _warning(document: Document, path: Path, message: str, rule: str = "") -> Problem:
     """A warning at `path`, with the excerpt of its line."""
     position = document.position(path)
-    return replace(document.problem(path, message), excerpt=document.excerpt(position))
+    return replace(document.problem(path, message), excerpt=document.excerpt(position), rule=rule)
 
 
 def _problem(document: Document, path: Path, message: str) -> Problem:
