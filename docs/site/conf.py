@@ -54,6 +54,7 @@ SIDEBAR = {
             Files, updates, workloads <docs/check>
             Why was this refused? <docs/explain>
             What a change of policies changes <docs/impact>
+            Settings, hooks, pipelines <docs/integrations>
         Run it in a cluster
             Operations <docs/operations/README>
             The server <docs/serve>

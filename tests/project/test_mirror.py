@@ -134,6 +134,7 @@ registration/asked: registration/test_against_policies
 registration/configurations: cli/test_manifests
 registration/rules: registration/test_against_policies
 registration/webhooks: registration/test_against_policies
+cli/defaults: cli/test_settings
 scaffold/writing: cli/test_new
 server/debugpages: server/test_debugging
 server/gathering: server/test_asgi
