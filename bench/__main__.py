@@ -40,6 +40,7 @@ BENCHMARKS = {
     "impact": impact.main,
     "serve": serve.main,
     "overload": overload.main,
+    "record": recording.main,
 }
 
 
