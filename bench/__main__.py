@@ -17,6 +17,7 @@ from bench import (
     objects,
     overload,
     policies,
+    recording,
     serve,
     startup,
     worst,

@@ -69,11 +69,14 @@ def test_verdicts_that_differ_are_shown(root: Path) -> None:
     assert (run.returncode, run.stderr) == (1, "")
     (file,) = (root / "rec").iterdir()
     time = json.loads(gzip.decompress(file.read_bytes()).splitlines()[1])["time"]
-    assert f"""\
+    assert (
+        f"""\
 allow -> deny  CREATE v1/configmaps shop/good by ann
   rec/{file.name}:2, {time}, /validate
   + named (named) deny: it is good
-""" in run.stdout
+"""
+        in run.stdout
+    )
     assert "deny -> allow  CREATE v1/configmaps shop/bad by ann" in run.stdout
     assert "  - named (named) deny: it is bad\n" in run.stdout
     assert run.stdout.endswith("\n3 reviews: 2 with another verdict\n")
@@ -121,7 +124,9 @@ def test_what_cannot_be_decided_again_is_said(root: Path) -> None:
     run = replay(root)
     assert run.returncode == 2
     assert "not decided, as the recording has no answer to what a policy looks up:\n" in run.stdout
-    assert "an access check: user 'ann', verb 'get', resource 'pods': 2 reviews, the first at rec/reviews-" in run.stdout
+    assert (
+        "an access check: user 'ann', verb 'get', resource 'pods': 2 reviews, the first at rec/reviews-" in run.stdout
+    )
     assert run.stdout.endswith("3 reviews: those that were decided have the recorded verdicts, 2 not decided\n")
     found = json.loads(replay(root, "-o", "json").stdout)
     assert [each["line"] for each in found["undecided"]] == [2, 3]
@@ -142,7 +147,10 @@ def test_lines_that_cannot_be_read_are_named_and_the_rest_is_decided(root: Path)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("replay", "nowhere"), "nowhere: no such folder or file; expected one that gatewright serve --record has written"),
+        (
+            ("replay", "nowhere"),
+            "nowhere: no such folder or file; expected one that gatewright serve --record has written",
+        ),
         (("replay", "policies"), "policies: no recorded reviews in this folder"),
         (("replay", "rec", "--policies", "nowhere"), "nowhere"),
         (("replay", "rec", "--kubernetes-version", "x"), "--kubernetes-version: "),
@@ -181,7 +189,9 @@ def test_params_of_the_tree_go_first_if_asked(tmp_path: Path) -> None:
         more="paramKind: {apiVersion: v1, kind: ConfigMap}",
         bound=", paramRef: {name: limits, namespace: conf, parameterNotFoundAction: Deny}",
     )
-    params = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: limits, namespace: conf}\ndata: {forbidden: FORBIDDEN}\n"
+    params = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: limits, namespace: conf}\ndata: {forbidden: FORBIDDEN}\n"
+    )
     policies = tree(tmp_path / "policies", limits=policy, params=params.replace("FORBIDDEN", "other"))
     record(tmp_path / "rec", policies, [("/validate", review(value("web")))])
     (tmp_path / "policies" / "params.yaml").write_text(params.replace("FORBIDDEN", "web"))

@@ -80,7 +80,9 @@ def test_what_was_not_recorded_is_said_and_never_taken_for_absent(ask: Any, said
 
 def test_the_tree_answers_what_is_not_recorded() -> None:
     own = config_map("a", "tree")
-    view = RecordedView({("get", "v1", "ConfigMap", "b", "shop"): Answer(config_map("b", "then"), 9.0)}, KINDS, tree(own))
+    view = RecordedView(
+        {("get", "v1", "ConfigMap", "b", "shop"): Answer(config_map("b", "then"), 9.0)}, KINDS, tree(own)
+    )
     assert view.get("v1", "ConfigMap", "a", "shop") == Answer(own, 0.0)
     both = RecordedView(
         {("get", "v1", "ConfigMap", "a", "shop"): Answer(config_map("a", "then"), 9.0)}, KINDS, tree(own)

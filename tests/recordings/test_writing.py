@@ -59,7 +59,9 @@ class Server:
 
 
 @contextmanager
-def process(folder: Path, rotate: int = 1 << 20, limit: int = 64 << 20, redact: tuple[str, ...] = ()) -> Iterator[Server]:
+def process(
+    folder: Path, rotate: int = 1 << 20, limit: int = 64 << 20, redact: tuple[str, ...] = ()
+) -> Iterator[Server]:
     folder.mkdir(exist_ok=True)
     ours, theirs = socket.socketpair()
     with ours, theirs:
