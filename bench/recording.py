@@ -24,10 +24,10 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.load.loading import load
 from webhook.recordings.records import Writing
 from webhook.schema import Kinds
+from webhook.server.exchange import Client, Head
 from webhook.server.isolation import Isolation
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
-from webhook.server.protocol import Client, Head
 from webhook.server.recording import Recorder
 from webhook.server.reviews import Reviews
 from webhook.server.state import InForce, State

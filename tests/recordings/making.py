@@ -18,9 +18,9 @@ from webhook.policy.policyset import PolicySet
 from webhook.recordings.reading import Recorded, recorded
 from webhook.recordings.records import Writing
 from webhook.schema import Kinds
+from webhook.server.exchange import Answer, Client, Head
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
-from webhook.server.protocol import Answer, Client, Head
 from webhook.server.recording import Recorder
 from webhook.server.reviews import Reviews
 from webhook.server.state import InForce, State

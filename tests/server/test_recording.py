@@ -25,9 +25,9 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.recordings.replaying import Replay
 from webhook.schema import Kinds
 from webhook.server import recording
+from webhook.server.exchange import Answer, Client
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
-from webhook.server.protocol import Answer, Client
 from webhook.server.recording import Recorder
 from webhook.server.reviews import Reviews
 from webhook.server.state import InForce, State

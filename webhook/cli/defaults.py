@@ -10,8 +10,8 @@ import typer
 
 from webhook.cli.options import NO_SETTINGS, TREES, fail_with
 
-_COMMANDS: Final = ("check", "explain", "impact", "lint", "manifests", "new", "replay", "test")
-_READING: Final = ("check", "impact")  # those whose PATH is a manifest, and may be left out
+_COMMANDS: Final = ("check", "explain", "impact", "lint", "manifests", "mutate", "new", "replay", "test")
+_READING: Final = ("check", "impact", "mutate")  # those whose PATH is a manifest, and may be left out
 
 
 def of(command: str, parameters: Collection[str | None], arguments: Sequence[str]) -> dict[str, Any]:

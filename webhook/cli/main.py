@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "impact": ("webhook.cli.impact", "Show what a change of policies changes, and for whom."),
     "lint": ("webhook.cli.lint", "Look for what is probably wrong with policies."),
     "manifests": ("webhook.cli.manifests", "Write the webhook configurations and roles of policies."),
+    "mutate": ("webhook.cli.mutate", "Print manifests as mutating policies leave them."),
     "new": ("webhook.cli.new", "Write the files of a new policy, with tests that pass."),
     "replay": ("webhook.cli.replay", "Decide recorded reviews again, and show what differs."),
     "serve": ("webhook.cli.serve", "Serve the admission webhook."),

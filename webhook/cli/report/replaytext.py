@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from webhook.cli.report.style import ACTIONS, BOLD, DIFF, DIM, ERROR, PASSED, Style
+from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, PASSED, Style
 from webhook.recordings.reading import Found
 from webhook.recordings.replaying import Asked, Different, Replayed, Verdict
 from webhook.visible import visible
@@ -86,7 +86,7 @@ def _summary(replayed: Replayed, style: Style) -> str:
 
 
 def _word(verdict: Verdict, style: Style) -> str:
-    return style(PASSED if verdict.allowed else ACTIONS["deny"], verdict.word)
+    return style(PASSED if verdict.allowed else ERROR, verdict.word)
 
 
 def _asked(asked: Asked) -> str:
