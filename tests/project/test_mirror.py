@@ -72,8 +72,7 @@ cli/report/explaintext: cli/test_explain
 cli/report/explaintree: cli/test_explain
 cli/report/text: cli/test_check
 cli/report/tested: cli/test_test
-cli/report/linttext: cli/test_lint
-cli/report/lintjson: cli/test_lint
+cli/report/linted: cli/test_lint
 cli/report/impacted: cli/test_impact
 cli/report/impactjson: cli/test_impact
 cli/report/impactmarkdown: cli/test_impact

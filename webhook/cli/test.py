@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from msgspec import Struct
@@ -15,6 +15,7 @@ from webhook.cli.options import (
     NotGiven,
     PolicyImports,
     PolicyTrees,
+    Watch,
     fail,
     is_bundle,
     loaded,
@@ -25,6 +26,9 @@ from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
     from webhook.cli.report.model import Finding
+
+_RUN: Final = ("webhook.offline.caseruns", "webhook.offline.policytest")
+"""What a run imports, the most of it."""
 
 
 def test(
@@ -59,6 +63,7 @@ def test(
     concise: Concise = False,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
+    watch: Watch = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too; show tracebacks of Python policies.")
     ] = False,
@@ -69,6 +74,10 @@ def test(
     Exit code: **0** all cases pass, **1** some fail, or a mutant survives, **2** the run itself failed: a bad policy, a
     bad test, no tests, a bad option.
     """
+    if watch:
+        from webhook.cli import watching
+
+        watching.each_change([*trees(policies), *(paths or ())], _RUN)
     wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate)
     raise typer.Exit(_test(trees(policies), wanted, output, concise, color, verbose, version, policy_imports))
 
