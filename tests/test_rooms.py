@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = """
 webhook.cli
 webhook.server
-webhook.offline webhook.registration
+webhook.offline webhook.registration webhook.coverage
 webhook.admission
 gatewright
 webhook.bundle

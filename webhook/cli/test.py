@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from webhook.cli import coverage as covering
+from webhook.cli.coverage import CoverageOptions
 from webhook.cli.options import (
     FAILED,
     Color,
@@ -34,20 +36,33 @@ def test(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too; show tracebacks of Python policies.")
     ] = False,
+    coverage: covering.Asked = False,
+    coverage_html: covering.Html = None,
+    coverage_json: covering.Json = None,
+    coverage_xml: covering.Xml = None,
+    fail_under: covering.FailUnder = None,
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
-    Exit code: **0** all cases pass, **1** some fail, **2** the run itself failed: a bad policy, a bad test, a bad
-    option.
+    Exit code: **0** all cases pass, **1** some fail or the coverage is below --fail-under, **2** the run itself failed:
+    a bad policy, a bad test, a bad option.
     """
-    raise typer.Exit(_test(trees(policies), output, verbose, version, policy_imports))
+    covered = CoverageOptions(coverage, coverage_html, coverage_json, coverage_xml, fail_under)
+    raise typer.Exit(_test(trees(policies), output, verbose, version, policy_imports, covered))
 
 
 # Whoever looks for tests of Gatewright itself by their name is to pass this one over.
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-def _test(named: tuple[str, ...], output: Format, verbose: bool, version: str, policy_imports: str) -> int:
+def _test(
+    named: tuple[str, ...],
+    output: Format,
+    verbose: bool,
+    version: str,
+    policy_imports: str,
+    covered: CoverageOptions,
+) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.report import testjson, testtext
     from webhook.cli.report.problems import note_line, warning_text
@@ -84,8 +99,12 @@ def _test(named: tuple[str, ...], output: Format, verbose: bool, version: str, p
     ended = {expired(exception) for exception in policies.exceptions}
     for note in (note for note in policies.notes if note.message in ended):  # the rest is no matter of tests
         sys.stderr.write(note_line(str(note), on_stderr))
-    with tracebacks() as raised:
-        results = list(caseruns.run(planned, policies))
+    try:
+        with tracebacks() as raised, covered.measuring(policies) as measurement:
+            results = list(caseruns.run(planned, policies, measurement.recording))
+        shown, suffices = measurement.reported(named, planned, on_stderr=output is not Format.TEXT)
+    except NotGiven as error:
+        return fail(str(error))
     background = Background(policies, raised)
     tested = {each.policy for each in planned}
     untested = sorted({policy.name for policy in policies.policies} - tested)
@@ -95,13 +114,14 @@ def _test(named: tuple[str, ...], output: Format, verbose: bool, version: str, p
 
         warnings += bootstrap.warnings(policies, swept=met)
     if output is Format.JSON:
+        sys.stderr.write(shown)
         written = put(testjson.report(results, untested, (), warnings, background, verbose))
     else:
         sys.stderr.write("".join(warning_text(problem, on_stderr, width) for problem in warnings))
         sys.stderr.flush()
         style = Style(colored(Color.AUTO, sys.stdout))
         notes = (note_line(f"{name} has no tests", colored(Color.AUTO, sys.stdout)) for name in untested)
-        written = put("".join(notes) + testtext.report(results, style, verbose, background))
+        written = put("".join(notes) + testtext.report(results, style, verbose, background) + shown)
     if not written:
         return FAILED
-    return 1 if any(not result.passed for result in results) else 0
+    return 1 if any(not result.passed for result in results) or not suffices else 0

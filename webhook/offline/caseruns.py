@@ -27,6 +27,7 @@ from webhook.policy.exceptions import PolicyException
 from webhook.policy.json_values import differs
 from webhook.policy.policyset import Binding, ParamRef, Policy, PolicySet
 from webhook.policy.request import CREATE, UPDATE, JSONObject, Request
+from webhook.policy.reviewing import Recording
 from webhook.schema import Kinds, Resource
 from webhook.versions import Version
 
@@ -64,15 +65,15 @@ class Result(Struct, frozen=True):
         return not self.failures
 
 
-def run(planned: Iterable[PlannedCase], policies: PolicySet) -> Iterator[Result]:
-    """Run the cases, one by one."""
+def run(planned: Iterable[PlannedCase], policies: PolicySet, recording: Recording = "failures") -> Iterator[Result]:
+    """Run the cases, one by one. recording: see webhook.admission.record."""
     tested: dict[tuple[str, bool, bool], PolicySet] = {}
     for each in planned:
         # A binding's conditions belong to the params that it names; they do not apply to the case's own params.
         key = (each.policy, each.case.params is None, bool(each.case.excepted_by))
         if key not in tested:
             tested[key] = _tested(each.policy, policies, with_conditions=key[1], with_exceptions=key[2])
-        yield _run(each, tested[key], policies)
+        yield _run(each, tested[key], policies, recording)
 
 
 def _tested(name: str, policies: PolicySet, *, with_conditions: bool, with_exceptions: bool) -> PolicySet:
@@ -114,7 +115,7 @@ def _bound(policy: Policy[Any]) -> Policy[Any]:
     return replace(policy, bindings=(binding,))
 
 
-def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
+def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet, recording: Recording) -> Result:
     case, request = planned.case, planned.request
     objects = [*policies.objects, *case.cluster]
     if case.params is not None:
@@ -141,10 +142,10 @@ def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet) -> Result:
         return whole
 
     if case.validate_only:
-        decision = validate(request, policies, cluster, recording="failures")
+        decision = validate(request, policies, cluster, recording=recording)
         completed(request)
     else:
-        decision = decide(request, policies, cluster, recording="failures", completed=completed)
+        decision = decide(request, policies, cluster, recording=recording, completed=completed)
     after = decision.mutation.object if decision.mutation else None
     redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
     verdict = _verdict(decision.findings)
