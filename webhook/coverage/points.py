@@ -9,7 +9,8 @@ A decision comes out true or false, an optional present or absent; each of the t
 - the condition of `c ? a : b`: a decision. If the value of `?:` is one, so is each branch, and not `?:` itself;
 - has(): a decision;
 - the predicate of a macro (all, exists, exists_one, filter, map with three arguments, …): a decision. The body of a
-  macro is like an expression of its own: a decision if it is a bool, else evaluated or not;
+  macro is like an expression of its own: a decision if it is a bool, else evaluated or not; one that is only the
+  element, as that of filter, counts nothing;
 - an optional: a chain such as `a.?b.?c` as a whole, `optional.ofNonZeroValue(a)`, a variable that holds one.
 
 `!a` is no point of its own but `a` is, and `a.hasValue()` is the optional `a`. Constants are no points.
@@ -25,7 +26,7 @@ from msgspec.structs import replace
 
 from webhook.cel.code.codegen import logical_terms
 from webhook.cel.tree import types
-from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Select, children
+from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, Select, children
 from webhook.cel.tree.macros import recognise
 
 Kind = Literal["decision", "optional", "evaluation"]
@@ -216,7 +217,7 @@ class _Finder:
                 self._whole(fold.key, _BODY)
             if fold.kind in _QUANTIFIERS:
                 self._ahead.append((fold.value, "predicate"))
-            else:
+            elif not (isinstance(fold.value, Ident) and fold.value.name in (node.var, node.var2)):
                 self._whole(fold.value, _BODY)
 
 

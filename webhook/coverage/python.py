@@ -103,7 +103,7 @@ def _of(file: str, names: Sequence[str], found: Mapping[str, Any], cases: Mappin
         file,
         1,
         sum(cases.get(name, 0) for name in set(names)),
-        tuple(sorted(marks, key=lambda mark: (mark.start, mark.kind))),
+        tuple(sorted(marks, key=lambda mark: (mark.start, mark.kind == "branch"))),
         Figure(sum(ran), len(ran)),
         Figure(0, 0),
     )
