@@ -176,7 +176,7 @@ class TestAWarning:
         run = gatewright(tree, "check", "in.yaml")
         assert run.stderr.startswith(WARNING)
         assert (run.stdout, run.returncode) == ("nothing denied (1 object in 1 file, 1 policy)\n", 0)
-        run = gatewright(tree, "test")
+        run = gatewright(tree, "test", "--allow-no-tests")
         assert (run.stderr, run.returncode) == (WARNING, 0)
 
     @pytest.mark.parametrize("arguments", [("check", "in.yaml", "-o", "json"), ("test", "-o", "json")])
@@ -199,7 +199,7 @@ Gatewright does not evaluate\
 """
 
 
-@pytest.mark.parametrize("arguments", [("check", "in.yaml"), ("test",), ("manifests", "policies")])
+@pytest.mark.parametrize("arguments", [("check", "in.yaml"), ("test", "--allow-no-tests"), ("manifests", "policies")])
 def test_a_policy_of_another_engine_is_named(tree: Path, arguments: tuple[str, ...]) -> None:
     (tree / "policies" / "warned.yaml").write_text(WARNED)
     (tree / "policies" / "kyverno.yaml").write_text(FOREIGN)

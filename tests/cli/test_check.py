@@ -404,7 +404,9 @@ def redirected(tree: Path, redirection: str, *arguments: str) -> subprocess.Comp
     return subprocess.run(command, shell=True, cwd=tree, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("arguments", [("check", "in.yaml"), ("check", "in.yaml", "-o", "json"), ("test",)])
+@pytest.mark.parametrize(
+    "arguments", [("check", "in.yaml"), ("check", "in.yaml", "-o", "json"), ("test", "--allow-no-tests")]
+)
 def test_a_report_that_cannot_be_written_is_an_error(tree: Path, arguments: tuple[str, ...]) -> None:
     (tree / "in.yaml").write_text(GOOD)
     with Path("/dev/full").open("wb") as full:

@@ -123,6 +123,8 @@ def test_json(root: Path) -> None:
         "passed": True,
         "failures": [],
         "texts": ["ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' denied request: not latest"],
+        "matched": True,
+        "unmatched": [],
         "refused": [],
         "notes": [],
         "exceptedBy": None,
@@ -130,10 +132,109 @@ def test_json(root: Path) -> None:
     }
 
 
+NONE = (
+    "error: policies: no tests: there is no object of kind PolicyTest with a case (--allow-no-tests lets this pass)\n"
+)
+
+
 def test_a_policy_without_tests_is_named(root: Path) -> None:
+    said = "note: no-latest has no tests\n0 cases: 0 passed, 0 failed\n"
+    done = gatewright("--allow-no-tests", cwd=root)
+    assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+
+
+def test_a_tree_without_tests_fails_the_run(root: Path) -> None:
     done = gatewright(cwd=root)
+    assert (done.returncode, done.stderr) == (2, NONE)
+    report = json.loads(gatewright("-o", "json", cwd=root).stdout)
+    assert report["summary"]["untested"] == ["no-latest"]
+    assert [error["file"] for error in report["errors"]] == ["policies"]
+
+
+def test_every_policy_may_be_required_to_have_tests(root: Path) -> None:
+    done = gatewright("--require-tests", cwd=root)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, "FAIL no-latest: it has no tests")
+    write(root, TESTS.replace("NAME", "web"))
+    assert gatewright("--require-tests", cwd=root).returncode == 0
+    other = TREE.replace("no-latest", "other")
+    (root / "policies" / "other.yaml").write_text(other)
+    done = gatewright("--require-tests", cwd=root)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (1, "FAIL other: it has no tests")
+    assert gatewright(cwd=root).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "ran"),
+    [
+        (["-k", "OTHERS"], ["others pass"]),
+        (["--run", "is*ied"], ["latest is denied"]),
+        (["-k", "others", "-k", "denied"], ["latest is denied", "others pass"]),
+        (["-k", "no-latest"], ["latest is denied", "others pass"]),
+        (["policies/tests.yaml"], ["latest is denied", "others pass"]),
+        (["policies"], ["latest is denied", "others pass"]),
+        (["policies", "-k", "pass"], ["others pass"]),
+    ],
+)
+def test_cases_are_selected(root: Path, options: list[str], ran: list[str]) -> None:
+    write(root, TESTS.replace("NAME", "web").replace("\\e[31m", ""))
+    done = gatewright("-o", "json", *options, cwd=root)
     assert done.returncode == 0
-    assert done.stdout == "note: no-latest has no tests\n0 cases: 0 passed, 0 failed\n"
+    assert [case["case"] for case in json.loads(done.stdout)["cases"]] == ran
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["-k", "nothing"], 2, "-k 'nothing': no such case, and no such policy with tests among no-latest ("),
+        (["-k", "nothing", "--allow-no-tests"], 0, ""),
+        (["policies/web.yaml"], 2, "policies/web.yaml: no tests: "),
+        (["policies/web.yaml", "--allow-no-tests"], 0, ""),
+        (["nowhere"], 2, "nowhere: no such file or folder"),
+        (["nowhere", "--allow-no-tests"], 2, "nowhere: no such file or folder"),
+        (["elsewhere"], 2, "elsewhere: not in the policy tree policies; --policies names the tree that its"),
+    ],
+)
+def test_what_selects_nothing_fails_the_run(root: Path, options: list[str], code: int, said: str) -> None:
+    write(root, TESTS.replace("NAME", "web"))
+    (root / "elsewhere").mkdir()
+    done = gatewright(*options, cwd=root)
+    assert done.returncode == code
+    assert done.stderr.startswith(f"error: {said}" if said else "")
+    assert bool(done.stderr) == bool(said)
+
+
+ELSE = """\
+- name: a ConfigMap is another matter
+  object: {apiVersion: v1, kind: ConfigMap, metadata: {name: latest}}
+  expect: EXPECT
+"""
+
+
+def test_a_case_that_the_policy_does_not_match_fails_and_says_why_not(root: Path) -> None:
+    write(root, TESTS.replace("NAME", "web") + ELSE.replace("EXPECT", "allow"))
+    done = gatewright(cwd=root)
+    assert done.returncode == 1
+    why = "matchConstraints.resourceRules are about pods; this is v1 configmaps"
+    assert done.stdout.splitlines() == [
+        "FAIL no-latest: 2 of 3 cases",
+        "  FAIL policies/tests.yaml:8: a ConfigMap is another matter",
+        "       expected allow, got no-match: the policy lets pass what it does not match; a case that is to show this "
+        "says expect: no-match",
+        f"       not matched: {why}",
+        "3 cases: 2 passed, 1 failed",
+    ]
+    case = json.loads(gatewright("-o", "json", cwd=root).stdout)["cases"][2]
+    assert (case["verdict"], case["matched"], case["passed"]) == ("no-match", False, False)
+    assert case["unmatched"] == [{"kind": "ValidatingAdmissionPolicy", "binding": None, "reason": why}]
+
+
+def test_a_case_may_expect_that_the_policy_does_not_match(root: Path) -> None:
+    write(root, TESTS.replace("NAME", "web") + ELSE.replace("EXPECT", "no-match"))
+    assert gatewright(cwd=root).returncode == 0
+    write(root, TESTS.replace("NAME", "web").replace("expect: allow", "expect: no-match"))
+    done = gatewright(cwd=root)
+    assert done.returncode == 1
+    assert "       expected no-match, got allow\n" in done.stdout
 
 
 def test_a_wrong_test_fails_the_run(root: Path) -> None:
@@ -142,7 +243,10 @@ def test_a_wrong_test_fails_the_run(root: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert "policies/tests.yaml:6:" in done.stderr
-    assert "cases[0].expect: expected 'allow', 'deny', 'warn', 'audit' or 'error', found 'denied'" in done.stderr
+    assert (
+        "cases[0].expect: expected 'allow', 'deny', 'warn', 'audit', 'error' or 'no-match', found 'denied'"
+        in done.stderr
+    )
 
 
 def test_a_wrong_policy_fails_the_run(root: Path) -> None:

@@ -30,9 +30,17 @@ spec: {policyName: named, validationActions: [Deny]}
 POD = "object: {apiVersion: v1, kind: Pod, metadata: {name: web}}"
 
 
-def tree(tmp_path: Path, cases: str, *, expression: str = "false", binding: str = BINDING, head: str = "") -> Path:
+def tree(
+    tmp_path: Path,
+    cases: str,
+    *,
+    expression: str = "false",
+    binding: str = BINDING,
+    head: str = "",
+    policy: str = POLICY,
+) -> Path:
     """A policy tree with one policy, whose validation is `expression`, and one PolicyTest with these cases."""
-    (tmp_path / "policy.yaml").write_text(POLICY.replace("EXPRESSION", repr(expression)))
+    (tmp_path / "policy.yaml").write_text(policy.replace("EXPRESSION", repr(expression)))
     if binding:
         (tmp_path / "binding.yaml").write_text(binding)
     test = head or "apiVersion: gatewright.dev/v1\nkind: PolicyTest\nmetadata: {name: t}\npolicy: named\n"

@@ -77,7 +77,7 @@ def test_an_object_may_stand_in_a_file(tmp_path: Path) -> None:
         ),
         (
             "{name: c, expect: maybe}",
-            "6:13: PolicyTest 't': cases[0].expect: expected 'allow', 'deny', 'warn', 'audit' or",
+            "6:13: PolicyTest 't': cases[0].expect: expected 'allow', 'deny', 'warn', 'audit', 'error' or 'no-match'",
         ),
         (
             "{name: c, object: {apiVersion: v1, kind: Pod}, expect: allow, message: x}",

@@ -12,6 +12,7 @@ import pytest
 from tests import goprograms
 from tests.git.repositories import Made
 from tests.manifests.charts import HELM_PACKAGE, HELM_SOURCE
+from tests.server.running import wait_for
 from webhook.offline import rendering
 from webhook.offline.manifests import Manifests, read
 from webhook.offline.rendering import HELM, KUSTOMIZE, Rendering, rendered, renderers
@@ -160,7 +161,15 @@ def test_a_tool_that_does_not_end_is_ended_with_what_it_started(
     (problem,) = rendered(KUSTOMIZE, "web", Rendering()).problems
     assert problem.message == "cannot be rendered: kubectl kustomize -- web took more than 1 s"
     child = Path(f"/proc/{(tmp_path / 'child').read_text().strip()}/stat")
-    assert not child.exists() or ") Z " in child.read_text()
+    wait_for(lambda: ended(child))
+
+
+def ended(stat: Path) -> bool:
+    """Whether the process with that /proc/PID/stat has ended, be it not yet waited for."""
+    try:
+        return ") Z " in stat.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_a_tool_that_prints_without_end(program: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:

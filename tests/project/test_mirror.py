@@ -63,6 +63,7 @@ cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
+cli/report/testjson: cli/test_test
 cli/report/checkjson: cli/test_check
 cli/report/checktext: cli/test_check
 cli/report/explainjson: cli/test_explain

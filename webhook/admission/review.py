@@ -55,8 +55,7 @@ def parse(body: bytes) -> Request:
         raise BadReview(f"the body is not JSON: {error}" if body else "the body is empty") from None
     if type(document) is not dict:
         raise BadReview(f"expected an AdmissionReview, got {_TYPE_NAMES[type(document)]}")
-    # The number of brackets in the text is an upper bound of the depth, and costs two scans in C.
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _deeper(document, MAX_DEPTH):
+    if _brackets(body, MAX_DEPTH + 1) > MAX_DEPTH and _deeper(document, MAX_DEPTH):
         raise BadReview(f"the review is nested deeper than {MAX_DEPTH} levels")
     for field, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
         if document.get(field) != expected:
@@ -339,6 +338,14 @@ def _texts(holder: dict[str, Any], where: str, field: str) -> list[str]:
         index, entry = next((index, entry) for index, entry in enumerate(value) if type(entry) is not str)
         raise BadReview(f"{where}.{_cut(field)}[{index}]: expected a string, got {_TYPE_NAMES[type(entry)]}")
     return value
+
+
+def _brackets(body: bytes, most: int) -> int:
+    """The opening brackets of a JSON text, of each kind at most `most`. It is not nested deeper than their number.
+
+    Removing them takes half of the time that counting takes, and a text with many of them takes no longer.
+    """
+    return 2 * len(body) - len(body.replace(b"{", b"", most)) - len(body.replace(b"[", b"", most))
 
 
 def _deeper(document: Any, limit: int) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.cli.options import (
@@ -38,6 +39,7 @@ from webhook.cli.options import (
     fail,
     fail_with,
     given,
+    is_bundle,
     operation_of,
     refuse,
     trees,
@@ -45,8 +47,11 @@ from webhook.cli.options import (
 )
 from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT
+from webhook.visible import visible
 
 if TYPE_CHECKING:
+    from webhook.cli.report.explaintext import Report
+    from webhook.cli.report.style import Style
     from webhook.documents.reader import Problem
     from webhook.paths import Path as ObjectPath
     from webhook.policy.load.treefiles import Tree
@@ -54,12 +59,20 @@ if TYPE_CHECKING:
 
 
 def explain(
-    policy: Annotated[str, typer.Argument(metavar="POLICY", help="The name of a policy in the tree.")],
+    policy: Annotated[str, typer.Argument(metavar="POLICY", help="The name of a policy in the tree.")] = "",
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="MANIFEST", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin."),
-    ],
+    ] = None,
     policies: PolicyTrees = None,
+    test: Annotated[
+        str,
+        typer.Option(
+            "--test",
+            metavar="NAME",
+            help="Explain a case of a PolicyTest in place of manifests: its name, a part of it, or FILE:LINE.",
+        ),
+    ] = "",
     namespace: Namespace = "default",
     user: AsUser = "",
     groups: AsGroups = None,
@@ -83,12 +96,32 @@ def explain(
     verbose: Verbose = False,
     color: Colors = Color.AUTO,
 ) -> None:
-    """Explain what a policy makes of manifests: the verdict, and the values that led to it, step by step.
+    """Explain what a policy makes of manifests, or of a case of its tests: the verdict, and the values that led to it,
+    step by step.
 
     Exit code: **0** nothing is denied, **1** something is denied, **2** the run itself failed: a bad policy, a bad
     file, a bad option.
     """
+    show = _Show(output, full, verbose, color)
     try:
+        if test:
+            beside = {
+                "manifests": paths,
+                "--namespace": namespace != "default",
+                "--as": user,
+                "--as-group": groups,
+                "--operation": operation,
+                "--old": old,
+                "--settings": settings,
+                "--authorizations": authorizations,
+            }
+            if given_beside := [name for name, value in beside.items() if value]:
+                message = f"--test: the case says what is sent, and by whom; leave {', '.join(given_beside)} out"
+                raise typer.Exit(fail(message, color))
+            raise typer.Exit(_explain_case(policy, test, trees(policies), version, policy_imports, show))
+        if not policy or not paths:
+            missing = "MANIFEST" if policy else "POLICY"
+            raise typer.Exit(fail(f"Missing argument '{missing}': name a policy and manifests, or a case by --test"))
         code = _explain(
             policy,
             paths,
@@ -99,14 +132,11 @@ def explain(
             operation=operation,
             old=old,
             settings=settings,
-            output=output,
             version=version,
             policy_imports=policy_imports,
             bundles=Bundles(registry_ca, registry_plain_http, verify_key),
             authorizations=authorizations,
-            full=full,
-            verbose=verbose,
-            color=color,
+            show=show,
         )
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
         code = FAILED
@@ -126,20 +156,14 @@ def _explain(
     operation: Operation | None,
     old: str,
     settings: Path | None,
-    output: Format,
     version: str,
     policy_imports: str,
     bundles: Bundles,
     authorizations: Path | None,
-    full: bool,
-    verbose: bool,
-    color: Color,
+    show: _Show,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.report import explainjson, explaintext
-    from webhook.cli.report.explaintree import PIPED_WIDTH, Look
-    from webhook.cli.report.problems import note_line
-    from webhook.cli.report.style import Style
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents.document import Problem
@@ -155,14 +179,16 @@ def _explain(
         custom = workloads_of(settings)
         run = given(named, version, user, groups, authorizations, policy_imports, bundles)
     except NotGiven as error:
-        if error.policies and output is Format.JSON:
+        if error.policies and show.output is Format.JSON:
             put(explainjson.report((), (), error.problems))
             return FAILED
-        return refuse(error, color)
+        return refuse(error, show.color)
     policies = run.policies
     chosen = [policy for policy in policies.policies if policy.name == name]
     if not chosen:
-        return fail(_unknown(name, [policy.name for policy in policies.policies], run.tree, policies.warnings), color)
+        return fail(
+            _unknown(name, [policy.name for policy in policies.policies], run.tree, policies.warnings), show.color
+        )
 
     stdin = sys.stdin.buffer if sys.stdin is not None else None
     options = Options(namespace, run.user, done.value, custom=custom, target=policies.target)
@@ -172,7 +198,7 @@ def _explain(
     policies = planned.defaulting(policies)
     chosen = [policy for policy in policies.policies if policy.name == name]
     requests = list(planned.requests)
-    notes = [*manifests.notes(read, verbose=verbose), *map(str, read.warnings), *planned.notes]
+    notes = [*manifests.notes(read, verbose=show.verbose), *map(str, read.warnings), *planned.notes]
     if old:
         was = manifests.read([old], stdin, may_be_empty=True, crds=policies.objects)
         before = plan(was.documents, replace(options, operation=Operation.DELETE.value), policies.objects)
@@ -190,21 +216,88 @@ def _explain(
                 list(explain_requests(policy, requests, policies, cluster)),
                 _places(policy, run.tree),
                 background,
-                verbose,
+                show.verbose,
             )
             for policy in chosen
         ]
     notes += assumed(cluster.assumed)
     if not requests and not problems:
         problems.append(Problem(paths[0], None, None, "no objects in it to explain"))
-    if output is Format.JSON:
+    return _reported(reports, notes, problems, show)
+
+
+def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, policy_imports: str, show: _Show) -> int:
+    """Explain one case of a PolicyTest."""
+    from webhook.cli.report import explainjson, explaintext
+    from webhook.cli.report.testtext import case_lines
+    from webhook.cli.streams import put
+    from webhook.offline import caseexplained, caseruns, caseselection, policytest
+    from webhook.offline.background import Background
+    from webhook.offline.casesetup import Setups
+    from webhook.policy.python.raised import tracebacks
+
+    if bundles := [each for each in named if is_bundle(each)]:
+        return fail(f"--policies: {bundles[0]}: tests are in folders, not in bundles", show.color)
+    try:
+        run = given(named, version, "", [], None, policy_imports)
+        planned, problems = policytest.plan(named, run.policies)
+        if problems:
+            raise NotGiven(problems=problems, policies=True)
+        chosen = caseselection.one((each for each in planned if name in ("", each.policy)), text)
+    except caseselection.NoTests as error:
+        code = fail(f"{error.where}: {error}", show.color)
+        names = (f"{each.file}:{each.line}: {each.policy}: {each.case.name}" for each in error.among)
+        sys.stderr.write("".join(f"  {visible(name)}\n" for name in names))
+        return code
+    except NotGiven as error:
+        if error.policies and show.output is Format.JSON:
+            put(explainjson.report((), (), error.problems))
+            return FAILED
+        return refuse(error, show.color)
+    setup = Setups(run.policies).of(chosen)
+    with tracebacks() as raised:
+        result = caseruns.run_one(setup, run.policies)
+        background = Background(run.policies, raised)
+        reports = [
+            explaintext.Report(policy, [request], _places(policy, run.tree), background, show.verbose)
+            for policy, request in caseexplained.explain_case(setup)
+        ]
+    head = case_lines(result, show.style, show.verbose, None)
+    return _reported(reports, (), (), show, head="\n".join(head) + "\n\n")
+
+
+class _Show(Struct, frozen=True):
+    """The options that say what is shown, and how."""
+
+    output: Format
+    full: bool
+    verbose: bool
+    color: Color
+
+    @property
+    def style(self) -> Style:
+        from webhook.cli.report.style import Style
+
+        return Style(colored(self.color, sys.stdout))
+
+
+def _reported(
+    reports: Sequence[Report], notes: Sequence[str], problems: Sequence[Problem], show: _Show, *, head: str = ""
+) -> int:
+    """Write what was found. head: lines before it, in text. Returns the exit code."""
+    from webhook.cli.report import explainjson, explaintext
+    from webhook.cli.report.explaintree import PIPED_WIDTH, Look
+    from webhook.cli.report.problems import note_line
+    from webhook.cli.streams import put
+
+    if show.output is Format.JSON:
         written = put(explainjson.report(reports, notes, problems))
     else:
-        sys.stderr.write("".join(note_line(note, colored(color, sys.stderr)) for note in notes))
-        fail_with(problems, color)
+        sys.stderr.write("".join(note_line(note, colored(show.color, sys.stderr)) for note in notes))
+        fail_with(problems, show.color)
         width = columns(sys.stdout) or PIPED_WIDTH
-        look = Look(Style(colored(color, sys.stdout)), width, full, ascii=not draws(sys.stdout))
-        written = put("\n".join(explaintext.report(_told(each), look) for each in reports))
+        look = Look(show.style, width, show.full, ascii=not draws(sys.stdout))
+        written = put(head + "\n".join(explaintext.report(_told(each), look) for each in reports))
     if not written or problems:
         return FAILED
     return 1 if any(report.denied for report in reports) else 0

@@ -6,6 +6,7 @@ import sys
 from typing import Annotated
 
 import typer
+from msgspec import Struct
 
 from webhook.cli import coverage as covering
 from webhook.cli.coverage import CoverageOptions
@@ -29,7 +30,26 @@ from webhook.versions import NEWEST_TEXT, parse_version
 
 
 def test(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH", help="Run only the tests in these files and folders of the tree."),
+    ] = None,
     policies: PolicyTrees = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            "-k",
+            metavar="TEXT",
+            help="Run only cases whose name, or whose policy's name, contains TEXT; `*` is anything. May be repeated.",
+        ),
+    ] = None,
+    require_tests: Annotated[
+        bool, typer.Option("--require-tests", help="Fail if a policy has no tests; each is named.")
+    ] = False,
+    allow_no_tests: Annotated[
+        bool, typer.Option("--allow-no-tests", help="Succeed even if there is nothing to run.")
+    ] = False,
     output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
@@ -44,31 +64,43 @@ def test(
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
-    Exit code: **0** all cases pass, **1** some fail or the coverage is below --fail-under, **2** the run itself failed:
-    a bad policy, a bad test, a bad option.
+    Exit code: **0** all cases pass, **1** some fail, or the coverage is below --fail-under, **2** the run itself
+    failed: a bad policy, a bad test, no tests, a bad option.
     """
+    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests)
     covered = CoverageOptions(coverage, coverage_html, coverage_json, coverage_xml, fail_under)
-    raise typer.Exit(_test(trees(policies), output, verbose, version, policy_imports, covered))
+    raise typer.Exit(_test(trees(policies), wanted, covered, output, verbose, version, policy_imports))
 
 
 # Whoever looks for tests of Gatewright itself by their name is to pass this one over.
 test.__test__ = False  # type: ignore[attr-defined]
 
 
+class Wanted(Struct, frozen=True):
+    """The values of the options that say which cases run."""
+
+    paths: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    require_tests: bool = False
+    allow_no_tests: bool = False
+
+
 def _test(
     named: tuple[str, ...],
+    wanted: Wanted,
+    covered: CoverageOptions,
     output: Format,
     verbose: bool,
     version: str,
     policy_imports: str,
-    covered: CoverageOptions,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.report import testjson, testtext
     from webhook.cli.report.problems import note_line, warning_text
     from webhook.cli.report.style import Style
     from webhook.cli.streams import put
-    from webhook.offline import caseruns, policytest
+    from webhook.documents.document import Problem
+    from webhook.offline import caseruns, caseselection, policytest
     from webhook.offline.background import Background
     from webhook.policy import startup
     from webhook.policy.exceptions import expired
@@ -95,6 +127,19 @@ def _test(
             fail_with(problems)
         return FAILED
 
+    tested = {each.policy for each in planned}
+    untested = sorted({policy.name for policy in policies.policies} - tested)
+    lacking = wanted.require_tests and bool(untested)
+    try:
+        planned = caseselection.within(planned, wanted.paths, named)
+        planned = caseselection.named(planned, wanted.texts)
+    except caseselection.NotInTree as error:
+        return fail(str(error))
+    except caseselection.NoTests as error:
+        planned = []
+        if not wanted.allow_no_tests and not lacking:
+            problems = [Problem(error.where, None, None, f"{error} (--allow-no-tests lets this pass)")]
+
     on_stderr, width = colored(Color.AUTO, sys.stderr), columns(sys.stderr)
     ended = {expired(exception) for exception in policies.exceptions}
     for note in (note for note in policies.notes if note.message in ended):  # the rest is no matter of tests
@@ -106,8 +151,6 @@ def _test(
     except NotGiven as error:
         return fail(str(error))
     background = Background(policies, raised)
-    tested = {each.policy for each in planned}
-    untested = sorted({policy.name for policy in policies.policies} - tested)
     met, warnings = startup.among(case.request for case in planned), list(policies.warnings)
     if startup.concerns(policies, met):
         from webhook.registration import bootstrap
@@ -115,13 +158,17 @@ def _test(
         warnings += bootstrap.warnings(policies, swept=met)
     if output is Format.JSON:
         sys.stderr.write(shown)
-        written = put(testjson.report(results, untested, (), warnings, background, verbose))
+        written = put(testjson.report(results, untested, problems, warnings, background, verbose))
     else:
         sys.stderr.write("".join(warning_text(problem, on_stderr, width) for problem in warnings))
         sys.stderr.flush()
         style = Style(colored(Color.AUTO, sys.stdout))
-        notes = (note_line(f"{name} has no tests", colored(Color.AUTO, sys.stdout)) for name in untested)
-        written = put("".join(notes) + testtext.report(results, style, verbose, background) + shown)
-    if not written:
+        if wanted.require_tests:
+            lines = testtext.untested(untested, style)
+        else:
+            lines = "".join(note_line(f"{name} has no tests", colored(Color.AUTO, sys.stdout)) for name in untested)
+        written = put(lines + testtext.report(results, style, verbose, background) + shown)
+        fail_with(problems)
+    if problems or not written:
         return FAILED
-    return 1 if any(not result.passed for result in results) or not suffices else 0
+    return 1 if lacking or not suffices or any(not result.passed for result in results) else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,26 +13,25 @@ from msgspec.structs import replace
 from webhook.admission import excepting
 from webhook.admission.decision import MUTATING, Decision, Excepted, Finding
 from webhook.admission.engine import decide, left_out, validate
+from webhook.admission.record import Record
 from webhook.admission.redaction import Redaction, SecretsSeen
 from webhook.apiserver import admitted, completion
 from webhook.apiserver.admitted import ApiServer
 from webhook.apiserver.completion import Creation
 from webhook.apiserver.problems import FieldProblem
-from webhook.cluster.manifestsview import ManifestsView
-from webhook.offline.authorizations import rules
+from webhook.offline.casesetup import Setup, Setups, Unmatched, why_unmatched
 from webhook.offline.explaining import Explanations
 from webhook.offline.policytest import Case, Expectation, PlannedCase
 from webhook.paths import Path, render
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.json_values import differs
-from webhook.policy.policyset import Binding, ParamRef, Policy, PolicySet
+from webhook.policy.policyset import PolicySet
 from webhook.policy.request import CREATE, UPDATE, JSONObject, Request
 from webhook.policy.reviewing import Recording
-from webhook.schema import Kinds, Resource
+from webhook.schema import Resource
 from webhook.versions import Version
 
 _SHOWN = 200  # characters of a value in a failure
-_UNBOUND = ParamRef(name="params", namespace="default")
 
 
 class Exempted(NamedTuple):
@@ -49,7 +48,8 @@ class Result(Struct, frozen=True):
     `excepted`: the findings that exceptions of the tree cover. If the case states its exception (`exceptedBy`), they
     are no part of the verdict and the texts. Otherwise they are, as a test checks the policy without its exceptions.
     `refused`: why the API server refuses the object whatever the policy says, as mutation left it. It does not change
-    the verdict: a test asks the policy, often with an object that shows one thing only.
+    the verdict: a test asks the policy, often with an object that shows one thing only. `unmatched`: why the policy was
+    not evaluated, one reason for each binding; empty if it was.
     """
 
     planned: PlannedCase
@@ -59,109 +59,26 @@ class Result(Struct, frozen=True):
     excepted: tuple[Exempted, ...] = ()
     findings: tuple[Finding, ...] = ()
     refused: tuple[str, ...] = ()
+    unmatched: tuple[Unmatched, ...] = ()
 
     @property
     def passed(self) -> bool:
         return not self.failures
 
+    @property
+    def matched(self) -> bool:
+        """Whether the policy was evaluated on the request, under any binding."""
+        return not self.unmatched
+
 
 def run(planned: Iterable[PlannedCase], policies: PolicySet, recording: Recording = "failures") -> Iterator[Result]:
     """Run the cases, one by one. recording: see webhook.admission.record."""
-    tested: dict[tuple[str, bool, bool], PolicySet] = {}
+    setups = Setups(policies)
     for each in planned:
-        # A binding's conditions belong to the params that it names; they do not apply to the case's own params.
-        key = (each.policy, each.case.params is None, bool(each.case.excepted_by))
-        if key not in tested:
-            tested[key] = _tested(each.policy, policies, with_conditions=key[1], with_exceptions=key[2])
-        yield _run(each, tested[key], policies, recording)
+        yield run_one(setups.of(each), policies, recording)
 
 
-def _tested(name: str, policies: PolicySet, *, with_conditions: bool, with_exceptions: bool) -> PolicySet:
-    """The set with only the policies of this name: a validating one, a mutating one, or both."""
-    alone = policies.where(lambda policy: policy.name == name)
-    changes: list[Callable[[Policy[Any]], Policy[Any]]] = []
-    if not alone.bindings:
-        changes.append(_bound)
-    if not with_exceptions:  # a test checks the policy without its exceptions
-        changes.append(_unexcepted)
-    if not with_conditions:
-        changes.append(_unconditional)
-    validating, mutating = alone.validating, alone.mutating
-    for change in changes:
-        validating, mutating = tuple(map(change, validating)), tuple(map(change, mutating))
-    return PolicySet(validating, mutating, objects=policies.objects, target=policies.target)
-
-
-def _unexcepted(policy: Policy[Any]) -> Policy[Any]:
-    return replace(policy, exceptions=())
-
-
-def _unconditional(policy: Policy[Any]) -> Policy[Any]:
-    return replace(policy, bindings=tuple(replace(binding, conditions=None) for binding in policy.bindings))
-
-
-def _bound(policy: Policy[Any]) -> Policy[Any]:
-    """The policy, bound with Deny to everything it matches."""
-    binding = Binding(
-        kind=f"{policy.kind}Binding",
-        name=policy.name,
-        policy=policy.name,
-        actions=("Deny",),
-        param_ref=_UNBOUND if policy.param_kind else None,
-        match=None,
-        file=policy.file,
-        line=policy.line,
-    )
-    return replace(policy, bindings=(binding,))
-
-
-def _run(planned: PlannedCase, policies: PolicySet, tree: PolicySet, recording: Recording) -> Result:
-    case, request = planned.case, planned.request
-    objects = [*policies.objects, *case.cluster]
-    if case.params is not None:
-        kinds = {(kind.api_version, kind.kind) for policy in policies.policies if (kind := policy.param_kind)}
-        objects = [each for each in objects if (each.get("apiVersion"), each.get("kind")) not in kinds]
-        objects += _params(case.params, policies, request)
-    if request.namespace:
-        metadata = {"name": request.namespace, "labels": case.namespace.labels}
-        # First in the list: a Namespace object of the tree or the case replaces this one.
-        objects.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    view = ManifestsView(
-        objects,
-        Kinds.builtin(policies.target).with_crds(objects),
-        assume_namespaces=True,
-        access_rules=rules(case.authorizations),
-    )
-    cluster = SecretsSeen(view)
-    server = ApiServer(objects, lambda: view, policies.target)
-    refused: list[FieldProblem] = []
-
-    def completed(mutated: Request) -> Request:
-        whole = _completed(mutated, policies.target)
-        refused.extend(_refused(whole, server))
-        return whole
-
-    if case.validate_only:
-        decision = validate(request, policies, cluster, recording=recording)
-        completed(request)
-    else:
-        decision = decide(request, policies, cluster, recording=recording, completed=completed)
-    after = decision.mutation.object if decision.mutation else None
-    redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
-    verdict = _verdict(decision.findings)
-    explanations = Explanations(redaction)  # they say which parts of a message come from a Secret
-    texts = tuple(explanations.text(finding) for finding in decision.findings)
-    covered = decision.excepted if case.excepted_by else _covered(decision, request, tree)
-    excepted = tuple(Exempted(each.exception, explanations.text(each.finding)) for each in covered)
-    failures = [
-        *_failures(case, policies.target, verdict, texts, after, excepted, redaction),
-        *_not_excepted(case, excepted, tree),
-    ]
-    outside = tuple(redaction.applied(each.message) + each.afterword for each in refused)
-    return Result(planned, verdict, texts, tuple(failures), excepted, decision.findings, outside)
-
-
-def _completed(request: Request, target: Version) -> Request:
+def completed(request: Request, target: Version) -> Request:
     """The request as it is validated: an object that is created has its name, uid and time, and no status."""
     if request.operation != CREATE or request.subresource or request.object is None:
         return request
@@ -171,6 +88,39 @@ def _completed(request: Request, target: Version) -> Request:
     creation = Creation(now, user.username, user.uid, user.groups, user.extra, target)
     value = completion.created(request.object, resource, creation)
     return replace(request, object=value, name=request.name or value["metadata"].get("name") or "")
+
+
+def run_one(setup: Setup, tree: PolicySet, recording: Recording = "failures") -> Result:
+    """Run one case. tree: the policies that it was set up from. recording: see webhook.admission.record."""
+    planned, policies, server = setup.planned, setup.policies, setup.server
+    case, request = planned.case, planned.request
+    cluster, record = SecretsSeen(setup.view), Record()
+    refused: list[FieldProblem] = []
+
+    def whole(mutated: Request) -> Request:
+        whole = completed(mutated, policies.target)
+        refused.extend(_refused(whole, server))
+        return whole
+
+    if case.validate_only:
+        decision = validate(request, policies, cluster, recording=recording, observer=record)
+        whole(request)
+    else:
+        decision = decide(request, policies, cluster, recording=recording, observer=record, completed=whole)
+    after = decision.mutation.object if decision.mutation else None
+    redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
+    unmatched = () if decision.findings or decision.excepted else why_unmatched(setup, record, redaction)
+    verdict: Expectation = "no-match" if unmatched else _verdict(decision.findings)
+    explanations = Explanations(redaction)  # they say which parts of a message come from a Secret
+    texts = tuple(explanations.text(finding) for finding in decision.findings)
+    covered = decision.excepted if case.excepted_by else _covered(decision, request, tree)
+    excepted = tuple(Exempted(each.exception, explanations.text(each.finding)) for each in covered)
+    failures = [
+        *_failures(case, policies.target, verdict, texts, after, excepted, unmatched, redaction),
+        *_not_excepted(case, excepted, tree),
+    ]
+    outside = tuple(redaction.applied(each.message) + each.afterword for each in refused)
+    return Result(planned, verdict, texts, tuple(failures), excepted, decision.findings, outside, unmatched)
 
 
 def _refused(request: Request, server: ApiServer) -> Sequence[FieldProblem]:
@@ -234,24 +184,6 @@ def _not_excepted(case: Case, excepted: Sequence[Exempted], tree: PolicySet) -> 
         yield f"{words}, and no exception covers anything here"
 
 
-def _params(params: JSONObject, policies: PolicySet, request: Request) -> Iterator[JSONObject]:
-    """The case's params, as one object for each name that a binding looks up."""
-    for policy in policies.policies:
-        if policy.param_kind is None:
-            continue
-        for binding in policy.bindings:
-            ref = binding.param_ref
-            if ref is None:
-                continue
-            metadata = dict(params.get("metadata") or {})
-            if ref.selector is None:
-                metadata["name"] = ref.name
-            metadata.setdefault("name", "params")
-            metadata["namespace"] = ref.namespace or request.namespace
-            kind = policy.param_kind
-            yield {**params, "apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
-
-
 def _verdict(findings: Sequence[Finding]) -> Expectation:
     """The verdict of the most severe finding."""
     if any(finding.error for finding in findings):
@@ -273,11 +205,12 @@ def _failures(
     texts: Sequence[str],
     after: JSONObject | None,
     excepted: Sequence[Exempted],
+    unmatched: Sequence[Unmatched],
     redaction: Redaction,
 ) -> Iterator[str]:
-    searched = [*texts, *(each.text for each in excepted)] if case.excepted_by else texts
+    searched = [*texts, *(each.text for each in excepted if case.excepted_by), *(each.why for each in unmatched)]
     if verdict != case.expect:
-        yield f"expected {case.expect}, got {verdict}"
+        yield f"expected {case.expect}, got {verdict}{_why_so(case, verdict, excepted)}"
     elif case.message and not any(case.message in text for text in searched):
         yield f"expected a message with {case.message!r}"
     if case.expect_object is not None:
@@ -288,6 +221,15 @@ def _failures(
             if case.expect_object.get("kind") == "Secret" and path[:1] in (("data",), ("stringData",)):
                 words = "not as expected (the values of a Secret are not shown)"
             yield f"after mutation, {redaction.applied(render(path)) or 'the object'}: {words}"
+
+
+def _why_so(case: Case, verdict: Expectation, excepted: Sequence[Exempted]) -> str:
+    """What hides behind a verdict that is not the expected one: a policy that did not run, or an exception."""
+    if verdict == "no-match" and case.expect == "allow":
+        return ": the policy lets pass what it does not match; a case that is to show this says expect: no-match"
+    if verdict == "allow" and case.excepted_by and excepted:
+        return f": the exception {excepted[0].exception.name!r} covers what the policy finds"
+    return ""
 
 
 def _read(expected: JSONObject, target: Version) -> JSONObject:

@@ -27,7 +27,7 @@ from webhook.documents import reader
 from webhook.documents.reader import Document, Problem
 from webhook.offline import authorizations
 from webhook.offline.authorizations import Authorization
-from webhook.paths import Path, render
+from webhook.paths import ROOT, Path, render
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import (
     CONNECT,
@@ -48,7 +48,7 @@ KIND = "PolicyTest"
 
 _GROUP = API_VERSION.partition("/")[0] + "/"
 
-Expectation = Literal["allow", "deny", "warn", "audit", "error"]
+Expectation = Literal["allow", "deny", "warn", "audit", "error", "no-match"]
 
 # Kinds that subresources accept in place of the object itself. They do not determine the resource.
 _SUBRESOURCE_KINDS = frozenset(
@@ -88,8 +88,10 @@ class Case(model.Model, frozen=True):
     `params`: the param object of the bindings, in place of the tree's; kind, name and namespace are filled in.
     `cluster`: further objects that lookups find. `authorizations`: the authorizer's answers, see
     webhook.offline.authorizations. `validateOnly`: validate the object without mutating it.
-    `expect`: allow (no finding), deny, warn, audit, or error (the policy could not be evaluated).
-    `message`: a part of the text of one finding. `expectObject`: the whole object after mutation.
+    `expect`: allow (the policy matches and finds nothing), deny, warn, audit, error (it could not be evaluated), or
+    no-match (it was not evaluated, as its rules, selectors, matchConditions or bindings do not match the request).
+    `message`: a part of the text of one finding, or of the reason why it does not match. `expectObject`: the whole
+    object after mutation.
     `exceptedBy`: the name of a PolicyException that must cover a finding. The exceptions of the tree apply to such a
     case, and `message` may be a part of a covered finding. They do not apply to other cases.
     """
@@ -123,13 +125,16 @@ class PolicyTest(model.Model, frozen=True):
 
 
 class PlannedCase(Struct, frozen=True):
-    """A valid case: its place, the policy's name, its request."""
+    """A valid case: its place, the policy's name, its request. `document`, `prefix`: where the request's object stands,
+    or its oldObject if it has none: in the test, or in the file that the case names."""
 
     file: str
     line: int
     policy: str
     case: Case
     request: Request
+    document: Document
+    prefix: Path = ROOT
 
 
 def plan(roots: Sequence[str], policies: PolicySet) -> tuple[list[PlannedCase], list[Problem]]:
@@ -158,6 +163,7 @@ class _Reader:
         self._policies = policies
         self._kinds = kinds
         self.problems: list[Problem] = []
+        self._places: dict[str, tuple[Document, Path]] = {}  # of the case that is read: field -> where its object is
 
     def cases(self) -> list[PlannedCase]:
         """The valid cases. `problems` has the faults of the others."""
@@ -182,7 +188,8 @@ class _Reader:
                 self._fault(error.path, str(error))
                 continue
             line = self._document.position(("cases", index)).line
-            planned.append(PlannedCase(self._document.file, line, test.policy, case, request))
+            document, prefix = self._places["object" if request.object is not None else "oldObject"]
+            planned.append(PlannedCase(self._document.file, line, test.policy, case, request, document, prefix))
         return [] if self.problems else planned
 
     def _request(self, case: Case, path: Path) -> Request:
@@ -246,10 +253,11 @@ class _Reader:
         if value is None:
             return None
         if value.keys() == {"file"}:
-            return self._from_file(value["file"], (*path, "file"))
+            return self._from_file(value["file"], (*path, "file"), str(path[-1]))
         for field in ("apiVersion", "kind"):
             if not isinstance(value.get(field), str) or not value[field]:
                 raise _CaseError(path, f"{field} must be set to a string; or set {{file: PATH}} alone")
+        self._places[str(path[-1])] = self._document, path
         return self._read(value, path)
 
     def _read(self, value: JSONObject, path: Path) -> JSONObject:
@@ -259,7 +267,7 @@ class _Reader:
             raise _CaseError((*path, *each.path), f"the API server refuses the object: {each.message}{each.afterword}")
         return decoded.object
 
-    def _from_file(self, name: Any, path: Path) -> JSONObject:
+    def _from_file(self, name: Any, path: Path, field: str) -> JSONObject:
         if not isinstance(name, str) or not name:
             raise _CaseError(path, "expected the path of a file")
         file = FilePath(self._document.stream).parent / name
@@ -275,6 +283,7 @@ class _Reader:
             raise _CaseError(path, str([*problems, *not_objects][0]))
         if len(good) != 1:
             raise _CaseError(path, f"{file}: expected one object, found {len(good)}")
+        self._places[field] = good[0], ROOT
         value: JSONObject = good[0].value
         return self._read(value, path)
 
@@ -314,7 +323,7 @@ def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
             yield (*path, "name"), f"another case is named '{case.name}' already"
         seen.add(case.name)
         if case.expect is None:
-            yield (*path, "expect"), "expected one of allow, deny, warn, audit, error"
+            yield (*path, "expect"), "expected one of allow, deny, warn, audit, error, no-match"
         elif case.expect == "allow" and case.message and not case.excepted_by:
             yield (*path, "message"), "an allowed request has no message"
         if case.excepted_by and test.policy in names and case.excepted_by not in exceptions:

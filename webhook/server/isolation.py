@@ -116,7 +116,7 @@ class Isolation:
         """End all processes."""
         if self._processes is not None:
             self._processes.close()
-        self._timer.end()
+        self._timer.close()
 
     def _warm(self) -> None:
         """Let the first lane import what runs apart, before it is needed."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.running import wait_for
-from webhook.policy.python.stopping import Stopped, Timer
+from webhook.policy.python.stopping import TICK, Stopped, Timer
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def timer() -> Iterator[Timer]:
     before = signal.getsignal(signal.SIGALRM)
     made = Timer()
     yield made
-    made.end()
+    made.close()
     signal.signal(signal.SIGALRM, before)
 
 
@@ -46,6 +46,24 @@ def test_nothing_is_stopped_after_the_end(timer: Timer) -> None:
     while time.thread_time() < until:
         pass
     signal.raise_signal(signal.SIGALRM)
+
+
+def test_many_policies_that_take_little_time_are_not_stopped(timer: Timer) -> None:
+    until = time.thread_time() + 0.2
+    while time.thread_time() < until:
+        timer.begin()
+        sum(range(2000))
+        timer.end()
+
+
+def test_signals_come_while_policies_begin_and_end_after_that(timer: Timer) -> None:
+    """Setting a timer takes a system call, so it is not set for each policy; and an idle server is not woken."""
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    for _ in range(2):  # it begins again
+        timer.begin()
+        timer.end()
+        assert signal.getitimer(signal.ITIMER_REAL)[1] == TICK
+        wait_for(lambda: signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0), 10)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ from webhook.offline.explaining import Explained, ExplainedPolicy, error_of, par
 from webhook.offline.policyexplained import RequestExplained
 from webhook.offline.requests import Identity, PlannedRequest
 from webhook.offline.verdicts import Located
-from webhook.paths import Path, render
+from webhook.paths import render
 from webhook.visible import encodable
 
 MAX_VALUE: Final = 200
@@ -171,7 +171,7 @@ class _Steps:
 
 def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
     planned = request.planned
-    prefix: Path = planned.prefix if planned.of_template else ()
+    prefix = planned.prefix
     made: dict[str, Any] = {
         "file": planned.document.stream,
         "line": planned.document.position(prefix).line,

@@ -86,7 +86,7 @@ class _Text:
         if repeated and len(repeated) == len(request.findings):
             yield self.paint(style, f"{mark} {what} {verdict}") + self.paint(DIM, ", for the same reason")
             return
-        line = planned.document.position(planned.prefix if planned.of_template else ()).line
+        line = planned.document.position(planned.prefix).line
         place = f"{visible(planned.document.stream)}:{line}"
         yield f"{self.paint(style, f'{mark} {what} {verdict}')}{self.paint(DIM, f'  {place}')}"
         for located in request.refused:

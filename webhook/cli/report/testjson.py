@@ -2,6 +2,7 @@
 
 {"cases": [{"file", "line", "policy", "case", "expect", "verdict", "passed", "failures": [text], "texts": [text],
             "exceptedBy": the name of an exception, or null, "excepted": [{"exception", "until", "text"}],
+            "matched": whether the policy was evaluated, "unmatched": [{"kind", "binding" or null, "reason"}],
             "refused": [text], (why the API server refuses the object, whatever the policy says)
             "notes": [text]}],
  "summary": {"cases", "passed", "failed", "untested": [policy]},
@@ -46,6 +47,10 @@ def report(
             "excepted": [
                 {"exception": each.exception.name, "until": each.exception.until, "text": each.text}
                 for each in result.excepted
+            ],
+            "matched": result.matched,
+            "unmatched": [
+                {"kind": each.kind, "binding": each.binding or None, "reason": each.why} for each in result.unmatched
             ],
             "refused": result.refused,
             "notes": beside(result, background, verbose) if background else [],

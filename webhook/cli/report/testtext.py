@@ -11,6 +11,11 @@ from webhook.offline.caseruns import Exempted, Result
 from webhook.visible import visible
 
 
+def untested(names: Sequence[str], style: Style) -> str:
+    """The lines about policies without tests where each must have some."""
+    return "".join(f"{style(ERROR, 'FAIL')} {style(BOLD, visible(name))}: it has no tests\n" for name in names)
+
+
 def report(results: Sequence[Result], style: Style, verbose: bool, background: Background) -> str:
     """A line a policy, the cases that failed, and a line that sums it up."""
     lines: list[str] = []
@@ -23,25 +28,47 @@ def report(results: Sequence[Result], style: Style, verbose: bool, background: B
         if outside := [result for result in found if result.refused]:
             lines.append(f"  {style(DIM, 'note:')} {_refused(outside, verbose)}")
         for result in found:
-            planned = result.planned
-            place = f"{visible(planned.file)}:{planned.line}"
-            if result.excepted and not planned.case.excepted_by:
-                lines.append(f"  {style(DIM, 'note:')} {place}: {visible(planned.case.name)}: {_lets_pass(result)}")
-            if result.passed and not verbose:
-                continue
-            lines.append(f"  {ok if result.passed else failed} {place}: {visible(planned.case.name)}")
-            if not result.passed:
-                lines += [f"       {visible(failure)}" for failure in result.failures]
-                lines += [f"       found: {visible(text)}" for text in result.texts]
-            if planned.case.excepted_by:
-                lines += [f"       {_by(each)}: {visible(each.text)}" for each in result.excepted]
-            if result.refused:
-                lines.append(f"       the API server refuses the object, whatever policies say: {_first(result)}")
-            if verbose or not result.passed:
-                lines += [f"       {style(DIM, visible(line))}" for line in beside(result, background, verbose)]
+            if result.excepted and not result.planned.case.excepted_by:
+                lines.append(f"  {style(DIM, 'note:')} {_place(result)}: {_lets_pass(result)}")
+            if not result.passed or verbose:
+                lines += [f"  {line}" for line in case_lines(result, style, verbose, background)]
     total, wrong = len(results), sum(not result.passed for result in results)
     lines.append(f"{_count(total, 'case')}: {total - wrong} passed, {wrong} failed")
     return "\n".join(lines) + "\n"
+
+
+def case_lines(result: Result, style: Style, verbose: bool, background: Background | None) -> list[str]:
+    """The lines about one case: whether it passed, and why not."""
+    mark = style(GREEN, "pass") if result.passed else style(ERROR, "FAIL")
+    lines = [f"{mark} {_place(result)}"]
+    if not result.passed:
+        lines += [f"     {visible(failure)}" for failure in result.failures]
+        lines += [f"     found: {visible(text)}" for text in result.texts]
+    lines += [f"     {each}" for each in _unmatched(result)]
+    if result.planned.case.excepted_by:
+        lines += [f"     {_by(each)}: {visible(each.text)}" for each in result.excepted]
+    if result.refused:
+        lines.append(f"     the API server refuses the object, whatever policies say: {_first(result)}")
+    if background is not None:
+        lines += [f"     {style(DIM, visible(line))}" for line in beside(result, background, verbose)]
+    return lines
+
+
+def _place(result: Result) -> str:
+    planned = result.planned
+    return f"{visible(planned.file)}:{planned.line}: {visible(planned.case.name)}"
+
+
+def _unmatched(result: Result) -> list[str]:
+    """Why the policy was not evaluated, one line a binding; of two policies of one name, with their kind."""
+    several = len({each.kind for each in result.unmatched}) > 1
+    return [
+        "not matched: "
+        + (f"{each.kind}: " if several else "")
+        + (f"binding {visible(each.binding)}: " if each.binding else "")
+        + visible(each.why)
+        for each in result.unmatched
+    ]
 
 
 def _by(exempted: Exempted) -> str:

@@ -52,6 +52,6 @@ class ParamValues:
     def keep(self, known: dict[str, Any], activation: Activation) -> None:
         """Add the values that an evaluation computed. known: from `of`."""
         if len(known) < len(self._names):
-            found = {name: activation[name] for name in self._names if name in activation}
-            if extent(list(found.values()), _LARGEST) <= _LARGEST:
+            found = {name: activation[name] for name in self._names if name in activation and name not in known}
+            if found and extent([*known.values(), *found.values()], _LARGEST) <= _LARGEST:
                 known.update(found)

@@ -12,14 +12,14 @@ import time
 from types import FrameType
 from typing import Final
 
-FIRST: Final = 0.01
-"""Seconds after which a policy is looked at. Most take less than a thousandth of it, so nothing happens."""
+TICK: Final = 0.01
+"""Seconds between two looks at the policy that runs. Most take less than a thousandth of it, so none looks at them."""
 
 SHARE: Final = 0.025
-"""Seconds of processor time that a policy may take after that. Waiting for a processor does not count."""
+"""Seconds of processor time that a policy may take after the first look. Waiting for a processor does not count."""
 
 LONGEST: Final = 0.25
-"""Seconds after which it is stopped in any case."""
+"""Seconds after the first look in which it is stopped in any case."""
 
 
 class Stopped(BaseException):
@@ -27,33 +27,45 @@ class Stopped(BaseException):
 
 
 class Timer:
-    """Stops a policy in the main thread of this process, by the signal SIGALRM. `begin`, run the policy, `end`."""
+    """Stops a policy in the main thread of this process, by the signal SIGALRM. `begin`, run the policy, `end`.
 
-    __slots__ = ("_began", "_running", "_spent")
+    The signal comes every TICK seconds while policies run one after the other, and ends with the first TICK in which
+    none began: to set and unset a timer for each policy would take two system calls. Not to be used after a fork.
+    """
+
+    __slots__ = ("_began", "_begun", "_looked", "_running", "_spent", "_ticking")
 
     def __init__(self) -> None:
-        self._running = False
-        self._began = self._spent = 0.0
+        self._running = self._ticking = False
+        self._begun = 0  # policies
+        self._looked = 0  # _begun, at the last look
+        self._began = self._spent = 0.0  # at the first look at the policy that runs
         signal.signal(signal.SIGALRM, self._rung)
 
     def begin(self) -> None:
         """Stop what follows, by raising Stopped in it, when it has taken its share of time."""
-        self._spent = 0.0
+        self._begun += 1
         self._running = True
-        signal.setitimer(signal.ITIMER_REAL, FIRST, FIRST)
+        if not self._ticking:
+            self._ticking = True
+            signal.setitimer(signal.ITIMER_REAL, TICK, TICK)
 
     def end(self) -> None:
         """Stop nothing any more."""
         self._running = False
+
+    def close(self) -> None:
+        """Send no more signals."""
+        self._running = self._ticking = False
         signal.setitimer(signal.ITIMER_REAL, 0.0)
 
     def _rung(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._running:
-            return
-        spent = time.thread_time()
-        if not self._spent:
-            self._spent, self._began = spent, time.monotonic()
-        elif spent - self._spent > SHARE or time.monotonic() - self._began > LONGEST:
+        if self._looked != self._begun:
+            self._looked = self._begun
+            self._spent, self._began = time.thread_time(), time.monotonic()
+        elif not self._running:
+            self.close()
+        elif time.thread_time() - self._spent > SHARE or time.monotonic() - self._began > LONGEST:
             raise Stopped
 
 

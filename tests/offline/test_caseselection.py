@@ -1,0 +1,67 @@
+"""Which cases a path or a name selects, and what is said where it selects none. The command: tests/cli/test_test.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.offline.policytests import POD, tree
+from webhook.offline import policytest
+from webhook.offline.caseselection import NoTests, NotInTree, named, one, within
+from webhook.offline.policytest import PlannedCase
+from webhook.policy.load.loading import load
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> list[PlannedCase]:
+    rows = "".join(f"- name: {name}\n  {POD}\n  expect: deny\n" for name in ("One Pod", "one more", "another"))
+    planned, _ = policytest.plan([str(tree(tmp_path, rows))], load(tmp_path))
+    return planned
+
+
+def names(cases: list[PlannedCase]) -> list[str]:
+    return [each.case.name for each in cases]
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        ([], ["One Pod", "one more", "another"]),
+        (["one"], ["One Pod", "one more"]),
+        (["o*e"], ["One Pod", "one more", "another"]),
+        (["e*o"], ["One Pod", "one more"]),
+        (["NAMED"], ["One Pod", "one more", "another"]),
+        (["pod", "an"], ["One Pod", "another"]),
+    ],
+)
+def test_names(cases: list[PlannedCase], texts: list[str], found: list[str]) -> None:
+    assert names(named(cases, texts)) == found
+
+
+def test_a_name_of_nothing(cases: list[PlannedCase]) -> None:
+    with pytest.raises(NoTests, match="no such case, and no such policy with tests among named"):
+        named(cases, ["x*"])
+
+
+def test_paths(cases: list[PlannedCase], tmp_path: Path) -> None:
+    roots = [str(tmp_path)]
+    for path in (tmp_path, tmp_path / "tests.yaml", tmp_path.parent):
+        assert len(within(cases, [str(path)], roots)) == 3
+    with pytest.raises(NoTests):
+        within(cases, [str(tmp_path / "policy.yaml")], roots)
+    with pytest.raises(NoTests):
+        within([], [], roots)
+    for wrong in ("nowhere", str(Path(__file__))):
+        with pytest.raises(NotInTree):
+            within(cases, [wrong], roots)
+
+
+def test_one_case(cases: list[PlannedCase]) -> None:
+    for text in ("One Pod", "pod", f"{cases[0].file}:{cases[0].line}"):
+        assert one(cases, text) is cases[0]
+    with pytest.raises(NoTests) as caught:
+        one(cases, "one")
+    assert names(list(caught.value.among)) == ["One Pod", "one more"]
+    with pytest.raises(NoTests, match="no case of a PolicyTest is called so"):
+        one(cases, "none")
