@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = """
 webhook.cli
 webhook.server
+webhook.mutants
 webhook.offline webhook.registration webhook.coverage
 webhook.admission
 gatewright

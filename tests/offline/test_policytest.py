@@ -150,3 +150,21 @@ def test_another_version_of_the_kind_is_refused(tmp_path: Path) -> None:
     assert problems(tree(tmp_path, "- {}\n", head=start)) == [
         "tests.yaml:1:1: PolicyTest: apiVersion: expected gatewright.dev/v1, found gatewright.dev/v2"
     ]
+
+
+@pytest.mark.parametrize(
+    ("mutants", "expected"),
+    [
+        ("[{reason: r}]", "5:11: PolicyTest 't': mutants[0].ids: expected the ids of mutants"),
+        ("[{ids: [nine-dig], reason: r}]", "5:18: PolicyTest 't': mutants[0].ids[0]: expected the id of a mutant, as"),
+        ("[{ids: [1234567a]}]", "5:11: PolicyTest 't': mutants[0].reason: expected the reason why no case can notice"),
+        ("[{ids: [12345678], reason: r}]", "5:18: PolicyTest 't': mutants[0].ids[0]: expected text, found the number"),
+    ],
+)
+def test_an_explanation_of_mutants_has_ids_and_a_reason(tmp_path: Path, mutants: str, expected: str) -> None:
+    head = (
+        f"apiVersion: gatewright.dev/v1\nkind: PolicyTest\nmetadata: {{name: t}}\npolicy: named\nmutants: {mutants}\n"
+    )
+    cases = "- {name: c, object: {apiVersion: v1, kind: Pod}, expect: deny}\n"
+    (problem,) = problems(tree(tmp_path, cases, head=head))
+    assert problem.startswith(f"tests.yaml:{expected}")

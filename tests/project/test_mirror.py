@@ -63,6 +63,8 @@ cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
+cli/report/mutantsjson: cli/test_mutate
+cli/report/mutantstext: cli/test_mutate
 cli/report/testjson: cli/test_test
 cli/report/checkjson: cli/test_check
 cli/report/checktext: cli/test_check
@@ -82,6 +84,8 @@ documents/document: documents/test_reader
 documents/files: documents/test_reader
 documents/syntax/jsontext: documents/syntax/test_valuespans
 documents/syntax/yamltext: documents/syntax/test_valuespans
+mutants/mutant: mutants/test_running
+mutants/pythonpolicies: mutants/test_running
 offline/background: cli/test_failing_policies
 offline/policyexplained: offline/test_explaining
 policy/cel/declared: policy/cel/test_typechecking
@@ -89,6 +93,7 @@ policy/cel/matchconditions: policy/test_conditions
 policy/cel/mutationchecking: policy/cel/test_mutating
 policy/evaluation: policy/cel/test_validating
 policy/load/expressionplaces: cli/test_broken_policies
+policy/load/made: policy/load/test_loading
 policy/load/translate: policy/load/test_loading
 policy/policyset: policy/load/test_loading
 policy/python/declaring: policy/python/test_decorators

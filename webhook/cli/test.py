@@ -50,6 +50,13 @@ def test(
     allow_no_tests: Annotated[
         bool, typer.Option("--allow-no-tests", help="Succeed even if there is nothing to run.")
     ] = False,
+    mutate: Annotated[
+        bool,
+        typer.Option(
+            "--mutate",
+            help="Change the policies in memory, one thing at a time; name the mutants that no test notices.",
+        ),
+    ] = False,
     output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
@@ -64,12 +71,12 @@ def test(
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
-    Exit code: **0** all cases pass, **1** some fail, or the coverage is below --fail-under, **2** the run itself
-    failed: a bad policy, a bad test, no tests, a bad option.
+    Exit code: **0** all cases pass, **1** some fail, a mutant survives, or the coverage is below --fail-under, **2** the
+    run itself failed: a bad policy, a bad test, no tests, a bad option.
     """
-    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests)
     covered = CoverageOptions(coverage, coverage_html, coverage_json, coverage_xml, fail_under)
-    raise typer.Exit(_test(trees(policies), wanted, covered, output, verbose, version, policy_imports))
+    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate, covered)
+    raise typer.Exit(_test(trees(policies), wanted, output, verbose, version, policy_imports))
 
 
 # Whoever looks for tests of Gatewright itself by their name is to pass this one over.
@@ -77,22 +84,18 @@ test.__test__ = False  # type: ignore[attr-defined]
 
 
 class Wanted(Struct, frozen=True):
-    """The values of the options that say which cases run."""
+    """The values of the options that say which cases run, and what for."""
 
     paths: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     require_tests: bool = False
     allow_no_tests: bool = False
+    mutate: bool = False
+    coverage: CoverageOptions = CoverageOptions()
 
 
 def _test(
-    named: tuple[str, ...],
-    wanted: Wanted,
-    covered: CoverageOptions,
-    output: Format,
-    verbose: bool,
-    version: str,
-    policy_imports: str,
+    named: tuple[str, ...], wanted: Wanted, output: Format, verbose: bool, version: str, policy_imports: str
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.report import testjson, testtext
@@ -114,7 +117,7 @@ def _test(
     if bundles := [each for each in named if is_bundle(each)]:
         return fail(f"--policies: {bundles[0]}: tests and the files that they name are in folders, not in bundles")
     try:
-        policies, _ = loaded(named, target, policy_imports)
+        policies, tree = loaded(named, target, policy_imports)
         planned, problems = policytest.plan(named, policies)
     except NotGiven as error:
         return fail(str(error))
@@ -127,7 +130,7 @@ def _test(
             fail_with(problems)
         return FAILED
 
-    tested = {each.policy for each in planned}
+    every, tested = planned, {each.policy for each in planned}
     untested = sorted({policy.name for policy in policies.policies} - tested)
     lacking = wanted.require_tests and bool(untested)
     try:
@@ -140,12 +143,18 @@ def _test(
         if not wanted.allow_no_tests and not lacking:
             problems = [Problem(error.where, None, None, f"{error} (--allow-no-tests lets this pass)")]
 
+    if wanted.mutate and not problems:
+        from webhook.cli import testmutants
+
+        names = {each.policy for each in planned} | (set() if wanted.paths or wanted.texts else set(untested))
+        return max(testmutants.run(names, every, policies, tree, output, verbose), int(lacking))
+
     on_stderr, width = colored(Color.AUTO, sys.stderr), columns(sys.stderr)
     ended = {expired(exception) for exception in policies.exceptions}
     for note in (note for note in policies.notes if note.message in ended):  # the rest is no matter of tests
         sys.stderr.write(note_line(str(note), on_stderr))
     try:
-        with tracebacks() as raised, covered.measuring(policies) as measurement:
+        with tracebacks() as raised, wanted.coverage.measuring(policies) as measurement:
             results = list(caseruns.run(planned, policies, measurement.recording))
         shown, suffices = measurement.reported(named, planned, on_stderr=output is not Format.TEXT)
     except NotGiven as error:

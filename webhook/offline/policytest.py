@@ -25,6 +25,7 @@ from msgspec import Struct
 from webhook.apiserver import admitted
 from webhook.documents import reader
 from webhook.documents.reader import Document, Problem
+from webhook.lazypatterns import lazily
 from webhook.offline import authorizations
 from webhook.offline.authorizations import Authorization
 from webhook.paths import ROOT, Path, render
@@ -59,6 +60,7 @@ _SUBRESOURCE_KINDS = frozenset(
         ("v1", "Binding"),
     }
 )
+_MUTANT = lazily(r"[0-9a-f]{8}")
 _OPTIONS = {CREATE: "CreateOptions", UPDATE: "UpdateOptions", DELETE: "DeleteOptions"}
 _WITH_OLD = (UPDATE, DELETE)
 
@@ -114,19 +116,28 @@ class Case(model.Model, frozen=True):
     expect_object: dict[str, Any] | None = None
 
 
+class ExplainedMutants(model.Model, frozen=True):
+    """Changes of the policy that no case can notice (webhook.mutants): their ids, and the reason."""
+
+    ids: list[str] = []
+    reason: str = ""
+
+
 class PolicyTest(model.Model, frozen=True):
-    """A PolicyTest object."""
+    """A PolicyTest object. `mutants`: what `gatewright test --mutate` may leave alone."""
 
     api_version: str = API_VERSION
     kind: str = KIND
     metadata: model.ObjectMeta = model.ObjectMeta()
     policy: str = ""
     cases: list[Case] = []
+    mutants: list[ExplainedMutants] = []
 
 
 class PlannedCase(Struct, frozen=True):
     """A valid case: its place, the policy's name, its request. `document`, `prefix`: where the request's object stands,
-    or its oldObject if it has none: in the test, or in the file that the case names."""
+    or its oldObject if it has none: in the test, or in the file that the case names. `explained`: the mutants that
+    its PolicyTest explains, each with the reason."""
 
     file: str
     line: int
@@ -135,6 +146,7 @@ class PlannedCase(Struct, frozen=True):
     request: Request
     document: Document
     prefix: Path = ROOT
+    explained: tuple[tuple[str, str], ...] = ()
 
 
 def plan(roots: Sequence[str], policies: PolicySet) -> tuple[list[PlannedCase], list[Problem]]:
@@ -189,7 +201,8 @@ class _Reader:
                 continue
             line = self._document.position(("cases", index)).line
             document, prefix = self._places["object" if request.object is not None else "oldObject"]
-            planned.append(PlannedCase(self._document.file, line, test.policy, case, request, document, prefix))
+            file, explained = self._document.file, tuple((id, each.reason) for each in test.mutants for id in each.ids)
+            planned.append(PlannedCase(file, line, test.policy, case, request, document, prefix, explained))
         return [] if self.problems else planned
 
     def _request(self, case: Case, path: Path) -> Request:
@@ -314,6 +327,18 @@ def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
         yield ("policy",), f"there is no policy '{test.policy}'; expected one of: {', '.join(sorted(names))}"
     if not test.cases:
         yield ("cases",), "expected at least one case"
+    for index, mutants in enumerate(test.mutants):
+        at: Path = ("mutants", index)
+        if not mutants.ids:
+            yield (*at, "ids"), "expected the ids of mutants"
+        for number, id in enumerate(mutants.ids):
+            if not _MUTANT.fullmatch(id):
+                message = (
+                    f"expected the id of a mutant, as `gatewright test --mutate` shows it, found {model.describe(id)}"
+                )
+                yield (*at, "ids", number), message
+        if not mutants.reason.strip():
+            yield (*at, "reason"), "expected the reason why no case can notice them"
     seen: set[str] = set()
     for index, case in enumerate(test.cases):
         path: Path = ("cases", index)

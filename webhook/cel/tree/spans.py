@@ -57,6 +57,11 @@ class Spans:
         """The token at `offset`."""
         return self._text(self._at(offset))
 
+    def closing(self, offset: int) -> int:
+        """The offset of the bracket that closes the one at `offset`; `offset` itself if there is none."""
+        token = self._at(offset)
+        return self._starts[self._matching.get(token, token)]
+
     def macro(self, node: Expr) -> str:
         """The name of the macro that expanded to this node, else ""."""
         if not isinstance(node, Comprehension | Select | Call) or self.text_at(node.offset) != "(":

@@ -25,7 +25,7 @@ from webhook.cel.value.messages import Message
 from webhook.paths import Path
 from webhook.policy.cel import authorization, constructed, jsonpatches, structuredmerge, validating
 from webhook.policy.cel.declared import base_environment
-from webhook.policy.cel.validating import CELValidator
+from webhook.policy.cel.validating import CELValidator, Compiled
 from webhook.policy.evaluation import UNCHANGED, MutationFault, MutationResult
 from webhook.policy.json_values import differs
 from webhook.policy.request import GroupVersionKind, JSONObject
@@ -274,18 +274,18 @@ def _decoding_error(problems: Sequence[FieldProblem]) -> str:
 
 
 def compile_policy(
-    policy: model.MutatingAdmissionPolicy, version: Version = NEWEST
+    policy: model.MutatingAdmissionPolicy, version: Version = NEWEST, known: Compiled | None = None
 ) -> tuple[CELMutator, list[tuple[Path, Issue]]]:
     """Compile a policy. Returns the mutator, and the issues of expressions that do not compile, with their paths.
 
-    version: the Kubernetes version that the policy is for. Do not use the mutator if there are issues: it lacks the
-    expressions that did not compile.
+    version: the Kubernetes version that the policy is for. known: see webhook.policy.cel.validating.compile_policy. Do
+    not use the mutator if there are issues: it lacks the expressions that did not compile.
     """
     spec = policy.spec
     gate = {name: getattr(spec, name) for name in ("param_kind", "match_conditions", "variables", "failure_policy")}
     compiling = Compiling()
     gated = model.ValidatingAdmissionPolicy(spec=model.ValidatingAdmissionPolicySpec(**gate))
-    shared, issues = validating.compile_policy(gated, version, compiling)
+    shared, issues = validating.compile_policy(gated, version, compiling, known)
     declared = {}
     for variable in spec.variables:
         name = f"variables.{variable.name}"

@@ -46,7 +46,7 @@ _COMPARISONS: Final = frozenset(
 _ALIKE_OPERANDS: Final = _COMPARISONS | {"_+_", "_-_", "_*_", "_/_", "_%_"}
 
 
-class _Known(Struct, frozen=True):
+class Known(Struct, frozen=True):
     """A value with a schema. `kind`: the kind of the object that contains it, for messages."""
 
     schema: Schema
@@ -56,7 +56,7 @@ class _Known(Struct, frozen=True):
 class _Listed(Struct, frozen=True):
     """A list that the expression constructs. `item`: the shape of its items."""
 
-    item: _Shape
+    item: Shaped
 
 
 class _Empty:
@@ -64,7 +64,7 @@ class _Empty:
 
 
 _EMPTY: Final = _Empty()
-_Shape = _Known | _Listed | _Empty | None
+Shaped = Known | _Listed | _Empty | None
 
 
 class _Undefined(Struct, frozen=True):
@@ -113,7 +113,7 @@ def warnings(
     """
     checked = list(programs)
     conditional = any(place[1] == "matchConditions" for place, _ in checked)  # these may exclude some of the kinds
-    params = _params(param_kind, schemas)
+    params = shape_of_params(param_kind, schemas)
     found: dict[_Undefined, _Lacking] = {}
     declared: set[tuple[Path, int]] = set()
     for resource in kinds_of(match, kinds):
@@ -121,8 +121,8 @@ def warnings(
         if schema is None:
             continue
         kind = f"{resource.api_version} {resource.kind}"
-        roots: dict[str, _Shape] = {"object": _Known(schema, kind), "oldObject": _Known(schema, kind), "params": params}
-        checker = _Checker(roots, checked, variables)
+        roots: dict[str, Shaped] = {"object": Known(schema, kind), "oldObject": Known(schema, kind), "params": params}
+        checker = Checker(roots, checked, variables)
         for undefined, lacking in checker.undefined():
             known = found.setdefault(undefined, lacking)
             known.kinds += lacking.kinds
@@ -137,12 +137,12 @@ def warnings(
     return list(islice(reported, MAX_WARNINGS))
 
 
-def _params(param_kind: ParamKind | None, schemas: Schemas) -> _Shape:
+def shape_of_params(param_kind: ParamKind | None, schemas: Schemas) -> Shaped:
     if param_kind is None:
         return None
     group, _, version = param_kind.api_version.rpartition("/")
     schema = schemas.of(group, version, param_kind.kind)
-    return None if schema is None else _Known(schema, f"{param_kind.api_version} {param_kind.kind}")
+    return None if schema is None else Known(schema, f"{param_kind.api_version} {param_kind.kind}")
 
 
 def kinds_of(match: Match, kinds: Kinds) -> list[Resource]:
@@ -170,17 +170,17 @@ def _joined(kinds: list[str]) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
-class _Checker:
+class Checker:
     """Checks the expressions of a policy for objects of one kind."""
 
     def __init__(
-        self, roots: Mapping[str, _Shape], programs: list[tuple[Path, Program]], variables: Mapping[str, Program]
+        self, roots: Mapping[str, Shaped], programs: list[tuple[Path, Program]], variables: Mapping[str, Program]
     ) -> None:
         self._roots = roots
         self._programs = programs
         self._variables = variables
         self._places = {id(program): place for place, program in programs}
-        self._shapes: dict[str, _Shape] = {}  # of variables
+        self._shapes: dict[str, Shaped] = {}  # of variables
         self._found: list[tuple[_Undefined, _Lacking]] = []
         self._current: tuple[Path, str] = ((), "")  # path and source of the expression under check
         self._certain = True  # whether the node under check is evaluated for every object
@@ -194,7 +194,7 @@ class _Checker:
                 self._check(place, program)
         return iter(self._found)
 
-    def _check(self, place: Path, program: Program) -> _Shape:
+    def _check(self, place: Path, program: Program) -> Shaped:
         before, self._current = self._current, (place, program.source)
         try:
             return program.followed(lambda: self._shape(program.tree, {}))
@@ -203,14 +203,14 @@ class _Checker:
         finally:
             self._current = before
 
-    def _shape(self, node: Expr, scope: Mapping[str, _Shape]) -> _Shape:
+    def _shape(self, node: Expr, scope: Mapping[str, Shaped]) -> Shaped:
         """The shape of a node's value. Checks every node below, once."""
         match node:
             case Ident():
                 return self._named(node.name, scope)
             case Select():
                 operand = self._shape(node.operand, scope)
-                found = self._selected(operand, node.operand, node.field, node.offset, certain=not node.test)
+                found = self.selected(operand, node.operand, node.field, node.offset, certain=not node.test)
                 return None if node.test else found
             case Const():
                 return _EMPTY if node.value is None else None
@@ -227,7 +227,7 @@ class _Checker:
             self._shape(child, scope)
         return None
 
-    def _named(self, name: str, scope: Mapping[str, _Shape]) -> _Shape:
+    def _named(self, name: str, scope: Mapping[str, Shaped]) -> Shaped:
         if name in scope:
             return scope[name]
         program = self._variables.get(name)
@@ -241,7 +241,7 @@ class _Checker:
             self._certain = certain
         return self._shapes[name]
 
-    def _perhaps(self, node: Expr, scope: Mapping[str, _Shape]) -> _Shape:
+    def _perhaps(self, node: Expr, scope: Mapping[str, Shaped]) -> Shaped:
         """The shape of the value of a node that may not be evaluated."""
         certain, self._certain = self._certain, False
         try:
@@ -249,14 +249,14 @@ class _Checker:
         finally:
             self._certain = certain
 
-    def _called(self, node: Call, scope: Mapping[str, _Shape]) -> _Shape:
+    def _called(self, node: Call, scope: Mapping[str, Shaped]) -> Shaped:
         check = self._perhaps if node.declared.lazy else self._shape
         shapes = [(check if index else self._shape)(arg, scope) for index, arg in enumerate(node.args)]
         if node.function in _ALIKE_OPERANDS:
             self._compare(node, shapes)
         match node.function:
             case "_?._" if isinstance(node.args[1], Const):
-                return self._selected(shapes[0], node.args[0], str(node.args[1].value), node.offset, certain=False)
+                return self.selected(shapes[0], node.args[0], str(node.args[1].value), node.offset, certain=False)
             case "_[_]" | "_[?_]":
                 return self._indexed(shapes[0], node)
         match node.declared.shape:
@@ -273,24 +273,24 @@ class _Checker:
                 return _item(shapes[0])
         return None
 
-    def _indexed(self, shape: _Shape, node: Call) -> _Shape:
+    def _indexed(self, shape: Shaped, node: Call) -> Shaped:
         key = node.args[1]
-        if not isinstance(shape, _Known) or shape.schema.type != "object":
+        if not isinstance(shape, Known) or shape.schema.type != "object":
             return _item(shape)
         if isinstance(key, Const) and isinstance(key.value, str):
             certain = node.function == "_[_]"
-            return self._selected(shape, node.args[0], key.value, key.offset, certain=certain)
+            return self.selected(shape, node.args[0], key.value, key.offset, certain=certain)
         return _value(shape)
 
-    def _folded(self, node: Comprehension, scope: Mapping[str, _Shape]) -> _Shape:
+    def _folded(self, node: Comprehension, scope: Mapping[str, Shaped]) -> Shaped:
         ranged = self._shape(node.range, scope)
         start = self._shape(node.init, scope)
         inner = dict(scope)
         if not (
             isinstance(node.range, ListLiteral) and not node.range.elements
         ):  # an empty range is how cel.bind() names a value
-            is_map = isinstance(ranged, _Known) and ranged.schema.type == "object"
-            item = _value(ranged) if isinstance(ranged, _Known) and is_map else _item(ranged)
+            is_map = isinstance(ranged, Known) and ranged.schema.type == "object"
+            item = _value(ranged) if isinstance(ranged, Known) and is_map else _item(ranged)
             if node.var2:
                 inner |= {node.var: None, node.var2: item}
             else:
@@ -302,9 +302,9 @@ class _Checker:
         inner[node.accu] = step if start is _EMPTY else start
         return self._perhaps(node.result, inner)
 
-    def _selected(self, shape: _Shape, operand: Expr, name: str, at: int, *, certain: bool) -> _Shape:
+    def selected(self, shape: Shaped, operand: Expr, name: str, at: int, *, certain: bool) -> Shaped:
         """The shape of a selected field. `certain`: the selection requires the field to exist."""
-        if not isinstance(shape, _Known):
+        if not isinstance(shape, Known):
             return None
         schema = shape.schema
         place, source = self._current
@@ -317,16 +317,16 @@ class _Checker:
             field = schema.field(name)
             if field is not None:
                 self.declared.add((place, at))
-                return _Known(field, shape.kind)
+                return Known(field, shape.kind)
             message = f"undefined field '{_cut(name)}' in {_written(operand)}"
         lacking = _Lacking([shape.kind], set(schema.fields), certain and self._certain)
         self._found.append((_Undefined(place, source, at, message, name, schema.type == "object"), lacking))
         return None
 
-    def _compare(self, node: Call, shapes: list[_Shape]) -> None:
+    def _compare(self, node: Call, shapes: list[Shaped]) -> None:
         """Record an error if the operator has no overload for the types of its operands."""
         left, right = node.args
-        known = next((shape for shape in shapes if isinstance(shape, _Known)), None)
+        known = next((shape for shape in shapes if isinstance(shape, Known)), None)
         one = _scalar(left.type, shapes[0])
         if node.function == "@in":
             items = right.type.params[0] if right.type.name == "list" and right.type.params else types.DYN
@@ -341,37 +341,37 @@ class _Checker:
             return
         second = f"list({other})" if node.function == "@in" else other
         applied = f"found no matching overload for '{node.function}' applied to '({one}, {second})'"
-        written = _written(left if isinstance(shapes[0], _Known) else right)
+        written = _written(left if isinstance(shapes[0], Known) else right)
         undefined = _Undefined(place, source, node.offset, f"{applied}: {written}", "", False)
         self._found.append((undefined, _Lacking([known.kind], set(), self._certain)))
 
 
-def _scalar(checked: Type, shape: _Shape) -> Type | None:
+def _scalar(checked: Type, shape: Shaped) -> Type | None:
     """The type of a boolean, a number or a string; None for other values, and if it is unknown.
 
     Strings with a format are strings, as they are when policies run. (The API server's type checking treats date-time
     and byte as timestamps and bytes.)
     """
-    if isinstance(shape, _Known):
+    if isinstance(shape, Known):
         return _SCALARS.get(_CEL_TYPES.get(shape.schema.type, ""))
     return _SCALARS.get(checked.name) if shape is None else None
 
 
-def _item(shape: _Shape) -> _Shape:
+def _item(shape: Shaped) -> Shaped:
     """The shape of a list's items."""
     if isinstance(shape, _Listed):
         return shape.item
-    if isinstance(shape, _Known) and shape.schema.items is not None:
-        return _Known(shape.schema.items, shape.kind)
+    if isinstance(shape, Known) and shape.schema.items is not None:
+        return Known(shape.schema.items, shape.kind)
     return None
 
 
-def _value(shape: _Known) -> _Shape:
+def _value(shape: Known) -> Shaped:
     """The shape of a map's values."""
-    return None if shape.schema.values is None else _Known(shape.schema.values, shape.kind)
+    return None if shape.schema.values is None else Known(shape.schema.values, shape.kind)
 
 
-def _either(shapes: list[_Shape]) -> _Shape:
+def _either(shapes: list[Shaped]) -> Shaped:
     """The common shape of a value that may have any of these shapes; None if they differ."""
     others = [shape for shape in shapes if shape is not _EMPTY]
     if not others:
@@ -382,10 +382,10 @@ def _either(shapes: list[_Shape]) -> _Shape:
     return None
 
 
-def _alike(one: _Shape, other: _Shape) -> bool:
+def _alike(one: Shaped, other: Shaped) -> bool:
     if isinstance(one, _Listed) and isinstance(other, _Listed):
         return _alike(one.item, other.item)
-    if isinstance(one, _Known) and isinstance(other, _Known):
+    if isinstance(one, Known) and isinstance(other, Known):
         a, b = one.schema, other.schema
         return a is b or (a.definition == b.definition and bool(a.definition)) or a.type == b.type != "object"
     return False

@@ -263,22 +263,33 @@ def _message(validation: Validation, activation: Activation, form: Form) -> str:
 
 
 def compile_policy(
-    policy: model.ValidatingAdmissionPolicy, version: Version = NEWEST, compiling: Compiling | None = None
+    policy: model.ValidatingAdmissionPolicy,
+    version: Version = NEWEST,
+    compiling: Compiling | None = None,
+    known: Compiled | None = None,
 ) -> tuple[CELValidator, list[tuple[Path, Issue]]]:
     """Compile a policy. Returns the validator, and the issues of expressions that do not compile, with their paths.
 
-    version: the Kubernetes version that the policy is for. compiling: the limits of all expressions together. Do not
-    use the validator if there are issues: it lacks the expressions that did not compile.
+    version: the Kubernetes version that the policy is for. compiling: the limits of all expressions together. known:
+    programs of policies that resemble it, for the same version; what it has in common with them is taken from there,
+    and the rest is added. Do not use the validator if there are issues: it lacks the expressions that did not compile.
     """
-    return _Compiler(policy, version, compiling or Compiling()).compiled()
+    return _Compiler(policy, version, compiling or Compiling(), known).compiled()
+
+
+Compiled = dict[tuple[str, tuple[Type, ...], frozenset[tuple[str, Type]]], Program]
+"""Compiled expressions: by source, expected types, and the declared variables."""
 
 
 class _Compiler:
     """Compiles a policy's expressions, each in its own environment, and collects their issues."""
 
-    def __init__(self, policy: model.ValidatingAdmissionPolicy, version: Version, compiling: Compiling) -> None:
+    def __init__(
+        self, policy: model.ValidatingAdmissionPolicy, version: Version, compiling: Compiling, known: Compiled | None
+    ) -> None:
         self._policy = policy
         self._compiling = compiling
+        self._known = known
         self._version = version
         self._issues: list[tuple[Path, Issue]] = []
         self._sources: list[tuple[Path, Program]] = []
@@ -385,11 +396,18 @@ class _Compiler:
         path = ("spec", *place)
         if not source.strip() or self._compiling.exceeded:
             return None  # reported already, as missing, or as too large
+        key = None if self._known is None else (source, expect, frozenset(environment.variables.items()))
+        program = None if self._known is None or key is None else self._known.get(key)
+        if program is not None:
+            self._sources.append((path, program))
+            return program
         try:
             program = environment.compile(source, expect, self._compiling)
         except CompileError as error:
             self._issues += ((path, self._explained(issue, str(place[0]))) for issue in error.issues)
             return None
+        if self._known is not None and key is not None:
+            self._known[key] = program
         self._sources.append((path, program))
         return program
 

@@ -20,14 +20,15 @@ from webhook.lazypatterns import lazily
 from webhook.nearest import nearest
 from webhook.paths import ROOT, Path, lookup, render
 from webhook.policy import conditions, exceptions, unmatchable
-from webhook.policy.cel import mutating, mutationchecking, typechecking
+from webhook.policy.cel import mutationchecking, typechecking
 from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.cel.mutating import CELMutator
-from webhook.policy.cel.validating import CELValidator, compile_policy
+from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.exceptions import Exemption
 from webhook.policy.load import translate
 from webhook.policy.load.expressionplaces import folded_comment, place
+from webhook.policy.load.made import Issues, mutating_policy, python_policy, validating_policy
 from webhook.policy.load.treefiles import Tree, TreeFile, read_tree
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python.declaring import Declaration
@@ -53,7 +54,6 @@ _FOLDED = "YAML folds these lines into one, so the comment extends to their end;
 _LIKELY_NAME = lazily(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
 Kind = TypeVar("Kind", bound=model.Model)
-Issues = Sequence[tuple[Path, Issue]]
 AnyPolicy = Policy[Validator] | Policy[Mutator]
 
 
@@ -184,49 +184,25 @@ class _Loader:
     def _add_policy(self, document: Document) -> None:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_policy(policy), mistyped)
-        validator, issues = compile_policy(policy, self._version)
+        made, issues = validating_policy(policy, self._version, document.stream, document.line)
         refused = self._uncompiled(document, issues, mistyped) or refused
-        name = policy.metadata.name
-        if not self._is_new(document, VALIDATING, name) or refused:
-            self._unusable.add((VALIDATING, name))
-            return
-        self._documents[VALIDATING, name] = document
-        annotations = policy.metadata.annotations
-        self.policies[VALIDATING, name] = Policy(
-            kind=VALIDATING,
-            name=name,
-            language="cel",
-            description=annotations.get("kubernetes.io/description", ""),
-            file=document.stream,
-            line=document.line,
-            failure_policy=policy.spec.failure_policy,
-            match=translate.match(policy.spec.match_constraints),
-            param_kind=translate.param_kind(policy.spec.param_kind),
-            evaluator=validator,
-        )
+        self._add_made(document, made, refused=refused)
 
     def _add_mutating_policy(self, document: Document) -> None:
         policy, mistyped = self._decoded(model.MutatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_mutating_policy(policy), mistyped)
-        mutator, issues = mutating.compile_policy(policy, self._version)
+        made, issues = mutating_policy(policy, self._version, document.stream, document.line)
         refused = self._uncompiled(document, issues, mistyped) or refused
-        name = policy.metadata.name
-        if not self._is_new(document, MUTATING, name) or refused:
-            self._unusable.add((MUTATING, name))
+        self._add_made(document, made, refused=refused)
+
+    def _add_made(self, document: Document, policy: AnyPolicy, *, refused: bool) -> None:
+        """Add a policy in CEL, unless it is refused or there is one of this name."""
+        key = (policy.kind, policy.name)
+        if not self._is_new(document, policy.kind, policy.name) or refused:
+            self._unusable.add(key)
             return
-        self._documents[MUTATING, name] = document
-        self.policies[MUTATING, name] = Policy(
-            kind=MUTATING,
-            name=name,
-            language="cel",
-            description=policy.metadata.annotations.get("kubernetes.io/description", ""),
-            file=document.stream,
-            line=document.line,
-            failure_policy=policy.spec.failure_policy,
-            match=translate.match(policy.spec.match_constraints),
-            param_kind=translate.param_kind(policy.spec.param_kind),
-            evaluator=mutator,
-        )
+        self._documents[key] = document
+        self.policies[key] = policy
 
     def _add_binding(self, document: Document) -> None:
         kind = document.value["kind"]
@@ -338,24 +314,7 @@ class _Loader:
             self.problems.append(Problem(declaration.file, declaration.line, None, message))
             return
         self._places[key] = f"{declaration.file}:{declaration.line}"
-        evaluator: Any = (
-            PythonValidator(declaration)
-            if declaration.kind == VALIDATING
-            else PythonMutator(declaration, target=self._version)
-        )
-        self.policies[key] = Policy(
-            kind=declaration.kind,
-            name=declaration.name,
-            language="python",
-            description=declaration.description,
-            file=declaration.file,
-            line=declaration.line,
-            failure_policy=declaration.failure_policy,
-            match=declaration.match,
-            param_kind=declaration.param_kind,
-            evaluator=evaluator,
-            reads=declaration.reads,
-        )
+        self.policies[key] = python_policy(declaration, self._version)
 
     def excuse(self, content: bytes) -> None:
         """Do not report references to names that a file with errors mentions: it may define these policies."""

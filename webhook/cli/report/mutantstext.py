@@ -1,0 +1,70 @@
+"""The report of `test --mutate` for people: a line a policy, the changes that no test notices, and a line that sums it
+up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, Style
+from webhook.mutants.mutant import Outcome
+from webhook.mutants.running import Mutated
+from webhook.visible import visible
+
+
+def policy(mutated: Mutated, style: Style, verbose: bool) -> str:
+    """The lines about one policy."""
+    return "".join(f"{line}\n" for line in _lines(mutated, style, verbose))
+
+
+def _lines(mutated: Mutated, style: Style, verbose: bool) -> Iterator[str]:
+    mark = style(GREEN, "pass") if mutated.passed else style(ERROR, "FAIL")
+    name = f"{mark} {style(BOLD, visible(mutated.name))}"
+    if mutated.failing:
+        yield f"{name}: its tests fail as it is; nothing was changed"
+        return
+    if untested := mutated.of("untested"):
+        yield f"{name}: it has no tests, so {_mutants(len(untested))} would survive"
+        return
+    explained = f", {len(mutated.of('explained'))} explained" if mutated.of("explained") else ""
+    survived = len(mutated.of("survived"))
+    yield (
+        f"{name}: {_mutants(len(mutated.outcomes))}: {len(mutated.of('killed'))} killed, {survived} survived{explained}"
+    )
+    for outcome in mutated.of("survived"):
+        yield from _shown(outcome, style)
+    for outcome in mutated.of("explained") if verbose else ():
+        yield from _shown(outcome, style)
+    for outcome in mutated.of("killed") if verbose else ():
+        shown = outcome.mutant.show()
+        yield style(DIM, f"  {_head(outcome)}{visible(shown.file)}:{shown.line}: killed by {visible(outcome.by)}")
+    for id in mutated.stale:
+        yield f"  {style(DIM, 'note:')} mutant {visible(id)} is explained, but does not survive or does not exist"
+
+
+def _shown(outcome: Outcome, style: Style) -> Iterator[str]:
+    """A mutant as a diff of its policy."""
+    shown = outcome.mutant.show()
+    yield f"  {_head(outcome)}{visible(shown.file)}:{shown.line}:{shown.column}"
+    yield from (f"    {style(DIFF['-'], f'- {visible(line)}')}" for line in shown.before)
+    yield from (f"    {style(DIFF['+'], f'+ {visible(line)}')}" for line in shown.after)
+    if outcome.reason:
+        yield f"    {style(DIM, f'explained: {visible(outcome.reason)}')}"
+
+
+def _head(outcome: Outcome) -> str:
+    words = {"killed": "killed", "explained": "explained"}.get(outcome.status, "survived")
+    return f"{words} {outcome.mutant.id} ({outcome.mutant.change}) "
+
+
+def total(mutated: Sequence[Mutated]) -> str:
+    """The line that sums it up."""
+    statuses = ("killed", "survived", "explained", "untested")
+    killed, survived, explained, untested = (sum(len(each.of(status)) for each in mutated) for status in statuses)
+    refused = sum(each.refused for each in mutated)
+    more = f"; {refused} more do not load" if refused else ""
+    all_of_them = _mutants(killed + survived + explained + untested)
+    return f"{all_of_them}: {killed} killed, {survived + untested} survived, {explained} explained{more}\n"
+
+
+def _mutants(number: int) -> str:
+    return f"{number} mutant{'' if number == 1 else 's'}"

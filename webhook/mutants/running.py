@@ -1,0 +1,161 @@
+"""Runs the tests of policies on their mutants, and tells which mutants none of them notices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from msgspec import Struct
+
+from webhook.documents import reader
+from webhook.mutants import celpolicies, pythonpolicies
+from webhook.mutants.mutant import Mutant, Outcome
+from webhook.mutants.pythonpolicies import modules_kept
+from webhook.mutants.stopping import Times, stopping
+from webhook.offline import caseruns
+from webhook.offline.casesetup import Setups
+from webhook.offline.policytest import PlannedCase
+from webhook.policy.load.treefiles import Tree
+from webhook.policy.policyset import Policy, PolicySet
+from webhook.policy.python.stopping import Stopped
+from webhook.schema import Kinds, Schemas
+
+USUAL: Final = Times()
+
+
+class Mutated(Struct, frozen=True):
+    """What became of the mutants of one policy. `name`: a validating and a mutating policy of one name are one.
+
+    `refused`: mutants that do not compile or that the loader refuses, which are not counted. `failing`: its tests fail
+    without any change, so that no mutant was run. `stale`: the ids of explained mutants that do not survive, or that
+    are none.
+    """
+
+    name: str
+    outcomes: tuple[Outcome, ...]
+    refused: int = 0
+    failing: bool = False
+    stale: tuple[str, ...] = ()
+
+    def of(self, status: str) -> list[Outcome]:
+        """The mutants of a status."""
+        return [each for each in self.outcomes if each.status == status]
+
+    @property
+    def passed(self) -> bool:
+        """Whether its tests pass, and every mutant is noticed or explained."""
+        return not self.failing and not self.of("survived") and not self.of("untested")
+
+
+def run(
+    names: Iterable[str],
+    planned: Sequence[PlannedCase],
+    policies: PolicySet,
+    tree: Tree,
+    imports: Sequence[str] = (),
+    times: Times = USUAL,
+) -> Iterator[Mutated]:
+    """Mutate the policies of these names, one by one, in order.
+
+    planned: all cases of the tree; those of a policy run on its mutants until one notices. tree: what `policies` was
+    loaded from.
+    """
+    cases: dict[str, list[PlannedCase]] = {}
+    for each in planned:
+        cases.setdefault(each.policy, []).append(each)
+    made = _mutants(policies, tree, imports)
+    for name in sorted(set(names)):
+        yield _mutated(name, made.get(name, []), cases, policies, times)
+
+
+def _mutants(policies: PolicySet, tree: Tree, imports: Sequence[str]) -> Mapping[str, list[Mutant]]:
+    """The mutants of all policies, by the policy's name. One that several may notice is the first one's."""
+    kinds = Kinds.builtin(policies.target).with_crds(policies.objects)
+    schemas = Schemas.builtin().with_crds(policies.objects)
+    found: dict[str, list[Mutant]] = {}
+    for file in tree.files:
+        own = [policy for policy in policies.policies if policy.file == file.name]
+        if not own:
+            continue
+        if file.name.endswith(".py"):
+            for mutant in pythonpolicies.mutants(own, file, imports, policies.target):
+                found.setdefault(min(name for _, name in mutant.policies), []).append(mutant)
+            continue
+        read, _ = reader.parse(file.content, file.name)
+        text = file.content.decode(errors="replace")
+        for policy in own:
+            for document in read:
+                if document.line == policy.line and document.value.get("kind") == policy.kind:
+                    made = celpolicies.mutants(policy, document, text, kinds, schemas, policies.target)
+                    found.setdefault(policy.name, []).extend(made)
+    return found
+
+
+def _mutated(
+    name: str, mutants: Sequence[Mutant], cases: Mapping[str, list[PlannedCase]], policies: PolicySet, times: Times
+) -> Mutated:
+    own = cases.get(name, [])
+    limits: dict[int, float] = {}  # by id() of the case
+    for each in own:
+        begun = time.thread_time()
+        if not all(result.passed for result in caseruns.run([each], policies)):
+            return Mutated(name, (), failing=True)
+        limits[id(each)] = max(times.case, times.slower * (time.thread_time() - begun))
+    outcomes: list[Outcome] = []
+    refused = 0
+    order = list(own)  # the case that noticed the last mutant comes first: it often notices the next one
+    for mutant in mutants:
+        others = [case for _, other in mutant.policies if other != name for case in cases.get(other, ())]
+        outcome = _outcome(mutant, [*order, *others], policies, times, limits)
+        if outcome is None:
+            refused += 1
+            continue
+        outcomes.append(outcome)
+        if outcome.status == "killed" and (at := _index(order, outcome.by)):
+            order.insert(0, order.pop(at))
+    known = {each.mutant.id: each for each in outcomes}
+    stale = dict.fromkeys(
+        id for case in own for id, _ in case.explained if id not in known or known[id].status == "killed"
+    )
+    return Mutated(name, tuple(outcomes), refused, stale=tuple(stale))
+
+
+def _index(cases: Sequence[PlannedCase], name: str) -> int:
+    return next((index for index, case in enumerate(cases) if case.case.name == name), 0)
+
+
+def _outcome(
+    mutant: Mutant, cases: Sequence[PlannedCase], policies: PolicySet, times: Times, limits: Mapping[int, float]
+) -> Outcome | None:
+    """What became of a mutant; None if it is refused. One that is explained runs too: it may not survive any more. One
+    that runs forever is killed by the case in which it does. limits: seconds that cases may take, by id()."""
+    with modules_kept():
+        changed = None
+        with suppress(Stopped), stopping(times.loading):
+            changed = mutant.load()
+        if changed is None:
+            return None
+        if not cases:
+            return Outcome(mutant, "untested")
+        setups = Setups(_with(policies, changed))
+        for case in cases:
+            passed = False
+            with suppress(Stopped), stopping(limits.get(id(case), times.case)):
+                passed = caseruns.run_one(setups.of(case), policies).passed
+            if not passed:
+                return Outcome(mutant, "killed", case.case.name)
+    reason = next((reason for case in cases for id, reason in case.explained if id == mutant.id), "")
+    return Outcome(mutant, "explained" if reason else "survived", reason=reason)
+
+
+def _with(policies: PolicySet, changed: Sequence[Policy[Any]]) -> PolicySet:
+    """The set with the changed policies in place of those of the same kind and name."""
+    by_key = {(policy.kind, policy.name): policy for policy in changed}
+    return PolicySet(
+        [by_key.get((policy.kind, policy.name), policy) for policy in policies.validating],
+        [by_key.get((policy.kind, policy.name), policy) for policy in policies.mutating],
+        objects=policies.objects,
+        target=policies.target,
+    )

@@ -1,0 +1,84 @@
+"""A written policy -> Policy, without its bindings and exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from webhook.cel import Issue
+from webhook.paths import Path
+from webhook.policy.cel import mutating
+from webhook.policy.cel.validating import Compiled, compile_policy
+from webhook.policy.evaluation import Mutator, Validator
+from webhook.policy.load import translate
+from webhook.policy.policyset import Policy
+from webhook.policy.python.declaring import Declaration
+from webhook.policy.python.running import PythonMutator, PythonValidator
+from webhook.policy.written import model
+from webhook.policy.written.policykinds import MUTATING, VALIDATING
+from webhook.versions import Version
+
+Issues = Sequence[tuple[Path, Issue]]
+
+
+def validating_policy(
+    policy: model.ValidatingAdmissionPolicy, version: Version, file: str, line: int, known: Compiled | None = None
+) -> tuple[Policy[Validator], Issues]:
+    """A policy, and the issues of its expressions. With an issue, it lacks the expressions that do not compile.
+
+    known: see webhook.policy.cel.validating.compile_policy.
+    """
+    validator, issues = compile_policy(policy, version, known=known)
+    made: Policy[Validator] = Policy(
+        kind=VALIDATING,
+        name=policy.metadata.name,
+        language="cel",
+        description=policy.metadata.annotations.get("kubernetes.io/description", ""),
+        file=file,
+        line=line,
+        failure_policy=policy.spec.failure_policy,
+        match=translate.match(policy.spec.match_constraints),
+        param_kind=translate.param_kind(policy.spec.param_kind),
+        evaluator=validator,
+    )
+    return made, issues
+
+
+def mutating_policy(
+    policy: model.MutatingAdmissionPolicy, version: Version, file: str, line: int, known: Compiled | None = None
+) -> tuple[Policy[Mutator], Issues]:
+    """The same of a MutatingAdmissionPolicy."""
+    mutator, issues = mutating.compile_policy(policy, version, known)
+    made: Policy[Mutator] = Policy(
+        kind=MUTATING,
+        name=policy.metadata.name,
+        language="cel",
+        description=policy.metadata.annotations.get("kubernetes.io/description", ""),
+        file=file,
+        line=line,
+        failure_policy=policy.spec.failure_policy,
+        match=translate.match(policy.spec.match_constraints),
+        param_kind=translate.param_kind(policy.spec.param_kind),
+        evaluator=mutator,
+    )
+    return made, issues
+
+
+def python_policy(declaration: Declaration, version: Version) -> Policy[Any]:
+    """A policy that a file in Python declares."""
+    evaluator: Any = (
+        PythonValidator(declaration) if declaration.kind == VALIDATING else PythonMutator(declaration, target=version)
+    )
+    return Policy(
+        kind=declaration.kind,
+        name=declaration.name,
+        language="python",
+        description=declaration.description,
+        file=declaration.file,
+        line=declaration.line,
+        failure_policy=declaration.failure_policy,
+        match=declaration.match,
+        param_kind=declaration.param_kind,
+        evaluator=evaluator,
+        reads=declaration.reads,
+    )
