@@ -27,16 +27,19 @@ def columns(stream: TextIO) -> int | None:
 class Excerpt(Struct, frozen=True):
     """A line with a position in it: `column` counts from 1, in characters.
 
-    `line` is the line's number in its file; None if the text is not a line of a file.
+    `line` is the line's number in its file; None if the text is not a line of a file. `end`: the column after the last
+    character of the part that is meant, which carets underline; None for the position alone.
     """
 
     text: str
     column: int
     line: int | None = None
+    end: int | None = None
 
 
 def marked(excerpt: Excerpt, width: int | None = None) -> tuple[str, str]:
-    """The line as shown on a terminal, and the line below it: spaces, then a caret below the position.
+    """The line as shown on a terminal, and the line below it: spaces, then a caret below the position, or carets below
+    the part.
 
     width: the columns available; None means PIPED_WIDTH. Tabs become spaces, wide characters count as two columns,
     characters that are not printable are escaped, and a longer line is cut on both sides of the position.
@@ -58,8 +61,9 @@ def marked(excerpt: Excerpt, width: int | None = None) -> tuple[str, str]:
         # Do not separate a combining character from its letter.
         if before[:1] == [_CUT]:
             before = [_CUT, *dropwhile(lambda each: cell_len(each) == 0, before[1:])]
-    left = "".join(before)
-    return left + "".join(after).rstrip(" "), " " * cell_len(left) + "^"
+    left, right = "".join(before), "".join(after).rstrip(" ")
+    meant = "".join(after[: 1 if excerpt.end is None else max(excerpt.end - 1 - at, 1)]).rstrip(" ")
+    return left + right, " " * cell_len(left) + "^" * max(cell_len(meant), 1)
 
 
 def lines(excerpt: Excerpt, width: int | None = None) -> list[str]:
@@ -68,6 +72,19 @@ def lines(excerpt: Excerpt, width: int | None = None) -> list[str]:
     gutter = max(len(number), 2) + 2
     line, caret = marked(excerpt, None if width is None else width - gutter - len(" | "))
     return [f"{number:>{gutter}} | {line}", f"{'':>{gutter}} | {caret}"]
+
+
+def cut(excerpt: Excerpt, most: int) -> Excerpt:
+    """The excerpt with at most so many characters of its line on each side of the position."""
+    start = max(excerpt.column - 1 - most, 0)
+    if not start and len(excerpt.text) <= excerpt.column - 1 + most:
+        return excerpt
+    before = _CUT if start else ""
+    end = excerpt.column - 1 + most
+    after = _CUT if len(excerpt.text) > end else ""
+    column = excerpt.column - start + len(before)
+    stop = None if excerpt.end is None else min(excerpt.end, end + 1) - start + len(before)
+    return Excerpt(f"{before}{excerpt.text[start:end]}{after}", column, excerpt.line, stop)
 
 
 def _cut(shown: Sequence[str], columns: int) -> list[str]:

@@ -58,7 +58,7 @@ def only(root: Path) -> Covered:
 def sides(covered: Covered) -> list[str]:
     """`text: true -false`: each mark with its sides, a minus before those that were not seen."""
     return [
-        f"{mark.text}: {' '.join(side if side in mark.seen else f'-{side}' for side in mark.sides)}"
+        f"{mark.shown}: {' '.join(side if side in mark.seen else f'-{side}' for side in mark.sides)}"
         for mark in covered.marks
     ]
 

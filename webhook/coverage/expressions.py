@@ -16,9 +16,6 @@ from webhook.documents.reader import Document
 from webhook.paths import Path, render
 from webhook.policy.policyset import Policy, PolicySet
 
-SHOWN: Final = 60
-"""The most characters of a span's text in messages."""
-
 _DECIDING: Final = frozenset({"matchConditions", "validations"})
 """The fields of which the expressions must be bools."""
 
@@ -113,7 +110,7 @@ class _Places:
             self._place(start),
             self._place(max(end - 1, start)),
             render(self._path),
-            text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…",
+            text,
             kind,
             role,
             sides,

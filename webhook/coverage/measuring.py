@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Protocol
 
+from webhook.coverage.explained import Explanation, explained
 from webhook.coverage.expressions import Expressions
 from webhook.coverage.model import Coverage
 from webhook.coverage.python import Functions
@@ -27,6 +28,10 @@ class Tested(Protocol):
 
     @property
     def policy(self) -> str: ...
+
+    @property
+    def uncovered(self) -> Sequence[tuple[str, str, str]]:
+        """What its PolicyTest explains: the text of a span, the side that no test can show, the reason."""
 
 
 class Measured:
@@ -46,9 +51,15 @@ class Measured:
         """What has been seen. roots: the trees that the policies were loaded from. cases: those that were run."""
         read, _ = reader.read(root for root in roots if not root.endswith(".py"))
         documents = {(document.stream, document.line): document for document in read}
-        counted = Counter(case.policy for case in cases)
-        found = [*self._expressions.covered(documents, counted), *self._functions.covered(counted)]
+        tested = list(cases)
+        counted = Counter(case.policy for case in tested)
+        given: dict[str, dict[Explanation, None]] = {}
+        for case in tested:
+            given.setdefault(case.policy, {}).update((Explanation(*each), None) for each in case.uncovered)
+        in_cel, unused = explained(self._expressions.covered(documents, counted), given)
+        found = [*in_cel, *self._functions.covered(counted)]
         found.sort(key=lambda each: (each.file, each.line, each.name))
         files = sorted({each.file for each in found})
         sources = {file: tuple(FilePath(file).read_text(errors="replace").split("\n")) for file in files}
-        return Coverage(tuple(found), sources)
+        stale = tuple(f"{name}: `{each.span}` never {each.never}" for name, each in unused)
+        return Coverage(tuple(found), sources, stale)

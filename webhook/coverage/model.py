@@ -7,9 +7,12 @@ webhook.coverage.points for CEL and webhook.coverage.python for Python.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
+
+SHOWN: Final = 60
+"""The most characters of a span's text in messages."""
 
 Place = tuple[int, int]
 """Line and column; both count from 1, a column is a character."""
@@ -41,7 +44,8 @@ class Mark(Struct, frozen=True):
 
     start, end: its first and its last character. within: the path of the expression in the policy, or the function.
     text: the span's own text, on one line. role: what it is. sides: the ways in which it can come out. seen: those of
-    them that tests have shown, in the same order. ran: whether it was evaluated at all.
+    them that tests have shown, in the same order. ran: whether it was evaluated at all. explained: the sides that no
+    test can show, each with the reason that a PolicyTest gives; they count as if they did not exist.
     """
 
     start: Place
@@ -53,10 +57,22 @@ class Mark(Struct, frozen=True):
     sides: tuple[str, ...]
     seen: tuple[str, ...]
     ran: bool
+    explained: tuple[tuple[str, str], ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
-        return tuple(side for side in self.sides if side not in self.seen)
+        """The sides that tests could show and do not."""
+        excused = {side for side, _ in self.explained}
+        return tuple(side for side in self.sides if side not in self.seen and side not in excused)
+
+    @property
+    def figure(self) -> Figure:
+        return Figure(len(self.seen), len(self.seen) + len(self.missing))
+
+    @property
+    def shown(self) -> str:
+        """The text, cut where it is long."""
+        return self.text if len(self.text) <= SHOWN else f"{self.text[: SHOWN - 1]}…"
 
     @property
     def fault(self) -> str:
@@ -95,7 +111,12 @@ class Covered(Struct, frozen=True):
 
     @property
     def figure(self) -> Figure:
-        return Figure(sum(len(mark.seen) for mark in self.marks), sum(len(mark.sides) for mark in self.marks))
+        return Figure.sum(mark.figure for mark in self.marks)
+
+    @property
+    def explained(self) -> int:
+        """The number of sides that are explained."""
+        return sum(len(mark.explained) for mark in self.marks)
 
     @property
     def ran(self) -> bool:
@@ -104,7 +125,7 @@ class Covered(Struct, frozen=True):
 
     def gaps(self) -> Iterator[Gap]:
         """What is missing, to be read: of an expression or function that never ran one gap, of lines one a block."""
-        if self.marks and not self.ran:
+        if self.figure.total and not self.ran:
             tests = "" if self.cases else ", as it has no tests"
             yield Gap(
                 (self.line, 1), (self.line, 1), f"{self.name}: nothing of it is evaluated{tests}", self.figure.total
@@ -115,6 +136,16 @@ class Covered(Struct, frozen=True):
             by_expression.setdefault(mark.within, []).append(mark)
         for within, marks in by_expression.items():
             yield from _gaps(within, marks, self.language)
+
+    def undecided_gaps(self) -> Iterator[Gap]:
+        """The terms that were seen true and false, but did not decide the outcome both ways."""
+        missing = {(mark.start, mark.end): mark.missing for mark in self.marks if mark.kind == "decision"}
+        for mark in self.undecided:
+            ways = [side for side in mark.missing if side not in missing.get((mark.start, mark.end), ())]
+            if ways:
+                how = " or ".join(f"by being {side}" for side in ways)
+                message = f"{mark.within}: `{mark.shown}` never decides the outcome {how}"
+                yield Gap(mark.start, mark.end, message, len(ways))
 
 
 class Gap(Struct, frozen=True):
@@ -127,10 +158,12 @@ class Gap(Struct, frozen=True):
 
 
 class Coverage(Struct, frozen=True):
-    """The coverage of a policy tree. sources: file -> its lines, of all files with marks."""
+    """The coverage of a policy tree. sources: file -> its lines, of all files with marks. stale: explanations of what
+    tests do show, or of what does not exist, in words."""
 
     policies: tuple[Covered, ...]
     sources: Mapping[str, tuple[str, ...]]
+    stale: tuple[str, ...] = ()
 
     @property
     def figure(self) -> Figure:
@@ -140,14 +173,18 @@ class Coverage(Struct, frozen=True):
     def terms(self) -> Figure:
         return Figure.sum(each.terms for each in self.policies)
 
+    @property
+    def explained(self) -> int:
+        return sum(each.explained for each in self.policies)
+
 
 def _gaps(within: str, marks: Sequence[Mark], language: str) -> Iterator[Gap]:
     first = marks[0]
     if not any(mark.ran for mark in marks):
         what = "the function" if language == "python" else "the expression"
-        yield Gap(
-            first.start, first.end, f"{within}: {what} is never evaluated", sum(len(mark.sides) for mark in marks)
-        )
+        size = sum(len(mark.missing) for mark in marks)
+        if size:
+            yield Gap(first.start, first.end, f"{within}: {what} is never evaluated", size)
         return
     block: list[Mark] = []
     for mark in marks:
@@ -160,7 +197,7 @@ def _gaps(within: str, marks: Sequence[Mark], language: str) -> Iterator[Gap]:
         if mark.kind == "line" and mark.missing:
             block.append(mark)
         elif mark.missing:
-            about = f"`{mark.text}` " if mark.kind != "branch" else "the branch "
+            about = f"`{mark.shown}` " if mark.kind != "branch" else "the branch "
             yield Gap(mark.start, mark.end, f"{within}: {about}{mark.fault}", len(mark.missing))
     if block:
         yield _of_lines(within, block)

@@ -44,7 +44,7 @@ def _class(classes: ET.Element, covered: Covered) -> None:
     for number, marks in groupby(sorted(covered.marks, key=_line), key=_line):
         each = list(marks)
         line = ET.SubElement(lines, "line", number=str(number), hits=str(int(any(mark.ran for mark in each))))
-        branching = [mark for mark in each if len(mark.sides) > 1]
+        branching = [mark for mark in each if _branches(mark)]
         if not branching:
             line.set("branch", "false")
             continue
@@ -58,7 +58,7 @@ def _class(classes: ET.Element, covered: Covered) -> None:
 
 def _rates(policies: Sequence[Covered], *, totals: bool = False) -> dict[str, str]:
     lines = Figure.sum(_lines(each) for each in policies)
-    branches = Figure.sum(_figure(mark for mark in each.marks if len(mark.sides) > 1) for each in policies)
+    branches = Figure.sum(_figure(mark for mark in each.marks if _branches(mark)) for each in policies)
     rates = {"line-rate": _rate(lines), "branch-rate": _rate(branches)}
     if totals:
         rates |= {"lines-covered": str(lines.covered), "lines-valid": str(lines.total)}
@@ -74,8 +74,11 @@ def _lines(covered: Covered) -> Figure:
 
 
 def _figure(marks: Iterable[Mark]) -> Figure:
-    each = list(marks)
-    return Figure(sum(len(mark.seen) for mark in each), sum(len(mark.sides) for mark in each))
+    return Figure.sum(mark.figure for mark in marks)
+
+
+def _branches(mark: Mark) -> bool:
+    return len(mark.sides) > 1 and mark.figure.total > 0
 
 
 def _line(mark: Mark) -> int:

@@ -15,6 +15,7 @@ def report(coverage: Coverage) -> str:
         "total": _figure(coverage.figure),
         "mcdc": _figure(coverage.terms),
         "policies": [_policy(each) for each in coverage.policies],
+        "stale": coverage.stale,
     }
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
@@ -31,6 +32,11 @@ def _policy(covered: Covered) -> dict[str, Any]:
         "functions" if covered.language == "python" else "expressions": _figure(covered.expressions),
         "mcdc": _figure(covered.terms),
         "missing": [{**_mark(mark), "missing": mark.missing} for mark in covered.marks if mark.missing],
+        "explained": [
+            {**_mark(mark), "missing": [side], "reason": reason}
+            for mark in covered.marks
+            for side, reason in mark.explained
+        ],
         "undecided": [{**_mark(mark), "missing": mark.missing} for mark in covered.undecided],
     }
 
