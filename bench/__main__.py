@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import sys
 
-from bench import authors, check_manifests, expressions, load_tree, objects, overload, policies, serve, startup, worst
+from bench import (
+    authors,
+    check_manifests,
+    expressions,
+    impact,
+    load_tree,
+    objects,
+    overload,
+    policies,
+    serve,
+    startup,
+    worst,
+)
 
 
 def _check() -> None:
@@ -25,6 +37,7 @@ BENCHMARKS = {
     "start": startup.main,
     "check": _check,
     "objects": objects.main,
+    "impact": impact.main,
     "serve": serve.main,
     "overload": overload.main,
 }

@@ -16,8 +16,10 @@ ROOT = Path(__file__).parent.parent
 ORDER = """
 webhook.cli
 webhook.server
+webhook.lint
+webhook.impact
 webhook.mutants
-webhook.offline webhook.registration webhook.coverage
+webhook.offline webhook.registration webhook.scaffold webhook.coverage
 webhook.admission
 gatewright
 webhook.bundle

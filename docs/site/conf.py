@@ -48,10 +48,12 @@ SIDEBAR = {
             The API of policies in Python <docs/policy-api>
             CEL functions <docs/cel-functions>
             Policies that ship <policies/README>
+            Lint <docs/lint>
             Differences in CEL <docs/conformance>
         Check manifests
             Files, updates, workloads <docs/check>
             Why was this refused? <docs/explain>
+            What a change of policies changes <docs/impact>
         Run it in a cluster
             Operations <docs/operations/README>
             The server <docs/serve>
@@ -66,6 +68,10 @@ SIDEBAR = {
     "policies/README": """
         *
             */README
+        """,
+    "docs/lint": """
+        *
+            lint/*
         """,
     "docs/operations/README": """
         *

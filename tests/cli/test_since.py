@@ -348,3 +348,129 @@ def test_a_hook_of_git_may_run_it(repository: Repository) -> None:
     repository.write("deploy/a.yaml", config("a", "c"))
     found, _ = repository.check("--since", "HEAD", "deploy", GIT_DIR=os.devnull, GIT_WORK_TREE="/")
     assert found == {"deploy/a.yaml:1": "UPDATE a: b -> c"}
+
+
+# ------------------------------------------------------------------------------------------------ policies on changes
+
+CHANGES = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: on-changes}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: ["", apps], apiVersions: ["*"], operations: ["*"], resources: ["*"]}]
+  variables:
+  - {name: sized, expression: "object != null && oldObject != null && object.?spec.?replicas.hasValue()"}
+  - {name: finalizers, expression: "oldObject != null ? oldObject.metadata.?finalizers.orValue([]) : []"}
+  validations:
+  - expression: "object == null || oldObject == null || object.?data == oldObject.?data"
+    message: the data of a ConfigMap are immutable
+  - expression: "!variables.sized || object.spec.replicas <= oldObject.spec.replicas + 2"
+    messageExpression: "string(object.spec.replicas) + ' are too many after ' + string(oldObject.spec.replicas)"
+  - expression: "variables.finalizers.all(f, object != null && f in object.metadata.?finalizers.orValue([]))"
+    message: finalizers are not removed by hand
+  - expression: "namespaceObject == null || namespaceObject.metadata.?labels.team.orValue('') != 'frozen'"
+    message: nothing is changed here
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: everywhere}
+spec: {policyName: on-changes, validationActions: [Deny]}
+"""
+NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, labels: {{team: {}}}}}\n"
+
+
+def deployment(replicas: int) -> str:
+    pod = "{metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}"
+    spec = f"spec:\n  replicas: {replicas}\n  selector: {{matchLabels: {{a: b}}}}\n  template: {pod}\n"
+    return f"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\n{spec}"
+
+
+@pytest.fixture
+def on_changes(repository: Repository) -> Repository:
+    repository.write("policies/all.yaml", CHANGES)
+    return repository
+
+
+def test_policies_on_changes_work(on_changes: Repository) -> None:
+    on_changes.commit(
+        immutable=config("immutable"),
+        held=config("held", finalizers="[shop/a, shop/b]"),
+        gone=config("gone", finalizers="[shop/a]"),
+        web=deployment(2),
+    )
+    on_changes.write("deploy/immutable.yaml", config("immutable", "c"))
+    on_changes.write("deploy/held.yaml", config("held", finalizers="[shop/b]"))
+    (on_changes.folder / "deploy/gone.yaml").unlink()
+    on_changes.write("deploy/web.yaml", deployment(9))
+    on_changes.write("deploy/new.yaml", config("new"))
+    assert on_changes.check("--since", "HEAD", "deploy")[0] == {
+        "deploy/immutable.yaml:4": "the data of a ConfigMap are immutable",
+        "deploy/held.yaml:3": "finalizers are not removed by hand",
+        "HEAD:deploy/gone.yaml:1": "finalizers are not removed by hand",
+        "deploy/web.yaml:5": "9 are too many after 2",
+    }
+    on_changes.write("deploy/web.yaml", deployment(4))
+    assert "deploy/web.yaml:5" not in on_changes.check("--since", "HEAD", "deploy")[0]
+
+
+@pytest.mark.parametrize(("before", "after", "code"), [("frozen", "free", 0), ("free", "frozen", 1)])
+def test_lookups_find_the_objects_of_the_new_side(on_changes: Repository, before: str, after: str, code: int) -> None:
+    """Also where they did not change: the Namespace of the last commit is that of the work tree."""
+    one = config("a", namespace="shop")
+    first = on_changes.commit(namespace=NAMESPACE.format(before), a=one)
+    on_changes.commit(namespace=NAMESPACE.format(after))
+    on_changes.write("deploy/a.yaml", config("a", namespace="shop", labels="{a: b}"))
+    for since in (first, "HEAD"):
+        found = on_changes.check("--since", since, "deploy/a.yaml", "deploy/namespace.yaml", code=code)[0]
+        assert found.get("deploy/a.yaml:3") == ("nothing is changed here" if code else None), since
+
+
+def test_the_verdicts_on_what_differs_are_explained(on_changes: Repository) -> None:
+    on_changes.commit(a=config("a"), same=config("same"), gone=config("gone", finalizers="[shop/a]"))
+    on_changes.write("deploy/a.yaml", config("a", "c"))
+    on_changes.write("deploy/new.yaml", config("new"))
+    (on_changes.folder / "deploy/gone.yaml").unlink()
+
+    def explain(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return gatewright("explain", "on-changes", *arguments, cwd=on_changes.folder)
+
+    done = explain("deploy", "--since", "HEAD")
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith(("✗", "✓", "-"))] == [
+        "✗ Update of ConfigMap default/a is denied  deploy/a.yaml:1",
+        "✓ ConfigMap default/new passes  deploy/new.yaml:1",
+        "✗ Deletion of ConfigMap default/gone is denied  HEAD:deploy/gone.yaml:1",
+    ]
+    assert any(line.endswith('oldObject.?data = optional.of({"a": "b"})') for line in lines), done.stdout
+    assert "1 created, 1 updated, 1 deleted, 1 unchanged" in done.stderr
+    assert done.returncode == 1
+    (shown,) = json.loads(explain("deploy", "--since", "HEAD", "-o", "json").stdout)["policies"]
+    assert [(each["operation"], each["denied"]) for each in shown["objects"]] == [
+        ("UPDATE", True),
+        ("CREATE", False),
+        ("DELETE", True),
+    ]
+    done = explain("deploy", "--since", "HEAD", "--until", "HEAD")
+    assert (done.returncode, done.stdout.count("ConfigMap")) == (0, 0)
+    assert "0 created, 0 updated, 0 deleted, 3 unchanged" in done.stderr
+    assert explain("deploy", "--since", "HEAD", "--exclude", "a.yaml", "--exclude", "gone.yaml").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--since", "nope"], "--since: 'nope' names no commit here"),
+        (["--until", "HEAD"], "--until needs --since"),
+        (["--since", "HEAD", "--old", "deploy"], "leave one of them out"),
+        (["--since", "HEAD", "--operation", "delete"], "leave --operation out"),
+        (["--values", "v.yaml"], "--values needs --render helm"),
+        (["--exclude", "x" * 5000], "--exclude: "),
+        (["absent", "--since", "HEAD"], "neither now nor in HEAD"),
+    ],
+)
+def test_options_that_explain_cannot_use(on_changes: Repository, arguments: list[str], said: str) -> None:
+    on_changes.commit(a=config("a"))
+    done = gatewright("explain", "on-changes", "deploy", *arguments, cwd=on_changes.folder)
+    assert done.returncode == 2
+    assert said in done.stderr

@@ -28,8 +28,9 @@ def written(root: Path, spec: str, objects: Iterable[str], head: str = VALIDATIN
     flow style. Whether the cases pass is of no interest."""
     root.mkdir(exist_ok=True)
     (root / "policy.yaml").write_text(head + indent(dedent(spec), "  "))
+    start = "apiVersion: v1, kind: ConfigMap, metadata: {name: cm}"
     cases = "".join(
-        f"- {{name: '{number}', expect: allow, object: {{apiVersion: v1, kind: ConfigMap, metadata: {{name: cm}}{fields}}}}}\n"
+        f"- {{name: '{number}', expect: allow, object: {{{start}{fields}}}}}\n"
         for number, fields in enumerate(f", {each}" if each else "" for each in objects)
     )
     if cases:

@@ -9,7 +9,8 @@ import pytest
 from tests.coverage.measured import MUTATING, VALIDATING, coverage, listed, only, sides, written
 from webhook.coverage.model import Figure
 
-# (the policy's spec, the ConfigMaps that its tests create, the sides by hand, covered, all, terms decided both ways, all)
+# (the policy's spec, the ConfigMaps that its tests create, the sides by hand, covered and all, terms decided both ways and
+# all)
 BY_HAND = {
     "a comparison": (
         """
@@ -23,8 +24,8 @@ BY_HAND = {
         (1, 2),
         (0, 0),
     ),
-    # The second case ends at b, so c was evaluated once, and true. b is false in the second one, which it decides. a was
-    # true in both and decided the first, where all did.
+    # The second case ends at b, so c was evaluated once, and true. b is false in the second one, which it decides. a
+    # was true in both and decided the first, where all did.
     "three terms of &&": (
         """
         validations:
@@ -63,7 +64,8 @@ BY_HAND = {
     "branches of ?:": (
         """
         validations:
-        - expression: "has(object.data) ? object.data.a == '1' : has(object.binaryData) ? object.binaryData.a == 'MQ==' : true"
+        - expression: >-
+            has(object.data) ? object.data.a == '1' : has(object.binaryData) ? object.binaryData.a == 'MQ==' : true
         """,
         ["data: {a: '1'}", "data: {a: '2'}", "binaryData: {a: MQ==}"],
         """
@@ -170,7 +172,7 @@ BY_HAND = {
         (10, 15),
         (1, 2),
     ),
-    # An error is no side: of two cases, one ends in an error. The error of the first term is absorbed by the second one.
+    # An error is no side: of two cases, one ends in an error. The second term absorbs the error of the first one.
     "errors": (
         """
         failurePolicy: Ignore

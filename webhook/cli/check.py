@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 
+from webhook.cli.inputs import asked_of, rendering_of
 from webhook.cli.options import (
     FAILED,
     AsGroups,
@@ -37,6 +36,7 @@ from webhook.cli.options import (
     SettingsFile,
     Since,
     Strict,
+    Tool,
     Until,
     Values,
     Verbose,
@@ -44,7 +44,6 @@ from webhook.cli.options import (
     assumed,
     colored,
     draws,
-    fail,
     given,
     operation_of,
     refuse,
@@ -53,11 +52,6 @@ from webhook.cli.options import (
 )
 from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT
-
-if TYPE_CHECKING:
-    from webhook.offline.rendering import Rendering
-    from webhook.offline.revisions import Sides
-    from webhook.policy.policyset import PolicySet
 
 
 def check(
@@ -128,8 +122,8 @@ def check(
             old=old,
             since=since,
             until=until,
-            render=frozenset(each.value for each in render or ()),
-            values=tuple(values or ()),
+            render=render or [],
+            values=values or [],
             subresource=subresource,
             settings=settings,
             output=output,
@@ -164,8 +158,8 @@ def _check(
     old: str,
     since: str,
     until: str,
-    render: frozenset[str],
-    values: tuple[str, ...],
+    render: list[Tool],
+    values: list[str],
     subresource: str,
     settings: Path | None,
     output: Format,
@@ -188,11 +182,10 @@ def _check(
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents.document import Problem
-    from webhook.offline import manifests
     from webhook.offline.background import Background
-    from webhook.offline.requests import Options, plan
+    from webhook.offline.inputs import Inputs
+    from webhook.offline.requests import Options
     from webhook.offline.subresources import SUBRESOURCES, of_subresource
-    from webhook.offline.updates import compared, counted
     from webhook.offline.verdicts import verdicts
     from webhook.policy import startup
     from webhook.policy.python.raised import tracebacks
@@ -203,8 +196,7 @@ def _check(
         if subresource and operation is None and not (old or since):
             operation = Operation(SUBRESOURCES[subresource].operation)
         done = operation_of(operation, old, paths, since, until)
-        if values and "helm" not in render:
-            raise NotGiven("--values needs --render helm")
+        rendering = rendering_of(render, values, namespace)
         custom = workloads_of(settings)
         run = given(named, version, user, groups, authorizations, policy_imports, bundles)
     except NotGiven as error:
@@ -216,61 +208,20 @@ def _check(
 
     with ProgressBar(sys.stderr) as bar:
         files = count(1)
-        stdin = sys.stdin.buffer if sys.stdin is not None else None
         step = lambda _: bar.step("reading", next(files))  # noqa: E731
-        sides, rendering, rendered = None, None, manifests.NOTHING_IS_RENDERED
-        if render:
-            from webhook.offline.rendering import Rendering, renderers
-
-            rendering = Rendering(render, values, namespace)
-            rendered = renderers(rendering)
+        inputs = Inputs(paths, old, since, until, exclude, strict, rendering, verbose)
+        options = Options(namespace, run.user, done.value, as_written, custom, policies.target)
         try:
-            if since:
-                sides = _sides(paths, since, until, exclude, strict, policies, rendering, step)
-                read = sides.new
-            else:
-                read = manifests.read(
-                    paths, stdin, step, exclude=exclude, strict=strict, crds=policies.objects, renderers=rendered
-                )
+            found = asked_of(inputs, options, policies, step)
         except NotGiven as error:
             return refuse(error, color)
-        except ValueError as error:
-            return fail(f"--exclude: {error}", color)
-        problems = read.problems
-        if not (read.documents or problems or read.left_out or (sides and sides.old.documents)):
+        policies, planned, requests = found.policies, found.planned, found.requests
+        problems, notes = found.problems, [*map(str, policies.notes), *found.notes]
+        if found.empty:
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
-            where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-            problems.append(Problem("<stdin>" if where == "-" else where, None, None, "no objects in it to check"))
-        options = Options(namespace, run.user, done.value, as_written, custom, policies.target)
-        planned = plan(read.documents, options, policies.objects)
-        policies = planned.defaulting(policies)
-        requests = list(planned.requests)
-        notes = [*map(str, policies.notes), *manifests.notes(read, verbose=verbose), *planned.notes]
-        if old:
-            was = manifests.read(
-                [old],
-                stdin,
-                step,
-                exclude=exclude,
-                may_be_empty=True,
-                crds=policies.objects,
-                renderers=rendered,
-            )
-            before = plan(was.documents, replace(options, operation=Operation.DELETE.value), policies.objects)
-            problems += [*was.problems, *before.problems]
-            requests = compared(requests, before)
-            notes.append(f"against {old}: {counted(requests)}")
-        if sides:
-            from webhook.offline.changes import changes, differing
-
-            differ = differing(read.documents, sides.old.documents, sides.file)
-            before = plan(differ.old, replace(options, operation=Operation.DELETE.value), policies.objects)
-            found = changes(planned, before, differ, sides.file)
-            problems += [*found.problems, *before.problems]
-            requests = found.requests
-            notes.append(f"between {sides.between}: {found.counted(differ)}")
+            problems.append(found.nothing(paths, "check"))
         if subresource:
-            if old or sides:  # what is created or deleted is so as a whole
+            if old or since:  # what is created or deleted is so as a whole
                 requests = [each for each in requests if each.request.operation == Operation.UPDATE.value]
             crds = [*policies.objects, *planned.objects]
             requests, without = of_subresource(requests, subresource, crds)
@@ -297,13 +248,13 @@ def _check(
         left_out += bootstrap.warnings(policies, swept=met)
     outcome = Outcome(
         findings=findings,
-        problems=sorted([*problems, *planned.problems], key=lambda problem: (problem.file, problem.line or 0)),
+        problems=sorted(problems, key=lambda problem: (problem.file, problem.line or 0)),
         notes=notes,
         files=len({verdict.document.file for verdict in results}),
         objects=len(results),
         policies=len(policies.names),
-        warnings=[*policies.warnings, *left_out, *read.warnings, *(sides.warnings if sides else ())],
-        left_out=read.left_out,
+        warnings=[*policies.warnings, *left_out, *found.warnings],
+        left_out=found.left_out,
         changes=[change for verdict in results for change in verdict.changes],
         excepted=[each for verdict in results for each in verdict.excepted],
         show_changes=diff,
@@ -318,25 +269,3 @@ def _check(
         sys.stderr.flush()
         written = put(checktext.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
     return outcome.exit_code if written else FAILED
-
-
-def _sides(
-    paths: list[str],
-    since: str,
-    until: str,
-    exclude: list[str],
-    strict: bool,
-    policies: PolicySet,
-    rendering: Rendering | None,
-    progress: Callable[[str], None],
-) -> Sides:
-    """The manifests of both revisions. Raises NotGiven, and ValueError for a pattern of `exclude`."""
-    from webhook.git.repository import GitError
-    from webhook.offline import revisions
-    from webhook.offline.rendering import Rendering
-
-    how = revisions.Reading(exclude, strict, policies.objects, rendering or Rendering(), progress)
-    try:
-        return revisions.read(paths, since, until, how)
-    except GitError as error:
-        raise NotGiven(f"--since: {error}") from None

@@ -27,6 +27,10 @@ Html = Annotated[
     Path | None, typer.Option("--coverage-html", metavar="FILE", help="Write the coverage as one HTML page.")
 ]
 Json = Annotated[Path | None, typer.Option("--coverage-json", metavar="FILE", help="Write the coverage as JSON.")]
+Markdown = Annotated[
+    Path | None,
+    typer.Option("--coverage-markdown", metavar="FILE", help="Write the coverage as Markdown, for a pull request."),
+]
 Xml = Annotated[
     Path | None, typer.Option("--coverage-xml", metavar="FILE", help="Write the coverage as Cobertura's XML.")
 ]
@@ -42,13 +46,19 @@ class CoverageOptions(Struct, frozen=True):
     asked: bool = False
     html: Path | None = None
     json: Path | None = None
+    markdown: Path | None = None
     xml: Path | None = None
     least: float | None = None
+
+    @property
+    def wanted(self) -> bool:
+        files = (self.html, self.json, self.markdown, self.xml)
+        return self.asked or any(each is not None for each in files) or self.least is not None
 
     @contextmanager
     def measuring(self, policies: PolicySet) -> Iterator[Measurement]:
         """Run the tests within. Raises NotGiven if what measures Python is not installed."""
-        if not (self.asked or self.html or self.json or self.xml or self.least is not None):
+        if not self.wanted:
             yield Measurement(self, None, "failures")
             return
         from webhook.coverage.measuring import Measured
@@ -69,14 +79,16 @@ class Measurement(Struct, frozen=True):
     measured: Measured | None
     recording: Recording
 
-    def reported(self, named: Sequence[str], cases: Sequence[PlannedCase], *, on_stderr: bool) -> tuple[str, bool]:
+    def reported(
+        self, named: Sequence[str], cases: Sequence[PlannedCase], *, on_stderr: bool, verbose: bool
+    ) -> tuple[str, bool]:
         """Write the files. Returns the text of the report, and whether the coverage suffices.
 
         named: the policy trees. on_stderr: where the text will go. Raises NotGiven if a file cannot be written.
         """
         if self.measured is None:
             return "", True
-        from webhook.cli.report import cobertura, coveragehtml, coveragejson, coveragetext
+        from webhook.cli.report import cobertura, coveragehtml, coveragejson, coveragemarkdown, coveragetext
         from webhook.cli.report.style import Style
 
         coverage, options = self.measured.coverage(named, cases), self.options
@@ -84,10 +96,13 @@ class Measurement(Struct, frozen=True):
             _write("--coverage-html", options.html, coveragehtml.report(coverage, ", ".join(named)))
         if options.json is not None:
             _write("--coverage-json", options.json, coveragejson.report(coverage))
+        if options.markdown is not None:
+            _write("--coverage-markdown", options.markdown, coveragemarkdown.report(coverage, options.least))
         if options.xml is not None:
             _write("--coverage-xml", options.xml, cobertura.report(coverage))
         stream = sys.stderr if on_stderr else sys.stdout
-        text = coveragetext.report(coverage, Style(colored(Color.AUTO, stream)), columns(stream), options.least)
+        shape = coveragetext.Shape(columns(stream), options.least, verbose)
+        text = coveragetext.report(coverage, Style(colored(Color.AUTO, stream)), shape)
         return text, options.least is None or not coverage.figure.below(options.least)
 
 

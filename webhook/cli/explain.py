@@ -11,6 +11,7 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
+from webhook.cli.inputs import asked_of, rendering_of
 from webhook.cli.options import (
     FAILED,
     AsGroups,
@@ -19,6 +20,7 @@ from webhook.cli.options import (
     Bundles,
     Color,
     Colors,
+    Exclude,
     Format,
     KubernetesVersion,
     Namespace,
@@ -30,7 +32,12 @@ from webhook.cli.options import (
     PolicyImports,
     PolicyTrees,
     RegistryCA,
+    Render,
     SettingsFile,
+    Since,
+    Tool,
+    Until,
+    Values,
     Verbose,
     VerifyKey,
     assumed,
@@ -84,6 +91,11 @@ def explain(
         ),
     ] = None,
     old: Old = "",
+    since: Since = "",
+    until: Until = "",
+    render: Render = None,
+    values: Values = None,
+    exclude: Exclude = None,
     settings: SettingsFile = None,
     output: Output = Format.TEXT,
     version: KubernetesVersion = NEWEST_TEXT,
@@ -112,6 +124,11 @@ def explain(
                 "--as-group": groups,
                 "--operation": operation,
                 "--old": old,
+                "--since": since,
+                "--until": until,
+                "--render": render,
+                "--values": values,
+                "--exclude": exclude,
                 "--settings": settings,
                 "--authorizations": authorizations,
             }
@@ -131,6 +148,11 @@ def explain(
             groups=groups or [],
             operation=operation,
             old=old,
+            since=since,
+            until=until,
+            render=render or [],
+            values=values or [],
+            exclude=exclude or [],
             settings=settings,
             version=version,
             policy_imports=policy_imports,
@@ -155,6 +177,11 @@ def _explain(
     groups: list[str],
     operation: Operation | None,
     old: str,
+    since: str,
+    until: str,
+    render: list[Tool],
+    values: list[str],
+    exclude: list[str],
     settings: Path | None,
     version: str,
     policy_imports: str,
@@ -166,16 +193,15 @@ def _explain(
     from webhook.cli.report import explainjson, explaintext
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
-    from webhook.documents.document import Problem
-    from webhook.offline import manifests
     from webhook.offline.background import Background
+    from webhook.offline.inputs import Inputs
     from webhook.offline.policyexplained import explain_requests
-    from webhook.offline.requests import Options, plan
-    from webhook.offline.updates import compared
+    from webhook.offline.requests import Options
     from webhook.policy.python.raised import tracebacks
 
     try:
-        done = operation_of(operation, old, paths)
+        done = operation_of(operation, old, paths, since, until)
+        rendering = rendering_of(render, values, namespace)
         custom = workloads_of(settings)
         run = given(named, version, user, groups, authorizations, policy_imports, bundles)
     except NotGiven as error:
@@ -190,21 +216,16 @@ def _explain(
             _unknown(name, [policy.name for policy in policies.policies], run.tree, policies.warnings), show.color
         )
 
-    stdin = sys.stdin.buffer if sys.stdin is not None else None
-    options = Options(namespace, run.user, done.value, custom=custom, target=policies.target)
-    read = manifests.read(paths, stdin, crds=policies.objects)
-    problems = read.problems
-    planned = plan(read.documents, options, policies.objects)
-    policies = planned.defaulting(policies)
+    inputs = Inputs(paths, old, since, until, exclude, rendering=rendering, verbose=show.verbose)
+    try:
+        found = asked_of(
+            inputs, Options(namespace, run.user, done.value, custom=custom, target=policies.target), policies
+        )
+    except NotGiven as error:
+        return refuse(error, show.color)
+    policies, planned, requests, problems = found.policies, found.planned, found.requests, found.problems
     chosen = [policy for policy in policies.policies if policy.name == name]
-    requests = list(planned.requests)
-    notes = [*manifests.notes(read, verbose=show.verbose), *map(str, read.warnings), *planned.notes]
-    if old:
-        was = manifests.read([old], stdin, may_be_empty=True, crds=policies.objects)
-        before = plan(was.documents, replace(options, operation=Operation.DELETE.value), policies.objects)
-        problems += [*was.problems, *before.problems]
-        requests = compared(requests, before)
-    problems += planned.problems
+    notes = [*found.notes, *map(str, found.warnings)]
     cluster = ManifestsView(
         [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
     )
@@ -221,8 +242,8 @@ def _explain(
             for policy in chosen
         ]
     notes += assumed(cluster.assumed)
-    if not requests and not problems:
-        problems.append(Problem(paths[0], None, None, "no objects in it to explain"))
+    if not requests and not problems and (found.empty or not since):  # of revisions that do not differ a note says so
+        problems.append(found.nothing(paths, "explain"))
     return _reported(reports, notes, problems, show)
 
 

@@ -21,7 +21,10 @@ COMMANDS: Final = {
     "bundle": ("webhook.cli.bundle", "Pack a policy tree into an OCI artifact."),
     "check": ("webhook.cli.check", "Check manifests as if they were applied."),
     "explain": ("webhook.cli.explain", "Show how a policy comes to its verdict on manifests."),
+    "impact": ("webhook.cli.impact", "Show what a change of policies changes, and for whom."),
+    "lint": ("webhook.cli.lint", "Look for what is probably wrong with policies."),
     "manifests": ("webhook.cli.manifests", "Write the webhook configurations and roles of policies."),
+    "new": ("webhook.cli.new", "Write the files of a new policy, with tests that pass."),
     "serve": ("webhook.cli.serve", "Serve the admission webhook."),
     "test": ("webhook.cli.test", "Run the tests of the policies."),
 }

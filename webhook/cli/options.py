@@ -132,7 +132,7 @@ Since = Annotated[
     typer.Option(
         "--since",
         metavar="REV",
-        help="Check what differs from a git revision: each object is created, updated (from the old one) or deleted.",
+        help="Take what differs from a git revision: each object is created, updated (from the old one) or deleted.",
     ),
 ]
 
@@ -256,11 +256,17 @@ def loaded(
 ) -> tuple[PolicySet, Tree]:
     """The policies of the trees. Raises NotGiven, and PolicyTreeError."""
     from webhook.policy.load.loading import load_tree
+
+    tree = read(named, imports, bundles)
+    return load_tree(tree, version), tree
+
+
+def read(named: Sequence[str], imports: str = "", bundles: Bundles = NO_BUNDLES) -> Tree:
+    """The files of the trees, whether they load or not. Raises NotGiven."""
     from webhook.policy.load.treefiles import NONE_PACKED, read_tree
 
     packed = pulled(named, bundles) if any(map(is_bundle, named)) else NONE_PACKED
-    tree = read_tree(*named, imports=imported(imports), packed=packed)
-    return load_tree(tree, version), tree
+    return read_tree(*named, imports=imported(imports), packed=packed)
 
 
 def is_bundle(tree: str) -> bool:

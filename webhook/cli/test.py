@@ -66,15 +66,16 @@ def test(
     coverage: covering.Asked = False,
     coverage_html: covering.Html = None,
     coverage_json: covering.Json = None,
+    coverage_markdown: covering.Markdown = None,
     coverage_xml: covering.Xml = None,
     fail_under: covering.FailUnder = None,
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
-    Exit code: **0** all cases pass, **1** some fail, a mutant survives, or the coverage is below --fail-under, **2** the
-    run itself failed: a bad policy, a bad test, no tests, a bad option.
+    Exit code: **0** all cases pass, **1** some fail, a mutant survives, or the coverage is below --fail-under, **2**
+    the run itself failed: a bad policy, a bad test, no tests, a bad option.
     """
-    covered = CoverageOptions(coverage, coverage_html, coverage_json, coverage_xml, fail_under)
+    covered = CoverageOptions(coverage, coverage_html, coverage_json, coverage_markdown, coverage_xml, fail_under)
     wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate, covered)
     raise typer.Exit(_test(trees(policies), wanted, output, verbose, version, policy_imports))
 
@@ -110,6 +111,8 @@ def _test(
     from webhook.policy.load.loading import PolicyTreeError
     from webhook.policy.python.raised import tracebacks
 
+    if wanted.mutate and wanted.coverage.wanted:
+        return fail("--mutate and --coverage are two runs: give one of them")
     try:
         target = parse_version(version)
     except ValueError as error:
@@ -156,7 +159,7 @@ def _test(
     try:
         with tracebacks() as raised, wanted.coverage.measuring(policies) as measurement:
             results = list(caseruns.run(planned, policies, measurement.recording))
-        shown, suffices = measurement.reported(named, planned, on_stderr=output is not Format.TEXT)
+        shown, suffices = measurement.reported(named, planned, on_stderr=output is not Format.TEXT, verbose=verbose)
     except NotGiven as error:
         return fail(str(error))
     background = Background(policies, raised)

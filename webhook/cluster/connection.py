@@ -52,10 +52,11 @@ def in_cluster() -> bool:
     return "KUBERNETES_SERVICE_HOST" in os.environ and TOKEN.is_file()
 
 
-def configuration(where: Where, kubeconfig: Path | None = None) -> Configuration:
-    """The client configuration for the Pod's service account or for the current context of a kubeconfig file.
+def configuration(where: Where, kubeconfig: Path | None = None, context: str = "") -> Configuration:
+    """The client configuration for the Pod's service account or for a context of a kubeconfig file.
 
-    `kubeconfig` None: the file that KUBECONFIG names, else ~/.kube/config. Raises ConfigurationError.
+    `kubeconfig` None: the file that KUBECONFIG names, else ~/.kube/config. context: "" for the current one. Raises
+    ConfigurationError.
     """
     from kubernetes import config
     from kubernetes.client import Configuration
@@ -67,7 +68,7 @@ def configuration(where: Where, kubeconfig: Path | None = None) -> Configuration
         else:
             file = None if kubeconfig is None else str(kubeconfig)
             config.load_kube_config(  # type: ignore[no-untyped-call]
-                config_file=file, client_configuration=found, persist_config=False
+                config_file=file, context=context or None, client_configuration=found, persist_config=False
             )
     except (config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
         source = "the service account's token" if where == "in-cluster" else f"kubeconfig {kubeconfig or ''}".strip()

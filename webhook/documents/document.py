@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import marshal
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,13 +26,17 @@ class Position(Struct, frozen=True, order=True):
 
 
 class Problem(Struct, frozen=True):
-    """An error in an input. Its text is `file:line:column: message`; line and column are left out if not known."""
+    """An error in an input. Its text is `file:line:column: message`; line and column are left out if not known.
+
+    `rule`: the id of the rule of `gatewright lint` that reports it, if it is not GW001 or GW005.
+    """
 
     file: str
     line: int | None
     column: int | None
     message: str
     excerpt: Excerpt | None = None  # the line, to be shown below the message
+    rule: str = ""
 
     def __str__(self) -> str:
         place = "".join(f":{number}" for number in (self.line, self.column) if number is not None)
@@ -45,6 +50,18 @@ def full_text(problem: Problem, width: int | None = None) -> str:
     """
     shown = excerpts.lines(problem.excerpt, width) if problem.excerpt else []
     return "\n".join([visible(str(problem)), *shown])
+
+
+class Written(Struct, frozen=True):
+    """A scalar as the file has it, with quotes and tags: from `start` to before `end`.
+
+    `style`: a quote, `|`, `>`, or "" for a plain one.
+    """
+
+    start: Position
+    end: Position
+    text: str
+    style: str
 
 
 class Document(Struct):
@@ -62,6 +79,34 @@ class Document(Struct):
     _index: int = 0  # of the document in its text
     _base: Path = ROOT  # of an item in its List
     repeats: bool = False
+    _packed: bytes = b""
+    _packed_type: tuple[str, str] | None = None
+
+    def pack(self) -> None:
+        """Keep the value as bytes, in a tenth of the memory, until it is `unpacked`; `value` is None then."""
+        if not self._packed:
+            self._packed_type = self.type
+            self._packed, self.value = marshal.dumps(self.value), None
+
+    @property
+    def type(self) -> tuple[str, str] | None:
+        """apiVersion and kind of the object, packed or not; None if it has none."""
+        value = self.value
+        if not isinstance(value, dict):
+            return self._packed_type
+        api_version, kind = value.get("apiVersion"), value.get("kind")
+        return (api_version, kind) if isinstance(api_version, str) and isinstance(kind, str) else None
+
+    def unpacked(self) -> Document:
+        """The document with its value. Positions are those of the packed one, and found once for both."""
+        if not self._packed:
+            return self
+        return replace(self, value=marshal.loads(self._packed), _packed=b"", _packed_type=None)  # noqa: S302  # ours
+
+    def forget_positions(self) -> None:
+        """Free the memory of the positions that were asked for. They are found again, unless the text is large."""
+        if len(self._text.text) <= _FOUND_AGAIN:
+            self._text.forget_positions()
 
     @property
     def key(self) -> tuple[int, int]:
@@ -103,6 +148,23 @@ class Document(Struct):
         if places is None or not 0 <= offset < len(places):
             return None
         return self._text.position(places[offset])
+
+    def written(self, path: Path) -> Written | None:
+        """The scalar at `path` as the file has it; None in JSON, and if the file has no scalar there."""
+        at, exact = self._find(path)
+        if self._text.is_json or not exact:
+            return None
+        span = self._text.scalars().span(at, isinstance((self._base + path)[-1], int))
+        if span is None:
+            return None
+        start, end, style = span
+        return Written(self._text.position(start), self._text.position(end), self._text.text[start:end], style)
+
+    def scalars(self) -> Iterator[tuple[Position, Position, str]]:
+        """All scalars of the text that this document is a part of: start, end and style of each. None in JSON."""
+        if not self._text.is_json:
+            for start, end, style in self._text.scalars().spans():
+                yield self._text.position(start), self._text.position(end), style
 
     def tags(self) -> Iterator[tuple[Path, Position, str]]:
         """The scalars with a tag that YAML does not define (`!object.x`): path, position and tag of each."""
@@ -164,6 +226,7 @@ class Document(Struct):
         return offset, exact
 
 
+_FOUND_AGAIN: Final = 1 << 16  # characters of a text that is quickly parsed
 _LINE_END = lazily("\n")
 _COMMENT = lazily(r"[ \t]+#")
 _WORD = lazily(r"\S*")
@@ -180,6 +243,9 @@ class Text(Struct):
     _roots: list[syntax.Root] | None = None
     _scalars: syntax.Scalars | None = None
     _line_starts: list[int] | None = None
+
+    def forget_positions(self) -> None:
+        self._roots = self._scalars = self._line_starts = None
 
     def position(self, offset: int) -> Position:
         if self._line_starts is None:

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 from msgspec import Struct, field
 
 from webhook.documents import files, syntax
-from webhook.documents.document import Document, Position, Problem, Text, full_text, of_template
+from webhook.documents.document import Document, Position, Problem, Text, Written, full_text, of_template
 from webhook.documents.objects import expanded, objects
 from webhook.lazypatterns import lazily
 
@@ -26,6 +26,7 @@ __all__ = [
     "Position",
     "Problem",
     "Unread",
+    "Written",
     "full_text",
     "objects",
     "parse",

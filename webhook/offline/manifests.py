@@ -81,6 +81,7 @@ def read(
     crds: Iterable[dict[str, Any]] = (),
     leaving_out: Sequence[tuple[Path, tree.Excluding]] = (),
     renderers: Mapping[str, Callable[[str], Rendered]] = NOTHING_IS_RENDERED,
+    packed: bool = False,
 ) -> Manifests:
     """Read files, folders and, for "-", `stdin`. A file that several paths reach is read once.
 
@@ -88,12 +89,12 @@ def read(
     is not checked is a problem. may_be_empty: a folder in which nothing is checked is no problem. crds: objects whose
     CustomResourceDefinitions define kinds. leaving_out: what else leaves files out of folders, each with the folder
     that its paths are relative to. renderers: what makes objects of a folder that is a "chart" or a "kustomization";
-    then nothing in such charts, and no file that a kustomization takes in, is checked by itself. Raises ValueError for
-    a pattern that cannot be used.
+    then nothing in such charts, and no file that a kustomization takes in, is checked by itself. packed: documents keep
+    their values as bytes (Document.pack), but for CustomResourceDefinitions. Raises ValueError for a pattern that
+    cannot be used.
     """
-    reading = _Reading(
-        stdin, progress, Ignoring(exclude, "--exclude") if exclude else None, strict, leaving_out, renderers
-    )
+    excluding = Ignoring(exclude, "--exclude") if exclude else None
+    reading = _Reading(stdin, progress, excluding, strict, leaving_out, renderers, packed)
     for name in paths:
         reading.named(name)
     found = reading.finished(Kinds.builtin().with_crds(crds))
@@ -125,7 +126,9 @@ class _Reading:
         strict: bool,
         leaving_out: Sequence[tuple[Path, tree.Excluding]],
         renderers: Mapping[str, Callable[[str], Rendered]],
+        packed: bool,
     ) -> None:
+        self._packed = packed
         self._stdin = stdin
         self._progress = progress
         self._exclude = exclude
@@ -213,6 +216,8 @@ class _Reading:
             made = kustomization(document.value, named=file.named_as_kustomization)
             if made is not None:
                 self._kustomization(name, made, extra)
+            elif self._packed and not _is_definition(document.value):
+                document.pack()
 
     def _kustomization(self, name: str, made: Kustomization, extra: list[tuple[str, Path]] | None) -> None:
         folder = os.path.dirname(name)  # noqa: PTH120  # as given, perhaps no path
@@ -233,7 +238,7 @@ class _Reading:
         kinds = kinds.with_crds(
             document.value
             for document in (*(document for file in self._files for document in file.documents), *rendered)
-            if isinstance(document.value, dict) and document.value.get("kind") == "CustomResourceDefinition"
+            if _is_definition(document.value)
         )
         self._kinds, groups = kinds, {resource.group for resource in kinds}
         for file in self._files:
@@ -261,9 +266,10 @@ class _Reading:
         for document in file.documents:
             if kustomization(document.value, named=file.named_as_kustomization) is not None:
                 continue
-            reason = self._reason(document, file, part, groups)
+            whole = document.unpacked()
+            reason = self._reason(whole, file, part, groups)
             if reason:
-                reasons.setdefault(reason, document)
+                reasons.setdefault(reason, whole)
             else:
                 taken.append(document)
         for unread in file.unread:
@@ -310,7 +316,7 @@ class _Reading:
             self.found.problems.append(what.problem(path, f"not a Kubernetes object: {message}"))
 
     def _accept(self, document: Document) -> None:
-        if document.size > _MEASURED and len(orjson.dumps(document.value)) > MAX_OBJECT:
+        if document.size > _MEASURED and len(orjson.dumps(document.unpacked().value)) > MAX_OBJECT:
             message = (
                 f"larger than {MAX_OBJECT >> 20} MiB as JSON, which the API server refuses (Request entity too large)"
             )
@@ -415,6 +421,10 @@ _CHART: Final = "chart"
 _KUSTOMIZATION: Final = "kustomization"
 _EXCLUDED: Final = "excluded"
 _ACTION: Final = "{{"
+
+
+def _is_definition(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("kind") == "CustomResourceDefinition"
 
 
 def _creates_something(value: Any, groups: set[str]) -> bool:

@@ -356,7 +356,10 @@ def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
     for index, spans in enumerate(test.uncovered):
         at = ("uncovered", index)
         if not spans.spans:
-            yield (*at, "spans"), "expected parts of the policy's expressions, as `gatewright test --coverage` shows them"
+            yield (
+                (*at, "spans"),
+                "expected parts of the policy's expressions, as `gatewright test --coverage` shows them",
+            )
         if spans.never is None:
             yield (*at, "never"), "expected one of true, false, present, absent, evaluated"
         if not spans.reason.strip():

@@ -195,57 +195,75 @@ def plan(documents: Iterable[Document], options: Options, policy_objects: Iterab
     After a workload comes the Pod that its controller creates. A recorded AdmissionReview gives its request unchanged.
     policy_objects: the objects of the policy tree; their CustomResourceDefinitions define kinds too.
     """
-    notes: list[str] = []
     manifests, problems = objects(documents, typed=options.as_written)
-    kinds = Kinds.builtin(options.target).with_crds([*policy_objects, *(document.value for document in manifests)])
-    planned: list[PlannedRequest] = []
-    known: list[dict[str, Any]] = []
-    guessed: set[tuple[str, str]] = set()
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    user = options.user
-    creation = Creation(now, user.username, user.uid, user.groups, user.extra, options.target)
-    objects_at_hand = [*policy_objects, *(document.value for document in manifests)]
-    server = None
-    if not options.as_written:
-        view = partial(_at_hand, objects_at_hand, kinds, options.namespace)
-        server = ApiServer(objects_at_hand, view, options.target)
-    plugins: dict[str, None] = {}  # what plugins note, once each
-    for document in manifests:
-        value = document.value
-        if value["kind"] == review.KIND and value["apiVersion"] == review.API_VERSION:
-            try:
-                planned.append(_recorded(document))
-            except review.BadReview as error:
-                problems.append(document.problem(ROOT, str(error)))
-            continue
-        api_version, kind = value["apiVersion"], value["kind"]
-        if api_version.rpartition("/")[0] in _LOCAL_GROUPS:
-            continue
-        resource = kinds.for_kind(api_version, kind)
-        unserved = None
-        if resource is None and not options.as_written:
-            unserved = admitted.unserved(api_version, kind, kinds, options.target)
-        if resource is None:
-            resource = Kinds.builtin().for_kind(api_version, kind) or kinds.guess(api_version, kind)
-            if unserved is None and (api_version, kind) not in guessed:
-                guessed.add((api_version, kind))
-                notes.append(
-                    f"{document.stream}:{document.line}: {kind} of {api_version} is no built-in kind and no CRD here "
-                    f"defines it; assumed to be the {'namespaced' if resource.namespaced else 'cluster-scoped'} "
-                    f"resource {resource.plural!r}"
-                )
-        sent = _as_sent(value, resource, options.namespace, server)
-        if unserved is not None:
-            sent = sent._replace(problems=(unserved,))
-        plugins |= dict.fromkeys(sent.notes)
-        metadata = sent.object["metadata"]
-        named = metadata.get("name") or metadata.get("generateName")
-        if not named and not sent.problems and resource.group not in _NAMELESS_GROUPS:
-            problems.append(document.problem(("metadata",), "not a Kubernetes object: metadata.name is missing"))
-        known.append(_named(sent.object))
-        planned.extend(_requests(sent, resource, document, options, creation, server))
-    notes += plugins
-    return Plan(planned, known, kinds, problems, notes, server)
+    made = Planner(options, [*policy_objects, *(document.value for document in manifests)]).planned(manifests)
+    return replace(made, problems=[*problems, *made.problems])
+
+
+class Planner:
+    """Plans the requests of the documents of one run, of all at once or a part at a time.
+
+    at_hand: the objects of the run that others depend on: CustomResourceDefinitions, and what the API server's plugins
+    look up.
+    """
+
+    def __init__(self, options: Options, at_hand: Sequence[dict[str, Any]]) -> None:
+        self._options = options
+        user = options.user
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self._creation = Creation(now, user.username, user.uid, user.groups, user.extra, options.target)
+        self.kinds = Kinds.builtin(options.target).with_crds(at_hand)
+        self.server: ApiServer | None = None
+        if not options.as_written:
+            view = partial(_at_hand, at_hand, self.kinds, options.namespace)
+            self.server = ApiServer(at_hand, view, options.target)
+        self._guessed: set[tuple[str, str]] = set()  # the kinds that notes were made of
+        self._noted: set[str] = set()  # of plugins
+
+    def planned(self, documents: Iterable[Document]) -> Plan:
+        """The requests of documents that are objects (webhook.documents.reader.objects). Each note is made once."""
+        options, server = self._options, self.server
+        notes: list[str] = []
+        problems: list[Problem] = []
+        planned: list[PlannedRequest] = []
+        known: list[dict[str, Any]] = []
+        plugins: dict[str, None] = {}  # what plugins note, once each
+        for document in documents:
+            value = document.value
+            if value["kind"] == review.KIND and value["apiVersion"] == review.API_VERSION:
+                try:
+                    planned.append(_recorded(document))
+                except review.BadReview as error:
+                    problems.append(document.problem(ROOT, str(error)))
+                continue
+            api_version, kind = value["apiVersion"], value["kind"]
+            if api_version.rpartition("/")[0] in _LOCAL_GROUPS:
+                continue
+            resource = self.kinds.for_kind(api_version, kind)
+            unserved = None
+            if resource is None and not options.as_written:
+                unserved = admitted.unserved(api_version, kind, self.kinds, options.target)
+            if resource is None:
+                resource = Kinds.builtin().for_kind(api_version, kind) or self.kinds.guess(api_version, kind)
+                if unserved is None and (api_version, kind) not in self._guessed:
+                    self._guessed.add((api_version, kind))
+                    notes.append(
+                        f"{document.stream}:{document.line}: {kind} of {api_version} is no built-in kind and no CRD "
+                        "here defines it; assumed to be the "
+                        f"{'namespaced' if resource.namespaced else 'cluster-scoped'} resource {resource.plural!r}"
+                    )
+            sent = _as_sent(value, resource, options.namespace, server)
+            if unserved is not None:
+                sent = sent._replace(problems=(unserved,))
+            plugins |= dict.fromkeys(each for each in sent.notes if each not in self._noted)
+            metadata = sent.object["metadata"]
+            named = metadata.get("name") or metadata.get("generateName")
+            if not named and not sent.problems and resource.group not in _NAMELESS_GROUPS:
+                problems.append(document.problem(("metadata",), "not a Kubernetes object: metadata.name is missing"))
+            known.append(_named(sent.object))
+            planned.extend(_requests(sent, resource, document, options, self._creation, server))
+        self._noted.update(plugins)
+        return Plan(planned, known, self.kinds, problems, [*notes, *plugins], server)
 
 
 def options_of(operation: str) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from webhook.documents.kustomizations import is_within, kustomization
 from webhook.documents.reader import parsed
 from webhook.documents.tree import KUSTOMIZATIONS
 from webhook.git.layout import Layout, laid_out
-from webhook.git.repository import GitError, Repository
+from webhook.git.places import Place, folder_of, place_of
+from webhook.git.repository import Repository
 from webhook.offline import manifests
 from webhook.offline.manifests import Manifests
 from webhook.offline.rendering import Rendering, renderers
@@ -69,28 +70,15 @@ class _Excluded:
         return (f"{path}/" if folder else path) in self._paths
 
 
-class _Place(Struct, frozen=True):
-    """Where the arguments of the command are in the repository. `base`: the folder, relative to its top, that `paths`
-    are relative to, which are as they are shown."""
-
-    base: str
-    paths: list[str]
-
-    @property
-    def below(self) -> list[str]:
-        """The paths relative to the top."""
-        return [os.path.normpath(os.path.join(self.base, each)) for each in self.paths]  # noqa: PTH118  # of texts
-
-
 def read(paths: Sequence[str], since: str, until: str, how: Reading) -> Sides:
     """Read what `since` has, and what `until` has, or for "" the work tree, its untracked files included.
 
     Files that git ignores, and those of submodules, are on neither side. Raises GitError, and ValueError for a pattern
     of `exclude`.
     """
-    repository = Repository.of(_folder(paths))
+    repository = Repository.of(folder_of(paths))
     commit = repository.commit(since)
-    place = _place(repository.top, paths)
+    place = place_of(repository.top, paths)
     how = replace(how, rendering=replace(how.rendering, values=_values(repository.top, how.rendering.values)))
     if until:
         upto = repository.commit(until)
@@ -121,12 +109,6 @@ _RENDERED: Final = ("patch", "template")
 _AS_NEW: Final = "what is in this file now is taken to be new"
 
 
-def _folder(paths: Sequence[str]) -> Path:
-    """A folder that exists, from which the repository is looked for."""
-    folder = Path.cwd() / paths[0]
-    return next(each for each in (folder, *folder.parents) if each.is_dir())
-
-
 def _values(top: Path, files: Sequence[str]) -> tuple[str, ...]:
     """Files with values: those of the repository as each side has them, others as they are."""
     return tuple(
@@ -137,21 +119,7 @@ def _values(top: Path, files: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _place(top: Path, paths: Sequence[str]) -> _Place:
-    here = Path(os.path.realpath(Path.cwd()))
-    base = here if here == top or top in here.parents else top
-    found: list[str] = []
-    for name in paths:
-        # The last part may be a link: it is what the repository has.
-        absolute = Path(os.path.abspath(name))  # noqa: PTH100  # `..` of the text, as git takes it
-        path = os.path.join(os.path.realpath(absolute.parent), absolute.name)  # noqa: PTH118
-        if os.path.commonpath([top, path]) != os.fspath(top):
-            raise GitError(f"{name} is not in the repository {top}")
-        found.append(os.path.relpath(path, base))
-    return _Place(os.path.relpath(base, top), found)
-
-
-def _work_tree(repository: Repository, place: _Place, how: Reading) -> tuple[Manifests, set[str]]:
+def _work_tree(repository: Repository, place: Place, how: Reading) -> tuple[Manifests, set[str]]:
     ignored, submodules = repository.left_out()
     leaving_out = [
         (repository.top, _Excluded(ignored, "git")),
@@ -161,7 +129,7 @@ def _work_tree(repository: Repository, place: _Place, how: Reading) -> tuple[Man
         return _read(place.paths, how, leaving_out)
 
 
-def _revision(repository: Repository, commit: str, place: _Place, how: Reading) -> tuple[Manifests, set[str]]:
+def _revision(repository: Repository, commit: str, place: Place, how: Reading) -> tuple[Manifests, set[str]]:
     """The manifests of a commit, and which of the paths it has."""
     below = [] if how.rendering.tools else _tree_paths(place)
     named = {*place.below, *_resources(repository, commit, below)}
@@ -188,7 +156,7 @@ def _resources(repository: Repository, commit: str, below: Sequence[str]) -> Ite
                     yield os.path.normpath(os.path.join(os.path.dirname(file.path), resource))  # noqa: PTH118, PTH120
 
 
-def _tree_paths(place: _Place) -> list[str]:
+def _tree_paths(place: Place) -> list[str]:
     """What is laid out of a commit: the paths, and what stands at the top and in the current folder (exclusions)."""
     return [*place.below, IGNORE_FILE, os.path.normpath(os.path.join(place.base, IGNORE_FILE))]  # noqa: PTH118
 
@@ -212,7 +180,7 @@ def _read(
     return found, set(there)
 
 
-def _missing(layout: Layout, place: _Place) -> list[Problem]:
+def _missing(layout: Layout, place: Place) -> list[Problem]:
     return [
         Problem(os.path.relpath(path, place.base), None, None, reason)
         for path, reason in sorted(layout.missing.items())

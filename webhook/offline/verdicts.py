@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from webhook.documents.reader import Document
     from webhook.policy.evaluation import Validator
     from webhook.policy.exceptions import PolicyException
-    from webhook.policy.policyset import Policy, PolicySet
+    from webhook.policy.policyset import Binding, Policy, PolicySet
     from webhook.policy.request import Request
     from webhook.policy.reviewing import Recording
 
@@ -100,7 +100,8 @@ class Decided(Struct, frozen=True):
     """The verdict on one request of a document: see Verdict. record: the engine's record, if one was requested.
 
     refused: whether the API server refuses the object, so that no validating policy sees it. redaction: of the Secrets
-    that policies read, if there is something to say or a record.
+    that policies read, if there is something to say or a record. evaluated: the bindings that matched, whose policies
+    were evaluated. denied: whether anything denies the request.
     """
 
     planned: PlannedRequest
@@ -110,6 +111,8 @@ class Decided(Struct, frozen=True):
     excepted: tuple[tuple[Located, PolicyException], ...]
     refused: bool = False
     redaction: Redaction = Redaction()
+    evaluated: tuple[Binding, ...] = ()
+    denied: bool = False
 
 
 def verdicts(
@@ -121,18 +124,23 @@ def verdicts(
     """
     watched = SecretsSeen(cluster)
     for group in by_document(requests):
-        findings, excepted = _Once(), _Once()
-        changes: list[Change] = []
-        exceptions: dict[int, PolicyException] = {}  # by id() of the excepted finding
-        for each in decided(group, policies, watched, explain=explain):
-            for located in each.findings:
-                findings.add(located)
-            for located, exception in each.excepted:
-                exceptions[id(located)] = exception
-                excepted.add(located)
-            changes += each.changes
-        pairs = tuple((located, exceptions[id(located)]) for located in excepted.in_order())
-        yield Verdict(group[0].document, group[0].identity, findings.in_order(), tuple(changes), pairs)
+        yield verdict_of(group[0], decided(group, policies, watched, explain=explain))
+
+
+def verdict_of(first: PlannedRequest, decisions: Iterable[Decided]) -> Verdict:
+    """The verdict on a document, of those on its requests. first: its first request."""
+    findings, excepted = _Once(), _Once()
+    changes: list[Change] = []
+    exceptions: dict[int, PolicyException] = {}  # by id() of the excepted finding
+    for each in decisions:
+        for located in each.findings:
+            findings.add(located)
+        for located, exception in each.excepted:
+            exceptions[id(located)] = exception
+            excepted.add(located)
+        changes += each.changes
+    pairs = tuple((located, exceptions[id(located)]) for located in excepted.in_order())
+    return Verdict(first.document, first.identity, findings.in_order(), tuple(changes), pairs)
 
 
 def decided(
@@ -140,14 +148,18 @@ def decided(
     policies: PolicySet,
     cluster: SecretsSeen,
     *,
-    recording: Recording = "failures",
+    recording: Recording | None = "failures",
     record: Callable[[], Record] | None = None,
     explain: bool = False,
+    completions: Completions | None = None,
+    locating: bool = True,
 ) -> Iterator[Decided]:
     """The verdict on each request of one document. The Pod of a mutated workload is that of the mutated template; a
     workload that the API server refuses has none.
 
     recording: see webhook.admission.record. record: makes the record of each request. explain: see `verdicts`.
+    completions: of an earlier walk over the same requests, and for a later one. locating: False leaves out what
+    policies say and where; only whether they deny is told.
     """
     ahead = list(group)
     while ahead:
@@ -155,10 +167,11 @@ def decided(
         cluster.forget()
         if planned.unreadable:
             redaction = Redaction.of(planned.request.object, planned.request.old_object)
-            yield Decided(planned, None, tuple(_refused(planned, planned.problems, redaction)), (), (), refused=True)
+            refusals = tuple(_refused(planned, planned.problems, redaction)) if locating else ()
+            yield Decided(planned, None, refusals, (), (), refused=True, denied=True)
             continue
         observer = record() if record is not None else None
-        completion = _Completion(planned)
+        completion = _Completion(planned, completions)
         decision = decide(
             planned.request,
             policies,
@@ -181,16 +194,37 @@ def decided(
         if said or observer is not None:
             redaction = Redaction.of(before, planned.request.old_object, after, *cluster.seen)
         if said:
-            locator = _Locator(planned, redaction, explain)
-            findings = (*_refused(planned, problems, redaction), *map(locator.located, decision.findings))
-            excepted = tuple((locator.located(each.finding), each.exception) for each in decision.excepted)
+            if locating:
+                locator = _Locator(planned, redaction, explain)
+                findings = (*_refused(planned, problems, redaction), *map(locator.located, decision.findings))
+                excepted = tuple((locator.located(each.finding), each.exception) for each in decision.excepted)
             if changed and before is not None and after is not None and decision.mutation is not None:
                 changes = (_change(planned, decision.mutation.policies, before, after, redaction),)
-        yield Decided(planned, observer, findings, changes, excepted, completion.refused, redaction)
+        evaluated = decision.evaluated
+        if decision.mutation is not None and decision.mutation.evaluated and decision.mutation.allowed:
+            evaluated = (*decision.mutation.evaluated, *evaluated)
+        denied = bool(problems) or not decision.allowed
+        refused = completion.refused
+        yield Decided(planned, observer, findings, changes, excepted, refused, redaction, evaluated, denied)
         if completion.refused:
             ahead = [each for each in ahead if not each.of_template]
         elif changed and after is not None and not planned.of_template:
             ahead = [each for each in ahead if not each.of_template] + pods_after(sent, after)
+
+
+class Completions:
+    """What the API server makes of requests between mutation and validation, kept for another walk over them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[PlannedRequest, Request, tuple[Request, Sequence[FieldProblem]]]] = {}
+
+    def of(self, planned: PlannedRequest, request: Request) -> tuple[Request, Sequence[FieldProblem]]:
+        """PlannedRequest.completed: the same result for the same planned request with the same object."""
+        key = (id(planned), id(request.object))
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = (planned, request, planned.completed(request))  # which keeps the ids in use
+        return known[2]
 
 
 class _Completion:
@@ -199,8 +233,9 @@ class _Completion:
     `problems`: what it refuses of the object, of whichever phase. `refused`: whether it is refused after mutation.
     """
 
-    def __init__(self, planned: PlannedRequest) -> None:
+    def __init__(self, planned: PlannedRequest, completions: Completions | None) -> None:
         self._planned = planned
+        self._completions = completions
         self.problems = list(planned.problems)
         self.refused = False
 
@@ -209,7 +244,10 @@ class _Completion:
 
         Problems of an object that has some already are not added: most of them follow from these.
         """
-        whole, refused = self._planned.completed(request)
+        if self._completions is not None:
+            whole, refused = self._completions.of(self._planned, request)
+        else:
+            whole, refused = self._planned.completed(request)
         if not refused:
             return whole
         self.refused = True

@@ -1,13 +1,13 @@
 """Rules that match nothing, and selectors without effect: what no cluster serves, or not in this way.
 
-Each function yields findings as (path in the policy's object, message). Nothing is said of groups that may have custom
-resources that are not known here.
+Each function yields findings: the id of the rule of `gatewright lint`, the path in the policy's or binding's object,
+and the message. Nothing is said of groups that may have custom resources that are not known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal, NamedTuple
 
 from webhook.nearest import nearest
 from webhook.paths import Path
@@ -15,8 +15,10 @@ from webhook.policy.matching import Match, Rule
 from webhook.policy.written.model import describe
 from webhook.schema import Kinds, Resource, resourcenames
 
-_RULES: Final[Path] = ("spec", "matchConstraints", "resourceRules")
-_SELECTOR: Final[Path] = ("spec", "matchConstraints", "namespaceSelector")
+CONSTRAINTS: Final[Path] = ("spec", "matchConstraints")
+"""Where a policy says what it matches."""
+RESOURCES: Final[Path] = ("spec", "matchResources")
+"""Where a binding does."""
 
 _OF_ANY: Final = frozenset({"scale", "status"})
 """Subresources that a custom resource may have."""
@@ -40,7 +42,11 @@ _SUBRESOURCES: Final = {
 """The subresources of built-in resources. Others have `status` at most."""
 _EVERY: Final = frozenset({*_OF_ANY, *(name for names in _SUBRESOURCES.values() for name in names)})
 
-Finding = tuple[Path, str]
+
+class Finding(NamedTuple):
+    rule: Literal["GW101", "GW102", "GW103", "GW104", "GW105"]
+    path: Path
+    message: str
 
 
 class Served:
@@ -60,17 +66,19 @@ class Served:
         return [each for group in sorted(rule.groups) for each in self.named.get((group, resource), ())]
 
 
-def findings(match: Match, served: Served) -> Iterator[Finding]:
-    """Everything below, of a policy's own constraints."""
-    for index, rule in enumerate(match.rules):
-        at = (*_RULES, index)
-        unserved = dict(unserved_resources(rule, served))
-        yield from (((*at, *path), message) for path, message in unserved.items())
-        if not unserved:
-            yield from (((*at, *path), message) for path, message in unserved_versions(rule, served))
-            yield from (((*at, *path), message) for path, message in wrong_scopes(rule, served))
-        yield from (((*at, *path), message) for path, message in unservedsubresources_of(rule, served))
-    yield from idle_selectors(match, served)
+def findings(match: Match, served: Served, at: Path = CONSTRAINTS, of_policy: Sequence[Rule] = ()) -> Iterator[Finding]:
+    """Everything below, of a policy's constraints, or of a binding's resources. at: their path in its object.
+
+    of_policy: the rules of the policy that a binding binds, which its selector is about if it has no rules of its own.
+    """
+    for field, rules in (("resourceRules", match.rules), ("excludeResourceRules", match.excludes)):
+        for index, rule in enumerate(rules):
+            unserved = list(unserved_resources(rule, served))
+            found = [*unserved, *unservedsubresources_of(rule, served)]
+            if not unserved:
+                found += [*unserved_versions(rule, served), *wrong_scopes(rule, served)]
+            yield from (Finding(each.rule, (*at, field, index, *each.path), each.message) for each in found)
+    yield from idle_selectors(match, served, (*at, "namespaceSelector"), match.rules or of_policy)
 
 
 def unserved_resources(rule: Rule, served: Served) -> Iterator[Finding]:
@@ -81,7 +89,7 @@ def unserved_resources(rule: Rule, served: Served) -> Iterator[Finding]:
         groups = ", ".join(group or "v1" for group in sorted(rule.groups))
         meant = resourcenames.meant_by("/".join((*sorted(rule.groups), resource)), served.kinds)
         hint = f"; did you mean {meant}?" if meant else ""
-        yield ("resources", number), f"there is no resource {describe(resource)} in {groups}{hint}"
+        yield Finding("GW101", ("resources", number), f"there is no resource {describe(resource)} in {groups}{hint}")
 
 
 def unserved_versions(rule: Rule, served: Served) -> Iterator[Finding]:
@@ -89,7 +97,7 @@ def unserved_versions(rule: Rule, served: Served) -> Iterator[Finding]:
     for version in sorted(rule.versions):
         if "/" in version:
             message = f"{describe(version)} is no version; expected {describe(version.rpartition('/')[2])}, and the "
-            yield ("apiVersions",), f"{message}group in apiGroups"
+            yield Finding("GW102", ("apiVersions",), f"{message}group in apiGroups")
     if "*" in rule.versions or any("/" in version for version in rule.versions):
         return
     for number, (resource, _) in enumerate(rule.resources):
@@ -97,7 +105,8 @@ def unserved_versions(rule: Rule, served: Served) -> Iterator[Finding]:
         if found and not any(each.version in rule.versions for each in found):
             versions = ", ".join(sorted({each.api_version for each in found}))
             named = ", ".join(sorted(rule.versions))
-            yield ("resources", number), f"{describe(resource)} is served as {versions}, and not in version {named}"
+            message = f"{describe(resource)} is served as {versions}, and not in version {named}"
+            yield Finding("GW102", ("resources", number), message)
 
 
 def unservedsubresources_of(rule: Rule, served: Served) -> Iterator[Finding]:
@@ -115,7 +124,8 @@ def unservedsubresources_of(rule: Rule, served: Served) -> Iterator[Finding]:
             close = nearest(subresource, known)
             hint = f"did you mean {close}?" if close else f"there is {', '.join(sorted(known))}"
             subject = "no resource has a" if resource == "*" else f"{describe(resource)} has no"
-            yield ("resources", number), f"{subject} subresource {describe(subresource)}; {hint}"
+            message = f"{subject} subresource {describe(subresource)}; {hint}"
+            yield Finding("GW103", ("resources", number), message)
 
 
 def wrong_scopes(rule: Rule, served: Served) -> Iterator[Finding]:
@@ -127,20 +137,21 @@ def wrong_scopes(rule: Rule, served: Served) -> Iterator[Finding]:
         has = "cluster-scoped" if rule.scope == "Namespaced" else "namespaced"
         are = "is" if len(rule.resources) == 1 else "are"
         names = ", ".join(sorted({each.plural for resources in found for each in resources}))
-        yield ("scope",), f"nothing has the scope {rule.scope}: {names} {are} {has}"
+        yield Finding("GW104", ("scope",), f"nothing has the scope {rule.scope}: {names} {are} {has}")
 
 
-def idle_selectors(match: Match, served: Served, at: Path = _SELECTOR) -> Iterator[Finding]:
+def idle_selectors(match: Match, served: Served, at: Path, rules: Sequence[Rule]) -> Iterator[Finding]:
     """A namespaceSelector over resources that are in no namespace: it never excludes these.
 
     Of a Namespace the selector looks at its own labels.
     """
     if not match.namespace_selector:
         return
-    named = [each for rule in match.rules for resource, _ in rule.resources for each in served.of(rule, resource)]
+    named = [each for rule in rules for resource, _ in rule.resources for each in served.of(rule, resource)]
     free = sorted({each.plural for each in named if not each.namespaced and (each.group, each.plural) != _NAMESPACES})
     if free:
-        yield at, f"has no effect on {', '.join(free)}: what is in no namespace matches whatever it says"
+        message = f"has no effect on {', '.join(free)}: what is in no namespace matches whatever it says"
+        yield Finding("GW105", at, message)
 
 
 _NAMESPACES: Final = ("", "namespaces")

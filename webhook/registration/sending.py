@@ -77,6 +77,12 @@ def unsent(webhooks: Iterable[Mapping[str, Any]], phase: Phase, needed: Needs) -
             yield Unsent(kind, name, tuple(sorted(atoms)))
 
 
+def called(webhook: Mapping[str, Any]) -> bool:
+    """Whether a webhook calls a path of Gatewright."""
+    phases = ("validate", "mutate")
+    return _path(webhook) in (*phases, *(f"{phase}/{each.lower()}" for phase in phases for each in FAILURE_POLICIES))
+
+
 def _path(webhook: Mapping[str, Any]) -> str:
     """The end of the path that a webhook calls: `validate`, or `validate/fail`."""
     client = webhook.get("clientConfig") or {}

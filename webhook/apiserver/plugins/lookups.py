@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from webhook.apiserver import decoding
 from webhook.apiserver.defaults.defaulting import set_defaults
@@ -12,6 +12,17 @@ from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.view import ClusterView, NotCached, UnknownKind
 from webhook.paths import Path
 from webhook.versions import NEWEST, Version
+
+LOOKED_UP: Final = frozenset(
+    {
+        *(("v1", kind) for kind in ("LimitRange", "Namespace", "Node", "ServiceAccount")),
+        ("networking.k8s.io/v1", "IngressClass"),
+        ("node.k8s.io/v1", "RuntimeClass"),
+        ("scheduling.k8s.io/v1", "PriorityClass"),
+        ("storage.k8s.io/v1", "StorageClass"),
+    }
+)
+"""apiVersion and kind of all that plugins look up."""
 
 
 class AtHand:
@@ -27,6 +38,7 @@ class AtHand:
         """The object of that name; None if it is not at hand. It must not be changed."""
         key = (api_version, kind, namespace, name)
         if key not in self._named:
+            _require_declared(api_version, kind)
             try:
                 found = self._cluster.get(api_version, kind, name, namespace or None).value
             except (UnknownKind, NotCached):
@@ -38,6 +50,7 @@ class AtHand:
         """The objects of a kind, by name. They must not be changed."""
         key = (api_version, kind, namespace)
         if key not in self._listed:
+            _require_declared(api_version, kind)
             try:
                 found = self._cluster.list(api_version, kind, namespace).value
             except (UnknownKind, NotCached):
@@ -51,6 +64,12 @@ class AtHand:
             return None
         set_defaults(decoded.object, value["apiVersion"], value["kind"], self._target)
         return decoded.object
+
+
+def _require_declared(api_version: str, kind: str) -> None:
+    # Whoever gathers the objects of a run a part at a time knows by LOOKED_UP what to keep.
+    if (api_version, kind) not in LOOKED_UP:
+        raise LookupError(f"{kind} of {api_version} is not among LOOKED_UP")
 
 
 class Run:

@@ -300,7 +300,16 @@ _STRINGS: tuple[Overload, ...] = (
 )
 
 _SIZES: tuple[Overload, ...] = tuple(
-    declare("size", f"{measured} -> int", size, doc, example.format(value), privacy=Privacy.OPEN, guarded=True)
+    declare(
+        "size",
+        f"{measured} -> int",
+        size,
+        doc,
+        example.format(value),
+        privacy=Privacy.OPEN,
+        shape=Shape.LENGTH,
+        guarded=True,
+    )
     for measured, doc, value in (
         ("bytes", "The number of bytes.", "b'ab'"),
         ("list(T)", "The number of elements.", "[1, 2]"),

@@ -64,6 +64,8 @@ class Shape(Enum):
     """It is the part of the first argument that the second one selects."""
     JOINED = "joined"
     """It is a list of the elements of both arguments, or computed from both."""
+    LENGTH = "length"
+    """It is the number of the elements, characters or bytes of the first argument."""
 
 
 class Declared(Struct, frozen=True):

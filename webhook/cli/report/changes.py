@@ -23,12 +23,17 @@ def unified(change: Change) -> Iterator[str]:
         what = f"Pod of {what} ({render(change.template)})"
     policies = ", ".join(change.policies)
     lines = difflib.unified_diff(
-        _lines(before), _lines(after), f"{change.file}:{change.line} {what}", f"mutated by {policies}", lineterm=""
+        yaml_lines(before),
+        yaml_lines(after),
+        f"{change.file}:{change.line} {what}",
+        f"mutated by {policies}",
+        lineterm="",
     )
     return (visible(line) for line in lines)
 
 
-def _lines(value: Any) -> list[str]:
+def yaml_lines(value: Any) -> list[str]:
+    """A value as the lines of YAML, without anchors, and without breaks in long lines."""
     import yaml  # for a diff only
 
     text: str = yaml.dump(value, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=_UNWRAPPED)

@@ -41,7 +41,7 @@ def _class(classes: ET.Element, covered: Covered) -> None:
     element = ET.SubElement(classes, "class", {**names, **_rates([covered])})
     ET.SubElement(element, "methods")
     lines = ET.SubElement(element, "lines")
-    for number, marks in groupby(sorted(covered.marks, key=_line), key=_line):
+    for number, marks in groupby(sorted(_counted(covered), key=_line), key=_line):
         each = list(marks)
         line = ET.SubElement(lines, "line", number=str(number), hits=str(int(any(mark.ran for mark in each))))
         branching = [mark for mark in each if _branches(mark)]
@@ -66,9 +66,14 @@ def _rates(policies: Sequence[Covered], *, totals: bool = False) -> dict[str, st
     return {**rates, "complexity": "0"}
 
 
+def _counted(covered: Covered) -> list[Mark]:
+    """The marks of which a side counts."""
+    return [mark for mark in covered.marks if mark.figure.total]
+
+
 def _lines(covered: Covered) -> Figure:
     ran: dict[int, bool] = {}
-    for mark in covered.marks:
+    for mark in _counted(covered):
         ran[_line(mark)] = ran.get(_line(mark), False) or mark.ran
     return Figure(sum(ran.values()), len(ran))
 

@@ -1,9 +1,9 @@
 """Explanations as JSON. The fields are an interface: add, never rename.
 
 {"policies": [{"policy", "kind", "language", "file", "line", "objects": [
-   {"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "template": PATH or null,
-    "matched", "reason": why it is not matched or null, "denied",
-    "refused": [{"message", "file", "line", "column", "path"}], (what the API server refuses of the object)
+   {"file", "line", "object": {"apiVersion", "kind", "namespace", "name"}, "operation",
+    "template": PATH or null, "matched", "reason": why it is not matched or null, "denied",
+    "refused": [{"message", "file", "line", "column", "path"}],  (what the API server refuses of the object)
     "findings": [{"binding", "action", "message", "file", "line", "column", "path", "error", "lookedFor",
                   "traceback": with --verbose only}],  (the last three as in checkjson.py)
     "excepted": [the same, and "exception", "until"],
@@ -176,6 +176,7 @@ def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
         "file": planned.document.stream,
         "line": planned.document.position(prefix).line,
         "object": identity(planned.identity),
+        "operation": planned.request.operation,
         "template": render(prefix) if planned.of_template else None,
         "matched": request.matched,
         "reason": request.unmatched,

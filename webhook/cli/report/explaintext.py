@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -21,10 +21,14 @@ from webhook.offline.verdicts import Located, is_of_both, param_of
 from webhook.paths import Path, render
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.policyset import Policy
+from webhook.policy.request import DELETE, UPDATE
 from webhook.visible import visible
 
 PlaceOf = Callable[[Path], str]
 """The place of an expression in its policy's file, as `FILE:LINE`, by its Path in the policy."""
+
+
+_SENT: Final = {UPDATE: "Update of ", DELETE: "Deletion of "}
 
 
 class Report(Struct, frozen=True):
@@ -79,9 +83,9 @@ class _Text:
         """What is said of a request. said: the findings on the workload whose Pod it is of, which are not repeated."""
         mark, verdict, style = self.verdict(request)
         planned = request.planned
-        what = object_name(planned.identity)
+        what = f"{_SENT.get(planned.request.operation, '')}{object_name(planned.identity)}"
         if planned.of_template:
-            what = f"Pod of {what}"
+            what = f"Pod of {object_name(planned.identity)}"
         repeated = {id(each) for each in request.findings if any(_repeats(each, earlier) for earlier in said)}
         if repeated and len(repeated) == len(request.findings):
             yield self.paint(style, f"{mark} {what} {verdict}") + self.paint(DIM, ", for the same reason")

@@ -102,6 +102,10 @@ class Scalars:
         except yaml.YAMLError:
             return  # the scalars before the error are kept
 
+    def spans(self) -> Iterator[Span]:
+        """All scalars, in the order of the text; those of aliases stand where their anchors do."""
+        return (span for span in self._spans if span is not None)
+
     def span(self, at: int, is_item: bool) -> Span | None:
         """Start and end of a scalar in the text, and its style: a quote, `|`, `>`, or "" for plain.
 

@@ -344,7 +344,7 @@ class _Loader:
         for key, policy in self.policies.items():
             if not bound[key]:
                 message = f"{policy.kind} '{policy.name}' has no binding, so it never runs"
-                self._notes.append(Problem(policy.file, policy.line, None, message))
+                self._notes.append(Problem(policy.file, policy.line, None, message, rule="GW304"))
             complete: Policy[Any] = replace(
                 policy, bindings=tuple(sorted(bound[key], key=_name)), exceptions=tuple(exempt.get(key, ()))
             )
@@ -376,26 +376,33 @@ class _Loader:
                     if folded := folded_comment(document, path):
                         warning = _problem(document, path, _FOLDED)
                         excerpt = document.excerpt(folded)
-                        yield replace(warning, line=folded.line, column=folded.column, excerpt=excerpt)
+                        yield replace(warning, line=folded.line, column=folded.column, excerpt=excerpt, rule="GW210")
                 found = typechecking.warnings(
                     policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
                 )
                 if isinstance(evaluator, CELMutator):
                     found += mutationchecking.warnings(policy.match, evaluator.configurations(), kinds, schemas)
                 for path, issue in found:
-                    yield _in_expression(document, path, issue)
+                    yield replace(_in_expression(document, path, issue), rule="GW201")
 
     def _unmatched(self, kinds: Kinds) -> Iterator[Problem]:
-        """Rules that match nothing, and selectors without effect."""
+        """Rules that match nothing, and selectors without effect, of policies and bindings."""
         served = unmatchable.Served(kinds)
         for key, policy in self.policies.items():
             document = self._documents.get(key)
-            for path, message in unmatchable.findings(policy.match, served):
+            for rule, path, message in unmatchable.findings(policy.match, served):
                 if document is None:
                     where = f"{policy.kind} '{policy.name}': {message}"
-                    yield Problem(policy.file, policy.line, None, where)
+                    yield Problem(policy.file, policy.line, None, where, rule=rule)
                 else:
-                    yield _warning(document, path, f"{_subject(document)}: {render(path)}: {message}")
+                    yield _warning(document, path, f"{_subject(document)}: {render(path)}: {message}", rule)
+        for each in self._bindings:
+            bound = self.policies.get((each.binding.kind.removesuffix("Binding"), each.binding.policy))
+            if each.binding.match is None or bound is None:
+                continue
+            found = unmatchable.findings(each.binding.match, served, unmatchable.RESOURCES, bound.match.rules)
+            for rule, path, message in found:
+                yield _warning(each.document, path, f"{_subject(each.document)}: {render(path)}: {message}", rule)
 
     def _exempt(self) -> dict[tuple[str, str], list[Exemption]]:
         """The exemptions of each policy, sorted by the exception's name. Adds a note for each expired exception."""
@@ -416,7 +423,8 @@ class _Loader:
                         )
                         found.setdefault(key, []).append(exemption)
             if exception is not None and exception.expires <= time.time():
-                self._notes.append(document.problem(("spec", "expires"), exceptions.expired(exception)))
+                ended = document.problem(("spec", "expires"), exceptions.expired(exception))
+                self._notes.append(replace(ended, rule="GW306"))
         return found
 
     def _unknown_in_exception(
@@ -467,7 +475,7 @@ class _Loader:
             self._fault(bound.document, at, f"required: policy '{policy.name}' needs params")
         if bound.binding.param_ref is not None and policy.param_kind is None:
             message = f"{_subject(bound.document)}: {render(at)} is ignored: policy '{policy.name}' has no paramKind"
-            self._notes.append(bound.document.problem(at, message))
+            self._notes.append(replace(bound.document.problem(at, message), rule="GW303"))
 
     def _check_conditions(self, policy: AnyPolicy, bound: _Bound) -> None:
         if policy.language == "cel" and lookup(bound.document.value, _CONDITIONS_AT) is not None:
@@ -489,10 +497,10 @@ def _follows(path: Path, wrong: Path) -> bool:
     return path[: len(wrong)] == wrong or (path == wrong[:-1] and isinstance(wrong[-1], int))
 
 
-def _warning(document: Document, path: Path, message: str) -> Problem:
+def _warning(document: Document, path: Path, message: str, rule: str = "") -> Problem:
     """A warning at `path`, with the excerpt of its line."""
     position = document.position(path)
-    return replace(document.problem(path, message), excerpt=document.excerpt(position))
+    return replace(document.problem(path, message), excerpt=document.excerpt(position), rule=rule)
 
 
 def _problem(document: Document, path: Path, message: str) -> Problem:

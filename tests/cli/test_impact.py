@@ -1,0 +1,330 @@
+"""`gatewright impact`: two policy trees over the same objects, and what is said where one of the inputs is bad."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import gatewright
+from tests.git.repositories import Made
+
+POLICY = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: {name}}}
+spec:
+  matchConstraints:
+    resourceRules: [{{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [{resources}]}}]
+  validations: [{{expression: "{expression}", message: "{message}"}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: {name}}}
+spec: {{policyName: {name}, validationActions: [{action}]}}
+"""
+MUTATING = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {{name: labels}}
+spec:
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules: [{{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps, secrets]}}]
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration: {{expression: "Object{{metadata: Object.metadata{{labels: {{'tier': '{tier}'}}}}}}"}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {{name: labels}}
+spec: {{policyName: labels}}
+"""
+CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {}, namespace: {}, labels: {{team: {}}}}}\n"
+
+
+def policy(
+    name: str = "short",
+    expression: str = "object.metadata.name.size() < 9",
+    message: str = "too long",
+    action: str = "Deny",
+    resources: str = "configmaps",
+) -> str:
+    return POLICY.format(name=name, expression=expression, message=message, action=action, resources=resources)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """A repository with a policy and four objects, and one commit."""
+    found = Made(tmp_path / "repository")
+    found.commit(
+        {
+            "policies/short.yaml": policy(),
+            "deploy/a.yaml": CONFIG.format("a", "shop", "red") + "---\n" + CONFIG.format("abcd", "shop", "blue"),
+            "deploy/b.yaml": CONFIG.format("abcdef", "bank", "blue")
+            + "---\n"
+            + CONFIG.format("abcdefghij", "bank", "red"),
+        }
+    )
+    return found
+
+
+def impact(made: Made, *arguments: str, code: int = 0) -> Any:
+    done = gatewright("impact", "deploy", *arguments, "-o", "json", cwd=made.folder)
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def changes(report: Any) -> set[tuple[str, str, str, str]]:
+    return {(each["change"], each["policy"], each["object"]["name"], each["owner"]) for each in report["findings"]}
+
+
+def test_a_change_in_the_work_tree_is_compared_with_a_revision(made: Made) -> None:
+    (made.folder / "policies/short.yaml").write_text(policy(expression="object.metadata.name.size() < 4"))
+    report = impact(made, "--since", "HEAD")
+    assert changes(report) == {
+        ("newly denied", "short", "abcd", "shop"),
+        ("newly denied", "short", "abcdef", "bank"),
+    }
+    assert [(each["file"], each["line"]) for each in report["findings"]] == [("deploy/a.yaml", 7), ("deploy/b.yaml", 3)]
+    summary = report["summary"]
+    assert (summary["objects"], summary["newlyDenied"], summary["newlyAllowed"]) == (4, 2, 0)
+    assert summary["policies"] == [
+        {"name": "short", "kind": "validating", "differs": ["policy"], "matched": 4, "unjudged": None}
+    ]
+    assert summary["old"].startswith("HEAD (") and summary["new"] == "the work tree"
+
+
+def test_two_revisions_are_compared_and_the_work_tree_is_left_alone(made: Made) -> None:
+    made.commit({"policies/short.yaml": policy(expression="object.metadata.name.size() < 99")})
+    (made.folder / "policies/short.yaml").write_text("neither read nor changed: [")
+    status = made.git("status", "--porcelain")
+    report = impact(made, "--since", "HEAD~1", "--until", "HEAD")
+    assert changes(report) == {("newly allowed", "short", "abcdefghij", "bank")}
+    assert made.git("status", "--porcelain") == status
+
+
+def test_the_owner_is_what_a_label_says(made: Made) -> None:
+    (made.folder / "policies/short.yaml").write_text(policy(expression="object.metadata.name.size() < 4"))
+    report = impact(made, "--since", "HEAD", "--owner-label", "team")
+    assert {owner for *_, owner in changes(report)} == {"blue"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "fail_on", "code"),
+    [
+        ("object.metadata.name.size() < 4", "newly-denied", 1),
+        ("object.metadata.name.size() < 4", "newly-allowed", 0),
+        ("object.metadata.name.size() < 4", "any", 1),
+        ("object.metadata.name.size() < 4", "never", 0),
+        ("object.metadata.name.size() < 99", "newly-denied", 0),
+        ("object.metadata.name.size() < 99", "newly-allowed", 1),
+        ("object.metadata.name.size() <= 8", "any", 0),
+    ],
+)
+def test_what_a_run_fails_on(made: Made, expression: str, fail_on: str, code: int) -> None:
+    (made.folder / "policies/short.yaml").write_text(policy(expression=expression))
+    impact(made, "--since", "HEAD", "--fail-on", fail_on, code=code)
+
+
+def test_what_another_policy_denies_is_not_newly_denied(made: Made) -> None:
+    """Of a policy that is split in two, no object is newly denied, though another policy says it."""
+    (made.folder / "policies/short.yaml").write_text(policy("brief"))
+    report = impact(made, "--since", "HEAD", "--fail-on", "newly-denied")
+    assert changes(report) == {
+        ("newly denied", "brief", "abcdefghij", "bank"),
+        ("newly allowed", "short", "abcdefghij", "bank"),
+    }
+    assert [each["differs"] for each in report["summary"]["policies"]] == [["added"], ["removed"]]
+
+
+def test_a_patch_that_differs_is_shown_as_a_diff_without_the_content_of_secrets(made: Made) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\nstringData: {key: swordfish}\n"
+    made.commit({"policies/labels.yaml": MUTATING.format(tier="gold"), "deploy/secret.yaml": secret})
+    (made.folder / "policies/labels.yaml").write_text(MUTATING.format(tier="iron"))
+    report = impact(made, "--since", "HEAD")
+    assert {(change, name) for change, policy_name, name, _ in changes(report) if policy_name == "labels"} == {
+        ("patch changed", name) for name in ("a", "abcd", "abcdef", "abcdefghij", "s")
+    }
+    for each in report["findings"]:
+        assert "-    tier: gold" in each["diff"] and "+    tier: iron" in each["diff"]
+    text = gatewright("impact", "deploy", "--since", "HEAD", "--verbose", cwd=made.folder).stdout
+    assert "swordfish" not in text + json.dumps(report) and "tier: iron" in text
+
+
+def test_a_policy_that_none_of_the_objects_shows_is_named(made: Made) -> None:
+    made.commit({"policies/pods.yaml": policy("pods", resources="pods"), "policies/unbound.yaml": policy("unbound")})
+    (made.folder / "policies/pods.yaml").write_text(policy("pods", "false", resources="pods"))
+    (made.folder / "policies/unbound.yaml").write_text(policy("unbound").partition("---")[0])
+    done = gatewright("impact", "deploy", "--since", "HEAD", cwd=made.folder)
+    assert "pods (changed): it matches none of these objects" in done.stdout
+    report = impact(made, "--since", "HEAD~1")
+    why = {each["name"]: each["unjudged"] for each in report["summary"]["policies"]}
+    assert why == {
+        "pods": "it matches none of these objects",
+        "unbound": "it has no binding, so it never runs",
+    }
+
+
+def test_errors_that_come_and_go_are_told_from_violations(made: Made) -> None:
+    (made.folder / "policies/short.yaml").write_text(policy(expression="object.data.missing == 'x'"))
+    assert {change for change, *_ in changes(impact(made, "--since", "HEAD"))} == {"error came"}
+    report = impact(made, "--since", "HEAD")
+    assert report["summary"]["newlyDenied"] == 3  # one was denied before
+    made.git("commit", "--quiet", "--all", "--message", "broken")
+    (made.folder / "policies/short.yaml").write_text(policy(expression="true"))
+    assert {change for change, *_ in changes(impact(made, "--since", "HEAD"))} == {"error went"}
+
+
+def test_trees_that_do_not_load_are_told_of_on_both_sides(made: Made) -> None:
+    made.commit({"policies/short.yaml": policy(expression="object.metadata.nam(")})
+    (made.folder / "policies/short.yaml").write_text(policy(expression="1 +"))
+    done = gatewright("impact", "deploy", "--since", "HEAD", cwd=made.folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "HEAD:policies/short.yaml:7" in done.stderr and "error: policies/short.yaml:7" in done.stderr
+    report = impact(made, "--since", "HEAD", code=2)
+    assert {each["file"] for each in report["errors"]} == {"policies/short.yaml", "HEAD:policies/short.yaml"}
+
+
+def test_a_tree_that_a_revision_does_not_have_is_new(made: Made) -> None:
+    (made.folder / "more").mkdir()
+    (made.folder / "more/short.yaml").write_text(policy("more", "false"))
+    report = impact(made, "--since", "HEAD", "--policies", "more")
+    assert {change for change, *_ in changes(report)} == {"newly denied"}
+    assert any("has no more" in note for note in report["notes"])
+
+
+def test_two_folders_are_compared(made: Made) -> None:
+    for name, size in (("old", 4), ("new", 99)):
+        (made.folder / name).mkdir()
+        (made.folder / name / "p.yaml").write_text(policy(expression=f"object.metadata.name.size() < {size}"))
+    report = impact(made, "--old", "old", "--new", "new")
+    assert {change for change, *_ in changes(report)} == {"newly allowed"}
+    assert (report["summary"]["old"], report["summary"]["new"]) == ("old", "new")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["deploy"], "name what to compare with"),
+        (["--since", "HEAD"], "name the objects to judge"),
+        (["deploy", "--old", "policies"], "give both"),
+        (["deploy", "--old", "policies", "--new", "policies", "--since", "HEAD"], "leave --since"),
+        (["deploy", "--since", "nowhere"], "names no commit here"),
+        (["deploy", "--since", "HEAD", "--policies", "../x"], "is not in a git repository"),
+        (["deploy", "--since", "HEAD", "--policies", "none"], "no policy tree none"),
+        (["deploy", "--since", "HEAD", "--policies", "oci://r.example/p:1"], "a bundle has no git revisions"),
+        (["deploy", "--since", "HEAD", "-o", "pdf"], "expected FORMAT"),
+        (["deploy", "--since", "HEAD", "-o", "text", "-o", "json"], "two reports"),
+        (["deploy", "--since", "HEAD", "--context", "x"], "need --cluster"),
+        (["deploy", "--since", "HEAD", "--values", "x"], "--render helm"),
+        (["deploy", "--since", "HEAD", "--kubernetes-version", "0.1"], "--kubernetes-version: "),
+        (["deploy", "--since", "HEAD", "--as-group", "g"], "--as-group needs --as"),
+        (["deploy", "--since", "HEAD", "--exclude", "x" * 5000], "--exclude: "),
+        (["deploy", "--since", "HEAD", "--cluster", "--kubeconfig", "none"], "--cluster"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(made: Made, arguments: list[str], said: str) -> None:
+    done = gatewright("impact", *arguments, cwd=made.folder)
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+
+
+def test_what_cannot_be_read_is_counted_and_the_rest_is_judged(made: Made) -> None:
+    made.commit({"deploy/broken.yaml": "kind: ConfigMap\napiVersion: v1\nmetadata: {name: [\n"})
+    (made.folder / "policies/short.yaml").write_text(policy(expression="object.metadata.name.size() < 4"))
+    report = impact(made, "--since", "HEAD", code=2)
+    assert [each["file"] for each in report["errors"]] == ["deploy/broken.yaml"]
+    assert len(report["findings"]) == 2
+    made.git("rm", "--quiet", "deploy/broken.yaml")
+    empty = gatewright("impact", "--since", "HEAD", "-", cwd=made.folder, stdin="")
+    assert (empty.returncode, "no objects in it to judge" in empty.stderr) == (2, True)
+
+
+def test_outside_of_a_repository_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/p.yaml").write_text(policy())
+    (tmp_path / "deploy.yaml").write_text(CONFIG.format("a", "shop", "red"))
+    done = gatewright("impact", "deploy.yaml", "--since", "HEAD", cwd=tmp_path)
+    assert done.returncode == 2 and "not in a git repository" in done.stderr
+
+
+def test_a_submodule_in_a_policy_tree_is_an_error_of_that_side(made: Made, tmp_path: Path) -> None:
+    other = Made(tmp_path / "other")
+    other.commit({"p.yaml": policy("inner")})
+    command = [
+        "git",
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        str(other.folder),
+        "policies/sub",
+    ]
+    subprocess.run(command, cwd=made.folder, check=True, capture_output=True)
+    made.git("commit", "--quiet", "--message", "submodule")
+    done = gatewright("impact", "deploy", "--since", "HEAD", cwd=made.folder)
+    assert done.returncode == 2 and "HEAD:policies/sub: a submodule" in done.stderr
+
+
+def test_the_text_and_the_markdown_group_by_policy_and_owner(made: Made) -> None:
+    (made.folder / "policies/short.yaml").write_text(
+        policy(expression="object.metadata.name.size() < 1", message="@all: `too` <b>long</b> | really")
+    )
+    done = gatewright("impact", "deploy", "--since", "HEAD", "-o", "text", "-o", "markdown=out.md", cwd=made.folder)
+    assert "newly denied: 3  shop 2, bank 1" in done.stdout
+    assert "denied otherwise: 1  bank 1" in done.stdout
+    assert "before: too long" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith(
+        "3 objects newly denied, 1 object differs, but is admitted or denied as before (4 objects, 1 of 1 policy differ"
+    )
+    text = (made.folder / "out.md").read_text()
+    assert text.startswith("### Policy impact: 3 objects newly denied")
+    assert "| `short` | changed | 4 | **3** | **1** |" in text
+    assert "<b>" not in text.replace("<b>short</b>", "") and "@all" not in text  # nobody is called, nothing is markup
+    concise = gatewright("impact", "deploy", "--since", "HEAD", "--concise", cwd=made.folder).stdout
+    assert "deploy/a.yaml" in concise and "really" not in concise
+
+
+def test_nothing_differs(made: Made) -> None:
+    done = gatewright("impact", "deploy", "--since", "HEAD", cwd=made.folder)
+    assert done.stdout.startswith("no verdict differs (4 objects, 0 of 1 policy differ")
+    text = gatewright("impact", "deploy", "--since", "HEAD", "-o", "markdown", cwd=made.folder).stdout
+    assert text.startswith("### Policy impact: no verdict differs")
+
+
+def test_a_python_policy_that_fails_on_another_line_fails_as_before(made: Made) -> None:
+    lines = (
+        "from gatewright import validate\n\n\n{}@validate(resources=['v1/configmaps'])\ndef fails(request):\n"
+        '    """Fails."""\n    raise ValueError("x")\n'
+    )
+    binding = policy("fails").partition("---\n")[2]
+    made.commit({"policies/fails.py": lines.format(""), "policies/fails.yaml": binding})
+    (made.folder / "policies/fails.py").write_text(lines.format("# a comment\n"))
+    report = impact(made, "--since", "HEAD")
+    assert [each["differs"] for each in report["summary"]["policies"]] == [["policy"]]
+    assert not report["findings"]
+
+
+def test_the_markdown_shows_patches_and_what_cannot_be_said(made: Made) -> None:
+    made.commit(
+        {
+            "policies/labels.yaml": MUTATING.format(tier="gold"),
+            "policies/pods.yaml": policy("pods", resources="pods"),
+            "deploy/broken.yaml": "kind: ConfigMap\napiVersion: v1\nmetadata: {name: [\n",
+        }
+    )
+    (made.folder / "policies/labels.yaml").write_text(MUTATING.format(tier="iron"))
+    (made.folder / "policies/pods.yaml").write_text(policy("pods", "false", resources="pods"))
+    done = gatewright("impact", "deploy", "--since", "HEAD", "-o", "markdown", cwd=made.folder)
+    assert done.returncode == 2
+    text = done.stdout
+    assert text.startswith("### Policy impact: 4 objects differ, but are admitted or denied as before")
+    assert "> **1 error**, so that this is not the whole impact:" in text and "deploy/broken.yaml" in text
+    assert "- `pods`: it matches none of these objects" in text
+    assert "| `labels` | changed | 4 | **4** |" in text
+    assert "  ```diff\n" in text and "+    tier: iron" in text
+    assert "- … and 1 more" in text

@@ -1,0 +1,480 @@
+"""`gatewright impact`: what a change of policies changes, for whom, before it is merged."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from msgspec import Struct
+
+from webhook.cli.options import (
+    FAILED,
+    TREE,
+    AsGroups,
+    AsUser,
+    Authorizations,
+    Bundles,
+    Color,
+    Colors,
+    Exclude,
+    KubernetesVersion,
+    Namespace,
+    NotGiven,
+    PlainRegistry,
+    PolicyImports,
+    PolicyTrees,
+    RegistryCA,
+    Render,
+    SettingsFile,
+    Strict,
+    Values,
+    Verbose,
+    VerifyKey,
+    assumed,
+    colored,
+    fail,
+    imported,
+    is_bundle,
+    pulled,
+    refuse,
+    trees,
+    workloads_of,
+)
+from webhook.excerpts import columns
+from webhook.versions import NEWEST_TEXT, Version, parse_version
+
+if TYPE_CHECKING:
+    from webhook.access import AccessRule
+    from webhook.cli.progress import ProgressBar
+    from webhook.cli.report.impactmodel import Report
+    from webhook.documents.document import Problem
+    from webhook.impact.corpus import Corpus
+    from webhook.impact.sameness import Comparison
+    from webhook.impact.trees import Side, Trees
+    from webhook.offline.requests import Options
+
+
+class FailOn(StrEnum):
+    """What the exit code 1 stands for."""
+
+    NEWLY_DENIED = "newly-denied"
+    NEWLY_ALLOWED = "newly-allowed"
+    ANY = "any"
+    NEVER = "never"
+
+
+class Written(StrEnum):
+    """The operation of the requests."""
+
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+
+
+def impact(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH]", help="Manifests to judge: files, folders or `-` for stdin."),
+    ] = None,
+    policies: PolicyTrees = None,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="REV", help="Compare the policies of this git revision with those of the work tree."
+        ),
+    ] = "",
+    until: Annotated[
+        str, typer.Option("--until", metavar="REV", help="With --since: compare with this revision, not the work tree.")
+    ] = "",
+    old: Annotated[
+        list[str] | None,
+        typer.Option("--old", metavar="TREE", help=f"The old policies: {TREE}; may be repeated. Needs --new."),
+    ] = None,
+    new: Annotated[
+        list[str] | None, typer.Option("--new", metavar="TREE", help="The new policies; may be repeated.")
+    ] = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Judge the objects of a live cluster too; it is only read.")
+    ] = False,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option("--kubeconfig", metavar="FILE", help="[default: that of KUBECONFIG, else ~/.kube/config]"),
+    ] = None,
+    context: Annotated[
+        str, typer.Option("--context", metavar="NAME", help="The context of the kubeconfig. [default: the current one]")
+    ] = "",
+    owner_label: Annotated[
+        str,
+        typer.Option(
+            "--owner-label",
+            metavar="KEY",
+            help="The label or annotation that says whose an object is. [default: namespaces stand for owners]",
+        ),
+    ] = "",
+    fail_on: Annotated[
+        FailOn,
+        typer.Option(
+            "--fail-on", help="Exit with 1 if objects are denied or allowed that were not, or if any differs."
+        ),
+    ] = FailOn.NEVER,
+    operation: Annotated[
+        Written,
+        typer.Option(help="UPDATE: as if each object were written as it is already.", case_sensitive=False),
+    ] = Written.CREATE,
+    namespace: Namespace = "default",
+    user: AsUser = "",
+    groups: AsGroups = None,
+    render: Render = None,
+    values: Values = None,
+    settings: SettingsFile = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORMAT[=FILE]",
+            help="text, json or markdown, for a comment on a pull request. May be repeated, each but one with a file.",
+        ),
+    ] = None,
+    concise: Annotated[bool, typer.Option("--concise", help="Name the objects of the text, without messages.")] = False,
+    exclude: Exclude = None,
+    strict: Strict = False,
+    version: KubernetesVersion = NEWEST_TEXT,
+    policy_imports: PolicyImports = "",
+    verify_key: VerifyKey = None,
+    registry_ca: RegistryCA = None,
+    registry_plain_http: PlainRegistry = False,
+    authorizations: Authorizations = None,
+    verbose: Verbose = False,
+    color: Colors = Color.AUTO,
+) -> None:
+    """Compare two versions of the policies by their verdicts on objects: what is newly denied, allowed, changed.
+
+    The objects are manifests, those of a cluster, or both. Exit code: **0**, **1** if --fail-on says so, **2** the run
+    itself failed: policies of either side that do not load, a file that cannot be read, a bad option.
+    """
+    # As `check`: collecting garbage finds none here.
+    gc.disable()
+    asked = _Asked(
+        paths=tuple(paths or ()),
+        policies=tuple(policies or ()),
+        since=since,
+        until=until,
+        old=tuple(old or ()),
+        new=tuple(new or ()),
+        cluster=cluster,
+        kubeconfig=kubeconfig,
+        context=context,
+        owner_label=owner_label,
+        fail_on=fail_on,
+        operation=operation,
+        namespace=namespace,
+        user=user,
+        groups=tuple(groups or ()),
+        render=frozenset(each.value for each in render or ()),
+        values=tuple(values or ()),
+        settings=settings,
+        output=tuple(output or ()),
+        concise=concise,
+        exclude=tuple(exclude or ()),
+        strict=strict,
+        version=version,
+        policy_imports=policy_imports,
+        bundles=Bundles(registry_ca, registry_plain_http, verify_key),
+        authorizations=authorizations,
+        verbose=verbose,
+        color=color,
+    )
+    try:
+        code = _impact(asked)
+    except BrokenPipeError:  # of stderr: whoever read it has seen enough
+        code = FAILED
+    except KeyboardInterrupt:
+        code = 130
+    gc.freeze()
+    raise typer.Exit(code)
+
+
+class _Asked(Struct, frozen=True, kw_only=True):
+    """The values of the options."""
+
+    paths: tuple[str, ...]
+    policies: tuple[str, ...]
+    since: str
+    until: str
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+    cluster: bool
+    kubeconfig: Path | None
+    context: str
+    owner_label: str
+    fail_on: FailOn
+    operation: Written
+    namespace: str
+    user: str
+    groups: tuple[str, ...]
+    render: frozenset[str]
+    values: tuple[str, ...]
+    settings: Path | None
+    output: tuple[str, ...]
+    concise: bool
+    exclude: tuple[str, ...]
+    strict: bool
+    version: str
+    policy_imports: str
+    bundles: Bundles
+    authorizations: Path | None
+    verbose: bool
+    color: Color
+
+
+def _impact(asked: _Asked) -> int:
+    # Imported here so that `gatewright --help` and wrong options answer at once.
+    from webhook.cli.progress import ProgressBar
+    from webhook.cli.report.impacted import findings
+    from webhook.cli.report.impactmodel import Finding, Report
+    from webhook.impact.deciding import Counted, impacts
+    from webhook.impact.sameness import compared
+    from webhook.impact.summary import Tally
+    from webhook.offline import authorizations as access
+    from webhook.offline.owners import owners
+    from webhook.offline.requests import Options, impersonated
+
+    try:
+        targets = _targets(asked.output)
+        _require(asked)
+        custom = workloads_of(asked.settings)
+        try:
+            user = impersonated(asked.user, asked.groups)
+        except ValueError as error:
+            raise NotGiven(str(error)) from None
+        try:
+            target = parse_version(asked.version)
+        except ValueError as error:
+            raise NotGiven(f"--kubernetes-version: {error}, got {asked.version!r}") from None
+        rules_given, wrong = access.read(str(asked.authorizations)) if asked.authorizations else ((), [])
+        if wrong:
+            raise NotGiven(problems=wrong)
+        old, new = _sides(asked, target)
+    except NotGiven as error:
+        if error.policies:
+            targets = [each for each in targets if each[0] != "text"]
+            return _finish(Report(problems=error.problems), targets, asked.color)
+        return refuse(error, asked.color)
+    comparison, counted, tally = compared(old, new), Counted(), Tally()
+    options = Options(asked.namespace, user, asked.operation.value, False, custom, target)
+    found: list[Finding] = []
+    problems: list[Problem] = []
+    notes: list[str] = []
+    warnings: list[Problem] = []
+    mutating = {name for kind, name in comparison.policies if kind.startswith("Mutating")}
+    with ProgressBar(sys.stderr) as bar:
+        try:
+            corpora = _corpora(asked, options, rules_given, (old, new), comparison, bar, (problems, warnings, notes))
+        except NotGiven as error:
+            return refuse(error, asked.color)
+        for corpus in corpora:
+            made = None
+            for difference in impacts(corpus, old, new, comparison, counted):
+                if made is None:
+                    made = owners(asked.owner_label, [*corpus.namespaces, *new.policies.objects])
+                tally.add(difference)
+                differs = mutating.__contains__
+                found += findings(difference, made, placed=corpus.placed, differs=differs)
+                bar.step("judging", counted.objects)
+            problems += corpus.problems
+            notes += corpus.notes
+            notes += assumed(getattr(corpus, "assumed", ()))
+    for side in (old, new):
+        notes += [f"{side.name} has no {name}: its policies are {_gone(side is old)}" for name in side.absent]
+    summary = tally.summary(old, new, comparison, counted)
+    report = Report(
+        findings=found,
+        problems=sorted(problems, key=lambda problem: (problem.file, problem.line or 0)),
+        warnings=warnings,
+        notes=notes,
+        verbose=asked.verbose,
+        concise=asked.concise,
+        impact=summary,
+    )
+    code = _finish(report, targets, asked.color)
+    return code or int(summary.fails(asked.fail_on.value))
+
+
+FORMATS: Final = ("text", "json", "markdown")
+
+
+def _targets(named: Sequence[str]) -> list[tuple[str, str]]:
+    """The formats, each with its file, "" for stdout. Raises NotGiven."""
+    found: list[tuple[str, str]] = []
+    for each in named:
+        name, separator, file = each.partition("=")
+        if name not in FORMATS or (separator and not file):
+            raise NotGiven(f"--output: expected FORMAT or FORMAT=FILE, with one of {', '.join(FORMATS)}, got {each!r}")
+        if file in [other for _, other in found]:
+            raise NotGiven(
+                f"--output: two reports cannot both be written to {file or 'stdout; name a file: FORMAT=FILE'}"
+            )
+        found.append((name, file))
+    return found or [("text", "")]
+
+
+def _finish(report: Report, targets: Sequence[tuple[str, str]], color: Color) -> int:
+    """Write the report, and its problems and notes to stderr. Returns 2 if there are problems, else 0."""
+    from webhook.cli.report import impactjson, impactmarkdown, impacttext
+    from webhook.cli.report.problems import error_text, note_line, warning_text
+    from webhook.cli.streams import put
+
+    code = FAILED if report.problems else 0
+    if ("json", "") not in targets:
+        with_colors, width = colored(color, sys.stderr), columns(sys.stderr)
+        sys.stderr.write("".join(note_line(note, with_colors) for note in report.notes))
+        sys.stderr.write("".join(warning_text(each, with_colors, width) for each in report.warnings))
+        sys.stderr.write("".join(error_text(each, with_colors, width) for each in report.problems))
+        sys.stderr.flush()
+    for name, file in targets:
+        if name == "text":
+            shown = colored(color, sys.stdout) and not file
+            written = "".join(f"{line}\n" for line in impacttext.lines(report, shown))
+        else:
+            written = "".join((impactjson if name == "json" else impactmarkdown).text(report))
+        if not file:
+            code = code if put(written) else FAILED
+            continue
+        try:
+            Path(file).write_text(written, encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            code = fail(f"{file}: the report cannot be written: {error.strerror}", color)
+    return code
+
+
+def _gone(old: bool) -> str:
+    return "all new" if old else "all removed"
+
+
+def _require(asked: _Asked) -> None:
+    """Raise NotGiven for options that do not go together."""
+    if bool(asked.old) != bool(asked.new):
+        raise NotGiven("--old and --new name the two policy trees; give both")
+    if asked.old and (asked.since or asked.until or asked.policies):
+        raise NotGiven("--old and --new name the policy trees; leave --since, --until and --policies out")
+    if not asked.old and not asked.since:
+        raise NotGiven("name what to compare with: --since REV, or --old TREE --new TREE")
+    if not asked.paths and not asked.cluster:
+        raise NotGiven("name the objects to judge: files and folders with manifests, or --cluster")
+    if (asked.kubeconfig or asked.context) and not asked.cluster:
+        raise NotGiven("--kubeconfig and --context need --cluster")
+    if asked.values and "helm" not in asked.render:
+        raise NotGiven("--values needs --render helm")
+
+
+def _sides(asked: _Asked, target: Version) -> tuple[Side, Side]:
+    """Both trees, loaded. Raises NotGiven, with the errors of both sides."""
+    from webhook.policy.load.loading import PolicyTreeError
+
+    read = _read(asked)
+    loaded: list[Side] = []
+    problems: list[Problem] = []
+    for each in (read.old, read.new):
+        try:
+            loaded.append(each.loaded(target))
+        except PolicyTreeError as error:
+            problems += error.problems
+    if problems:
+        raise NotGiven(problems=problems, policies=True)
+    return loaded[0], loaded[1]
+
+
+def _read(asked: _Asked) -> Trees:
+    from webhook.git.repository import GitError
+    from webhook.impact.trees import between_revisions, of_folders
+
+    imports = imported(asked.policy_imports)
+    if asked.old:
+        bundled = [each for each in (*asked.old, *asked.new) if is_bundle(each)]
+        return of_folders(asked.old, asked.new, imports, pulled(bundled, asked.bundles) if bundled else {})
+    named = trees(asked.policies)
+    if bundled := [each for each in named if is_bundle(each)]:
+        raise NotGiven(
+            f"--since: a bundle has no git revisions: {bundled[0]}; compare two of them with --old and --new"
+        )
+    try:
+        return between_revisions(named, asked.since, asked.until, imports)
+    except GitError as error:
+        raise NotGiven(f"--since: {error}") from None
+
+
+def _corpora(
+    asked: _Asked,
+    options: Options,
+    access: Sequence[AccessRule],
+    sides: tuple[Side, Side],
+    comparison: Comparison,
+    bar: ProgressBar,
+    said: tuple[list[Problem], list[Problem], list[str]],
+) -> list[Corpus]:
+    """What is judged. said: problems, warnings and notes, which are added to. Raises NotGiven."""
+    found: list[Corpus] = []
+    if asked.paths:
+        found.append(_manifests(asked, options, access, sides, bar, said))
+    if asked.cluster:
+        from webhook.cluster.connection import ConfigurationError, Connection, configuration
+        from webhook.impact.livecorpus import Live
+
+        try:
+            where = configuration("kubeconfig", asked.kubeconfig, asked.context)
+        except ConfigurationError as error:
+            raise NotGiven(f"--cluster: {error}") from None
+        connection = Connection(where, 1)
+        name = asked.context or "the cluster"
+        live = Live(
+            connection, name, comparison.evaluated, user=options.user, operation=options.operation, access=access
+        )
+        found.append(live)
+    return found
+
+
+def _manifests(
+    asked: _Asked,
+    options: Options,
+    access: Sequence[AccessRule],
+    sides: tuple[Side, Side],
+    bar: ProgressBar,
+    said: tuple[list[Problem], list[Problem], list[str]],
+) -> Corpus:
+    from webhook.documents.document import Problem
+    from webhook.impact.corpus import Manifests
+    from webhook.offline import manifests
+
+    files = count(1)
+    rendered = manifests.NOTHING_IS_RENDERED
+    if asked.render:
+        from webhook.offline.rendering import Rendering, renderers
+
+        rendered = renderers(Rendering(asked.render, asked.values, asked.namespace))
+    try:
+        read = manifests.read(
+            asked.paths,
+            sys.stdin.buffer if sys.stdin is not None else None,
+            lambda _: bar.step("reading", next(files)),
+            exclude=asked.exclude,
+            strict=asked.strict,
+            crds=[value for side in sides for value in side.policies.objects],
+            renderers=rendered,
+            packed=True,
+        )
+    except ValueError as error:
+        raise NotGiven(f"--exclude: {error}") from None
+    problems, warnings, notes = said
+    problems += read.problems
+    if not (read.documents or read.problems or read.left_out):
+        where = asked.paths[0] if len(asked.paths) == 1 else f"{asked.paths[0]} and {len(asked.paths) - 1} more"
+        problems.append(Problem("<stdin>" if where == "-" else where, None, None, "no objects in it to judge"))
+    warnings += read.warnings
+    notes += manifests.notes(read, verbose=asked.verbose)
+    return Manifests(read.documents, options, access)

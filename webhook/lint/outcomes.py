@@ -1,0 +1,555 @@
+"""What an expression may come to for all requests: true, false, another value, an error because something is null.
+
+The expression is evaluated once on what is known of every request of an operation: on CREATE `oldObject` is null, on
+DELETE `object` is, and `request.operation` is the operation. All else is unknown. So an outcome never misses a value
+that some request gives; it may have values that no request gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
+
+from webhook.cel import Program
+from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, StructLiteral
+from webhook.cel.tree.declared import Shape
+from webhook.cel.tree.macros import recognise
+from webhook.lint.constraints import MIRRORED, Comparison, Operator, alike, contradict
+from webhook.paths import Path
+from webhook.policy.request import CONNECT, CREATE, DELETE
+
+
+class _Unknown:
+    """The constant of an outcome that has none."""
+
+
+UNKNOWN: Final = _Unknown()
+
+
+class _Nothing:
+    """The constant for an optional without a value."""
+
+
+_NOTHING: Final = _Nothing()
+
+
+class Null(NamedTuple):
+    """A read of a variable that is null: `object` or `oldObject`, the expression's name, and the offset in its source.
+
+    The expression is named by its path in the policy, or as a variable.
+    """
+
+    variable: str
+    expression: str | Path
+    offset: int
+
+
+class Outcome(Struct, frozen=True):
+    """The values that an expression may have: true, false, others. constant: the only one, if there is one.
+
+    nulls: the errors because something is null. fails: whether there may be an error of any kind. filled: it is text
+    that is not empty. present: it is not null.
+    """
+
+    true: bool = True
+    false: bool = True
+    other: bool = True
+    constant: Any = UNKNOWN
+    nulls: frozenset[Null] = frozenset()
+    fails: bool = True
+    filled: bool = False
+    present: bool = False
+
+    @property
+    def always(self) -> bool:
+        """Whether it is true whenever it can be evaluated."""
+        return self.true and not self.false and not self.other
+
+    @property
+    def never(self) -> bool:
+        """Whether it is not true for any request."""
+        return not self.true
+
+
+ANYTHING: Final = Outcome()
+
+
+class Known(NamedTuple):
+    """What is known of the requests. operation: "" if it may be any. nulls: whether one of the objects is null then."""
+
+    operation: str = ""
+    nulls: bool = True
+
+
+class Outcomes:
+    """The outcomes of one policy's expressions, as far as `known` determines them.
+
+    variables: `variables.NAME` -> program.
+    """
+
+    def __init__(self, variables: Mapping[str, Program], known: Known = Known()) -> None:  # noqa: B008 - immutable
+        self._variables = variables
+        self._known = known
+        self._done: dict[str, Outcome] = {}
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._numbered: dict[int, int] = {}
+        self._kept: list[Expr] = []  # so that no id is used twice
+        self._at: str | Path = ()
+        self.settled: dict[str | Path, list[tuple[Expr, bool]]] = {}
+        """Of each expression: the outermost parts that are conditions and always have one value."""
+
+    def of(self, program: Program, name: str | Path) -> Outcome:
+        """The outcome of an expression. name: see Null."""
+
+        def work() -> Outcome:
+            before, self._at = self._at, name
+            self.settled.setdefault(name, [])
+            try:
+                return self._outcome(program.tree, {})
+            finally:
+                self._at = before
+
+        return program.followed(work, self._variables)
+
+    # Nodes
+
+    def _outcome(self, node: Expr, local: Mapping[str, Outcome]) -> Outcome:
+        match node:
+            case Const(value=value):
+                return _constant(value)
+            case Ident(name=name):
+                return local[name] if name in local else self._named(name)
+            case Select():
+                return self._select(node, local)
+            case Call():
+                marked = len(self.settled[self._at])
+                return self._settle(node, self._call(node, local), marked)
+            case Comprehension():
+                marked = len(self.settled[self._at])
+                return self._settle(node, self._fold(node, local), marked)
+            case ListLiteral(elements=elements):
+                parts = [self._outcome(each, local) for each in elements]
+                return _value(parts, present=True)
+            case MapLiteral(entries=entries):
+                parts = [self._outcome(part, local) for entry in entries for part in (entry.key, entry.value)]
+                return _value(parts, present=True)
+        raise TypeError(type(node).__name__)
+
+    def _settle(self, node: Expr, outcome: Outcome, marked: int) -> Outcome:
+        """Remember a condition that always has one value, instead of those within it."""
+        if node.type.name == "bool" and not outcome.other and outcome.true != outcome.false:
+            found = self.settled[self._at]
+            del found[marked:]
+            found.append((node, outcome.true))
+        return outcome
+
+    def _named(self, name: str) -> Outcome:
+        program = self._variables.get(name)
+        if program is not None:
+            if name not in self._done:
+                self._done[name] = ANYTHING  # of a variable that uses itself
+                before, self._at = self._at, name
+                self.settled.setdefault(name, [])
+                self._done[name] = self._outcome(program.tree, {})
+                self._at = before
+            return self._done[name]
+        if self._known.operation:
+            null = {DELETE: ("object",), CREATE: ("oldObject",), CONNECT: ("oldObject",)}
+            if self._known.nulls and name in null.get(self._known.operation, ()):
+                return _constant(None)
+            if name in ("object", "oldObject"):
+                return Outcome(true=False, false=False, fails=False, present=True)
+        return Outcome(fails=False)
+
+    def _select(self, node: Select, local: Mapping[str, Outcome]) -> Outcome:
+        operand = node.operand
+        if node.field == "operation" and isinstance(operand, Ident) and operand.name == "request" and not node.test:
+            if self._known.operation and "request" not in local:
+                return _constant(self._known.operation)
+            return Outcome(true=False, false=False, fails=False, present=True)
+        of = self._outcome(operand, local)
+        if of.constant is None:
+            if node.test:
+                return _constant(False)
+            return self._null(operand, node.offset, of)
+        if node.test:
+            return Outcome(other=False, nulls=of.nulls, fails=of.fails)
+        return _typed(node, Outcome(nulls=of.nulls))
+
+    def _null(self, operand: Expr, offset: int, of: Outcome) -> Outcome:
+        """A read of null: an error, and no value."""
+        name = _root(operand)
+        if name in self._variables:
+            name = self._alias(name)
+        null = Null(name if name in ("object", "oldObject") else "", self._at, offset)
+        return Outcome(true=False, false=False, other=False, nulls=of.nulls | {null}, fails=True)
+
+    def _alias(self, name: str) -> str:
+        """The variable that a composited variable is no more than another name for."""
+        program = self._variables[name]
+        return program.tree.name if isinstance(program.tree, Ident) else ""
+
+    def _call(self, node: Call, local: Mapping[str, Outcome]) -> Outcome:
+        match node.function, node.args:
+            case "_&&_" | "_||_", _:
+                return self._joined(node, local)
+            case "!_", (one,):
+                of = self._outcome(one, local)
+                return Outcome(true=of.false, false=of.true, other=False, constant=_negated(of.constant),
+                               nulls=of.nulls, fails=of.fails)  # fmt: skip
+            case "_?_:_", (condition, one, other):
+                return self._either(condition, one, other, local)
+            case (("_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_"), (left, right)):
+                return self._compared(node, left, right, local)
+            case "@in", (left, right):
+                return self._within(node, left, right, local)
+            case (("_?._" | "_[?_]"), (operand, _)):
+                of = self._outcome(operand, local)
+                if of.constant is None or of.constant is _NOTHING:
+                    return _constant(_NOTHING)
+                return _typed(node, Outcome(nulls=of.nulls, fails=of.fails))
+            case "optional.none", ():
+                return _constant(_NOTHING)
+            case (("orValue" | "or"), (receiver, default)):
+                of, otherwise = self._outcome(receiver, local), self._outcome(default, local)
+                if of.constant is _NOTHING:
+                    return otherwise
+                return _either_of(_typed(node, of), otherwise)
+            case "hasValue", (receiver,):
+                of = self._outcome(receiver, local)
+                if of.constant is _NOTHING:
+                    return _constant(False)
+                return Outcome(other=False, nulls=of.nulls, fails=of.fails)
+        parts = [self._outcome(each, local) for each in node.args]
+        if node.function == "_[_]" and parts[0].constant is None:
+            return self._null(node.args[0], node.offset, parts[0])
+        if node.function == "_+_" and node.type.name == "string":
+            found = _value(parts, present=True)
+            texts = [part.constant for part in parts]
+            if all(isinstance(text, str) for text in texts):
+                return _constant("".join(texts))
+            filled = any(part.filled for part in parts)
+            return Outcome(true=False, false=False, nulls=found.nulls, fails=found.fails, filled=filled, present=True)
+        if node.declared.shape is Shape.LENGTH:
+            if isinstance(parts[0].constant, str):
+                return _constant(len(parts[0].constant))
+            if isinstance(node.args[0], ListLiteral) and not node.args[0].optional:
+                return _constant(len(node.args[0].elements))
+        if node.function == "-_" and isinstance(parts[0].constant, int) and not isinstance(parts[0].constant, bool):
+            return _constant(-parts[0].constant)
+        return _typed(node, _value(parts))
+
+    def _joined(self, node: Call, local: Mapping[str, Outcome]) -> Outcome:
+        """`&&` and `||`: a side that decides alone absorbs the errors of the other."""
+        conjunction = node.function == "_&&_"
+        left, right = (self._outcome(each, local) for each in node.args)
+        if conjunction:
+            true, false = left.true and right.true, left.false or right.false
+            kept = [(left, _may_let(right, True)), (right, _may_let(left, True))]
+        else:
+            true, false = left.true or right.true, left.false and right.false
+            kept = [(left, _may_let(right, False)), (right, _may_let(left, False))]
+        nulls = frozenset[Null]().union(*(side.nulls for side, reached in kept if reached))
+        fails = any(side.fails for side, reached in kept if reached)
+        terms = list(_terms(node, node.function))
+        if true and false and self._contradict(terms, conjunction, local):
+            true, false = (False, True) if conjunction else (True, False)
+        return Outcome(true=true, false=false, other=False, constant=_decided(true, false, fails),
+                       nulls=nulls, fails=fails)  # fmt: skip
+
+    def _contradict(self, terms: list[Expr], conjunction: bool, local: Mapping[str, Outcome]) -> bool:
+        """Whether not all of the terms can be true (of a conjunction), or not all false."""
+        if len(terms) > _MOST_TERMS:
+            return False
+        compared = [each for term in terms if (each := self._comparison(term, local)) is not None]
+        if not conjunction:
+            compared = [each.opposite() for each in compared]
+        return len(compared) > 1 and contradict(compared)
+
+    def _comparison(self, node: Expr, local: Mapping[str, Outcome]) -> Comparison | None:
+        """A term as a comparison with a constant; any other condition is compared with true."""
+        if isinstance(node, Call):
+            if node.function == "!_":
+                inner = self._comparison(node.args[0], local)
+                return None if inner is None else inner.opposite()
+            if node.function in _OPERATORS and len(node.args) == 2:
+                operator = _OPERATORS[node.function]
+                left, right = node.args
+                if operator == "in":
+                    values = self._constants(right, local)
+                    return None if values is None else Comparison(self._number(left), "in", values)
+                if (value := self._literal(right, local)) is not UNKNOWN:
+                    return self._with(left, operator, value)
+                if (value := self._literal(left, local)) is not UNKNOWN:
+                    return self._with(right, MIRRORED[operator], value)
+        return Comparison(self._number(node), "==", True)
+
+    def _with(self, subject: Expr, operator: Operator, value: Any) -> Comparison:
+        counted = isinstance(subject, Call) and subject.declared.shape is Shape.LENGTH
+        whole = counted or subject.type.name in ("int", "uint")
+        return Comparison(self._number(subject), operator, value, whole, 0 if counted else None)
+
+    def _literal(self, node: Expr, local: Mapping[str, Outcome]) -> Any:
+        """The value of a constant expression; UNKNOWN for any other."""
+        if isinstance(node, Const):
+            return node.value
+        if isinstance(node, Call) and node.function == "-_":
+            return self._outcome(node, local).constant
+        return UNKNOWN
+
+    def _constants(self, node: Expr, local: Mapping[str, Outcome]) -> tuple[Any, ...] | None:
+        if not isinstance(node, ListLiteral) or node.optional:
+            return None
+        values = tuple(self._literal(each, local) for each in node.elements)
+        return None if any(value is UNKNOWN for value in values) else values
+
+    def _either(self, condition: Expr, one: Expr, other: Expr, local: Mapping[str, Outcome]) -> Outcome:
+        decides, first, second = (self._outcome(each, local) for each in (condition, one, other))
+        if decides.true and not decides.false:
+            found = first
+        elif decides.false and not decides.true:
+            found = second
+        elif decides.never and not decides.false:
+            found = Outcome(true=False, false=False, other=False)
+        else:
+            found = _either_of(first, second)
+        return Outcome(
+            true=found.true,
+            false=found.false,
+            other=found.other,
+            constant=UNKNOWN if decides.fails else found.constant,
+            nulls=found.nulls | decides.nulls,
+            fails=found.fails or decides.fails,
+            filled=found.filled,
+            present=found.present,
+        )
+
+    def _compared(self, node: Call, left: Expr, right: Expr, local: Mapping[str, Outcome]) -> Outcome:
+        one, two = self._outcome(left, local), self._outcome(right, local)
+        nulls, fails = one.nulls | two.nulls, one.fails or two.fails
+        result = self._relation(node, left, right, one, two, local)
+        if result is None:
+            possible = _is_value(one) and _is_value(two)
+            return Outcome(true=possible, false=possible, other=False, nulls=nulls, fails=fails)
+        return Outcome(true=result, false=not result, other=False, constant=_decided(result, not result, fails),
+                       nulls=nulls, fails=fails)  # fmt: skip
+
+    def _relation(
+        self, node: Call, left: Expr, right: Expr, one: Outcome, two: Outcome, local: Mapping[str, Outcome]
+    ) -> bool | None:
+        """The result of a comparison that is the same for all requests; None if it is not known."""
+        function = node.function
+        if not (_is_value(one) and _is_value(two)):
+            return None
+        if _simple(one.constant) and _simple(two.constant):
+            return _of_constants(function, one.constant, two.constant)
+        one_is_null = (one.constant is None and two.present) or (two.constant is None and one.present)
+        if function in ("_==_", "_!=_") and one_is_null:
+            return function == "_!=_"
+        if self._number(left) == self._number(right):
+            return function in ("_==_", "_<=_", "_>=_")
+        found = self._comparison(node, local)
+        if found is not None and found.least is not None:
+            if contradict((found,)):
+                return False
+            if contradict((found.opposite(),)):
+                return True
+        return None
+
+    def _within(self, node: Call, left: Expr, right: Expr, local: Mapping[str, Outcome]) -> Outcome:
+        one, two = self._outcome(left, local), self._outcome(right, local)
+        nulls, fails = one.nulls | two.nulls, one.fails or two.fails
+        if two.constant is None:
+            return self._null(right, node.offset, two)
+        values = self._constants(right, local)
+        result: bool | None = None
+        if values == ():
+            result = False
+        elif values is not None and _simple(one.constant):
+            result = alike(one.constant) in [alike(value) for value in values]
+        if result is None:
+            possible = _is_value(one)
+            return Outcome(true=possible, false=possible, other=False, nulls=nulls, fails=fails)
+        return Outcome(true=result, false=not result, other=False, constant=_decided(result, not result, fails),
+                       nulls=nulls, fails=fails)  # fmt: skip
+
+    def _fold(self, node: Comprehension, local: Mapping[str, Outcome]) -> Outcome:
+        fold = recognise(node)
+        if fold.kind == "bind":
+            return self._outcome(node.result, {**local, node.accu: self._outcome(node.init, local)})
+        over = self._outcome(node.range, local)
+        if over.constant is None:
+            return self._null(node.range, node.offset, over)
+        inner = {**local, node.var: Outcome(fails=False), node.accu: Outcome(fails=False)}
+        if node.var2:
+            inner[node.var2] = Outcome(fails=False)
+        empty = isinstance(node.range, ListLiteral) and not node.range.elements
+        some = isinstance(node.range, ListLiteral) and bool(node.range.elements) and not node.range.optional
+        if fold.kind in ("all", "exists"):
+            each = self._outcome(fold.value, inner)
+            nulls, fails = over.nulls | each.nulls, over.fails or each.fails
+            if not _is_value(over):
+                return Outcome(true=False, false=False, other=False, nulls=nulls)
+            if fold.kind == "all":
+                true, false = each.true or not some, each.false and not empty
+            else:
+                true, false = each.true and not empty, each.false or not some
+            return Outcome(true=true, false=false, other=False, nulls=nulls, fails=fails)
+        parts = [over, self._outcome(node.init, local)]
+        parts += [self._outcome(each, inner) for each in (node.condition, node.step, node.result)]
+        return _typed(node, _value(parts))
+
+    # Equal expressions have equal numbers
+
+    def _number(self, node: Expr) -> int:
+        known = self._numbered.get(id(node))
+        if known is None:
+            known = self._numbers.setdefault(self._key(node), len(self._numbers))
+            self._numbered[id(node)] = known
+            self._kept.append(node)
+        return known
+
+    def _key(self, node: Expr) -> tuple[Any, ...]:
+        number = self._number
+        match node:
+            case Const(value=value):
+                return "const", type(value).__name__, value
+            case Ident(name=name):
+                program = self._variables.get(name)
+                if program is not None and isinstance(program.tree, Ident | Select):
+                    return ("same", number(program.tree))
+                return "ident", name
+            case Select(operand=operand, field=field, test=test):
+                return "select", number(operand), field, test
+            case Call(args=(one,)) if node.declared.shape is Shape.LENGTH:  # a method and a function
+                return "length", number(one)
+            case Call(function=function, args=args, member=member):
+                return "call", function, member, *map(number, args)
+            case ListLiteral(elements=elements, optional=optional):
+                return "list", optional, *map(number, elements)
+            case MapLiteral(entries=entries):
+                name = node.name if isinstance(node, StructLiteral) else ""
+                return "map", name, *((number(each.key), number(each.value), each.optional) for each in entries)
+            case Comprehension():
+                parts = (node.range, node.init, node.condition, node.step, node.result)
+                return "fold", node.var, node.var2, node.accu, *map(number, parts)
+        raise TypeError(type(node).__name__)
+
+
+_MOST_TERMS: Final = 50
+"""The most terms of one `&&` or `||` that are held against each other."""
+
+_OPERATORS: Final[dict[str, Operator]] = {
+    "_==_": "==",
+    "_!=_": "!=",
+    "_<_": "<",
+    "_<=_": "<=",
+    "_>_": ">",
+    "_>=_": ">=",
+    "@in": "in",
+}
+
+
+def _terms(node: Expr, function: str) -> Iterator[Expr]:
+    """The terms of nested calls of one operator."""
+    pending = [node]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, Call) and each.function == function:
+            pending += each.args
+        else:
+            yield each
+
+
+def _root(node: Expr) -> str:
+    """The variable that a chain of selections begins with; "" for any other expression."""
+    while isinstance(node, Select):
+        node = node.operand
+    while isinstance(node, Call) and (node.function == "_[_]" or node.declared.shape is Shape.SAME):
+        node = node.args[0]
+    return node.name if isinstance(node, Ident) else ""
+
+
+def _constant(value: Any) -> Outcome:
+    boolean = isinstance(value, bool)
+    return Outcome(
+        true=value is True,
+        false=value is False,
+        other=not boolean,
+        constant=value,
+        fails=False,
+        filled=isinstance(value, str) and value != "",
+        present=value is not None,
+    )
+
+
+def _value(parts: Iterable[Outcome], *, present: bool = False) -> Outcome:
+    """The outcome of what is made of all of these."""
+    parts = list(parts)
+    nulls = frozenset[Null]().union(*(part.nulls for part in parts))
+    if not all(map(_is_value, parts)):
+        return Outcome(true=False, false=False, other=False, nulls=nulls)
+    fails = any(part.fails for part in parts)
+    if present:
+        return Outcome(true=False, false=False, nulls=nulls, fails=fails, present=True)
+    return Outcome(nulls=nulls)
+
+
+def _typed(node: Expr, of: Outcome) -> Outcome:
+    """The outcome without its constant, narrowed by the type of the expression."""
+    if not _is_value(of):
+        return of
+    if node.type.name == "bool":
+        return Outcome(other=False, nulls=of.nulls, fails=of.fails)
+    if node.type.name != "dyn" and not node.type.name.startswith("optional"):
+        return Outcome(true=False, false=False, nulls=of.nulls, fails=of.fails)
+    return Outcome(nulls=of.nulls, fails=of.fails)
+
+
+def _either_of(one: Outcome, two: Outcome) -> Outcome:
+    same = _simple(one.constant) and _simple(two.constant) and alike(one.constant) == alike(two.constant)
+    return Outcome(
+        true=one.true or two.true,
+        false=one.false or two.false,
+        other=one.other or two.other,
+        constant=one.constant if same else UNKNOWN,
+        nulls=one.nulls | two.nulls,
+        fails=one.fails or two.fails,
+        filled=one.filled and two.filled,
+        present=one.present and two.present,
+    )
+
+
+def _is_value(of: Outcome) -> bool:
+    """Whether there may be a value at all."""
+    return of.true or of.false or of.other
+
+
+def _may_let(side: Outcome, value: bool) -> bool:
+    """Whether a side may leave the decision to the other: it has this value, another one, or an error."""
+    has = side.true if value else side.false
+    return has or side.other or side.fails
+
+
+def _decided(true: bool, false: bool, fails: bool) -> Any:
+    return UNKNOWN if true == false or fails else true
+
+
+def _negated(constant: Any) -> Any:
+    return not constant if isinstance(constant, bool) else UNKNOWN
+
+
+def _simple(constant: Any) -> bool:
+    return constant is None or isinstance(constant, bool | int | float | str)
+
+
+def _of_constants(function: str, one: Any, two: Any) -> bool | None:
+    same = alike(one) == alike(two)
+    if function in ("_==_", "_!=_"):
+        return bool(same == (function == "_==_"))
+    if one is None or alike(one)[0] != alike(two)[0]:
+        return None
+    results: dict[str, bool] = {"_<_": one < two, "_<=_": one <= two, "_>_": one > two, "_>=_": one >= two}
+    return results[function]

@@ -1,0 +1,1 @@
+"""The rules: each module has RULES, and a function `check` that yields their alarms."""

@@ -1,0 +1,68 @@
+"""GW401: no tests. GW402: no description. GW404: a registration that does not ask about all that the policies match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from webhook.documents.reader import Document
+from webhook.lint.alarms import Alarm, Rule
+from webhook.lint.subject import Subject, key_of
+from webhook.paths import lookup
+from webhook.registration.sending import called, needs, unsent
+from webhook.registration.webhooks import Phase
+
+UNTESTED: Final = "GW401"
+UNDESCRIBED: Final = "GW402"
+OUTDATED: Final = "GW404"
+
+RULES: Final = (
+    Rule(UNTESTED, "no-tests", "note", "a policy has no tests"),
+    Rule(UNDESCRIBED, "no-description", "note", "a policy has no description"),
+    Rule(OUTDATED, "outdated-registration", "error", "the webhook configurations do not send what the policies need"),
+)
+
+_PHASES: Final[dict[str, Phase]] = {
+    "ValidatingWebhookConfiguration": "validate",
+    "MutatingWebhookConfiguration": "mutate",
+}
+
+
+def check(subject: Subject) -> Iterator[Alarm]:
+    tested = {lookup(document.value, ("policy",)) for document in subject.tests}
+    told: set[str] = set()
+    for policy in subject.policies.policies:
+        if policy.name not in tested and policy.name not in told:
+            told.add(policy.name)
+            message = f"'{policy.name}' has no tests: no PolicyTest in the tree names it"
+            yield subject.of_policy(UNTESTED, policy, ("metadata", "name"), message)
+        if not policy.description.strip():
+            where = "a docstring" if policy.language == "python" else "the annotation kubernetes.io/description"
+            message = f"'{policy.name}' has no description; say what it is for in {where}"
+            yield subject.of_policy(UNDESCRIBED, policy, ("metadata", "name"), message)
+    yield from _outdated(subject)
+
+
+def _outdated(subject: Subject) -> Iterator[Alarm]:
+    """Of the configurations that call Gatewright, in the tree or given beside it."""
+    found = [document for document in (*subject.documents, *subject.registrations) if _calls(document)]
+    if not found:
+        return
+    by_phase: dict[Phase, list[Document]] = {"validate": [], "mutate": []}
+    for document in found:
+        by_phase[_PHASES[key_of(document)[0]]].append(document)
+    for phase, documents in by_phase.items():
+        webhooks = [webhook for document in documents for webhook in _webhooks(document)]
+        for missing in unsent(webhooks, phase, needs(subject.policies, phase)):
+            at = (documents or found)[0]
+            message = f"{missing}; write the configurations again with `gatewright manifests`"
+            yield subject.alarm(OUTDATED, at, ("metadata", "name"), message)
+
+
+def _calls(document: Document) -> bool:
+    return key_of(document)[0] in _PHASES and any(map(called, _webhooks(document)))
+
+
+def _webhooks(document: Document) -> list[dict[str, Any]]:
+    listed = document.value.get("webhooks")
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []

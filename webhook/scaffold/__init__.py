@@ -1,0 +1,1 @@
+"""New policies: the files that `gatewright new policy` writes, from templates."""
