@@ -9,8 +9,7 @@ import pytest
 from tests.coverage.measured import MUTATING, VALIDATING, coverage, listed, only, sides, written
 from webhook.coverage.model import Figure
 
-# (the policy's spec, the ConfigMaps that its tests create, the sides by hand, covered and all, terms decided both ways and
-# all)
+# (the spec, the ConfigMaps that its tests create, the sides by hand, covered and all, terms decided both ways and all)
 BY_HAND = {
     "a comparison": (
         """
