@@ -10,7 +10,7 @@ from webhook.coverage.model import Coverage, Figure
 SPEC = """
 validations:
 - expression: has(object.data) && object.data.a == '1'
-- expression: "has(object.immutable) ? object.immutable : true"
+- expression: "has(object.immutable) ? object.immutable == true : true"
 """
 
 
@@ -31,7 +31,7 @@ def test_an_explained_side_counts_for_nothing(tmp_path: Path) -> None:
         tmp_path,
         "spans: [has(object.data)], never: 'false'",
         "spans: ['has(object.immutable)'], never: 'true'",
-        "spans: [object.immutable], never: evaluated",
+        "spans: [object.immutable == true], never: evaluated",
     )
     assert (found.figure, found.terms, found.explained, found.stale) == (Figure(4, 6), Figure(0, 1), 4, ())
     (covered,) = found.policies

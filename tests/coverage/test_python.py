@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
 
 import pytest
 
-from tests.coverage.measured import coverage
+from tests.coverage.measured import coverage, written
 from webhook.coverage.measuring import Measured
 from webhook.coverage.model import Covered, Figure
 from webhook.coverage.python import NotInstalled
@@ -65,7 +64,7 @@ def only(root: Path) -> Covered:
 
 def test_lines_and_branches_of_functions_count(root: Path) -> None:
     """By hand. _limit: lines 5, 6, 7, of which 6 does not run, and the branches 5 -> 6 (no), 5 -> 7. few_keys: lines
-    13, 14, 15, of which 15 does not run, and the branches 14 -> 15 (no), 14 -> out. untested: line 22, for the `if` is
+    13, 14, 15, of which 15 does not run, and the branches 14 -> 15 (no), 14 -> out. untested: line 23, for the `if` is
     excluded with what is in it."""
     (root / "tests.yaml").write_text(TESTS)
     covered = only(root)
@@ -76,7 +75,7 @@ def test_lines_and_branches_of_functions_count(root: Path) -> None:
         ((6, 9), "_limit: line 6 is never run"),
         ((14, 5), "few_keys: the branch never goes to line 15"),
         ((15, 9), "few_keys: line 15 is never run"),
-        ((22, 5), "untested: the function is never evaluated"),
+        ((23, 5), "untested: the function is never evaluated"),
     ]
     assert (covered.cases, covered.expressions, covered.terms) == (1, Figure(2, 3), Figure(0, 0))
 
@@ -111,16 +110,13 @@ def test_lines_that_follow_each_other_are_one_gap(root: Path) -> None:
 
 
 def test_without_coverage_py_python_cannot_be_measured(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def refusing(name: str, *rest: Any, **named: Any) -> Any:
-        if name == "coverage":
-            raise ImportError(name)
-        return real(name, *rest, **named)
-
     policies = load(root)
-    monkeypatch.setattr(builtins, "__import__", refusing)
+    monkeypatch.setitem(sys.modules, "coverage", None)  # importing it fails
     with pytest.raises(NotInstalled, match=r"pip install 'gatewright\[coverage\]'"):
         Measured(policies)
-    (root / "policy.py").unlink()
-    Measured(load(root))  # without policies in Python it is not needed
+
+
+def test_without_policies_in_python_coverage_py_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policies = load(written(tmp_path / "policies", "validations: [{expression: 'true'}]", []))
+    monkeypatch.setitem(sys.modules, "coverage", None)
+    Measured(policies)
