@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from webhook.cli.report import checktext
-from webhook.cli.report.outcome import Outcome
+from webhook.cli.report import writing
+from webhook.cli.report.checked import Checked
+from webhook.cli.report.model import Report
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline import manifests
 from webhook.offline.requests import Options, plan
@@ -123,9 +124,8 @@ def _times(file: str) -> Iterator[float]:
     found = list(verdicts(planned.requests, policies, cluster))
     yield time.process_time() - start
     start = time.process_time()
-    findings = [each for verdict in found for each in verdict.findings]
-    outcome = Outcome(findings, planned.problems, planned.notes, files=1, objects=len(found), policies=1)
-    checktext.report(outcome, color=False)
+    findings = [each for verdict in found for each in Checked().findings(verdict)]
+    "".join(writing.pieces(Report(command="check", findings=findings), writing.TEXT))
     yield time.process_time() - start
     yield len(findings)
 

@@ -22,11 +22,11 @@ from bench.servers import ROOT, certificate, free_port, loaded, measured, record
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.load.loading import load
 from webhook.schema import Kinds
+from webhook.server.exchange import Client, Head
 from webhook.server.isolation import Isolation
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 from webhook.server.policytimes import PolicyTimes
-from webhook.server.protocol import Client, Head
 from webhook.server.reviews import Reviews
 from webhook.server.sight import Sight
 from webhook.server.state import InForce, State

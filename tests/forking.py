@@ -34,9 +34,10 @@ _MOST: Final = 1 << 20  # bytes of an order
 _PID, _CODE = struct.Struct("=q"), struct.Struct("=q")
 _FOR_ALL: Final = (
     "pydantic", "typer.rich_utils", "typer._adapters", "webhook.cli.check", "webhook.cli.explain",
-    "webhook.cli.manifests", "webhook.cli.test", "webhook.cli.progress", "webhook.cli.report.checkjson",
-    "webhook.cli.report.checktext", "webhook.cli.report.explainjson", "webhook.cli.report.explaintext",
-    "webhook.cli.report.testtext", "webhook.policy.load.loading", "webhook.policy.load.translate",
+    "webhook.cli.manifests", "webhook.cli.test", "webhook.cli.progress", "webhook.cli.report.jsonformat",
+    "webhook.cli.report.text", "webhook.cli.report.checked", "webhook.cli.report.writing", "webhook.cli.reporting",
+    "webhook.cli.report.explainjson", "webhook.cli.report.explaintext",
+    "webhook.cli.report.tested", "webhook.policy.load.loading", "webhook.policy.load.translate",
     "webhook.policy.python.models", "webhook.policy.python.running", "webhook.registration.configurations",
 )  # fmt: skip
 _FOR_SERVE: Final = ("webhook.cli.serve", "webhook.server.process")

@@ -53,7 +53,9 @@ SIDEBAR = {
         Check manifests
             Files, updates, workloads <docs/check>
             Why was this refused? <docs/explain>
+            Reports <docs/formats>
             What a change of policies changes <docs/impact>
+            Settings, hooks, pipelines <docs/integrations>
         Run it in a cluster
             Operations <docs/operations/README>
             The server <docs/serve>

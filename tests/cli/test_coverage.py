@@ -65,7 +65,7 @@ cases:
 GAPS = """\
 policies/policy.yaml:10:18: spec.variables[0].expression: `!has(object.immutable) || object.metadata.name == '<b>'` is never false
   10 |     expression: "!has(object.immutable) || object.metadata.name == '<b>'"
-     |                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+     |                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 policies/policy.yaml:10:19: spec.variables[0].expression: `has(object.immutable)` is never true
   10 |     expression: "!has(object.immutable) || object.metadata.name == '<b>'"
      |                   ^^^^^^^^^^^^^^^^^^^^^
@@ -89,7 +89,7 @@ FIGURES = """\
 coverage of the policies:
    35.7 %  small (CEL)   5 of 14  policies/policy.yaml
    35.7 %  all policies  5 of 14
-  0 of 4 terms of && and || decided the outcome both ways (MC/DC)
+  0 of 4 terms of && and || decided the outcome both ways (MC/DC); --verbose names the others
 """
 
 
@@ -253,7 +253,7 @@ def test_cobertura(root: Path) -> None:
     }
     read = Cobertura(str(root / "c.xml"))
     assert read.files() == ["policies/policy.yaml"]
-    assert read.missed_lines("policies/policy.yaml") == [(15, "miss")]
+    assert (15, "miss") in read.missed_lines("policies/policy.yaml")
     assert read.total_statements() == 4
 
 

@@ -1,166 +1,132 @@
-"""`gatewright test --mutate`, as a person runs it."""
-
-from __future__ import annotations
+"""`gatewright mutate`, as a person runs it and pipes it on."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.cli import running
-from tests.mutants.trees import case, pod, policy_test
+from tests.cli.running import gatewright
 
-LIBRARY = Path(__file__).parent.parent.parent / "policies"
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata: {name: NAME}
+kind: MutatingAdmissionPolicy
+metadata: {name: label}
 spec:
-  failurePolicy: Ignore
+  reinvocationPolicy: Never
   matchConstraints:
-    resourceRules:
-    - {apiGroups: [""], apiVersions: [v1], operations: ["*"], resources: [pods]}
-  validations:
-  - {expression: "size(object.spec.containers) <= 1", message: one container}
+    resourceRules: [{apiGroups: ["", apps], apiVersions: [v1], operations: [CREATE], resources: [pods, secrets, deployments]}]
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration: {expression: 'Object{metadata: Object.metadata{labels: {"team": "shop"}}}'}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: label}
+spec: {policyName: label}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: none}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: ["*"]}]
+  validations: [{expression: "false", message: never}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: none}
+spec: {policyName: none, validationActions: [Deny]}
+"""  # noqa: E501
+MANIFESTS = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: s}
+stringData: {password: hunter2}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: c}
+data: {a: "1"}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: nginx, resources: {requests: {cpu: 0.5}}}]}
 """
-ONE, TWO = (pod(containers=[{"name": str(n), "image": "i"} for n in range(number)]) for number in (1, 2))
-STRONG = (case("one", "allow", ONE), case("two", "deny", TWO))
-
-
-def mutate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GATEWRIGHT_")}
-    return running.gatewright("test", "--mutate", *arguments, cwd=root, env=environment)
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "policies").mkdir()
-    (tmp_path / "policies" / "policy.yaml").write_text(POLICY.replace("NAME", "small"))
+    (tmp_path / "policies" / "label.yaml").write_text(POLICY)
+    (tmp_path / "in.yaml").write_text(MANIFESTS)
     return tmp_path
 
 
-def write(root: Path, *cases: str, mutants: str = "", policy: str = "small") -> None:
-    (root / "policies" / f"{policy}-tests.yaml").write_text(policy_test(policy, *cases, mutants=mutants))
+def test_objects_are_printed_with_what_policies_change_and_nothing_else(root: Path) -> None:
+    done = gatewright("mutate", "in.yaml", cwd=root)
+    assert done.returncode == 0, done.stderr
+    secret, unchanged, web = yaml.safe_load_all(MANIFESTS)
+    secret["metadata"]["labels"] = web["metadata"]["labels"] = {"team": "shop"}
+    assert list(yaml.safe_load_all(done.stdout)) == [secret, unchanged, web]
+    assert "note: 2 of 3 objects changed\n" in done.stderr
+    assert "hunter2" not in done.stderr
 
 
-SURVIVORS = """\
-FAIL small: 7 mutants: 4 killed, 3 survived
-  survived ID (bound) policies/policy.yaml:10:48
-    -   - {expression: "size(object.spec.containers) <= 1", message: one container}
-    +   - {expression: "size(object.spec.containers) < 1", message: one container}
-"""
+def test_what_is_printed_is_not_changed_again(root: Path) -> None:
+    first = gatewright("mutate", "in.yaml", cwd=root)
+    again = gatewright("mutate", "-", cwd=root, stdin=first.stdout)
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert "note: 0 of 3 objects changed\n" in again.stderr
 
 
-def test_survivors_are_shown_as_a_diff(root: Path) -> None:
-    write(root, STRONG[1])
-    done = mutate(root)
-    assert (done.returncode, done.stderr) == (1, "")
-    first = done.stdout.split("\n")
-    id = first[1].split()[1]
-    assert done.stdout.startswith(SURVIVORS.replace("ID", id)), done.stdout
-    assert first[-2] == "7 mutants: 4 killed, 3 survived, 0 explained"
+def test_pods_are_those_that_workloads_create(root: Path) -> None:
+    done = gatewright("mutate", "--show-pods", "in.yaml", cwd=root)
+    (pod,) = yaml.safe_load_all(done.stdout)
+    labels = pod["metadata"]["labels"]
+    assert (pod["kind"], labels["app"], labels["team"]) == ("Pod", "web", "shop")
+    assert pod["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "500m"}
 
 
-def test_strong_tests(root: Path) -> None:
-    write(root, *STRONG)
-    done = mutate(root, "-o", "json")
-    report = json.loads(done.stdout)
-    survivors = report["policies"][0]["mutants"]
-    assert [each["change"] for each in survivors] == ["failurePolicy"]
-    assert survivors[0] == {
-        "id": survivors[0]["id"],
-        "change": "failurePolicy",
-        "file": "policies/policy.yaml",
-        "line": 5,
-        "column": 18,
-        "from": "Ignore",
-        "to": "Fail",
-        "status": "survived",
-        "by": None,
-        "reason": None,
-        "before": ["  failurePolicy: Ignore"],
-        "after": ["  failurePolicy: Fail"],
-    }
+def test_what_the_api_server_refuses_is_left_out(root: Path) -> None:
+    (root / "in.yaml").write_text(f"{MANIFESTS}---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{a: 1}}\n")
+    done = gatewright("mutate", "in.yaml", cwd=root)
     assert done.returncode == 1
-    counts = {"total": 7, "killed": 6, "survived": 1, "explained": 0, "untested": 0, "refused": 0}
-    assert report["summary"] == {**counts, "failing": []}
-    write(root, *STRONG, mutants=f'mutants: [{{ids: ["{survivors[0]["id"]}"], reason: it cannot fail}}]\n')
-    done = mutate(root, "-v")
-    assert done.returncode == 0
-    assert done.stdout.startswith("pass small: 7 mutants: 6 killed, 0 survived, 1 explained\n")
-    assert "    explained: it cannot fail\n" in done.stdout
-    assert "policies/policy.yaml:10: killed by two\n" in done.stdout
-    (all_of_them,) = json.loads(mutate(root, "-v", "-o", "json").stdout)["policies"]
-    assert {each["by"] for each in all_of_them["mutants"]} == {"one", "two", None}
+    assert len(list(yaml.safe_load_all(done.stdout))) == 3
+    assert 'error: in.yaml:23:8: unknown field "spec.a"' in done.stderr
 
 
-def test_what_is_explained_for_nothing_is_noted(root: Path) -> None:
-    write(root, *STRONG, mutants='mutants: [{ids: ["12345678"], reason: r}]\n')
-    done = mutate(root)
-    assert "  note: mutant 12345678 is explained, but does not survive or does not exist\n" in done.stdout
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.yaml"], "absent.yaml: cannot be read"),
+        (["empty"], "empty: no *.yaml"),
+        (["-"], "<stdin>: no objects in it to mutate"),
+        (["in.yaml", "--values", "v.yaml"], "--values needs --render helm"),
+        (["in.yaml", "--exclude", "x" * 5000], "--exclude: "),
+        (["in.yaml", "--policies", "nowhere"], "nowhere"),
+        (["in.yaml", "--kubernetes-version", "2"], "--kubernetes-version"),
+    ],
+)
+def test_bad_input_fails_the_run(arguments: list[str], message: str, root: Path) -> None:
+    (root / "empty").mkdir()
+    done = gatewright("mutate", *arguments, cwd=root)
+    assert done.returncode == 2
+    assert message in done.stderr
 
 
-def test_policies_without_tests_and_tests_that_fail(root: Path) -> None:
-    (root / "policies" / "other.yaml").write_text(POLICY.replace("NAME", "other"))
-    write(root, case("one", "deny", ONE))
-    done = mutate(root)
-    assert done.returncode == 1
-    assert done.stdout.splitlines() == [
-        "FAIL other: it has no tests, so 7 mutants would survive",
-        "FAIL small: its tests fail as it is; nothing was changed",
-        "7 mutants: 0 killed, 7 survived, 0 explained",
-    ]
+def test_json_is_read_as_well(root: Path) -> None:
+    (root / "in.json").write_text(json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}))
+    done = gatewright("mutate", "in.json", cwd=root)
+    assert yaml.safe_load(done.stdout)["metadata"] == {"name": "s", "labels": {"team": "shop"}}
 
 
-def test_a_selection_is_of_policies_and_all_their_cases_run(root: Path) -> None:
-    (root / "policies" / "other.yaml").write_text(POLICY.replace("NAME", "other"))
-    write(root, *STRONG)
-    done = mutate(root, "-k", "two")
-    assert done.stdout.startswith("FAIL small: 7 mutants: 6 killed, 1 survived\n")
-    assert "other" not in done.stdout
-    assert mutate(root, "-k", "none").returncode == 2
-    write(root, *STRONG, policy="other")
-    assert mutate(root, "policies/other-tests.yaml").stdout.startswith("FAIL other: 7 mutants: 6 killed")
-
-
-def test_a_tree_without_tests_fails_the_run(root: Path) -> None:
-    done = mutate(root)
-    assert (done.returncode, "no tests: there is no object of kind PolicyTest" in done.stderr) == (2, True)
-
-
-@pytest.mark.parametrize("policy", sorted(each.name for each in LIBRARY.iterdir() if each.is_dir()))
-def test_no_mutant_of_a_shipped_policy_survives_unexplained(policy: str) -> None:
-    done = mutate(LIBRARY.parent, f"policies/{policy}", "-o", "json")
-    assert done.returncode == 0, done.stdout
-    report = json.loads(done.stdout)
-    assert report["summary"]["survived"] == report["summary"]["untested"] == 0
-    assert report["summary"]["killed"] > 100
-    assert report["policies"][0]["stale"] == []
-    assert all(each["reason"] for each in report["policies"][0]["mutants"])
-
-
-DOCUMENTED = """\
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata:
-  name: one-container
-spec:
-  failurePolicy: Fail
-  matchConstraints:
-    resourceRules:
-    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
-  validations:
-  - expression: size(object.spec.containers) <= 1
-"""
-
-
-def test_what_the_documentation_shows_is_what_it_prints(tmp_path: Path) -> None:
-    folder = tmp_path / "policies" / "small"
-    folder.mkdir(parents=True)
-    (folder / "policy.yaml").write_text(DOCUMENTED)
-    cases = (STRONG[1], case("none", "allow", pod(containers=[])))
-    (folder / "tests.yaml").write_text(policy_test("one-container", *cases))
-    page = (LIBRARY.parent / "docs" / "policies.md").read_text()
-    assert f"$ gatewright test --mutate\n{mutate(tmp_path).stdout}```\n" in page
+def test_paths_may_be_in_the_settings_of_the_repository(root: Path) -> None:
+    (root / ".gatewright.toml").write_text('paths = ["in.yaml"]\n')
+    done = gatewright("mutate", cwd=root)
+    assert (done.returncode, len(list(yaml.safe_load_all(done.stdout)))) == (0, 3)

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from tests.amounts import amount
 from webhook.admission.redaction import LAST_APPLIED
 from webhook.cli.main import app
-from webhook.cli.report import checkjson as report_json
-from webhook.cli.report import checktext, explainjson, explaintext
+from webhook.cli.report import explainjson, explaintext, writing
+from webhook.cli.report.checked import Checked
 from webhook.cli.report.explaintree import Look
-from webhook.cli.report.outcome import Outcome
+from webhook.cli.report.model import Report, fingerprinted
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents import reader
 from webhook.offline.policyexplained import explain_requests
@@ -262,10 +262,10 @@ class Reports:
     def checked(self) -> Iterator[str]:
         for explain in (False, True):
             found = list(verdicts(self.requests, self.policies, self.cluster, explain=explain))
-            findings = [located for verdict in found for located in verdict.findings]
-            outcome = Outcome(findings, [], [], 1, 1, 1, explained=explain)
-            yield checktext.report(outcome, color=False)
-            yield report_json.report(outcome)
+            findings = [finding for verdict in found for finding in Checked().findings(verdict)]
+            report = Report(command="check", findings=list(fingerprinted(findings)), shows_why=explain)
+            for name in writing.FORMATS:
+                yield "".join(writing.pieces(report, name))
 
     def explained(self, name: str) -> Iterator[str]:
         found = list(explain_requests(self.by_name[name], self.requests, self.policies, self.cluster))

@@ -112,7 +112,9 @@ def test_json(root: Path) -> None:
     done = gatewright("-o", "json", "--policies", root / "policies", cwd=root)
     assert done.returncode == 1
     report = json.loads(done.stdout)
-    assert report["summary"] == {"cases": 2, "passed": 1, "failed": 1, "untested": []}
+    counted = {"error": 1, "warning": 0, "note": 0, "excepted": 0, "known": 0, "silenced": 0, "hidden": 0, "errors": 0}
+    assert report["summary"] == {"cases": 2, "passed": 1, "failed": 1, "untested": [], **counted}
+    assert [(each["rule"], each["line"], each["level"]) for each in report["findings"]] == [("no-latest", 7, "error")]
     assert report["cases"][0] == {
         "file": str(root / "policies" / "tests.yaml"),
         "line": 6,

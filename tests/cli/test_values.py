@@ -96,6 +96,6 @@ def test_a_wrong_value_is_typers_error(arguments: list[str], error: str) -> None
 
 
 def test_the_command_itself_refuses_a_wrong_value(tmp_path: Path) -> None:
-    done = gatewright("check", ".", "--output", "yaml", cwd=tmp_path)
+    done = gatewright("check", ".", "--output", "yml", cwd=tmp_path)
     assert done.returncode == 2
-    assert "'yaml' is not one of 'text', 'json'" in done.stderr
+    assert "--output: expected FORMAT or FORMAT=FILE, with one of text, json, yaml" in done.stderr

@@ -23,8 +23,8 @@ def explained(tmp_path: Path, *explanations: str) -> Coverage:
 
 
 def test_an_explained_side_counts_for_nothing(tmp_path: Path) -> None:
-    """By hand: the first expression has three decisions that are only true, two terms; the second one has the condition,
-    that is only false, and a branch that is never evaluated."""
+    """By hand: the first expression has three decisions that are only true, two terms; the second one has a
+    condition that is only false, and a branch that is never evaluated."""
     plain = explained(tmp_path)
     assert (plain.figure, plain.terms, plain.explained) == (Figure(4, 10), Figure(0, 2), 0)
     found = explained(

@@ -19,7 +19,7 @@ from tests.e2e.controlplane import ControlPlane
 from tests.e2e.webhooks import until_seen
 from tests.server.ports import Served, served
 from webhook.server import tls
-from webhook.server.protocol import Answer, Client, Head
+from webhook.server.exchange import Answer, Client, Head
 from webhook.server.turns import REASONS, Reason, refusal
 
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps?dryRun=All"

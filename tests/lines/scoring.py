@@ -78,7 +78,7 @@ def run(case: Case, folder: Path) -> Outcome:
     findings = report["findings"]
     return Outcome(
         case,
-        tuple(finding["line"] for finding in findings),
+        tuple((finding["rendered"] or finding)["line"] for finding in findings),
         tuple(finding["path"] for finding in findings),
         "; ".join(problem["message"] for problem in report["errors"]),
     )

@@ -11,9 +11,9 @@ from typing import Any
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
+from webhook.server.exchange import Answer, Client, Head
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
-from webhook.server.protocol import Answer, Client, Head
 from webhook.server.reviews import Reviews
 from webhook.server.sight import Sight
 from webhook.server.state import InForce, State

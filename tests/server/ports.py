@@ -10,13 +10,16 @@ import ssl
 import threading
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, BinaryIO
 
 import uvloop
 
 from webhook.server import tls
 from webhook.server.accepting import Acceptor
-from webhook.server.protocol import Answer, Application, Client, Head, Limits, Port
+from webhook.server.exchange import Answer, Application, Client, Head, Limits
+from webhook.server.port import Port
+from webhook.server.protocol import Connection
 
 RAISED: dict[str, BaseException] = {
     f"/raises/{type(error).__name__}": error
@@ -115,7 +118,7 @@ def served(
     def accept() -> Acceptor:
         return Acceptor(
             bound,
-            found.port.connection,
+            partial(Connection, found.port),
             tls.context(pair) if secure else None,
             handshakes=limits.connections,
             timeout=60,

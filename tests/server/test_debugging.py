@@ -21,7 +21,7 @@ from webhook.policy.policyset import PolicySet
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
 from webhook.server.debugging import Debugged, Debugging, _written
-from webhook.server.protocol import Client, Head
+from webhook.server.exchange import Client, Head
 from webhook.server.reload import Outcome
 from webhook.server.state import InForce, State
 

@@ -20,7 +20,7 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
-from webhook.server.protocol import Client, Head
+from webhook.server.exchange import Client, Head
 from webhook.server.reload import SETTLED, Outcome
 from webhook.server.state import InForce, State
 

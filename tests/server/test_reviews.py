@@ -20,7 +20,7 @@ from tests.server.direct import Direct
 from tests.server.running import POLICIES, REVIEWS, Running, ask, changed, recorded, wait_for, write_policies
 from webhook.admission import engine
 from webhook.policy.load.loading import load
-from webhook.server.protocol import Client
+from webhook.server.exchange import Client
 
 CREATE_POD = recorded("020")
 CREATE_SERVICE = recorded("011")

@@ -18,8 +18,8 @@ from webhook.access import Access
 from webhook.admission import engine
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
+from webhook.server.exchange import Head
 from webhook.server.policytimes import PolicyTimes
-from webhook.server.protocol import Head
 from webhook.server.sight import Sight, _question
 from webhook.server.traces.sampling import Sampler
 from webhook.server.traces.spans import MAX_PARTS, MAX_TEXT, Record, ReviewSpan

@@ -25,8 +25,9 @@ from tests.server.ports import PAIR, TRUST, Served, request, response, served
 from tests.server.running import wait_for
 from tests.timing import patience
 from webhook.server import turns
+from webhook.server.exchange import Answer, Client, Head, Later, Limits
 from webhook.server.logs import Log
-from webhook.server.protocol import Answer, Client, Head, Later, Limits
+from webhook.server.protocol import Connection
 from webhook.server.turns import TurnMetrics, Turns, shown
 
 LIMITS = Limits(connections=1000, body=10_000, held=4_000_000, read_timeout=10.0, idle_timeout=60.0)
@@ -377,11 +378,13 @@ def test_the_system_says_how_long_a_request_was_not_read(serve: Serve) -> None:
             connection.sendall(request(b"/x"))
             time.sleep(0.3)
             (made,) = port.port.open
+            assert isinstance(made, Connection)
             assert 0.2 < made._client.waited() < patience(10)
         assert _answers([connection])[0][0] == 200
     with serve(5.0, 0.0) as (_, port), _connected(port, 1):
         assert wait_for(lambda: port.port.open)
         (made,) = port.port.open
+        assert isinstance(made, Connection)
         client = made._client
     assert wait_for(lambda: client.socket.fileno() < 0 or client.waited() >= 0.0)
     assert Client("192.0.2.1").waited() == 0.0

@@ -20,14 +20,12 @@ from webhook.cli.options import (
     Color,
     Colors,
     Exclude,
-    Format,
     KubernetesVersion,
     Manifests,
     Namespace,
     NotGiven,
     Old,
     Operation,
-    Output,
     PlainRegistry,
     PolicyImports,
     PolicyTrees,
@@ -42,15 +40,26 @@ from webhook.cli.options import (
     Verbose,
     VerifyKey,
     assumed,
-    colored,
-    draws,
     given,
     operation_of,
     refuse,
     trees,
     workloads_of,
 )
-from webhook.excerpts import columns
+from webhook.cli.reporting import (
+    BaselineFile,
+    Concise,
+    Failing,
+    FailOn,
+    Only,
+    Outputs,
+    OwnerLabel,
+    Reporting,
+    WriteBaseline,
+    failing,
+    finish,
+    reporting,
+)
 from webhook.versions import NEWEST_TEXT
 
 
@@ -81,7 +90,13 @@ def check(
         ),
     ] = "",
     settings: SettingsFile = None,
-    output: Output = Format.TEXT,
+    output: Outputs = None,
+    concise: Concise = False,
+    fail_on: Failing = FailOn.DENY,
+    only: Only = None,
+    baseline: BaselineFile = "",
+    write_baseline: WriteBaseline = False,
+    owner_label: OwnerLabel = "",
     exclude: Exclude = None,
     strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
@@ -90,7 +105,7 @@ def check(
     registry_ca: RegistryCA = None,
     registry_plain_http: PlainRegistry = False,
     authorizations: Authorizations = None,
-    diff: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
+    diffs: Annotated[bool, typer.Option("--diff", help="Show what mutating policies would change.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
     ] = False,
@@ -105,13 +120,16 @@ def check(
 ) -> None:
     """Check manifests against the policies, as if they were applied: nothing is sent anywhere.
 
-    Exit code: **0** nothing is denied (warnings do not count), **1** something is denied, **2** the run itself failed:
-    a bad policy, a bad file, a bad option.
+    Exit code: **0** nothing is denied (warnings do not count, unless `--fail-on` says so), **1** something is denied,
+    **2** the run itself failed: a bad policy, a bad file, a bad option.
     """
     # A short run of many small objects that all live to its end: collecting garbage finds none, and takes a third of
     # the time.
     gc.disable()
     try:
+        how = reporting(
+            output, concise=concise, color=color, only=only, baseline=baseline, write_baseline=write_baseline
+        )
         code = _check(
             paths,
             trees(policies),
@@ -126,19 +144,23 @@ def check(
             values=values or [],
             subresource=subresource,
             settings=settings,
-            output=output,
+            how=how,
+            fail_on=fail_on,
+            owner_label=owner_label,
             exclude=exclude or [],
             strict=strict,
             version=version,
             policy_imports=policy_imports,
             bundles=Bundles(registry_ca, registry_plain_http, verify_key),
             authorizations=authorizations,
-            diff=diff,
+            diffs=diffs,
             explain=explain,
             as_written=as_written,
             verbose=verbose,
             color=color,
         )
+    except NotGiven as error:
+        code = refuse(error, color)
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
         code = FAILED
     except KeyboardInterrupt:
@@ -162,14 +184,16 @@ def _check(
     values: list[str],
     subresource: str,
     settings: Path | None,
-    output: Format,
+    how: Reporting,
+    fail_on: FailOn,
+    owner_label: str,
     exclude: list[str],
     strict: bool,
     version: str,
     policy_imports: str,
     bundles: Bundles,
     authorizations: Path | None,
-    diff: bool,
+    diffs: bool,
     explain: bool,
     as_written: bool,
     verbose: bool,
@@ -177,19 +201,20 @@ def _check(
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.progress import ProgressBar
-    from webhook.cli.report import checkjson, checktext
-    from webhook.cli.report.outcome import Outcome
-    from webhook.cli.streams import put
+    from webhook.cli.report.checked import Checked, diff, rules, streams
+    from webhook.cli.report.model import Diff, Finding, Report
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents.document import Problem
     from webhook.offline.background import Background
     from webhook.offline.inputs import Inputs
+    from webhook.offline.owners import owners
     from webhook.offline.requests import Options
     from webhook.offline.subresources import SUBRESOURCES, of_subresource
     from webhook.offline.verdicts import verdicts
     from webhook.policy import startup
     from webhook.policy.python.raised import tracebacks
 
+    fails = failing(fail_on)
     try:
         if subresource and subresource not in SUBRESOURCES:
             raise NotGiven(f"--subresource: expected one of {', '.join(SUBRESOURCES)}, got {subresource!r}")
@@ -200,9 +225,9 @@ def _check(
         custom = workloads_of(settings)
         run = given(named, version, user, groups, authorizations, policy_imports, bundles)
     except NotGiven as error:
-        if error.policies and output is Format.JSON:
-            put(checkjson.report(Outcome((), error.problems, (), files=0, objects=0, policies=0)))
-            return FAILED
+        if error.policies:
+            scope = {"objects": 0, "files": 0, "policies": 0}
+            return finish(Report(command="check", problems=error.problems, scope=scope), how, fails, aborted=True)
         return refuse(error, color)
     policies = run.policies
 
@@ -231,14 +256,20 @@ def _check(
         cluster = ManifestsView(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
         )
-        results = []
+        findings, suppressed, changed, checked, in_files = list[Finding](), list[Finding](), list[Diff](), 0, set[str]()
         with tracebacks() as raised:
+            owning = owners(owner_label, [*policies.objects, *planned.objects])
+            made = Checked(Background(policies, raised), owning, verbose)
             for verdict in verdicts(requests, policies, cluster, explain=explain):
-                results.append(verdict)
-                bar.step("checking", len(results), len(planned.objects))
+                findings += made.findings(verdict)
+                suppressed += made.suppressed(verdict)
+                if diffs:
+                    changed += map(diff, verdict.changes)
+                in_files.add(verdict.document.file)
+                checked += 1
+                bar.step("checking", checked, len(planned.objects))
     notes += assumed(cluster.assumed)
-    findings = [located for verdict in results for located in verdict.findings]
-    errors = [located.message for located in findings if located.finding.error]
+    errors = [each.message for each in findings if each.error]
     if not user and any("request.userInfo" in message or "authorizer: user ''" in message for message in errors):
         notes.append("request.userInfo is empty: nobody in particular applies these; --as and --as-group say who")
     met, left_out = startup.among(each.request for each in requests), list[Problem]()
@@ -246,26 +277,19 @@ def _check(
         from webhook.registration import bootstrap
 
         left_out += bootstrap.warnings(policies, swept=met)
-    outcome = Outcome(
+    report = Report(
+        command="check",
         findings=findings,
+        suppressed=suppressed,
+        rules=rules(policies),
         problems=sorted(problems, key=lambda problem: (problem.file, problem.line or 0)),
-        notes=notes,
-        files=len({verdict.document.file for verdict in results}),
-        objects=len(results),
-        policies=len(policies.names),
         warnings=[*policies.warnings, *left_out, *found.warnings],
+        notes=[*notes, *streams(findings)],
         left_out=found.left_out,
-        changes=[change for verdict in results for change in verdict.changes],
-        excepted=[each for verdict in results for each in verdict.excepted],
-        show_changes=diff,
-        explained=explain,
-        background=Background(policies, raised),
+        diffs=changed,
+        scope={"objects": checked, "files": len(in_files), "policies": len(policies.names)},
         verbose=verbose,
+        shows_diffs=diffs,
+        shows_why=explain,
     )
-    if output is Format.JSON:
-        written = put(checkjson.report(outcome))
-    else:
-        sys.stderr.write(checktext.asides(outcome, colored(color, sys.stderr), columns(sys.stderr)))
-        sys.stderr.flush()
-        written = put(checktext.report(outcome, colored(color, sys.stdout), columns(sys.stdout), draws(sys.stdout)))
-    return outcome.exit_code if written else FAILED
+    return finish(report, how, fails)

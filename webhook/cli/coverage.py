@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import Struct
 
-from webhook.cli.options import Color, NotGiven, colored
+from webhook.cli.options import FAILED, NotGiven, colored
+from webhook.cli.reporting import FAILING
+from webhook.cli.streams import put
 from webhook.excerpts import columns
 
 if TYPE_CHECKING:
+    from webhook.cli.reporting import Reporting
     from webhook.coverage.measuring import Measured
     from webhook.offline.policytest import PlannedCase
     from webhook.policy.policyset import PolicySet
@@ -80,16 +83,15 @@ class Measurement(Struct, frozen=True):
     recording: Recording
 
     def reported(
-        self, named: Sequence[str], cases: Sequence[PlannedCase], *, on_stderr: bool, verbose: bool
-    ) -> tuple[str, bool]:
-        """Write the files. Returns the text of the report, and whether the coverage suffices.
-
-        named: the policy trees. on_stderr: where the text will go. Raises NotGiven if a file cannot be written.
-        """
+        self, named: Sequence[str], cases: Sequence[PlannedCase], how: Reporting, *, verbose: bool
+    ) -> CoverageText:
+        """Write the files. Returns what is to be said besides. named: the policy trees. how: as the report of the cases
+        is written. Raises NotGiven if a file cannot be written."""
         if self.measured is None:
-            return "", True
+            return CoverageText()
         from webhook.cli.report import cobertura, coveragehtml, coveragejson, coveragemarkdown, coveragetext
         from webhook.cli.report.style import Style
+        from webhook.cli.report.writing import TEXT
 
         coverage, options = self.measured.coverage(named, cases), self.options
         if options.html is not None:
@@ -100,10 +102,28 @@ class Measurement(Struct, frozen=True):
             _write("--coverage-markdown", options.markdown, coveragemarkdown.report(coverage, options.least))
         if options.xml is not None:
             _write("--coverage-xml", options.xml, cobertura.report(coverage))
-        stream = sys.stderr if on_stderr else sys.stdout
+        beside = not any(each.format == TEXT and not each.file for each in how.targets)
+        stream = sys.stderr if beside else sys.stdout
         shape = coveragetext.Shape(columns(stream), options.least, verbose)
-        text = coveragetext.report(coverage, Style(colored(Color.AUTO, stream)), shape)
-        return text, options.least is None or not coverage.figure.below(options.least)
+        text = coveragetext.report(coverage, Style(colored(how.color, stream)), shape)
+        return CoverageText(text, beside, options.least is not None and coverage.figure.below(options.least))
+
+
+class CoverageText(Struct, frozen=True):
+    """The text of the report. beside: it goes to stderr, as stdout has another format. low: the coverage is less than
+    what was asked for."""
+
+    text: str = ""
+    beside: bool = False
+    low: bool = False
+
+    def written(self, code: int) -> int:
+        """Write the text, after the report of the cases, of which `code` is the exit code. Returns the exit code."""
+        if self.beside:
+            sys.stderr.write(self.text)
+        elif self.text and not put(self.text):
+            return FAILED
+        return max(code, FAILING) if self.low else code
 
 
 def _write(option: str, file: Path, text: str) -> None:

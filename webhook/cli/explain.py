@@ -250,7 +250,8 @@ def _explain(
 def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, policy_imports: str, show: _Show) -> int:
     """Explain one case of a PolicyTest."""
     from webhook.cli.report import explainjson, explaintext
-    from webhook.cli.report.testtext import case_lines
+    from webhook.cli.report.tested import case
+    from webhook.cli.report.text import case_lines
     from webhook.cli.streams import put
     from webhook.offline import caseexplained, caseruns, caseselection, policytest
     from webhook.offline.background import Background
@@ -283,7 +284,7 @@ def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, po
             explaintext.Report(policy, [request], _places(policy, run.tree), background, show.verbose)
             for policy, request in caseexplained.explain_case(setup)
         ]
-    head = case_lines(result, show.style, show.verbose, None)
+    head = case_lines(case(result, None, show.verbose), show.style)
     return _reported(reports, (), (), show, head="\n".join(head) + "\n\n")
 
 

@@ -24,13 +24,16 @@ COMMANDS: Final = {
     "impact": ("webhook.cli.impact", "Show what a change of policies changes, and for whom."),
     "lint": ("webhook.cli.lint", "Look for what is probably wrong with policies."),
     "manifests": ("webhook.cli.manifests", "Write the webhook configurations and roles of policies."),
+    "mutate": ("webhook.cli.mutate", "Print manifests as mutating policies leave them."),
     "new": ("webhook.cli.new", "Write the files of a new policy, with tests that pass."),
     "serve": ("webhook.cli.serve", "Serve the admission webhook."),
     "test": ("webhook.cli.test", "Run the tests of the policies."),
 }
 """Subcommand -> its module, which has a function with the same name, and its line in `--help`, in this order."""
 
-HELP_OPTIONS: Final = {"help_option_names": ["-h", "--help"]}
+HELP: Final = ("-h", "--help")
+
+HELP_OPTIONS: Final = {"help_option_names": [*HELP]}
 
 
 class _Commands(Group):
@@ -50,7 +53,19 @@ class _Commands(Group):
         if args and not args[0].startswith("-") and args[0] not in COMMANDS and (close := nearest(args[0], COMMANDS)):
             ctx.fail(f"No such command {args[0]!r}. Did you mean {close!r}?")
         name, _, rest = super().resolve_command(ctx, args)
-        return name, None if name is None else subcommand(name), rest
+        if name is None:
+            return name, None, rest
+        command = subcommand(name)
+        if ctx.params.get("no_settings"):
+            from webhook.cli.options import NO_SETTINGS
+
+            os.environ[NO_SETTINGS] = "1"
+        asked = not ctx.resilient_parsing and not any(each in HELP for each in rest)
+        if asked and any(os.path.lexists(each) for each in (".gatewright.toml", "pyproject.toml")):
+            from webhook.cli import defaults
+
+            ctx.default_map = {name: defaults.of(name, {param.name for param in command.params}, rest)}
+        return name, command, rest
 
 
 def subcommand(name: str) -> Any:
@@ -83,6 +98,13 @@ def _version(wanted: bool) -> None:
 def gatewright(
     show_version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_version)
+    ] = False,
+    no_settings: Annotated[
+        bool,
+        typer.Option(
+            "--no-settings",
+            help="Pass over the settings of the repository: .gatewright.toml, or [tool.gatewright] in pyproject.toml.",
+        ),
     ] = False,
 ) -> None:
     """Policy as code for Kubernetes admission: one verdict on a laptop, in a pull request and in the cluster."""

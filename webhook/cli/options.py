@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TREE: Final = "policies"
 TREES: Final = "GATEWRIGHT_POLICIES"
+NO_SETTINGS: Final = "GATEWRIGHT_NO_SETTINGS"
 TREE: Final = "a folder or file, or a bundle, oci://REGISTRY/REPOSITORY:TAG or …@sha256:DIGEST"
 
 KubernetesVersion = Annotated[
@@ -369,13 +370,21 @@ def operation_of(
 
 
 def workloads_of(settings: Path | None) -> CustomWorkloads:
-    """The custom workloads of the settings file. Raises NotGiven."""
-    from webhook.offline import settingsfile
+    """The custom workloads of the settings file, or of the repository's settings. Raises NotGiven."""
+    from webhook.offline import repositorysettings, settingsfile
 
     found, wrong = settingsfile.read(settings)
     if wrong:
         raise NotGiven(problems=wrong)
-    return found
+    if settings is not None or os.environ.get(NO_SETTINGS):
+        return found
+    here, wrong = repositorysettings.read()
+    if here.workloads.named and found.named:
+        where = f"{here.file} has pod-templates, and {settingsfile.DEFAULT} podTemplates; keep one of them"
+        raise NotGiven(where)
+    if wrong:
+        raise NotGiven(problems=wrong)
+    return found if found.named else here.workloads
 
 
 def fail(message: str, color: Color = Color.AUTO) -> int:

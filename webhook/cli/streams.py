@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 
 
 def ensure() -> None:
@@ -14,13 +15,14 @@ def ensure() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
 
 
-def put(report: str) -> bool:
-    """Write a report to stdout and flush it.
+def put(report: str | Iterable[str]) -> bool:
+    """Write a report, or the pieces of one, to stdout and flush it.
 
     Returns False if that fails. Then the error is on stderr, unless the reader of a pipe has closed it.
     """
     try:
-        sys.stdout.write(report)
+        for piece in (report,) if isinstance(report, str) else report:
+            sys.stdout.write(piece)
         sys.stdout.flush()
     except OSError as error:
         # Otherwise Python would report the error again when it closes stdout.

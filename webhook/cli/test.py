@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.cli import coverage as covering
 from webhook.cli.coverage import CoverageOptions
 from webhook.cli.options import (
-    FAILED,
     Color,
-    Format,
+    Colors,
     KubernetesVersion,
     NotGiven,
     PolicyImports,
     PolicyTrees,
-    colored,
     fail,
-    fail_with,
     is_bundle,
     loaded,
     trees,
 )
-from webhook.excerpts import columns
+from webhook.cli.reporting import Concise, Outputs, finish, reporting
 from webhook.versions import NEWEST_TEXT, parse_version
+
+if TYPE_CHECKING:
+    from webhook.cli.report.model import Finding
 
 
 def test(
@@ -57,7 +57,8 @@ def test(
             help="Change the policies in memory, one thing at a time; name the mutants that no test notices.",
         ),
     ] = False,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How the results are written.")] = Format.TEXT,
+    output: Outputs = None,
+    concise: Concise = False,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
     verbose: Annotated[
@@ -69,6 +70,7 @@ def test(
     coverage_markdown: covering.Markdown = None,
     coverage_xml: covering.Xml = None,
     fail_under: covering.FailUnder = None,
+    color: Colors = Color.AUTO,
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
@@ -77,7 +79,7 @@ def test(
     """
     covered = CoverageOptions(coverage, coverage_html, coverage_json, coverage_markdown, coverage_xml, fail_under)
     wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate, covered)
-    raise typer.Exit(_test(trees(policies), wanted, output, verbose, version, policy_imports))
+    raise typer.Exit(_test(trees(policies), wanted, output, concise, color, verbose, version, policy_imports))
 
 
 # Whoever looks for tests of Gatewright itself by their name is to pass this one over.
@@ -96,13 +98,19 @@ class Wanted(Struct, frozen=True):
 
 
 def _test(
-    named: tuple[str, ...], wanted: Wanted, output: Format, verbose: bool, version: str, policy_imports: str
+    named: tuple[str, ...],
+    wanted: Wanted,
+    output: list[str] | None,
+    concise: bool,
+    color: Color,
+    verbose: bool,
+    version: str,
+    policy_imports: str,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
-    from webhook.cli.report import testjson, testtext
-    from webhook.cli.report.problems import note_line, warning_text
-    from webhook.cli.report.style import Style
-    from webhook.cli.streams import put
+    from webhook.cli.report.checked import rules
+    from webhook.cli.report.model import Report, failed
+    from webhook.cli.report.tested import case, lacking
     from webhook.documents.document import Problem
     from webhook.offline import caseruns, caseselection, policytest
     from webhook.offline.background import Background
@@ -112,75 +120,71 @@ def _test(
     from webhook.policy.python.raised import tracebacks
 
     if wanted.mutate and wanted.coverage.wanted:
-        return fail("--mutate and --coverage are two runs: give one of them")
+        return fail("--mutate and --coverage are two runs: give one of them", color)
     try:
         target = parse_version(version)
     except ValueError as error:
-        return fail(f"--kubernetes-version: {error}, got {version!r}")
+        return fail(f"--kubernetes-version: {error}, got {version!r}", color)
     if bundles := [each for each in named if is_bundle(each)]:
-        return fail(f"--policies: {bundles[0]}: tests and the files that they name are in folders, not in bundles")
+        return fail(
+            f"--policies: {bundles[0]}: tests and the files that they name are in folders, not in bundles", color
+        )
     try:
+        how = reporting(output, concise=concise, color=color)
         policies, tree = loaded(named, target, policy_imports)
         planned, problems = policytest.plan(named, policies)
     except NotGiven as error:
-        return fail(str(error))
+        return fail(str(error), color)
     except PolicyTreeError as error:
         planned, problems = [], list(error.problems)
     if problems:
-        if output is Format.JSON:
-            put(testjson.report((), (), problems, ()))
-        else:
-            fail_with(problems)
-        return FAILED
+        return finish(Report(command="test", problems=problems), how, _fails, aborted=True)
 
     every, tested = planned, {each.policy for each in planned}
     untested = sorted({policy.name for policy in policies.policies} - tested)
-    lacking = wanted.require_tests and bool(untested)
+    required = untested if wanted.require_tests else []
     try:
         planned = caseselection.within(planned, wanted.paths, named)
         planned = caseselection.named(planned, wanted.texts)
     except caseselection.NotInTree as error:
-        return fail(str(error))
+        return fail(str(error), color)
     except caseselection.NoTests as error:
         planned = []
-        if not wanted.allow_no_tests and not lacking:
+        if not wanted.allow_no_tests and not required:
             problems = [Problem(error.where, None, None, f"{error} (--allow-no-tests lets this pass)")]
 
+    report = Report(command="test", rules=rules(policies), problems=problems, untested=untested, verbose=verbose)
+    report = replace(report, findings=[lacking(each) for each in policies.policies if each.name in required])
     if wanted.mutate and not problems:
         from webhook.cli import testmutants
 
         names = {each.policy for each in planned} | (set() if wanted.paths or wanted.texts else set(untested))
-        return max(testmutants.run(names, every, policies, tree, output, verbose), int(lacking))
+        report = testmutants.added(report, names, every, policies, tree)
+        return finish(report, how, _fails)
 
-    on_stderr, width = colored(Color.AUTO, sys.stderr), columns(sys.stderr)
-    ended = {expired(exception) for exception in policies.exceptions}
-    for note in (note for note in policies.notes if note.message in ended):  # the rest is no matter of tests
-        sys.stderr.write(note_line(str(note), on_stderr))
     try:
         with tracebacks() as raised, wanted.coverage.measuring(policies) as measurement:
             results = list(caseruns.run(planned, policies, measurement.recording))
-        shown, suffices = measurement.reported(named, planned, on_stderr=output is not Format.TEXT, verbose=verbose)
+        covered = measurement.reported(named, planned, how, verbose=verbose)
     except NotGiven as error:
-        return fail(str(error))
+        return fail(str(error), color)
     background = Background(policies, raised)
+    cases = [case(each, background, verbose) for each in results]
     met, warnings = startup.among(case.request for case in planned), list(policies.warnings)
     if startup.concerns(policies, met):
         from webhook.registration import bootstrap
 
         warnings += bootstrap.warnings(policies, swept=met)
-    if output is Format.JSON:
-        sys.stderr.write(shown)
-        written = put(testjson.report(results, untested, problems, warnings, background, verbose))
-    else:
-        sys.stderr.write("".join(warning_text(problem, on_stderr, width) for problem in warnings))
-        sys.stderr.flush()
-        style = Style(colored(Color.AUTO, sys.stdout))
-        if wanted.require_tests:
-            lines = testtext.untested(untested, style)
-        else:
-            lines = "".join(note_line(f"{name} has no tests", colored(Color.AUTO, sys.stdout)) for name in untested)
-        written = put(lines + testtext.report(results, style, verbose, background) + shown)
-        fail_with(problems)
-    if problems or not written:
-        return FAILED
-    return 1 if lacking or not suffices or any(not result.passed for result in results) else 0
+    ended = {expired(exception) for exception in policies.exceptions}
+    report = replace(
+        report,
+        findings=[*report.findings, *(failed(each) for each in cases if not each.passed)],
+        cases=cases,
+        warnings=warnings,
+        notes=[str(note) for note in policies.notes if note.message in ended],  # the rest is no matter of tests
+    )
+    return covered.written(finish(report, how, _fails))
+
+
+def _fails(finding: Finding) -> bool:
+    return finding.severity == "error"

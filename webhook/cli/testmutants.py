@@ -3,38 +3,76 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from webhook.cli.options import FAILED, Color, Format, colored
-from webhook.cli.report import mutantsjson, mutantstext
-from webhook.cli.report.style import Style
-from webhook.cli.streams import put
+from msgspec.structs import replace
+
+from webhook.cli.progress import ProgressBar
+from webhook.cli.report.model import MUTANT, Finding, Place, Report, Suppression
 from webhook.mutants import running
+from webhook.policy.policyset import Policy
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from webhook.mutants.mutant import Outcome
+    from webhook.mutants.running import Mutated
     from webhook.offline.policytest import PlannedCase
     from webhook.policy.load.treefiles import Tree
     from webhook.policy.policyset import PolicySet
 
 
-def run(
-    names: Iterable[str],
-    planned: Sequence[PlannedCase],
-    policies: PolicySet,
-    tree: Tree,
-    output: Format,
-    verbose: bool,
-) -> int:
-    """Mutate the policies of these names and write the report. planned: all cases. Returns the exit code."""
-    found = []
-    style = Style(colored(Color.AUTO, sys.stdout))
-    written = True
-    for each in running.run(names, planned, policies, tree, tree.imports):
-        found.append(each)
-        if output is Format.TEXT:  # one policy at a time: it takes some seconds
-            written = written and put(mutantstext.policy(each, style, verbose))
-    end = mutantsjson.report(found, verbose) if output is Format.JSON else mutantstext.total(found)
-    if not (written and put(end)):
-        return FAILED
-    return 0 if all(each.passed for each in found) else 1
+def added(
+    report: Report, names: Iterable[str], planned: Sequence[PlannedCase], policies: PolicySet, tree: Tree
+) -> Report:
+    """The report with what becomes of the mutants of the policies of these names. planned: all cases of the tree."""
+    wanted = sorted(set(names))
+    mutated: list[Mutated] = []
+    with ProgressBar(sys.stderr) as bar:
+        for each in running.run(wanted, planned, policies, tree, tree.imports):
+            mutated.append(each)
+            bar.step("mutating", len(mutated), len(wanted))
+    by_name = {policy.name: policy for policy in reversed(policies.policies)}
+    known = {each.rule for each in report.findings}  # those that must have tests and have none
+    return replace(
+        report,
+        findings=[
+            *report.findings,
+            *(found for each in mutated for found in _findings(each, by_name) if found.rule not in known),
+        ],
+        suppressed=[_finding(each.name, outcome) for each in mutated for outcome in each.of("explained")],
+        mutated=mutated,
+    )
+
+
+def _findings(mutated: Mutated, policies: dict[str, Policy[Any]]) -> Iterator[Finding]:
+    yield from (_finding(mutated.name, outcome) for outcome in mutated.of("survived"))
+    message = ""
+    if mutated.failing:
+        message = "its tests fail without any change, so that it was not mutated"
+    elif untested := mutated.of("untested"):
+        message = f"it has no tests, so that {len(untested):,} mutants would survive"
+    if message:
+        policy = policies[mutated.name]
+        place = Place(policy.file, policy.line)
+        yield Finding(rule=mutated.name, level="error", message=message, place=place, kind=MUTANT, policy=mutated.name)
+
+
+def _finding(name: str, outcome: Outcome) -> Finding:
+    """The finding about a mutant that no test noticed. One that is explained counts for nothing."""
+    mutant, shown = outcome.mutant, outcome.mutant.show()
+    suppression = None
+    if outcome.status == "explained":
+        suppression = Suppression("comment", "", "", outcome.reason)
+    return Finding(
+        rule=name,
+        level="error",
+        message=f"mutant {mutant.id} ({mutant.change}) survives: no test notices this change",
+        place=Place(shown.file, shown.line, shown.column),
+        kind=MUTANT,
+        policy=name,
+        anchor=mutant.id,
+        suppression=suppression,
+        diff=(*(f"-{line}" for line in shown.before), *(f"+{line}" for line in shown.after)),
+    )

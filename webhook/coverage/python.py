@@ -69,7 +69,7 @@ class Functions:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that no policy ran, if none has tests
             out = FilePath(folder, "coverage.json")
-            self._coverage.json_report(morfs=[_literally(file) for file in files], outfile=str(out))
+            self._coverage.json_report(morfs=files, outfile=str(out))
             report = orjson.loads(out.read_bytes())
         return {str(FilePath(name).resolve()): found for name, found in report["files"].items()}
 
@@ -84,7 +84,7 @@ def _coverage(files: Sequence[str]) -> Any:
 
 
 def _literally(file: str) -> str:
-    """The file's name as a pattern of coverage.py, which has no escapes."""
+    """The file's name as a pattern of what coverage.py measures; it has no escapes. Reports take names."""
     return re.sub(r"[\[\]*?]", "?", file)
 
 

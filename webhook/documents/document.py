@@ -201,6 +201,11 @@ class Document(Struct):
         comment = _COMMENT.match(self._text.text, span[1])
         return self._text.position(comment.end() - 1) if comment else None
 
+    @property
+    def mentions_secrets(self) -> bool:
+        """Whether the text that this document is a part of has the word Secret."""
+        return self._text.mentions_secrets()
+
     def excerpt(self, position: Position) -> Excerpt:
         """The excerpt of the input at a position."""
         return Excerpt(self._text.line(position.line), position.column, position.line)
@@ -243,21 +248,35 @@ class Text(Struct):
     _roots: list[syntax.Root] | None = None
     _scalars: syntax.Scalars | None = None
     _line_starts: list[int] | None = None
+    _secretive: bool | None = None
 
     def forget_positions(self) -> None:
         self._roots = self._scalars = self._line_starts = None
 
     def position(self, offset: int) -> Position:
-        if self._line_starts is None:
-            self._line_starts = [0, *(end.end() for end in _LINE_END.finditer(self.text))]
-        line = bisect_right(self._line_starts, offset) - 1
-        return Position(self.first_line + line, offset - self._line_starts[line] + 1)
+        starts = self._starts()
+        line = bisect_right(starts, offset) - 1
+        return Position(self.first_line + line, offset - starts[line] + 1)
+
+    def mentions_secrets(self) -> bool:
+        """Whether the text has the word Secret, so that some object in it may be one."""
+        if self._secretive is None:
+            self._secretive = "Secret" in self.text
+        return self._secretive
 
     def line(self, number: int) -> str:
         """A line of the file, without its line break; "" if it is outside of this text."""
-        lines = self.text.split("\n")
-        index = number - self.first_line
-        return lines[index].rstrip("\r") if 0 <= index < len(lines) else ""
+        starts, index = self._starts(), number - self.first_line
+        if not 0 <= index < len(starts):
+            return ""
+        end = starts[index + 1] - 1 if index + 1 < len(starts) else len(self.text)
+        return self.text[starts[index] : end].rstrip("\r")
+
+    def _starts(self) -> list[int]:
+        """The offset of each line."""
+        if self._line_starts is None:
+            self._line_starts = [0, *(end.end() for end in _LINE_END.finditer(self.text))]
+        return self._line_starts
 
     def places(self, at: int, is_item: bool, value: str) -> list[int] | None:
         """The offset of each character of the value at a key or item; see syntax.Scalars."""

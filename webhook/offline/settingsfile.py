@@ -1,7 +1,7 @@
-"""The settings file of `check` and `explain`: what is true of a repository, and not of one run.
+"""Where custom resources hold Pod templates: `pod-templates` of the repository's settings, or a YAML file of its own.
 
 ```yaml
-podTemplates:                              # where custom resources hold Pod templates, by PLURAL.GROUP
+podTemplates:                              # by PLURAL.GROUP
   rollouts.argoproj.io: spec.template
   pipelines.shop.example: ["spec.steps[*].template", spec.cleanup.template]
 ```
@@ -9,6 +9,7 @@ podTemplates:                              # where custom resources hold Pod tem
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +44,27 @@ def read(file: Path | None) -> tuple[CustomWorkloads, list[Problem]]:
     return found.workloads(), found.problems
 
 
+def of_templates(templates: Mapping[str, Any], wrong: Callable[[str, str], None]) -> CustomWorkloads:
+    """The custom workloads of a mapping of PLURAL.GROUP to places. `wrong` hears of a key and what is wrong with it."""
+    return CustomWorkloads({name: _workload(name, places, wrong) for name, places in templates.items()})
+
+
+def _workload(name: str, places: Any, wrong: Callable[[str, str], None]) -> CustomWorkload:
+    plural, _, group = name.partition(".")
+    if not plural or not group or name != name.lower():
+        wrong(name, f"{name!r}: expected PLURAL.GROUP, such as rollouts.argoproj.io")
+    given = places if isinstance(places, list) else [places]
+    for each in given:
+        try:
+            parse_place(each if isinstance(each, str) else "")
+        except ValueError as error:
+            wrong(name, f"{name}: {error}")
+    known = WELL_KNOWN.get(name)
+    return CustomWorkload(
+        tuple(each for each in given if isinstance(each, str)), known.controller if known is not None else None
+    )
+
+
 class _Settings:
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -63,20 +85,4 @@ class _Settings:
         if not isinstance(templates, dict):
             self.wrong(("podTemplates",), "podTemplates: expected a mapping of PLURAL.GROUP to a path of fields")
             return NO_MORE
-        return CustomWorkloads({name: self._workload(name, places) for name, places in templates.items()})
-
-    def _workload(self, name: str, places: Any) -> CustomWorkload:
-        path = ("podTemplates", name)
-        plural, _, group = name.partition(".")
-        if not plural or not group or name != name.lower():
-            self.wrong(path, f"{name!r}: expected PLURAL.GROUP, such as rollouts.argoproj.io")
-        given = places if isinstance(places, list) else [places]
-        for each in given:
-            try:
-                parse_place(each if isinstance(each, str) else "")
-            except ValueError as error:
-                self.wrong(path, f"{name}: {error}")
-        known = WELL_KNOWN.get(name)
-        return CustomWorkload(
-            tuple(each for each in given if isinstance(each, str)), known.controller if known is not None else None
-        )
+        return of_templates(templates, lambda name, message: self.wrong(("podTemplates", name), message))

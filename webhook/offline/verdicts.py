@@ -16,6 +16,7 @@ from webhook.admission.decision import SCHEMA, Finding
 from webhook.admission.engine import decide
 from webhook.admission.redaction import Redaction, SecretsSeen
 from webhook.offline.explaining import ExplainedPolicy, Explanations, shown_message
+from webhook.offline.lines import shown_line
 from webhook.offline.mutated import Mutated
 from webhook.offline.places import place_of
 from webhook.offline.requests import Identity, PlannedRequest, by_document, pods_after
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from webhook.apiserver.problems import FieldProblem
     from webhook.cluster.view import ClusterView
     from webhook.documents.reader import Document
+    from webhook.excerpts import Excerpt
     from webhook.policy.evaluation import Validator
     from webhook.policy.exceptions import PolicyException
     from webhook.policy.policyset import Binding, Policy, PolicySet
@@ -37,8 +39,9 @@ class Located(Struct, frozen=True):
     """A finding with its location.
 
     `path`: the place in the document; None if unknown, and then `line` and `column` are those of the object. `known`:
-    whether the place is known; if not, `path` is None or the Pod template. `message`: redacted, without content of
-    Secrets. `explained`: the policy's evaluation, if explanations were requested and the policy is in CEL.
+    whether the place is known; if not, `path` is None or the Pod template. `message`, and `excerpt`, the line of a
+    place that is known: without content of Secrets. `operation`: the request's. `explained`: the policy's evaluation,
+    if explanations were requested and the policy is in CEL.
     """
 
     finding: Finding
@@ -53,6 +56,8 @@ class Located(Struct, frozen=True):
     known: bool
     explained: LocatedExplanation | None = None
     moved: tuple[tuple[Path, Path], ...] = ()  # of a Pod: path in it -> path in its workload, of each part
+    operation: str = ""
+    excerpt: Excerpt | None = None
 
     def reads_as(self, other: Located) -> bool:
         """Whether the message and the place are the same as those of another finding on the object."""
@@ -279,6 +284,8 @@ def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redactio
             message=redaction.applied(each.message) + each.afterword,
             of_template=planned.of_template,
             known=True,
+            operation=planned.request.operation,
+            excerpt=shown_line(planned.document, position, redaction),
         )
 
 
@@ -341,6 +348,7 @@ class _Locator:
         elif planned.of_template:
             path = planned.prefix
         position = document.position(path or ROOT)
+        known = bool(place) and not (planned.of_template and path == planned.prefix)
         return Located(
             finding=finding,
             identity=planned.identity,
@@ -351,9 +359,11 @@ class _Locator:
             path=path,
             message=message,
             of_template=planned.of_template,
-            known=bool(place) and not (planned.of_template and path == planned.prefix),
+            known=known,
             explained=explained,
             moved=(*planned.moved, ((), planned.prefix)) if planned.of_template else (),
+            operation=planned.request.operation,
+            excerpt=shown_line(document, position, self._redaction) if known else None,
         )
 
 

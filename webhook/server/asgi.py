@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 
-from webhook.server.protocol import Answer, Client, Head
+from webhook.server.exchange import Answer, Client, Head
 from webhook.server.rationing import Ration
 
 Message = MutableMapping[str, Any]

@@ -8,11 +8,14 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 
 from webhook.server.accepting import Acceptor
-from webhook.server.protocol import Application, Limits, Port
+from webhook.server.exchange import Application, Limits
+from webhook.server.port import Port
+from webhook.server.protocol import Connection
 from webhook.server.settings import Settings, flag
 
 _BACKLOG = 1024
@@ -129,7 +132,7 @@ class Server(uvicorn.Server):
         limits = self._port.limits
         self._acceptor = Acceptor(
             self._bound,
-            self._port.connection,
+            partial(Connection, self._port),
             self._context,
             handshakes=limits.connections,
             timeout=limits.read_timeout,

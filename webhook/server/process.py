@@ -34,6 +34,7 @@ from webhook.server.app import plain
 from webhook.server.asgi import ASGI
 from webhook.server.certificates import Certificates
 from webhook.server.debugging import Debugged, Debugging
+from webhook.server.exchange import Limits
 from webhook.server.gathering import Gathering, Line
 from webhook.server.installing import Installer
 from webhook.server.isolation import Isolation, IsolationMetrics
@@ -42,7 +43,6 @@ from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unuse
 from webhook.server.logs import ErrorOutput, Log, cut, route_library_records
 from webhook.server.memory import HELD_SHARE
 from webhook.server.metrics import Metrics
-from webhook.server.protocol import Limits
 from webhook.server.registered import Comparison
 from webhook.server.rehearsal import rehearse
 from webhook.server.reload import Reload, ReloadMetrics, on_request

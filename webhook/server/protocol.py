@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
-import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final
 from urllib.parse import unquote
 
 import httptools
 import orjson
-from msgspec import Struct, field
+
+from webhook.server.exchange import Answer, Client, Head, Later
+from webhook.server.knownheads import Known
+from webhook.server.port import Port
 
 MAX_HEAD: Final = 16 << 10
 """Most bytes of request line and headers of one request, trailers of a chunked body included."""
@@ -36,183 +37,6 @@ MAX_WAITING: Final = 64 << 10
 
 MAX_PIPELINED: Final = 100
 """Most complete requests of a connection that wait for an earlier response; one more ends the connection."""
-
-
-class Head(NamedTuple):
-    """Request line and headers of one request."""
-
-    method: str
-    path: str  # percent-decoded
-    target: bytes  # path and query, not decoded
-    query: bytes
-    headers: tuple[tuple[bytes, bytes], ...]  # names in lower case
-    content_type: bytes
-
-
-class Answer(NamedTuple):
-    """A response. The protocol adds content-length, and `connection: close` if the connection ends with it."""
-
-    status: int
-    body: bytes
-    content_type: bytes = b"application/json"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    close: bool = False
-
-
-class Client(Struct, eq=False):
-    """Who is at the other end of a connection. `certificate`: as `ssl.SSLSocket.getpeercert()` gives it."""
-
-    address: str
-    certificate: Any = None
-    socket: Any = None  # None where its system calls are not to be used, as without a connection
-    share: Any = None  # for the application
-
-    def waited(self) -> float:
-        """Seconds since the system received the last data of the connection, read or not.
-
-        For a request that was just read, this is how long the event loop had no time to read it. The system counts in
-        steps of 1 to 10 ms, downwards. 0.0 where it does not say.
-        """
-        if self.socket is None:
-            return 0.0
-        try:
-            found = self.socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_SIZE)
-        except OSError:
-            return 0.0
-        return int.from_bytes(found[_LAST_DATA_RECEIVED], sys.byteorder) / 1000
-
-
-class Later:
-    """An answer that the application gives later, in a call rather than by an awaitable: no task is needed for it."""
-
-    __slots__ = ("_then", "gone")
-
-    def __init__(self) -> None:
-        self.gone = False
-        """Whether the connection is closed: nobody needs the answer."""
-        self._then: Callable[[Callable[[], Answer | Awaitable[Answer]]], None] | None = None
-
-    def then(self, then: Callable[[Callable[[], Answer | Awaitable[Answer]]], None]) -> None:
-        """Have `then` called with what is given."""
-        self._then = then
-
-    def give(self, make: Callable[[], Answer | Awaitable[Answer]]) -> None:
-        """Answer with what `make` returns, or with 500 if it raises. Must not be called before the application has
-        returned this object."""
-        if self._then is not None:
-            self._then(make)
-
-
-class Application(Protocol):
-    """Answers the requests of a port."""
-
-    def admit(self, certificate: Any) -> str | None:
-        """Why no request of a connection is answered (403); None if they are.
-
-        `certificate` is the client's, as `ssl.SSLSocket.getpeercert()` gives it; None without one.
-        """
-
-    def refuse(self, head: Head, client: Client) -> Answer | None:
-        """The response if the head alone is a reason to refuse the request, before its body is read; else None.
-
-        Must depend on the head only: a head that was accepted once may be accepted again without a call.
-        """
-
-    def answer(self, head: Head, body: bytes, client: Client) -> Answer | Later | Awaitable[Answer]:
-        """The response to a complete request, or what it will come by. Must not raise; the awaitable may."""
-
-    def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
-        """Called when the protocol refuses a request. `head` is None if no head could be read."""
-
-
-class Limits(Struct, frozen=True):
-    """The limits of one port. Sizes are in bytes, times in seconds."""
-
-    connections: int
-    body: int  # of one request; up to twice as much is read and dropped, so that the client can read the refusal
-    held: int  # sum of what all connections hold: requests that arrive or wait, and responses that are not read
-    read_timeout: float  # for a request to arrive, and for a client to read its response
-    idle_timeout: float  # between two requests of a connection
-
-    @property
-    def message(self) -> int:
-        """Most bytes of one request on the wire, framing included. More of them close the connection."""
-        return 2 * self.body + (1 << 20)
-
-
-class Port(Struct, eq=False):
-    """The connections of one port, and the state that they share."""
-
-    application: Application
-    limits: Limits
-    open: set[Connection] = field(default_factory=set)
-    waiting: dict[Connection, None] = field(default_factory=dict)  # for data of the client, longest first
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    known: list[Known] = field(default_factory=list)  # heads of recent requests
-    held: int = 0  # bytes that connections hold
-    holding: dict[Connection, None] = field(default_factory=dict)  # those that can give way, oldest request first
-    # All connections share one buffer: data is copied out of it before another connection reads.
-    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ)))
-
-    def connection(self) -> Connection:
-        """The protocol of a new connection."""
-        return Connection(self)
-
-    def finish(self) -> None:
-        """Close every connection once its requests in flight are answered."""
-        for connection in list(self.open):
-            connection.finish()
-
-    def make_room(self) -> None:
-        """While connections hold too much, end the one whose request or response has been under way longest.
-
-        A client that sends slowly, or does not read, is older than the requests of an API server.
-        """
-        while self.held > self.limits.held and self.holding:
-            next(iter(self.holding)).give_way()
-
-    def cut(self) -> None:
-        """Close every connection now, and cancel the requests in flight."""
-        for connection in list(self.open):
-            connection.cut()
-        for task in self.tasks:
-            task.cancel()
-
-
-class Known(NamedTuple):
-    """A head that httptools has parsed: its bytes before and after the digits of Content-Length, and the result.
-
-    An API server sends the same head with every review, except for these digits. If a piece of data is exactly one
-    request, and its head differs in these digits only, parsing would give the same result. So it is not parsed again:
-    comparing is several times faster. `head.headers` keeps the content-length of the first request.
-    """
-
-    before: bytes
-    after: bytes
-    head: Head
-
-    @classmethod
-    def of(cls, data: bytes, length: bytes, head: Head) -> Known | None:
-        """The Known of a request; None unless `data` is exactly one request with this head and content-length."""
-        end = data.find(b"\r\n\r\n") + 4
-        name = _LENGTH.search(data, 0, end)
-        if name is None or end > _MAX_KNOWN_HEAD or int(length) != len(data) - end:
-            return None
-        at, after = name.end(), name.end() + len(length)
-        return cls(data[:at], data[after:end], head) if data[at:after] == length else None
-
-    def body(self, data: bytes) -> bytes | None:
-        """The body, if `data` is exactly one request with this head; else None."""
-        before, after, _ = self
-        if not data.startswith(before):
-            return None
-        at = len(before)
-        end = data.find(b"\r", at, at + _MAX_DIGITS)
-        if not data.startswith(after, end):
-            return None
-        digits = data[at:end]
-        body = data[end + len(after) :]
-        return body if digits.isdigit() and int(digits) == len(body) else None
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -568,12 +392,10 @@ class Connection(asyncio.BufferedProtocol):
         head = self._head
         if head is None or self._arriving or self._last or self._refusal is not None:
             return
-        framing = [(name, value) for name, value in head.headers if name in _FRAMING]
-        if len(framing) == 1 and framing[0][0] == b"content-length":
-            known = Known.of(data, framing[0][1], head)
-            if known is not None:
-                self._port.known.insert(0, known)
-                del self._port.known[_MAX_KNOWN:]
+        known = Known.of(data, head)
+        if known is not None:
+            self._port.known.insert(0, known)
+            del self._port.known[_MAX_KNOWN:]
 
     def _count_head(self, size: int) -> None:
         self._head_size += size
@@ -797,16 +619,8 @@ _Request = tuple[Head, bytes, Answer | None, bool]
 
 _UNREAD: Final = Head("", "", b"", b"", (), b"")
 _NOBODY: Final = Client("")
-_TCP_INFO: Final = 11  # Linux
-_TCP_INFO_SIZE: Final = 104
-_LAST_DATA_RECEIVED: Final = slice(52, 56)  # in struct tcp_info
-_READ: Final = 64 << 10  # most bytes of one read
 _VERSIONS: Final = ("1.1", "1.0")
-_LENGTH: Final = re.compile(rb"\r\ncontent-length: ", re.IGNORECASE)
-_MAX_DIGITS: Final = 9
-_FRAMING: Final = (b"content-length", b"transfer-encoding", b"expect")
 _MAX_KNOWN: Final = 8
-_MAX_KNOWN_HEAD: Final = 2 << 10  # bytes
 _MAX_KEPT_TARGET: Final = 256
 _QUEUED: Final = 1 << 10  # bytes that a request takes in the queue, besides its target and body
 _TRY_AGAIN: Final = ((b"retry-after", b"1"),)

@@ -31,11 +31,11 @@ from webhook.policy.request import Request
 from webhook.policy.reviewing import Runs
 from webhook.server import tls
 from webhook.server.events import Events
+from webhook.server.exchange import Answer, Client, Head, Later
 from webhook.server.lanes import Ended, Job
 from webhook.server.logs import MAX_TEXT, Log, cut, failure
 from webhook.server.memory import SMALL, fits
 from webhook.server.metrics import Metrics
-from webhook.server.protocol import Answer, Client, Head, Later
 from webhook.server.settings import flag
 from webhook.server.sight import Sight, Watch
 from webhook.server.state import InForce, State

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from webhook.admission.record import Evaluated, Skipped
     from webhook.cluster.view import Question
     from webhook.policy.request import Request
+    from webhook.server.exchange import Head
     from webhook.server.metrics import Metrics
     from webhook.server.policytimes import PolicyTimes
-    from webhook.server.protocol import Head
     from webhook.server.traces.sampling import Ids, Sampler
 
 SLOW: Final = 0.001

@@ -26,8 +26,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from webhook.server import tls
+from webhook.server.exchange import Answer, Client, Later
 from webhook.server.logs import Log, cut
-from webhook.server.protocol import Answer, Client, Later
 
 ROUND: Final = 0.005
 """Seconds of a round of the event loop in which reviews are evaluated as soon as they are read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
 from webhook.cli.report.naming import object_name
@@ -32,14 +33,20 @@ def unified(change: Change) -> Iterator[str]:
     return (visible(line) for line in lines)
 
 
-def yaml_lines(value: Any) -> list[str]:
-    """A value as the lines of YAML, without anchors, and without breaks in long lines."""
+def yaml_text(value: Any) -> str:
+    """A value as YAML, without anchors, and without breaks in long lines."""
     import yaml  # for a diff only
 
     text: str = yaml.dump(value, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=_UNWRAPPED)
-    return text.splitlines()
+    return text
 
 
+def yaml_lines(value: Any) -> list[str]:
+    """The lines of `yaml_text`."""
+    return yaml_text(value).splitlines()
+
+
+@cache
 def _dumper() -> Any:
     """PyYAML's C dumper, but writing repeated values out: kubectl writes no anchors."""
     import yaml

@@ -5,7 +5,7 @@
     "template": PATH or null, "matched", "reason": why it is not matched or null, "denied",
     "refused": [{"message", "file", "line", "column", "path"}],  (what the API server refuses of the object)
     "findings": [{"binding", "action", "message", "file", "line", "column", "path", "error", "lookedFor",
-                  "traceback": with --verbose only}],  (the last three as in checkjson.py)
+                  "traceback": with --verbose only}],  (the last three as in jsonformat.py)
     "excepted": [the same, and "exception", "until"],
     "bindings": [{"binding", "actions", "applies", "reason", "evaluations": [EVALUATION]}]}]}],
  "notes": [text], "errors": [{"file", "line", "column", "message"}]}
@@ -33,8 +33,8 @@ from webhook.cel.why.explanation import Round, Step
 from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
 from webhook.cli.report.celvalues import cut, shown, type_name
 from webhook.cli.report.changes import unified
-from webhook.cli.report.checkjson import beside, problems
 from webhook.cli.report.explaintext import Report
+from webhook.cli.report.jsonformat import looked_for, problems
 from webhook.documents.reader import Problem
 from webhook.offline.explaining import Explained, ExplainedPolicy, error_of, param_name
 from webhook.offline.policyexplained import RequestExplained
@@ -203,9 +203,19 @@ def _request(request: RequestExplained, report: Report) -> dict[str, Any]:
     return made
 
 
+def _beside(located: Located, report: Report) -> dict[str, Any]:
+    """What is known of a finding besides: `error`, `lookedFor`, and `traceback` where it is asked for."""
+    background, finding = report.background, located.finding
+    found = background.looked_for(finding, located.identity.namespace) if background else None
+    fields: dict[str, Any] = {"error": finding.error, "lookedFor": looked_for(found)}
+    if report.verbose:
+        fields["traceback"] = list(background.traceback(finding)) if background else []
+    return fields
+
+
 def _finding(located: Located, report: Report) -> dict[str, Any]:
     return {
-        **beside(located, report.background, report.verbose),
+        **_beside(located, report),
         "binding": located.finding.binding,
         "action": located.finding.action,
         **_place(located),

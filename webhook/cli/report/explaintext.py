@@ -12,8 +12,7 @@ from webhook.cli.report.celvalues import one_line
 from webhook.cli.report.changes import unified
 from webhook.cli.report.explaintree import Look, tree_of
 from webhook.cli.report.naming import object_name
-from webhook.cli.report.outcome import beside
-from webhook.cli.report.style import ACTIONS, BOLD, CYAN, DIFF, DIM, ERROR, PASSED
+from webhook.cli.report.style import BOLD, CYAN, DIFF, DIM, ERROR, LEVEL, PASSED
 from webhook.offline.background import Background
 from webhook.offline.explaining import Explained, ExplainedPolicy, param_name
 from webhook.offline.policyexplained import BindingExplained, RequestExplained
@@ -123,25 +122,25 @@ class _Text:
         """A mark, what is said of the object, and in which style."""
         if request.refused:
             mark = "✗" if not self.look.ascii else "x"
-            return mark, "is refused by the API server, whatever policies say", ACTIONS["deny"]
+            return mark, "is refused by the API server, whatever policies say", LEVEL["deny"]
         return self.outcome(request)
 
     def outcome(self, request: RequestExplained) -> tuple[str, str, str]:
         """The same, of what the policy says."""
         actions = {located.finding.action for located in request.findings}
         if "Deny" in actions:
-            return "✗" if not self.look.ascii else "x", "is denied", ACTIONS["deny"]
+            return "✗" if not self.look.ascii else "x", "is denied", LEVEL["deny"]
         if "Warn" in actions:
-            return "!", "is let in with a warning", ACTIONS["warn"]
+            return "!", "is let in with a warning", LEVEL["warn"]
         if "Audit" in actions:
-            return "!", "is let in and written to the audit log", ACTIONS["audit"]
+            return "!", "is let in and written to the audit log", LEVEL["audit"]
         if not request.matched or not self.ran(request):
             return "-", "is not matched by the policy", BOLD
         if request.excepted:
             names = dict.fromkeys(
                 f"excepted by {visible(each.name)} until {visible(each.until)}" for _, each in request.excepted
             )
-            return "✓" if not self.look.ascii else "+", f"passes, {' and '.join(names)}", ACTIONS["audit"]
+            return "✓" if not self.look.ascii else "+", f"passes, {' and '.join(names)}", LEVEL["audit"]
         changed = " and changed" if request.changes else ""
         return "✓" if not self.look.ascii else "+", f"passes{changed}", PASSED
 
@@ -159,7 +158,7 @@ class _Text:
     def exempted(self, located: Located, exception: PolicyException) -> Iterator[str]:
         """What an exception covers, which is no finding."""
         by = f"excepted by {visible(exception.name)} until {visible(exception.until)}: "
-        yield from self.wrapped(by + visible(located.message), "  ", ACTIONS["audit"])
+        yield from self.wrapped(by + visible(located.message), "  ", LEVEL["audit"])
         yield self.place(located)
 
     def place(self, located: Located) -> str:
@@ -281,3 +280,12 @@ class _Told:
 
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"
+
+
+def beside(located: Located, background: Background | None, verbose: bool) -> list[str]:
+    """The lines to be shown below a finding's message, besides what the API server says."""
+    if background is None:
+        return []
+    looked_for = background.looked_for(located.finding, located.identity.namespace)
+    traceback = background.traceback(located.finding) if verbose else ()
+    return [*([str(looked_for)] if looked_for else []), *traceback]

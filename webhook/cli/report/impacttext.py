@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from webhook.cli.report.naming import object_name
-from webhook.cli.report.style import ACTIONS, BOLD, DIFF, DIM, ERROR, GREEN, PASSED, WARNING, Style
+from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, LEVEL, PASSED, WARNING, Style
 from webhook.impact.differences import CHANGES
 from webhook.visible import visible
 
@@ -40,7 +40,7 @@ _COLORS: Final = {
     "newly allowed": GREEN,
     "error went": GREEN,
     "newly warned": WARNING,
-    "newly audited": ACTIONS["audit"],
+    "newly audited": LEVEL["audit"],
 }
 
 

@@ -1,10 +1,10 @@
-"""The report of `test --mutate` as JSON. Its fields are an interface: add, never rename.
+"""What became of mutants, in the report of `test --mutate` as JSON. Its fields are an interface: add, never rename.
 
-{"policies": [{"policy", "total", "killed", "survived", "explained", "untested", "refused" (by loading, not counted),
+{"mutants": [{"policy", "total", "killed", "survived", "explained", "untested", "refused" (by loading, not counted),
                "failing": whether its tests fail without any change,
-               "mutants": [MUTANT] (those that were not killed; with --verbose all),
+               "outcomes": [MUTANT] (those that were not killed; with --verbose all),
                "stale": [id] (explained, but killed or none of its mutants)}],
- "summary": {"total", "killed", "survived", "explained", "untested", "refused", "failing": [policy]}}
+ "summary": {"mutants": {"total", "killed", "survived", "explained", "untested", "refused", "failing": [policy]}}}
 
 MUTANT: {"id", "change", "file", "line", "column", "from", "to", "status": killed, survived, explained or untested,
          "by": the case that noticed it, or null, "reason": why it is left alone, or null,
@@ -16,28 +16,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from webhook.cli.report.explainjson import dumped
 from webhook.mutants.mutant import Outcome
 from webhook.mutants.running import Mutated
-from webhook.visible import encodable
 
 _STATUSES: Final = ("killed", "survived", "explained", "untested")
 
 
-def report(found: Sequence[Mutated], verbose: bool) -> str:
-    """The report, with a newline at its end."""
-    policies = [
+def policies(found: Sequence[Mutated], verbose: bool) -> list[dict[str, Any]]:
+    """What became of the mutants of each policy."""
+    return [
         {
             "policy": each.name,
             **_counts([each]),
             "failing": each.failing,
-            "mutants": [_mutant(outcome) for outcome in each.outcomes if verbose or outcome.status != "killed"],
+            "outcomes": [_mutant(outcome) for outcome in each.outcomes if verbose or outcome.status != "killed"],
             "stale": list(each.stale),
         }
         for each in found
     ]
-    summary = {**_counts(found), "failing": [each.name for each in found if each.failing]}
-    return dumped({"policies": policies, "summary": summary})
+
+
+def summary(found: Sequence[Mutated]) -> dict[str, Any]:
+    """The counts of all policies."""
+    return {**_counts(found), "failing": [each.name for each in found if each.failing]}
 
 
 def _counts(found: Sequence[Mutated]) -> dict[str, int]:
@@ -50,7 +51,7 @@ def _mutant(outcome: Outcome) -> dict[str, Any]:
     return {
         "id": mutant.id,
         "change": mutant.change,
-        "file": encodable(shown.file),
+        "file": shown.file,
         "line": shown.line,
         "column": shown.column,
         "from": mutant.before,

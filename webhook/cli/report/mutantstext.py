@@ -4,19 +4,18 @@ up."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, Style
-from webhook.mutants.mutant import Outcome
-from webhook.mutants.running import Mutated
 from webhook.visible import visible
 
+if TYPE_CHECKING:
+    from webhook.mutants.mutant import Outcome
+    from webhook.mutants.running import Mutated
 
-def policy(mutated: Mutated, style: Style, verbose: bool) -> str:
+
+def lines(mutated: Mutated, style: Style, verbose: bool) -> Iterator[str]:
     """The lines about one policy."""
-    return "".join(f"{line}\n" for line in _lines(mutated, style, verbose))
-
-
-def _lines(mutated: Mutated, style: Style, verbose: bool) -> Iterator[str]:
     mark = style(GREEN, "pass") if mutated.passed else style(ERROR, "FAIL")
     name = f"{mark} {style(BOLD, visible(mutated.name))}"
     if mutated.failing:
@@ -63,7 +62,7 @@ def total(mutated: Sequence[Mutated]) -> str:
     refused = sum(each.refused for each in mutated)
     more = f"; {refused} more do not load" if refused else ""
     all_of_them = _mutants(killed + survived + explained + untested)
-    return f"{all_of_them}: {killed} killed, {survived + untested} survived, {explained} explained{more}\n"
+    return f"{all_of_them}: {killed} killed, {survived + untested} survived, {explained} explained{more}"
 
 
 def _mutants(number: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from webhook.cli.report.outcome import Action
+    from webhook.cli.report.model import Level
 
 BOLD: Final = "\x1b[1m"
 DIM: Final = "\x1b[2m"
@@ -19,7 +19,14 @@ _RESET: Final = "\x1b[0m"
 ERROR: Final = BOLD + RED
 WARNING: Final = BOLD + YELLOW
 PASSED: Final = BOLD + GREEN
-ACTIONS: Final[dict[Action, str]] = {"deny": BOLD + RED, "warn": BOLD + YELLOW, "audit": BOLD + CYAN}
+LEVEL: Final[dict[Level, str]] = {
+    "deny": ERROR,
+    "warn": WARNING,
+    "audit": BOLD + CYAN,
+    "error": ERROR,
+    "warning": WARNING,
+    "note": BOLD + CYAN,
+}
 DIFF: Final = {"+": GREEN, "-": RED, "@": CYAN}
 """The first character of a line of a unified diff -> the line's style."""
 

@@ -1,0 +1,239 @@
+"""The page of HTML: what is in it, and how it behaves in a real browser, where one is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.report.reports import CHECK, REPORTS, finding, report, written
+from webhook.cli.report.model import Report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MANY = report(
+    "check",
+    findings=[
+        finding(
+            rule=f"rule-{number % 7}",
+            level=("deny", "warn", "audit")[number % 3],
+            message=f"finding number {number}",
+            object=finding().object,
+            owner=f"team-{number % 2}",
+        )
+        for number in range(1000)
+    ],
+    scope={"objects": 1000, "files": 1, "policies": 7},
+)
+
+
+class Outline(HTMLParser):
+    """The tags of a page with their attributes, and the text within each script and style."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.contents: list[tuple[str, str]] = []
+        self._within = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._within = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._within = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._within in ("script", "style"):
+            self.contents.append((self._within, data))
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_page_stands_alone_and_runs_its_own_script_only(name: str) -> None:
+    page = Outline(written(REPORTS[name], "html"))
+    assert [tag for tag, _ in page.tags if tag in ("script", "style", "link", "img", "iframe", "base", "form")] == [
+        "style", "script", "script",
+    ]  # fmt: skip
+    assert not any(name in attributes for _, attributes in page.tags for name in ("src", "href", "onclick", "onerror"))
+    (policy,) = (a["content"] or "" for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; ")
+    style, data, script = (text for _, text in page.contents)
+    for kind, text in (("style", style), ("script", script)):
+        assert f"{kind}-src 'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" in policy
+    assert "unsafe" not in policy
+    found = json.loads(data)
+    assert len(found["findings"]) >= len({id(each) for each in REPORTS[name].suppressed})
+
+
+def test_no_text_ends_the_data_or_shows_control_characters() -> None:
+    text = written(CHECK, "html")
+    assert text.count("<script") == text.count("</script>") == 2
+    assert "<img" not in text and "\x1b" not in text and "\u202e" not in text
+
+
+# ------------------------------------------------------------------------------------------------ in a real browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        quiet = ["--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*sandbox, *quiet])
+        yield started
+        started.close()
+
+
+@contextmanager
+def opened(browser: Browser, of: Report, folder: Path, **options: Any) -> Iterator[Page]:
+    """The page in a browser. Whatever else it asks for, and each error, fails the test."""
+    file = folder / "report.html"
+    file.write_text(written(of, "html"))
+    context = browser.new_context(**options)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.on("request", lambda request: said.append(request.url) if request.url != file.as_uri() else None)
+    page.goto(file.as_uri())
+    yield page
+    context.close()
+    assert said == []
+
+
+def shown(page: Page) -> str:
+    return page.locator("[role=status]").inner_text()
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_is_shown_as_text(name: str, browser: Browser, tmp_path: Path) -> None:
+    of = REPORTS[name]
+    with opened(browser, of, tmp_path) as page:
+        assert page.title().startswith(f"gatewright {of.command}: ")
+        if name in ("nothing", "broken"):
+            assert page.get_by_text("Nothing was found.").is_visible()
+            return
+        for head in page.locator(".head").all():
+            head.click()
+        assert page.locator("img").count() == 0
+        assert "<img src=x onerror=alert(2)>" in page.locator("main").inner_text()
+        assert page.locator("a[href^=javascript]").count() == 0
+
+
+def test_search(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, MANY, tmp_path) as page:
+        assert shown(page) == "1,000 shown"
+        page.keyboard.press("/")
+        page.keyboard.type("NUMBER 99 rule-1")
+        assert shown(page) == "3 of 1,000 shown"
+        texts = page.locator(".message").all_inner_texts()
+        assert sorted(texts) == [f"finding number {number}" for number in (799, 99, 995)]
+        page.keyboard.type(" nowhere")
+        assert page.get_by_text("Nothing matches. Press Escape to show all.").is_visible()
+        page.keyboard.press("Escape")
+        assert shown(page) == "1,000 shown"
+
+
+def test_filters_by_chart_and_level_and_groups(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, MANY, tmp_path) as page:
+        page.get_by_role("button", name=re.compile("^team-1")).click()
+        assert shown(page) == "500 of 1,000 shown"
+        page.get_by_role("button", name=re.compile("^warn [0-9]")).click()
+        assert shown(page) == "167 of 1,000 shown"
+        page.get_by_role("button", name="show all").click()
+        assert shown(page) == "1,000 shown"
+        page.get_by_role("button", name="Group by owner").click()
+        assert page.locator(".group h3 .name").all_inner_texts() == ["team-0", "team-1"]
+        assert page.locator(".head").count() == 100  # of each group the first ones
+        page.get_by_role("button", name=re.compile("^Show 200 more of 450")).first.click()
+        assert page.locator(".head").count() == 300
+
+
+def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, CHECK, tmp_path) as page:
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("k")
+        head = page.locator(".head:focus")
+        assert head.count() == 1
+        first = page.locator(".head").first
+        assert head.inner_text() == first.inner_text()
+        page.keyboard.press("Enter")
+        assert first.get_attribute("aria-expanded") == "true"
+        assert page.locator(".more pre mark").first.inner_text() == "image: nginx"
+        page.keyboard.press("Enter")
+        assert page.locator(".more").count() == 0
+        outlines = set()
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            outlines.add(page.evaluate("getComputedStyle(document.activeElement).outlineStyle"))
+        assert (
+            "none" not in outlines - {page.evaluate("getComputedStyle(document.body).outlineStyle")}
+            or len(outlines) > 1
+        )
+
+
+CONTRAST = """() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92
+    : ((v + 0.055) / 1.055) ** 2.4)).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const [r, g, b, a = 1] = parse(getComputedStyle(at).backgroundColor);
+      if (a === 1) return [r, g, b];
+    }
+    return [255, 255, 255];
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let least = [99, ""];
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !element.checkVisibility()) continue;
+    if (element.closest("script, noscript")) continue;
+    const [one, other] = [light(parse(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
+    const ratio = (one + 0.05) / (other + 0.05);
+    if (ratio < least[0]) least = [ratio, element.className + ": " + element.textContent.slice(0, 40)];
+  }
+  return least;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_are_readable_in_light_and_in_dark(scheme: str, browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, CHECK, tmp_path, color_scheme=scheme) as page:
+        page.locator(".head").first.click()
+        ratio, where = page.evaluate(CONTRAST)
+        assert ratio >= 4.5, where  # WCAG 2, AA
+        before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        other = "Light" if scheme == "dark" else "Dark"
+        page.get_by_role("button", name=f"{other} colours").click()
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+        ratio, where = page.evaluate(CONTRAST)
+        assert ratio >= 4.5, where
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_nothing_is_wider_than_the_window(width: int, browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, CHECK, tmp_path, viewport={"width": width, "height": 700}) as page:
+        for head in page.locator(".head").all():
+            head.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,74 @@
+"""Markdown: read by a parser of CommonMark with tables, as those of GitHub and GitLab are."""
+
+from collections.abc import Iterator
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from tests.cli.report.reports import CHECK, HOSTILE, REPORTS, finding, report, written
+from webhook.cli.report.markdown import MOST, code
+
+OWN = {"<details><summary>", "</summary>", "</details>"}
+
+
+def tokens(text: str) -> Iterator[Token]:
+    for each in MarkdownIt("commonmark").enable("table").enable("strikethrough").parse(text):
+        yield each
+        yield from each.children or ()
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_nothing_of_a_policy_or_manifest_is_markup(name: str) -> None:
+    text = written(REPORTS[name], "markdown")
+    kinds = {each.type for each in tokens(text)}
+    assert not kinds & {"link_open", "image", "html_inline", "em_open", "s_open"}
+    blocks = [each.content.strip() for each in tokens(text) if each.type == "html_block"]
+    assert all(each.startswith(("<details><summary>", "</details>")) for each in blocks)
+    assert not any("script" in each or "img" in each for each in blocks)
+    outside = "\n".join(each.content for each in tokens(text) if each.type == "text")
+    assert "@everyone" not in outside and "http://evil" not in outside
+    assert "\x1b" not in text and "\u202e" not in text
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "", "`", "``a`", " a ", "a | b", "\\`", "x" * 1000])
+def test_a_code_span_is_one_whatever_is_in_it(text: str) -> None:
+    found = [each for each in tokens(f"a {code(text)} b") if each.type != "paragraph_open"]
+    kinds = [each.type for each in found if each.type in ("code_inline", "link_open", "html_inline", "softbreak")]
+    assert kinds == ["code_inline"]
+
+
+def test_a_table_counts_by_rule() -> None:
+    first = written(report("check", findings=[finding(), finding(rule="a|b", level="warn")]), "markdown")
+    rows = [each.content for each in tokens(first) if each.type == "inline"]
+    assert rows[2:9] == ["rule", "deny", "warn", "`pinned-images`", "1", "", "`a|b`"]
+    assert first.startswith("### ❌ gatewright check\n\n1 denied, 1 warning\n\n")
+
+
+def test_impact_is_grouped_by_change_with_owners_and_examples() -> None:
+    text = written(REPORTS["impact"], "markdown")
+    assert "#### ⛔ newly denied: 5\n\n| owner | deny |\n|---|---:|\n| `team-a` | 5 |\n" in text
+    assert "#### ⛔ newly allowed: 1" in text
+    assert "  ````diff\n  --- old\n  +++ new\n  +a: ```\n" in text
+
+
+def test_a_report_fits_a_comment_and_says_what_is_left_out() -> None:
+    many = [finding(rule=f"rule-{number}", message="m" * 200) for number in range(2000)]
+    text = written(report("check", findings=many), "markdown")
+    assert len(text) < 65_536
+    assert len(text) > MOST // 2
+    assert text.endswith("lines are left out, as comments are limited in size.\n")
+    assert "| `rule-0` |" in text
+
+
+def test_a_report_that_is_cut_closes_what_it_opened() -> None:
+    known = [finding(message=f"{number} " + "m" * 250, suppression=CHECK.suppressed[0].suppression)
+             for number in range(1000)]  # fmt: skip
+    text = written(report("check", suppressed=known), "markdown")
+    assert text.count("<details>") == text.count("</details>") == 1
+
+
+def test_the_mark_is_that_of_the_gravest() -> None:
+    assert written(REPORTS["nothing"], "markdown").startswith("### ✅ gatewright check")
+    assert written(report("check", findings=[finding(level="warn")]), "markdown").startswith("### ⚠️ gatewright check")
+    assert written(REPORTS["broken"], "markdown").startswith("### ❌ gatewright check")

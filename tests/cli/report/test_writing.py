@@ -1,0 +1,72 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from webhook.cli.report.model import Finding, Place, Report
+from webhook.cli.report.writing import FORMATS, Target, says_all, targets, write
+
+REPORT = Report(command="lint", findings=[Finding(rule="r", level="error", message="wrong", place=Place("a.yaml", 1))])
+
+
+def test_formats_and_their_places() -> None:
+    assert targets([]) == (Target("text"),)
+    assert targets(["json"]) == (Target("json"),)
+    assert targets(["JSON=out/a=b.json", "text"]) == (Target("json", "out/a=b.json"), Target("text"))
+    assert targets(["yaml=-"]) == (Target("yaml"),)
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        (["jsn"], "got 'jsn'; did you mean json?"),
+        (["sheet"], f"with one of {', '.join(FORMATS)}, got 'sheet'"),
+        (["json="], "'json=' names no file"),
+        (["json", "text"], "two reports cannot both be written to stdout; name a file"),
+        (["json=a", "text=./a"], "two reports cannot both be written to ./a"),
+    ],
+)
+def test_what_cannot_be_written(named: list[str], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        targets(named)
+    assert message in str(caught.value)
+
+
+def test_stderr_stays_empty_where_stdout_says_all() -> None:
+    assert [says_all(targets(each)) for each in (["json"], ["yaml"], ["text"], ["json=f"], ["json", "text=f"])] == [
+        True, True, False, False, True,
+    ]  # fmt: skip
+
+
+def test_a_file_is_written_as_a_whole_with_usual_permissions(tmp_path: Path) -> None:
+    file = tmp_path / "report.txt"
+    assert write(REPORT, [Target("text", str(file))])
+    assert "error r\n      wrong" in file.read_text()
+    assert not stat.S_IMODE(file.stat().st_mode) & 0o111 and stat.S_IMODE(file.stat().st_mode) & 0o400
+    file.chmod(0o640)
+    assert write(REPORT, [Target("json", str(file))])
+    assert file.read_text().startswith('{\n  "command": "lint"')
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = str(tmp_path / "missing" / "report.json")
+    assert not write(REPORT, [Target("json", missing)])
+    assert capsys.readouterr().err == f"error: {missing}: the report cannot be written: No such file or directory\n"
+    assert not write(REPORT, [Target("json", str(tmp_path))])
+    assert "Is a directory" in capsys.readouterr().err
+
+
+def test_a_device_is_written_to() -> None:
+    assert write(REPORT, [Target("text", "/dev/null")])
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_report_that_breaks_off_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "report.txt"
+    file.write_text("before")
+    broken = Report(command="lint", findings=[REPORT.findings[0], None])  # type: ignore[list-item]
+    with pytest.raises(AttributeError):
+        write(broken, [Target("json", str(file))])
+    assert (file.read_text(), list(tmp_path.iterdir())) == ("before", [file])

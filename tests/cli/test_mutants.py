@@ -1,0 +1,166 @@
+"""`gatewright test --mutate`, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli import running
+from tests.mutants.trees import case, pod, policy_test
+
+LIBRARY = Path(__file__).parent.parent.parent / "policies"
+POLICY = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: NAME}
+spec:
+  failurePolicy: Ignore
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: ["*"], resources: [pods]}
+  validations:
+  - {expression: "size(object.spec.containers) <= 1", message: one container}
+"""
+ONE, TWO = (pod(containers=[{"name": str(n), "image": "i"} for n in range(number)]) for number in (1, 2))
+STRONG = (case("one", "allow", ONE), case("two", "deny", TWO))
+
+
+def mutate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GATEWRIGHT_")}
+    return running.gatewright("test", "--mutate", *arguments, cwd=root, env=environment)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "policy.yaml").write_text(POLICY.replace("NAME", "small"))
+    return tmp_path
+
+
+def write(root: Path, *cases: str, mutants: str = "", policy: str = "small") -> None:
+    (root / "policies" / f"{policy}-tests.yaml").write_text(policy_test(policy, *cases, mutants=mutants))
+
+
+SURVIVORS = """\
+FAIL small: 7 mutants: 4 killed, 3 survived
+  survived ID (bound) policies/policy.yaml:10:48
+    -   - {expression: "size(object.spec.containers) <= 1", message: one container}
+    +   - {expression: "size(object.spec.containers) < 1", message: one container}
+"""
+
+
+def test_survivors_are_shown_as_a_diff(root: Path) -> None:
+    write(root, STRONG[1])
+    done = mutate(root)
+    assert (done.returncode, done.stderr) == (1, "")
+    first = done.stdout.split("\n")
+    id = first[1].split()[1]
+    assert done.stdout.startswith(SURVIVORS.replace("ID", id)), done.stdout
+    assert first[-2] == "7 mutants: 4 killed, 3 survived, 0 explained"
+
+
+def test_strong_tests(root: Path) -> None:
+    write(root, *STRONG)
+    done = mutate(root, "-o", "json")
+    report = json.loads(done.stdout)
+    survivors = report["mutants"][0]["outcomes"]
+    assert [each["change"] for each in survivors] == ["failurePolicy"]
+    assert survivors[0] == {
+        "id": survivors[0]["id"],
+        "change": "failurePolicy",
+        "file": "policies/policy.yaml",
+        "line": 5,
+        "column": 18,
+        "from": "Ignore",
+        "to": "Fail",
+        "status": "survived",
+        "by": None,
+        "reason": None,
+        "before": ["  failurePolicy: Ignore"],
+        "after": ["  failurePolicy: Fail"],
+    }
+    assert done.returncode == 1
+    counts = {"total": 7, "killed": 6, "survived": 1, "explained": 0, "untested": 0, "refused": 0}
+    assert report["summary"]["mutants"] == {**counts, "failing": []}
+    write(root, *STRONG, mutants=f'mutants: [{{ids: ["{survivors[0]["id"]}"], reason: it cannot fail}}]\n')
+    done = mutate(root, "-v")
+    assert done.returncode == 0
+    assert done.stdout.startswith("pass small: 7 mutants: 6 killed, 0 survived, 1 explained\n")
+    assert "    explained: it cannot fail\n" in done.stdout
+    assert "policies/policy.yaml:10: killed by two\n" in done.stdout
+    (all_of_them,) = json.loads(mutate(root, "-v", "-o", "json").stdout)["mutants"]
+    assert {each["by"] for each in all_of_them["outcomes"]} == {"one", "two", None}
+
+
+def test_what_is_explained_for_nothing_is_noted(root: Path) -> None:
+    write(root, *STRONG, mutants='mutants: [{ids: ["12345678"], reason: r}]\n')
+    done = mutate(root)
+    assert "  note: mutant 12345678 is explained, but does not survive or does not exist\n" in done.stdout
+
+
+def test_policies_without_tests_and_tests_that_fail(root: Path) -> None:
+    (root / "policies" / "other.yaml").write_text(POLICY.replace("NAME", "other"))
+    write(root, case("one", "deny", ONE))
+    done = mutate(root)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "FAIL other: it has no tests, so 7 mutants would survive",
+        "FAIL small: its tests fail as it is; nothing was changed",
+        "7 mutants: 0 killed, 7 survived, 0 explained",
+    ]
+
+
+def test_a_selection_is_of_policies_and_all_their_cases_run(root: Path) -> None:
+    (root / "policies" / "other.yaml").write_text(POLICY.replace("NAME", "other"))
+    write(root, *STRONG)
+    done = mutate(root, "-k", "two")
+    assert done.stdout.startswith("FAIL small: 7 mutants: 6 killed, 1 survived\n")
+    assert "other" not in done.stdout
+    assert mutate(root, "-k", "none").returncode == 2
+    write(root, *STRONG, policy="other")
+    assert mutate(root, "policies/other-tests.yaml").stdout.startswith("FAIL other: 7 mutants: 6 killed")
+
+
+def test_a_tree_without_tests_fails_the_run(root: Path) -> None:
+    done = mutate(root)
+    assert (done.returncode, "no tests: there is no object of kind PolicyTest" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("policy", sorted(each.name for each in LIBRARY.iterdir() if each.is_dir()))
+def test_no_mutant_of_a_shipped_policy_survives_unexplained(policy: str) -> None:
+    done = mutate(LIBRARY.parent, f"policies/{policy}", "-o", "json")
+    assert done.returncode == 0, done.stdout
+    report = json.loads(done.stdout)
+    assert report["summary"]["mutants"]["survived"] == report["summary"]["mutants"]["untested"] == 0
+    assert report["summary"]["mutants"]["killed"] > 100
+    assert report["mutants"][0]["stale"] == []
+    assert all(each["reason"] for each in report["mutants"][0]["outcomes"])
+
+
+DOCUMENTED = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: one-container
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  validations:
+  - expression: size(object.spec.containers) <= 1
+"""
+
+
+def test_what_the_documentation_shows_is_what_it_prints(tmp_path: Path) -> None:
+    folder = tmp_path / "policies" / "small"
+    folder.mkdir(parents=True)
+    (folder / "policy.yaml").write_text(DOCUMENTED)
+    cases = (STRONG[1], case("none", "allow", pod(containers=[])))
+    (folder / "tests.yaml").write_text(policy_test("one-container", *cases))
+    page = (LIBRARY.parent / "docs" / "policies.md").read_text()
+    assert f"$ gatewright test --mutate\n{mutate(tmp_path).stdout}```\n" in page

@@ -1,0 +1,39 @@
+"""The defaults of a subcommand's parameters, by the settings of the repository."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import typer
+
+from webhook.cli.options import NO_SETTINGS, TREES, fail_with
+
+_COMMANDS: Final = ("check", "explain", "impact", "lint", "manifests", "mutate", "new", "test")
+_READING: Final = ("check", "impact", "mutate")  # those whose PATH is a manifest, and may be left out
+
+
+def of(command: str, parameters: Collection[str | None], arguments: Sequence[str]) -> dict[str, Any]:
+    """Parameter -> its default, for those of the settings. An option, and its variable, comes before them.
+
+    arguments: those that the subcommand is called with. Ends the run if the settings are wrong.
+    """
+    if command not in _COMMANDS or os.environ.get(NO_SETTINGS):
+        return {}
+    from webhook.offline import repositorysettings  # where a command has settings
+
+    found, problems = repositorysettings.read()
+    if problems:
+        raise typer.Exit(fail_with(problems))
+    given = {argument.partition("=")[0] for argument in arguments}
+    elsewhere = bool(os.environ.get(TREES)) or (command == "impact" and bool(given & {"--old", "--new"}))
+    reads = command in _READING and "--cluster" not in given
+    said = {
+        "policies": [] if elsewhere else list(found.policies),
+        "paths": list(found.paths) if reads else [],
+        "exclude": list(found.exclude),
+        "version": found.kubernetes_version,
+        "owner_label": found.owner_label,
+    }
+    return {name: value for name, value in said.items() if value and name in parameters}

@@ -1,0 +1,108 @@
+"""What `check` found, as findings of the report's model (webhook.cli.report.model)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct, field
+
+from webhook.admission.decision import SCHEMA
+from webhook.cli.report.changes import unified
+from webhook.cli.report.model import Diff, Finding, Level, Place, Rule, Suppression, anchored
+from webhook.offline.owners import Owners
+from webhook.offline.sources import Sources
+from webhook.paths import ROOT, render
+
+if TYPE_CHECKING:
+    from webhook.offline.background import Background
+    from webhook.offline.verdicts import Change, Located, Verdict
+    from webhook.policy.exceptions import PolicyException
+    from webhook.policy.policyset import PolicySet
+
+
+class Checked(Struct, frozen=True):
+    """Makes findings of verdicts.
+
+    `background`: looks up the details of findings; None for none. `owners`: whose the objects are. `verbose`: with
+    tracebacks of policies in Python. `sources`: finds the sources of rendered objects.
+    """
+
+    background: Background | None = None
+    owners: Owners = Owners()
+    verbose: bool = False
+    sources: Sources = field(default_factory=Sources)
+
+    def findings(self, verdict: Verdict) -> Iterator[Finding]:
+        """What counts, in the order of the file."""
+        return (self._finding(located, verdict) for located in verdict.findings)
+
+    def suppressed(self, verdict: Verdict) -> Iterator[Finding]:
+        """What exceptions cover, in the order of the file."""
+        return (self._finding(located, verdict, exception) for located, exception in verdict.excepted)
+
+    def _finding(self, located: Located, verdict: Verdict, exception: PolicyException | None = None) -> Finding:
+        found, document = located.finding, verdict.document
+        end = located.excerpt.end if located.excerpt is not None else None
+        # Of a long line, the excerpt is a part; its columns are others.
+        length = end - located.excerpt.column if end is not None and located.excerpt is not None else None
+        stop = located.column + length if length is not None else None
+        place, rendered = Place(located.stream, located.line, located.column, None, stop), None
+        if located.file != located.stream:
+            source = self.sources.find(document, located.path or ROOT)
+            at = source.position
+            rendered, place = place, Place(source.file, at.line, at.column) if at is not None else Place(source.file)
+        looked_for, traceback = None, tuple[str, ...]()
+        if self.background is not None:
+            looked_for = self.background.looked_for(found, located.identity.namespace)
+            traceback = self.background.traceback(found) if self.verbose else ()
+        suppression = None
+        if exception is not None:
+            suppression = Suppression("exception", exception.name, exception.until, exception.reason)
+        return Finding(
+            rule=found.policy or found.kind,
+            level=cast("Level", found.action.lower()),
+            message=located.message,
+            place=place,
+            rendered=rendered,
+            excerpt=located.excerpt,
+            path="" if located.path is None else render(located.path),
+            object=located.identity,
+            owner=self.owners.of(document.value, located.identity.namespace),
+            operation=located.operation,
+            kind=found.kind,
+            policy=found.policy,
+            binding=found.binding,
+            action=found.action,
+            reason=found.reason,
+            error=found.error,
+            suppression=suppression,
+            anchor=anchored(located.path or ROOT, document.value),
+            looked_for=looked_for,
+            traceback=traceback,
+            explained=located if located.explained is not None else None,
+        )
+
+
+def diff(change: Change) -> Diff:
+    """What mutation changes of an object."""
+    return Diff(Place(change.file, change.line), change.identity, change.policies, tuple(unified(change)))
+
+
+def rules(policies: PolicySet) -> Mapping[str, Rule]:
+    """The policies as rules, and what the API server demands of objects, by id.
+
+    A validating and a mutating policy of one name are one rule, that of the validating one.
+    """
+    found = {SCHEMA: Rule(SCHEMA, SCHEMA, "What the API server refuses before any policy is asked")}
+    for each in sorted(policies.policies, key=lambda policy: (policy.name, policy.kind != "ValidatingAdmissionPolicy")):
+        text = each.description.strip()
+        title = " ".join(text.partition("\n\n")[0].split())
+        found.setdefault(each.name, Rule(each.name, each.kind, title, text, "", Place(each.file, each.line)))
+    return found
+
+
+def streams(findings: Iterable[Finding]) -> list[str]:
+    """Notes on findings whose place in the source is not known: which lines are meant."""
+    pairs = {(each.place.file, each.rendered.file): None for each in findings if each.rendered and not each.place.line}
+    return [f"{file}: its lines are those of {stream}" for file, stream in pairs]

@@ -1,0 +1,159 @@
+"""The report as one page of HTML that needs nothing else: findings by rule, level, namespace and owner, with search,
+charts and the line of the file, light and dark.
+
+The findings are data within the page, which its script shows as text and nothing else. A Content-Security-Policy allows
+this script and this style, and no request to anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from functools import cache
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from msgspec.structs import replace
+
+from webhook.cli.report.itself import version
+from webhook.cli.report.model import Case, Finding, Report, merged
+from webhook.cli.report.naming import object_name
+from webhook.cli.report.plain import lines_of, place_of, problems_of, why_suppressed
+from webhook.cli.report.style import Style
+from webhook.cli.report.text import scope, summary
+from webhook.excerpts import Excerpt
+from webhook.visible import encodable, visible
+
+_PAGE: Final = Path(__file__).with_name("page")
+
+
+def text(report: Report) -> Iterator[str]:
+    """The page in pieces: a finding is written before the next one is made."""
+    style, script = (_asset("page.css"), _asset("page.js"))
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{_digest(style)}'; script-src 'sha256-{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    title = f"gatewright {report.command}"
+    said = escape(summary(replace(report, scope={}), Style(False)))
+    yield "<!doctype html>\n"
+    yield f'<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}: {said}</title>\n'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+    yield '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
+    yield f"<style>{style}</style>\n</head>\n<body>\n"
+    yield f'<header><p class="brand">Gatewright <span>{escape(report.command)}</span></p>'
+    looked_at = f"<p>{escape(scope(report))}</p>" if report.scope else ""
+    yield f"<h1>{said}</h1>{looked_at}</header>\n"
+    yield '<main id="main"><noscript><p>The findings are shown by the script of this page, which is turned off here.'
+    yield "</p></noscript></main>\n"
+    yield f"<footer>Gatewright {escape(version())}</footer>\n"
+    yield '<script type="application/json" id="report">'
+    yield from _data(report)
+    yield f"</script>\n<script>{script}</script>\n</body>\n</html>\n"
+
+
+@cache
+def _asset(name: str) -> str:
+    return (_PAGE / name).read_text("utf-8")
+
+
+def _digest(content: str) -> str:
+    return base64.b64encode(sha256(content.encode()).digest()).decode()
+
+
+def _data(report: Report) -> Iterator[str]:
+    """The findings as JSON, without any sign that ends a script."""
+    fixed = {
+        "command": report.command,
+        "scope": dict(report.scope),
+        "rules": {
+            each.id: {"title": visible(each.title), "kind": visible(each.kind), "url": _web(each.url)}
+            for each in report.rules.values()
+        },
+        "problems": [
+            {"level": level, "place": f"{file}:{line}" if line else file, "message": message}
+            for level, file, line, _, message in problems_of(report)
+        ],
+        "notes": [visible(note) for note in report.notes],
+        "diffs": [[visible(line) for line in each.lines] for each in report.diffs],
+    }
+    yield f'{{"report":{_dumped(fixed)},"findings":['
+    separator = ""
+    for each in _rows(report):
+        yield f"{separator}{_dumped(each)}"
+        separator = ",\n"
+    yield "]}"
+
+
+def _rows(report: Report) -> Iterator[dict[str, Any]]:
+    for levels, each in merged(report.findings):
+        if each.kind != "test":
+            yield _row(each, list(levels))
+    for _, each in merged(report.suppressed):
+        yield _row(each, [each.level])
+    for case in report.cases:
+        yield _case(case)
+
+
+def _row(finding: Finding, levels: list[Any]) -> dict[str, Any]:
+    """The fields of a finding that are not empty, under short names; page.js says what each is."""
+    made: dict[str, Any] = {
+        "rule": visible(finding.rule),
+        "levels": levels,
+        "place": place_of(finding),
+        "file": visible(finding.place.file),
+        "message": lines_of(finding.message.strip()),
+        "object": object_name(finding.object) if finding.object is not None else "",
+        "path": visible(finding.path),
+        "namespace": visible(finding.namespace),
+        "owner": visible(finding.owner),
+        "operation": visible(finding.operation),
+        "binding": visible(finding.binding) if finding.binding != finding.policy else "",
+        "change": visible(finding.change),
+        "excerpt": _excerpt(finding.excerpt) if finding.excerpt is not None else None,
+        "asides": [
+            *([visible(str(finding.looked_for))] if finding.looked_for is not None else []),
+            *([f"rendered: {visible(str(finding.rendered))}"] if finding.rendered is not None else []),
+            *map(visible, (*finding.asides, *finding.traceback)),
+        ],
+        "diff": [visible(line) for line in finding.diff],
+        "fix": visible(finding.fix.description) if finding.fix is not None else "",
+        "suppressed": why_suppressed(finding.suppression) if finding.suppression is not None else "",
+    }
+    return {key: value for key, value in made.items() if value}
+
+
+def _excerpt(excerpt: Excerpt) -> list[Any]:
+    """The line with a sign in place of each character that is not printable, so that columns stay."""
+    shown = "".join(each if each == "\t" or visible(each) == each else "\ufffd" for each in excerpt.text)
+    return [excerpt.line, shown, excerpt.column, excerpt.end or excerpt.column + 1]
+
+
+def _case(case: Case) -> dict[str, Any]:
+    lines = [
+        *case.failures,
+        *(f"found: {each}" for each in case.texts),
+        *(f"not matched: {each.why}" for each in case.unmatched),
+    ]
+    made: dict[str, Any] = {
+        "rule": visible(case.policy),
+        "levels": ["pass" if case.passed else "error"],
+        "place": visible(str(case.place)),
+        "file": visible(case.place.file),
+        "object": visible(case.name),
+        "message": lines_of("\n".join(lines)),
+        "asides": [visible(line) for line in case.notes],
+    }
+    return {key: value for key, value in made.items() if value}
+
+
+def _web(url: str) -> str:
+    return url if url.startswith(("https://", "http://")) else ""
+
+
+def _dumped(value: Any) -> str:
+    return orjson.dumps(encodable(value)).decode().replace("<", "\\u003c")

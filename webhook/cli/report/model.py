@@ -1,0 +1,341 @@
+"""What a run of `check`, `test`, `lint` or `impact` came to: the one model that every output format reads.
+
+A command makes one `Report`, and `webhook.cli.report.writing` writes it in the formats that were asked for; no format
+knows a command's own records. What a command fills:
+
+- `check`: a Finding for each violation and action, `suppressed` for what exceptions cover, `left_out`, `diffs`.
+- `test`: a Case for each case of a PolicyTest, and for each that failed a Finding too (`failed`), so that formats that
+  know no cases show it. What else is wrong with tests (an expression that no test reaches) is a Finding of its own
+  `rule`, with the policy's file and line. With `--mutate` no cases, but `mutated`, and a Finding of the kind MUTANT for
+  each mutant that survives; what explains one is a Suppression of the kind "comment".
+- `lint`: a Finding for each alarm, in the policy's file, with the level error, warning or note; a Rule for each id,
+  with its page (`url`) and its text (`help`); `fix`, if it can be mended. A comment that silences an alarm makes a
+  Suppression of the kind "comment".
+- `impact`: a Finding for each verdict that differs, with `change` ("newly denied", "newly allowed", …) and with the
+  level that the finding has on the side that has it; `diff`, if it is a patch. Reports group such findings by change,
+  policy and owner, and show few examples of each.
+
+`webhook.cli.reporting` has the options that these commands share, and `finish`, which writes a report and gives the
+exit code. Texts are plain and hold no content of Secrets: whoever makes a Finding has redacted them. Each format
+escapes the texts for the language that it is written in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from webhook.excerpts import Excerpt
+from webhook.lazypatterns import lazily
+
+if TYPE_CHECKING:
+    from webhook.documents.document import Problem
+    from webhook.mutants.running import Mutated
+    from webhook.offline.background import LookedFor
+    from webhook.offline.manifests import LeftOut
+    from webhook.offline.requests import Identity
+    from webhook.offline.verdicts import Located
+
+Level = Literal["deny", "warn", "audit", "error", "warning", "note"]
+"""How grave a finding is: of verdicts the binding's action, of everything else error, warning or note."""
+
+Severity = Literal["error", "warning", "note"]
+
+SEVERITY: Final[Mapping[Level, Severity]] = {
+    "deny": "error",
+    "warn": "warning",
+    "audit": "note",
+    "error": "error",
+    "warning": "warning",
+    "note": "note",
+}
+
+LEVELS: Final[tuple[Level, ...]] = tuple(SEVERITY)
+
+UNTESTED: Final = "untested"
+"""The `kind` of the finding about a policy that has no tests, though it must."""
+
+OF_CASES: Final = ("test", UNTESTED)
+"""The `kind` of findings that stand for cases, and for their absence: the text shows these in its own way."""
+
+MUTANT: Final = "mutant"
+"""The `kind` of findings about mutants of a policy; the text shows these in its own way, too."""
+
+SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
+
+
+class Place(Struct, frozen=True):
+    """A place in a file. Lines and columns count from 1, columns in characters; None where they are not known.
+
+    `end_column` is the column after the last character, on `end_line`; without `end_line`, on `line`.
+    """
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+    end_line: int | None = None
+    end_column: int | None = None
+
+    def __str__(self) -> str:
+        numbers = (self.line, self.column if self.line is not None else None)
+        return self.file + "".join(f":{number}" for number in numbers if number is not None)
+
+
+class Rule(Struct, frozen=True):
+    """What findings are about: a policy, what the API server demands, or a rule of lint.
+
+    `kind`: ValidatingAdmissionPolicy, MutatingAdmissionPolicy, "schema", "lint", "test". `title`: a line of plain text.
+    `help`: more text, in Markdown, that its author is trusted with. `url`: its page. `place`: where it is declared.
+    """
+
+    id: str
+    kind: str
+    title: str = ""
+    help: str = ""
+    url: str = ""
+    place: Place | None = None
+
+
+class Suppression(Struct, frozen=True):
+    """Why a finding counts for nothing.
+
+    `kind`: "exception" (a PolicyException, `by` is its name and `until` its last day), "baseline" (a file of known
+    findings, `by` is its name), or "comment" (in the file itself). `reason`: what its author says.
+    """
+
+    kind: Literal["exception", "baseline", "comment"]
+    by: str
+    until: str = ""
+    reason: str = ""
+
+
+class Edit(Struct, frozen=True):
+    """A replacement of text: what stands at `place`, with its end, becomes `text`."""
+
+    place: Place
+    text: str
+
+
+class Fix(Struct, frozen=True):
+    """Edits, which together mend what a finding is about."""
+
+    description: str
+    edits: tuple[Edit, ...]
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """One thing that is wrong.
+
+    `rule`: the id of its Rule. `message`: lines of plain text. `place`: where it is in the file that a person would
+    edit; of a chart or kustomization that is its source, and `rendered` is the place in what was rendered and judged,
+    else None. `excerpt`: that line, with the columns that it is about. `path`: the field, as text.
+
+    Of verdicts on objects: `object`, its `owner` (webhook.offline.owners), the `operation` of the request, `kind`,
+    `policy` and `binding` ("" if there are none), `action` and `reason` as the API server writes them, `error`: whether
+    the policy could not be evaluated, so that this is no violation. `looked_for`: the params that were not found.
+    `explained`: the finding as it was located, if its explanation is shown.
+
+    `fingerprint`: the same for the same finding in another run, although lines have moved (`fingerprinted` sets it).
+    `asides`: more lines, shown below. `traceback`: of a policy in Python, if asked for. `diff`: a unified diff's lines.
+    """
+
+    rule: str
+    level: Level
+    message: str
+    place: Place
+    rendered: Place | None = None
+    excerpt: Excerpt | None = None
+    path: str = ""
+    object: Identity | None = None
+    owner: str = ""
+    operation: str = ""
+    kind: str = ""
+    policy: str = ""
+    binding: str = ""
+    action: str = ""
+    reason: str = ""
+    error: bool = False
+    change: str = ""
+    suppression: Suppression | None = None
+    fingerprint: str = ""
+    anchor: str = ""  # what identifies the place besides the object; the path with names in place of indexes
+    asides: tuple[str, ...] = ()
+    looked_for: LookedFor | None = None
+    traceback: tuple[str, ...] = ()
+    diff: tuple[str, ...] = ()
+    fix: Fix | None = None
+    explained: Located | None = None
+
+    @property
+    def severity(self) -> Severity:
+        return SEVERITY[self.level]
+
+    @property
+    def namespace(self) -> str:
+        return self.object.namespace if self.object is not None else ""
+
+
+class Exempted(Struct, frozen=True):
+    """What an exception covers in a case. `text`: the API server's."""
+
+    exception: str
+    until: str
+    text: str
+
+
+class Unmatched(Struct, frozen=True):
+    """Why a policy was not evaluated, under one binding, or "" for all. `kind`: the policy's."""
+
+    kind: str
+    binding: str
+    why: str
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """One case of a policy's tests.
+
+    `expect` and `verdict`: as a PolicyTest writes them. `failures`: why it failed; empty if it passed. `texts`: what
+    the API server would say. `unmatched`: why the policy was not evaluated; empty if it was. `refused`: why the API
+    server refuses the object whatever the policy says. `notes`: more lines.
+    """
+
+    policy: str
+    name: str
+    place: Place
+    expect: str
+    verdict: str
+    failures: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    excepted_by: str = ""
+    excepted: tuple[Exempted, ...] = ()
+    unmatched: tuple[Unmatched, ...] = ()
+    refused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+
+class Diff(Struct, frozen=True):
+    """What mutation changes of an object. `lines`: a unified diff of its YAML, without line ends."""
+
+    place: Place
+    object: Identity
+    policies: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """All that a run came to. The order is that of the inputs, and the same in every run.
+
+    `command`: "check", "test", "lint" or "impact". `rules`: by id; a finding's rule may be missing here. `suppressed`:
+    findings that count for nothing, each with its suppression. `problems`: inputs that could not be read or used: the
+    run itself failed. `warnings`: about inputs, which fail nothing. `notes`: lines worth knowing. `scope`: how much was
+    looked at, as name in the plural -> count, such as {"objects": 3, "files": 2}, in the order in which it is said.
+    `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `hidden`: how many
+    findings are left out on demand. `verbose`, `shows_diffs`, `shows_why`: what was asked for.
+    """
+
+    command: str
+    findings: Sequence[Finding] = ()
+    suppressed: Sequence[Finding] = ()
+    cases: Sequence[Case] = ()
+    rules: Mapping[str, Rule] = {}
+    problems: Sequence[Problem] = ()
+    warnings: Sequence[Problem] = ()
+    notes: Sequence[str] = ()
+    left_out: Sequence[LeftOut] = ()
+    diffs: Sequence[Diff] = ()
+    scope: Mapping[str, int] = {}
+    untested: Sequence[str] = ()
+    mutated: Sequence[Mutated] | None = None
+    hidden: int = 0
+    verbose: bool = False
+    shows_diffs: bool = False
+    shows_why: bool = False
+
+    def count(self, level: Level) -> int:
+        """How many findings have this level."""
+        return sum(1 for each in self.findings if each.level == level)
+
+
+def failed(case: Case) -> Finding:
+    """The finding for a case that failed."""
+    return Finding(
+        rule=case.policy,
+        level="error",
+        message="\n".join(
+            [
+                f"{case.name}: {'; '.join(case.failures)}",
+                *(f"found: {text}" for text in case.texts),
+                *(f"not matched: {each.why}" for each in case.unmatched),
+            ]
+        ),
+        place=case.place,
+        kind="test",
+        policy=case.policy,
+        anchor=case.name,
+    )
+
+
+def merged(findings: Iterable[Finding]) -> Iterator[tuple[tuple[Level, ...], Finding]]:
+    """The findings in their order, those that differ in their level only as one: the gravest, with all levels."""
+    found: dict[tuple[object, ...], list[Finding]] = {}
+    for each in findings:
+        where = (each.place, each.rendered, each.path, each.object, each.operation, each.change)
+        found.setdefault((*where, each.rule, each.kind, each.binding, each.message), []).append(each)
+    for same in found.values():
+        levels = tuple(each.level for each in same)
+        yield levels, min(same, key=lambda each: LEVELS.index(each.level))
+
+
+# ------------------------------------------------------------------------------------------------------ fingerprints
+
+_VARIABLE: Final = lazily("'[^']*'|\"[^\"]*\"|[0-9]+")
+
+
+def fingerprinted(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings, each with its fingerprint: 32 hexadecimal digits, different ones within one report.
+
+    It is of the rule, the binding, the level, the object, the place within it, and the message without what it quotes
+    and its numbers; so neither moving lines or files nor a new image tag makes a finding a new one. Of a finding that
+    is about no object, the file is part of it. Equal findings are told apart by counting.
+    """
+    seen: Counter[str] = Counter()
+    for each in findings:
+        about = each.object
+        where = (
+            [each.place.file] if about is None else [_group(about.api_version), about.kind, about.namespace, about.name]
+        )
+        words = _VARIABLE.sub("", each.message)
+        parts = [each.rule, each.kind, each.binding, each.level, each.change, *where, each.anchor or each.path, words]
+        base = "\0".join(parts)
+        seen[base] += 1
+        text = f"{base}\0{seen[base]}".encode(errors="backslashreplace")
+        yield replace(each, fingerprint=hashlib.sha256(text).hexdigest()[:32])
+
+
+def anchored(path: Sequence[str | int], value: Any) -> str:
+    """A place in a value as text that survives other items being added: items of lists stand by their `name`."""
+    parts: list[str] = []
+    for step in path:
+        value = _below(value, step)
+        name = value.get("name") if isinstance(step, int) and isinstance(value, dict) else None
+        parts.append(f"[{name}]" if isinstance(name, str) else str(step))
+    return "/".join(parts)
+
+
+def _below(value: Any, step: str | int) -> Any:
+    if isinstance(step, int):
+        return value[step] if isinstance(value, list) and step < len(value) else None
+    return value.get(step) if isinstance(value, dict) else None
+
+
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]

@@ -1,0 +1,312 @@
+"use strict";
+// A finding: rule, levels (those under which it stands; "pass" of a case that passed), place, file, message, object,
+// path, namespace, owner, operation, binding, change, excerpt [line, text, column, end], asides, diff, fix, suppressed.
+// Fields that are empty are missing. Everything is shown as text: nothing here makes markup of it.
+(() => {
+  const { report, findings } = JSON.parse(document.getElementById("report").textContent);
+  const main = document.getElementById("main");
+  const PAGE = 50;
+  const ORDER = ["deny", "error", "warn", "warning", "audit", "note", "pass", "none"];
+  const WORDS = { pass: "passed", none: "suppressed" };
+  const state = { text: "", level: "", rule: "", namespace: "", owner: "", by: "rule", shown: {} };
+
+  const make = (tag, properties = {}, ...children) => {
+    const element = document.createElement(tag);
+    for (const [key, value] of Object.entries(properties)) {
+      if (key === "class") element.className = value;
+      else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+      else if (value !== undefined && value !== null) element.setAttribute(key, value);
+    }
+    element.append(...children.filter((child) => child !== null && child !== undefined));
+    return element;
+  };
+  const number = (count) => count.toLocaleString("en");
+  const levelOf = (each) => (each.suppressed ? "none" : each.levels.reduce(
+    (one, other) => (ORDER.indexOf(other) < ORDER.indexOf(one) ? other : one)));
+  const FIELDS = {
+    rule: (each) => each.rule,
+    namespace: (each) => each.namespace || "",
+    owner: (each) => each.owner || "",
+    level: levelOf,
+    file: (each) => each.file,
+    change: (each) => each.change || "",
+  };
+  const NOTHING = { namespace: "cluster-scoped", owner: "no owner", change: "unchanged" };
+  const named = (field, value) => value || NOTHING[field] || "none";
+
+  for (const each of findings) {
+    each.level = levelOf(each);
+    each.words = [each.rule, each.level, each.place, each.message, each.object, each.path, each.namespace, each.owner,
+      each.binding, each.change, each.suppressed].filter(Boolean).join("\n").toLowerCase();
+  }
+
+  // ------------------------------------------------------------------------------------------------- what is shown
+
+  const matches = (each, without = "") =>
+    (without === "level" || !state.level || each.level === state.level) &&
+    ["rule", "namespace", "owner"].every(
+      (field) => field === without || state[field] === "" || FIELDS[field](each) === state[field].slice(1)) &&
+    state.text.split(/\s+/).every((word) => each.words.includes(word));
+
+  const counts = (found, field) => {
+    const groups = new Map();
+    for (const each of found) {
+      const key = FIELDS[field](each);
+      if (!groups.has(key)) groups.set(key, { total: 0, levels: {} });
+      const group = groups.get(key);
+      group.total += 1;
+      group.levels[each.level] = (group.levels[each.level] || 0) + 1;
+    }
+    return groups;
+  };
+
+  const pick = (field, value) => {
+    state[field] = state[field] === value ? "" : value;
+    state.shown = {};
+    show();
+  };
+
+  // --------------------------------------------------------------------------------------------------- the charts
+
+  const TITLES = { rule: report.command === "lint" ? "By rule" : "By policy", namespace: "By namespace", owner: "By owner" };
+  const charts = ["rule", "namespace", "owner"].filter((field) => {
+    const values = new Set(findings.map(FIELDS[field]));
+    if (field === "rule") return values.size > 0;
+    if (field === "owner" && findings.every((each) => (each.owner || "") === (each.namespace || ""))) return false;
+    return values.size > 1 || (values.size === 1 && !values.has(""));
+  }).map((field) => {
+    const list = make("ul", { class: "bars" });
+    return { field, list, card: make("section", { class: "card", "aria-label": TITLES[field] },
+      make("h2", {}, TITLES[field]), list) };
+  });
+
+  const drawChart = ({ field, list }) => {
+    const all = counts(findings, field);
+    const groups = counts(findings.filter((each) => matches(each, field)), field);
+    const most = Math.max(1, ...[...groups.values()].map((group) => group.total));
+    const keys = [...all.keys()].sort((one, other) =>
+      (groups.get(other)?.total || 0) - (groups.get(one)?.total || 0) || all.get(other).total - all.get(one).total);
+    const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    list.replaceChildren(...keys.slice(0, 200).map((key) => {
+      const group = groups.get(key) || { total: 0, levels: {} };
+      const bar = make("span", { class: "bar", "aria-hidden": "true" });
+      for (const level of ORDER) {
+        if (!group.levels[level]) continue;
+        const part = make("i", { class: `i-${level}` });
+        part.style.width = `${(100 * group.levels[level]) / most}%`;
+        bar.append(part);
+      }
+      const title = field === "rule" && report.rules[key] ? report.rules[key].title : "";
+      return make("li", {}, make("button", {
+        type: "button", "aria-pressed": state[field] === `=${key}`, "data-key": key, title: title || null,
+        onclick: () => pick(field, `=${key}`),
+      }, make("span", { class: "name" }, named(field, key)), make("span", { class: "number" }, number(group.total)), bar));
+    }));
+    if (focused !== null) [...list.querySelectorAll("button")].find((each) => each.dataset.key === focused)?.focus();
+  };
+
+  // ------------------------------------------------------------------------------------------------------ the list
+
+  const excerptOf = ([line, text, column, end]) => {
+    const characters = [...text];
+    const gutter = line === null ? "" : `${line} │ `;
+    return make("pre", {}, make("span", { class: "no" }, gutter), characters.slice(0, column - 1).join(""),
+      make("mark", {}, characters.slice(column - 1, end - 1).join("")), characters.slice(end - 1).join(""));
+  };
+  const diffOf = (lines) => make("pre", {}, ...lines.flatMap((line) => [
+    make("span", { class: { "+": "add", "-": "del" }[line[0]] || "" }, line), "\n"]));
+
+  const detailsOf = (each) => {
+    const list = make("dl");
+    const rule = report.rules[each.rule];
+    const add = (name, value) => value && list.append(make("dt", {}, name), make("dd", {}, value));
+    add("policy", rule && rule.kind && rule.kind !== "lint" ? `${each.rule} (${rule.kind})` : each.rule);
+    add("binding", each.binding);
+    add("request", each.operation);
+    add("field", each.path);
+    add("namespace", each.namespace);
+    if (each.owner !== each.namespace) add("owner", each.owner);
+    add("levels", each.levels.length > 1 ? each.levels.join(", ") : "");
+    add("why it counts for nothing", each.suppressed);
+    add("fix", each.fix);
+    for (const line of each.asides || []) add("", line);
+    if (rule && rule.url) list.append(make("dt", {}, "more"), make("dd", {},
+      make("a", { href: rule.url, rel: "noreferrer" }, rule.url)));
+    return make("div", { class: "more" }, each.excerpt ? excerptOf(each.excerpt) : null,
+      each.diff ? diffOf(each.diff) : null, list);
+  };
+
+  const rowOf = (each) => {
+    const row = make("li", { class: "row" });
+    const toggle = () => {
+      const open = head.getAttribute("aria-expanded") === "true";
+      head.setAttribute("aria-expanded", String(!open));
+      if (open) row.querySelector(".more").remove();
+      else row.append(detailsOf(each));
+    };
+    const head = make("button", { type: "button", class: "head", "aria-expanded": "false", onclick: toggle },
+      make("span", { class: `level l-${each.level}` }, WORDS[each.level] || each.level),
+      make("span", { class: "what" },
+        make("span", { class: "object" }, each.object || (state.by === "rule" ? each.file : each.rule)), " ",
+        state.by === "rule" || !each.object ? null : make("span", {}, `${each.rule} `),
+        each.path && !(each.message || "").startsWith(each.path) ? make("span", { class: "path" }, each.path) : null),
+      make("span", { class: "place" }, each.place),
+      each.message ? make("span", { class: "message" }, each.message) : null);
+    row.append(head);
+    return row;
+  };
+
+  const groupOf = (key, found) => {
+    const id = `${state.by}=${key}`;
+    const rows = make("ul", { class: "rows" });
+    const section = make("section", { class: "group", "aria-label": named(state.by, key) },
+      make("h3", {}, make("span", { class: "name" }, named(state.by, key)),
+        make("span", { class: "count" }, number(found.length))));
+    const title = state.by === "rule" && report.rules[key] ? report.rules[key].title : "";
+    if (title) section.append(make("p", {}, title));
+    section.append(rows);
+    let written = 0;
+    const extend = () => {
+      const upto = Math.min(found.length, state.shown[id] || PAGE);
+      const first = written;
+      for (; written < upto; written += 1) rows.append(rowOf(found[written]));
+      section.querySelector(".rest")?.remove();
+      if (written < found.length) {
+        const left = found.length - written;
+        section.append(make("button", { type: "button", class: "rest", onclick: () => {
+          state.shown[id] = written + 4 * PAGE;
+          extend();
+        } }, `Show ${number(Math.min(left, 4 * PAGE))} more of ${number(left)}`));
+      }
+      if (first) rows.children[first]?.firstChild.focus();
+    };
+    extend();
+    return section;
+  };
+
+  // ------------------------------------------------------------------------------------------------------ the page
+
+  const search = make("input", { type: "search", placeholder: "Search findings", "aria-label": "Search findings",
+    "aria-keyshortcuts": "/", autocomplete: "off", spellcheck: "false" });
+  const chips = make("div", { role: "group", "aria-label": "Levels", class: "chips" });
+  const by = make("div", { role: "group", "aria-label": "Group by", class: "by" },
+    make("span", { "aria-hidden": "true" }, "Group by"));
+  const status = make("p", { role: "status", "aria-live": "polite" });
+  const reset = make("button", { type: "button", class: "link", onclick: () => clear() }, "show all");
+  const list = make("div", { class: "list" });
+  const ways = [["rule", report.command === "lint" ? "rule" : "policy"], ["file", "file"],
+    ...(findings.some((each) => each.namespace) ? [["namespace", "namespace"]] : []),
+    ...(findings.some((each) => each.change) ? [["change", "change"]] : []),
+    ...(charts.some((each) => each.field === "owner") ? [["owner", "owner"]] : [])];
+  if (findings.some((each) => each.change)) state.by = "change";
+
+  const clear = () => {
+    Object.assign(state, { text: "", level: "", rule: "", namespace: "", owner: "", shown: {} });
+    search.value = "";
+    show();
+  };
+
+  const show = () => {
+    const found = findings.filter((each) => matches(each));
+    charts.forEach(drawChart);
+    const levels = counts(findings.filter((each) => matches(each, "level")), "level");
+    const all = counts(findings, "level");
+    const focused = chips.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    chips.replaceChildren(...ORDER.filter((level) => all.has(level)).map((level) => make("button", {
+      type: "button", class: "chip", "aria-pressed": state.level === level, "data-key": level,
+      onclick: () => pick("level", level),
+    }, make("span", { class: `dot i-${level}` }), `${WORDS[level] || level} `,
+      make("b", {}, number(levels.get(level)?.total || 0)))));
+    if (focused !== null) [...chips.children].find((each) => each.dataset.key === focused)?.focus();
+    for (const each of by.querySelectorAll("button")) each.setAttribute("aria-pressed", state.by === each.dataset.key);
+    const whole = found.length === findings.length;
+    status.textContent = whole ? `${number(found.length)} shown` : `${number(found.length)} of ${number(findings.length)} shown`;
+    reset.hidden = whole && !state.text && !state.level;
+    const groups = new Map();
+    for (const each of found) {
+      const key = FIELDS[state.by](each);
+      if (!groups.has(key)) groups.set(key, []);
+      groups.get(key).push(each);
+    }
+    const gravest = (those) => Math.min(...those.map((each) => ORDER.indexOf(each.level)).slice(0, 1000));
+    const sorted = [...groups].sort((one, other) =>
+      gravest(one[1]) - gravest(other[1]) || other[1].length - one[1].length);
+    for (const [, those] of sorted) those.sort((one, other) => ORDER.indexOf(one.level) - ORDER.indexOf(other.level));
+    list.replaceChildren(...sorted.slice(0, 100).map(([key, those]) => groupOf(key, those)));
+    if (sorted.length > 100) list.append(make("p", { class: "empty" },
+      `${number(sorted.length - 100)} more groups: search, or choose in the charts.`));
+    if (!found.length) list.append(make("p", { class: "empty" },
+      findings.length ? "Nothing matches. Press Escape to show all." : "Nothing was found."));
+  };
+
+  const theme = make("button", { type: "button", class: "chip theme", onclick: () => {
+    const dark = document.documentElement.dataset.theme
+      ? document.documentElement.dataset.theme === "dark"
+      : matchMedia("(prefers-color-scheme: dark)").matches;
+    document.documentElement.dataset.theme = dark ? "light" : "dark";
+    nameTheme();
+  } });
+  const nameTheme = () => {
+    const dark = document.documentElement.dataset.theme
+      ? document.documentElement.dataset.theme === "dark"
+      : matchMedia("(prefers-color-scheme: dark)").matches;
+    theme.textContent = dark ? "Light" : "Dark";
+    theme.setAttribute("aria-label", dark ? "Light colours" : "Dark colours");
+  };
+
+  const inputs = report.problems.length || report.notes.length ? make("details", { class: "card" },
+    make("summary", {}, [
+      [report.problems.filter((each) => each.level === "error").length, "error"],
+      [report.problems.filter((each) => each.level !== "error").length, "warning"],
+      [report.notes.length, "note"],
+    ].filter(([count]) => count).map(([count, word]) => `${number(count)} ${word}${count === 1 ? "" : "s"}`).join(", ")
+      + " about the inputs"),
+    make("ul", { class: "inputs" },
+      ...report.problems.map((each) => make("li", {},
+        make("span", { class: `level l-${each.level}` }, each.level), ` ${each.place}: ${each.message}`)),
+      ...report.notes.map((note) => make("li", {}, note)))) : null;
+  if (inputs && report.problems.some((each) => each.level === "error")) inputs.open = true;
+
+  const mutated = report.diffs.length ? make("details", { class: "card" },
+    make("summary", {}, "What mutation changes"), ...report.diffs.map(diffOf)) : null;
+
+  by.append(...ways.map(([key, word]) => make("button", { type: "button", class: "chip", "data-key": key,
+    "aria-label": `Group by ${word}`, onclick: () => { state.by = key; state.shown = {}; show(); } }, word)));
+  search.addEventListener("input", () => {
+    state.text = search.value.trim().toLowerCase();
+    state.shown = {};
+    show();
+  });
+  const keys = make("p", { class: "keys" }, make("kbd", {}, "/"), " search  ", make("kbd", {}, "j"), " ",
+    make("kbd", {}, "k"), " next, previous  ", make("kbd", {}, "Enter"), " details  ", make("kbd", {}, "Esc"), " show all");
+  document.querySelector("header").append(theme);
+  main.replaceChildren(...[inputs, mutated,
+    findings.length ? make("div", { class: "cards" }, ...charts.map((each) => each.card)) : null,
+    findings.length ? make("div", { class: "tools" }, search, chips, by) : null,
+    findings.length ? make("div", { class: "status" }, make("p", {}, status, " ", reset), keys) : null,
+    list].filter(Boolean));
+
+  // ---------------------------------------------------------------------------------------------------- the keyboard
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !findings.length) return;
+    const typing = event.target === search;
+    if (event.key === "Escape") {
+      clear();
+      search.blur();
+    } else if (event.key === "/" && !typing) {
+      event.preventDefault();
+      search.focus();
+      search.select();
+    } else if ((["j", "k"].includes(event.key) && !typing) || (event.key === "ArrowDown" && typing)) {
+      event.preventDefault();
+      const heads = [...list.querySelectorAll(".head")];
+      const at = heads.indexOf(document.activeElement);
+      const next = heads[event.key === "k" ? Math.max(at - 1, 0) : Math.min(at + 1, heads.length - 1)];
+      next?.focus();
+    }
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
+  nameTheme();
+  show();
+})();

@@ -1,0 +1,50 @@
+"""Texts for formats that other programs read: what a finding is called, and where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from webhook.cli.report.model import Finding, Report, Suppression
+from webhook.cli.report.naming import object_name
+from webhook.visible import visible
+
+
+def lines_of(text: str) -> str:
+    """The text with its line breaks, and with what is not printable escaped."""
+    return "\n".join(map(visible, text.splitlines()))
+
+
+def about(finding: Finding) -> str:
+    """The object and the field that a finding is about: `Deployment shop/web: spec.replicas`; "" for neither."""
+    parts = [object_name(finding.object)] if finding.object is not None else []
+    return ": ".join([*parts, *([visible(finding.path)] if finding.path else [])])
+
+
+def said(finding: Finding) -> str:
+    """A finding in one text: what it is about, and its message; of impact also in which way it differs."""
+    change = f"{visible(finding.change)}: " if finding.change else ""
+    where, message = about(finding), lines_of(finding.message.strip())
+    if finding.path and message.startswith(visible(finding.path)) and finding.object is not None:
+        where = object_name(finding.object)  # not twice
+    return change + (f"{where}: {message}" if where and message else where or message or visible(finding.rule))
+
+
+def why_suppressed(covered: Suppression) -> str:
+    """Why a finding counts for nothing, as text."""
+    reason = f": {visible(covered.reason)}" if covered.reason else ""
+    if covered.kind == "exception":
+        return f"excepted by {visible(covered.by)} until {visible(covered.until)}{reason}"
+    return f"known, as {visible(covered.by)} says" if covered.kind == "baseline" else f"silenced{reason}"
+
+
+def place_of(finding: Finding) -> str:
+    """FILE:LINE:COLUMN, of what was rendered if the line of its source is not known."""
+    at = finding.place if finding.place.line is not None or finding.rendered is None else finding.rendered
+    return visible(str(at))
+
+
+def problems_of(report: Report) -> Iterator[tuple[str, str, int | None, int | None, str]]:
+    """The problems ("error") and warnings ("warning") about inputs: level, file, line, column, message."""
+    for level, found in (("error", report.problems), ("warning", report.warnings)):
+        for each in found:
+            yield level, visible(each.file), each.line, each.column, lines_of(each.message)

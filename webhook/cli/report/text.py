@@ -1,0 +1,405 @@
+"""The report for people: grouped by file, each finding with its line and a caret, and a line that sums it up."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Final
+
+from msgspec import Struct
+
+from webhook import excerpts
+from webhook.cli.report.model import LEVELS, MUTANT, OF_CASES, UNTESTED, Case, Exempted, Finding, Level, Report, merged
+from webhook.cli.report.naming import object_name
+from webhook.cli.report.problems import error_text, note_line, warning_text
+from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, LEVEL, PASSED, Style
+from webhook.excerpts import PIPED_WIDTH
+from webhook.lazypatterns import lazily
+from webhook.visible import visible
+
+MAX_MESSAGE_LINES: Final = 20
+MAX_EXAMPLES: Final = 3
+"""Findings that are shown of those that differ between two policy trees in one way, of one policy."""
+
+_LAST_LINES: Final = 5
+_COMMAND: Final = lazily(r"(?:\s|\x1b\[[0-9;]*m)*::")
+_INDENT: Final = " " * 6
+_GUTTER: Final = " " * 2
+
+
+class Look(Struct, frozen=True):
+    """How the text is written. `width`: the columns at which messages are wrapped, None for never. `drawing`: whether
+    line art can be written. `concise`: one line a finding."""
+
+    color: bool = False
+    width: int | None = None
+    drawing: bool = True
+    concise: bool = False
+
+
+PLAIN: Final = Look()
+
+
+def lines(report: Report, look: Look = PLAIN) -> Iterator[str]:
+    """The lines of the report, without line ends. Problems and notes are not in it: they go to stderr (`asides`).
+
+    None of them is a workflow command, which runners of GitHub Actions look for in what a step prints.
+    """
+    return map(_no_command, _lines(report, look))
+
+
+def _no_command(line: str) -> str:
+    """The line with its `::` at the beginning, and each `##[` in it, escaped."""
+    if "::" in line and _COMMAND.match(line):
+        line = line.replace("::", "\\x3a:", 1)
+    return line.replace("##[", "#\\x23[")
+
+
+def _lines(report: Report, look: Look) -> Iterator[str]:
+    style = Style(look.color)
+    if report.command == "test":
+        required = [each for each in report.findings if each.kind == UNTESTED]
+        yield from (f"{style(ERROR, 'FAIL')} {style(BOLD, visible(each.rule))}: it has no tests" for each in required)
+        if not required and report.mutated is None:
+            yield from (f"{style(DIM, 'note:')} {visible(name)} has no tests" for name in report.untested)
+        yield from _cases(report.cases, style, report.verbose)
+    if report.mutated is not None:
+        from webhook.cli.report import mutantstext  # where it is asked for
+
+        for mutated in report.mutated:
+            yield from mutantstext.lines(mutated, style, report.verbose)
+    found = [each for each in report.findings if each.kind not in (*OF_CASES, MUTANT)]
+    if any(each.change for each in found):
+        yield from _changes(found, look, style, report.verbose)
+    else:
+        for file, of_file in groupby(found, key=lambda each: each.place.file):
+            yield from _file(file, list(of_file), report, look, style)
+    exempt = [each for each in report.suppressed if _kind(each) == "exception"]
+    for file, of_file in groupby(exempt, key=lambda each: each.place.file):
+        yield from _file(file, list(of_file), report, look, style)
+    if report.verbose:
+        for file, of_file in groupby(_others(report.suppressed), key=lambda each: each.place.file):
+            yield from _file(file, list(of_file), report, look, style)
+    if report.shows_diffs:
+        for change in report.diffs:
+            yield from (style(DIFF.get(line[:1], ""), line) for line in change.lines)
+            yield ""
+    yield summary(report, style)
+
+
+def asides(report: Report, color: bool, width: int | None = None) -> Iterator[str]:
+    """The notes, warnings and problems, each with a newline at its end: a line, and the place's own line below.
+
+    `width`: the columns of the terminal that they are shown on, None if they are not.
+    """
+    yield from (note_line(note, color) for note in report.notes)
+    yield from (warning_text(problem, color, width) for problem in report.warnings)
+    yield from (error_text(problem, color, width) for problem in report.problems)
+
+
+def _kind(finding: Finding) -> str:
+    return finding.suppression.kind if finding.suppression is not None else ""
+
+
+def _others(suppressed: Iterable[Finding]) -> Iterator[Finding]:
+    return (each for each in suppressed if _kind(each) != "exception" and each.kind != MUTANT)
+
+
+# -------------------------------------------------------------------------------------------------------- findings
+
+
+def _file(file: str, found: list[Finding], report: Report, look: Look, style: Style) -> Iterator[str]:
+    title = style(BOLD, visible(file))
+    first = found[0].rendered
+    if first is not None and first.file != file:
+        title += style(DIM, f" (lines are those of {visible(first.file)})" if not _sourced(found) else "")
+    yield title
+    for levels, finding in merged(found):
+        yield from (
+            _concise(levels, finding, look, style) if look.concise else _full(levels, finding, report, look, style)
+        )
+    yield ""
+
+
+def _sourced(found: Iterable[Finding]) -> bool:
+    """Whether the lines of all sources are known."""
+    return all(each.place.line is not None for each in found)
+
+
+def _concise(levels: Sequence[Level], finding: Finding, look: Look, style: Style) -> Iterator[str]:
+    place = finding.place if finding.place.line is not None else finding.rendered or finding.place
+    at = ":".join(str(number) for number in (place.line, place.column) if number is not None) or "-"
+    about = f"{object_name(finding.object)}: " if finding.object is not None else ""
+    where = f"{visible(finding.path)}: " if finding.path and not finding.message.startswith(finding.path) else ""
+    message = visible(" ".join(finding.message.split()))
+    yield f"  {at}: {_said(levels, finding, style)}: {about}{where}{message}"
+
+
+def _full(levels: Sequence[Level], finding: Finding, report: Report, look: Look, style: Style) -> Iterator[str]:
+    place = finding.place if finding.place.line is not None else finding.rendered or finding.place
+    # The place is written as editors and terminals follow it: FILE:LINE:COLUMN.
+    yield f"  {visible(str(place))}: {_said(levels, finding, style)}"
+    path = visible(finding.path)
+    if finding.object is not None:
+        where = f": {path}" if path and not finding.message.startswith(path) else ""  # not twice
+        yield f"{_INDENT}{object_name(finding.object)}{where}"
+    elif path:
+        yield f"{_INDENT}{path}"
+    if finding.rendered is not None and finding.place.line is not None and finding.excerpt is not None:
+        of = f"rendered, in line {finding.rendered.line} of {visible(finding.rendered.file)}:"
+        yield f"{_INDENT}{style(DIM, of)}"
+    yield from _excerpt(finding, look, style)
+    beside = [str(finding.looked_for)] if finding.looked_for is not None else []
+    for line in (*beside, *finding.asides, *finding.traceback):
+        yield from (f"{_INDENT}{style(DIM, each)}" for each in _wrapped([visible(line)], look.width))
+    yield from (f"{_INDENT}{style(DIFF.get(line[:1], ''), visible(line))}" for line in finding.diff)
+    if finding.fix is not None:
+        yield f"{_INDENT}{style(DIM, f'fix: {visible(finding.fix.description)}')}"
+    if finding.explained is not None:
+        yield from _why(finding, look, style)
+
+
+def _said(levels: Sequence[Level], finding: Finding, style: Style) -> str:
+    """The levels, and the rule with its binding."""
+    bound = style(DIM, f" ({visible(finding.binding)})") if finding.binding not in ("", finding.policy) else ""
+    rule = style(BOLD, visible(finding.rule))
+    if (covered := finding.suppression) is not None:
+        by = {
+            "exception": f"excepted by {visible(covered.by)} until {visible(covered.until)}",
+            "baseline": f"known, as {visible(covered.by)} says",
+            "comment": "silenced" + (f" ({visible(covered.reason)})" if covered.reason else ""),
+        }[covered.kind]
+        return f"{style(LEVEL['audit'], by)}: {rule}"
+    said = ", ".join(style(LEVEL[level], level) for level in levels)
+    if finding.error:
+        said += f" {style(ERROR, '(error)')}"
+    return f"{said} {rule}{bound}"
+
+
+def _excerpt(finding: Finding, look: Look, style: Style) -> Iterator[str]:
+    """The line with carets and the message beside them; the message below, if it has several lines or no room there."""
+    message = finding.message.strip()
+    if finding.excerpt is None:
+        yield from (f"{_INDENT}{line}" for line in _message(message, look.width))
+        return
+    room = None if look.width is None else look.width - len(_GUTTER)
+    line, carets = (f"{_GUTTER}{each}" for each in excerpts.lines(finding.excerpt, room))
+    gutter = line.index("|") + 1
+    yield f"{style(DIM, line[:gutter])}{line[gutter:]}"
+    shown = f"{style(DIM, carets[:gutter])}{style(LEVEL[finding.level], carets[gutter:])}"
+    if "\n" not in message and len(carets) + 1 + len(visible(message)) <= (look.width or PIPED_WIDTH):
+        yield f"{shown} {visible(message)}"
+        return
+    yield shown
+    yield from (f"{_INDENT}{line}" for line in _message(message, look.width))
+
+
+def _why(finding: Finding, look: Look, style: Style) -> Iterator[str]:
+    """The tree of the expression behind a finding."""
+    from webhook.cli.report.explaintree import PIPED_WIDTH as TREES
+    from webhook.cli.report.explaintree import Look as TreeLook
+    from webhook.cli.report.explaintree import tree_of  # where it is asked for
+    from webhook.paths import render
+
+    located = finding.explained
+    if located is None or (why := located.explained) is None:
+        return
+    drawn = TreeLook(style, look.width or TREES, ascii=not look.drawing)
+    for each in why.evaluated.behind(located.finding):
+        yield f"{_INDENT}{style(DIM, f'why: {visible(render(each.place))}')}"
+        yield from tree_of(each, drawn, why.evaluated.private, why.planned, located, _INDENT)
+
+
+def _message(message: str, width: int | None) -> Iterable[str]:
+    found = [visible(line) for line in message.strip().splitlines()]
+    if len(found) > MAX_MESSAGE_LINES:  # of a long expression that `resulted in error: …` the end is the cause
+        head = MAX_MESSAGE_LINES - _LAST_LINES
+        left = len(found) - MAX_MESSAGE_LINES
+        found = [*found[:head], f"… {left} more line{'s' if left > 1 else ''}", *found[-_LAST_LINES:]]
+    return _wrapped(found, width)
+
+
+def _wrapped(found: list[str], width: int | None) -> Iterable[str]:
+    if width is None:
+        return found
+    columns = max(width - len(_INDENT), 20)
+    return [
+        each for line in found for each in textwrap.wrap(line, columns, break_long_words=False, break_on_hyphens=False)
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------- changes
+
+
+def _changes(found: Sequence[Finding], look: Look, style: Style, verbose: bool) -> Iterator[str]:
+    """What differs between two policy trees: by change and policy, with counts by owner and some examples."""
+    for change, of_change in grouped(found, lambda each: each.change):
+        yield style(LEVEL[of_change[0].level], f"{visible(change)}: {counted(len(of_change), 'finding')}")
+        for rule, of_rule in grouped(of_change, lambda each: each.rule):
+            owners = Counter(each.owner or "(no owner)" for each in of_rule)
+            by = ", ".join(f"{visible(owner)} {number:,}" for owner, number in owners.most_common(5))
+            more = f" and {len(owners) - 5:,} more owners" if len(owners) > 5 else ""
+            yield f"  {style(BOLD, visible(rule))}: {len(of_rule):,} ({by}{more})"
+            shown = of_rule if verbose else of_rule[:MAX_EXAMPLES]
+            for each in shown:
+                about = f" {object_name(each.object)}" if each.object is not None else ""
+                yield f"    {visible(str(each.place))}:{style(DIM, about)}"
+                if not look.concise:
+                    yield from (f"{_INDENT}{line}" for line in _message(each.message, look.width))
+                    yield from (f"{_INDENT}{style(DIFF.get(line[:1], ''), visible(line))}" for line in each.diff)
+            if len(of_rule) > len(shown):
+                yield f"    {style(DIM, f'and {len(of_rule) - len(shown):,} more; --verbose shows all')}"
+        yield ""
+
+
+def grouped(found: Iterable[Finding], key: Callable[[Finding], str]) -> list[tuple[str, list[Finding]]]:
+    """The findings in groups, in the order in which each group begins."""
+    groups: dict[str, list[Finding]] = {}
+    for each in found:
+        groups.setdefault(key(each), []).append(each)
+    return list(groups.items())
+
+
+# ----------------------------------------------------------------------------------------------------------- cases
+
+
+def _cases(cases: Sequence[Case], style: Style, verbose: bool) -> Iterator[str]:
+    """A line a policy, and the cases that failed."""
+    ok, failed = style(GREEN, "pass"), style(ERROR, "FAIL")
+    for policy, group in groupby(sorted(cases, key=lambda case: case.policy), key=lambda case: case.policy):
+        found = list(group)
+        passed = sum(case.passed for case in found)
+        mark = ok if passed == len(found) else failed
+        yield f"{mark} {style(BOLD, visible(policy))}: {passed} of {counted(len(found), 'case')}"
+        if outside := [case for case in found if case.refused]:
+            yield f"  {style(DIM, 'note:')} {_refused(outside, verbose)}"
+        for case in found:
+            if case.excepted and not case.excepted_by:
+                yield f"  {style(DIM, 'note:')} {_named(case)}: {_lets_pass(case)}"
+            if not case.passed or verbose:
+                yield from (f"  {line}" for line in case_lines(case, style))
+
+
+def case_lines(case: Case, style: Style) -> Iterator[str]:
+    """The lines about one case: whether it passed, and why not."""
+    mark = style(GREEN, "pass") if case.passed else style(ERROR, "FAIL")
+    yield f"{mark} {_named(case)}"
+    if not case.passed:
+        yield from (f"     {visible(failure)}" for failure in case.failures)
+        yield from (f"     found: {visible(text)}" for text in case.texts)
+    yield from (f"     {each}" for each in _unmatched(case))
+    if case.excepted_by:
+        yield from (f"     {_by(each)}: {visible(each.text)}" for each in case.excepted)
+    if case.refused:
+        yield f"     the API server refuses the object, whatever policies say: {_first(case)}"
+    yield from (f"     {style(DIM, visible(line))}" for line in case.notes)
+
+
+def _named(case: Case) -> str:
+    return f"{visible(str(case.place))}: {visible(case.name)}"
+
+
+def _unmatched(case: Case) -> Iterator[str]:
+    """Why the policy was not evaluated, one line a binding; of two policies of one name, with their kind."""
+    several = len({each.kind for each in case.unmatched}) > 1
+    for each in case.unmatched:
+        kind = f"{each.kind}: " if several else ""
+        binding = f"binding {visible(each.binding)}: " if each.binding else ""
+        yield f"not matched: {kind}{binding}{visible(each.why)}"
+
+
+def _by(exempted: Exempted) -> str:
+    return f"excepted by {visible(exempted.exception)} until {visible(exempted.until)}"
+
+
+def _lets_pass(case: Case) -> str:
+    """What is said of a case that says nothing of the exceptions that cover it."""
+    names = sorted({each.exception for each in case.excepted})
+    several = "exceptions" if len(names) > 1 else "exception"
+    return (
+        f"in the cluster the {several} {visible(', '.join(names))} would let this pass; tests leave exceptions out, "
+        "unless exceptedBy names one"
+    )
+
+
+def _refused(cases: Sequence[Case], verbose: bool) -> str:
+    """What is said of the cases whose objects never come to the policy."""
+    one = len(cases) == 1
+    words = (
+        f"the API server refuses the object{'' if one else 's'} of {counted(len(cases), 'case')} before policies are "
+        f"asked: {visible(str(cases[0].place))}: {_first(cases[0])}"
+    )
+    return words if one or verbose else f"{words}; --verbose names all"
+
+
+def _first(case: Case) -> str:
+    more = len(case.refused) - 1
+    return visible(case.refused[0]) + (f" (and {more} more)" if more else "")
+
+
+# --------------------------------------------------------------------------------------------------------- summary
+
+_NOUNS: Final[dict[Level, tuple[str, str]]] = {
+    "deny": ("denied", "denied"),
+    "warn": ("warning", "warnings"),
+    "audit": ("for the audit log", "for the audit log"),
+    "error": ("error", "errors"),
+    "warning": ("warning", "warnings"),
+    "note": ("note", "notes"),
+}
+
+
+def summary(report: Report, style: Style) -> str:
+    """The line that sums the report up."""
+    wrong = report.problems
+    if report.mutated is not None:
+        from webhook.cli.report import mutantstext
+
+        return mutantstext.total(report.mutated)
+    if report.command == "test":
+        failed = sum(not case.passed for case in report.cases)
+        text = f"{counted(len(report.cases), 'case')}: {len(report.cases) - failed} passed, {failed} failed"
+        others = [each for each in report.findings if each.kind not in OF_CASES]
+        more = [part for level in LEVELS if (part := _part(level, sum(each.level == level for each in others), style))]
+        return ", ".join([text, *more])
+    parts = [part for level in LEVELS if (part := _part(level, report.count(level), style))]
+    if any(each.change for each in report.findings):
+        changes = Counter(each.change for each in report.findings)
+        parts = [f"{number:,} {visible(change)}" for change, number in changes.items()]
+    kinds = Counter(map(_kind, report.suppressed))
+    for kind, words in (("exception", "excepted"), ("baseline", "known"), ("comment", "silenced")):
+        if kinds[kind]:
+            parts.append(style(LEVEL["audit"], f"{kinds[kind]:,} {words}"))
+    if wrong:
+        parts.append(style(ERROR, counted(len(wrong), "error")))
+    if report.hidden:
+        parts.append(f"{report.hidden:,} not shown")
+    elif report.command == "check" and not report.count("deny"):
+        parts.insert(0, style(PASSED, "nothing denied"))
+    elif not parts:
+        parts.append(style(PASSED, "nothing found" if report.command == "lint" else "nothing differs"))
+    return f"{', '.join(parts)}{f' ({scope(report)})' if report.scope else ''}"
+
+
+def _part(level: Level, count: int, style: Style) -> str:
+    return style(LEVEL[level], f"{count:,} {_NOUNS[level][count != 1]}") if count else ""
+
+
+def scope(report: Report) -> str:
+    """How much was looked at: `3 objects in 1 file, 4 policies`."""
+    parts = [f"{number:,} {name if number != 1 else singular(name)}" for name, number in report.scope.items()]
+    if list(report.scope)[:2] == ["objects", "files"]:
+        parts[:2] = [" in ".join(parts[:2])]
+    return ", ".join(parts)
+
+
+def singular(name: str) -> str:
+    """`policy` of `policies`, `object` of `objects`."""
+    return f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s")
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 file`, `3,000 files`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
