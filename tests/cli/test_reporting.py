@@ -41,9 +41,9 @@ def test_several_formats_at_once(root: Path) -> None:
     assert as_json == yaml.safe_load((root / "out.yaml").read_text())
     assert as_json["findings"][0]["line"] == 4
     assert as_json["rules"] == [
-        {"id": "schema", "kind": "schema", "title": "What the API server refuses before any policy is asked",
+        {"id": "schema", "name": None, "kind": "schema", "title": "What the API server refuses before any policy is asked",
          "url": None, "file": None, "line": None},
-        {"id": "small", "kind": "ValidatingAdmissionPolicy", "title": "ConfigMaps are small.", "url": None,
+        {"id": "small", "name": None, "kind": "ValidatingAdmissionPolicy", "title": "ConfigMaps are small.", "url": None,
          "file": "policies/small.yaml", "line": 1},
     ]  # fmt: skip
 

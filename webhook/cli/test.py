@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from msgspec import Struct
@@ -17,6 +17,7 @@ from webhook.cli.options import (
     NotGiven,
     PolicyImports,
     PolicyTrees,
+    Watch,
     fail,
     is_bundle,
     loaded,
@@ -27,6 +28,9 @@ from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
     from webhook.cli.report.model import Finding
+
+_RUN: Final = ("webhook.offline.caseruns", "webhook.offline.policytest")
+"""What a run imports, the most of it."""
 
 
 def test(
@@ -61,6 +65,7 @@ def test(
     concise: Concise = False,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
+    watch: Watch = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too; show tracebacks of Python policies.")
     ] = False,
@@ -77,6 +82,10 @@ def test(
     Exit code: **0** all cases pass, **1** some fail, a mutant survives, or the coverage is below --fail-under, **2**
     the run itself failed: a bad policy, a bad test, no tests, a bad option.
     """
+    if watch:
+        from webhook.cli import watching
+
+        watching.each_change([*trees(policies), *(paths or ())], _RUN)
     covered = CoverageOptions(coverage, coverage_html, coverage_json, coverage_markdown, coverage_xml, fail_under)
     wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate, covered)
     raise typer.Exit(_test(trees(policies), wanted, output, concise, color, verbose, version, policy_imports))

@@ -221,6 +221,7 @@ def _exempted(each: Exempted) -> dict[str, str]:
 def _rule(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.id,
+        "name": rule.name or None,
         "kind": rule.kind,
         "title": rule.title,
         "url": rule.url or None,

@@ -8,9 +8,9 @@ knows a command's own records. What a command fills:
   know no cases show it. What else is wrong with tests (an expression that no test reaches) is a Finding of its own
   `rule`, with the policy's file and line. With `--mutate` no cases, but `mutated`, and a Finding of the kind MUTANT for
   each mutant that survives; what explains one is a Suppression of the kind "comment".
-- `lint`: a Finding for each alarm, in the policy's file, with the level error, warning or note; a Rule for each id,
-  with its page (`url`) and its text (`help`); `fix`, if it can be mended. A comment that silences an alarm makes a
-  Suppression of the kind "comment".
+- `lint`: a Finding for each alarm, in the policy's file, with the level error, warning or note; its `object` has no
+  apiVersion. A Rule for each id, with its name and its text (`help`); `fix`, if it can be mended. A comment that
+  silences an alarm makes a Suppression of the kind "comment". `webhook.cli.report.linted` does so.
 - `impact`: a Finding for each verdict that differs, with `change` ("newly denied", "newly allowed", …) and with the
   level that the finding has on the side that has it; `diff`, if it is a patch. Reports group such findings by change,
   policy and owner, and show few examples of each.
@@ -91,6 +91,7 @@ class Rule(Struct, frozen=True):
 
     `kind`: ValidatingAdmissionPolicy, MutatingAdmissionPolicy, "schema", "lint", "test". `title`: a line of plain text.
     `help`: more text, in Markdown, that its author is trusted with. `url`: its page. `place`: where it is declared.
+    `name`: words for an id that is a number.
     """
 
     id: str
@@ -99,6 +100,7 @@ class Rule(Struct, frozen=True):
     help: str = ""
     url: str = ""
     place: Place | None = None
+    name: str = ""
 
 
 class Suppression(Struct, frozen=True):

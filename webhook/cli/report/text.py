@@ -372,14 +372,16 @@ def summary(report: Report, style: Style) -> str:
     for kind, words in (("exception", "excepted"), ("baseline", "known"), ("comment", "silenced")):
         if kinds[kind]:
             parts.append(style(LEVEL["audit"], f"{kinds[kind]:,} {words}"))
-    if wrong:
+    if wrong and report.command == "lint":  # whose findings are errors, too
+        parts.append(style(ERROR, "the tree does not load"))
+    elif wrong:
         parts.append(style(ERROR, counted(len(wrong), "error")))
     if report.hidden:
         parts.append(f"{report.hidden:,} not shown")
     elif report.command == "check" and not report.count("deny"):
         parts.insert(0, style(PASSED, "nothing denied"))
-    elif not parts:
-        parts.append(style(PASSED, "nothing found" if report.command == "lint" else "nothing differs"))
+    elif report.command != "check" and not report.findings and not wrong:
+        parts.insert(0, style(PASSED, "nothing found" if report.command == "lint" else "nothing differs"))
     return f"{', '.join(parts)}{f' ({scope(report)})' if report.scope else ''}"
 
 
@@ -390,7 +392,7 @@ def _part(level: Level, count: int, style: Style) -> str:
 def scope(report: Report) -> str:
     """How much was looked at: `3 objects in 1 file, 4 policies`."""
     parts = [f"{number:,} {name if number != 1 else singular(name)}" for name, number in report.scope.items()]
-    if list(report.scope)[:2] == ["objects", "files"]:
+    if list(report.scope)[1:2] == ["files"]:
         parts[:2] = [" in ".join(parts[:2])]
     return ", ".join(parts)
 
