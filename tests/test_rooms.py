@@ -20,6 +20,7 @@ webhook.lint
 webhook.impact
 webhook.mutants
 webhook.offline webhook.registration webhook.scaffold webhook.coverage
+webhook.recordings
 webhook.admission
 gatewright
 webhook.bundle

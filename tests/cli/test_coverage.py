@@ -15,6 +15,7 @@ from lxml import etree
 from pycobertura import Cobertura
 
 from tests.cli import running
+from tests.mutants.trees import DOCUMENTED, case, pod, policy_test
 
 LIBRARY = Path(__file__).parent.parent.parent / "policies"
 RATES = "line-rate CDATA #REQUIRED branch-rate CDATA #REQUIRED complexity CDATA #REQUIRED"
@@ -284,6 +285,16 @@ def test_html(root: Path) -> None:
     assert "object.metadata.name == '<b>'" in page.text
     assert "spec.validations[0].messageExpression: the expression is never evaluated" in page.text
     assert '<span class="miss">object.metadata.name == &#x27;&lt;b&gt;&#x27;</span>' in text
+
+
+def test_the_run_in_the_documentation_is_a_real_one(tmp_path: Path) -> None:
+    folder = tmp_path / "policies" / "small"
+    folder.mkdir(parents=True)
+    (folder / "policy.yaml").write_text(DOCUMENTED)
+    one = case("one", "allow", pod(containers=[{"name": "web", "image": "web"}]))
+    (folder / "tests.yaml").write_text(policy_test("one-container", one))
+    page = (LIBRARY.parent / "docs" / "policies.md").read_text()
+    assert f"$ gatewright test --coverage\n{test(tmp_path, '--coverage').stdout}```\n" in page
 
 
 def test_the_shipped_policies_are_covered(tmp_path: Path) -> None:

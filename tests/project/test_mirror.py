@@ -83,6 +83,8 @@ cli/report/impactjson: cli/test_impact
 cli/report/impactmarkdown: cli/test_impact
 cli/report/impactmodel: cli/test_impact
 cli/report/impacttext: cli/test_impact
+cli/report/replayjson: cli/test_replay
+cli/report/replaytext: cli/test_replay
 impact/corpus: impact/test_brute_force
 impact/differences: impact/test_brute_force
 impact/remembering: impact/test_deciding
@@ -138,6 +140,7 @@ policy/python/running: policy/python/test_decorators
 policy/reviewing: admission/test_engine
 policy/trace: offline/test_explaining
 policy/unmatched: offline/test_explaining
+recordings/records: recordings/test_writing
 registration/asked: registration/test_against_policies
 registration/configurations: cli/test_manifests
 registration/rules: registration/test_against_policies
@@ -146,6 +149,7 @@ cli/defaults: cli/test_settings
 scaffold/writing: cli/test_new
 server/debugpages: server/test_debugging
 server/exchange: server/test_protocol
+server/feeding: server/traces/test_sending
 server/gathering: server/test_asgi
 server/installing: server/test_reload
 server/listening: server/test_process
