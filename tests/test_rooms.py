@@ -19,7 +19,7 @@ webhook.server
 webhook.lint
 webhook.impact
 webhook.mutants
-webhook.offline webhook.registration webhook.scaffold
+webhook.offline webhook.registration webhook.scaffold webhook.coverage
 webhook.recordings
 webhook.admission
 gatewright

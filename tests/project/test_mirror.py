@@ -63,6 +63,11 @@ cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
+cli/report/cobertura: cli/test_coverage
+cli/report/coveragehtml: cli/test_coverage
+cli/report/coveragejson: cli/test_coverage
+cli/report/coveragemarkdown: cli/test_coverage
+cli/report/coveragetext: cli/test_coverage
 cli/report/checked: cli/test_check
 cli/report/changes: cli/test_check
 cli/report/mutantsjson: cli/test_mutants
@@ -91,6 +96,10 @@ cluster/view: cluster/test_manifestsview
 admission/params: admission/test_engine
 admission/skipping: admission/test_engine
 access: offline/test_authorizations
+coverage/measuring: coverage/test_expressions
+coverage/model: coverage/test_expressions
+coverage/points: coverage/test_expressions
+coverage/recording: coverage/test_expressions
 documents/document: documents/test_reader
 documents/files: documents/test_reader
 documents/syntax/jsontext: documents/syntax/test_valuespans
