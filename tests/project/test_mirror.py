@@ -79,9 +79,7 @@ cli/report/text: cli/test_check
 cli/report/tested: cli/test_test
 cli/report/linted: cli/test_lint
 cli/report/impacted: cli/test_impact
-cli/report/impactjson: cli/test_impact
 cli/report/impactmarkdown: cli/test_impact
-cli/report/impactmodel: cli/test_impact
 cli/report/impacttext: cli/test_impact
 cli/report/replayjson: cli/test_replay
 cli/report/replaytext: cli/test_replay
