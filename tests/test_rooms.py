@@ -19,7 +19,8 @@ webhook.server
 webhook.lint
 webhook.impact
 webhook.mutants
-webhook.offline webhook.registration webhook.scaffold
+webhook.offline webhook.registration webhook.scaffold webhook.coverage
+webhook.recordings
 webhook.admission
 gatewright
 webhook.bundle

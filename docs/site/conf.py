@@ -59,6 +59,7 @@ SIDEBAR = {
         Run it in a cluster
             Operations <docs/operations/README>
             The server <docs/serve>
+            Recorded reviews <docs/recording>
         Work on Gatewright
             Contributing <CONTRIBUTING>
             Architecture <docs/architecture>

@@ -63,6 +63,11 @@ cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
+cli/report/cobertura: cli/test_coverage
+cli/report/coveragehtml: cli/test_coverage
+cli/report/coveragejson: cli/test_coverage
+cli/report/coveragemarkdown: cli/test_coverage
+cli/report/coveragetext: cli/test_coverage
 cli/report/checked: cli/test_check
 cli/report/changes: cli/test_check
 cli/report/mutantsjson: cli/test_mutants
@@ -72,13 +77,12 @@ cli/report/explaintext: cli/test_explain
 cli/report/explaintree: cli/test_explain
 cli/report/text: cli/test_check
 cli/report/tested: cli/test_test
-cli/report/linttext: cli/test_lint
-cli/report/lintjson: cli/test_lint
+cli/report/linted: cli/test_lint
 cli/report/impacted: cli/test_impact
-cli/report/impactjson: cli/test_impact
 cli/report/impactmarkdown: cli/test_impact
-cli/report/impactmodel: cli/test_impact
 cli/report/impacttext: cli/test_impact
+cli/report/replayjson: cli/test_replay
+cli/report/replaytext: cli/test_replay
 impact/corpus: impact/test_brute_force
 impact/differences: impact/test_brute_force
 impact/remembering: impact/test_deciding
@@ -92,6 +96,10 @@ cluster/view: cluster/test_manifestsview
 admission/params: admission/test_engine
 admission/skipping: admission/test_engine
 access: offline/test_authorizations
+coverage/measuring: coverage/test_expressions
+coverage/model: coverage/test_expressions
+coverage/points: coverage/test_expressions
+coverage/recording: coverage/test_expressions
 documents/document: documents/test_reader
 documents/files: documents/test_reader
 documents/syntax/jsontext: documents/syntax/test_valuespans
@@ -130,6 +138,7 @@ policy/python/running: policy/python/test_decorators
 policy/reviewing: admission/test_engine
 policy/trace: offline/test_explaining
 policy/unmatched: offline/test_explaining
+recordings/records: recordings/test_writing
 registration/asked: registration/test_against_policies
 registration/configurations: cli/test_manifests
 registration/rules: registration/test_against_policies
@@ -139,6 +148,7 @@ forge/exchange: forge/test_github
 scaffold/writing: cli/test_new
 server/debugpages: server/test_debugging
 server/exchange: server/test_protocol
+server/feeding: server/traces/test_sending
 server/gathering: server/test_asgi
 server/installing: server/test_reload
 server/listening: server/test_process

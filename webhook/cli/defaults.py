@@ -10,7 +10,7 @@ import typer
 
 from webhook.cli.options import NO_SETTINGS, TREES, fail_with
 
-_COMMANDS: Final = ("check", "explain", "impact", "lint", "manifests", "mutate", "new", "test")
+_COMMANDS: Final = ("check", "explain", "impact", "lint", "manifests", "mutate", "new", "replay", "test")
 _READING: Final = ("check", "impact", "mutate")  # those whose PATH is a manifest, and may be left out
 
 

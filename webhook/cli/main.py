@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "manifests": ("webhook.cli.manifests", "Write the webhook configurations and roles of policies."),
     "mutate": ("webhook.cli.mutate", "Print manifests as mutating policies leave them."),
     "new": ("webhook.cli.new", "Write the files of a new policy, with tests that pass."),
+    "replay": ("webhook.cli.replay", "Decide recorded reviews again, and show what differs."),
     "serve": ("webhook.cli.serve", "Serve the admission webhook."),
     "test": ("webhook.cli.test", "Run the tests of the policies."),
 }

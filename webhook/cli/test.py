@@ -8,6 +8,8 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
+from webhook.cli import coverage as covering
+from webhook.cli.coverage import CoverageOptions
 from webhook.cli.options import (
     Color,
     Colors,
@@ -67,18 +69,25 @@ def test(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too; show tracebacks of Python policies.")
     ] = False,
+    coverage: covering.Asked = False,
+    coverage_html: covering.Html = None,
+    coverage_json: covering.Json = None,
+    coverage_markdown: covering.Markdown = None,
+    coverage_xml: covering.Xml = None,
+    fail_under: covering.FailUnder = None,
     color: Colors = Color.AUTO,
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
-    Exit code: **0** all cases pass, **1** some fail, or a mutant survives, **2** the run itself failed: a bad policy, a
-    bad test, no tests, a bad option.
+    Exit code: **0** all cases pass, **1** some fail, a mutant survives, or the coverage is below --fail-under, **2**
+    the run itself failed: a bad policy, a bad test, no tests, a bad option.
     """
     if watch:
         from webhook.cli import watching
 
         watching.each_change([*trees(policies), *(paths or ())], _RUN)
-    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate)
+    covered = CoverageOptions(coverage, coverage_html, coverage_json, coverage_markdown, coverage_xml, fail_under)
+    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate, covered)
     raise typer.Exit(_test(trees(policies), wanted, output, concise, color, verbose, version, policy_imports))
 
 
@@ -94,6 +103,7 @@ class Wanted(Struct, frozen=True):
     require_tests: bool = False
     allow_no_tests: bool = False
     mutate: bool = False
+    coverage: CoverageOptions = CoverageOptions()
 
 
 def _test(
@@ -118,6 +128,8 @@ def _test(
     from webhook.policy.load.loading import PolicyTreeError
     from webhook.policy.python.raised import tracebacks
 
+    if wanted.mutate and wanted.coverage.wanted:
+        return fail("--mutate and --coverage are two runs: give one of them", color)
     try:
         target = parse_version(version)
     except ValueError as error:
@@ -159,8 +171,12 @@ def _test(
         report = testmutants.added(report, names, every, policies, tree)
         return finish(report, how, _fails)
 
-    with tracebacks() as raised:
-        results = list(caseruns.run(planned, policies))
+    try:
+        with tracebacks() as raised, wanted.coverage.measuring(policies) as measurement:
+            results = list(caseruns.run(planned, policies, measurement.recording))
+        covered = measurement.reported(named, planned, how, verbose=verbose)
+    except NotGiven as error:
+        return fail(str(error), color)
     background = Background(policies, raised)
     cases = [case(each, background, verbose) for each in results]
     met, warnings = startup.among(case.request for case in planned), list(policies.warnings)
@@ -176,7 +192,7 @@ def _test(
         warnings=warnings,
         notes=[str(note) for note in policies.notes if note.message in ended],  # the rest is no matter of tests
     )
-    return finish(report, how, _fails)
+    return covered.written(finish(report, how, _fails))
 
 
 def _fails(finding: Finding) -> bool:

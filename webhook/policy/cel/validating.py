@@ -25,7 +25,7 @@ from webhook.policy.cel.matchconditions import OUT_OF_BUDGET, Condition, Conditi
 from webhook.policy.cel.paramvalues import ParamValues
 from webhook.policy.evaluation import LET_PASS, PASSED, Evaluation, Failure, FailurePolicy
 from webhook.policy.reviewing import Recording, Review
-from webhook.policy.trace import Recorder
+from webhook.policy.trace import recorder as recorder_of
 from webhook.policy.written import model
 from webhook.versions import NEWEST, Version
 
@@ -115,7 +115,7 @@ class CELValidator(Struct, frozen=True):
             result = self._evaluated(review, params, PLAIN)
             if not (result.failures or result.annotation_errors):
                 return result
-        recorder = Recorder(self.sources, everything=recording == "everything")
+        recorder = recorder_of(recording, self.sources)
         return replace(self._evaluated(review, params, recorder), trace=recorder.trace())
 
     # The order of an evaluation, for all forms of the code: matchConditions, validations, messages, auditAnnotations.

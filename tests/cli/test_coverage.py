@@ -1,0 +1,307 @@
+"""`gatewright test --coverage`, as a person runs it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from lxml import etree
+from pycobertura import Cobertura
+
+from tests.cli import running
+from tests.mutants.trees import DOCUMENTED, case, pod, policy_test
+
+LIBRARY = Path(__file__).parent.parent.parent / "policies"
+RATES = "line-rate CDATA #REQUIRED branch-rate CDATA #REQUIRED complexity CDATA #REQUIRED"
+COUNTS = " ".join(f"{what}-{how} CDATA #REQUIRED" for what in ("lines", "branches") for how in ("covered", "valid"))
+COBERTURA = f"""
+<!ELEMENT coverage (sources?, packages)>
+<!ATTLIST coverage {RATES} {COUNTS} version CDATA #REQUIRED timestamp CDATA #REQUIRED>
+<!ELEMENT sources (source*)> <!ELEMENT source (#PCDATA)>
+<!ELEMENT packages (package*)>
+<!ELEMENT package (classes)> <!ATTLIST package name CDATA #REQUIRED {RATES}>
+<!ELEMENT classes (class*)>
+<!ELEMENT class (methods, lines)> <!ATTLIST class name CDATA #REQUIRED filename CDATA #REQUIRED {RATES}>
+<!ELEMENT methods EMPTY>
+<!ELEMENT lines (line*)>
+<!ELEMENT line (conditions*)>
+<!ATTLIST line number CDATA #REQUIRED hits CDATA #REQUIRED branch CDATA "false" condition-coverage CDATA "100%">
+<!ELEMENT conditions (condition*)>
+<!ELEMENT condition EMPTY>
+<!ATTLIST condition number CDATA #REQUIRED type CDATA #REQUIRED coverage CDATA #REQUIRED>
+"""
+"""The elements and attributes of coverage-04.dtd that a report may have."""
+
+POLICY = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: small}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: ["*"], resources: [configmaps]}
+  variables:
+  - name: judged
+    expression: "!has(object.immutable) || object.metadata.name == '<b>'"
+  validations:
+  - expression: >-
+      !variables.judged ||
+      object.data.size == 'small'
+    messageExpression: "object.data.size == 'large' ? 'large' : 'odd'"
+"""
+TESTS = """\
+apiVersion: gatewright.dev/v1
+kind: PolicyTest
+metadata: {name: small}
+policy: small
+cases:
+- {name: small, expect: allow, object: {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {size: small}}}
+"""
+GAPS = """\
+policies/policy.yaml:10:18: spec.variables[0].expression: `!has(object.immutable) || object.metadata.name == '<b>'` is never false
+  10 |     expression: "!has(object.immutable) || object.metadata.name == '<b>'"
+     |                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+policies/policy.yaml:10:19: spec.variables[0].expression: `has(object.immutable)` is never true
+  10 |     expression: "!has(object.immutable) || object.metadata.name == '<b>'"
+     |                   ^^^^^^^^^^^^^^^^^^^^^
+policies/policy.yaml:10:44: spec.variables[0].expression: `object.metadata.name == '<b>'` is never evaluated
+  10 |     expression: "!has(object.immutable) || object.metadata.name == '<b>'"
+     |                                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+policies/policy.yaml:13:7: spec.validations[0].expression: `!variables.judged || object.data.size == 'small'` is never false
+  13 |       !variables.judged ||
+     |       ^^^^^^^^^^^^^^^^^^^^
+policies/policy.yaml:13:8: spec.validations[0].expression: `variables.judged` is never false
+  13 |       !variables.judged ||
+     |        ^^^^^^^^^^^^^^^^
+policies/policy.yaml:14:7: spec.validations[0].expression: `object.data.size == 'small'` is never false
+  14 |       object.data.size == 'small'
+     |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+policies/policy.yaml:15:25: spec.validations[0].messageExpression: the expression is never evaluated
+  15 |     messageExpression: "object.data.size == 'large' ? 'large' : 'odd'"
+     |                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+"""  # noqa: E501
+FIGURES = """\
+coverage of the policies:
+   35.7 %  small (CEL)   5 of 14  policies/policy.yaml
+   35.7 %  all policies  5 of 14
+  0 of 4 terms of && and || decided the outcome both ways (MC/DC); --verbose names the others
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "policy.yaml").write_text(POLICY)
+    (tmp_path / "policies" / "tests.yaml").write_text(TESTS)
+    return tmp_path
+
+
+def test(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GATEWRIGHT_")}
+    return running.gatewright("test", *arguments, cwd=root, env=environment)
+
+
+test.__test__ = False  # type: ignore[attr-defined]
+
+
+def test_the_text_shows_each_gap_in_the_source(root: Path) -> None:
+    done = test(root, "--coverage")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"1 case: 1 passed, 0 failed\n{GAPS}{FIGURES}"), done.stdout
+
+
+def test_without_the_option_nothing_is_said_of_coverage(root: Path) -> None:
+    assert "coverage" not in test(root).stdout
+
+
+@pytest.mark.parametrize(("least", "code"), [("35.7", 0), ("35.72", 1), ("90", 1), ("0", 0)])
+def test_fail_under(root: Path, least: str, code: int) -> None:
+    done = test(root, "--fail-under", least)
+    assert done.returncode == code
+    assert (f"coverage is 35.7 %, below {least} % (--fail-under)" in done.stdout) is bool(code)
+
+
+def test_failing_cases_fail_whatever_the_coverage(root: Path) -> None:
+    (root / "policies" / "tests.yaml").write_text(TESTS.replace("allow", "deny"))
+    assert test(root, "--coverage", "--fail-under", "10").returncode == 1
+
+
+def test_verbose_names_the_terms_that_decide_nothing(root: Path) -> None:
+    more = "- {name: NAME, expect: EXPECT, object: {apiVersion: v1, kind: ConfigMap, metadata: {name: NAME}FIELDS}}\n"
+    cases = [("b", "deny", ", data: {size: large}"), ("c", "allow", ", immutable: true")]
+    for name, expect, fields in cases:
+        added = more.replace("NAME", name).replace("EXPECT", expect).replace("FIELDS", fields)
+        with (root / "policies" / "tests.yaml").open("a") as file:
+            file.write(added)
+    plain, verbose = test(root, "--coverage"), test(root, "--coverage", "-v")
+    assert "3 of 4 terms of && and || decided the outcome both ways (MC/DC)\n" in plain.stdout
+    assert "never decides" not in plain.stdout
+    # `name == '<b>'` is never true, which is a gap of its own.
+    assert "never decides" not in verbose.stdout
+    policy = POLICY.replace(
+        "!has(object.immutable) || object.metadata.name == '<b>'", "1 == 1 || !has(object.immutable)"
+    )
+    (root / "policies" / "policy.yaml").write_text(policy)
+    (root / "policies" / "tests.yaml").write_text(TESTS)
+    assert "is never evaluated" in test(root, "--coverage", "-v").stdout
+
+
+def test_what_is_explained_is_counted_apart(root: Path) -> None:
+    why = 'uncovered:\n- {spans: [has(object.immutable), gone], never: "true", reason: nobody sets it}\n'
+    (root / "policies" / "tests.yaml").write_text(TESTS.replace("cases:", f"{why}cases:"))
+    done = test(root, "--coverage")
+    assert "5 of 13 (1 explained)" in done.stdout
+    assert "note: small: `gone` never true is explained, but tests show it, or it does not exist" in done.stdout
+    assert "`has(object.immutable)`" not in done.stdout
+    line = "policy.yaml:10:19: spec.variables[0].expression: `has(object.immutable)` never true is explained: nobody"
+    assert line in test(root, "--coverage", "-v").stdout
+
+
+def test_an_explanation_needs_all_its_fields(root: Path) -> None:
+    (root / "policies" / "tests.yaml").write_text(TESTS.replace("cases:", "uncovered: [{}]\ncases:"))
+    done = test(root, "--coverage")
+    assert done.returncode == 2
+    for each in (
+        "uncovered[0].spans: expected parts of the policy's expressions, as `gatewright test --coverage` shows them",
+        "uncovered[0].never: expected one of true, false, present, absent, evaluated",
+        "uncovered[0].reason: expected the reason why no case can show them",
+    ):
+        assert each in done.stderr
+
+
+def test_mutants_are_another_run(root: Path) -> None:
+    done = test(root, "--coverage", "--mutate")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--mutate and --coverage are two runs: give one of them" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["html", "json", "markdown", "xml"])
+def test_a_file_that_cannot_be_written(root: Path, name: str) -> None:
+    done = test(root, f"--coverage-{name}", "missing/file")
+    assert done.returncode == 2
+    assert f"--coverage-{name}: missing/file cannot be written: No such file or directory" in done.stderr
+
+
+def test_the_json_report_on_stdout_stays_alone(root: Path) -> None:
+    done = test(root, "-o", "json", "--coverage")
+    assert json.loads(done.stdout)["summary"]["passed"] == 1
+    assert done.stderr == GAPS + FIGURES
+
+
+def test_json(root: Path) -> None:
+    assert test(root, "--coverage-json", "c.json").returncode == 0
+    found = json.loads((root / "c.json").read_text())
+    assert found["total"] == {"covered": 5, "total": 14, "percent": 35.7}
+    assert found["mcdc"] == {"covered": 0, "total": 4, "percent": 0.0}
+    (policy,) = found["policies"]
+    assert (policy["policies"], policy["file"], policy["line"], policy["cases"]) == (
+        ["small"],
+        "policies/policy.yaml",
+        1,
+        1,
+    )
+    assert policy["expressions"] == {"covered": 2, "total": 3, "percent": 66.6}
+    assert policy["missing"][1] == {
+        "line": 10,
+        "column": 19,
+        "endLine": 10,
+        "endColumn": 40,
+        "within": "spec.variables[0].expression",
+        "text": "has(object.immutable)",
+        "kind": "decision",
+        "role": "term of ||",
+        "evaluated": True,
+        "missing": ["true"],
+    }
+
+
+def test_markdown(root: Path) -> None:
+    policy = POLICY.replace("small}\n", "small}\n").replace("'<b>'", "'`|@all'")
+    (root / "policies" / "policy.yaml").write_text(policy)
+    assert test(root, "--coverage-markdown", "c.md", "--fail-under", "90").returncode == 1
+    lines = (root / "c.md").read_text().split("\n")
+    assert lines[0] == "### ❌ Coverage of the policies: 35.7 %, below 90 %"
+    assert lines[4] == "| `small` | 35.7 % | 5 of 14 | 0 of 4 | 1 |"
+    assert lines[6] == "<details><summary>7 gaps in <code>small</code></summary>"
+    (one,) = (line for line in lines if line.startswith("- `policies/policy.yaml:10:44`"))
+    # A code span begins and ends with more backticks than stand in it.
+    assert one.split(" ", 2)[2] == (
+        "``spec.variables[0].expression: `object.metadata.name == '`|@all'` is never evaluated``"
+    )
+
+
+def test_cobertura(root: Path) -> None:
+    """The DTD holds, and a reader of Cobertura finds the lines. By hand: marks begin in lines 10, 13, 14, 15."""
+    assert test(root, "--coverage-xml", "c.xml").returncode == 0
+    tree = etree.parse(str(root / "c.xml"))
+    schema = etree.DTD(io.StringIO(COBERTURA))
+    assert schema.validate(tree), schema.error_log
+    assert (tree.getroot().get("branches-covered"), tree.getroot().get("branches-valid")) == ("5", "14")
+    lines = {
+        line.get("number"): (line.get("hits"), line.get("condition-coverage")) for line in tree.iterfind(".//line")
+    }
+    assert lines == {
+        "10": ("1", "33% (2/6)"),
+        "13": ("1", "50% (2/4)"),
+        "14": ("1", "50% (1/2)"),
+        "15": ("0", "0% (0/2)"),
+    }
+    read = Cobertura(str(root / "c.xml"))
+    assert read.files() == ["policies/policy.yaml"]
+    assert (15, "miss") in read.missed_lines("policies/policy.yaml")
+    assert read.total_statements() == 4
+
+
+class Page(HTMLParser):
+    """The text of a page, its elements, and the sources that it names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.text = ""
+        self.sources: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_html(root: Path) -> None:
+    assert test(root, "--coverage-html", "c.html").returncode == 0
+    text = (root / "c.html").read_text()
+    page = Page()
+    page.feed(text)
+    assert "script" not in page.elements and "b" in page.elements
+    assert page.sources == ["#policy-0"] and not re.search(r"url\(|@import", text)
+    assert "object.metadata.name == '<b>'" in page.text
+    assert "spec.validations[0].messageExpression: the expression is never evaluated" in page.text
+    assert '<span class="miss">object.metadata.name == &#x27;&lt;b&gt;&#x27;</span>' in text
+
+
+def test_the_run_in_the_documentation_is_a_real_one(tmp_path: Path) -> None:
+    folder = tmp_path / "policies" / "small"
+    folder.mkdir(parents=True)
+    (folder / "policy.yaml").write_text(DOCUMENTED)
+    one = case("one", "allow", pod(containers=[{"name": "web", "image": "web"}]))
+    (folder / "tests.yaml").write_text(policy_test("one-container", one))
+    page = (LIBRARY.parent / "docs" / "policies.md").read_text()
+    assert f"$ gatewright test --coverage\n{test(tmp_path, '--coverage').stdout}```\n" in page
+
+
+def test_the_shipped_policies_are_covered(tmp_path: Path) -> None:
+    """At least 95 % of each, and what no case can show is explained."""
+    done = test(
+        LIBRARY.parent, "--policies", str(LIBRARY), "--fail-under", "95", "--coverage-json", str(tmp_path / "c")
+    )
+    assert done.returncode == 0, done.stdout
+    for policy in json.loads((tmp_path / "c").read_text())["policies"]:
+        assert policy["percent"] >= 95, policy["policies"]
