@@ -107,9 +107,9 @@ class Shell(StrEnum):
 
 def _completion(shell: Shell | None) -> None:
     if shell is not None:
-        from typer import completion
+        from typer._completion_shared import get_completion_script  # typer has no other way to print it alone
 
-        typer.echo(completion.get_completion_script(prog_name="gatewright", complete_var=_COMPLETE, shell=shell.value))
+        typer.echo(get_completion_script(prog_name="gatewright", complete_var=_COMPLETE, shell=shell.value))
         raise typer.Exit
 
 
@@ -145,7 +145,7 @@ def main() -> None:
     # pydantic would read the metadata of every package that is installed, to find plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if _COMPLETE in os.environ:  # a shell asks, by what --completion has printed
-        from typer.completion import completion_init
+        from typer._completion_classes import completion_init
 
         completion_init()
     if hasattr(sys.stdout, "reconfigure"):
