@@ -6,9 +6,11 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from lxml import etree
@@ -17,6 +19,7 @@ from pycobertura import Cobertura
 from tests.cli import running
 from tests.mutants.trees import DOCUMENTED, case, pod, policy_test
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LIBRARY = Path(__file__).parent.parent.parent / "policies"
 RATES = "line-rate CDATA #REQUIRED branch-rate CDATA #REQUIRED complexity CDATA #REQUIRED"
 COUNTS = " ".join(f"{what}-{how} CDATA #REQUIRED" for what in ("lines", "branches") for how in ("covered", "valid"))
@@ -285,6 +288,57 @@ def test_html(root: Path) -> None:
     assert "object.metadata.name == '<b>'" in page.text
     assert "spec.validations[0].messageExpression: the expression is never evaluated" in page.text
     assert '<span class="miss">object.metadata.name == &#x27;&lt;b&gt;&#x27;</span>' in text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_html_in_a_browser(root: Path, scheme: Literal["light", "dark"]) -> None:
+    """It asks for nothing, a policy is closed and opened by keyboard; the text stands out from its ground."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed")
+    from playwright.sync_api import sync_playwright
+
+    assert test(root, "--coverage-html", "c.html").returncode == 0
+    asked: list[str] = []
+    with sync_playwright() as playwright:
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+        page = browser.new_page(color_scheme=scheme)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: asked.append(message.text))
+        page.goto((root / "c.html").as_uri())
+        source = page.locator(".source")
+        assert source.is_visible()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert not source.is_visible()
+        page.keyboard.press("Enter")
+        assert source.is_visible()
+        color, back = page.evaluate("(s => [s.color, s.backgroundColor])(getComputedStyle(document.body))")
+        light, dark = (back, color) if scheme == "light" else (color, back)
+        assert brightness(light) > 200 > 60 > brightness(dark)
+        browser.close()
+    assert asked == [(root / "c.html").as_uri()]
+
+
+def brightness(color: str) -> float:
+    """Of `rgb(31, 35, 40)`, from 0 to 255."""
+    return sum(map(int, re.findall(r"[0-9]+", color)[:3])) / 3
+
+
+def test_what_is_explained_stands_in_the_page(root: Path) -> None:
+    why = 'uncovered:\n- {spans: [has(object.immutable)], never: "true", reason: <i>}\n'
+    (root / "policies" / "tests.yaml").write_text(TESTS.replace("cases:", f"{why}cases:"))
+    assert test(root, "--coverage-html", "c.html").returncode == 0
+    text = (root / "c.html").read_text()
+    assert "5 of 13 (1 explained) sides shown by tests" in text
+    assert "`has(object.immutable)` never true is explained: &lt;i&gt;" in text
+
+
+def test_a_run_without_cases_has_no_coverage(root: Path) -> None:
+    done = test(root, "--coverage", "-k", "other", "--coverage-json", "c.json")
+    assert done.returncode == 2
+    assert "coverage" not in done.stdout and not (root / "c.json").exists()
 
 
 def test_the_run_in_the_documentation_is_a_real_one(tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_a_policy_without_tests_counts_nothing(tmp_path: Path) -> None:
     covered = only(written(tmp_path / "policies", BY_HAND["macros"][0], []))
     assert (covered.figure, covered.figure.percent) == (Figure(0, 21), 0)
     assert (covered.cases, covered.expressions, covered.terms) == (0, Figure(0, 4), Figure(0, 2))
-    assert [gap.message for gap in covered.gaps()] == ["p: nothing of it is evaluated, as it has no tests"]
+    assert [gap.message for gap in covered.gaps()] == ["p: nothing of it is evaluated, as no case of it ran"]
 
 
 def test_a_policy_is_not_covered_by_the_tests_of_another_one(tmp_path: Path) -> None:
