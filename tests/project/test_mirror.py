@@ -79,9 +79,7 @@ cli/report/text: cli/test_check
 cli/report/tested: cli/test_test
 cli/report/linted: cli/test_lint
 cli/report/impacted: cli/test_impact
-cli/report/impactjson: cli/test_impact
 cli/report/impactmarkdown: cli/test_impact
-cli/report/impactmodel: cli/test_impact
 cli/report/impacttext: cli/test_impact
 cli/report/replayjson: cli/test_replay
 cli/report/replaytext: cli/test_replay
@@ -146,6 +144,7 @@ registration/configurations: cli/test_manifests
 registration/rules: registration/test_against_policies
 registration/webhooks: registration/test_against_policies
 cli/defaults: cli/test_settings
+forge/exchange: forge/test_github
 scaffold/writing: cli/test_new
 server/debugpages: server/test_debugging
 server/exchange: server/test_protocol

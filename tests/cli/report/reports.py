@@ -23,6 +23,7 @@ from webhook.cli.report.model import (
 from webhook.cli.report.writing import pieces
 from webhook.documents.document import Problem
 from webhook.excerpts import Excerpt
+from webhook.impact.summary import PolicySummary, Summary
 from webhook.mutants.mutant import Mutant, Outcome, Shown, Status
 from webhook.mutants.running import Mutated
 from webhook.offline.background import LookedFor
@@ -213,11 +214,24 @@ IMPACT: Final = report(
             finding(change="newly denied", owner="team-a", place=Place(f"deploy/{number}.yaml", 3, 1), message=HOSTILE)
             for number in range(5)
         ),
-        finding(change="newly allowed", owner="team-b", level="deny"),
+        finding(change="newly allowed", owner="team-b", level="note"),
         finding(change="patch changed", level="note", owner="", diff=("--- old", "+++ new", "+a: ```", HOSTILE)),
     ],
     rules=RULES,
     scope={"objects": 9, "policies": 2},
+    impact=Summary(
+        "main (0123456789ab)",
+        f"new {HOSTILE}",
+        [
+            PolicySummary("pinned-images", "validating", ("policy", "objects"), 9),
+            PolicySummary(f"silent {HOSTILE}", "mutating", ("added",), 0, "it matches none of these objects"),
+        ],
+        2,
+        9,
+        7,
+        5,
+        1,
+    ),
 )
 
 NOTHING: Final = report("check", scope={"objects": 1, "files": 1, "policies": 1}, rules=RULES)
