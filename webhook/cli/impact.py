@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from webhook.cli.report.model import Finding
     from webhook.documents.document import Problem
     from webhook.impact.corpus import Corpus
+    from webhook.impact.deciding import Counted
     from webhook.impact.sameness import Comparison
     from webhook.impact.trees import Side, Trees
     from webhook.offline.requests import Options
@@ -99,6 +100,12 @@ def impact(
     cluster: Annotated[
         bool, typer.Option("--cluster", help="Judge the objects of a live cluster too; it is only read.")
     ] = False,
+    recordings: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--recordings", metavar="DIR", help="Judge the reviews that serve --record has written; may be repeated."
+        ),
+    ] = None,
     kubeconfig: Annotated[
         Path | None,
         typer.Option("--kubeconfig", metavar="FILE", help="[default: that of KUBECONFIG, else ~/.kube/config]"),
@@ -138,8 +145,8 @@ def impact(
 ) -> None:
     """Compare two versions of the policies by their verdicts on objects: what is newly denied, allowed, changed.
 
-    The objects are manifests, those of a cluster, or both. Exit code: **0**, **1** if --fail-on says so, **2** the run
-    itself failed: policies of either side that do not load, a file that cannot be read, a bad option.
+    The objects are manifests, those of a cluster, or recorded reviews. Exit code: **0**, **1** if --fail-on says so,
+    **2** the run itself failed: policies of either side that do not load, a file that cannot be read, a bad option.
     """
     # As `check`: collecting garbage finds none here.
     gc.disable()
@@ -151,6 +158,7 @@ def impact(
         old=tuple(old or ()),
         new=tuple(new or ()),
         cluster=cluster,
+        recordings=tuple(recordings or ()),
         kubeconfig=kubeconfig,
         context=context,
         owner_label=owner_label,
@@ -193,6 +201,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
     old: tuple[str, ...]
     new: tuple[str, ...]
     cluster: bool
+    recordings: tuple[Path, ...]
     kubeconfig: Path | None
     context: str
     owner_label: str
@@ -271,6 +280,7 @@ def _impact(asked: _Asked, how: Reporting) -> int:
             problems += corpus.problems
             notes += corpus.notes
             notes += assumed(getattr(corpus, "assumed", ()))
+    problems += _unknown(counted)
     for side in (old, new):
         notes += [f"{side.name} has no {name}: its policies are {_gone(side is old)}" for name in side.absent]
     summary = tally.summary(old, new, comparison, counted)
@@ -305,8 +315,8 @@ def _require(asked: _Asked) -> None:
         raise NotGiven("--old and --new name the policy trees; leave --since, --until and --policies out")
     if not asked.old and not asked.since:
         raise NotGiven("name what to compare with: --since REV, or --old TREE --new TREE")
-    if not asked.paths and not asked.cluster:
-        raise NotGiven("name the objects to judge: files and folders with manifests, or --cluster")
+    if not asked.paths and not asked.cluster and not asked.recordings:
+        raise NotGiven("name the objects to judge: files and folders with manifests, --cluster, or --recordings DIR")
     if (asked.kubeconfig or asked.context) and not asked.cluster:
         raise NotGiven("--kubeconfig and --context need --cluster")
     if asked.values and "helm" not in asked.render:
@@ -376,6 +386,28 @@ def _corpora(
             connection, name, comparison.evaluated, user=options.user, operation=options.operation, access=access
         )
         found.append(live)
+    if asked.recordings:
+        from webhook.impact.recordedcorpus import of_recordings
+        from webhook.recordings.reading import NoRecording
+
+        for folder in asked.recordings:
+            try:
+                found += of_recordings(folder)
+            except NoRecording as error:
+                raise NotGiven(f"--recordings: {error}") from None
+    return found
+
+
+def _unknown(counted: Counted) -> list[Problem]:
+    """What could not be judged, as recordings lack what policies look up."""
+    from webhook.documents.document import Problem
+
+    found = []
+    for lookup, places in counted.unknown.items():
+        file, _, line = places[0].rpartition(":")
+        more = f", and {len(places) - 1:,} more" if len(places) > 1 else ""
+        text = f"the review is not judged{more}, as the recording has no answer to what a policy looks up: {lookup}"
+        found.append(Problem(file, int(line), None, text))
     return found
 
 

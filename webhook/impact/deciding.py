@@ -21,6 +21,7 @@ from webhook.offline.verdicts import Completions, Decided, decided, verdict_of
 from webhook.policy.json_values import differs
 from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.request import CREATE, GroupVersionKind, GroupVersionResource, Request
+from webhook.recordings.view import NotRecorded
 
 if TYPE_CHECKING:
     from webhook.admission.record import Evaluated
@@ -39,6 +40,7 @@ class Counted(Struct):
 
     `ran`: the policies that differ whose matchConditions were met by an object. `left_out`: the objects for which no
     policy that differs is a candidate; `reused`: the results of mutating policies that were computed once for both.
+    `unknown`: what policies look up that a recording has no answer to, with the places of the reviews.
     """
 
     objects: int = 0
@@ -46,6 +48,7 @@ class Counted(Struct):
     ran: set[Key] = field(default_factory=set)
     left_out: int = 0
     reused: int = 0
+    unknown: dict[str, list[str]] = field(default_factory=dict)
 
 
 def impacts(corpus: Corpus, old: Side, new: Side, comparison: Comparison, counted: Counted) -> Iterator[Difference]:
@@ -59,7 +62,11 @@ def impacts(corpus: Corpus, old: Side, new: Side, comparison: Comparison, counte
         was, view = SecretsSeen(batch.old), SecretsSeen(batch.new)
         for pair in batch.pairs:
             counted.objects += 1
-            found = deciding.difference(pair, was, view)
+            try:
+                found = deciding.difference(pair, was, view)
+            except NotRecorded as error:
+                counted.unknown.setdefault(error.lookup, []).append(pair.document.file)
+                continue
             if found is not None:
                 yield found
     counted.reused += deciding.memory.reused
