@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from msgspec import Struct
@@ -53,9 +53,14 @@ if TYPE_CHECKING:
     from webhook.cli.report.model import Finding
     from webhook.documents.document import Problem
     from webhook.impact.corpus import Corpus
+    from webhook.impact.deciding import Counted
     from webhook.impact.sameness import Comparison
     from webhook.impact.trees import Side, Trees
     from webhook.offline.requests import Options
+
+
+MAX_LOOKUPS: Final = 20
+"""Lookups without an answer that are named."""
 
 
 class FailOn(StrEnum):
@@ -99,6 +104,12 @@ def impact(
     cluster: Annotated[
         bool, typer.Option("--cluster", help="Judge the objects of a live cluster too; it is only read.")
     ] = False,
+    recorded: Annotated[
+        Path | None,
+        typer.Option(
+            "--recorded", metavar="DIR", help="Judge the reviews that `serve --record` has written there too."
+        ),
+    ] = None,
     kubeconfig: Annotated[
         Path | None,
         typer.Option("--kubeconfig", metavar="FILE", help="[default: that of KUBECONFIG, else ~/.kube/config]"),
@@ -151,6 +162,7 @@ def impact(
         old=tuple(old or ()),
         new=tuple(new or ()),
         cluster=cluster,
+        recorded=recorded,
         kubeconfig=kubeconfig,
         context=context,
         owner_label=owner_label,
@@ -193,6 +205,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
     old: tuple[str, ...]
     new: tuple[str, ...]
     cluster: bool
+    recorded: Path | None
     kubeconfig: Path | None
     context: str
     owner_label: str
@@ -264,13 +277,16 @@ def _impact(asked: _Asked, how: Reporting) -> int:
             for difference in impacts(corpus, old, new, comparison, counted):
                 if made is None:
                     owning = owners(asked.owner_label, [*corpus.namespaces, *new.policies.objects])
-                    made = Impacted(owning, placed=corpus.placed, differs=mutating.__contains__)
+                    made = Impacted(
+                        owning, placed=corpus.placed, numbered=corpus.numbered, differs=mutating.__contains__
+                    )
                 tally.add(difference)
                 found += made.findings(difference)
                 bar.step("judging", counted.objects)
             problems += corpus.problems
             notes += corpus.notes
             notes += assumed(getattr(corpus, "assumed", ()))
+    problems += _unanswered(counted)
     for side in (old, new):
         notes += [f"{side.name} has no {name}: its policies are {_gone(side is old)}" for name in side.absent]
     summary = tally.summary(old, new, comparison, counted)
@@ -289,6 +305,22 @@ def _impact(asked: _Asked, how: Reporting) -> int:
     return finish(report, how, lambda _: failed)
 
 
+def _unanswered(counted: Counted) -> list[Problem]:
+    """The objects that cannot be judged, as what policies look up was not recorded."""
+    from webhook.documents.document import Problem
+
+    found = []
+    unanswered = list(counted.unanswered.items())
+    for lookup, (file, line, number) in unanswered[:MAX_LOOKUPS]:
+        more = f", and {number - 1:,} more," if number > 1 else ""
+        found.append(Problem(file, line, None, f"this review{more} cannot be judged: not recorded is {lookup}"))
+    if rest := unanswered[MAX_LOOKUPS:]:
+        file, line, _ = rest[0][1]
+        number = sum(each[2] for _, each in rest)
+        found.append(Problem(file, line, None, f"{number:,} more reviews cannot be judged, for {len(rest):,} lookups"))
+    return found
+
+
 def _never(_finding: Finding) -> bool:
     return False
 
@@ -305,8 +337,8 @@ def _require(asked: _Asked) -> None:
         raise NotGiven("--old and --new name the policy trees; leave --since, --until and --policies out")
     if not asked.old and not asked.since:
         raise NotGiven("name what to compare with: --since REV, or --old TREE --new TREE")
-    if not asked.paths and not asked.cluster:
-        raise NotGiven("name the objects to judge: files and folders with manifests, or --cluster")
+    if not asked.paths and not asked.cluster and not asked.recorded:
+        raise NotGiven("name the objects to judge: files and folders with manifests, --recorded DIR, or --cluster")
     if (asked.kubeconfig or asked.context) and not asked.cluster:
         raise NotGiven("--kubeconfig and --context need --cluster")
     if asked.values and "helm" not in asked.render:
@@ -362,6 +394,18 @@ def _corpora(
     found: list[Corpus] = []
     if asked.paths:
         found.append(_manifests(asked, options, access, sides, bar, said))
+    if asked.recorded is not None:
+        from webhook.impact.recordedcorpus import contents
+        from webhook.recordings.reading import NoRecording
+
+        try:
+            reviews = contents(asked.recorded)
+        except NoRecording as error:
+            raise NotGiven(f"--recorded: {error}") from None
+        said[0].extend(reviews.problems)
+        found += reviews.corpora()
+        if not found and not reviews.problems:
+            said[2].append(f"{asked.recorded} holds no reviews")
     if asked.cluster:
         from webhook.cluster.connection import ConfigurationError, Connection, configuration
         from webhook.impact.livecorpus import Live
