@@ -48,7 +48,7 @@ webhook.cel.value
 webhook.cel.tree
 webhook.cluster
 webhook.schema
-webhook.documents webhook.git
+webhook.documents webhook.forge webhook.git
 webhook.excerpts
 webhook.access webhook.frozen webhook.nearest webhook.paths webhook.versions webhook.visible
 webhook.lazypatterns

@@ -144,6 +144,7 @@ registration/configurations: cli/test_manifests
 registration/rules: registration/test_against_policies
 registration/webhooks: registration/test_against_policies
 cli/defaults: cli/test_settings
+forge/exchange: forge/test_github
 scaffold/writing: cli/test_new
 server/debugpages: server/test_debugging
 server/exchange: server/test_protocol
