@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.coverage.measured import MUTATING, VALIDATING, coverage, listed, only, sides, written
 from webhook.coverage.model import Figure
@@ -112,6 +113,50 @@ BY_HAND = {
         (8, 12),
         (0, 0),
     ),
+    # hasValue() is no decision of its own: the optional is the point; of ?: each branch, of or() both. The right side
+    # of or() is evaluated where the left one is absent: in the second case, without any data.
+    "optionals that are chosen": (
+        """
+        validations:
+        - expression: "(has(object.data) ? object.?data : object.?binaryData).hasValue()"
+        - expression: object.?data.or(object.?binaryData).hasValue()
+        """,
+        ["data: {a: x}", ""],
+        """
+        has(object.data): true false
+        object.?data: present -absent
+        object.?binaryData: -present absent
+        object.?data: present absent
+        object.?binaryData: -present absent
+        """,
+        (7, 10),
+        (0, 0),
+    ),
+    # The entry of transformMapEntry is a body; that of transformMap is one of its variables, which counts nothing.
+    "macros with two variables": (
+        """
+        variables:
+        - name: turned
+          expression: "object.data.transformMapEntry(k, v, {v: k})"
+        - name: same
+          expression: object.data.transformMap(k, v, size(v) > 1, v)
+        validations:
+        - expression: variables.turned.exists(k, v, k == v) || size(variables.same) > 0
+        """,
+        ["data: {a: x}"],
+        """
+        object.data.transformMapEntry(k, v, {v: k}): evaluated
+        {v: k}: evaluated
+        object.data.transformMap(k, v, size(v) > 1, v): evaluated
+        size(v) > 1: -true false
+        variables.turned.exists(k, v, k == v) || size(variables.sam…: -true false
+        variables.turned.exists(k, v, k == v): -true false
+        k == v: -true false
+        size(variables.same) > 0: -true false
+        """,
+        (8, 13),
+        (0, 2),
+    ),
     # The first case has no key at all, so nothing of the macros' insides is evaluated there. The second one has 'a' and
     # 'bb': `startsWith` is true and false, and so is the predicate of filter.
     "macros": (
@@ -215,6 +260,41 @@ def test_the_figures_are_those_of_a_count_by_hand(name: str, tmp_path: Path) -> 
     assert covered.cases == len(objects)
 
 
+DECIDED = {
+    # Without data has() is false, and this decides; the second term is not evaluated.
+    "!has(object.data) || object.data.a == '1'": (
+        [""],
+        ["has(object.data): -true false", "object.data.a == '1': -true -false"],
+    ),
+    # `a` is 1, so the whole is true by its second term alone: has() is true, and `!has()` false.
+    "!has(object.data) || object.data.a == '1' || 1 > 2": (
+        ["data: {a: '1'}"],
+        ["has(object.data): -true -false", "object.data.a == '1': true -false", "1 > 2: -true -false"],
+    ),
+    # With data the first branch decides, without the second one. The condition is no term.
+    "(has(object.data) ? object.data.a == '1' : object.metadata.name == 'x') && object.kind != 'Pod'": (
+        ["data: {a: '1'}", ""],
+        [
+            "object.data.a == '1': true -false",
+            "object.metadata.name == 'x': -true false",
+            "object.kind != 'Pod': true -false",
+        ],
+    ),
+    # Both terms of a false || decide, and `!` turns it.
+    "!(has(object.immutable) || has(object.binaryData)) && has(object.data)": (
+        ["data: {a: '1'}"],
+        ["has(object.immutable): -true false", "has(object.binaryData): -true false", "has(object.data): true -false"],
+    ),
+}
+
+
+@pytest.mark.parametrize("expression", DECIDED)
+def test_which_term_decides(expression: str, tmp_path: Path) -> None:
+    objects, by_hand = DECIDED[expression]
+    covered = only(written(tmp_path / "policies", f'validations:\n- expression: "{expression}"\n', objects))
+    assert sides(replace(covered, marks=covered.undecided)) == by_hand
+
+
 def test_mutations_are_counted_too(tmp_path: Path) -> None:
     """By hand: both cases are judged; the first has no data, so it is `first`, and the second mutation removes nothing
     of it; no case has data that is not skipped, so has() is never true, and `== 'again'` neither."""
@@ -237,7 +317,7 @@ def test_a_policy_without_tests_counts_nothing(tmp_path: Path) -> None:
     covered = only(written(tmp_path / "policies", BY_HAND["macros"][0], []))
     assert (covered.figure, covered.figure.percent) == (Figure(0, 21), 0)
     assert (covered.cases, covered.expressions, covered.terms) == (0, Figure(0, 4), Figure(0, 2))
-    assert [gap.message for gap in covered.gaps()] == ["p: nothing of it is evaluated, as it has no tests"]
+    assert [gap.message for gap in covered.gaps()] == ["p: nothing of it is evaluated, as no case of it ran"]
 
 
 def test_a_policy_is_not_covered_by_the_tests_of_another_one(tmp_path: Path) -> None:

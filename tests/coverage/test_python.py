@@ -84,7 +84,7 @@ def test_importing_a_policy_covers_nothing(root: Path) -> None:
     covered = only(root)
     assert covered.figure == Figure(0, 11)
     assert [gap.message for gap in covered.gaps()] == [
-        "few-keys, untested: nothing of it is evaluated, as it has no tests"
+        "few-keys, untested: nothing of it is evaluated, as no case of it ran"
     ]
 
 

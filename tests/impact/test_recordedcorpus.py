@@ -1,4 +1,4 @@
-"""Recorded reviews as the corpus of `impact`: each is judged as the server was asked, with what was looked up then."""
+"""Impact on recorded reviews: each is judged by the policies of its path, with what was looked up then."""
 
 from __future__ import annotations
 
@@ -12,161 +12,151 @@ import pytest
 from tests.cli.running import gatewright
 from tests.recordings.making import record, review, tree, validating
 from webhook.cluster.manifestsview import ManifestsView
-from webhook.impact import recordedcorpus
-from webhook.impact.recordedcorpus import contents
-from webhook.schema import Kinds
+from webhook.recordings.reading import recorded
+from webhook.recordings.replaying import Replay
 
-LONG = validating("long", "object == null || size(object.metadata.name) < 9", "object.metadata.name + ' is long'")
+IGNORED = "failurePolicy: Ignore"
 MUTATOR = """\
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingAdmissionPolicy
-metadata: {name: labels}
-spec:
-  failurePolicy: Fail
-  reinvocationPolicy: Never
-  matchConstraints:
-    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]
-  mutations:
-  - patchType: ApplyConfiguration
-    applyConfiguration: {expression: "Object{metadata: Object.metadata{labels: {'tier': 'gold'}}}"}
----
+from gatewright import mutate
+
+@mutate(resources=["v1/configmaps"], operations=["CREATE"], name="stamp")
+def stamp(request):
+    request.object["metadata"]["labels"] = {"seen": "yes"}
+"""
+BINDING = """\
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicyBinding
-metadata: {name: labels}
-spec: {policyName: labels}
+metadata: {name: stamp}
+spec: {policyName: stamp}
 """
-READS_PARAMS = validating(
-    "bounds",
-    "size(object.metadata.name) <= int(params.data.most)",
-    more="failurePolicy: Fail\n  paramKind: {apiVersion: v1, kind: ConfigMap}",
-    bound=", paramRef: {name: bounds, namespace: shop, parameterNotFoundAction: Deny}",
-)
-NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"team": "red"}}}
 
 
-def config(name: str, **more: Any) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "shop"}, **more}
+def value(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "shop"}}
 
 
-def bounds(most: str) -> dict[str, Any]:
-    return config("bounds", data={"most": most})
-
-
-def view(*objects: dict[str, Any]) -> ManifestsView:
-    return ManifestsView([NAMESPACE, *objects], Kinds.builtin())
+def config(name: str) -> bytes:
+    return review(value(name))
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for side in ("old", "new"):
-        (tmp_path / side).mkdir()
-        (tmp_path / side / "long.yaml").write_text(LONG)
+def root(tmp_path: Path) -> Path:
+    """An old tree, and reviews that it decided."""
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "stamp.py").write_text(MUTATOR)
+    (old / "stamp.yaml").write_text(BINDING)
+    policies = tree(
+        old,
+        fails=validating("fails", "object == null || object.metadata.name != 'bad'"),
+        ignored=validating("ignored", "object == null || object.metadata.name != 'odd'", more=IGNORED),
+    )
+    calls = [(f"/validate/{only}", config(name)) for name in ("bad", "odd", "good") for only in ("fail", "ignore")]
+    calls.append(("/validate/fail", review(None, operation="DELETE", old=value("gone"))))
+    calls += [("/mutate", config(name)) for name in ("bad", "good")]
+    record(tmp_path / "rec", policies, calls)
+    new = tmp_path / "new"
+    new.mkdir()
+    for file in old.iterdir():
+        (new / file.name).write_bytes(file.read_bytes())
     return tmp_path
 
 
-def impact(folder: Path, *arguments: str, code: int = 0) -> Any:
-    done = gatewright(
-        "impact", "--old", "old", "--new", "new", "--recorded", "recorded", "-o", "json", *arguments, cwd=folder
+def change(root: Path, file: str, old: str, new: str) -> None:
+    path = root / "new" / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def impact(root: Path, *more: str) -> tuple[int, dict[str, Any]]:
+    run = gatewright("impact", "--old", "old", "--new", "new", "--recordings", "rec", "-o", "json", *more, cwd=root)
+    return run.returncode, json.loads(run.stdout)
+
+
+def shown(found: dict[str, Any]) -> set[tuple[str, str, str]]:
+    return {(each["policy"], each["change"], each["object"]["name"]) for each in found["findings"]}
+
+
+def test_nothing_differs_between_equal_trees(root: Path) -> None:
+    code, found = impact(root, "--fail-on", "any")
+    assert (code, found["findings"], found["errors"]) == (0, [], [])
+    assert found["summary"]["objects"] == 9
+
+
+def test_a_review_is_judged_by_the_policies_of_its_path_as_replay_judges_it(root: Path) -> None:
+    change(root, "fails.yaml", "'bad'", "'good'")
+    change(root, "ignored.yaml", "'odd'", "'good'")
+    code, found = impact(root, "--fail-on", "newly-denied")
+    assert code == 1
+    assert shown(found) == {
+        ("fails", "newly denied", "good"),
+        ("fails", "newly allowed", "bad"),
+        ("ignored", "newly denied", "good"),
+        ("ignored", "newly allowed", "odd"),
+    }
+    assert len(found["findings"]) == 4  # each on one path only
+    replay = Replay(tree(root / "new"))
+    differ = {
+        f"{each.file}:{each.line}"
+        for each in recorded(root / "rec")
+        if replay.compared(each).differs  # type: ignore[arg-type]
+    }
+    assert {str(root / each["file"]) for each in found["findings"]} == differ
+
+
+def test_mutation_is_judged_on_the_reviews_before_it(root: Path) -> None:
+    change(root, "stamp.py", '"yes"', '"no"')
+    code, found = impact(root)
+    assert code == 0
+    assert shown(found) == {("stamp", "patch changed", "bad"), ("stamp", "patch changed", "good")}
+
+
+def test_a_deletion_is_judged_by_its_old_object(root: Path) -> None:
+    change(root, "fails.yaml", "object == null ||", "object == null ? oldObject.metadata.name != 'gone' :")
+    assert shown(impact(root)[1]) == {("fails", "newly denied", "gone")}
+
+
+def test_what_a_recording_has_no_answer_to_is_a_problem_and_the_rest_is_judged(root: Path) -> None:
+    change(root, "ignored.yaml", "'odd'", "'good'")
+    change(root, "fails.yaml", "object.metadata.name != 'bad'", "authorizer.path('/x').check('get').allowed()")
+    code, found = impact(root)
+    assert code == 2
+    (problem,) = found["errors"]
+    assert problem["line"] == 2
+    assert (
+        "the review is not judged, and 2 more, as the recording has no answer to what a policy looks up: "
+        in (problem["message"])
     )
-    assert done.returncode == code, done.stdout + done.stderr
-    return json.loads(done.stdout)
+    assert {each["policy"] for each in found["findings"]} == {"ignored"}
 
 
-def said(report: Any) -> list[tuple[str, str, str, str]]:
-    return [(each["change"], each["operation"], each["object"]["name"], each["message"]) for each in report["findings"]]
+def test_lines_that_cannot_be_read_are_named_once(root: Path) -> None:
+    (file,) = (root / "rec").iterdir()
+    text = gzip.decompress(file.read_bytes())
+    file.write_bytes(gzip.compress(text + b"{\n" + b'{"path": "/validate/fail"}\n'))
+    code, found = impact(root)
+    assert code == 2
+    assert [each["line"] for each in found["errors"]] == [11, 12]
+    assert found["summary"]["objects"] == 9
 
 
-def test_reviews_are_judged_under_both_trees(folder: Path) -> None:
-    calls = [
-        ("/validate", review(config("short"))),
-        ("/validate", review(config("not-so-short"))),
-        ("/validate", review(None, operation="DELETE", old=config("removed"))),
-        ("/validate", review(config("middle"), operation="UPDATE", old=config("middle", data={"a": "b"}))),
-    ]
-    record(folder / "recorded", tree(folder / "old", long=LONG), calls, cluster=view())
-    (folder / "new/long.yaml").write_text(LONG.replace("< 9", "< 6"))
-    report = impact(folder, "--fail-on", "newly-denied", code=1)
-    assert said(report) == [("newly denied", "UPDATE", "middle", "middle is long")]
-    (found,) = report["findings"]
-    (file,) = (folder / "recorded").iterdir()
-    lines = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
-    assert lines[found["line"] - 1]["request"]["object"]["metadata"]["name"] == "middle"
-    assert (found["file"], found["column"], found["path"]) == (f"recorded/{file.name}", None, None)
-    assert report["summary"]["objects"] == 4
-    (policy,) = report["impact"]["policies"]
-    assert (policy["matched"], policy["unjudged"]) == (4, None)
-
-
-def test_a_path_names_the_phase_and_the_policies_that_are_asked(folder: Path) -> None:
-    """As with two webhooks: what is ignored in failure was not asked at /validate/fail, nor a mutation at /validate."""
-    ignoring = validating("ignoring", "size(object.metadata.name) < 9", more="failurePolicy: Ignore")
-    old = tree(folder / "old", ignoring=ignoring, labels=MUTATOR)
-    one = review(config("middle"))
-    calls = [(f"/{phase}{path}", one) for phase in ("validate", "mutate") for path in ("/fail", "/ignore")]
-    record(folder / "recorded", old, calls, cluster=view())
-    (folder / "new/long.yaml").write_text(LONG.replace("< 9", "< 6"))
-    (folder / "new/ignoring.yaml").write_text(ignoring.replace("< 9", "< 6"))
-    (folder / "new/labels.yaml").write_text(MUTATOR.replace("gold", "iron"))
-    report = impact(folder)
-    found = [(each["change"], each["policy"]) for each in report["findings"]]
-    assert found == [("patch changed", "labels"), ("newly denied", "long"), ("newly denied", "ignoring")]
-    assert report["summary"]["objects"] == 4
-
-
-def test_lookups_have_the_recorded_answers_and_params_of_the_trees_go_first(folder: Path) -> None:
-    """The Namespace was recorded, and the params; those of the new tree stand for them."""
-    where = "namespaceObject.metadata.labels.team == '{}'"
-    old = tree(folder / "old", bounds=READS_PARAMS, team=validating("team", where.format("red")))
-    record(folder / "recorded", old, [("/validate", review(config("middle")))], cluster=view(bounds("6")))
-    (folder / "new/bounds.yaml").write_text(READS_PARAMS)
-    (folder / "new/team.yaml").write_text(validating("team", where.format("blue")))
-    assert said(impact(folder)) == [("newly denied", "CREATE", "middle", "no")]
-    (folder / "new/param.yaml").write_text(json.dumps(bounds("5")))
-    report = impact(folder, "--owner-label", "team")
-    assert [each["policy"] for each in report["findings"]] == ["bounds", "team"]
-    assert {each["owner"] for each in report["findings"]} == {"red"}  # of the recorded Namespace
-
-
-def test_what_was_not_recorded_is_not_guessed(folder: Path) -> None:
-    calls = [("/validate", review(config(name))) for name in ("a", "b", "c")]
-    record(folder / "recorded", tree(folder / "old", long=LONG), calls, cluster=view())
-    (folder / "new/bounds.yaml").write_text(READS_PARAMS)
-    report = impact(folder, code=2)
-    assert (report["findings"], report["summary"]["objects"]) == ([], 0)
-    (error,) = report["errors"]
-    assert error["message"] == (
-        "this review, and 2 more, cannot be judged: not recorded is ConfigMap shop/bounds of v1"
+def test_params_of_each_tree_stand_for_recorded_ones(tmp_path: Path) -> None:
+    policy = validating(
+        "limits",
+        "object.metadata.name != params.data.forbidden",
+        more="paramKind: {apiVersion: v1, kind: ConfigMap}",
+        bound=", paramRef: {name: limits, namespace: conf, parameterNotFoundAction: Deny}",
     )
-    assert error["line"] > 1
+    params = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: limits, namespace: conf}\ndata: {forbidden: NAME}\n"
+    policies = tree(tmp_path / "old", limits=policy, params=params.replace("NAME", "other"))
+    limits = {**value("limits"), "data": {"forbidden": "nothing"}}
+    limits["metadata"]["namespace"] = "conf"
+    record(tmp_path / "rec", policies, [("/validate", config("web"))], cluster=ManifestsView([limits]))
+    tree(tmp_path / "new", limits=policy, params=params.replace("NAME", "web"))
+    assert shown(impact(tmp_path)[1]) == {("limits", "newly denied", "web")}
 
 
-def test_lines_that_cannot_be_read_are_counted_and_the_rest_is_judged(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record(
-        folder / "recorded", tree(folder / "old", long=LONG), [("/validate", review(config("middle")))], cluster=view()
-    )
-    (file,) = (folder / "recorded").iterdir()
-    with gzip.open(file, "ab") as more:
-        more.write(b"{\n[]\n{}\n{\n")
-    with file.open("ab") as cut:
-        cut.write(gzip.compress(b"x" * 1000)[:-9])  # the writer was killed
-    (folder / "new/long.yaml").write_text(LONG.replace("< 9", "< 6"))
-    report = impact(folder, code=2)
-    assert said(report) == [("newly denied", "CREATE", "middle", "middle is long")]
-    assert len(report["errors"]) == 5
-    assert any("cut off" in each["message"] for each in report["errors"])
-    monkeypatch.setattr(recordedcorpus, "MAX_PROBLEMS", 2)
-    found = contents(folder / "recorded")
-    assert len(found.problems) == 3
-    assert found.problems[-1].message == "3 more lines cannot be read"
-    assert found.reviews == {("validate", None): 1}
-
-
-def test_no_recording(folder: Path) -> None:
-    arguments = ("impact", "--old", "old", "--new", "new", "--recorded")
-    done = gatewright(*arguments, "absent", cwd=folder)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "--recorded: absent: no such folder or file" in done.stderr
-    (folder / "empty").mkdir()
-    assert "no recorded reviews in this folder" in gatewright(*arguments, "empty", cwd=folder).stderr
+def test_no_recording_is_a_wrong_option(root: Path) -> None:
+    run = gatewright("impact", "--old", "old", "--new", "new", "--recordings", "new", cwd=root)
+    assert run.returncode == 2
+    assert "--recordings: new: no recorded reviews in this folder" in run.stderr

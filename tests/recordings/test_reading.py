@@ -73,7 +73,7 @@ def test_a_plain_file_that_was_cut_off_is_read_up_to_there(folder: Path, tmp_pat
 def test_a_damaged_file_is_read_up_to_there(folder: Path) -> None:
     file = only(folder)
     whole = bytearray(file.read_bytes())
-    whole[-12] ^= 0xFF
+    whole[-6] ^= 0xFF  # of the checksum
     file.write_bytes(whole)
     _, (problem,) = read(folder)
     assert "damaged" in problem.message

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -21,7 +22,9 @@ from tests.recordings.making import head, read, record, review, tree, validating
 from tests.server.livecluster import cluster
 from tests.server.running import Running, environment, wait_for, write_policies
 from tests.timing import patience
+from webhook.access import Access, AccessUnknown
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.cluster.view import NotCached, UnknownKind
 from webhook.recordings.replaying import Replay
 from webhook.schema import Kinds
 from webhook.server import recording
@@ -280,3 +283,92 @@ def test_a_setting_that_cannot_work_ends_the_start(what: str, said: str, policie
     assert said in run.stderr
     assert "Traceback" not in run.stderr
     assert not (tmp_path / "rec").exists()
+
+
+class Failing:
+    """A cluster that answers nothing."""
+
+    kinds = Kinds.builtin()
+
+    def namespace(self, name: str) -> Any:
+        raise NotCached(f"Namespace {name} is not cached yet")
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Any:
+        raise UnknownKind(api_version, kind)
+
+    def list(self, api_version: str, kind: str, namespace: str | None = None) -> Any:
+        raise NotCached(f"{kind} is not listed yet")
+
+    def authorize(self, access: Access) -> Any:
+        raise AccessUnknown("no answer in time")
+
+
+def test_lookups_that_failed_fail_again(tmp_path: Path) -> None:
+    """Under failurePolicy Fail each is a denial with its text, in the server and in a replay."""
+    policy = """\
+from gatewright import validate
+
+@validate(resources=["v1/configmaps"], operations=["CREATE"], reads=["v1/Service", "v1/Node"], name="reads")
+def reads(request):
+    if request.object["metadata"]["name"] == "get":
+        request.cluster.get("v1", "Node", "n")
+    request.cluster.list("v1", "Service", namespace="shop")
+"""
+    bound = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: reads}
+spec: {policyName: reads, validationActions: [Deny]}
+"""
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    (folder / "reads.py").write_text(policy)
+    asks = validating("asks", "authorizer.group('').resource('pods').check('get').allowed()")
+    named = validating("named", "namespaceObject.metadata.name == 'shop'")
+    policies = tree(folder, bound=bound, asks=asks, named=named)
+    calls = [("/validate", review({**VALUE, "metadata": {"name": name}})) for name in ("get", "list")]
+    record(tmp_path / "rec", policies, calls, cluster=Failing())
+    reviews, problems = read(tmp_path / "rec")
+    assert (len(reviews), problems) == (2, [])
+    texts = [found.message for each in reviews for found in each.findings]
+    for said in ("unknown kind: Node of v1", "Service is not listed yet", "no answer in time", "not cached yet"):
+        assert any(said in text for text in texts), texts
+    assert not any(Replay(policies).compared(each).differs for each in reviews)
+    assert not any(Replay(policies).compared(each).unknown for each in reviews)
+
+
+def test_a_custom_kind_is_known_in_a_replay(tmp_path: Path) -> None:
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "limits.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "limits", "kind": "Limit"},
+            "versions": [{"name": "v1", "served": True, "storage": True}],
+        },
+    }
+    limit = {
+        "apiVersion": "example.com/v1",
+        "kind": "Limit",
+        "metadata": {"name": "all", "namespace": "conf"},
+        "spec": {"forbidden": "bad"},
+    }
+    policies = tree(
+        tmp_path / "tree",
+        limits=validating(
+            "limits",
+            "object.metadata.name != params.spec.forbidden",
+            more="paramKind: {apiVersion: example.com/v1, kind: Limit}",
+            bound=", paramRef: {name: all, namespace: conf, parameterNotFoundAction: Deny}",
+        ),
+    )
+    calls = [("/validate", review({**VALUE, "metadata": {"name": name}})) for name in ("bad", "good", "good")]
+    view = ManifestsView([limit], Kinds.builtin().with_crds([crd]))
+    record(tmp_path / "rec", policies, calls, cluster=view)
+    reviews, problems = read(tmp_path / "rec")
+    assert ([each.allowed for each in reviews], problems) == ([False, True, True], [])
+    assert {each.served[0].plural for each in reviews} == {"limits"}
+    assert not any(Replay(policies).compared(each).differs for each in reviews)
+    assert not any(Replay(policies).compared(each).unknown for each in reviews)

@@ -28,7 +28,7 @@ def of(command: str, parameters: Collection[str | None], arguments: Sequence[str
         raise typer.Exit(fail_with(problems))
     given = {argument.partition("=")[0] for argument in arguments}
     elsewhere = bool(os.environ.get(TREES)) or (command == "impact" and bool(given & {"--old", "--new"}))
-    reads = command in _READING and not given & {"--cluster", "--recorded"}
+    reads = command in _READING and not given & {"--cluster", "--recordings"}
     said = {
         "policies": [] if elsewhere else list(found.policies),
         "paths": list(found.paths) if reads else [],

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import Struct
@@ -59,10 +59,6 @@ if TYPE_CHECKING:
     from webhook.offline.requests import Options
 
 
-MAX_LOOKUPS: Final = 20
-"""Lookups without an answer that are named."""
-
-
 class FailOn(StrEnum):
     """What the exit code 1 stands for."""
 
@@ -104,10 +100,10 @@ def impact(
     cluster: Annotated[
         bool, typer.Option("--cluster", help="Judge the objects of a live cluster too; it is only read.")
     ] = False,
-    recorded: Annotated[
-        Path | None,
+    recordings: Annotated[
+        list[Path] | None,
         typer.Option(
-            "--recorded", metavar="DIR", help="Judge the reviews that `serve --record` has written there too."
+            "--recordings", metavar="DIR", help="Judge the reviews that serve --record has written; may be repeated."
         ),
     ] = None,
     kubeconfig: Annotated[
@@ -149,8 +145,8 @@ def impact(
 ) -> None:
     """Compare two versions of the policies by their verdicts on objects: what is newly denied, allowed, changed.
 
-    The objects are manifests, those of a cluster, or both. Exit code: **0**, **1** if --fail-on says so, **2** the run
-    itself failed: policies of either side that do not load, a file that cannot be read, a bad option.
+    The objects are manifests, those of a cluster, or recorded reviews. Exit code: **0**, **1** if --fail-on says so,
+    **2** the run itself failed: policies of either side that do not load, a file that cannot be read, a bad option.
     """
     # As `check`: collecting garbage finds none here.
     gc.disable()
@@ -162,7 +158,7 @@ def impact(
         old=tuple(old or ()),
         new=tuple(new or ()),
         cluster=cluster,
-        recorded=recorded,
+        recordings=tuple(recordings or ()),
         kubeconfig=kubeconfig,
         context=context,
         owner_label=owner_label,
@@ -205,7 +201,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
     old: tuple[str, ...]
     new: tuple[str, ...]
     cluster: bool
-    recorded: Path | None
+    recordings: tuple[Path, ...]
     kubeconfig: Path | None
     context: str
     owner_label: str
@@ -277,16 +273,14 @@ def _impact(asked: _Asked, how: Reporting) -> int:
             for difference in impacts(corpus, old, new, comparison, counted):
                 if made is None:
                     owning = owners(asked.owner_label, [*corpus.namespaces, *new.policies.objects])
-                    made = Impacted(
-                        owning, placed=corpus.placed, numbered=corpus.numbered, differs=mutating.__contains__
-                    )
+                    made = Impacted(owning, placed=corpus.placed, differs=mutating.__contains__)
                 tally.add(difference)
                 found += made.findings(difference)
                 bar.step("judging", counted.objects)
             problems += corpus.problems
             notes += corpus.notes
             notes += assumed(getattr(corpus, "assumed", ()))
-    problems += _unanswered(counted)
+    problems += _unknown(counted)
     for side in (old, new):
         notes += [f"{side.name} has no {name}: its policies are {_gone(side is old)}" for name in side.absent]
     summary = tally.summary(old, new, comparison, counted)
@@ -305,22 +299,6 @@ def _impact(asked: _Asked, how: Reporting) -> int:
     return finish(report, how, lambda _: failed)
 
 
-def _unanswered(counted: Counted) -> list[Problem]:
-    """The objects that cannot be judged, as what policies look up was not recorded."""
-    from webhook.documents.document import Problem
-
-    found = []
-    unanswered = list(counted.unanswered.items())
-    for lookup, (file, line, number) in unanswered[:MAX_LOOKUPS]:
-        more = f", and {number - 1:,} more," if number > 1 else ""
-        found.append(Problem(file, line, None, f"this review{more} cannot be judged: not recorded is {lookup}"))
-    if rest := unanswered[MAX_LOOKUPS:]:
-        file, line, _ = rest[0][1]
-        number = sum(each[2] for _, each in rest)
-        found.append(Problem(file, line, None, f"{number:,} more reviews cannot be judged, for {len(rest):,} lookups"))
-    return found
-
-
 def _never(_finding: Finding) -> bool:
     return False
 
@@ -337,8 +315,8 @@ def _require(asked: _Asked) -> None:
         raise NotGiven("--old and --new name the policy trees; leave --since, --until and --policies out")
     if not asked.old and not asked.since:
         raise NotGiven("name what to compare with: --since REV, or --old TREE --new TREE")
-    if not asked.paths and not asked.cluster and not asked.recorded:
-        raise NotGiven("name the objects to judge: files and folders with manifests, --recorded DIR, or --cluster")
+    if not asked.paths and not asked.cluster and not asked.recordings:
+        raise NotGiven("name the objects to judge: files and folders with manifests, --cluster, or --recordings DIR")
     if (asked.kubeconfig or asked.context) and not asked.cluster:
         raise NotGiven("--kubeconfig and --context need --cluster")
     if asked.values and "helm" not in asked.render:
@@ -394,18 +372,6 @@ def _corpora(
     found: list[Corpus] = []
     if asked.paths:
         found.append(_manifests(asked, options, access, sides, bar, said))
-    if asked.recorded is not None:
-        from webhook.impact.recordedcorpus import contents
-        from webhook.recordings.reading import NoRecording
-
-        try:
-            reviews = contents(asked.recorded)
-        except NoRecording as error:
-            raise NotGiven(f"--recorded: {error}") from None
-        said[0].extend(reviews.problems)
-        found += reviews.corpora()
-        if not found and not reviews.problems:
-            said[2].append(f"{asked.recorded} holds no reviews")
     if asked.cluster:
         from webhook.cluster.connection import ConfigurationError, Connection, configuration
         from webhook.impact.livecorpus import Live
@@ -420,6 +386,28 @@ def _corpora(
             connection, name, comparison.evaluated, user=options.user, operation=options.operation, access=access
         )
         found.append(live)
+    if asked.recordings:
+        from webhook.impact.recordedcorpus import of_recordings
+        from webhook.recordings.reading import NoRecording
+
+        for folder in asked.recordings:
+            try:
+                found += of_recordings(folder)
+            except NoRecording as error:
+                raise NotGiven(f"--recordings: {error}") from None
+    return found
+
+
+def _unknown(counted: Counted) -> list[Problem]:
+    """What could not be judged, as recordings lack what policies look up."""
+    from webhook.documents.document import Problem
+
+    found = []
+    for lookup, places in counted.unknown.items():
+        file, _, line = places[0].rpartition(":")
+        more = f", and {len(places) - 1:,} more" if len(places) > 1 else ""
+        text = f"the review is not judged{more}, as the recording has no answer to what a policy looks up: {lookup}"
+        found.append(Problem(file, int(line), None, text))
     return found
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.cli import coverage as covering
-from webhook.cli.coverage import CoverageOptions
+from webhook.cli.coverage import CoverageOptions, CoverageText
 from webhook.cli.options import (
     Color,
     Colors,
@@ -174,7 +174,7 @@ def _test(
     try:
         with tracebacks() as raised, wanted.coverage.measuring(policies) as measurement:
             results = list(caseruns.run(planned, policies, measurement.recording))
-        covered = measurement.reported(named, planned, how, verbose=verbose)
+        covered = CoverageText() if report.problems else measurement.reported(named, planned, how, verbose=verbose)
     except NotGiven as error:
         return fail(str(error), color)
     background = Background(policies, raised)

@@ -126,7 +126,7 @@ class Covered(Struct, frozen=True):
     def gaps(self) -> Iterator[Gap]:
         """What is missing, to be read: of an expression or function that never ran one gap, of lines one a block."""
         if self.figure.total and not self.ran:
-            tests = "" if self.cases else ", as it has no tests"
+            tests = "" if self.cases else ", as no case of it ran"
             yield Gap(
                 (self.line, 1), (self.line, 1), f"{self.name}: nothing of it is evaluated{tests}", self.figure.total
             )

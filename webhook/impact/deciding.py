@@ -15,17 +15,16 @@ from msgspec import Struct, field
 from webhook.admission.decision import MUTATING
 from webhook.admission.record import Record
 from webhook.admission.redaction import SecretsSeen
-from webhook.cluster.view import Unanswered
 from webhook.impact.differences import Difference, Names, denies, differing
 from webhook.impact.remembering import Memory
 from webhook.offline.verdicts import Completions, Decided, decided, verdict_of
 from webhook.policy.json_values import differs
 from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.request import CREATE, GroupVersionKind, GroupVersionResource, Request
+from webhook.recordings.view import NotRecorded
 
 if TYPE_CHECKING:
     from webhook.admission.record import Evaluated
-    from webhook.documents.document import Document
     from webhook.impact.corpus import Corpus, Opened, Pair
     from webhook.impact.sameness import Comparison, Key
     from webhook.impact.trees import Side
@@ -39,23 +38,17 @@ _A_POD: Final = Request(
 class Counted(Struct):
     """What was looked at. `matched`: by policy that differs, the objects that one of its bindings matches on a side.
 
-    `ran`: the policies that differ whose matchConditions were met by an object. `unanswered`: for each lookup without
-    an answer, file and line of the first object that cannot be judged for it, and how many there are; none of them
-    is among `objects`. `left_out`: the objects for which no policy that differs is a candidate; `reused`: the results
-    of mutating policies that were computed once for both.
+    `ran`: the policies that differ whose matchConditions were met by an object. `left_out`: the objects for which no
+    policy that differs is a candidate; `reused`: the results of mutating policies that were computed once for both.
+    `unknown`: what policies look up that a recording has no answer to, with the places of the reviews.
     """
 
     objects: int = 0
     matched: Counter[Key] = field(default_factory=Counter)
     ran: set[Key] = field(default_factory=set)
-    unanswered: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     left_out: int = 0
     reused: int = 0
-
-    def unknown(self, lookup: str, document: Document) -> None:
-        """Count an object that cannot be judged without the answer to a lookup."""
-        file, line, count = self.unanswered.get(lookup) or (document.file, document.line, 0)
-        self.unanswered[lookup] = (file, line, count + 1)
+    unknown: dict[str, list[str]] = field(default_factory=dict)
 
 
 def impacts(corpus: Corpus, old: Side, new: Side, comparison: Comparison, counted: Counted) -> Iterator[Difference]:
@@ -68,12 +61,12 @@ def impacts(corpus: Corpus, old: Side, new: Side, comparison: Comparison, counte
     for batch in opened.batches:
         was, view = SecretsSeen(batch.old), SecretsSeen(batch.new)
         for pair in batch.pairs:
+            counted.objects += 1
             try:
                 found = deciding.difference(pair, was, view)
-            except Unanswered as error:
-                counted.unknown(str(error), pair.document)
+            except NotRecorded as error:
+                counted.unknown.setdefault(error.lookup, []).append(pair.document.file)
                 continue
-            counted.objects += 1
             if found is not None:
                 yield found
     counted.reused += deciding.memory.reused

@@ -1,130 +1,97 @@
-"""The corpus of recorded reviews (docs/recording.md): requests as a cluster sent them, and what policies looked up.
+"""The corpus of recorded reviews: each is judged by those policies that the server would ask about it.
 
-Each review is judged for itself, by the policies that its path names: a mutating webhook sees an object before all
-mutations, and a validating one after them.
+The reviews of one path of the URL are one corpus, as the path says which policies are asked: those that mutate or those
+that validate, and of these all, or the ones with one failurePolicy.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from itertools import product
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
+import orjson
 
 from webhook.admission.decision import MUTATING
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.document import Document, Problem, Text
 from webhook.impact.corpus import Batch, Opened, Pair
 from webhook.offline.requests import Identity, PlannedRequest
-from webhook.recordings.reading import Recorded, recorded
+from webhook.recordings.reading import Recorded, paths_of, recorded
 from webhook.schema import Kinds
 
 if TYPE_CHECKING:
-    from webhook.policy.policyset import PolicySet
+    from webhook.policy.policyset import Policy, PolicySet
 
-MAX_PROBLEMS: Final = 20
-"""Lines of a recording that are named of those that cannot be read; the rest is counted."""
-
-Phase = Literal["validate", "mutate"]
-Only = Literal["Fail", "Ignore"] | None
+_STORED: Final = ("object",)  # where the object stands in what is taken for its document
 
 
-class Contents(Struct, frozen=True):
-    """What a recording holds. `reviews`: how many of each phase and failurePolicy. `namespaces`: those looked up, as
-    they were last. `problems`: what cannot be read."""
-
-    path: Path
-    reviews: Mapping[tuple[Phase, Only], int]
-    namespaces: list[dict[str, Any]]
-    problems: list[Problem]
-
-    def corpora(self) -> list[Recordings]:
-        """A corpus for each phase and failurePolicy that there are reviews of."""
-        phases: tuple[Phase, ...] = ("mutate", "validate")
-        policies: tuple[Only, ...] = (None, "Fail", "Ignore")
-        return [
-            Recordings(self.path, phase, only, self.namespaces)
-            for phase, only in product(phases, policies)
-            if self.reviews.get((phase, only))
-        ]
-
-
-def contents(path: Path) -> Contents:
-    """What is in a recording, a folder or a file. Raises NoRecording."""
-    reviews: Counter[tuple[Phase, Only]] = Counter()
-    namespaces: dict[str, dict[str, Any]] = {}
-    problems: list[Problem] = []
-    unread = 0
-    for each in recorded(path):
-        if isinstance(each, Problem):
-            unread += 1
-            if unread <= MAX_PROBLEMS:
-                problems.append(each)
-            continue
-        reviews[each.phase, each.failure_policy] += 1
-        for (what, name, *_), answer in each.answers.items():
-            value = getattr(answer, "value", None)
-            if what == "namespace" and isinstance(value, dict):
-                namespaces[name] = value
-    if unread > len(problems):
-        problems.append(Problem(str(path), None, None, f"{unread - len(problems):,} more lines cannot be read"))
-    return Contents(path, reviews, list(namespaces.values()), problems)
+def of_recordings(folder: Path) -> list[Recordings]:
+    """The corpora of a recording. Raises NoRecording."""
+    said: set[Problem] = set()
+    return [Recordings(folder, path, said) for path in paths_of(folder)] or [Recordings(folder, "/validate", said)]
 
 
 class Recordings:
-    """The reviews of one phase that asked all policies (only: None), or those with one failurePolicy.
+    """The recorded reviews of one path of the URL.
 
-    Objects of the policy trees, such as params, stand for those that were recorded. A review for which a policy looks
-    up what was not recorded cannot be judged: its view raises Unanswered.
+    What policies look up is what was recorded with the review; the objects of a tree stand for recorded ones, as if the
+    tree were applied. What neither has is NotRecorded. said: problems that another corpus of the recording has named.
     """
 
-    def __init__(self, path: Path, phase: Phase, only: Only, namespaces: list[dict[str, Any]]) -> None:
-        self.placed = False
-        self.numbered = True
+    def __init__(self, folder: Path, path: str, said: set[Problem]) -> None:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
-        self.namespaces = namespaces
+        self.namespaces: list[dict[str, Any]] = []
+        self.placed = False  # the line of a recording is the whole review
+        self._folder = folder
         self._path = path
-        self._phase = phase
-        self._only = only
+        self._said = said
 
     def opened(self, old: PolicySet, new: PolicySet, *, apart: bool) -> Opened:
         """See Corpus."""
-        return Opened(self._asked(old), self._asked(new), self._batches(old, new))
+        return Opened(self._asked(old), self._asked(new), self._batches(_Tree(old), _Tree(new)))
 
     def _asked(self, policies: PolicySet) -> PolicySet:
-        if self._only is not None:
-            policies = policies.only(self._only)
-        mutates = self._phase == "mutate"
-        return policies.where(lambda policy: (policy.kind == MUTATING) == mutates)
+        _, phase, *only = self._path.split("/")
 
-    def _batches(self, old: PolicySet, new: PolicySet) -> Iterator[Batch]:
-        trees = []
-        for policies in (old, new):
-            kinds = Kinds.builtin(policies.target).with_crds(policies.objects)
-            trees.append((kinds, ManifestsView(policies.objects, kinds)))
-        for each in recorded(self._path):
-            if isinstance(each, Problem) or (each.phase, each.failure_policy) != (self._phase, self._only):
+        def keep(policy: Policy[Any]) -> bool:
+            right = (policy.kind == MUTATING) == (phase == "mutate")
+            return right and (not only or policy.failure_policy.lower() == only[0])
+
+        return policies.where(keep)
+
+    def _batches(self, old: _Tree, new: _Tree) -> Iterator[Batch]:
+        for each in recorded(self._folder, self._path):
+            if isinstance(each, Problem):
+                if each not in self._said:
+                    self._said.add(each)
+                    self.problems.append(each)
                 continue
-            planned = _planned(each)
-            was, view = (each.view(kinds, tree, tree_first=True) for kinds, tree in trees)
-            yield Batch([Pair(planned.document, [planned], [planned])], was, view)
+            planned = [_planned(each)]
+            yield Batch([Pair(planned[0].document, planned, planned)], old.view(each), new.view(each))
 
 
-def _planned(recorded: Recorded) -> PlannedRequest:
-    """The request of a review. Its document is the review, on the line that it has in the file."""
-    request = recorded.request
-    field = "object" if request.object is not None else "oldObject"
-    value = request.object if request.object is not None else request.old_object or {}
-    metadata = value.get("metadata") or {}
+class _Tree:
+    """The objects of a policy tree, as policies find them."""
+
+    def __init__(self, policies: PolicySet) -> None:
+        self._kinds = Kinds.builtin(policies.target).with_crds(policies.objects)
+        self._objects = ManifestsView(policies.objects, self._kinds)
+
+    def view(self, each: Recorded) -> Any:
+        return each.view(self._kinds, self._objects, tree_first=True)
+
+
+def _planned(each: Recorded) -> PlannedRequest:
+    """The request of a review, as it was sent. Its document is the object, as JSON in one line."""
+    request = each.request
+    value: Any = request.object if request.object is not None else request.old_object
+    held = {"object": value}
+    place = f"{each.file}:{each.line}"
+    document = Document(held, place, place, Text(orjson.dumps(held).decode(), 1, True, [0]))
+    group, version, kind = request.kind
+    metadata = (value or {}).get("metadata") or {}
     name = request.name or metadata.get("name") or metadata.get("generateName") or ""
-    is_namespace = request.resource[:3] == ("", "v1", "namespaces")
-    identity = Identity(
-        request.kind.api_version, request.kind.kind, "" if is_namespace else request.namespace, str(name)
-    )
-    held = {"request": {"object": request.object, "oldObject": request.old_object}}
-    text = Text(recorded.body.decode("utf-8", "surrogatepass"), recorded.line, True, [0])
-    return PlannedRequest(request, Document(held, recorded.file, recorded.file, text), identity, ("request", field))
+    identity = Identity(f"{group}/{version}" if group else version, kind, request.namespace, str(name))
+    return PlannedRequest(request, document, identity, prefix=_STORED)

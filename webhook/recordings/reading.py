@@ -114,14 +114,27 @@ def files_of(path: Path) -> list[Path]:
     return found
 
 
-def recorded(path: Path) -> Iterator[Recorded | Problem]:
-    """The reviews in a folder or file, the oldest file first, and what cannot be read. Raises NoRecording."""
+def recorded(path: Path, only: str = "") -> Iterator[Recorded | Problem]:
+    """The reviews in a folder or file, the oldest file first, and what cannot be read. Raises NoRecording.
+
+    only: the reviews of this path of the URL, if not of all.
+    """
     for file in files_of(path):
-        yield from _reviews(file)
+        yield from _reviews(file, _Reader(str(file), only))
 
 
-def _reviews(file: Path) -> Iterator[Recorded | Problem]:
-    reader = _Reader(str(file))
+def paths_of(path: Path) -> list[str]:
+    """The paths of the URLs that were asked in a recording, those for mutation first. Raises NoRecording."""
+    found: set[str] = set()
+    for file in files_of(path):
+        reader = _Reader(str(file), "none")
+        for _ in _reviews(file, reader):
+            pass
+        found |= reader.paths
+    return sorted(found)
+
+
+def _reviews(file: Path, reader: _Reader) -> Iterator[Recorded | Problem]:
     number = 0
     try:
         for number, line in _lines(file):
@@ -188,8 +201,10 @@ def _pieces(file: Path) -> Iterator[bytes]:
 class _Reader:
     """Reads the lines of one file."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, only: str) -> None:
         self._file = file
+        self._only = only
+        self.paths: set[str] = set()
         self._version = ""
         self._redact: tuple[str, ...] = ()
         self._objects: dict[str, Any] = {}
@@ -214,7 +229,13 @@ class _Reader:
                     raise _Unexpected(f"the objects that were looked up have more than {MAX_OBJECTS >> 20} MiB")
                 self._objects[_text(line, "object")] = line["value"]
                 return None
-            found = self._review(number, line)
+            path = _text(line, "path")
+            if path not in _PATHS:
+                raise _Unexpected(f"path: expected one of {', '.join(_PATHS)}, got {path[:80]!r}")
+            self.paths.add(path)
+            if self._only and path != self._only:
+                return None
+            found = self._review(number, path, line)
         except KeyError as error:
             return Problem(self._file, number, None, f"no recorded review: the field {error.args[0]!r} is missing")
         except (_Unexpected, TypeError, ValueError, AttributeError, msgspec.ValidationError) as error:
@@ -228,10 +249,7 @@ class _Reader:
         self._version = _text(line, "gatewright")
         self._redact = msgspec.convert(line.get("redact", ()), tuple[str, ...])
 
-    def _review(self, number: int, line: dict[str, Any]) -> Recorded:
-        path = _text(line, "path")
-        if path not in _PATHS:
-            raise _Unexpected(f"path: expected one of {', '.join(_PATHS)}, got {path[:80]!r}")
+    def _review(self, number: int, path: str, line: dict[str, Any]) -> Recorded:
         phase, only = _PATHS[path]
         body = orjson.dumps({"apiVersion": review.API_VERSION, "kind": review.KIND, "request": line["request"]})
         response = line["response"]

@@ -10,7 +10,7 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
-from webhook.cli.report.coveragetext import percent
+from webhook.cli.report.coveragetext import parts, percent
 from webhook.coverage.model import Coverage, Covered, Figure, Mark
 from webhook.visible import visible
 
@@ -28,7 +28,7 @@ def report(coverage: Coverage, title: str) -> str:
         _HEAD.format(title=_text(f"Coverage of {title}"), style=_STYLE)
         + f"<h1>Coverage of {_text(title)}</h1>"
         + f'<p class="total"><b>{percent(coverage.figure)}</b> {_bar(coverage.figure)} '
-        + f"{coverage.figure.covered} of {coverage.figure.total} sides shown by tests</p>"
+        + f"{parts(coverage.figure, coverage.explained)} sides shown by tests</p>"
         + (about if terms.total else "")
         + '<table><thead><tr><th scope="col">policy</th><th scope="col">coverage</th><th scope="col">sides</th>'
         + '<th scope="col">MC/DC</th><th scope="col">cases</th><th scope="col">file</th></tr></thead>'
@@ -40,8 +40,8 @@ def _row(covered: Covered, number: int) -> str:
     figure, terms = covered.figure, covered.terms
     return (
         f'<tr><th scope="row"><a href="#policy-{number}">{_text(covered.name)}</a></th>'
-        f"<td>{_bar(figure)} {percent(figure)}</td><td>{figure.covered} of {figure.total}</td>"
-        f"<td>{f'{terms.covered} of {terms.total}' if terms.total else ''}</td>"
+        f"<td>{_bar(figure)} {percent(figure)}</td><td>{parts(figure, covered.explained)}</td>"
+        f"<td>{parts(terms) if terms.total else ''}</td>"
         f"<td>{covered.cases or 'none'}</td><td>{_text(covered.file)}</td></tr>"
     )
 
@@ -66,17 +66,21 @@ def _lines(covered: Covered, source: Sequence[str]) -> Iterator[str]:
     """The lines from the first mark to the last one, each with what is missing of it below."""
     if not covered.marks:
         return
-    notes: dict[int, list[str]] = {}
+    notes: dict[int, list[tuple[str, str]]] = {}
     for gap in covered.gaps():
-        notes.setdefault(gap.start[0], []).append(gap.message)
+        notes.setdefault(gap.start[0], []).append(("note", gap.message))
+    for mark in covered.marks:
+        for side, reason in mark.explained:
+            text = f"{mark.within}: `{mark.shown}` never {side} is explained: {reason}"
+            notes.setdefault(mark.start[0], []).append(("note explained", text))
     painted = _painted(covered.marks, source)
     first = min(covered.line, *(mark.start[0] for mark in covered.marks))
     last = max(mark.end[0] for mark in covered.marks)
     for number in range(first, min(last, len(source)) + 1):
         shown = _segments(source[number - 1][:_LONGEST], painted.get(number, {}))
         yield f'<div class="line"><span class="number">{number}</span><code>{shown}</code></div>'
-        for note in notes.get(number, ()):
-            yield f'<div class="note"><span class="number"></span><span>{_text(note)}</span></div>'
+        for kind, note in notes.get(number, ()):
+            yield f'<div class="{kind}"><span class="number"></span><span>{_text(note)}</span></div>'
 
 
 def _painted(marks: Sequence[Mark], source: Sequence[str]) -> Mapping[int, dict[int, str]]:
@@ -144,6 +148,7 @@ summary{padding:8px 12px;background:var(--panel);cursor:pointer;border-radius:6p
 .line,.note{display:flex;white-space:pre}code{font:inherit}
 .number{flex:none;width:48px;padding-right:16px;text-align:right;color:var(--soft);user-select:none}
 .note{color:var(--note);white-space:normal;padding-bottom:2px;font-family:system-ui,sans-serif}
+.explained{color:var(--soft)}
 span.ok{background:var(--ok)}span.part{background:var(--part);text-decoration:underline wavy var(--part-bar) 1px}
 span.miss{background:var(--miss);text-decoration:underline var(--miss-bar)}
 .legend code{margin-right:12px;font-size:13px}
