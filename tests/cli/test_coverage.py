@@ -393,6 +393,17 @@ def test_a_run_without_cases_has_no_coverage(root: Path) -> None:
     assert "coverage" not in done.stdout and not (root / "c.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [((), ["other", "small"]), (("-k", "small"), ["small"]), (("policies/tests.yaml",), ["small"])],
+)
+def test_chosen_cases_choose_the_policies(root: Path, chosen: tuple[str, ...], expected: list[str]) -> None:
+    (root / "policies/other.yaml").write_text(POLICY.replace("name: small", "name: other"))
+    assert test(root, "--coverage-json", "c.json", *chosen).returncode == 0
+    found = json.loads((root / "c.json").read_text())["policies"]
+    assert sorted(name for each in found for name in each["policies"]) == expected
+
+
 def test_the_run_in_the_documentation_is_a_real_one(tmp_path: Path) -> None:
     folder = tmp_path / "policies" / "small"
     folder.mkdir(parents=True)

@@ -47,6 +47,10 @@ cases:
   object: {<<: *web, spec: {selector: {matchLabels: {a: b}},
     template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: "web:1"}]}}}}
   expect: allow
+- name: so do images of what runs before
+  object: {<<: *web, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}},
+    spec: {containers: [{name: c, image: "web:1"}], initContainers: [{name: i, image: "web:latest"}]}}}}
+  expect: deny
 """
 DEPLOYMENT = """\
 apiVersion: apps/v1

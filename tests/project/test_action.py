@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,14 +28,22 @@ _EXPRESSION = re.compile(r"\$\{\{ *([a-z0-9_.-]+) *\}\}")
 class Runner:
     """As much of GitHub's runner as the action uses: expressions that are names, conditions, and files of variables."""
 
-    def __init__(self, repository: Path, temporary: Path, forge: Forge, inputs: dict[str, str], base: str = "") -> None:
+    def __init__(
+        self,
+        repository: Path,
+        temporary: Path,
+        forge: Forge,
+        inputs: dict[str, str],
+        base: str = "",
+        action: Path = ROOT,
+    ) -> None:
         self.temporary = temporary
         temporary.mkdir()
         self._repository = repository
         self._summary = temporary / "summary.md"
         self._path = [str(Path(sys.executable).parent), os.environ["PATH"]]
         self._names: dict[str, str] = {
-            "github.action_path": str(ROOT),
+            "github.action_path": str(action),
             "github.token": "t-job",
             "github.event.pull_request.base.sha": base,
             "github.event.pull_request.number": "7" if base else "",
@@ -165,7 +174,8 @@ def test_a_pull_request_gets_one_comment_with_whom_it_hits(repository: Path, tmp
     assert comment["body"].startswith("<!-- gatewright  -->\n### Policy impact: ")
     assert "newly denied" in comment["body"]
     assert "deploy/bare.yaml" in comment["body"]
-    assert "### Lint" in comment["body"]
+    for heading in ("Coverage of the policies: 100.0 %", "gatewright test", "gatewright lint", "gatewright check"):
+        assert f" {heading}" in comment["body"]
     assert comment["body"].partition("\n")[2] == runner.summary == Path(runner.output("report")).read_text()
     sarif = json.loads(Path(runner.output("sarif")).read_text())
     assert [each["ruleId"] for each in sarif["runs"][0]["results"]] == ["team-label"]
@@ -179,6 +189,16 @@ def test_a_pull_request_gets_one_comment_with_whom_it_hits(repository: Path, tmp
     assert len(forge.comments) == 1
     assert "newly denied | " not in forge.comments[0]["body"].partition("\n")[0]
     assert "deploy/bare.yaml" not in forge.comments[0]["body"]
+
+
+def test_too_little_coverage_fails(repository: Path, tmp_path: Path, forge: Forge) -> None:
+    tests = repository / "policies" / "no-latest" / "tests.yaml"
+    tests.write_text(tests.read_text().partition("- name: a version")[0])
+    passed = Runner(repository, tmp_path / "temp", forge, {"lint": "false"})
+    assert passed.run() == 0, passed.log
+    failed = Runner(repository, tmp_path / "temp2", forge, {"lint": "false", "fail-under": "99.9"})
+    assert failed.run() == 1
+    assert "gatewright test: exit code 1\n" in failed.log
 
 
 def test_a_push_has_no_comment_and_no_impact(repository: Path, tmp_path: Path, forge: Forge) -> None:
@@ -269,6 +289,16 @@ def test_a_base_that_a_shallow_clone_lacks_is_fetched(repository: Path, tmp_path
     assert "gatewright impact: exit code 2" in lost.log
 
 
+IN_PYTHON = """\
+from gatewright import Request, validate
+
+
+@validate(resources=["v1/configmaps"], operations=["CREATE"])
+def in_python(request: Request, params: object) -> list[str]:
+    return []
+"""
+
+
 @pytest.mark.skipif(not ALL, reason="installs everything anew, for half a minute: make soak")
 def test_the_action_installs_what_it_needs(repository: Path, tmp_path: Path, forge: Forge) -> None:
     index = subprocess.run(
@@ -279,8 +309,15 @@ def test_the_action_installs_what_it_needs(repository: Path, tmp_path: Path, for
     )
     if index.returncode:
         pytest.skip("no package index can be reached: the action could install nothing")
-    runner = Runner(repository, tmp_path / "temp", forge, {}, changed(repository))
+    action = tmp_path / "action"  # to build a package leaves files beside it
+    for name in ("webhook", "gatewright"):
+        shutil.copytree(ROOT / name, action / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", "requirements.lock", "requirements-dev.lock"):
+        shutil.copyfile(ROOT / name, action / name)
+    (repository / "policies" / "policy.py").write_text(IN_PYTHON)
+    runner = Runner(repository, tmp_path / "temp", forge, {}, changed(repository), action)
     assert runner.run(install=True) == 1
     assert runner.codes["Install"] == 0, runner.log
     assert (tmp_path / "temp" / "gatewright" / "bin" / "gatewright").exists()
     assert len(forge.comments) == 1
+    assert "| `in-python` |" in forge.comments[0]["body"]  # its coverage is measured

@@ -83,7 +83,10 @@ def test_a_merge_request_gets_one_note_and_its_reports(shell: str, repository: P
     assert [each["check_name"] for each in json.loads((reports / "quality.json").read_text())] == ["team-label"]
     for name in ("test.xml", "check.xml"):
         assert ElementTree.parse(reports / name).getroot().tag == "testsuites"
+    for heading in ("Coverage of the policies: 100.0 %", "gatewright test", "gatewright lint", "gatewright check"):
+        assert f" {heading}" in note["body"]
     listed = JOB["artifacts"]["reports"]
+    assert ElementTree.parse(repository / listed["coverage_report"]["path"]).getroot().tag == "coverage"
     for name in (listed["codequality"], *listed["junit"]):
         assert (repository / name).exists()
 

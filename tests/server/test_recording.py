@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import re
 import signal
 import stat
 import sys
@@ -194,6 +195,12 @@ spec: {policyName: reads, validationActions: [Deny]}
             assert len(each.view().list("v1", "Service", f"n{count}").value) == count
 
 
+def written(server: Running) -> float:
+    text = server.get("/metrics").body.decode()
+    (found,) = re.findall(r'gatewright_recorded_reviews_total\{result="written"\} (\S+)', text)
+    return float(found)
+
+
 def test_a_server_records_what_its_workers_answer(start: Callable[..., Running], tmp_path: Path) -> None:
     policies, folder = tmp_path / "policies", tmp_path / "rec"
     write_policies(policies, {"named.yaml": validating("named", "object.metadata.name != 'bad'")})
@@ -206,11 +213,7 @@ def test_a_server_records_what_its_workers_answer(start: Callable[..., Running],
         answer = server.post("/validate", review(value)).response
         sent.append((name, answer["allowed"]))
 
-    def written() -> bool:
-        text = server.get("/metrics").body.decode()
-        return f'gatewright_recorded_reviews_total{{result="written"}} {len(sent)}.0' in text
-
-    wait_for(written, 30)
+    wait_for(lambda: written(server) == len(sent), 30)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
     assert len(list(folder.iterdir())) <= 2  # one for each worker that has answered
@@ -247,6 +250,7 @@ def test_what_a_live_cluster_answered_is_recorded(start: Callable[..., Running],
         server = start("--policies", str(policies), *where, "--record", str(tmp_path / "rec"))
         denied = server.post("/validate", review({**VALUE, "metadata": {"name": "other"}})).response
         allowed = server.post("/validate", review({**VALUE, "metadata": {"name": "web"}})).response
+        wait_for(lambda: written(server) == 2, 30)
         assert server.stop() == 0
     assert denied["status"]["message"].endswith("only web")
     assert allowed["warnings"]

@@ -83,17 +83,18 @@ class Measurement(Struct, frozen=True):
     recording: Recording
 
     def reported(
-        self, named: Sequence[str], cases: Sequence[PlannedCase], how: Reporting, *, verbose: bool
+        self, named: Sequence[str], cases: Sequence[PlannedCase], how: Reporting, *, chosen: bool, verbose: bool
     ) -> CoverageText:
         """Write the files. Returns what is to be said besides. named: the policy trees. how: as the report of the cases
-        is written. Raises NotGiven if a file cannot be written."""
+        is written. chosen: not all cases were to run; policies without one are left out. Raises NotGiven if a file
+        cannot be written."""
         if self.measured is None:
             return CoverageText()
         from webhook.cli.report import cobertura, coveragehtml, coveragejson, coveragemarkdown, coveragetext
         from webhook.cli.report.style import Style
         from webhook.cli.report.writing import TEXT
 
-        coverage, options = self.measured.coverage(named, cases), self.options
+        coverage, options = self.measured.coverage(named, cases, tested_only=chosen), self.options
         if options.html is not None:
             _write("--coverage-html", options.html, coveragehtml.report(coverage, ", ".join(named)))
         if options.json is not None:

@@ -150,6 +150,7 @@ def _test(
         return finish(Report(command="test", problems=problems), how, _fails, aborted=True)
 
     every, tested = planned, {each.policy for each in planned}
+    chosen = bool(wanted.paths or wanted.texts)
     untested = sorted({policy.name for policy in policies.policies} - tested)
     required = untested if wanted.require_tests else []
     try:
@@ -167,14 +168,16 @@ def _test(
     if wanted.mutate and not problems:
         from webhook.cli import testmutants
 
-        names = {each.policy for each in planned} | (set() if wanted.paths or wanted.texts else set(untested))
+        names = {each.policy for each in planned} | (set() if chosen else set(untested))
         report = testmutants.added(report, names, every, policies, tree)
         return finish(report, how, _fails)
 
     try:
         with tracebacks() as raised, wanted.coverage.measuring(policies) as measurement:
             results = list(caseruns.run(planned, policies, measurement.recording))
-        covered = CoverageText() if report.problems else measurement.reported(named, planned, how, verbose=verbose)
+        covered = CoverageText()
+        if not report.problems:
+            covered = measurement.reported(named, planned, how, chosen=chosen, verbose=verbose)
     except NotGiven as error:
         return fail(str(error), color)
     background = Background(policies, raised)

@@ -47,8 +47,9 @@ class Measured:
         with self._functions.measuring():
             yield self._expressions.seen
 
-    def coverage(self, roots: Sequence[str], cases: Iterable[Tested]) -> Coverage:
-        """What has been seen. roots: the trees that the policies were loaded from. cases: those that were run."""
+    def coverage(self, roots: Sequence[str], cases: Iterable[Tested], *, tested_only: bool = False) -> Coverage:
+        """What has been seen. roots: the trees that the policies were loaded from. cases: those that were run.
+        tested_only: leave out the policies of which no case was run."""
         read, _ = reader.read(root for root in roots if not root.endswith(".py"))
         documents = {(document.stream, document.line): document for document in read}
         tested = list(cases)
@@ -58,6 +59,8 @@ class Measured:
             given.setdefault(case.policy, {}).update((Explanation(*each), None) for each in case.uncovered)
         in_cel, unused = explained(self._expressions.covered(documents, counted), given)
         found = [*in_cel, *self._functions.covered(counted)]
+        if tested_only:
+            found = [each for each in found if each.cases]
         found.sort(key=lambda each: (each.file, each.line, each.name))
         files = sorted({each.file for each in found})
         sources = {file: tuple(FilePath(file).read_text(errors="replace").split("\n")) for file in files}
