@@ -11,7 +11,9 @@ import pytest
 
 from tests.cli.running import gatewright
 from tests.recordings.making import record, review, tree, validating
+from webhook.cli.impact import MAX_LOOKUPS, _unknown
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.impact.deciding import Counted
 from webhook.recordings.reading import recorded
 from webhook.recordings.replaying import Replay
 
@@ -101,7 +103,7 @@ def test_a_review_is_judged_by_the_policies_of_its_path_as_replay_judges_it(root
         for each in recorded(root / "rec")
         if replay.compared(each).differs  # type: ignore[arg-type]
     }
-    assert {str(root / each["file"]) for each in found["findings"]} == differ
+    assert {f"{root / each['file']}:{each['line']}" for each in found["findings"]} == differ
 
 
 def test_mutation_is_judged_on_the_reviews_before_it(root: Path) -> None:
@@ -128,6 +130,18 @@ def test_what_a_recording_has_no_answer_to_is_a_problem_and_the_rest_is_judged(r
         in (problem["message"])
     )
     assert {each["policy"] for each in found["findings"]} == {"ignored"}
+    assert found["summary"]["objects"] == 6  # 9 were sent, and three of them cannot be judged
+
+
+def test_lookups_without_an_answer_are_named_up_to_a_number(root: Path) -> None:
+    asked = "authorizer.path('/' + (object == null ? 'x' : object.metadata.name)).check('get').allowed()"
+    change(root, "fails.yaml", "object == null || object.metadata.name != 'bad'", asked)
+    code, found = impact(root)
+    assert (code, len(found["errors"])) == (2, 4)
+    counted = Counted(unknown={f"lookup {number}": ("r", number + 1, 2) for number in range(MAX_LOOKUPS + 3)})
+    *named, rest = _unknown(counted)
+    assert len(named) == MAX_LOOKUPS
+    assert str(rest) == f"r:{MAX_LOOKUPS + 1}: 6 more reviews are not judged, for 3 lookups"
 
 
 def test_lines_that_cannot_be_read_are_named_once(root: Path) -> None:

@@ -75,7 +75,6 @@ cli/report/mutantstext: cli/test_mutants
 cli/report/explainjson: cli/test_explain
 cli/report/explaintext: cli/test_explain
 cli/report/explaintree: cli/test_explain
-cli/report/text: cli/test_check
 cli/report/tested: cli/test_test
 cli/report/linted: cli/test_lint
 cli/report/impacted: cli/test_impact

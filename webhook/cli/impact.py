@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from msgspec import Struct
@@ -57,6 +57,10 @@ if TYPE_CHECKING:
     from webhook.impact.sameness import Comparison
     from webhook.impact.trees import Side, Trees
     from webhook.offline.requests import Options
+
+
+MAX_LOOKUPS: Final = 20
+"""Lookups without a recorded answer that are named."""
 
 
 class FailOn(StrEnum):
@@ -273,7 +277,9 @@ def _impact(asked: _Asked, how: Reporting) -> int:
             for difference in impacts(corpus, old, new, comparison, counted):
                 if made is None:
                     owning = owners(asked.owner_label, [*corpus.namespaces, *new.policies.objects])
-                    made = Impacted(owning, placed=corpus.placed, differs=mutating.__contains__)
+                    made = Impacted(
+                        owning, placed=corpus.placed, numbered=corpus.numbered, differs=mutating.__contains__
+                    )
                 tally.add(difference)
                 found += made.findings(difference)
                 bar.step("judging", counted.objects)
@@ -403,11 +409,15 @@ def _unknown(counted: Counted) -> list[Problem]:
     from webhook.documents.document import Problem
 
     found = []
-    for lookup, places in counted.unknown.items():
-        file, _, line = places[0].rpartition(":")
-        more = f", and {len(places) - 1:,} more" if len(places) > 1 else ""
+    unknown = list(counted.unknown.items())
+    for lookup, (file, line, number) in unknown[:MAX_LOOKUPS]:
+        more = f", and {number - 1:,} more" if number > 1 else ""
         text = f"the review is not judged{more}, as the recording has no answer to what a policy looks up: {lookup}"
-        found.append(Problem(file, int(line), None, text))
+        found.append(Problem(file, line, None, text))
+    if rest := unknown[MAX_LOOKUPS:]:
+        file, line, _ = rest[0][1]
+        number = sum(each[2] for _, each in rest)
+        found.append(Problem(file, line, None, f"{number:,} more reviews are not judged, for {len(rest):,} lookups"))
     return found
 
 

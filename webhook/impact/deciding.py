@@ -40,7 +40,8 @@ class Counted(Struct):
 
     `ran`: the policies that differ whose matchConditions were met by an object. `left_out`: the objects for which no
     policy that differs is a candidate; `reused`: the results of mutating policies that were computed once for both.
-    `unknown`: what policies look up that a recording has no answer to, with the places of the reviews.
+    `unknown`: what policies look up that a recording has no answer to: file and line of the first review that is not
+    judged for it, and how many there are; none of them is among `objects`.
     """
 
     objects: int = 0
@@ -48,7 +49,7 @@ class Counted(Struct):
     ran: set[Key] = field(default_factory=set)
     left_out: int = 0
     reused: int = 0
-    unknown: dict[str, list[str]] = field(default_factory=dict)
+    unknown: dict[str, tuple[str, int, int]] = field(default_factory=dict)
 
 
 def impacts(corpus: Corpus, old: Side, new: Side, comparison: Comparison, counted: Counted) -> Iterator[Difference]:
@@ -61,12 +62,13 @@ def impacts(corpus: Corpus, old: Side, new: Side, comparison: Comparison, counte
     for batch in opened.batches:
         was, view = SecretsSeen(batch.old), SecretsSeen(batch.new)
         for pair in batch.pairs:
-            counted.objects += 1
             try:
                 found = deciding.difference(pair, was, view)
             except NotRecorded as error:
-                counted.unknown.setdefault(error.lookup, []).append(pair.document.file)
+                file, line, count = counted.unknown.get(error.lookup) or (pair.document.file, pair.document.line, 0)
+                counted.unknown[error.lookup] = (file, line, count + 1)
                 continue
+            counted.objects += 1
             if found is not None:
                 yield found
     counted.reused += deciding.memory.reused

@@ -44,6 +44,7 @@ class Recordings:
         self.notes: list[str] = []
         self.namespaces: list[dict[str, Any]] = []
         self.placed = False  # the line of a recording is the whole review
+        self.numbered = True
         self._folder = folder
         self._path = path
         self._said = said
@@ -84,12 +85,11 @@ class _Tree:
 
 
 def _planned(each: Recorded) -> PlannedRequest:
-    """The request of a review, as it was sent. Its document is the object, as JSON in one line."""
+    """The request of a review, as it was sent. Its document is the object, on the line of the review."""
     request = each.request
     value: Any = request.object if request.object is not None else request.old_object
     held = {"object": value}
-    place = f"{each.file}:{each.line}"
-    document = Document(held, place, place, Text(orjson.dumps(held).decode(), 1, True, [0]))
+    document = Document(held, each.file, each.file, Text(orjson.dumps(held).decode(), each.line, True, [0]))
     group, version, kind = request.kind
     metadata = (value or {}).get("metadata") or {}
     name = request.name or metadata.get("name") or metadata.get("generateName") or ""

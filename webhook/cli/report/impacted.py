@@ -16,6 +16,7 @@ from webhook.offline.secrets import masked
 from webhook.visible import visible
 
 if TYPE_CHECKING:
+    from webhook.documents.document import Document
     from webhook.impact.differences import Difference, Differing, Repatched
     from webhook.offline.owners import Owners
     from webhook.offline.verdicts import Change
@@ -26,12 +27,13 @@ GONE: Final = ("newly allowed", "error went", "no longer warned", "no longer aud
 
 
 class Impacted:
-    """Makes findings of differences. placed: whether the objects stand in files. differs: whether a mutating policy of
-    that name differs between the trees."""
+    """Makes findings of differences. placed, numbered: see webhook.impact.corpus.Corpus. differs: whether a mutating
+    policy of that name differs between the trees."""
 
-    def __init__(self, owners: Owners, *, placed: bool, differs: Callable[[str], bool]) -> None:
+    def __init__(self, owners: Owners, *, placed: bool, numbered: bool, differs: Callable[[str], bool]) -> None:
         self._owners = owners
         self._placed = placed
+        self._numbered = numbered
         self._differs = differs
         self._checked = Checked()
 
@@ -55,7 +57,7 @@ class Impacted:
             if each.what in GONE:
                 found = replace(found, level="note")
             if not self._placed:  # what is taken for the document is the object on a line
-                found = replace(found, place=Place(difference.document.file), excerpt=None, path="")
+                found = replace(found, place=self._line(difference.document), excerpt=None, path="")
             yield found
 
     def _patch(self, difference: Difference, patched: Repatched, owner: str) -> Finding:
@@ -71,7 +73,7 @@ class Impacted:
             message = f"{what} is changed in another way"
         change = patched.new or patched.old
         document = difference.document
-        place, rendered = Place(document.file), None
+        place, rendered = self._line(document), None
         if change is not None and self._placed:
             place, rendered = self._checked.places(document, change.template)
         return Finding(
@@ -89,6 +91,9 @@ class Impacted:
             asides=(f"together with {', '.join(policies[1:])}",) if policies[1:] else (),
             diff=tuple(_diff(patched.old, patched.new)),
         )
+
+    def _line(self, document: Document) -> Place:
+        return Place(document.file, document.line if self._numbered else None)
 
 
 def _diff(old: Change | None, new: Change | None) -> Iterator[str]:
