@@ -23,7 +23,7 @@ COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
 $(complete -p gatewright | sed 's/.*-F \\([^ ]*\\).*/\\1/') gatewright
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-    environment = {"PATH": os.pathsep.join([BIN, os.environ["PATH"]]), "HOME": str(cwd)}
+    environment = {**os.environ, "PATH": os.pathsep.join([BIN, os.environ["PATH"]]), "HOME": str(cwd)}
     command = ["bash", "--noprofile", "--norc", "-c", script]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=True, timeout=60)
     assert done.stderr == ""
