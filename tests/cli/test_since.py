@@ -173,10 +173,10 @@ def test_policies_that_differ_too_are_named(repository: Repository) -> None:
     repository.write("policies/moved.yaml", f"# The same.\n{POLICIES}")
     (repository.folder / "policies/all.yaml").unlink()
     assert notes("--since", "HEAD", "deploy") == []
-    elsewhere = repository.folder.parent / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "all.yaml").write_text(policies_of("Warn"))
-    assert notes("--since", "HEAD", "deploy", "--policies", str(elsewhere)) == []
+    elsewhere = Repository(repository.folder.parent / "elsewhere")
+    elsewhere.commit()
+    elsewhere.write("policies/all.yaml", policies_of("Warn"))
+    assert notes("--since", "HEAD", "deploy", "--policies", str(elsewhere.folder / "policies")) == []
 
 
 def test_from_a_folder_within_paths_are_as_they_are_named_there(repository: Repository) -> None:
