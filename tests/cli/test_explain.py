@@ -361,6 +361,32 @@ def test_of_the_pod_of_a_workload_only_what_was_not_said_of_the_workload_is_show
     )
 
 
+INHERITED = """\
+  validations:
+  - expression: object.metadata.namespace != 'kube-system'
+  - expression: "!object.metadata.generateName.startsWith('job')"
+"""
+JOB = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {namespace: kube-system, name: job}
+spec:
+  template:
+    spec: {restartPolicy: Never, containers: [{name: a, image: a}]}
+"""
+
+
+def test_what_a_pod_has_from_its_workload_stands_there_and_what_the_controller_makes_nowhere(tree: Path) -> None:
+    policy(tree, INHERITED)
+    (tree / "job.yaml").write_text(JOB)
+    lines = run("explain", "sizes", "job.yaml").output.splitlines()
+    (namespace,) = (line for line in lines if 'object.metadata.namespace = "' in line)
+    assert namespace.endswith('"kube-system"  ← line 3')
+    (name,) = (line for line in lines if 'object.metadata.generateName = "' in line)
+    assert name.endswith('= "job-"')
+    assert "  job.yaml:3:12: metadata.namespace" in lines
+
+
 def test_what_keeps_the_run_from_its_work_ends_with_2(tree: Path) -> None:
     policy(tree, SIZES)
     for arguments, told in (
