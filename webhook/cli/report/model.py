@@ -92,8 +92,8 @@ class Rule(Struct, frozen=True):
     """What findings are about: a policy, what the API server demands, or a rule of lint.
 
     `kind`: ValidatingAdmissionPolicy, MutatingAdmissionPolicy, "schema", "lint", "test". `title`: a line of plain text.
-    `help`: more text, in Markdown, that its author is trusted with. `url`: its page. `place`: where it is declared.
-    `name`: words for an id that is a number.
+    `help`: more text, in Markdown; that of a policy is its author's, and not trusted with markup. `url`: its page.
+    `place`: where it is declared. `name`: words for an id that is a number.
     """
 
     id: str

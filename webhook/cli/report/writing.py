@@ -105,13 +105,14 @@ def _to_stdout(found: Iterable[str]) -> bool:
 
 
 def to_file(found: Iterable[str], file: str) -> bool:
-    """Write a file that is there as a whole or not at all. What is no regular file, such as a pipe, is written to.
+    """Write a file that is there as a whole or not at all. What is no regular file, such as a pipe, is written to, and
+    so is /dev/stdout, whatever it leads to. Any other link is replaced: it may have come with the repository.
 
     Returns False if it cannot be written. Then the error is on stderr.
     """
     path = Path(file)
     try:
-        if path.exists() and not path.is_file():
+        if (path.exists() and not path.is_file()) or _DEVICES & {*map(str, path.absolute().parents)}:
             with path.open("w", encoding="utf-8") as stream:
                 _into(stream, found)
             return True
@@ -130,6 +131,9 @@ def to_file(found: Iterable[str], file: str) -> bool:
         sys.stderr.write(f"error: {visible(file)}: the report cannot be written: {error.strerror}\n")
         return False
     return True
+
+
+_DEVICES = frozenset({"/dev", "/proc"})
 
 
 def _into(stream: TextIO, found: Iterable[str]) -> None:
