@@ -307,7 +307,7 @@ def test_a_python_policy_tells_its_findings_and_where_its_function_is(tree: Path
     )
     assert result.exit_code == 1
     mutated = run("explain", "labelled", "map.yaml")
-    assert "✓ ConfigMap default/settings passes and changed" in mutated.output
+    assert "✓ ConfigMap default/settings passes, and is changed" in mutated.output
     assert "+    checked: 'yes'" in mutated.output
     assert mutated.exit_code == 0
 
