@@ -79,7 +79,7 @@ def test_of_an_object_in_a_file_the_lines_are_that_files(root: Path) -> None:
 
 
 def test_a_policy_that_does_not_match_says_why(root: Path) -> None:
-    done = explain(root, "--test", "policies/tests.yaml:12", "-o", "json")
+    done = explain(root, "--test", "policies/tests.yaml:14", "-o", "json")  # a line in the case
     assert done.returncode == 0
     (explained,) = json.loads(done.stdout)["policies"][0]["objects"]
     assert not explained["matched"]
@@ -113,7 +113,7 @@ def test_a_case_that_fails_is_shown_with_its_failure(root: Path) -> None:
         (["other", "--test", "web"], "error: --test 'web': no case of a PolicyTest is called so\n"),
         (
             ["--test", "web"],
-            "error: --test 'web': 2 cases are called so; name one by FILE:LINE\n"
+            "error: --test 'web': 2 cases have this in their names; name one by FILE:LINE\n"
             "  policies/tests.yaml:6: named: web is denied\n"
             "  policies/tests.yaml:15: named: web with a param\n",
         ),

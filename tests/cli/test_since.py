@@ -453,6 +453,10 @@ def test_the_verdicts_on_what_differs_are_explained(on_changes: Repository) -> N
     ]
     done = explain("deploy", "--since", "HEAD", "--until", "HEAD")
     assert (done.returncode, done.stdout.count("ConfigMap")) == (0, 0)
+    assert done.stdout.endswith("policies/all.yaml:1\n\nno object differs between HEAD and HEAD\n")
+    on_changes.commit(a=config("a", "c"), same=config("same"), new=config("new"))
+    done = explain("deploy", "--since", "HEAD")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "no object differs from HEAD")
     assert "0 created, 0 updated, 0 deleted, 3 unchanged" in done.stderr
     assert explain("deploy", "--since", "HEAD", "--exclude", "a.yaml", "--exclude", "gone.yaml").returncode == 0
 

@@ -13,6 +13,7 @@ import typer
 from webhook.cli.inputs import asked_of, rendering_of
 from webhook.cli.options import (
     FAILED,
+    MISSING_PATH,
     AsGroups,
     AsUser,
     Authorizations,
@@ -41,6 +42,7 @@ from webhook.cli.options import (
     VerifyKey,
     Watch,
     assumed,
+    fail,
     given,
     operation_of,
     refuse,
@@ -68,7 +70,7 @@ _RUN: Final = ("webhook.cli.report.model", "webhook.offline.inputs", "webhook.of
 
 
 def check(
-    paths: Manifests,
+    paths: Manifests = None,
     policies: PolicyTrees = None,
     namespace: Namespace = "default",
     user: AsUser = "",
@@ -128,6 +130,8 @@ def check(
     Exit code: **0** nothing is denied (warnings do not count, unless `--fail-on` says so), **1** something is denied,
     **2** the run itself failed: a bad policy, a bad file, a bad option.
     """
+    if not paths:
+        raise typer.Exit(fail(MISSING_PATH, color))
     if watch:
         from webhook.cli import watching
 

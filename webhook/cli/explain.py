@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from webhook.cli.inputs import asked_of, rendering_of
 from webhook.cli.options import (
     FAILED,
+    SETTINGS_PATHS,
     AsGroups,
     AsUser,
     Authorizations,
@@ -138,7 +139,10 @@ def explain(
             raise typer.Exit(_explain_case(policy, test, trees(policies), version, policy_imports, show))
         if not policy or not paths:
             missing = "MANIFEST" if policy else "POLICY"
-            raise typer.Exit(fail(f"Missing argument '{missing}': name a policy and manifests, or a case by --test"))
+            more = f"; or set {SETTINGS_PATHS}" if policy else ""
+            raise typer.Exit(
+                fail(f"Missing argument '{missing}': name a policy and manifests, or a case by --test{more}")
+            )
         code = _explain(
             policy,
             paths,
@@ -229,6 +233,7 @@ def _explain(
     cluster = ManifestsView(
         [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
     )
+    compared = "" if requests or not since else f"between {since} and {until}" if until else f"from {since}"
     with tracebacks() as raised:
         background = Background(policies, raised)
         reports = [
@@ -238,11 +243,12 @@ def _explain(
                 _places(policy, run.tree),
                 background,
                 show.verbose,
+                compared,
             )
             for policy in chosen
         ]
     notes += assumed(cluster.assumed)
-    if not requests and not problems and (found.empty or not since):  # of revisions that do not differ a note says so
+    if not requests and not problems and (found.empty or not since):  # revisions that do not differ are no problem
         problems.append(found.nothing(paths, "explain"))
     return _reported(reports, notes, problems, show)
 

@@ -85,8 +85,12 @@ Authorizations = Annotated[
     ),
 ]
 
+SETTINGS_PATHS: Final = "`paths` in .gatewright.toml"
+
+MISSING_PATH: Final = f"Missing argument 'PATH': name files and folders with manifests, or set {SETTINGS_PATHS}"
+
 Manifests = Annotated[
-    list[str], typer.Argument(metavar="PATH", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
+    list[str] | None, typer.Argument(metavar="PATH", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
 ]
 
 PolicyTrees = Annotated[

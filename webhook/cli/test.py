@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -27,7 +29,7 @@ from webhook.cli.reporting import Concise, Outputs, finish, reporting
 from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
-    from webhook.cli.report.model import Finding
+    from webhook.cli.report.model import Case, Finding
 
 _RUN: Final = ("webhook.offline.caseruns", "webhook.offline.policytest")
 """What a run imports, the most of it."""
@@ -192,10 +194,21 @@ def _test(
         report,
         findings=[*report.findings, *(failed(each) for each in cases if not each.passed)],
         cases=cases,
+        advice=_advice(cases, named),
         warnings=warnings,
         notes=[str(note) for note in policies.notes if note.message in ended],  # the rest is no matter of tests
     )
     return covered.written(finish(report, how, _fails))
+
+
+def _advice(cases: Sequence[Case], named: Sequence[str]) -> str:
+    """How the first case that failed is explained; "" if none did."""
+    place = next((each.place for each in cases if not each.passed), None)
+    if place is None:
+        return ""
+    among = () if tuple(named) == trees(None) else named
+    options = "".join(f" --policies {shlex.quote(each)}" for each in among)
+    return f"gatewright explain{options} --test {shlex.quote(str(place))} shows how the case came to its verdict"
 
 
 def _fails(finding: Finding) -> bool:

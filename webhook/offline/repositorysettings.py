@@ -3,7 +3,7 @@ pyproject.toml.
 
 ```toml
 policies = ["policies"]
-paths = ["deploy"]                 # what check and impact read when no PATH is named
+paths = ["deploy"]                 # what check, explain, impact and mutate read when no PATH is named
 exclude = ["deploy/vendor/"]
 kubernetes-version = "1.34"
 owner-label = "team"

@@ -70,7 +70,9 @@ def _rule(rule: Rule, level: str) -> dict[str, Any]:
         made["name"] = visible(rule.name)
     if rule.help:
         made["fullDescription"] = {"text": _unlinked(lines_of(rule.help))}
-        made["help"] = {"text": lines_of(rule.help), "markdown": lines_of(rule.help)}
+        made["help"] = {"text": _unlinked(lines_of(rule.help))}
+        if rule.kind == "lint":  # its own pages; a policy's description may come with the pull request that is judged
+            made["help"]["markdown"] = lines_of(rule.help)
     if rule.url.startswith(("https://", "http://")):
         made["helpUri"] = quote(rule.url, safe="/:#?&=%~+,;@")
     return made

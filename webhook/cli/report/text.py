@@ -62,6 +62,8 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
         if not required and report.mutated is None:
             yield from (f"{style(DIM, 'note:')} {visible(name)} has no tests" for name in report.untested)
         yield from _cases(report.cases, style, report.verbose)
+        if report.advice and not look.concise:
+            yield f"{style(DIM, 'note:')} {visible(report.advice)}"
     if report.mutated is not None:
         from webhook.cli.report import mutantstext  # where it is asked for
 

@@ -118,9 +118,12 @@ def to_file(found: Iterable[str], file: str) -> bool:
 
 
 def put_into(path: Path, found: Iterable[str]) -> None:
-    """Write a file that is there as a whole or not at all. A link in its place is replaced and not followed, unless it
-    leads to what is no regular file, such as a pipe: that is written to. Raises OSError."""
-    if path.exists() and not path.is_file():
+    """Write a file that is there as a whole or not at all. What is no regular file, such as a pipe, is written to, and
+    so is /dev/stdout, whatever it leads to. Any other link is replaced: it may have come with the repository.
+
+    Raises OSError.
+    """
+    if (path.exists() and not path.is_file()) or _DEVICES & {*map(str, path.absolute().parents)}:
         with path.open("w", encoding="utf-8") as stream:
             _into(stream, found)
         return
@@ -134,6 +137,9 @@ def put_into(path: Path, found: Iterable[str]) -> None:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+
+
+_DEVICES = frozenset({"/dev", "/proc"})
 
 
 def _into(stream: TextIO, found: Iterable[str]) -> None:
