@@ -165,6 +165,17 @@ def test_what_cannot_be_redacted_is_not_written_and_nothing_of_it_is_told(
     assert len(read(tmp_path)[0]) == 1
 
 
+def test_a_line_that_is_too_long_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "MAX_LINE", 2000)
+    value = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "large"}, "data": {"x": "y" * 2000}}
+    shop = namespace(1, "y" * 2000)
+    with process(tmp_path) as server:
+        told = server.send(seen("a"), seen(body=review(value)), seen("c", lookups=looked(1), defined=[shop]), seen("b"))
+    assert told == {"done": 2, "failed": 2, "error": "a review cannot be redacted: it holds too much to redact"}
+    assert [each.request.name for each in read(tmp_path)[0]] == ["a", "b"]
+    assert max(len(json.dumps(line)) for line in lines(tmp_path)[0]) < 2000
+
+
 def test_secrets_that_policies_looked_up_are_redacted_everywhere(tmp_path: Path) -> None:
     secret = {
         "apiVersion": "v1",

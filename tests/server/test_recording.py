@@ -136,6 +136,43 @@ def test_a_writer_that_is_killed_is_replaced_and_told_everything_again(tmp_path:
         assert not Replay(policies).compared(each).differs
 
 
+SMALL = """\
+import sys
+from webhook.recordings import writing
+writing.MEMORY = 160 << 20
+writing.main(sys.argv[1], int(sys.argv[2]))
+"""
+
+
+def test_the_writer_takes_no_more_memory_than_its_limit(tmp_path: Path) -> None:
+    """A review that needs more is counted as failed, with those that are lost with it; later ones are written."""
+    policies = tree(tmp_path / "tree", one=validating("one", "true"))
+
+    async def run() -> None:
+        log = Log(os.open(os.devnull, os.O_WRONLY))
+        command = (sys.executable, "-P", "-c", SMALL)
+        recorder = Recorder(log, writing(tmp_path / "rec"), command=command)
+        recorder.start()
+        reviews = Reviews(State(InForce(policies, ManifestsView([]))), Metrics(Kinds.builtin()), log, recorder=recorder)
+
+        async def ask(name: str, **more: Any) -> dict[str, float]:
+            before = counted(recorder)
+            body = review({**VALUE, "metadata": {"name": name}, **more})
+            assert isinstance(reviews.answer(head(), body, Client("192.0.2.1")), Answer)
+            async with asyncio.timeout(patience(30)):
+                while (after := counted(recorder)) == before or recorder._process is None:
+                    await asyncio.sleep(0.02)
+            return {name: after[name] - before[name] for name in after}
+
+        assert await ask("a") == {"written": 1, "failed": 0, "dropped": 0}
+        assert await ask("large", eyJ=[{}] * 700_000) == {"written": 0, "failed": 1, "dropped": 0}
+        assert await ask("b") == {"written": 1, "failed": 0, "dropped": 0}
+        await recorder.close()
+
+    asyncio.run(run())
+    assert [each.request.name for each in read(tmp_path / "rec")[0]] == ["a", "b"]
+
+
 def test_a_review_that_is_too_large_for_the_queue_is_dropped_and_the_next_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

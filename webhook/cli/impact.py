@@ -287,9 +287,11 @@ def _impact(asked: _Asked, how: Reporting) -> int:
             notes += corpus.notes
             notes += assumed(getattr(corpus, "assumed", ()))
     problems += _unknown(counted)
+    if not comparison.policies and not comparison.apart:
+        notes.append(_same(old, new, asked.since))
     for side in (old, new):
         notes += [f"{side.name} has no {name}: its policies are {_gone(side is old)}" for name in side.absent]
-    summary = tally.summary(old, new, comparison, counted)
+    summary = tally.summary(old, new, comparison, counted, incomplete=bool(problems))
     report = Report(
         command="impact",
         findings=found,
@@ -307,6 +309,11 @@ def _impact(asked: _Asked, how: Reporting) -> int:
 
 def _never(_finding: Finding) -> bool:
     return False
+
+
+def _same(old: Side, new: Side, since: str) -> str:
+    hint = "; --since has to name a revision before the change" if since else ""
+    return f"the policies of {old.name} and of {new.name} are the same, so no verdict can differ{hint}"
 
 
 def _gone(old: bool) -> str:

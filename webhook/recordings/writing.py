@@ -13,6 +13,7 @@ import base64
 import contextlib
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -30,7 +31,7 @@ import orjson
 
 from webhook.recordings.fieldpaths import parse
 from webhook.recordings.files import Files
-from webhook.recordings.records import FORMAT, Looked, Seen, Writing
+from webhook.recordings.records import FORMAT, MAX_LINE, Looked, Seen, Writing
 from webhook.recordings.redacting import Redactor, TooMuch
 
 BATCH: Final = 512 << 10
@@ -38,6 +39,12 @@ BATCH: Final = 512 << 10
 
 GATHER: Final = 1.0
 """Seconds that a line waits for others."""
+
+MEMORY: Final = 1 << 30
+"""Bytes of addresses that the process may take. A review that needs more counts as failed.
+
+A review of 3 MB that is a list of a million empty lists takes 0.75 GiB, of which some 130 MiB are used.
+"""
 
 _LENGTH: Final = 4
 _READ: Final = 1 << 18
@@ -52,7 +59,8 @@ class Lines:
         self._redactor = redactor
         self._redact = redact
         self._kubernetes = kubernetes
-        self._objects: dict[int, tuple[str, bytes, list[str]]] = {}  # number -> id, line, values that were redacted
+        self._objects: dict[int, tuple[str, bytes, list[str]] | None] = {}
+        # number -> id, line, values that were redacted; None if it cannot be redacted
         self._defined: set[str] = set()  # ids, in the file
         self._pending: set[str] = set()  # ids, in the batch
 
@@ -73,7 +81,10 @@ class Lines:
         if seen.forget:
             self._objects.clear()
         for number, kind, text in seen.defined:
-            self._objects[number] = self._object(kind, text)
+            try:
+                self._objects[number] = self._object(kind, text)
+            except Exception:  # what looks it up fails, and may hold its values
+                self._objects[number] = None
 
     def of(self, seen: Seen) -> bytes:
         """The lines of a review. Raises an exception of any kind if it cannot be redacted."""
@@ -108,9 +119,12 @@ class Lines:
         ):
             if value:
                 line[name] = value
-        text = b"".join(definition for each, definition in used.items() if each not in self._pending)
+        text = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        if len(text) > MAX_LINE:
+            raise TooMuch
+        before = [definition for each, definition in used.items() if each not in self._pending]
         self._pending.update(used)
-        return text + orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        return b"".join((*before, text))
 
     def begin(self) -> None:
         """A batch begins."""
@@ -124,6 +138,8 @@ class Lines:
         redacting = self._redactor.begin()
         value = orjson.dumps(redacting.looked_up(orjson.loads(text), kind))
         name = blake2b(value, digest_size=12).hexdigest()
+        if len(value) > MAX_LINE >> 1:
+            raise TooMuch
         return name, b'{"object":"%s","value":%s}\n' % (name.encode(), value), redacting.values
 
     def _lookup(self, looked: Looked, also: Any, used: dict[str, bytes]) -> dict[str, Any]:
@@ -144,7 +160,10 @@ class Lines:
         return found
 
     def _named(self, number: int, also: Any, used: dict[str, bytes]) -> str:
-        name, line, values = self._objects[number]
+        known = self._objects[number]
+        if known is None:
+            raise TooMuch
+        name, line, values = known
         used[name] = line
         if values:
             also(values)
@@ -217,7 +236,8 @@ class Process:
             except KeyError:
                 failed, error = failed + 1, "a review refers to objects that a process before this one was sent"
             except Exception as raised:  # nothing of the review is said: its redaction may be what failed
-                what = "it holds too much to redact" if isinstance(raised, TooMuch) else type(raised).__name__
+                excess = isinstance(raised, TooMuch | MemoryError)
+                what = "it holds too much to redact" if excess else type(raised).__name__
                 failed, error = failed + 1, f"a review cannot be redacted: {what}"
         if texts:
             try:
@@ -269,6 +289,9 @@ def main(configuration: str, descriptor: int) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file as large as a limit allows is an error like a full disk
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this process ends before the server
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     os.umask(0o077)
     os.nice(19)  # what the server needs of the processor comes first
     gc.freeze()
