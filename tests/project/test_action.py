@@ -55,6 +55,7 @@ class Runner:
         self._forge = forge
         self.log = ""
         self.codes: dict[str, int] = {}
+        self._variables: dict[str, str] = {}
 
     def _filled(self, text: str) -> str:
         return _EXPRESSION.sub(lambda found: self._names.get(found[1], ""), text)
@@ -73,8 +74,10 @@ class Runner:
                 return False
         return True
 
-    def run(self, *, install: bool = False) -> int:
-        """Run the steps; the exit code is 1 if one failed. `install`: else the environment of the tests is used."""
+    def run(self, *, install: bool = False, **variables: str) -> int:
+        """Run the steps; the exit code is 1 if one failed. `install`: else the environment of the tests is used.
+        variables: that the job has."""
+        self._variables = variables
         failed = False
         if not install:
             (self.temporary / "gatewright").symlink_to(sys.prefix)
@@ -107,7 +110,7 @@ class Runner:
             GITHUB_REPOSITORY="o/r",
             GITHUB_SHA="a" * 40,
             GITHUB_REF="refs/pull/7/merge",
-            **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
+            **{name: value for name, value in os.environ.items() if name.startswith("PIP_")} | self._variables,
         )
         environment["PATH"] = os.pathsep.join(self._path)
         environment |= {name: self._filled(str(value)) for name, value in step.get("env", {}).items()}
@@ -287,6 +290,16 @@ def test_a_base_that_a_shallow_clone_lacks_is_fetched(repository: Path, tmp_path
     assert lost.run() == 1
     assert "cannot be fetched; set fetch-depth: 0" in lost.log
     assert "gatewright impact: exit code 2" in lost.log
+
+
+def test_to_install_runs_nothing_of_the_repository(repository: Path, tmp_path: Path, forge: Forge) -> None:
+    """pip may ask no index, so that it ends when it begins to install."""
+    scratch.shadowing(repository)
+    runner = Runner(repository, tmp_path / "temp", forge, {})
+    assert runner.run(install=True, PIP_NO_INDEX="1", PIP_FIND_LINKS="", PIP_CONFIG_FILE=os.devnull) == 1
+    assert not list(tmp_path.rglob("ran"))
+    assert "ERROR: No matching distribution found for " in runner.log
+    assert (tmp_path / "temp" / "gatewright" / "bin" / "pip").exists()
 
 
 IN_PYTHON = """\

@@ -298,6 +298,6 @@ def beside(located: Located, background: Background | None, verbose: bool) -> li
     """The lines to be shown below a finding's message, besides what the API server says."""
     if background is None:
         return []
-    looked_for = background.looked_for(located.finding, located.identity.namespace)
+    lookup = background.lookup(located.finding, located.identity.namespace)
     traceback = background.traceback(located.finding) if verbose else ()
-    return [*([str(looked_for)] if looked_for else []), *traceback]
+    return [*([lookup] if lookup else []), *traceback]
