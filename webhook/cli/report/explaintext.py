@@ -168,7 +168,8 @@ class _Text:
 
     def exempted(self, located: Located, exception: PolicyException) -> Iterator[str]:
         """What an exception covers, which is no finding."""
-        by = f"excepted by {visible(exception.name)} until {visible(exception.until)}: "
+        reason = f" ({visible(' '.join(exception.reason.split()))})" if exception.reason else ""
+        by = f"excepted by {visible(exception.name)} until {visible(exception.until)}{reason}: "
         yield from self.wrapped(by + visible(located.message), "  ", LEVEL["audit"])
         yield self.place(located)
 
