@@ -311,6 +311,16 @@ def test_trees_that_do_not_load_are_told_of_on_both_sides(made: Made) -> None:
     assert {each["file"] for each in report["errors"]} == {"policies/short.yaml", "HEAD:policies/short.yaml"}
 
 
+def test_the_files_of_a_revision_are_placed_where_readers_find_them(made: Made) -> None:
+    made.commit({"policies/short.yaml": policy(expression="object.metadata.nam(")})
+    done = gatewright(
+        "impact", "../deploy", "--policies", ".", "--since", "HEAD", "-o", "github", cwd=made.folder / "policies"
+    )
+    places = [line.partition("::error file=")[2].partition(",")[0] for line in done.stdout.splitlines()]
+    assert places == ["short.yaml", "short.yaml"]
+    assert sum("::in HEAD:policies/short.yaml:7: " in line for line in done.stdout.splitlines()) == 1
+
+
 def test_a_tree_that_a_revision_does_not_have_is_new(made: Made) -> None:
     (made.folder / "more").mkdir()
     (made.folder / "more/short.yaml").write_text(policy("more", "false"))

@@ -257,7 +257,8 @@ def _impact(asked: _Asked, how: Reporting) -> int:
         old, new = _sides(asked, target)
     except NotGiven as error:
         if error.policies:
-            report = Report(command="impact", problems=error.problems, scope={"objects": 0, "policies": 0})
+            scope = {"objects": 0, "policies": 0}
+            report = Report(command="impact", problems=error.problems, scope=scope, elsewhere=error.elsewhere)
             return finish(report, how, _never, aborted=True)
         return refuse(error, asked.color)
     comparison, counted, tally = compared(old, new), Counted(), Tally()
@@ -349,7 +350,8 @@ def _sides(asked: _Asked, target: Version) -> tuple[Side, Side]:
         except PolicyTreeError as error:
             problems += error.problems
     if problems:
-        raise NotGiven(problems=problems, policies=True)
+        elsewhere = {**read.old.elsewhere, **read.new.elsewhere}
+        raise NotGiven(problems=problems, policies=True, elsewhere=elsewhere)
     return loaded[0], loaded[1]
 
 
