@@ -22,6 +22,7 @@ from tests.project import scratch
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]
+_COMMAND = re.compile(r"\s*::([^ :]+)[^:]*::(.*)|.*##\[([^ \]]+)[^\]]*\](.*)")
 _EXPRESSION = re.compile(r"\$\{\{ *([a-z0-9_.-]+) *\}\}")
 
 
@@ -54,6 +55,8 @@ class Runner:
         self._names |= {f"inputs.{name}": value for name, value in inputs.items()}
         self._forge = forge
         self.log = ""
+        self.commands: list[str] = []
+        """The lines that GitHub's runner takes for commands."""
         self.codes: dict[str, int] = {}
         self._variables: dict[str, str] = {}
 
@@ -125,6 +128,19 @@ class Runner:
             timeout=600,
         )
         self.log += done.stdout + done.stderr
+        # The runner reads both streams as they come: what is in stderr may come before commands are stopped.
+        self.commands += [line for line in done.stderr.splitlines() if _COMMAND.fullmatch(line)]
+        stopped = ""
+        for line in done.stdout.splitlines():
+            found = _COMMAND.fullmatch(line)
+            name, value = (found[1] or found[3], found[2] or found[4]) if found else ("", "")
+            if stopped:
+                stopped = "" if name == stopped else stopped
+            elif name == "stop-commands":
+                stopped = value
+            elif name:
+                self.commands.append(line)
+        assert not stopped
         self._path[:0] = path.read_text().split()
         for line in output.read_text().splitlines():
             name, _, value = line.partition("=")
@@ -272,6 +288,38 @@ def test_what_a_policy_says_is_no_command_for_the_runner(repository: Path, tmp_p
     runner = Runner(repository, tmp_path / "temp", forge, {}, base)
     runner.run()
     assert not re.search(r"^\s*(::set-output|##\[)", runner.log, re.MULTILINE)
+
+
+PRINTS = """\
+import logging
+
+from gatewright import Request, validate
+
+FORGED = "\\n::error file=forged::x\\n::stop-commands::forged\\n##[error]forged\\n"
+print(FORGED)
+logging.os.write(1, FORGED.encode())
+logging.os.write(2, FORGED.encode())
+logging.atexit.register(logging.os.write, 1, b"forged, without an end of line")
+
+
+@validate(resources=["apps/v1/deployments"], operations=["CREATE"])
+def prints(request: Request, params: object) -> list[str]:
+    print(FORGED)
+    return []
+"""
+
+
+def test_what_a_policy_in_python_prints_is_no_command_for_the_runner(
+    repository: Path, tmp_path: Path, forge: Forge
+) -> None:
+    base = changed(repository)
+    (repository / "policies" / "policy.py").write_text(PRINTS)
+    runner = Runner(repository, tmp_path / "temp", forge, {}, base)
+    runner.run()
+    assert {runner.codes[name] for name in ("Test", "Lint", "Check", "Impact")} == {0}
+    assert runner.log.count("##[error]forged") > 8 and "forged, without an end of line\n::" in runner.log
+    assert not [each for each in runner.commands if "forged" in each]
+    assert [each for each in runner.commands if each.startswith("::error file=deploy/bare.yaml")]
 
 
 def test_a_base_that_a_shallow_clone_lacks_is_fetched(repository: Path, tmp_path: Path, forge: Forge) -> None:
