@@ -254,7 +254,7 @@ def test_an_object_is_shown_once_under_its_gravest_change(made: Made) -> None:
     text = gatewright("impact", "deploy", "--since", "HEAD", "-o", "text", "-o", "markdown=out.md", cwd=made.folder)
     assert "newly denied: 3 (warned before, audited before)  bank 2, shop 1" in text.stdout
     assert "no longer" not in text.stdout
-    folded = "3 newly denied (warned before, audited before) (bank 2, shop 1)"
+    folded = "3 newly denied (warned before, audited before) (<code>bank 2, shop 1</code>)"
     assert folded in (made.folder / "out.md").read_text()
     made.git("commit", "--quiet", "--all", "--message", "deny")
     (made.folder / "policies/short.yaml").write_text(policy(expression=strict, action="Warn, Audit"))

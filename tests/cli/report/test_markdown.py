@@ -65,7 +65,8 @@ def test_impact_is_grouped_by_policy_and_change_with_owners_and_examples() -> No
     text = written(REPORTS["impact"], "markdown")
     assert text.startswith("### Policy impact: 5 objects newly denied, 1 object newly allowed, 1 object differs, but ")
     assert "| `pinned-images` | changed, other params or objects that it looks up | 9 | **5** | **1** | **1** |" in text
-    assert "<b>pinned-images</b>: 5 newly denied (team-a 5); 1 newly allowed (team-b 1); 1 patch changed (" in text
+    said = "5 newly denied (<code>team-a 5</code>); 1 newly allowed (<code>team-b 1</code>); 1 patch changed (<code>"
+    assert f"<summary><b><code>pinned-images</code></b>: {said}" in text  # owners may look like links and mentions
     assert "- … and 2 more\n" in text
     assert "  ````diff\n  --- old\n  +++ new\n  +a: ```\n" in text
 

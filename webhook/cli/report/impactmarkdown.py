@@ -105,9 +105,9 @@ def _policy(name: str, found: Sequence[Finding]) -> Iterator[str]:
     """What differs of a policy, folded."""
     groups = [(change, by_object(of_change)) for change, of_change in by_change(found)]
     said = "; ".join(
-        f"{len(objects):,} {change}{remarks_on(objects)} ({_html(owners_of(objects))})" for change, objects in groups
+        f"{len(objects):,} {change}{remarks_on(objects)} ({_code(owners_of(objects))})" for change, objects in groups
     )
-    yield f"<details><summary><b>{_html(name)}</b>: {said}</summary>\n\n"
+    yield f"<details><summary><b>{_code(name)}</b>: {said}</summary>\n\n"
     for change, objects in groups:
         yield f"**{change[0].upper()}{change[1:]}**\n\n"
         for each in objects[:MAX_EXAMPLES]:
@@ -138,5 +138,7 @@ def _name(name: str) -> str:
     return name if name == SCHEMA else code(name).replace("|", "\\|")  # which ends a cell within code, too
 
 
-def _html(content: str) -> str:
-    return visible(content).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _code(content: str) -> str:
+    """A text of the repository, as code in HTML: else a forge makes links and mentions of what looks like them."""
+    escaped = visible(content).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"<code>{escaped}</code>"
