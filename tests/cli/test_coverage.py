@@ -191,6 +191,16 @@ def test_a_file_that_cannot_be_written(root: Path, name: str) -> None:
     assert f"--coverage-{name}: missing/file cannot be written: No such file or directory" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["html", "json", "markdown", "xml"])
+def test_a_link_in_the_place_of_a_file_is_replaced(root: Path, name: str) -> None:
+    (root / "elsewhere").write_text("kept")
+    (root / "c").symlink_to("elsewhere")
+    assert test(root, f"--coverage-{name}", "c").returncode == 0
+    assert (root / "elsewhere").read_text() == "kept"
+    assert not (root / "c").is_symlink() and "small" in (root / "c").read_text()
+    assert sorted(each.name for each in root.iterdir()) == ["c", "elsewhere", "policies"]
+
+
 def test_the_json_report_on_stdout_stays_alone(root: Path) -> None:
     done = test(root, "-o", "json", "--coverage")
     assert json.loads(done.stdout)["summary"]["passed"] == 1

@@ -634,7 +634,7 @@ def test_an_exception_that_lets_a_finding_pass_shows(tree: Path, name: str) -> N
     message = {"sizes": "values are short", "no-a": "there is a key a", "labelled": "the object would be changed"}[name]
     assert result.exit_code == 0
     assert "✓ ConfigMap default/settings passes, excepted by legacy until 2999-01-31  map.yaml:1\n" in result.output
-    assert f"  excepted by legacy until 2999-01-31: {message}\n" in result.output
+    assert f"  excepted by legacy until 2999-01-31 (r): {message}\n" in result.output
     assert ("validations[0] is false" in result.output) == (name == "sizes")
     (report,) = json.loads(run("explain", name, "map.yaml", "-o", "json").output)["policies"]
     (found,) = report["objects"]

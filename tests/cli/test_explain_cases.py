@@ -93,6 +93,23 @@ def test_params_are_those_of_the_case(root: Path) -> None:
     assert "✓ Pod default/web passes" in done.stdout
 
 
+def test_params_that_only_a_binding_names_are_missed(root: Path) -> None:
+    hint = "the policy has no binding; its cases have only the params that they name"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GATEWRIGHT_")}
+
+    def tested() -> str:
+        return running.gatewright("test", cwd=root, env=environment).stdout
+
+    assert hint not in tested()
+    (root / "policies" / "binding.yaml").unlink()
+    lines = tested().splitlines()
+    (at,) = (place for place, line in enumerate(lines) if line.endswith("in a file"))
+    assert "no params found" in lines[at + 2]
+    assert lines[at + 4].strip() == hint
+    assert [line.strip() for line in lines].count(hint) == 2  # of each case without params
+    assert f"  {hint}" in explain(root, "--test", "in a file").stdout.splitlines()
+
+
 def test_validation_alone_leaves_mutation_out(root: Path) -> None:
     (root / "policies" / "stamp.py").write_text(MUTATOR)
     policies = json.loads(explain(root, "--test", "with a param", "-o", "json").stdout)["policies"]

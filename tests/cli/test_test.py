@@ -94,7 +94,7 @@ def test_a_failure_says_where_what_and_why(root: Path) -> None:
     done = gatewright(cwd=root)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "FAIL no-latest: 1 of 2 cases",
+        "FAIL no-latest: 1 of 2 cases failed",
         "  FAIL policies/tests.yaml:7: others pass\\x1b[31m",
         "       expected allow, got deny",
         "       found: ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' denied request: not latest",
@@ -233,7 +233,7 @@ def test_a_case_that_the_policy_does_not_match_fails_and_says_why_not(root: Path
     assert done.returncode == 1
     why = "matchConstraints.resourceRules are about pods; this is v1 configmaps"
     assert done.stdout.splitlines() == [
-        "FAIL no-latest: 2 of 3 cases",
+        "FAIL no-latest: 1 of 3 cases failed",
         "  FAIL policies/tests.yaml:8: a ConfigMap is another matter",
         "       expected allow, got no-match: the policy lets pass what it does not match; a case that is to show this "
         "says expect: no-match",

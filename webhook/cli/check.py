@@ -44,6 +44,8 @@ from webhook.cli.options import (
     assumed,
     fail,
     given,
+    imported,
+    is_bundle,
     operation_of,
     refuse,
     trees,
@@ -283,6 +285,11 @@ def _check(
                 checked += 1
                 bar.step("checking", checked, len(planned.objects))
     notes += assumed(cluster.assumed)
+    if since and not any(map(is_bundle, named)):
+        from webhook.impact import policychanges
+
+        differ = policychanges.note(named, paths, since, until, imported(policy_imports), policies.target)
+        notes += [differ] if differ else []
     errors = [each.message for each in findings if each.error]
     if not user and any("request.userInfo" in message or "authorizer: user ''" in message for message in errors):
         notes.append("request.userInfo is empty: nobody in particular applies these; --as and --as-group say who")
@@ -301,6 +308,7 @@ def _check(
         notes=[*notes, *streams(findings)],
         left_out=found.left_out,
         diffs=changed,
+        elsewhere=found.elsewhere,
         scope={"objects": checked, "files": len(in_files), "policies": len(policies.names)},
         verbose=verbose,
         shows_diffs=diffs,

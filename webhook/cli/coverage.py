@@ -128,7 +128,9 @@ class CoverageText(Struct, frozen=True):
 
 
 def _write(option: str, file: Path, text: str) -> None:
+    from webhook.cli.report.writing import put_into
+
     try:
-        file.write_text(text, encoding="utf-8", errors="replace")
+        put_into(file, [text])
     except OSError as error:
         raise NotGiven(f"{option}: {file} cannot be written: {error.strerror}") from None

@@ -168,7 +168,8 @@ class _Text:
 
     def exempted(self, located: Located, exception: PolicyException) -> Iterator[str]:
         """What an exception covers, which is no finding."""
-        by = f"excepted by {visible(exception.name)} until {visible(exception.until)}: "
+        reason = f" ({visible(' '.join(exception.reason.split()))})" if exception.reason else ""
+        by = f"excepted by {visible(exception.name)} until {visible(exception.until)}{reason}: "
         yield from self.wrapped(by + visible(located.message), "  ", LEVEL["audit"])
         yield self.place(located)
 
@@ -297,6 +298,6 @@ def beside(located: Located, background: Background | None, verbose: bool) -> li
     """The lines to be shown below a finding's message, besides what the API server says."""
     if background is None:
         return []
-    looked_for = background.looked_for(located.finding, located.identity.namespace)
+    lookup = background.lookup(located.finding, located.identity.namespace)
     traceback = background.traceback(located.finding) if verbose else ()
-    return [*([str(looked_for)] if looked_for else []), *traceback]
+    return [*([lookup] if lookup else []), *traceback]
