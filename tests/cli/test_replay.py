@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,29 @@ def test_what_cannot_be_decided_again_is_said(root: Path) -> None:
     assert run.stdout.endswith("3 reviews: those that were decided have the recorded verdicts, 2 not decided\n")
     found = json.loads(replay(root, "-o", "json").stdout)
     assert [each["line"] for each in found["undecided"]] == [2, 3]
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_report_that_cannot_be_written_is_an_error(root: Path, output: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        found = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        command = [sys.executable, "-m", "webhook.cli.main", "replay", "rec", "-o", output]
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=root, env=found, check=False)
+    assert run.returncode == 2
+    assert "error: the report cannot be written: No space left on device" in run.stderr
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize(("length", "said"), [(0, "no recording: the file is empty"), (1, "no reviews in this rec")])
+def test_a_recording_without_a_review_is_an_error(root: Path, length: int, said: str, output: str) -> None:
+    (file,) = (root / "rec").iterdir()
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    file.unlink()
+    (root / "rec" / "reviews-1-1.ndjson").write_bytes(b"".join(lines[:length]))
+    run = replay(root, "-o", output)
+    assert run.returncode == 2
+    assert said in run.stderr + run.stdout
+    assert "all verdicts are the recorded ones" not in run.stdout
 
 
 def test_lines_that_cannot_be_read_are_named_and_the_rest_is_decided(root: Path) -> None:

@@ -170,6 +170,18 @@ def test_params_of_each_tree_stand_for_recorded_ones(tmp_path: Path) -> None:
     assert shown(impact(tmp_path)[1]) == {("limits", "newly denied", "web")}
 
 
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_recording_without_a_review_is_a_problem(root: Path, lines: int) -> None:
+    folder = root / "empty"
+    folder.mkdir()
+    header = '{"recording": 1, "gatewright": "1"}\n'
+    (folder / "reviews-1-1.ndjson").write_text(header * lines)
+    run = gatewright("impact", "--old", "old", "--new", "new", "--recordings", "empty", cwd=root)
+    assert run.returncode == 2
+    assert "empty: no reviews in this recording" in run.stderr
+    assert lines or "empty/reviews-1-1.ndjson:1: no recording: the file is empty" in run.stderr
+
+
 def test_no_recording_is_a_wrong_option(root: Path) -> None:
     run = gatewright("impact", "--old", "old", "--new", "new", "--recordings", "new", cwd=root)
     assert run.returncode == 2

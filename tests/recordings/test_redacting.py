@@ -80,6 +80,18 @@ HOLDERS: dict[str, dict[str, Any]] = {
     "a private key": request(
         {"kind": "Thing", "spec": {"k": f"-----BEGIN RSA PRIVATE KEY-----\n{ENCODED}\n-----END RSA PRIVATE KEY-----"}}
     ),
+    "a credential that is a number": request({"kind": "Thing", "spec": {"password": 12345678, "x": "12345678"}}),
+    "credentials in a list": request({"kind": "Thing", "spec": {"apiKey": [VALUE, {"b": [VALUE]}]}}),
+    "a credential with fields": request(
+        {"kind": "Thing", "spec": {"token": {"value": VALUE, "more": {"n": 12345678}}}}
+    ),
+    "an encrypted private key": request(
+        {"kind": "Thing", "spec": {"k": f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{ENCODED}\n-----"}}
+    ),
+    "a PGP key": request(
+        {"kind": "Thing", "spec": {"k": f"-----BEGIN PGP PRIVATE KEY BLOCK-----\nComment: a-b\n\n{ENCODED}\n-----END"}}
+    ),
+    "a password with a sign in a URL": request({"kind": "Thing", "spec": {"url": f"https://u:p@{VALUE}@h/x@y"}}),
     "options": request(None, options={"kind": "Options", "token": VALUE}),
 }
 
@@ -186,6 +198,20 @@ def test_a_patch_loses_the_values(operation: dict[str, Any], resource: str) -> N
     text = orjson.dumps(found.patch([operation, {"op": "remove", "path": "/x"}])).decode()
     assert VALUE not in text
     assert ENCODED not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [("/spec/token", VALUE), ("/spec/token/value", VALUE), ("/spec/apiKey", [VALUE])]
+)
+def test_a_patch_that_adds_a_credential_to_an_object_without_one_loses_it(path: str, value: Any) -> None:
+    _, found = redacted(request({"kind": "Thing", "spec": {}}))
+    assert VALUE not in orjson.dumps(found.patch([{"op": "add", "path": path, "value": value}])).decode()
+
+
+def test_a_patch_of_a_secret_without_values_in_a_list_loses_them() -> None:
+    _, found = redacted(request({"kind": "List", "items": [{"kind": "Secret"}]}))
+    patch = [{"op": "add", "path": "/items/0/data", "value": {"key": ENCODED}}]
+    assert ENCODED not in orjson.dumps(found.patch(patch)).decode()
 
 
 def test_a_patch_without_values_stays() -> None:

@@ -23,8 +23,9 @@ from tests.recordings.making import head, read, record, review, tree, validating
 from tests.server.livecluster import cluster
 from tests.server.running import Running, environment, wait_for, write_policies
 from tests.timing import patience
-from webhook.access import Access, AccessUnknown
+from webhook.access import Access, AccessDecision, AccessUnknown
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.cluster.view import Answer as Found
 from webhook.cluster.view import NotCached, UnknownKind
 from webhook.recordings.replaying import Replay
 from webhook.schema import Kinds
@@ -376,6 +377,40 @@ spec: {policyName: reads, validationActions: [Deny]}
         assert any(said in text for text in texts), texts
     assert not any(Replay(policies).compared(each).differs for each in reviews)
     assert not any(Replay(policies).compared(each).unknown for each in reviews)
+
+
+def test_redacted_fields_of_the_user_are_not_in_access_checks(tmp_path: Path) -> None:
+    """A replay, which has the redacted user, asks the same and finds the answer."""
+
+    class Deciding(Failing):
+        def namespace(self, name: str) -> Any:
+            return Found(None, 0.0)
+
+        def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Any:
+            return Found(None, 0.0)
+
+        def authorize(self, access: Access) -> AccessDecision:
+            assert (access.user, access.extra) == ("ann", (("session", ("hidden-session-id", "s1")),))
+            return AccessDecision(True, f"as {access.extra[0][1][0]} may", "")
+
+    asks = (
+        "authorizer.group('').resource('pods').namespace(request.userInfo.extra['session'][0]).check('get').allowed()"
+    )
+    policies = tree(tmp_path / "tree", asks=validating("asks", asks))
+    user = {"username": "ann", "groups": ["g"], "extra": {"session": ["hidden-session-id", "s1"]}}
+    calls = [("/validate", review(VALUE, userInfo=user))]
+    redact = ("request.userInfo.extra", "request.userInfo.username")
+    record(tmp_path / "rec", policies, calls, cluster=Deciding(), redact=redact)
+    (file,) = (tmp_path / "rec").iterdir()
+    lookups = orjson.loads(gzip.decompress(file.read_bytes()).splitlines()[-1])["lookups"]
+    (access,) = [each["access"] for each in lookups if "access" in each]
+    text = orjson.dumps(lookups)
+    assert not [value for value in (b"hidden-session-id", b'"s1"', b'"ann"') if value in text]
+    assert (access[1], access[3], access[4][0][0]) == ("get", ["g"], "session")
+    reviews, problems = read(tmp_path / "rec")
+    assert (len(reviews), problems) == (1, [])
+    compared = Replay(policies).compared(reviews[0])
+    assert (compared.unknown, compared.differs) == ("", False)
 
 
 def test_a_custom_kind_is_known_in_a_replay(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ _PATHS: Final = {
 }
 
 
+NO_REVIEWS: Final = "no reviews in this recording; expected one at least"
+
+
 class NoRecording(Exception):
     """There is nothing to read; the text says what was expected."""
 

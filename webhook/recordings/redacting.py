@@ -35,7 +35,7 @@ CREDENTIALS: Final = frozenset(
         *("client_secret", "client-secret", "private_key", "secret_key", "secret_access_key", "api_key"),
     )
 )
-"""Names of fields whose texts are redacted, in any object."""
+"""Names of fields that are redacted with all that is in them, in any object."""
 
 MAX_NAMED: Final = 64
 """The most fields of a review that are named as redacted."""
@@ -59,12 +59,12 @@ _SIGNS: Final = (
     *(f'{name}":'.encode() for name in sorted(CREDENTIALS)),
     *(f'{name}\\"'.encode() for name in sorted(CREDENTIALS)),
 )
-_URL: Final = re.compile(r"://[^\s/?#@]{1,512}@")  # a user, or a user and a password
+_URL: Final = re.compile(r"://[^\s/?#]{1,4096}@")  # a user, or a user and a password
 _TEXTS: Final = (
     re.compile(r"(?<=[Bb]earer )[\w\-.~+/=]{8,}|(?<=BEARER )[\w\-.~+/=]{8,}"),
     re.compile(r"(?<=[Bb]asic )[\w\-.~+/=]{8,}|(?<=BASIC )[\w\-.~+/=]{8,}"),
     re.compile(r"(?<![\w\-])eyJ[\w\-]{8,}\.[\w\-]{4,}(?:\.[\w\-]*)?"),
-    re.compile(r"(?<=PRIVATE KEY-----)[^-]+"),
+    re.compile(r"(?:(?<=PRIVATE KEY-----)|(?<=PRIVATE KEY BLOCK-----))(?:[^-]|-(?!----))+"),
     _URL,
 )
 _TOKENS: Final = frozenset(("TokenReview", "TokenRequest"))
@@ -106,6 +106,7 @@ class Redacting:
         self._tries = 0
         self._last: _Where = ""
         self._of_secrets = False
+        self._sure = False
         self._object: Any = None
 
     def request(self, request: dict[str, Any], text: bytes) -> None:
@@ -116,7 +117,8 @@ class Redacting:
         token = request.get("subResource") == "token" or name == "tokenreviews"
         self._object = request.get("object")
         sure = self._of_secrets or token or self._redactor.of_objects or self._redactor.of_request
-        if not sure and not _suspicious(text):
+        self._sure = bool(sure or _suspicious(text))
+        if not self._sure:
             return
         for field in ("object", "oldObject"):
             self._tree(request.get(field), f"request.{field}", secret=self._of_secrets, token=token)
@@ -137,7 +139,7 @@ class Redacting:
         """The operations of a JSON patch of the request's object."""
         if not isinstance(operations, list):
             return operations
-        sure = self._of_secrets or self.values or self._redactor.of_objects
+        sure = self._sure or any(map(_of_credential, operations))
         if not sure and not _suspicious(orjson.dumps(operations)):
             return operations
         for operation in operations:
@@ -146,6 +148,28 @@ class Redacting:
                 operation["value"] = self._patched(steps, operation["value"])
         self._elsewhere([operations])
         return operations
+
+    def access(self, arguments: Sequence[Any]) -> list[Any]:
+        """The arguments of an access check (webhook.access.Access): what a policy has taken from the request.
+
+        A replay, in which the policy takes it from the redacted request, then asks the same.
+        """
+        if not self.values:
+            return list(arguments)
+        values = self._long_values()
+        short = frozenset(value for value in self.values if len(value) < _ELSEWHERE)
+
+        def without(value: Any, exact: frozenset[str] = frozenset()) -> Any:
+            if isinstance(value, list | tuple):
+                return [without(each, exact) for each in value]
+            if value in exact:
+                return fill(len(value))
+            self._count(len(values) * (len(value) + _EACH))
+            return self._without(values, value)
+
+        user, verb, uid, groups, extra, *rest = arguments
+        pairs = [[name, without(each, short)] for name, each in extra]
+        return [without(user, short), verb, without(uid, short), without(groups, short), pairs, *map(without, rest)]
 
     def text(self, text: str) -> str:
         """A text of the response, or of what a policy said."""
@@ -229,14 +253,13 @@ class Redacting:
         secrets: bool = False,
     ) -> None:
         for key, member in list(members):
-            if isinstance(member, str):
-                if key in CREDENTIALS and member:
-                    self._replace(holder, key, (where, key))
-                else:
-                    found = _without_credentials(member, self._note)
-                    if found != member:
-                        self._name((where, key))
-                        holder[key] = found
+            if key in CREDENTIALS:
+                self._all(holder, key, (where, key))
+            elif isinstance(member, str):
+                found = _without_credentials(member, self._note)
+                if found != member:
+                    self._name((where, key))
+                    holder[key] = found
             elif member and isinstance(member, dict | list):
                 inside = of_secret or (secrets and key == "items")
                 stack.append((member, (where, key), inside))
@@ -322,10 +345,12 @@ class Redacting:
         if isinstance(value, bool):
             return False
         if isinstance(value, int | float):
-            self.values.append(str(value))
-            if isinstance(value, float):
-                return 0.0
-            return (10 ** (len(str(abs(value))) - 1) if value else 0) * (-1 if value < 0 else 1)
+            digits = len(str(abs(value)))
+            replaced: Any = 0.0
+            if isinstance(value, int):
+                replaced = (10 ** (digits - 1) if value else 0) * (-1 if value < 0 else 1)
+            (self._again.add if replaced == value else self.values.append)(str(value))
+            return replaced
         if not isinstance(value, str):
             return value
         self.values.append(value)
@@ -439,6 +464,12 @@ def _text_of(where: _Where) -> str:
         where = holder
     text = ".".join(reversed(steps))
     return text if len(text) <= MAX_NAME else "…" + text[1 - MAX_NAME :]
+
+
+def _of_credential(operation: Any) -> bool:
+    """Whether an operation of a JSON patch is about a field that is named as a credential, or about one in it."""
+    path = operation.get("path") if isinstance(operation, dict) else None
+    return isinstance(path, str) and not CREDENTIALS.isdisjoint(path.split("/"))
 
 
 def _suspicious(text: bytes) -> bool:

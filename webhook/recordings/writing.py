@@ -32,7 +32,7 @@ import orjson
 from webhook.recordings.fieldpaths import parse
 from webhook.recordings.files import Files
 from webhook.recordings.records import FORMAT, MAX_LINE, Looked, Seen, Writing
-from webhook.recordings.redacting import Redactor, TooMuch
+from webhook.recordings.redacting import Redacting, Redactor, TooMuch
 
 BATCH: Final = 512 << 10
 """Bytes of lines that are compressed and written together."""
@@ -98,7 +98,7 @@ class Lines:
         if patch is not None:
             answer["patch"] = redacting.patch(orjson.loads(base64.b64decode(patch)))
         used: dict[str, bytes] = {}
-        lookups = [self._lookup(each, redacting.also, used) for each in seen.lookups]
+        lookups = [self._lookup(each, redacting, used) for each in seen.lookups]
         findings = [
             {"policy": policy, "binding": binding, "action": action, "message": message, "error": error}
             for policy, binding, action, message, error in seen.findings
@@ -142,21 +142,25 @@ class Lines:
             raise TooMuch
         return name, b'{"object":"%s","value":%s}\n' % (name.encode(), value), redacting.values
 
-    def _lookup(self, looked: Looked, also: Any, used: dict[str, bytes]) -> dict[str, Any]:
+    def _lookup(self, looked: Looked, redacting: Redacting, used: dict[str, bytes]) -> dict[str, Any]:
         what, key, age, answer = looked
-        found: dict[str, Any] = {what: list(key)}
+        found: dict[str, Any] = {what: redacting.access(key) if what == "access" else list(key)}
         if age:
             found["age"] = round(age, 3)
         if what == "access" and isinstance(answer, list) and len(answer) == 3:
-            found["decision"] = {"allowed": answer[0], "reason": answer[1], "error": answer[2]}
+            found["decision"] = {
+                "allowed": answer[0],
+                "reason": redacting.text(answer[1]),
+                "error": redacting.text(answer[2]),
+            }
         elif isinstance(answer, bool):
             found["leftOut"] = "too large"
         elif isinstance(answer, list) and answer and isinstance(answer[0], str):
-            found["error"] = {"type": answer[0], "message": answer[1]}
+            found["error"] = {"type": answer[0], "message": redacting.text(answer[1])}
         elif isinstance(answer, list):
-            found["objects"] = [self._named(each, also, used) for each in answer]
+            found["objects"] = [self._named(each, redacting.also, used) for each in answer]
         else:
-            found["object"] = None if answer is None else self._named(answer, also, used)
+            found["object"] = None if answer is None else self._named(answer, redacting.also, used)
         return found
 
     def _named(self, number: int, also: Any, used: dict[str, bytes]) -> str:
