@@ -24,6 +24,8 @@ from tests.server.livecluster import cluster
 from tests.server.running import Running, environment, wait_for, write_policies
 from tests.timing import patience
 from webhook.access import Access, AccessDecision, AccessUnknown
+from webhook.admission.engine import validate
+from webhook.admission.review import parse as parse_review
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.cluster.view import Answer as Found
 from webhook.cluster.view import NotCached, UnknownKind
@@ -231,6 +233,58 @@ spec: {policyName: reads, validationActions: [Deny]}
             assert not compared.differs
             assert not compared.unknown
             assert len(each.view().list("v1", "Service", f"n{count}").value) == count
+
+
+@pytest.mark.parametrize("how", ["a list that is too large", "a queue that is full"])
+def test_an_object_is_written_as_json_once(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a large list nor a record that was dropped costs the server its objects again at each review."""
+    monkeypatch.setattr(recording, "MAX_DEFINED", 200_000)
+    monkeypatch.setattr(recording, "MAX_BYTES", 150_000 if how == "a queue that is full" else 16 << 20)
+    size = 5000 if how == "a list that is too large" else 1000
+    objects = [{"kind": "Node", "metadata": {"name": f"n{number}"}, "x": "y" * size} for number in range(100)]
+    made = 0
+
+    class Counting:
+        @staticmethod
+        def dumps(value: Any) -> bytes:
+            nonlocal made
+            text = orjson.dumps(value)
+            made += len(text)
+            return text
+
+    monkeypatch.setattr(recording, "orjson", Counting)
+
+    class Listing(Failing):
+        def list(self, api_version: str, kind: str, namespace: str | None = None) -> Any:
+            return Found(objects, 0.0)
+
+    async def run() -> None:
+        log = Log(os.open(os.devnull, os.O_WRONLY))
+        recorder = Recorder(log, writing(tmp_path / "rec"), command=("sleep", "60"))
+        policies = tree(tmp_path / "tree", one=validating("one", "true"))
+        request = parse_review(review(VALUE, namespace=""))
+        if how == "a queue that is full":
+            assert recorder.put_record(b"x" * 100_000)
+        for _ in range(20):
+            lookups = recorder.begin(Listing())
+            assert lookups is not None
+            lookups.list("v1", "Node")
+            outcome = validate(request, policies, lookups)
+            recorder.put("/validate", request, b"{}", outcome, b"{}", "r", lookups)
+        assert recorder.dropped == (20 if how == "a queue that is full" else 0)
+        if how == "a queue that is full":
+            recorder._waiting.clear()
+            recorder._size = 0
+            lookups = recorder.begin(Listing())
+            assert lookups is not None
+            lookups.list("v1", "Node")
+            recorder.put("/validate", request, b"{}", outcome, b"{}", "r", lookups)
+            (sent,) = recorder._waiting
+            assert sent.count(b"yyy") > 100
+        await recorder.close()
+
+    asyncio.run(run())
+    assert made < 210_000
 
 
 def written(server: Running) -> float:
