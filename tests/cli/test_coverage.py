@@ -414,6 +414,14 @@ def test_chosen_cases_choose_the_policies(root: Path, chosen: tuple[str, ...], e
     assert sorted(name for each in found for name in each["policies"]) == expected
 
 
+@pytest.mark.parametrize("other", ["--output=junit=./same", "--coverage-markdown=same"])
+def test_two_reports_in_one_file(root: Path, other: str) -> None:
+    done = test(root, "--coverage-xml=same", other)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: two reports cannot both be written to same\n"
+    assert not (root / "same").exists()
+
+
 def test_the_run_in_the_documentation_is_a_real_one(tmp_path: Path) -> None:
     folder = tmp_path / "policies" / "small"
     folder.mkdir(parents=True)

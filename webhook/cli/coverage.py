@@ -54,9 +54,20 @@ class CoverageOptions(Struct, frozen=True):
     least: float | None = None
 
     @property
+    def files(self) -> list[Path]:
+        return [each for each in (self.html, self.json, self.markdown, self.xml) if each is not None]
+
+    @property
     def wanted(self) -> bool:
-        files = (self.html, self.json, self.markdown, self.xml)
-        return self.asked or any(each is not None for each in files) or self.least is not None
+        return self.asked or bool(self.files) or self.least is not None
+
+    def check_places(self, how: Reporting) -> None:
+        """Raise NotGiven if two reports have one file, those of the cases included."""
+        places = [Path(each.file).absolute() for each in how.targets if each.file]
+        for file in self.files:
+            if file.absolute() in places:
+                raise NotGiven(f"two reports cannot both be written to {file}")
+            places.append(file.absolute())
 
     @contextmanager
     def measuring(self, policies: PolicySet) -> Iterator[Measurement]:

@@ -142,6 +142,7 @@ def _test(
         )
     try:
         how = reporting(output, concise=concise, color=color)
+        wanted.coverage.check_places(how)
         policies, tree = loaded(named, target, policy_imports)
         planned, problems = policytest.plan(named, policies)
     except NotGiven as error:
