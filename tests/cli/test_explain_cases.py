@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli import running
-from tests.offline.policytests import BINDING, POD, tree
+from tests.offline.cases.policytests import BINDING, POD, tree
 
 CASES = f"""\
 - name: web is denied

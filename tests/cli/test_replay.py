@@ -13,22 +13,10 @@ from typing import Any
 import pytest
 
 from tests.cli import running
-from tests.recordings.making import record, review, tree, validating
+from tests.recordings import making
+from tests.recordings.making import record, review, stamping, tree, validating
 
 POLICY = validating("named", "object.metadata.name != 'bad'", "'it is ' + object.metadata.name")
-MUTATOR = """\
-from gatewright import mutate
-
-@mutate(resources=["v1/configmaps"], operations=["CREATE"], name="stamp")
-def stamp(request):
-    request.object["metadata"]["labels"] = {"seen": "yes"}
-"""
-BINDING = """\
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingAdmissionPolicyBinding
-metadata: {name: stamp}
-spec: {policyName: stamp}
-"""
 
 
 def value(name: str) -> dict[str, Any]:
@@ -39,11 +27,7 @@ def value(name: str) -> dict[str, Any]:
 def root(tmp_path: Path) -> Path:
     """A folder with the policies, and a recording of three reviews that they decided."""
     calls = [("/validate", review(value("good"))), ("/validate", review(value("bad"))), ("/mutate", review(value("a")))]
-    folder = tmp_path / "policies"
-    folder.mkdir()
-    (folder / "stamp.py").write_text(MUTATOR)
-    (folder / "stamp.yaml").write_text(BINDING)
-    record(tmp_path / "rec", tree(folder, named=POLICY), calls)
+    record(tmp_path / "rec", tree(stamping(tmp_path / "policies"), named=POLICY), calls)
     return tmp_path
 
 
@@ -52,9 +36,7 @@ def replay(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def change(root: Path, old: str, new: str, file: str = "named.yaml") -> None:
-    path = root / "policies" / file
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
+    making.change(root / "policies" / file, old, new)
 
 
 def test_the_same_tree_gives_the_recorded_verdicts(root: Path) -> None:

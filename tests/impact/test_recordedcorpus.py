@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.cli.running import gatewright
-from tests.recordings.making import record, review, tree, validating
+from tests.recordings import making
+from tests.recordings.making import record, review, stamping, tree, validating
 from webhook.cli.impact import MAX_LOOKUPS, _unknown
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.impact.deciding import Counted
@@ -18,19 +19,6 @@ from webhook.recordings.reading import recorded
 from webhook.recordings.replaying import Replay
 
 IGNORED = "failurePolicy: Ignore"
-MUTATOR = """\
-from gatewright import mutate
-
-@mutate(resources=["v1/configmaps"], operations=["CREATE"], name="stamp")
-def stamp(request):
-    request.object["metadata"]["labels"] = {"seen": "yes"}
-"""
-BINDING = """\
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingAdmissionPolicyBinding
-metadata: {name: stamp}
-spec: {policyName: stamp}
-"""
 
 
 def value(name: str) -> dict[str, Any]:
@@ -44,10 +32,7 @@ def config(name: str) -> bytes:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """An old tree, and reviews that it decided."""
-    old = tmp_path / "old"
-    old.mkdir()
-    (old / "stamp.py").write_text(MUTATOR)
-    (old / "stamp.yaml").write_text(BINDING)
+    old = stamping(tmp_path / "old")
     policies = tree(
         old,
         fails=validating("fails", "object == null || object.metadata.name != 'bad'"),
@@ -65,9 +50,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def change(root: Path, file: str, old: str, new: str) -> None:
-    path = root / "new" / file
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
+    making.change(root / "new" / file, old, new)
 
 
 def impact(root: Path, *more: str) -> tuple[int, dict[str, Any]]:

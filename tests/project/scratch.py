@@ -136,3 +136,14 @@ def commit(folder: Path, message: str) -> str:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", message)
     return git(folder, "rev-parse", "HEAD")
+
+
+def enforced(repository: Path, name: str) -> str:
+    """Commit a change that enforces the label, and adds a manifest `name` without it. Returns the base."""
+    base = git(repository, "rev-parse", "HEAD")
+    for file, was, now in (("binding.yaml", "[Audit]", "[Deny]"), ("tests.yaml", "&finding audit", "&finding deny")):
+        path = repository / "policies" / "team-label" / file
+        path.write_text(path.read_text().replace(was, now))
+    (repository / "deploy" / name).write_text(deployment("bare", "bare:1").replace(", labels: {team: cart}", ""))
+    commit(repository, "enforce the label")
+    return base

@@ -166,20 +166,8 @@ def repository(tmp_path: Path) -> Path:
     return scratch.made(tmp_path / "repository")
 
 
-def changed(repository: Path) -> str:
-    """A pull request: latest is no longer denied but the label is, and a manifest is added. Returns the base."""
-    base = scratch.git(repository, "rev-parse", "HEAD")
-    for file, was, now in (("binding.yaml", "[Audit]", "[Deny]"), ("tests.yaml", "&finding audit", "&finding deny")):
-        path = repository / "policies" / "team-label" / file
-        path.write_text(path.read_text().replace(was, now))
-    bare = scratch.deployment("bare", "bare:1").replace(", labels: {team: cart}", "")
-    (repository / "deploy" / "bare.yaml").write_text(bare)
-    scratch.commit(repository, "enforce the label")
-    return base
-
-
 def test_a_pull_request_gets_one_comment_with_whom_it_hits(repository: Path, tmp_path: Path, forge: Forge) -> None:
-    base = changed(repository)
+    base = scratch.enforced(repository, "bare.yaml")
     runner = Runner(repository, tmp_path / "temp", forge, {"sarif": "true"}, base)
     assert runner.run() == 1
     assert runner.codes == {
@@ -228,7 +216,7 @@ def test_a_push_has_no_comment_and_no_impact(repository: Path, tmp_path: Path, f
 
 
 def test_each_step_can_fail_the_verdict(repository: Path, tmp_path: Path, forge: Forge) -> None:
-    base = changed(repository)
+    base = scratch.enforced(repository, "bare.yaml")
     tests = repository / "policies" / "no-latest" / "tests.yaml"
     tests.write_text(tests.read_text().replace("expect: deny", "expect: warn"))
     policy = repository / "policies" / "no-latest" / "policy.yaml"
@@ -249,7 +237,7 @@ HOSTILE = "$(touch ran) `touch ran` '; touch ran; ' \"; touch ran; \" ${IFS} -o 
 
 def test_inputs_are_no_code_and_no_options(repository: Path, tmp_path: Path, forge: Forge) -> None:
     """Of all inputs, for a workflow may take one from the name of a branch."""
-    base = changed(repository)
+    base = scratch.enforced(repository, "bare.yaml")
     switches = {"test", "lint", "check", "impact", "comment", "sarif", "python-version", "token", "working-directory"}
     inputs = dict.fromkeys(set(ACTION["inputs"]) - switches, HOSTILE)
     runner = Runner(repository, tmp_path / "temp", forge, inputs | {"sarif": "true"}, base)
@@ -312,7 +300,7 @@ def prints(request: Request, params: object) -> list[str]:
 def test_what_a_policy_in_python_prints_is_no_command_for_the_runner(
     repository: Path, tmp_path: Path, forge: Forge
 ) -> None:
-    base = changed(repository)
+    base = scratch.enforced(repository, "bare.yaml")
     (repository / "policies" / "policy.py").write_text(PRINTS)
     runner = Runner(repository, tmp_path / "temp", forge, {}, base)
     runner.run()
@@ -323,7 +311,7 @@ def test_what_a_policy_in_python_prints_is_no_command_for_the_runner(
 
 
 def test_a_base_that_a_shallow_clone_lacks_is_fetched(repository: Path, tmp_path: Path, forge: Forge) -> None:
-    base = changed(repository)
+    base = scratch.enforced(repository, "bare.yaml")
     scratch.git(repository, "config", "uploadpack.allowAnySHA1InWant", "true")
     clone = tmp_path / "clone"
     scratch.git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{repository}", str(clone))
@@ -376,7 +364,7 @@ def test_the_action_installs_what_it_needs(repository: Path, tmp_path: Path, for
     for name in ("pyproject.toml", "README.md", "LICENSE", "requirements.lock", "requirements-dev.lock"):
         shutil.copyfile(ROOT / name, action / name)
     (repository / "policies" / "policy.py").write_text(IN_PYTHON)
-    runner = Runner(repository, tmp_path / "temp", forge, {}, changed(repository), action)
+    runner = Runner(repository, tmp_path / "temp", forge, {}, scratch.enforced(repository, "bare.yaml"), action)
     assert runner.run(install=True) == 1
     assert runner.codes["Install"] == 0, runner.log
     assert (tmp_path / "temp" / "gatewright" / "bin" / "gatewright").exists()

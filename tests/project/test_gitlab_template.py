@@ -54,22 +54,10 @@ def run(
     )
 
 
-def changed(repository: Path) -> str:
-    """A merge request, which enforces a policy and adds a manifest that does not comply. Returns the base."""
-    base = scratch.git(repository, "rev-parse", "HEAD")
-    for file, was, now in (("binding.yaml", "[Audit]", "[Deny]"), ("tests.yaml", "&finding audit", "&finding deny")):
-        path = repository / "policies" / "team-label" / file
-        path.write_text(path.read_text().replace(was, now))
-    bare = scratch.deployment("bare", "bare:1").replace(", labels: {team: cart}", "")
-    (repository / "deploy" / "bare app.yaml").write_text(bare)
-    scratch.commit(repository, "enforce the label")
-    return base
-
-
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_merge_request_gets_one_note_and_its_reports(shell: str, repository: Path, forge: Forge) -> None:
     variables = {
-        "CI_MERGE_REQUEST_DIFF_BASE_SHA": changed(repository),
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": scratch.enforced(repository, "bare app.yaml"),
         "CI_MERGE_REQUEST_IID": "7",
         "GATEWRIGHT_TOKEN": "t-ann",
     }
@@ -100,7 +88,7 @@ def test_a_branch_without_faults_succeeds_and_writes_no_note(repository: Path, f
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_paths_are_names_and_no_code(shell: str, repository: Path, forge: Forge) -> None:
-    changed(repository)
+    scratch.enforced(repository, "bare app.yaml")
     done = run(repository, forge, shell, GATEWRIGHT_PATHS="deploy/bare app.yaml\ndeploy/web.yaml\n")
     assert "1 denied (2 objects in 2 files, 2 policies)" in done.stdout
     hostile = "$(touch ran) `touch ran` * -o html=ran\n--write-baseline"
@@ -142,7 +130,7 @@ def test_to_install_runs_nothing_of_the_repository(repository: Path, tmp_path: P
 
 def test_reports_of_the_repository_are_not_used(repository: Path, tmp_path: Path, forge: Forge) -> None:
     """A merge request brings the folder of the reports, with links to a file elsewhere, and a file of its own."""
-    base = changed(repository)
+    base = scratch.enforced(repository, "bare app.yaml")
     secret = tmp_path / "secret"
     secret.write_text("s3cret")
     reports = repository / "gatewright-reports"

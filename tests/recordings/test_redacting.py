@@ -176,8 +176,26 @@ def test_messages_lose_the_values() -> None:
     assert found.text(f"{VALUE} is not allowed") == f"<{len(VALUE)} characters> is not allowed"
     assert found.texts({"a": [f"x {VALUE}", 1]}) == {"a": [f"x <{len(VALUE)} characters>", 1]}
     assert found.text(f"Bearer {JWT}") == f"Bearer {fill(len(JWT))}"
-    found.also(["of a looked-up object"])
+
+
+def test_values_of_looked_up_objects_are_taken_out_of_the_request_and_of_messages() -> None:
+    value = request({"kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": "it is of a looked-up object"}})
+    found = Redactor().begin()
+    found.request(value, orjson.dumps(value), ["of a looked-up object"])
+    assert "looked-up" not in orjson.dumps(value).decode()
     assert "looked-up" not in found.text("it is of a looked-up object")
+    other = {"kind": "ConfigMap", "data": {"b": "of a looked-up object"}}
+    assert found.repeats(orjson.dumps(other)) and not found.repeats(orjson.dumps({"b": "of another"}))
+    found.repeated(other)
+    assert "looked-up" not in str(other)
+
+
+def test_a_value_with_characters_that_json_escapes_is_found() -> None:
+    value = request({"kind": "ConfigMap", "metadata": {"name": "a"}})
+    for held in ('a "quoted" value', "line\nline and more", "tab\tand \x01 more", "é ü and \U0001f600 more"):
+        found = Redactor().begin()
+        found.request(value, orjson.dumps(value), [held])
+        assert found.repeats(orjson.dumps({"data": {"x": f"<{held}>"}})), held
 
 
 @pytest.mark.parametrize(

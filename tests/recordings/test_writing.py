@@ -202,6 +202,28 @@ def test_secrets_that_policies_looked_up_are_redacted_everywhere(tmp_path: Path)
     assert len(base64.b64decode(found.view().get("v1", "Secret", "db", "shop").value["data"]["key"])) == len(SECRET)
 
 
+def test_a_value_is_redacted_in_every_object_of_the_review(tmp_path: Path) -> None:
+    """Of a Secret that a policy looked up, and of the request, in the request and in all that was looked up."""
+    own = "of the request: own"
+    secret = {"kind": "Secret", "metadata": {"name": "db"}, "stringData": {"key": SECRET}}
+    request = {
+        "kind": "ConfigMap",
+        "metadata": {"name": "a", "annotations": {"old": f"it was {SECRET}"}},
+        "data": {"copy": SECRET, "password": own},
+    }
+    copies = {"kind": "ConfigMap", "metadata": {"name": "copies"}, "data": {"a": f"<{SECRET}>", "b": f"<{own}>"}}
+    objects = [(number, str(each["kind"]), json.dumps(each).encode()) for number, each in ((1, secret), (2, copies))]
+    lookups = [("get", ["v1", "Secret", "db", "shop"], 0.0, 1), ("list", ["v1", "ConfigMap", "shop"], 0.0, [2])]
+    with process(tmp_path) as server:
+        server.send(seen(body=review(request), lookups=lookups, defined=objects))
+        server.send(seen(lookups=lookups[1:]))  # of a review without secrets, the same object stays as it is
+    first, second = read(tmp_path)[0]
+    assert SECRET.encode() not in first.body and own.encode() not in first.body
+    hidden = first.view().list("v1", "ConfigMap", "shop").value[0]["data"]
+    assert (SECRET in str(hidden), own in str(hidden), hidden["a"][0]) == (False, False, "<")
+    assert second.view().list("v1", "ConfigMap", "shop").value[0]["data"]["a"] == f"<{SECRET}>"
+
+
 def test_each_kind_of_lookup_is_read_back(tmp_path: Path) -> None:
     access = ("ann", "get", "", ("g",), (("k", ("v",)),), "", "", "pods", "", "", "", "", "")
     lookups = [

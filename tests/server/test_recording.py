@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import os
 import re
 import signal
@@ -61,7 +62,7 @@ def test_no_review_is_lost(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     sent = 3000
 
     async def run() -> None:
-        log = Log(os.open(os.devnull, os.O_WRONLY))
+        log = Log(os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT))
         recorder = Recorder(log, writing(tmp_path / "rec"), command=LIMITED if how == "disk full" else ())
         recorder.start()
         assert recorder._process is not None
@@ -84,11 +85,16 @@ def test_no_review_is_lost(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         else:
             assert counted(recorder)["dropped"] > 0
         await recorder.close()
-        if how == "stopped":
-            assert counted(recorder)["failed"] > 0
+        assert sum(counted(recorder).values()) == sent
+        assert counted(recorder)["failed"] > 0
 
     asyncio.run(run())
-    if how == "disk full":
+    said = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    said = [line for line in said if line["event"] == "reviews not recorded"]
+    assert len(said) == 1  # once a minute at most
+    if how == "stopped":
+        assert said[0]["message"] == "the process does not keep up, and the queue is full"
+    else:
         assert read(tmp_path / "rec")[1] == []
         assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "rec").iterdir()} <= {0o600}
 

@@ -19,7 +19,7 @@ from webhook.excerpts import columns
 if TYPE_CHECKING:
     from webhook.cli.reporting import Reporting
     from webhook.coverage.measuring import Measured
-    from webhook.offline.policytest import PlannedCase
+    from webhook.offline.cases.policytest import PlannedCase
     from webhook.policy.policyset import PolicySet
     from webhook.policy.reviewing import Recording
 
@@ -87,7 +87,7 @@ class CoverageOptions(Struct, frozen=True):
 
 
 class Measurement(Struct, frozen=True):
-    """What is measured, if anything is. recording: for webhook.offline.caseruns.run."""
+    """What is measured, if anything is. recording: for webhook.offline.cases.runs.run."""
 
     options: CoverageOptions
     measured: Measured | None

@@ -22,7 +22,7 @@ def of(command: str, parameters: Collection[str | None], arguments: Sequence[str
     """
     if command not in _COMMANDS or os.environ.get(NO_SETTINGS):
         return {}
-    from webhook.offline import repositorysettings  # where a command has settings
+    from webhook.cli import repositorysettings  # where a command has settings
 
     found, problems = repositorysettings.read()
     if problems:

@@ -259,9 +259,9 @@ def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, po
     from webhook.cli.report.tested import case
     from webhook.cli.report.text import case_lines
     from webhook.cli.streams import put
-    from webhook.offline import caseexplained, caseruns, caseselection, policytest
     from webhook.offline.background import Background
-    from webhook.offline.casesetup import Setups
+    from webhook.offline.cases import explained, policytest, runs, selection
+    from webhook.offline.cases.setup import Setups
     from webhook.policy.python.raised import tracebacks
 
     if bundles := [each for each in named if is_bundle(each)]:
@@ -271,8 +271,8 @@ def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, po
         planned, problems = policytest.plan(named, run.policies)
         if problems:
             raise NotGiven(problems=problems, policies=True)
-        chosen = caseselection.one((each for each in planned if name in ("", each.policy)), text)
-    except caseselection.NoTests as error:
+        chosen = selection.one((each for each in planned if name in ("", each.policy)), text)
+    except selection.NoTests as error:
         code = fail(f"{error.where}: {error}", show.color)
         names = (f"{each.file}:{each.line}: {each.policy}: {each.case.name}" for each in error.among)
         sys.stderr.write("".join(f"  {visible(name)}\n" for name in names))
@@ -284,11 +284,11 @@ def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, po
         return refuse(error, show.color)
     setup = Setups(run.policies).of(chosen)
     with tracebacks() as raised:
-        result = caseruns.run_one(setup, run.policies)
+        result = runs.run_one(setup, run.policies)
         background = Background(run.policies, raised)
         reports = [
             explaintext.Report(policy, [request], _places(policy, run.tree), background, show.verbose)
-            for policy, request in caseexplained.explain_case(setup)
+            for policy, request in explained.explain_case(setup)
         ]
     head = case_lines(case(result, None, show.verbose), show.style)
     return _reported(reports, (), (), show, head="\n".join(head) + "\n\n")

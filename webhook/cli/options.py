@@ -391,7 +391,7 @@ def operation_of(
 
 def workloads_of(settings: Path | None) -> CustomWorkloads:
     """The custom workloads of the settings file, or of the repository's settings. Raises NotGiven."""
-    from webhook.offline import repositorysettings, settingsfile
+    from webhook.cli import repositorysettings, settingsfile
 
     found, wrong = settingsfile.read(settings)
     if wrong:

@@ -31,7 +31,7 @@ from webhook.versions import NEWEST_TEXT, parse_version
 if TYPE_CHECKING:
     from webhook.cli.report.model import Case, Finding
 
-_RUN: Final = ("webhook.offline.caseruns", "webhook.offline.policytest")
+_RUN: Final = ("webhook.offline.cases.runs", "webhook.offline.cases.policytest")
 """What a run imports, the most of it."""
 
 
@@ -123,8 +123,8 @@ def _test(
     from webhook.cli.report.model import Report, failed
     from webhook.cli.report.tested import case, lacking
     from webhook.documents.document import Problem
-    from webhook.offline import caseruns, caseselection, policytest
     from webhook.offline.background import Background
+    from webhook.offline.cases import policytest, runs, selection
     from webhook.policy import startup
     from webhook.policy.exceptions import expired
     from webhook.policy.load.loading import PolicyTreeError
@@ -157,11 +157,11 @@ def _test(
     untested = sorted({policy.name for policy in policies.policies} - tested)
     required = untested if wanted.require_tests else []
     try:
-        planned = caseselection.within(planned, wanted.paths, named)
-        planned = caseselection.named(planned, wanted.texts)
-    except caseselection.NotInTree as error:
+        planned = selection.within(planned, wanted.paths, named)
+        planned = selection.named(planned, wanted.texts)
+    except selection.NotInTree as error:
         return fail(str(error), color)
-    except caseselection.NoTests as error:
+    except selection.NoTests as error:
         planned = []
         if not wanted.allow_no_tests and not required:
             problems = [Problem(error.where, None, None, f"{error} (--allow-no-tests lets this pass)")]
@@ -177,7 +177,7 @@ def _test(
 
     try:
         with tracebacks() as raised, wanted.coverage.measuring(policies) as measurement:
-            results = list(caseruns.run(planned, policies, measurement.recording))
+            results = list(runs.run(planned, policies, measurement.recording))
         covered = CoverageText()
         if not report.problems:
             covered = measurement.reported(named, planned, how, chosen=chosen, verbose=verbose)

@@ -9,7 +9,7 @@ computes in the same way, compares like with like. Replaced are, in the request,
 - the token of a TokenReview and a TokenRequest, and every field that is named as a credential (CREDENTIALS);
 - in all texts what looks like a credential: `Bearer …`, JSON Web Tokens, private keys, passwords in URLs;
 - the configured fields;
-- each of these values, of eight characters or more, in every other text of the objects but their own names.
+- each of these values, of eight characters or more, in every other text of all these objects but their own names.
 
 In the response, and in what policies said, these values are masked as webhook.admission.redaction masks them.
 """
@@ -109,15 +109,19 @@ class Redacting:
         self._sure = False
         self._object: Any = None
 
-    def request(self, request: dict[str, Any], text: bytes) -> None:
-        """Redact the `request` of an AdmissionReview, in place. text: the request as orjson writes it."""
+    def request(self, request: dict[str, Any], text: bytes, known: Iterable[str] = ()) -> None:
+        """Redact the `request` of an AdmissionReview, in place.
+
+        text: the request as orjson writes it. known: values that were redacted in what policies looked up.
+        """
+        self.values += known
         resource = request.get("resource")
         name = resource.get("resource") if isinstance(resource, dict) else None
         self._of_secrets = name == "secrets"
         token = request.get("subResource") == "token" or name == "tokenreviews"
         self._object = request.get("object")
         sure = self._of_secrets or token or self._redactor.of_objects or self._redactor.of_request
-        self._sure = bool(sure or _suspicious(text))
+        self._sure = bool(sure or self.values or _suspicious(text))
         if not self._sure:
             return
         for field in ("object", "oldObject"):
@@ -134,6 +138,16 @@ class Redacting:
             self._tree(value, "", secret=kind == "Secret")
             self._elsewhere([value])
         return value
+
+    def repeats(self, text: bytes) -> bool:
+        """Whether an object may hold one of the values. text: the object as orjson writes it. Raises TooMuch."""
+        beginnings = {orjson.dumps(value[:_ELSEWHERE])[1:-1] for value in self._long_values()}
+        self._count(len(beginnings) * (len(text) + _EACH))
+        return any(beginning in text for beginning in beginnings)
+
+    def repeated(self, value: Any) -> None:
+        """Redact the values in an object that was looked up, in place: those of the request, or of other objects."""
+        self._elsewhere([value])
 
     def patch(self, operations: Any) -> Any:
         """The operations of a JSON patch of the request's object."""
@@ -187,11 +201,6 @@ class Redacting:
         if isinstance(value, dict):
             return {self.text(key): self.texts(each) for key, each in value.items()}
         return value
-
-    def also(self, values: Iterable[str]) -> None:
-        """Mask these in texts too: they were redacted in what policies looked up."""
-        self.values += values
-        self._masks = None
 
     # What is replaced
 

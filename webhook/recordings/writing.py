@@ -20,6 +20,7 @@ import socket
 import sys
 import time
 import zlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
@@ -91,7 +92,7 @@ class Lines:
         redacting = self._redactor.begin()
         request = orjson.loads(seen.body)["request"]
         answer = orjson.loads(seen.response)["response"]
-        redacting.request(request, orjson.dumps(request))
+        redacting.request(request, orjson.dumps(request), self._redacted_in(seen.lookups))
         patch = answer.pop("patch", None)
         answer.pop("patchType", None)
         answer.pop("uid", None)
@@ -136,11 +137,8 @@ class Lines:
 
     def _object(self, kind: str, text: bytes) -> tuple[str, bytes, list[str]]:
         redacting = self._redactor.begin()
-        value = orjson.dumps(redacting.looked_up(orjson.loads(text), kind))
-        name = blake2b(value, digest_size=12).hexdigest()
-        if len(value) > MAX_LINE >> 1:
-            raise TooMuch
-        return name, b'{"object":"%s","value":%s}\n' % (name.encode(), value), redacting.values
+        name, line = _definition(redacting.looked_up(orjson.loads(text), kind))
+        return name, line, redacting.values
 
     def _lookup(self, looked: Looked, redacting: Redacting, used: dict[str, bytes]) -> dict[str, Any]:
         what, key, age, answer = looked
@@ -158,19 +156,36 @@ class Lines:
         elif isinstance(answer, list) and answer and isinstance(answer[0], str):
             found["error"] = {"type": answer[0], "message": redacting.text(answer[1])}
         elif isinstance(answer, list):
-            found["objects"] = [self._named(each, redacting.also, used) for each in answer]
+            found["objects"] = [self._named(each, redacting, used) for each in answer]
         else:
-            found["object"] = None if answer is None else self._named(answer, redacting.also, used)
+            found["object"] = None if answer is None else self._named(answer, redacting, used)
         return found
 
-    def _named(self, number: int, also: Any, used: dict[str, bytes]) -> str:
+    def _redacted_in(self, lookups: Iterable[Looked]) -> list[str]:
+        """The values that were redacted in the objects of a review's lookups."""
+        values: dict[str, None] = {}
+        for what, _, _, answer in lookups:
+            if what == "access" or isinstance(answer, bool) or answer is None:
+                continue
+            for number in answer if isinstance(answer, list) else [answer]:
+                if isinstance(number, int):
+                    values.update(dict.fromkeys(self._known(number)[2]))
+        return list(values)
+
+    def _known(self, number: int) -> tuple[str, bytes, list[str]]:
         known = self._objects[number]
         if known is None:
             raise TooMuch
-        name, line, values = known
+        return known
+
+    def _named(self, number: int, redacting: Redacting, used: dict[str, bytes]) -> str:
+        """The id of an object that a review looked up. One that repeats a value of the review is another object."""
+        name, line, _ = self._known(number)
+        if redacting.values and redacting.repeats(line):
+            value = orjson.loads(line)["value"]
+            redacting.repeated(value)
+            name, line = _definition(value)
         used[name] = line
-        if values:
-            also(values)
         return name
 
 
@@ -269,6 +284,15 @@ class Process:
         line = orjson.dumps({"done": done, "failed": failed, "error": error}, option=orjson.OPT_APPEND_NEWLINE)
         with contextlib.suppress(OSError):
             self._server.sendall(line)
+
+
+def _definition(value: Any) -> tuple[str, bytes]:
+    """The id and the line of an object. Raises TooMuch."""
+    text = orjson.dumps(value)
+    if len(text) > MAX_LINE >> 1:
+        raise TooMuch
+    name = blake2b(text, digest_size=12).hexdigest()
+    return name, b'{"object":"%s","value":%s}\n' % (name.encode(), text)
 
 
 def compressed(text: bytes) -> bytes:

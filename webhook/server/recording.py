@@ -1,7 +1,8 @@
 """`--record`: hands reviews, and what policies looked up, to the process that writes them.
 
-A review costs the server a copy of its bytes into a queue; redacting, compressing and writing is up to the process
-(webhook.recordings.writing). What the queue has no room for is dropped and counted, and no review waits.
+A review costs the server a copy of its bytes into a queue, and new objects that policies looked up their JSON, at most
+some 4 MiB of it; redacting, compressing and writing is up to the process (webhook.recordings.writing). What the queue
+has no room for is dropped and counted, and no review waits for the process.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ class Recorder(Feeding):
     ) -> None:
         """Record a review with its outcome, or drop it."""
         if not self.has_room(len(body) + len(response) + self._new_bytes):
-            self.dropped += 1
+            self.drop()
             return
         served: list[Served] = []
         found: list[Looked] = []

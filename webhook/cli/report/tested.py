@@ -6,7 +6,7 @@ from typing import Any
 
 from webhook.cli.report.model import UNTESTED, Case, Exempted, Finding, Place, Unmatched
 from webhook.offline.background import Background
-from webhook.offline.caseruns import Result
+from webhook.offline.cases.runs import Result
 from webhook.policy.policyset import Policy
 
 

@@ -25,11 +25,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from webhook.cli import settingsfile
 from webhook.documents import files
 from webhook.documents.document import Problem
 from webhook.lazypatterns import lazily
 from webhook.nearest import nearest
-from webhook.offline import settingsfile
 from webhook.offline.customworkloads import NO_MORE, CustomWorkloads
 from webhook.versions import parse_version
 

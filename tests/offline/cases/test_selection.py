@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.offline.policytests import POD, tree
-from webhook.offline import policytest
-from webhook.offline.caseselection import NoTests, NotInTree, named, one, within
-from webhook.offline.policytest import PlannedCase
+from tests.offline.cases.policytests import POD, tree
+from webhook.offline.cases import policytest
+from webhook.offline.cases.policytest import PlannedCase
+from webhook.offline.cases.selection import NoTests, NotInTree, named, one, within
 from webhook.policy.load.loading import load
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from webhook.offline.policytest import PlannedCase
+from webhook.offline.cases.policytest import PlannedCase
 
 _DIGITS = 9  # of a line
 _NONE = "no tests: there is no object of kind PolicyTest with a case"
