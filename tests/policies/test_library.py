@@ -29,6 +29,9 @@ def _planned() -> list[PlannedCase]:
 
 CASES = _planned()
 
+LEVELS = ("pod-security-baseline", "pod-security-restricted")
+"""Bound for each mode of Pod Security, of which Kubernetes gives one the action Deny."""
+
 
 @pytest.mark.parametrize("planned", CASES, ids=lambda planned: f"{planned.policy}: {planned.case.name}")
 def test_case(planned: PlannedCase, library: PolicySet) -> None:
@@ -36,8 +39,16 @@ def test_case(planned: PlannedCase, library: PolicySet) -> None:
     assert result.failures == (), result.texts
 
 
-def test_the_four_policies_are_there(library: PolicySet) -> None:
-    assert POLICIES == ["finalizer-enforcement", "no-host-path", "protocol-whitelist", "replica-bounds"]
+def test_the_policies_are_there(library: PolicySet) -> None:
+    assert POLICIES == [
+        "finalizer-enforcement",
+        "no-host-path",
+        "pod-security-baseline",
+        "pod-security-labels",
+        "pod-security-restricted",
+        "protocol-whitelist",
+        "replica-bounds",
+    ]
     assert sorted({policy.name for policy in library.policies}) == POLICIES
     assert all(policy.failure_policy == "Fail" for policy in library.policies)
     assert all(policy.description for policy in library.policies)
@@ -53,8 +64,13 @@ def test_each_policy_is_tested_both_ways(name: str) -> None:
 @pytest.mark.parametrize("name", POLICIES)
 def test_each_policy_is_bound_with_deny(name: str, library: PolicySet) -> None:
     bindings = [binding for binding in library.bindings if binding.policy == name]
-    assert {binding.name for binding in bindings} == {name}
-    assert [binding.actions for binding in bindings if binding.actions] == [("Deny",)]
+    actions = {binding.name: binding.actions for binding in bindings if binding.actions}
+    if name in LEVELS:
+        warnings = {f"{name}-warn": ("Warn",), f"{name}-warn-enforced": ("Warn",), f"{name}-audit": ("Audit",)}
+        assert actions == {f"{name}-enforce": ("Deny",), **warnings}
+    else:
+        assert {binding.name for binding in bindings} == {name}
+        assert list(actions.values()) == [("Deny",)]
 
 
 @pytest.mark.parametrize(("variant", "expected"), [("warn", "warn"), ("audit", "audit")])
@@ -64,7 +80,9 @@ def test_the_other_bindings_only_tell(name: str, variant: str, expected: str, tm
     tree = shutil.copytree(LIBRARY / name, tmp_path / name)
     shutil.copy(tree / f"_binding.{variant}.yaml", tree / "binding.yaml")
     policies = load(tree)
-    assert [binding.name for binding in policies.bindings] == [name]
+    assert {binding.name for binding in policies.bindings} == {
+        each.name for each in load(LIBRARY).bindings if each.policy == name
+    }
     planned, problems = policytest.plan([str(tree)], policies)
     assert problems == []
     denied = [result for result in caseruns.run(planned, policies) if result.planned.case.expect == "deny"]
@@ -78,18 +96,19 @@ def test_the_variants_differ_from_the_binding_in_their_actions_alone(name: str) 
         read = yaml.safe_load_all((LIBRARY / name / file).read_text())
         return [document for document in read if document["kind"] == "ValidatingAdmissionPolicyBinding"]
 
-    (deny,) = validating("binding.yaml")
     for variant in ("warn", "audit"):
-        (other,) = validating(f"_binding.{variant}.yaml")
-        spec, expected = other["spec"], deny["spec"]
-        assert isinstance(spec, dict)
-        assert isinstance(expected, dict)
-        assert other["metadata"] == deny["metadata"]
-        assert {**spec, "validationActions": None} == {**expected, "validationActions": None}
-        assert "Deny" not in spec["validationActions"]
+        for deny, other in zip(validating("binding.yaml"), validating(f"_binding.{variant}.yaml"), strict=True):
+            spec, expected = other["spec"], deny["spec"]
+            assert isinstance(spec, dict)
+            assert isinstance(expected, dict)
+            assert other["metadata"] == deny["metadata"]
+            assert {**spec, "validationActions": None} == {**expected, "validationActions": None}
+            assert "Deny" not in spec["validationActions"]
+            if "Deny" not in expected["validationActions"]:
+                assert spec == expected
 
 
-@pytest.mark.parametrize("name", ["no-host-path", "replica-bounds"])
+@pytest.mark.parametrize("name", ["no-host-path", "replica-bounds", *LEVELS, "pod-security-labels"])
 def test_a_cel_policy_is_one_object_that_kubectl_applies_as_it_is(name: str) -> None:
     (policy,) = yaml.safe_load_all((LIBRARY / name / "policy.yaml").read_text())
     assert policy["apiVersion"] == "admissionregistration.k8s.io/v1"
