@@ -90,7 +90,9 @@ def test_an_update_by_the_kubelet_is_another_revision(tmp_path: Path) -> None:
 
 def test_nothing_denies_in_warn_only(tmp_path: Path) -> None:
     policies = load(mounted(kustomize.policies(WARN_ONLY), tmp_path / "policies"))
-    by_mode = {binding.actions for binding in policies.bindings if binding.name.endswith(("-audit", "-warn", "-enforced"))}
+    by_mode = {
+        binding.actions for binding in policies.bindings if binding.name.endswith(("-audit", "-warn", "-enforced"))
+    }
     assert by_mode == {("Audit",), ("Warn",)}
     assert {binding.actions for binding in policies.bindings} - by_mode == {("Warn", "Audit")}
     assert {binding.policy for binding in policies.bindings} == set(SHIPPED)  # all are bound

@@ -181,7 +181,10 @@ class Pods:
                 ("runAsUser", (0, 1, 1000)),
                 ("seccompProfile", profiles),
                 ("appArmorProfile", profiles),
-                ("seLinuxOptions", ({"user": "a"}, {"role": "a"}, {"level": "s0"}, *({"type": each} for each in types))),
+                (
+                    "seLinuxOptions",
+                    ({"user": "a"}, {"role": "a"}, {"level": "s0"}, *({"type": each} for each in types)),
+                ),
                 ("windowsOptions", ({}, {"hostProcess": True}, {"hostProcess": False})),
             ]
             if of_pod:

@@ -1,4 +1,4 @@
-"""What the cases of the policies pod-security-* cannot show: that nothing is said twice, and where they are in force."""
+"""What the cases of pod-security-* cannot show: that nothing is said twice, and where the policies are in force."""
 
 from __future__ import annotations
 
