@@ -162,7 +162,10 @@ class Pods:
             made["spec"][field] = [{**first, "image": "another"}, *others]
         if random.random() < 0.2:
             there = made["spec"].get("ephemeralContainers", [])
-            made["spec"]["ephemeralContainers"] = [*there, self._container("new", False, True)]
+            made["spec"]["ephemeralContainers"] = [
+                *there,
+                self._container("new", made["spec"].get("os") == {"name": "windows"}, True),
+            ]
         return made
 
     def _seldom(self) -> bool:
