@@ -17,6 +17,7 @@ from bench import (
     objects,
     overload,
     policies,
+    recording,
     serve,
     startup,
     worst,
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "impact": impact.main,
     "serve": serve.main,
     "overload": overload.main,
+    "record": recording.main,
 }
 
 

@@ -34,7 +34,7 @@ def test_the_refused_manifest_is_shown_as_check_prints_it() -> None:
 
 
 def test_the_explanation_is_shown_as_explain_prints_it() -> None:
-    (block,) = blocks("console", (ROOT / "docs/explain.md").read_text())
+    block, *_ = blocks("console", (ROOT / "docs/explain.md").read_text())
     command, _, shown = block.partition("\n")
     result = gatewright(*command.removeprefix("$ .venv/bin/gatewright ").split())
     assert result.stdout == shown

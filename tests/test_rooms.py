@@ -19,7 +19,8 @@ webhook.server
 webhook.lint
 webhook.impact
 webhook.mutants
-webhook.offline webhook.registration webhook.scaffold
+webhook.offline webhook.registration webhook.scaffold webhook.coverage
+webhook.recordings
 webhook.admission
 gatewright
 webhook.bundle
@@ -47,7 +48,7 @@ webhook.cel.value
 webhook.cel.tree
 webhook.cluster
 webhook.schema
-webhook.documents webhook.git
+webhook.documents webhook.forge webhook.git
 webhook.excerpts
 webhook.access webhook.frozen webhook.nearest webhook.paths webhook.versions webhook.visible
 webhook.lazypatterns

@@ -56,9 +56,11 @@ SIDEBAR = {
             Reports <docs/formats>
             What a change of policies changes <docs/impact>
             Settings, hooks, pipelines <docs/integrations>
+            A policy in pull requests <docs/guides/policy-pr>
         Run it in a cluster
             Operations <docs/operations/README>
             The server <docs/serve>
+            Recorded reviews <docs/recording>
         Work on Gatewright
             Contributing <CONTRIBUTING>
             Architecture <docs/architecture>

@@ -50,7 +50,7 @@ class Requirement(Settings, frozen=True):
                 return labels.get(self.key) not in self.values
             case "Exists":
                 return self.key in labels
-            case "DoesNotExist":
+            case "DoesNotExist":  # pragma: no branch - there is no other operator
                 return self.key not in labels
 
 

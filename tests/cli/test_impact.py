@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
 from tests.cli.running import gatewright
 from tests.git.repositories import Made
+from webhook.cli.report.writing import FORMATS
+
+ROOT = Path(__file__).parents[2]
 
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1
@@ -90,8 +96,9 @@ def test_a_change_in_the_work_tree_is_compared_with_a_revision(made: Made) -> No
         ("newly denied", "short", "abcdef", "bank"),
     }
     assert [(each["file"], each["line"]) for each in report["findings"]] == [("deploy/a.yaml", 7), ("deploy/b.yaml", 3)]
-    summary = report["summary"]
-    assert (summary["objects"], summary["newlyDenied"], summary["newlyAllowed"]) == (4, 2, 0)
+    assert (report["summary"]["objects"], report["summary"]["deny"]) == (4, 2)
+    summary = report["impact"]
+    assert (summary["newlyDenied"], summary["newlyAllowed"]) == (2, 0)
     assert summary["policies"] == [
         {"name": "short", "kind": "validating", "differs": ["policy"], "matched": 4, "unjudged": None}
     ]
@@ -138,7 +145,7 @@ def test_what_another_policy_denies_is_not_newly_denied(made: Made) -> None:
         ("newly denied", "brief", "abcdefghij", "bank"),
         ("newly allowed", "short", "abcdefghij", "bank"),
     }
-    assert [each["differs"] for each in report["summary"]["policies"]] == [["added"], ["removed"]]
+    assert [each["differs"] for each in report["impact"]["policies"]] == [["added"], ["removed"]]
 
 
 def test_a_patch_that_differs_is_shown_as_a_diff_without_the_content_of_secrets(made: Made) -> None:
@@ -162,7 +169,7 @@ def test_a_policy_that_none_of_the_objects_shows_is_named(made: Made) -> None:
     done = gatewright("impact", "deploy", "--since", "HEAD", cwd=made.folder)
     assert "pods (changed): it matches none of these objects" in done.stdout
     report = impact(made, "--since", "HEAD~1")
-    why = {each["name"]: each["unjudged"] for each in report["summary"]["policies"]}
+    why = {each["name"]: each["unjudged"] for each in report["impact"]["policies"]}
     assert why == {
         "pods": "it matches none of these objects",
         "unbound": "it has no binding, so it never runs",
@@ -173,7 +180,7 @@ def test_errors_that_come_and_go_are_told_from_violations(made: Made) -> None:
     (made.folder / "policies/short.yaml").write_text(policy(expression="object.data.missing == 'x'"))
     assert {change for change, *_ in changes(impact(made, "--since", "HEAD"))} == {"error came"}
     report = impact(made, "--since", "HEAD")
-    assert report["summary"]["newlyDenied"] == 3  # one was denied before
+    assert report["impact"]["newlyDenied"] == 3  # one was denied before
     made.git("commit", "--quiet", "--all", "--message", "broken")
     (made.folder / "policies/short.yaml").write_text(policy(expression="true"))
     assert {change for change, *_ in changes(impact(made, "--since", "HEAD"))} == {"error went"}
@@ -203,7 +210,7 @@ def test_two_folders_are_compared(made: Made) -> None:
         (made.folder / name / "p.yaml").write_text(policy(expression=f"object.metadata.name.size() < {size}"))
     report = impact(made, "--old", "old", "--new", "new")
     assert {change for change, *_ in changes(report)} == {"newly allowed"}
-    assert (report["summary"]["old"], report["summary"]["new"]) == ("old", "new")
+    assert (report["impact"]["old"], report["impact"]["new"]) == ("old", "new")
 
 
 @pytest.mark.parametrize(
@@ -284,7 +291,7 @@ def test_the_text_and_the_markdown_group_by_policy_and_owner(made: Made) -> None
     text = (made.folder / "out.md").read_text()
     assert text.startswith("### Policy impact: 3 objects newly denied")
     assert "| `short` | changed | 4 | **3** | **1** |" in text
-    assert "<b>" not in text.replace("<b>short</b>", "") and "@all" not in text  # nobody is called, nothing is markup
+    assert "``@all: `too` <b>long</b> | really``" in text  # nobody is called, nothing is markup
     concise = gatewright("impact", "deploy", "--since", "HEAD", "--concise", cwd=made.folder).stdout
     assert "deploy/a.yaml" in concise and "really" not in concise
 
@@ -305,7 +312,7 @@ def test_a_python_policy_that_fails_on_another_line_fails_as_before(made: Made) 
     made.commit({"policies/fails.py": lines.format(""), "policies/fails.yaml": binding})
     (made.folder / "policies/fails.py").write_text(lines.format("# a comment\n"))
     report = impact(made, "--since", "HEAD")
-    assert [each["differs"] for each in report["summary"]["policies"]] == [["policy"]]
+    assert [each["differs"] for each in report["impact"]["policies"]] == [["policy"]]
     assert not report["findings"]
 
 
@@ -328,3 +335,41 @@ def test_the_markdown_shows_patches_and_what_cannot_be_said(made: Made) -> None:
     assert "| `labels` | changed | 4 | **4** |" in text
     assert "  ```diff\n" in text and "+    tier: iron" in text
     assert "- … and 1 more" in text
+
+
+def test_every_format_has_each_finding_with_its_change(made: Made) -> None:
+    made.commit({"policies/labels.yaml": MUTATING.format(tier="gold")})
+    (made.folder / "policies/labels.yaml").write_text(MUTATING.format(tier="iron"))
+    (made.folder / "policies/short.yaml").write_text(policy("brief", "object.metadata.name.size() < 4"))
+    targets = [part for name in FORMATS for part in ("-o", f"{name}=report.{name}")]
+    assert gatewright("impact", "deploy", "--since", "HEAD", *targets, cwd=made.folder).returncode == 0
+    texts = {name: (made.folder / f"report.{name}").read_text() for name in FORMATS}
+    for name, text in texts.items():
+        assert "brief" in text and "newly denied" in text and "newly allowed" in text, name
+        assert "patch changed" in text or "**4**" in text, name
+    report = json.loads(texts["json"])
+    jsonschema.validate(report, json.loads((ROOT / "docs/report.schema.json").read_text()))
+    assert {(each["change"], each["level"]) for each in report["findings"]} == {
+        ("newly denied", "deny"),
+        ("newly allowed", "note"),
+        ("patch changed", "note"),
+    }
+    assert {each["id"] for each in report["rules"]} == {"schema", "short", "brief", "labels"}
+    (run,) = json.loads(texts["sarif"])["runs"]
+    assert Counter(each["level"] for each in run["results"]) == {"error": 3, "note": 5}
+    suites = {each.get("name"): each for each in ElementTree.fromstring(texts["junit"])}
+    assert (suites["brief"].get("failures"), suites["short"].get("failures")) == ("3", "0")
+
+
+def test_a_rendered_object_is_found_in_its_source(made: Made) -> None:
+    sources = {f"charts/web/templates/{name}.yaml": CONFIG.format(name, "shop", "red") for name in ("a", "abcdef")}
+    made.commit(sources)
+    (made.folder / "policies/short.yaml").write_text(policy(expression="object.metadata.name.size() < 4"))
+    rendered = "".join(f"---\n# Source: {file}\n{text}" for file, text in sources.items())
+    arguments = ("impact", "-", "--since", "HEAD", "-o", "json")
+    (found,) = json.loads(gatewright(*arguments, cwd=made.folder, stdin=rendered).stdout)["findings"]
+    assert (found["file"], found["rendered"]["file"], found["rendered"]["line"]) == (
+        "charts/web/templates/abcdef.yaml",
+        "<stdin>",
+        10,
+    )

@@ -40,23 +40,27 @@ def test_each_alarm_shows_its_line_with_a_caret(tree: Path) -> None:
     assert (
         run.stdout
         == """\
-note[GW304]: policies/names.yaml:3:12: ValidatingAdmissionPolicy 'names': metadata.name: \
-ValidatingAdmissionPolicy 'names' has no binding, so it never runs
-   3 | metadata: {name: names, annotations: {kubernetes.io/description: for tests}}
-     |            ^
-note[GW401]: policies/names.yaml:3:12: ValidatingAdmissionPolicy 'names': metadata.name: 'names' has no tests: no \
-PolicyTest in the tree names it
-   3 | metadata: {name: names, annotations: {kubernetes.io/description: for tests}}
-     |            ^
-error[GW101]: policies/names.yaml:7:78: ValidatingAdmissionPolicy 'names': \
-spec.matchConstraints.resourceRules[0].resources[0]: there is no resource 'Pod' in v1; did you mean v1/pods?
-   7 |     - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [Pod]}
-     |                                                                              ^
-     = --fix can mend this: write pods
-warning[GW204]: policies/names.yaml:9:17: ValidatingAdmissionPolicy 'names': spec.validations[0].expression: this \
-validation is true for every request that it can be evaluated for: it denies nothing
-   9 |   - expression: object.metadata.name != 'a' || object.metadata.name != 'b'
-     |                 ^
+policies/names.yaml
+  policies/names.yaml:3:12: note GW304
+      ValidatingAdmissionPolicy names: metadata.name
+     3 | metadata: {name: names, annotations: {kubernetes.io/description: for tests}}
+       |            ^ ValidatingAdmissionPolicy 'names' has no binding, so it never runs
+  policies/names.yaml:3:12: note GW401
+      ValidatingAdmissionPolicy names: metadata.name
+     3 | metadata: {name: names, annotations: {kubernetes.io/description: for tests}}
+       |            ^ 'names' has no tests: no PolicyTest in the tree names it
+  policies/names.yaml:7:78: error GW101
+      ValidatingAdmissionPolicy names
+     7 |     - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [Pod]}
+       |                                                                              ^^^
+      spec.matchConstraints.resourceRules[0].resources[0]: there is no resource 'Pod' in v1; did you mean v1/pods?
+      fix: write pods (--fix does)
+  policies/names.yaml:9:17: warning GW204
+      ValidatingAdmissionPolicy names: spec.validations[0].expression
+     9 |   - expression: object.metadata.name != 'a' || object.metadata.name != 'b'
+       |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      this validation is true for every request that it can be evaluated for: it denies nothing
+
 1 error, 1 warning, 2 notes (1 policy in 1 file)
 """
     )
@@ -65,12 +69,12 @@ validation is true for every request that it can be evaluated for: it denies not
 def test_fix_mends_the_file_and_reports_the_rest(tree: Path) -> None:
     run = gatewright("lint", "--fix", cwd=tree)
     assert run.returncode == 1
-    assert "1 alarm mended in policies/names.yaml\n" in run.stdout
+    assert run.stderr == "note: 1 alarm mended in policies/names.yaml\n"
     assert "GW101" not in run.stdout
     assert (tree / "policies" / "names.yaml").read_text() == POLICY.replace("[Pod]", "[pods]")
     again = gatewright("lint", "--fix", "--fail-on", "error", cwd=tree)
     assert again.returncode == 0
-    assert "mended" not in again.stdout
+    assert "mended" not in again.stdout + again.stderr
 
 
 @pytest.mark.parametrize(
@@ -94,11 +98,11 @@ def test_json(tree: Path) -> None:
     (tree / "policies" / "names.yaml").write_text(POLICY.replace("  - expr", f"  {silence}\n  - expr"))
     run = gatewright("lint", "policies", "-o", "json", cwd=tree)
     found: dict[str, Any] = json.loads(run.stdout)
-    alarm = next(each for each in found["alarms"] if each["rule"] == "GW101")
-    assert alarm == {
+    alarm = next(each for each in found["findings"] if each["rule"] == "GW101")
+    expected = {
         "rule": "GW101",
-        "name": "unknown-resource",
-        "severity": "error",
+        "level": "error",
+        "kind": "lint",
         "message": "spec.matchConstraints.resourceRules[0].resources[0]: there is no resource 'Pod' in v1; "
         "did you mean v1/pods?",
         "file": "policies/names.yaml",
@@ -106,31 +110,46 @@ def test_json(tree: Path) -> None:
         "column": 78,
         "endColumn": 81,
         "path": "spec.matchConstraints.resourceRules[0].resources[0]",
-        "kind": "ValidatingAdmissionPolicy",
-        "object": "names",
-        "fix": "write pods",
-        "page": "docs/lint/GW101.md",
+        "object": {"apiVersion": "", "kind": "ValidatingAdmissionPolicy", "namespace": "", "name": "names"},
     }
+    assert {key: alarm[key] for key in expected} == expected
+    (edit,) = alarm["fix"]["edits"]
+    assert [edit[key] for key in ("file", "line", "column", "endLine", "endColumn", "text")] == [
+        "policies/names.yaml", 7, 78, 7, 81, "pods",
+    ]  # fmt: skip
+    rules = {each["id"]: each for each in found["rules"]}
+    assert (rules["GW101"]["name"], rules["GW101"]["kind"]) == ("unknown-resource", "lint")
     (silenced,) = found["silenced"]
-    assert (silenced["rule"], silenced["reason"]) == ("GW204", "it is a placeholder")
-    assert found["summary"] == {
-        "errors": 1,
-        "warnings": 0,
-        "notes": 2,
-        "silenced": 1,
-        "policies": 1,
-        "files": 1,
-        "loads": True,
-    }
-    assert found["fixed"] == {"alarms": 0, "files": []}
+    assert (silenced["rule"], silenced["because"]) == ("GW204", "it is a placeholder")
+    summary = {"error": 1, "warning": 0, "note": 2, "silenced": 1, "policies": 1, "files": 1, "errors": 0}
+    assert {key: found["summary"][key] for key in summary} == summary
+
+
+def test_a_baseline_and_several_formats(tree: Path) -> None:
+    known = ("--baseline", "known.json")
+    assert gatewright("lint", *known, "--write-baseline", cwd=tree).returncode == 0
+    assert gatewright("lint", *known, cwd=tree).stdout == "nothing found, 4 known (1 policy in 1 file)\n"
+    (tree / "policies" / "names.yaml").write_text(f"# moved\n{POLICY.replace('CREATE', 'Create')}")
+    run = gatewright("lint", *known, "--concise", "-o", "text", "-o", "sarif=out.sarif", cwd=tree)
+    assert run.returncode == 2  # it does not load
+    (tree / "policies" / "names.yaml").write_text(f"# moved\n{POLICY.replace('message: neither a nor b', '')}")
+    run = gatewright("lint", *known, "--concise", "-o", "text", "-o", "sarif=out.sarif", cwd=tree)
+    assert run.returncode == 0
+    assert "  10:5: note GW403: " in run.stdout and "GW101" not in run.stdout
+    (found,) = json.loads((tree / "out.sarif").read_text())["runs"]
+    assert sum("suppressions" in each for each in found["results"]) == 4
+    assert {each["id"]: each.get("name") for each in found["tool"]["driver"]["rules"]}["GW101"] == "unknown-resource"
+    run = gatewright("lint", *known, "--only", "error", cwd=tree)
+    assert run.stdout == "1 known, 1 not shown (1 policy in 1 file)\n"
 
 
 def test_a_tree_that_does_not_load(tree: Path) -> None:
     (tree / "policies" / "names.yaml").write_text(POLICY.replace("message: neither", "message: neither: "))
     run = gatewright("lint", cwd=tree)
     assert run.returncode == 2
-    assert "error[GW209]: policies/names.yaml:10:" in run.stdout
-    assert "the tree does not load: most rules have not been asked\n" in run.stdout
+    assert "  policies/names.yaml:10:" in run.stdout and "error GW209\n" in run.stdout
+    assert run.stderr == "error: policies: does not load, so that most rules were not asked\n"
+    assert run.stdout.endswith("1 error, the tree does not load (0 policies in 1 file)\n")
     assert gatewright("lint", "--fix", cwd=tree).returncode == 1
     assert "message: 'neither:  a nor b'\n" in (tree / "policies" / "names.yaml").read_text()
 
@@ -149,7 +168,7 @@ spec: {policyName: names, validationActions: [Deny]}
     (tree / "hooks.yaml").write_text(hooks.replace("[pods]", "[services]").replace("- pods", "- services"))
     run = gatewright("lint", "--registration", "hooks.yaml", cwd=tree)
     assert run.returncode == 1
-    assert "error[GW404]: hooks.yaml:" in run.stdout
+    assert "  hooks.yaml:" in run.stdout and "error GW404\n" in run.stdout
     assert "CREATE of v1/pods" in run.stdout
     run = gatewright("lint", "--registration", "nowhere.yaml", cwd=tree)
     assert run.returncode == 2
@@ -160,7 +179,7 @@ def test_options_that_cannot_be_used(tree: Path) -> None:
     run = gatewright("lint", "--kubernetes-version", "2.0", cwd=tree)
     assert (run.returncode, "--kubernetes-version" in run.stderr) == (2, True)
     run = gatewright("lint", "nowhere", cwd=tree)
-    assert (run.returncode, "nowhere: no such file or folder" in run.stdout) == (2, True)
+    assert (run.returncode, "nowhere: error GW001\n      no such file or folder" in run.stdout) == (2, True)
 
 
 def test_texts_of_policies_do_not_reach_the_terminal_as_they_are(tree: Path) -> None:

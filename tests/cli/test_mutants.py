@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli import running
-from tests.mutants.trees import case, pod, policy_test
+from tests.mutants.trees import DOCUMENTED, case, pod, policy_test
 
 LIBRARY = Path(__file__).parent.parent.parent / "policies"
 POLICY = """\
@@ -139,21 +139,6 @@ def test_no_mutant_of_a_shipped_policy_survives_unexplained(policy: str) -> None
     assert report["summary"]["mutants"]["killed"] > 100
     assert report["mutants"][0]["stale"] == []
     assert all(each["reason"] for each in report["mutants"][0]["outcomes"])
-
-
-DOCUMENTED = """\
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicy
-metadata:
-  name: one-container
-spec:
-  failurePolicy: Fail
-  matchConstraints:
-    resourceRules:
-    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
-  validations:
-  - expression: size(object.spec.containers) <= 1
-"""
 
 
 def test_what_the_documentation_shows_is_what_it_prints(tmp_path: Path) -> None:

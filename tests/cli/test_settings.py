@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import gatewright
+from webhook.cli import defaults
 
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1
@@ -100,6 +101,25 @@ def test_impact_takes_paths_and_owners(repository: Path) -> None:
     assert '"one"' in done.stdout
     assert ONE in done.stdout
     assert TWO not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "named"),
+    [
+        ("impact", ["--since", "main"], {"policies", "paths"}),
+        ("impact", ["--cluster"], {"policies"}),  # the corpus is the cluster, unless paths are named
+        ("impact", ["--old=a", "--new", "b"], {"paths"}),
+        ("check", ["--old", "a"], {"policies", "paths"}),  # here it is manifests
+        ("test", [], {"policies"}),
+        ("serve", [], set()),
+    ],
+)
+def test_which_settings_count(
+    command: str, arguments: list[str], named: set[str], repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository)
+    monkeypatch.delenv("GATEWRIGHT_POLICIES", raising=False)
+    assert set(defaults.of(command, {"policies", "paths"}, arguments)) == named
 
 
 def test_wrong_settings_end_the_run_but_not_help(repository: Path) -> None:

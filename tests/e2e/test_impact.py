@@ -68,7 +68,7 @@ def test_objects_of_the_cluster_are_judged_and_none_is_written(cluster: ControlP
     # names of 9 and 10 characters: fewer than 9 were admitted, and fewer than 11 are
     assert found == {("newly allowed", "strict", "namesxxxx"), ("newly allowed", "strict", "namesxxxxx")}
     assert {(each["file"], each["line"]) for each in report["findings"]} == {("the cluster", None)}
-    assert report["summary"]["policies"][0]["matched"] >= 8
+    assert report["impact"]["policies"][0]["matched"] >= 8
     after = cluster.kubectl("get", "configmaps,namespaces", "-A", "-o", "name,resourceVersion", check=False).stdout
     assert after == before
 

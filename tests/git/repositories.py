@@ -54,3 +54,19 @@ class Made:
 
     def _tree(self, content: bytes) -> str:
         return self.git("hash-object", "-w", "--literally", "-t", "tree", "--stdin", given=content)
+
+
+def imported(folder: Path, commits: Sequence[Mapping[str, str]]) -> list[str]:
+    """A repository with these commits, one after the other, each given by all of its files. Returns the commits."""
+    made = []
+    for number, files in enumerate(commits, 1):
+        made.append(f"commit refs/heads/main\nmark :{number}\ncommitter a <a@example.com> {number} +0000\ndata 0\n")
+        made.append("deleteall\n")
+        for name, text in files.items():
+            made.append(f'M 100644 inline "{name}"\ndata {len(text.encode())}\n{text}\n')
+    repository = Made(folder)
+    marks = folder / ".git" / "marks"
+    repository.git("fast-import", "--quiet", f"--export-marks={marks}", given="".join(made).encode())
+    repository.git("reset", "--quiet", "--hard", "main")
+    by_mark = dict(line.split() for line in marks.read_text().splitlines())
+    return [by_mark[f":{number}"] for number in range(1, len(commits) + 1)]

@@ -17,7 +17,7 @@ from webhook.server.settings import Settings
 SCHEMA_FILE = CHART / "values.schema.json"
 OWN = {
     "policies", "port", "plain_port", "tls_cert", "tls_key", "tls_name", "client_ca", "client_name", "cluster",
-    "kubeconfig", "webhook_configuration", "bundle_cache", "verify_key", "registry_ca",
+    "kubeconfig", "webhook_configuration", "bundle_cache", "verify_key", "registry_ca", "record",
 }  # fmt: skip
 """Settings that the chart itself sets, or that make no sense in a Pod."""
 PAGE = ROOT / "docs" / "operations" / "helm.md"

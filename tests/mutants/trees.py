@@ -15,6 +15,20 @@ from webhook.policy.load.loading import load_tree
 from webhook.policy.load.treefiles import read_tree
 
 CASE_HEAD = "apiVersion: gatewright.dev/v1\nkind: PolicyTest\nmetadata: {name: t}\npolicy: NAME\n"
+DOCUMENTED = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: one-container
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  validations:
+  - expression: size(object.spec.containers) <= 1
+"""
+"""The policy of which docs/policies.md shows runs."""
 
 
 def pod(name: str = "web", **spec: object) -> str:

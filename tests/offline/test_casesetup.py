@@ -51,6 +51,17 @@ def changed(text: str, *changes: tuple[str, str]) -> str:
             "its matchCondition mine is false",
         ),
         (
+            (
+                "spec:\n",
+                "spec:\n  failurePolicy: Ignore\n"
+                "  matchConditions: [{name: mine, expression: object.spec.nodeName == 'a'}]\n",
+            ),
+            (),
+            "",
+            "named",
+            "its matchConditions are in error; failurePolicy Ignore lets the request pass",
+        ),
+        (
             (),
             ("[Deny]", f"[Deny], matchResources: {{objectSelector: {SELECTOR}}}"),
             "",

@@ -15,33 +15,11 @@ from typing import Final
 import pytest
 
 from tests.amounts import amount
-from webhook.offline.changes import changes, differing
-from webhook.offline.requests import Options, plan
-from webhook.offline.revisions import Reading, read
+from tests.offline.states import State, expected, manifest, sent
 
 COMMITS: Final = 80
 PAIRS: Final = amount(1000, 20)
-Identity = tuple[str, str, str]  # kind, namespace, name
-State = dict[Identity, tuple[str, int]]  # the file and the content of each object
 KINDS: Final = ("ConfigMap", "Secret", "Service", "Deployment", "ClusterRole")
-
-
-def manifest(identity: Identity, content: int, comment: int) -> str:
-    kind, namespace, name = identity
-    versions = {"Deployment": "apps/v1", "ClusterRole": "rbac.authorization.k8s.io/v1"}
-    place = f", namespace: {namespace}" if namespace else ""
-    bodies = {
-        "ConfigMap": f"data: {{a: '{content}'}}",
-        "Secret": f"stringData: {{a: '{content}'}}",
-        "Service": f"spec: {{ports: [{{port: {content + 1}}}]}}",
-        "ClusterRole": f"rules: [{{apiGroups: [''], resources: [pods], verbs: [v{content}]}}]",
-        "Deployment": f"spec: {{replicas: {content}, selector: {{matchLabels: {{a: b}}}}, template: {{metadata: "
-        "{labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}",
-    }
-    return (
-        f"# {comment}\napiVersion: {versions.get(kind, 'v1')}\nkind: {kind}\n"
-        f"metadata: {{name: {name}{place}}}\n{bodies[kind]}\n"
-    )
 
 
 class History:
@@ -115,15 +93,6 @@ class History:
         return "".join(made)
 
 
-def expected(old: State, new: State) -> set[tuple[str, Identity]]:
-    """By brute force."""
-    return {
-        *(("CREATE", each) for each in new.keys() - old.keys()),
-        *(("DELETE", each) for each in old.keys() - new.keys()),
-        *(("UPDATE", each) for each in new.keys() & old.keys() if new[each][1] != old[each][1]),
-    }
-
-
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     return History(tmp_path_factory.mktemp("history") / "repository", seed=12)
@@ -133,25 +102,6 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
 def inside(history: History, monkeypatch: pytest.MonkeyPatch) -> Iterator[History]:
     monkeypatch.chdir(history.folder)
     yield history
-
-
-def sent(since: str, until: str, paths: list[str]) -> list[tuple[str, Identity]]:
-    sides = read(paths, since, until, Reading())
-    assert sides.new.problems == sides.warnings == []
-    differ = differing(sides.new.documents, sides.old.documents, sides.file)
-    planned = plan(sides.new.documents, Options())
-    before = plan(differ.old, Options(operation="DELETE"))
-    found = changes(planned, before, differ, sides.file)
-    assert found.problems == []
-    requests = [each for each in found.requests if not each.of_template]
-    for each in requests:
-        if each.request.operation == "UPDATE":
-            assert each.request.object is not None
-            assert each.request.old_object is not None
-            assert each.request.object != each.request.old_object
-    return [
-        (each.request.operation, (each.identity.kind, each.identity.namespace, each.identity.name)) for each in requests
-    ]
 
 
 def test_between_two_commits_every_request_is_sent_and_no_other(inside: History) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.git.repositories import Made
+from webhook.git import layout
 from webhook.git.repository import GitError
 from webhook.offline.revisions import Reading, Sides, read
 
@@ -76,3 +77,16 @@ def test_a_path_that_only_one_side_has(made: Made) -> None:
     sides = read(["old.yaml", "new.yaml"], "HEAD", "", Reading())
     assert files(sides) == (["new.yaml"], ["HEAD:old.yaml"])
     assert sides.new.problems == []
+
+
+def test_a_file_that_was_too_large_is_said_and_what_it_holds_now_is_new(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.commit({"d/a.yaml": CONFIG.format("a") + "#" * 1000, "d/b.yaml": CONFIG.format("b")})
+    (made.folder / "d/a.yaml").write_text(CONFIG.format("a"))
+    monkeypatch.setattr(layout, "MAX_FILE", 999)
+    sides = read(["d"], "HEAD", "", Reading())
+    assert files(sides) == (["d/a.yaml", "d/b.yaml"], ["HEAD:d/b.yaml"])
+    (warning,) = sides.warnings
+    assert warning.file == "HEAD:d/a.yaml"
+    assert warning.message.startswith("larger than 0 MiB; what is in this file now is taken to be new")

@@ -18,6 +18,7 @@ from packaging.markers import Marker
 
 from tests import goprograms
 from tests.amounts import ALL
+from tests.e2e import assets
 from tests.shared import once
 
 ROOT = Path(__file__).parents[2]
@@ -195,6 +196,40 @@ def test_an_installed_plugin_runs_the_command_whatever_is_in_the_folder(plugin: 
     done = run(plugin, "check", "--policies", str(ROOT / "policies" / "no-host-path"), "pod.yaml")
     assert (done.returncode, done.stderr) == (1, "")
     assert "deny no-host-path" in done.stdout
+
+
+def test_kubectl_finds_it_and_passes_everything_on(plugin: Path) -> None:
+    """A real kubectl, whose folders have no configuration."""
+    where = assets.found()
+    kubectl = None if where is None else where / "kubectl"
+    if kubectl is None or not kubectl.exists():
+        pytest.skip("there is no kubectl: make e2e-assets builds one")
+    venv = plugin / "cache" / "gatewright" / f"gatewright-{VERSION}-py3-none-any"
+    venv.parent.mkdir(parents=True)
+    venv.symlink_to(sys.prefix)
+    (plugin / "a pod.yaml").write_text(POD)
+    path = os.pathsep.join([str(plugin / "bin"), os.environ["PATH"]])
+
+    def kubectl_says(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(kubectl), *arguments],
+            env={"PATH": path, "HOME": str(plugin), "XDG_CACHE_HOME": str(plugin / "cache")},
+            cwd=plugin,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    policies = ["--policies", str(ROOT / "policies")]
+    assert str(plugin / "bin" / "kubectl-gatewright") in kubectl_says("plugin", "list").stdout
+    done = kubectl_says("gatewright", "check", *policies, "-n", "shop", "a pod.yaml")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "Pod shop/p" in done.stdout
+    piped = kubectl_says("gatewright", "check", *policies, "-", stdin=POD)
+    assert (piped.returncode, "deny no-host-path" in piped.stdout) == (1, True)
+    assert kubectl_says("gatewright", "check", "--nope").returncode == 2
 
 
 def test_the_first_run_says_what_it_needs(plugin: Path) -> None:

@@ -19,6 +19,7 @@ from webhook.cluster.lookups import NAMESPACES, Lookups
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
+from webhook.recordings.records import Writing
 from webhook.schema import Kinds
 from webhook.server.events import Events
 from webhook.server.gathering import families, merged
@@ -27,6 +28,7 @@ from webhook.server.livecluster import CacheMetrics
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
 from webhook.server.policytimes import PolicyTimes
+from webhook.server.recording import Recorder
 from webhook.server.reload import ReloadMetrics
 from webhook.server.traces.sending import Sending
 from webhook.server.turns import TurnMetrics, Turns
@@ -154,6 +156,7 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
 
     async def sending() -> None:
         metrics.registry.register(Sending(isolation._log))
+        metrics.registry.register(Recorder(isolation._log, Writing("", 0, 0, [], "")))
 
     asyncio.run(sending())
     metrics.registry.register(TurnMetrics(Turns(0.5, Log(os.open(os.devnull, os.O_WRONLY))), lambda: 0))

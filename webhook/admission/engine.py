@@ -313,7 +313,7 @@ def _validate(
         matched.append(binding)
         for param in params:
             evaluation = policy.evaluator.evaluate(review, param)
-            passed = evaluation is PASSED or evaluation.unmet
+            passed = evaluation is PASSED or not evaluation.ran
             if passed and observer is None:
                 continue
             evaluated = Evaluated(policy, binding, param, request, evaluation)

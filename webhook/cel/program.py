@@ -299,7 +299,7 @@ class Form(Protocol):
     """A form of the generated code, for callers that evaluate several programs: its activation and its evaluation."""
 
     @property
-    def activation(self) -> type[Activation]: ...
+    def activation(self) -> Callable[..., Activation]: ...
 
     def evaluate(self, program: Program, activation: Any, /) -> Any:
         """The program's value; raises EvaluationError."""

@@ -6,7 +6,7 @@ import gc
 import sys
 from itertools import count
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -39,6 +39,7 @@ from webhook.cli.options import (
     Values,
     Verbose,
     VerifyKey,
+    Watch,
     assumed,
     given,
     operation_of,
@@ -61,6 +62,9 @@ from webhook.cli.reporting import (
     reporting,
 )
 from webhook.versions import NEWEST_TEXT
+
+_RUN: Final = ("webhook.cli.report.model", "webhook.offline.inputs", "webhook.offline.verdicts")
+"""What a run imports, the most of it."""
 
 
 def check(
@@ -115,6 +119,7 @@ def check(
             "--as-written", help="Judge the objects as the files have them: not decoded, defaulted and completed."
         ),
     ] = False,
+    watch: Watch = False,
     verbose: Verbose = False,
     color: Colors = Color.AUTO,
 ) -> None:
@@ -123,6 +128,11 @@ def check(
     Exit code: **0** nothing is denied (warnings do not count, unless `--fail-on` says so), **1** something is denied,
     **2** the run itself failed: a bad policy, a bad file, a bad option.
     """
+    if watch:
+        from webhook.cli import watching
+
+        beside = [each for each in (settings, authorizations) if each is not None]
+        watching.each_change([*paths, *trees(policies), old, *(values or ()), *beside], _RUN)
     # A short run of many small objects that all live to its end: collecting garbage finds none, and takes a third of
     # the time.
     gc.disable()

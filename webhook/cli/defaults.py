@@ -10,7 +10,7 @@ import typer
 
 from webhook.cli.options import NO_SETTINGS, TREES, fail_with
 
-_COMMANDS: Final = ("check", "explain", "impact", "lint", "manifests", "mutate", "new", "test")
+_COMMANDS: Final = ("check", "explain", "impact", "lint", "manifests", "mutate", "new", "replay", "test")
 _READING: Final = ("check", "impact", "mutate")  # those whose PATH is a manifest, and may be left out
 
 
@@ -28,7 +28,7 @@ def of(command: str, parameters: Collection[str | None], arguments: Sequence[str
         raise typer.Exit(fail_with(problems))
     given = {argument.partition("=")[0] for argument in arguments}
     elsewhere = bool(os.environ.get(TREES)) or (command == "impact" and bool(given & {"--old", "--new"}))
-    reads = command in _READING and "--cluster" not in given
+    reads = command in _READING and not given & {"--cluster", "--recordings"}
     said = {
         "policies": [] if elsewhere else list(found.policies),
         "paths": list(found.paths) if reads else [],

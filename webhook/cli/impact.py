@@ -37,8 +37,6 @@ from webhook.cli.options import (
     Verbose,
     VerifyKey,
     assumed,
-    colored,
-    fail,
     imported,
     is_bundle,
     pulled,
@@ -46,18 +44,23 @@ from webhook.cli.options import (
     trees,
     workloads_of,
 )
-from webhook.excerpts import columns
+from webhook.cli.reporting import Concise, Outputs, OwnerLabel, Reporting, finish, reporting
 from webhook.versions import NEWEST_TEXT, Version, parse_version
 
 if TYPE_CHECKING:
     from webhook.access import AccessRule
     from webhook.cli.progress import ProgressBar
-    from webhook.cli.report.impactmodel import Report
+    from webhook.cli.report.model import Finding
     from webhook.documents.document import Problem
     from webhook.impact.corpus import Corpus
+    from webhook.impact.deciding import Counted
     from webhook.impact.sameness import Comparison
     from webhook.impact.trees import Side, Trees
     from webhook.offline.requests import Options
+
+
+MAX_LOOKUPS: Final = 20
+"""Lookups without a recorded answer that are named."""
 
 
 class FailOn(StrEnum):
@@ -101,6 +104,12 @@ def impact(
     cluster: Annotated[
         bool, typer.Option("--cluster", help="Judge the objects of a live cluster too; it is only read.")
     ] = False,
+    recordings: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--recordings", metavar="DIR", help="Judge the reviews that serve --record has written; may be repeated."
+        ),
+    ] = None,
     kubeconfig: Annotated[
         Path | None,
         typer.Option("--kubeconfig", metavar="FILE", help="[default: that of KUBECONFIG, else ~/.kube/config]"),
@@ -108,14 +117,7 @@ def impact(
     context: Annotated[
         str, typer.Option("--context", metavar="NAME", help="The context of the kubeconfig. [default: the current one]")
     ] = "",
-    owner_label: Annotated[
-        str,
-        typer.Option(
-            "--owner-label",
-            metavar="KEY",
-            help="The label or annotation that says whose an object is. [default: namespaces stand for owners]",
-        ),
-    ] = "",
+    owner_label: OwnerLabel = "",
     fail_on: Annotated[
         FailOn,
         typer.Option(
@@ -132,16 +134,8 @@ def impact(
     render: Render = None,
     values: Values = None,
     settings: SettingsFile = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FORMAT[=FILE]",
-            help="text, json or markdown, for a comment on a pull request. May be repeated, each but one with a file.",
-        ),
-    ] = None,
-    concise: Annotated[bool, typer.Option("--concise", help="Name the objects of the text, without messages.")] = False,
+    output: Outputs = None,
+    concise: Concise = False,
     exclude: Exclude = None,
     strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
@@ -155,8 +149,8 @@ def impact(
 ) -> None:
     """Compare two versions of the policies by their verdicts on objects: what is newly denied, allowed, changed.
 
-    The objects are manifests, those of a cluster, or both. Exit code: **0**, **1** if --fail-on says so, **2** the run
-    itself failed: policies of either side that do not load, a file that cannot be read, a bad option.
+    The objects are manifests, those of a cluster, or recorded reviews. Exit code: **0**, **1** if --fail-on says so,
+    **2** the run itself failed: policies of either side that do not load, a file that cannot be read, a bad option.
     """
     # As `check`: collecting garbage finds none here.
     gc.disable()
@@ -168,6 +162,7 @@ def impact(
         old=tuple(old or ()),
         new=tuple(new or ()),
         cluster=cluster,
+        recordings=tuple(recordings or ()),
         kubeconfig=kubeconfig,
         context=context,
         owner_label=owner_label,
@@ -179,8 +174,6 @@ def impact(
         render=frozenset(each.value for each in render or ()),
         values=tuple(values or ()),
         settings=settings,
-        output=tuple(output or ()),
-        concise=concise,
         exclude=tuple(exclude or ()),
         strict=strict,
         version=version,
@@ -191,7 +184,9 @@ def impact(
         color=color,
     )
     try:
-        code = _impact(asked)
+        code = _impact(asked, reporting(output, concise=concise, color=color))
+    except NotGiven as error:
+        code = refuse(error, color)
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
         code = FAILED
     except KeyboardInterrupt:
@@ -210,6 +205,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
     old: tuple[str, ...]
     new: tuple[str, ...]
     cluster: bool
+    recordings: tuple[Path, ...]
     kubeconfig: Path | None
     context: str
     owner_label: str
@@ -221,8 +217,6 @@ class _Asked(Struct, frozen=True, kw_only=True):
     render: frozenset[str]
     values: tuple[str, ...]
     settings: Path | None
-    output: tuple[str, ...]
-    concise: bool
     exclude: tuple[str, ...]
     strict: bool
     version: str
@@ -233,11 +227,12 @@ class _Asked(Struct, frozen=True, kw_only=True):
     color: Color
 
 
-def _impact(asked: _Asked) -> int:
+def _impact(asked: _Asked, how: Reporting) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.progress import ProgressBar
-    from webhook.cli.report.impacted import findings
-    from webhook.cli.report.impactmodel import Finding, Report
+    from webhook.cli.report.checked import rules, streams
+    from webhook.cli.report.impacted import Impacted
+    from webhook.cli.report.model import Report
     from webhook.impact.deciding import Counted, impacts
     from webhook.impact.sameness import compared
     from webhook.impact.summary import Tally
@@ -246,7 +241,6 @@ def _impact(asked: _Asked) -> int:
     from webhook.offline.requests import Options, impersonated
 
     try:
-        targets = _targets(asked.output)
         _require(asked)
         custom = workloads_of(asked.settings)
         try:
@@ -263,8 +257,8 @@ def _impact(asked: _Asked) -> int:
         old, new = _sides(asked, target)
     except NotGiven as error:
         if error.policies:
-            targets = [each for each in targets if each[0] != "text"]
-            return _finish(Report(problems=error.problems), targets, asked.color)
+            report = Report(command="impact", problems=error.problems, scope={"objects": 0, "policies": 0})
+            return finish(report, how, _never, aborted=True)
         return refuse(error, asked.color)
     comparison, counted, tally = compared(old, new), Counted(), Tally()
     options = Options(asked.namespace, user, asked.operation.value, False, custom, target)
@@ -282,75 +276,37 @@ def _impact(asked: _Asked) -> int:
             made = None
             for difference in impacts(corpus, old, new, comparison, counted):
                 if made is None:
-                    made = owners(asked.owner_label, [*corpus.namespaces, *new.policies.objects])
+                    owning = owners(asked.owner_label, [*corpus.namespaces, *new.policies.objects])
+                    made = Impacted(
+                        owning, placed=corpus.placed, numbered=corpus.numbered, differs=mutating.__contains__
+                    )
                 tally.add(difference)
-                differs = mutating.__contains__
-                found += findings(difference, made, placed=corpus.placed, differs=differs)
+                found += made.findings(difference)
                 bar.step("judging", counted.objects)
             problems += corpus.problems
             notes += corpus.notes
             notes += assumed(getattr(corpus, "assumed", ()))
+    problems += _unknown(counted)
     for side in (old, new):
         notes += [f"{side.name} has no {name}: its policies are {_gone(side is old)}" for name in side.absent]
     summary = tally.summary(old, new, comparison, counted)
     report = Report(
+        command="impact",
         findings=found,
+        rules={**rules(old.policies), **rules(new.policies)},
         problems=sorted(problems, key=lambda problem: (problem.file, problem.line or 0)),
         warnings=warnings,
-        notes=notes,
+        notes=[*notes, *streams(found)],
+        scope={"objects": summary.objects, "policies": summary.in_all},
         verbose=asked.verbose,
-        concise=asked.concise,
         impact=summary,
     )
-    code = _finish(report, targets, asked.color)
-    return code or int(summary.fails(asked.fail_on.value))
+    failed = summary.fails(asked.fail_on.value)  # of all objects, and not of one finding
+    return finish(report, how, lambda _: failed)
 
 
-FORMATS: Final = ("text", "json", "markdown")
-
-
-def _targets(named: Sequence[str]) -> list[tuple[str, str]]:
-    """The formats, each with its file, "" for stdout. Raises NotGiven."""
-    found: list[tuple[str, str]] = []
-    for each in named:
-        name, separator, file = each.partition("=")
-        if name not in FORMATS or (separator and not file):
-            raise NotGiven(f"--output: expected FORMAT or FORMAT=FILE, with one of {', '.join(FORMATS)}, got {each!r}")
-        if file in [other for _, other in found]:
-            raise NotGiven(
-                f"--output: two reports cannot both be written to {file or 'stdout; name a file: FORMAT=FILE'}"
-            )
-        found.append((name, file))
-    return found or [("text", "")]
-
-
-def _finish(report: Report, targets: Sequence[tuple[str, str]], color: Color) -> int:
-    """Write the report, and its problems and notes to stderr. Returns 2 if there are problems, else 0."""
-    from webhook.cli.report import impactjson, impactmarkdown, impacttext
-    from webhook.cli.report.problems import error_text, note_line, warning_text
-    from webhook.cli.streams import put
-
-    code = FAILED if report.problems else 0
-    if ("json", "") not in targets:
-        with_colors, width = colored(color, sys.stderr), columns(sys.stderr)
-        sys.stderr.write("".join(note_line(note, with_colors) for note in report.notes))
-        sys.stderr.write("".join(warning_text(each, with_colors, width) for each in report.warnings))
-        sys.stderr.write("".join(error_text(each, with_colors, width) for each in report.problems))
-        sys.stderr.flush()
-    for name, file in targets:
-        if name == "text":
-            shown = colored(color, sys.stdout) and not file
-            written = "".join(f"{line}\n" for line in impacttext.lines(report, shown))
-        else:
-            written = "".join((impactjson if name == "json" else impactmarkdown).text(report))
-        if not file:
-            code = code if put(written) else FAILED
-            continue
-        try:
-            Path(file).write_text(written, encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            code = fail(f"{file}: the report cannot be written: {error.strerror}", color)
-    return code
+def _never(_finding: Finding) -> bool:
+    return False
 
 
 def _gone(old: bool) -> str:
@@ -365,8 +321,8 @@ def _require(asked: _Asked) -> None:
         raise NotGiven("--old and --new name the policy trees; leave --since, --until and --policies out")
     if not asked.old and not asked.since:
         raise NotGiven("name what to compare with: --since REV, or --old TREE --new TREE")
-    if not asked.paths and not asked.cluster:
-        raise NotGiven("name the objects to judge: files and folders with manifests, or --cluster")
+    if not asked.paths and not asked.cluster and not asked.recordings:
+        raise NotGiven("name the objects to judge: files and folders with manifests, --cluster, or --recordings DIR")
     if (asked.kubeconfig or asked.context) and not asked.cluster:
         raise NotGiven("--kubeconfig and --context need --cluster")
     if asked.values and "helm" not in asked.render:
@@ -436,6 +392,32 @@ def _corpora(
             connection, name, comparison.evaluated, user=options.user, operation=options.operation, access=access
         )
         found.append(live)
+    if asked.recordings:
+        from webhook.impact.recordedcorpus import of_recordings
+        from webhook.recordings.reading import NoRecording
+
+        for folder in asked.recordings:
+            try:
+                found += of_recordings(folder)
+            except NoRecording as error:
+                raise NotGiven(f"--recordings: {error}") from None
+    return found
+
+
+def _unknown(counted: Counted) -> list[Problem]:
+    """What could not be judged, as recordings lack what policies look up."""
+    from webhook.documents.document import Problem
+
+    found = []
+    unknown = list(counted.unknown.items())
+    for lookup, (file, line, number) in unknown[:MAX_LOOKUPS]:
+        more = f", and {number - 1:,} more" if number > 1 else ""
+        text = f"the review is not judged{more}, as the recording has no answer to what a policy looks up: {lookup}"
+        found.append(Problem(file, line, None, text))
+    if rest := unknown[MAX_LOOKUPS:]:
+        file, line, _ = rest[0][1]
+        number = sum(each[2] for _, each in rest)
+        found.append(Problem(file, line, None, f"{number:,} more reviews are not judged, for {len(rest):,} lookups"))
     return found
 
 

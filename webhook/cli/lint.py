@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,34 +10,37 @@ import typer
 
 from webhook.cli.options import (
     DEFAULT_TREE,
-    FAILED,
     TREE,
     TREES,
     Bundles,
     Color,
     Colors,
-    Format,
     KubernetesVersion,
     NotGiven,
-    Output,
     PlainRegistry,
     PolicyImports,
     RegistryCA,
     VerifyKey,
-    colored,
     fail,
     read,
     refuse,
     trees,
 )
-from webhook.excerpts import columns
+from webhook.cli.reporting import BaselineFile, Concise, Outputs, Reporting, WriteBaseline, finish, reporting
 from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
     from webhook.documents.reader import Document
-    from webhook.lint.linting import Linted
     from webhook.policy.load.treefiles import Tree
     from webhook.versions import Version
+
+
+class Severity(StrEnum):
+    """How grave an alarm is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
 
 
 class FailOn(StrEnum):
@@ -71,12 +73,20 @@ def lint(
             help="A file with webhook configurations, to be compared with the policies; may be repeated.",
         ),
     ] = None,
-    output: Output = Format.TEXT,
+    output: Outputs = None,
+    concise: Concise = False,
+    only: Annotated[
+        list[Severity] | None,
+        typer.Option("--only", help="Show only alarms of this severity; may be repeated.", case_sensitive=False),
+    ] = None,
+    baseline: BaselineFile = "",
+    write_baseline: WriteBaseline = False,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
     verify_key: VerifyKey = None,
     registry_ca: RegistryCA = None,
     registry_plain_http: PlainRegistry = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what comments silence, too.")] = False,
     color: Colors = Color.AUTO,
 ) -> None:
     """Look for what is probably wrong with policies: rules that match nothing, conditions that are always true, reads
@@ -91,9 +101,12 @@ def lint(
     except ValueError as error:
         raise typer.Exit(fail(f"--kubernetes-version: {error}, got {version!r}", color)) from None
     try:
+        how = reporting(
+            output, concise=concise, color=color, only=only, baseline=baseline, write_baseline=write_baseline
+        )
         tree = read(trees(policies), policy_imports, Bundles(registry_ca, registry_plain_http, verify_key))
         registrations = _registrations(registration or ())
-        code = _lint(tree, target, registrations, fix, fail_on, output, color)
+        code = _lint(tree, target, registrations, fix, fail_on, how, verbose)
     except NotGiven as error:
         code = refuse(error, color)
     raise typer.Exit(code)
@@ -105,21 +118,23 @@ def _lint(
     registrations: tuple[Document, ...],
     fix: bool,
     fail_on: FailOn,
-    output: Format,
-    color: Color,
+    how: Reporting,
+    verbose: bool,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     import time
 
-    from webhook.cli.report import lintjson, linttext
-    from webhook.cli.streams import put
+    from webhook.cli.report.linted import finding, rules
+    from webhook.cli.report.model import Report
+    from webhook.cli.report.text import counted
+    from webhook.documents.document import Problem
     from webhook.lint import fixing
     from webhook.lint.linting import lint as linted
     from webhook.lint.linting import loaded
 
     now = time.time()
     found = linted(tree, target, now=now, registrations=registrations)
-    mended: tuple[int, list[str]] = (0, [])
+    notes: list[str] = []
     if fix:
         after = fixing.fixed(tree, found.alarms)
         try:
@@ -127,22 +142,23 @@ def _lint(
         except fixing.NotFixed as error:
             raise NotGiven(f"--fix: {error}") from None
         if written:
-            mended = len(after.alarms), written
+            notes.append(f"{counted(len(after.alarms), 'alarm')} mended in {', '.join(written)}")
             found = linted(after.tree, target, now=now, registrations=registrations)
-    if output is Format.JSON:
-        done = put(lintjson.report(found, mended))
-    else:
-        done = put(linttext.report(found, mended, colored(color, sys.stdout), columns(sys.stdout)))
-    if not done or not found.loads:
-        return FAILED
-    return 1 if _fails(found, fail_on) else 0
-
-
-def _fails(found: Linted, fail_on: FailOn) -> bool:
-    from webhook.lint.table import RULES
-
-    counted = {FailOn.ERROR: ("error",), FailOn.WARNING: ("error", "warning"), FailOn.NEVER: ()}[fail_on]
-    return any(RULES[alarm.rule].severity in counted for alarm in found.alarms)
+    problems = []
+    if not found.loads:
+        problems.append(Problem(tree.names[0], None, None, "does not load, so that most rules were not asked"))
+    report = Report(
+        command="lint",
+        findings=list(map(finding, found.alarms)),
+        suppressed=list(map(finding, found.silenced)),
+        rules=rules(),
+        problems=problems,
+        notes=notes,
+        scope={"policies": found.policies, "files": found.files},
+        verbose=verbose,
+    )
+    fails = {FailOn.ERROR: ("error",), FailOn.WARNING: ("error", "warning"), FailOn.NEVER: ()}[fail_on]
+    return finish(report, how, lambda each: each.severity in fails)
 
 
 def _registrations(paths: list[Path] | tuple[()]) -> tuple[Document, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -26,11 +27,13 @@ COMMANDS: Final = {
     "manifests": ("webhook.cli.manifests", "Write the webhook configurations and roles of policies."),
     "mutate": ("webhook.cli.mutate", "Print manifests as mutating policies leave them."),
     "new": ("webhook.cli.new", "Write the files of a new policy, with tests that pass."),
+    "replay": ("webhook.cli.replay", "Decide recorded reviews again, and show what differs."),
     "serve": ("webhook.cli.serve", "Serve the admission webhook."),
     "test": ("webhook.cli.test", "Run the tests of the policies."),
 }
 """Subcommand -> its module, which has a function with the same name, and its line in `--help`, in this order."""
 
+_COMPLETE: Final = "_GATEWRIGHT_COMPLETE"
 HELP: Final = ("-h", "--help")
 
 HELP_OPTIONS: Final = {"help_option_names": [*HELP]}
@@ -94,11 +97,37 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+class Shell(StrEnum):
+    """A shell that completes commands."""
+
+    BASH = "bash"
+    FISH = "fish"
+    ZSH = "zsh"
+
+
+def _completion(shell: Shell | None) -> None:
+    if shell is not None:
+        from typer._completion_shared import get_completion_script  # typer has no other way to print it alone
+
+        typer.echo(get_completion_script(prog_name="gatewright", complete_var=_COMPLETE, shell=shell.value))
+        raise typer.Exit
+
+
 @app.callback()
 def gatewright(
     show_version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_version)
     ] = False,
+    completion: Annotated[
+        Shell | None,
+        typer.Option(
+            "--completion",
+            metavar="SHELL",
+            help="Print what makes a shell (bash, fish, zsh) complete commands and options, and exit.",
+            is_eager=True,
+            callback=_completion,
+        ),
+    ] = None,
     no_settings: Annotated[
         bool,
         typer.Option(
@@ -115,6 +144,10 @@ def main() -> None:
     ensure()
     # pydantic would read the metadata of every package that is installed, to find plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if _COMPLETE in os.environ:  # a shell asks, by what --completion has printed
+        from typer._completion_classes import completion_init
+
+        completion_init()
     if hasattr(sys.stdout, "reconfigure"):
         # Text from a policy or a file may contain characters that the terminal's encoding lacks: escape them.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -177,6 +177,11 @@ Verbose = Annotated[
 ]
 
 
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Run again whenever a file of the policies or of the input changes.")
+]
+
+
 class Format(StrEnum):
     """The format of the report."""
 

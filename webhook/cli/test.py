@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
+from webhook.cli import coverage as covering
+from webhook.cli.coverage import CoverageOptions, CoverageText
 from webhook.cli.options import (
     Color,
     Colors,
@@ -15,6 +17,7 @@ from webhook.cli.options import (
     NotGiven,
     PolicyImports,
     PolicyTrees,
+    Watch,
     fail,
     is_bundle,
     loaded,
@@ -25,6 +28,9 @@ from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
     from webhook.cli.report.model import Finding
+
+_RUN: Final = ("webhook.offline.caseruns", "webhook.offline.policytest")
+"""What a run imports, the most of it."""
 
 
 def test(
@@ -59,17 +65,29 @@ def test(
     concise: Concise = False,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
+    watch: Watch = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Name the cases that pass, too; show tracebacks of Python policies.")
     ] = False,
+    coverage: covering.Asked = False,
+    coverage_html: covering.Html = None,
+    coverage_json: covering.Json = None,
+    coverage_markdown: covering.Markdown = None,
+    coverage_xml: covering.Xml = None,
+    fail_under: covering.FailUnder = None,
     color: Colors = Color.AUTO,
 ) -> None:
     """Run the tests of the policies: the objects of kind `gatewright.dev/v1 PolicyTest` in the tree.
 
-    Exit code: **0** all cases pass, **1** some fail, or a mutant survives, **2** the run itself failed: a bad policy, a
-    bad test, no tests, a bad option.
+    Exit code: **0** all cases pass, **1** some fail, a mutant survives, or the coverage is below --fail-under, **2**
+    the run itself failed: a bad policy, a bad test, no tests, a bad option.
     """
-    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate)
+    if watch:
+        from webhook.cli import watching
+
+        watching.each_change([*trees(policies), *(paths or ())], _RUN)
+    covered = CoverageOptions(coverage, coverage_html, coverage_json, coverage_markdown, coverage_xml, fail_under)
+    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate, covered)
     raise typer.Exit(_test(trees(policies), wanted, output, concise, color, verbose, version, policy_imports))
 
 
@@ -85,6 +103,7 @@ class Wanted(Struct, frozen=True):
     require_tests: bool = False
     allow_no_tests: bool = False
     mutate: bool = False
+    coverage: CoverageOptions = CoverageOptions()
 
 
 def _test(
@@ -109,6 +128,8 @@ def _test(
     from webhook.policy.load.loading import PolicyTreeError
     from webhook.policy.python.raised import tracebacks
 
+    if wanted.mutate and wanted.coverage.wanted:
+        return fail("--mutate and --coverage are two runs: give one of them", color)
     try:
         target = parse_version(version)
     except ValueError as error:
@@ -129,6 +150,7 @@ def _test(
         return finish(Report(command="test", problems=problems), how, _fails, aborted=True)
 
     every, tested = planned, {each.policy for each in planned}
+    chosen = bool(wanted.paths or wanted.texts)
     untested = sorted({policy.name for policy in policies.policies} - tested)
     required = untested if wanted.require_tests else []
     try:
@@ -146,12 +168,18 @@ def _test(
     if wanted.mutate and not problems:
         from webhook.cli import testmutants
 
-        names = {each.policy for each in planned} | (set() if wanted.paths or wanted.texts else set(untested))
+        names = {each.policy for each in planned} | (set() if chosen else set(untested))
         report = testmutants.added(report, names, every, policies, tree)
         return finish(report, how, _fails)
 
-    with tracebacks() as raised:
-        results = list(caseruns.run(planned, policies))
+    try:
+        with tracebacks() as raised, wanted.coverage.measuring(policies) as measurement:
+            results = list(caseruns.run(planned, policies, measurement.recording))
+        covered = CoverageText()
+        if not report.problems:
+            covered = measurement.reported(named, planned, how, chosen=chosen, verbose=verbose)
+    except NotGiven as error:
+        return fail(str(error), color)
     background = Background(policies, raised)
     cases = [case(each, background, verbose) for each in results]
     met, warnings = startup.among(case.request for case in planned), list(policies.warnings)
@@ -167,7 +195,7 @@ def _test(
         warnings=warnings,
         notes=[str(note) for note in policies.notes if note.message in ended],  # the rest is no matter of tests
     )
-    return finish(report, how, _fails)
+    return covered.written(finish(report, how, _fails))
 
 
 def _fails(finding: Finding) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -11,11 +11,8 @@ from msgspec.structs import replace
 from webhook.cli.progress import ProgressBar
 from webhook.cli.report.model import MUTANT, Finding, Place, Report, Suppression
 from webhook.mutants import running
-from webhook.policy.policyset import Policy
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from webhook.mutants.mutant import Outcome
     from webhook.mutants.running import Mutated
     from webhook.offline.policytest import PlannedCase
@@ -33,20 +30,25 @@ def added(
         for each in running.run(wanted, planned, policies, tree, tree.imports):
             mutated.append(each)
             bar.step("mutating", len(mutated), len(wanted))
-    by_name = {policy.name: policy for policy in reversed(policies.policies)}
+    places = {policy.name: Place(policy.file, policy.line) for policy in reversed(policies.policies)}
+    return reported(report, mutated, places)
+
+
+def reported(report: Report, mutated: Sequence[Mutated], places: Mapping[str, Place]) -> Report:
+    """The report with these mutants. places: of the policies, by name."""
     known = {each.rule for each in report.findings}  # those that must have tests and have none
     return replace(
         report,
         findings=[
             *report.findings,
-            *(found for each in mutated for found in _findings(each, by_name) if found.rule not in known),
+            *(found for each in mutated for found in _findings(each, places) if found.rule not in known),
         ],
         suppressed=[_finding(each.name, outcome) for each in mutated for outcome in each.of("explained")],
         mutated=mutated,
     )
 
 
-def _findings(mutated: Mutated, policies: dict[str, Policy[Any]]) -> Iterator[Finding]:
+def _findings(mutated: Mutated, places: Mapping[str, Place]) -> Iterator[Finding]:
     yield from (_finding(mutated.name, outcome) for outcome in mutated.of("survived"))
     message = ""
     if mutated.failing:
@@ -54,8 +56,7 @@ def _findings(mutated: Mutated, policies: dict[str, Policy[Any]]) -> Iterator[Fi
     elif untested := mutated.of("untested"):
         message = f"it has no tests, so that {len(untested):,} mutants would survive"
     if message:
-        policy = policies[mutated.name]
-        place = Place(policy.file, policy.line)
+        place = places[mutated.name]
         yield Finding(rule=mutated.name, level="error", message=message, place=place, kind=MUTANT, policy=mutated.name)
 
 

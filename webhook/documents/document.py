@@ -237,6 +237,10 @@ _COMMENT = lazily(r"[ \t]+#")
 _WORD = lazily(r"\S*")
 
 
+_SECRETIVE: Final = ("Secret", "\\x", "\\u", "\\U", "\\\n", "\\\r", "!!binary", "tag:yaml.org,2002:")
+"""The word, the escapes that may spell it, and the tags of a text in base64."""
+
+
 class Text(Struct):
     """A part of a file between two `---` lines, which is parsed as a whole; a second time if positions are needed."""
 
@@ -259,9 +263,9 @@ class Text(Struct):
         return Position(self.first_line + line, offset - starts[line] + 1)
 
     def mentions_secrets(self) -> bool:
-        """Whether the text has the word Secret, so that some object in it may be one."""
+        """Whether the text has the word Secret, or something that may stand for it, so that an object may be one."""
         if self._secretive is None:
-            self._secretive = "Secret" in self.text
+            self._secretive = any(each in self.text for each in _SECRETIVE)
         return self._secretive
 
     def line(self, number: int) -> str:

@@ -56,11 +56,12 @@ class Opened(Struct, frozen=True):
 class Corpus(Protocol):
     """Requests with a view of the cluster. `problems`, `notes`: complete once all batches are read.
 
-    `placed`: whether documents are of files, so that lines say something. `namespaces`: the Namespaces that are known
-    once it is opened.
+    `placed`: whether documents are of files, so that the places of values say something; `numbered`: whether at least
+    the line of a document does. `namespaces`: the Namespaces that are known once it is opened.
     """
 
     placed: bool
+    numbered: bool
     problems: list[Problem]
     notes: list[str]
     namespaces: list[dict[str, Any]]
@@ -77,7 +78,7 @@ class Manifests:
     """
 
     def __init__(self, documents: Sequence[Document], options: Options, access: Sequence[AccessRule] = ()) -> None:
-        self.placed = True
+        self.placed = self.numbered = True
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.namespaces: list[dict[str, Any]] = []

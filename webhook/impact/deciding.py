@@ -21,6 +21,7 @@ from webhook.offline.verdicts import Completions, Decided, decided, verdict_of
 from webhook.policy.json_values import differs
 from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.request import CREATE, GroupVersionKind, GroupVersionResource, Request
+from webhook.recordings.view import NotRecorded
 
 if TYPE_CHECKING:
     from webhook.admission.record import Evaluated
@@ -39,6 +40,8 @@ class Counted(Struct):
 
     `ran`: the policies that differ whose matchConditions were met by an object. `left_out`: the objects for which no
     policy that differs is a candidate; `reused`: the results of mutating policies that were computed once for both.
+    `unknown`: what policies look up that a recording has no answer to: file and line of the first review that is not
+    judged for it, and how many there are; none of them is among `objects`.
     """
 
     objects: int = 0
@@ -46,6 +49,7 @@ class Counted(Struct):
     ran: set[Key] = field(default_factory=set)
     left_out: int = 0
     reused: int = 0
+    unknown: dict[str, tuple[str, int, int]] = field(default_factory=dict)
 
 
 def impacts(corpus: Corpus, old: Side, new: Side, comparison: Comparison, counted: Counted) -> Iterator[Difference]:
@@ -58,8 +62,13 @@ def impacts(corpus: Corpus, old: Side, new: Side, comparison: Comparison, counte
     for batch in opened.batches:
         was, view = SecretsSeen(batch.old), SecretsSeen(batch.new)
         for pair in batch.pairs:
+            try:
+                found = deciding.difference(pair, was, view)
+            except NotRecorded as error:
+                file, line, count = counted.unknown.get(error.lookup) or (pair.document.file, pair.document.line, 0)
+                counted.unknown[error.lookup] = (file, line, count + 1)
+                continue
             counted.objects += 1
-            found = deciding.difference(pair, was, view)
             if found is not None:
                 yield found
     counted.reused += deciding.memory.reused

@@ -54,7 +54,7 @@ class Live:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.namespaces: list[dict[str, Any]] = []
-        self.placed = False
+        self.placed = self.numbered = False
         self._connection = connection
         self._wanted = wanted
         self._user = user

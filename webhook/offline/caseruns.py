@@ -27,6 +27,7 @@ from webhook.policy.exceptions import PolicyException
 from webhook.policy.json_values import differs
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import CREATE, UPDATE, JSONObject, Request
+from webhook.policy.reviewing import Recording
 from webhook.schema import Resource
 from webhook.versions import Version
 
@@ -70,11 +71,11 @@ class Result(Struct, frozen=True):
         return not self.unmatched
 
 
-def run(planned: Iterable[PlannedCase], policies: PolicySet) -> Iterator[Result]:
-    """Run the cases, one by one."""
+def run(planned: Iterable[PlannedCase], policies: PolicySet, recording: Recording = "failures") -> Iterator[Result]:
+    """Run the cases, one by one. recording: see webhook.admission.record."""
     setups = Setups(policies)
     for each in planned:
-        yield run_one(setups.of(each), policies)
+        yield run_one(setups.of(each), policies, recording)
 
 
 def completed(request: Request, target: Version) -> Request:
@@ -89,8 +90,8 @@ def completed(request: Request, target: Version) -> Request:
     return replace(request, object=value, name=request.name or value["metadata"].get("name") or "")
 
 
-def run_one(setup: Setup, tree: PolicySet) -> Result:
-    """Run one case. tree: the policies that it was set up from."""
+def run_one(setup: Setup, tree: PolicySet, recording: Recording = "failures") -> Result:
+    """Run one case. tree: the policies that it was set up from. recording: see webhook.admission.record."""
     planned, policies, server = setup.planned, setup.policies, setup.server
     case, request = planned.case, planned.request
     cluster, record = SecretsSeen(setup.view), Record()
@@ -102,10 +103,10 @@ def run_one(setup: Setup, tree: PolicySet) -> Result:
         return whole
 
     if case.validate_only:
-        decision = validate(request, policies, cluster, recording="failures", observer=record)
+        decision = validate(request, policies, cluster, recording=recording, observer=record)
         whole(request)
     else:
-        decision = decide(request, policies, cluster, recording="failures", observer=record, completed=whole)
+        decision = decide(request, policies, cluster, recording=recording, observer=record, completed=whole)
     after = decision.mutation.object if decision.mutation else None
     redaction = Redaction.of(request.object, request.old_object, after, *cluster.seen)
     unmatched = () if decision.findings or decision.excepted else why_unmatched(setup, record, redaction)

@@ -123,8 +123,18 @@ class ExplainedMutants(model.Model, frozen=True):
     reason: str = ""
 
 
+class ExplainedSpans(model.Model, frozen=True):
+    """What no case can show of a policy in CEL (webhook.coverage): spans of its expressions, how they never come out,
+    and the reason. `evaluated`: they are never evaluated."""
+
+    spans: list[str] = []
+    never: Literal["true", "false", "present", "absent", "evaluated"] | None = None
+    reason: str = ""
+
+
 class PolicyTest(model.Model, frozen=True):
-    """A PolicyTest object. `mutants`: what `gatewright test --mutate` may leave alone."""
+    """A PolicyTest object. `mutants`: what `gatewright test --mutate` may leave alone. `uncovered`: what
+    `gatewright test --coverage` does not count."""
 
     api_version: str = API_VERSION
     kind: str = KIND
@@ -132,12 +142,14 @@ class PolicyTest(model.Model, frozen=True):
     policy: str = ""
     cases: list[Case] = []
     mutants: list[ExplainedMutants] = []
+    uncovered: list[ExplainedSpans] = []
 
 
 class PlannedCase(Struct, frozen=True):
     """A valid case: its place, the policy's name, its request. `document`, `prefix`: where the request's object stands,
     or its oldObject if it has none: in the test, or in the file that the case names. `explained`: the mutants that
-    its PolicyTest explains, each with the reason."""
+    its PolicyTest explains, each with the reason. `uncovered`: the spans that it explains, with the side that no case
+    can show, and the reason."""
 
     file: str
     line: int
@@ -147,6 +159,7 @@ class PlannedCase(Struct, frozen=True):
     document: Document
     prefix: Path = ROOT
     explained: tuple[tuple[str, str], ...] = ()
+    uncovered: tuple[tuple[str, str, str], ...] = ()
 
 
 def plan(roots: Sequence[str], policies: PolicySet) -> tuple[list[PlannedCase], list[Problem]]:
@@ -191,6 +204,7 @@ class _Reader:
             if not any(path[: len(each)] == each for each in wrong):  # else it follows from a field of the wrong type
                 self._fault(path, message)
         planned = []
+        uncovered = tuple((span, each.never or "", each.reason) for each in test.uncovered for span in each.spans)
         for index, case in enumerate(test.cases):
             if any(each[:2] in (("cases", index), ("cases",)) for each in wrong):
                 continue
@@ -202,7 +216,7 @@ class _Reader:
             line = self._document.position(("cases", index)).line
             document, prefix = self._places["object" if request.object is not None else "oldObject"]
             file, explained = self._document.file, tuple((id, each.reason) for each in test.mutants for id in each.ids)
-            planned.append(PlannedCase(file, line, test.policy, case, request, document, prefix, explained))
+            planned.append(PlannedCase(file, line, test.policy, case, request, document, prefix, explained, uncovered))
         return [] if self.problems else planned
 
     def _request(self, case: Case, path: Path) -> Request:
@@ -339,6 +353,17 @@ def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
                 yield (*at, "ids", number), message
         if not mutants.reason.strip():
             yield (*at, "reason"), "expected the reason why no case can notice them"
+    for index, spans in enumerate(test.uncovered):
+        at = ("uncovered", index)
+        if not spans.spans:
+            yield (
+                (*at, "spans"),
+                "expected parts of the policy's expressions, as `gatewright test --coverage` shows them",
+            )
+        if spans.never is None:
+            yield (*at, "never"), "expected one of true, false, present, absent, evaluated"
+        if not spans.reason.strip():
+            yield (*at, "reason"), "expected the reason why no case can show them"
     seen: set[str] = set()
     for index, case in enumerate(test.cases):
         path: Path = ("cases", index)

@@ -55,8 +55,9 @@ class Evaluation(Guarded, frozen=True):
     """The result of one policy on one request with one param object.
 
     `annotations`: the audit annotations as (key, value); the key lacks the policy's name. `annotation_errors`: their
-    evaluation errors under failurePolicy Fail, which deny regardless of the binding's actions. `unmet`: the name of the
-    false matchCondition, after which nothing else was evaluated; "" if the policy ran. `trace`: the results of the
+    evaluation errors under failurePolicy Fail, which deny regardless of the binding's actions. `ran`: False if the
+    matchConditions leave the request out, or are in error and failurePolicy Ignore lets it pass; then nothing else was
+    evaluated. `unmet`: the name of the false matchCondition, "" if there is none. `trace`: the results of the
     expressions, if the review records them (webhook.policy.trace).
     """
 
@@ -65,17 +66,16 @@ class Evaluation(Guarded, frozen=True):
     failures: Sequence[Failure] = ()
     annotations: Sequence[tuple[str, str]] = ()
     annotation_errors: Sequence[Failure] = ()
+    ran: bool = True
     unmet: str = ""
     trace: Trace | None = None
-
-    @property
-    def ran(self) -> bool:
-        """Whether the policy ran: no matchCondition is false."""
-        return not self.unmet
 
 
 PASSED = Evaluation()
 """The result without failures and annotations."""
+
+LET_PASS = Evaluation(ran=False)
+"""The result of matchConditions in error under failurePolicy Ignore."""
 
 
 class MutationFault(Struct, frozen=True):

@@ -6,7 +6,7 @@ The engine makes a `Review` for each request. It lives as long as the evaluation
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
@@ -17,10 +17,21 @@ from webhook.policy.request import GroupVersionKind, GroupVersionResource, JSONO
 
 if TYPE_CHECKING:
     from webhook.access import Access, AccessDecision
+    from webhook.cel import Program
     from webhook.cluster.view import ClusterView
+    from webhook.paths import Path
     from webhook.policy.evaluation import Evaluation, MutationResult
+    from webhook.policy.trace import Recorder
 
-Recording = Literal["failures", "everything"]
+
+class Recorders(Protocol):
+    """Makes the recorders of evaluations, for a caller that needs more of them than their traces, as coverage does."""
+
+    def recorder(self, sources: Iterable[tuple[Path, Program]], /) -> Recorder:
+        """The recorder of one evaluation of a policy with these expressions."""
+
+
+Recording = Literal["failures", "everything"] | Recorders
 """Which evaluations of CEL policies have a trace: see webhook.admission.record."""
 
 

@@ -7,7 +7,7 @@ be explained as long as the policy, the request and the param object are alive.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ from webhook.paths import Path
 if TYPE_CHECKING:
     from webhook.cel.why.explanation import Explanation
     from webhook.cel.why.privacy import Private
+    from webhook.policy.reviewing import Recording as Wanted
 
 
 class Traced(Guarded, frozen=True):
@@ -70,7 +71,10 @@ class Recorder:
     sources: the expressions of the policy, each with its path in the policy object.
     """
 
-    activation = Recording
+    @property
+    def activation(self) -> Callable[..., Recording]:
+        """See Form."""
+        return Recording
 
     def __init__(self, sources: Iterable[tuple[Path, Program]], *, everything: bool) -> None:
         self._places = {id(program): path for path, program in sources}
@@ -108,3 +112,10 @@ class Recorder:
     def trace(self) -> Trace:
         """The trace of all evaluations so far."""
         return Trace(tuple(self._traced.values()), self._recorded_all)
+
+
+def recorder(recording: Wanted, sources: Iterable[tuple[Path, Program]]) -> Recorder:
+    """The recorder of one evaluation of a policy with these expressions."""
+    if isinstance(recording, str):
+        return Recorder(sources, everything=recording == "everything")
+    return recording.recorder(sources)

@@ -52,7 +52,7 @@ from webhook.server.sources import Sources
 from webhook.server.state import InForce, State
 from webhook.server.together import Coordinator, Follower, Kept, Member
 from webhook.server.turns import TurnMetrics, Turns
-from webhook.server.watching import CannotTrace, sampler_of, started
+from webhook.server.watching import CannotRecord, CannotTrace, sampler_of, started, writing_of
 from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
 from webhook.visible import visible
@@ -107,7 +107,8 @@ def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for a reload, once the server runs
     try:
         sampler_of(settings)
-    except CannotTrace as error:
+        writing_of(settings)
+    except (CannotTrace, CannotRecord) as error:
         raise StartError(str(error)) from None
     sources, since, tree, policies = _load(settings, log)
     kinds = Kinds.builtin().with_crds(policies.objects)
@@ -432,6 +433,7 @@ class Serving(Struct, frozen=True):
             turns,
             watching.sight,
             watching.events,
+            watching.recorder,
         )
         self.metrics.registry.register(TurnMetrics(turns, lambda: turns.waiting + reviews.awaiting))
         server = Server(

@@ -14,7 +14,7 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from time import perf_counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 from msgspec import Struct
@@ -40,6 +40,9 @@ from webhook.server.settings import flag
 from webhook.server.sight import Sight, Watch
 from webhook.server.state import InForce, State
 from webhook.server.turns import Turns
+
+if TYPE_CHECKING:
+    from webhook.server.recording import Lookups, Recorder
 
 _DEFAULT_TIME = 8.0  # seconds for a review without a timeout in its query
 _MAX_TIMEOUT = 30 * NANO  # the most that a webhook configuration may set; a hostile client may send more
@@ -69,7 +72,7 @@ class Reviews:
 
     A review may take `memory` bytes; one that would need more is refused. With `names`, only clients may ask whose
     certificate has one of them. Without `turns`, each is evaluated when it comes. sight: what watches reviews, if
-    anything does. events: records denials, if they are to be recorded.
+    anything does. events: records denials, if they are to be recorded. recorder: records reviews, if they are to be.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Reviews:
         turns: Turns | None = None,
         sight: Sight | None = None,
         events: Events | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._state = state
         self._metrics = metrics
@@ -90,6 +94,7 @@ class Reviews:
         self._names = frozenset(names)
         self._sight = sight
         self._events = events
+        self._recorder = recorder
         self._turns = turns or Turns(0.0, log)
         self.awaiting = 0
         """Reviews that wait for the API server, or for a policy that runs apart."""
@@ -136,10 +141,12 @@ class Reviews:
         """The response to a review that arrived at `started`, or an awaitable of it."""
         in_force = self._state.in_force  # a reload may replace it while the review waits for an answer
         watch = self._sight.begin(head, started, client.address) if self._sight is not None else None
+        lookups = self._recorder.begin(in_force.cluster) if self._recorder is not None else None
+        cluster: ClusterView = lookups or in_force.cluster
         try:
-            return self._answered(head, body, client, started, in_force, in_force.cluster, self._state.isolation, watch)
+            return self._answered(head, body, client, started, in_force, cluster, self._state.isolation, watch, lookups)
         except Unanswered as unanswered:
-            return self._counted_awaited(head, body, client, started, in_force, unanswered.question, watch)
+            return self._counted_awaited(head, body, client, started, in_force, unanswered.question, watch, lookups)
 
     def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         """Count a refused request. It is logged only if its head could be read."""
@@ -164,6 +171,7 @@ class Reviews:
         in_force: InForce,
         question: Question,
         watch: Watch | None,
+        lookups: Lookups | None,
     ) -> Answer:
         """Request answers from the API server until the review can be evaluated, or the time for requests is over.
 
@@ -173,6 +181,9 @@ class Reviews:
         seconds = (time_for_review(head.query) or _DEFAULT_TIME) * _CLUSTER_SHARE - (perf_counter() - started)
         asked = live.for_review(asyncio.get_running_loop().time() + seconds) if live is not None else None
         view: ClusterView = asked or in_force.cluster
+        if lookups is not None:
+            lookups.view = view
+            view = lookups
         if in_force.policies.reads_secrets:
             view = SecretsSeen(view)  # of all evaluations: the result of a policy that ran apart comes in a later one
         answers: dict[bytes, Ended] = {}
@@ -197,7 +208,7 @@ class Reviews:
                 if watch is not None:
                     watch.waited(question, began)
             try:
-                return self._answered(head, body, client, started, in_force, view, runs, watch)
+                return self._answered(head, body, client, started, in_force, view, runs, watch, lookups)
             except Unanswered as unanswered:
                 question = unanswered.question
 
@@ -211,6 +222,7 @@ class Reviews:
         cluster: ClusterView,
         runs: Runs | None,
         watch: Watch | None,
+        lookups: Lookups | None,
     ) -> Answer:
         """The response to a review. Raises Unanswered if a policy needs an answer that `cluster` does not have."""
         if len(body) > SMALL and not fits(body, ENDPOINTS[head.path].phase, self._memory):
@@ -243,6 +255,8 @@ class Reviews:
         self._record(path, request, outcome, in_force.policies.revision, seconds)
         if watch is not None:
             watch.decided(path, request, outcome, in_force.policies.revision, seconds)
+        if lookups is not None and self._recorder is not None:
+            self._recorder.put(path, request, body, outcome, text, in_force.policies.revision, lookups)
         return Answer(200, text, close=self._state.stopping)
 
     def _decide(

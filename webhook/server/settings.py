@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from webhook.documents.files import content_of
 from webhook.policy.python.allowed import modules
+from webhook.recordings import fieldpaths
 from webhook.server.memory import HELD_SHARE
 from webhook.versions import NEWEST_TEXT, parse_version
 
@@ -87,6 +88,12 @@ def _paths(value: object) -> object:
     if isinstance(value, str):
         return tuple(part for part in value.split(",") if part)
     return tuple(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _field_paths(value: tuple[str, ...]) -> tuple[str, ...]:
+    for text in value:
+        fieldpaths.parse(text)
+    return value
 
 
 Modules = Annotated[tuple[str, ...], BeforeValidator(_modules)]
@@ -252,6 +259,30 @@ class Settings(BaseModel):
     events: bool = Field(
         False, description="Record denials as Kubernetes Events in the request's namespace. Needs a cluster."
     )
+    record: Path | None = Field(
+        None,
+        description="Folder in which reviews are recorded, without the values of Secrets, for gatewright replay. It is"
+        " made if it is not there.",
+    )
+    record_sample: float = Field(1.0, ge=0, le=1, description="Share of the reviews that are recorded, from 0 to 1.")
+    record_redact: Annotated[tuple[str, ...], BeforeValidator(_names), AfterValidator(_field_paths)] = Field(
+        (),
+        description="Fields whose values are not recorded, comma-separated, or repeated: paths in objects, such as"
+        " spec.containers[*].env[*].value or **.password, or in the request, such as request.userInfo.extra.",
+    )
+    record_rotate: Size = Field(
+        32 << 20,
+        ge=64 << 10,
+        le=1 << 40,
+        description="Size of a recorded file after which the next is begun; may end in Ki, Mi or Gi.",
+    )
+    record_disk: Size = Field(
+        512 << 20,
+        ge=1 << 20,
+        le=1 << 50,
+        description="Bytes that the recorded files of the folder take together; may end in Ki, Mi or Gi. The oldest is"
+        " removed to make room.",
+    )
     debug: bool = Field(
         False,
         description="Serve stacks, a profile and memory figures at /debug on the plain port, to clients on the loopback"
@@ -322,6 +353,11 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
             errors.append(
                 f"{flag('max_body')} is {size_text(settings.max_body)}, more than a quarter of {flag('max_memory')}"
                 f" ({size_text(settings.max_memory)}); raise that, and the memory limit of the Pod with it"
+            )
+        if settings.record is not None and 2 * settings.workers * settings.record_rotate > settings.record_disk:
+            errors.append(
+                f"{flag('record_disk')} is {size_text(settings.record_disk)}, less than two files of"
+                f" {flag('record_rotate')} ({size_text(settings.record_rotate)}) for each of {settings.workers} workers"
             )
         if settings.port == settings.plain_port != 0:
             errors.append(f"{flag('port')} and {flag('plain_port')} are both {settings.port}; expected two ports")

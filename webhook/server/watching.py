@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from copy import copy
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from webhook.cluster.connection import Connection
+from webhook.recordings.records import Writing
 from webhook.server.events import Events
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
@@ -22,6 +24,8 @@ from webhook.server.traces.sending import ConfigurationError, Sending, check
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
+
+    from webhook.server.recording import Recorder
 
 
 class CannotTrace(Exception):
@@ -36,20 +40,48 @@ def sampler_of(settings: Settings, environ: Mapping[str, str] = os.environ) -> S
         raise CannotTrace(f"{flag('traces')}: {error}") from None
 
 
+class CannotRecord(Exception):
+    """The folder of a recording cannot be written to; the text says why."""
+
+
+def writing_of(settings: Settings) -> Writing | None:
+    """What the process is told, as the settings say; None if nothing is recorded. Makes the folder.
+
+    Raises CannotRecord.
+    """
+    folder = settings.record
+    if folder is None:
+        return None
+    try:
+        folder.mkdir(0o700, exist_ok=True)
+    except OSError as error:
+        raise CannotRecord(f"{flag('record')} {folder}: {error.strerror}") from None
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise CannotRecord(f"{flag('record')} {folder}: expected a folder that this process may write to")
+    return Writing(
+        str(folder.resolve()),
+        settings.record_rotate,
+        settings.record_disk,
+        list(settings.record_redact),
+        settings.kubernetes_version,
+    )
+
+
 class Watching(Struct):
     """sight: what watches the reviews of this process; None if nothing does. sending: exports its traces. events:
-    records its denials."""
+    records its denials. recorder: records its reviews."""
 
     sight: Sight | None = None
     sending: Sending | None = None
     events: Events | None = None
+    recorder: Recorder | None = None
 
     async def close(self) -> None:
-        """End the process that exports traces, once it has what waits, or after a moment."""
+        """End the processes that export traces and write the recording, once they have what waits, or after a
+        moment."""
         if self.events is not None:
             self.events.close()
-        if self.sending is not None:
-            await self.sending.close()
+        await asyncio.gather(*(each.close() for each in (self.sending, self.recorder) if each is not None))
 
 
 def started(settings: Settings, metrics: Metrics, log: Log, cluster: Configuration | None) -> Watching:
@@ -59,13 +91,21 @@ def started(settings: Settings, metrics: Metrics, log: Log, cluster: Configurati
         events = Events(log, partial(Connection, copy(cluster), 1))
         events.start()
         metrics.registry.register(events)
+    recorder: Recorder | None = None
+    writing = writing_of(settings)
+    if writing is not None:
+        from webhook.server.recording import Recorder  # only servers that record need it
+
+        recorder = Recorder(log, writing, settings.record_sample)
+        recorder.start()
+        metrics.registry.register(recorder)
     which = sampler_of(settings)
     times = PolicyTimes() if settings.policy_times else None
     if times is not None:
         metrics.registry.register(times)
     if which is None:
-        return Watching(Sight(metrics, times=times) if times is not None else None, events=events)
+        return Watching(Sight(metrics, times=times) if times is not None else None, None, events, recorder)
     sending = Sending(log)
     sending.start()
     metrics.registry.register(sending)
-    return Watching(Sight(metrics, which, sending.put, times), sending, events)
+    return Watching(Sight(metrics, which, sending.put, times), sending, events, recorder)

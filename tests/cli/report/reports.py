@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
+from webhook.cli import testmutants
 from webhook.cli.report.model import (
     Case,
     Diff,
@@ -22,6 +23,9 @@ from webhook.cli.report.model import (
 from webhook.cli.report.writing import pieces
 from webhook.documents.document import Problem
 from webhook.excerpts import Excerpt
+from webhook.impact.summary import PolicySummary, Summary
+from webhook.mutants.mutant import Mutant, Outcome, Shown, Status
+from webhook.mutants.running import Mutated
 from webhook.offline.background import LookedFor
 from webhook.offline.manifests import LeftOut
 from webhook.offline.requests import Identity
@@ -168,8 +172,39 @@ LINT: Final = report(
         Finding(rule="GW102", level="note", message="no description", place=Place("policies/a.yaml", 1), kind="lint"),
         Finding(rule="GW103", level="warning", message="old version", place=Place("policies/b.yaml"), kind="lint"),
     ],
-    rules={"GW101": Rule("GW101", "lint", "A rule that matches nothing", "# Help", "https://example.com/GW101")},
+    rules={
+        "GW101": Rule(
+            "GW101", "lint", "It matches nothing", "# Help", "https://example.com/GW101", name="unknown-resource"
+        )
+    },
     scope={"files": 2, "policies": 1},
+)
+
+_MUTANTS: Final = [
+    Outcome(
+        Mutant(
+            f"abcdef0{number}", (("ValidatingAdmissionPolicy", "a"),), "operator", "<", HOSTILE, lambda: None,
+            lambda: Shown("policies/a.yaml", 7, 3, ("a < b",), (HOSTILE,)),
+        ),
+        status,
+        "a case" if status == "killed" else "",
+        HOSTILE if status == "explained" else "",
+    )
+    for number, status in enumerate(get_args(Status)[:3])
+]  # fmt: skip
+_REPORTED: Final = testmutants.reported(
+    Report(command="test"),
+    [Mutated("pinned-images", tuple(_MUTANTS), 1, stale=("12345678",)), Mutated("quiet", (), failing=True)],
+    {"pinned-images": Place("policies/a.yaml", 3), "quiet": Place("policies/quiet.yaml", 1)},
+)
+MUTATED: Final = report(
+    "test",
+    findings=_REPORTED.findings,
+    suppressed=_REPORTED.suppressed,
+    mutated=_REPORTED.mutated,
+    rules=RULES,
+    untested=["quiet"],
+    verbose=True,
 )
 
 IMPACT: Final = report(
@@ -179,11 +214,24 @@ IMPACT: Final = report(
             finding(change="newly denied", owner="team-a", place=Place(f"deploy/{number}.yaml", 3, 1), message=HOSTILE)
             for number in range(5)
         ),
-        finding(change="newly allowed", owner="team-b", level="deny"),
+        finding(change="newly allowed", owner="team-b", level="note"),
         finding(change="patch changed", level="note", owner="", diff=("--- old", "+++ new", "+a: ```", HOSTILE)),
     ],
     rules=RULES,
     scope={"objects": 9, "policies": 2},
+    impact=Summary(
+        "main (0123456789ab)",
+        f"new {HOSTILE}",
+        [
+            PolicySummary("pinned-images", "validating", ("policy", "objects"), 9),
+            PolicySummary(f"silent {HOSTILE}", "mutating", ("added",), 0, "it matches none of these objects"),
+        ],
+        2,
+        9,
+        7,
+        5,
+        1,
+    ),
 )
 
 NOTHING: Final = report("check", scope={"objects": 1, "files": 1, "policies": 1}, rules=RULES)
@@ -194,6 +242,7 @@ REPORTS: Final = {
     "check": CHECK,
     "test": TEST,
     "lint": LINT,
+    "mutants": MUTATED,
     "impact": IMPACT,
     "nothing": NOTHING,
     "broken": BROKEN,

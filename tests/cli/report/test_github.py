@@ -20,7 +20,8 @@ def test_every_line_is_one_command(name: str) -> None:
 def test_an_annotation() -> None:
     first = written(REPORTS["impact"], "github").splitlines()[5]
     assert first.startswith(
-        "::error file=deploy/web.yaml,line=12,col=9,endColumn=20,title=pinned-images (deny)::newly allowed: Deployment "
+        "::notice file=deploy/web.yaml,line=12,col=9,endColumn=20,title=pinned-images (note)::"
+        "newly allowed: Deployment "
     )
     lint = written(REPORTS["lint"], "github").splitlines()
     assert [each.split(" ")[0] for each in lint] == ["::error", "::warning", "::notice"]

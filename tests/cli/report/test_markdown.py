@@ -45,10 +45,12 @@ def test_a_table_counts_by_rule() -> None:
     assert first.startswith("### ❌ gatewright check\n\n1 denied, 1 warning\n\n")
 
 
-def test_impact_is_grouped_by_change_with_owners_and_examples() -> None:
+def test_impact_is_grouped_by_policy_and_change_with_owners_and_examples() -> None:
     text = written(REPORTS["impact"], "markdown")
-    assert "#### ⛔ newly denied: 5\n\n| owner | deny |\n|---|---:|\n| `team-a` | 5 |\n" in text
-    assert "#### ⛔ newly allowed: 1" in text
+    assert text.startswith("### Policy impact: 5 objects newly denied, 1 object newly allowed, 1 object differs, but ")
+    assert "| `pinned-images` | changed, other params or objects that it looks up | 9 | **5** | **1** | **1** |" in text
+    assert "<b>pinned-images</b>: 5 newly denied (team-a 5); 1 newly allowed (team-b 1); 1 patch changed (" in text
+    assert "- … and 2 more\n" in text
     assert "  ````diff\n  --- old\n  +++ new\n  +a: ```\n" in text
 
 

@@ -69,7 +69,7 @@ def test_spans_arrive(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
             sending.start()
             for number in range(25):
                 sending.put(record(number + 1))
-            await until(lambda: sending.exported == 25)
+            await until(lambda: sending.done == 25)
             await sending.close()
             assert (sending.failed, sending.dropped) == (0, 0)
 
@@ -158,12 +158,12 @@ def test_a_process_that_ends_is_started_again(log: Log, tmp_path: Path, monkeypa
             sending = Sending(log)
             sending.start()
             sending.put(record(1))
-            await until(lambda: sending.exported == 1)
+            await until(lambda: sending.done == 1)
             assert sending._process is not None
             sending._process.kill()
             await until(lambda: sending._socket is None)
             sending.put(record(2))  # waits for the next process
-            await until(lambda: sending.exported == 2)
+            await until(lambda: sending.done == 2)
             await sending.close()
 
         run(work)

@@ -12,9 +12,10 @@ from webhook.cli.report.changes import unified
 from webhook.cli.report.model import Diff, Finding, Level, Place, Rule, Suppression, anchored
 from webhook.offline.owners import Owners
 from webhook.offline.sources import Sources
-from webhook.paths import ROOT, render
+from webhook.paths import ROOT, Path, render
 
 if TYPE_CHECKING:
+    from webhook.documents.document import Document
     from webhook.offline.background import Background
     from webhook.offline.verdicts import Change, Located, Verdict
     from webhook.policy.exceptions import PolicyException
@@ -35,23 +36,21 @@ class Checked(Struct, frozen=True):
 
     def findings(self, verdict: Verdict) -> Iterator[Finding]:
         """What counts, in the order of the file."""
-        return (self._finding(located, verdict) for located in verdict.findings)
+        return (self.finding(located, verdict.document) for located in verdict.findings)
 
     def suppressed(self, verdict: Verdict) -> Iterator[Finding]:
         """What exceptions cover, in the order of the file."""
-        return (self._finding(located, verdict, exception) for located, exception in verdict.excepted)
+        return (self.finding(located, verdict.document, exception) for located, exception in verdict.excepted)
 
-    def _finding(self, located: Located, verdict: Verdict, exception: PolicyException | None = None) -> Finding:
-        found, document = located.finding, verdict.document
+    def finding(self, located: Located, document: Document, exception: PolicyException | None = None) -> Finding:
+        """One finding. exception: what covers it."""
+        found = located.finding
         end = located.excerpt.end if located.excerpt is not None else None
         # Of a long line, the excerpt is a part; its columns are others.
         length = end - located.excerpt.column if end is not None and located.excerpt is not None else None
         stop = located.column + length if length is not None else None
-        place, rendered = Place(located.stream, located.line, located.column, None, stop), None
-        if located.file != located.stream:
-            source = self.sources.find(document, located.path or ROOT)
-            at = source.position
-            rendered, place = place, Place(source.file, at.line, at.column) if at is not None else Place(source.file)
+        place = Place(located.stream, located.line, located.column, None, stop)
+        place, rendered = self._sourced(place, document, located.path or ROOT)
         looked_for, traceback = None, tuple[str, ...]()
         if self.background is not None:
             looked_for = self.background.looked_for(found, located.identity.namespace)
@@ -82,6 +81,19 @@ class Checked(Struct, frozen=True):
             traceback=traceback,
             explained=located if located.explained is not None else None,
         )
+
+    def places(self, document: Document, path: Path) -> tuple[Place, Place | None]:
+        """Where a value of a document is in the file that a person would edit, and in what was rendered; None for the
+        latter if nothing was."""
+        at = document.position(path)
+        return self._sourced(Place(document.stream, at.line, at.column), document, path)
+
+    def _sourced(self, place: Place, document: Document, path: Path) -> tuple[Place, Place | None]:
+        if document.file == document.stream:
+            return place, None
+        source = self.sources.find(document, path)
+        at = source.position
+        return (Place(source.file, at.line, at.column) if at is not None else Place(source.file)), place
 
 
 def diff(change: Change) -> Diff:

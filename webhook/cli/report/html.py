@@ -71,7 +71,12 @@ def _data(report: Report) -> Iterator[str]:
         "command": report.command,
         "scope": dict(report.scope),
         "rules": {
-            each.id: {"title": visible(each.title), "kind": visible(each.kind), "url": _web(each.url)}
+            each.id: {
+                "title": visible(each.title),
+                "name": visible(each.name),
+                "kind": visible(each.kind),
+                "url": _web(each.url),
+            }
             for each in report.rules.values()
         },
         "problems": [

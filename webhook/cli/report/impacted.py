@@ -6,85 +6,94 @@ import difflib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from webhook.admission.decision import MUTATING
 from webhook.cli.report.changes import yaml_lines
-from webhook.cli.report.impactmodel import Finding, Place
+from webhook.cli.report.checked import Checked
+from webhook.cli.report.model import Finding, Place
 from webhook.offline.secrets import masked
-from webhook.paths import render
 from webhook.visible import visible
 
 if TYPE_CHECKING:
+    from webhook.documents.document import Document
     from webhook.impact.differences import Difference, Differing, Repatched
     from webhook.offline.owners import Owners
     from webhook.offline.verdicts import Change
 
 PATCHED: Final = "patch changed"
+GONE: Final = ("newly allowed", "error went", "no longer warned", "no longer audited")
+"""Changes by which something is not said any more: such findings have the level note."""
 
 
-def findings(
-    difference: Difference, owners: Owners, *, placed: bool, differs: Callable[[str], bool]
-) -> Iterator[Finding]:
-    """What differs on an object. placed: whether it stands in a file. differs: whether a mutating policy of that name
-    differs between the trees."""
-    owner = owners.of(difference.value, difference.identity.namespace)
-    for each in difference.differing:
-        yield from _verdicts(difference, each, owner, placed)
-    for patched in difference.repatched:
-        yield _patch(difference, patched, owner, placed, differs)
+class Impacted:
+    """Makes findings of differences. placed, numbered: see webhook.impact.corpus.Corpus. differs: whether a mutating
+    policy of that name differs between the trees."""
 
+    def __init__(self, owners: Owners, *, placed: bool, numbered: bool, differs: Callable[[str], bool]) -> None:
+        self._owners = owners
+        self._placed = placed
+        self._numbered = numbered
+        self._differs = differs
+        self._checked = Checked()
 
-def _verdicts(difference: Difference, each: Differing, owner: str, placed: bool) -> Iterator[Finding]:
-    """A finding for each thing that one side says and not the other, on the new side if both say something."""
-    beside: list[str] = []
-    if each.old and each.new:
-        beside += [f"before: {located.message}" for located in each.old]
-    beside += [f"excepted by {name}" for name in each.excepted]
-    for located in each.new or each.old:
-        found = located.finding
-        yield Finding(
-            change=each.what,
-            policy=found.policy,
-            kind=found.kind,
-            message=located.message,
-            place=Place(located.stream, located.line, located.column) if placed else Place(difference.document.file),
+    def findings(self, difference: Difference) -> Iterator[Finding]:
+        """What differs on an object."""
+        owner = self._owners.of(difference.value, difference.identity.namespace)
+        for each in difference.differing:
+            yield from self._verdicts(difference, each, owner)
+        for patched in difference.repatched:
+            yield self._patch(difference, patched, owner)
+
+    def _verdicts(self, difference: Difference, each: Differing, owner: str) -> Iterator[Finding]:
+        """A finding for each thing that one side says and not the other, on the new side if both say something."""
+        beside: list[str] = []
+        if each.old and each.new:
+            beside += [f"before: {located.message}" for located in each.old]
+        beside += [f"excepted by {name}" for name in each.excepted]
+        for located in each.new or each.old:
+            found = self._checked.finding(located, difference.document)
+            found = replace(found, owner=owner, change=each.what, asides=tuple(beside))
+            if each.what in GONE:
+                found = replace(found, level="note")
+            if not self._placed:  # what is taken for the document is the object on a line
+                found = replace(found, place=self._line(difference.document), excerpt=None, path="")
+            yield found
+
+    def _patch(self, difference: Difference, patched: Repatched, owner: str) -> Finding:
+        """A finding of the mutating policies that differ, or if none does, of all that change the object."""
+        policies = [name for name in patched.policies if self._differs(name)] or list(patched.policies)
+        template = any(side is not None and side.template for side in (patched.old, patched.new))
+        what = "the Pod that is made of it" if template else "the object"
+        if patched.old is None:
+            message = f"{what} is changed, which it was not"
+        elif patched.new is None:
+            message = f"{what} is not changed any more"
+        else:
+            message = f"{what} is changed in another way"
+        change = patched.new or patched.old
+        document = difference.document
+        place, rendered = self._line(document), None
+        if change is not None and self._placed:
+            place, rendered = self._checked.places(document, change.template)
+        return Finding(
+            rule=policies[0],
+            level="note",
+            change=PATCHED,
+            policy=policies[0],
+            kind=MUTATING,
+            message=message,
+            place=place,
+            rendered=rendered,
             object=difference.identity,
             owner=owner,
             operation=difference.operation,
-            binding=found.binding,
-            action=found.action,
-            error=found.error,
-            path=render(located.path) if placed and located.path else "",
-            asides=tuple(beside),
+            asides=(f"together with {', '.join(policies[1:])}",) if policies[1:] else (),
+            diff=tuple(_diff(patched.old, patched.new)),
         )
 
-
-def _patch(
-    difference: Difference, patched: Repatched, owner: str, placed: bool, differs: Callable[[str], bool]
-) -> Finding:
-    """A finding of the mutating policies that differ, or if none does, of all that change the object."""
-    policies = [name for name in patched.policies if differs(name)] or list(patched.policies)
-    template = any(side is not None and side.template for side in (patched.old, patched.new))
-    what = "the Pod that is made of it" if template else "the object"
-    if patched.old is None:
-        message = f"{what} is changed, which it was not"
-    elif patched.new is None:
-        message = f"{what} is not changed any more"
-    else:
-        message = f"{what} is changed in another way"
-    change = patched.new or patched.old
-    line = change.line if change is not None and placed else None
-    return Finding(
-        change=PATCHED,
-        policy=policies[0],
-        kind=MUTATING,
-        message=message,
-        place=Place(difference.document.stream if placed else difference.document.file, line),
-        object=difference.identity,
-        owner=owner,
-        operation=difference.operation,
-        asides=(f"together with {', '.join(policies[1:])}",) if policies[1:] else (),
-        diff=tuple(_diff(patched.old, patched.new)),
-    )
+    def _line(self, document: Document) -> Place:
+        return Place(document.file, document.line if self._numbered else None)
 
 
 def _diff(old: Change | None, new: Change | None) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
@@ -14,22 +13,24 @@ from webhook.cli.report.impacttext import (
     by_change,
     by_object,
     by_policy,
-    counted,
     differ,
     owners_of,
     parts_of,
 )
+from webhook.cli.report.markdown import code, fenced
+from webhook.cli.report.naming import object_name
+from webhook.cli.report.plain import place_of
+from webhook.cli.report.text import counted
 from webhook.visible import visible
 
 if TYPE_CHECKING:
-    from webhook.cli.report.impactmodel import Finding, Report
+    from webhook.cli.report.model import Finding, Report
     from webhook.impact.summary import PolicySummary, Summary
 
 MAX_POLICIES: Final = 50
 """Policies whose examples are shown. GitHub takes comments of 65,536 characters."""
 
 MAX_ROWS: Final = 100
-MAX_MESSAGE: Final = 300  # characters of a message
 _COLUMNS: Final = {
     "newly denied": ("newly denied", "error came"),
     "newly allowed": ("newly allowed", "error went"),
@@ -41,17 +42,14 @@ _COLUMNS: Final = {
 """Heading of a column -> the changes that it counts."""
 
 
-def text(report: Report) -> Iterator[str]:
-    """The report, in pieces."""
-    found = report.impact
-    if found is None:
-        return
+def blocks(report: Report, found: Summary) -> Iterator[str]:
+    """The lines of the report, each with what cannot stand without it."""
     yield f"### Policy impact: {_headline(found)}\n\n"
     of_all = f"{len(found.policies):,} of {counted(found.in_all, 'policy', 'policies')} differ"
-    yield f"{counted(found.objects, 'object')} judged under {_code(found.old)} and {_code(found.new)}; {of_all}.\n\n"
+    yield f"{counted(found.objects, 'object')} judged under {code(found.old)} and {code(found.new)}; {of_all}.\n\n"
     if report.problems:
         yield f"> **{counted(len(report.problems), 'error')}**, so that this is not the whole impact:\n"
-        yield from (f"> - {_escaped(str(each))}\n" for each in report.problems[:MAX_EXAMPLES])
+        yield from (f"> - {code(str(each))}\n" for each in report.problems[:MAX_EXAMPLES])
         yield "\n"
     shown = by_policy(report.findings)
     rows = {policy.name: policy for policy in found.policies}
@@ -63,7 +61,7 @@ def text(report: Report) -> Iterator[str]:
     unjudged = [each for each in found.policies if each.unjudged]
     if unjudged:
         yield "**Nothing can be said of**\n\n"
-        yield from (f"- {_code(each.name)}: {each.unjudged}\n" for each in unjudged)
+        yield from (f"- {code(each.name)}: {each.unjudged}\n" for each in unjudged)
         yield "\n"
 
 
@@ -119,60 +117,22 @@ def _policy(name: str, found: Sequence[Finding]) -> Iterator[str]:
 
 def _example(found: Sequence[Finding]) -> Iterator[str]:
     first = found[0]
-    where = f"{first.object.namespace}/" if first.object.namespace else ""
-    yield f"- {_code(str(first.place))} {first.object.kind} {_code(f'{where}{first.object.name}')}"
+    yield f"- {code(place_of(first))}"
+    if first.object is not None:
+        yield f" {code(object_name(first.object))}"
     messages = dict.fromkeys(each.message for each in found)
-    yield f": {'; '.join(_escaped(_short(message)) for message in messages)}\n"
+    yield f": {'; '.join(code(message) for message in messages)}\n"
     for aside in dict.fromkeys(aside for each in found for aside in each.asides):
-        yield f"  - {_escaped(_short(aside))}\n"
+        yield f"  - {code(aside)}\n"
     for each in found:
         if each.diff:
-            yield from _diff(each.diff)
-
-
-def _diff(lines: Sequence[str]) -> Iterator[str]:
-    shown = [visible(line) for line in lines[:MAX_DIFF]]
-    if len(lines) > MAX_DIFF:
-        shown.append(f" … {len(lines) - MAX_DIFF:,} more lines")
-    fence = _fence("\n".join(shown))
-    yield f"\n  {fence}diff\n"
-    yield from (f"  {line}\n" for line in shown)
-    yield f"  {fence}\n\n"
+            shown = each.diff[:MAX_DIFF]
+            more = (f"… {len(each.diff) - MAX_DIFF:,} more lines",) if len(each.diff) > MAX_DIFF else ()
+            yield fenced((*shown, *more), "diff", "  ")
 
 
 def _name(name: str) -> str:
-    return name if name == SCHEMA else _code(name)
-
-
-def _short(message: str) -> str:
-    line = " ".join(message.split())
-    return line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]}…"
-
-
-def _code(content: str) -> str:
-    """Text as code. In a table a `|` must be escaped within code too."""
-    shown = visible(content).replace("|", "\\|")
-    fence = "`" * (_longest_run(shown) + 1)
-    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
-    return f"{fence}{pad}{shown}{pad}{fence}"
-
-
-def _fence(content: str) -> str:
-    return "`" * max(3, _longest_run(content) + 1)
-
-
-def _longest_run(content: str) -> int:
-    longest = run = 0
-    for character in content:
-        run = run + 1 if character == "`" else 0
-        longest = max(longest, run)
-    return longest
-
-
-def _escaped(content: str) -> str:
-    """Text that Markdown shows as it is: no markup, no mention of a person, no link."""
-    found = "".join(f"\\{each}" if each in r"\`*_[]<>|~&" else each for each in visible(content))
-    return re.sub(r"[@#]|:(?=//)", lambda each: f"{each[0]}\N{ZERO WIDTH SPACE}", found)
+    return name if name == SCHEMA else code(name).replace("|", "\\|")  # which ends a cell within code, too
 
 
 def _html(content: str) -> str:

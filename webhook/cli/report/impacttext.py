@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from webhook.cli.report.naming import object_name
+from webhook.cli.report.plain import place_of
 from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, LEVEL, PASSED, WARNING, Style
+from webhook.cli.report.text import counted
 from webhook.impact.differences import CHANGES
 from webhook.visible import visible
 
 if TYPE_CHECKING:
-    from webhook.cli.report.impactmodel import Finding, Report
+    from webhook.cli.report.model import Finding, Report
     from webhook.impact.summary import PolicySummary, Summary
 
 MAX_EXAMPLES: Final = 3
@@ -44,18 +46,14 @@ _COLORS: Final = {
 }
 
 
-def lines(report: Report, color: bool = False) -> Iterator[str]:
+def lines(report: Report, found: Summary, style: Style, *, concise: bool) -> Iterator[str]:
     """The lines of the report, without line ends."""
-    style = Style(color)
-    found = report.impact
-    if found is None:
-        return
     rows = {policy.name: policy for policy in found.policies}
     shown = by_policy(report.findings)
     for name in sorted({*rows, *shown}, key=lambda each: (each not in shown, each)):
         if name not in shown and rows[name].unjudged:
             continue  # named below
-        yield from _policy(name, rows.get(name), shown.get(name, ()), report, style)
+        yield from _policy(name, rows.get(name), shown.get(name, ()), report.verbose, concise, style)
     if unjudged := [each for each in found.policies if each.unjudged]:
         yield style(BOLD, "Nothing can be said of")
         yield from (f"  {visible(each.name)} ({parts_of(each)}): {each.unjudged}" for each in unjudged)
@@ -64,7 +62,7 @@ def lines(report: Report, color: bool = False) -> Iterator[str]:
 
 
 def _policy(
-    name: str, row: PolicySummary | None, found: Sequence[Finding], report: Report, style: Style
+    name: str, row: PolicySummary | None, found: Sequence[Finding], verbose: bool, concise: bool, style: Style
 ) -> Iterator[str]:
     about = (
         f"{row.kind}, {parts_of(row)}; matches {counted(row.matched, 'object')}" if row else "the same on both sides"
@@ -76,19 +74,19 @@ def _policy(
         objects = by_object(of_change)
         said = style(_COLORS.get(change, BOLD), f"{change}: {len(objects):,}")
         yield f"  {said}  {style(DIM, owners_of(objects))}"
-        shown = objects if report.verbose else objects[:MAX_EXAMPLES]
+        shown = objects if verbose else objects[:MAX_EXAMPLES]
         for each in shown:
-            yield from _example(each, report, style)
+            yield from _example(each, concise, style)
         if len(objects) > len(shown):
             yield f"    {style(DIM, f'and {len(objects) - len(shown):,} more; --verbose shows all')}"
     yield ""
 
 
-def _example(found: Sequence[Finding], report: Report, style: Style) -> Iterator[str]:
+def _example(found: Sequence[Finding], concise: bool, style: Style) -> Iterator[str]:
     first = found[0]
-    name = object_name(first.object)
-    yield f"    {visible(str(first.place))}: {name}"
-    if report.concise:
+    name = f": {object_name(first.object)}" if first.object is not None else ""
+    yield f"    {place_of(first)}{name}"
+    if concise:
         return
     for each in found:
         yield from (f"      {visible(line)}" for line in each.message.splitlines())
@@ -113,7 +111,8 @@ def summary(report: Report, found: Summary, style: Style) -> str:
     if report.problems:
         parts.append(style(ERROR, counted(len(report.problems), "error")))
     of_all = f"{len(found.policies):,} of {counted(found.in_all, 'policy', 'policies')} differ"
-    return f"{', '.join(parts)} ({counted(found.objects, 'object')}, {of_all}, from {found.old} to {found.new})"
+    between = f"from {visible(found.old)} to {visible(found.new)}"
+    return f"{', '.join(parts)} ({counted(found.objects, 'object')}, {of_all}, {between})"
 
 
 # --------------------------------------------------------------------------------------- shared with other formats
@@ -165,8 +164,3 @@ def _most(owners: Counter[str]) -> list[tuple[str, int]]:
 def differ(count: int) -> str:
     """`1 object differs`, `3 objects differ`."""
     return f"{counted(count, 'object')} differ{'s' if count == 1 else ''}"
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """`1 file`, `3,000 files`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

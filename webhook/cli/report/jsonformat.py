@@ -11,6 +11,7 @@ import orjson
 
 from webhook.cli.report.model import LEVELS, Case, Diff, Exempted, Finding, Fix, Level, Place, Report, Rule
 from webhook.documents.document import Problem
+from webhook.impact.summary import Summary
 from webhook.offline.background import LookedFor
 from webhook.offline.manifests import LeftOut
 from webhook.offline.requests import Identity
@@ -64,6 +65,8 @@ def fields(report: Report) -> Iterator[tuple[str, Any]]:
     elif report.command == "test":
         yield "cases", (_case(each) for each in report.cases)
     yield "summary", _summary(report)
+    if report.impact is not None:
+        yield "impact", _impact(report.impact)
     yield "rules", (_rule(each) for each in report.rules.values())
     yield "errors", problems(report.problems)
     yield "warnings", problems(report.warnings)
@@ -92,6 +95,27 @@ def _summary(report: Report) -> dict[str, Any]:
     for name, kind in (("excepted", "exception"), ("known", "baseline"), ("silenced", "comment")):
         counts[name] = sum(1 for _ in _of(report, kind))
     return {**counts, "hidden": report.hidden, "errors": len(report.problems)}
+
+
+def _impact(found: Summary) -> dict[str, Any]:
+    policies = [
+        {
+            "name": each.name,
+            "kind": each.kind,
+            "differs": list(each.parts),
+            "matched": each.matched,
+            "unjudged": each.unjudged or None,
+        }
+        for each in found.policies
+    ]
+    return {
+        "old": found.old,
+        "new": found.new,
+        "differing": found.differing,
+        "newlyDenied": found.newly_denied,
+        "newlyAllowed": found.newly_allowed,
+        "policies": policies,
+    }
 
 
 def problems(found: Iterable[Problem]) -> list[dict[str, Any]]:
@@ -221,6 +245,7 @@ def _exempted(each: Exempted) -> dict[str, str]:
 def _rule(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.id,
+        "name": rule.name or None,
         "kind": rule.kind,
         "title": rule.title,
         "url": rule.url or None,

@@ -52,16 +52,16 @@ def text(report: Report) -> Iterator[str]:
 
 def _blocks(report: Report) -> Iterator[str]:
     """The lines of the report; what stands first is the most important."""
+    if report.impact is not None:
+        from webhook.cli.report import impactmarkdown  # where it is asked for
+
+        yield from impactmarkdown.blocks(report, report.impact)
+        return
     yield f"### {_heading(report)}\n\n"
     yield f"{_plain(summary(report, Style(False)))}\n\n"
     yield from _problems(report)
     found = [each for _, each in merged(report.findings)]
-    if any(each.change for each in found):
-        for change, of_change in grouped(found, lambda each: each.change):
-            yield f"#### {_MARKS[of_change[0].level]} {_plain(change)}: {len(of_change):,}\n\n"
-            yield from _table(of_change, lambda each: each.owner or "(no owner)", "owner")
-            yield from _rules(of_change)
-    elif found:
+    if found:
         yield from _table(found, lambda each: each.rule, "rule")
         yield from _rules(found)
     if report.suppressed:
@@ -109,8 +109,6 @@ def _rules(found: Iterable[Finding]) -> Iterator[str]:
         yield f"**{code(name)}**\n\n"
         for each in shown:
             yield f"{_item(each)}\n"
-            if each.diff:
-                yield fenced(each.diff, "diff", "  ")
         if len(of_name) > len(shown):
             yield f"- … and {len(of_name) - len(shown):,} more\n"
         yield "\n"

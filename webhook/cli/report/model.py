@@ -8,12 +8,13 @@ knows a command's own records. What a command fills:
   know no cases show it. What else is wrong with tests (an expression that no test reaches) is a Finding of its own
   `rule`, with the policy's file and line. With `--mutate` no cases, but `mutated`, and a Finding of the kind MUTANT for
   each mutant that survives; what explains one is a Suppression of the kind "comment".
-- `lint`: a Finding for each alarm, in the policy's file, with the level error, warning or note; a Rule for each id,
-  with its page (`url`) and its text (`help`); `fix`, if it can be mended. A comment that silences an alarm makes a
-  Suppression of the kind "comment".
-- `impact`: a Finding for each verdict that differs, with `change` ("newly denied", "newly allowed", …) and with the
-  level that the finding has on the side that has it; `diff`, if it is a patch. Reports group such findings by change,
-  policy and owner, and show few examples of each.
+- `lint`: a Finding for each alarm, in the policy's file, with the level error, warning or note; its `object` has no
+  apiVersion. A Rule for each id, with its name and its text (`help`); `fix`, if it can be mended. A comment that
+  silences an alarm makes a Suppression of the kind "comment". `webhook.cli.report.linted` does so.
+- `impact`: a Finding for each verdict that differs, with `change` ("newly denied", "newly allowed", …) and the level of
+  what is said now; what is not said any more, and a patch, has the level note. `diff`, if it is a patch; and `impact`,
+  which says what was compared. Text and Markdown group such findings by policy, change and owner, and show few
+  examples of each.
 
 `webhook.cli.reporting` has the options that these commands share, and `finish`, which writes a report and gives the
 exit code. Texts are plain and hold no content of Secrets: whoever makes a Finding has redacted them. Each format
@@ -35,6 +36,7 @@ from webhook.lazypatterns import lazily
 
 if TYPE_CHECKING:
     from webhook.documents.document import Problem
+    from webhook.impact.summary import Summary
     from webhook.mutants.running import Mutated
     from webhook.offline.background import LookedFor
     from webhook.offline.manifests import LeftOut
@@ -91,6 +93,7 @@ class Rule(Struct, frozen=True):
 
     `kind`: ValidatingAdmissionPolicy, MutatingAdmissionPolicy, "schema", "lint", "test". `title`: a line of plain text.
     `help`: more text, in Markdown, that its author is trusted with. `url`: its page. `place`: where it is declared.
+    `name`: words for an id that is a number.
     """
 
     id: str
@@ -99,6 +102,7 @@ class Rule(Struct, frozen=True):
     help: str = ""
     url: str = ""
     place: Place | None = None
+    name: str = ""
 
 
 class Suppression(Struct, frozen=True):
@@ -238,7 +242,8 @@ class Report(Struct, frozen=True, kw_only=True):
     findings that count for nothing, each with its suppression. `problems`: inputs that could not be read or used: the
     run itself failed. `warnings`: about inputs, which fail nothing. `notes`: lines worth knowing. `scope`: how much was
     looked at, as name in the plural -> count, such as {"objects": 3, "files": 2}, in the order in which it is said.
-    `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `hidden`: how many
+    `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `impact`: what two
+    policy trees were compared for, and what cannot be said; None for other commands. `hidden`: how many
     findings are left out on demand. `verbose`, `shows_diffs`, `shows_why`: what was asked for.
     """
 
@@ -255,6 +260,7 @@ class Report(Struct, frozen=True, kw_only=True):
     scope: Mapping[str, int] = {}
     untested: Sequence[str] = ()
     mutated: Sequence[Mutated] | None = None
+    impact: Summary | None = None
     hidden: int = 0
     verbose: bool = False
     shows_diffs: bool = False

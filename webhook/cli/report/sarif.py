@@ -66,6 +66,8 @@ def _rule(rule: Rule, level: str) -> dict[str, Any]:
         "defaultConfiguration": {"level": level},
         "properties": {"kind": visible(rule.kind), "tags": ["kubernetes", "policy"]},
     }
+    if rule.name:
+        made["name"] = visible(rule.name)
     if rule.help:
         made["fullDescription"] = {"text": _unlinked(lines_of(rule.help))}
         made["help"] = {"text": lines_of(rule.help), "markdown": lines_of(rule.help)}

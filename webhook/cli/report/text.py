@@ -20,9 +20,6 @@ from webhook.lazypatterns import lazily
 from webhook.visible import visible
 
 MAX_MESSAGE_LINES: Final = 20
-MAX_EXAMPLES: Final = 3
-"""Findings that are shown of those that differ between two policy trees in one way, of one policy."""
-
 _LAST_LINES: Final = 5
 _COMMAND: Final = lazily(r"(?:\s|\x1b\[[0-9;]*m)*::")
 _INDENT: Final = " " * 6
@@ -70,12 +67,14 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
 
         for mutated in report.mutated:
             yield from mutantstext.lines(mutated, style, report.verbose)
+    if report.impact is not None:
+        from webhook.cli.report import impacttext
+
+        yield from impacttext.lines(report, report.impact, style, concise=look.concise)
+        return
     found = [each for each in report.findings if each.kind not in (*OF_CASES, MUTANT)]
-    if any(each.change for each in found):
-        yield from _changes(found, look, style, report.verbose)
-    else:
-        for file, of_file in groupby(found, key=lambda each: each.place.file):
-            yield from _file(file, list(of_file), report, look, style)
+    for file, of_file in groupby(found, key=lambda each: each.place.file):
+        yield from _file(file, list(of_file), report, look, style)
     exempt = [each for each in report.suppressed if _kind(each) == "exception"]
     for file, of_file in groupby(exempt, key=lambda each: each.place.file):
         yield from _file(file, list(of_file), report, look, style)
@@ -230,30 +229,6 @@ def _wrapped(found: list[str], width: int | None) -> Iterable[str]:
     ]
 
 
-# --------------------------------------------------------------------------------------------------------- changes
-
-
-def _changes(found: Sequence[Finding], look: Look, style: Style, verbose: bool) -> Iterator[str]:
-    """What differs between two policy trees: by change and policy, with counts by owner and some examples."""
-    for change, of_change in grouped(found, lambda each: each.change):
-        yield style(LEVEL[of_change[0].level], f"{visible(change)}: {counted(len(of_change), 'finding')}")
-        for rule, of_rule in grouped(of_change, lambda each: each.rule):
-            owners = Counter(each.owner or "(no owner)" for each in of_rule)
-            by = ", ".join(f"{visible(owner)} {number:,}" for owner, number in owners.most_common(5))
-            more = f" and {len(owners) - 5:,} more owners" if len(owners) > 5 else ""
-            yield f"  {style(BOLD, visible(rule))}: {len(of_rule):,} ({by}{more})"
-            shown = of_rule if verbose else of_rule[:MAX_EXAMPLES]
-            for each in shown:
-                about = f" {object_name(each.object)}" if each.object is not None else ""
-                yield f"    {visible(str(each.place))}:{style(DIM, about)}"
-                if not look.concise:
-                    yield from (f"{_INDENT}{line}" for line in _message(each.message, look.width))
-                    yield from (f"{_INDENT}{style(DIFF.get(line[:1], ''), visible(line))}" for line in each.diff)
-            if len(of_rule) > len(shown):
-                yield f"    {style(DIM, f'and {len(of_rule) - len(shown):,} more; --verbose shows all')}"
-        yield ""
-
-
 def grouped(found: Iterable[Finding], key: Callable[[Finding], str]) -> list[tuple[str, list[Finding]]]:
     """The findings in groups, in the order in which each group begins."""
     groups: dict[str, list[Finding]] = {}
@@ -358,6 +333,10 @@ def summary(report: Report, style: Style) -> str:
         from webhook.cli.report import mutantstext
 
         return mutantstext.total(report.mutated)
+    if report.impact is not None:
+        from webhook.cli.report import impacttext
+
+        return impacttext.summary(report, report.impact, style)
     if report.command == "test":
         failed = sum(not case.passed for case in report.cases)
         text = f"{counted(len(report.cases), 'case')}: {len(report.cases) - failed} passed, {failed} failed"
@@ -365,21 +344,20 @@ def summary(report: Report, style: Style) -> str:
         more = [part for level in LEVELS if (part := _part(level, sum(each.level == level for each in others), style))]
         return ", ".join([text, *more])
     parts = [part for level in LEVELS if (part := _part(level, report.count(level), style))]
-    if any(each.change for each in report.findings):
-        changes = Counter(each.change for each in report.findings)
-        parts = [f"{number:,} {visible(change)}" for change, number in changes.items()]
     kinds = Counter(map(_kind, report.suppressed))
     for kind, words in (("exception", "excepted"), ("baseline", "known"), ("comment", "silenced")):
         if kinds[kind]:
             parts.append(style(LEVEL["audit"], f"{kinds[kind]:,} {words}"))
-    if wrong:
+    if wrong and report.command == "lint":  # whose findings are errors, too
+        parts.append(style(ERROR, "the tree does not load"))
+    elif wrong:
         parts.append(style(ERROR, counted(len(wrong), "error")))
     if report.hidden:
         parts.append(f"{report.hidden:,} not shown")
     elif report.command == "check" and not report.count("deny"):
         parts.insert(0, style(PASSED, "nothing denied"))
-    elif not parts:
-        parts.append(style(PASSED, "nothing found" if report.command == "lint" else "nothing differs"))
+    elif report.command != "check" and not report.findings and not wrong:
+        parts.insert(0, style(PASSED, "nothing found" if report.command == "lint" else "nothing differs"))
     return f"{', '.join(parts)}{f' ({scope(report)})' if report.scope else ''}"
 
 
@@ -390,7 +368,7 @@ def _part(level: Level, count: int, style: Style) -> str:
 def scope(report: Report) -> str:
     """How much was looked at: `3 objects in 1 file, 4 policies`."""
     parts = [f"{number:,} {name if number != 1 else singular(name)}" for name, number in report.scope.items()]
-    if list(report.scope)[:2] == ["objects", "files"]:
+    if list(report.scope)[1:2] == ["files"]:
         parts[:2] = [" in ".join(parts[:2])]
     return ", ".join(parts)
 

@@ -30,7 +30,7 @@ from webhook.policy.evaluation import UNCHANGED, MutationFault, MutationResult
 from webhook.policy.json_values import differs
 from webhook.policy.request import GroupVersionKind, JSONObject
 from webhook.policy.reviewing import Mutated, Review
-from webhook.policy.trace import Recorder
+from webhook.policy.trace import recorder as recorder_of
 from webhook.policy.written import model
 from webhook.schema import Schema, Schemas
 from webhook.versions import NEWEST, Version
@@ -86,11 +86,11 @@ class CELMutator(Struct, frozen=True):
     def mutate(self, review: Review, params: Any) -> MutationResult:
         """See Mutator."""
         recording = review.recording
-        if recording != "everything":
+        if recording is None or recording == "failures":
             result = self._mutated(review, params, PLAIN)
             if recording is None or not result.faults:
                 return result
-        recorder = Recorder(self.sources, everything=recording == "everything")
+        recorder = recorder_of(recording, self.sources)
         return replace(self._mutated(review, params, recorder), trace=recorder.trace())
 
     def _mutated(self, review: Review, params: Any, form: Form) -> MutationResult:

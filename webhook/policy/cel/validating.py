@@ -23,9 +23,9 @@ from webhook.policy.cel import authorization
 from webhook.policy.cel.declared import base_environment
 from webhook.policy.cel.matchconditions import OUT_OF_BUDGET, Condition, Conditions, error_text
 from webhook.policy.cel.paramvalues import ParamValues
-from webhook.policy.evaluation import PASSED, Evaluation, Failure, FailurePolicy
+from webhook.policy.evaluation import LET_PASS, PASSED, Evaluation, Failure, FailurePolicy
 from webhook.policy.reviewing import Recording, Review
-from webhook.policy.trace import Recorder
+from webhook.policy.trace import recorder as recorder_of
 from webhook.policy.written import model
 from webhook.versions import NEWEST, Version
 
@@ -115,7 +115,7 @@ class CELValidator(Struct, frozen=True):
             result = self._evaluated(review, params, PLAIN)
             if not (result.failures or result.annotation_errors):
                 return result
-        recorder = Recorder(self.sources, everything=recording == "everything")
+        recorder = recorder_of(recording, self.sources)
         return replace(self._evaluated(review, params, recorder), trace=recorder.trace())
 
     # The order of an evaluation, for all forms of the code: matchConditions, validations, messages, auditAnnotations.
@@ -126,7 +126,9 @@ class CELValidator(Struct, frozen=True):
         if self.conditions.conditions and not by_phases:
             unmatched = self.conditions.unmatched(review, params, form)
             if unmatched is not None:
-                return self._error(unmatched) if isinstance(unmatched, str) else _unmet(unmatched.name)
+                if isinstance(unmatched, str):
+                    return self._error(unmatched) if self.failure_policy == "Fail" else LET_PASS
+                return _unmet(unmatched.name)
         request = review.request
         bindings = {"object": request.object, "oldObject": request.old_object, "params": params}
         known = self.param_values.of(params) if form is PLAIN else None
@@ -245,7 +247,7 @@ class CELValidator(Struct, frozen=True):
 
 @lru_cache(maxsize=1024)  # a request that does not match allocates nothing
 def _unmet(condition: str) -> Evaluation:
-    return Evaluation(unmet=condition)
+    return Evaluation(ran=False, unmet=condition)
 
 
 def _message(validation: Validation, activation: Activation, form: Form) -> str:

@@ -3,7 +3,7 @@
     python -P -m webhook.server.traces.exporter DESCRIPTOR
 
 The descriptor is a stream socket. The server sends frames: four bytes of length, then a list of ReviewSpans in
-MessagePack. This process sends lines of JSON: `{"exported": N, "failed": N, "error": TEXT}`. It ends when the server
+MessagePack. This process sends lines of JSON: `{"done": N, "failed": N, "error": TEXT}`. It ends when the server
 closes its end, and exports what it has before, if the collector takes it within PATIENCE.
 
 What is configured stands in OpenTelemetry's own variables: OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS, _TIMEOUT,
@@ -128,7 +128,7 @@ class Exporter:
         except Exception as raised:
             error = f"{type(raised).__name__}: {raised}"
         count = len(batch)
-        said = {"exported": 0, "failed": count, "error": error} if error else {"exported": count, "failed": 0}
+        said = {"done": 0, "failed": count, "error": error} if error else {"done": count, "failed": 0}
         line = orjson.dumps({"error": "", **said}, option=orjson.OPT_APPEND_NEWLINE)
         with contextlib.suppress(OSError):
             self._server.sendall(line)

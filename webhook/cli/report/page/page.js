@@ -120,7 +120,8 @@
     const list = make("dl");
     const rule = report.rules[each.rule];
     const add = (name, value) => value && list.append(make("dt", {}, name), make("dd", {}, value));
-    add("policy", rule && rule.kind && rule.kind !== "lint" ? `${each.rule} (${rule.kind})` : each.rule);
+    const more = rule && (rule.kind === "lint" ? rule.name : rule.kind);
+    add(rule && rule.kind === "lint" ? "rule" : "policy", more ? `${each.rule} (${more})` : each.rule);
     add("binding", each.binding);
     add("request", each.operation);
     add("field", each.path);

@@ -1,0 +1,201 @@
+"""`gatewright replay`: exit codes, and what it shows as text and as JSON."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli import running
+from tests.recordings.making import record, review, tree, validating
+
+POLICY = validating("named", "object.metadata.name != 'bad'", "'it is ' + object.metadata.name")
+MUTATOR = """\
+from gatewright import mutate
+
+@mutate(resources=["v1/configmaps"], operations=["CREATE"], name="stamp")
+def stamp(request):
+    request.object["metadata"]["labels"] = {"seen": "yes"}
+"""
+BINDING = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: stamp}
+spec: {policyName: stamp}
+"""
+
+
+def value(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with the policies, and a recording of three reviews that they decided."""
+    calls = [("/validate", review(value("good"))), ("/validate", review(value("bad"))), ("/mutate", review(value("a")))]
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "stamp.py").write_text(MUTATOR)
+    (folder / "stamp.yaml").write_text(BINDING)
+    record(tmp_path / "rec", tree(folder, named=POLICY), calls)
+    return tmp_path
+
+
+def replay(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return running.gatewright("replay", "rec", *arguments, cwd=root)
+
+
+def change(root: Path, old: str, new: str, file: str = "named.yaml") -> None:
+    path = root / "policies" / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_the_same_tree_gives_the_recorded_verdicts(root: Path) -> None:
+    run = replay(root)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout == "3 reviews: all verdicts are the recorded ones\n"
+    (file,) = (root / "rec").iterdir()
+    assert running.gatewright("replay", file, cwd=root).stdout == run.stdout
+
+
+def test_verdicts_that_differ_are_shown(root: Path) -> None:
+    change(root, "'bad'", "'good'")
+    run = replay(root)
+    assert (run.returncode, run.stderr) == (1, "")
+    (file,) = (root / "rec").iterdir()
+    time = json.loads(gzip.decompress(file.read_bytes()).splitlines()[1])["time"]
+    assert (
+        f"""\
+allow -> deny  CREATE v1/configmaps shop/good by ann
+  rec/{file.name}:2, {time}, /validate
+  + named (named) deny: it is good
+"""
+        in run.stdout
+    )
+    assert "deny -> allow  CREATE v1/configmaps shop/bad by ann" in run.stdout
+    assert "  - named (named) deny: it is bad\n" in run.stdout
+    assert run.stdout.endswith("\n3 reviews: 2 with another verdict\n")
+
+
+def test_patches_warnings_and_messages_that_differ_are_shown(root: Path) -> None:
+    change(root, '"yes"', '"no"', "stamp.py")
+    change(root, "'it is '", "'it was '")
+    run = replay(root)
+    assert run.returncode == 1
+    assert "  - named (named) deny: it is bad\n  + named (named) deny: it was bad\n" in run.stdout
+    assert '  - patch {"op":"add","path":"/metadata/labels","value":{"seen":"yes"}}\n' in run.stdout
+    assert '  + patch {"op":"add","path":"/metadata/labels","value":{"seen":"no"}}\n' in run.stdout
+    change(root, "[Deny]", "[Warn]")
+    assert "  + warning: " in replay(root).stdout
+    change(root, "[Warn]", "[Audit]")
+    assert "  + audit annotation validation_failure: " in replay(root).stdout
+    (root / "policies" / "stamp.yaml").unlink()
+    assert "  - changed by stamp\n  + changed by no policy\n" in replay(root).stdout
+
+
+def test_json(root: Path) -> None:
+    assert json.loads(replay(root, "-o", "json").stdout) == {
+        "reviews": 3,
+        "differ": 0,
+        "differences": [],
+        "undecided": [],
+        "problems": [],
+    }
+    change(root, "'bad'", "'good'")
+    run = replay(root, "-o", "json")
+    assert run.returncode == 1
+    found = json.loads(run.stdout)
+    assert (found["reviews"], found["differ"]) == (3, 2)
+    (good, bad) = found["differences"]
+    assert (good["line"], good["operation"], good["resource"], good["name"]) == (2, "CREATE", "configmaps", "good")
+    assert (good["old"]["verdict"], good["new"]["verdict"], good["new"]["code"]) == ("allow", "deny", 422)
+    named = {"policy": "named", "binding": "named", "action": "Deny", "error": False}
+    assert (good["gone"], good["come"]) == ([], [{**named, "message": "it is good"}])
+    assert (bad["gone"], bad["come"]) == ([{**named, "message": "it is bad"}], [])
+
+
+def test_what_cannot_be_decided_again_is_said(root: Path) -> None:
+    change(root, "object.metadata.name != 'bad'", "authorizer.group('').resource('pods').check('get').allowed()")
+    run = replay(root)
+    assert run.returncode == 2
+    assert "not decided, as the recording has no answer to what a policy looks up:\n" in run.stdout
+    assert (
+        "an access check: user 'ann', verb 'get', resource 'pods': 2 reviews, the first at rec/reviews-" in run.stdout
+    )
+    assert run.stdout.endswith("3 reviews: those that were decided have the recorded verdicts, 2 not decided\n")
+    found = json.loads(replay(root, "-o", "json").stdout)
+    assert [each["line"] for each in found["undecided"]] == [2, 3]
+
+
+def test_lines_that_cannot_be_read_are_named_and_the_rest_is_decided(root: Path) -> None:
+    (file,) = (root / "rec").iterdir()
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    file.unlink()
+    (root / "rec" / "reviews-1-1.ndjson").write_bytes(b"".join([*lines[:2], b"{}\n", *lines[2:-1], lines[-1][:50]]))
+    run = replay(root)
+    assert run.returncode == 2
+    assert "rec/reviews-1-1.ndjson:3: no recorded review: the field 'path' is missing" in run.stderr
+    assert "rec/reviews-1-1.ndjson:5: the file was cut off in the middle of a line, after 2 reviews" in run.stderr
+    assert run.stdout == "2 reviews: all verdicts are the recorded ones, 2 places that cannot be read\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("replay", "nowhere"),
+            "nowhere: no such folder or file; expected one that gatewright serve --record has written",
+        ),
+        (("replay", "policies"), "policies: no recorded reviews in this folder"),
+        (("replay", "rec", "--policies", "nowhere"), "nowhere"),
+        (("replay", "rec", "--kubernetes-version", "x"), "--kubernetes-version: "),
+        (("replay", "rec", "-o", "sarif"), "-o"),
+    ],
+)
+def test_what_is_wrong_with_the_run_is_said(root: Path, arguments: tuple[str, ...], said: str) -> None:
+    run = running.gatewright(*arguments, cwd=root)
+    assert run.returncode == 2
+    assert said in run.stderr
+    assert run.stdout == ""
+
+
+def test_a_broken_policy_is_named(root: Path) -> None:
+    change(root, "object.metadata.name", "object.metadata.name +")
+    run = replay(root)
+    assert run.returncode == 2
+    assert "policies/named.yaml:" in run.stderr
+
+
+def test_hostile_names_are_shown_escaped(root: Path) -> None:
+    (file,) = (root / "rec").iterdir()
+    text = gzip.decompress(file.read_bytes()).replace(b'"ann"', b'"a\\u001b[2Jnn"')
+    file.write_bytes(gzip.compress(text))
+    change(root, "'bad'", "'good'")
+    run = replay(root)
+    assert run.returncode == 1
+    assert "\x1b" not in run.stdout
+    assert "by a\\x1b[2Jnn" in run.stdout
+
+
+def test_params_of_the_tree_go_first_if_asked(tmp_path: Path) -> None:
+    policy = validating(
+        "limits",
+        "object.metadata.name != params.data.forbidden",
+        more="paramKind: {apiVersion: v1, kind: ConfigMap}",
+        bound=", paramRef: {name: limits, namespace: conf, parameterNotFoundAction: Deny}",
+    )
+    params = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: limits, namespace: conf}\ndata: {forbidden: FORBIDDEN}\n"
+    )
+    policies = tree(tmp_path / "policies", limits=policy, params=params.replace("FORBIDDEN", "other"))
+    record(tmp_path / "rec", policies, [("/validate", review(value("web")))])
+    (tmp_path / "policies" / "params.yaml").write_text(params.replace("FORBIDDEN", "web"))
+    assert replay(tmp_path).returncode == 0
+    run = replay(tmp_path, "--tree-objects")
+    assert run.returncode == 1
+    assert "allow -> deny" in run.stdout

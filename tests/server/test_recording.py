@@ -1,0 +1,378 @@
+"""A full disk and a stopped writer lose no review: each is answered, and what is not recorded is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import re
+import signal
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from prometheus_client import CollectorRegistry
+
+from tests.cli.running import gatewright
+from tests.recordings.making import head, read, record, review, tree, validating, writing
+from tests.server.livecluster import cluster
+from tests.server.running import Running, environment, wait_for, write_policies
+from tests.timing import patience
+from webhook.access import Access, AccessUnknown
+from webhook.cluster.manifestsview import ManifestsView
+from webhook.cluster.view import NotCached, UnknownKind
+from webhook.recordings.replaying import Replay
+from webhook.schema import Kinds
+from webhook.server import recording
+from webhook.server.exchange import Answer, Client
+from webhook.server.logs import Log
+from webhook.server.metrics import Metrics
+from webhook.server.recording import Recorder
+from webhook.server.reviews import Reviews
+from webhook.server.state import InForce, State
+
+VALUE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+LIMITED = (  # the writer under a limit of what its files may hold: a write beyond fails, as on a full disk
+    *("sh", "-c", 'ulimit -f 1; exec "$0" "$@"'),
+    *(sys.executable, "-P", "-m", "webhook.recordings.writing"),
+)
+
+
+def counted(recorder: Recorder) -> dict[str, float]:
+    registry = CollectorRegistry()
+    registry.register(recorder)
+    names = ("written", "failed", "dropped")
+    found = {name: registry.get_sample_value("gatewright_recorded_reviews_total", {"result": name}) for name in names}
+    return {name: value or 0.0 for name, value in found.items()}
+
+
+@pytest.mark.parametrize("how", ["disk full", "stopped"])
+def test_no_review_is_lost(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "MAX_BYTES", 1 << 20)
+    policies = tree(tmp_path / "tree", one=validating("one", "true"))
+    sent = 3000
+
+    async def run() -> None:
+        log = Log(os.open(os.devnull, os.O_WRONLY))
+        recorder = Recorder(log, writing(tmp_path / "rec"), command=LIMITED if how == "disk full" else ())
+        recorder.start()
+        assert recorder._process is not None
+        if how == "stopped":
+            os.kill(recorder._process.pid, signal.SIGSTOP)
+        state = State(InForce(policies, ManifestsView(policies.objects)))
+        reviews = Reviews(state, Metrics(Kinds.builtin()), log, recorder=recorder)
+        for number in range(sent):
+            body = review({**VALUE, "data": {"x": os.urandom(300).hex()}})
+            answer = reviews.answer(head(), body, Client("192.0.2.1"))
+            assert isinstance(answer, Answer)
+            assert answer.status == 200
+            if number % 100 == 0:
+                await asyncio.sleep(0.02)
+        if how == "disk full":
+            async with asyncio.timeout(patience(20)):
+                while sum(counted(recorder).values()) < sent:
+                    await asyncio.sleep(0.05)
+            assert counted(recorder)["failed"] > 0
+        else:
+            assert counted(recorder)["dropped"] > 0
+        await recorder.close()
+        if how == "stopped":
+            assert counted(recorder)["failed"] > 0
+
+    asyncio.run(run())
+    if how == "disk full":
+        assert read(tmp_path / "rec")[1] == []
+        assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "rec").iterdir()} <= {0o600}
+
+
+def test_a_writer_that_is_killed_is_replaced_and_told_everything_again(tmp_path: Path) -> None:
+    shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"a": "x"}}}
+    policies = tree(tmp_path / "tree", one=validating("one", "namespaceObject.metadata.labels.a == 'x'"))
+    view = ManifestsView([shop])
+
+    async def run() -> None:
+        log = Log(os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT))
+        recorder = Recorder(log, writing(tmp_path / "rec"))
+        recorder.start()
+        reviews = Reviews(State(InForce(policies, view)), Metrics(Kinds.builtin()), log, recorder=recorder)
+
+        def ask(name: str) -> None:
+            answer = reviews.answer(head(), review({**VALUE, "metadata": {"name": name}}), Client("192.0.2.1"))
+            assert isinstance(answer, Answer)
+            assert orjson.loads(answer.body)["response"]["allowed"]
+
+        async def until(done: int) -> None:
+            async with asyncio.timeout(patience(30)):
+                while recorder.done < done:
+                    await asyncio.sleep(0.02)
+
+        for name in ("a", "b"):
+            ask(name)
+        await until(2)
+        assert recorder._process is not None
+        first = recorder._process.pid
+        recorder._process.kill()
+        async with asyncio.timeout(patience(30)):
+            while recorder._process is None or recorder._process.pid == first:
+                await asyncio.sleep(0.02)
+        ask("c")
+        await until(3)
+        assert counted(recorder) == {"written": 3, "failed": 0, "dropped": 0}
+        await recorder.close()
+        assert log.flush(10)
+
+    asyncio.run(run())
+    assert '"event":"process ended"' in (tmp_path / "log").read_text().replace(": ", ":")
+    reviews, problems = read(tmp_path / "rec")
+    assert sorted(each.request.name for each in reviews) == ["a", "b", "c"]
+    assert problems == []
+    for each in reviews:
+        assert each.view().namespace("shop").value["metadata"]["labels"]["a"] == "x"
+        assert not Replay(policies).compared(each).differs
+
+
+def test_a_review_that_is_too_large_for_the_queue_is_dropped_and_the_next_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MAX_BYTES", 10_000)
+    calls = [("/validate", review({**VALUE, "data": {"x": "y" * size}})) for size in (10, 20_000, 20)]
+    policies = tree(tmp_path / "tree", one=validating("one", "true"))
+    assert [answer.status for answer in record(tmp_path / "rec", policies, calls)] == [200] * 3
+    assert [len(each.request.object["data"]["x"]) for each in read(tmp_path / "rec")[0]] == [10, 20]  # type: ignore[index]
+
+
+def test_a_share_of_the_reviews_is_recorded(tmp_path: Path) -> None:
+    policies = tree(tmp_path / "tree", one=validating("one", "true"))
+    record(tmp_path / "none", policies, [("/validate", review(VALUE))] * 20, share=0.0)
+    assert list((tmp_path / "none").iterdir()) == []
+    record(tmp_path / "some", policies, [("/validate", review(VALUE))] * 400, share=0.25)
+    assert 50 < len(read(tmp_path / "some")[0]) < 150
+
+
+def test_what_is_kept_of_objects_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of too many objects is left out, and the numbers of objects begin anew when there are too many."""
+    monkeypatch.setattr(recording, "MAX_OBJECTS", 5)
+    policy = """\
+from gatewright import validate
+
+@validate(resources=["v1/configmaps"], operations=["CREATE"], reads=["v1/Service"], name="reads")
+def reads(request):
+    request.cluster.list("v1", "Service", namespace=request.object["metadata"]["name"])
+"""
+    bound = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: reads}
+spec: {policyName: reads, validationActions: [Deny]}
+"""
+    services = [
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": f"s{number}", "namespace": f"n{count}"}}
+        for count in range(9)
+        for number in range(count)
+    ]
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    (folder / "reads.py").write_text(policy)
+    policies = tree(folder, bound=bound)
+    names = [f"n{count}" for count in range(9)] * 3
+    calls = [("/validate", review({**VALUE, "metadata": {"name": name}})) for name in names]
+    record(tmp_path / "rec", policies, calls, cluster=ManifestsView(services))
+    reviews, problems = read(tmp_path / "rec")
+    assert (len(reviews), problems) == (27, [])
+    for each in reviews:
+        count = int(each.request.name[1:])
+        compared = Replay(policies).compared(each)
+        if count > 5:
+            assert compared.unknown == f"all Service of v1 in n{count}"
+        else:
+            assert not compared.differs
+            assert not compared.unknown
+            assert len(each.view().list("v1", "Service", f"n{count}").value) == count
+
+
+def written(server: Running) -> float:
+    text = server.get("/metrics").body.decode()
+    (found,) = re.findall(r'gatewright_recorded_reviews_total\{result="written"\} (\S+)', text)
+    return float(found)
+
+
+def test_a_server_records_what_its_workers_answer(start: Callable[..., Running], tmp_path: Path) -> None:
+    policies, folder = tmp_path / "policies", tmp_path / "rec"
+    write_policies(policies, {"named.yaml": validating("named", "object.metadata.name != 'bad'")})
+    flags = ("--record", str(folder), "--record-redact", "data.private,**.hidden")
+    server = start("--policies", str(policies), "--workers", "2", *flags)
+    sent = []
+    for number in range(40):
+        name = "bad" if number % 4 == 0 else f"m{number}"
+        value = {**VALUE, "metadata": {"name": name}, "data": {"private": f"do-not-keep-{number}", "open": "kept"}}
+        answer = server.post("/validate", review(value)).response
+        sent.append((name, answer["allowed"]))
+
+    wait_for(lambda: written(server) == len(sent), 30)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+    assert len(list(folder.iterdir())) <= 2  # one for each worker that has answered
+    assert server.stop() == 0
+    text = b"".join(gzip.decompress(file.read_bytes()) for file in folder.iterdir())
+    assert b"do-not-keep" not in text
+    assert text.count(b'"open":"kept"') == 40
+    reviews, problems = read(folder)
+    assert problems == []
+    assert sorted((each.request.name, each.allowed) for each in reviews) == sorted(sent)
+    run = gatewright("replay", folder, "--policies", policies, cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (0, "40 reviews: all verdicts are the recorded ones\n")
+
+
+def test_what_a_live_cluster_answered_is_recorded(start: Callable[..., Running], tmp_path: Path) -> None:
+    """A param, a Namespace that the cluster does not have, and an access check: a replay has the same view."""
+    listed, asked = threading.Event(), threading.Event()
+    listed.set()
+    asked.set()
+    asks = "authorizer.group('').resource('pods').check('create').allowed()"
+    files = {
+        "param.yaml": validating(
+            "param",
+            "object.metadata.name == params.data.allowed",
+            "'only ' + params.data.allowed",
+            more="paramKind: {apiVersion: v1, kind: ConfigMap}",
+            bound=", paramRef: {name: names, namespace: shop, parameterNotFoundAction: Deny}",
+        ),
+        "asks.yaml": validating("asks", asks, "'not you'", action="Warn"),
+    }
+    policies = write_policies(tmp_path / "policies", files)
+    with cluster(tmp_path, listed, asked) as kubeconfig:
+        where = ("--cluster", "kubeconfig", "--kubeconfig", str(kubeconfig))
+        server = start("--policies", str(policies), *where, "--record", str(tmp_path / "rec"))
+        denied = server.post("/validate", review({**VALUE, "metadata": {"name": "other"}})).response
+        allowed = server.post("/validate", review({**VALUE, "metadata": {"name": "web"}})).response
+        wait_for(lambda: written(server) == 2, 30)
+        assert server.stop() == 0
+    assert denied["status"]["message"].endswith("only web")
+    assert allowed["warnings"]
+    reviews, problems = read(tmp_path / "rec")
+    assert (len(reviews), problems) == (2, [])
+    param = reviews[0].view().get("v1", "ConfigMap", "names", "shop")
+    assert param.value["data"] == {"allowed": "web"}
+    assert {key[0] for key in reviews[0].answers} >= {"get", "access"}
+    run = gatewright("replay", "rec", "--policies", policies, cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (0, "2 reviews: all verdicts are the recorded ones\n")
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("no parent", "No such file or directory"),
+        ("a file", "File exists"),
+        ("small disk", "less than two files of"),
+        ("bad path", "expected a field such as"),
+    ],
+)
+def test_a_setting_that_cannot_work_ends_the_start(what: str, said: str, policies: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    flags = {
+        "no parent": ("--record", "no/where"),
+        "a file": ("--record", "file"),
+        "small disk": ("--record", "rec", "--record-disk", "1Mi", "--workers", "2"),
+        "bad path": ("--record", "rec", "--record-redact", "a..b"),
+    }[what]
+    run = gatewright(
+        "serve", "--port", "0", "--plain-port", "0", "--policies", policies, *flags, cwd=tmp_path, env=environment()
+    )
+    assert run.returncode == 2
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "rec").exists()
+
+
+class Failing:
+    """A cluster that answers nothing."""
+
+    kinds = Kinds.builtin()
+
+    def namespace(self, name: str) -> Any:
+        raise NotCached(f"Namespace {name} is not cached yet")
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Any:
+        raise UnknownKind(api_version, kind)
+
+    def list(self, api_version: str, kind: str, namespace: str | None = None) -> Any:
+        raise NotCached(f"{kind} is not listed yet")
+
+    def authorize(self, access: Access) -> Any:
+        raise AccessUnknown("no answer in time")
+
+
+def test_lookups_that_failed_fail_again(tmp_path: Path) -> None:
+    """Under failurePolicy Fail each is a denial with its text, in the server and in a replay."""
+    policy = """\
+from gatewright import validate
+
+@validate(resources=["v1/configmaps"], operations=["CREATE"], reads=["v1/Service", "v1/Node"], name="reads")
+def reads(request):
+    if request.object["metadata"]["name"] == "get":
+        request.cluster.get("v1", "Node", "n")
+    request.cluster.list("v1", "Service", namespace="shop")
+"""
+    bound = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: reads}
+spec: {policyName: reads, validationActions: [Deny]}
+"""
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    (folder / "reads.py").write_text(policy)
+    asks = validating("asks", "authorizer.group('').resource('pods').check('get').allowed()")
+    named = validating("named", "namespaceObject.metadata.name == 'shop'")
+    policies = tree(folder, bound=bound, asks=asks, named=named)
+    calls = [("/validate", review({**VALUE, "metadata": {"name": name}})) for name in ("get", "list")]
+    record(tmp_path / "rec", policies, calls, cluster=Failing())
+    reviews, problems = read(tmp_path / "rec")
+    assert (len(reviews), problems) == (2, [])
+    texts = [found.message for each in reviews for found in each.findings]
+    for said in ("unknown kind: Node of v1", "Service is not listed yet", "no answer in time", "not cached yet"):
+        assert any(said in text for text in texts), texts
+    assert not any(Replay(policies).compared(each).differs for each in reviews)
+    assert not any(Replay(policies).compared(each).unknown for each in reviews)
+
+
+def test_a_custom_kind_is_known_in_a_replay(tmp_path: Path) -> None:
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "limits.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "limits", "kind": "Limit"},
+            "versions": [{"name": "v1", "served": True, "storage": True}],
+        },
+    }
+    limit = {
+        "apiVersion": "example.com/v1",
+        "kind": "Limit",
+        "metadata": {"name": "all", "namespace": "conf"},
+        "spec": {"forbidden": "bad"},
+    }
+    policies = tree(
+        tmp_path / "tree",
+        limits=validating(
+            "limits",
+            "object.metadata.name != params.spec.forbidden",
+            more="paramKind: {apiVersion: example.com/v1, kind: Limit}",
+            bound=", paramRef: {name: all, namespace: conf, parameterNotFoundAction: Deny}",
+        ),
+    )
+    calls = [("/validate", review({**VALUE, "metadata": {"name": name}})) for name in ("bad", "good", "good")]
+    view = ManifestsView([limit], Kinds.builtin().with_crds([crd]))
+    record(tmp_path / "rec", policies, calls, cluster=view)
+    reviews, problems = read(tmp_path / "rec")
+    assert ([each.allowed for each in reviews], problems) == ([False, True, True], [])
+    assert {each.served[0].plural for each in reviews} == {"limits"}
+    assert not any(Replay(policies).compared(each).differs for each in reviews)
+    assert not any(Replay(policies).compared(each).unknown for each in reviews)

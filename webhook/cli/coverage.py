@@ -1,0 +1,134 @@
+"""The options of `gatewright test` that ask for coverage, and what they do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from msgspec import Struct
+
+from webhook.cli.options import FAILED, NotGiven, colored
+from webhook.cli.reporting import FAILING
+from webhook.cli.streams import put
+from webhook.excerpts import columns
+
+if TYPE_CHECKING:
+    from webhook.cli.reporting import Reporting
+    from webhook.coverage.measuring import Measured
+    from webhook.offline.policytest import PlannedCase
+    from webhook.policy.policyset import PolicySet
+    from webhook.policy.reviewing import Recording
+
+Asked = Annotated[
+    bool, typer.Option("--coverage", help="Say what of the policies the tests do not run, and how much they do.")
+]
+Html = Annotated[
+    Path | None, typer.Option("--coverage-html", metavar="FILE", help="Write the coverage as one HTML page.")
+]
+Json = Annotated[Path | None, typer.Option("--coverage-json", metavar="FILE", help="Write the coverage as JSON.")]
+Markdown = Annotated[
+    Path | None,
+    typer.Option("--coverage-markdown", metavar="FILE", help="Write the coverage as Markdown, for a pull request."),
+]
+Xml = Annotated[
+    Path | None, typer.Option("--coverage-xml", metavar="FILE", help="Write the coverage as Cobertura's XML.")
+]
+FailUnder = Annotated[
+    float | None,
+    typer.Option("--fail-under", metavar="PERCENT", min=0, max=100, help="Exit 1 if the coverage is below this."),
+]
+
+
+class CoverageOptions(Struct, frozen=True):
+    """The options as given. Any of them asks for coverage."""
+
+    asked: bool = False
+    html: Path | None = None
+    json: Path | None = None
+    markdown: Path | None = None
+    xml: Path | None = None
+    least: float | None = None
+
+    @property
+    def wanted(self) -> bool:
+        files = (self.html, self.json, self.markdown, self.xml)
+        return self.asked or any(each is not None for each in files) or self.least is not None
+
+    @contextmanager
+    def measuring(self, policies: PolicySet) -> Iterator[Measurement]:
+        """Run the tests within. Raises NotGiven if what measures Python is not installed."""
+        if not self.wanted:
+            yield Measurement(self, None, "failures")
+            return
+        from webhook.coverage.measuring import Measured
+        from webhook.coverage.python import NotInstalled
+
+        try:
+            measured = Measured(policies)
+        except NotInstalled as error:
+            raise NotGiven(str(error)) from None
+        with measured.running() as recording:
+            yield Measurement(self, measured, recording)
+
+
+class Measurement(Struct, frozen=True):
+    """What is measured, if anything is. recording: for webhook.offline.caseruns.run."""
+
+    options: CoverageOptions
+    measured: Measured | None
+    recording: Recording
+
+    def reported(
+        self, named: Sequence[str], cases: Sequence[PlannedCase], how: Reporting, *, chosen: bool, verbose: bool
+    ) -> CoverageText:
+        """Write the files. Returns what is to be said besides. named: the policy trees. how: as the report of the cases
+        is written. chosen: not all cases were to run; policies without one are left out. Raises NotGiven if a file
+        cannot be written."""
+        if self.measured is None:
+            return CoverageText()
+        from webhook.cli.report import cobertura, coveragehtml, coveragejson, coveragemarkdown, coveragetext
+        from webhook.cli.report.style import Style
+        from webhook.cli.report.writing import TEXT
+
+        coverage, options = self.measured.coverage(named, cases, tested_only=chosen), self.options
+        if options.html is not None:
+            _write("--coverage-html", options.html, coveragehtml.report(coverage, ", ".join(named)))
+        if options.json is not None:
+            _write("--coverage-json", options.json, coveragejson.report(coverage))
+        if options.markdown is not None:
+            _write("--coverage-markdown", options.markdown, coveragemarkdown.report(coverage, options.least))
+        if options.xml is not None:
+            _write("--coverage-xml", options.xml, cobertura.report(coverage))
+        beside = not any(each.format == TEXT and not each.file for each in how.targets)
+        stream = sys.stderr if beside else sys.stdout
+        shape = coveragetext.Shape(columns(stream), options.least, verbose)
+        text = coveragetext.report(coverage, Style(colored(how.color, stream)), shape)
+        return CoverageText(text, beside, options.least is not None and coverage.figure.below(options.least))
+
+
+class CoverageText(Struct, frozen=True):
+    """The text of the report. beside: it goes to stderr, as stdout has another format. low: the coverage is less than
+    what was asked for."""
+
+    text: str = ""
+    beside: bool = False
+    low: bool = False
+
+    def written(self, code: int) -> int:
+        """Write the text, after the report of the cases, of which `code` is the exit code. Returns the exit code."""
+        if self.beside:
+            sys.stderr.write(self.text)
+        elif self.text and not put(self.text):
+            return FAILED
+        return max(code, FAILING) if self.low else code
+
+
+def _write(option: str, file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise NotGiven(f"{option}: {file} cannot be written: {error.strerror}") from None

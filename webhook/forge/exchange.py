@@ -1,0 +1,110 @@
+"""JSON over HTTP with the API of GitHub or GitLab."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any, Final
+
+_TIMEOUT: Final = 30.0  # seconds of one request
+_PAUSES: Final = (1.0, 3.0)  # seconds before the second and the third try
+_MOST: Final = 16 << 20  # bytes of an answer
+_SHOWN: Final = 300  # characters of an error's text
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+class ForgeError(Exception):
+    """Why a request did not succeed. `status`: the answer's, 0 if there was none."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """urllib would send the token along to wherever an answer leads."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class Api:
+    """An API at one address, with the headers that authenticate."""
+
+    def __init__(self, address: str, headers: dict[str, str]) -> None:
+        """Raises ForgeError for an address to which a token would go in plain text."""
+        parts = urllib.parse.urlsplit(address)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            raise ForgeError(f"{address}: expected an address with https")
+        self._address = address.rstrip("/")
+        self._headers = {"User-Agent": "gatewright", "Content-Type": "application/json", **headers}
+        self._opener = urllib.request.build_opener(_NoRedirects)
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """The answer to a request, as JSON; None if it is empty. After an answer 5xx, or none, it is sent again.
+
+        Only what changes nothing is repeated where it may have been done: a POST of which nothing was heard is not.
+        Raises ForgeError.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        for pause in (*_PAUSES, None):
+            request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
+                self._address + path, data=data, headers=self._headers, method=method
+            )
+            try:
+                with self._opener.open(request, timeout=_TIMEOUT) as answer:
+                    content = answer.read(_MOST + 1)
+                if len(content) > _MOST:
+                    raise ForgeError(f"{method} {path}: an answer of more than {_MOST >> 20} MiB")
+                return json.loads(content) if content else None
+            except urllib.error.HTTPError as error:
+                with error:
+                    if error.code < 500 or pause is None:
+                        raise ForgeError(f"{method} {path}: {error.code} {_text_of(error)}", error.code) from None
+            except (OSError, http.client.HTTPException) as error:
+                if pause is None or method == "POST":
+                    raise ForgeError(f"{method} {path}: {getattr(error, 'reason', error)}") from None
+            except ValueError:
+                raise ForgeError(f"{method} {path}: the answer is not JSON") from None
+            time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    def pages(self, path: str, most: int) -> list[Any]:
+        """The items of a list that comes in pages of 100, at most so many pages. Raises ForgeError."""
+        found: list[Any] = []
+        for page in range(1, most + 1):
+            items = self.ask("GET", f"{path}?per_page=100&page={page}")
+            if not isinstance(items, list):
+                raise ForgeError(f"GET {path}: expected a list")
+            found += items
+            if len(items) < 100:
+                break
+        return found
+
+
+def _text_of(error: urllib.error.HTTPError) -> str:
+    """What an answer says went wrong: `message` of its JSON, else its reason."""
+    try:
+        found = json.loads(error.read(_MOST))
+        text = found.get("message") or found.get("error") if isinstance(found, dict) else None
+    except (OSError, ValueError, http.client.HTTPException):
+        text = None
+    return " ".join(str(text or error.reason).split())[:_SHOWN]
+
+
+def limited(text: str, most: int, note: str) -> str:
+    """The text, cut at the end of a line so that with the note it has at most so many characters."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - len(note) - 1]
+    return kept[: kept.rfind("\n") + 1] + note
+
+
+def said(message: str) -> None:
+    """A line on stderr, for the log of the job."""
+    sys.stderr.write(f"{message}\n")

@@ -1,0 +1,120 @@
+"""What the action sends to GitHub.
+
+    python -m webhook.forge.github comment FILE [ID]   post FILE as a comment on the pull request, or update it
+    python -m webhook.forge.github sarif FILE          upload findings to code scanning
+
+Settings are the variables that a runner has: GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_SHA, GITHUB_REF; and
+GITHUB_TOKEN, PULL_REQUEST (its number). Exit code: 0 sent, or the token may not (a pull request of a fork), which is a
+warning in the log; 1 not sent; 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from webhook.forge.exchange import Api, ForgeError, limited, said
+
+MOST: Final = 65_000  # characters of a comment; GitHub takes 65,536
+_PAGES: Final = 30  # of comments
+_CUT: Final = "\n*This is cut off; the whole is in the summary of the job.*\n"
+_MAY_NOT: Final = (401, 403, 404)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the arguments say; the exit code."""
+    match arguments:
+        case ["comment", file, *rest] if len(rest) <= 1:
+            return _sent("comment", lambda api: comment(api, _read(file), rest[0] if rest else ""))
+        case ["sarif", file]:
+            return _sent("sarif", lambda api: upload(api, Path(file).read_bytes()))
+    said(f"expected: comment FILE [ID], or sarif FILE; got {list(arguments)}")
+    return 2
+
+
+def comment(api: Api, text: str, mark: str = "") -> str:
+    """Post the text as a comment on the pull request, or update the one that is there; what was done.
+
+    mark: tells comments of several jobs apart. Only a comment of the token's own is updated: anybody can write one that
+    looks like it. Raises ForgeError.
+    """
+    repository, number = _variable("GITHUB_REPOSITORY"), _variable("PULL_REQUEST")
+    if not number.isascii() or not number.isdigit():
+        raise ForgeError(f"PULL_REQUEST: expected a number, got {number!r}")
+    sign = f"<!-- gatewright {''.join(each for each in mark if each.isalnum() or each in '-_. ')} -->"
+    body = {"body": f"{sign}\n{limited(text, MOST - len(sign), _CUT)}"}
+    path = f"/repos/{repository}/issues/{number}/comments"
+    own = _login(api)
+    for each in api.pages(path, _PAGES):
+        if str(each.get("body", "")).startswith(sign) and _is_own(each.get("user") or {}, own):
+            api.ask("PATCH", f"/repos/{repository}/issues/comments/{int(each['id'])}", body)
+            return "comment updated"
+    api.ask("POST", path, body)
+    return "comment posted"
+
+
+def upload(api: Api, sarif: bytes) -> str:
+    """Upload a SARIF file to code scanning, for the commit and the ref of the run; what was done. Raises ForgeError."""
+    packed = base64.b64encode(gzip.compress(sarif, mtime=0)).decode()
+    body = {"commit_sha": _variable("GITHUB_SHA"), "ref": _variable("GITHUB_REF"), "sarif": packed}
+    answer = api.ask("POST", f"/repos/{_variable('GITHUB_REPOSITORY')}/code-scanning/sarifs", body)
+    return f"findings uploaded: {answer.get('id', '') if isinstance(answer, dict) else ''}"
+
+
+def _login(api: Api) -> str:
+    """Who the token belongs to; empty if it is that of a job, which may not ask."""
+    try:
+        found = api.ask("GET", "/user")
+    except ForgeError as error:
+        if error.status in _MAY_NOT:
+            return ""
+        raise
+    return str(found.get("login", "")) if isinstance(found, dict) else ""
+
+
+def _is_own(user: dict[str, Any], own: str) -> bool:
+    return user.get("login") == own if own else user.get("login") == "github-actions[bot]"
+
+
+def _sent(what: str, send: Any) -> int:
+    try:
+        api = Api(
+            os.environ.get("GITHUB_API_URL") or "https://api.github.com",
+            {
+                "Accept": "application/vnd.github+json",
+                "Authorization": f"Bearer {_variable('GITHUB_TOKEN')}",
+                "X-GitHub-Api-Version": "2022-11-28",
+            },
+        )
+        said(send(api))
+    except OSError as error:
+        said(f"::error title=gatewright {what}::{error.filename}: {error.strerror}")
+        return 1
+    except ForgeError as error:
+        if error.status in _MAY_NOT:
+            needs = "pull-requests: write" if what == "comment" else "security-events: write"
+            said(f"::warning title=gatewright {what}::{error}; needs the permission {needs}, which forks do not have")
+            return 0
+        said(f"::error title=gatewright {what}::{error}")
+        return 1
+    return 0
+
+
+def _read(file: str) -> str:
+    return Path(file).read_text(encoding="utf-8", errors="replace")
+
+
+def _variable(name: str) -> str:
+    found = os.environ.get(name, "")
+    if not found:
+        raise ForgeError(f"the variable {name} is not set")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

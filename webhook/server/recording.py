@@ -1,0 +1,251 @@
+"""`--record`: hands reviews, and what policies looked up, to the process that writes them.
+
+A review costs the server a copy of its bytes into a queue; redacting, compressing and writing is up to the process
+(webhook.recordings.writing). What the queue has no room for is dropped and counted, and no review waits.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from random import random
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import orjson
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from webhook.access import Access, AccessDecision, AccessUnknown
+from webhook.admission.decision import Decision, Mutation
+from webhook.cluster.view import Answer, ClusterView
+from webhook.recordings.records import Defined, Looked, Said, Served, Writing
+from webhook.schema import Kinds
+from webhook.server.feeding import Feeding
+from webhook.server.logs import Log
+
+if TYPE_CHECKING:
+    from webhook.policy.request import Request
+
+MAX_BYTES: Final = 16 << 20
+"""Bytes of the reviews that wait."""
+
+MAX_OBJECTS: Final = 4096
+"""The most objects that the process is to remember, and that one review may look up."""
+
+MAX_OBJECT_BYTES: Final = 16 << 20
+"""Bytes of these objects, as JSON."""
+
+_MAX_LISTS: Final = 64  # that are remembered
+_ERROR: Final = AccessUnknown.__name__
+_BUILTIN: Final = Kinds.builtin()
+
+
+class Lookups:
+    """The ClusterView of a review that is recorded: `view`, which may be replaced, and its answers so far."""
+
+    __slots__ = ("answers", "view")
+
+    def __init__(self, view: ClusterView) -> None:
+        self.view = view
+        self.answers: dict[tuple[Any, ...], Answer | AccessDecision | LookupError] = {}
+
+    @property
+    def kinds(self) -> Kinds:
+        """See ClusterView."""
+        return self.view.kinds
+
+    def namespace(self, name: str) -> Answer:
+        """See ClusterView."""
+        try:
+            answer = self.view.namespace(name)
+        except LookupError as error:
+            self.answers["namespace", name] = error
+            raise
+        self.answers["namespace", name] = answer
+        return answer
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Answer:
+        """See ClusterView."""
+        try:
+            answer = self.view.get(api_version, kind, name, namespace)
+        except LookupError as error:
+            self.answers["get", api_version, kind, name, namespace] = error
+            raise
+        self.answers["get", api_version, kind, name, namespace] = answer
+        return answer
+
+    def list(self, api_version: str, kind: str, namespace: str | None = None) -> Answer:
+        """See ClusterView."""
+        try:
+            answer = self.view.list(api_version, kind, namespace)
+        except LookupError as error:
+            self.answers["list", api_version, kind, namespace] = error
+            raise
+        self.answers["list", api_version, kind, namespace] = answer
+        return answer
+
+    def authorize(self, access: Access) -> AccessDecision:
+        """See ClusterView."""
+        try:
+            decision = self.view.authorize(access)
+        except AccessUnknown as error:
+            self.answers["access", access] = error
+            raise
+        self.answers["access", access] = decision
+        return decision
+
+
+class Recorder(Feeding):
+    """Records the reviews of a process: a `share` of them, from 0 to 1."""
+
+    def __init__(self, log: Log, writing: Writing, share: float = 1.0, command: tuple[str, ...] = ()) -> None:
+        command = command or (sys.executable, "-P", "-m", "webhook.recordings.writing")
+        configuration = msgspec.json.encode(writing).decode()
+        super().__init__(log, (*command, configuration), MAX_BYTES, "writer of the recording", "reviews not recorded")
+        self._share = share
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._numbers: dict[int, tuple[Any, int]] = {}  # by identity of an object, which is kept: its number
+        self._lists: dict[int, tuple[Any, list[int]]] = {}  # by identity of a list of objects, which is kept
+        self._plain: dict[tuple[Any, ...], tuple[Any, Any, list[Any]]] = {}  # by lookup: value, what is sent, arguments
+        self._last = 0
+        self._bytes = 0
+        self._forget = False
+
+    def begin(self, view: ClusterView) -> Lookups | None:
+        """The view for a review, if it is to be recorded."""
+        return Lookups(view) if self._share >= 1.0 or random() < self._share else None  # noqa: S311
+
+    def started(self) -> None:
+        """The new process is to be told everything again."""
+        self._numbers.clear()
+        self._lists.clear()
+        self._plain.clear()
+        self._bytes = 0
+        self._forget = True
+
+    def put(
+        self,
+        path: str,
+        request: Request,
+        body: bytes,
+        outcome: Decision | Mutation,
+        response: bytes,
+        revision: str,
+        lookups: Lookups,
+    ) -> None:
+        """Record a review with its outcome, or drop it."""
+        if not self.has_room(len(body) + len(response)):
+            self.dropped += 1
+            return
+        defined: list[Defined] = []
+        served: list[Served] = []
+        found: list[Looked] = []
+        answers = lookups.answers
+        namespace = request.namespace
+        if namespace and ("namespace", namespace) not in answers:
+            self._look_up_namespace(lookups, namespace)
+        if answers:
+            if len(self._numbers) > MAX_OBJECTS or self._bytes > MAX_OBJECT_BYTES:
+                self.started()
+            plain = self._plain
+            for key, answer in answers.items():
+                known = plain.get(key)
+                if known is not None and type(answer) is Answer and answer[0] is known[0]:
+                    found.append((key[0], known[2], answer[1], known[1]))
+                else:
+                    found.append(self._looked(key, answer, lookups.view.kinds, defined, served))
+        findings: list[Said] = []
+        if outcome.findings:
+            findings = [(each.policy, each.binding, each.action, each.message, each.error) for each in outcome.findings]
+        changed = outcome.policies if type(outcome) is Mutation else ()
+        seen = (
+            time.time(), path, revision, body, response, findings, changed, found, defined, served, self._forget,
+        )  # fmt: skip
+        try:
+            sent = self.put_record(self._encode(seen))
+        except UnicodeEncodeError:  # a text with half a surrogate pair
+            self.dropped += 1
+            sent = False
+        if sent:
+            self._forget = False
+        elif defined:  # the process does not have these
+            self.started()
+
+    def _look_up_namespace(self, lookups: Lookups, name: str) -> None:
+        """Look up the request's Namespace, if that takes no waiting, so that other policies can be tried on it."""
+        try:
+            answer = lookups.view.get("v1", "Namespace", name)
+        except LookupError:
+            return
+        if answer.value is not None:
+            lookups.answers["namespace", name] = answer
+
+    def _looked(
+        self, key: tuple[Any, ...], answer: Any, kinds: Kinds, defined: list[Defined], served: list[Served]
+    ) -> Looked:
+        what, *arguments = key
+        if what == "access":
+            failed = isinstance(answer, AccessUnknown)
+            return what, tuple(arguments[0]), 0.0, (_ERROR, str(answer)) if failed else tuple(answer)
+        kind = _served(kinds, *arguments[:2]) if what != "namespace" else None
+        if kind is not None and kind not in served:
+            served.append(kind)
+        if isinstance(answer, LookupError):
+            return what, arguments, 0.0, (type(answer).__name__, str(answer))
+        value = answer.value
+        found: Any
+        if value is None:
+            found = None
+        elif what != "list":
+            found = self._number(value, defined)
+        elif len(value) > MAX_OBJECTS:
+            found = False
+        else:
+            found = self._numbers_of(value, defined)
+        if value is not None and kind is None and found is not False:
+            if len(self._plain) >= MAX_OBJECTS:
+                self._plain.clear()
+            self._plain[key] = value, found, arguments
+        return what, arguments, answer.age, found
+
+    def _numbers_of(self, value: list[Any], defined: list[Defined]) -> list[int]:
+        listed = self._lists.get(id(value))
+        if listed is None:
+            if len(self._lists) >= _MAX_LISTS:
+                self._lists.clear()
+                self._plain.clear()
+            listed = self._lists[id(value)] = value, [self._number(each, defined) for each in value]
+        return listed[1]
+
+    def _number(self, value: dict[str, Any], defined: list[Defined]) -> int:
+        """The number of an object. Those of a cache stay the same Python objects until they change."""
+        known = self._numbers.get(id(value))
+        if known is not None:
+            return known[1]
+        self._last += 1
+        text = orjson.dumps(value)
+        self._numbers[id(value)] = value, self._last
+        self._bytes += len(text)
+        defined.append((self._last, str(value.get("kind") or ""), text))
+        return self._last
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "gatewright_recorded_reviews",
+            "Reviews to be recorded, by result: written; failed, if the disk did not take them or they could not be"
+            " redacted; dropped, as the queue was full.",
+            labels=("result",),
+        )
+        for result, count in (("written", self.done), ("failed", self.failed), ("dropped", self.dropped)):
+            family.add_metric((result,), count)
+        yield family
+
+
+def _served(kinds: Kinds, api_version: str, kind: str) -> Served | None:
+    """A kind that is not built into Kubernetes; None if it is, or is not known."""
+    found = kinds.for_kind(api_version, kind)
+    if found is None or found == _BUILTIN.for_kind(api_version, kind):
+        return None
+    return found.group, found.version, found.kind, found.plural, found.namespaced
