@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import os
 import re
 import statistics
 import sys
@@ -19,18 +17,11 @@ import time
 import urllib.request
 from pathlib import Path
 
-from bench.servers import ROOT, certificate, free_port, loaded, measured, recorded, running
-from webhook.cluster.manifestsview import ManifestsView
-from webhook.policy.load.loading import load
+from bench.direct import compare, shared
+from bench.servers import certificate, free_port, loaded, measured, recorded, running
 from webhook.recordings.records import Writing
-from webhook.schema import Kinds
-from webhook.server.exchange import Client, Head
-from webhook.server.isolation import Isolation
-from webhook.server.logs import Log
-from webhook.server.metrics import Metrics
 from webhook.server.recording import Recorder
 from webhook.server.reviews import Reviews
-from webhook.server.state import InForce, State
 
 ROUNDS = 5
 _DIRECT = 150  # rounds without a network
@@ -43,40 +34,14 @@ def main() -> None:
 
 
 async def _direct(folder: Path) -> None:
-    policies = load(ROOT / "policies")
-    log = Log(os.open(os.devnull, os.O_WRONLY))
-    state = State(InForce(policies, ManifestsView(policies.objects)))
-    state.isolation = isolation = Isolation(1.0, log)
-    isolation.use(policies)
-    isolation.start()
-    metrics = Metrics(Kinds.builtin())
-    recorder = Recorder(log, Writing(str(folder), 32 << 20, 512 << 20, [], "1.37"))
-    recorder.start()
-    applications = {
-        "off": Reviews(state, metrics, log),
-        "all recorded": Reviews(state, metrics, log, recorder=recorder),
-    }
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)  # as the server does
-    print("  what recording adds to a review, without the network:")
-    client = Client("127.0.0.1")
-    for phase in ("validate", "mutate"):
-        head = Head("POST", f"/{phase}", b"", b"timeout=10s", (), b"application/json")
-        bodies = [file.read_bytes() for file in recorded(phase)]
-        least = dict.fromkeys(applications, float("inf"))
-        names = list(applications)
-        for _ in range(_DIRECT):
-            names.append(names.pop(0))
-            for name in (names[-1], *names):  # the first one warms up, as the loop has done something else
-                begun = time.thread_time()
-                for body in bodies:
-                    applications[name].answer(head, body, client)
-                least[name] = min(least[name], (time.thread_time() - begun) / len(bodies) * 1e6)
-            await asyncio.sleep(0.02)  # reviews are sent
-        for name, micros in least.items():
-            print(f"    /{phase:9} {name:14} {micros:6.1f} µs ({micros - least['off']:+.1f} µs)")
-    isolation.close()
+    with shared() as (state, metrics, log):
+        recorder = Recorder(log, Writing(str(folder), 32 << 20, 512 << 20, [], "1.37"))
+        recorder.start()
+        applications = {
+            "off": Reviews(state, metrics, log),
+            "all recorded": Reviews(state, metrics, log, recorder=recorder),
+        }
+        await compare(applications, "recording", _DIRECT, pause=0.02)  # reviews are sent meanwhile
     await recorder.close()
     print()
 

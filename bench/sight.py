@@ -10,39 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import os
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from bench.servers import ROOT, certificate, free_port, loaded, measured, recorded, running
-from webhook.cluster.manifestsview import ManifestsView
-from webhook.policy.load.loading import load
-from webhook.schema import Kinds
-from webhook.server.exchange import Client, Head
-from webhook.server.isolation import Isolation
-from webhook.server.logs import Log
-from webhook.server.metrics import Metrics
+from bench.direct import compare, shared
+from bench.servers import certificate, free_port, loaded, measured, recorded, running
 from webhook.server.policytimes import PolicyTimes
 from webhook.server.reviews import Reviews
 from webhook.server.sight import Sight
-from webhook.server.state import InForce, State
 from webhook.server.traces.sampling import Sampler
 from webhook.server.traces.sending import Sending
 
 ROUNDS = 7
 _DIRECT = 200  # rounds without a network
-_HEADERS = (
-    (b"host", b"gatewright.gatewright-system.svc:443"),
-    (b"user-agent", b"kube-apiserver-admission"),
-    (b"content-length", b"2345"),
-    (b"accept", b"application/json, */*"),
-    (b"content-type", b"application/json"),
-    (b"accept-encoding", b"gzip"),
-)
 _COLLECTOR = """
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -63,44 +45,17 @@ def main() -> None:
 
 
 async def _direct() -> None:
-    policies = load(ROOT / "policies")
-    log = Log(os.open(os.devnull, os.O_WRONLY))
-    state = State(InForce(policies, ManifestsView(policies.objects)))
-    state.isolation = isolation = Isolation(1.0, log)
-    isolation.use(policies)
-    isolation.start()
-    metrics = Metrics(Kinds.builtin())
-    sending = Sending(log)
-    sending.start()
-    sights = {
-        "off": None,
-        "traces on, none sampled": Sight(metrics, Sampler(0)),
-        "all reviews traced": Sight(metrics, Sampler(), sending.put),
-        "times of policies": Sight(metrics, times=PolicyTimes()),
-    }
-    applications = {name: Reviews(state, metrics, log, sight=sight) for name, sight in sights.items()}
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)  # as the server does
-    print("  what watching adds to a review, without the network:")
-    client = Client("127.0.0.1")
-    for phase in ("validate", "mutate"):
-        head = Head("POST", f"/{phase}", b"", b"timeout=10s", _HEADERS, b"application/json")
-        bodies = [file.read_bytes() for file in recorded(phase)]
-        least = dict.fromkeys(applications, float("inf"))
-        names = list(applications)
-        for _ in range(_DIRECT):
-            names.append(names.pop(0))
-            for name in (names[-1], *names):  # the first one warms up, as the loop has done something else
-                application = applications[name]
-                begun = time.thread_time()
-                for body in bodies:
-                    application.answer(head, body, client)
-                least[name] = min(least[name], (time.thread_time() - begun) / len(bodies) * 1e6)
-            await asyncio.sleep(0.002)  # spans are sent
-        for name, micros in least.items():
-            print(f"    /{phase:9} {name:26} {micros:6.1f} µs ({micros - least['off']:+.1f} µs)")
-    isolation.close()
+    with shared() as (state, metrics, log):
+        sending = Sending(log)
+        sending.start()
+        sights = {
+            "off": None,
+            "traces on, none sampled": Sight(metrics, Sampler(0)),
+            "all reviews traced": Sight(metrics, Sampler(), sending.put),
+            "times of policies": Sight(metrics, times=PolicyTimes()),
+        }
+        applications = {name: Reviews(state, metrics, log, sight=sight) for name, sight in sights.items()}
+        await compare(applications, "watching", _DIRECT, pause=0.002)  # spans are sent meanwhile
     await sending.close()
     print()
 

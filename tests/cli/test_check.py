@@ -204,7 +204,7 @@ spec:
 def test_what_an_exception_covers_is_shown_and_fails_nothing(tree: Path) -> None:
     (tree / "policies" / "exception.yaml").write_text(EXCEPTION.replace(", {name: replicas}", ""))
     run = check(tree, DEPLOYMENT)
-    assert "  in.yaml:13:9: excepted by web-logs until 2999-12-31: no-host\n" in run.stdout
+    assert "  in.yaml:13:9: excepted by web-logs until 2999-12-31 (reads logs): no-host\n" in run.stdout
     assert "Deployment shop/web: spec.template.spec.volumes[0].hostPath\n    13 |         hostPath: {" in run.stdout
     assert "       |         ^^^^^^^^^^^^^^^^^^^ no hostPath\n" in run.stdout
     assert run.stdout.splitlines()[-1] == "1 denied, 1 excepted (1 object in 1 file, 4 policies)"

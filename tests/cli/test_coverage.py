@@ -191,6 +191,16 @@ def test_a_file_that_cannot_be_written(root: Path, name: str) -> None:
     assert f"--coverage-{name}: missing/file cannot be written: No such file or directory" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["html", "json", "markdown", "xml"])
+def test_a_link_in_the_place_of_a_file_is_replaced(root: Path, name: str) -> None:
+    (root / "elsewhere").write_text("kept")
+    (root / "c").symlink_to("elsewhere")
+    assert test(root, f"--coverage-{name}", "c").returncode == 0
+    assert (root / "elsewhere").read_text() == "kept"
+    assert not (root / "c").is_symlink() and "small" in (root / "c").read_text()
+    assert sorted(each.name for each in root.iterdir()) == ["c", "elsewhere", "policies"]
+
+
 def test_the_json_report_on_stdout_stays_alone(root: Path) -> None:
     done = test(root, "-o", "json", "--coverage")
     assert json.loads(done.stdout)["summary"]["passed"] == 1
@@ -402,6 +412,14 @@ def test_chosen_cases_choose_the_policies(root: Path, chosen: tuple[str, ...], e
     assert test(root, "--coverage-json", "c.json", *chosen).returncode == 0
     found = json.loads((root / "c.json").read_text())["policies"]
     assert sorted(name for each in found for name in each["policies"]) == expected
+
+
+@pytest.mark.parametrize("other", ["--output=junit=./same", "--coverage-markdown=same"])
+def test_two_reports_in_one_file(root: Path, other: str) -> None:
+    done = test(root, "--coverage-xml=same", other)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: two reports cannot both be written to same\n"
+    assert not (root / "same").exists()
 
 
 def test_the_run_in_the_documentation_is_a_real_one(tmp_path: Path) -> None:

@@ -307,7 +307,7 @@ def test_a_python_policy_tells_its_findings_and_where_its_function_is(tree: Path
     )
     assert result.exit_code == 1
     mutated = run("explain", "labelled", "map.yaml")
-    assert "✓ ConfigMap default/settings passes and changed" in mutated.output
+    assert "✓ ConfigMap default/settings passes, and is changed" in mutated.output
     assert "+    checked: 'yes'" in mutated.output
     assert mutated.exit_code == 0
 
@@ -359,6 +359,32 @@ def test_of_the_pod_of_a_workload_only_what_was_not_said_of_the_workload_is_show
     assert (
         "✗ Pod of Deployment default/web is denied, for the same reason" in run("explain", "sizes", "two.yaml").output
     )
+
+
+INHERITED = """\
+  validations:
+  - expression: object.metadata.namespace != 'kube-system'
+  - expression: "!object.metadata.generateName.startsWith('job')"
+"""
+JOB = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {namespace: kube-system, name: job}
+spec:
+  template:
+    spec: {restartPolicy: Never, containers: [{name: a, image: a}]}
+"""
+
+
+def test_what_a_pod_has_from_its_workload_stands_there_and_what_the_controller_makes_nowhere(tree: Path) -> None:
+    policy(tree, INHERITED)
+    (tree / "job.yaml").write_text(JOB)
+    lines = run("explain", "sizes", "job.yaml").output.splitlines()
+    (namespace,) = (line for line in lines if 'object.metadata.namespace = "' in line)
+    assert namespace.endswith('"kube-system"  ← line 3')
+    (name,) = (line for line in lines if 'object.metadata.generateName = "' in line)
+    assert name.endswith('= "job-"')
+    assert "  job.yaml:3:12: metadata.namespace" in lines
 
 
 def test_what_keeps_the_run_from_its_work_ends_with_2(tree: Path) -> None:
@@ -608,7 +634,7 @@ def test_an_exception_that_lets_a_finding_pass_shows(tree: Path, name: str) -> N
     message = {"sizes": "values are short", "no-a": "there is a key a", "labelled": "the object would be changed"}[name]
     assert result.exit_code == 0
     assert "✓ ConfigMap default/settings passes, excepted by legacy until 2999-01-31  map.yaml:1\n" in result.output
-    assert f"  excepted by legacy until 2999-01-31: {message}\n" in result.output
+    assert f"  excepted by legacy until 2999-01-31 (r): {message}\n" in result.output
     assert ("validations[0] is false" in result.output) == (name == "sizes")
     (report,) = json.loads(run("explain", name, "map.yaml", "-o", "json").output)["policies"]
     (found,) = report["objects"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli import running
-from tests.offline.policytests import BINDING, POD, tree
+from tests.offline.cases.policytests import BINDING, POD, tree
 
 CASES = f"""\
 - name: web is denied
@@ -79,7 +79,7 @@ def test_of_an_object_in_a_file_the_lines_are_that_files(root: Path) -> None:
 
 
 def test_a_policy_that_does_not_match_says_why(root: Path) -> None:
-    done = explain(root, "--test", "policies/tests.yaml:12", "-o", "json")
+    done = explain(root, "--test", "policies/tests.yaml:14", "-o", "json")  # a line in the case
     assert done.returncode == 0
     (explained,) = json.loads(done.stdout)["policies"][0]["objects"]
     assert not explained["matched"]
@@ -91,6 +91,23 @@ def test_params_are_those_of_the_case(root: Path) -> None:
     done = explain(root, "--test", "with a param")
     assert done.returncode == 0
     assert "✓ Pod default/web passes" in done.stdout
+
+
+def test_params_that_only_a_binding_names_are_missed(root: Path) -> None:
+    hint = "the policy has no binding; its cases have only the params that they name"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GATEWRIGHT_")}
+
+    def tested() -> str:
+        return running.gatewright("test", cwd=root, env=environment).stdout
+
+    assert hint not in tested()
+    (root / "policies" / "binding.yaml").unlink()
+    lines = tested().splitlines()
+    (at,) = (place for place, line in enumerate(lines) if line.endswith("in a file"))
+    assert "no params found" in lines[at + 2]
+    assert lines[at + 4].strip() == hint
+    assert [line.strip() for line in lines].count(hint) == 2  # of each case without params
+    assert f"  {hint}" in explain(root, "--test", "in a file").stdout.splitlines()
 
 
 def test_validation_alone_leaves_mutation_out(root: Path) -> None:
@@ -113,7 +130,7 @@ def test_a_case_that_fails_is_shown_with_its_failure(root: Path) -> None:
         (["other", "--test", "web"], "error: --test 'web': no case of a PolicyTest is called so\n"),
         (
             ["--test", "web"],
-            "error: --test 'web': 2 cases are called so; name one by FILE:LINE\n"
+            "error: --test 'web': 2 cases have this in their names; name one by FILE:LINE\n"
             "  policies/tests.yaml:6: named: web is denied\n"
             "  policies/tests.yaml:15: named: web with a param\n",
         ),

@@ -146,6 +146,14 @@ def test_what_another_policy_denies_is_not_newly_denied(made: Made) -> None:
         ("newly allowed", "short", "abcdefghij", "bank"),
     }
     assert [each["differs"] for each in report["impact"]["policies"]] == [["added"], ["removed"]]
+    asides = {each["policy"]: each["asides"] for each in report["findings"]}
+    assert asides == {"brief": ["denied before for another reason"], "short": ["still denied for another reason"]}
+    (made.folder / "policies/short.yaml").write_text(
+        policy() + "---\n" + policy("brief", "object.metadata.name.size() < 4")
+    )
+    text = gatewright("impact", "deploy", "--since", "HEAD", cwd=made.folder).stdout
+    assert "newly denied: 3 (1 denied before for another reason)  bank 2, shop 1" in text
+    assert text.splitlines()[-1].startswith("2 objects newly denied, 1 object differs, but is denied as before (")
 
 
 def test_a_patch_that_differs_is_shown_as_a_diff_without_the_content_of_secrets(made: Made) -> None:
@@ -176,6 +184,113 @@ def test_a_policy_that_none_of_the_objects_shows_is_named(made: Made) -> None:
     }
 
 
+BROKEN = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: BAD_NAME, namespace: shop}\n"
+UNREADABLE = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: [\n"
+
+
+@pytest.mark.parametrize(
+    ("operations", "resources", "objects", "options", "why", "code"),
+    [
+        ("[DELETE]", "configmaps", {}, (), "its rules are about DELETE; the requests judged are CREATE", 0),
+        (
+            "[DELETE, CREATE]",
+            "configmaps",
+            {},
+            ("--operation", "UPDATE"),
+            "its rules are about CREATE, DELETE; the requests judged are UPDATE",
+            0,
+        ),
+        ('["*"]', "pods", {}, (), "it matches none of these objects", 0),
+        (
+            "[CREATE]",
+            "configmaps",
+            {"c.yaml": BROKEN},
+            (),
+            "1 object that its rules name is refused before policies",
+            0,
+        ),
+        (
+            "[CREATE]",
+            "configmaps",
+            {"c.yaml": f"{BROKEN}---\n{BROKEN.replace('shop', 'bank')}"},
+            (),
+            "2 objects that its rules name are refused before policies",
+            0,
+        ),
+        ("[CREATE]", "pods", {"c.yaml": UNREADABLE}, (), "it matches none of the objects that could be read", 2),
+        ("[CREATE]", "configmaps", {"a.yaml": UNREADABLE}, (), "no object could be read", 2),
+    ],
+)
+def test_it_is_said_why_a_policy_matched_nothing(
+    made: Made,
+    operations: str,
+    resources: str,
+    objects: dict[str, str],
+    options: tuple[str, ...],
+    why: str,
+    code: int,
+) -> None:
+    if objects:  # in place of the ConfigMaps that are there, besides a Secret
+        made.git("rm", "--quiet", "-r", "deploy")
+        if "a.yaml" not in objects:
+            secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\n"
+            objects = {"a.yaml": secret, **objects}
+        made.commit({f"deploy/{name}": text for name, text in objects.items()})
+    text = policy("other", resources=resources).replace("[CREATE]", operations)
+    (made.folder / "policies/other.yaml").write_text(text)
+    report = impact(made, "--since", "HEAD", *options, code=code)
+    (found,) = report["impact"]["policies"]
+    assert found["unjudged"].startswith(why) and found["matched"] == 0
+
+
+def test_an_object_is_shown_once_under_its_gravest_change(made: Made) -> None:
+    """A binding that goes from Warn and Audit to Deny, and back to Deny and Warn."""
+    strict = "object.metadata.name.size() < 4"
+    made.commit({"policies/short.yaml": policy(expression=strict, action="Warn, Audit")})
+    (made.folder / "policies/short.yaml").write_text(policy(expression=strict))
+    report = impact(made, "--since", "HEAD")
+    assert [each["change"] for each in report["findings"]] == ["newly denied"] * 3
+    assert {tuple(each["asides"]) for each in report["findings"]} == {("warned before", "audited before")}
+    text = gatewright("impact", "deploy", "--since", "HEAD", "-o", "text", "-o", "markdown=out.md", cwd=made.folder)
+    assert "newly denied: 3 (warned before, audited before)  bank 2, shop 1" in text.stdout
+    assert "no longer" not in text.stdout
+    folded = "3 newly denied (warned before, audited before) (<code>bank 2, shop 1</code>)"
+    assert folded in (made.folder / "out.md").read_text()
+    made.git("commit", "--quiet", "--all", "--message", "deny")
+    (made.folder / "policies/short.yaml").write_text(policy(expression=strict, action="Warn, Audit"))
+    report = impact(made, "--since", "HEAD")
+    assert [(each["change"], each["asides"]) for each in report["findings"]] == [
+        ("newly allowed", ["now warned", "now audited"])
+    ] * 3
+
+
+def test_what_a_graver_change_does_not_say_is_not_lost(made: Made) -> None:
+    made.commit({"policies/short.yaml": policy(action="Audit")})
+    (made.folder / "policies/short.yaml").write_text(policy(message="far too long"))
+    (found,) = impact(made, "--since", "HEAD")["findings"]
+    assert (found["change"], found["asides"]) == ("newly denied", ["audited before: too long"])
+
+
+def test_a_binding_that_says_something_else_is_shown_apart(made: Made) -> None:
+    """Two bindings with their own params: what is newly audited is not what is newly denied."""
+    text = (
+        policy().partition("---\n")[0].replace('message: "too long"', 'messageExpression: "string(params.data.text)"')
+    )
+    parts = [text.replace("  match", "  paramKind: {apiVersion: v1, kind: ConfigMap}\n  match", 1)]
+    for name, action in (("one", "Deny"), ("two", "Audit")):
+        reference = f"paramRef: {{name: {name}, namespace: shop, parameterNotFoundAction: Deny}}, validationActions"
+        bound = policy(action=action).partition("---\n")[2].replace("{name: short}", f"{{name: {name}}}")
+        parts.append(bound.replace("validationActions", reference))
+        parts.append(CONFIG.format(name, "shop", "red") + f"data: {{text: {name}!}}\n")
+    made.commit({"policies/short.yaml": policy(expression="true")})
+    (made.folder / "policies/short.yaml").write_text("---\n".join(parts))
+    found = impact(made, "--since", "HEAD")["findings"]
+    assert [(each["change"], each["message"]) for each in found] == [
+        ("newly denied", "one!"),
+        ("newly audited", "two!"),
+    ]
+
+
 def test_errors_that_come_and_go_are_told_from_violations(made: Made) -> None:
     (made.folder / "policies/short.yaml").write_text(policy(expression="object.data.missing == 'x'"))
     assert {change for change, *_ in changes(impact(made, "--since", "HEAD"))} == {"error came"}
@@ -194,6 +309,16 @@ def test_trees_that_do_not_load_are_told_of_on_both_sides(made: Made) -> None:
     assert "HEAD:policies/short.yaml:7" in done.stderr and "error: policies/short.yaml:7" in done.stderr
     report = impact(made, "--since", "HEAD", code=2)
     assert {each["file"] for each in report["errors"]} == {"policies/short.yaml", "HEAD:policies/short.yaml"}
+
+
+def test_the_files_of_a_revision_are_placed_where_readers_find_them(made: Made) -> None:
+    made.commit({"policies/short.yaml": policy(expression="object.metadata.nam(")})
+    done = gatewright(
+        "impact", "../deploy", "--policies", ".", "--since", "HEAD", "-o", "github", cwd=made.folder / "policies"
+    )
+    places = [line.partition("::error file=")[2].partition(",")[0] for line in done.stdout.splitlines()]
+    assert places == ["short.yaml", "short.yaml"]
+    assert sum("::in HEAD:policies/short.yaml:7: " in line for line in done.stdout.splitlines()) == 1
 
 
 def test_a_tree_that_a_revision_does_not_have_is_new(made: Made) -> None:
@@ -286,7 +411,7 @@ def test_the_text_and_the_markdown_group_by_policy_and_owner(made: Made) -> None
     assert "denied otherwise: 1  bank 1" in done.stdout
     assert "before: too long" in done.stdout
     assert done.stdout.splitlines()[-1].startswith(
-        "3 objects newly denied, 1 object differs, but is admitted or denied as before (4 objects, 1 of 1 policy differ"
+        "3 objects newly denied, 1 object differs, but is denied as before (4 objects, 1 of 1 policy differs, from"
     )
     text = (made.folder / "out.md").read_text()
     assert text.startswith("### Policy impact: 3 objects newly denied")
@@ -298,7 +423,13 @@ def test_the_text_and_the_markdown_group_by_policy_and_owner(made: Made) -> None
 
 def test_nothing_differs(made: Made) -> None:
     done = gatewright("impact", "deploy", "--since", "HEAD", cwd=made.folder)
-    assert done.stdout.startswith("no verdict differs (4 objects, 0 of 1 policy differ")
+    assert done.stdout.startswith("no verdict differs (4 objects, 0 of 1 policy differs,")
+    assert "note: the policies of HEAD (" in done.stderr
+    assert "of the work tree are the same, so no verdict can differ; --since has to name a" in done.stderr
+    both = gatewright("impact", "deploy", "--old", "policies", "--new", "policies", cwd=made.folder).stderr
+    assert "the policies of policies and of policies are the same" in both and "--since" not in both
+    (made.folder / "policies/short.yaml").write_text(policy(expression="object.metadata.name.size() <= 8"))
+    assert "are the same" not in gatewright("impact", "deploy", "--since", "HEAD", cwd=made.folder).stderr
     text = gatewright("impact", "deploy", "--since", "HEAD", "-o", "markdown", cwd=made.folder).stdout
     assert text.startswith("### Policy impact: no verdict differs")
 
@@ -329,9 +460,10 @@ def test_the_markdown_shows_patches_and_what_cannot_be_said(made: Made) -> None:
     done = gatewright("impact", "deploy", "--since", "HEAD", "-o", "markdown", cwd=made.folder)
     assert done.returncode == 2
     text = done.stdout
-    assert text.startswith("### Policy impact: 4 objects differ, but are admitted or denied as before")
+    assert text.startswith("### Policy impact: 3 objects differ, but are admitted as before, 1 object differs, ")
+    assert text.partition("\n")[0].endswith("1 object differs, but is denied as before")
     assert "> **1 error**, so that this is not the whole impact:" in text and "deploy/broken.yaml" in text
-    assert "- `pods`: it matches none of these objects" in text
+    assert "- `pods`: it matches none of the objects that could be read" in text
     assert "| `labels` | changed | 4 | **4** |" in text
     assert "  ```diff\n" in text and "+    tier: iron" in text
     assert "- … and 1 more" in text

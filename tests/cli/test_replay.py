@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli import running
-from tests.recordings.making import record, review, tree, validating
+from tests.recordings import making
+from tests.recordings.making import record, review, stamping, tree, validating
 
 POLICY = validating("named", "object.metadata.name != 'bad'", "'it is ' + object.metadata.name")
-MUTATOR = """\
-from gatewright import mutate
-
-@mutate(resources=["v1/configmaps"], operations=["CREATE"], name="stamp")
-def stamp(request):
-    request.object["metadata"]["labels"] = {"seen": "yes"}
-"""
-BINDING = """\
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingAdmissionPolicyBinding
-metadata: {name: stamp}
-spec: {policyName: stamp}
-"""
 
 
 def value(name: str) -> dict[str, Any]:
@@ -37,11 +27,7 @@ def value(name: str) -> dict[str, Any]:
 def root(tmp_path: Path) -> Path:
     """A folder with the policies, and a recording of three reviews that they decided."""
     calls = [("/validate", review(value("good"))), ("/validate", review(value("bad"))), ("/mutate", review(value("a")))]
-    folder = tmp_path / "policies"
-    folder.mkdir()
-    (folder / "stamp.py").write_text(MUTATOR)
-    (folder / "stamp.yaml").write_text(BINDING)
-    record(tmp_path / "rec", tree(folder, named=POLICY), calls)
+    record(tmp_path / "rec", tree(stamping(tmp_path / "policies"), named=POLICY), calls)
     return tmp_path
 
 
@@ -50,9 +36,7 @@ def replay(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def change(root: Path, old: str, new: str, file: str = "named.yaml") -> None:
-    path = root / "policies" / file
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
+    making.change(root / "policies" / file, old, new)
 
 
 def test_the_same_tree_gives_the_recorded_verdicts(root: Path) -> None:
@@ -130,6 +114,29 @@ def test_what_cannot_be_decided_again_is_said(root: Path) -> None:
     assert run.stdout.endswith("3 reviews: those that were decided have the recorded verdicts, 2 not decided\n")
     found = json.loads(replay(root, "-o", "json").stdout)
     assert [each["line"] for each in found["undecided"]] == [2, 3]
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_report_that_cannot_be_written_is_an_error(root: Path, output: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        found = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        command = [sys.executable, "-m", "webhook.cli.main", "replay", "rec", "-o", output]
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=root, env=found, check=False)
+    assert run.returncode == 2
+    assert "error: the report cannot be written: No space left on device" in run.stderr
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize(("length", "said"), [(0, "no recording: the file is empty"), (1, "no reviews in this rec")])
+def test_a_recording_without_a_review_is_an_error(root: Path, length: int, said: str, output: str) -> None:
+    (file,) = (root / "rec").iterdir()
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    file.unlink()
+    (root / "rec" / "reviews-1-1.ndjson").write_bytes(b"".join(lines[:length]))
+    run = replay(root, "-o", output)
+    assert run.returncode == 2
+    assert said in run.stderr + run.stdout
+    assert "all verdicts are the recorded ones" not in run.stdout
 
 
 def test_lines_that_cannot_be_read_are_named_and_the_rest_is_decided(root: Path) -> None:

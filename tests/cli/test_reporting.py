@@ -151,9 +151,27 @@ class TestWhatFails:
         done = gatewright("check", "map.yaml", "--only", "audit", "-o", "text", "-o", "json=out.json", cwd=root)
         assert done.returncode == 1
         assert "audit small" in done.stdout and "deny" not in done.stdout
-        assert done.stdout.endswith("1 for the audit log, 1 not shown (1 object in 1 file, 1 policy)\n")
+        last = "1 for the audit log, 1 not shown, which fails the run (1 object in 1 file, 1 policy)\n"
+        assert done.stdout.endswith(f"\n{last}")
         summary = json.loads((root / "out.json").read_text())["summary"]
         assert (summary["deny"], summary["audit"], summary["hidden"]) == (0, 1, 1)
+
+    @pytest.mark.parametrize(
+        ("actions", "options", "said"),
+        [
+            ("Audit", "--only deny", "nothing denied, 1 not shown"),
+            ("Warn", "--only deny --fail-on warn", "nothing denied, 1 not shown, which fails the run"),
+            ("Deny", "--only warn --fail-on warn", "1 not shown, which fails the run"),
+            ("Deny", "--only warn --fail-on never", "1 not shown"),
+        ],
+    )
+    def test_the_last_line_says_whether_what_is_hidden_denies_and_fails(
+        self, actions: str, options: str, said: str, root: Path
+    ) -> None:
+        (root / "policies" / "small.yaml").write_text(POLICY.replace("[Deny]", f"[{actions}]"))
+        done = gatewright("check", "map.yaml", *options.split(), cwd=root)
+        assert done.stdout == f"{said} (1 object in 1 file, 1 policy)\n"
+        assert done.returncode == ("which fails" in said)
 
 
 def test_owners_are_those_of_the_label(root: Path) -> None:

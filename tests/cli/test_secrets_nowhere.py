@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -367,6 +368,23 @@ def test_no_command_says_what_a_secret_holds(tree: Path) -> None:
         assert leaked(output) == set(), arguments
         said += output.count("characters>")
     assert said > 20
+
+
+@pytest.mark.parametrize(
+    "shape", ["text", "json", "sarif", "junit", "github", "gitlab", "checkstyle", "markdown", "html"]
+)
+def test_impact_does_not_say_what_a_secret_holds(tree: Path, shape: str) -> None:
+    old = tree / "before"
+    old.mkdir(exist_ok=True)
+    (old / "none.yaml").write_text(
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata: {name: none}\n"
+        "spec: {matchConstraints: {resourceRules: [{apiGroups: [''], apiVersions: [v1], operations: [CREATE],"
+        " resources: [services]}]}, validations: [{expression: 'true'}]}\n"
+    )
+    files = [str(tree / f"{name}.yaml") for name in ("object", "plain", "within")]
+    output = run("impact", *files, "--old", str(old), "--new", str(tree / "policies"), "-o", shape)
+    assert leaked(output) == set()
+    assert re.search(" characters(>|&gt;|\\\\u003e)", output)  # something was hidden
 
 
 def test_no_explanation_says_what_a_secret_holds(tree: Path) -> None:

@@ -111,6 +111,74 @@ def test_what_differs_is_created_updated_and_deleted(repository: Repository) -> 
     assert state(repository.folder) == before
 
 
+def test_formats_for_machines_place_what_is_deleted_where_it_was(repository: Repository) -> None:
+    """A file of a revision has a name that they know no file by; the message has it."""
+    repository.commit(b=config("gone"), c=config("gone-too"), d=LFS)
+    (repository.folder / "deploy/b.yaml").unlink()
+    repository.write("deploy/c.yaml", "[]\n")
+    repository.write("deploy/d.yaml", config("new"))
+    names = ("github", "sarif", "gitlab", "checkstyle")
+    for cwd, paths in (("", ["deploy/b.yaml", "deploy/c.yaml"]), ("deploy", ["b.yaml", "c.yaml"])):
+        policies = ("--policies", str(repository.folder / "policies"))
+        outputs = [each for name in names for each in ("-o", f"{name}=/{repository.folder}/{name}.out")]
+        where = "." if cwd else "deploy"
+        done = gatewright("check", where, "--since", "HEAD", *policies, *outputs, cwd=repository.folder / cwd)
+        assert done.returncode == 1, done.stderr
+        texts = {name: (repository.folder / f"{name}.out").read_text() for name in names}
+        github = [line for line in texts["github"].splitlines() if "DELETE" in line]
+        assert [line.partition("file=")[2].partition(",")[0] for line in github] == paths
+        results = json.loads(texts["sarif"])["runs"][0]["results"]
+        uris = [each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for each in results]
+        assert sorted(uris)[:2] == paths
+        issues = [each for each in json.loads(texts["gitlab"]) if "DELETE" in each["description"]]
+        assert [each["location"]["path"] for each in issues] == paths
+        assert all(f'<file name="{path}">' in texts["checkstyle"] for path in paths)
+        for name, text in texts.items():
+            said = "in HEAD:deploy/b.yaml:1: ConfigMap default/gone: DELETE gone: b -&gt; nothing"
+            assert (said if name == "checkstyle" else said.replace("&gt;", ">")) in text, name
+            assert "in HEAD:deploy/d.yaml:1: " in text, name  # what cannot be read there
+            for mark in ("file=HEAD", '"HEAD', 'name="HEAD'):
+                assert mark not in text, name
+
+
+def policies_of(action: str) -> str:
+    return POLICIES.replace("[Deny]", f"[{action}]")
+
+
+def test_policies_that_differ_too_are_named(repository: Repository) -> None:
+    """Only the manifests are compared: a change of policies alone passes."""
+    said = "the policies differ too (says-what-it-sees): gatewright impact --since"
+    repository.write("policies/all.yaml", policies_of("Audit"))
+    first = repository.commit(a=config("a"))
+    second = repository.commit(b=config("b"))
+    repository.write("policies/all.yaml", POLICIES)
+
+    def notes(*arguments: str, code: int = 0) -> list[str]:
+        _, report = repository.check(*arguments, code=code)
+        return [each for each in report["notes"] if "policies" in each]
+
+    assert notes("--since", "HEAD", "deploy") == [f"{said} HEAD shows whom that hits"]
+    assert notes("--since", first, "--until", second, "deploy", code=1) == []
+    repository.write("policies/all.yaml", "{")
+    repository.commit()
+    repository.write("policies/all.yaml", POLICIES)
+    assert notes("--since", "HEAD", "deploy") == [
+        "the policies differ too: gatewright impact --since HEAD shows whom that hits"
+    ]
+    third = repository.commit()
+    assert notes("--since", second, "--until", third, "deploy") == [
+        f"{said} {second} --until {third} shows whom that hits"
+    ]
+    # What is moved or commented is no other policy, and policies elsewhere are in no revision of this repository.
+    repository.write("policies/moved.yaml", f"# The same.\n{POLICIES}")
+    (repository.folder / "policies/all.yaml").unlink()
+    assert notes("--since", "HEAD", "deploy") == []
+    elsewhere = Repository(repository.folder.parent / "elsewhere")
+    elsewhere.commit()
+    elsewhere.write("policies/all.yaml", policies_of("Warn"))
+    assert notes("--since", "HEAD", "deploy", "--policies", str(elsewhere.folder / "policies")) == []
+
+
 def test_from_a_folder_within_paths_are_as_they_are_named_there(repository: Repository) -> None:
     repository.commit(a=config("a"), b=config("b"))
     repository.write("deploy/a.yaml", config("a", "c"))
@@ -453,6 +521,10 @@ def test_the_verdicts_on_what_differs_are_explained(on_changes: Repository) -> N
     ]
     done = explain("deploy", "--since", "HEAD", "--until", "HEAD")
     assert (done.returncode, done.stdout.count("ConfigMap")) == (0, 0)
+    assert done.stdout.endswith("policies/all.yaml:1\n\nno object differs between HEAD and HEAD\n")
+    on_changes.commit(a=config("a", "c"), same=config("same"), new=config("new"))
+    done = explain("deploy", "--since", "HEAD")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "no object differs from HEAD")
     assert "0 created, 0 updated, 0 deleted, 3 unchanged" in done.stderr
     assert explain("deploy", "--since", "HEAD", "--exclude", "a.yaml", "--exclude", "gone.yaml").returncode == 0
 

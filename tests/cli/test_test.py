@@ -94,12 +94,27 @@ def test_a_failure_says_where_what_and_why(root: Path) -> None:
     done = gatewright(cwd=root)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "FAIL no-latest: 1 of 2 cases",
+        "FAIL no-latest: 1 of 2 cases failed",
         "  FAIL policies/tests.yaml:7: others pass\\x1b[31m",
         "       expected allow, got deny",
         "       found: ValidatingAdmissionPolicy 'no-latest' with binding 'no-latest' denied request: not latest",
+        "note: gatewright explain --test policies/tests.yaml:7 shows how the case came to its verdict",
         "2 cases: 1 passed, 1 failed",
     ]
+    explained = running.gatewright("explain", "--test", "policies/tests.yaml:7", cwd=root)
+    assert explained.stdout.startswith("FAIL policies/tests.yaml:7: others pass")
+
+
+def test_advice_names_the_tree_and_is_for_people(root: Path) -> None:
+    write(root, TESTS.replace("NAME", "latest"))
+    (root / "policies").rename(root / "our policies")
+    options = ["--policies", "our policies"]
+    advice = "gatewright explain --policies 'our policies' --test 'our policies/tests.yaml:7' shows how"
+    assert advice in gatewright(*options, cwd=root).stdout
+    explained = running.gatewright("explain", *options, "--test", "our policies/tests.yaml:7", cwd=root)
+    assert explained.stdout.startswith("FAIL our policies/tests.yaml:7: others pass")
+    for others in (["--concise"], ["-o", "json"], ["-k", "denied"]):
+        assert "gatewright explain" not in gatewright(*options, *others, cwd=root).stdout
 
 
 def test_verbose_names_the_cases_that_pass(root: Path) -> None:
@@ -218,11 +233,12 @@ def test_a_case_that_the_policy_does_not_match_fails_and_says_why_not(root: Path
     assert done.returncode == 1
     why = "matchConstraints.resourceRules are about pods; this is v1 configmaps"
     assert done.stdout.splitlines() == [
-        "FAIL no-latest: 2 of 3 cases",
+        "FAIL no-latest: 1 of 3 cases failed",
         "  FAIL policies/tests.yaml:8: a ConfigMap is another matter",
         "       expected allow, got no-match: the policy lets pass what it does not match; a case that is to show this "
         "says expect: no-match",
         f"       not matched: {why}",
+        "note: gatewright explain --test policies/tests.yaml:8 shows how the case came to its verdict",
         "3 cases: 2 passed, 1 failed",
     ]
     case = json.loads(gatewright("-o", "json", cwd=root).stdout)["cases"][2]

@@ -83,8 +83,8 @@ def test_a_value_from_the_environment() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["a", "--shade", "grey"], "'grey' is not one of 'light', 'dark'"),
-        (["a", "--other", "LIGHT"], "'LIGHT' is not one of 'light', 'dark'"),
+        (["a", "--shade", "grey"], "'--shade': expected one of light, dark, got 'grey'"),
+        (["a", "--other", "LIGHT"], "'--other': expected one of light, dark, got 'LIGHT'; did you mean light?"),
         (["a", "--coats", "4"], "less than or equal to 3"),
         ([], "Missing argument"),
     ],

@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 
 from webhook.coverage.measuring import Measured
 from webhook.coverage.model import Coverage, Covered
-from webhook.offline import caseruns, policytest
+from webhook.offline.cases import policytest, runs
 from webhook.policy.load.loading import load
 
 VALIDATING = """\
@@ -46,7 +46,7 @@ def coverage(root: Path) -> Coverage:
     assert not problems, problems
     measured = Measured(policies)
     with measured.running() as recording:
-        list(caseruns.run(planned, policies, recording))
+        list(runs.run(planned, policies, recording))
     return measured.coverage([str(root)], planned)
 
 

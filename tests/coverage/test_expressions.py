@@ -328,6 +328,19 @@ def test_a_policy_is_not_covered_by_the_tests_of_another_one(tmp_path: Path) -> 
     assert figures == {"p": Figure(1, 2), "q": Figure(0, 2)}
 
 
+def test_literals_that_were_used_were_evaluated(tmp_path: Path) -> None:
+    spec = """\
+    variables:
+    - {name: names, expression: "['cm', 'b']"}
+    validations:
+    - expression: object.metadata.name in variables.names && object.kind in ['ConfigMap', 'Pod']
+    - expression: "(object.kind in ['Pod'] ? ['a'] : ['cm']).exists(n, n in ['cm'])"
+    """
+    assert [each for each in sides(only(written(tmp_path / "policies", spec, [""]))) if "evaluated" in each] == [
+        "['cm', 'b']: evaluated",
+    ]
+
+
 def test_all_rounds_of_a_long_loop_are_seen(tmp_path: Path) -> None:
     """The record of an evaluation keeps some rounds of a loop; coverage sees all of them."""
     data = ", ".join(f"k{number:03}: '{number}'" for number in range(500))

@@ -62,3 +62,21 @@ def test_names_below_the_current_folder_are_as_short_as_can_be(tmp_path: Path) -
         assert [each.file for each in Tree(".").files(set())] == ["a/x.yaml"]
     finally:
         os.chdir(here)
+
+
+def test_links_out_of_the_repository_are_unreadable(tmp_path: Path) -> None:
+    outside, repository = tmp_path / "outside", tmp_path / "repository"
+    for folder in (outside, repository / "deploy", repository / "common"):
+        folder.mkdir(parents=True)
+        (folder / "a.yaml").write_text("a: 1\n")
+    (repository / "deploy" / "common").symlink_to("../common")
+    (repository / "deploy" / "file.yaml").symlink_to("../../outside/a.yaml")
+    (repository / "deploy" / "folder").symlink_to(outside)
+
+    def unreadable() -> dict[str, bool]:
+        found = Tree(str(repository / "deploy")).files(set())
+        return {os.path.relpath(each.file, repository / "deploy"): isinstance(each.entry, Unreadable) for each in found}
+
+    assert unreadable() == {"a.yaml": False, "common/a.yaml": False, "file.yaml": False}  # the folder holds it again
+    (repository / ".git").mkdir()
+    assert unreadable() == {"a.yaml": False, "common/a.yaml": False, "file.yaml": True, "folder": True}

@@ -83,7 +83,7 @@ def test_without_the_server_reviews_are_answered_by_what_was_known(
         proxy.open()
         assert server.becomes("closed: not seen", seconds=FAR)
         assert server.metric("gatewright_cluster_cache_synced", **CACHE) == 1
-        assert server.states() == ["synced", "interrupted", "synced"]
+        assert wait_for(lambda: server.states() == ["synced", "interrupted", "synced"])  # a thread writes the log
         interrupted = server.running.events("cluster")[1]
         assert interrupted["level"] == "error"
         assert "refused" in interrupted["message"]
@@ -155,7 +155,7 @@ def test_a_server_that_cannot_reach_the_cluster_waits_and_says_what_for(
         ready(server)
         assert server.ready == ""
         assert server.asked() == ""
-        assert server.states() == ["waiting", "synced"]
+        assert wait_for(lambda: server.states() == ["waiting", "synced"])
 
 
 def test_a_server_that_waits_stops_in_time(cluster: ControlPlane, policies: Path, proxy: Proxy) -> None:

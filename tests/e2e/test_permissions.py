@@ -209,7 +209,7 @@ def test_and_each_is_needed(cluster: ControlPlane, policies: Path) -> None:
 
             refusal = f'cannot {verb} resource "{resource}"'
             wait_for(lambda: any(refusal in line.get("message", "") for line in server.running.lines), FAR)  # noqa: B023
-            assert "waiting" in server.states(), what
+            assert wait_for(lambda: "waiting" in server.states()), what
             assert not any(line["event"] == "serving" for line in server.running.lines), what
 
 

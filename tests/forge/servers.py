@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-TOKENS = {"t-job": "github-actions[bot]", "t-ann": "ann", "t-read": ""}
-"""Token -> who it belongs to; "" may only read."""
+TOKENS = {"t-job": "github-actions[bot]", "t-app": "shop-policies[bot]", "t-ann": "ann", "t-read": ""}
+"""Token -> who it belongs to; "" may only read. Apps may not ask who they are."""
 
 
 class Forge:
@@ -27,7 +27,8 @@ class Forge:
 
     def add(self, body: str, login: str) -> None:
         number = len(self.comments) + 1
-        self.comments.append({"id": number, "body": body, "user": {"login": login}, "author": {"id": len(login)}})
+        user = {"login": login, "type": "Bot" if login.endswith("[bot]") else "User"}
+        self.comments.append({"id": number, "body": body, "user": user, "author": {"id": len(login)}})
 
     def answer(self, method: str, path: str, token: str, body: Any) -> tuple[int, Any]:
         route, _, query = path.partition("?")
@@ -35,7 +36,7 @@ class Forge:
         if login is None:
             return 401, {"message": "Bad credentials"}
         if route == "/user":
-            if token == "t-job":
+            if login.endswith("[bot]"):
                 return 403, {"message": "Resource not accessible by integration"}
             return 200, {"login": login, "id": len(login)}
         comments = re.fullmatch(r"/repos/o/r/issues/7/comments|/projects/5/merge_requests/7/notes", route)
@@ -49,7 +50,10 @@ class Forge:
             return 201, self.comments[-1]
         one = re.fullmatch(r"/repos/o/r/issues/comments/(\d+)|/projects/5/merge_requests/7/notes/(\d+)", route)
         if one and method in {"PATCH", "PUT"}:
-            self.comments[int(one[1] or one[2]) - 1]["body"] = body["body"]
+            comment = self.comments[int(one[1] or one[2]) - 1]
+            if comment["user"]["login"] != login:
+                return 403, {"message": "Resource not accessible by integration"}
+            comment["body"] = body["body"]
             return 200, {}
         if route == "/repos/o/r/code-scanning/sarifs" and method == "POST":
             return 202, {"id": "s1"}

@@ -49,7 +49,9 @@ def test_a_comment_is_posted_once_and_then_updated(
     assert len(forge.comments) == 2
 
 
-@pytest.mark.parametrize(("token", "login"), [("t-job", "github-actions[bot]"), ("t-ann", "ann")])
+@pytest.mark.parametrize(
+    ("token", "login"), [("t-job", "github-actions[bot]"), ("t-app", "shop-policies[bot]"), ("t-ann", "ann")]
+)
 def test_only_the_comment_of_the_token_is_updated_on_any_page(
     token: str, login: str, forge: Forge, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,6 +65,22 @@ def test_only_the_comment_of_the_token_is_updated_on_any_page(
     assert forge.comments[0]["body"].endswith("by somebody else")
     assert forge.comments[-1]["body"] == "<!-- gatewright  -->\n### Policy impact\n"
     assert len(forge.comments) == 153
+
+
+def test_comments_of_other_apps_stay(forge: Forge, report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app may not ask who it is: it tries what apps wrote, some of them, and else posts."""
+    forge.add("<!-- gatewright  -->\nof the job", "github-actions[bot]")
+    monkeypatch.setenv("GITHUB_TOKEN", "t-app")
+    for text in ("first", "second"):
+        report.write_text(text)
+        assert github.main(["comment", str(report)]) == 0
+    assert [each["body"].partition("\n")[2] for each in forge.comments] == ["of the job", "second"]
+    forge.comments[1:] = []
+    for number in range(20):
+        forge.add("<!-- gatewright  -->\n", f"{number}[bot]")
+    assert github.main(["comment", str(report)]) == 0
+    assert sum(each.startswith("PATCH") for each in forge.asked) == 1 + 2 + 5
+    assert len(forge.comments) == 22
 
 
 def test_a_long_report_is_cut_at_a_line_and_says_so(forge: Forge, report: Path) -> None:
@@ -105,9 +123,10 @@ def test_what_fails_in_passing_is_asked_again(forge: Forge, report: Path) -> Non
     assert len(forge.comments) == 1
 
 
-def test_a_comment_is_not_posted_twice_for_a_lost_answer(forge: Forge) -> None:
+@pytest.mark.parametrize("failure", [0, 500, 502, 503, 504])
+def test_a_comment_is_not_posted_twice_for_a_lost_answer(failure: int, forge: Forge) -> None:
     api = Api(forge.address, {"Authorization": "Bearer t-job"})
-    forge.failures = [0]
+    forge.failures = [failure]
     with pytest.raises(ForgeError, match="POST /repos/o/r/issues/7/comments: "):
         api.ask("POST", "/repos/o/r/issues/7/comments", {"body": "x"})
     assert len(forge.asked) == 1

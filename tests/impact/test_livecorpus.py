@@ -120,6 +120,17 @@ def test_what_cannot_be_listed_is_a_problem_and_the_rest_is_judged(
     assert [said in str(each) for each in corpus.problems] == [True], corpus.problems
 
 
+def test_a_cluster_that_does_not_answer_is_one_problem(tmp_path: Path) -> None:
+    with playing(Scripted()) as (url, _):
+        pass  # and nobody listens there any more
+    found, corpus = judged(url.replace("://", "://user:secret@"), *sides(tmp_path, "true", "false"))
+    assert not found and not corpus.notes
+    (problem,) = corpus.problems
+    address = url.partition("://")[2]
+    assert problem.message.startswith(f"the cluster at {address} cannot be reached: Failed to establish a new")
+    assert "HTTPConnection" not in problem.message and problem.message.endswith("Connection refused")
+
+
 def test_an_update_has_the_object_on_both_sides_and_a_creation_has_nothing_that_the_server_set(tmp_path: Path) -> None:
     expression = "oldObject != null && oldObject.metadata.resourceVersion == object.metadata.resourceVersion"
     with playing(Scripted()) as (url, _):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.cli.running import gatewright
-from tests.recordings.making import record, review, tree, validating
+from tests.recordings import making
+from tests.recordings.making import record, review, stamping, tree, validating
 from webhook.cli.impact import MAX_LOOKUPS, _unknown
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.impact.deciding import Counted
@@ -18,19 +19,6 @@ from webhook.recordings.reading import recorded
 from webhook.recordings.replaying import Replay
 
 IGNORED = "failurePolicy: Ignore"
-MUTATOR = """\
-from gatewright import mutate
-
-@mutate(resources=["v1/configmaps"], operations=["CREATE"], name="stamp")
-def stamp(request):
-    request.object["metadata"]["labels"] = {"seen": "yes"}
-"""
-BINDING = """\
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingAdmissionPolicyBinding
-metadata: {name: stamp}
-spec: {policyName: stamp}
-"""
 
 
 def value(name: str) -> dict[str, Any]:
@@ -44,10 +32,7 @@ def config(name: str) -> bytes:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """An old tree, and reviews that it decided."""
-    old = tmp_path / "old"
-    old.mkdir()
-    (old / "stamp.py").write_text(MUTATOR)
-    (old / "stamp.yaml").write_text(BINDING)
+    old = stamping(tmp_path / "old")
     policies = tree(
         old,
         fails=validating("fails", "object == null || object.metadata.name != 'bad'"),
@@ -65,9 +50,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def change(root: Path, file: str, old: str, new: str) -> None:
-    path = root / "new" / file
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
+    making.change(root / "new" / file, old, new)
 
 
 def impact(root: Path, *more: str) -> tuple[int, dict[str, Any]]:
@@ -168,6 +151,18 @@ def test_params_of_each_tree_stand_for_recorded_ones(tmp_path: Path) -> None:
     record(tmp_path / "rec", policies, [("/validate", config("web"))], cluster=ManifestsView([limits]))
     tree(tmp_path / "new", limits=policy, params=params.replace("NAME", "web"))
     assert shown(impact(tmp_path)[1]) == {("limits", "newly denied", "web")}
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_recording_without_a_review_is_a_problem(root: Path, lines: int) -> None:
+    folder = root / "empty"
+    folder.mkdir()
+    header = '{"recording": 1, "gatewright": "1"}\n'
+    (folder / "reviews-1-1.ndjson").write_text(header * lines)
+    run = gatewright("impact", "--old", "old", "--new", "new", "--recordings", "empty", cwd=root)
+    assert run.returncode == 2
+    assert "empty: no reviews in this recording" in run.stderr
+    assert lines or "empty/reviews-1-1.ndjson:1: no recording: the file is empty" in run.stderr
 
 
 def test_no_recording_is_a_wrong_option(root: Path) -> None:

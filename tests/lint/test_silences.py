@@ -191,3 +191,15 @@ def test_a_comment_on_another_statement_of_python_silences_nothing() -> None:
     kept, silenced = rules(text, "tree/policy.py")
     assert silenced == []
     assert "GW003" in kept
+
+
+def test_in_a_tree_that_does_not_load_no_silence_is_unused() -> None:
+    text = with_comment("- expression", "# gatewright: ignore GW204 nothing is both")
+    unused = with_comment("- expression", "# gatewright: ignore GW205 nothing is both")
+    assert "GW003" in rules(unused)[0]
+    for each in (text, unused):
+        found = of_text(
+            f"{each}---\n" + each.replace("name: p", "name: q").replace("object.metadata.name != 'a'", "object.")
+        )
+        assert not found.loads
+        assert "GW003" not in [alarm.rule for alarm in found.alarms]

@@ -10,7 +10,7 @@ import yaml
 from webhook.mutants.mutant import Outcome
 from webhook.mutants.running import USUAL, Mutated, run
 from webhook.mutants.stopping import Times
-from webhook.offline import policytest
+from webhook.offline.cases import policytest
 from webhook.policy.load.loading import load_tree
 from webhook.policy.load.treefiles import read_tree
 

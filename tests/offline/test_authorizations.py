@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.offline.policytests import POD, problems, tree
+from tests.offline.cases.policytests import POD, problems, tree
 from webhook.access import Access, AccessDecision, AccessUnknown, declared
 from webhook.offline.authorizations import read
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from webhook.admission.record import Evaluated
 from webhook.admission.redaction import Redaction
 from webhook.cel import Program
-from webhook.offline import caseruns, policytest
+from webhook.offline.cases import policytest, runs
 from webhook.offline.explaining import ExplainedPolicy, explained
 from webhook.paths import Path as ObjectPath
 from webhook.policy.cel.validating import CELValidator
@@ -102,7 +102,7 @@ def test_every_case_of_the_shipped_policies_is_explained_as_it_is_decided() -> N
     )
     planned, problems = policytest.plan([str(POLICIES)], loaded)
     assert problems == []
-    results = list(caseruns.run(planned, policies))
+    results = list(runs.run(planned, policies))
     assert all(result.passed for result in results)
     assert len(compared) >= 40
     assert any(evaluation.failures for evaluation in compared)

@@ -136,6 +136,7 @@ def test_a_workload_is_followed_by_its_pod_whose_paths_lead_back_to_the_template
     assert pod.place(("spec", "containers", 0)) == (*template, "spec", "containers", 0)
     assert pod.place(("metadata", "labels", "app")) == (*template, "metadata", "labels", "app")
     assert pod.place(("metadata", "ownerReferences", 0)) == template
+    assert pod.place(("metadata", "namespace")) == ("metadata", "namespace")
     assert own.place(("metadata", "name")) == ("metadata", "name")
     assert pod.identity == own.identity
 

@@ -11,8 +11,8 @@ import yaml
 from tests.policies.conftest import LIBRARY
 from webhook.admission import engine
 from webhook.cluster.manifestsview import ManifestsView
-from webhook.offline import caseruns, policytest
-from webhook.offline.policytest import PlannedCase
+from webhook.offline.cases import policytest, runs
+from webhook.offline.cases.policytest import PlannedCase
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
@@ -35,7 +35,7 @@ LEVELS = ("pod-security-baseline", "pod-security-restricted")
 
 @pytest.mark.parametrize("planned", CASES, ids=lambda planned: f"{planned.policy}: {planned.case.name}")
 def test_case(planned: PlannedCase, library: PolicySet) -> None:
-    (result,) = caseruns.run([planned], library)
+    (result,) = runs.run([planned], library)
     assert result.failures == (), result.texts
 
 
@@ -85,7 +85,7 @@ def test_the_other_bindings_only_tell(name: str, variant: str, expected: str, tm
     }
     planned, problems = policytest.plan([str(tree)], policies)
     assert problems == []
-    denied = [result for result in caseruns.run(planned, policies) if result.planned.case.expect == "deny"]
+    denied = [result for result in runs.run(planned, policies) if result.planned.case.expect == "deny"]
     assert denied
     assert {result.verdict for result in denied} == {expected}
 

@@ -84,6 +84,24 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
     }
 
 
+def shadowing(folder: Path, *packages: str) -> None:
+    """Lay files into a folder that Python or pip takes there for modules, or for one of the packages that pip is to
+    install. Each leaves a file `ran` beside it."""
+    code = "import pathlib\npathlib.Path(__file__).with_name('ran').touch()\n"
+    files = [Path(f"{name}.py") for name in ("venv", "ensurepip", "runpy", "subprocess", "sitecustomize")]
+    files += [Path("pip", name) for name in ("__init__.py", "__main__.py")]
+    for package in packages:
+        place = Path(*(part for part in package.split("/") if part))
+        files.append(place / "backend.py")
+        (folder / place).mkdir(parents=True)
+        (folder / place / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        )
+    for file in files:
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text(code)
+
+
 def git(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """What git writes to stdout. Raises CalledProcessError."""
     command = ["git", "-c", "init.defaultBranch=main", "-c", "protocol.file.allow=always", *arguments]
@@ -118,3 +136,14 @@ def commit(folder: Path, message: str) -> str:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", message)
     return git(folder, "rev-parse", "HEAD")
+
+
+def enforced(repository: Path, name: str) -> str:
+    """Commit a change that enforces the label, and adds a manifest `name` without it. Returns the base."""
+    base = git(repository, "rev-parse", "HEAD")
+    for file, was, now in (("binding.yaml", "[Audit]", "[Deny]"), ("tests.yaml", "&finding audit", "&finding deny")):
+        path = repository / "policies" / "team-label" / file
+        path.write_text(path.read_text().replace(was, now))
+    (repository / "deploy" / name).write_text(deployment("bare", "bare:1").replace(", labels: {team: cart}", ""))
+    commit(repository, "enforce the label")
+    return base

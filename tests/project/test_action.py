@@ -22,6 +22,7 @@ from tests.project import scratch
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
 STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]
+_COMMAND = re.compile(r"\s*::([^ :]+)[^:]*::(.*)|.*##\[([^ \]]+)[^\]]*\](.*)")
 _EXPRESSION = re.compile(r"\$\{\{ *([a-z0-9_.-]+) *\}\}")
 
 
@@ -54,7 +55,10 @@ class Runner:
         self._names |= {f"inputs.{name}": value for name, value in inputs.items()}
         self._forge = forge
         self.log = ""
+        self.commands: list[str] = []
+        """The lines that GitHub's runner takes for commands."""
         self.codes: dict[str, int] = {}
+        self._variables: dict[str, str] = {}
 
     def _filled(self, text: str) -> str:
         return _EXPRESSION.sub(lambda found: self._names.get(found[1], ""), text)
@@ -73,8 +77,10 @@ class Runner:
                 return False
         return True
 
-    def run(self, *, install: bool = False) -> int:
-        """Run the steps; the exit code is 1 if one failed. `install`: else the environment of the tests is used."""
+    def run(self, *, install: bool = False, **variables: str) -> int:
+        """Run the steps; the exit code is 1 if one failed. `install`: else the environment of the tests is used.
+        variables: that the job has."""
+        self._variables = variables
         failed = False
         if not install:
             (self.temporary / "gatewright").symlink_to(sys.prefix)
@@ -107,7 +113,7 @@ class Runner:
             GITHUB_REPOSITORY="o/r",
             GITHUB_SHA="a" * 40,
             GITHUB_REF="refs/pull/7/merge",
-            **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
+            **{name: value for name, value in os.environ.items() if name.startswith("PIP_")} | self._variables,
         )
         environment["PATH"] = os.pathsep.join(self._path)
         environment |= {name: self._filled(str(value)) for name, value in step.get("env", {}).items()}
@@ -122,6 +128,19 @@ class Runner:
             timeout=600,
         )
         self.log += done.stdout + done.stderr
+        # The runner reads both streams as they come: what is in stderr may come before commands are stopped.
+        self.commands += [line for line in done.stderr.splitlines() if _COMMAND.fullmatch(line)]
+        stopped = ""
+        for line in done.stdout.splitlines():
+            found = _COMMAND.fullmatch(line)
+            name, value = (found[1] or found[3], found[2] or found[4]) if found else ("", "")
+            if stopped:
+                stopped = "" if name == stopped else stopped
+            elif name == "stop-commands":
+                stopped = value
+            elif name:
+                self.commands.append(line)
+        assert not stopped
         self._path[:0] = path.read_text().split()
         for line in output.read_text().splitlines():
             name, _, value = line.partition("=")
@@ -147,20 +166,8 @@ def repository(tmp_path: Path) -> Path:
     return scratch.made(tmp_path / "repository")
 
 
-def changed(repository: Path) -> str:
-    """A pull request: latest is no longer denied but the label is, and a manifest is added. Returns the base."""
-    base = scratch.git(repository, "rev-parse", "HEAD")
-    for file, was, now in (("binding.yaml", "[Audit]", "[Deny]"), ("tests.yaml", "&finding audit", "&finding deny")):
-        path = repository / "policies" / "team-label" / file
-        path.write_text(path.read_text().replace(was, now))
-    bare = scratch.deployment("bare", "bare:1").replace(", labels: {team: cart}", "")
-    (repository / "deploy" / "bare.yaml").write_text(bare)
-    scratch.commit(repository, "enforce the label")
-    return base
-
-
 def test_a_pull_request_gets_one_comment_with_whom_it_hits(repository: Path, tmp_path: Path, forge: Forge) -> None:
-    base = changed(repository)
+    base = scratch.enforced(repository, "bare.yaml")
     runner = Runner(repository, tmp_path / "temp", forge, {"sarif": "true"}, base)
     assert runner.run() == 1
     assert runner.codes == {
@@ -209,7 +216,7 @@ def test_a_push_has_no_comment_and_no_impact(repository: Path, tmp_path: Path, f
 
 
 def test_each_step_can_fail_the_verdict(repository: Path, tmp_path: Path, forge: Forge) -> None:
-    base = changed(repository)
+    base = scratch.enforced(repository, "bare.yaml")
     tests = repository / "policies" / "no-latest" / "tests.yaml"
     tests.write_text(tests.read_text().replace("expect: deny", "expect: warn"))
     policy = repository / "policies" / "no-latest" / "policy.yaml"
@@ -230,7 +237,7 @@ HOSTILE = "$(touch ran) `touch ran` '; touch ran; ' \"; touch ran; \" ${IFS} -o 
 
 def test_inputs_are_no_code_and_no_options(repository: Path, tmp_path: Path, forge: Forge) -> None:
     """Of all inputs, for a workflow may take one from the name of a branch."""
-    base = changed(repository)
+    base = scratch.enforced(repository, "bare.yaml")
     switches = {"test", "lint", "check", "impact", "comment", "sarif", "python-version", "token", "working-directory"}
     inputs = dict.fromkeys(set(ACTION["inputs"]) - switches, HOSTILE)
     runner = Runner(repository, tmp_path / "temp", forge, inputs | {"sarif": "true"}, base)
@@ -271,8 +278,40 @@ def test_what_a_policy_says_is_no_command_for_the_runner(repository: Path, tmp_p
     assert not re.search(r"^\s*(::set-output|##\[)", runner.log, re.MULTILINE)
 
 
+PRINTS = """\
+import logging
+
+from gatewright import Request, validate
+
+FORGED = "\\n::error file=forged::x\\n::stop-commands::forged\\n##[error]forged\\n"
+print(FORGED)
+logging.os.write(1, FORGED.encode())
+logging.os.write(2, FORGED.encode())
+logging.atexit.register(logging.os.write, 1, b"forged, without an end of line")
+
+
+@validate(resources=["apps/v1/deployments"], operations=["CREATE"])
+def prints(request: Request, params: object) -> list[str]:
+    print(FORGED)
+    return []
+"""
+
+
+def test_what_a_policy_in_python_prints_is_no_command_for_the_runner(
+    repository: Path, tmp_path: Path, forge: Forge
+) -> None:
+    base = scratch.enforced(repository, "bare.yaml")
+    (repository / "policies" / "policy.py").write_text(PRINTS)
+    runner = Runner(repository, tmp_path / "temp", forge, {}, base)
+    runner.run()
+    assert {runner.codes[name] for name in ("Test", "Lint", "Check", "Impact")} == {0}
+    assert runner.log.count("##[error]forged") > 8 and "forged, without an end of line\n::" in runner.log
+    assert not [each for each in runner.commands if "forged" in each]
+    assert [each for each in runner.commands if each.startswith("::error file=deploy/bare.yaml")]
+
+
 def test_a_base_that_a_shallow_clone_lacks_is_fetched(repository: Path, tmp_path: Path, forge: Forge) -> None:
-    base = changed(repository)
+    base = scratch.enforced(repository, "bare.yaml")
     scratch.git(repository, "config", "uploadpack.allowAnySHA1InWant", "true")
     clone = tmp_path / "clone"
     scratch.git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{repository}", str(clone))
@@ -287,6 +326,16 @@ def test_a_base_that_a_shallow_clone_lacks_is_fetched(repository: Path, tmp_path
     assert lost.run() == 1
     assert "cannot be fetched; set fetch-depth: 0" in lost.log
     assert "gatewright impact: exit code 2" in lost.log
+
+
+def test_to_install_runs_nothing_of_the_repository(repository: Path, tmp_path: Path, forge: Forge) -> None:
+    """pip may ask no index, so that it ends when it begins to install."""
+    scratch.shadowing(repository)
+    runner = Runner(repository, tmp_path / "temp", forge, {})
+    assert runner.run(install=True, PIP_NO_INDEX="1", PIP_FIND_LINKS="", PIP_CONFIG_FILE=os.devnull) == 1
+    assert not list(tmp_path.rglob("ran"))
+    assert "ERROR: No matching distribution found for " in runner.log
+    assert (tmp_path / "temp" / "gatewright" / "bin" / "pip").exists()
 
 
 IN_PYTHON = """\
@@ -315,7 +364,7 @@ def test_the_action_installs_what_it_needs(repository: Path, tmp_path: Path, for
     for name in ("pyproject.toml", "README.md", "LICENSE", "requirements.lock", "requirements-dev.lock"):
         shutil.copyfile(ROOT / name, action / name)
     (repository / "policies" / "policy.py").write_text(IN_PYTHON)
-    runner = Runner(repository, tmp_path / "temp", forge, {}, changed(repository), action)
+    runner = Runner(repository, tmp_path / "temp", forge, {}, scratch.enforced(repository, "bare.yaml"), action)
     assert runner.run(install=True) == 1
     assert runner.codes["Install"] == 0, runner.log
     assert (tmp_path / "temp" / "gatewright" / "bin" / "gatewright").exists()

@@ -54,22 +54,10 @@ def run(
     )
 
 
-def changed(repository: Path) -> str:
-    """A merge request, which enforces a policy and adds a manifest that does not comply. Returns the base."""
-    base = scratch.git(repository, "rev-parse", "HEAD")
-    for file, was, now in (("binding.yaml", "[Audit]", "[Deny]"), ("tests.yaml", "&finding audit", "&finding deny")):
-        path = repository / "policies" / "team-label" / file
-        path.write_text(path.read_text().replace(was, now))
-    bare = scratch.deployment("bare", "bare:1").replace(", labels: {team: cart}", "")
-    (repository / "deploy" / "bare app.yaml").write_text(bare)
-    scratch.commit(repository, "enforce the label")
-    return base
-
-
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_merge_request_gets_one_note_and_its_reports(shell: str, repository: Path, forge: Forge) -> None:
     variables = {
-        "CI_MERGE_REQUEST_DIFF_BASE_SHA": changed(repository),
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": scratch.enforced(repository, "bare app.yaml"),
         "CI_MERGE_REQUEST_IID": "7",
         "GATEWRIGHT_TOKEN": "t-ann",
     }
@@ -100,7 +88,7 @@ def test_a_branch_without_faults_succeeds_and_writes_no_note(repository: Path, f
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_paths_are_names_and_no_code(shell: str, repository: Path, forge: Forge) -> None:
-    changed(repository)
+    scratch.enforced(repository, "bare app.yaml")
     done = run(repository, forge, shell, GATEWRIGHT_PATHS="deploy/bare app.yaml\ndeploy/web.yaml\n")
     assert "1 denied (2 objects in 2 files, 2 policies)" in done.stdout
     hostile = "$(touch ran) `touch ran` * -o html=ran\n--write-baseline"
@@ -123,3 +111,75 @@ def test_the_package_must_be_named(repository: Path, forge: Forge) -> None:
     done = run(repository, forge, part="before_script")
     assert done.returncode == 2
     assert "set the variable GATEWRIGHT_PACKAGE" in done.stderr
+
+
+def test_to_install_runs_nothing_of_the_repository(repository: Path, tmp_path: Path, forge: Forge) -> None:
+    """Not even a folder of the package's name and address. Nothing listens there, so that pip ends with an error."""
+    package = "gatewright[coverage] @ https://127.0.0.1:1/gatewright-0.1.0-py3-none-any.whl"
+    scratch.shadowing(repository, package)
+    (tmp_path / "temp").mkdir()
+    variables = {"PIP_NO_INDEX": "1", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+    done = run(
+        repository, forge, part="before_script", GATEWRIGHT_PACKAGE=package, TMPDIR=str(tmp_path / "temp"), **variables
+    )
+    assert not list(tmp_path.rglob("ran"))
+    assert done.returncode == 1
+    assert "host='127.0.0.1', port=1" in done.stderr
+    assert list(tmp_path.glob("temp/*/bin/pip"))
+
+
+def test_reports_of_the_repository_are_not_used(repository: Path, tmp_path: Path, forge: Forge) -> None:
+    """A merge request brings the folder of the reports, with links to a file elsewhere, and a file of its own."""
+    base = scratch.enforced(repository, "bare app.yaml")
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret")
+    reports = repository / "gatewright-reports"
+    reports.mkdir()
+    (reports / "own.txt").write_text("of the merge request")
+    parts = ("impact", "coverage", "test", "lint", "check", "report")
+    for name in (*(f"{part}.md" for part in parts), "quality.json", "test.xml", "check.xml", "coverage.xml"):
+        (reports / name).symlink_to(secret)
+    scratch.commit(repository, "reports")
+    # impact ends before it writes.
+    variables = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "CI_MERGE_REQUEST_IID": "7", "GATEWRIGHT_TOKEN": "t-ann"}
+    done = run(repository, forge, GATEWRIGHT_IMPACT_FAIL_ON="nonsense", **variables)
+    assert done.returncode == 2
+    assert secret.read_text() == "s3cret"
+    (note,) = forge.comments
+    assert "s3cret" not in note["body"]
+    found = list(reports.iterdir())
+    assert not any(each.is_symlink() for each in found)
+    names = {"coverage.md", "test.md", "lint.md", "check.md", "report.md"}
+    assert {each.name for each in found} == names | {"quality.json", "test.xml", "check.xml", "coverage.xml"}
+
+    # The folder itself is a link.
+    (tmp_path / "elsewhere").mkdir()
+    shutil.rmtree(reports)
+    reports.symlink_to(tmp_path / "elsewhere")
+    assert run(repository, forge, **variables).returncode == 1
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert (reports / "impact.md").read_text().startswith("### Policy impact: ")
+
+
+READS = """\
+import logging
+
+from gatewright import Request, validate
+
+print("token:", logging.os.environ.get("GATEWRIGHT_TOKEN"))
+
+
+@validate(resources=["v1/configmaps"], operations=["CREATE"])
+def reads(request: Request, params: object) -> list[str]:
+    return []
+"""
+
+
+def test_policies_run_without_the_token(repository: Path, forge: Forge) -> None:
+    base = scratch.git(repository, "rev-parse", "HEAD")
+    (repository / "policies" / "policy.py").write_text(READS)
+    variables = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "CI_MERGE_REQUEST_IID": "7", "GATEWRIGHT_TOKEN": "t-ann"}
+    done = run(repository, forge, **variables)
+    assert done.stderr.count("token: None\n") >= 3
+    assert "t-ann" not in done.stdout + done.stderr
+    assert len(forge.comments) == 1

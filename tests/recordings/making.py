@@ -46,6 +46,37 @@ metadata: {{name: {name}}}
 spec: {{policyName: {name}, validationActions: [{action}]{bound}}}
 """
 
+STAMP = {
+    "stamp.py": """\
+from gatewright import mutate
+
+@mutate(resources=["v1/configmaps"], operations=["CREATE"], name="stamp")
+def stamp(request):
+    request.object["metadata"]["labels"] = {"seen": "yes"}
+""",
+    "stamp.yaml": """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: stamp}
+spec: {policyName: stamp}
+""",
+}
+"""A mutating policy in Python and its binding: file -> text."""
+
+
+def stamping(folder: Path) -> Path:
+    """Make the folder of a tree, with STAMP."""
+    folder.mkdir()
+    for name, text in STAMP.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def change(file: Path, old: str, new: str) -> None:
+    """Replace a text in a file of a tree."""
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+
 
 def validating(
     name: str,

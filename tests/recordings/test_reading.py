@@ -131,12 +131,38 @@ def test_what_unpacks_to_too_much_is_refused(folder: Path, monkeypatch: pytest.M
     monkeypatch.setattr(reading, "MAX_LINE", 1 << 20)
     only(folder).write_bytes(gzip.compress(b"x" * (8 << 20)))
     _, (problem,) = read(folder)
-    assert "a line of more than 1 MiB" in problem.message
+    assert "a line of more than 1 MiB is left out" in problem.message
+
+
+def test_a_line_that_is_too_long_is_left_out_and_the_rest_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_LINE", 3 << 20)
+    lines = gzip.decompress(only(folder).read_bytes()).splitlines(keepends=True)
+    long = b"x" * (9 << 20) + b"\n"
+    only(folder).write_bytes(gzip.compress(b"".join([*lines[:2], long, *lines[2:3], long[-(3 << 20) - 2 :], lines[3]])))
+    reviews, problems = read(folder)
+    assert [each.line for each in reviews] == [2, 4, 6]
+    assert [(each.line, each.message) for each in problems] == [
+        (number, "a line of more than 3 MiB is left out") for number in (3, 5)
+    ]
+
+
+@pytest.mark.parametrize("text", ["", '{"object": "a", "value": {}}\n', '{"path": "/validate"}\n', "x\n", "[]\n"])
+def test_a_file_that_does_not_begin_as_a_recording_is_a_problem(folder: Path, text: str) -> None:
+    (folder / "reviews-0-1.ndjson").write_text(text)
+    reviews, (problem,) = read(folder)
+    assert len(reviews) == 3
+    assert problem.file.endswith("reviews-0-1.ndjson")
+    assert problem.line == 1
+    assert {"": "the file is empty", "x\n": "not JSON", "[]\n": "an object"}.get(
+        text, "a first line"
+    ) in problem.message
 
 
 def test_too_many_objects_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MAX_OBJECTS", 10)
-    (tmp_path / "reviews-1-1.ndjson").write_text('{"object": "a", "value": {}}\n')
+    (tmp_path / "reviews-1-1.ndjson").write_text('{"recording": 1, "gatewright": "1"}\n{"object": "a", "value": {}}\n')
     _, (problem,) = read(tmp_path)
     assert "the objects that were looked up have more than" in problem.message
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -79,6 +80,18 @@ HOLDERS: dict[str, dict[str, Any]] = {
     "a private key": request(
         {"kind": "Thing", "spec": {"k": f"-----BEGIN RSA PRIVATE KEY-----\n{ENCODED}\n-----END RSA PRIVATE KEY-----"}}
     ),
+    "a credential that is a number": request({"kind": "Thing", "spec": {"password": 12345678, "x": "12345678"}}),
+    "credentials in a list": request({"kind": "Thing", "spec": {"apiKey": [VALUE, {"b": [VALUE]}]}}),
+    "a credential with fields": request(
+        {"kind": "Thing", "spec": {"token": {"value": VALUE, "more": {"n": 12345678}}}}
+    ),
+    "an encrypted private key": request(
+        {"kind": "Thing", "spec": {"k": f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n{ENCODED}\n-----"}}
+    ),
+    "a PGP key": request(
+        {"kind": "Thing", "spec": {"k": f"-----BEGIN PGP PRIVATE KEY BLOCK-----\nComment: a-b\n\n{ENCODED}\n-----END"}}
+    ),
+    "a password with a sign in a URL": request({"kind": "Thing", "spec": {"url": f"https://u:p@{VALUE}@h/x@y"}}),
     "options": request(None, options={"kind": "Options", "token": VALUE}),
 }
 
@@ -163,8 +176,26 @@ def test_messages_lose_the_values() -> None:
     assert found.text(f"{VALUE} is not allowed") == f"<{len(VALUE)} characters> is not allowed"
     assert found.texts({"a": [f"x {VALUE}", 1]}) == {"a": [f"x <{len(VALUE)} characters>", 1]}
     assert found.text(f"Bearer {JWT}") == f"Bearer {fill(len(JWT))}"
-    found.also(["of a looked-up object"])
+
+
+def test_values_of_looked_up_objects_are_taken_out_of_the_request_and_of_messages() -> None:
+    value = request({"kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": "it is of a looked-up object"}})
+    found = Redactor().begin()
+    found.request(value, orjson.dumps(value), ["of a looked-up object"])
+    assert "looked-up" not in orjson.dumps(value).decode()
     assert "looked-up" not in found.text("it is of a looked-up object")
+    other = {"kind": "ConfigMap", "data": {"b": "of a looked-up object"}}
+    assert found.repeats(orjson.dumps(other)) and not found.repeats(orjson.dumps({"b": "of another"}))
+    found.repeated(other)
+    assert "looked-up" not in str(other)
+
+
+def test_a_value_with_characters_that_json_escapes_is_found() -> None:
+    value = request({"kind": "ConfigMap", "metadata": {"name": "a"}})
+    for held in ('a "quoted" value', "line\nline and more", "tab\tand \x01 more", "é ü and \U0001f600 more"):
+        found = Redactor().begin()
+        found.request(value, orjson.dumps(value), [held])
+        assert found.repeats(orjson.dumps({"data": {"x": f"<{held}>"}})), held
 
 
 @pytest.mark.parametrize(
@@ -187,6 +218,20 @@ def test_a_patch_loses_the_values(operation: dict[str, Any], resource: str) -> N
     assert ENCODED not in text
 
 
+@pytest.mark.parametrize(
+    ("path", "value"), [("/spec/token", VALUE), ("/spec/token/value", VALUE), ("/spec/apiKey", [VALUE])]
+)
+def test_a_patch_that_adds_a_credential_to_an_object_without_one_loses_it(path: str, value: Any) -> None:
+    _, found = redacted(request({"kind": "Thing", "spec": {}}))
+    assert VALUE not in orjson.dumps(found.patch([{"op": "add", "path": path, "value": value}])).decode()
+
+
+def test_a_patch_of_a_secret_without_values_in_a_list_loses_them() -> None:
+    _, found = redacted(request({"kind": "List", "items": [{"kind": "Secret"}]}))
+    patch = [{"op": "add", "path": "/items/0/data", "value": {"key": ENCODED}}]
+    assert ENCODED not in orjson.dumps(found.patch(patch)).decode()
+
+
 def test_a_patch_without_values_stays() -> None:
     _, found = redacted(request({"kind": "Pod"}))
     operations = [{"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}]
@@ -203,9 +248,114 @@ def test_an_object_that_was_looked_up_is_redacted() -> None:
 
 def test_too_much_to_compare_is_refused() -> None:
     values = {str(number): f"a long value {number}" for number in range(2000)}
-    value = {"kind": "Secret", "stringData": values, "metadata": {"labels": {str(n): "x" for n in range(2000)}}}
+    value = {"kind": "Secret", "stringData": values, "metadata": {"labels": {str(n): "x" * 50 for n in range(2000)}}}
     with pytest.raises(TooMuch):
         redacted(request(value, resource="secrets"))
+
+
+class Counted(str):
+    """A text that counts the characters in which something is looked for, and those that are compared."""
+
+    characters = 0
+
+    def find(self, *arguments: Any) -> int:
+        Counted.characters += len(self)
+        return super().find(*arguments)
+
+    def startswith(self, beginning: Any, *arguments: Any) -> bool:
+        Counted.characters += len(beginning)
+        return super().startswith(beginning, *arguments)
+
+
+LARGE: dict[str, tuple[str, list[str]]] = {
+    "many values in a large text": (
+        " ".join(f"Bearer {number:08d}" for number in range(10_000)),
+        ["0000" * 250_000],
+    ),
+    "lines that begin as the text does": (f"Bearer {'a' * 100_000}", ["a" * 99_999 + "b"]),
+    "many texts": (" ".join(f"Bearer {number:08d}" for number in range(1000)), ["12345678"] * 100_000),
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_what_is_compared_is_bounded_in_characters(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cost is known before anything is looked for, and counted where it cannot be known."""
+    credentials, texts = LARGE[what]
+    found = Redactor().begin()
+    value = {"kind": "Thing", "a": credentials, "b": [Counted(text) for text in texts]}
+    most = 10_000_000
+    monkeypatch.setattr(redacting, "MAX_COMPARED", most)
+    Counted.characters = 0
+    with pytest.raises(TooMuch):
+        found.request(request(value), orjson.dumps(request({"kind": "Thing", "a": credentials})))
+    assert Counted.characters <= 2 * most
+
+
+def test_a_large_secret_is_redacted() -> None:
+    """What stands in place of its values is not looked through for them."""
+    lines = "\n".join(f"{number:040d}" for number in range(20_000))
+    value = {"kind": "Secret", "stringData": {"key": lines}, "metadata": {"annotations": {"x": f"has {7:040d}"}}}
+    found, _ = redacted(request(value, resource="secrets"))
+    assert found["object"]["metadata"]["annotations"]["x"] == f"has {fill(40)}"
+
+
+def test_a_value_is_replaced_wherever_it_stands_and_the_longest_first() -> None:
+    value = {"kind": "Secret", "stringData": {"a": "abcdefgh", "b": "abcdefghij-and-more", "c": "xabcdefghx"}}
+    texts = ["abcdefgh", "abcdefghabcdefgh", "-abcdefghij-and-more-", "abcdefgabcdefgh", "xabcdefghx", "abcdefg"]
+    found, _ = redacted(request({**value, "spec": texts}, resource="secrets"))
+    assert found["object"]["spec"] == [
+        *(fill(8), fill(8) * 2, f"-{fill(19)}-", f"abcdefg{fill(8)}", fill(10), "abcdefg"),
+    ]
+
+
+LONG = "K" * 100_000
+HELD: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "containers": ({LONG: [{"a": 1} for _ in range(1000)], "x": "eyJ"}, []),
+    "fields that are found": ({LONG: [{"a": {}} for _ in range(1000)]}, ["**.nowhere"]),
+    "fields that are named": ({LONG: {f"a{number}": {"password": "x"} for number in range(64)}}, []),
+    "deep": ({LONG: {LONG[1:]: [{"token": "x"}] * 64}}, ["**.x.**.y"]),
+}
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_the_path_of_a_field_is_not_held_for_what_is_below_it(what: str) -> None:
+    value, paths = HELD[what]
+    body = request({"kind": "Thing", **value})
+    text = orjson.dumps(body)
+    found = Redactor([parse(path) for path in paths]).begin()
+    tracemalloc.start()
+    try:
+        found.request(body, text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_000_000
+    assert all(len(name) <= redacting.MAX_NAME for name in found.named)
+
+
+def test_a_long_name_keeps_its_end() -> None:
+    _, found = redacted(request({"kind": "Thing", LONG: {"spec": [{"password": VALUE}]}}))
+    (name,) = found.named
+    assert name.startswith("…K")
+    assert name.endswith("K.spec.0.password")
+    assert len(name) == redacting.MAX_NAME
+
+
+def test_a_path_with_deep_steps_visits_each_value_once_for_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    value: dict[str, Any] = {"kind": "Thing"}
+    for _ in range(60):
+        value = {"a": value}
+    visits = 0
+    configured = Redacting._configured
+
+    def counted(self: Redacting, *arguments: Any) -> None:
+        nonlocal visits
+        visits += 1
+        configured(self, *arguments)
+
+    monkeypatch.setattr(Redacting, "_configured", counted)
+    redacted(request(value), "**.a.**.a.**.a.**.secret")
+    assert 60 < visits < 60 * 7 * 3
 
 
 def test_without_a_sign_nothing_is_there_to_redact(monkeypatch: pytest.MonkeyPatch) -> None:

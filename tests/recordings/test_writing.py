@@ -165,6 +165,17 @@ def test_what_cannot_be_redacted_is_not_written_and_nothing_of_it_is_told(
     assert len(read(tmp_path)[0]) == 1
 
 
+def test_a_line_that_is_too_long_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "MAX_LINE", 2000)
+    value = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "large"}, "data": {"x": "y" * 2000}}
+    shop = namespace(1, "y" * 2000)
+    with process(tmp_path) as server:
+        told = server.send(seen("a"), seen(body=review(value)), seen("c", lookups=looked(1), defined=[shop]), seen("b"))
+    assert told == {"done": 2, "failed": 2, "error": "a review cannot be redacted: it holds too much to redact"}
+    assert [each.request.name for each in read(tmp_path)[0]] == ["a", "b"]
+    assert max(len(json.dumps(line)) for line in lines(tmp_path)[0]) < 2000
+
+
 def test_secrets_that_policies_looked_up_are_redacted_everywhere(tmp_path: Path) -> None:
     secret = {
         "apiVersion": "v1",
@@ -189,6 +200,28 @@ def test_secrets_that_policies_looked_up_are_redacted_everywhere(tmp_path: Path)
     (found,) = read(tmp_path)[0]
     assert found.response["warnings"] == ["it is <19 characters>"]
     assert len(base64.b64decode(found.view().get("v1", "Secret", "db", "shop").value["data"]["key"])) == len(SECRET)
+
+
+def test_a_value_is_redacted_in_every_object_of_the_review(tmp_path: Path) -> None:
+    """Of a Secret that a policy looked up, and of the request, in the request and in all that was looked up."""
+    own = "of the request: own"
+    secret = {"kind": "Secret", "metadata": {"name": "db"}, "stringData": {"key": SECRET}}
+    request = {
+        "kind": "ConfigMap",
+        "metadata": {"name": "a", "annotations": {"old": f"it was {SECRET}"}},
+        "data": {"copy": SECRET, "password": own},
+    }
+    copies = {"kind": "ConfigMap", "metadata": {"name": "copies"}, "data": {"a": f"<{SECRET}>", "b": f"<{own}>"}}
+    objects = [(number, str(each["kind"]), json.dumps(each).encode()) for number, each in ((1, secret), (2, copies))]
+    lookups = [("get", ["v1", "Secret", "db", "shop"], 0.0, 1), ("list", ["v1", "ConfigMap", "shop"], 0.0, [2])]
+    with process(tmp_path) as server:
+        server.send(seen(body=review(request), lookups=lookups, defined=objects))
+        server.send(seen(lookups=lookups[1:]))  # of a review without secrets, the same object stays as it is
+    first, second = read(tmp_path)[0]
+    assert SECRET.encode() not in first.body and own.encode() not in first.body
+    hidden = first.view().list("v1", "ConfigMap", "shop").value[0]["data"]
+    assert (SECRET in str(hidden), own in str(hidden), hidden["a"][0]) == (False, False, "<")
+    assert second.view().list("v1", "ConfigMap", "shop").value[0]["data"]["a"] == f"<{SECRET}>"
 
 
 def test_each_kind_of_lookup_is_read_back(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import os
 import re
 import signal
@@ -23,8 +24,11 @@ from tests.recordings.making import head, read, record, review, tree, validating
 from tests.server.livecluster import cluster
 from tests.server.running import Running, environment, wait_for, write_policies
 from tests.timing import patience
-from webhook.access import Access, AccessUnknown
+from webhook.access import Access, AccessDecision, AccessUnknown
+from webhook.admission.engine import validate
+from webhook.admission.review import parse as parse_review
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.cluster.view import Answer as Found
 from webhook.cluster.view import NotCached, UnknownKind
 from webhook.recordings.replaying import Replay
 from webhook.schema import Kinds
@@ -58,7 +62,7 @@ def test_no_review_is_lost(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     sent = 3000
 
     async def run() -> None:
-        log = Log(os.open(os.devnull, os.O_WRONLY))
+        log = Log(os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT))
         recorder = Recorder(log, writing(tmp_path / "rec"), command=LIMITED if how == "disk full" else ())
         recorder.start()
         assert recorder._process is not None
@@ -81,11 +85,16 @@ def test_no_review_is_lost(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         else:
             assert counted(recorder)["dropped"] > 0
         await recorder.close()
-        if how == "stopped":
-            assert counted(recorder)["failed"] > 0
+        assert sum(counted(recorder).values()) == sent
+        assert counted(recorder)["failed"] > 0
 
     asyncio.run(run())
-    if how == "disk full":
+    said = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    said = [line for line in said if line["event"] == "reviews not recorded"]
+    assert len(said) == 1  # once a minute at most
+    if how == "stopped":
+        assert said[0]["message"] == "the process does not keep up, and the queue is full"
+    else:
         assert read(tmp_path / "rec")[1] == []
         assert {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "rec").iterdir()} <= {0o600}
 
@@ -134,6 +143,43 @@ def test_a_writer_that_is_killed_is_replaced_and_told_everything_again(tmp_path:
     for each in reviews:
         assert each.view().namespace("shop").value["metadata"]["labels"]["a"] == "x"
         assert not Replay(policies).compared(each).differs
+
+
+SMALL = """\
+import sys
+from webhook.recordings import writing
+writing.MEMORY = 160 << 20
+writing.main(sys.argv[1], int(sys.argv[2]))
+"""
+
+
+def test_the_writer_takes_no_more_memory_than_its_limit(tmp_path: Path) -> None:
+    """A review that needs more is counted as failed, with those that are lost with it; later ones are written."""
+    policies = tree(tmp_path / "tree", one=validating("one", "true"))
+
+    async def run() -> None:
+        log = Log(os.open(os.devnull, os.O_WRONLY))
+        command = (sys.executable, "-P", "-c", SMALL)
+        recorder = Recorder(log, writing(tmp_path / "rec"), command=command)
+        recorder.start()
+        reviews = Reviews(State(InForce(policies, ManifestsView([]))), Metrics(Kinds.builtin()), log, recorder=recorder)
+
+        async def ask(name: str, **more: Any) -> dict[str, float]:
+            before = counted(recorder)
+            body = review({**VALUE, "metadata": {"name": name}, **more})
+            assert isinstance(reviews.answer(head(), body, Client("192.0.2.1")), Answer)
+            async with asyncio.timeout(patience(30)):
+                while (after := counted(recorder)) == before or recorder._process is None:
+                    await asyncio.sleep(0.02)
+            return {name: after[name] - before[name] for name in after}
+
+        assert await ask("a") == {"written": 1, "failed": 0, "dropped": 0}
+        assert await ask("large", eyJ=[{}] * 700_000) == {"written": 0, "failed": 1, "dropped": 0}
+        assert await ask("b") == {"written": 1, "failed": 0, "dropped": 0}
+        await recorder.close()
+
+    asyncio.run(run())
+    assert [each.request.name for each in read(tmp_path / "rec")[0]] == ["a", "b"]
 
 
 def test_a_review_that_is_too_large_for_the_queue_is_dropped_and_the_next_is_written(
@@ -193,6 +239,58 @@ spec: {policyName: reads, validationActions: [Deny]}
             assert not compared.differs
             assert not compared.unknown
             assert len(each.view().list("v1", "Service", f"n{count}").value) == count
+
+
+@pytest.mark.parametrize("how", ["a list that is too large", "a queue that is full"])
+def test_an_object_is_written_as_json_once(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a large list nor a record that was dropped costs the server its objects again at each review."""
+    monkeypatch.setattr(recording, "MAX_DEFINED", 200_000)
+    monkeypatch.setattr(recording, "MAX_BYTES", 150_000 if how == "a queue that is full" else 16 << 20)
+    size = 5000 if how == "a list that is too large" else 1000
+    objects = [{"kind": "Node", "metadata": {"name": f"n{number}"}, "x": "y" * size} for number in range(100)]
+    made = 0
+
+    class Counting:
+        @staticmethod
+        def dumps(value: Any) -> bytes:
+            nonlocal made
+            text = orjson.dumps(value)
+            made += len(text)
+            return text
+
+    monkeypatch.setattr(recording, "orjson", Counting)
+
+    class Listing(Failing):
+        def list(self, api_version: str, kind: str, namespace: str | None = None) -> Any:
+            return Found(objects, 0.0)
+
+    async def run() -> None:
+        log = Log(os.open(os.devnull, os.O_WRONLY))
+        recorder = Recorder(log, writing(tmp_path / "rec"), command=("sleep", "60"))
+        policies = tree(tmp_path / "tree", one=validating("one", "true"))
+        request = parse_review(review(VALUE, namespace=""))
+        if how == "a queue that is full":
+            assert recorder.put_record(b"x" * 100_000)
+        for _ in range(20):
+            lookups = recorder.begin(Listing())
+            assert lookups is not None
+            lookups.list("v1", "Node")
+            outcome = validate(request, policies, lookups)
+            recorder.put("/validate", request, b"{}", outcome, b"{}", "r", lookups)
+        assert recorder.dropped == (20 if how == "a queue that is full" else 0)
+        if how == "a queue that is full":
+            recorder._waiting.clear()
+            recorder._size = 0
+            lookups = recorder.begin(Listing())
+            assert lookups is not None
+            lookups.list("v1", "Node")
+            recorder.put("/validate", request, b"{}", outcome, b"{}", "r", lookups)
+            (sent,) = recorder._waiting
+            assert sent.count(b"yyy") > 100
+        await recorder.close()
+
+    asyncio.run(run())
+    assert made < 210_000
 
 
 def written(server: Running) -> float:
@@ -339,6 +437,40 @@ spec: {policyName: reads, validationActions: [Deny]}
         assert any(said in text for text in texts), texts
     assert not any(Replay(policies).compared(each).differs for each in reviews)
     assert not any(Replay(policies).compared(each).unknown for each in reviews)
+
+
+def test_redacted_fields_of_the_user_are_not_in_access_checks(tmp_path: Path) -> None:
+    """A replay, which has the redacted user, asks the same and finds the answer."""
+
+    class Deciding(Failing):
+        def namespace(self, name: str) -> Any:
+            return Found(None, 0.0)
+
+        def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Any:
+            return Found(None, 0.0)
+
+        def authorize(self, access: Access) -> AccessDecision:
+            assert (access.user, access.extra) == ("ann", (("session", ("hidden-session-id", "s1")),))
+            return AccessDecision(True, f"as {access.extra[0][1][0]} may", "")
+
+    asks = (
+        "authorizer.group('').resource('pods').namespace(request.userInfo.extra['session'][0]).check('get').allowed()"
+    )
+    policies = tree(tmp_path / "tree", asks=validating("asks", asks))
+    user = {"username": "ann", "groups": ["g"], "extra": {"session": ["hidden-session-id", "s1"]}}
+    calls = [("/validate", review(VALUE, userInfo=user))]
+    redact = ("request.userInfo.extra", "request.userInfo.username")
+    record(tmp_path / "rec", policies, calls, cluster=Deciding(), redact=redact)
+    (file,) = (tmp_path / "rec").iterdir()
+    lookups = orjson.loads(gzip.decompress(file.read_bytes()).splitlines()[-1])["lookups"]
+    (access,) = [each["access"] for each in lookups if "access" in each]
+    text = orjson.dumps(lookups)
+    assert not [value for value in (b"hidden-session-id", b'"s1"', b'"ann"') if value in text]
+    assert (access[1], access[3], access[4][0][0]) == ("get", ["g"], "session")
+    reviews, problems = read(tmp_path / "rec")
+    assert (len(reviews), problems) == (1, [])
+    compared = Replay(policies).compared(reviews[0])
+    assert (compared.unknown, compared.differs) == ("", False)
 
 
 def test_a_custom_kind_is_known_in_a_replay(tmp_path: Path) -> None:

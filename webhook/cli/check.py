@@ -13,6 +13,7 @@ import typer
 from webhook.cli.inputs import asked_of, rendering_of
 from webhook.cli.options import (
     FAILED,
+    MISSING_PATH,
     AsGroups,
     AsUser,
     Authorizations,
@@ -41,7 +42,10 @@ from webhook.cli.options import (
     VerifyKey,
     Watch,
     assumed,
+    fail,
     given,
+    imported,
+    is_bundle,
     operation_of,
     refuse,
     trees,
@@ -68,7 +72,7 @@ _RUN: Final = ("webhook.cli.report.model", "webhook.offline.inputs", "webhook.of
 
 
 def check(
-    paths: Manifests,
+    paths: Manifests = None,
     policies: PolicyTrees = None,
     namespace: Namespace = "default",
     user: AsUser = "",
@@ -128,6 +132,8 @@ def check(
     Exit code: **0** nothing is denied (warnings do not count, unless `--fail-on` says so), **1** something is denied,
     **2** the run itself failed: a bad policy, a bad file, a bad option.
     """
+    if not paths:
+        raise typer.Exit(fail(MISSING_PATH, color))
     if watch:
         from webhook.cli import watching
 
@@ -279,6 +285,11 @@ def _check(
                 checked += 1
                 bar.step("checking", checked, len(planned.objects))
     notes += assumed(cluster.assumed)
+    if since and not any(map(is_bundle, named)):
+        from webhook.impact import policychanges
+
+        differ = policychanges.note(named, paths, since, until, imported(policy_imports), policies.target)
+        notes += [differ] if differ else []
     errors = [each.message for each in findings if each.error]
     if not user and any("request.userInfo" in message or "authorizer: user ''" in message for message in errors):
         notes.append("request.userInfo is empty: nobody in particular applies these; --as and --as-group say who")
@@ -297,6 +308,7 @@ def _check(
         notes=[*notes, *streams(findings)],
         left_out=found.left_out,
         diffs=changed,
+        elsewhere=found.elsewhere,
         scope={"objects": checked, "files": len(in_files), "policies": len(policies.names)},
         verbose=verbose,
         shows_diffs=diffs,

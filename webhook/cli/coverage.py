@@ -19,7 +19,7 @@ from webhook.excerpts import columns
 if TYPE_CHECKING:
     from webhook.cli.reporting import Reporting
     from webhook.coverage.measuring import Measured
-    from webhook.offline.policytest import PlannedCase
+    from webhook.offline.cases.policytest import PlannedCase
     from webhook.policy.policyset import PolicySet
     from webhook.policy.reviewing import Recording
 
@@ -54,9 +54,20 @@ class CoverageOptions(Struct, frozen=True):
     least: float | None = None
 
     @property
+    def files(self) -> list[Path]:
+        return [each for each in (self.html, self.json, self.markdown, self.xml) if each is not None]
+
+    @property
     def wanted(self) -> bool:
-        files = (self.html, self.json, self.markdown, self.xml)
-        return self.asked or any(each is not None for each in files) or self.least is not None
+        return self.asked or bool(self.files) or self.least is not None
+
+    def check_places(self, how: Reporting) -> None:
+        """Raise NotGiven if two reports have one file, those of the cases included."""
+        places = [Path(each.file).absolute() for each in how.targets if each.file]
+        for file in self.files:
+            if file.absolute() in places:
+                raise NotGiven(f"two reports cannot both be written to {file}")
+            places.append(file.absolute())
 
     @contextmanager
     def measuring(self, policies: PolicySet) -> Iterator[Measurement]:
@@ -76,7 +87,7 @@ class CoverageOptions(Struct, frozen=True):
 
 
 class Measurement(Struct, frozen=True):
-    """What is measured, if anything is. recording: for webhook.offline.caseruns.run."""
+    """What is measured, if anything is. recording: for webhook.offline.cases.runs.run."""
 
     options: CoverageOptions
     measured: Measured | None
@@ -128,7 +139,9 @@ class CoverageText(Struct, frozen=True):
 
 
 def _write(option: str, file: Path, text: str) -> None:
+    from webhook.cli.report.writing import put_into
+
     try:
-        file.write_text(text, encoding="utf-8", errors="replace")
+        put_into(file, [text])
     except OSError as error:
         raise NotGiven(f"{option}: {file} cannot be written: {error.strerror}") from None

@@ -11,7 +11,8 @@ import typer
 from webhook.cli.options import NO_SETTINGS, TREES, fail_with
 
 _COMMANDS: Final = ("check", "explain", "impact", "lint", "manifests", "mutate", "new", "replay", "test")
-_READING: Final = ("check", "impact", "mutate")  # those whose PATH is a manifest, and may be left out
+_READING: Final = ("check", "explain", "impact", "mutate")  # those whose PATH is a manifest, and may be left out
+_ALONE: Final = frozenset({"--cluster", "--recordings", "--test"})  # options that name what is judged in its place
 
 
 def of(command: str, parameters: Collection[str | None], arguments: Sequence[str]) -> dict[str, Any]:
@@ -21,18 +22,19 @@ def of(command: str, parameters: Collection[str | None], arguments: Sequence[str
     """
     if command not in _COMMANDS or os.environ.get(NO_SETTINGS):
         return {}
-    from webhook.offline import repositorysettings  # where a command has settings
+    from webhook.cli import repositorysettings  # where a command has settings
 
     found, problems = repositorysettings.read()
     if problems:
         raise typer.Exit(fail_with(problems))
     given = {argument.partition("=")[0] for argument in arguments}
     elsewhere = bool(os.environ.get(TREES)) or (command == "impact" and bool(given & {"--old", "--new"}))
-    reads = command in _READING and not given & {"--cluster", "--recordings"}
+    reads = command in _READING and not given & _ALONE
+    case = command == "explain" and "--test" in given  # a case is all that is judged: no manifests, none left out
     said = {
         "policies": [] if elsewhere else list(found.policies),
         "paths": list(found.paths) if reads else [],
-        "exclude": list(found.exclude),
+        "exclude": [] if case else list(found.exclude),
         "version": found.kubernetes_version,
         "owner_label": found.owner_label,
     }

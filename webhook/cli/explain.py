@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from webhook.cli.inputs import asked_of, rendering_of
 from webhook.cli.options import (
     FAILED,
+    SETTINGS_PATHS,
     AsGroups,
     AsUser,
     Authorizations,
@@ -138,7 +139,10 @@ def explain(
             raise typer.Exit(_explain_case(policy, test, trees(policies), version, policy_imports, show))
         if not policy or not paths:
             missing = "MANIFEST" if policy else "POLICY"
-            raise typer.Exit(fail(f"Missing argument '{missing}': name a policy and manifests, or a case by --test"))
+            more = f"; or set {SETTINGS_PATHS}" if policy else ""
+            raise typer.Exit(
+                fail(f"Missing argument '{missing}': name a policy and manifests, or a case by --test{more}")
+            )
         code = _explain(
             policy,
             paths,
@@ -229,6 +233,7 @@ def _explain(
     cluster = ManifestsView(
         [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
     )
+    compared = "" if requests or not since else f"between {since} and {until}" if until else f"from {since}"
     with tracebacks() as raised:
         background = Background(policies, raised)
         reports = [
@@ -238,11 +243,12 @@ def _explain(
                 _places(policy, run.tree),
                 background,
                 show.verbose,
+                compared,
             )
             for policy in chosen
         ]
     notes += assumed(cluster.assumed)
-    if not requests and not problems and (found.empty or not since):  # of revisions that do not differ a note says so
+    if not requests and not problems and (found.empty or not since):  # revisions that do not differ are no problem
         problems.append(found.nothing(paths, "explain"))
     return _reported(reports, notes, problems, show)
 
@@ -253,9 +259,9 @@ def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, po
     from webhook.cli.report.tested import case
     from webhook.cli.report.text import case_lines
     from webhook.cli.streams import put
-    from webhook.offline import caseexplained, caseruns, caseselection, policytest
     from webhook.offline.background import Background
-    from webhook.offline.casesetup import Setups
+    from webhook.offline.cases import explained, policytest, runs, selection
+    from webhook.offline.cases.setup import Setups
     from webhook.policy.python.raised import tracebacks
 
     if bundles := [each for each in named if is_bundle(each)]:
@@ -265,8 +271,8 @@ def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, po
         planned, problems = policytest.plan(named, run.policies)
         if problems:
             raise NotGiven(problems=problems, policies=True)
-        chosen = caseselection.one((each for each in planned if name in ("", each.policy)), text)
-    except caseselection.NoTests as error:
+        chosen = selection.one((each for each in planned if name in ("", each.policy)), text)
+    except selection.NoTests as error:
         code = fail(f"{error.where}: {error}", show.color)
         names = (f"{each.file}:{each.line}: {each.policy}: {each.case.name}" for each in error.among)
         sys.stderr.write("".join(f"  {visible(name)}\n" for name in names))
@@ -278,11 +284,11 @@ def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, po
         return refuse(error, show.color)
     setup = Setups(run.policies).of(chosen)
     with tracebacks() as raised:
-        result = caseruns.run_one(setup, run.policies)
+        result = runs.run_one(setup, run.policies)
         background = Background(run.policies, raised)
         reports = [
             explaintext.Report(policy, [request], _places(policy, run.tree), background, show.verbose)
-            for policy, request in caseexplained.explain_case(setup)
+            for policy, request in explained.explain_case(setup)
         ]
     head = case_lines(case(result, None, show.verbose), show.style)
     return _reported(reports, (), (), show, head="\n".join(head) + "\n\n")

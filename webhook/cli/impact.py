@@ -257,7 +257,8 @@ def _impact(asked: _Asked, how: Reporting) -> int:
         old, new = _sides(asked, target)
     except NotGiven as error:
         if error.policies:
-            report = Report(command="impact", problems=error.problems, scope={"objects": 0, "policies": 0})
+            scope = {"objects": 0, "policies": 0}
+            report = Report(command="impact", problems=error.problems, scope=scope, elsewhere=error.elsewhere)
             return finish(report, how, _never, aborted=True)
         return refuse(error, asked.color)
     comparison, counted, tally = compared(old, new), Counted(), Tally()
@@ -287,9 +288,11 @@ def _impact(asked: _Asked, how: Reporting) -> int:
             notes += corpus.notes
             notes += assumed(getattr(corpus, "assumed", ()))
     problems += _unknown(counted)
+    if not comparison.policies and not comparison.apart:
+        notes.append(_same(old, new, asked.since))
     for side in (old, new):
         notes += [f"{side.name} has no {name}: its policies are {_gone(side is old)}" for name in side.absent]
-    summary = tally.summary(old, new, comparison, counted)
+    summary = tally.summary(old, new, comparison, counted, incomplete=bool(problems))
     report = Report(
         command="impact",
         findings=found,
@@ -307,6 +310,11 @@ def _impact(asked: _Asked, how: Reporting) -> int:
 
 def _never(_finding: Finding) -> bool:
     return False
+
+
+def _same(old: Side, new: Side, since: str) -> str:
+    hint = "; --since has to name a revision before the change" if since else ""
+    return f"the policies of {old.name} and of {new.name} are the same, so no verdict can differ{hint}"
 
 
 def _gone(old: bool) -> str:
@@ -342,7 +350,8 @@ def _sides(asked: _Asked, target: Version) -> tuple[Side, Side]:
         except PolicyTreeError as error:
             problems += error.problems
     if problems:
-        raise NotGiven(problems=problems, policies=True)
+        elsewhere = {**read.old.elsewhere, **read.new.elsewhere}
+        raise NotGiven(problems=problems, policies=True, elsewhere=elsewhere)
     return loaded[0], loaded[1]
 
 

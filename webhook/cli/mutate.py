@@ -12,6 +12,7 @@ import typer
 from webhook.cli.inputs import asked_of, rendering_of
 from webhook.cli.options import (
     FAILED,
+    MISSING_PATH,
     AsGroups,
     AsUser,
     Authorizations,
@@ -34,6 +35,7 @@ from webhook.cli.options import (
     VerifyKey,
     assumed,
     colored,
+    fail,
     given,
     refuse,
     trees,
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
 
 def mutate(
-    paths: Manifests,
+    paths: Manifests = None,
     policies: PolicyTrees = None,
     show_pods: Annotated[
         bool, typer.Option("--show-pods", help="Print the Pods that workloads will create, in place of the objects.")
@@ -73,6 +75,8 @@ def mutate(
     Exit code: **0** all objects are printed, **1** a policy or the API server refuses one, which is left out, **2** the
     run itself failed: a bad policy, a bad file, a bad option.
     """
+    if not paths:
+        raise typer.Exit(fail(MISSING_PATH, color))
     try:
         code = _mutate(
             paths,

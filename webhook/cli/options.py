@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TextIO
@@ -85,8 +85,12 @@ Authorizations = Annotated[
     ),
 ]
 
+SETTINGS_PATHS: Final = "`paths` in .gatewright.toml"
+
+MISSING_PATH: Final = f"Missing argument 'PATH': name files and folders with manifests, or set {SETTINGS_PATHS}"
+
 Manifests = Annotated[
-    list[str], typer.Argument(metavar="PATH", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
+    list[str] | None, typer.Argument(metavar="PATH", help="Files, folders (*.yaml, *.yml, *.json) or `-` for stdin.")
 ]
 
 PolicyTrees = Annotated[
@@ -165,7 +169,9 @@ Values = Annotated[
 SettingsFile = Annotated[
     Path | None,
     typer.Option(
-        "--settings", metavar="FILE", help="Settings of the repository. [default: gatewright.yaml, if it is there]"
+        "--settings",
+        metavar="FILE",
+        help="A file with podTemplates of custom workloads. [default: gatewright.yaml, if it is there]",
     ),
 ]
 
@@ -237,13 +243,22 @@ class Given(Struct, frozen=True):
 class NotGiven(Exception):
     """Options that cannot be used. The reason is str(error), or the `problems` of the files that they name.
 
-    policies: whether these files are the policies.
+    policies: whether these files are the policies. elsewhere: those among them that are named at a revision, see
+    `webhook.cli.report.model.Report`.
     """
 
-    def __init__(self, message: str = "", problems: Sequence[Problem] = (), *, policies: bool = False) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        problems: Sequence[Problem] = (),
+        *,
+        policies: bool = False,
+        elsewhere: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.problems = problems
         self.policies = policies
+        self.elsewhere = elsewhere or {}
 
 
 def trees(named: Sequence[str] | None) -> tuple[str, ...]:
@@ -376,7 +391,7 @@ def operation_of(
 
 def workloads_of(settings: Path | None) -> CustomWorkloads:
     """The custom workloads of the settings file, or of the repository's settings. Raises NotGiven."""
-    from webhook.offline import repositorysettings, settingsfile
+    from webhook.cli import repositorysettings, settingsfile
 
     found, wrong = settingsfile.read(settings)
     if wrong:

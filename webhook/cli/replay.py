@@ -54,8 +54,8 @@ def replay(
     What policies look up is what was recorded with the review; what is not recorded is taken from the policy tree.
 
     Exit code: **0** all verdicts are the recorded ones, **1** some differ, **2** the run itself failed: a bad policy,
-    a bad option, lines that cannot be read, reviews that cannot be decided again as the recording lacks what a policy
-    looks up.
+    a bad option, no review, lines that cannot be read, reviews that cannot be decided again as the recording lacks
+    what a policy looks up.
     """
     bundles = Bundles(registry_ca, registry_plain_http, verify_key)
     raise typer.Exit(_replay(recording, trees(policies), tree_first, output, version, policy_imports, bundles, color))
@@ -77,7 +77,7 @@ def _replay(
     from webhook.cli.streams import put
     from webhook.documents.reader import Problem
     from webhook.policy.load.loading import PolicyTreeError
-    from webhook.recordings.reading import NoRecording, recorded
+    from webhook.recordings.reading import NO_REVIEWS, NoRecording, recorded
     from webhook.recordings.replaying import Replay, Replayed
 
     try:
@@ -99,12 +99,16 @@ def _replay(
                 replayed.add(found)
     except NoRecording as error:
         return fail(str(error), color)
+    if not replayed.count:
+        replayed.problems.append(Problem(str(recording), None, None, NO_REVIEWS))
     if output is Format.JSON:
-        put(replayjson.report(replayed))
+        written = put(replayjson.report(replayed))
+    elif not replayed.count:
+        return fail_with(replayed.problems, color)
     else:
         if replayed.problems:
             fail_with(replayed.problems, color)
-        put(replaytext.report(replayed, Style(colored(color, sys.stdout))))
-    if replayed.problems or replayed.undecided:
+        written = put(replaytext.report(replayed, Style(colored(color, sys.stdout))))
+    if not written or replayed.problems or replayed.undecided:
         return FAILED
     return 1 if replayed.different else 0

@@ -150,10 +150,13 @@ def finish(report: Report, how: Reporting, fails: Callable[[Finding], bool], *, 
     failed = any(map(fails, report.findings))
     if how.only:
         shown = [each for each in report.findings if each.level in how.only]
+        hidden = [each for each in report.findings if each.level not in how.only]
         report = replace(
             report,
             findings=shown,
-            hidden=len(report.findings) - len(shown),
+            hidden=len(hidden),
+            hidden_denied=sum(each.level == "deny" for each in hidden),
+            hidden_failing=sum(map(fails, hidden)),
             suppressed=[each for each in report.suppressed if each.level in how.only],
         )
     if not says_all(how.targets):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -27,9 +29,9 @@ from webhook.cli.reporting import Concise, Outputs, finish, reporting
 from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
-    from webhook.cli.report.model import Finding
+    from webhook.cli.report.model import Case, Finding
 
-_RUN: Final = ("webhook.offline.caseruns", "webhook.offline.policytest")
+_RUN: Final = ("webhook.offline.cases.runs", "webhook.offline.cases.policytest")
 """What a run imports, the most of it."""
 
 
@@ -121,8 +123,8 @@ def _test(
     from webhook.cli.report.model import Report, failed
     from webhook.cli.report.tested import case, lacking
     from webhook.documents.document import Problem
-    from webhook.offline import caseruns, caseselection, policytest
     from webhook.offline.background import Background
+    from webhook.offline.cases import policytest, runs, selection
     from webhook.policy import startup
     from webhook.policy.exceptions import expired
     from webhook.policy.load.loading import PolicyTreeError
@@ -140,6 +142,7 @@ def _test(
         )
     try:
         how = reporting(output, concise=concise, color=color)
+        wanted.coverage.check_places(how)
         policies, tree = loaded(named, target, policy_imports)
         planned, problems = policytest.plan(named, policies)
     except NotGiven as error:
@@ -154,11 +157,11 @@ def _test(
     untested = sorted({policy.name for policy in policies.policies} - tested)
     required = untested if wanted.require_tests else []
     try:
-        planned = caseselection.within(planned, wanted.paths, named)
-        planned = caseselection.named(planned, wanted.texts)
-    except caseselection.NotInTree as error:
+        planned = selection.within(planned, wanted.paths, named)
+        planned = selection.named(planned, wanted.texts)
+    except selection.NotInTree as error:
         return fail(str(error), color)
-    except caseselection.NoTests as error:
+    except selection.NoTests as error:
         planned = []
         if not wanted.allow_no_tests and not required:
             problems = [Problem(error.where, None, None, f"{error} (--allow-no-tests lets this pass)")]
@@ -174,7 +177,7 @@ def _test(
 
     try:
         with tracebacks() as raised, wanted.coverage.measuring(policies) as measurement:
-            results = list(caseruns.run(planned, policies, measurement.recording))
+            results = list(runs.run(planned, policies, measurement.recording))
         covered = CoverageText()
         if not report.problems:
             covered = measurement.reported(named, planned, how, chosen=chosen, verbose=verbose)
@@ -192,10 +195,21 @@ def _test(
         report,
         findings=[*report.findings, *(failed(each) for each in cases if not each.passed)],
         cases=cases,
+        advice=_advice(cases, named),
         warnings=warnings,
         notes=[str(note) for note in policies.notes if note.message in ended],  # the rest is no matter of tests
     )
     return covered.written(finish(report, how, _fails))
+
+
+def _advice(cases: Sequence[Case], named: Sequence[str]) -> str:
+    """How the first case that failed is explained; "" if none did."""
+    place = next((each.place for each in cases if not each.passed), None)
+    if place is None:
+        return ""
+    among = () if tuple(named) == trees(None) else named
+    options = "".join(f" --policies {shlex.quote(each)}" for each in among)
+    return f"gatewright explain{options} --test {shlex.quote(str(place))} shows how the case came to its verdict"
 
 
 def _fails(finding: Finding) -> bool:

@@ -15,7 +15,7 @@ from webhook.mutants import running
 if TYPE_CHECKING:
     from webhook.mutants.mutant import Outcome
     from webhook.mutants.running import Mutated
-    from webhook.offline.policytest import PlannedCase
+    from webhook.offline.cases.policytest import PlannedCase
     from webhook.policy.load.treefiles import Tree
     from webhook.policy.policyset import PolicySet
 

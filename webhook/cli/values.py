@@ -2,7 +2,7 @@
 
 typer converts each value, also each default, by a pydantic adapter that it builds for the option: that and the import
 of pydantic take a quarter of the time of a short run. Here ordinary values are converted at once. Whatever else there
-is, such as a wrong value, is left to typer, with its error text.
+is, such as a wrong value, is left to typer; its error text is kept but for choices.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import typer
 from typer.core import TyperCommand, TyperGroup
+
+from webhook.nearest import nearest
 
 
 class Command(TyperCommand):
@@ -54,7 +57,15 @@ class _Conversion:
         if value is None:
             return () if param.multiple or param.nargs == -1 else None
         converted = _converted(self._wanted, value)
-        return self._runtime().coerce(value, param=param, ctx=ctx) if converted is None else converted
+        if converted is not None:
+            return converted
+        try:
+            return self._runtime().coerce(value, param=param, ctx=ctx)
+        except typer.BadParameter:
+            choices = _item_of(self._wanted)
+            if not _is_choice(choices):
+                raise
+            raise typer.BadParameter(_no_choice(value, choices), ctx=ctx, param=param) from None
 
 
 _ORDINARY: Final = (bool, str, Path, list[str])
@@ -67,6 +78,15 @@ def _item_of(wanted: Any) -> Any:
 
 def _is_choice(wanted: Any) -> bool:
     return isinstance(wanted, type) and issubclass(wanted, StrEnum)
+
+
+def _no_choice(value: Any, choices: type[StrEnum]) -> str:
+    expected = [choice.value for choice in choices]
+    values = value if isinstance(value, list | tuple) else [value]
+    wrong = next((each for each in values if each not in expected), value)
+    close = nearest(str(wrong), expected)
+    meant = f"; did you mean {close}?" if close else ""
+    return f"expected {'one of ' * (len(expected) > 1)}{', '.join(expected)}, got {wrong!r}{meant}"
 
 
 def _converted(wanted: Any, value: Any) -> Any:

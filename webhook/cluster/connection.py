@@ -85,6 +85,7 @@ class Connection:
         from kubernetes.client import ApiClient
 
         configuration.connection_pool_maxsize = connections
+        self.server = configuration.host.rpartition("@")[2]  # the address, without credentials
         self._client = ApiClient(configuration)
         self._client.user_agent = "gatewright"
         self._lock = threading.Lock()

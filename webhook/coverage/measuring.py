@@ -2,7 +2,7 @@
 
 measured = Measured(policies)
 with measured.running() as recording:
-    results = list(caseruns.run(planned, policies, recording))
+    results = list(runs.run(planned, policies, recording))
 coverage = measured.coverage(roots, planned)
 """
 
@@ -24,7 +24,7 @@ from webhook.policy.reviewing import Recorders
 
 
 class Tested(Protocol):
-    """A case: what is asked of webhook.offline.policytest.PlannedCase."""
+    """A case: what is asked of webhook.offline.cases.policytest.PlannedCase."""
 
     @property
     def policy(self) -> str: ...

@@ -127,6 +127,11 @@ class Document(Struct):
         """The line of the document's first key."""
         return self.position(ROOT).line
 
+    @property
+    def last_line(self) -> int:
+        """The last line before the next document of its text, or that of the text."""
+        return self._text.last_line(self._index)
+
     def position(self, path: Path) -> Position:
         """The position of the key (in a list: the item) at `path`, or if the file has none, of its nearest ancestor."""
         return self._text.position(self._find(path)[0])
@@ -261,6 +266,12 @@ class Text(Struct):
         starts = self._starts()
         line = bisect_right(starts, offset) - 1
         return Position(self.first_line + line, offset - starts[line] + 1)
+
+    def last_line(self, index: int) -> int:
+        """The last line before the next document, or of the text."""
+        if index + 1 < len(self.starts):
+            return max(self.position(self.starts[index + 1]).line - 1, self.position(self.starts[index]).line)
+        return self.position(len(self.text.rstrip())).line
 
     def mentions_secrets(self) -> bool:
         """Whether the text has the word Secret, or something that may stand for it, so that an object may be one."""

@@ -53,9 +53,16 @@ class Tree(Struct):
     excluded: Excluded = field(default_factory=Excluded)
     charts: list[str] = field(default_factory=list)
     _folders: set[Identity] = field(default_factory=set)  # already visited: symbolic links may form a cycle
+    _repository: str = ""  # the resolved folder that links may not leave; "" if the tree is in no repository
+
+    def __post_init__(self) -> None:
+        root = Path(self.root).resolve()
+        self._repository = next((str(each) for each in (root, *root.parents) if (each / _GIT).exists()), "")
 
     def files(self, seen: set[Identity]) -> Iterator[Found]:
         """The files, sorted; those that begin with `.` or `_`, too. Skips the files in `seen`, and adds what it finds.
+
+        A link that leads out of the git repository is unreadable.
 
         Besides *.yaml, *.yml and *.json these are kustomizations without a suffix.
         """
@@ -81,6 +88,9 @@ class Tree(Struct):
                 is_folder = entry.is_dir()
                 if entry.name == _GIT or not (is_folder or manifest) or self.excludes(path, folder=is_folder):
                     continue
+                if self._repository and entry.is_symlink() and self._leads_out(path):
+                    yield Found(path, Unreadable("it is a link out of the repository"))
+                    continue
                 status = entry.stat()
                 identity = (status.st_dev, status.st_ino)
                 if is_folder:
@@ -93,6 +103,11 @@ class Tree(Struct):
             except OSError as error:
                 if manifest:
                     yield Found(path, Unreadable(reason(error)))
+
+    def _leads_out(self, link: str) -> bool:
+        """Whether a link leaves the repository. It may come with a pull request, and what it leads to be the machine's
+        own: its reports would show that."""
+        return not Path(link).resolve().is_relative_to(self._repository)
 
     def excludes(self, path: str, *, folder: bool = False) -> bool:
         """Whether a file or folder is left out on purpose. If so, `excluded` names it from now on."""

@@ -46,13 +46,13 @@ class Api:
         self._opener = urllib.request.build_opener(_NoRedirects)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """The answer to a request, as JSON; None if it is empty. After an answer 5xx, or none, it is sent again.
+        """The answer to a request, as JSON; None if it is empty. Raises ForgeError.
 
-        Only what changes nothing is repeated where it may have been done: a POST of which nothing was heard is not.
-        Raises ForgeError.
+        After an answer 5xx, or none, it is sent again, unless it is a POST: that may have been done, as by a server
+        behind a proxy that answered 502 or 504, and done twice it would add two.
         """
         data = None if body is None else json.dumps(body).encode()
-        for pause in (*_PAUSES, None):
+        for pause in (None,) if method == "POST" else (*_PAUSES, None):
             request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
                 self._address + path, data=data, headers=self._headers, method=method
             )
@@ -67,7 +67,7 @@ class Api:
                     if error.code < 500 or pause is None:
                         raise ForgeError(f"{method} {path}: {error.code} {_text_of(error)}", error.code) from None
             except (OSError, http.client.HTTPException) as error:
-                if pause is None or method == "POST":
+                if pause is None:
                     raise ForgeError(f"{method} {path}: {getattr(error, 'reason', error)}") from None
             except ValueError:
                 raise ForgeError(f"{method} {path}: the answer is not JSON") from None

@@ -15,6 +15,7 @@ import gzip
 import os
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from webhook.forge.exchange import Api, ForgeError, limited, said
 
 MOST: Final = 65_000  # characters of a comment; GitHub takes 65,536
 _PAGES: Final = 30  # of comments
+_TRIED: Final = 5  # comments of apps, of which one may be the token's own
 _CUT: Final = "\n*This is cut off; the whole is in the summary of the job.*\n"
 _MAY_NOT: Final = (401, 403, 404)
 
@@ -40,8 +42,9 @@ def main(arguments: Sequence[str]) -> int:
 def comment(api: Api, text: str, mark: str = "") -> str:
     """Post the text as a comment on the pull request, or update the one that is there; what was done.
 
-    mark: tells comments of several jobs apart. Only a comment of the token's own is updated: anybody can write one that
-    looks like it. Raises ForgeError.
+    mark: tells comments of several jobs apart. Only a comment of the token's own user is updated: anybody can write one
+    that looks like it. The token of a job or of a GitHub App may not ask who it belongs to. Then it is one of an app,
+    if GitHub lets the token change it. Raises ForgeError.
     """
     repository, number = _variable("GITHUB_REPOSITORY"), _variable("PULL_REQUEST")
     if not number.isascii() or not number.isdigit():
@@ -50,9 +53,14 @@ def comment(api: Api, text: str, mark: str = "") -> str:
     body = {"body": f"{sign}\n{limited(text, MOST - len(sign), _CUT)}"}
     path = f"/repos/{repository}/issues/{number}/comments"
     own = _login(api)
-    for each in api.pages(path, _PAGES):
-        if str(each.get("body", "")).startswith(sign) and _is_own(each.get("user") or {}, own):
+    signed = (each for each in api.pages(path, _PAGES) if str(each.get("body", "")).startswith(sign))
+    for each in islice((each for each in signed if _is_own(each.get("user") or {}, own)), _TRIED):
+        try:
             api.ask("PATCH", f"/repos/{repository}/issues/comments/{int(each['id'])}", body)
+        except ForgeError as error:
+            if own or error.status != 403:
+                raise
+        else:
             return "comment updated"
     api.ask("POST", path, body)
     return "comment posted"
@@ -67,7 +75,7 @@ def upload(api: Api, sarif: bytes) -> str:
 
 
 def _login(api: Api) -> str:
-    """Who the token belongs to; empty if it is that of a job, which may not ask."""
+    """Who the token belongs to; empty if it is that of a job or of a GitHub App, which may not ask."""
     try:
         found = api.ask("GET", "/user")
     except ForgeError as error:
@@ -78,7 +86,8 @@ def _login(api: Api) -> str:
 
 
 def _is_own(user: dict[str, Any], own: str) -> bool:
-    return user.get("login") == own if own else user.get("login") == "github-actions[bot]"
+    """Whether a user is, or may be, the one of the token. GitHub alone says that one is a "Bot"."""
+    return user.get("login") == own if own else user.get("type") == "Bot"
 
 
 def _sent(what: str, send: Any) -> int:

@@ -38,15 +38,18 @@ _A_POD: Final = Request(
 class Counted(Struct):
     """What was looked at. `matched`: by policy that differs, the objects that one of its bindings matches on a side.
 
-    `ran`: the policies that differ whose matchConditions were met by an object. `left_out`: the objects for which no
-    policy that differs is a candidate; `reused`: the results of mutating policies that were computed once for both.
-    `unknown`: what policies look up that a recording has no answer to: file and line of the first review that is not
-    judged for it, and how many there are; none of them is among `objects`.
+    `ran`: the policies that differ whose matchConditions were met by an object. `refused`: by policy that differs, the
+    objects of its rules that the API server refuses before it. `operations`: of all requests. `left_out`: the objects
+    for which no policy that differs is a candidate; `reused`: the results of mutating policies that were computed once
+    for both. `unknown`: what policies look up that a recording has no answer to: file and line of the first review that
+    is not judged for it, and how many there are; none of them is among `objects`.
     """
 
     objects: int = 0
     matched: Counter[Key] = field(default_factory=Counter)
     ran: set[Key] = field(default_factory=set)
+    refused: Counter[Key] = field(default_factory=Counter)
+    operations: set[str] = field(default_factory=set)
     left_out: int = 0
     reused: int = 0
     unknown: dict[str, tuple[str, int, int]] = field(default_factory=dict)
@@ -69,6 +72,7 @@ def impacts(corpus: Corpus, old: Side, new: Side, comparison: Comparison, counte
                 counted.unknown[error.lookup] = (file, line, count + 1)
                 continue
             counted.objects += 1
+            counted.operations.update(planned.request.operation for planned in pair.new or pair.old)
             if found is not None:
                 yield found
     counted.reused += deciding.memory.reused
@@ -137,6 +141,7 @@ class _Deciding:
         before = self._decided(pair.old, self._old, was, completions)
         now = self._decided(pair.new, self._new, view, completions)
         self._count((*before, *now))
+        self._count_refused(before, now)
         whole = False
         if not _same_objects(before, now):
             before = list(decided(pair.old, self._old.whole, was, completions=completions))
@@ -194,6 +199,18 @@ class _Deciding:
             if (key := (binding.kind.removesuffix("Binding"), binding.policy)) in differing
         }
         self._counted.matched.update(matched)
+
+    def _count_refused(self, old: Sequence[Decided], new: Sequence[Decided]) -> None:
+        """Count the object for the policies that did not see it, as the API server refuses it."""
+        self._counted.refused.update(
+            {
+                (candidate.policy.kind, candidate.policy.name)
+                for decisions, sets in ((old, self._old), (new, self._new))
+                for each in decisions
+                if each.refused
+                for candidate in sets.differing.validators_for(each.planned.request)
+            }
+        )
 
 
 def _candidates(policies: PolicySet, request: Request) -> bool:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PAGE: Final = 500
 """Objects of one answer of the API server."""
 
+_CORE: Final = "/api/v1"  # which is asked first
 _TIMEOUT: Final = 60.0  # seconds that the API server may take for a page
 _SET_BY_THE_SERVER: Final = ("resourceVersion", "generation")  # besides what completion.sent takes away
 _STORED: Final = ("object",)  # where the object stands in what is taken for its document
@@ -64,6 +65,8 @@ class Live:
     def opened(self, old: PolicySet, new: PolicySet, *, apart: bool) -> Opened:
         """See Corpus. The objects of the trees stand for those of the cluster, as if the trees were applied to it."""
         served = self._served()
+        if served is None:
+            return Opened(old, new, iter(()))
         matches = [policy.match for policies in (old, new) for policy in policies.policies if self._wanted(policy)]
         listed: dict[tuple[str, str], Resource] = {}  # in one version each
         for resource in served:
@@ -94,14 +97,18 @@ class Live:
                     pairs.append(Pair(planned.document, [planned], [planned]))
                 yield Batch(pairs, was, view)
 
-    def _served(self) -> list[Resource]:
+    def _served(self) -> list[Resource] | None:
         """The resources that can be listed, of each group in the version that the API server prefers, then the other
-        versions."""
+        versions. None if the cluster does not answer at all."""
         found: list[Resource] = []
         for version in self._versions():
             try:
                 answer = self._connection.get(version[0])
             except (APIError, Unreachable) as error:
+                if version[0] == _CORE and isinstance(error, Unreachable):  # nor would it answer what follows
+                    text = f"the cluster at {self._connection.server} cannot be reached: {_reason(error)}"
+                    self.problems.append(Problem(self.name, None, None, text))
+                    return None
                 self._failed(version[0], error)
                 continue
             group, _, number = version[1].rpartition("/")
@@ -114,7 +121,7 @@ class Live:
 
     def _versions(self) -> Iterator[tuple[str, str]]:
         """The path and the name of each served version of each group."""
-        yield "/api/v1", "v1"
+        yield _CORE, "v1"
         try:
             answer = self._connection.get("/apis")
         except (APIError, Unreachable) as error:
@@ -197,6 +204,12 @@ class Live:
         document = Document(held, self.name, self.name, text)
         identity = Identity(resource.api_version, resource.kind, namespace, metadata.get("name") or "")
         return PlannedRequest(request, document, identity, prefix=_STORED, resource=resource)
+
+
+def _reason(error: Unreachable) -> str:
+    """The text without the connection that urllib3 names, whose address is said already."""
+    connection, _, reason = str(error).partition("): ")
+    return reason if reason and "Connection(host=" in connection else str(error)
 
 
 def _is_matched(resource: Resource, match: Match) -> bool:

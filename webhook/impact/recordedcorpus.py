@@ -17,7 +17,7 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.document import Document, Problem, Text
 from webhook.impact.corpus import Batch, Opened, Pair
 from webhook.offline.requests import Identity, PlannedRequest
-from webhook.recordings.reading import Recorded, paths_of, recorded
+from webhook.recordings.reading import NO_REVIEWS, Recorded, paths_of, recorded
 from webhook.schema import Kinds
 
 if TYPE_CHECKING:
@@ -29,7 +29,12 @@ _STORED: Final = ("object",)  # where the object stands in what is taken for its
 def of_recordings(folder: Path) -> list[Recordings]:
     """The corpora of a recording. Raises NoRecording."""
     said: set[Problem] = set()
-    return [Recordings(folder, path, said) for path in paths_of(folder)] or [Recordings(folder, "/validate", said)]
+    paths = paths_of(folder)
+    if not paths:
+        unread = Recordings(folder, "/validate", said)
+        unread.problems.append(Problem(str(folder), None, None, NO_REVIEWS))
+        return [unread]
+    return [Recordings(folder, path, said) for path in paths]
 
 
 class Recordings:

@@ -12,7 +12,7 @@ from webhook.impact.sameness import Part
 if TYPE_CHECKING:
     from webhook.impact.deciding import Counted
     from webhook.impact.differences import Difference
-    from webhook.impact.sameness import Comparison
+    from webhook.impact.sameness import Comparison, Key
     from webhook.impact.trees import Side
 
 FailOn = Literal["newly-denied", "newly-allowed", "any", "never"]
@@ -35,7 +35,7 @@ class Summary(Struct, frozen=True):
     """`old`, `new`: what the sides are called. `in_all`: the policies of both sides. `objects`: that were judged, and
     how many of them differ. `newly_denied`: admitted by the old tree as a whole and denied by the new one;
     `newly_allowed` the other way. `apart`: a CustomResourceDefinition or the like differs, so that everything was
-    judged twice.
+    judged twice. `still_denied`: of those that differ otherwise, the objects that both trees deny.
     """
 
     old: str
@@ -47,6 +47,7 @@ class Summary(Struct, frozen=True):
     newly_denied: int
     newly_allowed: int
     apart: bool = False
+    still_denied: int = 0
 
     def fails(self, on: FailOn) -> bool:
         """Whether what was found is what a run is to fail on."""
@@ -63,24 +64,30 @@ class Tally(Struct):
     differing: int = 0
     newly_denied: int = 0
     newly_allowed: int = 0
+    still_denied: int = 0
 
     def add(self, difference: Difference) -> None:
         self.differing += 1
         self.newly_denied += difference.is_denied and not difference.was_denied
         self.newly_allowed += difference.was_denied and not difference.is_denied
+        self.still_denied += difference.was_denied and difference.is_denied
 
-    def summary(self, old: Side, new: Side, comparison: Comparison, counted: Counted) -> Summary:
-        """What the run came to, once all objects are judged."""
-        bound = {
-            (policy.kind, policy.name) for side in (old, new) for policy in side.policies.policies if policy.bindings
-        }
+    def summary(
+        self, old: Side, new: Side, comparison: Comparison, counted: Counted, *, incomplete: bool = False
+    ) -> Summary:
+        """What the run came to, once all objects are judged. incomplete: some could not be read."""
+        bound: dict[Key, set[str]] = {}  # with the operations of its rules
+        for policy in (*old.policies.policies, *new.policies.policies):
+            if policy.bindings:
+                operations = bound.setdefault((policy.kind, policy.name), set())
+                operations.update(*(rule.operations for rule in policy.match.rules))
         found = []
         for key, parts in comparison.policies.items():
             matched = counted.matched[key]
             if key not in bound:
                 why = "it has no binding, so it never runs"
             elif not matched:
-                why = "it matches none of these objects"
+                why = _why_unmatched(bound[key], counted, counted.refused[key], incomplete)
             elif key not in counted.ran:
                 why = "its matchConditions leave out all of these objects, or none of its params was found"
             else:
@@ -96,4 +103,21 @@ class Tally(Struct):
             self.newly_denied,
             self.newly_allowed,
             comparison.apart,
+            self.still_denied,
         )
+
+
+def _why_unmatched(operations: set[str], counted: Counted, refused: int, incomplete: bool) -> str:
+    """Why a policy has matched no object. operations: of its rules. refused: objects that they name, see Counted."""
+    if not counted.objects:
+        return "no object could be read" if incomplete else "there was no object to judge"
+    if "*" not in operations and not operations & counted.operations:
+        return f"its rules are about {_listed(operations)}; the requests judged are {_listed(counted.operations)}"
+    if refused:
+        objects = "1 object that its rules name is" if refused == 1 else f"{refused:,} objects that its rules name are"
+        return f"{objects} refused before policies (gatewright check shows why)"
+    return f"it matches none of {'the objects that could be read' if incomplete else 'these objects'}"
+
+
+def _listed(operations: set[str]) -> str:
+    return ", ".join(sorted(operations))

@@ -48,12 +48,14 @@ class Trees(Struct, frozen=True):
 
 
 class Read(Struct, frozen=True):
-    """A tree that was read: see Side."""
+    """A tree that was read: see Side. `elsewhere`: its files as they are named, `REVISION:PATH` -> the path from the
+    current folder; empty for files that are where their names say."""
 
     name: str
     tree: Tree
     absent: tuple[str, ...] = ()
     prefix: str = ""  # of the names of its files, which the other side does not have
+    elsewhere: Mapping[str, str] = {}
 
     def loaded(self, version: Version, progress: Callable[[str], None] = lambda _file: None) -> Side:
         """Load it. A side without any of its folders has no policies. Raises PolicyTreeError."""
@@ -128,7 +130,9 @@ def _of_revision(repository: Repository, place: Place, revision: str, imports: C
     problems += [replace(each, file=f"{revision}:{each.file}") for each in missing]
     files = tuple(TreeFile(shown[file.name], file.content) for file in tree.files)
     absent = tuple(each for each in place.paths if each not in there)
-    return Read(name, replace(tree, files=files, problems=tuple(problems)), absent, f"{revision}:")
+    elsewhere = {named: path for path, named in shown.items()}
+    elsewhere |= {f"{revision}:{each.file}": os.path.relpath(each.file, place.base) for each in missing}
+    return Read(name, replace(tree, files=files, problems=tuple(problems)), absent, f"{revision}:", elsewhere)
 
 
 def _named(revision: str, place: Place, name: str) -> str:

@@ -14,9 +14,9 @@ from webhook.mutants import celpolicies, pythonpolicies
 from webhook.mutants.mutant import Mutant, Outcome
 from webhook.mutants.pythonpolicies import modules_kept
 from webhook.mutants.stopping import Times, stopping
-from webhook.offline import caseruns
-from webhook.offline.casesetup import Setups
-from webhook.offline.policytest import PlannedCase
+from webhook.offline.cases import runs
+from webhook.offline.cases.policytest import PlannedCase
+from webhook.offline.cases.setup import Setups
 from webhook.policy.load.treefiles import Tree
 from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.python.stopping import Stopped
@@ -100,7 +100,7 @@ def _mutated(
     limits: dict[int, float] = {}  # by id() of the case
     for each in own:
         begun = time.thread_time()
-        if not all(result.passed for result in caseruns.run([each], policies)):
+        if not all(result.passed for result in runs.run([each], policies)):
             return Mutated(name, (), failing=True)
         limits[id(each)] = max(times.case, times.slower * (time.thread_time() - begun))
     outcomes: list[Outcome] = []
@@ -143,7 +143,7 @@ def _outcome(
         for case in cases:
             passed = False
             with suppress(Stopped), stopping(limits.get(id(case), times.case)):
-                passed = caseruns.run_one(setups.of(case), policies).passed
+                passed = runs.run_one(setups.of(case), policies).passed
             if not passed:
                 return Outcome(mutant, "killed", case.case.name)
     reason = next((reason for case in cases for id, reason in case.explained if id == mutant.id), "")

@@ -13,6 +13,7 @@ from webhook.policy.python.raised import Raised
 from webhook.schema import Kinds
 
 _NONE_FOUND = "no params found"
+_UNBOUND = "the policy has no binding; its cases have only the params that they name"
 
 
 class LookedFor(Struct, frozen=True):
@@ -72,6 +73,16 @@ class Background(Struct, frozen=True):
                     line=binding.line,
                 )
         return None
+
+    def lookup(self, finding: Finding, namespace: str) -> str:
+        """What is known of the lookup behind a finding that reports missing params, as text; "" of other findings."""
+        looked_for = self.looked_for(finding, namespace)
+        if looked_for is not None:
+            return str(looked_for)
+        if _NONE_FOUND not in finding.message:
+            return ""
+        of = (each for each in self.policies.policies if (each.kind, each.name) == (finding.kind, finding.policy))
+        return _UNBOUND if any(each.param_kind is not None and not each.bindings for each in of) else ""
 
     def traceback(self, finding: Finding) -> tuple[str, ...]:
         """The lines of the traceback behind an error of a Python policy; empty for other findings."""

@@ -6,7 +6,7 @@ of the git repository (`since`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from msgspec import Struct
@@ -49,6 +49,7 @@ class Asked(Struct, frozen=True):
 
     `planned`: of the manifests as they are now. `policies`: those that were given, knowing the custom kinds of the
     manifests. `problems`: what could not be read or planned; `empty`: whether there was nothing that could be.
+    `elsewhere`: the files of the revision, `REVISION:PATH` -> the path from the current folder.
     """
 
     requests: list[PlannedRequest]
@@ -59,6 +60,7 @@ class Asked(Struct, frozen=True):
     notes: list[str]
     left_out: Sequence[manifests.LeftOut]
     empty: bool
+    elsewhere: Mapping[str, str] = {}
 
     def nothing(self, paths: Sequence[str], purpose: str) -> Problem:
         """The problem that there is nothing to "check", or to do what else `purpose` says."""
@@ -111,6 +113,7 @@ def asked(
         notes,
         read.left_out,
         empty,
+        sides.elsewhere if sides is not None else {},
     )
 
 

@@ -129,6 +129,8 @@ class PlannedRequest(Struct, frozen=True):
             return self.prefix + path
         if path[:1] == ("metadata",) and path[1:2] in (("labels",), ("annotations",), ("finalizers",)):
             return self.prefix + path
+        if path == ("metadata", "namespace"):
+            return path  # the Pod is in the namespace of its workload
         return self.prefix  # the controller adds this value; the file does not contain it
 
 

@@ -54,6 +54,11 @@ class Sides(Struct, frozen=True):
     between: str
     _names: dict[str, str]  # the shown name of a file of the old side -> that of the new one
 
+    @property
+    def elsewhere(self) -> dict[str, str]:
+        """The files of the old side: the name that is shown -> the path from the current folder."""
+        return self._names
+
     def file(self, document: Document) -> str:
         """The file of a document, by the same name on both sides."""
         return self._names.get(document.stream, document.stream)

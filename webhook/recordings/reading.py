@@ -1,7 +1,8 @@
 """Reads recorded reviews: an iterator over the files of a folder, or over one file.
 
 Recordings are read as other people's files are: what cannot be read is a Problem with file and line, and the rest is
-still read. A file ends in the middle if the writer was killed or the disk was full: the lines before are read.
+still read, but for a file whose first line is not that of a recording. A file ends in the middle if the writer was
+killed or the disk was full: the lines before are read.
 """
 
 from __future__ import annotations
@@ -22,13 +23,10 @@ from webhook.documents.reader import Problem
 from webhook.frozen import Guarded
 from webhook.policy.request import Request
 from webhook.recordings.files import NAME
-from webhook.recordings.records import FORMAT, Served
+from webhook.recordings.records import FORMAT, MAX_LINE, Served
 from webhook.recordings.view import Key, RecordedView
 from webhook.schema import Kinds
 from webhook.schema.crds import Resource
-
-MAX_LINE: Final = 64 << 20
-"""The most bytes of a line."""
 
 MAX_OBJECTS: Final = 512 << 20
 """The most bytes of the objects that one file defines."""
@@ -41,6 +39,9 @@ _PATHS: Final = {
     for phase in ("validate", "mutate")
     for path, only in (("", None), ("/fail", "Fail"), ("/ignore", "Ignore"))
 }
+
+
+NO_REVIEWS: Final = "no reviews in this recording; expected one at least"
 
 
 class NoRecording(Exception):
@@ -138,9 +139,16 @@ def _reviews(file: Path, reader: _Reader) -> Iterator[Recorded | Problem]:
     number = 0
     try:
         for number, line in _lines(file):
+            if line is None:
+                yield Problem(str(file), number, None, f"a line of more than {MAX_LINE >> 20} MiB is left out")
+                continue
             found = reader.read(number, line)
             if found is not None:
                 yield found
+            if not reader.begun:  # what was to be redacted is not known
+                return
+        if not number:
+            yield Problem(str(file), 1, None, "no recording: the file is empty")
     except FileNotFoundError:  # the server has removed it meanwhile, to make room
         return
     except _Broken as error:
@@ -153,19 +161,26 @@ class _Broken(Exception):
     """The file cannot be read any further; the text says why."""
 
 
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file, with their numbers. Raises _Broken, OSError."""
-    number = 0
+def _lines(file: Path) -> Iterator[tuple[int, bytes | None]]:
+    """The lines of a file, with their numbers; None for a line that is too long. Raises _Broken, OSError."""
+    number = 1
     rest = bytearray()
+    too_long = False
     for piece in _pieces(file):
-        rest += piece
-        *lines, last = rest.split(b"\n")
-        for line in lines:
+        *ends, last = piece.split(b"\n")
+        for end in ends:
+            rest += end
+            yield number, None if too_long or len(rest) > MAX_LINE else bytes(rest)
             number += 1
-            yield number, bytes(line)
-        rest = last
-        if len(rest) > MAX_LINE:
-            raise _Broken(f"a line of more than {MAX_LINE >> 20} MiB")
+            rest = bytearray()
+            too_long = False
+        if not too_long:
+            rest += last
+            too_long = len(rest) > MAX_LINE
+        if too_long:
+            rest = bytearray()
+    if too_long:
+        yield number, None
     if rest:
         raise _Broken("the file was cut off in the middle of a line")
 
@@ -205,6 +220,7 @@ class _Reader:
         self._file = file
         self._only = only
         self.paths: set[str] = set()
+        self.begun = False
         self._version = ""
         self._redact: tuple[str, ...] = ()
         self._objects: dict[str, Any] = {}
@@ -223,6 +239,8 @@ class _Reader:
             if "recording" in line:
                 self._begin(line)
                 return None
+            if not self.begun:
+                raise _Unexpected("expected a first line with the fields `recording` and `gatewright`")
             if "object" in line:
                 self._size += len(text)
                 if self._size > MAX_OBJECTS:
@@ -247,6 +265,7 @@ class _Reader:
         if line["recording"] != FORMAT:
             raise _Unexpected(f"the recording has the format {line['recording']!r}; this Gatewright reads {FORMAT}")
         self._version = _text(line, "gatewright")
+        self.begun = True
         self._redact = msgspec.convert(line.get("redact", ()), tuple[str, ...])
 
     def _review(self, number: int, path: str, line: dict[str, Any]) -> Recorded:

@@ -14,6 +14,9 @@ from msgspec import Struct
 FORMAT: Final = 1
 """The version of the lines, in the first line of each file."""
 
+MAX_LINE: Final = 64 << 20
+"""The most bytes of a line."""
+
 Said = tuple[str, str, str, str, bool]
 """What a policy found: the names of policy and binding, the action, the message, whether it is an evaluation error."""
 

@@ -122,17 +122,17 @@ class Replay:
         redactor = self._redactors.get(recorded.redact)
         if redactor is None:
             redactor = self._redactors[recorded.redact] = Redactor([parse(each) for each in recorded.redact])
-        redacting = redactor.begin()
-        sent = orjson.loads(recorded.body)["request"]
-        redacting.request(sent, orjson.dumps(sent))
+        known: list[str] = []
         for answer in recorded.answers.values():
             values = getattr(answer, "value", None)
             for value in values if isinstance(values, list) else [values]:
                 if isinstance(value, dict):
                     inner = redactor.begin()
                     inner.looked_up(orjson.loads(orjson.dumps(value)), str(value.get("kind")))
-                    if inner.values:
-                        redacting.also(inner.values)
+                    known += inner.values
+        redacting = redactor.begin()
+        sent = orjson.loads(recorded.body)["request"]
+        redacting.request(sent, orjson.dumps(sent), known)
         return redacting
 
 

@@ -13,12 +13,14 @@ import base64
 import contextlib
 import gc
 import os
+import resource
 import select
 import signal
 import socket
 import sys
 import time
 import zlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import blake2b
 from importlib.metadata import version
@@ -30,14 +32,20 @@ import orjson
 
 from webhook.recordings.fieldpaths import parse
 from webhook.recordings.files import Files
-from webhook.recordings.records import FORMAT, Looked, Seen, Writing
-from webhook.recordings.redacting import Redactor, TooMuch
+from webhook.recordings.records import FORMAT, MAX_LINE, Looked, Seen, Writing
+from webhook.recordings.redacting import Redacting, Redactor, TooMuch
 
 BATCH: Final = 512 << 10
 """Bytes of lines that are compressed and written together."""
 
 GATHER: Final = 1.0
 """Seconds that a line waits for others."""
+
+MEMORY: Final = 1 << 30
+"""Bytes of addresses that the process may take. A review that needs more counts as failed.
+
+A review of 3 MB that is a list of a million empty lists takes 0.75 GiB, of which some 130 MiB are used.
+"""
 
 _LENGTH: Final = 4
 _READ: Final = 1 << 18
@@ -52,7 +60,8 @@ class Lines:
         self._redactor = redactor
         self._redact = redact
         self._kubernetes = kubernetes
-        self._objects: dict[int, tuple[str, bytes, list[str]]] = {}  # number -> id, line, values that were redacted
+        self._objects: dict[int, tuple[str, bytes, list[str]] | None] = {}
+        # number -> id, line, values that were redacted; None if it cannot be redacted
         self._defined: set[str] = set()  # ids, in the file
         self._pending: set[str] = set()  # ids, in the batch
 
@@ -73,21 +82,24 @@ class Lines:
         if seen.forget:
             self._objects.clear()
         for number, kind, text in seen.defined:
-            self._objects[number] = self._object(kind, text)
+            try:
+                self._objects[number] = self._object(kind, text)
+            except Exception:  # what looks it up fails, and may hold its values
+                self._objects[number] = None
 
     def of(self, seen: Seen) -> bytes:
         """The lines of a review. Raises an exception of any kind if it cannot be redacted."""
         redacting = self._redactor.begin()
         request = orjson.loads(seen.body)["request"]
         answer = orjson.loads(seen.response)["response"]
-        redacting.request(request, orjson.dumps(request))
+        redacting.request(request, orjson.dumps(request), self._redacted_in(seen.lookups))
         patch = answer.pop("patch", None)
         answer.pop("patchType", None)
         answer.pop("uid", None)
         if patch is not None:
             answer["patch"] = redacting.patch(orjson.loads(base64.b64decode(patch)))
         used: dict[str, bytes] = {}
-        lookups = [self._lookup(each, redacting.also, used) for each in seen.lookups]
+        lookups = [self._lookup(each, redacting, used) for each in seen.lookups]
         findings = [
             {"policy": policy, "binding": binding, "action": action, "message": message, "error": error}
             for policy, binding, action, message, error in seen.findings
@@ -108,9 +120,12 @@ class Lines:
         ):
             if value:
                 line[name] = value
-        text = b"".join(definition for each, definition in used.items() if each not in self._pending)
+        text = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        if len(text) > MAX_LINE:
+            raise TooMuch
+        before = [definition for each, definition in used.items() if each not in self._pending]
         self._pending.update(used)
-        return text + orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        return b"".join((*before, text))
 
     def begin(self) -> None:
         """A batch begins."""
@@ -122,32 +137,55 @@ class Lines:
 
     def _object(self, kind: str, text: bytes) -> tuple[str, bytes, list[str]]:
         redacting = self._redactor.begin()
-        value = orjson.dumps(redacting.looked_up(orjson.loads(text), kind))
-        name = blake2b(value, digest_size=12).hexdigest()
-        return name, b'{"object":"%s","value":%s}\n' % (name.encode(), value), redacting.values
+        name, line = _definition(redacting.looked_up(orjson.loads(text), kind))
+        return name, line, redacting.values
 
-    def _lookup(self, looked: Looked, also: Any, used: dict[str, bytes]) -> dict[str, Any]:
+    def _lookup(self, looked: Looked, redacting: Redacting, used: dict[str, bytes]) -> dict[str, Any]:
         what, key, age, answer = looked
-        found: dict[str, Any] = {what: list(key)}
+        found: dict[str, Any] = {what: redacting.access(key) if what == "access" else list(key)}
         if age:
             found["age"] = round(age, 3)
         if what == "access" and isinstance(answer, list) and len(answer) == 3:
-            found["decision"] = {"allowed": answer[0], "reason": answer[1], "error": answer[2]}
+            found["decision"] = {
+                "allowed": answer[0],
+                "reason": redacting.text(answer[1]),
+                "error": redacting.text(answer[2]),
+            }
         elif isinstance(answer, bool):
             found["leftOut"] = "too large"
         elif isinstance(answer, list) and answer and isinstance(answer[0], str):
-            found["error"] = {"type": answer[0], "message": answer[1]}
+            found["error"] = {"type": answer[0], "message": redacting.text(answer[1])}
         elif isinstance(answer, list):
-            found["objects"] = [self._named(each, also, used) for each in answer]
+            found["objects"] = [self._named(each, redacting, used) for each in answer]
         else:
-            found["object"] = None if answer is None else self._named(answer, also, used)
+            found["object"] = None if answer is None else self._named(answer, redacting, used)
         return found
 
-    def _named(self, number: int, also: Any, used: dict[str, bytes]) -> str:
-        name, line, values = self._objects[number]
+    def _redacted_in(self, lookups: Iterable[Looked]) -> list[str]:
+        """The values that were redacted in the objects of a review's lookups."""
+        values: dict[str, None] = {}
+        for what, _, _, answer in lookups:
+            if what == "access" or isinstance(answer, bool) or answer is None:
+                continue
+            for number in answer if isinstance(answer, list) else [answer]:
+                if isinstance(number, int):
+                    values.update(dict.fromkeys(self._known(number)[2]))
+        return list(values)
+
+    def _known(self, number: int) -> tuple[str, bytes, list[str]]:
+        known = self._objects[number]
+        if known is None:
+            raise TooMuch
+        return known
+
+    def _named(self, number: int, redacting: Redacting, used: dict[str, bytes]) -> str:
+        """The id of an object that a review looked up. One that repeats a value of the review is another object."""
+        name, line, _ = self._known(number)
+        if redacting.values and redacting.repeats(line):
+            value = orjson.loads(line)["value"]
+            redacting.repeated(value)
+            name, line = _definition(value)
         used[name] = line
-        if values:
-            also(values)
         return name
 
 
@@ -217,7 +255,8 @@ class Process:
             except KeyError:
                 failed, error = failed + 1, "a review refers to objects that a process before this one was sent"
             except Exception as raised:  # nothing of the review is said: its redaction may be what failed
-                what = "it holds too much to redact" if isinstance(raised, TooMuch) else type(raised).__name__
+                excess = isinstance(raised, TooMuch | MemoryError)
+                what = "it holds too much to redact" if excess else type(raised).__name__
                 failed, error = failed + 1, f"a review cannot be redacted: {what}"
         if texts:
             try:
@@ -247,6 +286,15 @@ class Process:
             self._server.sendall(line)
 
 
+def _definition(value: Any) -> tuple[str, bytes]:
+    """The id and the line of an object. Raises TooMuch."""
+    text = orjson.dumps(value)
+    if len(text) > MAX_LINE >> 1:
+        raise TooMuch
+    name = blake2b(text, digest_size=12).hexdigest()
+    return name, b'{"object":"%s","value":%s}\n' % (name.encode(), text)
+
+
 def compressed(text: bytes) -> bytes:
     """The text as one member of a gzip file."""
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
@@ -269,6 +317,9 @@ def main(configuration: str, descriptor: int) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file as large as a limit allows is an error like a full disk
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this process ends before the server
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     os.umask(0o077)
     os.nice(19)  # what the server needs of the processor comes first
     gc.freeze()

@@ -100,13 +100,18 @@ class Feeding(Collector):
     def put_record(self, record: bytes) -> bool:
         """Send a record, or drop it, which is counted. Whether it is sent, unless the process ends."""
         if not self.has_room(len(record)):
-            self.dropped += 1
+            self.drop()
             return False
         self._size += len(record)
         self._waiting.append(record)
         if self._turn is None and not self._writing and self._socket is not None:
             self._turn = self._loop.call_later(_DELAY, self._send)
         return True
+
+    def drop(self) -> None:
+        """Count a record for which there is no room."""
+        self.dropped += 1
+        self._complain("the process does not keep up, and the queue is full")
 
     def has_room(self, size: int) -> bool:
         """Whether a record of so many bytes would not be dropped."""
@@ -129,6 +134,11 @@ class Feeding(Collector):
         while process is not None and process.poll() is None and time.monotonic() < until:
             await asyncio.sleep(0.01)
         self._lose()
+        if self._waiting:
+            self.dropped += len(self._waiting)
+            self._waiting.clear()
+            self._size = 0
+            self._complain("the process has not taken all before the end of the server")
 
     def _send(self) -> None:
         """Send what waits, as far as the process reads."""

@@ -1,7 +1,8 @@
 """`--record`: hands reviews, and what policies looked up, to the process that writes them.
 
-A review costs the server a copy of its bytes into a queue; redacting, compressing and writing is up to the process
-(webhook.recordings.writing). What the queue has no room for is dropped and counted, and no review waits.
+A review costs the server a copy of its bytes into a queue, and new objects that policies looked up their JSON, at most
+some 4 MiB of it; redacting, compressing and writing is up to the process (webhook.recordings.writing). What the queue
+has no room for is dropped and counted, and no review waits for the process.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ MAX_OBJECTS: Final = 4096
 
 MAX_OBJECT_BYTES: Final = 16 << 20
 """Bytes of these objects, as JSON."""
+
+MAX_DEFINED: Final = 4 << 20
+"""Bytes of new objects that are sent with a review. A list of more is left out."""
 
 _MAX_LISTS: Final = 64  # that are remembered
 _ERROR: Final = AccessUnknown.__name__
@@ -107,10 +111,12 @@ class Recorder(Feeding):
         self._share = share
         self._encode = msgspec.msgpack.Encoder().encode
         self._numbers: dict[int, tuple[Any, int]] = {}  # by identity of an object, which is kept: its number
-        self._lists: dict[int, tuple[Any, list[int]]] = {}  # by identity of a list of objects, which is kept
+        self._lists: dict[int, tuple[Any, list[int] | bool]] = {}  # by identity of a list of objects, which is kept
         self._plain: dict[tuple[Any, ...], tuple[Any, Any, list[Any]]] = {}  # by lookup: value, what is sent, arguments
         self._last = 0
         self._bytes = 0
+        self._new: list[Defined] = []  # objects that the next review with lookups takes along
+        self._new_bytes = 0
         self._forget = False
 
     def begin(self, view: ClusterView) -> Lookups | None:
@@ -123,6 +129,8 @@ class Recorder(Feeding):
         self._lists.clear()
         self._plain.clear()
         self._bytes = 0
+        self._new = []
+        self._new_bytes = 0
         self._forget = True
 
     def put(
@@ -136,19 +144,19 @@ class Recorder(Feeding):
         lookups: Lookups,
     ) -> None:
         """Record a review with its outcome, or drop it."""
-        if not self.has_room(len(body) + len(response)):
-            self.dropped += 1
+        if not self.has_room(len(body) + len(response) + self._new_bytes):
+            self.drop()
             return
-        defined: list[Defined] = []
         served: list[Served] = []
         found: list[Looked] = []
         answers = lookups.answers
         namespace = request.namespace
         if namespace and ("namespace", namespace) not in answers:
             self._look_up_namespace(lookups, namespace)
+        if answers and (len(self._numbers) > MAX_OBJECTS or self._bytes > MAX_OBJECT_BYTES):
+            self.started()
+        defined = self._new
         if answers:
-            if len(self._numbers) > MAX_OBJECTS or self._bytes > MAX_OBJECT_BYTES:
-                self.started()
             plain = self._plain
             for key, answer in answers.items():
                 known = plain.get(key)
@@ -167,11 +175,12 @@ class Recorder(Feeding):
             sent = self.put_record(self._encode(seen))
         except UnicodeEncodeError:  # a text with half a surrogate pair
             self.dropped += 1
-            sent = False
+            if defined:  # it may be in one of these
+                self.started()
+            return
         if sent:
             self._forget = False
-        elif defined:  # the process does not have these
-            self.started()
+            self._new, self._new_bytes = [], 0
 
     def _look_up_namespace(self, lookups: Lookups, name: str) -> None:
         """Look up the request's Namespace, if that takes no waiting, so that other policies can be tried on it."""
@@ -199,7 +208,7 @@ class Recorder(Feeding):
         if value is None:
             found = None
         elif what != "list":
-            found = self._number(value, defined)
+            found = self._new_bytes <= MAX_DEFINED and self._number(value, defined)
         elif len(value) > MAX_OBJECTS:
             found = False
         else:
@@ -210,14 +219,34 @@ class Recorder(Feeding):
             self._plain[key] = value, found, arguments
         return what, arguments, answer.age, found
 
-    def _numbers_of(self, value: list[Any], defined: list[Defined]) -> list[int]:
+    def _numbers_of(self, value: list[Any], defined: list[Defined]) -> list[int] | bool:
+        """The numbers of the objects in a list; False if there are too many bytes of them to send."""
         listed = self._lists.get(id(value))
         if listed is None:
             if len(self._lists) >= _MAX_LISTS:
                 self._lists.clear()
                 self._plain.clear()
-            listed = self._lists[id(value)] = value, [self._number(each, defined) for each in value]
+            numbers = self._numbered(value, defined)
+            if numbers is None and self._new_bytes:  # the next review may have room for it
+                return False
+            listed = self._lists[id(value)] = value, False if numbers is None else numbers
         return listed[1]
+
+    def _numbered(self, value: list[Any], defined: list[Defined]) -> list[int] | None:
+        """The numbers of the objects in a list. None if that is too much to send; then none of them is sent."""
+        first, known, before = self._last, len(defined), self._new_bytes
+        numbers: list[int] = []
+        for each in value:
+            numbers.append(self._number(each, defined))
+            if self._new_bytes > MAX_DEFINED and numbers[-1] > first:
+                for one in value[: len(numbers)]:
+                    if self._numbers.get(id(one), (None, 0))[1] > first:
+                        del self._numbers[id(one)]
+                del defined[known:]
+                self._bytes -= self._new_bytes - before
+                self._new_bytes = before
+                return None
+        return numbers
 
     def _number(self, value: dict[str, Any], defined: list[Defined]) -> int:
         """The number of an object. Those of a cache stay the same Python objects until they change."""
@@ -228,6 +257,7 @@ class Recorder(Feeding):
         text = orjson.dumps(value)
         self._numbers[id(value)] = value, self._last
         self._bytes += len(text)
+        self._new_bytes += len(text)
         defined.append((self._last, str(value.get("kind") or ""), text))
         return self._last
 

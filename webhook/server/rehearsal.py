@@ -43,7 +43,7 @@ async def rehearse(tree: Tree, version: Version, seconds: float) -> tuple[Proble
     """Load the tree in a child process. Returns what is wrong with it: what the loader says, or that loading a file
     took longer than `seconds`, or ended the process."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", __name__, str(seconds)),
+        *(sys.executable, "-P", "-m", __name__, str(seconds)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -84,6 +84,34 @@ def test_short_circuit_shows_what_was_skipped_and_the_failing_element_of_all() -
     )
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "'a' in ['b', 'c']",
+        "!(object.metadata.name in ['web', 'x'])",
+        "['web'].exists(n, n in ['web', 'x'])",
+        "object.spec.volumes.all(v, v.name in ['tmp', 'h', 'i'])",
+        "object.metadata.name in ['a'] || x in [10]",
+        "x in [1, 2]",
+        "object.metadata.name in [dyn('web')]",
+        "object.metadata.name in {'web': 1}",
+        "[1, 2].exists(n, n == x)",
+    ],
+)
+def test_a_literal_that_was_looked_up_in_was_evaluated(expression: str) -> None:
+    found = explained(expression)
+    assert [step.text for step in steps(found.root) if step.outcome == "skipped"] == []
+    literals = [step for step in steps(found.root) if step.name == "list"]
+    assert all(isinstance(step.value, list) and len(step.value) == len(step.children) for step in literals)
+
+
+def test_a_literal_that_was_not_looked_up_in_was_skipped() -> None:
+    found = explained("x > 5 || object.metadata.name in ['web']")
+    assert [step.text for step in steps(found.root) if step.outcome == "skipped"] == ["object.metadata.name in ['web']"]
+    found = explained("object.spec.nope in ['web']")
+    assert [step.text for step in steps(found.root) if step.outcome == "skipped"] == ["['web']"]
+
+
 def test_only_the_branch_that_was_taken_has_a_value() -> None:
     found = explained("x > 5 ? object.metadata.name + '!' : string(x)")
     assert sketch(found.root) == (

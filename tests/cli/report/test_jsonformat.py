@@ -1,6 +1,7 @@
 """JSON and YAML: one shape, which the published schema describes."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 import yaml
 
 from tests.cli.report.reports import REPORTS, written
+from tests.cli.running import gatewright
 
-SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "report.schema.json").read_text())
+ROOT = Path(__file__).parents[3]
+SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text())
 
 
 def closed(schema: Any) -> Any:
@@ -84,3 +87,18 @@ def test_what_counts_for_nothing_stands_apart() -> None:
     assert [each["message"] for each in value["known"]] == ["known"]
     assert [each["message"] for each in value["silenced"]] == ["silenced"]
     assert (value["summary"]["excepted"], value["summary"]["known"], value["summary"]["silenced"]) == (1, 1, 1)
+
+
+def test_the_excerpt_in_the_documentation_is_of_a_real_report(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(ROOT / "docs/examples/web.yaml", tmp_path / "deploy")
+    done = gatewright("check", "deploy", "--policies", str(ROOT / "policies"), "-o", "json", cwd=tmp_path)
+    real = json.loads(done.stdout)
+    excerpt = json.loads((ROOT / "docs/formats.md").read_text().partition("```json\n")[2].partition("```")[0])
+    (shown,) = excerpt["findings"]
+    (found,) = [each for each in real["findings"] if each["rule"] == shown["rule"]]
+    shown["message"] = (
+        found["message"] if found["message"].startswith(shown["message"].rstrip("…")) else shown["message"]
+    )
+    assert shown == {key: found[key] for key in shown}
+    assert {**excerpt["summary"], "deny": 3} == real["summary"]

@@ -8,6 +8,7 @@ from markdown_it.token import Token
 
 from tests.cli.report.reports import CHECK, HOSTILE, REPORTS, finding, report, written
 from webhook.cli.report.markdown import MOST, code
+from webhook.cli.report.model import Suppression
 
 OWN = {"<details><summary>", "</summary>", "</details>"}
 
@@ -45,11 +46,27 @@ def test_a_table_counts_by_rule() -> None:
     assert first.startswith("### ❌ gatewright check\n\n1 denied, 1 warning\n\n")
 
 
+def test_notes_stand_under_the_heading() -> None:
+    text = written(report("check", findings=[finding()], notes=["between a and b: 4 created"]), "markdown")
+    head = "### ❌ gatewright check\n\n1 denied\n\n- `between a and b: 4 created`\n\n| rule "
+    assert text.startswith(head)
+    assert text.count("4 created") == 1
+
+
+def test_what_counts_for_nothing_is_called_what_it_is() -> None:
+    by = [Suppression("exception", "web", "2999-12-31", "reads logs"), Suppression("baseline", "known.txt")]
+    text = written(report("check", suppressed=[finding(suppression=each, path=each.kind) for each in by]), "markdown")
+    assert "<details><summary>1 excepted, 1 known</summary>\n\n- ☑️ `deploy/web.yaml:12:9`" in text
+    assert "excepted by web until 2999-12-31: reads logs`" in text
+    assert "⛔" not in text
+
+
 def test_impact_is_grouped_by_policy_and_change_with_owners_and_examples() -> None:
     text = written(REPORTS["impact"], "markdown")
     assert text.startswith("### Policy impact: 5 objects newly denied, 1 object newly allowed, 1 object differs, but ")
     assert "| `pinned-images` | changed, other params or objects that it looks up | 9 | **5** | **1** | **1** |" in text
-    assert "<b>pinned-images</b>: 5 newly denied (team-a 5); 1 newly allowed (team-b 1); 1 patch changed (" in text
+    said = "5 newly denied (<code>team-a 5</code>); 1 newly allowed (<code>team-b 1</code>); 1 patch changed (<code>"
+    assert f"<summary><b><code>pinned-images</code></b>: {said}" in text  # owners may look like links and mentions
     assert "- … and 2 more\n" in text
     assert "  ````diff\n  --- old\n  +++ new\n  +a: ```\n" in text
 

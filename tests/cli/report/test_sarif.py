@@ -8,8 +8,12 @@ import jsonschema
 import pytest
 
 from tests.cli.report.reports import CHECK, HOSTILE, LINT, REPORTS, written
+from webhook.cli.report.model import Report, Rule
 
 SCHEMA = json.loads((Path(__file__).parent / "schemas" / "sarif-2.1.0-rtm.5.json").read_text())
+
+
+HELP = "[Fix it](https://evil.example)"
 
 
 def run(name: str) -> dict[str, Any]:
@@ -48,15 +52,20 @@ def test_a_result() -> None:
     assert result["properties"]["owner"] == "shop"
 
 
+@pytest.mark.parametrize(("kind", "markdown"), [("ValidatingAdmissionPolicy", None), ("lint", HELP)])
+def test_only_our_own_pages_are_trusted_with_markdown(kind: str, markdown: str | None) -> None:
+    report = Report(command="check", rules={"a": Rule("a", kind, "title", HELP)})
+    (rule,) = json.loads(written(report, "sarif"))["runs"][0]["tool"]["driver"]["rules"]
+    assert (rule["help"]["text"], rule["help"].get("markdown")) == ("[Fix it] (https://evil.example)", markdown)
+
+
 def test_results_point_to_their_rules() -> None:
     found = run("check")
     rules = found["tool"]["driver"]["rules"]
     assert all(rules[each["ruleIndex"]]["id"] == each["ruleId"] for each in found["results"])
     pinned, quiet, *_ = rules
-    assert (pinned["helpUri"], pinned["help"]["markdown"]) == (
-        "https://example.com/pinned?a=b",
-        "Images are named by digest.\n\nTags move.",
-    )
+    assert pinned["helpUri"] == "https://example.com/pinned?a=b"
+    assert pinned["help"] == {"text": "Images are named by digest.\n\nTags move."}
     assert [each["id"] for each in (pinned, quiet)] == ["pinned-images", "quiet"]
     assert pinned["defaultConfiguration"] == {"level": "error"}
 

@@ -105,7 +105,10 @@ def test_the_last_line() -> None:
 
     assert last(REPORTS["nothing"]) == "nothing denied (1 object in 1 file, 1 policy)"
     assert last(report("lint", scope={"policies": 2, "files": 1})) == "nothing found (2 policies in 1 file)"
-    assert last(report("check", findings=[finding(level="warn")], hidden=3)) == "1 warning, 3 not shown"
+    assert last(report("check", findings=[finding(level="warn")], hidden=3)) == "nothing denied, 1 warning, 3 not shown"
+    assert last(report("check", hidden=3, hidden_denied=2)) == "3 not shown"
+    assert last(report("check", hidden=3, hidden_failing=1)) == "nothing denied, 3 not shown, 1 of which fails the run"
+    assert last(report("lint", hidden=3, hidden_failing=3)) == "3 not shown, which fail the run"
     assert last(REPORTS["test"]).startswith("2 cases: 1 passed, 1 failed")
     assert last(REPORTS["mutants"]).startswith("3 mutants: 1 killed, 1 survived, 1 explained; 1 more do")
 

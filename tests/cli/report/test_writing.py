@@ -1,4 +1,6 @@
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,26 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: pytes
 def test_a_device_is_written_to() -> None:
     assert write(REPORT, [Target("text", "/dev/null")])
     assert Path("/dev/null").is_char_device()
+
+
+def test_stdout_by_its_name_stays_a_link(tmp_path: Path) -> None:
+    before = Path("/dev/stdout").readlink()
+    code = (
+        "from tests.cli.report.test_writing import REPORT; from webhook.cli.report.writing import Target, write;"
+        "assert write(REPORT, [Target('text', '/dev/stdout')])"
+    )
+    with (tmp_path / "out").open("w") as out:
+        subprocess.run([sys.executable, "-c", code], check=True, stdout=out, cwd=Path(__file__).parents[3])
+    assert Path("/dev/stdout").readlink() == before
+    assert (tmp_path / "out").read_text()
+
+
+def test_another_link_is_replaced(tmp_path: Path) -> None:
+    target, link = tmp_path / "elsewhere", tmp_path / "report.txt"
+    target.write_text("of another")
+    link.symlink_to(target)
+    assert write(REPORT, [Target("text", str(link))])
+    assert (target.read_text(), link.is_symlink()) == ("of another", False)
 
 
 def test_a_report_that_breaks_off_leaves_the_file_as_it_was(tmp_path: Path) -> None:

@@ -232,7 +232,10 @@ class Generator:
         if node.function in ("@in", "_in_"):
             texts = native.literal_texts(node.args[1])
             if texts is not None:
-                return self.out.call(runtime.in_texts, self.value(node.args[0]), *self.bound(texts))
+                item = self.value(node.args[0])
+                if self.recording:
+                    self.value(node.args[1])  # the look-up does not need it, but it was used
+                return self.out.call(runtime.in_texts, item, *self.bound(texts))
             args = self.operands(node)
             if charging.is_set(node.args[1]):
                 return self.in_constants(node, args)

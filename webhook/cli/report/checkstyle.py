@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from webhook.cli.report.model import Finding, Report, Severity, merged
-from webhook.cli.report.plain import problems_of, said
+from webhook.cli.report.model import Report, Severity, merged
+from webhook.cli.report.plain import placed, placed_problems, said
 from webhook.cli.report.xmltext import attribute
 
 _SEVERITIES: Final[dict[Severity, str]] = {"error": "error", "warning": "warning", "note": "info"}
@@ -15,17 +15,19 @@ _SEVERITIES: Final[dict[Severity, str]] = {"error": "error", "warning": "warning
 def text(report: Report) -> Iterator[str]:
     """The report in pieces. What counts for nothing is not in it, as Checkstyle leaves it out too."""
     yield '<?xml version="1.0" encoding="UTF-8"?>\n<checkstyle version="10.0">\n'
-    by_file: dict[str, list[Finding]] = {}
+    by_file: dict[str, list[str]] = {}
     for _, each in merged(report.findings):
-        by_file.setdefault(each.place.file, []).append(each)
+        place, severity = each.place, _SEVERITIES[each.severity]
+        file, message = placed(report, place, said(each))
+        by_file.setdefault(file, []).append(
+            _error(place.line, place.column, severity, message, f"gatewright.{each.rule}")
+        )
     problems: dict[str, list[str]] = {}
-    for level, file, line, column, message in problems_of(report):
+    for level, file, line, column, message in placed_problems(report):
         problems.setdefault(file, []).append(_error(line, column, level, message, "gatewright.input"))
     for file in (*by_file, *(file for file in problems if file not in by_file)):
         yield f"  <file name={attribute(file)}>\n"
-        for each in by_file.get(file, ()):
-            place, severity = each.place, _SEVERITIES[each.severity]
-            yield _error(place.line, place.column, severity, said(each), f"gatewright.{each.rule}")
+        yield from by_file.get(file, ())
         yield from problems.get(file, ())
         yield "  </file>\n"
     yield "</checkstyle>\n"

@@ -31,13 +31,17 @@ _SENT: Final = {UPDATE: "Update of ", DELETE: "Deletion of "}
 
 
 class Report(Struct, frozen=True):
-    """What `explain` found. `place_of`: where the policy's expressions stand. `verbose`: tracebacks are shown."""
+    """What `explain` found. `place_of`: where the policy's expressions stand. `verbose`: tracebacks are shown.
+
+    `compared`: what no object differs from, such as "from main"; "" if nothing was compared, or any object differs.
+    """
 
     policy: Policy[Any]
     requests: Sequence[RequestExplained]
     place_of: PlaceOf
     background: Background | None = None
     verbose: bool = False
+    compared: str = ""
 
     @property
     def denied(self) -> bool:
@@ -57,6 +61,20 @@ class _Text:
         self.paint = look.paint
 
     def lines(self) -> Iterator[str]:
+        yield from self.head()
+        told: dict[int, list[Located]] = {}  # by id() of the document: what was said of its requests
+        # What the policy is not about comes last: somebody was refused, and looks for that.
+        for request in sorted(self.found.requests, key=lambda each: not (each.matched or each.refused)):
+            yield ""
+            said = told.setdefault(id(request.planned.document), [])
+            yield from self.request(request, said)
+            said += request.findings
+        if not self.found.requests and self.found.compared:
+            yield ""
+            yield f"no object differs {visible(self.found.compared)}"
+
+    def head(self) -> Iterator[str]:
+        """What is said of the policy."""
         policy = self.found.policy
         language = "Python" if policy.language == "python" else "CEL"
         yield self.paint(BOLD, visible(policy.name))
@@ -70,13 +88,6 @@ class _Text:
                 "  ",
                 DIM,
             )
-        told: dict[int, list[Located]] = {}  # by id() of the document: what was said of its requests
-        # What the policy is not about comes last: somebody was refused, and looks for that.
-        for request in sorted(self.found.requests, key=lambda each: not (each.matched or each.refused)):
-            yield ""
-            said = told.setdefault(id(request.planned.document), [])
-            yield from self.request(request, said)
-            said += request.findings
 
     def request(self, request: RequestExplained, said: Sequence[Located]) -> Iterator[str]:
         """What is said of a request. said: the findings on the workload whose Pod it is of, which are not repeated."""
@@ -141,7 +152,7 @@ class _Text:
                 f"excepted by {visible(each.name)} until {visible(each.until)}" for _, each in request.excepted
             )
             return "✓" if not self.look.ascii else "+", f"passes, {' and '.join(names)}", LEVEL["audit"]
-        changed = " and changed" if request.changes else ""
+        changed = ", and is changed" if request.changes else ""
         return "✓" if not self.look.ascii else "+", f"passes{changed}", PASSED
 
     def ran(self, request: RequestExplained) -> bool:
@@ -157,7 +168,8 @@ class _Text:
 
     def exempted(self, located: Located, exception: PolicyException) -> Iterator[str]:
         """What an exception covers, which is no finding."""
-        by = f"excepted by {visible(exception.name)} until {visible(exception.until)}: "
+        reason = f" ({visible(' '.join(exception.reason.split()))})" if exception.reason else ""
+        by = f"excepted by {visible(exception.name)} until {visible(exception.until)}{reason}: "
         yield from self.wrapped(by + visible(located.message), "  ", LEVEL["audit"])
         yield self.place(located)
 
@@ -286,6 +298,6 @@ def beside(located: Located, background: Background | None, verbose: bool) -> li
     """The lines to be shown below a finding's message, besides what the API server says."""
     if background is None:
         return []
-    looked_for = background.looked_for(located.finding, located.identity.namespace)
+    lookup = background.lookup(located.finding, located.identity.namespace)
     traceback = background.traceback(located.finding) if verbose else ()
-    return [*([str(looked_for)] if looked_for else []), *traceback]
+    return [*([lookup] if lookup else []), *traceback]

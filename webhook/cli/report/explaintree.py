@@ -91,8 +91,11 @@ def tree_of(
     """The tree of a policy's expression on a planned request: it leads to the place of its finding."""
     focus = focused(each.explanation, planned, located)
 
-    def line_of(path: Path) -> int:
-        return planned.document.position(planned.place(path)).line
+    def line_of(path: Path) -> int | None:
+        place = planned.place(path)
+        if planned.of_template and place == planned.prefix:
+            return None  # the workload's controller adds the value
+        return planned.document.position(place).line
 
     return tree(each.explanation, look, private, focus, line_of, indent)
 
@@ -102,14 +105,14 @@ def tree(
     look: Look,
     private: Private,
     focus: Path | None,
-    line_of: Callable[[Path], int],
+    line_of: Callable[[Path], int | None],
     indent: str,
 ) -> list[str]:
     """The lines of the tree, without line ends.
 
     focus: the Path into the object that decided. What leads to it is unfolded, and so is the term that failed; the rest
     has a line each; where nothing leads to it, all that decided is unfolded. line_of: the line of a Path, written
-    beside what is at the focus, and beside the elements of lists that were put together.
+    beside what is at the focus, and beside the elements of lists that were put together; None: it is in no file.
     """
 
     def draw() -> list[str]:
@@ -125,7 +128,12 @@ def tree(
 
 class _Drawing:
     def __init__(
-        self, explanation: Explanation, look: Look, private: Private, focus: Path | None, line_of: Callable[[Path], int]
+        self,
+        explanation: Explanation,
+        look: Look,
+        private: Private,
+        focus: Path | None,
+        line_of: Callable[[Path], int | None],
     ) -> None:
         self.look = look
         self.private = private
@@ -279,7 +287,8 @@ class _Drawing:
         return self.marked(step.path) if step.path is not None and self.at_focus(step) else ""
 
     def marked(self, path: Path) -> str:
-        return f"  {'<-' if self.look.ascii else '←'} line {self.line_of(path)}"
+        line = self.line_of(path)
+        return "" if line is None else f"  {'<-' if self.look.ascii else '←'} line {line}"
 
     def unfolds(self, step: Step, near: bool) -> bool:
         """Whether what is below a step is drawn, though not everything is to be."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from webhook.cli.report.model import Report, Severity, merged
-from webhook.cli.report.plain import problems_of, said
+from webhook.cli.report.plain import placed, placed_problems, said
 from webhook.visible import encodable, visible
 
 _COMMANDS: Final[dict[Severity, str]] = {"error": "error", "warning": "warning", "note": "notice"}
@@ -18,7 +18,7 @@ _COMMANDS: Final[dict[Severity, str]] = {"error": "error", "warning": "warning",
 def text(report: Report) -> Iterator[str]:
     """The report in pieces: the gravest first. What counts for nothing is not in it."""
     found = [each for _, each in merged(report.findings)]
-    for level, file, line, column, message in problems_of(report):
+    for level, file, line, column, message in placed_problems(report):
         yield _command(level, {"file": file, "line": line, "col": column}, message)
     for severity, command in _COMMANDS.items():
         for each in found:
@@ -26,15 +26,16 @@ def text(report: Report) -> Iterator[str]:
                 continue
             place = each.place
             one_line = place.end_line in (None, place.line)
+            file, message = placed(report, place, said(each))
             fields = {
-                "file": visible(place.file),
+                "file": file,
                 "line": place.line,
                 "endLine": place.end_line,
                 "col": place.column if one_line else None,  # GitHub takes columns within one line only
                 "endColumn": place.end_column - 1 if one_line and place.end_column else None,
                 "title": f"{visible(each.rule)} ({each.level})",
             }
-            yield _command(command, fields, said(each))
+            yield _command(command, fields, message)
 
 
 def _command(name: str, fields: dict[str, str | int | None], message: str) -> str:

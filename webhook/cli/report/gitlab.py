@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from webhook.cli.report.jsonformat import dumped
 from webhook.cli.report.model import Report, Severity, merged
-from webhook.cli.report.plain import problems_of, said
+from webhook.cli.report.plain import placed, placed_problems, said
 from webhook.visible import visible
 
 _SEVERITIES: Final[dict[Severity, str]] = {"error": "major", "warning": "minor", "note": "info"}
@@ -32,8 +32,9 @@ def _issues(report: Report) -> Iterator[dict[str, Any]]:
         place = each.place
         lines = {"begin": place.line or 1, "end": place.end_line or place.line or 1}
         severity = _SEVERITIES[each.severity]
-        yield _issue(visible(each.rule), said(each), each.fingerprint, severity, visible(place.file), lines)
-    for level, file, line, _, message in problems_of(report):
+        file, message = placed(report, place, said(each))
+        yield _issue(visible(each.rule), message, each.fingerprint, severity, file, lines)
+    for level, file, line, _, message in placed_problems(report):
         mark = sha256(f"{level}\0{file}\0{line}\0{message}".encode()).hexdigest()[:32]
         severity = "blocker" if level == "error" else "minor"
         yield _issue("input", message, mark, severity, file, {"begin": line or 1})

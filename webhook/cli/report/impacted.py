@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
@@ -25,6 +26,21 @@ PATCHED: Final = "patch changed"
 GONE: Final = ("newly allowed", "error went", "no longer warned", "no longer audited")
 """Changes by which something is not said any more: such findings have the level note."""
 
+_BESIDE: Final[Mapping[str, str]] = {
+    "newly warned": "now warned",
+    "no longer warned": "warned before",
+    "warned otherwise": "warned otherwise",
+    "newly audited": "now audited",
+    "no longer audited": "audited before",
+    "audited otherwise": "audited otherwise",
+}
+"""How a graver change of the same policy on the same object tells of these."""
+
+_DENIED_BEFORE: Final = "denied before for another reason"
+_STILL_DENIED: Final = "still denied for another reason"
+REMARKS: Final = frozenset({*_BESIDE.values(), _DENIED_BEFORE, _STILL_DENIED})
+"""The asides of findings, up to a colon, which say what else is true of the object."""
+
 
 class Impacted:
     """Makes findings of differences. placed, numbered: see webhook.impact.corpus.Corpus. differs: whether a mutating
@@ -40,14 +56,21 @@ class Impacted:
     def findings(self, difference: Difference) -> Iterator[Finding]:
         """What differs on an object."""
         owner = self._owners.of(difference.value, difference.identity.namespace)
-        for each in difference.differing:
-            yield from self._verdicts(difference, each, owner)
+        for _, of_policy in groupby(difference.differing, lambda each: each.policy):
+            for each, remarks in _folded(list(of_policy)):
+                yield from self._verdicts(difference, each, owner, remarks)
         for patched in difference.repatched:
             yield self._patch(difference, patched, owner)
 
-    def _verdicts(self, difference: Difference, each: Differing, owner: str) -> Iterator[Finding]:
+    def _verdicts(
+        self, difference: Difference, each: Differing, owner: str, remarks: Iterable[str]
+    ) -> Iterator[Finding]:
         """A finding for each thing that one side says and not the other, on the new side if both say something."""
-        beside: list[str] = []
+        beside: list[str] = list(remarks)
+        if each.what in ("newly denied", "error came") and not each.old and difference.was_denied:
+            beside.append(_DENIED_BEFORE)
+        if each.what in ("newly allowed", "error went") and not each.new and difference.is_denied:
+            beside.append(_STILL_DENIED)
         if each.old and each.new:
             beside += [f"before: {located.message}" for located in each.old]
         beside += [f"excepted by {name}" for name in each.excepted]
@@ -94,6 +117,25 @@ class Impacted:
 
     def _line(self, document: Document) -> Place:
         return Place(document.file, document.line if self._numbered else None)
+
+
+def _folded(found: Sequence[Differing]) -> Iterator[tuple[Differing, list[str]]]:
+    """The changes of one policy on one object, the gravest first. It has, as remarks, those that say no more than it
+    and those by which something is not said any more; only the others are found apart."""
+    first, *others = found
+    shown = {located.message for located in (*first.old, *first.new)}
+    remarks: list[str] = []
+    apart: list[Differing] = []
+    for each in others:
+        more = dict.fromkeys(located.message for located in (*each.old, *each.new) if located.message not in shown)
+        if not more:
+            remarks.append(_BESIDE[each.what])
+        elif each.what in GONE:
+            remarks.append(f"{_BESIDE[each.what]}: {'; '.join(more)}")
+        else:
+            apart.append(each)
+    yield first, remarks
+    yield from ((each, []) for each in apart)
 
 
 def _diff(old: Change | None, new: Change | None) -> Iterator[str]:

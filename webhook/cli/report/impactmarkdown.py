@@ -10,12 +10,14 @@ from webhook.cli.report.impacttext import (
     MAX_DIFF,
     MAX_EXAMPLES,
     SCHEMA,
+    as_before,
     by_change,
     by_object,
     by_policy,
-    differ,
     owners_of,
     parts_of,
+    policies_differ,
+    remarks_on,
 )
 from webhook.cli.report.markdown import code, fenced
 from webhook.cli.report.naming import object_name
@@ -45,8 +47,8 @@ _COLUMNS: Final = {
 def blocks(report: Report, found: Summary) -> Iterator[str]:
     """The lines of the report, each with what cannot stand without it."""
     yield f"### Policy impact: {_headline(found)}\n\n"
-    of_all = f"{len(found.policies):,} of {counted(found.in_all, 'policy', 'policies')} differ"
-    yield f"{counted(found.objects, 'object')} judged under {code(found.old)} and {code(found.new)}; {of_all}.\n\n"
+    judged = f"{counted(found.objects, 'object')} judged under {code(found.old)} and {code(found.new)}"
+    yield f"{judged}; {policies_differ(found)}.\n\n"
     if report.problems:
         yield f"> **{counted(len(report.problems), 'error')}**, so that this is not the whole impact:\n"
         yield from (f"> - {code(str(each))}\n" for each in report.problems[:MAX_EXAMPLES])
@@ -71,8 +73,7 @@ def _headline(found: Summary) -> str:
         parts.append(f"{counted(found.newly_denied, 'object')} newly denied")
     if found.newly_allowed:
         parts.append(f"{counted(found.newly_allowed, 'object')} newly allowed")
-    if others := found.differing - found.newly_denied - found.newly_allowed:
-        parts.append(f"{differ(others)}, but {'is' if others == 1 else 'are'} admitted or denied as before")
+    parts += as_before(found)
     return ", ".join(parts) or "no verdict differs"
 
 
@@ -103,8 +104,10 @@ def _table(names: Sequence[str], rows: dict[str, PolicySummary], shown: dict[str
 def _policy(name: str, found: Sequence[Finding]) -> Iterator[str]:
     """What differs of a policy, folded."""
     groups = [(change, by_object(of_change)) for change, of_change in by_change(found)]
-    said = "; ".join(f"{len(objects):,} {change} ({_html(owners_of(objects))})" for change, objects in groups)
-    yield f"<details><summary><b>{_html(name)}</b>: {said}</summary>\n\n"
+    said = "; ".join(
+        f"{len(objects):,} {change}{remarks_on(objects)} ({_code(owners_of(objects))})" for change, objects in groups
+    )
+    yield f"<details><summary><b>{_code(name)}</b>: {said}</summary>\n\n"
     for change, objects in groups:
         yield f"**{change[0].upper()}{change[1:]}**\n\n"
         for each in objects[:MAX_EXAMPLES]:
@@ -135,5 +138,7 @@ def _name(name: str) -> str:
     return name if name == SCHEMA else code(name).replace("|", "\\|")  # which ends a cell within code, too
 
 
-def _html(content: str) -> str:
-    return visible(content).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _code(content: str) -> str:
+    """A text of the repository, as code in HTML: else a forge makes links and mentions of what looks like them."""
+    escaped = visible(content).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"<code>{escaped}</code>"

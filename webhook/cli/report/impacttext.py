@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from webhook.cli.report.impacted import REMARKS
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.plain import place_of
 from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, LEVEL, PASSED, WARNING, Style
@@ -73,7 +74,7 @@ def _policy(
     for change, of_change in by_change(found):
         objects = by_object(of_change)
         said = style(_COLORS.get(change, BOLD), f"{change}: {len(objects):,}")
-        yield f"  {said}  {style(DIM, owners_of(objects))}"
+        yield f"  {said}{remarks_on(objects)}  {style(DIM, owners_of(objects))}"
         shown = objects if verbose else objects[:MAX_EXAMPLES]
         for each in shown:
             yield from _example(each, concise, style)
@@ -104,15 +105,13 @@ def summary(report: Report, found: Summary, style: Style) -> str:
         parts.append(style(ERROR, f"{counted(found.newly_denied, 'object')} newly denied"))
     if found.newly_allowed:
         parts.append(style(WARNING, f"{counted(found.newly_allowed, 'object')} newly allowed"))
-    if others := found.differing - found.newly_denied - found.newly_allowed:
-        parts.append(f"{differ(others)}, but {'is' if others == 1 else 'are'} admitted or denied as before")
+    parts += as_before(found)
     if not parts:
         parts.append(style(PASSED, "no verdict differs"))
     if report.problems:
         parts.append(style(ERROR, counted(len(report.problems), "error")))
-    of_all = f"{len(found.policies):,} of {counted(found.in_all, 'policy', 'policies')} differ"
     between = f"from {visible(found.old)} to {visible(found.new)}"
-    return f"{', '.join(parts)} ({counted(found.objects, 'object')}, {of_all}, {between})"
+    return f"{', '.join(parts)} ({counted(found.objects, 'object')}, {policies_differ(found)}, {between})"
 
 
 # --------------------------------------------------------------------------------------- shared with other formats
@@ -161,6 +160,33 @@ def _most(owners: Counter[str]) -> list[tuple[str, int]]:
     return sorted(owners.items(), key=lambda each: (-each[1], each[0]))
 
 
-def differ(count: int) -> str:
-    """`1 object differs`, `3 objects differ`."""
-    return f"{counted(count, 'object')} differ{'s' if count == 1 else ''}"
+def remarks_on(objects: Iterable[Sequence[Finding]]) -> str:
+    """What else is true of the objects, as ` (audited before, 2 denied before for another reason)`: with a number where
+    it is not true of all of them. "" if there is nothing."""
+    listed = list(objects)
+    remarks = Counter(
+        remark
+        for found in listed
+        for remark in dict.fromkeys(aside.partition(":")[0] for each in found for aside in each.asides)
+        if remark in REMARKS
+    )
+    texts = [remark if number == len(listed) else f"{number:,} {remark}" for remark, number in remarks.items()]
+    return f" ({', '.join(texts)})" if texts else ""
+
+
+def as_before(found: Summary) -> list[str]:
+    """`1 object differs, but is admitted as before`, and the same of objects that are denied."""
+    others = found.differing - found.newly_denied - found.newly_allowed
+    numbers = {"admitted": others - found.still_denied, "denied": found.still_denied}
+    return [
+        f"{counted(number, 'object')} {'differs, but is' if number == 1 else 'differ, but are'} {what} as before"
+        for what, number in numbers.items()
+        if number
+    ]
+
+
+def policies_differ(found: Summary) -> str:
+    """`1 of 30 policies differs`."""
+    number = len(found.policies)
+    verb = "differs" if number == 1 or found.in_all == 1 else "differ"
+    return f"{number:,} of {counted(found.in_all, 'policy', 'policies')} {verb}"

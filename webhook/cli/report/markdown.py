@@ -13,7 +13,7 @@ from webhook.cli.report.model import LEVELS, Finding, Level, Report, merged
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.plain import place_of, problems_of, why_suppressed
 from webhook.cli.report.style import Style
-from webhook.cli.report.text import grouped, summary
+from webhook.cli.report.text import grouped, summary, suppressed_parts
 from webhook.lazypatterns import lazily
 from webhook.visible import visible
 
@@ -30,6 +30,7 @@ _MARKS: Final[dict[Level, str]] = {
     "audit": "📝",
     "note": "📝",
 }
+_NO_MARK: Final = "☑️"  # of what counts for nothing
 _BACKTICKS: Final = lazily("`+")
 
 
@@ -59,23 +60,25 @@ def _blocks(report: Report) -> Iterator[str]:
         return
     yield f"### {_heading(report)}\n\n"
     yield f"{_plain(summary(report, Style(False)))}\n\n"
+    if report.notes:
+        yield from (f"- {code(note)}\n" for note in report.notes)
+        yield "\n"
     yield from _problems(report)
     found = [each for _, each in merged(report.findings)]
     if found:
         yield from _table(found, lambda each: each.rule, "rule")
         yield from _rules(found)
     if report.suppressed:
-        yield f"<details><summary>{len(report.suppressed):,} count for nothing</summary>\n\n"
+        yield f"<details><summary>{suppressed_parts(report)}</summary>\n\n"
         for _, each in merged(report.suppressed):
             why = f" — {code(why_suppressed(each.suppression))}" if each.suppression is not None else ""
-            yield f"{_item(each)}{why}\n"
+            yield f"{_item(each, _NO_MARK)}{why}\n"
         yield "\n</details>\n\n"
     if report.diffs:
         yield "<details><summary>What mutation changes</summary>\n\n"
         for each_diff in report.diffs:
             yield fenced(each_diff.lines, "diff")
         yield "</details>\n\n"
-    yield from (f"- {code(note)}\n" for note in report.notes)
 
 
 def _heading(report: Report) -> str:
@@ -114,10 +117,10 @@ def _rules(found: Iterable[Finding]) -> Iterator[str]:
         yield "\n"
 
 
-def _item(finding: Finding) -> str:
+def _item(finding: Finding, mark: str = "") -> str:
     about = f" — {code(object_name(finding.object))}" if finding.object is not None else ""
     path = f" {code(finding.path)}" if finding.path and not finding.message.startswith(finding.path) else ""
-    return f"- {_MARKS[finding.level]} {code(place_of(finding))}{about}{path}: {code(finding.message)}"
+    return f"- {mark or _MARKS[finding.level]} {code(place_of(finding))}{about}{path}: {code(finding.message)}"
 
 
 def code(text: str) -> str:

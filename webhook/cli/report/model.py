@@ -92,8 +92,8 @@ class Rule(Struct, frozen=True):
     """What findings are about: a policy, what the API server demands, or a rule of lint.
 
     `kind`: ValidatingAdmissionPolicy, MutatingAdmissionPolicy, "schema", "lint", "test". `title`: a line of plain text.
-    `help`: more text, in Markdown, that its author is trusted with. `url`: its page. `place`: where it is declared.
-    `name`: words for an id that is a number.
+    `help`: more text, in Markdown; that of a policy is its author's, and not trusted with markup. `url`: its page.
+    `place`: where it is declared. `name`: words for an id that is a number.
     """
 
     id: str
@@ -243,8 +243,12 @@ class Report(Struct, frozen=True, kw_only=True):
     run itself failed. `warnings`: about inputs, which fail nothing. `notes`: lines worth knowing. `scope`: how much was
     looked at, as name in the plural -> count, such as {"objects": 3, "files": 2}, in the order in which it is said.
     `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `impact`: what two
-    policy trees were compared for, and what cannot be said; None for other commands. `hidden`: how many
-    findings are left out on demand. `verbose`, `shows_diffs`, `shows_why`: what was asked for.
+    policy trees were compared for, and what cannot be said; None for other commands. `hidden`: how many findings are
+    left out on demand, `hidden_denied` and `hidden_failing` those among them that deny, and that fail the run.
+    `elsewhere`: of files of another revision than the work tree's, the name in this report, `REVISION:PATH` -> the path
+    from the current folder, for formats whose readers look for the file there. `advice`: a line of the text, for
+    people, on what to do next. `verbose`, `shows_diffs`,
+    `shows_why`: what was asked for.
     """
 
     command: str
@@ -262,6 +266,10 @@ class Report(Struct, frozen=True, kw_only=True):
     mutated: Sequence[Mutated] | None = None
     impact: Summary | None = None
     hidden: int = 0
+    hidden_denied: int = 0
+    hidden_failing: int = 0
+    elsewhere: Mapping[str, str] = {}
+    advice: str = ""
     verbose: bool = False
     shows_diffs: bool = False
     shows_why: bool = False

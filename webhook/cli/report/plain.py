@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from webhook.cli.report.model import Finding, Report, Suppression
+from webhook.cli.report.model import Finding, Place, Report, Suppression
 from webhook.cli.report.naming import object_name
 from webhook.visible import visible
 
@@ -29,6 +29,18 @@ def said(finding: Finding) -> str:
     return change + (f"{where}: {message}" if where and message else where or message or visible(finding.rule))
 
 
+def placed(report: Report, place: Place, text: str) -> tuple[str, str]:
+    """The file of a place as it is found from the current folder, and the text about it.
+
+    Of a file of another revision the text begins with its full name and line: what stands at that line now is
+    something else, or nothing.
+    """
+    path = report.elsewhere.get(place.file)
+    if path is None:
+        return visible(place.file), text
+    return visible(path), f"in {visible(str(Place(place.file, place.line)))}: {text}"
+
+
 def why_suppressed(covered: Suppression) -> str:
     """Why a finding counts for nothing, as text."""
     reason = f": {visible(covered.reason)}" if covered.reason else ""
@@ -43,8 +55,20 @@ def place_of(finding: Finding) -> str:
     return visible(str(at))
 
 
+def placed_problems(report: Report) -> Iterator[tuple[str, str, int | None, int | None, str]]:
+    """As `problems_of`, with each file as it is found from the current folder: see `placed`."""
+    for level, file, line, column, message in _problems_of(report):
+        path, said_of = placed(report, Place(file, line), message)
+        yield level, path, line, column, said_of
+
+
 def problems_of(report: Report) -> Iterator[tuple[str, str, int | None, int | None, str]]:
     """The problems ("error") and warnings ("warning") about inputs: level, file, line, column, message."""
+    for level, file, line, column, message in _problems_of(report):
+        yield level, visible(file), line, column, message
+
+
+def _problems_of(report: Report) -> Iterator[tuple[str, str, int | None, int | None, str]]:
     for level, found in (("error", report.problems), ("warning", report.warnings)):
         for each in found:
-            yield level, visible(each.file), each.line, each.column, lines_of(each.message)
+            yield level, each.file, each.line, each.column, lines_of(each.message)

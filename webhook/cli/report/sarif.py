@@ -13,10 +13,12 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from webhook.cli.report.itself import version
 from webhook.cli.report.jsonformat import dumped, identity
 from webhook.cli.report.model import SEVERITIES, Finding, Fix, Place, Report, Rule, Severity, Suppression, merged
-from webhook.cli.report.plain import lines_of, problems_of, said, why_suppressed
+from webhook.cli.report.plain import lines_of, placed, placed_problems, said, why_suppressed
 from webhook.visible import visible
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -44,7 +46,7 @@ def text(report: Report) -> Iterator[str]:
     separator = "\n"
     for found in (report.findings, report.suppressed):
         for _, each in merged(found):
-            yield f"{separator}{dumped(_result(each, index))}"
+            yield f"{separator}{dumped(_result(each, index, report))}"
             separator = ",\n"
     yield "\n]\n}\n]\n}\n"
 
@@ -70,7 +72,9 @@ def _rule(rule: Rule, level: str) -> dict[str, Any]:
         made["name"] = visible(rule.name)
     if rule.help:
         made["fullDescription"] = {"text": _unlinked(lines_of(rule.help))}
-        made["help"] = {"text": lines_of(rule.help), "markdown": lines_of(rule.help)}
+        made["help"] = {"text": _unlinked(lines_of(rule.help))}
+        if rule.kind == "lint":  # its own pages; a policy's description may come with the pull request that is judged
+            made["help"]["markdown"] = lines_of(rule.help)
     if rule.url.startswith(("https://", "http://")):
         made["helpUri"] = quote(rule.url, safe="/:#?&=%~+,;@")
     return made
@@ -83,7 +87,7 @@ def _invocation(report: Report) -> dict[str, Any]:
             "message": {"text": _unlinked(message) or "unreadable"},
             "locations": [_location(Place(file, line, column))],
         }
-        for level, file, line, column, message in problems_of(report)
+        for level, file, line, column, message in placed_problems(report)
     ]
     notes = [{"level": "note", "message": {"text": _unlinked(visible(note)) or "note"}} for note in report.notes]
     return {
@@ -92,8 +96,9 @@ def _invocation(report: Report) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, index: Mapping[str, int]) -> dict[str, Any]:
-    location = _location(finding.place)
+def _result(finding: Finding, index: Mapping[str, int], report: Report) -> dict[str, Any]:
+    file, message = placed(report, finding.place, said(finding))
+    location = _location(replace(finding.place, file=file))
     if finding.object is not None:
         name = f"{finding.object.namespace}/{finding.object.name}".removeprefix("/")
         whole = f"{finding.object.kind} {name}" + (f": {finding.path}" if finding.path else "")
@@ -104,14 +109,18 @@ def _result(finding: Finding, index: Mapping[str, int]) -> dict[str, Any]:
         "ruleId": visible(finding.rule),
         "ruleIndex": index[visible(finding.rule)],
         "level": finding.severity,
-        "message": {"text": _unlinked(said(finding))},
+        "message": {"text": _unlinked(message)},
         "locations": [location],
         "partialFingerprints": {FINGERPRINT: finding.fingerprint},
         "properties": _properties(finding),
     }
     if finding.rendered is not None:
         made["relatedLocations"] = [
-            {**_location(finding.rendered), "id": 1, "message": {"text": "where it is in what was rendered"}}
+            {
+                **_location(replace(finding.rendered, file=placed(report, finding.rendered, "")[0])),
+                "id": 1,
+                "message": {"text": "where it is in what was rendered"},
+            }
         ]
     if finding.suppression is not None:
         made["suppressions"] = [_suppression(finding.suppression)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from webhook.cli.report.model import UNTESTED, Case, Exempted, Finding, Place, Unmatched
 from webhook.offline.background import Background
-from webhook.offline.caseruns import Result
+from webhook.offline.cases.runs import Result
 from webhook.policy.policyset import Policy
 
 
@@ -41,7 +41,7 @@ def _beside(result: Result, background: Background, verbose: bool) -> list[str]:
     """What is known of a case's findings besides: what params were looked for, and tracebacks where they are wanted."""
     lines: list[str] = []
     for finding in result.findings:
-        looked_for = background.looked_for(finding, result.planned.request.namespace)
-        lines += [str(looked_for)] if looked_for else []
+        lookup = background.lookup(finding, result.planned.request.namespace)
+        lines += [lookup] if lookup else []
         lines += background.traceback(finding) if verbose else ()
     return lines

@@ -62,6 +62,8 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
         if not required and report.mutated is None:
             yield from (f"{style(DIM, 'note:')} {visible(name)} has no tests" for name in report.untested)
         yield from _cases(report.cases, style, report.verbose)
+        if report.advice and not look.concise:
+            yield f"{style(DIM, 'note:')} {visible(report.advice)}"
     if report.mutated is not None:
         from webhook.cli.report import mutantstext  # where it is asked for
 
@@ -168,8 +170,9 @@ def _said(levels: Sequence[Level], finding: Finding, style: Style) -> str:
         by = {
             "exception": f"excepted by {visible(covered.by)} until {visible(covered.until)}",
             "baseline": f"known, as {visible(covered.by)} says",
-            "comment": "silenced" + (f" ({visible(covered.reason)})" if covered.reason else ""),
+            "comment": "silenced",
         }[covered.kind]
+        by += f" ({visible(' '.join(covered.reason.split()))})" if covered.reason else ""
         return f"{style(LEVEL['audit'], by)}: {rule}"
     said = ", ".join(style(LEVEL[level], level) for level in levels)
     if finding.error:
@@ -246,8 +249,11 @@ def _cases(cases: Sequence[Case], style: Style, verbose: bool) -> Iterator[str]:
     for policy, group in groupby(sorted(cases, key=lambda case: case.policy), key=lambda case: case.policy):
         found = list(group)
         passed = sum(case.passed for case in found)
-        mark = ok if passed == len(found) else failed
-        yield f"{mark} {style(BOLD, visible(policy))}: {passed} of {counted(len(found), 'case')}"
+        of_all = counted(len(found), "case")
+        said = f"{ok} {style(BOLD, visible(policy))}: {passed} of {of_all}"
+        if passed < len(found):
+            said = f"{failed} {style(BOLD, visible(policy))}: {len(found) - passed} of {of_all} failed"
+        yield said
         if outside := [case for case in found if case.refused]:
             yield f"  {style(DIM, 'note:')} {_refused(outside, verbose)}"
         for case in found:
@@ -344,21 +350,38 @@ def summary(report: Report, style: Style) -> str:
         more = [part for level in LEVELS if (part := _part(level, sum(each.level == level for each in others), style))]
         return ", ".join([text, *more])
     parts = [part for level in LEVELS if (part := _part(level, report.count(level), style))]
-    kinds = Counter(map(_kind, report.suppressed))
-    for kind, words in (("exception", "excepted"), ("baseline", "known"), ("comment", "silenced")):
-        if kinds[kind]:
-            parts.append(style(LEVEL["audit"], f"{kinds[kind]:,} {words}"))
+    parts += [style(LEVEL["audit"], part) for part in _suppressed(report)]
     if wrong and report.command == "lint":  # whose findings are errors, too
         parts.append(style(ERROR, "the tree does not load"))
     elif wrong:
         parts.append(style(ERROR, counted(len(wrong), "error")))
     if report.hidden:
-        parts.append(f"{report.hidden:,} not shown")
-    elif report.command == "check" and not report.count("deny"):
-        parts.insert(0, style(PASSED, "nothing denied"))
-    elif report.command != "check" and not report.findings and not wrong:
+        parts.append(f"{report.hidden:,} not shown{_failing(report)}")
+    if report.command == "check":
+        if not report.count("deny") and not report.hidden_denied:
+            parts.insert(0, style(PASSED, "nothing denied"))
+    elif not report.findings and not report.hidden and not wrong:
         parts.insert(0, style(PASSED, "nothing found" if report.command == "lint" else "nothing differs"))
     return f"{', '.join(parts)}{f' ({scope(report)})' if report.scope else ''}"
+
+
+def _failing(report: Report) -> str:
+    """How many of the findings that are not shown fail the run, as text."""
+    if not (count := report.hidden_failing):
+        return ""
+    of = "" if count == report.hidden else f"{count:,} of "
+    return f", {of}which fail{'s' if count == 1 else ''} the run"
+
+
+def suppressed_parts(report: Report) -> str:
+    """How many findings count for nothing, by what covers them: `2 excepted, 1 known`."""
+    return ", ".join(_suppressed(report))
+
+
+def _suppressed(report: Report) -> list[str]:
+    kinds = Counter(map(_kind, report.suppressed))
+    named = (("exception", "excepted"), ("baseline", "known"), ("comment", "silenced"))
+    return [f"{kinds[kind]:,} {words}" for kind, words in named if kinds[kind]]
 
 
 def _part(level: Level, count: int, style: Style) -> str:

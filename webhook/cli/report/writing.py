@@ -105,31 +105,41 @@ def _to_stdout(found: Iterable[str]) -> bool:
 
 
 def to_file(found: Iterable[str], file: str) -> bool:
-    """Write a file that is there as a whole or not at all. What is no regular file, such as a pipe, is written to.
+    """Write a report to a file as `put_into` does.
 
     Returns False if it cannot be written. Then the error is on stderr.
     """
-    path = Path(file)
     try:
-        if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8") as stream:
-                _into(stream, found)
-            return True
-        folder, number = path.parent, None
-        number, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as stream:
-                _into(stream, found)
-            Path(temporary).chmod(_mode(path))
-            Path(temporary).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
+        put_into(Path(file), found)
     except OSError as error:
         sys.stderr.write(f"error: {visible(file)}: the report cannot be written: {error.strerror}\n")
         return False
     return True
+
+
+def put_into(path: Path, found: Iterable[str]) -> None:
+    """Write a file that is there as a whole or not at all. What is no regular file, such as a pipe, is written to, and
+    so is /dev/stdout, whatever it leads to. Any other link is replaced: it may have come with the repository.
+
+    Raises OSError.
+    """
+    if (path.exists() and not path.is_file()) or _DEVICES & {*map(str, path.absolute().parents)}:
+        with path.open("w", encoding="utf-8") as stream:
+            _into(stream, found)
+        return
+    number, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as stream:
+            _into(stream, found)
+        Path(temporary).chmod(_mode(path))
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+_DEVICES = frozenset({"/dev", "/proc"})
 
 
 def _into(stream: TextIO, found: Iterable[str]) -> None:

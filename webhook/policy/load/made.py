@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from webhook.cel import Issue
 from webhook.paths import Path
@@ -29,19 +29,7 @@ def validating_policy(
     known: see webhook.policy.cel.validating.compile_policy.
     """
     validator, issues = compile_policy(policy, version, known=known)
-    made: Policy[Validator] = Policy(
-        kind=VALIDATING,
-        name=policy.metadata.name,
-        language="cel",
-        description=policy.metadata.annotations.get("kubernetes.io/description", ""),
-        file=file,
-        line=line,
-        failure_policy=policy.spec.failure_policy,
-        match=translate.match(policy.spec.match_constraints),
-        param_kind=translate.param_kind(policy.spec.param_kind),
-        evaluator=validator,
-    )
-    return made, issues
+    return _in_cel(VALIDATING, policy, file, line, validator), issues
 
 
 def mutating_policy(
@@ -49,8 +37,21 @@ def mutating_policy(
 ) -> tuple[Policy[Mutator], Issues]:
     """The same of a MutatingAdmissionPolicy."""
     mutator, issues = mutating.compile_policy(policy, version, known)
-    made: Policy[Mutator] = Policy(
-        kind=MUTATING,
+    return _in_cel(MUTATING, policy, file, line, mutator), issues
+
+
+_Evaluator = TypeVar("_Evaluator", Validator, Mutator)
+
+
+def _in_cel(
+    kind: str,
+    policy: model.ValidatingAdmissionPolicy | model.MutatingAdmissionPolicy,
+    file: str,
+    line: int,
+    evaluator: _Evaluator,
+) -> Policy[_Evaluator]:
+    return Policy(
+        kind=kind,
         name=policy.metadata.name,
         language="cel",
         description=policy.metadata.annotations.get("kubernetes.io/description", ""),
@@ -59,9 +60,8 @@ def mutating_policy(
         failure_policy=policy.spec.failure_policy,
         match=translate.match(policy.spec.match_constraints),
         param_kind=translate.param_kind(policy.spec.param_kind),
-        evaluator=mutator,
+        evaluator=evaluator,
     )
-    return made, issues
 
 
 def python_policy(declaration: Declaration, version: Version) -> Policy[Any]:

@@ -146,13 +146,16 @@ class PolicyTest(model.Model, frozen=True):
 
 
 class PlannedCase(Struct, frozen=True):
-    """A valid case: its place, the policy's name, its request. `document`, `prefix`: where the request's object stands,
-    or its oldObject if it has none: in the test, or in the file that the case names. `explained`: the mutants that
-    its PolicyTest explains, each with the reason. `uncovered`: the spans that it explains, with the side that no case
-    can show, and the reason."""
+    """A valid case: its place, from `line` to `last_line`, the policy's name, its request.
+
+    `document`, `prefix`: where the request's object stands, or its oldObject if it has none: in the test, or in the
+    file that the case names. `explained`: the mutants that its PolicyTest explains, each with the reason. `uncovered`:
+    the spans that it explains, with the side that no case can show, and the reason.
+    """
 
     file: str
     line: int
+    last_line: int
     policy: str
     case: Case
     request: Request
@@ -213,11 +216,24 @@ class _Reader:
             except _CaseError as error:
                 self._fault(error.path, str(error))
                 continue
-            line = self._document.position(("cases", index)).line
+            line, last = self._lines(index)
             document, prefix = self._places["object" if request.object is not None else "oldObject"]
             file, explained = self._document.file, tuple((id, each.reason) for each in test.mutants for id in each.ids)
-            planned.append(PlannedCase(file, line, test.policy, case, request, document, prefix, explained, uncovered))
+            planned.append(
+                PlannedCase(file, line, last, test.policy, case, request, document, prefix, explained, uncovered)
+            )
         return [] if self.problems else planned
+
+    def _lines(self, index: int) -> tuple[int, int]:
+        """The first and the last line of a case. It ends before the next case, or the next field of the test."""
+        document = self._document
+        start = document.position(("cases", index))
+        if index + 1 < len(document.value["cases"]):
+            following = [document.position(("cases", index + 1))]
+        else:
+            following = [document.position((key,)) for key in document.value]
+        ends = [each.line - 1 for each in following if each > start]
+        return start.line, max(start.line, min(ends, default=document.last_line))
 
     def _request(self, case: Case, path: Path) -> Request:
         new = self._object(case.object, (*path, "object"))

@@ -7,8 +7,8 @@ from textwrap import dedent, indent
 
 import pytest
 
-from tests.offline.policytests import BINDING, POD, POLICY, one, run, tree
-from webhook.offline.caseruns import Result
+from tests.offline.cases.policytests import BINDING, POD, POLICY, one, run, tree
+from webhook.offline.cases.runs import Result
 
 
 def test_a_case_passes_if_the_verdict_is_the_expected_one(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from webhook.admission.redaction import Redaction
 from webhook.apiserver.admitted import ApiServer
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline.authorizations import rules
-from webhook.offline.policytest import PlannedCase
+from webhook.offline.cases.policytest import PlannedCase
 from webhook.policy.policyset import Binding, ParamRef, Policy, PolicySet
 from webhook.policy.request import JSONObject, Request
 from webhook.schema import Kinds

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.offline.policytests import BINDING, POD, POLICY, one
+from tests.offline.cases.policytests import BINDING, POD, POLICY, one
 
 SELECTOR = "{matchLabels: {tier: gold}}"
 

@@ -3,7 +3,7 @@ pyproject.toml.
 
 ```toml
 policies = ["policies"]
-paths = ["deploy"]                 # what check and impact read when no PATH is named
+paths = ["deploy"]                 # what check, explain, impact and mutate read when no PATH is named
 exclude = ["deploy/vendor/"]
 kubernetes-version = "1.34"
 owner-label = "team"
@@ -25,11 +25,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from webhook.cli import settingsfile
 from webhook.documents import files
 from webhook.documents.document import Problem
 from webhook.lazypatterns import lazily
 from webhook.nearest import nearest
-from webhook.offline import settingsfile
 from webhook.offline.customworkloads import NO_MORE, CustomWorkloads
 from webhook.versions import parse_version
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from webhook.admission.decision import MUTATING
-from webhook.offline.caseruns import completed
+from webhook.offline.cases.runs import completed
 from webhook.offline.policyexplained import RequestExplained, explain_requests
 from webhook.offline.requests import Identity, PlannedRequest
 from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
     from webhook.apiserver.problems import FieldProblem
-    from webhook.offline.casesetup import Setup
+    from webhook.offline.cases.setup import Setup
     from webhook.policy.policyset import Policy
     from webhook.policy.request import Request
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
 
-from webhook.offline import caseruns, policytest
-from webhook.offline.caseruns import Result
+from webhook.offline.cases import policytest, runs
+from webhook.offline.cases.runs import Result
 from webhook.policy.load.loading import load
 
 POLICY = """\
@@ -52,7 +52,7 @@ def run(root: Path) -> list[Result]:
     policies = load(root)
     planned, problems = policytest.plan([str(root)], policies)
     assert problems == []
-    return list(caseruns.run(planned, policies))
+    return list(runs.run(planned, policies))
 
 
 def one(tmp_path: Path, case: str, **options: Any) -> Result:

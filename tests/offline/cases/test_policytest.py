@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.offline.policytests import POD, one, problems, tree
+from tests.offline.cases.policytests import POD, one, problems, tree
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.offline.policytests import POD, tree
-from webhook.offline import policytest
-from webhook.offline.caseselection import NoTests, NotInTree, named, one, within
-from webhook.offline.policytest import PlannedCase
+from tests.offline.cases.policytests import POD, tree
+from webhook.offline.cases import policytest
+from webhook.offline.cases.policytest import PlannedCase
+from webhook.offline.cases.selection import NoTests, NotInTree, named, one, within
 from webhook.policy.load.loading import load
 
 
@@ -57,10 +58,39 @@ def test_paths(cases: list[PlannedCase], tmp_path: Path) -> None:
             within(cases, [wrong], roots)
 
 
+IN_FLOW = "apiVersion: gatewright.dev/v1\nkind: PolicyTest\nmetadata: {name: t}\n"
+
+
+def test_a_case_stands_in_all_its_lines(tmp_path: Path) -> None:
+    rows = "".join(f"- name: {name}\n  {POD}\n\n  expect: deny\n" for name in ("a", "b"))
+    file = tree(tmp_path, rows) / "tests.yaml"
+    text = file.read_text()
+    file.write_text(
+        f"{text}mutants: []\n# end\n---\n{text}---\n{IN_FLOW}policy: named\ncases: [{{name: c, {POD}, "
+        f"expect: deny}}, {{name: d, {POD}, expect: deny}}]\n"
+    )
+    planned, problems = policytest.plan([str(tmp_path)], load(tmp_path))
+    assert not problems
+    lines = file.read_text().splitlines()
+    starts = [number for number, line in enumerate(lines, 1) if line.startswith("- name")]
+    for start, expected in zip(starts, [*planned[:2], *planned[2:4]], strict=True):
+        for line in range(start, start + 4):
+            assert one(planned, f"{file}:{line}") is expected
+    for line in (1, starts[1] + 4, starts[1] + 5, starts[2] - 1, len(lines) + 1):
+        with pytest.raises(NoTests, match="no case stands in this line; those of the file are") as caught:
+            one(planned, f"{file}:{line}")
+        assert caught.value.among == planned
+    with pytest.raises(NoTests, match="2 cases stand in this line; name one by its name"):
+        one(planned, f"{file}:{len(lines)}")
+    assert one(planned, os.path.relpath(file) + f":{starts[0] + 1}") is planned[0]
+    with pytest.raises(NoTests, match="no case of a PolicyTest is called so"):
+        one(planned, f"{file.parent / 'policy.yaml'}:1")
+
+
 def test_one_case(cases: list[PlannedCase]) -> None:
     for text in ("One Pod", "pod", f"{cases[0].file}:{cases[0].line}"):
         assert one(cases, text) is cases[0]
-    with pytest.raises(NoTests) as caught:
+    with pytest.raises(NoTests, match="2 cases have this in their names; name one by FILE:LINE") as caught:
         one(cases, "one")
     assert names(list(caught.value.among)) == ["One Pod", "one more"]
     with pytest.raises(NoTests, match="no case of a PolicyTest is called so"):

@@ -1,4 +1,4 @@
-"""Runs the cases of policy tests (webhook.offline.policytest) and compares the results with the expected ones."""
+"""Runs the cases of policy tests (webhook.offline.cases.policytest) and compares the results with the expected ones."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from webhook.apiserver import admitted, completion
 from webhook.apiserver.admitted import ApiServer
 from webhook.apiserver.completion import Creation
 from webhook.apiserver.problems import FieldProblem
-from webhook.offline.casesetup import Setup, Setups, Unmatched, why_unmatched
+from webhook.offline.cases.policytest import Case, Expectation, PlannedCase
+from webhook.offline.cases.setup import Setup, Setups, Unmatched, why_unmatched
 from webhook.offline.explaining import Explanations
-from webhook.offline.policytest import Case, Expectation, PlannedCase
 from webhook.paths import Path, render
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.json_values import differs

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from webhook.offline.policytest import PlannedCase
+from webhook.offline.cases.policytest import PlannedCase
 
+_DIGITS = 9  # of a line
 _NONE = "no tests: there is no object of kind PolicyTest with a case"
 
 
@@ -67,18 +68,36 @@ def named(planned: Iterable[PlannedCase], texts: Sequence[str]) -> list[PlannedC
 
 
 def one(planned: Iterable[PlannedCase], text: str) -> PlannedCase:
-    """The case that a text names: by its name, by FILE:LINE, or by a part of the name that no other case has.
+    """The case that a text names: by its name, by FILE:LINE with any of its lines, or by a part of the name that no
+    other case has.
 
     Raises NoTests if there is none, or more than one.
     """
-    cases = list(planned)
-    exact = [each for each in cases if text in (each.case.name, f"{each.file}:{each.line}")]
-    found = exact or [each for each in cases if _contains(each.case.name, text)]
+    cases, where = list(planned), f"--test {text!r}"
+    found, what = [each for each in cases if each.case.name == text], "are called so"
     if not found:
-        raise NoTests(f"--test {text!r}", "no case of a PolicyTest is called so")
+        file, _, line = text.rpartition(":")
+        of_file = _in_file(cases, file) if line.isdecimal() and len(line) <= _DIGITS else []
+        found, what = [each for each in of_file if each.line <= int(line) <= each.last_line], "stand in this line"
+        if of_file and not found:
+            raise NoTests(where, "no case stands in this line; those of the file are", of_file)
+    if not found:
+        found, what = [each for each in cases if _contains(each.case.name, text)], "have this in their names"
+    if not found:
+        raise NoTests(where, "no case of a PolicyTest is called so")
     if len(found) > 1:
-        raise NoTests(f"--test {text!r}", f"{len(found)} cases are called so; name one by FILE:LINE", found)
+        by = "name one by its name" if what == "stand in this line" else "name one by FILE:LINE"
+        raise NoTests(where, f"{len(found)} cases {what}; {by}", found)
     return found[0]
+
+
+def _in_file(cases: Sequence[PlannedCase], file: str) -> list[PlannedCase]:
+    """The cases in a file, however its path is written."""
+    same = [each for each in cases if each.file == file]
+    if same or not file:
+        return same
+    path = Path(file).resolve()
+    return [each for each in cases if Path(each.file).resolve() == path]
 
 
 def is_called(planned: PlannedCase, text: str) -> bool:

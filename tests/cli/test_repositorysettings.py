@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from webhook.offline.repositorysettings import NONE, read
+from webhook.cli.repositorysettings import NONE, read
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from webhook.offline.settingsfile import read
+from webhook.cli.settingsfile import read
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The cases of PolicyTests: read, selected, set up, run, explained."""
