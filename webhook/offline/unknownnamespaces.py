@@ -28,7 +28,8 @@ def that_matter(assumed: Collection[str], requests: Iterable[Request], policies:
             continue
         kind = (request.resource, request.subresource, request.operation, request.request_resource)
         if kind not in asked:
-            asked[kind] = any(map(_depends, (*policies.validators_for(request), *policies.mutators_for(request))))
+            validating, mutating = policies.validators_for(request), policies.mutators_for(request)
+            asked[kind] = any(map(_depends, validating)) or any(map(_depends, mutating))
         if asked[kind]:
             found.add(name)
     return found

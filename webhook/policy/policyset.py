@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from webhook.apiserver.retyping import CustomKinds
 from webhook.documents.reader import Problem
 from webhook.paths import Path
+from webhook.policy.annotations import Annotations
 from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.evaluation import FailurePolicy, Mutator, ParamKind, Validator
 from webhook.policy.exceptions import Exemption, PolicyException
@@ -70,7 +71,7 @@ class Policy(Struct, Generic[Evaluator_co], frozen=True):
     """A compiled policy. `kind`: ValidatingAdmissionPolicy or MutatingAdmissionPolicy, for Python policies too.
 
     `bindings`: sorted by name. A policy without bindings never runs. `exceptions`: sorted by name, with expired ones.
-    `reads`: apiVersion and kind of what a policy in Python declares to look up.
+    `reads`: apiVersion and kind of what a policy in Python declares to look up. `annotations`: by key.
     """
 
     kind: str
@@ -86,6 +87,7 @@ class Policy(Struct, Generic[Evaluator_co], frozen=True):
     bindings: tuple[Binding, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
     reads: frozenset[tuple[str, str]] = frozenset()
+    annotations: Annotations = ()
 
     @property
     def reads_secrets(self) -> bool:
