@@ -288,7 +288,7 @@ def _check(
                 in_files.add(verdict.document.file)
                 checked += 1
                 bar.step("checking", checked, len(planned.objects))
-    notes += assumed(cluster.assumed)
+    notes += assumed(cluster.assumed, requests, policies)
     if since and not any(map(is_bundle, named)):
         from webhook.impact import policychanges
 

@@ -251,7 +251,7 @@ def _explain(
             )
             for policy in chosen
         ]
-    notes += assumed(cluster.assumed)
+    notes += assumed(cluster.assumed, requests, policies)
     if not requests and not problems and (found.empty or not since):  # revisions that do not differ are no problem
         problems.append(found.nothing(paths, "explain"))
     return _reported(reports, notes, problems, show)

@@ -37,7 +37,7 @@ from webhook.cli.options import (
     Values,
     Verbose,
     VerifyKey,
-    assumed,
+    assumed_note,
     imported,
     is_bundle,
     pulled,
@@ -289,7 +289,7 @@ def _impact(asked: _Asked, how: Reporting) -> int:
                 bar.step("judging", counted.objects)
             problems += corpus.problems
             notes += corpus.notes
-            notes += assumed(getattr(corpus, "assumed", ()))
+            notes += assumed_note(getattr(corpus, "assumed", ()))
     problems += _unknown(counted)
     if not comparison.policies and not comparison.apart:
         notes.append(_same(old, new, asked.since))

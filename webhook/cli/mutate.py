@@ -154,7 +154,7 @@ def _mutate(
     notes = [
         *map(str, policies.notes),
         *found.notes,
-        *assumed(cluster.assumed),
+        *assumed(cluster.assumed, found.requests, policies),
         f"{changed:,} of {text.counted(objects, 'object')} changed",
     ]
     report = Report(
