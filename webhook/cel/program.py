@@ -185,12 +185,14 @@ class Program:
             self._counted, _ = generate(tree, "counted")
             self._exact, _ = generate(tree, "exact")
 
-    def __getattr__(self, name: str) -> Any:
-        # Python only calls this for a slot without a value: once there is code, an evaluation does not pay for this.
-        if name not in ("plain", "fixed_cost"):
-            raise AttributeError(name)
-        self.prepare()
-        return getattr(self, name)
+    if not TYPE_CHECKING:  # which would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            # Python only calls this for a slot without a value: once there is code, an evaluation does not pay for it.
+            if name not in ("plain", "fixed_cost"):
+                raise AttributeError(name)
+            self.prepare()
+            return getattr(self, name)
 
     def prepare(self) -> None:
         """Generate the plain form, so that no evaluation waits for it."""

@@ -85,8 +85,9 @@ class Annotation(Struct, frozen=True):
 class CELValidator(Struct, frozen=True):
     """The compiled expressions of a policy. variables: `variables.NAME` → program; each sees those declared before it.
 
-    fixed_cost: an upper bound on the cost of evaluating each expression once, without the cost that the activation
-    counts; `_within` finds it when it is first needed, as it takes the code of the expressions. authorizing: the variables that use the authorizer; None if no expression uses it.
+    authorizing: the variables that use the authorizer; None if no expression uses it. fixed_cost: an upper bound on the
+    cost of evaluating each expression once, without the cost that the activation counts. It takes the code of the
+    expressions, so that `_within` finds it when it is first needed.
     """
 
     conditions: Conditions
