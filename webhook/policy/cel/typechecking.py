@@ -241,18 +241,19 @@ class Checker:
         self._current, self._used = (place, program.source), {}
         try:
             known = self._known_check(program)
-            if known is not None:
-                return self._of_this_kind(known.shape, known.kind)
-            found = len(self._found)
-            shape = program.followed(lambda: self._shape(program.tree, {}))
-            if self._unfaulted is not None and all(isinstance(each, str) for each in self._found[found:]):
-                used = tuple((name, self._named(name, {})) for name in list(self._used))
-                self._unfaulted.setdefault(id(program), []).append(_Check(self._kind, used, shape))
-            return shape
+            return self._checked(program) if known is None else self._of_this_kind(known.shape, known.kind)
         except RecursionError:  # of variables that use each other; no warnings are better than no policy
             return None
         finally:
             self._current, self._used = before
+
+    def _checked(self, program: Program) -> Shaped:
+        found = len(self._found)
+        shape = program.followed(lambda: self._shape(program.tree, {}))
+        if self._unfaulted is not None and all(isinstance(each, str) for each in self._found[found:]):
+            used = tuple((name, self._named(name, {})) for name in list(self._used))
+            self._unfaulted.setdefault(id(program), []).append(_Check(self._kind, used, shape))
+        return shape
 
     def _known_check(self, program: Program) -> _Check | None:
         """The check of a program for another kind, if its variables have the same shapes now."""
