@@ -342,7 +342,7 @@ class Checker:
             substitution.spend(known.steps)
             node.type, node.overloads = known.type, known.overloads
             return
-        before = substitution.steps
+        begun = substitution.steps
         result: Type | None = None
         chosen: list[str] = []
         count = len(found)
@@ -371,7 +371,7 @@ class Checker:
             if key is not None and _is_plain(result):
                 if len(self._names.calls) >= _MOST_CALLS:
                     self._names.calls.clear()
-                self._names.calls[key] = KnownCall(result, node.overloads, substitution.steps - before)
+                self._names.calls[key] = KnownCall(result, node.overloads, substitution.steps - begun)
             return
         node.type = types.ERROR
         texts = [shown(substitution.resolved(each, final=True)) for each in found]
