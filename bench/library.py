@@ -2,8 +2,8 @@
 
 Each policy of policies/ is bound, by its own binding or else by the first of its variants (`_binding.deny.yaml`,
 `_binding.mutate.yaml`). Where the library has fewer than 70 policies, policies as those of `python -m bench load` fill
-the tree up, which the manifests satisfy. The four policies that are in force as shipped are measured beside it. CPU, user and system; processes in
-turn, the least of each.
+the tree up, which the manifests satisfy. The four policies of the first release are measured beside it. CPU, user and
+system; processes in turn, the least of each.
 """
 
 from __future__ import annotations
