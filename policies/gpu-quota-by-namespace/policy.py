@@ -17,6 +17,19 @@ from msgspec import Meta, Struct
 
 from gatewright import Cluster, Request, Violation, validate
 
+ANNOTATIONS = {
+    "kubernetes.io/description": "The workloads of a namespace take no more GPUs and devices than its quota, all "
+    "replicas counted.",
+    "gatewright.dev/title": "A quota of GPUs for each namespace",
+    "gatewright.dev/category": "resources",
+    "gatewright.dev/severity": "medium",
+    "gatewright.dev/rationale": "GPUs are few and dear, and one workload with many replicas takes them all. A "
+    "ResourceQuota refuses Pods one by one, where nobody looks, and leaves a workload half started.",
+    "gatewright.dev/remediation": "Lower the replicas or the devices of one Pod, end other workloads of the namespace, "
+    "or have its limit raised in the ConfigMap gpu-quota-by-namespace.",
+    "gatewright.dev/controls": "NIST-800-53 SC-6\n",
+}
+
 OF_CLASS = ".deviceclass.resource.k8s.io/devices"
 
 # What makes Pods, with the field of their number. Reads of these are declared below.
@@ -101,6 +114,7 @@ class Params(Struct, frozen=True, forbid_unknown_fields=True):
         "resource.k8s.io/v1/ResourceClaim",
         "resource.k8s.io/v1/ResourceClaimTemplate",
     ],
+    annotations=ANNOTATIONS,
 )
 def gpu_quota_by_namespace(request: Request, params: Params) -> Iterator[Violation]:
     """The workloads of a namespace take no more GPUs and devices than its quota, all replicas counted."""
@@ -125,19 +139,16 @@ def gpu_quota_by_namespace(request: Request, params: Params) -> Iterator[Violati
     for resource in sorted(more):
         limit = limits[resource]
         if wanted[resource] >= UNBOUNDED:
-            yield Violation(
-                f"{kind} {name or '(new)'} takes {resource} on every node, which no quota bounds; ask for a number of them",
-                path="spec",
-                reason="Forbidden",
-            )
+            message = f"takes {resource} on every node, which no quota bounds; ask for a number of them"
         elif wanted[resource] + used[resource] > limit:
-            yield Violation(
-                f"{kind} {name or '(new)'} takes {wanted[resource]} of {resource}, all its Pods together, and namespace "
-                f"{request.namespace} has {used[resource]} besides; its limit is {limit} "
-                "(see ConfigMap gatewright-system/gpu-quota-by-namespace)",
-                path="spec",
-                reason="Forbidden",
+            message = (
+                f"takes {wanted[resource]} of {resource}, all its Pods together, and namespace {request.namespace} has "
+                f"{used[resource]} besides; its limit is {limit} "
+                "(see ConfigMap gatewright-system/gpu-quota-by-namespace)"
             )
+        else:
+            continue
+        yield Violation(f"{kind} {name or '(new)'} {message}", path="spec", reason="Forbidden")
 
 
 class Namespace:
@@ -227,7 +238,9 @@ class Namespace:
         """Whether the claim was made of a template: it is counted at its Pod."""
         return any(
             owner["kind"] == "Pod"
-            and ((self._cluster.get("v1", "Pod", owner["name"], self._name).value or {}).get("metadata") or {}).get("uid")
+            and ((self._cluster.get("v1", "Pod", owner["name"], self._name).value or {}).get("metadata") or {}).get(
+                "uid"
+            )
             == owner.get("uid")
             for owner in claim["metadata"].get("ownerReferences") or []
         )
