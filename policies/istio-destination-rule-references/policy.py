@@ -1,7 +1,7 @@
 """A DestinationRule of Istio is about a host that exists, and keeps the subsets that VirtualServices send traffic to.
 
-Istio accepts a rule for a misspelt host, and its settings (TLS, limits, outlier detection) silently never apply. It also
-accepts that a subset goes while traffic is routed to it, and answers 503 from then on.
+Istio accepts a rule for a misspelt host, and its settings (TLS, limits, outlier detection) silently never apply. It
+also accepts that a subset goes while traffic is routed to it, and answers 503 from then on.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ ANNOTATIONS = {
     "gatewright.dev/title": "DestinationRules are about hosts that exist",
     "gatewright.dev/category": "service-mesh",
     "gatewright.dev/severity": "medium",
-    "gatewright.dev/rationale": "Istio accepts a rule for a host that does not exist, and its TLS settings and limits never "
-    "apply. It accepts too that a subset goes to which a VirtualService leads, and answers 503.",
-    "gatewright.dev/remediation": "Correct the host, or apply its Service or ServiceEntry first. Before a subset goes, change "
-    "the VirtualServices that lead to it.",
+    "gatewright.dev/rationale": "Istio accepts a rule for a host that does not exist, and its TLS settings and limits "
+    "never apply. It accepts too that a subset goes to which a VirtualService leads, and answers 503.",
+    "gatewright.dev/remediation": "Correct the host, or apply its Service or ServiceEntry first. Before a subset goes, "
+    "change the VirtualServices that lead to it.",
 }
 
 NETWORKING = "networking.istio.io"
@@ -121,4 +121,4 @@ def _full(host: Any, namespace: str | None) -> str:
 
 
 def _covers(pattern: str, host: str) -> bool:
-    return pattern == host or pattern.startswith("*") and host.endswith(pattern[1:])
+    return pattern == host or (pattern.startswith("*") and host.endswith(pattern[1:]))

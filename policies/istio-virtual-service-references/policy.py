@@ -1,7 +1,7 @@
 """What a VirtualService of Istio refers to exists: its gateways, and the hosts, ports and subsets of its destinations.
 
-Istio accepts a route to nowhere, and answers 503 where it leads. Hosts are those of Services and ServiceEntries; subsets
-those of DestinationRules. In `gatewright check` all objects of one run are there, so that a change set is judged whole.
+Istio accepts a route to nowhere, and answers 503 where it leads. Hosts are those of Services and ServiceEntries;
+subsets those of DestinationRules. In `gatewright check` all objects of one run are there: a change set is judged whole.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ ANNOTATIONS = {
     "gatewright.dev/title": "VirtualServices lead somewhere",
     "gatewright.dev/category": "service-mesh",
     "gatewright.dev/severity": "medium",
-    "gatewright.dev/rationale": "Istio accepts a route to a host or subset that does not exist, and answers requests with "
-    "503. A misspelt name takes a service down at once, and nothing says why.",
-    "gatewright.dev/remediation": "Correct the name, or apply the Gateway, Service, ServiceEntry or DestinationRule first, "
-    "or in the same change.",
+    "gatewright.dev/rationale": "Istio accepts a route to a host or subset that does not exist, and answers requests "
+    "with 503. A misspelt name takes a service down at once, and nothing says why.",
+    "gatewright.dev/remediation": "Correct the name, or apply the Gateway, Service, ServiceEntry or DestinationRule "
+    "first, or in the same change.",
 }
 
 NETWORKING = "networking.istio.io"
@@ -126,9 +126,7 @@ def _ports(request: Request, host: str) -> set[int] | None:
     found = None
     for entry in _objects(request, "ServiceEntry"):
         spec = entry.get("spec") or {}
-        if _visible(entry, request.namespace) and any(
-            _covers(each.lower(), host) for each in spec.get("hosts") or []
-        ):
+        if _visible(entry, request.namespace) and any(_covers(each.lower(), host) for each in spec.get("hosts") or []):
             found = (found or set()) | {port["number"] for port in spec.get("ports") or []}
     return found
 
@@ -148,7 +146,7 @@ def _visible(obj: JSON, namespace: str) -> bool:
     """Whether an object is for the clients of a namespace, by its exportTo."""
     to = (obj.get("spec") or {}).get("exportTo") or ["*"]
     own = obj["metadata"].get("namespace")
-    return any(each == "*" or each == namespace or (each == "." and own == namespace) for each in to)
+    return any(each in ("*", namespace) or (each == "." and own == namespace) for each in to)
 
 
 def _objects(request: Request, kind: str) -> Iterator[JSON]:
@@ -166,7 +164,7 @@ def _full(host: Any, namespace: str | None) -> str:
 
 
 def _covers(pattern: str, host: str) -> bool:
-    return pattern == host or pattern.startswith("*") and host.endswith(pattern[1:])
+    return pattern == host or (pattern.startswith("*") and host.endswith(pattern[1:]))
 
 
 def _qualified(name: str, namespace: str) -> str:
