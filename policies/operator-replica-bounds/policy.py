@@ -14,14 +14,15 @@ from msgspec import Meta, Struct
 from gatewright import Request, Violation, validate
 
 ANNOTATIONS = {
-    "kubernetes.io/description": "The replicas of operators' objects are within bounds, in their fields and when scaled.",
+    "kubernetes.io/description": "The replicas of operators' objects are within bounds, in their fields and "
+    "when scaled.",
     "gatewright.dev/title": "Bounds of replicas of custom resources",
     "gatewright.dev/category": "operators",
     "gatewright.dev/severity": "medium",
     "gatewright.dev/rationale": "One number in a custom resource makes an operator create as many Pods, disks and load "
     "balancers. Databases and queues also need an odd number, or at least three, to survive the loss of a node.",
-    "gatewright.dev/remediation": "Set the number that the message names within the bounds, or have them changed in the "
-    "ConfigMap operator-replica-bounds.",
+    "gatewright.dev/remediation": "Set the number that the message names within the bounds, or have them changed in "
+    "the ConfigMap operator-replica-bounds.",
 }
 
 _STEP = re.compile(r"([A-Za-z0-9_-]+)((?:\[\*\])?)")
@@ -33,9 +34,9 @@ Path = tuple[str | int, ...]
 class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
     """The bounds of one field.
 
-    resources: as kubectl writes them, in every version: `clusters.postgresql.cnpg.io`. path: such as `spec.replicas`, or
-    `spec.nodeSets[*].count` for each item of a list. scaled: whether the scale subresource sets this field. odd: an even
-    number is refused, for what votes.
+    resources: as kubectl writes them, in every version: `clusters.postgresql.cnpg.io`. path: such as `spec.replicas`,
+    or `spec.nodeSets[*].count` for each item of a list. scaled: whether the scale subresource sets this field. odd: an
+    even number is refused, for what votes.
     """
 
     resources: Annotated[tuple[str, ...], Meta(min_length=1)]

@@ -1,7 +1,7 @@
-"""Changes that the schema of a custom resource allows and its operator cannot carry out are refused when they are written.
+"""Changes that the schema of a custom resource allows and its operator cannot carry out are refused.
 
-A disk does not shrink, a database does not go back to an older version, and a storage class does not change under it. Most
-operators say so in their log, hours later; some begin, and stop half way.
+A disk does not shrink, a database does not go back to an older version, and a storage class does not change under it.
+Most operators say so in their log, hours later; some begin, and stop half way.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from msgspec import Meta, Struct
 from gatewright import Request, Violation, validate
 
 ANNOTATIONS = {
-    "kubernetes.io/description": "Changes of operators' objects that cannot be carried out are refused: smaller disks, older "
-    "versions, other storage classes.",
+    "kubernetes.io/description": "Changes of operators' objects that cannot be carried out are refused: smaller disks, "
+    "older versions, other storage classes.",
     "gatewright.dev/title": "Semantic errors in custom resources",
     "gatewright.dev/category": "operators",
     "gatewright.dev/severity": "high",
-    "gatewright.dev/rationale": "An operator that is told to shrink a disk or to go back to an older version fails hours "
-    "later, or begins and stops half way. What it manages is data.",
+    "gatewright.dev/rationale": "An operator that is told to shrink a disk or to go back to an older version fails "
+    "hours later, or begins and stops half way. What it manages is data.",
     "gatewright.dev/remediation": "Leave the field as it was, or make a new object and move the data.",
 }
 
@@ -39,9 +39,9 @@ JSON = dict[str, Any]
 class Rule(Struct, frozen=True, forbid_unknown_fields=True):
     """What a field of some resources must not do.
 
-    resources: as kubectl writes them, in every version: `clusters.postgresql.cnpg.io`. path: such as `spec.storage.size`, or
-    `spec.nodeSets[*].size`, for each item of a list (by its name, else by its number). never: `shrink` (a quantity),
-    `downgrade` (a version, also that in an image's tag), `change` (anything, once it is set).
+    resources: as kubectl writes them, in every version: `clusters.postgresql.cnpg.io`. path: such as
+    `spec.storage.size`, or `spec.nodeSets[*].size`, for each item of a list (by its name, else by its number). never:
+    `shrink` (a quantity), `downgrade` (a version, also that in an image's tag), `change` (anything, once it is set).
     """
 
     resources: Annotated[tuple[str, ...], Meta(min_length=1)]
