@@ -20,7 +20,7 @@ from webhook.cel.tree.errors import (
     LimitExceeded,
     no_such_overload,
 )
-from webhook.cel.tree.stack import levels, with_room
+from webhook.cel.tree.stack import levels, with_levels, with_room
 from webhook.cel.tree.types import Type
 from webhook.paths import Path
 
@@ -315,8 +315,9 @@ class Program:
 
         variables: those whose trees it follows too, where they are used.
         """
-        beside = sum(each.levels for each in variables.values()) if variables else 0
-        return with_room(self.source, self.tree, work, beside)
+        if not variables:
+            return with_room(self.source, self.tree, work)
+        return with_levels(self.levels + sum([each.levels for each in variables.values()]), work)
 
     @property
     def levels(self) -> int:
