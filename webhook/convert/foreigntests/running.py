@@ -13,10 +13,11 @@ from typing import Final
 
 from webhook.convert import writing
 from webhook.convert.foreigntests.expected import Expected, case
-from webhook.convert.model import Outcome, TestResult
+from webhook.convert.model import JSONObject, Outcome, TestResult
 from webhook.offline.cases import policytest, runs
 from webhook.offline.cases.runs import Result
 from webhook.policy.load.loading import PolicyTreeError, load
+from webhook.schema.kinds import Kinds
 from webhook.versions import Version
 
 FAILURES: Final = ("deny", "warn", "audit", "error")
@@ -27,6 +28,9 @@ _MOST: Final = 5000  # expectations
 def run(expected: Sequence[Expected], target: Version) -> None:
     """Run them all; the outcomes get their cases and results."""
     outcomes = {id(each.outcome): each.outcome for each in expected}
+    kinds = Kinds.builtin(target)
+    for each in expected:
+        each.object, each.old, each.patched = (_placed(one, kinds) for one in (each.object, each.old, each.patched))
     for outcome in outcomes.values():
         own = [each for each in expected[:_MOST] if each.outcome is outcome]
         for each in expected[_MOST:]:
@@ -34,6 +38,17 @@ def run(expected: Sequence[Expected], target: Version) -> None:
                 each.unrun = f"more than {_MOST} expectations"
                 own.append(each)
         _run(outcome, own, target)
+
+
+def _placed(value: JSONObject | None, kinds: Kinds) -> JSONObject | None:
+    """The object with its namespace, as the API server has it: `default` where a file names none."""
+    if value is None:
+        return None
+    known = kinds.for_kind(value["apiVersion"], value["kind"])
+    metadata = value.get("metadata") or {}
+    if known is None or not known.namespaced or not isinstance(metadata, dict) or metadata.get("namespace"):
+        return value
+    return value | {"metadata": metadata | {"namespace": "default"}}
 
 
 def _run(outcome: Outcome, expected: list[Expected], target: Version) -> None:
