@@ -21,7 +21,7 @@ webhook.impact
 webhook.mutants
 webhook.convert
 webhook.offline.cases
-webhook.offline webhook.registration webhook.scaffold webhook.coverage
+webhook.offline webhook.registration webhook.scaffold webhook.coverage webhook.library
 webhook.recordings
 webhook.admission
 gatewright

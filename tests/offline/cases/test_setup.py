@@ -145,3 +145,38 @@ def test_of_two_policies_of_one_name_one_has_to_match(tmp_path: Path) -> None:
     result = one(tmp_path, f"name: c\n{POD}\nvalidateOnly: true\nexpect: no-match", policy=OTHERS, binding="")
     assert result.passed
     assert [each.kind for each in result.unmatched] == ["ValidatingAdmissionPolicy"]
+
+
+PARAM = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: named, namespace: policies}\ndata: {most: '3'}\n"
+
+
+@pytest.mark.parametrize(
+    ("params", "binding", "verdict"),
+    [
+        (PARAM, "", "allow"),
+        (
+            PARAM,
+            BINDING.replace(
+                "[Deny]", "[Deny], paramRef: {name: other, namespace: policies, parameterNotFoundAction: Deny}"
+            ),
+            "error",
+        ),
+        (PARAM.replace("name: named", "name: other"), "", "error"),
+        (f"{PARAM}---\n{PARAM.replace('namespace: policies', 'namespace: others')}", "", "error"),
+    ],
+)
+def test_an_unbound_policy_gets_the_param_of_its_name(params: str, binding: str, verdict: str, tmp_path: Path) -> None:
+    """A library's policies lie beside their params without a binding, which would name these."""
+    (tmp_path / "params.yaml").write_text(params)
+    policy = changed(POLICY, ("  validations", "  paramKind: {apiVersion: v1, kind: ConfigMap}\n  validations"))
+    case = f"name: named\n{POD}\nexpect: {verdict}"
+    result = one(tmp_path, case, policy=policy, binding=binding, expression="params.data.most == '3'")
+    assert result.failures == (), result.texts
+
+
+def test_the_params_of_a_case_replace_it(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(PARAM)
+    policy = changed(POLICY, ("  validations", "  paramKind: {apiVersion: v1, kind: ConfigMap}\n  validations"))
+    case = f"name: named\n{POD}\nparams: {{data: {{most: '4'}}}}\nexpect: deny"
+    result = one(tmp_path, case, policy=policy, binding="", expression="params.data.most == '3'")
+    assert result.failures == (), result.texts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -104,7 +104,7 @@ def _tested(name: str, policies: PolicySet, *, with_conditions: bool, with_excep
     alone = policies.where(lambda policy: policy.name == name)
     changes: list[Callable[[Policy[Any]], Policy[Any]]] = []
     if not alone.bindings:
-        changes.append(_bound)
+        changes.append(lambda policy: _bound(policy, policies.objects))
     if not with_exceptions:  # a test checks the policy without its exceptions
         changes.append(_unexcepted)
     if not with_conditions:
@@ -123,19 +123,32 @@ def _unconditional(policy: Policy[Any]) -> Policy[Any]:
     return replace(policy, bindings=tuple(replace(binding, conditions=None) for binding in policy.bindings))
 
 
-def _bound(policy: Policy[Any]) -> Policy[Any]:
-    """The policy, bound with Deny to everything it matches."""
+def _bound(policy: Policy[Any], objects: Iterable[JSONObject]) -> Policy[Any]:
+    """The policy, bound with Deny to everything it matches, and with the tree's param of the policy's name if there is
+    exactly one."""
     binding = Binding(
         kind=f"{policy.kind}Binding",
         name=policy.name,
         policy=policy.name,
         actions=("Deny",),
-        param_ref=_UNBOUND if policy.param_kind else None,
+        param_ref=_param_ref(policy, objects),
         match=None,
         file=policy.file,
         line=policy.line,
     )
     return replace(policy, bindings=(binding,))
+
+
+def _param_ref(policy: Policy[Any], objects: Iterable[JSONObject]) -> ParamRef | None:
+    if policy.param_kind is None:
+        return None
+    kind = (policy.param_kind.api_version, policy.param_kind.kind)
+    named = [
+        each["metadata"].get("namespace", "")
+        for each in objects
+        if (each.get("apiVersion"), each.get("kind")) == kind and each["metadata"].get("name") == policy.name
+    ]
+    return ParamRef(name=policy.name, namespace=named[0]) if len(named) == 1 else _UNBOUND
 
 
 def _setup(planned: PlannedCase, policies: PolicySet) -> Setup:
