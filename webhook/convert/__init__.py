@@ -1,1 +1,1 @@
-"""Foreign policies (Kyverno, Gatekeeper) -> standard ones, with their tests, and what differs or could not be converted."""
+"""Foreign policies (Kyverno, Gatekeeper) -> standard ones with their tests, what differs, what is not converted."""

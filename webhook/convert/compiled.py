@@ -1,4 +1,4 @@
-"""Compiles the policies that conversion made, as loading a tree does: what the API server would refuse is not written."""
+"""Compiles the policies that conversion made, as loading does: what the API server would refuse is not written."""
 
 from __future__ import annotations
 

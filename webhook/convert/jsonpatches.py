@@ -1,7 +1,7 @@
 """JSON patches of foreign policies -> the expression of a JSONPatch mutation.
 
-What these engines do beyond RFC 6902 is kept: `add` makes the parents that are missing, `remove` passes over what is not
-there.
+What these engines do beyond RFC 6902 is kept: `add` makes the parents that are missing, `remove` passes over what is
+not there.
 """
 
 from __future__ import annotations

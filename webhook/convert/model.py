@@ -42,9 +42,9 @@ class Note(Struct, frozen=True):
 class Outcome(Struct):
     """A foreign policy and what it became.
 
-    folder: the name of its folder in the tree. rules: the name of a rule -> the names of the policies made of it; "" for
-    all of a policy that has no rules. cases: the name of a policy made -> cases of its PolicyTest. python: the text of
-    policy.py. crds: definitions that the policies need to be matched.
+    folder: the name of its folder in the tree. rules: the name of a rule -> the names of the policies made of it; ""
+    for all of a policy without rules. cases: the name of a policy made -> cases of its PolicyTest. python: the text of
+    policy.py.
     """
 
     kind: str

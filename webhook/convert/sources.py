@@ -15,7 +15,8 @@ LARGEST: Final = 1 << 20
 """Characters of a file with policies. etcd takes no larger object, so that one file of them is ample."""
 
 _HELM = lazily(
-    r"\{\{-? *(?:\.(?:Values|Release|Chart|Files|Capabilities|Template)\b|include\b|template\b|if\b|range\b|with\b|end\b|define\b|toYaml\b|\"\{\{)"
+    r"\{\{-? {0,8}(?:\.(?:Values|Release|Chart|Files|Capabilities|Template)\b|include\b|template\b|if\b|range\b|with\b"
+    r"|end\b|define\b|toYaml\b|\"\{\{)"
 )
 RENDER: Final = "a Helm template, not a policy; render it first: helm template CHART | gatewright convert - --out DIR"
 
@@ -62,7 +63,7 @@ def _parse(content: bytes, file: str, found: Sources) -> None:
             line = _first_line(content, helm[0])
             problem = Problem(file, line, None, RENDER)
         found.problems.append(problem)
-    found.problems += [each for each in parsed.warnings]
+    found.problems += parsed.warnings
     repeated = {document.key for document in parsed.documents if document.repeats}
     good, wrong = reader.objects(each for each in parsed.documents if each.key not in repeated)
     found.documents += good

@@ -151,7 +151,7 @@ def in_namespaces(names: Sequence[str], *, without: bool = False) -> JSONObject:
     return {"namespaceSelector": {"matchExpressions": [expression]}}
 
 
-_HEAD: Final = '''"""Policies that `gatewright convert` could not finish. Each denies until someone does so: see its docstring."""
+_HEAD: Final = '''"""Policies that `gatewright convert` could not finish: each denies until someone does so."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ _DIALECTS = {"kyverno": kyvernotest.expected, "chainsaw": chainsaw.expected, "ga
 
 
 class Converted(Struct):
-    """What a run came to. written: the files of the tree. notes: what of the tests could not be read. others: objects that
-    are no policies, each with its place."""
+    """What a run came to. written: the files of the tree. notes: what of the tests could not be read. others: objects
+    that are no policies, each with its place."""
 
     outcomes: list[Outcome]
     problems: list[Problem]

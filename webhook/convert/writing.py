@@ -20,6 +20,7 @@ from webhook.visible import visible
 
 FILES: Final = ("policy.yaml", "policy.py", "binding.yaml", "params.yaml", "tests.yaml")
 _WIDTH: Final = 118
+_FOLDED: Final = 60  # characters of a text with quotes that is written as a block
 
 
 class NotWritten(Exception):
@@ -34,11 +35,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    style = (
-        "|"
-        if "\n" in value and not value.startswith(" ") and all(each.rstrip() == each for each in value.split("\n"))
-        else None
-    )
+    lines = value.split("\n")
+    style = None
+    if len(lines) > 1 and not value.startswith(" ") and all(each.rstrip() == each for each in lines):
+        style = "|"
+    elif "'" in value and len(value) > _FOLDED and value.strip() == value and "  " not in value:
+        style = ">"  # quotes stay as they are
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

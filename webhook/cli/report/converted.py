@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import orjson
 
-from webhook.convert.model import Outcome
+from webhook.convert.model import Outcome, Status
 from webhook.convert.whole import Converted
 from webhook.visible import encodable, visible
 
-_SAID: Final = {
+_SAID: Final[dict[Status, str]] = {
     "whole": "converted whole",
     "differences": "converted, with differences",
     "part": "converted in part",

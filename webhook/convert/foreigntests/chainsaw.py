@@ -28,10 +28,10 @@ def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: l
         for place, operation in enumerate((step or {}).get("try") or []):
             at: Path = ("spec", "steps", number, "try", place)
             line = test.position(at).line
-            kind = next((each for each in _APPLY if each in (operation or {})), "")
+            kind = next((each for each in (*_APPLY, "assert") if each in (operation or {})), "")
             if not kind:
-                other = next(iter(operation or {"nothing": 0}))
-                if other not in ("assert", "description"):
+                other = next((each for each in operation or {} if each != "description"), "")
+                if other:
                     notes.append(
                         Note(test.stream, line, f"the operation {str(other)[:40]} of a chainsaw test is not run")
                     )
@@ -43,6 +43,9 @@ def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: l
                 notes.append(Note(test.stream, line, str(error)))
                 continue
             for each in given:
+                if kind == "assert":
+                    _asserted(each.value, found, test, line, notes)
+                    continue
                 found += _applied(each, action, outcomes, applied, test, line)
     return found
 
@@ -79,6 +82,43 @@ def _applied(
         for each in made:
             each.unrun = "one of several policies must deny it, and the test does not say which"
     return made
+
+
+def _asserted(partial: JSONObject, found: list[Expected], test: Document, line: int, notes: list[Note]) -> None:
+    """An assert about an object that was applied: what the mutating policies make of it."""
+    name = (partial.get("metadata") or {}).get("name")
+    if partial["apiVersion"].rpartition("/")[0] in GROUPS:
+        return  # that a policy is ready
+    about = [
+        each
+        for each in found
+        if each.object
+        and each.object["kind"] == partial["kind"]
+        and each.object.get("metadata", {}).get("name") == name
+    ]
+    if not about:
+        notes.append(Note(test.stream, line, f"an assert about {partial['kind']} {name}, which the test did not apply"))
+    for each in about:
+        if any(one["kind"] == "MutatingAdmissionPolicy" for one in each.outcome.policies) and each.object:
+            if any(key.startswith("(") for key in _keys(partial)):
+                each.unrun = "an assert with expressions"
+                continue
+            each.line, each.wanted, each.patched = line, "mutated", _merged(each.object, partial)
+
+
+def _keys(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [*map(str, value), *(key for each in value.values() for key in _keys(each))]
+    return [key for each in value for key in _keys(each)] if isinstance(value, list) else []
+
+
+def _merged(value: Any, partial: Any) -> Any:
+    """The object with what the assert says of it; lists by position, as Chainsaw compares them."""
+    if isinstance(value, dict) and isinstance(partial, dict):
+        return value | {key: _merged(value.get(key), each) for key, each in partial.items()}
+    if isinstance(value, list) and isinstance(partial, list) and len(value) == len(partial):
+        return [_merged(one, other) for one, other in zip(value, partial, strict=True)]
+    return partial
 
 
 def _expects_error(expect: Any) -> bool:

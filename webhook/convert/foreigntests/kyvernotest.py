@@ -1,4 +1,4 @@
-"""kyverno-test.yaml: results of policies and rules on resources. Source: the documentation of Kyverno's command, `test`."""
+"""kyverno-test.yaml: results of policies and rules on resources. Source: the documentation of Kyverno's command."""
 
 from __future__ import annotations
 

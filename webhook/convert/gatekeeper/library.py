@@ -1,6 +1,7 @@
 """Constraints of templates in Rego -> the policies of our library that say the same, by the template's name.
 
-The library's policies have params in a ConfigMap of their own name; a row says how a constraint's parameters become them.
+The library's policies have params in a ConfigMap of their own name; a row says how a constraint's parameters become
+them.
 """
 
 from __future__ import annotations

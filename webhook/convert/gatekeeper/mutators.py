@@ -37,6 +37,8 @@ def convert(outcome: Outcome, kinds: Kinds) -> None:
         parameters = mapping(spec.get("parameters"), "parameters", ("spec", "parameters"))
         write = {"AssignMetadata": _metadata, "Assign": _assign, "ModifySet": _modify_set, "AssignImage": _assign_image}
         write[outcome.kind](steps, parameters, rule)
+        if any(each.list_value not in (None, "*") for each in steps):
+            outcome.differs(("spec", "location"), "an element that the list lacks is not added to it")
     except Unsupported as error:
         outcome.refuse(error.path or ("spec",), str(error))
         return
@@ -140,7 +142,7 @@ def _assign(steps: list[Step], parameters: JSONObject, rule: Rule) -> None:
 
 
 def _path_tests(steps: list[Step], parameters: JSONObject) -> dict[int, list[str]]:
-    """The tests of paths: the index of the step whose list they are about (0: none) -> conditions on `object` or `c`."""
+    """The tests of paths: the number of the step whose list they are about (0: none) -> conditions."""
     found: dict[int, list[str]] = {}
     for index, each in enumerate(
         listing(parameters.get("pathTests"), "pathTests", ("spec", "parameters", "pathTests"))

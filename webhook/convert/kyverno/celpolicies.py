@@ -90,7 +90,7 @@ def _convert(outcome: Outcome, value: JSONObject, exceptions: list[Exempted]) ->
     outcome.policies.append(made)
     outcome.rules[""] = [rule.name]
     stated = spec.get("validationActions") or spec.get("validationAction") or ["Deny"]
-    actions = [each for each in texts(stated, "validationActions", ("spec", "validationActions"))]
+    actions = texts(stated, "validationActions", ("spec", "validationActions"))
     outcome.bindings.append(standard.binding(made, actions))
 
 

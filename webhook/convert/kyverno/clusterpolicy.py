@@ -108,7 +108,7 @@ class _Policy:
         self._bind(given, spec, name, context, "mutate" in given, at)
 
     def _context(self, rule: Rule, matched: match.Matched, at: Path, *, mutating: bool) -> Context:
-        """The context of a rule. Rules for Pods are for the controllers that make them, too, as Kyverno derives them."""
+        """The context of a rule. Rules for Pods are for the controllers that make them too, as Kyverno derives them."""
         deletes = "DELETE" in matched.operations
         of_pods = all((each.kind, each.sub) == ("Pod", "") for each in matched.kinds) and matched.simple
         controllers = _controllers(self._value) if of_pods and not deletes else []

@@ -103,7 +103,8 @@ def _ordered_by(subject: str, operator: str, value: Any, translator: Translator)
     if operator.startswith("Duration"):
         raise Unfinished(f"the operator {operator} with a variable as value")
     other = translator.scalar(variables.value(value, translator)).cel
-    quantities = f"isQuantity(string(a)) && isQuantity(string(b)) && quantity(string(a)).compareTo(quantity(string(b))) {_ORDERS[operator]} 0"
+    comparison = f"quantity(string(a)).compareTo(quantity(string(b))) {_ORDERS[operator]} 0"
+    quantities = f"isQuantity(string(a)) && isQuantity(string(b)) && {comparison}"
     guard = f"{celtext.scalar('a')} && {celtext.scalar('b')}"
     return f"[dyn({subject})].exists(a, [dyn({other})].exists(b, {guard} && {quantities}))"
 

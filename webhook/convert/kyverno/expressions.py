@@ -306,7 +306,7 @@ class Translator:
         if node.value in ("==", "!="):
             if "null" in (left.cel, right.cel) and "dyn" not in (left.type, right.type):
                 return Scalar("false" if node.value == "==" else "true", type="bool")
-            sides = (f"dyn({left.cel})" if left.type != right.type and left.type != "dyn" else left.cel, right.cel)
+            sides = (f"dyn({left.cel})" if left.type not in (right.type, "dyn") else left.cel, right.cel)
             return Scalar(f"{sides[0]} {node.value} {sides[1]}", type="bool")
         terms = [f"type({each.cel}) == int" for each in (left, right) if each.type == "dyn"]
         return Scalar(celtext.conjunction([*terms, f"{left.cel} {node.value} {right.cel}"]), type="bool")

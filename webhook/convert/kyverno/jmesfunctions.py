@@ -49,8 +49,7 @@ def _conversion(name: str, cel: str, kind: str) -> Function:
 def _length(translator: Translator, values: Sequence[Value]) -> Value:
     (value,) = values if len(values) == 1 else (None,)
     if isinstance(value, Stream) and isinstance(value.body, Stream):
-        inner = _length(translator, [value.body])
-        assert isinstance(inner, Scalar)
+        inner = translator.scalar(_length(translator, [value.body]))
         base = value.base if value.condition == "true" else f"{value.base}.filter({value.variable}, {value.condition})"
         return Scalar(f"{base}.map({value.variable}, {inner.cel}).sum()", type="int")
     (scalar,) = _arguments(translator, values, 1, "length")

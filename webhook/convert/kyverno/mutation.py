@@ -1,7 +1,8 @@
 """One rule of a ClusterPolicy with `mutate` -> the mutations of a MutatingAdmissionPolicy.
 
-patchStrategicMerge becomes an ApplyConfiguration, whose lists are merged by the same keys; what it sets to null, and lists
-that have no key, become JSON patches, as patchesJson6902 does. Source: the documentation of Kyverno, "Mutate Rules".
+patchStrategicMerge becomes an ApplyConfiguration, whose lists are merged by the same keys; what it sets to null, and
+lists that have no key, become JSON patches, as patchesJson6902 does. Source: the documentation of Kyverno, "Mutate
+Rules".
 """
 
 from __future__ import annotations

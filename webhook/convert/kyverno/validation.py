@@ -16,15 +16,15 @@ from webhook.convert.standard import Rule
 from webhook.paths import Path
 
 _ADVICE: Final = {
-    "podSecurity": "validate.podSecurity: bind the policies pod-security-baseline or pod-security-restricted of the library",
+    "podSecurity": "validate.podSecurity: the library has pod-security-baseline and pod-security-restricted",
     "manifests": "validate.manifests: signatures of manifests",
     "assert": "validate.assert: assertion trees",
 }
 _DEEPEST: Final = 4  # levels of foreach
 _KNOWN: Final = frozenset(
     {
-        "message", "failureAction", "failureActionOverrides", "allowExistingViolations", "pattern", "anyPattern", "deny",
-        "foreach", "cel", *_ADVICE,
+        "message", "failureAction", "failureActionOverrides", "allowExistingViolations", "pattern", "anyPattern",
+        "deny", "foreach", "cel", *_ADVICE,
     }
 )  # fmt: skip
 
