@@ -98,10 +98,12 @@ access: offline/test_authorizations
 convert/compiled: convert/test_whole
 convert/converting: convert/test_whole
 convert/foreigntests/chainsaw: convert/test_whole
+convert/foreigntests/expected: convert/test_whole
 convert/foreigntests/gator: convert/test_whole
 convert/foreigntests/kyvernotest: convert/test_whole
 convert/foreigntests/running: convert/test_whole
 convert/gatekeeper/constraints: convert/test_whole
+convert/gatekeeper/library: convert/test_whole
 convert/gatekeeper/match: convert/test_whole
 convert/gatekeeper/mutators: convert/test_whole
 convert/gatekeeper/templates: convert/test_whole
@@ -123,7 +125,6 @@ convert/model: convert/test_whole
 convert/rules: convert/test_whole
 convert/sources: cli/test_convert
 convert/standard: convert/test_whole
-convert/whole: convert/test_whole
 convert/writing: cli/test_convert
 cli/report/converted: cli/test_convert
 coverage/measuring: coverage/test_expressions

@@ -11,7 +11,8 @@ from webhook.convert import compiled, sources, standard
 from webhook.convert.gatekeeper import constraints, mutators, templates
 from webhook.convert.kyverno import celpolicies, clusterpolicy, exempting
 from webhook.convert.kyverno.celpolicies import NOT_CONVERTED
-from webhook.convert.model import Note, Outcome
+from webhook.convert.kyverno.exempting import Exempted
+from webhook.convert.model import Note, Outcome, Unsupported
 from webhook.documents.reader import Document
 from webhook.schema.kinds import Kinds
 from webhook.versions import Version
@@ -57,15 +58,14 @@ def convert(documents: Iterable[Document], target: Version) -> Conversion:
     kinds = Kinds.builtin(target).with_crds(each.value for each in everything)
     outcomes = [each for each in (_sorted_out(document, found) for document in everything) if each is not None]
     _named(outcomes)
-    exceptions = [
-        one
-        for each in outcomes
-        if each.kind == "PolicyException" and not each.refused
-        for one in exempting.exempted(each)
-    ]
-    known = {exception.policy for exception in exceptions}
+    exceptions: list[Exempted] = []
     for each in outcomes:
-        if each.kind == "PolicyException" and each.absorbed and not known & {one.name for one in outcomes}:
+        if each.kind == "PolicyException" and not each.refused:
+            _made(each, lambda outcome: exceptions.extend(exempting.exempted(outcome)))
+    names = {each.name for each in outcomes if each.kind != "PolicyException"}
+    for each in outcomes:
+        named = {one.policy for one in exceptions if one.name == standard.name_of(each.name)}
+        if each.kind == "PolicyException" and each.absorbed and not named & names:
             each.absorbed = False
             each.refuse((), "the policy that it names is not among the sources")
     read = templates.read([each for each in outcomes if each.kind == "ConstraintTemplate" and not each.refused])
@@ -98,11 +98,14 @@ def _made(outcome: Outcome, maker: Callable[[Outcome], None]) -> None:
     """Convert one policy. A value of the wrong type where nothing else noticed it is a fault of the policy."""
     try:
         maker(outcome)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
-        for made in (outcome.policies, outcome.bindings, outcome.params):
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError, Unsupported) as error:
+        for made in (outcome.policies, outcome.bindings, outcome.params, outcome.unfinished):
             made.clear()
-        outcome.python = ""
+        outcome.python, outcome.absorbed = "", False
         outcome.rules.clear()
+        if isinstance(error, Unsupported):
+            outcome.refuse(error.path, str(error))
+            return
         what = "nested too deep" if isinstance(error, RecursionError) else "a value of the wrong type"
         outcome.refuse(("spec",), f"it is malformed: {what} in spec")
 
