@@ -15,7 +15,6 @@ from msgspec import Struct
 from webhook.documents.document import Document, Problem
 from webhook.nearest import nearest
 from webhook.policy.policyset import Policy, PolicySet
-from webhook.policy.written.model import API_VERSION
 from webhook.policy.written.names import is_subdomain
 from webhook.policy.written.policykinds import MUTATING, VALIDATING
 from webhook.registration.configurations import NAME_LABEL, comment, dumped, folded
@@ -207,11 +206,8 @@ def _objects(
 
 
 def _renamed(value: dict[str, Any], suffix: str) -> dict[str, Any]:
-    """An object with a suffix at its name. Files of the API server have the version v1 alone; its fields are equal."""
-    if not suffix:
-        return value
-    metadata = {**value["metadata"], "name": f"{value['metadata']['name']}{suffix}"}
-    return {**value, "apiVersion": API_VERSION, "metadata": metadata}
+    """An object with a suffix at its name."""
+    return {**value, "metadata": {**value["metadata"], "name": f"{value['metadata']['name']}{suffix}"}}
 
 
 def _exempting(spec: dict[str, Any], exempt: Sequence[str]) -> dict[str, Any]:
