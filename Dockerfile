@@ -22,9 +22,10 @@ RUN python -m venv --without-pip "$VENV" \
 RUN awk '/^[^ ]/ {wanted = /^setuptools==/} wanted' requirements-dev.lock > build.lock \
  && python -m venv --without-pip tools \
  && python -m pip --python tools/bin/python install --require-hashes --only-binary=:all: -r build.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY webhook webhook
 COPY gatewright gatewright
+COPY policies policies
 RUN python -m pip --python tools/bin/python wheel --no-deps --no-build-isolation --no-index --wheel-dir wheels . \
  && python -m pip --python "$VENV/bin/python" install --no-deps --no-index wheels/gatewright-*.whl \
  && python -m pip --python "$VENV/bin/python" check \
