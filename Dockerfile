@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
-# Gatewright as an image. Policies are not in it: they are mounted at /etc/gatewright/policies, so that nothing is
-# enforced that nobody chose, and a policy changes without a build.
+# Gatewright as an image. The policies that it runs are not in it: they are mounted at /etc/gatewright/policies, so that
+# nothing is enforced that nobody chose, and a policy changes without a build. (The wheel brings the policy library
+# along, from which `gatewright policies add` copies.)
 #
 #   docker build --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(date -u +%FT%TZ)" -t gatewright:dev .
 #

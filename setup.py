@@ -1,4 +1,4 @@
-"""Puts the policy library into the wheel: policies/ becomes webhook/library/policies. All else stands in pyproject.toml."""
+"""Puts the policy library into the wheel: policies/ becomes webhook/library/policies. The rest is in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ class WithLibrary(build_py):
         super().run()
         if self.editable_mode:
             return
-        for file in sorted(LIBRARY.glob("*/*")):
-            if file.is_file() and not file.parent.name.startswith((".", "_")):
+        found = [each for each in sorted(LIBRARY.glob("*/*")) if each.is_file()]
+        if not found:
+            raise FileNotFoundError(f"{LIBRARY}: no policies; the wheel ships them")
+        for file in found:
+            if not file.parent.name.startswith((".", "_")):
                 target = Path(self.build_lib, "webhook", "library", "policies", file.parent.name, file.name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 copyfile(file, target)
