@@ -313,7 +313,7 @@ def _check(
         left_out=found.left_out,
         diffs=changed,
         elsewhere=found.elsewhere,
-        scope={"objects": checked, "files": len(in_files), "policies": len(policies.names)},
+        scope={"objects": checked, "files": len(in_files), "policies": len({policy.name for policy in policies.policies if policy.bindings})},
         verbose=verbose,
         shows_diffs=diffs,
         shows_why=explain,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
 policies = typer.Typer(
+    name="policies",
     cls=Group,
     no_args_is_help=True,
     add_completion=False,

@@ -208,17 +208,21 @@ class _Params:
             for binding in policy.bindings
             if policy.param_kind is not None and binding.param_ref is not None
         ]
-        self._unbound = {
-            (policy.param_kind.api_version, policy.param_kind.kind, policy.name)
+        self._unbound = [
+            (policy.param_kind, policy.name)
             for policy in policies.policies
             if policy.param_kind is not None and not policy.bindings
-        }
+        ]
         self._found: set[int] = set()
 
     def wait(self, value: Mapping[str, Any]) -> bool:
-        """Whether the object has the name of a policy without a binding, and is of the kind of its params."""
+        """Whether the object has the name of a policy without a binding, NAME or NAME-…, and is of the kind of its
+        params."""
         metadata = value.get("metadata") or {}
-        return (value.get("apiVersion"), value.get("kind"), metadata.get("name")) in self._unbound
+        name, kind = str(metadata.get("name")), (value.get("apiVersion"), value.get("kind"))
+        return any(
+            (each.api_version, each.kind) == kind and f"{name}-".startswith(f"{of}-") for each, of in self._unbound
+        )
 
     def has(self, value: Mapping[str, Any]) -> bool:
         """Whether a binding names this object."""
