@@ -50,6 +50,7 @@ SIDEBAR = {
             The policy library <docs/library>
             Policies that ship <policies/README>
             Lint <docs/lint>
+            From Kyverno and Gatekeeper <docs/convert>
             Differences in CEL <docs/conformance>
         Check manifests
             Files, updates, workloads <docs/check>
