@@ -59,6 +59,7 @@ class Shipment(Struct, frozen=True):
 def shipment(tree: Path, policies: PolicySet, *, files_too: bool = True) -> Shipment:
     """What of the tree that `policies` were loaded from is shipped. Raises ShippingError, also for a tree too large.
 
+    A policy without a binding never runs, so it stays here, and its params too; unless an exception names it.
     files_too: whether its files become a ConfigMap; without, they may have any size and any names.
     """
     if not tree.is_dir():
@@ -67,13 +68,14 @@ def shipment(tree: Path, policies: PolicySet, *, files_too: bool = True) -> Ship
     params: list[str] = []
     problems: list[Problem] = []
     notes: list[Problem] = []
-    wanted = _Params(policies)
-    kept = {policy.file for policy in policies.policies} | {binding.file for binding in policies.bindings}
+    wanted = Params(policies)
+    bound = [policy for policy in policies.policies if policy.bindings or policy.exceptions]
+    kept = {policy.file for policy in bound} | {binding.file for binding in policies.bindings}
     for file in walk(tree)[0]:
         name = file.relative_to(tree).as_posix()
         kinds = _Kinds(file, wanted)
         if kinds.policies and not kinds.exceptions and str(file) not in kept:
-            continue  # of a policy that the API server runs itself
+            continue  # of a policy that the API server runs itself, or that nothing binds
         if kinds.policies and kinds.params:
             message = "has policies and params of theirs; give the params a file of their own, which kubectl applies"
             problems.append(Problem(str(file), None, None, message))
@@ -196,7 +198,7 @@ def _warning(tree: Path, name: str) -> str:
     return instead.relative_to(tree).as_posix() if instead.is_file() else name
 
 
-class _Params:
+class Params:
     """The objects that bindings name as params, and which of them the tree has."""
 
     def __init__(self, policies: PolicySet) -> None:
@@ -206,7 +208,21 @@ class _Params:
             for binding in policy.bindings
             if policy.param_kind is not None and binding.param_ref is not None
         ]
+        self._unbound = [
+            (policy.param_kind, policy.name)
+            for policy in policies.policies
+            if policy.param_kind is not None and not policy.bindings
+        ]
         self._found: set[int] = set()
+
+    def wait(self, value: Mapping[str, Any]) -> bool:
+        """Whether the object has the name of a policy without a binding, NAME or NAME-…, and is of the kind of its
+        params."""
+        metadata = value.get("metadata") or {}
+        name, kind = str(metadata.get("name")), (value.get("apiVersion"), value.get("kind"))
+        return any(
+            (each.api_version, each.kind) == kind and f"{name}-".startswith(f"{of}-") for each, of in self._unbound
+        )
 
     def has(self, value: Mapping[str, Any]) -> bool:
         """Whether a binding names this object."""
@@ -236,7 +252,7 @@ class _Params:
 class _Kinds:
     """What a file of the tree holds. `others`: a kind of object in it that is nothing else; "" if there is none."""
 
-    def __init__(self, file: Path, wanted: _Params) -> None:
+    def __init__(self, file: Path, wanted: Params) -> None:
         self.policies = file.suffix == ".py"
         self.exceptions = False
         self.params = False
@@ -255,5 +271,5 @@ class _Kinds:
                 continue  # a test
             elif wanted.has(value):
                 self.params = True
-            else:
+            elif not wanted.wait(value):
                 self.others = str(kind)
