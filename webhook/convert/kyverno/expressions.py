@@ -228,7 +228,7 @@ class Translator:
         scalar = self.scalar(value)
         if index < 0:
             raise Unfinished("JMESPath: an index from the end")
-        chain = f"{scalar.chain or scalar.cel}[?{index}]"
+        chain = f"{scalar.chain or f'dyn({scalar.cel})'}[?{index}]"
         return Scalar(f"{chain}.orValue(null)", chain)
 
     def _projection(self, node: Node, current: Value | None) -> Value:
