@@ -110,7 +110,6 @@ convert/gatekeeper/templates: convert/test_whole
 convert/jsonpatches: convert/test_whole
 convert/kyverno/celpolicies: convert/test_whole
 convert/kyverno/clusterpolicy: convert/test_whole
-convert/kyverno/conditions: convert/test_whole
 convert/kyverno/context: convert/test_whole
 convert/kyverno/exempting: convert/test_whole
 convert/kyverno/jmesfunctions: convert/kyverno/test_expressions
@@ -121,7 +120,6 @@ convert/kyverno/validation: convert/test_whole
 convert/kyverno/values: convert/test_whole
 convert/kyverno/variables: convert/kyverno/test_expressions
 convert/model: convert/test_whole
-convert/rules: convert/test_whole
 convert/sources: cli/test_convert
 convert/standard: convert/test_whole
 convert/writing: cli/test_convert
