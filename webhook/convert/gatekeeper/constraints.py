@@ -26,23 +26,18 @@ ANY_OBJECT: Final = "has(request.operation) && request.operation == 'DELETE' && 
 
 def convert(outcome: Outcome, templates: dict[str, Template], kinds: Kinds) -> None:
     """Fill the outcome of a constraint."""
-    template = templates.get(outcome.kind)
+    given = templates.get(outcome.kind)
     spec: JSONObject = {}
     try:
         spec = mapping(outcome.document.value.get("spec"), "spec", ("spec",))
         actions = _actions(spec)
-        if template is None or template.source is None:
-            library.convert(outcome, spec, actions, kinds)
-            if template is not None:
-                template.used = True
-            return
+        template = given if given and given.source is not None else library.template(outcome, spec, given)
         _convert(outcome, spec, template, kinds, actions)
-        template.used = True
     except Unsupported as error:
-        reason = str(error)
-        if isinstance(error, library.NotKnown) and template is None:
-            reason = f"no template of the kind {outcome.kind} is among the sources, and {error}"
-        outcome.refuse(error.path or ("spec",) if spec else (), reason)
+        outcome.refuse(error.path or (("spec",) if spec else ()), str(error))
+        return
+    if given is not None:
+        given.used = True
 
 
 def _convert(outcome: Outcome, spec: JSONObject, template: Template, kinds: Kinds, actions: list[str]) -> None:
