@@ -47,8 +47,10 @@ SIDEBAR = {
             Policies, tests, exceptions <docs/policies>
             The API of policies in Python <docs/policy-api>
             CEL functions <docs/cel-functions>
+            The policy library <docs/library>
             Policies that ship <policies/README>
             Lint <docs/lint>
+            From Kyverno and Gatekeeper <docs/convert>
             Differences in CEL <docs/conformance>
         Check manifests
             Files, updates, workloads <docs/check>

@@ -8,6 +8,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.policy.trees import (
     ALL,
@@ -130,6 +131,14 @@ class TestNotes:
         assert [note.message for note in policies.notes] == [
             "ValidatingAdmissionPolicy 'p' has no binding, so it never runs"
         ]
+
+    def test_a_policy_that_waits_to_be_enabled_is_not_noted(self, tmp_path: Path) -> None:
+        for name in ("p", "q"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "policy.yaml").write_text(yaml.safe_dump(policy(name)))
+        (tmp_path / "p" / "_binding.warn.yaml").write_text(yaml.safe_dump(binding("p")))
+        (note,) = load(tmp_path).notes
+        assert note.file == str(tmp_path / "q" / "policy.yaml")
 
     def test_a_param_ref_that_is_ignored(self) -> None:
         policies = loaded(policy(), binding(paramRef={"name": "x", "parameterNotFoundAction": "Deny"}))
@@ -552,6 +561,7 @@ class TestAnotherEngine:
         assert str(warning) == (
             f"{tmp_path}/other.yaml:2:1: {kind} 'other' is a policy of {engine} ({api_version}), "
             "which Gatewright does not evaluate"
+            + ("" if engine == "Kubewarden" else f"; `gatewright convert {tmp_path}/other.yaml --out DIR` converts it")
         )
         assert warning.excerpt is not None
         assert warning.excerpt.text == f"kind: {kind}"
@@ -563,7 +573,8 @@ class TestAnotherEngine:
         found = [problem.message for problem in caught.value.problems]
         assert found == [
             "it has no policies",
-            "Policy 'other' is a policy of Kyverno (kyverno.io/v1), which Gatewright does not evaluate",
+            "Policy 'other' is a policy of Kyverno (kyverno.io/v1), which Gatewright does not evaluate"
+            f"; `gatewright convert {tmp_path}/other.yaml --out DIR` converts it",
         ]
 
     @pytest.mark.parametrize("api_version", ["cilium.io/v2", "notkyverno.io/v1", "example.com/v1"])

@@ -1,0 +1,37 @@
+"""Constraints whose template is in Rego, or not among the sources: by the name of the public library's template."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from webhook.convert.gatekeeper.known import KNOWN, PARAMETERS
+from webhook.convert.gatekeeper.templates import Template
+from webhook.convert.model import JSONObject, Outcome, Unsupported
+
+NEAREST: Final = {
+    "K8sPSPAllowedUsers": "pod-security-restricted",
+    "K8sPSPSeccomp": "pod-security-restricted",
+    "K8sPSPSeccompV2": "pod-security-restricted",
+    "K8sPSPAppArmor": "pod-security-baseline",
+    "K8sPSPSELinuxV2": "pod-security-baseline",
+}
+"""Templates that are not converted -> the policy of our library that is nearest."""
+
+
+def template(outcome: Outcome, spec: JSONObject, given: Template | None) -> Template:
+    """A template in CEL for a constraint of a known name. Raises Unsupported for another."""
+    kind = outcome.kind
+    if kind not in KNOWN:
+        why = "its template is in Rego" if given else f"no template of the kind {kind} is among the sources"
+        near = f"; the library's policy {NEAREST[kind]} is the nearest" if kind in NEAREST else ""
+        raise Unsupported(f"{why}, and its name is none that is known{near}", ("spec",))
+    parameters = spec.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise Unsupported("parameters must be a mapping", ("spec", "parameters"))
+    if unknown := sorted(parameters.keys() - PARAMETERS.get(kind, frozenset())):
+        raise Unsupported(f"the parameter {unknown[0]} of {kind} is not known", ("spec", "parameters", unknown[0]))
+    outcome.differs(
+        ("spec",), f"{kind} is in Rego: what is converted is a policy of the same name and parameters in CEL"
+    )
+    made = given or Template(kind, outcome)
+    return Template(kind, made.outcome, KNOWN[kind], made.operations)
