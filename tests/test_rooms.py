@@ -20,7 +20,7 @@ webhook.lint
 webhook.impact
 webhook.mutants
 webhook.offline.cases
-webhook.offline webhook.registration webhook.scaffold webhook.coverage
+webhook.offline webhook.registration webhook.scaffold webhook.coverage webhook.library
 webhook.recordings
 webhook.admission
 gatewright

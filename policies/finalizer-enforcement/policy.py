@@ -108,7 +108,23 @@ class Params(Settings, frozen=True):
     undomained: tuple[str, ...] = ()
 
 
-@mutate(resources=["*"], operations=["CREATE"], param_kind="v1/ConfigMap")
+ANNOTATIONS = {
+    "kubernetes.io/description": "An object that a controller has to clean up keeps its finalizer until then.",
+    "gatewright.dev/title": "Finalizers stay until the clean-up is done",
+    "gatewright.dev/category": "metadata",
+    "gatewright.dev/severity": "medium",
+    "gatewright.dev/rationale": (
+        "An object whose finalizer is removed by hand vanishes before its controller has cleaned up after it. "
+        "What it owned outside of the cluster stays, and is paid for."
+    ),
+    "gatewright.dev/remediation": (
+        "Leave the finalizer to the controllers that the rule names; repair the controller, or ask the rule's "
+        "owner to add another one."
+    ),
+}
+
+
+@mutate(resources=["*"], operations=["CREATE"], param_kind="v1/ConfigMap", annotations=ANNOTATIONS)
 def finalizer_enforcement(request: Request, params: Params) -> None:
     """Add the finalizer of each rule that selects the object, at its creation."""
     for rule in params.rules:
@@ -125,6 +141,7 @@ def finalizer_enforcement(request: Request, params: Params) -> None:
     resources=["*/*"],
     operations=["CREATE", "UPDATE"],
     param_kind="v1/ConfigMap",
+    annotations=ANNOTATIONS,
 )
 def finalizers_stay(request: Request, params: Params) -> Iterator[Violation]:
     """Objects have the finalizers of their rules until the controllers remove them; all finalizers have a domain."""

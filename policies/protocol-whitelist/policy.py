@@ -39,6 +39,21 @@ class Params(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     exempt_namespaces: tuple[str, ...] = ()
 
 
+ANNOTATIONS = {
+    "kubernetes.io/description": "Container ports, Service ports and application protocols are in a list.",
+    "gatewright.dev/title": "Protocols from a list",
+    "gatewright.dev/category": "network",
+    "gatewright.dev/severity": "medium",
+    "gatewright.dev/rationale": (
+        "Each protocol that is open is one more that has to be watched and kept up to date. A list says which ones are."
+    ),
+    "gatewright.dev/remediation": (
+        "Use a protocol of the ConfigMap protocol-whitelist, and declare it by appProtocol or by the name of the port."
+    ),
+    "gatewright.dev/controls": "NIST-800-53 CM-7\nPCI-DSS 1.2.5",
+}
+
+
 @validate(
     resources=[
         "v1/services",
@@ -55,6 +70,7 @@ class Params(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     ],
     operations=["CREATE", "UPDATE"],
     param_kind="v1/ConfigMap",
+    annotations=ANNOTATIONS,
 )
 def protocol_whitelist(request: Request, params: Params) -> Iterator[Violation]:
     """Container ports, Service ports and application protocols are in the allowlist."""

@@ -1,6 +1,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -517,6 +518,37 @@ def test_namespaces_that_are_not_among_the_inputs_are_noted(tree: Path) -> None:
     namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {strict: 'true'}}\n---\n"
     run = check(tree, namespace + WARNED)
     assert (run.returncode, run.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "selector", "noted"),
+    [
+        ("name: quiet-selected", "strict: 'true'", True),
+        ("name: quiet-selected", "kubernetes.io/metadata.name: shop", False),  # a label that is known
+        ("name: quiet-selected, annotations: {gatewright.dev/needs-cluster: 'true'}", "strict: 'true'", False),
+    ],
+)
+def test_a_namespace_is_only_noted_if_a_verdict_depends_on_its_labels(
+    tree: Path, metadata: str, selector: str, noted: bool
+) -> None:
+    shutil.copytree(tree / "policies", tree / "was")
+    (tree / "policies" / "selected.yaml").write_text(
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\n"
+        f"metadata: {{{metadata}}}\nspec:\n  policyName: quiet\n  validationActions: [Deny]\n"
+        f"  matchResources: {{namespaceSelector: {{matchLabels: {{{selector}}}}}}}\n"
+    )
+    (tree / "in.yaml").write_text(WARNED)
+    for command in (["check"], ["explain", "quiet"], ["impact", "--old", "was", "--new", "policies"]):
+        run = gatewright(tree, *command, "in.yaml")
+        assert ("no Namespace among the inputs" in run.stderr) == noted, (command, run.stderr)
+
+
+def test_a_namespace_is_noted_if_an_expression_reads_it(tree: Path) -> None:
+    policies = tree / "policies" / "policies.yaml"
+    policies.write_text(
+        POLICIES.replace("!has(object.metadata.annotations)", "!has(namespaceObject.metadata.annotations)")
+    )
+    assert "note: no Namespace among the inputs for default" in check(tree, WARNED).stderr
 
 
 def test_version_and_help(tree: Path) -> None:

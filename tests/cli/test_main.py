@@ -157,3 +157,17 @@ def test_unknown_commands_and_options_exit_with_2(given: str, error: str) -> Non
     assert done.returncode == 2
     assert error in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["check", "--no-settings", "deploy"], "gatewright --no-settings check …"),
+        (["test", "--version"], "gatewright --version test …"),
+        (["lint", "--completion=zsh"], "gatewright --completion=zsh lint …"),
+    ],
+)
+def test_an_option_of_the_command_behind_a_subcommand_is_said_to_stand_before_it(given: list[str], meant: str) -> None:
+    done = forked(*given)
+    assert done.returncode == 2
+    assert meant in done.stderr

@@ -74,6 +74,31 @@ def test_without_settings(repository: Path) -> None:
     assert gatewright("--no-settings", "check", cwd=repository).returncode == 2
 
 
+def test_a_note_says_that_the_settings_exclude_and_whether_a_path_is_checked_all_the_same(repository: Path) -> None:
+    done = gatewright("check", cwd=repository)
+    assert "note: 1 entry excluded by exclude in the settings of the repository: deploy/two/\n" in done.stderr
+    done = gatewright("check", "--exclude", "two/", cwd=repository)
+    assert "note: 1 entry excluded by --exclude: deploy/two/\n" in done.stderr
+    done = gatewright("check", "deploy/two", cwd=repository)
+    assert (
+        "note: 1 path checked although exclude in the settings of the repository excludes it: deploy/two;"
+        in done.stderr
+    )
+    (repository / ".gatewright.toml").write_text('paths = ["deploy"]\nexclude = ["deploy/"]\n')
+    for arguments in (["check"], ["impact", "--old", "rules", "--new", "others"]):
+        done = gatewright(*arguments, cwd=repository)
+        assert (
+            "note: 1 path checked although exclude in the settings of the repository excludes it: deploy;"
+            in done.stderr
+        )
+    (repository / ".gatewright.toml").write_text(f"exclude = ['{'x' * 5000}']\n")
+    done = gatewright("check", "deploy", cwd=repository)
+    assert (done.returncode, done.stderr.partition(": line")[0]) == (
+        2,
+        "error: exclude in the settings of the repository",
+    )
+
+
 def test_the_version_is_that_of_the_settings(repository: Path) -> None:
     pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n"
     pod += "spec: {hostnameOverride: a, containers: [{name: c, image: i}]}\n"

@@ -251,6 +251,10 @@ def test_ignored_files_and_submodules_are_left_out(repository: Repository, tmp_p
     assert found == {}
     left_out = {each["file"] for each in report["leftOut"]}
     assert left_out == {"deploy/build/", "deploy/x.tmp.yaml", "deploy/sub/"}
+    for named in ("deploy/build", "deploy/build/x.yaml", "deploy/x.tmp.yaml"):  # on the old side they are not either
+        found, report = repository.check("--since", "HEAD", named, "deploy/a.yaml", code=0)
+        assert found == {}
+        assert [(each["file"], each["by"]) for each in report["leftOut"]] == [(named, "git")]
 
 
 @pytest.mark.parametrize(

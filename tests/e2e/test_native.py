@@ -10,8 +10,10 @@ import yaml
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.objects import deployment, namespace, pod
 from tests.e2e.webhooks import POLICIES, Gatewright, rendered, until_seen
+from tests.policies.generated_pods import PREFIX, Pods
 
 CEL = sorted(path.parent for path in POLICIES.glob("*/policy.yaml"))
+SEED = 20261129
 PODS = "/api/v1/namespaces/default/pods?dryRun=All"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments?dryRun=All"
 HEADERS = ('pods "web" is forbidden: ', 'admission webhook "validate-fail.gatewright.dev" denied the request: ')
@@ -35,7 +37,13 @@ def native(cluster: ControlPlane) -> ControlPlane:
 
 
 def test_there_are_some() -> None:
-    assert [folder.name for folder in CEL] == ["no-host-path", "replica-bounds"]
+    assert [folder.name for folder in CEL] == [
+        "no-host-path",
+        "pod-security-baseline",
+        "pod-security-labels",
+        "pod-security-restricted",
+        "replica-bounds",
+    ]
 
 
 @pytest.mark.parametrize("folder", CEL, ids=lambda folder: folder.name)
@@ -47,6 +55,32 @@ def test_the_server_takes_the_file_as_it_is(cluster: ControlPlane, folder: Path)
         assert applied.stderr == ""
     policy = yaml.safe_load((folder / "policy.yaml").read_text())
     assert policy["metadata"]["name"] == folder.name
+
+
+@pytest.mark.parametrize("version", ["v1.25", "v1.30", "v1.34", "v1.35", "latest"])
+@pytest.mark.parametrize("level", ["baseline", "restricted"])
+def test_pod_security_warns_about_what_the_built_in_admission_warns_about(
+    native: ControlPlane, level: str, version: str
+) -> None:
+    """The server asks both of the same Pod: of those that it does not refuse for other reasons."""
+    name = f"{level}-{version.replace('.', '-')}"
+    native.apply(namespace(name, **{PREFIX + "warn": level, PREFIX + "warn-version": version}))
+    native.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}})
+    client, path, generated = native.client(), f"/api/v1/namespaces/{name}/pods?dryRun=All", Pods(SEED)
+    seen = {True: 0, False: 0}
+    for _ in range(120):
+        made = generated.pod()
+        made["metadata"]["namespace"] = name
+        made["spec"].pop("ephemeralContainers", None)
+        reply = client.post(path, made)
+        if not reply.ok:
+            assert reply.status == 422 or "no-host-path" in reply.message, reply.message
+            continue
+        theirs = any("would violate PodSecurity" in each for each in reply.warnings)
+        ours = any("ValidatingAdmissionPolicy 'pod-security-" in each for each in reply.warnings)
+        assert ours == theirs, (reply.warnings, made)
+        seen[theirs] += 1
+    assert min(seen.values()) >= 3, seen
 
 
 def test_it_refuses_with_the_same_words(native: ControlPlane, gatewright: Gatewright, tmp_path: Path) -> None:

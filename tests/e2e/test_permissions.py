@@ -223,4 +223,5 @@ def test_the_shipped_manifests_are_enough_for_the_shipped_policies(cluster: Cont
         ready(server)
         assert server.ready == ""
         assert set(server.states()) == {"synced"}
-        assert server.metric("gatewright_cluster_cache_objects") == 3  # the params
+        namespaces = cluster.kubectl("get", "namespaces", "--output", "name").stdout.split()
+        assert server.metric("gatewright_cluster_cache_objects") == 9 + len(namespaces)  # the params, and these

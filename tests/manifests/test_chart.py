@@ -21,6 +21,7 @@ from tests.manifests.charts import CHART, DEFAULTS, ENFORCE, GIT, NAMESPACE, OCI
 from tests.manifests.kustomize import OVERLAYS, ROOT, Object
 from tests.server.authorities import Authority
 from tests.server.running import end, launch
+from webhook.policy.load.loading import load
 from webhook.server.settings import resolve
 
 ENFORCING, WARN_ONLY, _ = OVERLAYS
@@ -449,7 +450,8 @@ def test_another_release_in_another_namespace_has_its_own_names(tmp_path: Path) 
     options = ("--namespace", "guard", "--values", "tree.yaml", "--set", "mode=enforce")
     text = charts.helm("template", "keeper", str(CHART), *options, home=tmp_path).stdout
     found = [each for each in yaml.safe_load_all(text) if each]
-    params = ("finalizer-enforcement", "protocol-whitelist", "replica-bounds")  # of the namespace that bindings name
+    # Of the namespace that bindings name.
+    params = {each["metadata"]["name"] for each in load(ROOT / "policies").objects}
     for each in found:
         metadata = each["metadata"]
         if metadata["name"] in params:
@@ -461,7 +463,7 @@ def test_another_release_in_another_namespace_has_its_own_names(tmp_path: Path) 
         assert webhook["clientConfig"]["service"]["namespace"] == "guard"
         assert "guard" in webhook["namespaceSelector"]["matchExpressions"][0]["values"]
     accounts = [subject for each in found for subject in each.get("subjects", ())]
-    assert accounts == [{"kind": "ServiceAccount", "name": "keeper", "namespace": "guard"}] * 2
+    assert accounts == [{"kind": "ServiceAccount", "name": "keeper", "namespace": "guard"}] * 3
 
 
 def test_the_quota_has_room_for_a_roll_out() -> None:

@@ -256,9 +256,10 @@ def served(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     assert process.stdout is not None
     with process:
         try:
-            first = json.loads(process.stdout.readline())
-            assert first["event"] == "serving"
-            yield built, first["plain"].rpartition(":")[2]
+            events = map(json.loads, process.stdout)
+            left_out, serving = next(events), next(events)
+            assert (left_out["event"], serving["event"]) == ("cluster", "serving")  # there is no cluster
+            yield built, serving["plain"].rpartition(":")[2]
         finally:
             process.kill()
 

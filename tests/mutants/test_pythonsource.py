@@ -60,6 +60,14 @@ def test_the_changes_of_a_line(line: str, expected: list[str]) -> None:
     assert sorted(mutants(line)) == sorted(expected)
 
 
+@pytest.mark.parametrize("name", ["ABOUT", "ABOUT: dict[str, str]"])
+def test_what_a_policy_says_of_itself_is_not_changed(name: str) -> None:
+    declared = "@validate(resources=['v1/pods'], annotations=ABOUT)\ndef p(request): ...\n"
+    assert not any(line.startswith("ABOUT") for line in mutants(f"{name} = {{'x': 'y'}}\n{declared}"))
+    other = name.replace("ABOUT", "OTHER")
+    assert f"{other} = {{'x': \"\"}}" in mutants(f"{other} = {{'x': 'y'}}\n{declared}")
+
+
 def test_statements() -> None:
     text = dedent('''\
         """A docstring."""

@@ -10,8 +10,10 @@ import pytest
 
 from tests.cli.running import gatewright
 from tests.offline.repositories import CHART, CONFIG, DEPLOYMENT, KUSTOMIZATION, POD, REPOSITORIES, write
+from webhook.documents.ignoring import Ignoring
 from webhook.documents.reader import objects
-from webhook.offline.manifests import Manifests, notes, read
+from webhook.offline.leftout import notes
+from webhook.offline.manifests import Manifests, read
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT.parent / "shared" / "cases"
@@ -67,7 +69,7 @@ def test_what_a_developer_reads_of_a_repository(folder: Path) -> None:
     write(folder, REPOSITORIES["a kustomization with overlays"])
     found = read(["."])
     assert names(found) == ["Deployment app", "Service app", "ConfigMap app"]
-    assert list(notes(found)) == [
+    assert list(notes(found.left_out, found.kept)) == [
         "2 kustomizations are not rendered; check what they make: kubectl kustomize overlays/dev | gatewright check - "
         "(and overlays/prod)",
         "2 patches of kustomizations left out: components/tls/ingress.yaml, overlays/prod/replicas.yaml",
@@ -75,12 +77,12 @@ def test_what_a_developer_reads_of_a_repository(folder: Path) -> None:
         "overlays/prod/settings.yaml",
     ]
     write(folder, REPOSITORIES["a web application"])
-    note = next(each for each in notes(read(["."])) if "without" in each)
+    note = next(each for each in notes(read(["."]).left_out) if "without" in each)
     assert note == (
         "13 files without Kubernetes objects left out: .eslintrc.json, .github/dependabot.yml, "
         ".github/workflows/ci.yaml and 10 more"
     )
-    assert "package.json, " in next(each for each in notes(read(["."]), verbose=True) if "without" in each)
+    assert "package.json, " in next(each for each in notes(read(["."]).left_out, verbose=True) if "without" in each)
 
 
 @pytest.mark.parametrize("name", list(REPOSITORIES))
@@ -206,7 +208,7 @@ def test_a_patch_is_no_object_unless_it_is_a_whole_one(folder: Path) -> None:
     found = read(["."])
     assert names(found) == ["Deployment app", "Deployment other", "Pod sneaky"]
     assert reasons(found) == {"p.yaml": "patch", ".": "kustomization"}
-    assert "hold whole objects" in list(notes(found))[-1]
+    assert "hold whole objects" in list(notes(found.left_out, found.kept))[-1]
 
 
 def test_what_a_kustomization_reads_is_read_whatever_its_suffix_but_nothing_beyond_its_folder(folder: Path) -> None:
@@ -236,10 +238,10 @@ def test_exclude_and_the_ignore_file(folder: Path) -> None:
             "old/c.yaml": POD,
         },
     )
-    found = read(["."], exclude=["/old"])
+    found = read(["."], exclude=Ignoring(["/old"], "--exclude"))
     assert names(found) == ["ConfigMap app"]
     assert reasons(found) == {"b.test.yaml": "excluded", "vendor/": "excluded", "old/": "excluded"}
-    assert list(notes(found)) == [
+    assert list(notes(found.left_out, found.kept)) == [
         "1 entry excluded by --exclude: old/",
         "2 entries excluded by .gatewrightignore: b.test.yaml, vendor/",
     ]
@@ -258,14 +260,27 @@ def test_patterns_are_relative_to_the_current_folder_too(folder: Path) -> None:
     write(folder, {"deploy/old/a.yaml": POD, "deploy/b.yaml": CONFIG, ".gatewrightignore": "/deploy/old\n"})
     assert names(read(["deploy"])) == ["ConfigMap app"]
     write(folder, {".gatewrightignore": ""})
-    assert names(read(["deploy"], exclude=["deploy/old/"])) == ["ConfigMap app"]
+    assert names(read(["deploy"], exclude=Ignoring(["deploy/old/"], "--exclude"))) == ["ConfigMap app"]
 
 
 def test_a_bad_pattern_is_named(folder: Path) -> None:
     write(folder, {".gatewrightignore": "a\n" + "b" * 5000, "c.yaml": CONFIG})
     assert problems(read(["."])) == [".gatewrightignore: line 2: a pattern of more than 4,096 characters"]
-    with pytest.raises(ValueError, match="more than 4,096 characters"):
-        read(["."], exclude=["b" * 5000])
+
+
+def test_what_is_named_is_read_and_said_to_be_excluded(folder: Path) -> None:
+    write(folder, {"deploy/web/a.yaml": POD, "b.yaml": CONFIG, "c.yaml": CONFIG, ".gatewrightignore": "/e/\n"})
+    settings = Ignoring(["deploy/", "/b.yaml"], "exclude in the settings")
+    for path, by in (("deploy", "exclude in the settings"), ("deploy/web", "exclude in the settings")):
+        found = read([path], exclude=settings)
+        assert names(found) == ["Pod sneaky"]
+        assert [(each.file, each.reason, each.by) for each in found.kept] == [(path, "excluded", by)]
+    found = read(["deploy/web/a.yaml", "b.yaml", "c.yaml", "."], exclude=settings)
+    assert names(found) == ["Pod sneaky", "ConfigMap app", "ConfigMap app"]
+    assert [each.file for each in found.kept] == ["deploy/web/a.yaml", "b.yaml"]
+    write(folder, {"e/d.yaml": CONFIG})
+    assert [each.by for each in read(["e"]).kept] == [".gatewrightignore"]
+    assert read(["deploy"], exclude=Ignoring(["/web", "deploy/*.yaml"], "--exclude")).kept == []
 
 
 # Strictly
@@ -283,7 +298,7 @@ def test_strictly_whatever_is_not_checked_is_an_error(folder: Path) -> None:
             "skip.yaml": "a: 1\n",
         },
     )
-    found = read(["."], strict=True, exclude=["skip.yaml"])
+    found = read(["."], strict=True, exclude=Ignoring(["skip.yaml"], "--exclude"))
     assert names(found) == ["ConfigMap app"]
     assert reasons(found) == {"skip.yaml": "excluded"}
     told = problems(found)

@@ -31,18 +31,24 @@ def library() -> PolicySet:
 
 
 @pytest.fixture(scope="session")
+def served(library: PolicySet) -> PolicySet:
+    """The policies that a server without a cluster runs."""
+    return library.without_cluster()
+
+
+@pytest.fixture(scope="session")
 def cluster(library: PolicySet) -> ManifestsView:
     """As in the webhook without a cluster: params from the tree, and no Namespaces at all."""
     return ManifestsView(library.objects)
 
 
 @pytest.fixture
-def verdict(library: PolicySet, cluster: ManifestsView) -> Callable[..., Decision]:
+def verdict(served: PolicySet, cluster: ManifestsView) -> Callable[..., Decision]:
     """The validating verdict on a recorded review, whose request `edit` has changed."""
 
     def judge(file: str, edit: Edit = lambda _request: None) -> Decision:
         document = copy.deepcopy(json.loads((REVIEWS / file).read_bytes()))
         edit(document["request"])
-        return validate(review.parse(orjson.dumps(document)), library, cluster)
+        return validate(review.parse(orjson.dumps(document)), served, cluster)
 
     return judge

@@ -31,8 +31,8 @@ def test_every_recorded_review_has_a_verdict() -> None:
 
 
 @pytest.mark.parametrize("file", [name for name in VERDICTS if "-validate-" in name])
-def test_validation(file: str, library: PolicySet, cluster: ManifestsView) -> None:
-    decision = validate(review.parse((REVIEWS / file).read_bytes()), library, cluster)
+def test_validation(file: str, served: PolicySet, cluster: ManifestsView) -> None:
+    decision = validate(review.parse((REVIEWS / file).read_bytes()), served, cluster)
     expected = VERDICTS[file]
     assert decision.allowed is expected["allowed"], decision.causes
     if expected["allowed"]:
@@ -48,8 +48,8 @@ def test_validation(file: str, library: PolicySet, cluster: ManifestsView) -> No
 
 
 @pytest.mark.parametrize("file", [name for name in VERDICTS if "-mutate-" in name])
-def test_mutation(file: str, library: PolicySet, cluster: ManifestsView) -> None:
-    mutation = mutate(review.parse((REVIEWS / file).read_bytes()), library, cluster)
+def test_mutation(file: str, served: PolicySet, cluster: ManifestsView) -> None:
+    mutation = mutate(review.parse((REVIEWS / file).read_bytes()), served, cluster)
     assert VERDICTS[file]["allowed"]
     assert mutation.allowed
     assert not mutation.changed

@@ -171,11 +171,11 @@ def test_a_labelled_object_without_its_finalizer_is_denied(verdict: Verdict) -> 
     assert denied_by(decision) == {"finalizer-enforcement"}
 
 
-def test_a_labelled_object_gets_its_finalizer(library: PolicySet, cluster: ManifestsView) -> None:
+def test_a_labelled_object_gets_its_finalizer(served: PolicySet, cluster: ManifestsView) -> None:
     document = json.loads((REVIEWS / CREATE_CONFIGMAP.replace("026-validate", "025-mutate")).read_bytes())
     document["request"]["object"]["metadata"]["labels"] = LABEL
     request = review.parse(orjson.dumps(document))
-    decision = decide(request, library, cluster)
+    decision = decide(request, served, cluster)
     assert decision.allowed
     assert decision.mutation is not None
     assert decision.mutation.policies == ("finalizer-enforcement",)
@@ -207,9 +207,9 @@ def test_nothing_that_a_deletion_removes_is_judged(verdict: Verdict, file: str) 
     assert verdict(file, delete).allowed
 
 
-def test_the_bindings_need_no_namespaces(library: PolicySet) -> None:
+def test_bindings_need_no_namespaces_unless_they_say_so(served: PolicySet) -> None:
     """So the verdict is the same on an empty cache, and in a run without a cluster."""
-    matches = [policy.match for policy in library.policies]
-    matches += [binding.match for binding in library.bindings if binding.match]
-    assert len(matches) > len(library.policies)
+    matches = [policy.match for policy in served.policies]
+    matches += [binding.match for binding in served.bindings if binding.match]
+    assert len(matches) > len(served.policies)
     assert not any(match.namespace_selector for match in matches)

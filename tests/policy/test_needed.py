@@ -46,9 +46,13 @@ def ref(**fields: object) -> dict[str, Any]:
 CONFIG_MAPS: dict[str, Any] = {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}
 
 
-def test_the_shipped_policies_look_up_their_params_and_nothing_else() -> None:
-    names = ("finalizer-enforcement", "protocol-whitelist", "replica-bounds")
-    assert lookups_of(load(SHIPPED)) == Lookups(tuple(Target("v1", "ConfigMap", SYSTEM, name) for name in names))
+def test_the_shipped_policies_look_up_their_params_and_namespaces_alone() -> None:
+    modes = [
+        f"pod-security-{level}-{mode}" for level in ("baseline", "restricted") for mode in ("audit", "enforce", "warn")
+    ]
+    names = ("finalizer-enforcement", *modes, "protocol-whitelist", "replica-bounds")
+    params = tuple(Target("v1", "ConfigMap", SYSTEM, name) for name in names)
+    assert lookups_of(load(SHIPPED)) == Lookups((*params, Target("v1", "Namespace")))
 
 
 def test_a_policy_without_params_and_namespaces_looks_up_nothing(tmp_path: Path) -> None:

@@ -155,7 +155,6 @@ server/port: server/test_protocol
 server/profiling: server/test_debugging
 server/rehearsal: server/test_reload
 server/state: server/test_app
-server/traces/exporter: server/traces/test_sending
 server/traces/spans: server/test_sight
 server/watching: server/test_sight
 """

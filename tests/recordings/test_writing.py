@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import gzip
 import json
 import os
@@ -254,3 +255,19 @@ def test_a_folder_that_is_gone_is_told_and_used_again_when_it_is_back(tmp_path: 
         folder.mkdir()
         assert server.send(seen("b"))["done"] == 1
     assert [each.request.name for each in read(folder)[0]] == ["b"]
+
+
+def test_garbage_is_not_searched_for_in_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each search visits every container of a review, of which there may be a million."""
+    searches: list[bool] = []
+    made = writing.Lines.of
+
+    def of(self: writing.Lines, seen: Seen) -> bytes:
+        searches.append(gc.isenabled())
+        return made(self, seen)
+
+    monkeypatch.setattr(writing.Lines, "of", of)
+    with process(tmp_path / "rec") as server:
+        assert server.send(seen(), seen("b"))["done"] == 2
+    assert searches == [False, False]
+    assert gc.isenabled()

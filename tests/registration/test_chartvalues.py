@@ -53,7 +53,8 @@ def test_webhooks_and_roles_are_those_of_the_other_formats() -> None:
         )
         assert found["webhooks"][key] == theirs["webhooks"]
     roles = list(yaml.safe_load_all((ROOT / "manifests/base/rbac.yaml").read_text()))
-    params = [yaml.safe_load(file.read_text()) for file in sorted(POLICIES.glob("*/params.yaml"))]
+    files = yaml.safe_load((POLICIES / "kustomization.yaml").read_text())["resources"]
+    params = [each for file in files for each in yaml.safe_load_all((POLICIES / file).read_text())]
     assert found["objects"] == roles + params
 
 
@@ -70,7 +71,9 @@ def test_files_are_those_that_kustomize_ships() -> None:
 def test_without_all_it_leaves_the_policies_to_another_source(tmp_path: Path) -> None:
     found = values("policies")
     assert found.keys() == {"service", "webhooks", "objects"}
-    assert [each["kind"] for each in found["objects"]] == ["Role", "RoleBinding", "ConfigMap", "ConfigMap", "ConfigMap"]
+    kinds = [each["kind"] for each in found["objects"]]
+    assert kinds[:4] == ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]
+    assert kinds[4:] == ["ConfigMap"] * 9
     large = written(tmp_path, a=[trees.policy("a"), bound()], b="# " + "x" * (1 << 20) + "\n")
     (large / "a name.yaml").write_text(yaml.safe_dump(trees.policy("b")))
     assert run(".", "--helm-values", "--all", cwd=large).returncode == 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,25 @@ def test_a_recorded_review_gets_its_verdict(shipped: Running, name: str) -> None
         assert response["status"]["message"].startswith(
             f"ValidatingAdmissionPolicy '{policy}' with binding '{policy}' "
         )
+
+
+def test_without_a_cluster_the_server_says_which_bindings_it_leaves_out(shipped: Running) -> None:
+    (line,) = shipped.events("cluster")
+    assert line["message"].startswith("there is no cluster, so bindings that need one are left out: pod-security-")
+
+
+def test_a_reload_leaves_them_out_too(tmp_path: Path) -> None:
+    tree = shutil.copytree(SHIPPED, tmp_path / "policies")
+    running = launch("--policies", str(tree))
+    try:
+        (tree / "more.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: more}\n")
+        running.process.send_signal(signal.SIGHUP)
+        (line,) = running.events("reload")
+        assert line["level"] == "info"
+        pod = _post(running, "020-validate-create-pods.json", lambda request: request["object"]["spec"].pop("volumes"))
+        assert pod.response["allowed"]
+    finally:
+        end(running)
 
 
 def _replicas(count: int) -> Edit:

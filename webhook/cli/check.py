@@ -6,11 +6,11 @@ import gc
 import sys
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from webhook.cli.inputs import asked_of, rendering_of
+from webhook.cli.inputs import asked_of, excluding, rendering_of
 from webhook.cli.options import (
     FAILED,
     MISSING_PATH,
@@ -67,11 +67,15 @@ from webhook.cli.reporting import (
 )
 from webhook.versions import NEWEST_TEXT
 
+if TYPE_CHECKING:
+    from webhook.documents.ignoring import Ignoring
+
 _RUN: Final = ("webhook.cli.report.model", "webhook.offline.inputs", "webhook.offline.verdicts")
 """What a run imports, the most of it."""
 
 
 def check(
+    ctx: typer.Context,
     paths: Manifests = None,
     policies: PolicyTrees = None,
     namespace: Namespace = "default",
@@ -163,7 +167,7 @@ def check(
             how=how,
             fail_on=fail_on,
             owner_label=owner_label,
-            exclude=exclude or [],
+            exclude=excluding(ctx, exclude),
             strict=strict,
             version=version,
             policy_imports=policy_imports,
@@ -203,7 +207,7 @@ def _check(
     how: Reporting,
     fail_on: FailOn,
     owner_label: str,
-    exclude: list[str],
+    exclude: Ignoring | None,
     strict: bool,
     version: str,
     policy_imports: str,
@@ -250,8 +254,8 @@ def _check(
     with ProgressBar(sys.stderr) as bar:
         files = count(1)
         step = lambda _: bar.step("reading", next(files))  # noqa: E731
-        inputs = Inputs(paths, old, since, until, exclude, strict, rendering, verbose)
         options = Options(namespace, run.user, done.value, as_written, custom, policies.target)
+        inputs = Inputs(paths, old, since, until, exclude, strict, rendering, verbose)
         try:
             found = asked_of(inputs, options, policies, step)
         except NotGiven as error:
@@ -284,7 +288,7 @@ def _check(
                 in_files.add(verdict.document.file)
                 checked += 1
                 bar.step("checking", checked, len(planned.objects))
-    notes += assumed(cluster.assumed)
+    notes += assumed(cluster.assumed, requests, policies)
     if since and not any(map(is_bundle, named)):
         from webhook.impact import policychanges
 

@@ -11,7 +11,7 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.cli.inputs import asked_of, rendering_of
+from webhook.cli.inputs import asked_of, excluding, rendering_of
 from webhook.cli.options import (
     FAILED,
     SETTINGS_PATHS,
@@ -60,6 +60,7 @@ from webhook.visible import visible
 if TYPE_CHECKING:
     from webhook.cli.report.explaintext import Report
     from webhook.cli.report.style import Style
+    from webhook.documents.ignoring import Ignoring
     from webhook.documents.reader import Problem
     from webhook.paths import Path as ObjectPath
     from webhook.policy.load.treefiles import Tree
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
 
 
 def explain(
+    ctx: typer.Context,
     policy: Annotated[str, typer.Argument(metavar="POLICY", help="The name of a policy in the tree.")] = "",
     paths: Annotated[
         list[str] | None,
@@ -156,7 +158,7 @@ def explain(
             until=until,
             render=render or [],
             values=values or [],
-            exclude=exclude or [],
+            exclude=excluding(ctx, exclude),
             settings=settings,
             version=version,
             policy_imports=policy_imports,
@@ -164,6 +166,8 @@ def explain(
             authorizations=authorizations,
             show=show,
         )
+    except NotGiven as error:
+        code = refuse(error, color)
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
         code = FAILED
     except KeyboardInterrupt:
@@ -185,7 +189,7 @@ def _explain(
     until: str,
     render: list[Tool],
     values: list[str],
-    exclude: list[str],
+    exclude: Ignoring | None,
     settings: Path | None,
     version: str,
     policy_imports: str,
@@ -247,7 +251,7 @@ def _explain(
             )
             for policy in chosen
         ]
-    notes += assumed(cluster.assumed)
+    notes += assumed(cluster.assumed, requests, policies)
     if not requests and not problems and (found.empty or not since):  # revisions that do not differ are no problem
         problems.append(found.nothing(paths, "explain"))
     return _reported(reports, notes, problems, show)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from msgspec import Struct
 
+from webhook.cli.inputs import excluding
 from webhook.cli.options import (
     FAILED,
     TREE,
@@ -36,7 +37,7 @@ from webhook.cli.options import (
     Values,
     Verbose,
     VerifyKey,
-    assumed,
+    assumed_note,
     imported,
     is_bundle,
     pulled,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from webhook.cli.progress import ProgressBar
     from webhook.cli.report.model import Finding
     from webhook.documents.document import Problem
+    from webhook.documents.ignoring import Ignoring
     from webhook.impact.corpus import Corpus
     from webhook.impact.deciding import Counted
     from webhook.impact.sameness import Comparison
@@ -80,6 +82,7 @@ class Written(StrEnum):
 
 
 def impact(
+    ctx: typer.Context,
     paths: Annotated[
         list[str] | None,
         typer.Argument(metavar="[PATH]", help="Manifests to judge: files, folders or `-` for stdin."),
@@ -154,36 +157,36 @@ def impact(
     """
     # As `check`: collecting garbage finds none here.
     gc.disable()
-    asked = _Asked(
-        paths=tuple(paths or ()),
-        policies=tuple(policies or ()),
-        since=since,
-        until=until,
-        old=tuple(old or ()),
-        new=tuple(new or ()),
-        cluster=cluster,
-        recordings=tuple(recordings or ()),
-        kubeconfig=kubeconfig,
-        context=context,
-        owner_label=owner_label,
-        fail_on=fail_on,
-        operation=operation,
-        namespace=namespace,
-        user=user,
-        groups=tuple(groups or ()),
-        render=frozenset(each.value for each in render or ()),
-        values=tuple(values or ()),
-        settings=settings,
-        exclude=tuple(exclude or ()),
-        strict=strict,
-        version=version,
-        policy_imports=policy_imports,
-        bundles=Bundles(registry_ca, registry_plain_http, verify_key),
-        authorizations=authorizations,
-        verbose=verbose,
-        color=color,
-    )
     try:
+        asked = _Asked(
+            paths=tuple(paths or ()),
+            policies=tuple(policies or ()),
+            since=since,
+            until=until,
+            old=tuple(old or ()),
+            new=tuple(new or ()),
+            cluster=cluster,
+            recordings=tuple(recordings or ()),
+            kubeconfig=kubeconfig,
+            context=context,
+            owner_label=owner_label,
+            fail_on=fail_on,
+            operation=operation,
+            namespace=namespace,
+            user=user,
+            groups=tuple(groups or ()),
+            render=frozenset(each.value for each in render or ()),
+            values=tuple(values or ()),
+            settings=settings,
+            exclude=excluding(ctx, exclude),
+            strict=strict,
+            version=version,
+            policy_imports=policy_imports,
+            bundles=Bundles(registry_ca, registry_plain_http, verify_key),
+            authorizations=authorizations,
+            verbose=verbose,
+            color=color,
+        )
         code = _impact(asked, reporting(output, concise=concise, color=color))
     except NotGiven as error:
         code = refuse(error, color)
@@ -217,7 +220,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
     render: frozenset[str]
     values: tuple[str, ...]
     settings: Path | None
-    exclude: tuple[str, ...]
+    exclude: Ignoring | None
     strict: bool
     version: str
     policy_imports: str
@@ -286,7 +289,7 @@ def _impact(asked: _Asked, how: Reporting) -> int:
                 bar.step("judging", counted.objects)
             problems += corpus.problems
             notes += corpus.notes
-            notes += assumed(getattr(corpus, "assumed", ()))
+            notes += assumed_note(getattr(corpus, "assumed", ()))
     problems += _unknown(counted)
     if not comparison.policies and not comparison.apart:
         notes.append(_same(old, new, asked.since))
@@ -440,7 +443,7 @@ def _manifests(
 ) -> Corpus:
     from webhook.documents.document import Problem
     from webhook.impact.corpus import Manifests
-    from webhook.offline import manifests
+    from webhook.offline import leftout, manifests
 
     files = count(1)
     rendered = manifests.NOTHING_IS_RENDERED
@@ -448,24 +451,21 @@ def _manifests(
         from webhook.offline.rendering import Rendering, renderers
 
         rendered = renderers(Rendering(asked.render, asked.values, asked.namespace))
-    try:
-        read = manifests.read(
-            asked.paths,
-            sys.stdin.buffer if sys.stdin is not None else None,
-            lambda _: bar.step("reading", next(files)),
-            exclude=asked.exclude,
-            strict=asked.strict,
-            crds=[value for side in sides for value in side.policies.objects],
-            renderers=rendered,
-            packed=True,
-        )
-    except ValueError as error:
-        raise NotGiven(f"--exclude: {error}") from None
+    read = manifests.read(
+        asked.paths,
+        sys.stdin.buffer if sys.stdin is not None else None,
+        lambda _: bar.step("reading", next(files)),
+        exclude=asked.exclude,
+        strict=asked.strict,
+        crds=[value for side in sides for value in side.policies.objects],
+        renderers=rendered,
+        packed=True,
+    )
     problems, warnings, notes = said
     problems += read.problems
     if not (read.documents or read.problems or read.left_out):
         where = asked.paths[0] if len(asked.paths) == 1 else f"{asked.paths[0]} and {len(asked.paths) - 1} more"
         problems.append(Problem("<stdin>" if where == "-" else where, None, None, "no objects in it to judge"))
     warnings += read.warnings
-    notes += manifests.notes(read, verbose=asked.verbose)
+    notes += leftout.notes(read.left_out, read.kept, verbose=asked.verbose)
     return Manifests(read.documents, options, access)

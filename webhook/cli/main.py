@@ -59,6 +59,11 @@ class _Commands(Group):
         if name is None:
             return name, None, rest
         command = subcommand(name)
+        known = {option for param in command.params for option in param.opts}
+        above = {option for param in self.params for option in param.opts if option.startswith("--")} - known
+        for argument in rest[: rest.index("--") if "--" in rest else None]:
+            if argument.partition("=")[0] in above:
+                ctx.fail(f"{argument} is for all subcommands, and stands before them: gatewright {argument} {name} …")
         if ctx.params.get("no_settings"):
             from webhook.cli.options import NO_SETTINGS
 

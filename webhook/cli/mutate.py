@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.cli.inputs import asked_of, rendering_of
+from webhook.cli.inputs import asked_of, excluding, rendering_of
 from webhook.cli.options import (
     FAILED,
     MISSING_PATH,
@@ -45,10 +45,12 @@ from webhook.excerpts import columns
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
+    from webhook.documents.ignoring import Ignoring
     from webhook.offline.rendering import Rendering
 
 
 def mutate(
+    ctx: typer.Context,
     paths: Manifests = None,
     policies: PolicyTrees = None,
     show_pods: Annotated[
@@ -87,7 +89,7 @@ def mutate(
             groups=groups or [],
             rendering=rendering_of(render or [], values or [], namespace),
             settings=settings,
-            exclude=exclude or [],
+            exclude=excluding(ctx, exclude),
             version=version,
             policy_imports=policy_imports,
             bundles=Bundles(registry_ca, registry_plain_http, verify_key),
@@ -111,7 +113,7 @@ def _mutate(
     groups: list[str],
     rendering: Rendering | None,
     settings: Path | None,
-    exclude: list[str],
+    exclude: Ignoring | None,
     version: str,
     policy_imports: str,
     bundles: Bundles,
@@ -152,7 +154,7 @@ def _mutate(
     notes = [
         *map(str, policies.notes),
         *found.notes,
-        *assumed(cluster.assumed),
+        *assumed(cluster.assumed, found.requests, policies),
         f"{changed:,} of {text.counted(objects, 'object')} changed",
     ]
     report = Report(

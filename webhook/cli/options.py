@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from webhook.access import AccessRule
     from webhook.documents.reader import Problem
     from webhook.offline.customworkloads import CustomWorkloads
+    from webhook.offline.requests import PlannedRequest
     from webhook.policy.load.treefiles import Packed, Tree
     from webhook.policy.policyset import PolicySet
     from webhook.policy.request import User
@@ -360,8 +361,15 @@ def refuse(error: NotGiven, color: Color) -> int:
     return fail_with(error.problems, color) if error.problems else fail(str(error), color)
 
 
-def assumed(namespaces: Collection[str]) -> list[str]:
-    """A note on Namespaces that are not among the inputs; empty if all are."""
+def assumed(namespaces: Collection[str], requests: Iterable[PlannedRequest], policies: PolicySet) -> list[str]:
+    """A note on Namespaces that are not among the inputs; empty if none of them could change a verdict."""
+    from webhook.offline.unknownnamespaces import that_matter
+
+    return assumed_note(that_matter(namespaces, (each.request for each in requests), policies))
+
+
+def assumed_note(namespaces: Collection[str]) -> list[str]:
+    """A note on Namespaces whose labels verdicts depend on and that are not among the inputs; empty if all are."""
     if not namespaces:
         return []
     return [

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.apiserver.plugins.lookups import LOOKED_UP
 from webhook.cluster.lookups import NAMESPACES_KIND, Target
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import Document, objects
 from webhook.offline.requests import Options, Plan, PlannedRequest, Planner, by_document
+from webhook.offline.unknownnamespaces import that_matter
 from webhook.policy.needed import lookups_of
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ class Manifests:
         self.notes: list[str] = []
         self.namespaces: list[dict[str, Any]] = []
         self.assumed: set[str] = set()
-        """Namespaces that are not among the documents."""
+        """Namespaces that are not among the documents, and whose labels verdicts depend on."""
         self._documents = documents
         self._options = options
         self._access = tuple(access)
@@ -101,10 +103,12 @@ class Manifests:
         self.notes += dict.fromkeys([*new_side.plan.notes, *old_side.plan.notes])
         view = new_side.view(new, self._access)
         was = old_side.view(old, self._access)
-        batches = self._batches(old_side, new_side, was, view)
-        return Opened(old_side.plan.defaulting(old), new_side.plan.defaulting(new), batches)
+        opened = Opened(old_side.plan.defaulting(old), new_side.plan.defaulting(new), iter(()))
+        return replace(opened, batches=self._batches(old_side, new_side, was, view, opened))
 
-    def _batches(self, old: _Side, new: _Side, was: ManifestsView, view: ManifestsView) -> Iterator[Batch]:
+    def _batches(
+        self, old: _Side, new: _Side, was: ManifestsView, view: ManifestsView, opened: Opened
+    ) -> Iterator[Batch]:
         for at in range(0, len(self._documents), BATCH):
             documents = self._documents[at : at + BATCH]
             manifests, problems = objects((each.unpacked() for each in documents), typed=self._options.as_written)
@@ -117,9 +121,11 @@ class Manifests:
                     pairs.append(Pair(document, its, mine))
             self.problems += problems
             yield Batch(pairs, was, view)
+            for pair in pairs:
+                self.assumed |= that_matter(was.assumed, (each.request for each in pair.old), opened.old)
+                self.assumed |= that_matter(view.assumed, (each.request for each in pair.new), opened.new)
             for document in documents:
                 document.forget_positions()
-        self.assumed = was.assumed | view.assumed
 
     def _requests(self, side: _Side, manifests: Sequence[Document]) -> Mapping[int, list[PlannedRequest]]:
         """The requests by id() of their document."""

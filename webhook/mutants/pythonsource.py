@@ -66,6 +66,7 @@ def edits(text: str) -> list[Place]:
 class _Edits:
     def __init__(self, text: str) -> None:
         self._text = text
+        self._described = set[str]()  # names of annotations of policies
         self._starts = [0]  # of lines, in characters
         self._lines = text.split("\n")
         for line in self._lines:
@@ -73,6 +74,7 @@ class _Edits:
 
     def module(self, tree: ast.Module) -> Iterator[Place]:
         """The edits of the whole file, without recursion."""
+        self._described = set(_names_of_annotations(tree))
         pending: list[tuple[ast.AST, _At]] = [(tree, _At())]
         while pending:
             node, at = pending.pop()
@@ -99,9 +101,10 @@ class _Edits:
                 yield from _without_docstring(body)
             case ast.Module(body=body):
                 yield from _without_docstring(body)
-            case ast.AnnAssign(value=value, target=ast.Name(id=name)) if value is not None and name != "__all__":
-                yield value
-            case ast.Assign(targets=[ast.Name(id="__all__")]):
+            case ast.AnnAssign(value=value, target=ast.Name(id=name)) if value is not None:
+                if name != "__all__" and name not in self._described:
+                    yield value
+            case ast.Assign(targets=[ast.Name(id=name)]) if name == "__all__" or name in self._described:
                 return
             case ast.Assign(value=ast.Subscript() | ast.BinOp(op=ast.BitOr())) if _is_type(node.value):
                 return
@@ -236,6 +239,15 @@ class _Edits:
         """The offset of a column, which the syntax tree counts in bytes of UTF-8."""
         text = self._lines[line - 1]
         return self._starts[line - 1] + (column if text.isascii() else len(text.encode()[:column].decode()))
+
+
+def _names_of_annotations(tree: ast.Module) -> Iterator[str]:
+    """The names that decorators of policies take their annotations from."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _is_policy(node):
+            for each in node.keywords:
+                if each.arg == "annotations" and isinstance(each.value, ast.Name):
+                    yield each.value.id
 
 
 def _is_policy(node: ast.AST) -> bool:

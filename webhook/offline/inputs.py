@@ -13,7 +13,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.documents.document import Problem
+from webhook.documents.ignoring import Ignoring
 from webhook.offline import manifests
+from webhook.offline.leftout import LeftOut
+from webhook.offline.leftout import notes as notes_on
 from webhook.offline.requests import Options, Plan, PlannedRequest, plan
 from webhook.offline.updates import compared, counted
 from webhook.policy.request import DELETE
@@ -38,7 +41,7 @@ class Inputs(Struct, frozen=True):
     old: str = ""
     since: str = ""
     until: str = ""
-    exclude: Sequence[str] = ()
+    exclude: Ignoring | None = None
     strict: bool = False
     rendering: Rendering | None = None
     verbose: bool = False
@@ -58,7 +61,7 @@ class Asked(Struct, frozen=True):
     problems: list[Problem]
     warnings: list[Problem]
     notes: list[str]
-    left_out: Sequence[manifests.LeftOut]
+    left_out: Sequence[LeftOut]
     empty: bool
     elsewhere: Mapping[str, str] = {}
 
@@ -77,7 +80,7 @@ def asked(
 ) -> Asked:
     """Read the manifests and plan their requests. progress: called with the name of each file.
 
-    Raises GitError for a revision, and ValueError for a pattern of `exclude`.
+    Raises GitError for a revision.
     """
     sides = _sides(inputs, policies, progress) if inputs.since else None
     read = (
@@ -87,7 +90,7 @@ def asked(
     problems = [*read.problems]
     planned = plan(read.documents, options, policies.objects)
     requests = list(planned.requests)
-    notes = [*manifests.notes(read, verbose=inputs.verbose), *planned.notes]
+    notes = [*notes_on(read.left_out, read.kept, verbose=inputs.verbose), *planned.notes]
     deletions = replace(options, operation=DELETE)
     if inputs.old:
         was = _read(inputs, [inputs.old], policies, stdin, progress, may_be_empty=True)

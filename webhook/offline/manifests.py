@@ -20,9 +20,17 @@ from msgspec import Struct, field
 from webhook.documents import files, tree
 from webhook.documents.document import Document, Problem
 from webhook.documents.ignoring import IGNORE_FILE, Ignoring
-from webhook.documents.kustomizations import COMPONENT, GROUP, Kustomization, is_within, kustomization
+from webhook.documents.kustomizations import COMPONENT, Kustomization, is_within, kustomization
 from webhook.documents.objects import not_an_object
 from webhook.documents.reader import Unread, parsed
+from webhook.offline.creatable import (
+    creates_something,
+    is_definition,
+    is_named_by_template,
+    resembles_an_object,
+    why_unread,
+)
+from webhook.offline.leftout import CHART, EXCLUDED, KUSTOMIZATION, NOTHING, PATCH, TEMPLATE, LeftOut
 from webhook.offline.wholeness import is_whole
 from webhook.paths import ROOT
 from webhook.schema import Kinds
@@ -38,36 +46,18 @@ NOTHING_IS_RENDERED: Final[Mapping[str, Callable[[str], Rendered]]] = {}
 _MEASURED: Final = 1 << 19
 """Characters of a text below which no object in it can be too large."""
 
-# Of tools that run on a laptop or a node: objects in form, which no API server knows.
-_CLIENT_GROUPS: Final = frozenset(
-    {
-        *("apiserver.config.k8s.io", "audit.k8s.io", "client.authentication.k8s.io", "kubeadm.k8s.io"),
-        *("kubelet.config.k8s.io", "kubeproxy.config.k8s.io", "kubescheduler.config.k8s.io", GROUP),
-        *("backstage.io", "ctlptl.dev", "eksctl.io", "k0sctl.k0sproject.io", "k3d.io", "kind.x-k8s.io", "skaffold"),
-    }
-)
-
-
-class LeftOut(Struct, frozen=True):
-    """A file or folder that is not checked, and why: "no object", "patch", "template", "chart", "kustomization" or
-    "excluded". `command`: what renders a chart or kustomization; `by`: what excludes it, or names it as a patch."""
-
-    file: str
-    reason: str
-    command: str = ""
-    by: str = ""
-
 
 class Manifests(Struct):
     """What was read. `warnings`: of keys that stand in a mapping twice. `unread`: why what is left out as text that
-    holds no object cannot be read."""
+    holds no object cannot be read. `kept`: what is checked although a kustomization names it as a patch, as it is an
+    object, or although a pattern excludes it, as it is named itself."""
 
     documents: list[Document] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     unread: list[Problem] = field(default_factory=list)
-    whole_patches: list[LeftOut] = field(default_factory=list)  # checked, as they are objects
+    kept: list[LeftOut] = field(default_factory=list)
 
 
 def read(
@@ -75,7 +65,7 @@ def read(
     stdin: BinaryIO | None = None,
     progress: Callable[[str], None] = lambda _file: None,
     *,
-    exclude: Sequence[str] = (),
+    exclude: Ignoring | None = None,
     strict: bool = False,
     may_be_empty: bool = False,
     crds: Iterable[dict[str, Any]] = (),
@@ -85,16 +75,14 @@ def read(
 ) -> Manifests:
     """Read files, folders and, for "-", `stdin`. A file that several paths reach is read once.
 
-    exclude: patterns as in .gitignore, of what is left out of folders on purpose. strict: whatever a folder holds that
+    exclude: what is left out of folders on purpose. strict: whatever a folder holds that
     is not checked is a problem. may_be_empty: a folder in which nothing is checked is no problem. crds: objects whose
-    CustomResourceDefinitions define kinds. leaving_out: what else leaves files out of folders, each with the folder
-    that its paths are relative to. renderers: what makes objects of a folder that is a "chart" or a "kustomization";
-    then nothing in such charts, and no file that a kustomization takes in, is checked by itself. packed: documents keep
-    their values as bytes (Document.pack), but for CustomResourceDefinitions. Raises ValueError for a pattern that
-    cannot be used.
+    CustomResourceDefinitions define kinds. leaving_out: what else leaves files out, named ones too, each with the
+    folder that its paths are relative to. renderers: what makes objects of a folder that is a "chart" or a
+    "kustomization"; then nothing in such charts, and no file that a kustomization takes in, is checked by itself.
+    packed: documents keep their values as bytes (Document.pack), but for CustomResourceDefinitions.
     """
-    excluding = Ignoring(exclude, "--exclude") if exclude else None
-    reading = _Reading(stdin, progress, excluding, strict, leaving_out, renderers, packed)
+    reading = _Reading(stdin, progress, exclude, strict, leaving_out, renderers, packed)
     for name in paths:
         reading.named(name)
     found = reading.finished(Kinds.builtin().with_crds(crds))
@@ -147,14 +135,22 @@ class _Reading:
 
     def named(self, name: str) -> None:
         """Read what an argument names."""
-        if name != "-" and Path(name).is_dir():
+        folder = name != "-" and Path(name).is_dir()
+        if name != "-" and (by := _excluded_by(name, self._leaving_out, folder=folder)):
+            self.found.left_out.append(LeftOut(name, EXCLUDED, by=by))
+            return
+        if folder:
             self._folder(name)
             return
+        if name != "-":
+            self._keep(name, self._excluding(name), folder=False)
         for file, entry in files.named(name, self._seen):
             self._file(file, entry)
 
     def _folder(self, name: str) -> None:
-        folder = tree.Tree(name, self._ignoring(name))
+        ignoring = self._ignoring(name)
+        self._keep(name, ignoring, folder=True)
+        folder = tree.Tree(name, ignoring)
         self._folders.append(folder)
         extra: list[tuple[str, Path]] = []
         for each in folder.files(self._seen):
@@ -174,10 +170,8 @@ class _Reading:
 
         Not by files of that name further down, with which whoever owns a folder could take it out of the check.
         """
-        found: list[tuple[Path, tree.Excluding]] = [*self._leaving_out]
+        found = self._excluding(name)
         here = Path()
-        if self._exclude is not None:
-            found += [(here, self._exclude), (Path(name), self._exclude)]
         for base in {os.path.realpath(name): Path(name), os.path.realpath(here): here}.values():
             file = base / IGNORE_FILE
             try:
@@ -190,6 +184,17 @@ class _Reading:
             except ValueError as error:
                 self.found.problems.append(Problem(str(file), None, None, str(error)))
         return found
+
+    def _excluding(self, name: str) -> list[tuple[Path, tree.Excluding]]:
+        """What options leave out of a path."""
+        if self._exclude is None:
+            return [*self._leaving_out]
+        return [*self._leaving_out, (Path(), self._exclude), (Path(name), self._exclude)]
+
+    def _keep(self, name: str, ignoring: Sequence[tuple[Path, tree.Excluding]], *, folder: bool) -> None:
+        """Note that a path is excluded, itself or with a folder above it, and yet read, as it is named."""
+        if by := _excluded_by(name, ignoring, folder=folder):
+            self.found.kept.append(LeftOut(name, EXCLUDED, by=by))
 
     def _file(
         self,
@@ -216,7 +221,7 @@ class _Reading:
             made = kustomization(document.value, named=file.named_as_kustomization)
             if made is not None:
                 self._kustomization(name, made, extra)
-            elif self._packed and not _is_definition(document.value):
+            elif self._packed and not is_definition(document.value):
                 document.pack()
 
     def _kustomization(self, name: str, made: Kustomization, extra: list[tuple[str, Path]] | None) -> None:
@@ -238,7 +243,7 @@ class _Reading:
         kinds = kinds.with_crds(
             document.value
             for document in (*(document for file in self._files for document in file.documents), *rendered)
-            if _is_definition(document.value)
+            if is_definition(document.value)
         )
         self._kinds, groups = kinds, {resource.group for resource in kinds}
         for file in self._files:
@@ -273,41 +278,41 @@ class _Reading:
             else:
                 taken.append(document)
         for unread in file.unread:
-            reason = _reason_unread(unread, file.chart)
+            reason = why_unread(unread, file.chart)
             if reason:
                 reasons.setdefault(reason, unread)
                 self.found.unread.append(unread.problem)
             else:
                 self.found.problems.append(unread.problem)
         if taken and part is not None:
-            self.found.whole_patches.append(LeftOut(file.name, _PATCH, by=part))
+            self.found.kept.append(LeftOut(file.name, PATCH, by=part))
         for reason, first in reasons.items():
             # In a file with objects, a document that is none is more likely a mistake.
-            if self._strict or (taken and reason == _NOTHING):
+            if self._strict or (taken and reason == NOTHING):
                 self._refuse(first, reason, part)
             else:
-                self.found.left_out.append(LeftOut(file.name, reason, by=part or "" if reason == _PATCH else ""))
+                self.found.left_out.append(LeftOut(file.name, reason, by=part or "" if reason == PATCH else ""))
         for document in taken:
             self._accept(document)
 
     def _reason(self, document: Document, file: _File, part: str | None, groups: set[str]) -> str:
         """Why a document is left out; "" if it is to be checked, or is meant to be an object and is wrong."""
         value = document.value
-        if not _creates_something(value, groups):
-            return "" if _resembles_an_object(value) else _NOTHING
-        if file.chart and _is_named_by_template(value, self._kinds):
-            return _TEMPLATE
+        if not creates_something(value, groups):
+            return "" if resembles_an_object(value) else NOTHING
+        if file.chart and is_named_by_template(value, self._kinds):
+            return TEMPLATE
         if part is not None and not_an_object(value) is None and not is_whole(value):
-            return _PATCH
+            return PATCH
         return ""
 
     def _refuse(self, what: Document | Unread, reason: str, part: str | None) -> None:
         if isinstance(what, Unread):
             self.found.problems.append(what.problem)
-        elif reason == _PATCH:
+        elif reason == PATCH:
             message = f"a patch of {part}, no whole object; it is checked once it is rendered"
             self.found.problems.append(what.problem(ROOT, message))
-        elif reason == _TEMPLATE:
+        elif reason == TEMPLATE:
             self.found.problems.append(
                 what.problem(("metadata",), "a template of a chart; it is checked once rendered")
             )
@@ -332,12 +337,12 @@ class _Reading:
         for walked in self._folders:
             for chart in walked.charts:
                 command = f"helm template {shlex.quote(chart)} | gatewright check -"
-                made += self._root(LeftOut(chart, _CHART, command), "a Helm chart, not manifests; render it first")
+                made += self._root(LeftOut(chart, CHART, command), "a Helm chart, not manifests; render it first")
         used = set(self._included())
         for path, (folder, root) in sorted(self._roots.items(), key=lambda each: each[1][0]):
             if path not in used and root.kind != COMPONENT and not self._in_a_rendered_chart(folder):
                 command = f"kubectl kustomize {shlex.quote(folder)} | gatewright check -"
-                made += self._root(LeftOut(folder, _KUSTOMIZATION, command), "a kustomization, no object; render it")
+                made += self._root(LeftOut(folder, KUSTOMIZATION, command), "a kustomization, no object; render it")
         return made
 
     def _root(self, root: LeftOut, message: str) -> list[Document]:
@@ -361,7 +366,7 @@ class _Reading:
         """Whether a file in a folder is only a part of what is rendered."""
         if not self._renderers or file.argument is None:
             return False
-        if _KUSTOMIZATION in self._renderers:
+        if KUSTOMIZATION in self._renderers:
             path = os.path.realpath(file.name)
             if path in self._parts or path in self._included_files:
                 return True
@@ -372,7 +377,7 @@ class _Reading:
         return frozenset(self._included())
 
     def _in_a_rendered_chart(self, name: str) -> bool:
-        charts = [chart for walked in self._folders for chart in walked.charts] if _CHART in self._renderers else []
+        charts = [chart for walked in self._folders for chart in walked.charts] if CHART in self._renderers else []
         return any(chart in (".", name) or name.startswith(f"{chart}{os.sep}") for chart in charts)
 
     def _leave_out(self, what: LeftOut, message: str) -> None:
@@ -384,7 +389,7 @@ class _Reading:
     def _excluded(self) -> None:
         for folder in self._folders:
             for by, names in folder.excluded.by.items():
-                self.found.left_out += [LeftOut(name, _EXCLUDED, by=by) for name in names]
+                self.found.left_out += [LeftOut(name, EXCLUDED, by=by) for name in names]
 
     def find_empty(self) -> None:
         """A folder with nothing to check is a problem: it is mostly the wrong one, or one that is to be rendered."""
@@ -412,130 +417,13 @@ class _Reading:
         return "no *.yaml, *.yml or *.json files in this folder"
 
 
-# --------------------------------------------------------------------------------------------------------- reasons
-
-_NOTHING: Final = "no object"
-_PATCH: Final = "patch"
-_TEMPLATE: Final = "template"
-_CHART: Final = "chart"
-_KUSTOMIZATION: Final = "kustomization"
-_EXCLUDED: Final = "excluded"
-_ACTION: Final = "{{"
-
-
-def _is_definition(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("kind") == "CustomResourceDefinition"
-
-
-def _creates_something(value: Any, groups: set[str]) -> bool:
-    """Whether kubectl may create an object from a document. It needs a kind, an apiVersion and a name.
-
-    A list of objects needs a kind alone: without an apiVersion `kubectl create --validate=false` sends its items.
-    """
-    if not isinstance(value, dict) or not _is_text(value.get("kind")):
-        return False
-    if not _is_text(value.get("apiVersion")):
-        return "items" in value
-    group = value["apiVersion"].rpartition("/")[0]
-    metadata = value.get("metadata")
-    named = isinstance(metadata, dict) and any(metadata.get(name) for name in ("name", "generateName"))
-    kubeconfig = (value["apiVersion"], value["kind"]) == ("v1", "Config")
-    kustomize = value["apiVersion"] == "builtin"  # kustomize's own transformers
-    if group in groups and not kubeconfig and not kustomize:
-        return True
-    client = kubeconfig or kustomize or (group or value["apiVersion"]) in _CLIENT_GROUPS
-    return (named and not client) or "items" in value
-
-
-def _resembles_an_object(value: Any) -> bool:
-    """Whether a document that creates nothing is likely to be meant as an object, and must not pass silently."""
-    if not isinstance(value, dict):
-        return False
-    kind, metadata = value.get("kind"), value.get("metadata")
-    body = any(name in value for name in ("spec", "data", "stringData", "rules", "subjects"))
-    if _is_text(value.get("apiVersion")):
-        return "kind" not in value and (isinstance(metadata, dict) or body)
-    if _is_text(kind):
-        return str(kind)[:1].isupper()
-    return isinstance(metadata, dict) and body
-
-
-def _reason_unread(unread: Unread, chart: str) -> str:
-    """Why a part that cannot be read is left out; "" if it is a problem.
-
-    Only what kubectl cannot read either is left out. A byte order mark within a text is read by kubectl alone.
-    """
-    if not unread.grammar or "\ufeff" in unread.text:
-        return ""
-    if chart and _ACTION in unread.text:
-        return _TEMPLATE
-    return "" if all(word in unread.text for word in ("kind", "apiVersion")) else _NOTHING
-
-
-_RBAC: Final = "rbac.authorization.k8s.io"
-
-
-def _is_named_by_template(value: dict[str, Any], kinds: Kinds) -> bool:
-    """Whether the API server must refuse an object of a chart's template as it stands, for `{{` in its identity.
-
-    Names of RBAC objects may have it, and cluster-scoped objects lose their namespace.
-    """
-    metadata = value.get("metadata")
-    if not isinstance(metadata, dict) or not _is_text(value.get("apiVersion")):
-        return False
-    identity = [value["apiVersion"], value["kind"]]
-    resource = kinds.for_kind(value["apiVersion"], value["kind"])
-    if resource is not None and resource.namespaced:
-        identity.append(metadata.get("namespace"))
-    if not value["apiVersion"].startswith(f"{_RBAC}/"):
-        identity.append(metadata.get("name") or metadata.get("generateName"))
-    return any(isinstance(each, str) and _ACTION in each for each in identity)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-# ----------------------------------------------------------------------------------------------------------- notes
-
-MAX_NAMES: Final = 3
-
-
-def notes(found: Manifests, *, verbose: bool = False) -> Iterator[str]:
-    """What was left out, a line for each reason. verbose: names every file."""
-    by_reason: dict[str, list[LeftOut]] = {}
-    for each in found.left_out:
-        by_reason.setdefault(each.reason, []).append(each)
-    for reason, tool in ((_CHART, "Helm chart"), (_KUSTOMIZATION, "kustomization")):
-        if left_out := by_reason.get(reason):
-            one = len(left_out) == 1
-            others = "" if one else f" (and {', '.join(each.file for each in left_out[1:])})"
-            what = f"{_count(len(left_out), tool)} {'is' if one else 'are'} not rendered"
-            yield f"{what}; check what {'it makes' if one else 'they make'}: {left_out[0].command}{others}"
-    if left_out := by_reason.get(_TEMPLATE):
-        yield f"{_count(len(left_out), 'template')} of charts left out: {_names(left_out, verbose)}"
-    if left_out := by_reason.get(_PATCH):
-        yield f"{_count(len(left_out), 'patch', 'patches')} of kustomizations left out: {_names(left_out, verbose)}"
-    if left_out := by_reason.get(_NOTHING):
-        yield f"{_count(len(left_out), 'file')} without Kubernetes objects left out: {_names(left_out, verbose)}"
-    for by in sorted({each.by for each in by_reason.get(_EXCLUDED, ())}):
-        left_out = [each for each in by_reason[_EXCLUDED] if each.by == by]
-        yield f"{_count(len(left_out), 'entry', 'entries')} excluded by {by}: {_names(left_out, verbose)}"
-    if found.whole_patches:
-        which = _names(found.whole_patches, verbose)
-        what = _count(len(found.whole_patches), "file")
-        yield (
-            f"{what} that kustomizations name as patches or parts hold whole objects, which `kubectl apply -f` would "
-            f"create, and are checked: {which}; --exclude leaves them out"
-        )
-
-
-def _names(left_out: Sequence[LeftOut], verbose: bool) -> str:
-    names = list(dict.fromkeys(each.file for each in left_out))
-    if verbose or len(names) <= MAX_NAMES:
-        return ", ".join(names)
-    return f"{', '.join(names[:MAX_NAMES])} and {len(names) - MAX_NAMES} more"
-
-
-def _count(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def _excluded_by(name: str, ignoring: Sequence[tuple[Path, tree.Excluding]], *, folder: bool) -> str:
+    """What excludes a path, or a folder above it; "" for nothing."""
+    for base, each in ignoring:
+        parts = Path(os.path.relpath(name, base)).parts
+        if os.pardir in parts:
+            continue
+        for depth in range(1, len(parts) + 1):
+            if each.excludes("/".join(parts[:depth]), folder=folder or depth < len(parts)):
+                return each.source
+    return ""

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from webhook.documents.document import Document, Problem
 from webhook.documents.files import SUFFIXES
-from webhook.documents.ignoring import IGNORE_FILE
+from webhook.documents.ignoring import IGNORE_FILE, Ignoring
 from webhook.documents.kustomizations import is_within, kustomization
 from webhook.documents.reader import parsed
 from webhook.documents.tree import KUSTOMIZATIONS
@@ -35,7 +35,7 @@ _SHORT: Final = 12  # digits of a commit in reports
 class Reading(Struct, frozen=True):
     """How both sides are read; see `manifests.read`."""
 
-    exclude: Sequence[str] = ()
+    exclude: Ignoring | None = None
     strict: bool = False
     crds: Sequence[dict[str, Any]] = ()
     rendering: Rendering = Rendering()
@@ -78,8 +78,7 @@ class _Excluded:
 def read(paths: Sequence[str], since: str, until: str, how: Reading) -> Sides:
     """Read what `since` has, and what `until` has, or for "" the work tree, its untracked files included.
 
-    Files that git ignores, and those of submodules, are on neither side. Raises GitError, and ValueError for a pattern
-    of `exclude`.
+    Files that git ignores, and those of submodules, are on neither side. Raises GitError.
     """
     repository = Repository.of(folder_of(paths))
     commit = repository.commit(since)

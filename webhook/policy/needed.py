@@ -9,7 +9,6 @@ from webhook.cel.tree.ast import variables_in
 from webhook.cluster.lookups import ACCESS_KIND, NAMESPACES, Lookups, Target
 from webhook.policy.cel.authorization import VARIABLES
 from webhook.policy.policyset import Policy, PolicySet
-from webhook.policy.python.running import PythonMutator, PythonValidator
 from webhook.schema import Kinds
 
 if TYPE_CHECKING:
@@ -28,18 +27,24 @@ def lookups_of(policies: PolicySet) -> Lookups:
             binding.match is not None and binding.match.namespace_selector for binding in policy.bindings
         ):
             targets.add(NAMESPACES)
-        for path, program in policy.evaluator.programs():
-            names = variables_in(program.tree)
-            access = access or not names.isdisjoint(VARIABLES)
-            if "namespaceObject" in names and not _before_the_namespace(path):
-                targets.add(NAMESPACES)
-        if isinstance(policy.evaluator, PythonValidator | PythonMutator):
-            for read in policy.evaluator.declaration.reads:
-                if read == ACCESS_KIND:
-                    access = True
-                else:
-                    targets.add(Target(*read))
+        if reads_namespaces(policy):
+            targets.add(NAMESPACES)
+        for _, program in policy.evaluator.programs():
+            access = access or not variables_in(program.tree).isdisjoint(VARIABLES)
+        for read in policy.reads:
+            if read == ACCESS_KIND:
+                access = True
+            else:
+                targets.add(Target(*read))
     return Lookups.of(targets, access)
+
+
+def reads_namespaces(policy: Policy[Any]) -> bool:
+    """Whether the policy itself asks about Namespaces, apart from the selectors of its bindings."""
+    return ("v1", "Namespace") in policy.reads or any(
+        "namespaceObject" in variables_in(program.tree) and not _before_the_namespace(path)
+        for path, program in policy.evaluator.programs()
+    )
 
 
 def _params(policy: Policy[Any]) -> Iterator[Target]:

@@ -7,7 +7,7 @@ and bindings that may match, each with the conditions that remain to be checked.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from webhook.apiserver.retyping import CustomKinds
 from webhook.documents.reader import Problem
 from webhook.paths import Path
+from webhook.policy.annotations import Annotations
 from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.evaluation import FailurePolicy, Mutator, ParamKind, Validator
 from webhook.policy.exceptions import Exemption, PolicyException
@@ -43,8 +44,16 @@ class ParamRef(Struct, frozen=True):
     deny_if_not_found: bool = True
 
 
+NEEDS_CLUSTER: Final = "gatewright.dev/needs-cluster"
+"""The annotation of a binding that selects by labels of Namespaces which only a cluster knows: with the value `true`, a
+server without a cluster leaves the binding out, where it would deny all that it cannot match."""
+
+
 class Binding(Struct, frozen=True):
-    """A ValidatingAdmissionPolicyBinding or a MutatingAdmissionPolicyBinding; the latter has no `actions`."""
+    """A ValidatingAdmissionPolicyBinding or a MutatingAdmissionPolicyBinding; the latter has no `actions`.
+
+    `needs_cluster`: a server without a cluster leaves it out, as NEEDS_CLUSTER says.
+    """
 
     kind: str
     name: str
@@ -55,13 +64,14 @@ class Binding(Struct, frozen=True):
     file: str
     line: int
     conditions: Conditions | None = None  # of policies in Python
+    needs_cluster: bool = False
 
 
 class Policy(Struct, Generic[Evaluator_co], frozen=True):
     """A compiled policy. `kind`: ValidatingAdmissionPolicy or MutatingAdmissionPolicy, for Python policies too.
 
     `bindings`: sorted by name. A policy without bindings never runs. `exceptions`: sorted by name, with expired ones.
-    `reads`: apiVersion and kind of what a policy in Python declares to look up.
+    `reads`: apiVersion and kind of what a policy in Python declares to look up. `annotations`: by key.
     """
 
     kind: str
@@ -77,6 +87,7 @@ class Policy(Struct, Generic[Evaluator_co], frozen=True):
     bindings: tuple[Binding, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
     reads: frozenset[tuple[str, str]] = frozenset()
+    annotations: Annotations = ()
 
     @property
     def reads_secrets(self) -> bool:
@@ -206,6 +217,18 @@ class PolicySet:
             target=self.target,
         )
 
+    def without_cluster(self) -> PolicySet:
+        """The set for a server without a cluster: without the bindings that need one."""
+        return PolicySet(
+            map(_without_cluster, self._validating),
+            map(_without_cluster, self._mutating),
+            objects=self.objects,
+            revision=self.revision,
+            notes=self.notes,
+            warnings=self.warnings,
+            target=self.target,
+        )
+
     def with_custom_kinds(self, custom: CustomKinds) -> PolicySet:
         """The set whose mutations leave objects of these kinds with the defaults of their schemas."""
         return PolicySet(
@@ -231,6 +254,10 @@ class PolicySet:
                     self._kept.clear()
                 self._kept[kind] = kept
         return kept
+
+
+def _without_cluster(policy: Policy[Evaluator_co]) -> Policy[Evaluator_co]:
+    return replace(policy, bindings=tuple(each for each in policy.bindings if not each.needs_cluster))
 
 
 # The kind of a request: resource, subresource, operation; for a converted object also the resource and subresource

@@ -76,6 +76,7 @@ class Installer:
             raise _not_now(tree, f"loading the tree did not end within {self._seconds:g} s") from None
         live = self._state.in_force.live
         if self._cluster is None or live is None:
+            policies = policies.without_cluster()
             return Candidate(InForce(policies, ManifestsView(policies.objects, kinds)), kinds)
         try:
             view = await self._cluster.successor(live, policies, self._seconds)

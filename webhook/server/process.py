@@ -123,6 +123,11 @@ def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
         raise StartError(f"{flag('events')} needs a cluster to record Events in; set {flag('cluster')}")
     ca = authority.ca if authority else None
     if cluster is None:  # policies look objects up in the policy tree only
+        left_out = tuple(each.name for each in policies.bindings if each.needs_cluster)
+        if left_out:
+            message = f"there is no cluster, so bindings that need one are left out: {', '.join(left_out)}"
+            log.write("info", "cluster", {"message": message})
+        policies = policies.without_cluster()
         state = State(InForce(policies, ManifestsView(policies.objects, kinds)), development_ca=ca)
     else:
         state = State(InForce(policies, cluster.view, cluster.view), development_ca=ca)

@@ -216,7 +216,7 @@ def test_pod_security_is_noted() -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default", "labels": labels}}
     _, plugged = admitted(pod(), namespace)
     assert plugged.notes == (
-        'Namespace default enforces the Pod Security Standard "restricted", which is not checked here',
+        'Namespace default enforces the Pod Security Standard "restricted", which only policies check here',
     )
     labels["pod-security.kubernetes.io/enforce"] = "privileged"
     assert admitted(pod(), namespace)[1] == Plugged()

@@ -27,7 +27,7 @@ from webhook.impact.summary import PolicySummary, Summary
 from webhook.mutants.mutant import Mutant, Outcome, Shown, Status
 from webhook.mutants.running import Mutated
 from webhook.offline.background import LookedFor
-from webhook.offline.manifests import LeftOut
+from webhook.offline.leftout import LeftOut
 from webhook.offline.requests import Identity
 
 HOSTILE: Final = (

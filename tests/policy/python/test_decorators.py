@@ -300,6 +300,16 @@ class TestDeclaration:
         assert policy.description == "Images name a version.\n\nOr else."
         assert (Path(policy.file).name, policy.line) == ("policy.py", 3)
 
+    def test_annotations_are_kept_as_those_of_cel(self, tmp_path: Path) -> None:
+        given = "{'kubernetes.io/description': 'All are named.', 'gatewright.dev/Title': 'Names'}"
+        code = f"@validate(resources=['v1/pods'], annotations={given})\ndef p(request):\n    'Not this.'\n"
+        (policy,) = tree(tmp_path, code).policies
+        assert policy.description == "All are named."
+        assert policy.annotations == (
+            ("gatewright.dev/Title", "Names"),
+            ("kubernetes.io/description", "All are named."),
+        )
+
     def test_a_name_can_be_given(self, tmp_path: Path) -> None:
         code = "@validate(resources=['v1/pods'], name='p')\ndef f(request): ...\n"
         assert [policy.name for policy in tree(tmp_path, code).policies] == ["p"]
@@ -335,6 +345,10 @@ class TestDeclaration:
             ("@validate(resources=['*'], name='No_Good')", "the policy's name 'No_Good' must be lower-case letters"),
             ("@validate(resources=['*'], param_kind='ConfigMap')", "param_kind must be a form such as v1/ConfigMap"),
             ("@validate(resources=['*'], param_kind='v1/configmap')", "param_kind must be a form such as v1/ConfigMap"),
+            ("@validate(resources=['*'], annotations='x')", "@validate: annotations must be a dict such as"),
+            ("@validate(resources=['*'], annotations={'a b': ''})", "annotations has the key 'a b'; expected a form"),
+            ("@mutate(resources=['*'], annotations={'a/b': 5})", "annotations['a/b'] must be text, not int"),
+            ("@mutate(resources=['*'], annotations={'a': 'é' * 131072})", "262,145 bytes; at most 262,144"),
             ("@mutate(resources=['*'], operations=['DELETE'])", "@mutate: DELETE has no object to mutate"),
             ("@mutate(resources=['*'], reinvocation_policy='Always')", "@mutate: reinvocation_policy must be 'Never'"),
         ],

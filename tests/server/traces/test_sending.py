@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.server.collector import collecting, slow
 from tests.timing import patience
+from webhook.server import feeding
 from webhook.server.logs import Log
 from webhook.server.traces.sending import MAX_BYTES, ConfigurationError, Sending, check
 from webhook.server.traces.spans import Record
@@ -88,18 +89,21 @@ def test_spans_arrive(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_waits_at_the_end_is_exported(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+        monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")
+        monkeypatch.setattr(feeding, "END", patience(20))
 
         async def work() -> None:
             sending = Sending(log)
             sending.start()
             sending.put(record())
-            await until(lambda: not sending._waiting)
-            await asyncio.sleep(1)  # until Python has started: the end waits two seconds
+            sending.put(record(3))  # a batch, which says that the process has started
+            await until(lambda: sending.done == 2)
             sending.put(record(2))
             await sending.close()
 
         run(work)
-        assert len(collector.spans) == 2
+        assert len(collector.spans) == 3
 
 
 @pytest.mark.parametrize("how", ["refuses", "is gone", "is slow"])

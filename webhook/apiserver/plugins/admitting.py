@@ -97,7 +97,8 @@ def pod_security(_pod: dict[str, Any], run: Run) -> None:
     level = metadata_of(namespace, "labels").get(_POD_SECURITY) if namespace else None
     if level and level != "privileged":
         run.notes.append(
-            f"Namespace {run.namespace} enforces the Pod Security Standard {quote(level)}, which is not checked here"
+            f"Namespace {run.namespace} enforces the Pod Security Standard {quote(level)}, "
+            "which only policies check here"
         )
 
 

@@ -13,7 +13,7 @@ from webhook.cli.report.model import LEVELS, Case, Diff, Exempted, Finding, Fix,
 from webhook.documents.document import Problem
 from webhook.impact.summary import Summary
 from webhook.offline.background import LookedFor
-from webhook.offline.manifests import LeftOut
+from webhook.offline.leftout import LeftOut
 from webhook.offline.requests import Identity
 from webhook.visible import encodable
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from webhook.impact.summary import Summary
     from webhook.mutants.running import Mutated
     from webhook.offline.background import LookedFor
-    from webhook.offline.manifests import LeftOut
+    from webhook.offline.leftout import LeftOut
     from webhook.offline.requests import Identity
     from webhook.offline.verdicts import Located
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from webhook.cel import Issue
 from webhook.paths import Path
+from webhook.policy.annotations import DESCRIPTION
 from webhook.policy.cel import mutating
 from webhook.policy.cel.validating import Compiled, compile_policy
 from webhook.policy.evaluation import Mutator, Validator
@@ -54,7 +55,8 @@ def _in_cel(
         kind=kind,
         name=policy.metadata.name,
         language="cel",
-        description=policy.metadata.annotations.get("kubernetes.io/description", ""),
+        description=policy.metadata.annotations.get(DESCRIPTION, ""),
+        annotations=tuple(sorted(policy.metadata.annotations.items())),
         file=file,
         line=line,
         failure_policy=policy.spec.failure_policy,
@@ -81,4 +83,5 @@ def python_policy(declaration: Declaration, version: Version) -> Policy[Any]:
         param_kind=declaration.param_kind,
         evaluator=evaluator,
         reads=declaration.reads,
+        annotations=declaration.annotations,
     )

@@ -8,7 +8,7 @@ from webhook.policy import exceptions
 from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.evaluation import ParamKind
 from webhook.policy.matching import Match, Requirement, Rule, Selector
-from webhook.policy.policyset import Binding, ParamRef
+from webhook.policy.policyset import NEEDS_CLUSTER, Binding, ParamRef
 from webhook.policy.written import model
 
 
@@ -49,6 +49,7 @@ def binding(
         file=file,
         line=line,
         conditions=conditions,
+        needs_cluster=bound.metadata.annotations.get(NEEDS_CLUSTER) == "true",
     )
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
 from webhook.lazypatterns import lazily
+from webhook.policy.annotations import DESCRIPTION, MAX_ANNOTATIONS, Annotations
 from webhook.policy.python.decorators import Options, PolicyDefinitionError, PolicyKind
 from webhook.policy.request import OPERATIONS
-from webhook.policy.written.names import is_subdomain
+from webhook.policy.written.names import is_qualified_name, is_subdomain
 
 if TYPE_CHECKING:
     from webhook.policy.evaluation import FailurePolicy, ParamKind
@@ -52,6 +53,7 @@ class Declaration(Struct, frozen=True):
     file: str
     line: int
     reads: Reads = frozenset()
+    annotations: Annotations = ()
     reinvoked: bool = False
     only_reads: bool = False
     source: Source | None = None
@@ -105,6 +107,7 @@ def declare(kind: PolicyKind, function: Callable[..., Any], options: Options) ->
     resources = _resources(options.resources, decorator)
     param_kind = None if options.param_kind is None else _param_kind(options.param_kind, decorator)
     reads = _reads(options.reads, decorator)
+    annotations = _annotations(options.annotations, decorator)
     params = _params_parameter(function, decorator)
     model = None
     if params is not None:
@@ -132,7 +135,7 @@ def declare(kind: PolicyKind, function: Callable[..., Any], options: Options) ->
         Declaration(
             kind=kind,
             name=name,
-            description=inspect.getdoc(function) or "",
+            description=annotations.get(DESCRIPTION) or inspect.getdoc(function) or "",
             function=function,
             takes_params=params is not None,
             model=model,
@@ -142,6 +145,7 @@ def declare(kind: PolicyKind, function: Callable[..., Any], options: Options) ->
             file=plain.__code__.co_filename,
             line=plain.__code__.co_firstlineno,
             reads=reads,
+            annotations=tuple(sorted(annotations.items())),
             reinvoked=options.reinvoked,
         )
     )
@@ -242,6 +246,22 @@ def _reads(kinds: Collection[str], decorator: str) -> Reads:
             )
         reads.add(kind)
     return frozenset(reads)
+
+
+def _annotations(annotations: Mapping[str, str], decorator: str) -> Mapping[str, str]:
+    if not isinstance(annotations, Mapping):
+        raise PolicyDefinitionError(f"{decorator}: annotations must be a dict such as {{'{DESCRIPTION}': '…'}}")
+    for key, value in annotations.items():
+        if not isinstance(key, str) or not is_qualified_name(key.lower()):
+            raise PolicyDefinitionError(
+                f"{decorator}: annotations has the key {key!r}; expected a form such as {DESCRIPTION}"
+            )
+        if not isinstance(value, str):
+            raise PolicyDefinitionError(f"{decorator}: annotations[{key!r}] must be text, not {type(value).__name__}")
+    size = sum(len(key.encode()) + len(value.encode("utf-8", "replace")) for key, value in annotations.items())
+    if size > MAX_ANNOTATIONS:
+        raise PolicyDefinitionError(f"{decorator}: annotations have {size:,} bytes; at most {MAX_ANNOTATIONS:,}")
+    return annotations
 
 
 def _expected(text: Any) -> str:

@@ -6,8 +6,9 @@ are imported only when a policy is declared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import wraps
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 from webhook.policy.python.given import Request
@@ -39,6 +40,9 @@ MutateFunctionWithParams = TypeVar(
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
 class PolicyDefinitionError(TypeError):
     """A decorator was used incorrectly; the text says how, and what is expected."""
 
@@ -53,6 +57,7 @@ class Options(NamedTuple):
     failure_policy: FailurePolicy
     scope: Scope
     reads: Collection[str]
+    annotations: Mapping[str, str]
     reinvoked: bool = False
 
 
@@ -98,6 +103,7 @@ def validate(
     failure_policy: FailurePolicy = "Fail",
     scope: Scope = "*",
     reads: Texts = (),
+    annotations: Mapping[str, str] = NONE,
 ) -> Callable[[ValidateFunction], ValidateFunction]: ...
 
 
@@ -111,6 +117,7 @@ def validate(
     failure_policy: FailurePolicy = "Fail",
     scope: Scope = "*",
     reads: Texts = (),
+    annotations: Mapping[str, str] = NONE,
 ) -> Callable[[ValidateFunctionWithParams], ValidateFunctionWithParams]: ...
 
 
@@ -124,6 +131,7 @@ def validate(
     failure_policy: FailurePolicy = "Fail",
     scope: Scope = "*",
     reads: Texts = (),
+    annotations: Mapping[str, str] = NONE,
 ) -> Callable[[Function], Function]:
     """Declare a validating policy: a function that takes the request, or the request and the params.
 
@@ -145,11 +153,13 @@ def validate(
     `request.cluster.namespace`, `authorization.k8s.io/v1/SubjectAccessReview` for `request.cluster.authorize`. In a
     cluster, the server caches their objects, and needs the permission to list and watch them. A lookup of any other
     kind is an evaluation error. Params need no `reads`.
+    `annotations`: what metadata.annotations are to a policy in CEL, by their keys. `kubernetes.io/description` takes
+    the place of the docstring.
 
     Returns the function unchanged, so that unit tests can call it. Raises PolicyDefinitionError, a TypeError, if an
     argument is not valid.
     """
-    options = Options(resources, operations, name, param_kind, failure_policy, scope, reads)
+    options = Options(resources, operations, name, param_kind, failure_policy, scope, reads, annotations)
     return lambda function: _declare("ValidatingAdmissionPolicy", function, options)
 
 
@@ -163,6 +173,7 @@ def mutate(
     failure_policy: FailurePolicy = "Fail",
     scope: Scope = "*",
     reads: Texts = (),
+    annotations: Mapping[str, str] = NONE,
     reinvocation_policy: ReinvocationPolicy = "Never",
 ) -> Callable[[MutateFunction], MutateFunction]: ...
 
@@ -177,6 +188,7 @@ def mutate(
     failure_policy: FailurePolicy = "Fail",
     scope: Scope = "*",
     reads: Texts = (),
+    annotations: Mapping[str, str] = NONE,
     reinvocation_policy: ReinvocationPolicy = "Never",
 ) -> Callable[[MutateFunctionWithParams], MutateFunctionWithParams]: ...
 
@@ -191,6 +203,7 @@ def mutate(
     failure_policy: FailurePolicy = "Fail",
     scope: Scope = "*",
     reads: Texts = (),
+    annotations: Mapping[str, str] = NONE,
     reinvocation_policy: ReinvocationPolicy = "Never",
 ) -> Callable[[Function], Function]:
     """Declare a mutating policy: a function that edits `request.object` in place, and returns None.
@@ -202,7 +215,7 @@ def mutate(
     if reinvocation_policy not in ("Never", "IfNeeded"):
         raise PolicyDefinitionError("@mutate: reinvocation_policy must be 'Never' or 'IfNeeded'")
     reinvoked = reinvocation_policy == "IfNeeded"
-    options = Options(resources, operations, name, param_kind, failure_policy, scope, reads, reinvoked)
+    options = Options(resources, operations, name, param_kind, failure_policy, scope, reads, annotations, reinvoked)
     return lambda function: _declare("MutatingAdmissionPolicy", function, options)
 
 

@@ -232,7 +232,7 @@ def _attributes(review: ReviewSpan) -> _Attributes:
         "gatewright.review.resource": request.resource,
         "gatewright.review.subresource": request.subresource,
         "gatewright.review.name": request.name,
-        "gatewright.review.dry_run": request.dry_run,
+        "gatewright.review.dry_run": request.dry_run if review.request else "",
         "gatewright.verdict": review.verdict,
         "gatewright.verdict.code": review.code,
         "gatewright.policies.revision": review.revision,

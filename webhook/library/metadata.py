@@ -1,0 +1,145 @@
+"""What a policy of the library says of itself in annotations: title, category, severity, why, what to do, controls.
+
+`KEYS` and the constants beside it are the one schema of them; docs/library.md shows them to people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.lazypatterns import lazily
+from webhook.nearest import nearest
+from webhook.policy.annotations import DESCRIPTION
+from webhook.visible import visible
+
+PREFIX: Final = "gatewright.dev/"
+TITLE: Final = PREFIX + "title"
+CATEGORY: Final = PREFIX + "category"
+SEVERITY: Final = PREFIX + "severity"
+RATIONALE: Final = PREFIX + "rationale"
+REMEDIATION: Final = PREFIX + "remediation"
+CONTROLS: Final = PREFIX + "controls"
+KEYS: Final = (TITLE, DESCRIPTION, CATEGORY, SEVERITY, RATIONALE, REMEDIATION, CONTROLS)
+
+CATEGORIES: Final = (
+    "pod-security", "workloads", "images", "resources", "network", "access", "secrets", "storage", "scheduling",
+    "namespaces", "metadata", "gitops", "service-mesh", "eventing", "operators", "mutation",
+)  # fmt: skip
+SEVERITIES: Final = ("low", "medium", "high", "critical")
+"""From the least on."""
+
+
+class Framework(Struct, frozen=True):
+    """A catalogue of controls. `number`: the form of its numbers, of which `such_as` is one."""
+
+    title: str
+    number: re.Pattern[str]
+    such_as: str
+
+
+FRAMEWORKS: Final = {
+    "CIS": Framework("CIS Kubernetes Benchmark 1.10", lazily(r"5(\.[0-9]{1,2}){2}"), "5.2.4"),
+    "NSA-CISA": Framework(
+        "NSA/CISA Kubernetes Hardening Guide", lazily(r"[a-z0-9]+(-[a-z0-9]+)*"), "non-root-containers"
+    ),
+    "NIST-800-53": Framework("NIST SP 800-53", lazily(r"[A-Z]{2}-[0-9]{1,2}(\([0-9]{1,2}\))?"), "AC-6"),
+    "PCI-DSS": Framework("PCI DSS 4", lazily(r"[0-9]{1,2}(\.[0-9]{1,2}){1,3}"), "2.2.6"),
+    "MITRE-ATTACK": Framework("MITRE ATT&CK for containers", lazily(r"T[0-9]{4}(\.[0-9]{3})?"), "T1611"),
+    "PSS": Framework(
+        "Pod Security Standards", lazily(r"(baseline|restricted)( [A-Za-z0-9/-]+)*"), "baseline HostPath Volumes"
+    ),
+}
+"""By the name that annotations give it. A number matches its form as a whole."""
+
+
+class Control(Struct, frozen=True, order=True):
+    """A control of a framework. `number`: as the framework writes it."""
+
+    framework: str
+    number: str
+
+    def __str__(self) -> str:
+        return f"{self.framework} {self.number}"
+
+
+class Metadata(Struct, frozen=True):
+    """What a policy says of itself. A text is empty, and `controls` too, where it says nothing, or nothing valid."""
+
+    title: str = ""
+    description: str = ""
+    category: str = ""
+    severity: str = ""
+    rationale: str = ""
+    remediation: str = ""
+    controls: tuple[Control, ...] = ()
+
+
+def read(annotations: Mapping[str, str]) -> tuple[Metadata, list[str]]:
+    """The metadata among the annotations of a policy, and what is wrong with it: each a text with the key, what was
+    found and what is expected."""
+    problems: list[str] = []
+
+    def text(key: str) -> str:
+        found = " ".join(annotations.get(key, "").split())
+        if not found:
+            problems.append(f"{key}: is missing; every policy of the library has it")
+        return found
+
+    def one_of(key: str, known: tuple[str, ...]) -> str:
+        found = text(key)
+        if not found or found in known:
+            return found
+        problems.append(f"{key}: {found!r} is unknown; {_expected(found, known)}")
+        return ""
+
+    metadata = Metadata(
+        title=text(TITLE),
+        description=text(DESCRIPTION),
+        category=one_of(CATEGORY, CATEGORIES),
+        severity=one_of(SEVERITY, SEVERITIES),
+        rationale=text(RATIONALE),
+        remediation=text(REMEDIATION),
+        controls=_controls(annotations.get(CONTROLS, ""), problems),
+    )
+    known = {key.removeprefix(PREFIX) for key in KEYS}
+    for key in annotations:
+        meant = nearest(key.removeprefix(PREFIX), known, 0.8) if key.startswith(PREFIX) and key not in KEYS else None
+        if meant is not None:
+            problems.append(f"{visible(key)}: means nothing; did you mean {PREFIX}{meant}?")
+    return metadata, problems
+
+
+def control(text: str) -> Control:
+    """The control that a text such as `CIS 5.2.4` names. Raises ValueError, which says what is expected."""
+    framework, _, number = text.strip().partition(" ")
+    number = " ".join(number.split())
+    found = FRAMEWORKS.get(framework)
+    if found is None:
+        raise ValueError(f"{framework!r} is no framework; {_expected(framework, tuple(FRAMEWORKS))}")
+    if not found.number.fullmatch(number):
+        raise ValueError(
+            f"{number!r} is no control of {framework} ({found.title}); expected a form such as "
+            f"{framework} {found.such_as}"
+        )
+    return Control(framework, number)
+
+
+def _controls(text: str, problems: list[str]) -> tuple[Control, ...]:
+    return tuple(sorted(set(_read_controls(text, problems))))
+
+
+def _read_controls(text: str, problems: list[str]) -> Iterator[Control]:
+    for line in filter(None, map(str.strip, text.splitlines())):
+        try:
+            yield control(line)
+        except ValueError as error:
+            problems.append(f"{CONTROLS}: {error}")
+
+
+def _expected(found: str, known: tuple[str, ...]) -> str:
+    meant = nearest(found, known)
+    return f"did you mean {meant}?" if meant else f"expected one of {', '.join(known)}"
