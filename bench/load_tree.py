@@ -16,7 +16,7 @@ from pathlib import Path
 
 POLICIES = 200
 ROUNDS = 5
-LIMIT_MS = 3.0
+LIMIT_MS = 1.2
 """The limit for loading one policy, in milliseconds."""
 
 _SUBJECTS = (
@@ -54,13 +54,16 @@ else:
 """
 
 
-def generate(folder: Path, count: int) -> None:
-    """Write `count` files, each with a policy (three variables, a validation, a messageExpression) and a binding."""
+def generate(folder: Path, count: int, registry: str = "registry-{number}.example.com") -> None:
+    """Write `count` files, each with a policy (three variables, a validation, a messageExpression) and a binding.
+
+    registry: where images must come from, with the number of the policy.
+    """
     for number in range(count):
         group, resource, spec = _SUBJECTS[number % len(_SUBJECTS)]
         suffix = f"_{number}" if number % 4 == 3 else ""
         containers, exempt, named = f"containers{suffix}", f"exempt{suffix}", f"named{suffix}"
-        name = f"policy-{number:03d}"
+        name, images = f"policy-{number:03d}", registry.format(number=number)
         (folder / f"{name}.yaml").write_text(f"""\
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
@@ -83,9 +86,9 @@ spec:
   validations:
   - expression: >-
       variables.{exempt} || size(variables.{named}) <= {number} &&
-      variables.{containers}.all(c, c.image.startsWith('registry-{number}.example.com/')
+      variables.{containers}.all(c, c.image.startsWith('{images}/')
       && !c.image.endsWith(':latest'))
-    messageExpression: "'images of ' + object.metadata.name + ' come from registry-{number}.example.com'"
+    messageExpression: "'images of ' + object.metadata.name + ' come from {images}'"
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
@@ -115,6 +118,6 @@ def main() -> None:
     held = statistics.median(size for _, size in runs)
     each = loading / POLICIES * 1000
     verdict = "within" if each <= LIMIT_MS else "over"
-    print(f"{'gatewright':24}{loading * 1000:8.0f} ms   {each:.2f} ms a policy ({verdict} {LIMIT_MS:.0f} ms)")
+    print(f"{'gatewright':24}{loading * 1000:8.0f} ms   {each:.2f} ms a policy ({verdict} {LIMIT_MS} ms)")
     print(f"{'PyYAML reads the files':24}{reading * 1000:8.0f} ms   {reading / POLICIES * 1000:.2f} ms a policy")
     print(f"{'memory held':24}{held / 1e6:8.1f} MB   {held / POLICIES / 1000:.0f} kB a policy\n")

@@ -69,3 +69,15 @@ def test_evaluation_leaves_the_object_as_it_was() -> None:
     value = {"a": [1, 2, {"b": 3}]}
     evaluate("(x.a + [4]).map(e, e) == x.a && x.transformMap(k, v, v) == x", x=value)
     assert value == {"a": [1, 2, {"b": 3}]}
+
+
+def test_code_is_generated_at_the_first_evaluation() -> None:
+    program, other = ENVIRONMENT.compile("x == 1"), ENVIRONMENT.compile("x == 1")
+    before = program.is_prepared
+    assert program.evaluate(Activation({"x": 1})) is True
+    assert (before, program.is_prepared, other.is_prepared) == (False, True, False)
+    made = program.plain
+    program.prepare()
+    assert program.plain is made
+    assert other.fixed_cost == program.fixed_cost > 0
+    assert not hasattr(program, "plane")

@@ -12,17 +12,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.policy import trees
 from tests.server.authorities import Mount
 from tests.server.running import Running, end, launch, wait_for
 from tests.server.trees import CREATE_POD, policy, refused, reload, said, value, write
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.load.treefiles import read_tree
 from webhook.policy.policyset import PolicySet
+from webhook.schema import Kinds
+from webhook.server import process
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
 from webhook.server.exchange import Client, Head
+from webhook.server.installing import Installer
+from webhook.server.logs import Log
+from webhook.server.metrics import Metrics
 from webhook.server.reload import SETTLED, Outcome
+from webhook.server.settings import Settings
 from webhook.server.state import InForce, State
+from webhook.versions import NEWEST
 
 WITHIN = 15.0  # seconds
 
@@ -306,3 +316,18 @@ def test_several_folders_make_one_tree(start: Callable[..., Running], tmp_path: 
     write(second, b_yaml=policy("more", "another"), c_yaml=policy("third", "third"))
     assert reload(server).json["changed"] is True
     assert len(server.get("/policies").json["policies"]) == 3
+
+
+def test_no_review_waits_for_the_code_of_a_policy(tmp_path: Path) -> None:
+    """Neither after a start nor after a reload: the code of bound policies is there, that of others never is made."""
+    bound = yaml.safe_dump_all([trees.policy("bound"), trees.binding("bound"), trees.policy("unbound")])
+    tmp_path.joinpath("policies.yaml").write_text(bound)
+    log = Log(-1)
+    *_, started = process._load(Settings(policies=[str(tmp_path)]), log)
+    state = State(InForce(PolicySet(), ManifestsView([])))
+    installer = Installer(state, Metrics(Kinds.builtin()), NEWEST, 60)
+    reloaded = asyncio.run(installer.install(read_tree(tmp_path)))
+    assert state.in_force.policies is reloaded
+    for policies in (started, reloaded):
+        prepared = {of.name: program.is_prepared for of, _, program in policies.expressions()}
+        assert prepared == {"bound": True, "unbound": False}

@@ -122,8 +122,8 @@ class Environment:
             dated = CompileError(error.source, _dated(error, self._version))
             raise explained(dated, self._names()) from None
         if height <= LOW and sum(map(source.count, "([{?!-")) <= 24:  # what the height does not count
-            return _built(source, tree, expect, compiling)
-        return with_room(source, tree, lambda: _built(source, tree, expect, compiling))
+            return _built(source, tree, expect, compiling, small=True)
+        return with_room(source, tree, lambda: _built(source, tree, expect, compiling, small=False))
 
     def _names(self) -> Names:
         functions = _functions(self._version, self._constructs)
@@ -141,13 +141,13 @@ class Environment:
         return self._frontend
 
 
-def _built(source: str, tree: Expr, expect: tuple[Type, ...], compiling: Compiling) -> Program:
+def _built(source: str, tree: Expr, expect: tuple[Type, ...], compiling: Compiling, *, small: bool) -> Program:
     check_literals(source, tree, compiling)
     if expect and tree.type not in expect:
         wanted = " or ".join(map(str, expect))
         message = f"must evaluate to {wanted} but got {tree.type}"
         raise CompileError(source, [Issue(message)])
-    return Program(source, tree)
+    return Program(source, tree, small=small)
 
 
 def _first(item: tuple[str, Type]) -> str:

@@ -157,28 +157,59 @@ class Recording(Activation):
 class Program:
     """A compiled expression. It can be evaluated any number of times, from several threads.
 
-    `type`: inferred by the checker. `source`: the text of the expression. `fixed_cost`: an upper bound on the part of
-    the cost that an evaluation in the plain form does not add to the activation's `cost`.
+    `type`: inferred by the checker. `source`: the text of the expression. `plain`: the plain form of its code.
+    `fixed_cost`: an upper bound on the part of the cost that an evaluation in the plain form does not add to the
+    activation's `cost`. Both are made at their first use, or by `prepare`, unless the expression is large or deep.
     """
 
     __slots__ = ("_counted", "_exact", "_levels", "_recording", "fixed_cost", "plain", "source", "tree", "type")
 
-    def __init__(self, source: str, tree: Expr) -> None:
+    plain: Callable[[Any], Any]
+    fixed_cost: int
+
+    def __init__(self, source: str, tree: Expr, *, small: bool = False) -> None:
+        """small: the tree is so low that code for it can be generated on every stack."""
         self.source = source
         self.tree = tree
         self.type: Type = tree.type
-        self.plain, self.fixed_cost = generate(tree, "plain")
-        if self.fixed_cost > RESERVE:
-            self.plain, self.fixed_cost = _left_to_the_exact_form, 0
         # The other forms are rarely needed and generated on first use, except those of large expressions, which would
         # delay a request.
         self._counted: Callable[[Any], Any] | None = None
         self._exact: Callable[[Any], Any] | None = None
         self._recording: Callable[[Any], Any] | None = None
         self._levels = 0  # of the tree; 0: not counted yet
-        if len(source) > _SHORT and _nodes(tree) > _LARGE:
+        large = len(source) > _SHORT and _nodes(tree) > _LARGE
+        if large or not small:
+            self.prepare()
+        if large:
             self._counted, _ = generate(tree, "counted")
             self._exact, _ = generate(tree, "exact")
+
+    if not TYPE_CHECKING:  # which would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            # Python only calls this for a slot without a value: once there is code, an evaluation does not pay for it.
+            if name not in ("plain", "fixed_cost"):
+                raise AttributeError(name)
+            self.prepare()
+            return getattr(self, name)
+
+    def prepare(self) -> None:
+        """Generate the plain form, so that no evaluation waits for it."""
+        if self.is_prepared:
+            return
+        plain, fixed_cost = generate(self.tree, "plain")
+        # `plain` last: a thread that finds it also finds the cost.
+        self.fixed_cost, self.plain = (fixed_cost, plain) if fixed_cost <= RESERVE else (0, _left_to_the_exact_form)
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the plain form has been generated."""
+        try:
+            object.__getattribute__(self, "plain")
+        except AttributeError:
+            return False
+        return True
 
     def __repr__(self) -> str:
         return f"Program({self.source!r}: {self.type})"

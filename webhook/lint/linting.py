@@ -53,7 +53,7 @@ def lint(tree: Tree, target: Version = NEWEST, *, now: float, registrations: Ite
 def loaded(tree: Tree, target: Version) -> tuple[PolicySet | None, tuple[Problem, ...]]:
     """The policies of a tree, or all of its problems."""
     try:
-        return load_tree(tree, target), ()
+        return load_tree(tree, target, with_tests=True), ()
     except PolicyTreeError as error:
         return None, tuple(error.problems)
 

@@ -185,6 +185,17 @@ class PolicySet:
             for path, program in policy.evaluator.programs():
                 yield policy, path, program
 
+    def prepare(self) -> None:
+        """Generate the code of all policies that have a binding, so that no review waits for it. It is made when it is
+        first needed otherwise; the code of a policy without a binding never is."""
+        for policy in self.policies:
+            if policy.bindings:
+                for _, program in policy.evaluator.programs():
+                    program.prepare()
+            for binding in policy.bindings:
+                for condition in binding.conditions.conditions if binding.conditions else ():
+                    condition.program.prepare()
+
     def validators_for(self, request: Request) -> tuple[Candidate[Validator], ...]:
         """The validating policies that may match the request, by name."""
         return self._candidates(request).validating

@@ -72,7 +72,7 @@ class Schema:
         if not isinstance(node, dict):
             return None
         if self._builtin:
-            return Schema(node, builtin=True)
+            return _of_builtin(node)
         if self._levels <= 0:
             return UNKNOWN
         return Schema(node, levels=self._levels - 1)
@@ -218,6 +218,23 @@ _BUILTIN: Final = Schemas()
 @cache
 def _of_definition(name: str) -> Schema:
     return Schema({"$ref": name}, builtin=True)
+
+
+@cache
+def _of_defaulted(name: str) -> Schema:
+    return Schema({"$ref": name, "default": {}}, builtin=True)
+
+
+def _of_builtin(node: dict[str, Any]) -> Schema:
+    """The schema of a shipped node. Nodes that only refer to the same definition have the same one: a Pod's spec is
+    read once, not once for each workload."""
+    name = node.get("$ref")
+    if isinstance(name, str):
+        if len(node) == 1:
+            return _of_definition(name)
+        if len(node) == 2 and node.get("default") == {}:
+            return _of_defaulted(name)
+    return Schema(node, builtin=True)
 
 
 @cache

@@ -108,6 +108,7 @@ class Installer:
     def _load(self, tree: Tree) -> tuple[PolicySet, Kinds]:
         with _yielding():
             policies = load_tree(tree, self._version)
+            policies.prepare()
             return policies, Kinds.builtin().with_crds(policies.objects)
 
 

@@ -162,13 +162,15 @@ def _load(settings: Settings, log: Log) -> tuple[Sources, Stamp, Tree, PolicySet
     since = sources.stamp()
     tree = sources.read()
     try:
-        return sources, since, tree, load_tree(tree, version)
+        policies = load_tree(tree, version)
     except PolicyTreeError as error:
         width = columns(sys.stderr)
         text = "\n".join(full_text(problem, width) for problem in error.problems)
         raise StartError(
             f"{text}\nthe policies in {_named(settings)} cannot be loaded; the server does not start"
         ) from None
+    policies.prepare()
+    return sources, since, tree, policies
 
 
 def _begun(bundles: Bundles) -> bool:

@@ -93,7 +93,7 @@ def main() -> None:
 
     problems: list[Problem] = []
     try:
-        load_tree(tree, version, lambda file: report(file=file))
+        load_tree(tree, version, lambda file: report(file=file)).prepare()
     except PolicyTreeError as error:
         problems = error.problems
     report(problems=msgspec.to_builtins(problems))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.cel.check.checked import ENVIRONMENT, outcome
-from webhook.cel import CompileError
-from webhook.cel.check.frontend import MAX_ISSUES
+from webhook.cel import CompileError, environment
+from webhook.cel.check import checking
+from webhook.cel.check.checking import Checker
+from webhook.cel.check.frontend import MAX_ISSUES, Frontend
+from webhook.cel.tree.types import INT, STRING, list_of
+from webhook.versions import NEWEST
 
 
 def type_of(expression: str) -> str:
@@ -63,3 +67,39 @@ def test_as_many_errors_are_told_as_the_api_server_tells() -> None:
         ENVIRONMENT._checker().check(" + ".join(["nope"] * 120))
     assert len(caught.value.issues) == MAX_ISSUES + 1
     assert caught.value.issues[-1].message == "20 more errors were truncated"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["i + i == i * 2 && s + s == s.lowerAscii() && size(l) > 1", "l.all(e, e == i) && ll.flatten().map(e, [e]) == ll"],
+)
+def test_a_call_that_is_known_takes_as_many_steps_as_one_that_is_not(expression: str) -> None:
+    """So that no limit depends on what was compiled before."""
+    declarations = environment._declarations.__wrapped__(NEWEST, False)
+    frontend = Frontend({"i": INT, "s": STRING, "l": list_of(INT), "ll": list_of(list_of(INT))}, declarations)
+
+    def checked() -> tuple[int, object]:
+        checker = Checker(frontend._names)
+        parsed = frontend._parsed(expression)
+        checker.check(parsed)
+        return checker.substitution.steps, frontend.check(expression)
+
+    first = checked()
+    known = dict(declarations.calls)
+    assert known
+    assert checked() == first
+    assert declarations.calls == known
+
+
+def test_a_wrapper_is_not_taken_for_its_value_in_known_calls() -> None:
+    wrapped, plain = "google.protobuf.Int32Value{value: 1} == null", "1 == null"
+    for expressions in ((wrapped, plain, wrapped), (plain, wrapped, plain)):
+        for expression in expressions:
+            assert ("errors" in outcome(expression)) == (expression is plain)
+
+
+def test_known_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "_MOST_CALLS", 3)
+    declarations = environment._declarations.__wrapped__(NEWEST, False)
+    Frontend({"s": STRING}, declarations).check("s + s == s && s.size() > 1 && s.contains(s) && s < s || 1 + 1 > 1")
+    assert 0 < len(declarations.calls) <= 3

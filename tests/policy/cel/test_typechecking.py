@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
+from tests.amounts import amount
 from tests.policy.trees import binding, loaded, policy
 from webhook.paths import render
+from webhook.policy.cel import typechecking
 
 
 def rule(*resources: str, group: str = "apps", version: str = "v1", **more: Any) -> dict[str, Any]:
@@ -265,3 +268,87 @@ def test_a_warning_stands_at_the_name_of_the_field() -> None:
     assert found.excerpt.text[found.excerpt.column - 1 :].startswith("replicaz")
     assert tree.only("Fail").warnings == tree.warnings
     assert render(("spec", "validations", 0, "expression")) in found.message
+
+
+WORKLOADS = (
+    rule("deployments", "replicasets", "statefulsets", "daemonsets"),
+    rule("jobs", "cronjobs", group="batch"),
+    rule("pods", "podtemplates", "replicationcontrollers", group=""),
+)
+SPEC = (
+    "object.kind == 'Pod' ? dyn(object).spec : object.kind == 'CronJob' ? "
+    "dyn(object).spec.jobTemplate.spec.template.spec : dyn(object).spec.template.spec"
+)
+PARTS = (
+    SPEC,
+    "object.spec.template.spec",
+    "[object.spec.template.spec]",
+    "variables.v0.containers",
+    "variables.v0.containerz",
+    "variables.v1.containers + variables.v1.containers",
+    "object.metadata",
+    "object.metadata.labelz",
+    "object.spec.replicas",
+    "params.data",
+    "params.date",
+    "[variables.v0, variables.v1]",
+    "variables.v1.map(c, c.?imagee)",
+    "variables.v0 == variables.v2 || variables.v0.namee == variables.v1.namee",
+)
+
+
+def said(tree: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [(each.line, each.column, each.message) for each in loaded(tree, binding()).warnings]
+
+
+def without_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each kind be checked as if it were the only one."""
+    checker = typechecking.Checker
+    monkeypatch.setattr(typechecking, "Checker", lambda *args: checker(*args[:4]))
+
+
+@pytest.mark.parametrize("seed", range(amount(2_000, 20)))
+@pytest.mark.parametrize("params", ["v1 ConfigMap", "apps/v1 Deployment"])
+def test_what_is_known_of_other_kinds_changes_no_warning(
+    seed: int, params: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = random.Random(seed)
+    parts = chosen.choices(PARTS, k=6)
+    api_version, _, kind = params.rpartition(" ")
+    sources = ["object.spec", SPEC, "object.metadata", *parts]
+    sources = [f"dyn({source})" if chosen.random() < 0.2 else source for source in sources]
+    places = [(chosen.randrange(3), chosen.randrange(9), chosen.randrange(9)) for _ in range(4)]
+    tree = policy(
+        rules=chosen.sample(WORKLOADS, chosen.randint(1, 3)),
+        paramKind={"apiVersion": api_version, "kind": kind},
+        variables=[{"name": f"v{number}", "expression": source} for number, source in enumerate(sources)],
+        validations=[
+            {"expression": f"has(variables.v{a}.namez) || dyn(variables.v{b}) == variables.v{c}"} for a, b, c in places
+        ],
+    )
+    known = said(tree)
+    without_known(monkeypatch)
+    assert said(tree) == known
+
+
+def test_what_all_kinds_share_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes that are visited, for one kind and for nine."""
+
+    class Counting(typechecking.Checker):
+        visited = 0
+
+        def _shape(self, node: Any, scope: Any) -> Any:
+            Counting.visited += 1
+            return super()._shape(node, scope)
+
+    def visited(*rules: dict[str, Any]) -> int:
+        Counting.visited = 0
+        validations = [{"expression": f"variables.containers.all(c, c.image != 'nginx:{n}')"} for n in range(50)]
+        spec = "object.spec.template.spec" if rules == (DEPLOYMENTS,) else SPEC
+        variables = [{"name": "containers", "expression": f"({spec}).containers"}]
+        loaded(policy(rules=list(rules), variables=variables, validations=validations), binding())
+        return Counting.visited
+
+    monkeypatch.setattr(typechecking, "Checker", Counting)
+    once = visited(DEPLOYMENTS)
+    assert visited(*WORKLOADS) < 2 * once

@@ -570,3 +570,48 @@ class TestAnotherEngine:
     def test_is_not_whatever_has_a_group(self, api_version: str) -> None:
         thing = {"apiVersion": api_version, "kind": "Policy", "metadata": {"name": "x"}}
         assert loaded(policy(), thing).warnings == ()
+
+
+class TestCode:
+    def test_is_generated_when_it_is_first_needed(self) -> None:
+        policies = loaded(
+            policy("used", validations=[{"expression": "object.kind == 'Pod'", "messageExpression": "'no'"}]),
+            binding("used"),
+            policy("unbound"),
+        )
+        assert not any(program.is_prepared for _, _, program in policies.expressions())
+        assert verdict(policies).allowed
+        prepared = {(of.name, path[-1]): program.is_prepared for of, path, program in policies.expressions()}
+        assert prepared == {
+            ("used", "expression"): True,
+            ("used", "messageExpression"): False,
+            ("unbound", "expression"): False,
+        }
+
+    def test_of_bound_policies_can_be_generated_before(self) -> None:
+        policies = loaded(
+            policy("used", variables=[{"name": "v", "expression": "1"}]), binding("used"), policy("unbound")
+        )
+        policies.prepare()
+        assert {of.name for of, _, program in policies.expressions() if program.is_prepared} == {"used"}
+        assert all(program.is_prepared for of, _, program in policies.expressions() if of.name == "used")
+
+    def test_of_conditions_of_bindings_too(self, tmp_path: Path) -> None:
+        python = "from gatewright import validate\n\n@validate(resources=['v1/pods'])\ndef p(request):\n    return []\n"
+        bound = dedent(BINDING).replace(
+            "name: b",
+            "name: b\n  annotations:\n    gatewright.dev/match-conditions: '[{name: c, expression: \"true\"}]'",
+        )
+        policies = loaded_files(tmp_path, policy_py=python, binding_yaml=bound)
+        [found] = policies.bindings
+        assert found.conditions is not None
+        [condition] = found.conditions.conditions
+        assert not condition.program.is_prepared
+        policies.prepare()
+        assert condition.program.is_prepared
+
+    def test_of_large_and_deep_expressions_is_generated_at_once(self) -> None:
+        deep = "".join("[" * 30) + "1" + "".join("]" * 30)
+        large = " && ".join(["object.metadata.name == 'web'"] * 300)
+        policies = loaded(policy(validations=[{"expression": f"size({deep}) == 1"}, {"expression": large}]), binding())
+        assert all(program.is_prepared for _, _, program in policies.expressions())

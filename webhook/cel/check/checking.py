@@ -76,6 +76,21 @@ def signature(declared: FunctionDeclaration) -> Signature:
     return Signature(declared.id, declared.params, declared.result, declared.member, tuple(found))
 
 
+class KnownCall(Struct, frozen=True):
+    """A call with arguments of plain types: its type, its overloads, and the steps that it took to find them, which
+    each expression is charged for."""
+
+    type: Type
+    overloads: tuple[str, ...]
+    steps: int
+
+
+Calls = dict[tuple[str, bool, tuple[Type, ...]], KnownCall]
+"""By name, whether it is a method call, and the types of its arguments. All expressions of a version share them."""
+
+_MOST_CALLS: Final = 10_000
+
+
 class Names(Struct, frozen=True):
     """What an expression can name.
 
@@ -96,6 +111,8 @@ class Names(Struct, frozen=True):
     """The first parts of qualified names of globals."""
     namespaces: frozenset[str] = frozenset()
     """The first parts of qualified names of functions."""
+    calls: Calls = {}
+    """Calls whose overloads are known."""
 
 
 def shown(declared: Type) -> str:
@@ -319,6 +336,13 @@ class Checker:
                     node.type = types.ERROR
                     self._fault(arg, f"expected type 'bool' but found '{shown(arg.type)}'")
             return
+        key = (node.name, member, tuple(found)) if all(map(_is_plain, found)) else None
+        known = self._names.calls.get(key) if key is not None else None
+        if known is not None:
+            substitution.spend(known.steps)
+            node.type, node.overloads = known.type, known.overloads
+            return
+        begun = substitution.steps
         result: Type | None = None
         chosen: list[str] = []
         count = len(found)
@@ -344,6 +368,10 @@ class Checker:
         if result is not None:
             node.type = result
             node.overloads = tuple(chosen)
+            if key is not None and _is_plain(result):
+                if len(self._names.calls) >= _MOST_CALLS:
+                    self._names.calls.clear()
+                self._names.calls[key] = KnownCall(result, node.overloads, substitution.steps - begun)
             return
         node.type = types.ERROR
         texts = [shown(substitution.resolved(each, final=True)) for each in found]
@@ -460,6 +488,16 @@ class Checker:
         number = self._variables
         self._variables = number + 1
         return Type(f"_var{number}", is_param=True)
+
+
+def _is_plain(declared: Type) -> bool:
+    """Whether a type has no variables, and is not deep. A wrapper equals the type of its value, but is not plain."""
+    if declared.is_param or type(declared) is not Type:
+        return False
+    for param in declared.params:  # noqa: SIM110 - a generator takes C stack at each level
+        if param.params or param.is_param or type(param) is not Type:
+            return False
+    return True
 
 
 def _instance(declared: Type, fresh: Mapping[str, Type]) -> Type:

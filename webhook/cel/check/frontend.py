@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from webhook.cel.check.building import TreeBuilder
-from webhook.cel.check.checking import OPTIONAL_NAME, TYPE_NAMES, Checker, Names, Signature, signature
+from webhook.cel.check.checking import OPTIONAL_NAME, TYPE_NAMES, Calls, Checker, Names, Signature, signature
 from webhook.cel.check.lexing import tokens
 from webhook.cel.check.nodes import MAX_NODES, Builder, Fault, Macros, TooLarge
 from webhook.cel.check.parsing import SyntaxFault, TooDeep, parse
@@ -65,6 +65,7 @@ class Declarations:
         self.quotes = version >= QUOTED_FIELDS
         self.macros: Macros = {(each.name, each.member, each.arguments): each.expand for each in macros}
         self.bound = Functions(()) if bound is None else bound
+        self.calls: Calls = {}
 
 
 def _first_parts(names: Iterable[str]) -> frozenset[str]:
@@ -98,6 +99,7 @@ class Frontend:
             {name: each for name, each in declarations.types.items() if each.name == "type"},
             _first_parts((*known, *(struct.name for struct in structs))),
             declarations.namespaces,
+            declarations.calls,
         )
 
     def check(self, source: str, compiling: Compiling | None = None) -> Expr:

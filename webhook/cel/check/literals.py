@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from webhook.cel.cost.compiling import Compiling
 from webhook.cel.library.patterns import compiled, compiling_steps, program_steps
-from webhook.cel.tree.ast import Call, Const, Expr, Ident, ListLiteral, MapLiteral, StructLiteral, children
+from webhook.cel.tree.ast import Call, Const, Expr, Ident, ListLiteral, MapLiteral, Select, StructLiteral, children
 from webhook.cel.tree.declared import NOT_CONSTANT, Shape
 from webhook.cel.tree.errors import CompileError, EvaluationError, Issue, issue_at
 from webhook.cel.tree.types import Type
@@ -28,31 +28,52 @@ def check_literals(source: str, tree: Expr, compiling: Compiling | None = None) 
 
     compiling: counts the work of compiling literal patterns.
     """
-    compiling = compiling or Compiling()
+    found = _issues(source, tree, compiling or Compiling(), exempt=False)
+    if found:
+        raise CompileError(source, found)
+
+
+def _issues(source: str, tree: Expr, compiling: Compiling, *, exempt: bool) -> list[Issue]:
+    """The issues of all nodes. exempt: literals may mix types, such as arguments of format()."""
     found: list[Issue] = []
-    for node, exempt in _walk(tree, False):
+    pending = [tree]
+    while pending:
+        node = pending.pop()
         match node:
-            case ListLiteral() if not exempt:
-                found += _mixed(source, list(_list_types(node)))
+            case Const():
+                if isinstance(node.value, float) and math.isinf(node.value):
+                    found.append(issue_at(source, node.offset, "invalid double literal"))
+                continue
+            case Ident():
+                if node.type.name == "type" and node.type.params and node.name not in TYPE_NAMES:
+                    # The API server takes the name of any value of a type for the type's own.
+                    text = f"program instantiation failed: reference to undefined type: {node.name}"
+                    found.append(issue_at(source, node.offset, text))
+                continue
+            case Select():
+                pending.append(node.operand)
+                continue
+            case Call():
+                found += _call_issues(source, node, compiling)
+                if node.declared.mixes and not exempt:
+                    for arg in node.args:
+                        found += _issues(source, arg, compiling, exempt=True)
+                    continue
+            case ListLiteral():
+                if not exempt:
+                    found += _mixed(source, list(_list_types(node)))
             case StructLiteral():  # its fields may have different types
                 if node.name in _NO_MESSAGES:
                     text = f"program instantiation failed: unknown type: {node.name}"
                     found.append(issue_at(source, node.offset, text))
-            case MapLiteral() if not exempt:
-                keys = [(entry.key, entry.key.type) for entry in node.entries]
-                values = [(entry.value, _unwrapped(entry.value.type, entry.optional)) for entry in node.entries]
-                found += _mixed(source, keys) or _mixed(source, values)
-                found += _unhashable(source, node)
-            case Const() if isinstance(node.value, float) and math.isinf(node.value):
-                found.append(issue_at(source, node.offset, "invalid double literal"))
-            case Call():
-                found += _call_issues(source, node, compiling)
-            case Ident() if node.type.name == "type" and node.type.params and node.name not in TYPE_NAMES:
-                # The API server takes the name of any value of a type for the type's own.
-                text = f"program instantiation failed: reference to undefined type: {node.name}"
-                found.append(issue_at(source, node.offset, text))
-    if found:
-        raise CompileError(source, found)
+            case MapLiteral():
+                if not exempt:
+                    keys = [(entry.key, entry.key.type) for entry in node.entries]
+                    values = [(entry.value, _unwrapped(entry.value.type, entry.optional)) for entry in node.entries]
+                    found += _mixed(source, keys) or _mixed(source, values)
+                    found += _unhashable(source, node)
+        pending += reversed(children(node))
+    return found
 
 
 def _unhashable(source: str, node: MapLiteral) -> list[Issue]:
@@ -64,14 +85,6 @@ def _unhashable(source: str, node: MapLiteral) -> list[Issue]:
         for entry in node.entries
         if isinstance(constant(entry.key), bytes)
     ][:1]
-
-
-def _walk(node: Expr, exempt: bool) -> Iterator[tuple[Expr, bool]]:
-    """Every node; with True inside arguments whose literals may mix types, such as those of format()."""
-    yield node, exempt
-    exempt = exempt or (isinstance(node, Call) and node.declared.mixes)
-    for child in children(node):
-        yield from _walk(child, exempt)
 
 
 def _unwrapped(declared: Type, optional: bool) -> Type:

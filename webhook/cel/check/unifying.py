@@ -37,14 +37,15 @@ def unwrapped(declared: Type) -> tuple[Type, bool]:
 
 
 class Substitution:
-    """The types of the variables of one expression. Failed attempts leave nothing behind."""
+    """The types of the variables of one expression. Failed attempts leave nothing behind. `steps`: the comparisons so
+    far."""
 
-    __slots__ = ("_changes", "_known", "_steps")
+    __slots__ = ("_changes", "_known", "steps")
 
     def __init__(self) -> None:
         self._known: dict[str, Type] = {}
         self._changes: list[tuple[str, Type | None]] = []
-        self._steps = 0
+        self.steps = 0
 
     def assignable(self, to: Type, value: Type) -> bool:
         """Whether a value of the one type can be assigned to the other. Variables are bound so that it can."""
@@ -82,9 +83,15 @@ class Substitution:
                 return Type(declared.name, tuple(params))
         return declared
 
+    def spend(self, steps: int) -> None:
+        """Count comparisons that were made before. Raises TypesTooLarge."""
+        self.steps += steps
+        if self.steps > MAX_STEPS:
+            raise TypesTooLarge
+
     def _count(self) -> None:
-        self._steps += 1
-        if self._steps > MAX_STEPS:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
             raise TypesTooLarge
 
     def _bind(self, variable: Type, to: Type) -> None:

@@ -29,6 +29,7 @@ from webhook.lazypatterns import lazily
 from webhook.offline import authorizations
 from webhook.offline.authorizations import Authorization
 from webhook.paths import ROOT, Path, render
+from webhook.policy.load.treefiles import wanted_path
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import (
     CONNECT,
@@ -167,12 +168,13 @@ class PlannedCase(Struct, frozen=True):
 
 def plan(roots: Sequence[str], policies: PolicySet) -> tuple[list[PlannedCase], list[Problem]]:
     """The cases of all PolicyTests in the trees that `policies` was loaded from, and the problems of invalid ones."""
-    # Loading the policies has reported the other problems of the files. A tree of one Python file has no tests.
-    read, _ = reader.read(root for root in roots if not root.endswith(".py"))
+    # A tree of one Python file has no tests.
+    read, unread = reader.read(root for root in roots if not root.endswith(".py"))
     folders = [root if root.is_dir() else root.parent for root in map(FilePath, roots)]
     kinds = Kinds.builtin(policies.target).with_crds(policies.objects)
     planned: list[PlannedCase] = []
-    problems: list[Problem] = []
+    # Loading the policies has reported those of other files, and does not look into files of tests.
+    problems = [each for each in unread if wanted_path(FilePath(each.file).name)]
     for document in read:
         value = document.value
         if isinstance(value, dict) and value.get("kind") == KIND and str(value.get("apiVersion")).startswith(_GROUP):

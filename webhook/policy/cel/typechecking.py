@@ -116,13 +116,16 @@ def warnings(
     params = shape_of_params(param_kind, schemas)
     found: dict[_Undefined, _Lacking] = {}
     declared: set[tuple[Path, int]] = set()
+    unfaulted: Unfaulted = {}
     for resource in kinds_of(match, kinds):
         schema = schemas.of(resource.group, resource.version, resource.kind)
         if schema is None:
             continue
         kind = f"{resource.api_version} {resource.kind}"
         roots: dict[str, Shaped] = {"object": Known(schema, kind), "oldObject": Known(schema, kind), "params": params}
-        checker = Checker(roots, checked, variables)
+        # Where params are of this kind too, a shape does not say which of both it is a part of.
+        alone = params is None or kind != params.kind
+        checker = Checker(roots, checked, variables, kind, unfaulted if alone else None)
         for undefined, lacking in checker.undefined():
             known = found.setdefault(undefined, lacking)
             known.kinds += lacking.kinds
@@ -137,7 +140,7 @@ def warnings(
     return list(islice(reported, MAX_WARNINGS))
 
 
-def shape_of_params(param_kind: ParamKind | None, schemas: Schemas) -> Shaped:
+def shape_of_params(param_kind: ParamKind | None, schemas: Schemas) -> Known | None:
     if param_kind is None:
         return None
     group, _, version = param_kind.api_version.rpartition("/")
@@ -170,18 +173,48 @@ def _joined(kinds: list[str]) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
+_Found = tuple[_Undefined, _Lacking] | str
+"""An error, or the name of a variable that is used and has errors."""
+
+
+class _Check(Struct, frozen=True):
+    """A check of an expression that found no error in it. `kind`: that of the objects.
+
+    used: the shapes of the variables that it uses, in the order of their first use. shape: that of its value.
+    """
+
+    kind: str
+    used: tuple[tuple[str, Shaped], ...]
+    shape: Shaped
+
+
+Unfaulted = dict[int, list[_Check]]
+"""By id() of a program, the checks for other kinds. Where its variables have the same shapes, so has its value. Most
+expressions of a policy for workloads use the same part of all of them, or one of which nothing is known."""
+
+
 class Checker:
     """Checks the expressions of a policy for objects of one kind."""
 
     def __init__(
-        self, roots: Mapping[str, Shaped], programs: list[tuple[Path, Program]], variables: Mapping[str, Program]
+        self,
+        roots: Mapping[str, Shaped],
+        programs: list[tuple[Path, Program]],
+        variables: Mapping[str, Program],
+        kind: str = "",
+        unfaulted: Unfaulted | None = None,
     ) -> None:
+        """kind: that of the objects. unfaulted: the checks for other kinds, to which it adds its own."""
         self._roots = roots
+        self._kind = kind
+        self._unfaulted = unfaulted
+        self._used: dict[str, None] = {}  # by the expression under check, in order
         self._programs = programs
         self._variables = variables
         self._places = {id(program): place for place, program in programs}
         self._shapes: dict[str, Shaped] = {}  # of variables
-        self._found: list[tuple[_Undefined, _Lacking]] = []
+        self._found: list[_Found] = []  # in the expression under check
+        self._in_variables: dict[str, list[_Found]] = {}
         self._current: tuple[Path, str] = ((), "")  # path and source of the expression under check
         self._certain = True  # whether the node under check is evaluated for every object
         self.declared: set[tuple[Path, int]] = set()  # where there is no error: path of the expression, offset
@@ -192,16 +225,61 @@ class Checker:
             if place[1] in ("validations", "mutations"):
                 self._certain = True
                 self._check(place, program)
-        return iter(self._found)
+        return self._in_order(self._found, set())
+
+    def _in_order(self, found: list[_Found], seen: set[str]) -> Iterator[tuple[_Undefined, _Lacking]]:
+        """The errors, those of a variable where it is used first."""
+        for each in found:
+            if not isinstance(each, str):
+                yield each
+            elif each not in seen:
+                seen.add(each)
+                yield from self._in_order(self._in_variables[each], seen)
 
     def _check(self, place: Path, program: Program) -> Shaped:
-        before, self._current = self._current, (place, program.source)
+        before = self._current, self._used
+        self._current, self._used = (place, program.source), {}
         try:
-            return program.followed(lambda: self._shape(program.tree, {}))
+            known = self._known_check(program)
+            return self._checked(program) if known is None else self._of_this_kind(known.shape, known.kind)
         except RecursionError:  # of variables that use each other; no warnings are better than no policy
             return None
         finally:
-            self._current = before
+            self._current, self._used = before
+
+    def _checked(self, program: Program) -> Shaped:
+        found = len(self._found)
+        shape = program.followed(lambda: self._shape(program.tree, {}))
+        if self._unfaulted is not None and all(isinstance(each, str) for each in self._found[found:]):
+            used = tuple((name, self._named(name, {})) for name in list(self._used))
+            self._unfaulted.setdefault(id(program), []).append(_Check(self._kind, used, shape))
+        return shape
+
+    def _known_check(self, program: Program) -> _Check | None:
+        """The check of a program for another kind, if its variables have the same shapes now."""
+        found = len(self._found)
+        for check in (self._unfaulted or {}).get(id(program), ()):
+            if all(self._is_same(self._named(name, {}), shape, check.kind) for name, shape in check.used):
+                return check
+            del self._found[found:]
+        return None
+
+    def _is_same(self, shape: Shaped, before: Shaped, kind: str) -> bool:
+        """Whether a shape is what another one was for objects of a kind."""
+        if isinstance(shape, Known) and isinstance(before, Known):
+            kinds = shape.kind == before.kind or (shape.kind == self._kind and before.kind == kind)
+            return shape.schema is before.schema and kinds
+        if isinstance(shape, _Listed) and isinstance(before, _Listed):
+            return self._is_same(shape.item, before.item, kind)
+        return shape is before
+
+    def _of_this_kind(self, shape: Shaped, kind: str) -> Shaped:
+        """The shape, of which another kind is a part, as a part of this one."""
+        if isinstance(shape, Known):
+            return Known(shape.schema, self._kind) if shape.kind == kind else shape
+        if isinstance(shape, _Listed):
+            return _Listed(self._of_this_kind(shape.item, kind))
+        return shape
 
     def _shape(self, node: Expr, scope: Mapping[str, Shaped]) -> Shaped:
         """The shape of a node's value. Checks every node below, once."""
@@ -230,6 +308,7 @@ class Checker:
     def _named(self, name: str, scope: Mapping[str, Shaped]) -> Shaped:
         if name in scope:
             return scope[name]
+        self._used[name] = None
         program = self._variables.get(name)
         if program is None:
             return self._roots.get(name)
@@ -237,8 +316,12 @@ class Checker:
             self._shapes[name] = None  # until it has been checked
             place = self._places.get(id(program), ())
             certain, self._certain = self._certain, False
+            found, self._found = self._found, []
             self._shapes[name] = self._check(place, program) if place else None
+            self._in_variables[name], self._found = self._found, found
             self._certain = certain
+        if self._in_variables.get(name):
+            self._found.append(name)
         return self._shapes[name]
 
     def _perhaps(self, node: Expr, scope: Mapping[str, Shaped]) -> Shaped:

@@ -16,6 +16,7 @@ from msgspec.structs import force_setattr, replace
 
 from webhook.cel import PLAIN, Activation, CompileError, Environment, EvaluationError, Form, Issue, Program, types
 from webhook.cel.cost.compiling import Compiling
+from webhook.cel.cost.metering import RESERVE
 from webhook.cel.tree.ast import variables_in
 from webhook.cel.tree.types import Type
 from webhook.paths import Path
@@ -84,8 +85,9 @@ class Annotation(Struct, frozen=True):
 class CELValidator(Struct, frozen=True):
     """The compiled expressions of a policy. variables: `variables.NAME` → program; each sees those declared before it.
 
-    fixed_cost: an upper bound on the cost of evaluating each expression once, without the cost that the activation
-    counts. authorizing: the variables that use the authorizer; None if no expression uses it.
+    authorizing: the variables that use the authorizer; None if no expression uses it. fixed_cost: an upper bound on the
+    cost of evaluating each expression once, without the cost that the activation counts. It takes the code of the
+    expressions, so that `_within` finds it when it is first needed.
     """
 
     conditions: Conditions
@@ -95,8 +97,8 @@ class CELValidator(Struct, frozen=True):
     failure_policy: FailurePolicy
     sources: tuple[tuple[Path, Program], ...]
     param_values: ParamValues
-    fixed_cost: int
     authorizing: frozenset[str] | None = None
+    fixed_cost: int = COST
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """See Validator."""
@@ -158,13 +160,23 @@ class CELValidator(Struct, frozen=True):
                 failures[place] = validation.failed(_message(validation, bare, form))
         annotations, errors = self._annotated(bare, form) if self.annotations else ((), ())
         activation.cost = bare.cost
-        if activation.cost + self.fixed_cost > _SURELY_WITHIN:
+        if activation.cost + self.fixed_cost > _SURELY_WITHIN and not self._within(activation.cost):
             return self._evaluated(review, params, form.exactly(), by_phases=True)
         if known is not None and activation.cost < _CHEAP:
             self.param_values.keep(known, activation)
         if not failures and not annotations and not errors:
             return PASSED
         return Evaluation(failures, annotations, errors)
+
+    def _within(self, cost: int) -> bool:
+        """Whether an evaluation at this cost is within the budgets of all phases. Sets `fixed_cost`: code that has not
+        been generated yet counts as the most that it may cost, unless this decides."""
+        programs = [program for _, program in self.sources]
+        most = sum(program.fixed_cost if program.is_prepared else RESERVE for program in programs)
+        if cost + most > _SURELY_WITHIN:
+            most = sum(program.fixed_cost for program in programs)
+        force_setattr(self, "fixed_cost", most)
+        return cost + most <= _SURELY_WITHIN
 
     def _by_phases(
         self,
@@ -333,7 +345,6 @@ class _Compiler:
             spec.failure_policy,
             tuple(self._sources),
             ParamValues(variables),
-            sum(program.fixed_cost for _, program in self._sources),
             authorizing,
         )
         return validator, self._issues

@@ -29,6 +29,7 @@ from webhook.policy.exceptions import Exemption
 from webhook.policy.load import translate
 from webhook.policy.load.expressionplaces import folded_comment, place
 from webhook.policy.load.made import Issues, mutating_policy, python_policy, validating_policy
+from webhook.policy.load.testfiles import only_tests
 from webhook.policy.load.treefiles import Tree, TreeFile, read_tree
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.python.declaring import Declaration
@@ -79,17 +80,25 @@ def load(roots: Roots, version: Version = NEWEST, *, imports: Collection[str] = 
     return load_tree(read_tree(*names, imports=imports), version)
 
 
-def load_tree(tree: Tree, version: Version = NEWEST, progress: Callable[[str], None] = lambda _file: None) -> PolicySet:
+def load_tree(
+    tree: Tree,
+    version: Version = NEWEST,
+    progress: Callable[[str], None] = lambda _file: None,
+    *,
+    with_tests: bool = False,
+) -> PolicySet:
     """Load the policies of a tree that was read before. Raises PolicyTreeError.
 
-    `progress` is called with each file's name before it is loaded.
+    `progress` is called with each file's name before it is loaded. `with_tests`: faults in files of which nothing but
+    tests is expected are faults of the tree (webhook.policy.load.testfiles); otherwise only `test` and `lint` see them.
     """
     loader = _Loader(version, tree.revision, tree.imports)
     loader.problems += tree.problems
     for file in tree.files:
         if not file.name.endswith(".py"):
             progress(file.name)
-            loader.add_file(file)
+            if with_tests or not only_tests(file.content):
+                loader.add_file(file)
     for file in tree.files:
         if file.name.endswith(".py"):
             progress(file.name)

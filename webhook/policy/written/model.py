@@ -228,7 +228,7 @@ def _decoded(wanted: Any, value: Any, path: Path, faults: list[Fault]) -> Any:
         return value if whole else _expected("a whole number", value, path, faults)
     if isinstance(wanted, type) and issubclass(wanted, Model):
         return _model(wanted, value, path, faults)
-    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    origin, arguments = _parts(wanted)
     if origin is Literal:
         if isinstance(value, str) and value in arguments:
             return value
@@ -315,6 +315,12 @@ def _fields(model: type[Model]) -> Mapping[str, tuple[str, Any]]:
     hints = typing.get_type_hints(model)
     named = zip(model.__struct_encode_fields__, model.__struct_fields__, strict=True)
     return {name: (attribute, hints[attribute]) for name, attribute in named}
+
+
+@cache
+def _parts(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Origin and arguments of a generic annotation."""
+    return typing.get_origin(annotation), typing.get_args(annotation)
 
 
 def _without_none(annotation: Any) -> Any:
