@@ -19,6 +19,7 @@ webhook.server
 webhook.lint
 webhook.impact
 webhook.mutants
+webhook.convert
 webhook.offline.cases
 webhook.offline webhook.registration webhook.scaffold webhook.coverage webhook.library
 webhook.recordings

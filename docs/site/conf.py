@@ -49,6 +49,7 @@ SIDEBAR = {
             CEL functions <docs/cel-functions>
             Policies that ship <policies/README>
             Lint <docs/lint>
+            From Kyverno and Gatekeeper <docs/convert>
             Differences in CEL <docs/conformance>
         Check manifests
             Files, updates, workloads <docs/check>

@@ -195,7 +195,7 @@ spec: {}
 """
 NAMED = """\
 policies/kyverno.yaml:2:1: ClusterPolicy 'require-labels' is a policy of Kyverno (kyverno.io/v1), which \
-Gatewright does not evaluate\
+Gatewright does not evaluate; `gatewright convert policies/kyverno.yaml --out DIR` converts it\
 """
 
 

@@ -146,7 +146,7 @@ in.yaml
   in.yaml:21:26: warn quiet (quiet-warn)
       ConfigMap default/warned: metadata.annotations
     21 | metadata: {name: warned, annotations: {say: hello}}
-       |                          ^^^^^^^^^^^^ said hello
+       |                          ^^^^^^^^^^^^^^^^^^^^^^^^^ said hello
 
 2 denied, 1 warning (3 objects in 1 file, 4 policies)
 """

@@ -108,9 +108,19 @@ def test_a_change_in_the_work_tree_is_compared_with_a_revision(made: Made) -> No
 def test_two_revisions_are_compared_and_the_work_tree_is_left_alone(made: Made) -> None:
     made.commit({"policies/short.yaml": policy(expression="object.metadata.name.size() < 99")})
     (made.folder / "policies/short.yaml").write_text("neither read nor changed: [")
-    status = made.git("status", "--porcelain")
+    (made.folder / "staged.yaml").write_text("{}")
+    made.git("add", "staged.yaml")
+
+    def state() -> dict[str, bytes]:
+        """Every file of the repository but the work tree's: refs, index, objects, logs."""
+        found = sorted(each for each in (made.folder / ".git").rglob("*") if each.is_file())
+        return {str(each): each.read_bytes() for each in found}
+
+    status, before = made.git("status", "--porcelain"), state()
     report = impact(made, "--since", "HEAD~1", "--until", "HEAD")
     assert changes(report) == {("newly allowed", "short", "abcdefghij", "bank")}
+    impact(made, "--since", "HEAD~1", code=2)  # the work tree's policies do not load
+    assert state() == before
     assert made.git("status", "--porcelain") == status
 
 

@@ -162,6 +162,8 @@ def test_impact_takes_paths_and_owners(repository: Path) -> None:
         ("explain", ["--test=a case"], {"policies"}),
         ("test", [], {"policies", "exclude"}),
         ("serve", [], set()),
+        ("bundle", [], set()),
+        ("serve", [], set()),
     ],
 )
 def test_which_settings_count(

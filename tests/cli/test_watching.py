@@ -147,6 +147,22 @@ def test_a_run_that_crashes_ends_alone(tree: Path) -> None:
         assert "nothing denied" in run.runs(2)
 
 
+def test_a_change_during_a_run_makes_another_run_follow(tree: Path) -> None:
+    (tree / "policies" / "policy.py").write_text(
+        POLICY.replace("if request", "while True:\n        pass\n    if request")
+    )
+    with watched("check", "deploy", "--watch", cwd=tree) as run:
+        children = Path(f"/proc/{run.process.pid}/task/{run.process.pid}/children")
+        run.until(lambda _: bool(children.read_text().split()))
+        (tree / "policies" / "policy.py").write_text(POLICY)  # nothing is written after the run
+        (tree / "deploy" / "two.yaml").write_text(OBJECT.replace("one", "two"))
+        os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
+        text = run.runs(2)
+        assert "note: exit code 137; waiting" in text
+        assert "note: changed: " in text
+        assert "the name is not one" in text
+
+
 def test_what_does_not_change_cannot_be_watched(tree: Path) -> None:
     done = gatewright("check", "--watch", "-", cwd=tree)
     assert (done.returncode, done.stderr) == (2, "error: --watch: stdin does not change; name files and folders\n")

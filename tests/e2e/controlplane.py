@@ -210,17 +210,19 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def started(assets: Path, *, service_accounts: bool = False, tracing: str = "") -> Iterator[ControlPlane]:
+def started(
+    assets: Path, *, service_accounts: bool = False, tracing: str = "", admission: Path | None = None
+) -> Iterator[ControlPlane]:
     """A control plane of its own, ready. Raises StartError.
 
     service_accounts: whether the admission plugin of that name is on; then Pods need the account that they name.
-    tracing: the TracingConfiguration of the server, if it has one.
+    tracing: the TracingConfiguration of the server, if it has one. admission: the file with its AdmissionConfiguration.
     """
     for attempt in range(1, ATTEMPTS + 1):
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewright-e2e-")))
             try:
-                plane = _start(assets, folder, stack, service_accounts, tracing)
+                plane = _start(assets, folder, stack, service_accounts, tracing, admission)
             except StartError as error:
                 if attempt < ATTEMPTS and "address already in use" in str(error):
                     continue
@@ -234,7 +236,12 @@ def started(assets: Path, *, service_accounts: bool = False, tracing: str = "") 
 
 
 def _start(
-    assets: Path, folder: Path, stack: contextlib.ExitStack, service_accounts: bool, tracing: str
+    assets: Path,
+    folder: Path,
+    stack: contextlib.ExitStack,
+    service_accounts: bool,
+    tracing: str,
+    admission: Path | None,
 ) -> ControlPlane:
     begun = time.monotonic()
     authority = Authority("e2e")
@@ -265,6 +272,8 @@ def _start(
     if tracing:
         (folder / "tracing.yaml").write_text(tracing)
         flags.append(f"--tracing-config-file={folder / 'tracing.yaml'}")
+    if admission is not None:
+        flags.append(f"--admission-control-config-file={admission}")
     server = _Process("kube-apiserver", [str(assets / "kube-apiserver"), *flags], folder)
     stack.callback(server.kill)
     server.start()

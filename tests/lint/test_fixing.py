@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +129,32 @@ def test_a_file_that_changes_while_the_edits_are_prepared_is_not_written(tmp_pat
         fixing.write(tree, after, meddling)
     assert file.read_text() == "# another\n"
     assert os.listdir(tmp_path) == ["policy.yaml"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_if_the_second_file_cannot_be_replaced_the_first_is_as_it_was(
+    lasting: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.yaml").write_text(POLICY)
+    (tmp_path / "b.yaml").write_text(POLICY.replace("name: p", "name: q"))
+    tree = read_tree(tmp_path)
+    after = fixing.fixed(tree, lint(tree, now=NOW).alarms)
+    replace, calls = os.replace, []
+
+    def failing(name: str, target: Path) -> None:
+        calls.append(target.name)
+        if len(calls) == 2 or (lasting and len(calls) > 2):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        replace(name, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    said = "only .*a.yaml is written" if lasting else "nothing was written"
+    with pytest.raises(fixing.NotFixed, match=f"b.yaml: .*No space left on device; {said}"):
+        fixing.write(tree, after, lambda _: 0)
+    assert calls == ["a.yaml", "b.yaml", "a.yaml"]
+    assert ("Pod" in (tmp_path / "a.yaml").read_text()) != lasting
+    assert "Pod" in (tmp_path / "b.yaml").read_text()
+    assert sorted(os.listdir(tmp_path)) == ["a.yaml", "b.yaml"]  # noqa: PTH208
 
 
 def test_links_stay_links(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ API = "admissionregistration.k8s.io/v1"
 
 
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap"}
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace"}
+IN_N = {"namespace": "n", "parameterNotFoundAction": "Allow"}
 ALL = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"]}
 ROLES = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"]}
 DENY = {"parameterNotFoundAction": "Deny"}
@@ -64,6 +66,11 @@ def exception(**spec: Any) -> dict[str, Any]:
     }
 
 
+def params(name: str, namespace: str, labels: dict[str, str] | None = None, kind: str = "ConfigMap") -> dict[str, Any]:
+    metadata = {"name": name, "labels": labels or {}, **({"namespace": namespace} if namespace else {})}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata}
+
+
 def linted(*objects: dict[str, Any], version: Version = NEWEST) -> Linted:
     text = "\n".join(f"---\n{orjson.dumps(each).decode()}" for each in objects)
     return of_text(text, version=version)
@@ -71,7 +78,7 @@ def linted(*objects: dict[str, Any], version: Version = NEWEST) -> Linted:
 
 def found(*objects: dict[str, Any], version: Version = NEWEST) -> list[str]:
     result = linted(*objects, version=version)
-    return [each.rule for each in result.alarms if each.rule not in {*NOTES, "GW201"}]
+    return [each.rule for each in result.alarms if each.rule not in {*NOTES, "GW201"} - {"GW308"}]
 
 
 CASES: list[tuple[list[str], list[dict[str, Any]]]] = [
@@ -119,11 +126,24 @@ CASES: list[tuple[list[str], list[dict[str, Any]]]] = [
     (["GW301"], [policy("params.a == 1", paramKind=CONFIG_MAP),
                  binding(paramRef={"name": "x", **DENY})]),
     ([], [policy("params.a == 1", paramKind=CONFIG_MAP),
-          binding(paramRef={"name": "x", "namespace": "n", **DENY})]),
+          binding(paramRef={"name": "x", "namespace": "n", **DENY}), params("x", "n")]),
     ([], [policy("params.a == 1", paramKind=CONFIG_MAP, failurePolicy="Ignore"),
           binding(paramRef={"name": "x", **DENY})]),
     ([], [policy("params.a == 1", rule={"operations": ["CREATE"]}, paramKind=CONFIG_MAP),
           binding(paramRef={"name": "x", **DENY})]),
+    # GW308
+    (["GW308"], [policy("params.a == 1", paramKind=CONFIG_MAP), binding(paramRef={"name": "x", **IN_N})]),
+    ([], [policy("params.a == 1", paramKind=CONFIG_MAP), binding(paramRef={"name": "x", **IN_N}), params("x", "n")]),
+    (["GW308"], [policy("params.a == 1", paramKind=CONFIG_MAP), binding(paramRef={"name": "x", **IN_N}),
+                 params("x", "other"), params("y", "n")]),
+    (["GW308"], [policy("params.a == 1", paramKind=CONFIG_MAP), params("x", "n"),
+                 binding(paramRef={"selector": {"matchLabels": {"a": "b"}}, **IN_N})]),
+    ([], [policy("params.a == 1", paramKind=CONFIG_MAP), params("x", "n", {"a": "b"}),
+          binding(paramRef={"selector": {"matchLabels": {"a": "b"}}, **IN_N})]),
+    ([], [policy("params.a == 1", paramKind=NAMESPACE), params("x", "", kind="Namespace"),
+          binding(paramRef={"name": "x", "parameterNotFoundAction": "Allow"})]),
+    (["GW308"], [policy("params.a == 1", paramKind=NAMESPACE),
+                 binding(paramRef={"name": "x", "parameterNotFoundAction": "Allow"})]),
     (["GW302"], [policy("params.a == 1", paramKind={"apiVersion": "v1", "kind": "ConfigMapp"})]),
     # GW303
     (["GW303"], [policy("object.a == 1"), binding("a"), binding("b")]),
@@ -212,7 +232,7 @@ def test_control_characters_that_yaml_makes() -> None:
     text = orjson.dumps(policy("object.a.matches('x')")).decode()
     yaml = text.replace("\"object.a.matches('x')\"", "\"object.a.matches('\\bx')\"")
     yaml = f"# not JSON\n{yaml}"
-    assert [each.rule for each in of_text(yaml).alarms if each.rule not in {*NOTES, "GW201"}] == ["GW209"]
+    assert [each.rule for each in of_text(yaml).alarms if each.rule not in {*NOTES, "GW201"} - {"GW308"}] == ["GW209"]
 
 
 PYTHON = """

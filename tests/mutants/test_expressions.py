@@ -162,6 +162,15 @@ def test_the_wording_of_a_message_is_left_alone() -> None:
     ]
 
 
+def test_what_stands_between_the_items_of_a_message_is_wording() -> None:
+    source = "['a', t].filter(i, i != 'a').join(', ') + t.split('.').join('/')"
+    as_condition = mutants(source)
+    as_message = mutants(source, message=True)
+    assert {source.replace("', '", "''"), source.replace("'/'", "''")} <= set(as_condition)
+    assert as_message == [each for each in as_condition if "join(', ')" in each and "join('/')" in each]
+    assert source.replace("'.'", "''") in as_message  # a separator that takes a text apart changes what is said
+
+
 def test_comments_and_strings_are_not_mistaken_for_operators() -> None:
     source = "t == '&& ==' // == || !\n && b"
     assert mutants(source) == [

@@ -39,7 +39,7 @@ class Runner:
         action: Path = ROOT,
     ) -> None:
         self.temporary = temporary
-        temporary.mkdir()
+        temporary.mkdir(exist_ok=True)
         self._repository = repository
         self._summary = temporary / "summary.md"
         self._path = [str(Path(sys.executable).parent), os.environ["PATH"]]
@@ -83,7 +83,8 @@ class Runner:
         self._variables = variables
         failed = False
         if not install:
-            (self.temporary / "gatewright").symlink_to(sys.prefix)
+            if not (self.temporary / "gatewright").exists():
+                (self.temporary / "gatewright").symlink_to(sys.prefix)
             self._names["steps.install.outcome"] = "success"
         for step in STEPS:
             if "run" not in step or (step.get("id") == "install" and not install):
@@ -171,6 +172,7 @@ def test_a_pull_request_gets_one_comment_with_whom_it_hits(repository: Path, tmp
     runner = Runner(repository, tmp_path / "temp", forge, {"sarif": "true"}, base)
     assert runner.run() == 1
     assert runner.codes == {
+        "Make a folder for the reports": 0,
         "Find what the change is compared with": 0,
         **dict.fromkeys(("Test", "Lint", "Check", "Impact", "Report", "Comment", "Upload to code scanning"), 0),
         "Verdict": 1,
@@ -196,6 +198,23 @@ def test_a_pull_request_gets_one_comment_with_whom_it_hits(repository: Path, tmp
     assert len(forge.comments) == 1
     assert "newly denied | " not in forge.comments[0]["body"].partition("\n")[0]
     assert "deploy/bare.yaml" not in forge.comments[0]["body"]
+
+
+def test_two_uses_in_one_job_do_not_share_reports(repository: Path, tmp_path: Path, forge: Forge) -> None:
+    base = scratch.enforced(repository, "bare.yaml")
+    first = Runner(repository, tmp_path / "temp", forge, {"comment-id": "one"}, base)
+    assert first.run() == 1
+    report, sarif = (Path(first.output(name)).read_text() for name in ("report", "sarif"))
+    (repository / "deploy" / "bare.yaml").unlink()
+    only = {"comment-id": "two", **dict.fromkeys(("test", "lint", "impact"), "false")}
+    second = Runner(repository, tmp_path / "temp", forge, only, base)
+    assert second.run() == 0, second.log
+    assert report == Path(first.output("report")).read_text()
+    assert sarif == Path(first.output("sarif")).read_text() != Path(second.output("sarif")).read_text()
+    said = Path(second.output("report")).read_text()
+    assert "gatewright check" in said
+    for heading in ("Policy impact", "Coverage of", "gatewright test", "gatewright lint"):
+        assert heading not in said
 
 
 def test_too_little_coverage_fails(repository: Path, tmp_path: Path, forge: Forge) -> None:

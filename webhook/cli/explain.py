@@ -289,7 +289,7 @@ def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, po
     setup = Setups(run.policies).of(chosen)
     with tracebacks() as raised:
         result = runs.run_one(setup, run.policies)
-        background = Background(run.policies, raised)
+        background = Background(run.policies, raised, "in the case")
         reports = [
             explaintext.Report(policy, [request], _places(policy, run.tree), background, show.verbose)
             for policy, request in explained.explain_case(setup)

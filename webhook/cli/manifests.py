@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from webhook.cli import native
 from webhook.cli.options import (
     DEFAULT_TREE,
     FAILED,
@@ -146,10 +147,32 @@ def manifests(
             "--all the policies too. --write and --check take a file.",
         ),
     ] = False,
+    native_policies: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--native",
+            metavar="POLICY",
+            help="Write instead this policy in CEL, its bindings and params, for the API server to run it, with the "
+            "same exempt namespaces; may be repeated. `*`: all that it can run.",
+        ),
+    ] = None,
+    static: Annotated[
+        bool,
+        typer.Option(
+            "--static",
+            help="With --native, or --url: write files for the API server's manifest-based admission configuration "
+            "(Kubernetes 1.37). --write and --check take a folder.",
+        ),
+    ] = False,
+    static_directory: Annotated[
+        str,
+        typer.Option(metavar="DIR", help="With --static: where the API server reads the files, on its own host."),
+    ] = native.DIRECTORY,
 ) -> None:
     """Write the ValidatingWebhookConfiguration and the MutatingWebhookConfiguration for the requests that the policies
     can match, as YAML to stdout. With --rbac: the roles for the objects that the policies look up. With --all: both,
-    and the lists of the files that go to the cluster. With --helm-values: all of this for the Helm chart.
+    and the lists of the files that go to the cluster. With --helm-values: all of this for the Helm chart. With
+    --native: policies that the API server is to run itself.
 
     The same policies and options give the same text: commit it, and use `--check` to detect when it is out of date.
 
@@ -181,6 +204,11 @@ def manifests(
                 f"--all: expected one tree, got {len(named)}: a kustomization lists the files of its own folder. "
                 "`gatewright bundle` packs several trees"
             )
+        if (native_policies or static) and (everything or rbac or helm_values or without):
+            raise OptionError(
+                "--native and --static write the policies of the API server alone: leave out --all, --rbac, "
+                "--helm-values and --without"
+            )
         if sum((inject_ca_from is not None, ca_bundle is not None, no_ca)) > 1:
             raise OptionError("--inject-ca-from, --ca-bundle and --no-ca exclude each other: use one of them")
         account = configurations.namespaced_name(service_account) if rbac or everything or helm_values else ("", "")
@@ -200,6 +228,23 @@ def manifests(
         ("--timeout", str(timeout) if timeout != _TIMEOUT else None),
     )
     of_account = ("--service-account", service_account if service_account != _SERVICE else None)
+
+    bundles = Bundles(registry_ca, registry_plain_http, verify_key)
+    if native_policies or static:
+        own = (("--native", each) for each in native_policies or [])
+        how = (
+            ("--static", "" if static else None),
+            ("--static-directory", static_directory if static_directory != native.DIRECTORY else None),
+        )
+        wanted = native.Wanted(
+            names=tuple(native_policies or ()),
+            static=static,
+            webhook=static and url is not None,
+            directory=static_directory.rstrip("/"),
+            folder=write or check,
+            command=_command(named, *own, *how, *registration, *shared),
+        )
+        raise typer.Exit(_native(wanted, options, named, policy_imports, bundles, check=check is not None))
 
     tree = Path(named[0])
 
@@ -242,7 +287,6 @@ def manifests(
         ]
     else:
         texts = [(write or check, permitted if rbac else registered)]
-    bundles = Bundles(registry_ca, registry_plain_http, verify_key)
     tells = not (exempt_namespace or rbac or check)
     try:
         rendered = _rendered(named, policy_imports, bundles, texts, without, confirmed, tells=tells)
@@ -251,6 +295,20 @@ def manifests(
     except _FailedError as error:
         code = error.code
     raise typer.Exit(code)
+
+
+def _native(
+    wanted: native.Wanted, options: Options, named: Sequence[str], imports: str, bundles: Bundles, *, check: bool
+) -> int:
+    if fault := native.wrong(wanted, options):
+        return fail(fault)
+    try:
+        rendered = native.files(wanted, options, named, imports, bundles, _tell)
+    except native.Failed as failed:
+        return failed.code
+    if check:
+        return _compared(rendered, may_be_missing=wanted.static)
+    return _written(rendered, folders=wanted.static)
 
 
 _NOT_FOR_A_CHART = (
@@ -373,7 +431,8 @@ def _rendered(
         raise _FailedError(fail_with(error.problems)) from None
 
 
-def _written(rendered: Sequence[tuple[Path | None, str]]) -> int:
+def _written(rendered: Sequence[tuple[Path | None, str]], *, folders: bool = False) -> int:
+    """Write the files, with the folders that they need if `folders`."""
     from webhook.cli.streams import put
     from webhook.documents import files
     from webhook.registration import shipping
@@ -390,6 +449,8 @@ def _written(rendered: Sequence[tuple[Path | None, str]]) -> int:
         if file is None:
             return 0 if put(content) else FAILED
         try:
+            if folders:
+                file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content, encoding="utf-8")
         except OSError as error:
             return fail(f"--write: {file}: {files.reason(error)}")

@@ -183,7 +183,7 @@ def _test(
             covered = measurement.reported(named, planned, how, chosen=chosen, verbose=verbose)
     except NotGiven as error:
         return fail(str(error), color)
-    background = Background(policies, raised)
+    background = Background(policies, raised, "in the case")
     cases = [case(each, background, verbose) for each in results]
     met, warnings = startup.among(case.request for case in planned), list(policies.warnings)
     if startup.concerns(policies, met):

@@ -75,20 +75,38 @@ def write(before: Tree, after: Fixed, loads: Callable[[Tree], int]) -> list[str]
     if loads(after.tree) > loads(before):
         raise NotFixed("with the edits the tree would no longer load, so nothing was written")
     targets = [_target(old, before.names) for old, _ in changed]
-    prepared: list[tuple[str, FilePath]] = []
+    prepared: list[tuple[str, str, FilePath]] = []  # the new content and the old one, beside the file
+    done: list[tuple[str, FilePath]] = []
     try:
-        for target, (_, new) in zip(targets, changed, strict=True):
-            prepared.append((_prepared(target, new.content), target))
+        for target, (old, new) in zip(targets, changed, strict=True):
+            prepared.append((_prepared(target, new.content), _prepared(target, old.content), target))
         for target, (old, _) in zip(targets, changed, strict=True):  # as late as can be
             _unchanged(target, old)
-        for name, target in prepared:
-            os.replace(name, target)  # noqa: PTH105 - atomic, of a name that is no Path
+        for name, kept, target in prepared:
+            _replace(name, target)
+            done.append((kept, target))
     except OSError as error:
-        raise NotFixed(f"{error.filename}: {files.reason(error)}") from None
+        left = [str(target) for kept, target in done if not _put_back(kept, target)]
+        outcome = f"only {', '.join(left)} is written" if left else "nothing was written"
+        raise NotFixed(f"{error.filename}: {files.reason(error)}; {outcome}") from None
     finally:
-        for name, _ in prepared:
-            FilePath(name).unlink(missing_ok=True)
+        for each in prepared:
+            for name in each[:2]:
+                FilePath(name).unlink(missing_ok=True)
     return [old.name for old, _ in changed]
+
+
+def _replace(name: str, target: FilePath) -> None:
+    os.replace(name, target)  # noqa: PTH105 - atomic, of a name that is no Path
+
+
+def _put_back(name: str, target: FilePath) -> bool:
+    """Whether the old content is in its place again."""
+    try:
+        _replace(name, target)
+    except OSError:
+        return False
+    return True
 
 
 def _target(file: TreeFile, roots: Sequence[str]) -> FilePath:

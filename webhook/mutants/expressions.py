@@ -10,7 +10,7 @@ source, so no edit is made of it. Edits that certainly change nothing are left o
   (`orValue('') == 'x'`, `orValue('') in ['x']`);
 - the negation of the operand of `!`, which is the same as `!` left out;
 - a branch of `?:` if both are written alike;
-- the wording of messages: texts that a messageExpression joins.
+- the wording of messages: texts that a messageExpression puts together, and what stands between them (`join(', ')`).
 """
 
 from __future__ import annotations
@@ -140,13 +140,19 @@ class _Edits:
                     yield from (Edit(start, end, repr(each), "bound") for each in (value + 1.0, value - 1.0))
             case str():
                 other = "" if value else "mutant"
-                if text[-1:] in "'\"" and not self._is_wording(parent) and not self._makes_no_difference(node, other):
+                if (
+                    text[-1:] in "'\""
+                    and not self._is_wording(node, parent)
+                    and not self._makes_no_difference(node, other)
+                ):
                     yield Edit(start, end, f"'{other}'", "constant")
 
-    def _is_wording(self, parent: Expr | None) -> bool:
-        """Whether a text that stands below this node is the wording of a message."""
+    def _is_wording(self, node: Const, parent: Expr | None) -> bool:
+        """Whether a text that stands below `parent` is the wording of a message."""
         if not self._message:
             return False
+        if isinstance(parent, Call) and parent.function == "join":
+            return parent.member and node is parent.args[-1]
         return parent is None or (isinstance(parent, Call) and parent.function in ("_+_", "_?_:_"))
 
     def _call(self, node: Call) -> Iterator[Edit]:

@@ -20,7 +20,7 @@ class LookedFor(Struct, frozen=True):
     """A binding's lookup of params that found none.
 
     `name` or `selector` (as text) is set, and the other is "". `namespace`: "" if the kind is cluster-scoped. `file`,
-    `line`: of the binding.
+    `line`: of the binding. `among`: where params may be besides the policy tree.
     """
 
     api_version: str
@@ -31,19 +31,27 @@ class LookedFor(Struct, frozen=True):
     binding: str
     file: str
     line: int
+    among: str = "among the manifests"
 
     def __str__(self) -> str:
         kind = f"{self.api_version} {self.kind}"
         what = f"{kind} '{self.name}'" if self.name else f"a {kind} with the labels {self.selector}"
         where = f" in namespace '{self.namespace}'" if self.namespace else ""
-        return f"looked for {what}{where}, as binding '{self.binding}' says ({self.file}:{self.line})"
+        return (
+            f"looked for {what}{where}, as binding '{self.binding}' says ({self.file}:{self.line}); "
+            f"there is none in the policy tree, nor {self.among}"
+        )
 
 
 class Background(Struct, frozen=True):
-    """Looks up the details of findings: from the policies with their bindings, and from exceptions that were raised."""
+    """Looks up the details of findings: from the policies with their bindings, and from exceptions that were raised.
+
+    `among`: where params are found besides the policy tree.
+    """
 
     policies: PolicySet
     raised: Sequence[Raised] = ()
+    among: str = "among the manifests"
 
     def looked_for(self, finding: Finding, namespace: str) -> LookedFor | None:
         """The lookup behind a finding that reports missing params; None for other findings.
@@ -71,6 +79,7 @@ class Background(Struct, frozen=True):
                     binding=binding.name,
                     file=binding.file,
                     line=binding.line,
+                    among=self.among,
                 )
         return None
 

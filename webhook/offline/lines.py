@@ -43,17 +43,26 @@ def shown_line(document: Document, position: Position, redaction: Redaction) -> 
 
 
 def _end(text: str, at: int) -> int:
-    """The offset after the key and value that begin at an offset of the line."""
-    if text[at : at + 1] in ("{", "["):
-        return at + 1
-    if not text[:at].strip(" \t-"):  # the first on its line: all of it, but for a comment
+    """The offset after the key and value, or the item, that begin at an offset of the line.
+
+    Of a flow collection (`{…}`, `[…]`) that does not end on the line it is the end of the line.
+    """
+    if text[at : at + 1] not in ("{", "[") and not text[:at].strip(" \t-"):
+        # The first on its line: all of it, but for a comment.
         quoted = _QUOTED.match(text, at)
         comment = _COMMENT.search(text, quoted.end() if quoted else at)
         return max(len(text[: comment.start() if comment else None].rstrip()), at + 1)
-    end = at
+    end, depth = at, 0
     while end < len(text):
-        found = _QUOTED.match(text, end) or _PART.match(text, end)
-        if found is None or found.end() == end:
+        sign = text[end]
+        if sign in "{[":
+            depth += 1
+        elif sign in "}]":
+            depth -= 1
+            if depth == 0:
+                return end + 1
+        if depth < 0 or (depth == 0 and sign == ",") or (sign == "#" and text[end - 1 : end].isspace()):
             break
-        end = found.end()
+        found = _QUOTED.match(text, end) or _PART.match(text, end)
+        end = found.end() if found is not None and found.end() > end else end + 1
     return max(len(text[:end].rstrip()), at + 1)

@@ -27,7 +27,9 @@ The API server itself makes these, and makes them again. Every other exempt name
 that is exempt and not taken is an escape from all policies for whoever may create it.
 """
 
-_NAME_LABEL: Final = "kubernetes.io/metadata.name"
+NAME_LABEL: Final = "kubernetes.io/metadata.name"
+"""The label of a Namespace that has its name."""
+
 _KINDS: Final[dict[Phase, str]] = {
     "validate": "ValidatingWebhookConfiguration",
     "mutate": "MutatingWebhookConfiguration",
@@ -111,12 +113,13 @@ def text(webhooks: Sequence[Webhook], options: Options, command: str) -> str:
     `command`: the command line that the header names.
     """
     return "---\n".join(
-        _document(phase, [webhook for webhook in webhooks if webhook.phase == phase], options, command)
+        document(phase, [webhook for webhook in webhooks if webhook.phase == phase], options, command)
         for phase in PHASES
     )
 
 
-def _document(phase: Phase, webhooks: Sequence[Webhook], options: Options, command: str) -> str:
+def document(phase: Phase, webhooks: Sequence[Webhook], options: Options, command: str) -> str:
+    """One configuration as a YAML document. `webhooks`: those of the phase."""
     metadata: dict[str, Any] = {"name": options.name, "labels": {"app.kubernetes.io/component": "registration"}}
     if options.inject_from is not None and options.ca_bundle is None:
         metadata["annotations"] = {"cert-manager.io/inject-ca-from": "/".join(options.inject_from)}
@@ -163,7 +166,7 @@ def value(webhook: Webhook, options: Options) -> dict[str, Any]:
     if webhook.phase == "mutate":
         written["reinvocationPolicy"] = "IfNeeded"
     written["clientConfig"] = _client(webhook, options)
-    exempt = {"key": _NAME_LABEL, "operator": "NotIn", "values": list(options.never_asked)}
+    exempt = {"key": NAME_LABEL, "operator": "NotIn", "values": list(options.never_asked)}
     written["namespaceSelector"] = {"matchExpressions": [exempt, *map(_requirement, webhook.labels)]}
     if webhook.object_selector:
         written["objectSelector"] = _selector(webhook.object_selector)
@@ -279,6 +282,15 @@ _Dumper.add_representer(str, _string)
 _Dumper.add_representer(Text, _text)
 _Dumper.add_representer(list, _list)
 _Dumper.add_representer(_Expression, _expression)
+
+
+def folded(value: Any) -> Any:
+    """A value whose long texts, such as expressions, are written as scalars of several lines."""
+    if isinstance(value, dict):
+        return {key: folded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [folded(each) for each in value]
+    return _Expression(value) if isinstance(value, str) and (len(value) >= _SHORT or "\n" in value) else value
 
 
 def dumped(value: Any) -> str:

@@ -67,7 +67,7 @@ def shipment(tree: Path, policies: PolicySet, *, files_too: bool = True) -> Ship
     params: list[str] = []
     problems: list[Problem] = []
     notes: list[Problem] = []
-    wanted = _Params(policies)
+    wanted = Params(policies)
     kept = {policy.file for policy in policies.policies} | {binding.file for binding in policies.bindings}
     for file in walk(tree)[0]:
         name = file.relative_to(tree).as_posix()
@@ -196,7 +196,7 @@ def _warning(tree: Path, name: str) -> str:
     return instead.relative_to(tree).as_posix() if instead.is_file() else name
 
 
-class _Params:
+class Params:
     """The objects that bindings name as params, and which of them the tree has."""
 
     def __init__(self, policies: PolicySet) -> None:
@@ -236,7 +236,7 @@ class _Params:
 class _Kinds:
     """What a file of the tree holds. `others`: a kind of object in it that is nothing else; "" if there is none."""
 
-    def __init__(self, file: Path, wanted: _Params) -> None:
+    def __init__(self, file: Path, wanted: Params) -> None:
         self.policies = file.suffix == ".py"
         self.exceptions = False
         self.params = False

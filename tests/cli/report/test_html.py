@@ -85,7 +85,35 @@ def test_no_text_ends_the_data_or_shows_control_characters() -> None:
     assert "<img" not in text and "\x1b" not in text and "\u202e" not in text
 
 
+def many(count: int) -> Report:
+    return report(
+        "check",
+        findings=[
+            finding(rule=f"rule-{number % 7}", message=f"number {number:09}", owner=f"team-{number % 50}")
+            for number in range(count)
+        ],
+        scope={"objects": count, "files": 1, "policies": 7},
+    )
+
+
+def test_a_finding_takes_the_same_bytes_however_many_there_are() -> None:
+    """A page of 100,000 findings has 37 MB. What each holds is there once."""
+    one, two, four = (len(written(many(count), "html")) for count in (500, 1000, 2000))
+    assert (four - two) / 1000 == pytest.approx((two - one) / 500, rel=0.01)
+    assert (four - two) / 1000 < 600
+
+
 # ------------------------------------------------------------------------------------------------ in a real browser
+
+
+def test_a_page_of_many_findings_has_no_more_elements_than_one_of_some(browser: Browser, tmp_path: Path) -> None:
+    """A browser lays out what is shown, so a page of 100,000 findings opens in two seconds."""
+    elements = []
+    for count in (500, 5000):
+        with opened(browser, many(count), tmp_path) as page:
+            assert shown(page) == f"{count:,} shown"
+            elements.append(page.evaluate("document.getElementsByTagName('*').length"))
+    assert elements[0] == elements[1] < 10_000
 
 
 @pytest.fixture(scope="module")

@@ -552,6 +552,7 @@ class TestAnotherEngine:
         assert str(warning) == (
             f"{tmp_path}/other.yaml:2:1: {kind} 'other' is a policy of {engine} ({api_version}), "
             "which Gatewright does not evaluate"
+            + ("" if engine == "Kubewarden" else f"; `gatewright convert {tmp_path}/other.yaml --out DIR` converts it")
         )
         assert warning.excerpt is not None
         assert warning.excerpt.text == f"kind: {kind}"
@@ -563,7 +564,8 @@ class TestAnotherEngine:
         found = [problem.message for problem in caught.value.problems]
         assert found == [
             "it has no policies",
-            "Policy 'other' is a policy of Kyverno (kyverno.io/v1), which Gatewright does not evaluate",
+            "Policy 'other' is a policy of Kyverno (kyverno.io/v1), which Gatewright does not evaluate"
+            f"; `gatewright convert {tmp_path}/other.yaml --out DIR` converts it",
         ]
 
     @pytest.mark.parametrize("api_version", ["cilium.io/v2", "notkyverno.io/v1", "example.com/v1"])

@@ -174,6 +174,8 @@ class _Loader:
                 self._add_definition(document)
             if engine := policykinds.engine_of(api_version):
                 message = f"is a policy of {engine} ({api_version}), which Gatewright does not evaluate"
+                if engine in policykinds.CONVERTED:
+                    message += f"; `gatewright convert {document.stream} --out DIR` converts it"
                 self.foreign.append(_warning(document, ("kind",), f"{_subject(document)} {message}"))
 
     def _add_definition(self, document: Document) -> None:

@@ -51,6 +51,9 @@ _ENGINES: Final = {
 }
 """The domain of an API group -> the policy engine that reads the group's objects."""
 
+CONVERTED: Final = frozenset({"Kyverno", "Gatekeeper"})
+"""The engines whose policies `gatewright convert` converts."""
+
 
 def engine_of(api_version: str) -> str | None:
     """The name of another policy engine that reads objects of this apiVersion; None if there is none."""

@@ -1,0 +1,219 @@
+"""Writes CEL: literals, fields, conjunctions, and comparisons of text with wildcards.
+
+Whatever comes from a foreign policy enters an expression here, as a quoted literal or as a key in quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from webhook.convert.model import Unsupported
+from webhook.lazypatterns import lazily
+
+_NAME: Final = lazily(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED: Final = frozenset({"in", "true", "false", "null"})
+_ESCAPES: Final = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_WIDTH: Final = 100  # columns of an expression, before its terms get a line each
+_DEEPEST: Final = 24
+"""Levels of a literal. The parser of Kubernetes refuses what is nested much deeper."""
+SCALARS: Final = ("string", "int", "double", "bool")
+
+
+def text(value: str) -> str:
+    """A text as a literal in single quotes."""
+    return "'" + "".join(_ESCAPES.get(each) or _printable(each) for each in value) + "'"
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
+
+
+def literal(value: Any, depth: int = 0) -> str:
+    """A JSON value as a literal. Items of several types are wrapped in dyn(), as Kubernetes takes no mixed literals."""
+    if depth > _DEEPEST:
+        raise Unsupported(f"a value of more than {_DEEPEST} levels")
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value)
+    items = list(value.values()) if isinstance(value, dict) else value
+    written = [literal(each, depth + 1) for each in items]
+    if len({type(each) for each in items}) > 1 or any(isinstance(each, dict | list) for each in items):
+        written = [f"dyn({each})" for each in written]
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{text(key)}: {each}" for key, each in zip(value, written, strict=True)) + "}"
+    return "[" + ", ".join(written) + "]"
+
+
+def is_name(key: str) -> bool:
+    """Whether a key can follow a dot."""
+    return _NAME.fullmatch(key) is not None and key not in _RESERVED
+
+
+def select(subject: str, key: str) -> str:
+    """The value of a key that is present."""
+    return f"{subject}.{key}" if is_name(key) else f"{subject}[{text(key)}]"
+
+
+def has(subject: str, key: str) -> str:
+    """Whether a key is present."""
+    return f"has({subject}.{key})" if is_name(key) else f"{text(key)} in {subject}"
+
+
+def optional(subject: str, *keys: str) -> str:
+    """A chain of optional fields: an optional value."""
+    return subject + "".join(f".?{key}" if is_name(key) else f"[?{text(key)}]" for key in keys)
+
+
+def conjunction(terms: Iterable[str]) -> str:
+    """The terms joined by &&, each enclosed where it must be; "true" if there are none."""
+    return _joined(terms, "&&", "true")
+
+
+def disjunction(terms: Iterable[str]) -> str:
+    """The terms joined by ||, each enclosed where it must be; "false" if there are none."""
+    return _joined(terms, "||", "false")
+
+
+def _joined(terms: Iterable[str], operator: str, empty: str) -> str:
+    kept = [each for each in terms if each != ("true" if operator == "&&" else "false")]
+    if not kept:
+        return empty
+    if len(kept) == 1:
+        return kept[0]
+    enclosed = [enclose(each, operator) for each in dict.fromkeys(kept)]
+    line = f" {operator} ".join(enclosed)
+    return line if len(line) <= _WIDTH else f" {operator}\n".join(enclosed)
+
+
+def enclose(term: str, within: str = "") -> str:
+    """The term in parentheses, if its operators bind less than `within`; without one, if it has any."""
+    operators = _outer(term)
+    loose = {"&&": {"||", "?"}, "||": {"?"}}.get(within, operators)
+    return f"({term})" if operators & loose else term
+
+
+def negation(term: str) -> str:
+    """The opposite of a term."""
+    if term in ("true", "false"):
+        return "false" if term == "true" else "true"
+    if term.startswith("!") and not _outer(term):
+        inner = term[1:]
+        return inner[1:-1] if inner.startswith("(") and _closing(inner) == len(inner) - 1 else inner
+    return f"!{term}" if not _outer(term) else f"!({term})"
+
+
+def implies(condition: str, consequence: str) -> str:
+    """If the condition is true, the consequence is."""
+    if condition == "true" or consequence == "true":
+        return consequence
+    return disjunction([negation(condition), consequence])
+
+
+def _closing(term: str) -> int:
+    """The offset of the parenthesis that closes the first one."""
+    depth = 0
+    for offset, character in _code(term):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth == 0:
+            return offset
+    return -1
+
+
+def _code(term: str) -> Iterable[tuple[int, str]]:
+    """The characters outside of literals of text."""
+    quoted, offset = False, 0
+    while offset < len(term):
+        character = term[offset]
+        if quoted and character == "\\":
+            offset += 2
+            continue
+        if character == "'":
+            quoted = not quoted
+        elif not quoted:
+            yield offset, character
+        offset += 1
+
+
+def _outer(term: str) -> set[str]:
+    """The binary operators of a term outside of parentheses, with `?` for a condition."""
+    found: set[str] = set()
+    depth = 0
+    for offset, character in _code(term):
+        if character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif depth == 0:
+            pair = term[offset : offset + 2]
+            if pair in ("&&", "||", "==", "!=", "<=", ">="):
+                found.add(pair)
+            elif character == "?" and term[offset - 1 : offset] != ".":
+                found.add("?")
+            elif character in "<>+*/%" or (character == "-" and offset and term[offset - 1] == " "):
+                found.add(character)
+            elif term[offset : offset + 4] == " in ":
+                found.add("in")
+    return found
+
+
+def scalar(subject: str) -> str:
+    """Whether a value is text, a number or a boolean."""
+    return "(" + " || ".join(f"type({subject}) == {each}" for each in SCALARS) + ")"
+
+
+def regular_expression(pattern: str) -> str:
+    """The regular expression of a text with wildcards: * any characters, ? exactly one."""
+    parts = ["^"]
+    for piece in re.split(r"([*?])", pattern):
+        parts.append({"*": "(?s:.*)", "?": "(?s:.)"}.get(piece) or _quoted(piece))
+    return "".join([*parts, "$"])
+
+
+def _quoted(piece: str) -> str:
+    return "".join("\\" + each if each in r"\.+*?()[]{}^$|" else each for each in piece)
+
+
+def is_wild(pattern: str) -> bool:
+    """Whether a text has wildcards."""
+    return "*" in pattern or "?" in pattern
+
+
+def like(subject: str, pattern: str) -> str:
+    """Whether a text matches a text with wildcards."""
+    if not is_wild(pattern):
+        return f"{subject} == {text(pattern)}"
+    if set(pattern) == {"*"}:
+        return "true"
+    if pattern in ("?*", "*?"):
+        return f"{subject} != ''"
+    inner = pattern.strip("*")
+    if inner and not is_wild(inner):
+        if pattern == f"{inner}*":
+            return f"{subject}.startsWith({text(inner)})"
+        if pattern == f"*{inner}":
+            return f"{subject}.endsWith({text(inner)})"
+        if pattern == f"*{inner}*":
+            return f"{subject}.contains({text(inner)})"
+    return f"{subject}.matches({text(regular_expression(pattern))})"
+
+
+def like_any(subject: str, patterns: Sequence[str]) -> str:
+    """Whether a text matches one of several texts with wildcards."""
+    plain = [each for each in patterns if not is_wild(each)]
+    terms = [like(subject, each) for each in patterns if is_wild(each)]
+    if "true" in terms:
+        return "true"
+    if len(plain) == 1:
+        terms.insert(0, like(subject, plain[0]))
+    elif plain:
+        terms.insert(0, f"{subject} in {literal(plain)}")
+    return disjunction(terms)

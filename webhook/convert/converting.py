@@ -1,0 +1,152 @@
+"""Foreign policies -> outcomes: which document is of which dialect, and what is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from msgspec import Struct, field
+
+from webhook.convert import compiled, sources, standard
+from webhook.convert.gatekeeper import constraints, mutators, templates
+from webhook.convert.kyverno import celpolicies, clusterpolicy, exempting
+from webhook.convert.kyverno.celpolicies import NOT_CONVERTED
+from webhook.convert.kyverno.exempting import Exempted
+from webhook.convert.model import Note, Outcome, Unsupported
+from webhook.documents.reader import Document
+from webhook.schema.kinds import Kinds
+from webhook.versions import Version
+
+_KYVERNO: Final = {
+    "kyverno.io": ("v1", "v2beta1", "v2", "v1beta1", "v2alpha1"),
+    "policies.kyverno.io": ("v1", "v1beta1", "v1alpha1"),
+}
+_GATEKEEPER: Final = {
+    "templates.gatekeeper.sh": ("v1", "v1beta1", "v1alpha1"),
+    "constraints.gatekeeper.sh": ("v1beta1", "v1alpha1"),
+    "mutations.gatekeeper.sh": ("v1", "v1beta1", "v1alpha1"),
+}
+GROUPS: Final = _KYVERNO | _GATEKEEPER
+"""The API groups of policies that are read -> their versions."""
+
+TESTS: Final = {
+    ("cli.kyverno.io", "Test"): "kyverno",
+    ("chainsaw.kyverno.io", "Test"): "chainsaw",
+    ("test.gatekeeper.sh", "Suite"): "gator",
+}
+"""The group and kind of test files -> their dialect."""
+
+_WITH_VALUES: Final = ("Values", "UserInfo", "Context")  # of Kyverno's command, read with the test that names them
+
+
+class Conversion(Struct):
+    """All that was read. outcomes: of the policies. tests: the test files. others: no policies. definitions: CRDs."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    tests: list[tuple[str, Document]] = field(default_factory=list)
+    others: list[Document] = field(default_factory=list)
+    refused: list[Note] = field(default_factory=list)
+
+
+def convert(documents: Iterable[Document], target: Version) -> Conversion:
+    """Convert every policy among the documents; the same input gives the same result.
+
+    target: the Kubernetes version for which the policies are compiled.
+    """
+    found = Conversion()
+    everything = list(documents)
+    kinds = Kinds.builtin(target).with_crds(each.value for each in everything)
+    outcomes = [each for each in (_sorted_out(document, found) for document in everything) if each is not None]
+    _named(outcomes)
+    exceptions: list[Exempted] = []
+    for each in outcomes:
+        if each.kind == "PolicyException" and not each.refused:
+            _made(each, lambda outcome: exceptions.extend(exempting.exempted(outcome)))
+    names = {each.name for each in outcomes if each.kind != "PolicyException"}
+    for each in outcomes:
+        named = {one.policy for one in exceptions if one.name == standard.name_of(each.name)}
+        if each.kind == "PolicyException" and each.absorbed and not named & names:
+            each.absorbed = False
+            each.refuse((), "the policy that it names is not among the sources")
+    read = templates.read([each for each in outcomes if each.kind == "ConstraintTemplate" and not each.refused])
+    makers: dict[str, Callable[[Outcome], None]] = {
+        "ClusterPolicy": lambda each: clusterpolicy.convert(each, kinds, exceptions),
+        "Policy": lambda each: clusterpolicy.convert(each, kinds, exceptions),
+        **dict.fromkeys(
+            ("ValidatingPolicy", "MutatingPolicy", "NamespacedValidatingPolicy", "NamespacedMutatingPolicy"),
+            lambda each: celpolicies.convert(each, exceptions),
+        ),
+        **dict.fromkeys(mutators.KINDS, lambda each: mutators.convert(each, kinds)),
+    }
+    for each in outcomes:
+        if each.refused or each.kind in ("PolicyException", "ConstraintTemplate"):
+            continue
+        maker = makers.get(each.kind)
+        if each.document.value["apiVersion"].startswith("constraints."):
+            maker = lambda outcome: constraints.convert(outcome, read, kinds)  # noqa: E731
+        if maker is None:
+            each.refuse(("kind",), f"the kind {each.kind}")
+            continue
+        _made(each, maker)
+        compiled.keep_what_compiles(each, target)
+    templates.finish(read, outcomes)
+    found.outcomes = outcomes
+    return found
+
+
+def _made(outcome: Outcome, maker: Callable[[Outcome], None]) -> None:
+    """Convert one policy. A value of the wrong type where nothing else noticed it is a fault of the policy."""
+    try:
+        maker(outcome)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError, Unsupported) as error:
+        for made in (outcome.policies, outcome.bindings, outcome.params, outcome.unfinished):
+            made.clear()
+        outcome.python, outcome.absorbed = "", False
+        outcome.rules.clear()
+        if isinstance(error, Unsupported):
+            outcome.refuse(error.path, str(error))
+            return
+        what = "nested too deep" if isinstance(error, RecursionError) else "a value of the wrong type"
+        outcome.refuse(("spec",), f"it is malformed: {what} in spec")
+
+
+def _sorted_out(document: Document, found: Conversion) -> Outcome | None:
+    """The outcome of a policy, to be filled; None for a document that is none, which goes where it belongs."""
+    value = document.value
+    api_version, kind = value["apiVersion"], value["kind"]
+    group, _, version = api_version.rpartition("/")
+    if dialect := TESTS.get((group, kind)):
+        found.tests.append((dialect, document))
+        return None
+    if group not in GROUPS or (group == "cli.kyverno.io" and kind in _WITH_VALUES):
+        found.others.append(document)
+        return None
+    metadata = value.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    outcome = Outcome(kind, name if isinstance(name, str) else "", document, "")
+    if sources.templated(document):
+        outcome.refuse((), sources.RENDER)
+    elif version not in GROUPS[group]:
+        outcome.refuse(("apiVersion",), f"the version {version} of {group}: expected {', '.join(GROUPS[group])}")
+    elif not outcome.name:
+        outcome.refuse((), "a policy without a name: half a policy")
+    elif kind in NOT_CONVERTED:
+        outcome.refuse(("kind",), NOT_CONVERTED[kind])
+    return outcome
+
+
+def _named(outcomes: list[Outcome]) -> None:
+    """Give each policy a folder of its own. A second policy of the same name gets a number."""
+    taken: set[str] = set()
+    for each in outcomes:
+        wanted = standard.name_of(each.name or each.kind)
+        if each.kind in ("PolicyException", "ConstraintTemplate"):
+            continue
+        folder, number = wanted, 1
+        while folder in taken:
+            number += 1
+            folder = standard.name_of(f"{wanted[:58]}-{number}")
+        if number > 1 and not each.refused:
+            each.refuse(("metadata", "name"), f"a second policy that becomes {wanted}: convert it on its own")
+        taken.add(folder)
+        each.folder = folder

@@ -1,0 +1,148 @@
+"""Runs the expectations of foreign tests on the converted policies, and makes cases of PolicyTests of them.
+
+A foreign test tells `skip` from `pass`. Here a policy that does not apply is `no-match`, if its rules or conditions say
+so, or `allow`, if its expression does: both are a skip. What the binding does with a failure is the case's verdict.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from webhook.convert import writing
+from webhook.convert.foreigntests.expected import Expected, case
+from webhook.convert.model import JSONObject, Outcome, TestResult
+from webhook.offline.cases import policytest, runs
+from webhook.offline.cases.runs import Result
+from webhook.policy.load.loading import PolicyTreeError, load
+from webhook.schema.kinds import Kinds
+from webhook.versions import Version
+
+FAILURES: Final = ("deny", "warn", "audit", "error")
+_SKIPS: Final = ("allow", "no-match")
+_MOST: Final = 5000  # expectations
+
+
+def run(expected: Sequence[Expected], target: Version) -> None:
+    """Run them all; the outcomes get their cases and results."""
+    outcomes = {id(each.outcome): each.outcome for each in expected}
+    kinds = Kinds.builtin(target)
+    for each in expected:
+        each.object, each.old, each.patched = (_placed(one, kinds) for one in (each.object, each.old, each.patched))
+    for outcome in outcomes.values():
+        own = [each for each in expected[:_MOST] if each.outcome is outcome]
+        for each in expected[_MOST:]:
+            if each.outcome is outcome:
+                each.unrun = f"more than {_MOST} expectations"
+                own.append(each)
+        _run(outcome, own, target)
+
+
+def _placed(value: JSONObject | None, kinds: Kinds) -> JSONObject | None:
+    """The object with its namespace, as the API server has it: `default` where a file names none."""
+    if value is None:
+        return None
+    known = kinds.for_kind(value["apiVersion"], value["kind"])
+    metadata = value.get("metadata") or {}
+    if known is None or not known.namespaced or not isinstance(metadata, dict) or metadata.get("namespace"):
+        return value
+    return value | {"metadata": metadata | {"namespace": "default"}}
+
+
+def _run(outcome: Outcome, expected: list[Expected], target: Version) -> None:
+    """Run the expectations of one policy, in a folder of its own."""
+    planned: list[tuple[Expected, str]] = []
+    for each in expected:
+        if not each.unrun and not each.policies:
+            each.unrun = "the rule was not converted"
+        if not each.unrun and any(f"name={policy!r}" in outcome.python for policy in each.policies):
+            each.unrun = "the policy is to be finished in Python, and denies until then"
+        if each.unrun:
+            outcome.tests.append(TestResult(each.document.stream, each.line, each.name, False, False, each.unrun))
+            continue
+        planned += [(each, policy) for policy in each.policies]
+    verdicts = _verdicts(outcome, planned, target)
+    for each in expected:
+        if each.unrun:
+            continue
+        found = {policy: verdicts[index] for index, (one, policy) in enumerate(planned) if one is each}
+        passed, reason = _judged(each, found)
+        outcome.tests.append(TestResult(each.document.stream, each.line, each.name, passed, True, reason))
+        for policy, verdict in found.items():
+            if isinstance(verdict, Result) and (passed or len(found) == 1):
+                expect = _expect(each, verdict, passed=passed)
+                if expect is not None:
+                    outcome.cases.setdefault(policy, []).append(case(each, expect))
+
+
+def _expect(expected: Expected, result: Result, *, passed: bool) -> str | None:
+    """The verdict that the case states: what was found, or what was expected where that is not met."""
+    if passed:
+        return result.verdict
+    return {"fail": "deny", "error": "error", "skip": "no-match"}.get(expected.wanted, "allow")
+
+
+def _verdicts(outcome: Outcome, planned: list[tuple[Expected, str]], target: Version) -> list[Result | str]:
+    """The result of each expectation, or why there is none."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        writing.stage([outcome], folder)
+        tests = folder / outcome.folder / "tests.yaml"
+        tests.unlink(missing_ok=True)
+        try:
+            policies = load(str(folder), target)
+        except PolicyTreeError as error:
+            return [f"what was made does not load: {error.problems[0].message}"] * len(planned)
+        found: list[Result | str] = []
+        for each, policy in planned:
+            written = {
+                "apiVersion": policytest.API_VERSION, "kind": policytest.KIND, "metadata": {"name": policy},
+                "policy": policy, "cases": [case(each, "allow")],
+            }  # fmt: skip
+            tests.write_text(writing.dumped([written]), encoding="utf-8")
+            cases, problems = policytest.plan([str(folder)], policies)
+            if problems:
+                found.append(_read_back(problems[0].message))
+                continue
+            found.append(next(iter(runs.run(cases, policies))))
+    return found
+
+
+def _read_back(message: str) -> str:
+    return f"the test's object cannot be sent: {message}"
+
+
+def _judged(expected: Expected, found: dict[str, Result | str]) -> tuple[bool, str]:
+    """Whether an expectation is met, and why not."""
+    for policy, each in found.items():
+        if isinstance(each, str):
+            return False, f"{policy}: {each}"
+    results = {policy: each for policy, each in found.items() if isinstance(each, Result)}
+    shown = ", ".join(f"{policy}: {each.verdict}" for policy, each in results.items())
+    verdicts = [each.verdict for each in results.values()]
+    if expected.wanted == "fail":
+        met = any(each in FAILURES for each in verdicts)
+        if (
+            met
+            and expected.message
+            and not any(expected.message in text for each in results.values() for text in each.texts)
+        ):
+            return False, f"the message does not hold {expected.message!r}"
+        return met, "" if met else f"expected a failure, found {shown}"
+    if expected.wanted == "error":
+        return any(each in FAILURES for each in verdicts), f"expected an error, found {shown}"
+    if expected.wanted == "mutated":
+        failed = [text for each in results.values() for text in each.failures]
+        return not failed, failed[0] if failed else ""
+    if expected.wanted == "pass":
+        met = all(each == "allow" for each in verdicts)
+    else:
+        met = all(each in _SKIPS for each in verdicts)
+    return met, "" if met else f"expected {expected.wanted}, found {shown}" + _texts(results.values())
+
+
+def _texts(results: Iterable[Result]) -> str:
+    texts = [text for each in results for text in each.texts]
+    return f" ({texts[0][:200]})" if texts else ""

@@ -1,0 +1,87 @@
+"""ConstraintTemplates: the kind of their constraints, and the policy in CEL that they hold, or that they are in Rego.
+
+Source: the documentation of Gatekeeper, "Integration with Kubernetes Validating Admission Policy".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.convert.model import JSONObject, Outcome, Unsupported, listing, mapping
+
+TARGET: Final = "admission.k8s.gatekeeper.sh"
+ENGINE: Final = "K8sNativeValidation"
+
+
+class Template(Struct):
+    """A template. source: the policy in CEL; None if there is none, then `reason` says what there is.
+
+    used: by a constraint that was converted.
+    """
+
+    kind: str
+    outcome: Outcome
+    source: JSONObject | None = None
+    operations: tuple[str, ...] = ()
+    reason: str = ""
+    used: bool = False
+
+
+def read(outcomes: list[Outcome]) -> dict[str, Template]:
+    """The templates by the kind of their constraints. Notes in their outcomes what is wrong with them."""
+    found: dict[str, Template] = {}
+    for outcome in outcomes:
+        try:
+            template = _read(outcome)
+        except Unsupported as error:
+            outcome.refuse(error.path or ("spec",), str(error))
+            continue
+        except (AttributeError, TypeError) as error:
+            outcome.refuse(("spec",), f"it is malformed: a value of the wrong type in spec ({type(error).__name__})")
+            continue
+        if template.kind in found:
+            outcome.refuse(("spec",), f"a second template for constraints of the kind {template.kind}")
+            continue
+        found[template.kind] = template
+    return found
+
+
+def _read(outcome: Outcome) -> Template:
+    spec = mapping(outcome.document.value.get("spec"), "spec", ("spec",))
+    at = ("spec", "crd", "spec", "names", "kind")
+    crd = mapping(mapping(spec.get("crd"), "crd", ("spec", "crd")).get("spec"), "crd.spec", ("spec", "crd"))
+    kind = mapping(crd.get("names"), "names", ("spec", "crd")).get("kind")
+    if not isinstance(kind, str) or not kind:
+        raise Unsupported("a template that names no kind: half a policy", ("spec",))
+    targets = listing(spec.get("targets"), "targets", ("spec", "targets"))
+    if len(targets) != 1:
+        raise Unsupported(f"a template with {len(targets)} targets: expected one", ("spec",))
+    target = mapping(targets[0], "a target", ("spec", "targets", 0))
+    template = Template(kind, outcome)
+    if target.get("target") != TARGET:
+        raise Unsupported(f"the target {str(target.get('target'))[:60]!r}", ("spec", "targets", 0))
+    if operations := target.get("operations"):
+        template.operations = tuple(str(each) for each in listing(operations, "operations", at))
+    for index, each in enumerate(listing(target.get("code"), "code", ("spec", "targets", 0, "code"))):
+        code = mapping(each, "code", ("spec", "targets", 0, "code", index))
+        if code.get("engine") == ENGINE:
+            template.source = mapping(code.get("source"), "source", ("spec", "targets", 0, "code", index, "source"))
+            return template
+    template.reason = "the template is in Rego, and its name is none that the library has a policy for"
+    return template
+
+
+def finish(templates: dict[str, Template], outcomes: list[Outcome]) -> None:
+    """Say of each template what became of it: it is a part of the policies of its constraints."""
+    kinds = {each.kind for each in outcomes if each.document.value["apiVersion"].startswith("constraints.")}
+    for template in templates.values():
+        if template.used:
+            template.outcome.absorbed = True
+        elif template.kind not in kinds:
+            template.outcome.refuse(
+                (), f"no constraint of the kind {template.kind} is among the sources: nothing is bound"
+            )
+        else:
+            template.outcome.refuse((), template.reason or "none of its constraints is converted")

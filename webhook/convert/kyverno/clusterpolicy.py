@@ -1,0 +1,261 @@
+"""ClusterPolicy and Policy of kyverno.io -> a policy for each rule, and their bindings."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Any, Final
+
+from webhook.convert import celtext, rules, standard
+from webhook.convert.kyverno import conditions, match
+from webhook.convert.kyverno.context import CONFIG_MAP, POD, Context
+from webhook.convert.kyverno.exempting import Exempted
+from webhook.convert.kyverno.mutation import mutate
+from webhook.convert.kyverno.validation import validate
+from webhook.convert.model import JSONObject, Outcome, Unfinished, Unsupported, listing, mapping, texts
+from webhook.convert.standard import Rule, Unwritten
+from webhook.paths import Path
+from webhook.schema.kinds import Kinds
+
+_REFUSED: Final = {
+    "verifyImages": "image verification (verifyImages)",
+    "generate": "generate: objects are made in the background",
+    "imageExtractors": "imageExtractors",
+}
+_AUTOGEN: Final = "pod-policies.kyverno.io/autogen-controllers"
+_ACTIONS: Final = {"audit": ["Audit"], "enforce": ["Deny"]}
+_MOST: Final = 100  # rules of a policy
+
+
+def convert(outcome: Outcome, kinds: Kinds, exceptions: list[Exempted]) -> None:
+    """Fill the outcome of a ClusterPolicy or Policy."""
+    _Policy(outcome, kinds, exceptions).convert()
+
+
+class _Policy:
+    def __init__(self, outcome: Outcome, kinds: Kinds, exceptions: list[Exempted]) -> None:
+        self._outcome, self._kinds = outcome, kinds
+        self._exceptions = [each for each in exceptions if each.policy == outcome.name]
+        self._unwritten: list[Unwritten] = []
+        value: JSONObject = outcome.document.value
+        self._value = value
+        self._namespace = (
+            str(value.get("metadata", {}).get("namespace") or "default") if value["kind"] == "Policy" else ""
+        )
+
+    def convert(self) -> None:
+        try:
+            spec = mapping(self._value.get("spec"), "spec", ("spec",))
+            given = listing(spec.get("rules"), "rules", ("spec", "rules"))
+            if not given:
+                raise Unsupported("a policy without rules: half a policy", ("spec",))
+            if len(given) > _MOST:
+                raise Unsupported(f"more than {_MOST} rules", ("spec", "rules"))
+            if spec.get("admission") is False:
+                raise Unsupported("admission: false, a policy for background scans alone", ("spec", "admission"))
+        except Unsupported as error:
+            self._outcome.refuse(error.path, str(error))
+            return
+        names = [str(each.get("name")) for each in given if isinstance(each, dict)]
+        for index, each in enumerate(given):
+            at: Path = ("spec", "rules", index)
+            if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+                self._outcome.refuse(at, "a rule without a name: half a rule")
+                continue
+            if names.count(each["name"]) > 1:
+                self._outcome.refuse(at, f"two rules with the name {each['name']!r}")
+                continue
+            self._rule(each, spec, at, alone=len(given) == 1)
+        if self._unwritten:
+            self._outcome.python = standard.python(self._unwritten)
+
+    def _rule(self, given: JSONObject, spec: JSONObject, at: Path, *, alone: bool) -> None:
+        name = standard.name_of(self._outcome.name, "" if alone else given["name"])
+        if name in self._outcome.made:
+            name = standard.name_of(self._outcome.name, given["name"], str(at[-1]))
+        rule = Rule(name, annotations=standard.described(self._value.get("metadata", {}).get("annotations")))
+        rule.failure_policy = _failure_policy(spec)
+        try:
+            for refused, text in _REFUSED.items():
+                if refused in given:
+                    raise Unsupported(text, (*at, refused))
+            kinds = [each for each in ("validate", "mutate") if each in given]
+            if len(kinds) != 1:
+                raise Unsupported("a rule with neither validate nor mutate", at)
+            matched = match.matched(given.get("match"), given.get("exclude"), at, _operations(given))
+        except Unsupported as error:
+            self._outcome.refuse(error.path or at, f"rule {given['name']}: {error}")
+            return
+        for place, text in matched.differences:
+            self._outcome.differs(place, f"rule {given['name']} {text}")
+        made, guessed = rules.resource_rules(matched.kinds, self._kinds, matched.operations)
+        for text in guessed:
+            self._outcome.differs((*at, "match"), text)
+        rule.resource_rules, rule.namespace_selector = made, matched.native
+        context = self._context(rule, matched, at, mutating="mutate" in given)
+        try:
+            self._fill(rule, given, spec, context, matched, at)
+        except Unfinished as error:
+            if "mutate" in given:
+                self._outcome.refuse(error.path or at, f"rule {given['name']}: {error}")
+                return
+            self._unfinished(rule, given, str(error), error.path or at)
+        except Unsupported as error:
+            self._outcome.refuse(error.path or at, f"rule {given['name']}: {error}")
+            return
+        else:
+            self._outcome.policies.append(standard.policy(rule))
+        self._outcome.rules.setdefault(given["name"], []).append(name)
+        self._bind(given, spec, name, context, "mutate" in given, at)
+
+    def _context(self, rule: Rule, matched: match.Matched, at: Path, *, mutating: bool) -> Context:
+        """The context of a rule. Rules for Pods are for the controllers that make them too, as Kyverno derives them."""
+        deletes = "DELETE" in matched.operations
+        of_pods = all((each.kind, each.sub) == ("Pod", "") for each in matched.kinds) and matched.simple
+        controllers = _controllers(self._value) if of_pods and not deletes else []
+        if not controllers or mutating:
+            if controllers:
+                text = "Pods are changed as they are created, and not the templates of their controllers too"
+                self._outcome.differs((*at, "mutate"), text)
+            return Context(self._outcome, deletes=deletes)
+        for kind in controllers:
+            group, resource = rules.POD_MAKERS[kind]
+            rule.resource_rules.append(rules.rule(group, "v1", resource, matched.operations))
+        rule.resource_rules = rules.merged(rule.resource_rules)
+        rule.variables.append(("pod", POD))
+        return Context(self._outcome, root="variables.pod")
+
+    def _fill(
+        self, rule: Rule, given: JSONObject, spec: JSONObject, context: Context, matched: match.Matched, at: Path
+    ) -> None:
+        context.read(given.get("context"), (*at, "context"))
+        for index, each in enumerate(_cel_conditions(given, spec, at)):
+            condition = mapping(each, "a condition", (*at, "celPreconditions", index))
+            rule.conditions.append((str(condition.get("name")), str(condition.get("expression"))))
+        if self._namespace:
+            rule.conditions.append(("namespace", f"{match.NAMESPACE} == {celtext.text(self._namespace)}"))
+        rule.conditions.append(("matched", matched.condition))
+        for exception in self._exceptions:
+            if not exception.rules or any(_like(given["name"], each) for each in exception.rules):
+                rule.conditions.append(
+                    (f"not-{exception.name}", celtext.negation(celtext.enclose(exception.condition)))
+                )
+        when = conditions.conditions(given.get("preconditions"), context.translator, (*at, "preconditions"))
+        rule.conditions.append(("preconditions", when))
+        if "validate" in given:
+            where: Path = (*at, "validate")
+            validate(mapping(given["validate"], "validate", where), rule, context, where)
+            if "cel" in given["validate"] and context.root != "object":
+                self._without_pods(rule, context, where)
+        else:
+            mutate(mapping(given["mutate"], "mutate", (*at, "mutate")), rule, context, (*at, "mutate"))
+        if context.param_ref and not rule.param_kind:
+            rule.param_kind = CONFIG_MAP
+
+    def _without_pods(self, rule: Rule, context: Context, at: Path) -> None:
+        """Rules in CEL are about the object as it is: only Pods are judged."""
+        rule.variables = [each for each in rule.variables if each[0] != "pod"]
+        rule.resource_rules = [each for each in rule.resource_rules if "pods" in each["resources"]]
+        for each in rule.resource_rules:
+            each["resources"] = [name for name in each["resources"] if name == "pods"]
+        context.root = "object"
+        text = "Pods are judged, and not their controllers too: `gatewright check` judges the Pods of each workload"
+        self._outcome.differs(at, text)
+
+    def _unfinished(self, rule: Rule, given: JSONObject, feature: str, at: Path) -> None:
+        place = self._outcome.note(at, "").line
+        source = f"{self._outcome.kind} {self._outcome.name}, rule {given['name']}, line {place}"
+        self._unwritten.append(Unwritten(rule.name, rule.resource_rules, source, feature, rule.failure_policy))
+        text = f"rule {given['name']}: {feature}; policy.py denies what it matches until it is finished"
+        self._outcome.unfinished.append(self._outcome.note(at, text))
+
+    def _bind(self, given: JSONObject, spec: JSONObject, name: str, context: Context, mutating: bool, at: Path) -> None:
+        made = {"kind": standard.MUTATING if mutating else standard.VALIDATING, "metadata": {"name": name}}
+        param = context.param_ref or None
+        bind = self._outcome.bindings
+        if mutating:
+            bind.append(standard.binding(made, [], param=param))
+            return
+        validated = given["validate"]
+        stated = validated.get("failureAction") or spec.get("validationFailureAction") or "Audit"
+        actions = _actions(stated, spec)
+        others: list[str] = []
+        overrides = validated.get("failureActionOverrides") or spec.get("validationFailureActionOverrides")
+        for index, each in enumerate(overrides if isinstance(overrides, list) else []):
+            named = each if isinstance(each, dict) else {}
+            namespaces = texts(named.get("namespaces"), "namespaces", at)
+            wild = [one for one in namespaces if celtext.is_wild(one)]
+            if wild or named.get("namespaceSelector") or not namespaces:
+                what = f"the override of the action for {', '.join(wild) or 'a namespaceSelector'} is left out"
+                self._outcome.differs(at, f"{what}: {stated} counts there too")
+            plain = [one for one in namespaces if not celtext.is_wild(one) and one not in others]
+            if plain:
+                others += plain
+                scope = standard.in_namespaces(plain)
+                bind.append(
+                    standard.binding(
+                        made,
+                        _actions(named.get("action"), spec),
+                        suffix=f"override-{index + 1}",
+                        match=scope,
+                        param=param,
+                    )
+                )
+        rest = standard.in_namespaces(others, without=True) if others else None
+        bind.append(standard.binding(made, actions, match=rest, param=param))
+
+
+def _actions(stated: Any, spec: JSONObject) -> list[str]:
+    actions = list(_ACTIONS.get(str(stated).lower(), ["Audit"]))
+    if spec.get("emitWarning") is True and actions == ["Audit"]:
+        actions.insert(0, "Warn")
+    return actions
+
+
+def _failure_policy(spec: JSONObject) -> str:
+    hook = spec.get("webhookConfiguration")
+    stated = spec.get("failurePolicy") or (hook.get("failurePolicy") if isinstance(hook, dict) else None)
+    return "Ignore" if stated == "Ignore" else "Fail"
+
+
+def _cel_conditions(given: JSONObject, spec: JSONObject, at: Path) -> list[Any]:
+    hook = mapping(spec.get("webhookConfiguration"), "webhookConfiguration", ("spec", "webhookConfiguration"))
+    shared = listing(hook.get("matchConditions"), "matchConditions", ("spec", "webhookConfiguration"))
+    return [*listing(given.get("celPreconditions"), "celPreconditions", at), *shared]
+
+
+def _controllers(value: JSONObject) -> list[str]:
+    """The kinds that autogen makes rules for."""
+    annotations = value.get("metadata", {}).get("annotations")
+    stated = annotations.get(_AUTOGEN) if isinstance(annotations, dict) else None
+    if not isinstance(stated, str):
+        return list(rules.POD_MAKERS)
+    return [each.strip() for each in stated.split(",") if each.strip() in rules.POD_MAKERS]
+
+
+def _operations(given: JSONObject) -> tuple[str, ...]:
+    """The operations of a rule that states none: CREATE and UPDATE, and those that its conditions ask about."""
+    named = list(match.DEFAULT)
+    for path in (given.get("preconditions"), given.get("validate")):
+        for text in _asked(path, 0):
+            if text not in named:
+                named.append(text)
+    return tuple(named)
+
+
+def _asked(value: Any, depth: int) -> list[str]:
+    """DELETE and CONNECT where a condition compares request.operation with them."""
+    if depth > 8:
+        return []
+    if isinstance(value, list):
+        return [found for each in value for found in _asked(each, depth + 1)]
+    if not isinstance(value, dict):
+        return []
+    if "request.operation" in str(value.get("key")) and value.get("operator") in ("Equals", "AnyIn", "In", "AllIn"):
+        stated = value.get("value")
+        items = stated if isinstance(stated, list) else [stated]
+        return [each for each in ("DELETE", "CONNECT") if each in items]
+    return [found for each in value.values() for found in _asked(each, depth + 1)]
+
+
+def _like(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern)

@@ -1,0 +1,212 @@
+"""Kyverno's conditions (preconditions, deny.conditions): key, operator, value -> CEL.
+
+Source: the documentation of Kyverno, "Preconditions" and "Deny rules", operators.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from webhook.convert import celtext
+from webhook.convert.kyverno import values, variables
+from webhook.convert.kyverno.expressions import Lists, Request, Scalar, Stream, Translator, Value
+from webhook.convert.model import Unfinished, Unsupported, listing, mapping
+from webhook.paths import Path
+
+_ORDERS: Final = {
+    "GreaterThan": ">",
+    "GreaterThanOrEquals": ">=",
+    "LessThan": "<",
+    "LessThanOrEquals": "<=",
+}
+_SETS: Final = {  # operator -> (whether the test is negated, whether for every element)
+    "AnyIn": (False, False),
+    "AllIn": (False, True),
+    "AnyNotIn": (True, False),
+    "AllNotIn": (True, True),
+    "In": (False, True),
+    "NotIn": (True, True),
+}
+OPERATORS: Final = (
+    "Equals",
+    "Equal",
+    "NotEquals",
+    "NotEqual",
+    *_ORDERS,
+    *(f"Duration{each}" for each in _ORDERS),
+    *_SETS,
+)
+_MOST: Final = 200  # conditions
+
+
+def conditions(given: Any, translator: Translator, at: Path) -> str:
+    """Whether conditions hold: a list (all of them), or {any, all} (one of any, and all of all)."""
+    if given is None:
+        return "true"
+    if isinstance(given, list):
+        if given and all(isinstance(each, dict) and ("any" in each or "all" in each) for each in given):
+            return celtext.conjunction(conditions(each, translator, (*at, index)) for index, each in enumerate(given))
+        return celtext.conjunction(_listed(given, translator, at))
+    named = mapping(given, "conditions", at)
+    if unknown := sorted(named.keys() - {"any", "all"}):
+        raise Unsupported(f"{unknown[0]!r} in conditions: expected any or all", at)
+    terms = _listed(listing(named.get("all"), "all", at), translator, (*at, "all"))
+    if named.get("any"):
+        terms.append(celtext.disjunction(_listed(listing(named["any"], "any", at), translator, (*at, "any"))))
+    return celtext.conjunction(terms)
+
+
+def _listed(given: list[Any], translator: Translator, at: Path) -> list[str]:
+    if len(given) > _MOST:
+        raise Unsupported(f"more than {_MOST} conditions", at)
+    return [condition(each, translator, (*at, index)) for index, each in enumerate(given)]
+
+
+def condition(given: Any, translator: Translator, at: Path) -> str:
+    """One condition. Raises Unsupported or Unfinished, with the place."""
+    named = mapping(given, "a condition", at)
+    operator = named.get("operator")
+    if operator not in OPERATORS:
+        raise Unsupported(f"the operator {str(operator)[:40]!r}", (*at, "operator"))
+    if "key" not in named:
+        raise Unsupported("a condition without a key", at)
+    try:
+        key = variables.value(named["key"], translator)
+        return _compared(key, operator, named.get("value"), translator)
+    except Unsupported as error:
+        error.path = error.path or at
+        raise
+
+
+def _compared(key: Value, operator: str, value: Any, translator: Translator) -> str:
+    if isinstance(key, Request):
+        raise Unfinished("a condition about the whole of request")
+    if operator in _SETS:
+        return _among(key, operator, value, translator)
+    if operator in ("Equals", "Equal"):
+        return _equal(key, value, translator)
+    if operator in ("NotEquals", "NotEqual"):
+        return celtext.negation(celtext.enclose(_equal(key, value, translator)))
+    subject = translator.scalar(key).cel
+    if variables.has_variables(value):
+        return _ordered_by(subject, operator, value, translator)
+    if operator.startswith("Duration"):
+        sign = _ORDERS[operator.removeprefix("Duration")]
+        return values.named(subject, lambda v: values.seconds(v, sign, value))
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise Unsupported(f"the operator {operator} with a value that is no number or text")
+    return values.named(subject, lambda v: values.ordered(v, _ORDERS[operator], str(value)))
+
+
+def _ordered_by(subject: str, operator: str, value: Any, translator: Translator) -> str:
+    """An order of two values of the object, or of its params: quantities."""
+    if operator.startswith("Duration"):
+        raise Unfinished(f"the operator {operator} with a variable as value")
+    other = translator.scalar(variables.value(value, translator)).cel
+    comparison = f"quantity(string(a)).compareTo(quantity(string(b))) {_ORDERS[operator]} 0"
+    quantities = f"isQuantity(string(a)) && isQuantity(string(b)) && {comparison}"
+    guard = f"{celtext.scalar('a')} && {celtext.scalar('b')}"
+    return f"[dyn({subject})].exists(a, [dyn({other})].exists(b, {guard} && {quantities}))"
+
+
+def _equal(key: Value, value: Any, translator: Translator) -> str:
+    subject = translator.scalar(key)
+    if variables.has_variables(value):
+        other = translator.scalar(variables.value(value, translator))
+        return f"dyn({subject.cel}) == {other.cel}" if subject.type != other.type else f"{subject.cel} == {other.cel}"
+    if isinstance(value, str):
+        if subject.type == "string":
+            return celtext.like(subject.cel, value)
+        if value == "":
+            # A variable that resolves to nothing is compared as an empty text.
+            return f"{subject.chain}.orValue('') == ''" if subject.chain else f"{subject.cel} == ''"
+        return values.named(
+            f"dyn({subject.cel})" if subject.type != "dyn" else subject.cel, lambda v: values.equal(v, value)
+        )
+    if isinstance(value, bool):
+        if subject.type == "bool":
+            return subject.cel if value else celtext.negation(subject.cel)
+        return f"{subject.cel} == {celtext.literal(value)}"
+    if isinstance(value, int | float):
+        if subject.type == "int":
+            return f"{subject.cel} == {celtext.literal(value)}"
+        typed = subject.cel if subject.type == "dyn" else f"dyn({subject.cel})"
+        return values.named(typed, lambda v: f"({v} == {celtext.literal(value)} || {v} == {celtext.text(str(value))})")
+    if value == [] and subject.type == "list":
+        return f"size({subject.cel}) == 0"
+    typed = subject.cel if subject.type == "dyn" else f"dyn({subject.cel})"
+    return f"{typed} == {celtext.literal(value)}"
+
+
+def _among(key: Value, operator: str, value: Any, translator: Translator) -> str:
+    """The operators about lists: whether one element, or every one, is among the values, or is not."""
+    negated, every = _SETS[operator]
+    if operator in ("In", "NotIn") and not isinstance(key, Scalar):
+        raise Unfinished(f"the old operator {operator} with a list as key: say AllIn, AnyIn, AllNotIn or AnyNotIn")
+
+    def test(each: Scalar) -> str:
+        held = _one_of(each, value, translator)
+        return celtext.negation(celtext.enclose(held)) if negated else held
+
+    return translator.quantified(key, test, every=every)
+
+
+def _one_of(subject: Scalar, value: Any, translator: Translator) -> str:
+    if variables.has_variables(value) and not isinstance(value, list):
+        return _one_of_variable(subject, variables.value(value, translator), translator)
+    items = value if isinstance(value, list) else [value]
+    if len(items) > _MOST:
+        raise Unsupported(f"a list of more than {_MOST} values")
+    plain = [each for each in items if isinstance(each, str) and _is_plain(each)]
+    rest = [each for each in items if not (isinstance(each, str) and _is_plain(each))]
+    terms = []
+    if plain:
+        terms.append(
+            f"{subject.cel} in {celtext.literal(plain)}"
+            if len(plain) > 1
+            else f"{_any(subject)} == {celtext.text(plain[0])}"
+        )
+    for each in rest:
+        if variables.has_variables(each):
+            other = translator.scalar(variables.value(each, translator))
+            terms.append(f"{_any(subject)} == {other.cel}")
+        elif isinstance(each, str) and values.is_range(each):
+            terms.append(values.named(_any(subject), lambda v, each=each: values.pattern(v, each)))  # type: ignore[misc]
+        elif isinstance(each, str) and subject.type == "string":
+            terms.append(celtext.like(subject.cel, each))
+        elif isinstance(each, str):
+            terms.append(values.named(_any(subject), lambda v, each=each: values.equal(v, each)))  # type: ignore[misc]
+        elif isinstance(each, bool) or each is None or isinstance(each, dict | list):
+            terms.append(f"{_any(subject)} == {celtext.literal(each)}")
+        else:
+            terms.append(f"{_any(subject)} == {celtext.literal(each)}")
+    return celtext.disjunction(terms)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is compared as text alone."""
+    if variables.has_variables(text) or celtext.is_wild(text) or values.is_range(text):
+        return False
+    return text not in ("true", "false") and not text[:1].isdigit()
+
+
+def _any(subject: Scalar) -> str:
+    return subject.cel if subject.type == "dyn" else f"dyn({subject.cel})"
+
+
+def _one_of_variable(subject: Scalar, other: Value, translator: Translator) -> str:
+    if isinstance(other, Stream | Lists):
+        return translator.quantified(other, lambda each: f"{_any(subject)} == {each.cel}", every=False)
+    scalar = translator.scalar(other)
+    if scalar.type == "list":
+        return f"{_any(subject)} in {scalar.cel}"
+    if scalar.chain.startswith("params."):
+        # A ConfigMap holds a list as text: a list in JSON, which is read by its commas, or a single item.
+        listed = f"{scalar.chain}.orValue('').replace('\\n', '')"
+        for each in ("[", "]", '"', " "):
+            listed += f".replace({celtext.text(each)}, '')"
+        return f"{_any(subject)} in {listed}.split(',')"
+    if scalar.type in ("string", "int", "bool"):
+        return f"{_any(subject)} == {scalar.cel}"
+    both = f"(type({scalar.cel}) == list ? {_any(subject)} in {scalar.cel} : {_any(subject)} == {scalar.cel})"
+    return both if scalar.chain or "." in scalar.cel else f"{_any(subject)} in {scalar.cel}"

@@ -1,0 +1,83 @@
+"""What the expressions of a rule may use: the variables of its context, the object, ConfigMaps as params."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from webhook.convert.kyverno import jmespath, variables
+from webhook.convert.kyverno.expressions import Missing, Scalar, Translator, Value
+from webhook.convert.model import JSONObject, Outcome, Unfinished, Unsupported, listing, mapping
+from webhook.paths import Path
+
+_SOURCES: Final = {
+    "apiCall": "an apiCall, a request to the API server or over HTTP",
+    "globalReference": "a globalReference, data that Kyverno keeps of other calls",
+    "imageRegistry": "imageRegistry, metadata from a registry",
+}
+CONFIG_MAP: Final = {"apiVersion": "v1", "kind": "ConfigMap"}
+POD: Final = (
+    "object.kind == 'Pod' ? object : object.kind == 'CronJob' ? object.spec.jobTemplate.spec.template : "
+    "object.spec.template"
+)
+
+
+class Context:
+    """The context of a rule. root: the expression for what patterns are about. param_ref: of the binding."""
+
+    def __init__(self, outcome: Outcome, *, root: str = "object", deletes: bool = False) -> None:
+        self.root = root
+        new = "(object == null ? dyn({}) : object)" if deletes else root
+        self.translator = Translator({}, new, "(oldObject == null ? dyn({}) : oldObject)")
+        self.translator.names["images"] = Missing("the variable images, references of images taken apart")
+        self.param_ref: JSONObject = {}
+        self._outcome = outcome
+
+    def differs(self, path: Path, message: str) -> None:
+        self._outcome.differs(path, message)
+
+    def read(self, given: Any, at: Path) -> None:
+        """Add the entries of a `context`. What cannot be converted is an error only where it is used."""
+        for index, each in enumerate(listing(given, "context", at)):
+            entry = mapping(each, "an entry of context", (*at, index))
+            name = entry.get("name")
+            if not isinstance(name, str):
+                raise Unsupported("an entry of context without a name", (*at, index))
+            try:
+                self.translator.names[name] = self._entry(entry, name)
+            except Unfinished as error:
+                self.translator.names[name] = Missing(str(error))
+
+    def _entry(self, entry: JSONObject, name: str) -> Value:
+        for source, meaning in _SOURCES.items():
+            if source in entry:
+                raise Unfinished(meaning)
+        if "configMap" in entry:
+            return self._config_map(mapping(entry["configMap"], "configMap"))
+        if "variable" not in entry:
+            raise Unsupported(f"the entry {name!r} of context has no source that is known")
+        variable = mapping(entry["variable"], "variable")
+        default = variable.get("default")
+        if "value" in variable and "jmesPath" not in variable:
+            if variables.has_variables(variable["value"]) and not isinstance(variable["value"], str):
+                raise Unfinished(f"the variable {name}, a value with variables in it")
+            return variables.value(variable["value"], self.translator)
+        text = variable.get("jmesPath")
+        if not isinstance(text, str) or "value" in variable:
+            raise Unfinished(f"the variable {name}, a JMESPath expression on a constant")
+        try:
+            node = jmespath.parse(text.strip().removeprefix("{{").removesuffix("}}").strip())
+        except jmespath.JMESPathError as error:
+            raise variables.BadVariable(f"JMESPath does not parse: {error}: {text[:80]}") from None
+        if default is not None:
+            node = jmespath.Node("or", (node, jmespath.Node("literal", value=default)))
+        return self.translator.value(node)
+
+    def _config_map(self, given: JSONObject) -> Scalar:
+        name, namespace = given.get("name"), given.get("namespace") or "default"
+        if not isinstance(name, str) or variables.has_variables([name, namespace]):
+            raise Unfinished("a ConfigMap whose name is a variable")
+        found = {"name": name, "namespace": namespace, "parameterNotFoundAction": "Deny"}
+        if self.param_ref and self.param_ref != found:
+            raise Unfinished("a second ConfigMap in the context of a rule")
+        self.param_ref = found
+        return Scalar("params")

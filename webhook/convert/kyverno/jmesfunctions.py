@@ -1,0 +1,185 @@
+"""The functions of JMESPath that have a CEL equivalent, Kyverno's own included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from webhook.convert import celtext
+from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Value
+from webhook.convert.model import Unfinished
+
+if TYPE_CHECKING:
+    from webhook.convert.kyverno.expressions import Translator
+
+Function = Callable[["Translator", Sequence[Value]], Value]
+
+
+def _as_text(scalar: Scalar) -> str:
+    """The expression of a text. An absent value is an empty text."""
+    if scalar.type == "string":
+        return scalar.cel
+    return f"{scalar.chain}.orValue('')" if scalar.chain else scalar.cel
+
+
+def _arguments(translator: Translator, values: Sequence[Value], count: int, name: str) -> list[Scalar]:
+    if len(values) != count:
+        raise Unfinished(f"the JMESPath function {name}() with {len(values)} arguments")
+    return [translator.scalar(each) for each in values]
+
+
+def _method(name: str, cel: str, count: int, kind: str) -> Function:
+    """A function that is a method of its first argument, all of them texts."""
+
+    def written(translator: Translator, values: Sequence[Value]) -> Value:
+        subject, *rest = map(_as_text, _arguments(translator, values, count, name))
+        return Scalar(f"{subject}.{cel}({', '.join(rest)})", type=kind)
+
+    return written
+
+
+def _conversion(name: str, cel: str, kind: str) -> Function:
+    def written(translator: Translator, values: Sequence[Value]) -> Value:
+        (subject,) = _arguments(translator, values, 1, name)
+        return Scalar(f"{cel}({subject.cel})", type=kind)
+
+    return written
+
+
+def _length(translator: Translator, values: Sequence[Value]) -> Value:
+    (value,) = values if len(values) == 1 else (None,)
+    if isinstance(value, Stream) and isinstance(value.body, Stream):
+        inner = translator.scalar(_length(translator, [value.body]))
+        base = value.base if value.condition == "true" else f"{value.base}.filter({value.variable}, {value.condition})"
+        return Scalar(f"{base}.map({value.variable}, {inner.cel}).sum()", type="int")
+    (scalar,) = _arguments(translator, values, 1, "length")
+    return Scalar(f"size({scalar.chain}.orValue([]))" if scalar.chain else f"size({scalar.cel})", type="int")
+
+
+def _contains(translator: Translator, values: Sequence[Value]) -> Value:
+    if len(values) == 2 and isinstance(values[0], Stream):
+        wanted = translator.scalar(values[1])
+        return Scalar(
+            translator.quantified(values[0], lambda each: f"{each.cel} == {wanted.cel}", every=False), type="bool"
+        )
+    subject, item = _arguments(translator, values, 2, "contains")
+    if subject.type == "list":
+        return Scalar(f"{item.cel} in {subject.cel}", type="bool")
+    if subject.type == "string":
+        return Scalar(f"{subject.cel}.contains({_as_text(item)})", type="bool")
+    if subject.chain:
+        as_list = f"{item.cel} in {subject.cel}"
+        text = f"type({subject.cel}) == string && {subject.cel}.contains(string({item.cel}))"
+        return Scalar(f"(type({subject.cel}) == list ? {as_list} : ({text}))", type="bool")
+    return Scalar(
+        f"(type({subject.cel}) == list ? {item.cel} in {subject.cel} : {subject.cel}.contains({item.cel}))", type="bool"
+    )
+
+
+def _keys(translator: Translator, values: Sequence[Value]) -> Value:
+    (subject,) = _arguments(translator, values, 1, "keys")
+    variable = translator.fresh()
+    base = f"{subject.chain}.orValue({{}})" if subject.chain else subject.cel
+    return Stream(base, variable, Scalar(variable))
+
+
+def _values(translator: Translator, values: Sequence[Value]) -> Value:
+    (subject,) = _arguments(translator, values, 1, "values")
+    variable = translator.fresh()
+    base = f"{subject.chain}.orValue({{}})" if subject.chain else subject.cel
+    return Stream(base, variable, Scalar(f"{base}[{variable}]"))
+
+
+def _join(translator: Translator, values: Sequence[Value]) -> Value:
+    separator, items = _arguments(translator, values, 2, "join")
+    base = f"{items.chain}.orValue([])" if items.chain else items.cel
+    return Scalar(f"{base}.join({separator.cel})", type="string")
+
+
+def _split(translator: Translator, values: Sequence[Value]) -> Value:
+    subject, separator = _arguments(translator, values, 2, "split")
+    return Scalar(f"{_as_text(subject)}.split({separator.cel})", type="list")
+
+
+def _replaced(translator: Translator, values: Sequence[Value]) -> Value:
+    subject, old, new = _arguments(translator, values, 3, "replace_all")
+    return Scalar(f"{_as_text(subject)}.replace({_as_text(old)}, {_as_text(new)})", type="string")
+
+
+def _regex_match(translator: Translator, values: Sequence[Value]) -> Value:
+    expression, subject = _arguments(translator, values, 2, "regex_match")
+    text = subject.cel if subject.type == "string" else f"string({_as_text(subject)})"
+    return Scalar(f"{text}.matches({expression.cel})", type="bool")
+
+
+def _pattern_match(translator: Translator, values: Sequence[Value]) -> Value:
+    pattern, subject = _arguments(translator, values, 2, "pattern_match")
+    if not (pattern.type == "string" and pattern.cel.startswith("'") and "\\" not in pattern.cel):
+        raise Unfinished("the JMESPath function pattern_match() with a pattern that is no constant")
+    text = subject.cel if subject.type == "string" else f"string({_as_text(subject)})"
+    return Scalar(celtext.like(text, pattern.cel[1:-1]), type="bool")
+
+
+def _not_null(translator: Translator, values: Sequence[Value]) -> Value:
+    scalars = [translator.scalar(each) for each in values]
+    if not scalars:
+        raise Unfinished("the JMESPath function not_null() without arguments")
+    cel = f"dyn({scalars[-1].cel})"
+    for each in reversed(scalars[:-1]):
+        cel = f"(dyn({each.cel}) != null ? dyn({each.cel}) : {cel})"
+    return Scalar(cel)
+
+
+def _number(translator: Translator, values: Sequence[Value]) -> Value:
+    (subject,) = _arguments(translator, values, 1, "to_number")
+    return Scalar(f"int({subject.cel})", type="int")
+
+
+def _sum(translator: Translator, values: Sequence[Value]) -> Value:
+    (subject,) = _arguments(translator, values, 1, "sum")
+    return Scalar(f"{subject.cel}.sum()", type="dyn")
+
+
+def _extreme(name: str) -> Function:
+    def written(translator: Translator, values: Sequence[Value]) -> Value:
+        if len(values) == 1 and isinstance(values[0], Lists):
+            values = [Scalar("[" + ", ".join(each.cel for each in values[0].items) + "]", type="list")]
+        (subject,) = _arguments(translator, values, 1, name)
+        return Scalar(f"{subject.cel}.{name}()")
+
+    return written
+
+
+def _arithmetic(name: str, operator: str) -> Function:
+    def written(translator: Translator, values: Sequence[Value]) -> Value:
+        left, right = _arguments(translator, values, 2, name)
+        return Scalar(f"({left.cel} {operator} {right.cel})", type="int" if left.type == right.type == "int" else "dyn")
+
+    return written
+
+
+FUNCTIONS: Final[dict[str, Function]] = {
+    "length": _length,
+    "contains": _contains,
+    "starts_with": _method("starts_with", "startsWith", 2, "bool"),
+    "ends_with": _method("ends_with", "endsWith", 2, "bool"),
+    "to_upper": _method("to_upper", "upperAscii", 1, "string"),
+    "to_lower": _method("to_lower", "lowerAscii", 1, "string"),
+    "to_string": _conversion("to_string", "string", "string"),
+    "to_number": _number,
+    "keys": _keys,
+    "values": _values,
+    "join": _join,
+    "split": _split,
+    "replace_all": _replaced,
+    "regex_match": _regex_match,
+    "pattern_match": _pattern_match,
+    "not_null": _not_null,
+    "sum": _sum,
+    "max": _extreme("max"),
+    "min": _extreme("min"),
+    "add": _arithmetic("add", "+"),
+    "subtract": _arithmetic("subtract", "-"),
+    "multiply": _arithmetic("multiply", "*"),
+}
+"""The name of a function -> what writes its call."""

@@ -1,0 +1,183 @@
+"""One rule of a ClusterPolicy with `validate` -> what a ValidatingAdmissionPolicy asks."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from webhook.convert import celtext
+from webhook.convert.kyverno import conditions, jmespath, variables
+from webhook.convert.kyverno.context import Context
+from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Value
+from webhook.convert.kyverno.patterns import Pattern, Patterns
+from webhook.convert.model import JSONObject, Unfinished, Unsupported, listing, mapping
+from webhook.convert.standard import Rule
+from webhook.paths import Path
+
+_ADVICE: Final = {
+    "podSecurity": "validate.podSecurity: the library has pod-security-baseline and pod-security-restricted",
+    "manifests": "validate.manifests: signatures of manifests",
+    "assert": "validate.assert: assertion trees",
+}
+_DEEPEST: Final = 4  # levels of foreach
+_KNOWN: Final = frozenset(
+    {
+        "message", "failureAction", "failureActionOverrides", "allowExistingViolations", "pattern", "anyPattern",
+        "deny", "foreach", "cel", *_ADVICE,
+    }
+)  # fmt: skip
+
+
+class _Check(Struct, frozen=True):
+    applies: str
+    holds: str
+
+
+def validate(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
+    """Fill the rule with what `validate` asks. Raises Unsupported or Unfinished, with the place."""
+    for name, advice in _ADVICE.items():
+        if name in given:
+            raise Unsupported(advice, (*at, name))
+    if unknown := sorted(given.keys() - _KNOWN):
+        raise Unsupported(f"validate.{unknown[0]}", (*at, unknown[0]))
+    if "cel" in given:
+        _of_cel(given, rule, context, at)
+        return
+    if "foreach" in given:
+        terms = [_foreach(each, context, (*at, "foreach", index), 0) for index, each in _entries(given, at)]
+        expression = celtext.conjunction(terms)
+    else:
+        check = _check(given, context, context.root, at)
+        expression = celtext.implies(check.applies, check.holds)
+    rule.validations.append({"expression": expression} | message(given.get("message"), context, at))
+
+
+def _entries(given: JSONObject, at: Path) -> list[tuple[int, JSONObject]]:
+    entries = listing(given["foreach"], "foreach", (*at, "foreach"))
+    if not entries:
+        raise Unsupported("a foreach without entries", (*at, "foreach"))
+    return [(index, mapping(each, "a foreach", (*at, "foreach", index))) for index, each in enumerate(entries)]
+
+
+def _check(given: JSONObject, context: Context, subject: str, at: Path) -> _Check:
+    """The pattern, anyPattern or deny of a rule or of a foreach. subject: what patterns are about."""
+    kinds = [name for name in ("pattern", "anyPattern", "deny") if name in given]
+    if len(kinds) != 1:
+        raise Unsupported(f"a validation with {' and '.join(kinds) or 'nothing to check'}", at)
+    if "deny" in given:
+        deny = mapping(given["deny"], "deny", (*at, "deny"))
+        where = (*at, "deny", "conditions")
+        denied = (
+            conditions.conditions(deny["conditions"], context.translator, where) if "conditions" in deny else "true"
+        )
+        return _Check("true", celtext.negation(celtext.enclose(denied)))
+    patterns = Patterns(context.translator)
+    if "pattern" in given:
+        made = patterns.translated(given["pattern"], subject, (*at, "pattern"))
+        check = _Check(made.applies, made.check)
+    else:
+        listed = listing(given["anyPattern"], "anyPattern", (*at, "anyPattern"))
+        if not listed:
+            raise Unsupported("an anyPattern without patterns", at)
+        check = _any_of(
+            [patterns.translated(each, subject, (*at, "anyPattern", index)) for index, each in enumerate(listed)]
+        )
+    for place, text in patterns.differs:
+        context.differs(place, text)
+    return check
+
+
+def _any_of(made: list[Pattern]) -> _Check:
+    """anyPattern: one of those that apply holds; if none applies, there is nothing to check."""
+    applies = (
+        "true" if any(each.applies == "true" for each in made) else celtext.disjunction(each.applies for each in made)
+    )
+    return _Check(applies, celtext.disjunction(celtext.conjunction([each.applies, each.check]) for each in made))
+
+
+def _foreach(given: JSONObject, context: Context, at: Path, depth: int) -> str:
+    if depth > _DEEPEST:
+        raise Unsupported(f"a foreach of more than {_DEEPEST} levels", at)
+    if unknown := sorted(
+        given.keys()
+        - {"list", "elementScope", "preconditions", "deny", "pattern", "anyPattern", "context", "foreach", "order"}
+    ):
+        raise Unsupported(f"foreach.{unknown[0]}", (*at, unknown[0]))
+    value = listed(given, context, at)
+    outer = dict(context.translator.names)
+
+    def test(element: Scalar) -> str:
+        context.translator.names = outer | {"element": element}
+        try:
+            context.read(given.get("context"), (*at, "context"))
+            when = conditions.conditions(given.get("preconditions"), context.translator, (*at, "preconditions"))
+            if "foreach" in given:
+                inner = celtext.conjunction(
+                    _foreach(each, context, (*at, "foreach", index), depth + 1) for index, each in _entries(given, at)
+                )
+                return celtext.implies(when, inner)
+            check = _check(given, context, element.cel, at)
+            return celtext.implies(celtext.conjunction([when, check.applies]), check.holds)
+        finally:
+            context.translator.names = outer
+
+    return context.translator.quantified(value, test, every=True)
+
+
+def listed(given: JSONObject, context: Context, at: Path) -> Stream | Lists:
+    """The list of a foreach, as something to go through."""
+    text = given.get("list")
+    if not isinstance(text, str):
+        raise Unsupported("a foreach without a list", at)
+    try:
+        value: Value = context.translator.value(
+            jmespath.parse(text.strip().removeprefix("{{").removesuffix("}}").strip())
+        )
+    except jmespath.JMESPathError as error:
+        raise variables.BadVariable(f"JMESPath does not parse: {error}: {text[:80]}", (*at, "list")) from None
+    except Unsupported as error:
+        error.path = error.path or (*at, "list")
+        raise
+    if isinstance(value, Stream):
+        return value
+    variable = context.translator.fresh()
+    return Stream(context.translator.elements(value), variable, Scalar(variable))
+
+
+def message(given: Any, context: Context, at: Path) -> JSONObject:
+    """The message of a validation: text, or an expression if it has variables."""
+    if given is None:
+        return {}
+    if not isinstance(given, str):
+        raise Unsupported("a message that is no text", (*at, "message"))
+    text = " ".join(given.split())
+    if not variables.has_variables(text):
+        return {"message": text[:1000]} if text else {}
+    try:
+        expression = variables.concatenation(variables.parts(text), context.translator)
+    except Unfinished as error:
+        context.differs((*at, "message"), f"the message names its variables and not their values: {error}")
+        return {"message": text[:1000]}
+    return {"message": text[:1000], "messageExpression": expression}
+
+
+def _of_cel(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
+    """validate.cel: the fields of a ValidatingAdmissionPolicy, as they are."""
+    cel = mapping(given["cel"], "cel", (*at, "cel"))
+    known = {"expressions", "variables", "paramKind", "paramRef", "auditAnnotations", "generate", "matchConditions"}
+    if unknown := sorted(cel.keys() - known):
+        raise Unsupported(f"cel.{unknown[0]}", (*at, "cel", unknown[0]))
+    shared = message(given.get("message"), context, at)
+    for index, each in enumerate(listing(cel.get("expressions"), "expressions", (*at, "cel"))):
+        validation = dict(mapping(each, "an expression", (*at, "cel", "expressions", index)))
+        if "message" not in validation and "messageExpression" not in validation:
+            validation |= shared
+        rule.validations.append(validation)
+    for each in listing(cel.get("variables"), "variables", (*at, "cel")):
+        variable = mapping(each, "a variable", (*at, "cel", "variables"))
+        rule.variables.append((str(variable.get("name")), str(variable.get("expression"))))
+    rule.audit_annotations += listing(cel.get("auditAnnotations"), "auditAnnotations", (*at, "cel"))
+    if cel.get("paramKind"):
+        rule.param_kind = mapping(cel["paramKind"], "paramKind", (*at, "cel", "paramKind"))
+        context.param_ref = mapping(cel.get("paramRef"), "paramRef", (*at, "cel", "paramRef"))

@@ -1,0 +1,136 @@
+"""What becomes of a foreign policy: the objects it is converted into, what differs, and what could not be converted."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from webhook.documents.document import Document
+from webhook.paths import ROOT, Path
+
+JSONObject = dict[str, Any]
+
+Status = Literal["whole", "differences", "part", "unfinished", "not"]
+"""whole: converted, nothing differs. differences: converted, with what is named. part: some of its rules are not
+converted. unfinished: policies in Python deny until they are finished by hand. not: nothing was converted."""
+
+
+class Unsupported(Exception):
+    """A feature that has no equivalent: str(error) names it. path: where it stands in the policy, if that is known."""
+
+    def __init__(self, feature: str, path: Path = ROOT) -> None:
+        super().__init__(feature)
+        self.path = path
+
+
+class Unfinished(Unsupported):
+    """A feature for which a policy in Python is written that denies until someone finishes it."""
+
+
+class Note(Struct, frozen=True):
+    """What differs, or is not converted: the text, and where it is written."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+class Outcome(Struct):
+    """A foreign policy and what it became.
+
+    folder: the name of its folder in the tree. rules: the name of a rule -> the names of the policies made of it; ""
+    for all of a policy without rules. cases: the name of a policy made -> cases of its PolicyTest. python: the text of
+    policy.py.
+    """
+
+    kind: str
+    name: str
+    document: Document
+    folder: str
+    policies: list[JSONObject] = field(default_factory=list)
+    bindings: list[JSONObject] = field(default_factory=list)
+    params: list[JSONObject] = field(default_factory=list)
+    python: str = ""
+    rules: dict[str, list[str]] = field(default_factory=dict)
+    differences: list[Note] = field(default_factory=list)
+    refused: list[Note] = field(default_factory=list)
+    unfinished: list[Note] = field(default_factory=list)
+    cases: dict[str, list[JSONObject]] = field(default_factory=dict)
+    absorbed: bool = False  # it has become a part of other policies: an exception, a template
+    library: str = ""  # the folder of our library that does the same
+    tests: list[TestResult] = field(default_factory=list)
+
+    @property
+    def status(self) -> Status:
+        made = bool(self.policies or self.python or self.absorbed or self.library)
+        if not made:
+            return "not"
+        if self.refused:
+            return "part"
+        if self.unfinished:
+            return "unfinished"
+        return "differences" if self.differences else "whole"
+
+    @property
+    def made(self) -> list[str]:
+        """The names of all policies made of it, in order."""
+        return list(dict.fromkeys(name for names in self.rules.values() for name in names))
+
+    def differs(self, path: Path, message: str) -> None:
+        """Note a difference, once."""
+        note = self.note(path, message)
+        if note not in self.differences:
+            self.differences.append(note)
+
+    def refuse(self, path: Path, message: str) -> None:
+        """Note a feature that is not converted."""
+        self.refused.append(self.note(path, message))
+
+    def note(self, path: Path, message: str) -> Note:
+        return Note(self.document.stream, self.document.position(path).line, message)
+
+
+class TestResult(Struct, frozen=True):
+    """One expectation of a foreign test, and what came of it here.
+
+    passed: whether the converted policy meets it. reason: why it does not, or why it was not run; then `run` is false.
+    """
+
+    __test__ = False  # no class of tests for pytest
+
+    file: str
+    line: int
+    name: str
+    passed: bool
+    run: bool = True
+    reason: str = ""
+
+
+def mapping(value: Any, what: str, path: Path = ROOT) -> JSONObject:
+    """The value if it is a mapping, {} for None. Raises Unsupported."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Unsupported(f"{what} must be a mapping", path)
+    return value
+
+
+def listing(value: Any, what: str, path: Path = ROOT) -> list[Any]:
+    """The value if it is a list, [] for None. Raises Unsupported."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Unsupported(f"{what} must be a list", path)
+    return value
+
+
+def texts(value: Any, what: str, path: Path = ROOT) -> list[str]:
+    """The value if it is a list of texts, [] for None. Raises Unsupported."""
+    items = listing(value, what, path)
+    if not all(isinstance(each, str) for each in items):
+        raise Unsupported(f"{what} must be a list of texts", path)
+    return items

@@ -1,0 +1,246 @@
+"""The standard objects that conversion writes: policies, bindings, and policies in Python that are to be finished."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec import Struct, field
+
+from webhook.convert import celtext
+from webhook.convert.model import JSONObject
+from webhook.lazypatterns import lazily
+
+API_VERSION: Final = "admissionregistration.k8s.io/v1"
+VALIDATING: Final = "ValidatingAdmissionPolicy"
+MUTATING: Final = "MutatingAdmissionPolicy"
+_NOT_IN_A_NAME = lazily(r"[^a-z0-9-]+")
+_LONGEST: Final = 63
+NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
+
+
+class Rule(Struct):
+    """What a policy asks, whatever dialect it is from.
+
+    conditions: what decides whether it applies, each with a name. variables: (name, expression). validations: of a
+    validating policy. mutations: of a mutating one.
+    """
+
+    name: str
+    resource_rules: list[JSONObject] = field(default_factory=list)
+    excluded: list[JSONObject] = field(default_factory=list)
+    namespace_selector: JSONObject | None = None
+    object_selector: JSONObject | None = None
+    conditions: list[tuple[str, str]] = field(default_factory=list)
+    variables: list[tuple[str, str]] = field(default_factory=list)
+    validations: list[JSONObject] = field(default_factory=list)
+    mutations: list[JSONObject] = field(default_factory=list)
+    audit_annotations: list[JSONObject] = field(default_factory=list)
+    failure_policy: str = "Fail"
+    match_policy: str = ""
+    param_kind: JSONObject | None = None
+    reinvocation: str = "Never"
+    annotations: dict[str, str] = field(default_factory=dict)
+
+
+def name_of(*parts: str) -> str:
+    """A name for a policy, of at most 63 characters of a DNS label."""
+    name = _NOT_IN_A_NAME.sub("-", "-".join(filter(None, parts)).lower()).strip("-")
+    return name[:_LONGEST].rstrip("-") or "policy"
+
+
+def policy(rule: Rule) -> JSONObject:
+    """The policy of a rule. Conditions that matchConditions cannot hold become the variable `applies`."""
+    mutating = bool(rule.mutations)
+    late = [each for _, each in rule.conditions if "variables." in each or "namespaceObject" in each]
+    early = [each for each in rule.conditions if each[1] not in late and each[1] != "true"]
+    variables = list(rule.variables)
+    validations, mutations = rule.validations, rule.mutations
+    if late:
+        variables.append(("applies", celtext.conjunction(late)))
+        validations = [_guarded(each) for each in validations]
+        mutations = [_guarded_mutation(each) for each in mutations]
+    match: JSONObject = {"resourceRules": rule.resource_rules}
+    if rule.excluded:
+        match["excludeResourceRules"] = rule.excluded
+    if rule.namespace_selector:
+        match["namespaceSelector"] = rule.namespace_selector
+    if rule.object_selector:
+        match["objectSelector"] = rule.object_selector
+    if rule.match_policy:
+        match["matchPolicy"] = rule.match_policy
+    spec: JSONObject = {"failurePolicy": rule.failure_policy}
+    if rule.param_kind:
+        spec["paramKind"] = rule.param_kind
+    if mutating:
+        spec["reinvocationPolicy"] = rule.reinvocation
+    spec["matchConstraints"] = match
+    if early:
+        spec["matchConditions"] = [{"name": name, "expression": each} for name, each in _numbered(early)]
+    if variables:
+        spec["variables"] = [{"name": name, "expression": each} for name, each in variables]
+    if mutating:
+        spec["mutations"] = mutations
+    else:
+        spec["validations"] = validations
+        if rule.audit_annotations:
+            spec["auditAnnotations"] = rule.audit_annotations
+    metadata: JSONObject = {"name": rule.name}
+    if rule.annotations:
+        metadata["annotations"] = rule.annotations
+    return {
+        "apiVersion": API_VERSION,
+        "kind": MUTATING if mutating else VALIDATING,
+        "metadata": metadata,
+        "spec": {key: value for key, value in spec.items() if value},
+    }
+
+
+def _numbered(conditions: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The conditions with names of which no two are equal."""
+    seen: dict[str, int] = {}
+    named = []
+    for name, each in conditions:
+        seen[name] = seen.get(name, 0) + 1
+        named.append((name if seen[name] == 1 else f"{name}-{seen[name]}", each))
+    return named
+
+
+def _guarded(validation: JSONObject) -> JSONObject:
+    expression = celtext.implies("variables.applies", str(validation["expression"]))
+    return validation | {"expression": expression}
+
+
+def _guarded_mutation(mutation: JSONObject) -> JSONObject:
+    kind, key = ("ApplyConfiguration", "applyConfiguration")
+    if mutation["patchType"] == "JSONPatch":
+        kind, key = "JSONPatch", "jsonPatch"
+    nothing = "Object{}" if kind == "ApplyConfiguration" else "[]"
+    inner = mutation[key]["expression"]
+    return mutation | {key: {"expression": f"variables.applies ? {inner} : {nothing}"}}
+
+
+def binding(
+    policy_object: JSONObject,
+    actions: Sequence[str],
+    *,
+    suffix: str = "",
+    match: JSONObject | None = None,
+    param: JSONObject | None = None,
+) -> JSONObject:
+    """A binding of a policy. actions: of a validating one."""
+    name = policy_object["metadata"]["name"]
+    spec: JSONObject = {"policyName": name}
+    if policy_object["kind"] == VALIDATING:
+        spec["validationActions"] = list(actions)
+    if param:
+        spec["paramRef"] = param
+    if match:
+        spec["matchResources"] = match
+    return {
+        "apiVersion": API_VERSION,
+        "kind": f"{policy_object['kind']}Binding",
+        "metadata": {"name": name_of(name, suffix)},
+        "spec": spec,
+    }
+
+
+def in_namespaces(names: Sequence[str], *, without: bool = False) -> JSONObject:
+    """The matchResources of a binding for namespaces, or for all others."""
+    expression = {"key": NAMESPACE_NAME, "operator": "NotIn" if without else "In", "values": list(names)}
+    return {"namespaceSelector": {"matchExpressions": [expression]}}
+
+
+_HEAD: Final = '''"""Policies that `gatewright convert` could not finish: each denies until someone does so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gatewright import Request, Violation, validate
+'''
+_BODY: Final = '''
+
+@validate(name={name!r}, resources={resources!r}, operations={operations!r}, failure_policy={failure!r})
+def {function}(request: Request) -> Iterator[Violation]:
+    """To be finished: {source}.
+
+    {feature}
+    """
+    yield Violation({message!r})
+'''
+
+
+class Unwritten(Struct, frozen=True):
+    """A policy in Python that is to be finished. source: the foreign policy and its rule. feature: what is missing."""
+
+    name: str
+    resource_rules: list[JSONObject]
+    source: str
+    feature: str
+    failure_policy: str = "Fail"
+
+
+def python(policies: Sequence[Unwritten]) -> str:
+    """policy.py: a function for each policy, which denies and says what is to be finished."""
+    text = _HEAD
+    for each in policies:
+        operations = list(dict.fromkeys(name for rule in each.resource_rules for name in rule["operations"]))
+        message = f"the policy {each.name} is not finished: {each.feature} has no equivalent in CEL ({each.source})"
+        text += _BODY.format(
+            name=each.name,
+            resources=_resources(each.resource_rules),
+            operations=operations,
+            failure=each.failure_policy,
+            function=_function(each.name),
+            source=_docstring(each.source),
+            feature=_docstring(each.feature),
+            message=message,
+        )
+    return text
+
+
+def as_policy(unwritten: Unwritten) -> JSONObject:
+    """What a binding of it needs to know."""
+    return {"kind": VALIDATING, "metadata": {"name": unwritten.name}}
+
+
+def _resources(rules: Sequence[JSONObject]) -> list[str]:
+    """The resources of rules as the decorators name them."""
+    named: list[str] = []
+    for rule in rules:
+        group, version = rule["apiGroups"][0], rule["apiVersions"][0]
+        for resource in rule["resources"]:
+            if group == "*":
+                named.append(resource if resource == "*" or resource.startswith("*/") else "*")
+            elif group == "":
+                named.append(f"{'v1' if version == '*' else version}/{resource}")
+            else:
+                named.append(f"{group}/{version}/{resource}")
+    return list(dict.fromkeys(named))
+
+
+def _function(name: str) -> str:
+    return "policy_" + name.replace("-", "_")
+
+
+def _docstring(text: str) -> str:
+    """A text within a docstring: printable, and without an end of the docstring in it."""
+    kept = "".join(each if each.isprintable() else " " for each in text)
+    return kept.replace("\\", "/").replace('"', "'")[:400]
+
+
+def described(value: Any) -> dict[str, str]:
+    """The annotations that a converted policy keeps: those for people, of Kubernetes and of Kyverno's catalogue."""
+    annotations = value if isinstance(value, dict) else {}
+    names = {
+        "policies.kyverno.io/title": "gatewright.dev/title",
+        "policies.kyverno.io/description": "kubernetes.io/description",
+        "policies.kyverno.io/severity": "gatewright.dev/severity",
+        "description": "kubernetes.io/description",
+        "kubernetes.io/description": "kubernetes.io/description",
+        "metadata.gatekeeper.sh/title": "gatewright.dev/title",
+    }
+    return {
+        ours: annotations[theirs].strip() for theirs, ours in names.items() if isinstance(annotations.get(theirs), str)
+    }

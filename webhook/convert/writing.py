@@ -1,0 +1,137 @@
+"""Writes the tree: a folder for each policy, all of them or none.
+
+Everything is written beside its place first. What a second run overwrites are the files that conversion writes, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from webhook.convert.model import JSONObject, Outcome
+from webhook.visible import visible
+
+FILES: Final = ("policy.yaml", "policy.py", "binding.yaml", "params.yaml", "tests.yaml")
+_WIDTH: Final = 118
+_FOLDED: Final = 60  # characters of a text with quotes that is written as a block
+
+
+class NotWritten(Exception):
+    """Why nothing was written."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as blocks; lists as deep as their key, and no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    lines = value.split("\n")
+    style = None
+    if len(lines) > 1 and not value.startswith(" ") and all(each.rstrip() == each for each in lines):
+        style = "|"
+    elif "'" in value and len(value) > _FOLDED and value.strip() == value and "  " not in value:
+        style = ">"  # quotes stay as they are
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def texts(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """The files of a policy: name and text."""
+    head = f"# Converted by `gatewright convert` from {visible(outcome.kind)} {visible(outcome.name)}.\n"
+    if outcome.policies:
+        notes = [*outcome.refused, *outcome.unfinished, *outcome.differences]
+        said = "".join(f"# - line {note.line}: {visible(note.message)}\n" for note in notes)
+        yield (
+            "policy.yaml",
+            head + (f"# What differs, or is not in it:\n{said}" if said else "") + dumped(outcome.policies),
+        )
+    if outcome.python:
+        yield "policy.py", outcome.python
+    if outcome.bindings:
+        yield "binding.yaml", head + dumped(outcome.bindings)
+    if outcome.params:
+        yield "params.yaml", head + dumped(outcome.params)
+    tests = [
+        {
+            "apiVersion": "gatewright.dev/v1",
+            "kind": "PolicyTest",
+            "metadata": {"name": name},
+            "policy": name,
+            "cases": cases,
+        }
+        for name, cases in outcome.cases.items()
+        if cases
+    ]
+    if tests:
+        yield "tests.yaml", head + dumped(tests)
+
+
+def dumped(objects: Iterable[JSONObject]) -> str:
+    """The objects as documents of YAML."""
+    return "---\n".join(
+        yaml.dump(each, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH) for each in objects
+    )
+
+
+def stage(outcomes: Iterable[Outcome], folder: Path) -> None:
+    """Write the files of the outcomes to a folder of their own in an empty folder."""
+    for outcome in outcomes:
+        place = folder / outcome.folder
+        for name, text in texts(outcome):
+            place.mkdir(exist_ok=True)
+            (place / name).write_text(text, encoding="utf-8")
+
+
+def install(staged: Path, out: Path, *, force: bool) -> list[Path]:
+    """Move the staged folders to the tree. Returns their files, sorted. Raises NotWritten, and OSError.
+
+    force: replace the files that a conversion writes, where the folder is there already; others stay.
+    """
+    folders = sorted(each for each in staged.iterdir() if each.is_dir())
+    if out.exists() and not out.is_dir():
+        raise NotWritten(f"{out} is no folder")
+    there = [each.name for each in folders if os.path.lexists(out / each.name)]
+    if there and not force:
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise NotWritten(f"{out / there[0]}{more}: is there already; nothing is written (--force replaces it)")
+    for name in there:
+        if not (out / name).is_dir() or (out / name).is_symlink():
+            raise NotWritten(f"{out / name}: is no folder of a policy; remove it first")
+    out.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=".convert-", dir=out))
+    try:
+        for each in folders:
+            shutil.copytree(each, beside / each.name)  # the other place may be on another file system
+        for each in folders:
+            _replace(beside / each.name, out / each.name)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return sorted(out / each.name / file.name for each in folders for file in each.iterdir())
+
+
+def _replace(new: Path, place: Path) -> None:
+    if not place.exists():
+        new.rename(place)
+        return
+    for name in FILES:
+        if (new / name).exists():
+            (new / name).replace(place / name)
+        elif (place / name).is_file() and _ours(place / name):
+            (place / name).unlink()
+
+
+def _ours(file: Path) -> bool:
+    """Whether a conversion wrote a file."""
+    return "gatewright convert" in file.read_text(encoding="utf-8", errors="replace")[:400]
