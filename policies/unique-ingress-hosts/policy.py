@@ -83,8 +83,8 @@ def unique_ingress_hosts(request: Request, params: Params) -> Iterator[Violation
                 if found is not None and host not in shared:
                     as_what = "" if found == host else f" as {host}"
                     yield Violation(
-                        f"{mine[found]}: the host {found} is served by {other_kind} {name} in {namespace} already{as_what}; "
-                        "choose another, or have it removed there",
+                        f"{mine[found]}: the host {found} is served by {other_kind} {name} in {namespace} "
+                        f"already{as_what}; choose another, or have it removed there",
                         path=mine[found],
                         reason="Forbidden",
                     )
