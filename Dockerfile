@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
-# Gatewright as an image. Policies are not in it: they are mounted at /etc/gatewright/policies, so that nothing is
-# enforced that nobody chose, and a policy changes without a build.
+# Gatewright as an image. The policies that it runs are not in it: they are mounted at /etc/gatewright/policies, so that
+# nothing is enforced that nobody chose, and a policy changes without a build. (The wheel brings the policy library
+# along, from which `gatewright policies add` copies.)
 #
 #   docker build --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(date -u +%FT%TZ)" -t gatewright:dev .
 #
@@ -22,9 +23,10 @@ RUN python -m venv --without-pip "$VENV" \
 RUN awk '/^[^ ]/ {wanted = /^setuptools==/} wanted' requirements-dev.lock > build.lock \
  && python -m venv --without-pip tools \
  && python -m pip --python tools/bin/python install --require-hashes --only-binary=:all: -r build.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY webhook webhook
 COPY gatewright gatewright
+COPY policies policies
 RUN python -m pip --python tools/bin/python wheel --no-deps --no-build-isolation --no-index --wheel-dir wheels . \
  && python -m pip --python "$VENV/bin/python" install --no-deps --no-index wheels/gatewright-*.whl \
  && python -m pip --python "$VENV/bin/python" check \

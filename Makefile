@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test coverage test-all e2e e2e-assets soak lint format docs site bench lock manifests sbom dist tables setup
+.PHONY: run test coverage test-all e2e e2e-assets soak mutants lint format docs site bench lock manifests sbom dist tables setup
 setup: $(READY)
 
 $(BIN)/python:
@@ -57,6 +57,9 @@ tables: $(READY)  ## write the tables of kinds, types and defaults of all Kubern
 manifests: $(READY)  ## write everything that ships the policies anew: registration, RBAC, the lists of policies and params
 	$(BIN)/gatewright manifests policies --no-ca --all --write manifests/base
 
+mutants: $(READY)  ## is every condition, bound and rule of the library's policies shown by a case of their tests? Minutes
+	$(BIN)/gatewright --no-settings test --policies policies --mutate
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -66,8 +69,9 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY)  ## write docs/cel-functions.md anew from the function libraries, and the table of values in docs/operations/helm.md
+docs: $(READY)  ## write anew what is generated: docs/cel-functions.md, docs/library.md and its components, the table in docs/operations/helm.md
 	$(BIN)/python -m webhook.cel.reference > docs/cel-functions.md
+	$(BIN)/python -m webhook.library.generated
 	$(BIN)/python -m tests.manifests.chartreference
 
 site: $(READY)  ## build the documentation as a site in build/site; a broken link or anchor fails it

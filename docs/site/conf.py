@@ -47,6 +47,7 @@ SIDEBAR = {
             Policies, tests, exceptions <docs/policies>
             The API of policies in Python <docs/policy-api>
             CEL functions <docs/cel-functions>
+            The policy library <docs/library>
             Policies that ship <policies/README>
             Lint <docs/lint>
             From Kyverno and Gatekeeper <docs/convert>

@@ -79,5 +79,25 @@ def test_code_is_generated_at_the_first_evaluation() -> None:
     made = program.plain
     program.prepare()
     assert program.plain is made
+    other.prepare()
     assert other.fixed_cost == program.fixed_cost > 0
-    assert not hasattr(program, "plane")
+
+
+def test_the_first_evaluation_costs_what_others_do() -> None:
+    sources = {"spec": "object.?spec", "names": "[variables.spec.?name, optional.of(dyn('b'))].map(n, n)"}
+    program, variables = with_variables("variables.spec.?name.orValue('') + variables.names[1].value()", **sources)
+    costs = []
+    for _ in range(3):
+        activation = Activation({"object": {"spec": {"name": "a"}}}, variables=variables)
+        assert program.evaluate(activation) == "ab"
+        costs.append((activation.cost, activation.begun))
+    assert costs[0] == costs[1] == costs[2]
+    assert all(each.is_prepared for each in (program, *variables.values()))
+
+
+def test_the_first_evaluation_may_fail() -> None:
+    program, variables = with_variables("variables.bad == 1", bad="object.nope")
+    for _ in range(2):
+        with pytest.raises(EvaluationError, match="no such key: nope"):
+            program.evaluate(Activation({"object": {}}, variables=variables))
+    assert program.is_prepared

@@ -102,7 +102,7 @@ def test_check_imports_what_it_runs(tree: str, packages: set[str], tmp_path: Pat
     else:
         policies = ROOT / tree
     done = run("check", str(tmp_path / "pod.yaml"), "--policies", str(policies))
-    assert done.stdout.startswith("nothing denied (1 object in 1 file, 1 policy)")
+    assert done.stdout.startswith("nothing denied (1 object in 1 file, ")
     imported = {
         each for each in done.stderr.splitlines() if re.fullmatch(r"(?!gatewright_policy_)[a-zA-Z][\w.]*", each)
     }

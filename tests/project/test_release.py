@@ -123,9 +123,9 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> None:
         tree, dist = folder / "tree", folder / "dist"
         tree.mkdir()
-        for name in ("webhook", "gatewright", "release"):
+        for name in ("webhook", "gatewright", "release", "policies"):
             shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "README.md", "LICENSE", "requirements.lock"):
+        for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "requirements.lock"):
             shutil.copyfile(ROOT / name, tree / name)
         wheel = recipe("dist", "python -m pip")
         wheel[wheel.index("dist")] = str(dist)

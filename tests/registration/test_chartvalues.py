@@ -75,7 +75,7 @@ def test_without_all_it_leaves_the_policies_to_another_source(tmp_path: Path) ->
     assert kinds[:4] == ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]
     assert kinds[4:] == ["ConfigMap"] * 9
     large = written(tmp_path, a=[trees.policy("a"), bound()], b="# " + "x" * (1 << 20) + "\n")
-    (large / "a name.yaml").write_text(yaml.safe_dump(trees.policy("b")))
+    (large / "a name.yaml").write_text(yaml.safe_dump_all([trees.policy("b"), trees.binding("b", name="b")]))
     assert run(".", "--helm-values", "--all", cwd=large).returncode == 2
     assert values(".", cwd=large)["webhooks"]["validating"][0]["rules"]
 

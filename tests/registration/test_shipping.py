@@ -47,7 +47,7 @@ def test_policies_bindings_and_params_are_shipped_and_tests_are_not(tmp_path: Pa
     tree = write(
         tmp_path,
         a__policy=[trees.policy("a", **PARAM_KIND)],
-        a__binding=[bound("a", "a")],
+        a__binding=[bound("a", "a"), bound("b")],
         a___binding_warn=[],
         a__params=[config_map("a", x="1")],
         a__tests=[{**test, "policy": "a", "cases": []}],
@@ -71,6 +71,21 @@ def test_policies_bindings_and_params_are_shipped_and_tests_are_not(tmp_path: Pa
         str(tree / "crds.yaml"),
         "is not shipped: no binding names the ConfigMap in it",
     )
+
+
+def test_what_nothing_binds_stays_with_its_params(tmp_path: Path) -> None:
+    tree = write(
+        tmp_path,
+        a__policy=[trees.policy("a"), bound("a")],
+        b__policy=[trees.policy("b", **PARAM_KIND)],
+        b__params=[config_map("b", x="1")],
+        c__policy=[trees.policy("c", **PARAM_KIND)],
+        exceptions=[trees.exception(policies=[{"name": "c"}])],
+    )
+    found = shipped(tree)
+    # The server would not load an exception without its policy.
+    assert [name for _, name in found.files] == ["a/policy.yaml", "c/policy.yaml", "exceptions.yaml"]
+    assert (found.params, found.notes) == ((), ())
 
 
 def test_bindings_that_only_warn_are_listed_beside(tmp_path: Path) -> None:

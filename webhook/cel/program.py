@@ -20,7 +20,7 @@ from webhook.cel.tree.errors import (
     LimitExceeded,
     no_such_overload,
 )
-from webhook.cel.tree.stack import levels, with_room
+from webhook.cel.tree.stack import levels, with_levels, with_room
 from webhook.cel.tree.types import Type
 from webhook.paths import Path
 
@@ -157,21 +157,20 @@ class Recording(Activation):
 class Program:
     """A compiled expression. It can be evaluated any number of times, from several threads.
 
-    `type`: inferred by the checker. `source`: the text of the expression. `plain`: the plain form of its code.
-    `fixed_cost`: an upper bound on the part of the cost that an evaluation in the plain form does not add to the
-    activation's `cost`. Both are made at their first use, or by `prepare`, unless the expression is large or deep.
+    `type`: inferred by the checker. `source`: the text of the expression. `plain`: the plain form of its code, which is
+    generated at the first evaluation, or by `prepare`, unless the expression is large or deep. `fixed_cost`: an upper
+    bound on the part of the cost that an evaluation in the plain form does not add to the activation's `cost`.
     """
 
     __slots__ = ("_counted", "_exact", "_levels", "_recording", "fixed_cost", "plain", "source", "tree", "type")
-
-    plain: Callable[[Any], Any]
-    fixed_cost: int
 
     def __init__(self, source: str, tree: Expr, *, small: bool = False) -> None:
         """small: the tree is so low that code for it can be generated on every stack."""
         self.source = source
         self.tree = tree
         self.type: Type = tree.type
+        self.plain: Callable[[Any], Any] = _unprepared
+        self.fixed_cost = RESERVE  # the most that any code may have
         # The other forms are rarely needed and generated on first use, except those of large expressions, which would
         # delay a request.
         self._counted: Callable[[Any], Any] | None = None
@@ -185,31 +184,20 @@ class Program:
             self._counted, _ = generate(tree, "counted")
             self._exact, _ = generate(tree, "exact")
 
-    if not TYPE_CHECKING:  # which would take any name for an attribute
-
-        def __getattr__(self, name: str) -> Any:
-            # Python only calls this for a slot without a value: once there is code, an evaluation does not pay for it.
-            if name not in ("plain", "fixed_cost"):
-                raise AttributeError(name)
-            self.prepare()
-            return getattr(self, name)
-
     def prepare(self) -> None:
         """Generate the plain form, so that no evaluation waits for it."""
         if self.is_prepared:
             return
         plain, fixed_cost = generate(self.tree, "plain")
-        # `plain` last: a thread that finds it also finds the cost.
-        self.fixed_cost, self.plain = (fixed_cost, plain) if fixed_cost <= RESERVE else (0, _left_to_the_exact_form)
+        if fixed_cost > RESERVE:
+            plain, fixed_cost = _left_to_the_exact_form, 0
+        self.fixed_cost = fixed_cost  # first: a thread that finds the code also finds its cost
+        self.plain = plain
 
     @property
     def is_prepared(self) -> bool:
         """Whether the plain form has been generated."""
-        try:
-            object.__getattribute__(self, "plain")
-        except AttributeError:
-            return False
-        return True
+        return self.plain is not _unprepared
 
     def __repr__(self) -> str:
         return f"Program({self.source!r}: {self.type})"
@@ -231,6 +219,9 @@ class Program:
             activation.cost = cost
             return self.evaluate_counting(activation)
         activation.cost = cost
+        if not self.is_prepared:
+            self.prepare()
+            return self.evaluate(activation)
         return self.evaluate_exactly(activation)
 
     def evaluate_counting(self, activation: Activation) -> Any:
@@ -315,8 +306,9 @@ class Program:
 
         variables: those whose trees it follows too, where they are used.
         """
-        beside = sum(each.levels for each in variables.values()) if variables else 0
-        return with_room(self.source, self.tree, work, beside)
+        if not variables:
+            return with_room(self.source, self.tree, work)
+        return with_levels(self.levels + sum([each.levels for each in variables.values()]), work)
 
     @property
     def levels(self) -> int:
@@ -385,6 +377,15 @@ _SHORT = 80  # characters; so short a source never expands to _LARGE nodes
 
 def _nodes(node: Expr) -> int:
     return 1 + sum(map(_nodes, children(node)))
+
+
+class _NotPrepared(Exception):
+    """The plain form has not been generated yet."""
+
+
+def _unprepared(_: Any) -> Any:
+    """Stands for the plain form before there is one. Only the first evaluation pays for it: no other asks for it."""
+    raise _NotPrepared
 
 
 def _left_to_the_exact_form(_: Any) -> Any:

@@ -302,6 +302,7 @@ def _check(
         from webhook.registration import bootstrap
 
         left_out += bootstrap.warnings(policies, swept=met)
+    bound = {policy.name for policy in policies.policies if policy.bindings}
     report = Report(
         command="check",
         findings=findings,
@@ -313,7 +314,7 @@ def _check(
         left_out=found.left_out,
         diffs=changed,
         elsewhere=found.elsewhere,
-        scope={"objects": checked, "files": len(in_files), "policies": len(policies.names)},
+        scope={"objects": checked, "files": len(in_files), "policies": len(bound)},
         verbose=verbose,
         shows_diffs=diffs,
         shows_why=explain,

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "manifests": ("webhook.cli.manifests", "Write the webhook configurations and roles of policies."),
     "mutate": ("webhook.cli.mutate", "Print manifests as mutating policies leave them."),
     "new": ("webhook.cli.new", "Write the files of a new policy, with tests that pass."),
+    "policies": ("webhook.cli.policies", "List the policies of the library, copy and enable them."),
     "replay": ("webhook.cli.replay", "Decide recorded reviews again, and show what differs."),
     "serve": ("webhook.cli.serve", "Serve the admission webhook."),
     "test": ("webhook.cli.test", "Run the tests of the policies."),
@@ -73,15 +74,23 @@ class _Commands(Group):
         if asked and any(os.path.lexists(each) for each in (".gatewright.toml", "pyproject.toml")):
             from webhook.cli import defaults
 
-            ctx.default_map = {name: defaults.of(name, {param.name for param in command.params}, rest)}
+            below = getattr(command, "commands", {})
+            ctx.default_map = {
+                name: {
+                    **defaults.of(name, {param.name for param in command.params}, rest),
+                    **{each: defaults.of(name, {param.name for param in below[each].params}, rest) for each in below},
+                }
+            }
         return name, command, rest
 
 
 def subcommand(name: str) -> Any:
-    """The click command of a subcommand. Imports its module."""
+    """The click command of a subcommand. Imports its module, which may also have subcommands of its own."""
+    found = getattr(import_module(COMMANDS[name][0]), name)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
     app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
-    module = import_module(COMMANDS[name][0])
-    app.command(name, cls=Command, context_settings=dict(HELP_OPTIONS))(getattr(module, name))
+    app.command(name, cls=Command, context_settings=dict(HELP_OPTIONS))(found)
     return typer.main.get_command(app)
 
 

@@ -56,7 +56,7 @@ FRAMEWORKS: Final = {
 """By the name that annotations give it. A number matches its form as a whole."""
 
 
-class Control(Struct, frozen=True, order=True):
+class Control(Struct, frozen=True):
     """A control of a framework. `number`: as the framework writes it."""
 
     framework: str
@@ -128,8 +128,15 @@ def control(text: str) -> Control:
     return Control(framework, number)
 
 
+def natural(number: str) -> list[tuple[int, str]]:
+    """What numbers of controls are sorted by: 5.2.10 comes after 5.2.9."""
+    parts = "".join(each if each.isdecimal() else f" {each} " for each in number).split()
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
 def _controls(text: str, problems: list[str]) -> tuple[Control, ...]:
-    return tuple(sorted(set(_read_controls(text, problems))))
+    found = set(_read_controls(text, problems))
+    return tuple(sorted(found, key=lambda each: (each.framework, natural(each.number))))
 
 
 def _read_controls(text: str, problems: list[str]) -> Iterator[Control]:

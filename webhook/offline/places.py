@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from msgspec import Struct
@@ -19,13 +20,37 @@ _OF_EXPRESSIONS: Final = ("failed expression: ", "expression '", "[expression '"
 _MISSING: Final = object()
 
 
-def place_of(message: str, value: dict[str, Any] | None, decided: Sequence[Path]) -> Path | None:
+class Elements:
+    """The elements of the lists in an object, found once for all messages about it."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    @cached_property
+    def all(self) -> tuple[tuple[Path, Any], ...]:
+        """Each with its path; outer ones before inner ones."""
+        return tuple(_elements(self.value))
+
+    @cached_property
+    def named(self) -> dict[str, list[Path]]:
+        """The paths of the elements that have a name, by name."""
+        known: dict[str, list[Path]] = {}
+        for path, element in self.all:
+            name = element.get("name") if isinstance(element, dict) else None
+            if isinstance(name, str) and name:
+                known.setdefault(name, []).append(path)
+        return known
+
+
+def place_of(
+    message: str, value: dict[str, Any] | None, decided: Sequence[Path], elements: Elements | None = None
+) -> Path | None:
     """The place in the object that a finding is about; None if it is unknown.
 
-    value: the object. decided: the places that decided the policy's expression, the best first; they may be absent from
-    the object. The result exists in the object: for a missing field it is the deepest existing parent. It is the best
-    of `decided`, unless the message names another place: a path at its start, or an element of a list by its index
-    (`containers[2]`) or its name (`container 'app'`).
+    value: the object. elements: its elements, if they are known. decided: the places that decided the policy's
+    expression, the best first; they may be absent from the object. The result exists in the object: for a missing field
+    it is the deepest existing parent. It is the best of `decided`, unless the message names another place: a path at
+    its start, or an element of a list by its index (`containers[2]`) or its name (`container 'app'`).
     """
     if value is None:
         return None
@@ -36,7 +61,8 @@ def place_of(message: str, value: dict[str, Any] | None, decided: Sequence[Path]
     if named is not None:
         named = existing(named, value)
         return next((path for path in places if path[: len(named)] == named), named) or None
-    mentions = [*_indexed(message, value), *_named(message, value)]
+    elements = elements or Elements(value)
+    mentions = [*_indexed(message, elements), *_named(message, elements)]
     for mention in mentions:
         for path in places:
             if path[: len(mention.path)] == mention.path:
@@ -105,7 +131,7 @@ class _Mention(Struct, frozen=True):
 _INDEXED = lazily(r"(?<![\w.-])((?:[A-Za-z_][\w-]*\.)*)([A-Za-z_][\w-]*)\[([0-9]{1,9})\]([\w.\[\]-]*)")
 
 
-def _indexed(message: str, value: dict[str, Any]) -> Iterator[_Mention]:
+def _indexed(message: str, elements: Elements) -> Iterator[_Mention]:
     """Elements that a message names by list and index: `containers[2]`, `template.spec.containers[2].image`."""
     for match in _INDEXED.finditer(message):
         before = tuple(match[1].split(".")[:-1])
@@ -114,37 +140,33 @@ def _indexed(message: str, value: dict[str, Any]) -> Iterator[_Mention]:
             rest = parse(match[4].lstrip(".").rstrip(".-[")) if match[4].startswith((".", "[")) else ()
         except ValueError:
             rest = ()
-        for path, _ in _elements(value):
+        for path, _ in elements.all:
             if path[-len(ending) :] == ending:
-                yield _Mention(existing((*path, *rest), value), sure=True)
+                yield _Mention(existing((*path, *rest), elements.value), sure=True)
 
 
 _WORD = lazily(r"[^\s'\"`\[\](){}<>,;:=]+")
 _QUOTES: Final = "'\"`"
 
 
-def _named(message: str, value: dict[str, Any]) -> Iterator[_Mention]:
+def _named(message: str, elements: Elements) -> Iterator[_Mention]:
     """Elements that a message refers to by name, in the order of the message.
 
     A name is sure in quotes, or after the kind of its element: `container app`. Any other word may equal a name by
     chance. It counts at the start of the message, in an enumeration, and if it is not a plain word.
     """
-    known: dict[str, list[Path]] = {}
-    for path, element in _elements(value):
-        name = element.get("name") if isinstance(element, dict) else None
-        if isinstance(name, str) and name:
-            known.setdefault(name, []).append(path)
+    known = elements.named
     before = ""
-    for match in _WORD.finditer(message):
+    for match in _WORD.finditer(message) if known else ():
         word = match[0].rstrip(".!?")
-        paths = known.get(word, [])
-        kinds = [path for path in paths if len(before) > 2 and before in str(path[-2]).lower()]
-        around = message[: match.start()].rstrip(" ")
-        quoted = match.start() > 0 and message[match.start() - 1] in _QUOTES
-        listed = not around or around[-1] in ":,([" or not word.isalpha()
-        if kinds or quoted or listed:
-            sure = bool(kinds) or (quoted and len(paths) == 1)
-            yield from (_Mention(path, sure) for path in kinds or paths)
+        if paths := known.get(word):
+            kinds = [path for path in paths if len(before) > 2 and before in str(path[-2]).lower()]
+            around = message[: match.start()].rstrip(" ")
+            quoted = match.start() > 0 and message[match.start() - 1] in _QUOTES
+            listed = not around or around[-1] in ":,([" or not word.isalpha()
+            if kinds or quoted or listed:
+                sure = bool(kinds) or (quoted and len(paths) == 1)
+                yield from (_Mention(path, sure) for path in kinds or paths)
         before = word.lower().removesuffix("s")
 
 

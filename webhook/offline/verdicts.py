@@ -18,7 +18,7 @@ from webhook.admission.redaction import Redaction, SecretsSeen
 from webhook.offline.explaining import ExplainedPolicy, Explanations, shown_message
 from webhook.offline.lines import shown_line
 from webhook.offline.mutated import Mutated
-from webhook.offline.places import place_of
+from webhook.offline.places import Elements, place_of
 from webhook.offline.requests import Identity, PlannedRequest, by_document, pods_after
 from webhook.paths import ROOT, Path, render
 
@@ -318,6 +318,7 @@ class _Locator:
         self._redaction = redaction
         self._explain = explain
         self._explanations = Explanations(redaction)
+        self._elements = Elements(None)  # of the object that the last finding was about
 
     def located(self, finding: Finding) -> Located:
         # If there is a Secret, only the explanation shows which parts of a value are computed from it.
@@ -336,7 +337,10 @@ class _Locator:
         evaluated = finding.evaluated
         request = evaluated.request if evaluated is not None else self._planned.request
         decided = why.witnesses(finding) if why is not None else _decided(finding)
-        return place_of(message, request.object or request.old_object, decided)
+        value = request.object or request.old_object
+        if self._elements.value is not value:
+            self._elements = Elements(value)
+        return place_of(message, value, decided, self._elements)
 
     def _in_file(
         self, finding: Finding, message: str, place: Path | None, explained: LocatedExplanation | None

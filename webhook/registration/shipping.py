@@ -59,6 +59,7 @@ class Shipment(Struct, frozen=True):
 def shipment(tree: Path, policies: PolicySet, *, files_too: bool = True) -> Shipment:
     """What of the tree that `policies` were loaded from is shipped. Raises ShippingError, also for a tree too large.
 
+    A policy without a binding never runs, so it stays here, and its params too; unless an exception names it.
     files_too: whether its files become a ConfigMap; without, they may have any size and any names.
     """
     if not tree.is_dir():
@@ -68,12 +69,13 @@ def shipment(tree: Path, policies: PolicySet, *, files_too: bool = True) -> Ship
     problems: list[Problem] = []
     notes: list[Problem] = []
     wanted = Params(policies)
-    kept = {policy.file for policy in policies.policies} | {binding.file for binding in policies.bindings}
+    bound = [policy for policy in policies.policies if policy.bindings or policy.exceptions]
+    kept = {policy.file for policy in bound} | {binding.file for binding in policies.bindings}
     for file in walk(tree)[0]:
         name = file.relative_to(tree).as_posix()
         kinds = _Kinds(file, wanted)
         if kinds.policies and not kinds.exceptions and str(file) not in kept:
-            continue  # of a policy that the API server runs itself
+            continue  # of a policy that the API server runs itself, or that nothing binds
         if kinds.policies and kinds.params:
             message = "has policies and params of theirs; give the params a file of their own, which kubectl applies"
             problems.append(Problem(str(file), None, None, message))
@@ -206,7 +208,21 @@ class Params:
             for binding in policy.bindings
             if policy.param_kind is not None and binding.param_ref is not None
         ]
+        self._unbound = [
+            (policy.param_kind, policy.name)
+            for policy in policies.policies
+            if policy.param_kind is not None and not policy.bindings
+        ]
         self._found: set[int] = set()
+
+    def wait(self, value: Mapping[str, Any]) -> bool:
+        """Whether the object has the name of a policy without a binding, NAME or NAME-…, and is of the kind of its
+        params."""
+        metadata = value.get("metadata") or {}
+        name, kind = str(metadata.get("name")), (value.get("apiVersion"), value.get("kind"))
+        return any(
+            (each.api_version, each.kind) == kind and f"{name}-".startswith(f"{of}-") for each, of in self._unbound
+        )
 
     def has(self, value: Mapping[str, Any]) -> bool:
         """Whether a binding names this object."""
@@ -255,5 +271,5 @@ class _Kinds:
                 continue  # a test
             elif wanted.has(value):
                 self.params = True
-            else:
+            elif not wanted.wait(value):
                 self.others = str(kind)

@@ -8,6 +8,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.policy.trees import (
     ALL,
@@ -130,6 +131,14 @@ class TestNotes:
         assert [note.message for note in policies.notes] == [
             "ValidatingAdmissionPolicy 'p' has no binding, so it never runs"
         ]
+
+    def test_a_policy_that_waits_to_be_enabled_is_not_noted(self, tmp_path: Path) -> None:
+        for name in ("p", "q"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "policy.yaml").write_text(yaml.safe_dump(policy(name)))
+        (tmp_path / "p" / "_binding.warn.yaml").write_text(yaml.safe_dump(binding("p")))
+        (note,) = load(tmp_path).notes
+        assert note.file == str(tmp_path / "q" / "policy.yaml")
 
     def test_a_param_ref_that_is_ignored(self) -> None:
         policies = loaded(policy(), binding(paramRef={"name": "x", "parameterNotFoundAction": "Deny"}))

@@ -78,13 +78,8 @@ def _limit_raised(frames: int) -> Iterator[None]:
                 sys.setrecursionlimit(users.before)
 
 
-def with_room(source: str, tree: Expr, work: Callable[[], T], beside: int = 0) -> T:
-    """The result of `work`, which follows a tree of a source. Raises what it raises; RecursionError without memory.
-
-    beside: the levels of other trees that it follows from there, those of variables.
-    """
-    if beside:
-        return with_levels(levels(tree) + beside, work)
+def with_room(source: str, tree: Expr, work: Callable[[], T]) -> T:
+    """The result of `work`, which follows a tree of a source. Raises what it raises; RecursionError without memory."""
     if len(source) <= _SHORT:
         return work()
     with deep_stack(source):

@@ -16,7 +16,6 @@ from msgspec.structs import force_setattr, replace
 
 from webhook.cel import PLAIN, Activation, CompileError, Environment, EvaluationError, Form, Issue, Program, types
 from webhook.cel.cost.compiling import Compiling
-from webhook.cel.cost.metering import RESERVE
 from webhook.cel.tree.ast import variables_in
 from webhook.cel.tree.types import Type
 from webhook.paths import Path
@@ -171,10 +170,11 @@ class CELValidator(Struct, frozen=True):
     def _within(self, cost: int) -> bool:
         """Whether an evaluation at this cost is within the budgets of all phases. Sets `fixed_cost`: code that has not
         been generated yet counts as the most that it may cost, unless this decides."""
-        programs = [program for _, program in self.sources]
-        most = sum(program.fixed_cost if program.is_prepared else RESERVE for program in programs)
+        most = sum(program.fixed_cost for _, program in self.sources)
         if cost + most > _SURELY_WITHIN:
-            most = sum(program.fixed_cost for program in programs)
+            for _, program in self.sources:
+                program.prepare()
+            most = sum(program.fixed_cost for _, program in self.sources)
         force_setattr(self, "fixed_cost", most)
         return cost + most <= _SURELY_WITHIN
 

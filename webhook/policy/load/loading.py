@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
@@ -92,7 +93,7 @@ def load_tree(
     `progress` is called with each file's name before it is loaded. `with_tests`: faults in files of which nothing but
     tests is expected are faults of the tree (webhook.policy.load.testfiles); otherwise only `test` and `lint` see them.
     """
-    loader = _Loader(version, tree.revision, tree.imports)
+    loader = _Loader(version, tree)
     loader.problems += tree.problems
     for file in tree.files:
         if not file.name.endswith(".py"):
@@ -120,10 +121,11 @@ class _Bound(Struct, frozen=True):
 class _Loader:
     """Collects policies, bindings and problems; `finished` checks them together and returns the PolicySet."""
 
-    def __init__(self, version: Version, revision: str, imports: Collection[str]) -> None:
+    def __init__(self, version: Version, tree: Tree) -> None:
         self._version = version
-        self._imports = imports
-        self._revision = revision
+        self._imports = tree.imports
+        self._revision = tree.revision
+        self._libraries = tree.libraries
         self.problems: list[Problem] = []
         self.policies: dict[tuple[str, str], AnyPolicy] = {}
         self._bindings: list[_Bound] = []
@@ -353,7 +355,7 @@ class _Loader:
         mutators: list[Policy[Mutator]] = []
         schemas = Schemas.builtin().with_crds(document.value for document in self._objects.values())
         for key, policy in self.policies.items():
-            if not bound[key]:
+            if not bound[key] and str(FilePath(policy.file).parent) not in self._libraries:
                 message = f"{policy.kind} '{policy.name}' has no binding, so it never runs"
                 self._notes.append(Problem(policy.file, policy.line, None, message, rule="GW304"))
             complete: Policy[Any] = replace(

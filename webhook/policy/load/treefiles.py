@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path as FilePath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -22,6 +22,9 @@ from webhook.policy.load.gitcommit import commit_of
 
 _SUFFIXES = (*reader.SUFFIXES, ".py")
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml"})  # they contain lists of files, not policies
+
+VARIANTS: Final = "_binding."
+"""How the names of bindings begin that are kept beside a policy and not loaded."""
 
 MAX_BYTES = 256 << 20
 """The most bytes of all files together. A larger tree is a mistake."""
@@ -57,6 +60,7 @@ class Tree(Struct, frozen=True):
     hexadecimal digits, if they are exactly those of one; else 16 digits of their digest.
     `imports`: modules that its Python policies may import beside webhook.policy.python.allowed.DEFAULT.
     `packed`: those of `names` that are not on disk, each with its files. One alone gives the tree its revision.
+    `libraries`: folders with a binding that is not loaded, `_binding.NAME.yaml`: a policy there may wait to be enabled.
     """
 
     names: tuple[str, ...]
@@ -65,6 +69,7 @@ class Tree(Struct, frozen=True):
     revision: str
     imports: tuple[str, ...] = ()
     packed: tuple[tuple[str, Packed], ...] = ()
+    libraries: frozenset[str] = frozenset()
 
 
 def read_tree(
@@ -86,6 +91,7 @@ def read_tree(
     seen: set[files.Identity] = set()
     contents: list[dict[str, bytes]] = [{} for _ in names]
     left = MAX_BYTES
+    libraries = set[str]()
     for number, name in enumerate(names):
         if name in packed:
             for relative, text in packed[name].files:
@@ -98,6 +104,8 @@ def read_tree(
             continue
         found, special = walk(root)
         problems += special
+        folders = {file.parent for file in found}
+        libraries.update(str(each) for each in folders if any(each.glob(f"{VARIANTS}*.yaml")))
         for file in found:
             content = _content(file, root, seen)
             if isinstance(content, Problem):
@@ -117,7 +125,15 @@ def read_tree(
     elif commit and not problems and not packed:
         commits = {commit_of(FilePath(name), found, wanted_path) for name, found in zip(names, contents, strict=True)}
         revision = (commits.pop() if len(commits) == 1 else None) or revision
-    return Tree(names, tuple(read), tuple(problems), revision, tuple(sorted(imports)), tuple(packed.items()))
+    return Tree(
+        names,
+        tuple(read),
+        tuple(problems),
+        revision,
+        tuple(sorted(imports)),
+        tuple(packed.items()),
+        frozenset(libraries),
+    )
 
 
 def _hash(hashed: Any, number: int, relative: str, content: bytes) -> None:
