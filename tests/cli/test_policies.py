@@ -53,6 +53,20 @@ def test_the_list_says_what_is_bound(here: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("options", [[], ["--control", "MITRE-ATTACK"], ["--severity", "high", "-o", "json"]])
+def test_without_a_command_the_policies_are_listed(options: list[str], here: Path) -> None:
+    run = running.gatewright("policies", *options, "--library", "library", cwd=here)
+    expected = policies(here, "list", *options)
+    assert (run.returncode, run.stdout, run.stderr) == (expected.returncode, expected.stdout, expected.stderr)
+
+
+def test_options_before_a_command_are_refused(here: Path) -> None:
+    """They would be passed over: the command has its own."""
+    run = running.gatewright("policies", "--severity", "high", "enable", "no-tokens", cwd=here)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "options of a command stand behind it: gatewright policies enable …" in run.stderr
+
+
 def names(listed: str) -> list[str]:
     return [each["name"] for each in json.loads(listed)]
 

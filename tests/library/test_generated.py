@@ -65,12 +65,13 @@ def test_a_component_that_is_generated_no_more_is_stale(tmp_path: Path) -> None:
     assert [file.parent.name for file in generated.stale(library, made)] == ["storage", "gone"]
 
 
-def test_a_bundle_binds_its_policies_with_warn(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", [("cis",), ("pod-security", "workloads")])  # categories share no policies
+def test_a_bundle_binds_its_policies_with_warn(tmp_path: Path, chosen: tuple[str, ...]) -> None:
     """As kubectl renders it, from a folder beside the library."""
     kustomize.text(kustomize.BASE)  # skips the test without a suitable kubectl
     shutil.copytree(ROOT / "policies", tmp_path / "policies")
     (tmp_path / "kustomization.yaml").write_text(
-        yaml.safe_dump({"components": ["policies/_bundles/cis", "policies/_bundles/workloads"]})
+        yaml.safe_dump({"components": [f"policies/_bundles/{each}" for each in chosen]})
     )
     command = ["kubectl", "kustomize", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
@@ -78,7 +79,7 @@ def test_a_bundle_binds_its_policies_with_warn(tmp_path: Path) -> None:
     objects = list(yaml.safe_load_all(done.stdout))
     entries = {each.name: each for each in catalog.entries(ROOT / "policies")}
     of_bundles = generated.bundles(entries.values())
-    expected = {each.name for bundle in ("cis", "workloads") for each in of_bundles[bundle][1]}
+    expected = {each.name for bundle in chosen for each in of_bundles[bundle][1]}
     policies = [each for each in objects if each["kind"].endswith("AdmissionPolicy")]
     assert {each["metadata"]["name"] for each in policies} == expected
     bound = [each for each in objects if each["kind"] == "ValidatingAdmissionPolicyBinding"]

@@ -22,7 +22,7 @@ _CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 policies = typer.Typer(
     name="policies",
     cls=Group,
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -79,12 +79,34 @@ Categories = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Write what is there already anew.")]
 
 
+Enabled = Annotated[
+    bool | None, typer.Option("--enabled/--disabled", help="Those that the tree binds, or those that it does not.")
+]
+Output = Annotated[Format, typer.Option("--output", "-o", help="How the list is written.")]
+
+
 @policies.callback()
-def _policies() -> None:
+def _policies(
+    context: typer.Context,
+    control: Controls = None,
+    severity: Least = None,
+    category: Categories = None,
+    enabled: Enabled = None,
+    policies: Tree = None,
+    library: Library = None,
+    output: Output = Format.TEXT,
+) -> None:
     """List the policies of the library, copy them into a policy tree, and enable them there.
 
-    What is in the tree is not in force until it is enabled.
+    What is in the tree is not in force until it is enabled. Without a command, the policies are listed.
     """
+    sources = [context.get_parameter_source(name) for name in context.params]
+    if context.invoked_subcommand is None:
+        listed(control, severity, category, enabled, policies, library, output)
+    elif any(each is not None and each.name == "COMMANDLINE" for each in sources):
+        raise typer.Exit(
+            fail(f"options of a command stand behind it: gatewright policies {context.invoked_subcommand} …")
+        )
 
 
 @policies.command("list", cls=Command, context_settings=dict(_CONTEXT))
@@ -92,12 +114,10 @@ def listed(
     control: Controls = None,
     severity: Least = None,
     category: Categories = None,
-    enabled: Annotated[
-        bool | None, typer.Option("--enabled/--disabled", help="Those that the tree binds, or those that it does not.")
-    ] = None,
+    enabled: Enabled = None,
     policies: Tree = None,
     library: Library = None,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How the list is written.")] = Format.TEXT,
+    output: Output = Format.TEXT,
 ) -> None:
     """List the policies of the library, and how the policy tree binds them.
 

@@ -26,7 +26,7 @@ The policies that lie ready in `policies/`, and come with every installation. A 
 that tree as it ships; the others wait to be enabled.
 [Policies from the library](policies.md#policies-from-the-library) says how:
 
-    gatewright policies list --control PCI-DSS --severity high
+    gatewright policies --control PCI-DSS --severity high
     gatewright policies add replica-bounds && gatewright policies enable replica-bounds --action Warn
 
 In the tables, *in force* are those that ship with a binding, and *changes objects* those that mutate.

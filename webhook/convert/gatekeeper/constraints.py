@@ -18,6 +18,7 @@ from webhook.schema.kinds import Kinds
 _ACTIONS: Final = {"deny": ["Deny"], "warn": ["Warn", "Audit"], "dryrun": ["Audit"]}
 _POINTS: Final = ("validation.gatekeeper.sh", "vap.k8s.io", "*")
 """The enforcement points that are about admission. Others: audit.gatekeeper.sh and gator.gatekeeper.sh."""
+_SPEC: Final = frozenset({"match", "parameters", "enforcementAction", "scopedEnforcementActions"})
 _SOURCE: Final = frozenset(
     {"validations", "variables", "matchCondition", "matchConditions", "failurePolicy", "generateVAP"}
 )
@@ -26,23 +27,20 @@ ANY_OBJECT: Final = "has(request.operation) && request.operation == 'DELETE' && 
 
 def convert(outcome: Outcome, templates: dict[str, Template], kinds: Kinds) -> None:
     """Fill the outcome of a constraint."""
-    template = templates.get(outcome.kind)
+    given = templates.get(outcome.kind)
     spec: JSONObject = {}
     try:
         spec = mapping(outcome.document.value.get("spec"), "spec", ("spec",))
+        if unknown := sorted(map(str, spec.keys() - _SPEC)):
+            raise Unsupported(f"spec.{unknown[0]}", ("spec", unknown[0]))
         actions = _actions(spec)
-        if template is None or template.source is None:
-            library.convert(outcome, spec, actions, kinds)
-            if template is not None:
-                template.used = True
-            return
+        template = given if given and given.source is not None else library.template(outcome, spec, given)
         _convert(outcome, spec, template, kinds, actions)
-        template.used = True
     except Unsupported as error:
-        reason = str(error)
-        if isinstance(error, library.NotKnown) and template is None:
-            reason = f"no template of the kind {outcome.kind} is among the sources, and {error}"
-        outcome.refuse(error.path or ("spec",) if spec else (), reason)
+        outcome.refuse(error.path or (("spec",) if spec else ()), str(error))
+        return
+    if given is not None:
+        given.used = True
 
 
 def _convert(outcome: Outcome, spec: JSONObject, template: Template, kinds: Kinds, actions: list[str]) -> None:

@@ -69,7 +69,7 @@ def _read(outcome: Outcome) -> Template:
         if code.get("engine") == ENGINE:
             template.source = mapping(code.get("source"), "source", ("spec", "targets", 0, "code", index, "source"))
             return template
-    template.reason = "the template is in Rego, and its name is none that the library has a policy for"
+    template.reason = "the template is in Rego, and none of its constraints is converted"
     return template
 
 

@@ -139,7 +139,7 @@ class Translator:
         if isinstance(value, Lists):
             raise Unfinished(f"JMESPath: the field {key} of a list")
         chain = celtext.optional(value.chain or value.cel, key)
-        return Scalar(f"{chain}.orValue(null)", chain)
+        return _optional(chain)
 
     def scalar(self, value: Value) -> Scalar:
         """The value as one expression; a projection as a list."""
@@ -228,8 +228,8 @@ class Translator:
         scalar = self.scalar(value)
         if index < 0:
             raise Unfinished("JMESPath: an index from the end")
-        chain = f"{scalar.chain or scalar.cel}[?{index}]"
-        return Scalar(f"{chain}.orValue(null)", chain)
+        chain = f"{scalar.chain or f'dyn({scalar.cel})'}[?{index}]"
+        return _optional(chain)
 
     def _projection(self, node: Node, current: Value | None) -> Value:
         left = self.value(node.children[0], current)
@@ -322,6 +322,12 @@ class Translator:
 
 
 _NAMED: Final = {"hash": "a hash of several values", "slice": "a slice", "reference": "an expression reference"}
+
+
+def _optional(chain: str) -> Scalar:
+    """The value of an optional, or null. After an optional index the checker takes a bare null for the type of both."""
+    nothing = "dyn(null)" if chain.endswith("]") else "null"
+    return Scalar(f"{chain}.orValue({nothing})", chain)
 
 
 def _constant(value: Any) -> Scalar:

@@ -80,7 +80,7 @@ def _keys(translator: Translator, values: Sequence[Value]) -> Value:
     (subject,) = _arguments(translator, values, 1, "keys")
     variable = translator.fresh()
     base = f"{subject.chain}.orValue({{}})" if subject.chain else subject.cel
-    return Stream(base, variable, Scalar(variable))
+    return Scalar(f"{base}.map({variable}, {variable})", type="list")
 
 
 def _values(translator: Translator, values: Sequence[Value]) -> Value:

@@ -28,7 +28,7 @@ _BINDING: Final = {
     "|": 1, "||": 2, "&&": 3, "==": 5, "!=": 5, "<": 5, "<=": 5, ">": 5, ">=": 5,
     "[]": 9, "*": 20, "[?": 21, ".": 40, "[": 55,
 }  # fmt: skip
-_NOT: Final = 45
+_NOT: Final = 45  # more than a dot: `!a.b` is (!a).b, as the implementations of JMESPath have it
 _PROJECTION_STOP: Final = 10
 
 

@@ -25,7 +25,7 @@ _PARAMS: Final[Path] = ("spec", "paramRef")
 
 def check(subject: Subject) -> Iterator[Alarm]:
     for policy in subject.policies.policies:
-        if not policy.bindings:
+        if not policy.bindings and not subject.tree.waits(policy.file):
             message = f"{policy.kind} '{policy.name}' has no binding, so it never runs"
             yield subject.of_policy(UNBOUND, policy, ("metadata", "name"), message)
         seen: dict[bytes, str] = {}

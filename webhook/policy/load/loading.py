@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
@@ -125,7 +124,7 @@ class _Loader:
         self._version = version
         self._imports = tree.imports
         self._revision = tree.revision
-        self._libraries = tree.libraries
+        self._waits = tree.waits
         self.problems: list[Problem] = []
         self.policies: dict[tuple[str, str], AnyPolicy] = {}
         self._bindings: list[_Bound] = []
@@ -355,7 +354,7 @@ class _Loader:
         mutators: list[Policy[Mutator]] = []
         schemas = Schemas.builtin().with_crds(document.value for document in self._objects.values())
         for key, policy in self.policies.items():
-            if not bound[key] and str(FilePath(policy.file).parent) not in self._libraries:
+            if not bound[key] and not self._waits(policy.file):
                 message = f"{policy.kind} '{policy.name}' has no binding, so it never runs"
                 self._notes.append(Problem(policy.file, policy.line, None, message, rule="GW304"))
             complete: Policy[Any] = replace(

@@ -71,6 +71,10 @@ class Tree(Struct, frozen=True):
     packed: tuple[tuple[str, Packed], ...] = ()
     libraries: frozenset[str] = frozenset()
 
+    def waits(self, file: str) -> bool:
+        """Whether a policy of this file lies beside bindings that are not loaded: without one, it waits for it."""
+        return str(FilePath(file).parent) in self.libraries
+
 
 def read_tree(
     *roots: str | os.PathLike[str],

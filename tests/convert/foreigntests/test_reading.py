@@ -1,0 +1,176 @@
+"""Foreign tests that cannot be run are named with the reason, and the others are run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from webhook.convert import whole
+from webhook.convert.whole import Converted
+
+POLICY = """\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: p}
+spec:
+  validationFailureAction: Enforce
+  rules:
+  - name: r
+    match: {any: [{resources: {kinds: [ConfigMap]}}]}
+    validate: {message: set a, pattern: {metadata: {labels: {a: b}}}}
+"""
+GOOD = "{apiVersion: v1, kind: ConfigMap, metadata: {name: good, labels: {a: b}}}"
+BAD = "{apiVersion: v1, kind: ConfigMap, metadata: {name: bad}}"
+
+
+def converted(tmp_path: Path, **files: str) -> Converted:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return whole.convert([str(folder)], tmp_path / "tree")
+
+
+def results(found: Converted) -> list[tuple[str, bool, bool, str]]:
+    return [(test.name, test.passed, test.run, test.reason) for each in found.outcomes for test in each.tests]
+
+
+def chainsaw(*operations: str) -> str:
+    head = "apiVersion: chainsaw.kyverno.io/v1alpha1\nkind: Test\nmetadata: {name: t}\nspec:\n  steps:\n  - try:\n"
+    return head + "".join(f"    - {each}\n" for each in operations)
+
+
+@pytest.mark.parametrize(
+    ("check", "fails"),
+    [("($error != null): true", True), ("($error == null): false", True), ("$error: {x: y}", True), ("x: y", False)],
+)
+def test_chainsaw_applies(tmp_path: Path, check: str, fails: bool) -> None:
+    test = chainsaw(
+        "apply: {file: policy.yaml}",
+        "assert: {resource: {apiVersion: kyverno.io/v1, kind: ClusterPolicy, metadata: {name: p}}}",
+        f"apply: {{resource: {GOOD}}}",
+        f"create: {{resource: {BAD if fails else GOOD}, expect: [{{check: {{{check}}}}}]}}",
+    )
+    found = converted(tmp_path, policy=POLICY, test=test)
+    assert [each[1:] for each in results(found)] == [(True, True, ""), (True, True, "")]
+    assert found.notes == []
+
+
+def test_chainsaw_that_is_not_met(tmp_path: Path) -> None:
+    found = converted(
+        tmp_path, policy=POLICY, test=chainsaw("apply: {file: policy.yaml}", f"apply: {{resource: {BAD}}}")
+    )
+    ((name, passed, run, reason),) = results(found)
+    assert (name, passed, run) == ("ConfigMap bad is allowed", False, True)
+    assert reason.startswith("expected pass-or-skip, found p: deny (ValidatingAdmissionPolicy 'p'")
+
+
+def test_chainsaw_that_cannot_be_run(tmp_path: Path) -> None:
+    test = chainsaw(
+        "script: {content: rm}",
+        "apply: {file: nothing.yaml}",
+        "apply: {resource: {kind: X}}",
+        f"assert: {{resource: {GOOD}}}",
+    )
+    found = converted(tmp_path, policy=POLICY, test=test)
+    assert [each.message.replace(str(tmp_path), "") for each in found.notes] == [
+        "the operation script of a chainsaw test is not run",
+        "/in/nothing.yaml: cannot be read: No such file or directory",
+        "a resource without apiVersion and kind",
+        "an assert about ConfigMap good, which the test did not apply",
+    ]
+
+
+def test_one_of_two_policies_must_deny(tmp_path: Path) -> None:
+    two = POLICY + "---\n" + POLICY.replace("name: p", "name: q")
+    error = "expect: [{check: {($error != null): true}}]"
+    found = converted(
+        tmp_path, policy=two, test=chainsaw("apply: {file: policy.yaml}", f"apply: {{resource: {BAD}, {error}}}")
+    )
+    assert [each[1:3] for each in results(found)] == [(False, False), (False, False)]
+
+
+SUITE = """\
+apiVersion: test.gatekeeper.sh/v1alpha1
+kind: Suite
+metadata: {name: s}
+tests:
+- {name: skipped, skip: true}
+- {name: lost, constraint: none.yaml}
+- {name: other, constraint: object.yaml}
+- name: t
+  constraint: constraint.yaml
+  cases:
+  - {name: skipped, skip: true, object: object.yaml, assertions: [{violations: yes}]}
+  - {name: inventory, inventory: [object.yaml], object: object.yaml}
+  - {name: no-file, object: none.yaml}
+  - {name: two, object: two.yaml}
+  - {name: message, object: object.yaml, assertions: [{violations: yes, message: something else}]}
+  - {name: fine, object: object.yaml, assertions: [{message: NodePort}]}
+"""
+
+
+def test_a_suite(tmp_path: Path) -> None:
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {type: NodePort, ports: [{port: 80}]}\n"
+    constraint = (
+        "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: K8sBlockNodePort\nmetadata: {name: c}\nspec: {}\n"
+    )
+    found = converted(tmp_path, suite=SUITE, constraint=constraint, object=service, two=f"{service}---\n{service}")
+    assert [each.message.replace(str(tmp_path), "") for each in found.notes] == [
+        "/in/none.yaml: cannot be read: No such file or directory",
+        "its constraint is not among the sources",
+    ]
+    assert [(name, passed, run, reason.replace(str(tmp_path), "")) for name, passed, run, reason in results(found)] == [
+        ("t: skipped", False, False, "the suite skips it"),
+        ("t: inventory", False, False, "it needs an inventory of other objects"),
+        ("t: no-file", False, False, "/in/none.yaml: cannot be read: No such file or directory"),
+        ("t: two", False, False, "expected one object, found 2"),
+        ("t: message", False, True, "the message does not hold 'something else'"),
+        ("t: fine", True, True, ""),
+    ]
+
+
+KYVERNO = """\
+apiVersion: cli.kyverno.io/v1alpha1
+kind: Test
+metadata: {name: t}
+resources: [objects.yaml]
+variables: values.yaml
+results:
+- {policy: p, rule: r, resource: bad, kind: ConfigMap, status: fail}
+- {policy: p, rule: r, resources: [default/good], kind: ConfigMap, result: pass}
+- {policy: p, rule: r, resources: [elsewhere/good], kind: ConfigMap, result: pass}
+- {policy: p, rule: r, resources: [good], kind: ConfigMap, result: sometimes}
+- {policy: p, rule: r, resources: [good], kind: ConfigMap, result: error}
+- {policy: p, rule: other, resources: [good], kind: ConfigMap, result: pass}
+- {policy: nobody, rule: r, resources: [good], kind: ConfigMap, result: pass}
+- {policy: p, rule: r, resources: [valued], kind: ConfigMap, result: fail}
+"""
+
+
+def test_a_test_of_kyverno(tmp_path: Path) -> None:
+    values = """\
+apiVersion: cli.kyverno.io/v1alpha1
+kind: Values
+metadata: {name: v}
+spec: {policies: [{name: p, resources: [{name: valued, values: {request.object.x: y}}]}]}
+"""
+    objects = f"{GOOD}\n---\n{BAD}\n---\n{BAD.replace('bad', 'valued')}\n"
+    found = converted(tmp_path, policy=POLICY, test=KYVERNO, objects=objects, values=values)
+    assert results(found) == [
+        ("r: elsewhere/good (pass)", False, False, "none of the test's resources is elsewhere/good"),
+        ("r: good (sometimes)", False, False, "the result 'sometimes'"),
+        ("other: good (pass)", False, False, "the rule was not converted"),
+        ("r: valued (fail)", False, False, "the test sets request.object.x, which has no place in a request"),
+        ("r: bad (None)", True, True, ""),
+        ("r: default/good (pass)", True, True, ""),
+        ("r: good (error)", False, True, "expected an error, found p: allow"),
+    ]
+
+
+def test_a_malformed_test_does_not_stop_the_conversion(tmp_path: Path) -> None:
+    test = KYVERNO.replace("resources: [objects.yaml]\nvariables: values.yaml\nresults:", "results: 5\nother:")
+    found = converted(tmp_path, policy=POLICY, test=test)
+    assert [each.message for each in found.notes] == ["a test file is malformed; no test is run"]
+    assert found.written
