@@ -134,6 +134,7 @@ def _answer(reply: Reply) -> Answer:
         body = json.loads(json.dumps(reply.body).replace(own, "UID") if own else json.dumps(reply.body))
         for key in _BY_SERVER:
             body["metadata"].pop(key, None)
+        body.get("status", {}).pop("lastPhaseTransitionTime", None)  # of a PersistentVolume
     return Answer(reply.status, _DENIED.sub("", reply.message), frozenset(warned), body)
 
 
