@@ -21,7 +21,7 @@ MANIFESTS = 1000
 ROUNDS = 5
 POLICIES = Path(__file__).parents[1] / "policies"
 
-_LOAD = """
+LOAD = """
 import pathlib, sys, yaml
 for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.yaml")):
     with path.open("rb") as stream:
@@ -68,7 +68,7 @@ def main() -> None:
         generate(full, MANIFESTS)
         generate(empty, 1)
         check = [sys.executable, "-m", "webhook.cli.main", "check", "--policies", str(POLICIES)]
-        load = [sys.executable, "-c", _LOAD]
+        load = [sys.executable, "-c", LOAD]
         commands = {
             "gatewright check": [*check, str(full)],
             "yaml.CSafeLoader": [*load, str(full)],

@@ -14,12 +14,11 @@ import tempfile
 from pathlib import Path
 
 from bench import check_manifests, load_tree
-from bench.startup import POLICIES, cpu
+from bench.startup import FOUR, POLICIES, cpu
 
 COUNT = 70
 ROUNDS = 5
 MANIFESTS = 1000
-FOUR = ("no-host-path", "replica-bounds", "protocol-whitelist", "finalizer-enforcement")
 WANTED_LOADING = 250.0
 """ms, of loading."""
 WANTED_EACH = 1.0

@@ -98,3 +98,10 @@ def test_a_selector() -> None:
 def test_a_malformed_selector(selector: Any) -> None:
     with pytest.raises(Unsupported, match="a selector"):
         rules.selector(selector, "object")
+
+
+def test_a_request_about_a_subresource_is_known_by_its_resource() -> None:
+    """Its kind is that of what is sent, such as PodExecOptions."""
+    assert rules.kind_of("Pod/exec").condition() == (
+        "request.resource.resource == 'pods' && request.?subResource.orValue('') == 'exec'"
+    )

@@ -110,7 +110,6 @@ convert/gatekeeper/mutators: convert/test_whole
 convert/gatekeeper/templates: convert/test_whole
 convert/jsonpatches: convert/test_whole
 convert/kyverno/celpolicies: convert/test_whole
-convert/kyverno/clusterpolicy: convert/test_whole
 convert/kyverno/context: convert/test_whole
 convert/kyverno/exempting: convert/test_whole
 convert/kyverno/jmesfunctions: convert/kyverno/test_expressions

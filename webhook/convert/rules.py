@@ -38,6 +38,10 @@ class Kind(Struct, frozen=True):
 
     def condition(self) -> str:
         """Whether a request is about it."""
+        if self.sub not in ("", "*") and not celtext.is_wild(self.kind):
+            # The kind of a request about a subresource is that of what is sent: PodExecOptions, Scale.
+            resource = f"request.resource.resource == {celtext.text(plural_of(self.kind))}"
+            return celtext.conjunction([resource, celtext.like("request.?subResource.orValue('')", self.sub)])
         terms = [celtext.like("request.kind.kind", self.kind)]
         if self.group != "*":
             terms.append(celtext.like("request.kind.group", self.group))

@@ -18,6 +18,7 @@ from webhook.schema.kinds import Kinds
 _ACTIONS: Final = {"deny": ["Deny"], "warn": ["Warn", "Audit"], "dryrun": ["Audit"]}
 _POINTS: Final = ("validation.gatekeeper.sh", "vap.k8s.io", "*")
 """The enforcement points that are about admission. Others: audit.gatekeeper.sh and gator.gatekeeper.sh."""
+_SPEC: Final = frozenset({"match", "parameters", "enforcementAction", "scopedEnforcementActions"})
 _SOURCE: Final = frozenset(
     {"validations", "variables", "matchCondition", "matchConditions", "failurePolicy", "generateVAP"}
 )
@@ -30,6 +31,8 @@ def convert(outcome: Outcome, templates: dict[str, Template], kinds: Kinds) -> N
     spec: JSONObject = {}
     try:
         spec = mapping(outcome.document.value.get("spec"), "spec", ("spec",))
+        if unknown := sorted(map(str, spec.keys() - _SPEC)):
+            raise Unsupported(f"spec.{unknown[0]}", ("spec", unknown[0]))
         actions = _actions(spec)
         template = given if given and given.source is not None else library.template(outcome, spec, given)
         _convert(outcome, spec, template, kinds, actions)

@@ -91,6 +91,8 @@ def _convert(outcome: Outcome, value: JSONObject, exceptions: list[Exempted]) ->
     outcome.rules[""] = [rule.name]
     stated = spec.get("validationActions") or spec.get("validationAction") or ["Deny"]
     actions = texts(stated, "validationActions", ("spec", "validationActions"))
+    # A denial is a warning already: the API server refuses both together.
+    actions = [each for each in actions if not (each == "Warn" and "Deny" in actions)]
     outcome.bindings.append(standard.binding(made, actions))
 
 

@@ -24,6 +24,19 @@ _REFUSED: Final = {
 _AUTOGEN: Final = "pod-policies.kyverno.io/autogen-controllers"
 _ACTIONS: Final = {"audit": ["Audit"], "enforce": ["Deny"]}
 _MOST: Final = 100  # rules of a policy
+_SPEC: Final = frozenset(
+    {
+        "rules", "validationFailureAction", "validationFailureActionOverrides", "failurePolicy", "background",
+        "admission", "emitWarning", "webhookConfiguration", "webhookTimeoutSeconds", "schemaValidation", "applyRules",
+        "useServerSideApply", "generateExisting", "generateExistingOnPolicyUpdate", "mutateExistingOnPolicyUpdate",
+    }
+)  # fmt: skip
+_RULE: Final = frozenset(
+    {
+        "name", "match", "exclude", "preconditions", "celPreconditions", "context", "validate", "mutate",
+        "skipBackgroundRequests", "reportProperties", *_REFUSED,
+    }
+)  # fmt: skip
 
 
 def convert(outcome: Outcome, kinds: Kinds, exceptions: list[Exempted]) -> None:
@@ -50,6 +63,10 @@ class _Policy:
                 raise Unsupported("a policy without rules: half a policy", ("spec",))
             if len(given) > _MOST:
                 raise Unsupported(f"more than {_MOST} rules", ("spec", "rules"))
+            if unknown := sorted(spec.keys() - _SPEC):
+                raise Unsupported(f"spec.{unknown[0]}", ("spec", unknown[0]))
+            if spec.get("applyRules") == "One" and len(given) > 1:
+                self._outcome.differs(("spec", "applyRules"), "all rules that match apply, not only the first")
             if spec.get("admission") is False:
                 raise Unsupported("admission: false, a policy for background scans alone", ("spec", "admission"))
         except Unsupported as error:
@@ -75,6 +92,8 @@ class _Policy:
         rule = Rule(name, annotations=standard.described(self._value.get("metadata", {}).get("annotations")))
         rule.failure_policy = _failure_policy(spec)
         try:
+            if unknown := sorted(map(str, given.keys() - _RULE)):
+                raise Unsupported(unknown[0], (*at, unknown[0]))
             for refused, text in _REFUSED.items():
                 if refused in given:
                     raise Unsupported(text, (*at, refused))

@@ -20,6 +20,7 @@ _RESOURCES: Final = (
 )  # fmt: skip
 _USERS: Final = ("subjects", "roles", "clusterRoles")
 _OPERATIONS: Final = ("CREATE", "UPDATE", "DELETE", "CONNECT")
+_CONNECTED: Final = ("exec", "attach", "portforward", "proxy")
 DEFAULT: Final = ("CREATE", "UPDATE")
 NAME: Final = "(request.name != '' ? request.name : object.?metadata.?generateName.orValue(''))"
 NAMESPACE: Final = "request.?namespace.orValue('')"
@@ -56,6 +57,8 @@ def matched(given: Any, excluded: Any, at: Path, default: tuple[str, ...] = DEFA
     if not found.kinds:
         raise Unsupported("a rule that names no kinds", (*at, "match"))
     found.operations = found.operations or list(default)
+    if any(each.sub in _CONNECTED for each in found.kinds) and found.operations == list(default):
+        found.operations.append("CONNECT")  # nothing else is done with these
     uneven = len(blocks) > 1 or any(each.sub == "" and each.kind == "*" for each in found.kinds)
     both = "(object != null ? object : oldObject)" if "DELETE" in found.operations else "object"
     join = celtext.conjunction if every else celtext.disjunction

@@ -1,0 +1,75 @@
+"""What a policy of Kyverno says beside its rules: never passed over without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.convert.converted import only
+
+HEAD = "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n"
+LABEL = "validate: {pattern: {metadata: {labels: {a: b}}}}"
+MOON = f"moon: full\n    {LABEL}"
+
+
+def rule(kinds: str = "ConfigMap", more: str = LABEL, name: str = "r") -> str:
+    return f"  - name: {name}\n    match: {{any: [{{resources: {{kinds: [{kinds}]}}}}]}}\n    {more}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f"  moon: full\n  rules:\n{rule()}", "spec.moon"),
+        (f"  rules:\n{rule(more=MOON)}", "rule r: moon"),
+        (f"  admission: false\n  rules:\n{rule()}", "admission: false"),
+        (f"  rules:\n{rule()}{rule()}", "two rules with the name 'r'"),
+        ("  rules: [{match: {}}]\n", "a rule without a name"),
+        (f"  rules:\n{rule(more='context: []')}", "neither validate nor mutate"),
+        ("  rules: [" + "{name: x}," * 200 + "]\n", "more than 100 rules"),
+        ("  rules: [{name: r, match: {any: []}, " + LABEL + "}]\n", "a rule that matches nothing"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    outcome = only(tmp_path, HEAD + text)
+    assert any(reason in note.message for note in outcome.refused), outcome.refused
+    assert not outcome.policies
+
+
+def test_the_first_rule_alone_is_a_difference(tmp_path: Path) -> None:
+    outcome = only(tmp_path, f"{HEAD}  applyRules: One\n  rules:\n{rule()}{rule(name='s')}")
+    assert [each.message for each in outcome.differences] == ["all rules that match apply, not only the first"]
+    assert [each["metadata"]["name"] for each in outcome.policies] == ["p-r", "p-s"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "actions"),
+    [
+        ("", ["Audit"]),
+        ("  validationFailureAction: Enforce\n", ["Deny"]),
+        ("  validationFailureAction: enforce\n", ["Deny"]),
+        ("  validationFailureAction: audit\n  emitWarning: true\n", ["Warn", "Audit"]),
+    ],
+)
+def test_the_binding_does_what_the_policy_says(tmp_path: Path, spec: str, actions: list[str]) -> None:
+    (binding,) = only(tmp_path, f"{HEAD}{spec}  rules:\n{rule()}").bindings
+    assert binding["spec"]["validationActions"] == actions
+
+
+@pytest.mark.parametrize(
+    ("kinds", "more", "operations"),
+    [
+        ("ConfigMap", LABEL, ["CREATE", "UPDATE"]),
+        ("Pod/exec", LABEL, ["CREATE", "UPDATE", "CONNECT"]),
+        ("ConfigMap], operations: [DELETE", LABEL, ["DELETE"]),
+        (
+            "ConfigMap",
+            "validate: {deny: {conditions: [{key: '{{ request.operation }}', operator: Equals, value: DELETE}]}}",
+            ["CREATE", "UPDATE", "DELETE"],
+        ),
+    ],
+)
+def test_the_operations(tmp_path: Path, kinds: str, more: str, operations: list[str]) -> None:
+    (policy,) = only(tmp_path, f"{HEAD}  rules:\n{rule(kinds, more)}").policies
+    (resources,) = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert resources["operations"] == operations
