@@ -76,6 +76,9 @@ def test_patches_warnings_and_messages_that_differ_are_shown(root: Path) -> None
     assert '  + patch {"op":"add","path":"/metadata/labels","value":{"seen":"no"}}\n' in run.stdout
     change(root, "[Deny]", "[Warn]")
     assert "  + warning: " in replay(root).stdout
+    assert replay(root).stdout.endswith(
+        "\n3 reviews: 1 with another verdict, 1 with the recorded verdict and other findings, messages or patches\n"
+    )
     change(root, "[Warn]", "[Audit]")
     assert "  + audit annotation validation_failure: " in replay(root).stdout
     (root / "policies" / "stamp.yaml").unlink()
@@ -86,8 +89,10 @@ def test_json(root: Path) -> None:
     assert json.loads(replay(root, "-o", "json").stdout) == {
         "reviews": 3,
         "differ": 0,
+        "verdicts": 0,
         "differences": [],
         "undecided": [],
+        "notSeen": [],
         "problems": [],
     }
     change(root, "'bad'", "'good'")
@@ -202,7 +207,16 @@ def test_params_of_the_tree_go_first_if_asked(tmp_path: Path) -> None:
     policies = tree(tmp_path / "policies", limits=policy, params=params.replace("FORBIDDEN", "other"))
     record(tmp_path / "rec", policies, [("/validate", review(value("web")))])
     (tmp_path / "policies" / "params.yaml").write_text(params.replace("FORBIDDEN", "web"))
-    assert replay(tmp_path).returncode == 0
+    run = replay(tmp_path)
+    assert run.returncode == 0
+    assert run.stdout == (
+        "1 object of the policy tree was recorded with another content, which policies saw here: "
+        "ConfigMap conf/limits; --tree-objects shows them those of the tree\n\n"
+        "1 review: all verdicts are the recorded ones\n"
+    )
+    found = json.loads(replay(tmp_path, "-o", "json").stdout)
+    assert found["notSeen"] == [{"object": "ConfigMap conf/limits", "reviews": 1}]
     run = replay(tmp_path, "--tree-objects")
     assert run.returncode == 1
     assert "allow -> deny" in run.stdout
+    assert "recorded with another content" not in run.stdout

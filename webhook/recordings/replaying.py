@@ -25,6 +25,7 @@ from webhook.policy.policyset import PolicySet
 from webhook.recordings.fieldpaths import parse
 from webhook.recordings.reading import Found, Recorded
 from webhook.recordings.redacting import Redacting, Redactor
+from webhook.recordings.treeobjects import TreeObjects
 from webhook.recordings.view import NotRecorded
 from webhook.schema import Kinds
 
@@ -78,6 +79,7 @@ class Replay:
         self._redactors: dict[tuple[str, ...], Redactor] = {}
         self._kinds = Kinds.builtin().with_crds(policies.objects)
         self._tree = ManifestsView(policies.objects, self._kinds)
+        self._objects = TreeObjects(self._tree)
 
     def compared(self, recorded: Recorded) -> Compared:
         """The recorded verdict, and today's."""
@@ -89,6 +91,22 @@ class Replay:
         gone = Counter(map(_key, old.findings)) - Counter(map(_key, new.findings))
         come = Counter(map(_key, new.findings)) - Counter(map(_key, old.findings))
         return Compared(recorded, old, new, tuple(_of(old.findings, gone)), tuple(_of(new.findings, come)))
+
+    def not_seen(self, recorded: Recorded) -> Iterator[str]:
+        """The names of objects of the policy tree in whose place others were recorded, which policies saw."""
+        if self._tree_first:
+            return iter(())
+
+        def redacted(value: dict[str, Any]) -> Any:
+            return self._redactor(recorded).begin().looked_up(orjson.loads(orjson.dumps(value)), str(value.get("kind")))
+
+        return self._objects.differing(recorded, redacted)
+
+    def _redactor(self, recorded: Recorded) -> Redactor:
+        redactor = self._redactors.get(recorded.redact)
+        if redactor is None:
+            redactor = self._redactors[recorded.redact] = Redactor([parse(each) for each in recorded.redact])
+        return redactor
 
     def _decided(self, recorded: Recorded) -> Verdict:
         policies, request = self._policies, recorded.request
@@ -119,9 +137,7 @@ class Replay:
 
     def _redacting(self, recorded: Recorded) -> Redacting:
         """What redacts the new response of a review as the recorded one was."""
-        redactor = self._redactors.get(recorded.redact)
-        if redactor is None:
-            redactor = self._redactors[recorded.redact] = Redactor([parse(each) for each in recorded.redact])
+        redactor = self._redactor(recorded)
         known: list[str] = []
         for answer in recorded.answers.values():
             values = getattr(answer, "value", None)
@@ -204,6 +220,11 @@ class Different(Struct, frozen=True):
     come: tuple[Found, ...]
     redacted: tuple[str, ...]
 
+    @property
+    def turned(self) -> bool:
+        """Whether it is denied instead of allowed, or the other way round; if not, something is said otherwise."""
+        return self.old.allowed != self.new.allowed
+
 
 class Undecided(Struct, frozen=True):
     """A review that cannot be decided again: what a policy looks up that the recording has no answer to."""
@@ -214,19 +235,24 @@ class Undecided(Struct, frozen=True):
 
 
 class Replayed:
-    """What came of a replay. count: reviews that were read. problems: what could not be."""
+    """What came of a replay. count: reviews that were read. problems: what could not be.
+
+    not_seen: objects of the policy tree in whose place others were recorded -> how many reviews looked them up.
+    """
 
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
         self.count = 0
         self.different: list[Different] = []
         self.undecided: list[Undecided] = []
+        self.not_seen: Counter[str] = Counter()
         self.problems: list[Problem] = []
 
     def add(self, recorded: Recorded) -> None:
         """Decide a review again."""
         self.count += 1
         found = self._replay.compared(recorded)
+        self.not_seen.update(self._replay.not_seen(recorded))
         if found.unknown:
             self.undecided.append(Undecided(recorded.file, recorded.line, found.unknown))
         elif found.new is not None and found.differs:

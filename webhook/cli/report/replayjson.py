@@ -16,8 +16,10 @@ def report(replayed: Replayed) -> str:
     value = {
         "reviews": replayed.count,
         "differ": len(replayed.different),
+        "verdicts": sum(each.turned for each in replayed.different),
         "differences": [_different(each) for each in replayed.different],
         "undecided": [{"file": each.file, "line": each.line, "lookup": each.lookup} for each in replayed.undecided],
+        "notSeen": [{"object": name, "reviews": count} for name, count in sorted(replayed.not_seen.items())],
         "problems": [{"file": each.file, "line": each.line, "message": each.message} for each in replayed.problems],
     }
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE

@@ -22,6 +22,8 @@ def report(replayed: Replayed, style: Style) -> str:
         lines += [*_different(each, style), ""]
     if replayed.undecided:
         lines += [*_undecided(replayed, style), ""]
+    if replayed.not_seen:
+        lines += [style(DIM, _not_seen(replayed)), ""]
     lines.append(_summary(replayed, style))
     return "\n".join(lines) + "\n"
 
@@ -68,13 +70,29 @@ def _undecided(replayed: Replayed, style: Style) -> Iterator[str]:
         yield f"  and {len(counts) - _MOST_LOOKUPS:,} other lookups"
 
 
+def _not_seen(replayed: Replayed) -> str:
+    names = sorted(replayed.not_seen)
+    more = f" and {len(names) - _MOST_LOOKUPS:,} more" if len(names) > _MOST_LOOKUPS else ""
+    was = "object of the policy tree was" if len(names) == 1 else "objects of the policy tree were"
+    return (
+        f"{len(names):,} {was} recorded with another content, which policies saw here: "
+        f"{visible(', '.join(names[:_MOST_LOOKUPS]))}{more}; --tree-objects shows them those of the tree"
+    )
+
+
 def _summary(replayed: Replayed, style: Style) -> str:
     different, undecided, unread = len(replayed.different), len(replayed.undecided), len(replayed.problems)
-    parts = [f"{different:,} with another verdict" if different else "all verdicts are the recorded ones"]
+    parts = ["all verdicts are the recorded ones"]
     if different:
+        turned = sum(each.turned for each in replayed.different)
+        kinds = (
+            (turned, "with another verdict"),
+            (different - turned, "with the recorded verdict and other findings, messages or patches"),
+        )
+        parts = [f"{count:,} {what}" for count, what in kinds if count]
         redacted = sum(bool(each.redacted) for each in replayed.different)
         if redacted:
-            parts[0] += f" ({redacted:,} of them of reviews with redacted values)"
+            parts[-1] += f" ({redacted:,} of all these with redacted values)"
     elif undecided:
         parts = ["those that were decided have the recorded verdicts"]
     if undecided:
