@@ -51,6 +51,7 @@ SIDEBAR = {
             Policies that ship <policies/README>
             Lint <docs/lint>
             From Kyverno and Gatekeeper <docs/convert>
+            From other tools <docs/equivalents>
             Differences in CEL <docs/conformance>
         Check manifests
             Files, updates, workloads <docs/check>

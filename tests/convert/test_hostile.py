@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.amounts import amount
 from tests.convert.converted import SOURCES, only, outcomes
 from webhook.convert import converting, sources, whole
 from webhook.documents.document import Document
@@ -141,7 +142,7 @@ def test_whatever_is_wrong_in_a_policy_is_named(tmp_path: Path) -> None:
     """One value of each policy is replaced by one of another type: no error gets out, and no policy is lost."""
     chosen = random.Random(7)
     for document in _documents():
-        for _ in range(3):
+        for _ in range(amount(40, 1)):
             value = yaml.safe_load(yaml.safe_dump(document.value))
             holder, key = chosen.choice([each for each in _places(value) if each[1] not in ("apiVersion", "kind")])
             holder[key] = chosen.choice(

@@ -138,6 +138,7 @@ def _answer(reply: Reply) -> Answer:
         body = json.loads(_TIME.sub("TIME", text))
         for key in _BY_SERVER:
             body["metadata"].pop(key, None)
+        body.get("status", {}).pop("lastPhaseTransitionTime", None)  # of a PersistentVolume
     return Answer(reply.status, _DENIED.sub("", reply.message), frozenset(warned), body)
 
 

@@ -1,0 +1,88 @@
+"""A PodDisruptionBudget selects Pods of some workload of its namespace: one that selects nothing protects nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gatewright import Request, Violation, validate
+
+ANNOTATIONS = {
+    "kubernetes.io/description": "PodDisruptionBudgets select Pods of a workload in their namespace.",
+    "gatewright.dev/title": "PodDisruptionBudgets that protect nothing",
+    "gatewright.dev/category": "scheduling",
+    "gatewright.dev/severity": "low",
+    "gatewright.dev/rationale": (
+        "A label is changed, and the budget selects nothing any more. Nobody notices until a drain "
+        "takes all replicas at once."
+    ),
+    "gatewright.dev/remediation": (
+        "Set spec.selector to labels of the template of the workload that the budget is for."
+    ),
+    "gatewright.dev/controls": ("NIST-800-53 CP-10\n"),
+}
+
+JSON = dict[str, Any]
+
+WORKLOADS = (
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "ReplicaSet"),
+    ("apps/v1", "DaemonSet"),
+    ("v1", "ReplicationController"),
+)
+
+
+@validate(
+    name="pdb-matches-nothing",
+    resources=["policy/v1/poddisruptionbudgets"],
+    reads=[
+        "apps/v1/Deployment",
+        "apps/v1/StatefulSet",
+        "apps/v1/ReplicaSet",
+        "apps/v1/DaemonSet",
+        "v1/ReplicationController",
+    ],
+    annotations=ANNOTATIONS,
+)
+def pdb_matches_nothing(request: Request) -> Iterator[Violation]:
+    """A PodDisruptionBudget selects Pods of some workload."""
+    selector = request.object["spec"].get("selector")
+    if request.operation == "UPDATE" and selector == request.old_object["spec"].get("selector"):
+        return
+    for api_version, kind in WORKLOADS:
+        for each in request.cluster.list(api_version, kind, request.namespace).value:
+            if _selects(selector, _labels(each)):
+                return
+    yield Violation(
+        f"spec.selector selects no Pods of a workload in {request.namespace}, so that the budget protects nothing; set "
+        "it to labels of the template of a workload",
+        path="spec.selector",
+    )
+
+
+def _labels(workload: JSON) -> dict[str, str]:
+    template = workload["spec"].get("template") or {}  # a ReplicationController may have none
+    return (template.get("metadata") or {}).get("labels") or {}
+
+
+def _selects(selector: JSON | None, labels: dict[str, str]) -> bool:
+    """Whether a LabelSelector matches; none matches nothing, an empty one everything."""
+    return (
+        selector is not None
+        and all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
+        and all(_meets(labels, each) for each in selector.get("matchExpressions") or [])
+    )
+
+
+def _meets(labels: dict[str, str], requirement: JSON) -> bool:
+    value, values = labels.get(requirement["key"]), requirement.get("values") or []
+    match requirement["operator"]:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case _:  # DoesNotExist
+            return value is None

@@ -1,0 +1,128 @@
+"""No two namespaces serve the same host, by Ingresses or by routes, or listen to it with Gateways.
+
+Hosts of Ingresses and of routes are compared with each other, those of Gateways with those of other Gateways: a route
+has the host of its Gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from gatewright import Request, Violation, validate
+
+ANNOTATIONS = {
+    "kubernetes.io/description": "No host is served by Ingresses, routes or Gateways of two namespaces.",
+    "gatewright.dev/title": "One namespace for each host",
+    "gatewright.dev/category": "network",
+    "gatewright.dev/severity": "high",
+    "gatewright.dev/rationale": (
+        "Of two Ingresses with one host the controller serves the older, or merges their paths: a "
+        "tenant takes a part of the traffic of another, or cuts it off."
+    ),
+    "gatewright.dev/remediation": "Choose another host, or have the other object removed.",
+    "gatewright.dev/controls": ("NIST-800-53 SC-7\nMITRE-ATTACK T1557\n"),
+}
+
+JSON = dict[str, Any]
+GATEWAY = "gateway.networking.k8s.io/v1"
+SERVING = (("networking.k8s.io/v1", "Ingress"), (GATEWAY, "HTTPRoute"), (GATEWAY, "GRPCRoute"))
+LISTENING = ((GATEWAY, "Gateway"),)
+ALIAS = "nginx.ingress.kubernetes.io/server-alias"
+
+
+class Params(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The `data` of the ConfigMap. `shared_hosts`: hosts that everybody may serve. `below_wildcards`: whether one
+    namespace may serve a host below the wildcard of another."""
+
+    shared_hosts: tuple[str, ...] = ()
+    below_wildcards: bool = False
+
+
+@validate(
+    name="unique-ingress-hosts",
+    resources=[
+        "networking.k8s.io/v1/ingresses",
+        "gateway.networking.k8s.io/v1/httproutes",
+        "gateway.networking.k8s.io/v1/grpcroutes",
+        "gateway.networking.k8s.io/v1/gateways",
+    ],
+    param_kind="v1/ConfigMap",
+    reads=[
+        "networking.k8s.io/v1/Ingress",
+        "gateway.networking.k8s.io/v1/HTTPRoute",
+        "gateway.networking.k8s.io/v1/GRPCRoute",
+        "gateway.networking.k8s.io/v1/Gateway",
+    ],
+    annotations=ANNOTATIONS,
+)
+def unique_ingress_hosts(request: Request, params: Params) -> Iterator[Violation]:
+    """No two namespaces serve the same host."""
+    kind = request.kind.kind
+    # Hosts that the object has already may stay.
+    before = {} if request.old_object is None else _hosts(kind, request.old_object)
+    shared = {host.lower() for host in params.shared_hosts}
+    mine = {
+        host: path for host, path in _hosts(kind, request.object).items() if host not in before and host not in shared
+    }
+    if not mine:
+        return
+    # The wildcards above hosts of this object.
+    above = {} if params.below_wildcards else {wild: host for host in mine for wild in _above(host)}
+    for api_version, other_kind in LISTENING if kind == "Gateway" else SERVING:
+        for other in _listed(request, api_version, other_kind):
+            namespace, name = other["metadata"]["namespace"], other["metadata"]["name"]
+            if namespace == request.namespace:
+                continue
+            for host in _hosts(other_kind, other):
+                found = host if host in mine else above.get(host)
+                if found is None and not params.below_wildcards:
+                    found = next((wild for wild in _above(host) if wild in mine), None)
+                if found is not None and host not in shared:
+                    as_what = "" if found == host else f" as {host}"
+                    yield Violation(
+                        f"{mine[found]}: the host {found} is served by {other_kind} {name} in {namespace} "
+                        f"already{as_what}; choose another, or have it removed there",
+                        path=mine[found],
+                        reason="Forbidden",
+                    )
+
+
+def _listed(request: Request, api_version: str, kind: str) -> Iterator[JSON]:
+    try:
+        yield from request.cluster.list(api_version, kind).value
+    except LookupError as error:
+        # A kind that the cluster does not serve has a name here. Anything else (not listed yet) must not let pass.
+        if not hasattr(error, "kind"):
+            raise  # pragma: no cover - a test knows what there is
+
+
+def _hosts(kind: str, obj: JSON) -> dict[str, str]:
+    """The hosts of an object, in lower case, each with its place; `*` for all of them."""
+    spec = obj["spec"]
+    found: dict[str, str] = {}
+    if kind == "Ingress":
+        for index, rule in enumerate(spec.get("rules") or []):
+            found[(rule.get("host") or "*").lower()] = f"spec.rules[{index}].host"
+        if not found:
+            found["*"] = "spec.defaultBackend"
+        aliases = (obj["metadata"].get("annotations") or {}).get(ALIAS) or ""
+        for alias in aliases.lower().split(","):
+            if alias.strip():
+                found[alias.strip()] = f"metadata.annotations['{ALIAS}']"
+    elif kind == "Gateway":
+        for index, listener in enumerate(spec.get("listeners") or []):
+            found[(listener.get("hostname") or "*").lower()] = f"spec.listeners[{index}].hostname"
+    else:  # a route without hosts has those of its Gateway
+        for index, host in enumerate(spec.get("hostnames") or []):
+            found[host.lower()] = f"spec.hostnames[{index}]"
+    return found
+
+
+def _above(host: str) -> Iterator[str]:
+    """The wildcards that match a host, or all that a wildcard matches, but for itself."""
+    while "." in host:
+        host = host.partition(".")[2]
+        yield f"*.{host}"
