@@ -46,9 +46,10 @@ ERRORS = frozenset({"a class that does not exist is an error"})
 """Cases in which a policy that changes objects is to fail: it has no other way to refuse."""
 
 _DENIED = re.compile(r'^(?:admission webhook "[^"]*" denied the request: |[^ ]+ "[^"]*" is forbidden: )')
+_TIME = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ")  # as of a PersistentVolume's phase
 _WARNED = re.compile(r"Validation failed for ValidatingAdmissionPolicy '([^']*)' with binding '[^']*': ")
 _BY_SERVER = ("creationTimestamp", "managedFields", "resourceVersion", "uid", "generation")
-_SHOWN = 200
+_SHOWN = 120
 """Characters of a warning that are compared: the server cuts them where there are many."""
 
 Object = dict[str, Any]
@@ -127,11 +128,14 @@ def _answer(reply: Reply) -> Answer:
     warned = set()
     for text in reply.warnings:
         if match := _WARNED.match(text):
-            warned.add((match[1], text[match.end() :][:_SHOWN].removesuffix("...")[: _SHOWN - 60]))
+            words = text[match.end() :][:_SHOWN].removesuffix("...").split()
+            warned.add((match[1], " ".join(sorted(each.rstrip(",;") for each in words))))  # maps have no order in Go
     body = None
     if reply.ok:
-        own = reply.body["metadata"].get("uid", "")  # the server writes it into the labels of a Job's Pods
-        body = json.loads(json.dumps(reply.body).replace(own, "UID") if own else json.dumps(reply.body))
+        text = json.dumps(reply.body)
+        if own := reply.body["metadata"].get("uid"):  # the server writes it into the labels of a Job's Pods
+            text = text.replace(own, "UID")
+        body = json.loads(_TIME.sub("TIME", text))
         for key in _BY_SERVER:
             body["metadata"].pop(key, None)
         body.get("status", {}).pop("lastPhaseTransitionTime", None)  # of a PersistentVolume

@@ -29,7 +29,7 @@ def grave(found: Linted) -> list[str]:
 def test_nothing_is_found_in_the_shipped_policies() -> None:
     found = lint(read_tree(ROOT / "policies"), now=NOW)
     assert found.alarms == ()
-    assert found.silenced == ()
+    assert {(each.rule, each.kind) for each in found.silenced} <= {("GW208", "MutatingAdmissionPolicy")}
     assert found.policies == len({file.parent for file in VARIANTS})
 
 

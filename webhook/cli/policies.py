@@ -129,11 +129,11 @@ def listed(
         from webhook.cli.streams import put
         from webhook.library import placing
 
-        tree = Path(trees(policies)[0])
-        states = {each.name: placing.state(tree, each.name) for each in _entries(library)}
+        tree, entries = Path(trees(policies)[0]), _entries(library)
+        states = {each.name: placing.state(tree, each.name) for each in entries}
         chosen = [
             each
-            for each in _selected(_entries(library), control, severity, category)
+            for each in _selected(entries, control, severity, category)
             if enabled is None or bool(states[each.name]) == enabled
         ]
         return 0 if put((as_json if output == Format.JSON else as_text)(chosen, states)) else FAILED
