@@ -112,7 +112,7 @@ def _hosts(kind: str, obj: JSON) -> dict[str, str]:
         if not found:
             found["*"] = "spec.defaultBackend"
         for key, aliases in (obj["metadata"].get("annotations") or {}).items():
-            if key.endswith(ALIASES):
+            if aliases and key.endswith(ALIASES):
                 for alias in aliases.lower().split(","):
                     if alias.strip():
                         found[alias.strip()] = f"metadata.annotations['{key}']"
