@@ -50,6 +50,8 @@ def validate(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
     else:
         check = _check(given, context, context.root, at)
         expression = celtext.implies(check.applies, check.holds)
+        if context.deletes and "deny" not in given:
+            expression = celtext.disjunction(["object == null", expression])  # no pattern is about what is deleted
     rule.validations.append({"expression": expression} | message(given.get("message"), context, at))
 
 
@@ -72,7 +74,7 @@ def _check(given: JSONObject, context: Context, subject: str, at: Path) -> _Chec
             conditions.conditions(deny["conditions"], context.translator, where) if "conditions" in deny else "true"
         )
         return _Check("true", celtext.negation(celtext.enclose(denied)))
-    patterns = Patterns(context.translator)
+    patterns = Patterns(context.translator, of_pods=context.root == "variables.pod")
     if "pattern" in given:
         made = patterns.translated(given["pattern"], subject, (*at, "pattern"))
         check = _Check(made.applies, made.check)
