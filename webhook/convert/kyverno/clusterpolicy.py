@@ -175,7 +175,7 @@ class _Policy:
         rule.variables = [each for each in rule.variables if each[0] != "pod"]
         rule.resource_rules = [each for each in rule.resource_rules if "pods" in each["resources"]]
         for each in rule.resource_rules:
-            each["resources"] = [name for name in each["resources"] if name == "pods"]
+            each["resources"] = [name for name in each["resources"] if name.partition("/")[0] == "pods"]
         context.root = "object"
         text = "Pods are judged, and not their controllers too: `gatewright check` judges the Pods of each workload"
         self._outcome.differs(at, text)

@@ -62,7 +62,8 @@ def anchor(key: str) -> tuple[str, str]:
 class Patterns:
     """Translates the patterns of a rule.
 
-    of_pods: whether they are about Pods alone. differs: where the CEL differs from the pattern, and how; filled while patterns are translated.
+    of_pods: whether they are about Pods alone.
+    differs: where the CEL differs from the pattern, and how; filled while patterns are translated.
     """
 
     def __init__(self, translator: Translator, *, of_pods: bool = False) -> None:
