@@ -111,6 +111,7 @@ class _Policy:
             self._outcome.differs((*at, "match"), text)
         rule.resource_rules, rule.namespace_selector = made, matched.native
         context = self._context(rule, matched, at, mutating="mutate" in given)
+        context.ignores = rule.failure_policy == "Ignore"
         try:
             self._fill(rule, given, spec, context, matched, at)
         except Unfinished as error:

@@ -23,10 +23,10 @@ POD: Final = (
 
 class Context:
     """The context of a rule. root: the expression for what patterns are about. deletes: whether
-    it applies to deletion. param_ref: of the binding."""
+    it applies to deletion. ignores: whether errors of the rule let a request pass. param_ref: of the binding."""
 
     def __init__(self, outcome: Outcome, *, root: str = "object", deletes: bool = False) -> None:
-        self.root, self.deletes = root, deletes
+        self.root, self.deletes, self.ignores = root, deletes, False
         # Where an object is deleted, request.object is the old one for Kyverno.
         new = "(object == null ? oldObject : object)" if deletes else root
         self.translator = Translator({}, new, "(oldObject == null ? dyn({}) : oldObject)")

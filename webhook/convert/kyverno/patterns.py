@@ -255,6 +255,8 @@ class Patterns:
         except Unsupported as error:
             error.path = error.path or at
             raise
+        if written.chain.startswith("params."):
+            raise Unfinished("a pattern whose value is in a ConfigMap, which may have operators and wildcards", at)
         if written.type == "list":
             raise Unfinished("a pattern with a variable that is a list", at)
         as_text = written.cel if written.type == "string" else f"string({written.cel})"

@@ -70,9 +70,7 @@ def _check(given: JSONObject, context: Context, subject: str, at: Path) -> _Chec
     if "deny" in given:
         deny = mapping(given["deny"], "deny", (*at, "deny"))
         where = (*at, "deny", "conditions")
-        denied = (
-            conditions.conditions(deny["conditions"], context.translator, where) if "conditions" in deny else "true"
-        )
+        denied = _denied(deny["conditions"], context, where) if "conditions" in deny else "true"
         return _Check("true", celtext.negation(celtext.enclose(denied)))
     patterns = Patterns(context.translator, of_pods=context.root == "variables.pod")
     if "pattern" in given:
@@ -88,6 +86,19 @@ def _check(given: JSONObject, context: Context, subject: str, at: Path) -> _Chec
     for place, text in patterns.differs:
         context.differs(place, text)
     return check
+
+
+def _denied(given: Any, context: Context, at: Path) -> str:
+    """Whether conditions deny. A variable that is missing is an error of the rule, which the failurePolicy decides."""
+    outer, context.translator.demanded = context.translator.demanded, []
+    try:
+        met = conditions.conditions(given, context.translator, at)
+        there = celtext.conjunction(context.translator.demanded)
+    finally:
+        context.translator.demanded = outer
+    if context.ignores:
+        return celtext.conjunction([there, met])
+    return met if there == "true" else celtext.disjunction([celtext.negation(there), met])
 
 
 def _any_of(made: list[Pattern]) -> _Check:
