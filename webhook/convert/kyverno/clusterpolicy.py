@@ -204,9 +204,21 @@ class _Policy:
             named = each if isinstance(each, dict) else {}
             namespaces = texts(named.get("namespaces"), "namespaces", at)
             wild = [one for one in namespaces if celtext.is_wild(one)]
-            if wild or named.get("namespaceSelector") or not namespaces:
+            selector = named.get("namespaceSelector")
+            own = _actions(named.get("action"), spec)
+            where = _place_of_override(validated, at, index)
+            if selector and not namespaces and own == ["Deny"] != actions:
+                # Where both bindings match, the denial counts.
+                match_there = {"namespaceSelector": mapping(selector, "namespaceSelector", where)}
+                suffix = f"override-{index + 1}"
+                bind.append(standard.binding(made, own, suffix=suffix, match=match_there, param=param))
+            elif wild or selector or not namespaces:
                 what = f"the override of the action for {', '.join(wild) or 'a namespaceSelector'} is left out"
-                self._outcome.differs(at, f"{what}: {stated} counts there too")
+                text = f"rule {given['name']}: {what}: {stated} counts there too"
+                if own == ["Deny"] != actions:
+                    self._outcome.refuse(where, text)
+                else:
+                    self._outcome.differs(where, text)
             plain = [one for one in namespaces if not celtext.is_wild(one) and one not in others]
             if plain:
                 others += plain
@@ -222,6 +234,13 @@ class _Policy:
                 )
         rest = standard.in_namespaces(others, without=True) if others else None
         bind.append(standard.binding(made, actions, match=rest, param=param))
+
+
+def _place_of_override(validated: JSONObject, at: Path, index: int) -> Path:
+    """Where an override stands: in the rule, or in the spec of the policy."""
+    if validated.get("failureActionOverrides"):
+        return (*at, "validate", "failureActionOverrides", index)
+    return ("spec", "validationFailureActionOverrides", index)
 
 
 def _actions(stated: Any, spec: JSONObject) -> list[str]:

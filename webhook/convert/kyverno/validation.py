@@ -41,6 +41,9 @@ def validate(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
             raise Unsupported(advice, (*at, name))
     if unknown := sorted(given.keys() - _KNOWN):
         raise Unsupported(f"validate.{unknown[0]}", (*at, unknown[0]))
+    if given.get("allowExistingViolations") is True:
+        text = "an update of an object that violated the rule before is refused too, and not let through"
+        context.differs((*at, "allowExistingViolations"), text)
     if "cel" in given:
         _of_cel(given, rule, context, at)
         return
