@@ -110,6 +110,11 @@ def test_a_policy_without_a_binding_is_named(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_of_all_policies_those_without_a_binding_are_left_out(tmp_path: Path) -> None:
+    found = given(tmp_path, policy("one"), policy("two"), binding("two"), names=(ALL,))
+    assert (found.names, found.notes) == (("two",), ())
+
+
 EXCEPTION = {
     "apiVersion": "gatewright.dev/v1",
     "kind": "PolicyException",

@@ -153,7 +153,7 @@ def manifests(
             "--native",
             metavar="POLICY",
             help="Write instead this policy in CEL, its bindings and params, for the API server to run it, with the "
-            "same exempt namespaces; may be repeated. `*`: all that it can run.",
+            "same exempt namespaces; may be repeated. `*`: all that have a binding and that it can run.",
         ),
     ] = None,
     static: Annotated[

@@ -25,7 +25,7 @@ SUFFIX: Final = ".static.k8s.io"
 """The end of all names in the API server's files. No object of the cluster's API may have such a name."""
 
 ALL: Final = "*"
-"""In place of a policy's name: all policies that the API server can run."""
+"""In place of a policy's name: all policies with a binding that the API server can run."""
 
 _KINDS: Final = (VALIDATING, MUTATING)
 
@@ -67,6 +67,8 @@ def handover(
     taken: list[Policy[Any]] = []
     for name in sorted(known if ALL in names else known.intersection(names)):
         of_name = [policy for policy in policies.policies if policy.name == name]
+        if name not in names and not any(policy.bindings for policy in of_name):
+            continue  # it applies to nothing
         hindered = [problem for policy in of_name for problem in _hindrances(policy, static=static)]
         if not hindered:
             taken += of_name

@@ -9,6 +9,9 @@ import pytest
 from tests.cel.evaluating import ENVIRONMENT, with_variables
 from webhook.cel import types
 from webhook.cel.program import Recording
+from webhook.cel.tree.ast import Expr
+from webhook.cel.why.origins import Frame
+from webhook.cel.why.witness import Search
 from webhook.paths import Path, render
 
 OBJECT: dict[str, Any] = {
@@ -413,3 +416,23 @@ def test_a_deletion_and_what_was_there_before_have_places_too() -> None:
     labels = {"metadata": {"labels": {"env": "test"}}}
     assert places("namespaceObject.metadata.labels.env == 'x'", namespaceObject=labels) == (("metadata", "namespace"),)
     assert places("request.userInfo.username == 'x'", request={"userInfo": {"username": "y"}}) == ()
+
+
+@pytest.mark.parametrize("expression", [
+    "object.spec.volumes.map(v, {'n': v.name + 'x', 'at': v.name + 'y'}).filter(i, i.n + i.n != 'tmpx').size() == 0",
+    "(object.spec.replicas > 10 ? [object.spec.replicas + 1] : []).filter(n, n + n > 1).size() == 0",
+])  # fmt: skip
+def test_no_node_is_searched_twice_in_a_frame(expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked about from several sides would be searched with all below it each time."""
+    searched: list[tuple[int, Frame]] = []
+    search = Search._decisive
+
+    def counted(self: Search, node: Expr, frame: Frame) -> list[Path]:
+        searched.append((id(node), frame))
+        return search(self, node, frame)
+
+    monkeypatch.setattr(Search, "_decisive", counted)
+    assert found(expression)
+    assert len(searched) == len({(node, id(frame)) for node, frame in searched})
+    rounds = {(node, tuple(map(str, frame.scope.items()))) for node, frame in searched}
+    assert len(searched) == len(rounds)

@@ -66,10 +66,21 @@ class Origins:
         self.private = private
         self.base = Frame(activation.record, {})
         self._variables: dict[str, Origin] = {}
+        # By node and frame; the frames stay alive, so no other gets the same id.
+        self._known: dict[tuple[int, int], tuple[Frame, Origin]] = {}
+        self._inside: dict[tuple[int, int, int], tuple[Frame, Frame]] = {}
         self._steps = 0
 
     def of(self, node: Expr, frame: Frame) -> Origin:
         """The origin of a node's value."""
+        key = id(node), id(frame)
+        if (known := self._known.get(key)) is not None:
+            return known[1]
+        origin = self._of(node, frame)
+        self._known[key] = frame, origin
+        return origin
+
+    def _of(self, node: Expr, frame: Frame) -> Origin:
         self._steps += 1
         if self._steps > _MAX_STEPS:  # nested names can multiply the steps
             return None
@@ -99,7 +110,13 @@ class Origins:
         return None if found is _UNKNOWN else found
 
     def inside(self, node: Comprehension, at: int, frame: Frame) -> Frame:
-        """The frame of a loop's body in the round `at`."""
+        """The frame of a loop's body in the round `at`. The same of the same round, so that it is searched once."""
+        key = id(node), at, id(frame)
+        if (known := self._inside.get(key)) is None:
+            known = self._inside[key] = frame, self._frame(node, at, frame)
+        return known[1]
+
+    def _frame(self, node: Comprehension, at: int, frame: Frame) -> Frame:
         value = self._recorded(node.range, frame)
         outer = self.of(node.range, frame)
         if value is _UNKNOWN and isinstance(outer, At):

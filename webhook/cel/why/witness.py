@@ -59,6 +59,10 @@ class Search:
         self.activation = activation
         self.ranking = Ranking(activation.get(root))
         self._variables: dict[str, list[Path]] = {}
+        # What was decided before, by node and frame. A part of a conditional, or of a list that a filter made, is asked
+        # about from several sides, and whatever it was computed from with it. The frames stay alive, so no other gets
+        # the same id.
+        self._decided: dict[tuple[int, int], tuple[Frame, list[Path]]] = {}
         self._steps = 0
         self._found = 0  # places of all nodes
 
@@ -72,13 +76,18 @@ class Search:
 
     def decisive(self, node: Expr, frame: Frame) -> list[Path]:
         """The places that decide a node's value, each once."""
+        key = id(node), id(frame)
+        if (known := self._decided.get(key)) is not None:
+            return known[1]
         self._steps += 1
         if self._steps > _MAX_STEPS or self._found > _MAX_FOUND:
             return []
         found = self._decisive(node, frame)
         self._found += len(found)
         # A variable that names another one twice has its places twice, and so on: they double with each variable.
-        return list(islice(dict.fromkeys(found), _MAX_KEPT)) if len(found) > 1 else found
+        found = list(islice(dict.fromkeys(found), _MAX_KEPT)) if len(found) > 1 else found
+        self._decided[key] = frame, found
+        return found
 
     def _decisive(self, node: Expr, frame: Frame) -> list[Path]:
         origin = self.origins.of(node, frame)
