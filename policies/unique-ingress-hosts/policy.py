@@ -31,7 +31,8 @@ JSON = dict[str, Any]
 GATEWAY = "gateway.networking.k8s.io/v1"
 SERVING = (("networking.k8s.io/v1", "Ingress"), (GATEWAY, "HTTPRoute"), (GATEWAY, "GRPCRoute"))
 LISTENING = ((GATEWAY, "Gateway"),)
-ALIAS = "nginx.ingress.kubernetes.io/server-alias"
+# How annotations end that name hosts: of nginx and HAProxy, whose prefixes are flags, and of Kong.
+ALIASES = ("/server-alias", "/server-alias-regex", "/host-aliases")
 
 
 class Params(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -46,6 +47,8 @@ class Params(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     name="unique-ingress-hosts",
     resources=[
         "networking.k8s.io/v1/ingresses",
+        # Who may write the status may write annotations with it.
+        "networking.k8s.io/v1/ingresses/status",
         "gateway.networking.k8s.io/v1/httproutes",
         "gateway.networking.k8s.io/v1/grpcroutes",
         "gateway.networking.k8s.io/v1/gateways",
@@ -116,10 +119,11 @@ class Hosts:
                 found[(rule.get("host") or "*").lower()] = f"spec.rules[{index}].host"
             if not found:
                 found["*"] = "spec.defaultBackend"
-            aliases = (obj["metadata"].get("annotations") or {}).get(ALIAS) or ""
-            for alias in aliases.lower().split(","):
-                if alias.strip():
-                    found[alias.strip()] = f"metadata.annotations['{ALIAS}']"
+            for key, aliases in (obj["metadata"].get("annotations") or {}).items():
+                if aliases and key.endswith(ALIASES):
+                    for alias in aliases.lower().split(","):
+                        if alias.strip():
+                            found[alias.strip()] = f"metadata.annotations['{key}']"
         elif kind == "Gateway":
             for index, listener in enumerate(spec.get("listeners") or []):
                 found[(listener.get("hostname") or "*").lower()] = f"spec.listeners[{index}].hostname"
