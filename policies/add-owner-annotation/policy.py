@@ -34,6 +34,16 @@ RESOURCES = [
     "batch/v1/cronjobs",
     "networking.k8s.io/v1/ingresses",
     "networking.k8s.io/v1/networkpolicies",
+    # The subresources that take annotations along.
+    "v1/namespaces/status",
+    "v1/namespaces/finalize",
+    "v1/services/status",
+    "v1/persistentvolumeclaims/status",
+    "apps/v1/deployments/status",
+    "apps/v1/statefulsets/status",
+    "apps/v1/daemonsets/status",
+    "batch/v1/cronjobs/status",
+    "networking.k8s.io/v1/ingresses/status",
 ]
 
 

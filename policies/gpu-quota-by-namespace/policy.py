@@ -47,6 +47,7 @@ OWNERS = {
     "Pod": ("StatefulSet", "ReplicaSet", "ReplicationController", "Job"),
     "ReplicaSet": ("Deployment",),
     "Job": ("CronJob",),
+    "ResourceClaim": ("Pod",),
 }
 
 # Those who make objects of what is judged and counted already: Pods of workloads, Jobs of CronJobs, claims of Pods.
@@ -73,6 +74,7 @@ _WITH_EXPONENT = re.compile(r"([0-9]{1,19})[eE]\+?([0-9]{1,2})")
 UNBOUNDED = 10**30
 
 Devices = Counter[str]
+Key = tuple[str, str]  # kind and name
 JSON = dict[str, Any]
 
 
@@ -164,25 +166,34 @@ class Namespace:
     def used(self, kind: str, name: str) -> Devices:
         """The devices of everything but the object of this kind and name, and what it made.
 
-        Of a workload either what it asks for or what its Pods have counts, whichever is more: Pods that only pretend
-        to be a workload's count beside it.
+        Of what makes others (a Deployment ReplicaSets, a CronJob Jobs, these Pods, and Pods claims) counts either what
+        it asks for itself or what the others take together, whichever is more: an owner is named by whoever writes an
+        object, and what only pretends to be made by it counts beside what is.
         """
-        asked: dict[tuple[str, str], Devices] = {}
-        for each in WORKLOADS:
-            for workload in self._list(WORKLOADS[each][0], each):
-                root = self._root(each, workload)
-                if root == (each, workload["metadata"]["name"]):
-                    asked[root] = self.devices(each, workload)
-        has: dict[tuple[str, str], Devices] = {}
-        for pod in self._list("v1", "Pod"):
-            has.setdefault(self._root("Pod", pod), Counter()).update(self.devices("Pod", pod))
-        for claim in self._claims():
-            if not self._made_for_a_pod(claim):
-                has[("ResourceClaim", claim["metadata"]["name"])] = self.devices("ResourceClaim", claim)
+        objects: dict[Key, JSON] = {
+            (each, obj["metadata"]["name"]): obj
+            for each, listed in (
+                *((each, self._list(WORKLOADS[each][0], each)) for each in WORKLOADS),
+                ("Pod", self._list("v1", "Pod")),
+                ("ResourceClaim", self._claims()),
+            )
+            for obj in listed
+        }
+        made: dict[Key | None, list[Key]] = {}  # None for what nothing made
+        for key, obj in objects.items():
+            made.setdefault(_owner(key[0], obj, objects), []).append(key)
+
+        def taken(key: Key) -> Devices:
+            together: Devices = Counter()
+            if key != (kind, name):
+                for each in made.get(key, ()):
+                    together.update(taken(each))
+                together |= self.devices(key[0], objects[key])
+            return together
+
         used: Devices = Counter()
-        for root in {*asked, *has}:
-            if root != (kind, name):
-                used.update(asked.get(root, Counter()) | has.get(root, Counter()))
+        for key in made.get(None, ()):
+            used.update(taken(key))
         return used
 
     def devices(self, kind: str, obj: JSON | None) -> Devices:
@@ -225,26 +236,6 @@ class Namespace:
                 devices = devices + _of_claim(self._template(template))
         return devices
 
-    def _root(self, kind: str, obj: JSON) -> tuple[str, str]:
-        """What an object belongs to in the end: a workload of this namespace with the uid that the object names."""
-        for owner in obj["metadata"].get("ownerReferences") or []:
-            if owner.get("controller") and owner["kind"] in OWNERS.get(kind, ()):
-                found = self.find(owner["kind"], owner["name"])
-                if found and found["metadata"].get("uid") == owner.get("uid"):
-                    return self._root(owner["kind"], found)
-        return kind, obj["metadata"]["name"]
-
-    def _made_for_a_pod(self, claim: JSON) -> bool:
-        """Whether the claim was made of a template: it is counted at its Pod."""
-        return any(
-            owner["kind"] == "Pod"
-            and ((self._cluster.get("v1", "Pod", owner["name"], self._name).value or {}).get("metadata") or {}).get(
-                "uid"
-            )
-            == owner.get("uid")
-            for owner in claim["metadata"].get("ownerReferences") or []
-        )
-
     def _list(self, api_version: str, kind: str) -> Iterable[JSON]:
         return self._cluster.list(api_version, kind, self._name).value
 
@@ -262,6 +253,20 @@ class Namespace:
             return self._list("resource.k8s.io/v1", "ResourceClaim")
         except LookupError:  # pragma: no cover - tests know all built-in kinds
             return []
+
+
+def _owner(kind: str, obj: JSON, objects: dict[Key, JSON]) -> Key | None:
+    """What made an object: one of the namespace with the uid that the object names, of a kind that makes such."""
+    for owner in obj["metadata"].get("ownerReferences") or []:
+        key = owner["kind"], owner["name"]
+        if (
+            owner.get("controller")
+            and key[0] in OWNERS.get(kind, ())
+            and key in objects
+            and objects[key]["metadata"].get("uid") == owner.get("uid")
+        ):
+            return key
+    return None
 
 
 def _of_container(container: JSON) -> Devices:

@@ -168,7 +168,12 @@ def _covers(pattern: str, host: str) -> bool:
 
 
 def _qualified(name: str, namespace: str) -> str:
-    return name if "/" in name else f"{namespace}/{name}"
+    """A name of a Gateway as Istio reads it: `.` is the object's namespace, and a whole host has its own in it."""
+    of, slash, own = name.partition("/")
+    if slash:
+        return f"{namespace if of == '.' else of}/{own}"
+    own, dot, rest = name.partition(".")
+    return f"{rest.partition('.')[0]}/{own}" if dot else f"{namespace}/{name}"
 
 
 def _violation(path: Path, text: str) -> Violation:

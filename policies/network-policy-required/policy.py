@@ -64,10 +64,13 @@ def network_policy_required(request: Request, params: Params) -> Iterator[Violat
         return
     path = TEMPLATES.get(request.kind.kind, WORKLOAD)
     labels = _labels(request.object, path)
-    if request.operation == "UPDATE" and labels == _labels(request.old_object, path):
+    on_node = _on_node(request.object, path)
+    if request.operation == "UPDATE" and (labels, on_node) == (
+        _labels(request.old_object, path),
+        _on_node(request.old_object, path),
+    ):
         return
-    template = _template(request.object, path)
-    if (template.get("spec") or {}).get("hostNetwork"):
+    if on_node:
         return  # no NetworkPolicy reaches the network of a node
     found = [
         each
@@ -97,6 +100,10 @@ def _template(obj: JSON, path: tuple[str, ...]) -> JSON:
 
 def _labels(obj: JSON, path: tuple[str, ...]) -> dict[str, str]:
     return (_template(obj, path).get("metadata") or {}).get("labels") or {}
+
+
+def _on_node(obj: JSON, path: tuple[str, ...]) -> bool:
+    return bool((_template(obj, path).get("spec") or {}).get("hostNetwork"))
 
 
 def _selects(selector: JSON, labels: dict[str, str]) -> bool:

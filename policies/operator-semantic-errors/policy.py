@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -26,8 +27,10 @@ ANNOTATIONS = {
 }
 
 _STEP = re.compile(r"([A-Za-z0-9_-]+)((?:\[\*\])?)")
-_QUANTITY = re.compile(r"([0-9]{1,18})(|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)")
+# All that Kubernetes reads as a quantity: what is not read could be made less.
+_QUANTITY = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:([numkMGTPE]?|[KMGTPE]i)|[eE]([+-]?[0-9]+))")
 _SUFFIXES = {
+    "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 10**3),
     "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
 }  # fmt: skip
@@ -125,9 +128,14 @@ def _name(item: Any, index: int) -> str:
     return str(item.get("name", index)) if isinstance(item, dict) else str(index)
 
 
-def _quantity(value: Any) -> int | None:
+def _quantity(value: Any) -> Fraction | None:
     found = _QUANTITY.fullmatch(str(value))
-    return int(found[1]) * _SUFFIXES[found[2]] if found else None
+    if not found:
+        return None
+    if found[3] is None:
+        return Fraction(found[1]) * _SUFFIXES[found[2]]
+    # Numbers of a thousand digits are the same to an operator, and bounded here.
+    return Fraction(found[1]) * Fraction(10) ** max(-999, min(int(found[3]), 999))
 
 
 def _version(value: Any) -> tuple[int, ...] | None:

@@ -44,7 +44,7 @@ def pdb_blocks_drains(request: Request) -> Iterator[Violation]:
         )
     chosen = {f"{kind} {each['metadata']['name']}": each for kind in WORKLOADS for each in _chosen(request, kind)}
     # Workloads that are scaled to nothing have nothing to evict.
-    replicas = sum(each["spec"].get("replicas", 1) for each in chosen.values())
+    replicas = sum(_replicas(each["spec"].get("replicas")) for each in chosen.values())
     if isinstance(least, str) and _of(least, 100) >= 100:
         yield Violation(
             f"spec.minAvailable is {least}, so that no Pod may be evicted and no node be drained; set "
@@ -74,6 +74,11 @@ def _of(value: int | str, whole: int) -> int:
     if isinstance(value, str):
         return -(-int(value.removesuffix("%")) * whole // 100)
     return value
+
+
+def _replicas(value: int | None) -> int:
+    """The API server writes 1 where there is nothing; manifests may have null."""
+    return 1 if value is None else value
 
 
 def _chosen(request: Request, kind: str) -> Iterator[JSON]:

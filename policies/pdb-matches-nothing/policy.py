@@ -30,6 +30,8 @@ WORKLOADS = (
     ("apps/v1", "ReplicaSet"),
     ("apps/v1", "DaemonSet"),
     ("v1", "ReplicationController"),
+    ("batch/v1", "Job"),
+    ("batch/v1", "CronJob"),
 )
 
 
@@ -42,6 +44,8 @@ WORKLOADS = (
         "apps/v1/ReplicaSet",
         "apps/v1/DaemonSet",
         "v1/ReplicationController",
+        "batch/v1/Job",
+        "batch/v1/CronJob",
     ],
     annotations=ANNOTATIONS,
 )
@@ -52,7 +56,7 @@ def pdb_matches_nothing(request: Request) -> Iterator[Violation]:
         return
     for api_version, kind in WORKLOADS:
         for each in request.cluster.list(api_version, kind, request.namespace).value:
-            if _selects(selector, _labels(each)):
+            if _selects(selector, _labels(each["spec"]["jobTemplate"] if kind == "CronJob" else each)):
                 return
     yield Violation(
         f"spec.selector selects no Pods of a workload in {request.namespace}, so that the budget protects nothing; set "

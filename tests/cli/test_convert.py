@@ -131,3 +131,30 @@ def test_a_large_file_is_no_policy(folder: Path) -> None:
     done = gatewright("convert", "in", "--out", "tree", cwd=folder)
     assert done.returncode == 2
     assert "in/p.yaml: larger than 1 MiB" in done.stdout
+
+
+def test_an_override_that_is_lost_is_not_success(folder: Path) -> None:
+    """What was refused in some namespaces is audited only: the run says so, and its exit code too."""
+    audited = LABELLED.replace(
+        "Action: Enforce",
+        'Action: Audit\n  validationFailureActionOverrides: [{action: Enforce, namespaces: ["prod-*"]}]',
+    )
+    (folder / "in" / "p.yaml").write_text(audited)
+    done = gatewright("convert", "in", "--out", "tree", cwd=folder)
+    assert done.returncode == 1
+    assert "not converted: in/p.yaml:6: rule r: the override of the action for prod-* is left out" in done.stdout
+
+
+def test_settings_of_an_engine_are_named_beside_tests_too(folder: Path) -> None:
+    (folder / "in" / "p.yaml").write_text(LABELLED)
+    (folder / "in" / "t.yaml").write_text(
+        "apiVersion: cli.kyverno.io/v1alpha1\nkind: Test\nmetadata: {name: t}\nresults: []\n"
+    )
+    (folder / "in" / "c.yaml").write_text(
+        "apiVersion: expansion.gatekeeper.sh/v1beta1\nkind: ExpansionTemplate\nmetadata: {name: e}\n"
+        "---\napiVersion: new.gatekeeper.sh/v9\nkind: Moon\nmetadata: {name: m}\n"
+    )
+    done = gatewright("convert", "in", "--out", "tree", cwd=folder)
+    assert done.returncode == 1
+    assert "in/c.yaml:1: expansion: objects that make others" in done.stdout
+    assert "in/c.yaml:5: the kind Moon of new.gatekeeper.sh" in done.stdout

@@ -206,6 +206,15 @@ def like(subject: str, pattern: str) -> str:
     return f"{subject}.matches({text(regular_expression(pattern))})"
 
 
+def like_written(subject: str, patterns: str) -> str:
+    """Whether a text matches one of several with wildcards that are known at evaluation. patterns: a list of texts."""
+    escaped = "w"
+    for each in "\\.+()[]{}^$|":
+        escaped += f".replace({text(each)}, {text(chr(92) + each)})"
+    expression = f"'^' + {escaped}.replace('?', '(?s:.)').replace('*', '(?s:.*)') + '$'"
+    return f"{patterns}.exists(w, string({subject}).matches({expression}))"
+
+
 def like_any(subject: str, patterns: Sequence[str]) -> str:
     """Whether a text matches one of several texts with wildcards."""
     plain = [each for each in patterns if not is_wild(each)]

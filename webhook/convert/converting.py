@@ -36,6 +36,17 @@ TESTS: Final = {
 }
 """The group and kind of test files -> their dialect."""
 
+_ENGINES: Final = (".gatekeeper.sh", "kyverno.io")
+_NO_POLICIES: Final = frozenset(
+    {"cli.kyverno.io", "chainsaw.kyverno.io", "reports.kyverno.io", "status.gatekeeper.sh", "test.gatekeeper.sh"}
+)
+"""Groups of the engines whose objects decide about no request: tests, and reports."""
+_SETTINGS: Final = {
+    ("config.gatekeeper.sh", "Config"): "Config, Gatekeeper's settings: namespaces that it leaves out are not left out",
+    ("expansion.gatekeeper.sh", "ExpansionTemplate"): (
+        "expansion: objects that make others are not judged by what they make; `gatewright check` judges their Pods"
+    ),
+}
 _WITH_VALUES: Final = ("Values", "UserInfo", "Context")  # of Kyverno's command, read with the test that names them
 
 
@@ -118,7 +129,8 @@ def _sorted_out(document: Document, found: Conversion) -> Outcome | None:
     if dialect := TESTS.get((group, kind)):
         found.tests.append((dialect, document))
         return None
-    if group not in GROUPS or (group == "cli.kyverno.io" and kind in _WITH_VALUES):
+    foreign = group.endswith(_ENGINES) and group not in _NO_POLICIES
+    if (group not in GROUPS and not foreign) or (group == "cli.kyverno.io" and kind in _WITH_VALUES):
         found.others.append(document)
         return None
     metadata = value.get("metadata")
@@ -126,6 +138,8 @@ def _sorted_out(document: Document, found: Conversion) -> Outcome | None:
     outcome = Outcome(kind, name if isinstance(name, str) else "", document, "")
     if sources.templated(document):
         outcome.refuse((), sources.RENDER)
+    elif group not in GROUPS:
+        outcome.refuse(("apiVersion",), _SETTINGS.get((group, kind)) or f"the kind {kind} of {group}")
     elif version not in GROUPS[group]:
         outcome.refuse(("apiVersion",), f"the version {version} of {group}: expected {', '.join(GROUPS[group])}")
     elif not outcome.name:

@@ -47,7 +47,10 @@ class Kind(Struct, frozen=True):
             terms.append(celtext.like("request.kind.group", self.group))
         if self.version != "*":
             terms.append(celtext.like("request.kind.version", self.version))
-        if self.sub != "*":
+        if self.sub == "":
+            # Pods are changed by kubectl debug too: this subresource sends a Pod.
+            terms.append("request.?subResource.orValue('') in ['', 'ephemeralcontainers']")
+        elif self.sub != "*":
             terms.append(celtext.like("request.?subResource.orValue('')", self.sub))
         return celtext.conjunction(terms)
 
@@ -115,7 +118,14 @@ def resource_rules(
         for group, plural in found:
             resource = f"{plural}/{each.sub}" if each.sub else plural
             made.append(rule(group, each.version if not celtext.is_wild(each.version) else "*", resource, operations))
-    return merged(made), guessed
+    return merged([more for each in made for more in (each, *_of_same_kind(each))]), guessed
+
+
+def _of_same_kind(given: JSONObject) -> list[JSONObject]:
+    """The rule for ephemeral containers, which are sent as a Pod: both engines judge them as such."""
+    (resource,) = given["resources"]
+    of_pods = resource == "pods" or (resource == "*" and given["apiGroups"][0] in ("*", ""))
+    return [given | {"resources": ["pods/ephemeralcontainers"]}] if of_pods and "UPDATE" in given["operations"] else []
 
 
 def merged(rules: Iterable[JSONObject]) -> list[JSONObject]:

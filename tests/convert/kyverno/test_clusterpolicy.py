@@ -73,3 +73,12 @@ def test_the_operations(tmp_path: Path, kinds: str, more: str, operations: list[
     (policy,) = only(tmp_path, f"{HEAD}  rules:\n{rule(kinds, more)}").policies
     (resources,) = policy["spec"]["matchConstraints"]["resourceRules"]
     assert resources["operations"] == operations
+
+
+def test_existing_violations_are_named_where_they_are_let_through(tmp_path: Path) -> None:
+    validate = "validate: {allowExistingViolations: %s, pattern: {metadata: {labels: {a: b}}}}"
+    stated = only(tmp_path, f"{HEAD}  rules:\n{rule(more=validate % 'true')}")
+    assert [each.message for each in stated.differences] == [
+        "an update of an object that violated the rule before is refused too, and not let through"
+    ]
+    assert only(tmp_path, f"{HEAD}  rules:\n{rule(more=validate % 'false')}").differences == []

@@ -16,6 +16,7 @@ from webhook.convert.standard import Rule
 from webhook.schema.kinds import Kinds
 
 _ACTIONS: Final = {"deny": ["Deny"], "warn": ["Warn", "Audit"], "dryrun": ["Audit"]}
+_DEEPEST: Final = 24
 _POINTS: Final = ("validation.gatekeeper.sh", "vap.k8s.io", "*")
 """The enforcement points that are about admission. Others: audit.gatekeeper.sh and gator.gatekeeper.sh."""
 _SPEC: Final = frozenset({"match", "parameters", "enforcementAction", "scopedEnforcementActions"})
@@ -59,7 +60,7 @@ def _convert(outcome: Outcome, spec: JSONObject, template: Template, kinds: Kind
         rule.conditions.append((str(condition.get("name", index)), str(condition.get("expression"))))
     rule.variables = [
         ("anyObject", ANY_OBJECT),
-        ("params", _params(spec.get("parameters"))),
+        ("params", _params(defaulted(spec.get("parameters"), template.schema))),
         *(
             (str(each.get("name")), str(each.get("expression")))
             for each in listing(source.get("variables"), "variables")
@@ -74,6 +75,27 @@ def _convert(outcome: Outcome, spec: JSONObject, template: Template, kinds: Kind
     outcome.policies.append(made)
     outcome.rules[""] = [rule.name]
     outcome.bindings.append(standard.binding(made, actions))
+
+
+def defaulted(value: Any, schema: Any, depth: int = 0) -> Any:
+    """The parameters with the defaults of the template's schema, which the API server adds to the constraint."""
+    if not isinstance(schema, dict):
+        return value
+    if depth > _DEEPEST:
+        raise Unsupported(f"a template's schema of more than {_DEEPEST} levels")
+    if value is None and "default" in schema:
+        value = schema["default"]
+    if isinstance(value, dict):
+        properties = mapping(schema.get("properties"), "properties of the template's schema")
+        others = schema.get("additionalProperties")
+        found = {key: defaulted(each, properties.get(key, others), depth + 1) for key, each in value.items()}
+        for key, each in properties.items():
+            if key not in value and isinstance(each, dict) and "default" in each:
+                found[key] = defaulted(each["default"], each, depth + 1)
+        return found
+    if isinstance(value, list):
+        return [defaulted(each, schema.get("items"), depth + 1) for each in value]
+    return value
 
 
 def _params(given: Any) -> str:

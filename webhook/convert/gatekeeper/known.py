@@ -13,14 +13,20 @@ from webhook.convert.model import JSONObject
 
 _P: Final = ("p", "variables.params == null ? dyn({}) : variables.params")
 _ALL: Final = (
-    "variables.anyObject.spec.?containers.orValue([]) + variables.anyObject.spec.?initContainers.orValue([]) + "
-    "variables.anyObject.spec.?ephemeralContainers.orValue([])"
+    "variables.anyObject.?spec.?containers.orValue([]) + variables.anyObject.?spec.?initContainers.orValue([]) + "
+    "variables.anyObject.?spec.?ephemeralContainers.orValue([])"
 )
 _EXEMPT: Final = (
     "variables.p.?exemptImages.orValue([]).exists(e, "
     "e.endsWith('*') ? c.image.startsWith(e.substring(0, e.size() - 1)) : c.image == e)"
 )
 _CONTAINERS: Final = ("containers", f"({_ALL}).filter(c, !{_EXEMPT})")
+_WITH_RESOURCES: Final = (
+    "containers",
+    "(variables.anyObject.?spec.?containers.orValue([]) + variables.anyObject.?spec.?initContainers.orValue([]))"
+    f".filter(c, !{_EXEMPT})",
+)
+"""Ephemeral containers cannot have resources."""
 
 
 def _source(*validations: tuple[str, str], variables: tuple[tuple[str, str], ...] = ()) -> JSONObject:
@@ -31,11 +37,18 @@ def _source(*validations: tuple[str, str], variables: tuple[tuple[str, str], ...
     }
 
 
-def _each(bad: str, message: str, *more: tuple[str, str]) -> JSONObject:
+def _of(kind: str, source: JSONObject) -> JSONObject:
+    """The source for objects of one kind: the public template looks at the kind, whatever the constraint matches."""
+    guard = f"variables.anyObject.kind != '{kind}' || "
+    validations = [each | {"expression": f"{guard}({each['expression']})"} for each in source["validations"]]
+    return source | {"validations": validations}
+
+
+def _each(bad: str, message: str, containers: tuple[str, str] = _CONTAINERS) -> JSONObject:
     """No container meets the condition on `c`. message: a text; the names of those that do follow it."""
     return _source(
         ("size(variables.bad) == 0", f"'{message}: ' + variables.bad.map(c, c.name).join(', ')"),
-        variables=(_CONTAINERS, *more, ("bad", f"variables.containers.filter(c, {bad})")),
+        variables=(containers, ("bad", f"variables.containers.filter(c, {bad})")),
     )
 
 
@@ -66,7 +79,7 @@ def _resources(kind: str) -> JSONObject:
         over = f"quantity(string({value})).compareTo(quantity(string(variables.p.{name}))) > 0"
         bad = f"{value} == null || !isQuantity(string({value})) || {over}"
         terms.append(f"(has(variables.p.{name}) && ({bad}))")
-    return _each(" || ".join(terms), f"{kind} of cpu and memory are missing or too large")
+    return _each(" || ".join(terms), f"{kind} of cpu and memory are missing or too large", _WITH_RESOURCES)
 
 
 def _ratio(name: str, given: str) -> str:
@@ -98,12 +111,14 @@ KNOWN: Final[dict[str, JSONObject]] = {
         "variables.p.?limits.orValue([]).exists(r, !(r in c.?resources.?limits.orValue({}))) || "
         "variables.p.?requests.orValue([]).exists(r, !(r in c.?resources.?requests.orValue({})))",
         "containers without the resources that must be stated",
+        _WITH_RESOURCES,
     ),
     "K8sContainerRatios": _each(
         " || ".join(
             [_ratio("memory", "variables.p.ratio"), _ratio("cpu", "variables.p.?cpuRatio.orValue(variables.p.ratio)")]
         ),
         "limits are missing, or too many times the requests",
+        _WITH_RESOURCES,
     ),
     "K8sRequiredProbes": _source(
         (
@@ -111,56 +126,75 @@ KNOWN: Final[dict[str, JSONObject]] = {
             "(variables.p.?probeTypes.orValue([]).size() == 0 || variables.p.probeTypes.exists(t, t in c[p]))))",
             "'each container needs: ' + variables.p.probes.join(', ')",
         ),
-        variables=(("containers", "variables.anyObject.spec.containers"),),
+        variables=(("containers", "variables.anyObject.?spec.?containers.orValue([])"),),
     ),
-    "K8sBlockNodePort": _source(
-        ("variables.anyObject.spec.?type.orValue('') != 'NodePort'", "'a Service of the type NodePort is not allowed'")
+    "K8sBlockNodePort": _of(
+        "Service",
+        _source(
+            (
+                "variables.anyObject.?spec.?type.orValue('') != 'NodePort'",
+                "'a Service of the type NodePort is not allowed'",
+            )
+        ),
     ),
-    "K8sBlockLoadBalancer": _source(
-        (
-            "variables.anyObject.spec.?type.orValue('') != 'LoadBalancer'",
-            "'a Service of the type LoadBalancer is not allowed'",
-        )
+    "K8sBlockLoadBalancer": _of(
+        "Service",
+        _source(
+            (
+                "variables.anyObject.?spec.?type.orValue('') != 'LoadBalancer'",
+                "'a Service of the type LoadBalancer is not allowed'",
+            )
+        ),
     ),
-    "K8sBlockWildcardIngress": _source(
-        (
-            "variables.anyObject.spec.?rules.orValue([]).all(r, r.?host.orValue('') != '' && !r.host.contains('*'))",
-            "'hosts of an Ingress must be named, without *'",
-        )
+    "K8sBlockWildcardIngress": _of(
+        "Ingress",
+        _source(
+            (
+                "variables.anyObject.?spec.?rules.orValue([]).all(r, "
+                "r.?host.orValue('') != '' && !r.host.contains('*'))",
+                "'hosts of an Ingress must be named, without *'",
+            )
+        ),
     ),
-    "K8sHttpsOnly": _source(
-        (
-            "(variables.p.?tlsOptional.orValue(false) || variables.anyObject.spec.?tls.orValue([]).size() > 0) && "
-            "variables.anyObject.metadata.?annotations[?'kubernetes.io/ingress.allow-http'].orValue('') == 'false'",
-            "'an Ingress is https only: tls, and the annotation kubernetes.io/ingress.allow-http: \"false\"'",
-        )
+    "K8sHttpsOnly": _of(
+        "Ingress",
+        _source(
+            (
+                "(variables.p.?tlsOptional.orValue(false) || variables.anyObject.?spec.?tls.orValue([]).size() > 0) && "
+                "variables.anyObject.metadata.?annotations[?'kubernetes.io/ingress.allow-http'].orValue('') == 'false'",
+                "'an Ingress is https only: tls, and the annotation kubernetes.io/ingress.allow-http: \"false\"'",
+            )
+        ),
     ),
-    "K8sExternalIPs": _source(
-        (
-            "variables.anyObject.spec.?externalIPs.orValue([]).all(i, i in variables.p.?allowedIPs.orValue([]))",
-            "'a Service has external IPs that are not allowed'",
-        )
+    "K8sExternalIPs": _of(
+        "Service",
+        _source(
+            (
+                "variables.anyObject.?spec.?externalIPs.orValue([]).all(i, i in variables.p.?allowedIPs.orValue([]))",
+                "'a Service has external IPs that are not allowed'",
+            )
+        ),
     ),
     "K8sReplicaLimits": _source(
         (
-            "variables.p.ranges.exists(r, variables.replicas >= r.min_replicas && "
+            "!has(variables.anyObject.spec) || variables.p.ranges.exists(r, variables.replicas >= r.min_replicas && "
             "variables.replicas <= r.max_replicas)",
             "'spec.replicas is ' + string(variables.replicas) + ', which is in none of the ranges'",
         ),
-        variables=(("replicas", "variables.anyObject.spec.?replicas.orValue(1)"),),
+        variables=(("replicas", "variables.anyObject.?spec.?replicas.orValue(1)"),),
     ),
     "K8sPSPPrivilegedContainer": _each(
         "c.?securityContext.?privileged.orValue(false)", "privileged containers are not allowed"
     ),
     "K8sPSPHostNamespace": _source(
         (
-            "!variables.anyObject.spec.?hostPID.orValue(false) && !variables.anyObject.spec.?hostIPC.orValue(false)",
+            "!variables.anyObject.?spec.?hostPID.orValue(false) && !variables.anyObject.?spec.?hostIPC.orValue(false)",
             "'hostPID and hostIPC are not allowed'",
         )
     ),
     "K8sPSPHostNetworkingPorts": _source(
         (
-            "!variables.anyObject.spec.?hostNetwork.orValue(false) || variables.p.?hostNetwork.orValue(false)",
+            "!variables.anyObject.?spec.?hostNetwork.orValue(false) || variables.p.?hostNetwork.orValue(false)",
             "'hostNetwork is not allowed'",
         ),
         (
@@ -186,7 +220,7 @@ KNOWN: Final[dict[str, JSONObject]] = {
     ),
     "K8sPSPVolumeTypes": _source(
         (
-            "'*' in variables.p.volumes || variables.anyObject.spec.?volumes.orValue([]).all(v, "
+            "'*' in variables.p.volumes || variables.anyObject.?spec.?volumes.orValue([]).all(v, "
             "v.all(k, k == 'name' || k in variables.p.volumes))",
             "'volumes are of a type that is not allowed; allowed are: ' + variables.p.volumes.join(', ')",
         )
@@ -198,7 +232,7 @@ KNOWN: Final[dict[str, JSONObject]] = {
     ),
     "K8sPSPForbiddenSysctls": _source(
         (
-            "variables.anyObject.spec.?securityContext.?sysctls.orValue([]).all(s, "
+            "variables.anyObject.?spec.?securityContext.?sysctls.orValue([]).all(s, "
             "!variables.p.?forbiddenSysctls.orValue([]).exists(f, "
             "f.endsWith('*') ? s.name.startsWith(f.substring(0, f.size() - 1)) : s.name == f))",
             "'a sysctl is forbidden'",
@@ -206,7 +240,7 @@ KNOWN: Final[dict[str, JSONObject]] = {
     ),
     "K8sPSPHostFilesystem": _source(
         (
-            "variables.anyObject.spec.?volumes.orValue([]).all(v, !has(v.hostPath) || "
+            "variables.anyObject.?spec.?volumes.orValue([]).all(v, !has(v.hostPath) || "
             "variables.p.?allowedHostPaths.orValue([]).exists(a, (v.hostPath.path == a.pathPrefix || "
             "v.hostPath.path.startsWith(a.pathPrefix.endsWith('/') ? a.pathPrefix : a.pathPrefix + '/')) && "
             "!v.hostPath.path.contains('..') && (!a.?readOnly.orValue(false) || variables.containers.all(c, "
@@ -217,8 +251,8 @@ KNOWN: Final[dict[str, JSONObject]] = {
     ),
     "K8sPSPAutomountServiceAccountTokenPod": _source(
         (
-            "has(variables.anyObject.spec.automountServiceAccountToken) && "
-            "!variables.anyObject.spec.automountServiceAccountToken",
+            "!has(variables.anyObject.spec) || (has(variables.anyObject.spec.automountServiceAccountToken) && "
+            "!variables.anyObject.spec.automountServiceAccountToken)",
             "'automountServiceAccountToken must be false'",
         )
     ),

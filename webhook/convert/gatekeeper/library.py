@@ -30,8 +30,19 @@ def template(outcome: Outcome, spec: JSONObject, given: Template | None) -> Temp
         raise Unsupported("parameters must be a mapping", ("spec", "parameters"))
     if unknown := sorted(parameters.keys() - PARAMETERS.get(kind, frozenset())):
         raise Unsupported(f"the parameter {unknown[0]} of {kind} is not known", ("spec", "parameters", unknown[0]))
+    for field in ("labels", "annotations"):
+        items = parameters.get(field)
+        if items is not None and not (isinstance(items, list) and all(_is_keyed(each) for each in items)):
+            text = (
+                f"the parameter {field} of {kind}: expected a list of mappings with a key, as the public template has"
+            )
+            raise Unsupported(text, ("spec", "parameters", field))
     outcome.differs(
         ("spec",), f"{kind} is in Rego: what is converted is a policy of the same name and parameters in CEL"
     )
     made = given or Template(kind, outcome)
-    return Template(kind, made.outcome, KNOWN[kind], made.operations)
+    return Template(kind, made.outcome, KNOWN[kind], made.operations, made.schema)
+
+
+def _is_keyed(item: object) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("key"), str)

@@ -22,6 +22,13 @@ NAMESPACE: Final = "request.?namespace.orValue('')"
 IS_NAMESPACE: Final = "request.kind.group == '' && request.kind.kind == 'Namespace'"
 
 
+def _with_status(rule: Rule) -> None:
+    """Services come with their status too, as Gatekeeper's webhook asks for them."""
+    for each in rule.resource_rules:
+        if {"services", "*"} & set(each["resources"]) and each["apiGroups"][0] in ("", "*"):
+            each["resources"].append("services/status")
+
+
 def match(given: Any, rule: Rule, outcome: Outcome, kinds: Kinds, operations: Sequence[str], at: Path) -> None:
     """Fill the rule with what `match` lets through. Without kinds it is every resource, as for Gatekeeper."""
     named = mapping(given, "match", at)
@@ -38,6 +45,7 @@ def match(given: Any, rule: Rule, outcome: Outcome, kinds: Kinds, operations: Se
         rule.resource_rules, guessed = rules.resource_rules(wanted, kinds, operations)
         for text in guessed:
             outcome.differs((*at, "kinds"), text)
+        _with_status(rule)
     scope = named.get("scope") or "*"
     if scope not in ("*", "Namespaced", "Cluster"):
         raise Unsupported(f"the scope {str(scope)[:40]!r}", (*at, "scope"))

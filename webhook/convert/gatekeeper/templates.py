@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from webhook.convert.model import JSONObject, Outcome, Unsupported, listing, mapping
 
@@ -18,13 +18,14 @@ ENGINE: Final = "K8sNativeValidation"
 class Template(Struct):
     """A template. source: the policy in CEL; None if there is none, then `reason` says what there is.
 
-    used: by a constraint that was converted.
+    schema: of the parameters, with defaults. used: by a constraint that was converted.
     """
 
     kind: str
     outcome: Outcome
     source: JSONObject | None = None
     operations: tuple[str, ...] = ()
+    schema: JSONObject = field(default_factory=dict)
     reason: str = ""
     used: bool = False
 
@@ -60,6 +61,8 @@ def _read(outcome: Outcome) -> Template:
         raise Unsupported(f"a template with {len(targets)} targets: expected one", ("spec",))
     target = mapping(targets[0], "a target", ("spec", "targets", 0))
     template = Template(kind, outcome)
+    validation = mapping(crd.get("validation"), "validation", ("spec", "crd"))
+    template.schema = mapping(validation.get("openAPIV3Schema"), "openAPIV3Schema", ("spec", "crd"))
     if target.get("target") != TARGET:
         raise Unsupported(f"the target {str(target.get('target'))[:60]!r}", ("spec", "targets", 0))
     if operations := target.get("operations"):

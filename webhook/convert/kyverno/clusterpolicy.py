@@ -111,6 +111,7 @@ class _Policy:
             self._outcome.differs((*at, "match"), text)
         rule.resource_rules, rule.namespace_selector = made, matched.native
         context = self._context(rule, matched, at, mutating="mutate" in given)
+        context.ignores = rule.failure_policy == "Ignore"
         try:
             self._fill(rule, given, spec, context, matched, at)
         except Unfinished as error:
@@ -175,7 +176,7 @@ class _Policy:
         rule.variables = [each for each in rule.variables if each[0] != "pod"]
         rule.resource_rules = [each for each in rule.resource_rules if "pods" in each["resources"]]
         for each in rule.resource_rules:
-            each["resources"] = [name for name in each["resources"] if name == "pods"]
+            each["resources"] = [name for name in each["resources"] if name.partition("/")[0] == "pods"]
         context.root = "object"
         text = "Pods are judged, and not their controllers too: `gatewright check` judges the Pods of each workload"
         self._outcome.differs(at, text)
@@ -203,9 +204,21 @@ class _Policy:
             named = each if isinstance(each, dict) else {}
             namespaces = texts(named.get("namespaces"), "namespaces", at)
             wild = [one for one in namespaces if celtext.is_wild(one)]
-            if wild or named.get("namespaceSelector") or not namespaces:
+            selector = named.get("namespaceSelector")
+            own = _actions(named.get("action"), spec)
+            where = _place_of_override(validated, at, index)
+            if selector and not namespaces and own == ["Deny"] != actions:
+                # Where both bindings match, the denial counts.
+                match_there = {"namespaceSelector": mapping(selector, "namespaceSelector", where)}
+                suffix = f"override-{index + 1}"
+                bind.append(standard.binding(made, own, suffix=suffix, match=match_there, param=param))
+            elif wild or selector or not namespaces:
                 what = f"the override of the action for {', '.join(wild) or 'a namespaceSelector'} is left out"
-                self._outcome.differs(at, f"{what}: {stated} counts there too")
+                text = f"rule {given['name']}: {what}: {stated} counts there too"
+                if own == ["Deny"] != actions:
+                    self._outcome.refuse(where, text)
+                else:
+                    self._outcome.differs(where, text)
             plain = [one for one in namespaces if not celtext.is_wild(one) and one not in others]
             if plain:
                 others += plain
@@ -221,6 +234,13 @@ class _Policy:
                 )
         rest = standard.in_namespaces(others, without=True) if others else None
         bind.append(standard.binding(made, actions, match=rest, param=param))
+
+
+def _place_of_override(validated: JSONObject, at: Path, index: int) -> Path:
+    """Where an override stands: in the rule, or in the spec of the policy."""
+    if validated.get("failureActionOverrides"):
+        return (*at, "validate", "failureActionOverrides", index)
+    return ("spec", "validationFailureActionOverrides", index)
 
 
 def _actions(stated: Any, spec: JSONObject) -> list[str]:

@@ -36,6 +36,8 @@ OPERATORS: Final = (
     *(f"Duration{each}" for each in _ORDERS),
     *_SETS,
 )
+_NEVER_WILD: Final = (".?image", ".?name", ".?namespace", "request.operation")
+"""What ends the expressions of values that have no wildcards in any object of Kubernetes."""
 _MOST: Final = 200  # conditions
 
 
@@ -113,6 +115,8 @@ def _equal(key: Value, value: Any, translator: Translator) -> str:
     subject = translator.scalar(key)
     if variables.has_variables(value):
         other = translator.scalar(variables.value(value, translator))
+        if other.chain.startswith("params."):
+            return _same(subject, other)
         return f"dyn({subject.cel}) == {other.cel}" if subject.type != other.type else f"{subject.cel} == {other.cel}"
     if isinstance(value, str):
         if subject.type == "string":
@@ -145,15 +149,28 @@ def _among(key: Value, operator: str, value: Any, translator: Translator) -> str
         raise Unfinished(f"the old operator {operator} with a list as key: say AllIn, AnyIn, AllNotIn or AnyNotIn")
 
     def test(each: Scalar) -> str:
-        held = _one_of(each, value, translator)
+        held = _one_of(each, value, translator, single=isinstance(key, Scalar) and each.cel == key.cel)
+        if not negated and not (isinstance(key, Scalar) and each.cel == key.cel and isinstance(value, str)):
+            held = celtext.disjunction([held, *_of_wild_key(each, value)])
         return celtext.negation(celtext.enclose(held)) if negated else held
 
     return translator.quantified(key, test, every=every)
 
 
-def _one_of(subject: Scalar, value: Any, translator: Translator) -> str:
+def _of_wild_key(subject: Scalar, value: Any) -> list[str]:
+    """The key may have wildcards itself, such as the verb * of a role: Kyverno compares in both directions."""
+    plain = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
+    plain = [each for each in plain if not variables.has_variables(each) and not values.is_range(each)]
+    if not plain or subject.type == "bool" or (subject.chain or subject.cel).endswith(_NEVER_WILD):
+        return []
+    keys = f"[{_any(subject)}].filter(w, type(w) == string && (w.contains('*') || w.contains('?')))"
+    return [f"{celtext.literal(plain)}.exists(o, {celtext.like_written('o', keys)})"]
+
+
+def _one_of(subject: Scalar, value: Any, translator: Translator, *, single: bool) -> str:
+    """Whether a value is among others. single: whether it is the whole of the key, and not an element of it."""
     if variables.has_variables(value) and not isinstance(value, list):
-        return _one_of_variable(subject, variables.value(value, translator), translator)
+        return _one_of_variable(subject, variables.value(value, translator), translator, single=single)
     items = value if isinstance(value, list) else [value]
     if len(items) > _MOST:
         raise Unsupported(f"a list of more than {_MOST} values")
@@ -169,7 +186,7 @@ def _one_of(subject: Scalar, value: Any, translator: Translator) -> str:
     for each in rest:
         if variables.has_variables(each):
             other = translator.scalar(variables.value(each, translator))
-            terms.append(f"{_any(subject)} == {other.cel}")
+            terms.append(_same(subject, other))
         elif isinstance(each, str) and values.is_range(each):
             terms.append(values.named(_any(subject), lambda v, each=each: values.pattern(v, each)))  # type: ignore[misc]
         elif isinstance(each, str) and subject.type == "string":
@@ -190,11 +207,22 @@ def _is_plain(text: str) -> bool:
     return text not in ("true", "false") and not text[:1].isdigit()
 
 
+def _same(subject: Scalar, other: Scalar) -> str:
+    """Whether a value equals another that is not constant. That of a ConfigMap may have wildcards."""
+    if other.chain.startswith("params."):
+        return _written(_any(subject), f"[{other.chain}.orValue('')]")
+    return f"{_any(subject)} == {other.cel}"
+
+
+def _written(subject: str, patterns: str) -> str:
+    return values.named(subject, lambda v: celtext.conjunction([celtext.scalar(v), celtext.like_written(v, patterns)]))
+
+
 def _any(subject: Scalar) -> str:
     return subject.cel if subject.type == "dyn" else f"dyn({subject.cel})"
 
 
-def _one_of_variable(subject: Scalar, other: Value, translator: Translator) -> str:
+def _one_of_variable(subject: Scalar, other: Value, translator: Translator, *, single: bool) -> str:
     if isinstance(other, Stream | Lists):
         return translator.quantified(other, lambda each: f"{_any(subject)} == {each.cel}", every=False)
     scalar = translator.scalar(other)
@@ -205,7 +233,10 @@ def _one_of_variable(subject: Scalar, other: Value, translator: Translator) -> s
         listed = f"{scalar.chain}.orValue('').replace('\\n', '')"
         for each in ("[", "]", '"', " "):
             listed += f".replace({celtext.text(each)}, '')"
-        return f"{_any(subject)} in {listed}.split(',')"
+        among = _written(_any(subject), f"{listed}.split(',')")
+        # A single key is compared with wildcards to a text, and without to the items of a list.
+        raw = f"{scalar.chain}.orValue('')"
+        return f"({raw}.startsWith('[') ? {_any(subject)} in {listed}.split(',') : {among})" if single else among
     if scalar.type in ("string", "int", "bool"):
         return f"{_any(subject)} == {scalar.cel}"
     both = f"(type({scalar.cel}) == list ? {_any(subject)} in {scalar.cel} : {_any(subject)} == {scalar.cel})"

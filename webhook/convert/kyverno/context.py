@@ -22,11 +22,13 @@ POD: Final = (
 
 
 class Context:
-    """The context of a rule. root: the expression for what patterns are about. param_ref: of the binding."""
+    """The context of a rule. root: the expression for what patterns are about. deletes: whether
+    it applies to deletion. ignores: whether errors of the rule let a request pass. param_ref: of the binding."""
 
     def __init__(self, outcome: Outcome, *, root: str = "object", deletes: bool = False) -> None:
-        self.root = root
-        new = "(object == null ? dyn({}) : object)" if deletes else root
+        self.root, self.deletes, self.ignores = root, deletes, False
+        # Where an object is deleted, request.object is the old one for Kyverno.
+        new = "(object == null ? oldObject : object)" if deletes else root
         self.translator = Translator({}, new, "(oldObject == null ? dyn({}) : oldObject)")
         self.translator.names["images"] = Missing("the variable images, references of images taken apart")
         self.param_ref: JSONObject = {}

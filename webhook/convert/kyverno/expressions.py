@@ -87,6 +87,13 @@ class Translator:
         self.names: dict[str, Value | Missing] = {"request": Request(), **ACCOUNTS, **names}
         self.new, self.old = new, old
         self._count = 0
+        self.demanded: list[str] | None = None
+        """Where a variable that is missing is an error: that each is there. None where it is not."""
+
+    def demand(self, value: Value) -> None:
+        """Note that a value must be there, where that is asked."""
+        if self.demanded is not None and isinstance(value, Scalar) and value.chain:
+            self.demanded.append(f"{value.chain}.hasValue()")
 
     def fresh(self) -> str:
         """A name for the variable of a macro."""
@@ -116,7 +123,7 @@ class Translator:
             case "flatten":
                 return self._flattened(self.value(node.children[0], current))
             case "or":
-                return self._or(self.value(node.children[0], current), self.value(node.children[1], current))
+                return self._or(*self._alternatives(node, current))
             case "and":
                 terms = [self.truthy(self.value(each, current)) for each in node.children]
                 return Scalar(celtext.conjunction(terms), type="bool")
@@ -297,6 +304,17 @@ class Translator:
         cel = f"({self.truthy(first)} ? {_dynamic(first, kind)} : {_dynamic(second, kind)})"
         return Scalar(cel, type=kind)
 
+    def _alternatives(self, node: Node, current: Value | None) -> tuple[Value, Value]:
+        """Both sides of ||. What is missing on the left gives way to the right, which must then be there."""
+        demanded, self.demanded = self.demanded, None
+        try:
+            left, right = (self.value(each, current) for each in node.children)
+            if demanded is not None and current is None and isinstance(right, Scalar) and right.chain:
+                demanded.append(celtext.disjunction([self.truthy(left), f"{right.chain}.hasValue()"]))
+        finally:
+            self.demanded = demanded
+        return left, right
+
     def _stream_or(self, left: Stream, right: Value) -> Value:
         list_of, other = self.materialized(left), self.scalar(right)
         return Scalar(f"(size({list_of.cel}) > 0 ? dyn({list_of.cel}) : dyn({other.cel}))")
@@ -318,6 +336,9 @@ class Translator:
         if function is None or any(each.type == "reference" for each in node.children):
             raise Unfinished(f"the JMESPath function {node.value}()")
         arguments = [self.value(each, current) for each in node.children]
+        if current is None and node.value != "not_null":
+            for each in arguments:
+                self.demand(each)
         return function(self, arguments)
 
 

@@ -22,6 +22,17 @@ _ANCHOR = lazily(r"(?P<kind>[=^X<+]?)\((?P<key>.{1,253})\)")
 _DEEPEST: Final = 24  # levels of a pattern
 _METADATA: Final = ("labels", "annotations")
 _OPERATORS: Final = ("!", ">", "<", ">=", "<=")
+_MAPS_OF_TEXTS: Final = ("labels", "annotations", "matchLabels", "nodeSelector")
+_NO_LISTS: Final = frozenset({"apiVersion", "kind", "metadata.name", "metadata.namespace", "metadata.generateName"})
+_NO_LISTS_OF_PODS: Final = frozenset(
+    {
+        "name", "image", "imagePullPolicy", "hostNetwork", "hostPID", "hostIPC", "hostPort", "containerPort",
+        "privileged", "runAsNonRoot", "runAsUser", "runAsGroup", "allowPrivilegeEscalation", "readOnlyRootFilesystem",
+        "procMount", "cpu", "memory", "path", "type", "serviceAccountName", "automountServiceAccountToken",
+        "priorityClassName", "restartPolicy", "readOnly", "mountPath",
+    }
+)  # fmt: skip
+"""Fields that are one value wherever a Pod has them, so that their checks need no branch for a list."""
 
 
 class _Scope(Struct):
@@ -51,11 +62,12 @@ def anchor(key: str) -> tuple[str, str]:
 class Patterns:
     """Translates the patterns of a rule.
 
+    of_pods: whether they are about Pods alone.
     differs: where the CEL differs from the pattern, and how; filled while patterns are translated.
     """
 
-    def __init__(self, translator: Translator) -> None:
-        self._translator = translator
+    def __init__(self, translator: Translator, *, of_pods: bool = False) -> None:
+        self._translator, self._of_pods = translator, of_pods
         self.differs: list[tuple[Path, str]] = []
         self._everywhere: list[str] = []  # conditions of global anchors
 
@@ -213,7 +225,26 @@ class Patterns:
         return f"{subject}.exists({variable}, {celtext.conjunction([alike, inner])})"
 
     def scalar(self, value: Any, subject: str, at: Path) -> str:
-        """The check of a scalar that is present."""
+        """The check of a scalar that is present. Where the object has a list, every element of it must pass."""
+        if value == "*":
+            return f"{subject} != null"
+        if not self._may_be_list(subject, at):
+            return self._single(value, subject, at)
+        variable = self._translator.fresh()
+        every = f"{subject}.all({variable}, {self._single(value, variable, at)})"
+        return f"(type({subject}) == list ? {every} : {celtext.enclose(self._single(value, subject, at))})"
+
+    def _may_be_list(self, subject: str, at: Path) -> bool:
+        """Whether the value of a field may be a list: all but an element of one, and fields that are known."""
+        _, _, field = subject.rpartition(".")
+        if "." not in subject and "[" not in subject:
+            return False
+        if len(at) > 1 and anchor(str(at[-2]))[1] in _MAPS_OF_TEXTS:
+            return False
+        return subject.removeprefix("object.") not in _NO_LISTS and not (self._of_pods and field in _NO_LISTS_OF_PODS)
+
+    def _single(self, value: Any, subject: str, at: Path) -> str:
+        """The check of one value."""
         try:
             if not variables.has_variables(value):
                 return values.pattern(subject, value)
@@ -224,6 +255,8 @@ class Patterns:
         except Unsupported as error:
             error.path = error.path or at
             raise
+        if written.chain.startswith("params."):
+            raise Unfinished("a pattern whose value is in a ConfigMap, which may have operators and wildcards", at)
         if written.type == "list":
             raise Unfinished("a pattern with a variable that is a list", at)
         as_text = written.cel if written.type == "string" else f"string({written.cel})"

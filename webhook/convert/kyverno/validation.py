@@ -41,6 +41,9 @@ def validate(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
             raise Unsupported(advice, (*at, name))
     if unknown := sorted(given.keys() - _KNOWN):
         raise Unsupported(f"validate.{unknown[0]}", (*at, unknown[0]))
+    if given.get("allowExistingViolations") is True:
+        text = "an update of an object that violated the rule before is refused too, and not let through"
+        context.differs((*at, "allowExistingViolations"), text)
     if "cel" in given:
         _of_cel(given, rule, context, at)
         return
@@ -50,6 +53,8 @@ def validate(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
     else:
         check = _check(given, context, context.root, at)
         expression = celtext.implies(check.applies, check.holds)
+        if context.deletes and "deny" not in given:
+            expression = celtext.disjunction(["object == null", expression])  # no pattern is about what is deleted
     rule.validations.append({"expression": expression} | message(given.get("message"), context, at))
 
 
@@ -68,11 +73,9 @@ def _check(given: JSONObject, context: Context, subject: str, at: Path) -> _Chec
     if "deny" in given:
         deny = mapping(given["deny"], "deny", (*at, "deny"))
         where = (*at, "deny", "conditions")
-        denied = (
-            conditions.conditions(deny["conditions"], context.translator, where) if "conditions" in deny else "true"
-        )
+        denied = _denied(deny["conditions"], context, where) if "conditions" in deny else "true"
         return _Check("true", celtext.negation(celtext.enclose(denied)))
-    patterns = Patterns(context.translator)
+    patterns = Patterns(context.translator, of_pods=context.root == "variables.pod")
     if "pattern" in given:
         made = patterns.translated(given["pattern"], subject, (*at, "pattern"))
         check = _Check(made.applies, made.check)
@@ -86,6 +89,19 @@ def _check(given: JSONObject, context: Context, subject: str, at: Path) -> _Chec
     for place, text in patterns.differs:
         context.differs(place, text)
     return check
+
+
+def _denied(given: Any, context: Context, at: Path) -> str:
+    """Whether conditions deny. A variable that is missing is an error of the rule, which the failurePolicy decides."""
+    outer, context.translator.demanded = context.translator.demanded, []
+    try:
+        met = conditions.conditions(given, context.translator, at)
+        there = celtext.conjunction(context.translator.demanded)
+    finally:
+        context.translator.demanded = outer
+    if context.ignores:
+        return celtext.conjunction([there, met])
+    return met if there == "true" else celtext.disjunction([celtext.negation(there), met])
 
 
 def _any_of(made: list[Pattern]) -> _Check:

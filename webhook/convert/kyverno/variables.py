@@ -80,7 +80,9 @@ def value(text: Any, translator: Translator) -> Value:
         return constant(text)
     found = parts(text)
     if len(found) == 1 and isinstance(found[0], jmespath.Node):
-        return translator.value(found[0])
+        only = translator.value(found[0])
+        translator.demand(only)
+        return only
     return Scalar(concatenation(found, translator), type="string")
 
 
@@ -92,6 +94,7 @@ def concatenation(found: list[str | jmespath.Node], translator: Translator) -> s
             terms.append(celtext.text(each))
             continue
         scalar = translator.scalar(translator.value(each))
+        translator.demand(scalar)
         if scalar.type == "list":
             terms.append(f"{scalar.cel}.map(t, string(t)).join(',')")
         elif scalar.type == "string":
