@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from webhook.convert import celtext
 from webhook.convert.kyverno import values, variables
 from webhook.convert.kyverno.expressions import Lists, Request, Scalar, Stream, Translator, Value
@@ -145,6 +147,7 @@ def _equal(key: Value, value: Any, translator: Translator) -> str:
 def _among(key: Value, operator: str, value: Any, translator: Translator) -> str:
     """The operators about lists: whether one element, or every one, is among the values, or is not."""
     negated, every = _SETS[operator]
+    value = _of_json(value)
     if operator in ("In", "NotIn") and not isinstance(key, Scalar):
         raise Unfinished(f"the old operator {operator} with a list as key: say AllIn, AnyIn, AllNotIn or AnyNotIn")
 
@@ -155,6 +158,19 @@ def _among(key: Value, operator: str, value: Any, translator: Translator) -> str
         return celtext.negation(celtext.enclose(held)) if negated else held
 
     return translator.quantified(key, test, every=every)
+
+
+def _of_json(value: Any) -> Any:
+    """A list of texts that is written as text in JSON, as the list that it is for Kyverno."""
+    if not isinstance(value, str) or not value.startswith("[") or variables.has_variables(value):
+        return value
+    try:
+        items = msgspec.json.decode(value, type=list[str])
+    except msgspec.MsgspecError:
+        return value
+    if any(map(celtext.is_wild, items)):
+        raise Unsupported("a list in JSON whose items have wildcards: write it as a list")
+    return items
 
 
 def _of_wild_key(subject: Scalar, value: Any) -> list[str]:

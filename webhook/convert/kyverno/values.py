@@ -95,7 +95,9 @@ def equal(subject: str, text: str) -> str:
         shown = f"string({subject})" if guard != f"type({subject}) == string" else subject
         return celtext.conjunction([guard, celtext.like(shown, text)])
     if _DURATION.fullmatch(text):
-        return celtext.disjunction([f"{subject} == {celtext.text(text)}", _of_duration(subject, "==", text)])
+        # 1000m is minutes, or a quantity: both count.
+        amount = [_of_quantity(subject, "==", text)] if _QUANTITY.fullmatch(text) else []
+        return celtext.disjunction([f"{subject} == {celtext.text(text)}", _of_duration(subject, "==", text), *amount])
     if _QUANTITY.fullmatch(text):
         return _of_quantity(subject, "==", text)
     if text in ("true", "false"):
