@@ -153,8 +153,8 @@ class PlannedCase(Struct, frozen=True):
 
     `document`, `prefix`: where the request's object stands, or its oldObject if it has none: in the test, or in the
     file that the case names. `explained`: the mutants that its PolicyTest explains, each with the reason. `uncovered`:
-    the spans that it explains, with the side that no case can show, and the reason. `actions`: of the bindings, in place
-    of theirs.
+    the spans that it explains, with the side that no case can show, and the reason. `actions`: of the bindings, in
+    place of theirs.
     """
 
     file: str
