@@ -146,7 +146,7 @@ def test_a_drift_is_shown_and_exits_with_1(tmp_path: Path) -> None:
         (["--all", "--write", "nowhere"], "--write: nowhere/webhookconfigurations.yaml: "),
         (["--bootstrap", "node"], "--bootstrap: 'node' is nothing that a cluster needs to start; did you mean nodes?"),
         (["--bootstrap", "nodes"], "--bootstrap: no bound policy with failurePolicy Fail has nodes in its rules"),
-        (["--without", "no-hostpath"], "--without: there is no policy 'no-hostpath'; expected one of finalizer-"),
+        (["--without", "no-hostpath"], "--without: there is no policy 'no-hostpath'; did you mean no-host-path?"),
     ],
 )
 def test_what_cannot_be_done_is_told_and_exits_with_2(arguments: list[str], told: str) -> None:

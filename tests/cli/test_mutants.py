@@ -130,7 +130,8 @@ def test_a_tree_without_tests_fails_the_run(root: Path) -> None:
     assert (done.returncode, "no tests: there is no object of kind PolicyTest" in done.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("policy", sorted(each.name for each in LIBRARY.iterdir() if each.is_dir()))
+# `make mutants` tries the whole library.
+@pytest.mark.parametrize("policy", ["finalizer-enforcement", "no-host-path", "protocol-whitelist", "replica-bounds"])
 def test_no_mutant_of_a_shipped_policy_survives_unexplained(policy: str) -> None:
     done = mutate(LIBRARY.parent, f"policies/{policy}", "-o", "json")
     assert done.returncode == 0, done.stdout

@@ -206,6 +206,8 @@ def test_the_other_bindings_only_tell(name: str, variant: str, expected: str, tm
     """Copied over binding.yaml, they turn every denial of the policy's tests into a warning or a note."""
     tree = shutil.copytree(LIBRARY / name, tmp_path / name)
     shutil.copy(tree / f"_binding.{variant}.yaml", tree / "binding.yaml")
+    tests = (tree / "tests.yaml").read_text()
+    (tree / "tests.yaml").write_text(tests.replace("\nactions: [Deny]\n", "\n"))
     policies = load(tree)
     assert {each.name for each in policies.bindings} == {each.name for each in load(LIBRARY / name).bindings}
     planned, problems = policytest.plan([str(tree)], policies)
@@ -213,6 +215,20 @@ def test_the_other_bindings_only_tell(name: str, variant: str, expected: str, tm
     denied = [result for result in runs.run(planned, policies) if result.planned.case.expect == "deny"]
     assert denied
     assert {result.verdict for result in denied} == {expected}
+
+
+# Of the others the cases say what a mode does, and the finalizer that it adds without a variant.
+@pytest.mark.parametrize("name", sorted(set(FOLDERS) - set(LEVELS) - {"finalizer-enforcement"}))
+def test_its_cases_hold_while_it_is_rolled_out(name: str, tmp_path: Path) -> None:
+    """Whoever has enabled it with Warn runs its tests too."""
+    tree = shutil.copytree(LIBRARY / name, tmp_path / name)
+    variant = next(tree / each for each in ("_binding.warn.yaml", "_binding.mutate.yaml") if (tree / each).exists())
+    shutil.copy(variant, tree / "binding.yaml")
+    policies = load(tree)
+    planned, problems = policytest.plan([str(tree)], policies)
+    assert problems == []
+    assert planned
+    assert [each.planned.case.name for each in runs.run(planned, policies) if not each.passed] == []
 
 
 @each_in_force

@@ -63,10 +63,11 @@ def test_objects_of_the_tree_that_the_cluster_has_instead_are_named() -> None:
     config_maps = Lookups((Target("v1", "ConfigMap", "gatewright-system", "replica-bounds"),))
     told = unused(tree, config_maps)
     assert told is not None
-    assert told.endswith(
-        "ConfigMap gatewright-system/finalizer-enforcement, ConfigMap gatewright-system/protocol-whitelist, "
-        "ConfigMap gatewright-system/replica-bounds"
-    )
+    assert told.endswith("in the cluster: ConfigMap gatewright-system/replica-bounds")
+    of_kind = unused(tree, Lookups((Target("v1", "ConfigMap", "", ""),)))
+    assert of_kind is not None
+    assert of_kind.endswith(", …")
+    assert unused(tree, Lookups((Target("v1", "ConfigMap", "shop", "replica-bounds"),))) is None
     assert unused(tree, Lookups()) is None
 
 

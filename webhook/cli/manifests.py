@@ -32,6 +32,7 @@ from webhook.cli.options import (
     trees,
 )
 from webhook.excerpts import columns
+from webhook.nearest import nearest
 
 if TYPE_CHECKING:
     from webhook.documents.reader import Problem
@@ -415,9 +416,9 @@ def _rendered(
         raise _FailedError(fail_with(error.problems)) from None
     names = {policy.name for policy in policies.policies}
     if unknown := sorted(set(without) - names):
-        raise _FailedError(
-            fail(f"--without: there is no policy {unknown[0]!r}; expected one of {', '.join(sorted(names))}")
-        )
+        near = nearest(unknown[0], names)
+        advice = f"did you mean {near}?" if near else f"expected one of {', '.join(sorted(names))}"
+        raise _FailedError(fail(f"--without: there is no policy {unknown[0]!r}; {advice}"))
     policies = policies.without(without)
     if wrong := bootstrap.unconfirmable(confirmed, policies):
         raise _FailedError(fail(f"--bootstrap: {wrong}"))

@@ -151,8 +151,8 @@ class _Edits:
         """Whether a text that stands below `parent` is the wording of a message."""
         if not self._message:
             return False
-        if isinstance(parent, Call) and parent.function == "join":
-            return parent.member and node is parent.args[-1]
+        if isinstance(parent, Call) and parent.member and parent.args[0].type.name == "list":
+            return parent.type.name == "string" and node is parent.args[-1]
         return parent is None or (isinstance(parent, Call) and parent.function in ("_+_", "_?_:_"))
 
     def _call(self, node: Call) -> Iterator[Edit]:

@@ -17,9 +17,10 @@ from webhook.cluster import connection
 from webhook.cluster.cache import REASONS, Cache, State
 from webhook.cluster.connection import ConfigurationError
 from webhook.cluster.live import LiveView, describe
-from webhook.cluster.lookups import Lookups
+from webhook.cluster.lookups import Lookups, Target
 from webhook.policy.needed import lookups_of
 from webhook.policy.policyset import PolicySet
+from webhook.policy.request import JSONObject
 from webhook.server.logs import Log, cut
 from webhook.server.settings import Settings, flag
 
@@ -107,10 +108,14 @@ def prepare(settings: Settings, policies: PolicySet, log: Log) -> LiveCluster | 
     return LiveCluster(LiveView(lookups, changed), configuration, lookups, changed)
 
 
+def _target(value: JSONObject) -> Target:
+    metadata = value["metadata"]
+    return Target(value["apiVersion"], value["kind"], metadata.get("namespace", ""), metadata.get("name", ""))
+
+
 def unused(policies: PolicySet, lookups: Lookups) -> str | None:
     """A note on objects in the policy tree that policies look up in the cluster instead; None if there are none."""
-    kinds = {target[:2] for target in lookups.targets}
-    names = [_name(value) for value in policies.objects if (value["apiVersion"], value["kind"]) in kinds]
+    names = [_name(value) for value in policies.objects if any(each.covers(_target(value)) for each in lookups.targets)]
     if not names:
         return None
     shown = ", ".join(names[:_SHOWN_OBJECTS]) + (", …" if len(names) > _SHOWN_OBJECTS else "")

@@ -180,3 +180,22 @@ def test_the_params_of_a_case_replace_it(tmp_path: Path) -> None:
     case = f"name: named\n{POD}\nparams: {{data: {{most: '4'}}}}\nexpect: deny"
     result = one(tmp_path, case, policy=policy, binding="", expression="params.data.most == '3'")
     assert result.failures == (), result.texts
+
+
+@pytest.mark.parametrize(
+    ("bound", "actions", "verdict"),
+    [
+        ("[Warn]", "", "warn"),
+        ("[Warn, Audit]", "actions: [Deny]\n", "deny"),
+        ("[Deny]", "actions: [Warn, Audit]\n", "warn"),
+        ("[Deny]", "actions: [Audit]\n", "audit"),
+    ],
+)
+def test_the_actions_of_a_test_take_the_place_of_the_bindings(
+    bound: str, actions: str, verdict: str, tmp_path: Path
+) -> None:
+    """So the cases of a policy hold while it is rolled out with Audit and Warn."""
+    head = f"apiVersion: gatewright.dev/v1\nkind: PolicyTest\nmetadata: {{name: t}}\npolicy: named\n{actions}"
+    case = f"name: c\n{POD}\nexpect: {verdict}"
+    result = one(tmp_path, case, head=head, binding=BINDING.replace("[Deny]", bound))
+    assert result.failures == (), result.texts

@@ -9,7 +9,12 @@ import pytest
 
 from webhook.policy.python.tame import untamed
 
-SHIPPED = sorted((Path(__file__).parents[3] / "policies").glob("*/policy.py"))
+SHIPPED = [
+    file
+    for file in sorted((Path(__file__).parents[3] / "policies").glob("*/policy.py"))
+    if (file.parent / "binding.yaml").exists()
+]
+"""Those in force. Of the others some run apart: they call themselves, or use what is not known to end soon."""
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.parent.name)

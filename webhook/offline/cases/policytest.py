@@ -11,7 +11,7 @@
       message: hostPath
 
 A case evaluates one request with the tested policy alone, under the bindings of the tree. A policy without bindings is
-evaluated as if bound with Deny. See `Case` for the fields.
+evaluated as if bound with Deny. See `Case` for the fields, and `PolicyTest` for those of all cases.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from webhook.offline import authorizations
 from webhook.offline.authorizations import Authorization
 from webhook.paths import ROOT, Path, render
 from webhook.policy.load.treefiles import wanted_path
-from webhook.policy.policyset import PolicySet
+from webhook.policy.policyset import Action, PolicySet
 from webhook.policy.request import (
     CONNECT,
     CREATE,
@@ -134,13 +134,15 @@ class ExplainedSpans(model.Model, frozen=True):
 
 
 class PolicyTest(model.Model, frozen=True):
-    """A PolicyTest object. `mutants`: what `gatewright test --mutate` may leave alone. `uncovered`: what
-    `gatewright test --coverage` does not count."""
+    """A PolicyTest object. `actions`: of the bindings, in place of those that the tree gives them: what the cases
+    expect then does not depend on how far the policy is rolled out. `mutants`: what `gatewright test --mutate` may
+    leave alone. `uncovered`: what `gatewright test --coverage` does not count."""
 
     api_version: str = API_VERSION
     kind: str = KIND
     metadata: model.ObjectMeta = model.ObjectMeta()
     policy: str = ""
+    actions: list[Literal["Deny", "Warn", "Audit"]] = []
     cases: list[Case] = []
     mutants: list[ExplainedMutants] = []
     uncovered: list[ExplainedSpans] = []
@@ -151,7 +153,8 @@ class PlannedCase(Struct, frozen=True):
 
     `document`, `prefix`: where the request's object stands, or its oldObject if it has none: in the test, or in the
     file that the case names. `explained`: the mutants that its PolicyTest explains, each with the reason. `uncovered`:
-    the spans that it explains, with the side that no case can show, and the reason.
+    the spans that it explains, with the side that no case can show, and the reason. `actions`: of the bindings, in
+    place of theirs.
     """
 
     file: str
@@ -164,6 +167,7 @@ class PlannedCase(Struct, frozen=True):
     prefix: Path = ROOT
     explained: tuple[tuple[str, str], ...] = ()
     uncovered: tuple[tuple[str, str, str], ...] = ()
+    actions: tuple[Action, ...] = ()
 
 
 def plan(roots: Sequence[str], policies: PolicySet) -> tuple[list[PlannedCase], list[Problem]]:
@@ -222,7 +226,10 @@ class _Reader:
             document, prefix = self._places["object" if request.object is not None else "oldObject"]
             file, explained = self._document.file, tuple((id, each.reason) for each in test.mutants for id in each.ids)
             planned.append(
-                PlannedCase(file, line, last, test.policy, case, request, document, prefix, explained, uncovered)
+                PlannedCase(
+                    *(file, line, last, test.policy, case, request, document, prefix, explained, uncovered),
+                    actions=tuple(test.actions),
+                )
             )
         return [] if self.problems else planned
 

@@ -15,7 +15,7 @@ from webhook.apiserver.admitted import ApiServer
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline.authorizations import rules
 from webhook.offline.cases.policytest import PlannedCase
-from webhook.policy.policyset import Binding, ParamRef, Policy, PolicySet
+from webhook.policy.policyset import Action, Binding, ParamRef, Policy, PolicySet
 from webhook.policy.request import JSONObject, Request
 from webhook.schema import Kinds
 
@@ -49,15 +49,16 @@ class Setups:
 
     def __init__(self, policies: PolicySet) -> None:
         self._tree = policies
-        self._tested: dict[tuple[str, bool, bool], PolicySet] = {}
+        self._tested: dict[tuple[str, bool, bool, tuple[Action, ...]], PolicySet] = {}
 
     def of(self, planned: PlannedCase) -> Setup:
         """What a case is decided with."""
         case = planned.case
         # A binding's conditions belong to the params that it names; they do not apply to the case's own params.
-        key = (planned.policy, case.params is None, bool(case.excepted_by))
+        key = (planned.policy, case.params is None, bool(case.excepted_by), planned.actions)
         if key not in self._tested:
-            self._tested[key] = _tested(planned.policy, self._tree, with_conditions=key[1], with_exceptions=key[2])
+            tested = _tested(planned.policy, self._tree, with_conditions=key[1], with_exceptions=key[2])
+            self._tested[key] = _acting(tested, planned.actions) if planned.actions else tested
         return _setup(planned, self._tested[key])
 
 
@@ -113,6 +114,15 @@ def _tested(name: str, policies: PolicySet, *, with_conditions: bool, with_excep
     for change in changes:
         validating, mutating = tuple(map(change, validating)), tuple(map(change, mutating))
     return PolicySet(validating, mutating, objects=policies.objects, target=policies.target)
+
+
+def _acting(policies: PolicySet, actions: tuple[Action, ...]) -> PolicySet:
+    """The set whose validating bindings have these actions."""
+    validating = [
+        replace(policy, bindings=tuple(replace(binding, actions=actions) for binding in policy.bindings))
+        for policy in policies.validating
+    ]
+    return PolicySet(validating, policies.mutating, objects=policies.objects, target=policies.target)
 
 
 def _unexcepted(policy: Policy[Any]) -> Policy[Any]:
