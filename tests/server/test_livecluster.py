@@ -36,7 +36,7 @@ def test_without_a_cluster_its_client_is_not_imported() -> None:
     run = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True, env=environment()
     )
-    assert run.stdout.splitlines()[-1] == "[]"
+    assert "[]" in run.stdout.splitlines()  # beside what is logged
 
 
 def test_outside_of_a_pod_there_is_none_unless_told() -> None:

@@ -105,7 +105,7 @@ def test_the_server_stays_under_the_limit_of_its_manifest(tmp_path: Path, polici
                     stack.enter_context(_repeated(lambda: _change(tree), pause=2.5))
                 _attack(server)
                 if policies_too:  # a change is taken over
-                    wait_for(lambda: [line for line in server.lines if "before" in line])
+                    wait_for(lambda: [line for line in server.lines if "before" in line], 60)
             if group:
                 print(f"its control group: peak {group.peak >> 20} MiB, {group.killed} processes ended")
                 assert group.peak < _limit() * 0.95
