@@ -205,8 +205,8 @@ def test_the_first_roll_out_refuses_and_changes_nothing(
     cluster: ControlPlane, enforced: ControlPlane, gatewright: Gatewright, tree: Path, made: None, tmp_path: Path
 ) -> None:
     warned = Path(shutil.copytree(tree, tmp_path / "policies"))
-    for file in warned.glob("*/_binding.warn.yaml"):
-        shutil.copy(file, file.with_name("binding.yaml"))
+    for binding in warned.glob("*/binding.yaml"):  # of what is in force
+        shutil.copy(binding.with_name("_binding.warn.yaml"), binding)
     gatewright.start(warned)
     try:
         register(cluster, gatewright, "overlays/warn-only")
