@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import gatewright
-from webhook.cli.main import COMMANDS, subcommand
+from webhook.cli.commands import COMMANDS, subcommand
 
 ROOT = Path(__file__).parents[2]
 # What lays out text, models data or evaluates policies; none of it is needed to print the help.
