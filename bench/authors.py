@@ -80,6 +80,9 @@ class Unprotected:
     def programs(self) -> Iterator[Any]:
         return iter(())
 
+    def prepare(self) -> None:
+        pass
+
     def evaluate(self, _request: object, params: Any, *_: object) -> Evaluation:
         declaration = self.declaration
         failures: list[Failure] = []

@@ -50,11 +50,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """`User`, when it is first asked for: few policies name it, and it imports msgspec."""
-    if name != "User":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from webhook.policy.request import User
+if not TYPE_CHECKING:  # to type checkers, any name would be there
 
-    globals()["User"] = User
-    return User
+    def __getattr__(name: str) -> Any:
+        """`User`, when it is first asked for: few policies name it, and it imports msgspec."""
+        if name != "User":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from webhook.policy.request import User
+
+        globals()["User"] = User
+        return User

@@ -38,6 +38,9 @@ class Compared:
     def programs(self) -> Iterator[tuple[ObjectPath, Program]]:
         return self.validator.programs()
 
+    def prepare(self) -> None:
+        self.validator.prepare()
+
     def evaluate(self, review: Review, params: Any) -> Evaluation:
         plain, failures, everything = (self.validator.evaluate(again(review, each), params) for each in RECORDINGS)
         assert plain == failures == everything  # the trace is no part of it

@@ -122,6 +122,9 @@ class Validator(Protocol):
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """The compiled expressions, each with its place in the policy object; none for Python policies."""
 
+    def prepare(self) -> None:
+        """Do what the first evaluation would do once, so that no review waits for it."""
+
 
 class Mutator(Protocol):
     """Runs a mutating policy."""
@@ -140,3 +143,5 @@ class Mutator(Protocol):
         """The same mutator, of which objects of these kinds have the defaults of their schemas after each mutation."""
 
     def programs(self) -> Iterator[tuple[Path, Program]]: ...
+
+    def prepare(self) -> None: ...

@@ -103,6 +103,11 @@ class CELValidator(Struct, frozen=True):
         """See Validator."""
         return iter(self.sources)
 
+    def prepare(self) -> None:
+        """Generate the code of all expressions."""
+        for _, program in self.sources:
+            program.prepare()
+
     def evaluate(self, review: Review, params: Any) -> Evaluation:
         """See Validator."""
         if review.recording is not None:

@@ -57,6 +57,10 @@ class PythonValidator(Struct, frozen=True):
     def programs(self) -> Iterator[tuple[Path, Program]]:
         return iter(())
 
+    def prepare(self) -> None:
+        """Find whether the function only reads."""
+        self.declaration.find_whether_it_only_reads()
+
     def evaluate(self, review: Review, params: Any) -> Evaluation:
         """See Validator."""
         if review.runs is not None:
@@ -116,6 +120,10 @@ class PythonMutator(Struct, frozen=True):
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         return iter(())
+
+    def prepare(self) -> None:
+        """Find whether the function only reads."""
+        self.declaration.find_whether_it_only_reads()
 
     @property
     def reinvoked(self) -> bool:
