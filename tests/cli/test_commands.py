@@ -82,7 +82,13 @@ class Params(BaseModel):
 def p(request: Request, params: Params | None) -> None: ...
 """
 NEVER = ("asyncio", "concurrent", "http", "multiprocessing", "sqlite3", "ssl", "unittest", "xml")
-ASKED_FOR = ("webhook.cel.why.explainer", "webhook.cel.why.witness", "webhook.registration", "webhook.server")
+ASKED_FOR = (
+    "webhook.cel.why.explainer",
+    "webhook.cel.why.witness",
+    "webhook.registration",
+    "webhook.server",
+    "zoneinfo",
+)
 
 
 @pytest.mark.parametrize(

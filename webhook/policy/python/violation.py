@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from webhook import paths
 from webhook.paths import Path
@@ -29,9 +29,14 @@ class Violation:
     # Written out: the module `dataclasses` takes as long to import as all of `gatewright`.
     __slots__ = __match_args__ = ("message", "path", "reason")
 
-    message: str
-    path: Path | None
-    reason: Reason
+    if TYPE_CHECKING:  # read-only
+
+        @property
+        def message(self) -> str: ...
+        @property
+        def path(self) -> Path | None: ...
+        @property
+        def reason(self) -> Reason: ...
 
     def __init__(self, message: str, path: str | Path | None = None, reason: Reason | None = None) -> None:
         if not isinstance(message, str):
