@@ -1,4 +1,4 @@
-"""An API server in memory for tests of audits: it serves objects in pages, and fails where a real one cannot be made to.
+"""An API server in memory: it serves objects in pages, and fails where a real one cannot be made to.
 
 What a real API server does is tested in tests/e2e/test_audit.py.
 """
@@ -21,6 +21,7 @@ from webhook.policy.policyset import PolicySet
 from webhook.policy.request import User
 
 Object = dict[str, Any]
+NOBODY = User()
 
 KINDS: dict[str, tuple[str, str, bool]] = {
     "configmaps": ("v1", "ConfigMap", True),
@@ -82,13 +83,20 @@ class Server:
 
     def _list(self, path: str, query: Mapping[str, str]) -> Object:
         version, kind, _ = self.kinds[path.rpartition("/")[2]]
-        found = sorted((each for each in self.objects if (each["apiVersion"], each["kind"]) == (version, kind)), key=_key)
+        found = sorted(
+            (each for each in self.objects if (each["apiVersion"], each["kind"]) == (version, kind)), key=_key
+        )
         begin, limit = int(query.get("continue") or 0), int(query["limit"])
         metadata: Object = {"resourceVersion": "1"}
         if begin + limit < len(found):
             metadata["continue"] = str(begin + limit)
         bare = [{name: value for name, value in each.items() if name not in ("apiVersion", "kind")} for each in found]
-        return {"kind": f"{kind}List", "apiVersion": version, "metadata": metadata, "items": bare[begin : begin + limit]}
+        return {
+            "kind": f"{kind}List",
+            "apiVersion": version,
+            "metadata": metadata,
+            "items": bare[begin : begin + limit],
+        }
 
 
 def _key(value: Object) -> str:
@@ -158,7 +166,7 @@ def reading(server: Server, qps: float = 0.0, waits: list[float] | None = None) 
         yield Reader(Connection(where, 1), qps, sleep=slept.append)
 
 
-def audited(server: Server, policies: PolicySet, user: User = User(), largest: int = 500) -> tuple[list[Judged], Audit]:
+def audited(server: Server, policies: PolicySet, user: User = NOBODY, largest: int = 500) -> tuple[list[Judged], Audit]:
     """What an audit of the server says."""
     with reading(server) as reader:
         audit = Audit(Cluster(reader, "here", largest), policies, Asked(user))

@@ -1,4 +1,4 @@
-"""An audit of a cluster that is served from memory: what is judged, as what, and what is said of what cannot be read."""
+"""Audits of a cluster that is served from memory: what is judged, as what, and what is said of what cannot be read."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ def test_an_object_knows_the_highest_controller_above_it(tmp_path: Path) -> None
     set_ = made("ReplicaSet", "web-1", owner=web, spec={"replicas": 2})
     running = [made("Pod", f"web-1-{name}", owner=set_, spec=pods("bad")) for name in "ab"]
     images = policy("images", "object.spec.containers.all(c, c.image != 'bad')", on="pods")
-    found, audit = audited(Server([web, set_, *running, made("Pod", "alone", spec=pods("bad"))]), loaded(tmp_path, images))
+    found, audit = audited(
+        Server([web, set_, *running, made("Pod", "alone", spec=pods("bad"))]), loaded(tmp_path, images)
+    )
     above = {each.verdict.identity.name: each.workload and each.workload.name for each in found}
     assert above == {"web-1-a": "web", "web-1-b": "web", "alone": None}
     assert audit.objects == 3  # ReplicaSets are only looked through

@@ -20,7 +20,7 @@ BAD = policy(
     validations=[
         {
             "expression": "object.spec.containers.all(c, c.image != 'bad')",
-            "messageExpression": "'bad: ' + object.spec.containers.filter(c, c.image == 'bad').map(c, c.name).join(', ')",
+            "messageExpression": "'bad: ' + object.spec.containers.filter(c, c.image == 'bad').map(c, c.name).join()",
         },
         {"expression": "object.spec.containers.all(c, c.image != 'worse')", "message": "worse"},
     ],
@@ -53,14 +53,18 @@ def test_what_only_a_pod_has_is_told_of_its_workload(tmp_path: Path) -> None:
     web = made("Deployment", "web", spec={"replicas": 2, "template": {"spec": pod("good")}})
     set_ = made("ReplicaSet", "web-1", owner=web, spec={"replicas": 2})
     injected = made("Pod", "web-1-a", owner=set_, spec=pod("good", "worse"))
-    said, folded = told([web, set_, injected, made("Pod", "web-1-b", owner=set_, spec=pod("good"))], BAD, EVERY, folder=tmp_path)
+    said, folded = told(
+        [web, set_, injected, made("Pod", "web-1-b", owner=set_, spec=pod("good"))], BAD, EVERY, folder=tmp_path
+    )
     assert said == [("Deployment web", "worse", "found on Pod web-1-a")]
     assert folded == 0
 
 
 def test_the_pods_of_a_job_of_a_cron_job(tmp_path: Path) -> None:
     nightly = made("CronJob", "nightly", spec={"jobTemplate": {"spec": {"template": {"spec": pod("good")}}}})
-    jobs = [made("Job", f"nightly-{number}", owner=nightly, spec={"template": {"spec": pod("worse")}}) for number in "12"]
+    jobs = [
+        made("Job", f"nightly-{number}", owner=nightly, spec={"template": {"spec": pod("worse")}}) for number in "12"
+    ]
     running = [made("Pod", f"{job['metadata']['name']}-x", owner=job, spec=pod("worse")) for job in jobs]
     said, folded = told([nightly, *jobs, *running], BAD, EVERY, folder=tmp_path)
     assert said == [("CronJob nightly", "worse", "found on Pod nightly-1-x, Pod nightly-2-x")]
@@ -106,7 +110,7 @@ def test_a_message_that_names_the_pod_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "p" / "named.py").write_text(
         "from gatewright import validate\n\n\n"
         "@validate(resources=['v1/pods'])\n"
-        "def named(request):\n    return f'{request.object[\"metadata\"][\"name\"]} is bad'\n"
+        'def named(request):\n    return f\'{request.object["metadata"]["name"]} is bad\'\n'
     )
     (tmp_path / "p" / "binding.yaml").write_text(policy("named", "true").partition("---")[2])
     set_ = made("ReplicaSet", "web", spec={"replicas": 2})

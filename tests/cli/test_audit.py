@@ -9,7 +9,6 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -70,23 +69,26 @@ def run(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> su
 def test_what_is_found_is_told_of_workloads(here: tuple[Path, Server]) -> None:
     done = run(here[0])
     assert done.returncode == 1, done.stderr
-    assert "\n".join(
-        [
-            "the cluster",
-            "  the cluster: deny short",
-            "      ConfigMap shop/<b>long</b>: metadata.name",
-            "      too long",
-            "  the cluster: deny short",
-            "      ConfigMap shop/rather-long: metadata.name",
-            "      too long",
-            "  the cluster: deny images",
-            "      Deployment shop/web: spec.containers[0].image",
-            "      bad image",
-            "      found on Pod web-1-a, Pod web-1-b",
-            "",
-            "3 denied (5 objects, 2 kinds, 2 policies)",
-        ]
-    ) in done.stdout
+    assert (
+        "\n".join(
+            [
+                "the cluster",
+                "  the cluster: deny short",
+                "      ConfigMap shop/<b>long</b>: metadata.name",
+                "      too long",
+                "  the cluster: deny short",
+                "      ConfigMap shop/rather-long: metadata.name",
+                "      too long",
+                "  the cluster: deny images",
+                "      Deployment shop/web: spec.containers[0].image",
+                "      bad image",
+                "      found on Pod web-1-a, Pod web-1-b",
+                "",
+                "3 denied (5 objects, 2 kinds, 2 policies)",
+            ]
+        )
+        in done.stdout
+    )
     assert "note: 1 finding on objects of controllers told once, of their workloads" in done.stderr
     assert "note: judged as created by nobody in particular" in done.stderr
 
@@ -196,5 +198,3 @@ def test_a_value_of_a_secret_is_nowhere(here: tuple[Path, Server]) -> None:
     for name in FORMATS:
         done = run(folder, "-o", name)
         assert "aHVudGVyMg" not in done.stdout + done.stderr and "hunter2" not in done.stdout + done.stderr
-
-

@@ -75,9 +75,7 @@ def test_objects_of_the_cluster_are_judged_and_none_is_written(cluster: ControlP
     assert after == before
 
 
-def test_a_kind_is_listed_in_pages_and_each_object_is_judged_once(
-    cluster: ControlPlane, tmp_path: Path
-) -> None:
+def test_a_kind_is_listed_in_pages_and_each_object_is_judged_once(cluster: ControlPlane, tmp_path: Path) -> None:
     cluster.apply(namespace("many"))
     cluster.apply(*(config_map(f"one-of-many-{number}", "many") for number in range(25)))
     sides = []

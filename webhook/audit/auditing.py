@@ -53,10 +53,9 @@ class Asked(Struct, frozen=True):
 class Audit:
     """The audit of one source.
 
-    Once `verdicts` has ended, `problems` says what could not be read, and `objects`, `kinds`, `history` how many objects
-    were judged, of how many kinds, and how many ReplicaSets were left out as they only remember a former template.
-    `namespaces`: the Namespaces of the source, once the first verdict is there. `incomplete`: whether objects that
-    should have been judged were not.
+    Once `verdicts` has ended, `problems` says what could not be read, and `objects`, `kinds`, `history` how many
+    objects were judged, of how many kinds, and how many ReplicaSets were left out as they only remember a former
+    template. `namespaces`: the Namespaces of the source, once the first verdict is there.
     """
 
     def __init__(self, source: Source, policies: PolicySet, asked: Asked) -> None:
@@ -82,9 +81,7 @@ class Audit:
         self.namespaces = [value for value in found if value["kind"] == "Namespace"]
         # The objects of the tree are what would be applied with it; the labels of Namespaces are those of the cluster.
         applied = [value for value in policies.objects if value.get("kind") != "Namespace"]
-        view = ManifestsView(
-            [*found, *applied], kinds, assume_namespaces=True, access_rules=self._asked.access
-        )
+        view = ManifestsView([*found, *applied], kinds, assume_namespaces=True, access_rules=self._asked.access)
         planner = Planner(self._asked.user, self.source.name, view, self._asked.custom, policies.target)
         wanted = listings(served, policies)
         self._note(policies, wanted)

@@ -1,4 +1,4 @@
-"""Which kinds of a cluster are listed, in which version, and by which policies their objects are judged, and as what."""
+"""Which kinds of a cluster are listed, in which version, by which policies their objects are judged, and as what."""
 
 from __future__ import annotations
 

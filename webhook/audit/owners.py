@@ -41,7 +41,7 @@ class Workloads:
                 break
             reference = further
         namespace = (value["metadata"] or {}).get("namespace") or ""
-        # The controller of a namespaced object is in its namespace, or cluster-scoped, such as the Node of a mirror Pod.
+        # The controller of an object is in its namespace, or cluster-scoped, such as the Node of a mirror Pod.
         within = "" if (reference.get("apiVersion"), reference.get("kind")) == ("v1", "Node") else namespace
         api_version, kind = (str(reference.get(name) or "") for name in ("apiVersion", "kind"))
         return Identity(api_version, kind, within, str(reference["name"]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -30,7 +29,9 @@ if TYPE_CHECKING:
 _SET_BY_THE_SERVER: Final = ("resourceVersion", "generation")  # besides what completion.sent takes away
 
 
-def stored(value: dict[str, Any], resource: Resource, user: User, operation: str, name: str, held: Path) -> PlannedRequest:
+def stored(
+    value: dict[str, Any], resource: Resource, user: User, operation: str, name: str, held: Path
+) -> PlannedRequest:
     """The request for an object as it is stored: CREATE without what the API server set of it, or UPDATE with the same
     object on both sides.
 
@@ -86,8 +87,7 @@ class Planner:
         if served.status and "status" in value and struct_of(value["apiVersion"], value["kind"], self._target) is None:
             value = {field: each for field, each in value.items() if field != "status"}
         planned = self._planned(value, served, CREATE)
-        assert planned.request.object is not None
-        return [planned, *(pods_after(planned, planned.request.object) if pods else ())]
+        return [planned, *(pods_after(planned, planned.request.object or {}) if pods else ())]
 
     def updated(self, value: dict[str, Any], served: Served) -> PlannedRequest:
         """The request that would write the object as it is."""

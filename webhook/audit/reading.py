@@ -73,9 +73,7 @@ class Reader:
         self._answered = True
         return answer
 
-    def pages(
-        self, resource: Resource, target: Target | None = None, largest: int = LARGEST
-    ) -> Iterator[list[Object]]:
+    def pages(self, resource: Resource, target: Target | None = None, largest: int = LARGEST) -> Iterator[list[Object]]:
         """The objects of a resource, each once, a page at a time. They have an apiVersion and a kind.
 
         target: narrows them. largest: the most objects of a page. If the token for the next page has expired, the list
@@ -174,4 +172,3 @@ class _Behind:
             self._last = key
             found.append(item)
         return found
-

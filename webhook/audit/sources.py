@@ -50,6 +50,9 @@ class Source(Protocol):
     def looked_up(self, target: Target, kinds: Kinds) -> list[Object]:
         """The objects of a target, none if its kind is not served. Raises NotListed."""
 
+    def cost(self) -> str:
+        """What it took to read so far, in words; "" if that is not worth a word."""
+
 
 class Cluster:
     """The objects of a live cluster. largest: the most objects of a page."""
@@ -88,6 +91,11 @@ class Cluster:
         if resource is None or all(each.resource != resource for each in self._served or ()):
             return []
         return [value for page in self.reader.pages(resource, target, self._largest) for value in page]
+
+    def cost(self) -> str:
+        """See Source."""
+        repeated = f" ({self.reader.repeated:,} repeated)" if self.reader.repeated else ""
+        return f"{self.reader.calls:,} requests{repeated}, {self.reader.bytes / (1 << 20):,.1f} MiB"
 
     def failed(self, what: str, why: str) -> None:
         """Note what cannot be listed, once."""

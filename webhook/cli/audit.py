@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -27,7 +28,6 @@ from webhook.cli.options import (
     SettingsFile,
     Verbose,
     VerifyKey,
-    assumed_note,
     given,
     refuse,
     trees,
@@ -92,9 +92,9 @@ def audit(
 ) -> None:
     """Judge the objects of a live cluster by the policies, each as if it were created now: the cluster is only read.
 
-    What is found on Pods and other objects of a controller is told once, of its workload. Exit code: **0** nothing would
-    be denied (warnings do not count, unless `--fail-on` says so), **1** something would, **2** the run itself failed: a
-    bad policy, a bad option, a kind that cannot be listed (the rest is judged all the same).
+    What is found on Pods and other objects of a controller is told once, of its workload. Exit code: **0** nothing
+    would be denied (warnings do not count, unless `--fail-on` says so), **1** something would, **2** the run itself
+    failed: a bad policy, a bad option, a kind that cannot be listed (the rest is judged all the same).
     """
     try:
         how = reporting(
@@ -184,6 +184,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     bound = policies.where(lambda policy: bool(policy.bindings))
     audit = Audit(source, bound, Asked(run.user, run.access, custom))
     made = None
+    began = time.monotonic()
     gc.freeze()  # the policies live to the end
     with ProgressBar(sys.stderr) as bar, tracebacks() as raised:
         for judged in audit.verdicts():
@@ -197,6 +198,8 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     notes = [*map(str, policies.notes), *audit.notes]
     if made is not None and made.folded:
         notes.append(f"{counted(made.folded, 'finding')} on objects of controllers told once, of their workloads")
+    if cost := source.cost():
+        notes.append(f"{source.name} was read with {cost} in {time.monotonic() - began:,.0f} s")
     if audit.history:
         notes.append(f"{counted(audit.history, 'ReplicaSet')} of former templates left out")
     if not run.user.username:

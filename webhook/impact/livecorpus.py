@@ -27,8 +27,9 @@ _STORED: Final = ("object",)  # where the object stands in what is taken for its
 
 
 class Live:
-    """The objects of a cluster, of the kinds that the wanted policies match. The Pods of a workload are objects of their
-    own here, and come of no template.
+    """The objects of a cluster, of the kinds that the wanted policies match.
+
+    The Pods of a workload are objects of their own here, and come of no template.
 
     wanted: whether the objects of a policy are listed. operation: CREATE, as if each were made anew, or UPDATE, as if
     each were written as it is.
@@ -44,6 +45,7 @@ class Live:
         access: Sequence[AccessRule] = (),
     ) -> None:
         self.name = source.name
+        self.problems = source.problems
         self.notes: list[str] = []
         self.namespaces: list[dict[str, Any]] = []
         self.placed = self.numbered = False
@@ -52,11 +54,6 @@ class Live:
         self._user = user
         self._operation = operation
         self._access = access
-
-    @property
-    def problems(self) -> list[Problem]:
-        """See Corpus."""
-        return self._source.problems
 
     def opened(self, old: PolicySet, new: PolicySet, *, apart: bool) -> Opened:
         """See Corpus. The objects of the trees stand for those of the cluster, as if the trees were applied to it."""

@@ -1,5 +1,5 @@
-"""The report as one JSON object, of one shape for `check`, `test`, `lint`, `impact` and `audit`. Its fields are an interface:
-add, never rename. docs/report.schema.json describes all of them; docs/formats.md says what they mean.
+"""The report as one JSON object, of one shape for `check`, `test`, `lint`, `impact` and `audit`. Its fields are an
+interface: add, never rename. docs/report.schema.json describes all of them; docs/formats.md says what they mean.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ knows a command's own records. What a command fills:
   what is said now; what is not said any more, and a patch, has the level note. `diff`, if it is a patch; and `impact`,
   which says what was compared. Text and Markdown group such findings by policy, change and owner, and show few
   examples of each.
-- `audit`: as `check`, but of stored objects: `place` is the cluster, without a line, `cluster` its name, and `user` who is
-  taken to create the object. What is found on objects of a controller stands at its workload (`object`), once; an aside
-  says on which. `webhook.cli.report.audited` does so.
+- `audit`: as `check`, but of stored objects: `place` is the cluster, without a line, `cluster` its name, and `user` who
+  is taken to create the object. What is found on objects of a controller stands at its workload, once; an aside says on
+  which. `webhook.cli.report.audited` does so.
 
 `webhook.cli.reporting` has the options that these commands share, and `finish`, which writes a report and gives the
 exit code. Texts are plain and hold no content of Secrets: whoever makes a Finding has redacted them. Each format
@@ -245,10 +245,11 @@ class Diff(Struct, frozen=True):
 class Report(Struct, frozen=True, kw_only=True):
     """All that a run came to. The order is that of the inputs, and the same in every run.
 
-    `command`: "check", "test", "lint", "impact" or "audit". `rules`: by id; a finding's rule may be missing here. `suppressed`:
-    findings that count for nothing, each with its suppression. `problems`: inputs that could not be read or used: the
-    run itself failed. `warnings`: about inputs, which fail nothing. `notes`: lines worth knowing. `scope`: how much was
-    looked at, as name in the plural -> count, such as {"objects": 3, "files": 2}, in the order in which it is said.
+    `command`: "check", "test", "lint", "impact" or "audit". `rules`: by id; a finding's rule may be missing here.
+    `suppressed`: findings that count for nothing, each with its suppression. `problems`: inputs that could not be read
+    or used: the run itself failed. `warnings`: about inputs, which fail nothing. `notes`: lines worth knowing. `scope`:
+    how much was looked at, as name in the plural -> count, such as {"objects": 3, "files": 2}, in the order in which it
+    is said.
     `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `impact`: what two
     policy trees were compared for, and what cannot be said; None for other commands. `hidden`: how many findings are
     left out on demand, `hidden_denied` and `hidden_failing` those among them that deny, and that fail the run.
@@ -324,9 +325,9 @@ _VARIABLE: Final = lazily("'[^']*'|\"[^\"]*\"|[0-9]+")
 def fingerprinted(findings: Iterable[Finding]) -> Iterator[Finding]:
     """The findings, each with its fingerprint: 32 hexadecimal digits, different ones within one report.
 
-    It is of the rule, the binding, the level, the cluster and the object, the place within it, and the message without what it quotes
-    and its numbers; so neither moving lines or files nor a new image tag makes a finding a new one. Of a finding that
-    is about no object, the file is part of it. Equal findings are told apart by counting.
+    It is of the rule, the binding, the level, the cluster and the object, the place within it, and the message without
+    what it quotes and its numbers; so neither moving lines or files nor a new image tag makes a finding a new one. Of a
+    finding that is about no object, the file is part of it. Equal findings are told apart by counting.
     """
     seen: Counter[str] = Counter()
     for each in findings:
