@@ -78,6 +78,7 @@ def test_serve_names_its_extra() -> None:
     "arguments",
     [
         ("serve", "--policies", POLICIES, "--cluster", "kubeconfig", "--port", "0", "--plain-port", "0"),
+        ("audit", "--policies", POLICIES),
         ("impact", "--cluster", "--since", "HEAD", "--policies", POLICIES),
     ],
 )
