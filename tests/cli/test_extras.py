@@ -63,6 +63,7 @@ def gatewright(*arguments: str, without: set[str] | None = None) -> subprocess.C
 def test_commands_of_ci_need_no_extra(arguments: tuple[str, ...], said: str) -> None:
     run = gatewright("--no-settings", *arguments)
     assert run.returncode in (0, 1), run.stderr
+    assert "Traceback" not in run.stderr
     assert said in run.stdout
 
 
