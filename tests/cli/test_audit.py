@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from tests.audit.clusters import Object, Server, made, policy
 from tests.cli.running import gatewright
@@ -23,15 +24,17 @@ SHORT = policy("short", "object.metadata.name.size() < 6", "too long")
 BAD = policy("images", "object.spec.containers.all(c, c.image != 'bad')", "bad image", on="pods")
 
 
-def kubeconfig(folder: Path, url: str) -> Path:
+def kubeconfig(folder: Path, url: str, **more: str) -> Path:
+    """A kubeconfig with the context `it`, which is the current one. more: URLs by further contexts."""
     path = folder / "kubeconfig"
+    servers = {"it": url, **more}
     value = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "it",
-        "clusters": [{"name": "it", "cluster": {"server": url}}],
+        "clusters": [{"name": name, "cluster": {"server": each}} for name, each in servers.items()],
         "users": [{"name": "it", "user": {"token": "a-token"}}],
-        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": "it"}} for name in servers],
     }
     path.write_text(json.dumps(value))
     return path
@@ -157,6 +160,7 @@ def test_a_kind_that_cannot_be_listed_fails_the_run(here: tuple[Path, Server]) -
     [
         (["--qps", "-1"], "--qps: expected a number of 0 or more, got -1"),
         (["--qps", "nan"], "--qps: expected a number of 0 or more, got nan"),
+        (["--context", "it", "--context", "it"], "--context it: given twice"),
         (["--context", "elsewhere"], "no cluster to audit: kubeconfig kubeconfig"),
         (["--as-group", "dev"], "--as-group needs --as"),
         (["--kubernetes-version", "9"], "--kubernetes-version"),
@@ -198,3 +202,50 @@ def test_a_value_of_a_secret_is_nowhere(here: tuple[Path, Server]) -> None:
     for name in FORMATS:
         done = run(folder, "-o", name)
         assert "aHVudGVyMg" not in done.stdout + done.stderr and "hunter2" not in done.stdout + done.stderr
+
+
+def test_several_clusters_are_one_report(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    other = Server([made("ConfigMap", "rather-long"), made("Namespace", "shop")])
+
+    def refused(exchange: Exchange) -> bool:
+        exchange.refuse(403, "forbidden")
+        return True
+
+    other.broken["/api/v1/pods"] = refused
+    with playing(server) as (one, _), playing(other) as (two, _):
+        kubeconfig(folder, one, staging=two)
+        done = run(folder, "--context", "staging", "--context", "it", "-o", "json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 2
+    named = [(each["cluster"], each["object"]["name"]) for each in report["findings"]]
+    assert named == [("staging", "rather-long"), ("it", "<b>long</b>"), ("it", "rather-long"), ("it", "web")]
+    assert [each["file"] for each in report["errors"]] == ["staging"]
+    assert report["summary"]["clusters"] == 2 and report["summary"]["objects"] == 6
+    assert len({each["fingerprint"] for each in report["findings"]}) == 4
+
+
+def test_a_cluster_of_several_that_is_away_is_named(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    with playing(Server([])) as (gone, _):
+        pass
+    with playing(server) as (one, _):
+        kubeconfig(folder, one, gone=gone)
+        done = run(folder, "--context", "gone", "--context", "it", "--concise")
+    assert done.returncode == 2 and "gone: the cluster at" in done.stderr
+    assert "deny short: ConfigMap shop/rather-long" in done.stdout
+
+
+def test_roles_are_written_without_a_cluster(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    done = gatewright("audit", "--rbac", cwd=folder)
+    assert done.returncode == 0 and not done.stderr
+    assert server.asked == []
+    role = next(yaml.safe_load_all(done.stdout))
+    assert role["metadata"] == {"name": "gatewright-audit"}
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["configmaps", "pods"], "verbs": ["list"]},
+        {"apiGroups": ["apps"], "resources": ["configmaps", "pods", "replicasets"], "verbs": ["list"]},
+        {"apiGroups": ["batch"], "resources": ["configmaps", "jobs", "pods"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]},
+    ]
