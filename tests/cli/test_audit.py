@@ -249,3 +249,43 @@ def test_roles_are_written_without_a_cluster(here: tuple[Path, Server]) -> None:
         {"apiGroups": ["batch"], "resources": ["configmaps", "jobs", "pods"], "verbs": ["list"]},
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]},
     ]
+
+
+def test_a_snapshot_is_judged_without_the_cluster(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    live = json.loads(run(folder, "--snapshot", "it.snapshot", "--context", "it", "-o", "json").stdout)
+    asked = len(server.asked)
+    done = gatewright("audit", "it.snapshot", "-o", "json", cwd=folder)
+    report = json.loads(done.stdout)
+    assert done.returncode == 1 and len(server.asked) == asked
+    assert report["findings"] == live["findings"] and len(report["findings"]) == 3
+    assert report["summary"] == live["summary"]
+
+
+def test_impact_judges_a_snapshot(here: tuple[Path, Server]) -> None:
+    folder, _ = here
+    run(folder, "--snapshot", "it.snapshot", "--context", "it")
+    (folder / "other").mkdir()
+    (folder / "other" / "short.yaml").write_text(SHORT.replace("< 6", "< 12"))
+    options = ("--old", "policies/short.yaml", "--new", "other", "--snapshot", "it.snapshot", "-o", "json")
+    done = gatewright("impact", *options, cwd=folder)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout
+    found = {(each["change"], each["object"]["name"], each["file"]) for each in report["findings"]}
+    assert found == {("newly allowed", "<b>long</b>", "it"), ("newly allowed", "rather-long", "it")}
+    done = gatewright("impact", *options[:4], "--snapshot", "policies/short.yaml", cwd=folder)
+    assert done.returncode == 2 and "--snapshot: policies/short.yaml: no snapshot" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["it.snapshot"], "it.snapshot: cannot be read: No such file"),
+        (["policies/short.yaml", "--context", "it"], "leave --snapshot, --context and --kubeconfig out"),
+        (["--snapshot", "nowhere/it", "--kubeconfig", "kubeconfig"], "nowhere/it: cannot be written"),
+        (["--snapshot", "it", "--context", "it", "--context", "b"], "a snapshot is of one cluster"),
+    ],
+)
+def test_wrong_snapshots_are_refused(here: tuple[Path, Server], options: list[str], said: str) -> None:
+    done = gatewright("audit", *options, cwd=here[0])
+    assert done.returncode == 2 and said in done.stderr, done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -64,6 +65,10 @@ THE_CLUSTER: Final = "the cluster"
 
 
 def audit(
+    snapshots: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]", help="Judge what is in these snapshots, and ask no cluster."),
+    ] = None,
     policies: PolicyTrees = None,
     kubeconfig: Annotated[
         Path | None,
@@ -80,6 +85,10 @@ def audit(
     qps: Annotated[
         float, typer.Option("--qps", metavar="N", help="The most requests to the API server in a second; 0 for any.")
     ] = QPS,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option("--snapshot", metavar="FILE", help="Write what is read to a file, without the values of Secrets."),
+    ] = None,
     rbac: Annotated[
         bool, typer.Option("--rbac", help="Write the roles that an audit with these policies needs, and audit nothing.")
     ] = False,
@@ -115,6 +124,8 @@ def audit(
         asked = _Asked(
             policies=trees(policies),
             kubeconfig=kubeconfig,
+            snapshots=tuple(snapshots or ()),
+            snapshot=snapshot,
             contexts=tuple(context or ()),
             rbac=rbac,
             qps=qps,
@@ -146,6 +157,8 @@ class _Asked(Struct, frozen=True, kw_only=True):
 
     policies: tuple[str, ...]
     kubeconfig: Path | None
+    snapshots: tuple[Path, ...]
+    snapshot: Path | None
     contexts: tuple[str, ...]
     rbac: bool
     qps: float
@@ -165,6 +178,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
 def _audit(asked: _Asked, how: Reporting) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.audit.auditing import Asked, Audit
+    from webhook.audit.snapshots import SnapshotError, Writing
     from webhook.cli.progress import ProgressBar
     from webhook.cli.report.audited import Audited
     from webhook.cli.report.checked import Checked, rules
@@ -192,7 +206,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         )
         if asked.rbac:
             return _roles(run.policies)
-        sources = [_cluster(asked, each) for each in asked.contexts or ("",)]
+        sources = _sources(asked)
     except NotGiven as error:
         if error.policies:
             scope = {"objects": 0, "kinds": 0, "policies": 0}
@@ -202,21 +216,27 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     bound = policies.where(lambda policy: bool(policy.bindings))
     notes, found = [*map(str, policies.notes)], _Found()
     gc.freeze()  # the policies live to the end
-    with ProgressBar(sys.stderr) as bar, tracebacks() as raised:
-        for source in sources:
-            audit = Audit(source, bound, Asked(run.user, run.access, custom))
-            made, began = None, time.monotonic()
-            for judged in audit.verdicts():
-                if made is None:
-                    owning = owners(asked.owner_label, [*audit.namespaces, *policies.objects])
-                    background = Background(policies, raised, f"in {source.name}")
-                    made = Audited(Checked(background, owning, asked.verbose), source.name, run.user)
-                made.add(judged)
-                bar.step("judging", found.objects + audit.objects)
-            found.add(audit, made)
-            notes += [f"{source.name}: {each}" if len(sources) > 1 else each for each in audit.notes]
-            if cost := source.cost():
-                notes.append(f"{source.name} was read with {cost} in {time.monotonic() - began:,.0f} s")
+    try:
+        with ExitStack() as written, ProgressBar(sys.stderr) as bar, tracebacks() as raised:
+            for source in sources:
+                writing = written.enter_context(source) if isinstance(source, Writing) else None
+                audit = Audit(source, bound, Asked(run.user, run.access, custom))
+                made, began = None, time.monotonic()
+                for judged in audit.verdicts():
+                    if made is None:
+                        owning = owners(asked.owner_label, [*audit.namespaces, *policies.objects])
+                        background = Background(policies, raised, f"in {source.name}")
+                        made = Audited(Checked(background, owning, asked.verbose), source.name, run.user)
+                    made.add(judged)
+                    bar.step("judging", found.objects + audit.objects)
+                if writing is not None:
+                    writing.finish()
+                found.add(audit, made)
+                notes += [f"{source.name}: {each}" if len(sources) > 1 else each for each in audit.notes]
+                if cost := source.cost():
+                    notes.append(f"{source.name} was read with {cost} in {time.monotonic() - began:,.0f} s")
+    except SnapshotError as error:
+        return refuse(NotGiven(str(error)), asked.color)
     if found.folded:
         notes.append(f"{counted(found.folded, 'finding')} on objects of controllers told once, of their workloads")
     if found.history:
@@ -262,6 +282,23 @@ def _roles(policies: PolicySet) -> int:
     from webhook.cli.streams import put
 
     return 0 if put([roles.text(policies)]) else FAILED
+
+
+def _sources(asked: _Asked) -> list[Source]:
+    """Where the objects come from. Raises NotGiven."""
+    from webhook.audit.snapshots import Snapshot, SnapshotError, Writing
+
+    if asked.snapshots:
+        if asked.snapshot is not None or asked.contexts or asked.kubeconfig is not None:
+            raise NotGiven("a snapshot is judged without a cluster; leave --snapshot, --context and --kubeconfig out")
+        try:
+            return [Snapshot(each) for each in asked.snapshots]
+        except SnapshotError as error:
+            raise NotGiven(str(error)) from None
+    if asked.snapshot is not None and len(asked.contexts) > 1:
+        raise NotGiven("--snapshot: a snapshot is of one cluster; give one --context")
+    found: list[Source] = [_cluster(asked, each) for each in asked.contexts or ("",)]
+    return found if asked.snapshot is None else [Writing(found[0], asked.snapshot)]
 
 
 def _cluster(asked: _Asked, context: str) -> Source:
