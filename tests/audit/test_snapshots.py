@@ -103,13 +103,15 @@ def test_a_cluster_that_did_not_answer_leaves_no_file(tmp_path: Path) -> None:
 
 def test_an_audit_that_is_ended_leaves_the_file_that_was_there(tmp_path: Path) -> None:
     (tmp_path / "it").write_text("before")
-    with (
-        pytest.raises(KeyboardInterrupt),
-        reading(server()) as reader,
-        Writing(Cluster(reader, "here"), tmp_path / "it") as source,
-    ):
-        next(Audit(source, loaded(tmp_path / "p", SHORT), Asked(NOBODY)).verdicts())
-        raise KeyboardInterrupt
+    policies = loaded(tmp_path / "p", SHORT)
+
+    def ended() -> None:
+        with reading(server()) as reader, Writing(Cluster(reader, "here"), tmp_path / "it") as source:
+            next(Audit(source, policies, Asked(NOBODY)).verdicts())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ended()
     assert (tmp_path / "it").read_text() == "before"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["it", "p"]
 
@@ -152,6 +154,7 @@ def test_what_is_unpacked_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with reading(server()) as reader, pytest.raises(SnapshotError, match="cannot be written: No such file"):
-        with Writing(Cluster(reader, "here"), tmp_path / "nowhere" / "it"):
-            pass
+    with reading(server()) as reader:
+        source = Writing(Cluster(reader, "here"), tmp_path / "nowhere" / "it")
+        with pytest.raises(SnapshotError, match="cannot be written: No such file"):
+            source.__enter__()

@@ -1,8 +1,8 @@
 """Snapshots: what an audit read of a cluster, in one file, to be judged again without the cluster.
 
-A file is gzip over lines of JSON: a header, the resources that were served, then parts: a line that says what was listed
-or looked up, its objects, and what went wrong. The last line counts the objects, so that a file that is cut off is
-known. Values of Secrets, tokens and credentials are replaced before a line is written, as in recorded reviews.
+A file is gzip over lines of JSON: a header, the resources that were served, then parts: a line that says what was
+listed or looked up, its objects, and what went wrong. The last line counts the objects, so that a file that is cut off
+is known. Values of Secrets, tokens and credentials are replaced before a line is written, as in recorded reviews.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Writing:
         return self
 
     def finish(self) -> None:
-        """Write the end: everything was read that was to be read, or a problem says what was not. Raises SnapshotError."""
+        """Write the end: all was read that was to be read, or a problem says what was not. Raises SnapshotError."""
         self._line({"end": self._count})
         self._whole = self._any
 
@@ -241,9 +241,8 @@ class Snapshot:
             elif "end" in line:
                 end = line["end"]
         if end != count:
-            raise SnapshotError(
-                f"{self._path}: the snapshot is cut off, or was changed: {count:,} objects, no end of them"
-            )
+            text = f"the snapshot is cut off, or was changed: {count:,} objects, no end of them"
+            raise SnapshotError(f"{self._path}: {text}")
 
     def _objects(self, key: str) -> Iterator[list[Object]]:
         """The objects of a part, a page at a time. Raises NotListed if the part failed."""
