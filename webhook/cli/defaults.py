@@ -17,9 +17,6 @@ _READING: Final = ("check", "explain", "impact", "mutate")  # those whose PATH i
 _ALONE: Final = frozenset({"--cluster", "--recordings", "--snapshot", "--test"})
 """Options that name what is judged in place of a PATH."""
 
-    {"--cluster", "--recordings", "--snapshot", "--test"}
-)  # options that name what is judged in its place
-
 
 def of(command: str, parameters: Collection[str | None], arguments: Sequence[str]) -> dict[str, Any]:
     """Parameter -> its default, for those of the settings. An option, and its variable, comes before them.
