@@ -162,7 +162,8 @@ def test_one_that_fails_leaves_the_others(here: Path) -> None:
     run = policies(here, "add", "no-tokens", "pinned-images")
     assert run.returncode == 2
     assert run.stderr == (
-        "error: policies/no-tokens: is there already; --force writes its files anew, but for binding.yaml\n"
+        "error: policies/no-tokens: is there already; "
+        "--force writes its files anew, but for binding.yaml and params.yaml\n"
     )
     assert "policies/pinned-images/policy.yaml" in run.stdout
     run = policies(here, "enable", "nothing", "pinned-images", "--action", "Audit")
