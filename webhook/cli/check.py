@@ -302,7 +302,6 @@ def _check(
         from webhook.registration import bootstrap
 
         left_out += bootstrap.warnings(policies, swept=met)
-    bound = {policy.name for policy in policies.policies if policy.bindings}
     report = Report(
         command="check",
         findings=findings,
@@ -314,7 +313,7 @@ def _check(
         left_out=found.left_out,
         diffs=changed,
         elsewhere=found.elsewhere,
-        scope={"objects": checked, "files": len(in_files), "policies": len(bound)},
+        scope={"objects": checked, "files": len(in_files), "policies": len(policies.bound_names)},
         verbose=verbose,
         shows_diffs=diffs,
         shows_why=explain,

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from webhook.documents.yamlwriting import Folded, dumped
-from webhook.policy.matching import Requirement, Selector
+from webhook.policy.selectors import Requirement, Selector
 from webhook.policy.written.model import API_VERSION
 from webhook.policy.written.names import is_label_value, is_subdomain
 from webhook.registration.webhooks import PHASES, Phase, Webhook
