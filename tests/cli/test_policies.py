@@ -125,6 +125,10 @@ def test_from_the_library_into_force(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
     text = done(here, "add", "pinned-images")
     assert text.splitlines()[-1] == "Next: gatewright policies enable pinned-images --action Warn"
+    assert (
+        done(here, "add", "label-pods").splitlines()[-1]
+        == "Next: gatewright policies enable label-pods --action Mutate"
+    )
     assert running.gatewright("check", "pod.yaml", cwd=here).returncode == 0
     text = done(here, "enable", "pinned-images", "--action", "Warn")
     assert text.splitlines()[0] == "policies/pinned-images/binding.yaml"

@@ -122,9 +122,7 @@ WORDS: Final = (
         "a\n😀",
         "a\n\u2028b\n",
     ),
-    *(
-        "object.spec.containers.all(c, has(c.x) && c.x != 'a') || object.y.exists(e, e == \"1e3\")  &&  !variables.z ",
-    ),
+    *("object.spec.containers.all(c, has(c.x) && c.x != 'a') || object.y.exists(e, e == \"1e3\")  &&  !variables.z ",),
     *(
         "x: " + "word " * 60,
         "word " * 60 + "end",
