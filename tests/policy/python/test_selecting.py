@@ -51,15 +51,14 @@ def generated(count: int) -> list[tuple[Any, dict[str, Any] | None]]:
 
     cases: list[tuple[Any, dict[str, Any] | None]] = []
     for _ in range(count):
-        selector: dict[str, Any] | None = {}
+        selector: dict[str, Any] = {}
         if chance.random() < 0.6:
             selector["matchLabels"] = {one(KEYS, 3): one(VALUES, 3) for _ in range(chance.randint(0, 2))}
         if chance.random() < 0.7:
             selector["matchExpressions"] = [requirement() for _ in range(chance.randint(0, 3))]
-        if chance.random() < 0.03:
-            selector = None
+        absent = chance.random() < 0.03
         labels = {one(KEYS, 3): one(VALUES, 4) for _ in range(chance.randint(0, 3))}
-        cases.append((selector, labels if chance.random() < 0.95 else None))
+        cases.append((None if absent else selector, labels if chance.random() < 0.95 else None))
     return cases
 
 
