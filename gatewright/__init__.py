@@ -23,6 +23,7 @@ from webhook.policy.named import GroupVersionKind, GroupVersionResource, JSONObj
 from webhook.policy.python.decorators import PolicyDefinitionError, mutate, validate
 from webhook.policy.python.given import Operation, Request
 from webhook.policy.python.reading import Cluster, Found, UndeclaredLookup
+from webhook.policy.python.selecting import selects
 from webhook.policy.python.violation import Reason, Violation
 from webhook.policy.readonly import ReadOnlyError
 
@@ -46,6 +47,7 @@ __all__ = [
     "User",
     "Violation",
     "mutate",
+    "selects",
     "validate",
 ]
 
