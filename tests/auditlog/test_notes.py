@@ -7,28 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.auditlog.logs import FAILURE, event
 from webhook.auditlog.notes import LEFT_OUT, NATIVE, Note, Target, noted
-
-FAILURE = {
-    "message": "too many", "policy": "replicas", "binding": "replicas", "expressionIndex": "0",
-    "validationActions": ["Audit"],
-}  # fmt: skip
-
-
-def event(annotations: Any = None, **fields: Any) -> dict[str, Any]:
-    return {
-        "kind": "Event",
-        "apiVersion": "audit.k8s.io/v1",
-        "stage": "ResponseComplete",
-        "verb": "patch",
-        "user": {"username": "dora"},
-        "requestReceivedTimestamp": "2026-11-29T10:00:00.000000Z",
-        "objectRef": {
-            "apiGroup": "apps", "apiVersion": "v1", "resource": "deployments", "namespace": "shop", "name": "web",
-        },
-        "annotations": annotations,
-        **fields,
-    }  # fmt: skip
 
 
 def notes(annotations: Any = None, **fields: Any) -> tuple[Note, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cli.clusterreports.definitions import definitions
-from tests.cli.clusterreports.test_results import RULES, on
+from tests.cli.clusterreports.found import RULES, on
 from tests.cli.report.reports import CHECK, report
 from tests.e2e.controlplane import ADMIN, ControlPlane
 from tests.e2e.objects import namespace
@@ -159,7 +159,7 @@ def test_two_at_once_end_with_the_reports_of_one(served: ControlPlane) -> None:
     done: list[Written] = []
     both = [findings(), findings(*range(20))]
     running = [
-        threading.Thread(target=lambda found=each: done.append(write(connection(served), found, OPENREPORTS, now=1)))  # type: ignore[misc]
+        threading.Thread(target=lambda found=each: done.append(write(connection(served), found, OPENREPORTS, now=1)))
         for each in both
     ]
     for each in running:

@@ -1,8 +1,8 @@
-"""What policies have noted in an event of the audit log: failures, what exceptions cover, denials, webhooks that failed.
+"""What policies have noted in an event of the audit log: failures, exceptions, denials, webhooks that failed.
 
 | where | what |
 |---|---|
-| annotation `validation.policy.admission.k8s.io/validation_failure` | failures of the API server's own policies whose bindings have the action Audit |
+| annotation `validation.policy.admission.k8s.io/validation_failure` | failures under Audit of the server's policies |
 | annotation `WEBHOOK/validation_failure` | the same, of Gatewright's webhook |
 | annotation `WEBHOOK/policy_exception` | what exceptions covered |
 | annotation `failed-open.validating.webhook.admission.k8s.io/…` | a webhook that did not answer, and was done without |
@@ -29,6 +29,7 @@ FAILED_OPEN: Final = "failed-open.validating.webhook.admission.k8s.io/"
 _FAILURES: Final = "/validation_failure"
 _EXCEPTIONS: Final = "/policy_exception"
 _STAGE: Final = "ResponseComplete"
+_REFERENCE: Final = ("apiGroup", "apiVersion", "resource", "subresource", "namespace", "name")
 _OPERATIONS: Final = {"create": "CREATE", "update": "UPDATE", "patch": "UPDATE", "delete": "DELETE"}
 _DENIED: Final = lazily(r"ValidatingAdmissionPolicy '([^']*)' with binding '([^']*)' denied request: ([^\n]*)")
 LEFT_OUT: Final = "(what the policy says of a Secret is left out)"
@@ -46,7 +47,7 @@ class Target(Struct, frozen=True):
 
 
 class Note(Struct, frozen=True):
-    """What a policy said of a request. `by`: the webhook, or "" for the API server. `exception`: what covers it, or ""."""
+    """What a policy said of a request. `by`: the webhook; "" for the API server. `exception`: what covers it, or ""."""
 
     policy: str
     binding: str
@@ -74,12 +75,7 @@ def noted(event: Mapping[str, Any]) -> Noted | None:
     given = _mapping(event.get("annotations"))
     annotations = {key: value for key, value in given.items() if isinstance(value, str)}
     reference = _mapping(event.get("objectRef"))
-    target = Target(
-        *(
-            _text(reference.get(key))
-            for key in ("apiGroup", "apiVersion", "resource", "subresource", "namespace", "name")
-        )
-    )
+    target = Target(*(_text(reference.get(key)) for key in _REFERENCE))
     found = dict.fromkeys((*_annotated(annotations), *_denials(_mapping(event.get("responseStatus")), annotations)))
     notes = tuple(_hidden(each) if target.resource == "secrets" else each for each in found)
     failed_open = tuple(sorted({value for key, value in annotations.items() if key.startswith(FAILED_OPEN)}))

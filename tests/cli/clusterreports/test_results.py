@@ -5,21 +5,11 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from tests.cli.clusterreports.found import RULES, on
 from tests.cli.report.reports import CHECK, HOSTILE, finding, report
 from webhook.cli.clusterreports.results import DEFAULT, INCOMPLETE, LEFT_OUT, SCORE, Bounds, Content, contents
-from webhook.cli.report.model import Finding, Rule, Suppression
+from webhook.cli.report.model import Finding, Suppression
 from webhook.cli.report.scores import scores
-from webhook.offline.requests import Identity
-
-RULES = {
-    "no-host-path": Rule("no-host-path", "ValidatingAdmissionPolicy", severity="high", category="pod-security"),
-    "labels": Rule("labels", "ValidatingAdmissionPolicy", severity="low"),
-}
-
-
-def on(name: str, rule: str = "no-host-path", namespace: str = "shop", **fields: object) -> Finding:
-    made = {"object": Identity("v1", "Pod", namespace, name), "message": f"{name} is wrong", **fields}
-    return finding(rule=rule, policy=rule, **made)
 
 
 def made(*findings: Finding, suppressed: tuple[Finding, ...] = (), bounds: Bounds = DEFAULT) -> list[Content]:

@@ -15,7 +15,7 @@ import pytest
 from kubernetes.client import Configuration
 
 from tests.cli.clusterreports.definitions import definitions, schema
-from tests.cli.clusterreports.test_results import RULES, on
+from tests.cli.clusterreports.found import RULES, on
 from tests.cli.report.reports import CHECK, report
 from tests.cluster.apiserver import Exchange, playing
 from webhook.cli.clusterreports.dialects import DIALECTS, OPENREPORTS, OWNER, POLICYREPORT, Dialect, manifests

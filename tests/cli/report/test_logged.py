@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.auditlog.test_notes import FAILURE, event
+from tests.auditlog.logs import FAILURE, event
 from tests.cli.report.reports import HOSTILE, written
 from webhook.auditlog.notes import FAILED_OPEN, NATIVE
 from webhook.cli.report import logged

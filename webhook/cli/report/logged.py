@@ -66,7 +66,8 @@ def report(files: Iterable[str], kinds: Kinds) -> Report:
                     beyond += 1
                     continue
                 _count(said.setdefault(key, _Said()), found, log.file, line)
-    findings, suppressed = [], []
+    findings: list[Finding] = []
+    suppressed: list[Finding] = []
     for (target, note), how in sorted(said.items(), key=lambda pair: _order(*pair[0])):
         made = _finding(target, note, how, kinds)
         (findings if made.suppression is None else suppressed).append(made)
