@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -55,12 +56,14 @@ class Audit:
 
     Once `verdicts` has ended, `problems` says what could not be read, and `objects`, `kinds`, `history` how many
     objects were judged, of how many kinds, and how many ReplicaSets were left out as they only remember a former
-    template. `namespaces`: the Namespaces of the source, once the first verdict is there.
+    template. `namespaces`: the Namespaces of the source, once the first verdict is there. `judged`: namespace ("" for
+    none) -> how many objects were judged in it, without those of controllers, which stand for themselves nowhere.
     """
 
     def __init__(self, source: Source, policies: PolicySet, asked: Asked) -> None:
         self.source = source
         self.objects = self.kinds = self.history = 0
+        self.judged: Counter[str] = Counter()
         self.notes: list[str] = []
         self.namespaces: list[dict[str, Any]] = []
         self._policies = policies.where(lambda policy: bool(policy.bindings))
@@ -116,6 +119,8 @@ class Audit:
             self.history += 1
             return None
         self.objects += 1
+        if workload is None:
+            self.judged[value["metadata"].get("namespace", "")] += 1
         created = planner.created(value, listing.served, pods=listing.first and workload is None)
         decisions = decided(created, listing.created, watched)
         if listing.updated.policies:

@@ -11,6 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from msgspec import Struct
 
+from webhook.cli.auditextras import (
+    GateFile,
+    Logs,
+    Reports,
+    Scored,
+    WriteReports,
+    gate_of,
+    of_logs,
+    reported,
+    scored,
+)
 from webhook.cli.options import (
     FAILED,
     AsGroups,
@@ -50,7 +61,11 @@ from webhook.cli.reporting import (
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webhook.audit.sources import Source
+    from webhook.cli.report.model import Finding
+    from webhook.cluster.connection import Connection
 
 QPS: Final = 20.0
 """Requests to the API server in a second."""
@@ -81,6 +96,10 @@ def audit(
     baseline: BaselineFile = "",
     write_baseline: WriteBaseline = False,
     owner_label: OwnerLabel = "",
+    show_scores: Scored = False,
+    gate: GateFile = None,
+    write_reports: WriteReports = None,
+    logs: Logs = None,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
     verify_key: VerifyKey = None,
@@ -92,8 +111,9 @@ def audit(
 ) -> None:
     """Judge the objects of a live cluster by the policies, each as if it were created now: the cluster is only read.
 
-    What is found on Pods and other objects of a controller is told once, of its workload. Exit code: **0** nothing
-    would be denied (warnings do not count, unless `--fail-on` says so), **1** something would, **2** the run itself
+    What is found on Pods and other objects of a controller is told once, of its workload. With `--log`, what policies
+    said of requests is read from the API server's audit log. Exit code: **0** nothing would be denied (warnings do not
+    count, unless `--fail-on` says so), **1** something would, or a score fails its `--gate`, **2** the run itself
     failed: a bad policy, a bad option, a kind that cannot be listed (the rest is judged all the same).
     """
     try:
@@ -110,6 +130,10 @@ def audit(
             settings=settings,
             fail_on=fail_on,
             owner_label=owner_label,
+            scores=show_scores,
+            gate=gate,
+            write_reports=write_reports,
+            logs=tuple(logs or ()),
             version=version,
             policy_imports=policy_imports,
             bundles=Bundles(registry_ca, registry_plain_http, verify_key),
@@ -140,6 +164,10 @@ class _Asked(Struct, frozen=True, kw_only=True):
     settings: Path | None
     fail_on: FailOn
     owner_label: str
+    scores: bool
+    gate: Path | None
+    write_reports: Reports | None
+    logs: tuple[str, ...]
     version: str
     policy_imports: str
     bundles: Bundles
@@ -161,9 +189,12 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     from webhook.policy.python.raised import tracebacks
 
     fails = failing(asked.fail_on)
+    if asked.logs:
+        return _logged(asked, how, fails)
     try:
         if not 0 <= asked.qps < float("inf"):
             raise NotGiven(f"--qps: expected a number of 0 or more, got {asked.qps:g}")
+        gate = gate_of(asked.gate)
         custom = workloads_of(asked.settings)
         run = given(
             asked.policies,
@@ -174,7 +205,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
             asked.policy_imports,
             asked.bundles,
         )
-        source = _cluster(asked)
+        source, connection = _cluster(asked)
     except NotGiven as error:
         if error.policies:
             scope = {"objects": 0, "kinds": 0, "policies": 0}
@@ -215,10 +246,26 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         scope={"objects": audit.objects, "kinds": audit.kinds, "policies": len(bound.names)},
         verbose=asked.verbose,
     )
+    if asked.scores or gate is not None:
+        report = scored(report, audit.judged, gate)
+    if asked.write_reports is not None:
+        report = reported(report, asked.write_reports, connection, source.name, asked.qps)
     return finish(report, how, fails)
 
 
-def _cluster(asked: _Asked) -> Source:
+def _logged(asked: _Asked, how: Reporting, fails: Callable[[Finding], bool]) -> int:
+    """The audit of the API server's logs. Raises NotGiven."""
+    refused = {
+        "--kubeconfig": asked.kubeconfig is not None,
+        "--context": bool(asked.context),
+        "--scores": asked.scores,
+        "--gate": asked.gate is not None,
+        "--write-reports": asked.write_reports is not None,
+    }
+    return finish(of_logs(asked.logs, refused, asked.version), how, fails)
+
+
+def _cluster(asked: _Asked) -> tuple[Source, Connection]:
     """The cluster that the options name, else that of the Pod in which this runs. Raises NotGiven."""
     import os
 
@@ -233,4 +280,5 @@ def _cluster(asked: _Asked) -> Source:
         )
     except ConfigurationError as error:
         raise NotGiven(f"no cluster to audit: {error}") from None
-    return Cluster(Reader(Connection(where, 1), asked.qps), asked.context or THE_CLUSTER)
+    connection = Connection(where, 1)
+    return Cluster(Reader(connection, asked.qps), asked.context or THE_CLUSTER), connection

@@ -8,7 +8,7 @@ follow what is wrong and not what there is. A namespace in which nothing is foun
 | under Deny | `fail` |
 | under Warn or Audit: it is not enforced | `warn`, not scored |
 | a policy that could not be evaluated | `error` |
-| covered by an exception, or known to a baseline | `skip` |
+| covered by an exception | `skip` |
 """
 
 from __future__ import annotations
