@@ -12,6 +12,10 @@ from webhook.cli.report.scores import WEIGHTS, Environment, Threshold, Veto
 EXAMPLE = (gatefile.__doc__ or "").partition("```yaml\n")[2].partition("```")[0]
 
 
+def test_the_documentation_shows_the_same_file() -> None:
+    assert EXAMPLE in (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
+
+
 def written(folder: Path, text: str) -> Path:
     file = folder / "gate.yaml"
     file.write_text(text)

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.audit.clusters import policy
 from tests.cli.clusterreports.definitions import definitions
 from tests.cli.clusterreports.found import RULES, on
 from tests.cli.report.reports import CHECK, report
+from tests.cli.running import gatewright
 from tests.e2e.controlplane import ADMIN, ControlPlane
 from tests.e2e.objects import namespace
 from tests.server.running import wait_for
@@ -183,3 +185,31 @@ def test_a_namespace_that_is_gone_or_going_has_no_report(served: ControlPlane, t
     served.kubectl("delete", "namespace", "going", "--wait=false")  # no controller ends it
     done = write(connection(served), made(on("a", namespace="going")), OPENREPORTS, now=1)
     assert (done.failures, done.notes) == ([], ["the Namespace going is gone, and has no report"])
+
+
+def test_the_command_writes_what_it_finds(served: ControlPlane, tmp_path: Path) -> None:
+    """An audit of the cluster itself, twice, and once more after one of its objects has changed."""
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "short.yaml").write_text(
+        policy("short", "!object.metadata.name.startsWith('wrong')", "a wrong name", on="configmaps")
+    )
+    file = served.kubeconfig("reports", served.tokens[ADMIN.name])
+    for each in NAMESPACES[:3]:
+        served.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "wrong", "namespace": each}})
+    options = ("audit", "--kubeconfig", file, "--qps", "0", "--write-reports", "both", "--scores")
+
+    def run() -> str:
+        done = gatewright(*options, cwd=tmp_path)
+        assert done.returncode == 1, done.stderr
+        return done.stderr
+
+    first = run()
+    assert "openreports.io/v1alpha1: 3 reports written, 0 unchanged" in first
+    assert "wgpolicyk8s.io/v1alpha2: 3 reports written, 0 unchanged" in first
+    before = versions(served, OPENREPORTS)
+    assert "openreports.io/v1alpha1: 0 reports written, 3 unchanged, 0 deleted" in run()
+    assert versions(served, OPENREPORTS) == before
+    served.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "wrong-2", "namespace": NAMESPACES[0]}})
+    assert "openreports.io/v1alpha1: 1 report written, 2 unchanged, 0 deleted" in run()
+    served.kubectl("delete", "configmap", "wrong", "--namespace", NAMESPACES[1])
+    assert "wgpolicyk8s.io/v1alpha2: 0 reports written, 2 unchanged, 1 deleted" in run()

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from kubernetes.client import Configuration
 
 from tests.cli.clusterreports.definitions import definitions, schema
@@ -263,3 +265,9 @@ def test_the_line_that_sums_it_up() -> None:
     assert Written(OPENREPORTS, 1, 1200, 3).said() == (
         "openreports.io/v1alpha1: 1 report written, 1,200 unchanged, 3 deleted"
     )
+
+
+def test_the_documented_rights_are_these() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "audit.md").read_text()
+    block = next(each for each in text.split("```yaml\n")[1:] if "ClusterRole" in each).partition("```")[0]
+    assert list(yaml.safe_load_all(block)) == manifests("gatewright-system", "gatewright-audit")
