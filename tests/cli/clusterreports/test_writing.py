@@ -269,5 +269,6 @@ def test_the_line_that_sums_it_up() -> None:
 
 def test_the_documented_rights_are_these() -> None:
     text = (Path(__file__).parents[3] / "docs" / "audit.md").read_text()
-    block = next(each for each in text.split("```yaml\n")[1:] if "ClusterRole" in each).partition("```")[0]
+    blocks = [each.partition("```")[0] for each in text.split("```yaml\n")[1:]]
+    block = next(each for each in blocks if "ClusterRole" in each)
     assert list(yaml.safe_load_all(block)) == manifests("gatewright-system", "gatewright-audit")
