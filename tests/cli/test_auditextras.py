@@ -217,3 +217,20 @@ def test_requests_are_paced(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         any_number.wait()
     assert slept == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("option", [["--scores"], ["--write-reports", "auto"]])
+def test_scores_and_reports_are_of_one_cluster(here: tuple[Path, Store], option: list[str]) -> None:
+    done = run(here[0], "--context", "it", "--context", "other", *option)
+    assert done.returncode == 2
+    assert f"{option[0]}: is of one cluster; audit each by itself" in done.stderr
+
+
+def test_a_snapshot_has_scores_and_no_reports(here: tuple[Path, Store]) -> None:
+    folder, _ = here
+    live = json.loads(run(folder, "--snapshot", "it.snapshot", "--scores", "-o", "json").stdout)
+    done = gatewright("audit", "it.snapshot", "--scores", "-o", "json", cwd=folder)
+    assert json.loads(done.stdout)["scores"] == live["scores"]
+    done = gatewright("audit", "it.snapshot", "--write-reports", "auto", cwd=folder)
+    assert done.returncode == 2
+    assert "--write-reports: a snapshot is no cluster to write to" in done.stderr

@@ -54,15 +54,16 @@ class Asked(Struct, frozen=True):
 class Audit:
     """The audit of one source.
 
-    Once `verdicts` has ended, `problems` says what could not be read, and `objects`, `kinds`, `history` how many
-    objects were judged, of how many kinds, and how many ReplicaSets were left out as they only remember a former
-    template. `namespaces`: the Namespaces of the source, once the first verdict is there. `judged`: namespace ("" for
-    none) -> how many objects were judged in it, without those of controllers, which stand for themselves nowhere.
+    Once `verdicts` has ended, `problems` says what could not be read, `objects` how many objects were judged,
+    `kinds` of which kinds (configmaps, deployments.apps), and `history` how many ReplicaSets were left out as they only
+    remember a former template. `namespaces`: the Namespaces of the source, once the first verdict is there. `judged`:
+    namespace ("" for none) -> how many objects were judged in it, without those that a controller owns.
     """
 
     def __init__(self, source: Source, policies: PolicySet, asked: Asked) -> None:
         self.source = source
-        self.objects = self.kinds = self.history = 0
+        self.objects = self.history = 0
+        self.kinds: set[str] = set()
         self.judged: Counter[str] = Counter()
         self.notes: list[str] = []
         self.namespaces: list[dict[str, Any]] = []
@@ -93,7 +94,8 @@ class Audit:
     def _swept(self, wanted: Sequence[Listing], planner: Planner, view: View) -> Iterator[Judged]:
         workloads, watched = Workloads(), SecretsSeen(view)
         for index, listing in enumerate(wanted):
-            self.kinds += listing.judged
+            if listing.judged:
+                self.kinds.add(named(listing.resource))
             try:
                 for page in self.source.pages(listing.resource):
                     for value in page:
