@@ -117,6 +117,11 @@ class CELValidator(Struct, frozen=True):
             return self._recorded(review, params, review.recording)
         return self._evaluated(review, params, PLAIN)
 
+    def phased(self, review: Review, params: Any, form: Form) -> Evaluation:
+        """Evaluate in phases, as the API server does, without the matchConditions: validations, then the messages of
+        all of them, then audit annotations, each on an activation of its own."""
+        return self._evaluated(review, params, form, by_phases=True)
+
     def _recorded(self, review: Review, params: Any, recording: Recording) -> Evaluation:
         """The evaluation with its trace. To record failures, the plain form runs first; if it finds something, the
         recording form evaluates the policy again and its result is the verdict."""
